@@ -1,0 +1,1 @@
+//! The eBPF instruction set: encode, decode, assemble and disassemble.

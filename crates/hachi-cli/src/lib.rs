@@ -1,0 +1,1 @@
+//! The hachi command: new, build, run, check, dis, inspect and more.

@@ -1,0 +1,1 @@
+//! The Pod derive macro of hachi-common.

@@ -1,0 +1,1 @@
+//! Types shared by eBPF programs and their user space.

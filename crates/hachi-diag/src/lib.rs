@@ -1,0 +1,1 @@
+//! Verifier logs explained in terms of Rust source lines.

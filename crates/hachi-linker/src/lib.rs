@@ -1,0 +1,1 @@
+//! Links Rust and C into eBPF objects with the LLVM inside the user's rustc.

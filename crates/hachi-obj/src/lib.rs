@@ -1,0 +1,1 @@
+//! eBPF object files: an ELF file in, a plain-data Spec out.

@@ -1,0 +1,1 @@
+//! Write eBPF programs in Rust: contexts, maps, helpers and logging.

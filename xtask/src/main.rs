@@ -1,0 +1,2 @@
+//! The project's own commands: demo, test, bench and codegen.
+fn main() {}
