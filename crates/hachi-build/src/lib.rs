@@ -1,1 +1,31 @@
 //! Finds a Rust toolchain that can build eBPF and builds eBPF packages with it.
+//!
+//! Two doors lead in:
+//!
+//! - [`build_ebpf`], called from a `build.rs`, builds the eBPF packages of a workspace and leaves
+//!   each object at `$OUT_DIR/<bin>`, ready for `include_bytes_aligned!`;
+//! - [`Builder`], used by the `hachi` command, builds one package or one stand-alone `.rs` file.
+//!
+//! Both compile the user's crates with stable flags only, through cargo. What a stock toolchain
+//! lacks for eBPF is a `core` library for the target; [`Toolchain::find`] gets one in the first way
+//! that works (see [`Way`]) and [`Toolchain::survey`] explains all of them.
+//!
+//! # Environment
+//! | variable | meaning |
+//! |---|---|
+//! | `HACHI_TOOLCHAIN` | `prebuilt`, `source` or `host`: use this way or fail |
+//! | `HACHI_RUSTC` | the compiler to use, instead of the package's own |
+//! | `HACHI_RUST_SRC` | a library source tree (the directory that holds `core/`) of the compiler's version |
+//! | `HACHI_LLVM` | the LLVM library to link with, instead of the compiler's own |
+//! | `HACHI_CACHE` | where built and downloaded things are kept; default `$XDG_CACHE_HOME/hachi` or `~/.cache/hachi` |
+//! | `HACHI_YES` | `1`: answer yes to every question about installing things |
+//! | `HACHI_EBPF_PROFILE` | `release` or `debug`: the profile [`build_ebpf`] uses (default `release`) |
+
+mod builder;
+mod error;
+mod toolchain;
+
+pub use builder::{Artifact, Builder, Package, Profile, build_ebpf};
+pub use error::Error;
+pub use hachi_linker::Cpu;
+pub use toolchain::{Finding, Search, State, Toolchain, Version, Way};
