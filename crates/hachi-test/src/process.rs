@@ -1,0 +1,128 @@
+//! Child processes that do not outlive their test.
+
+use crate::error::{Error, Result, describe};
+use crate::sys;
+use std::io::Read;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// A child process that is ended when this value is dropped, and by the kernel when the thread that
+/// started it ends.
+#[derive(Debug)]
+pub struct Guarded {
+    child: Child,
+    line: String,
+}
+
+impl Guarded {
+    /// Starts `command`; its standard input is empty.
+    ///
+    /// # Errors
+    /// When the program is not there.
+    pub fn spawn(command: &mut Command) -> Result<Self> {
+        let line = describe(command);
+        // SAFETY: between fork and exec only prctl(2) runs, which is async-signal-safe.
+        unsafe {
+            command.pre_exec(sys::die_with_parent);
+        }
+        let child = command
+            .stdin(Stdio::null())
+            .spawn()
+            .map_err(Error::during(format!("starting `{line}`")))?;
+        Ok(Self { child, line })
+    }
+
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Sends SIGINT, as Ctrl-C does, and waits for the end.
+    ///
+    /// # Errors
+    /// When it has not ended after `timeout`; it is killed then.
+    pub fn interrupt(self, timeout: Duration) -> Result<(ExitStatus, String)> {
+        let action = format!("interrupting `{}`", self.line);
+        sys::signal_process(self.child.id(), libc::SIGINT).map_err(Error::during(action))?;
+        self.wait(timeout)
+    }
+
+    /// Waits for the end and gives what it wrote to a piped stdout and stderr (in this order).
+    ///
+    /// Only for programs that write little: the pipes are read when it has ended.
+    ///
+    /// # Errors
+    /// When it has not ended after `timeout`; it is killed then.
+    pub fn wait(mut self, timeout: Duration) -> Result<(ExitStatus, String)> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            let ended = self
+                .child
+                .try_wait()
+                .map_err(Error::during(format!("waiting for `{}`", self.line)))?;
+            if let Some(status) = ended {
+                let mut text = String::new();
+                if let Some(mut pipe) = self.child.stdout.take() {
+                    let _ = pipe.read_to_string(&mut text);
+                }
+                if let Some(mut pipe) = self.child.stderr.take() {
+                    let _ = pipe.read_to_string(&mut text);
+                }
+                return Ok((status, text));
+            }
+            if Instant::now() >= deadline {
+                return Err(Error::Command {
+                    command: self.line.clone(),
+                    output: format!("still running after {timeout:?}"),
+                });
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        // Both only fail when it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Where `program` is, by `PATH` and the directories of system programs (which a plain user's `PATH`
+/// often lacks).
+pub fn find_program(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"].map(PathBuf::from))
+        .map(|directory| directory.join(program))
+        .find(|candidate| candidate.is_file())
+}
+
+/// What this process has open, as `(number, what it is)`: for tests that look for leaks.
+///
+/// The names are those of `/proc/self/fd`, such as `anon_inode:bpf-map` or a file's path.
+pub fn open_descriptors() -> Vec<(u32, String)> {
+    let Ok(entries) = std::fs::read_dir("/proc/self/fd") else {
+        return Vec::new();
+    };
+    let mut found: Vec<_> = entries
+        .flatten()
+        .filter_map(|entry| {
+            let number = entry.file_name().to_str()?.parse().ok()?;
+            // The descriptor that lists the directory is closed by the time it is asked about.
+            let target = std::fs::read_link(entry.path()).ok()?;
+            Some((number, target.to_string_lossy().into_owned()))
+        })
+        .filter(|(_, target)| !target.ends_with("/fd"))
+        .collect();
+    found.sort();
+    found
+}
