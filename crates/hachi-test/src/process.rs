@@ -23,9 +23,10 @@ impl Guarded {
     /// When the program is not there.
     pub fn spawn(command: &mut Command) -> Result<Self> {
         let line = describe(command);
-        // SAFETY: between fork and exec only prctl(2) runs, which is async-signal-safe.
+        // SAFETY: between fork and exec only prctl(2) and signal(2) run, which are
+        // async-signal-safe.
         unsafe {
-            command.pre_exec(sys::die_with_parent);
+            command.pre_exec(sys::become_guarded);
         }
         let child = command
             .stdin(Stdio::null())

@@ -70,12 +70,18 @@ pub fn signal_process(pid: u32, signal: i32) -> io::Result<()> {
     check(unsafe { libc::kill(pid, signal) }).map(drop)
 }
 
-/// Asks the kernel to end this process with SIGKILL when the thread that forked it ends.
+/// Asks the kernel to end this process with SIGKILL when the thread that forked it ends, and lets
+/// SIGINT end it even if this process ignores that (a shell's background jobs do, and pass it on).
 ///
 /// Async-signal-safe: may run between `fork` and `exec`.
-pub fn die_with_parent() -> io::Result<()> {
+pub fn become_guarded() -> io::Result<()> {
     // SAFETY: plain integers.
-    check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) }).map(drop)
+    check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) })?;
+    // SAFETY: SIG_DFL is a valid disposition of SIGINT.
+    if unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) } == libc::SIG_ERR {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
 }
 
 /// Waits until `fd` has something to read; `false` after `timeout` without.
