@@ -1,0 +1,559 @@
+//! Log records in user space: site and arguments become text.
+
+use core::fmt;
+use core::net::{Ipv4Addr, Ipv6Addr};
+
+use super::{Align, Hint, Level, Piece, RECORD_HEADER_LEN, SITE_HEADER_LEN, Spec, Tag, next_piece};
+
+/// Why bytes are no log record, or no log site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The record is shorter than its header, or than the header says.
+    #[error("a log record of {len} bytes is cut short: it should have {needed}")]
+    Short {
+        /// Bytes there are.
+        len: usize,
+        /// Bytes there should be.
+        needed: usize,
+    },
+    /// The record names a place in the section where there is no site.
+    #[error(
+        "a log record names site {offset:#x}, which section .hachi.log does not have: the record comes from a program of another object file"
+    )]
+    NoSite {
+        /// The offset in the record.
+        offset: u32,
+    },
+    /// The site's lengths lead beyond the section, or its texts are no UTF-8.
+    #[error("the log site at {offset:#x} in section .hachi.log is damaged")]
+    BadSite {
+        /// Its offset.
+        offset: u32,
+    },
+    /// The record has a tag that does not exist.
+    #[error(
+        "a log record has an argument of unknown type {tag}: the program was built with a newer version"
+    )]
+    UnknownTag {
+        /// The number.
+        tag: u8,
+    },
+}
+
+/// The log sites of an object file: the contents of its section [`SECTION`](super::SECTION).
+#[derive(Clone, Debug, Default)]
+pub struct Sites {
+    section: Vec<u8>,
+}
+
+impl Sites {
+    /// Takes the section's contents. They are checked when used, not now.
+    pub fn new(section: impl Into<Vec<u8>>) -> Self {
+        Sites {
+            section: section.into(),
+        }
+    }
+
+    /// Whether there are no sites, so that no program of the object logs.
+    pub fn is_empty(&self) -> bool {
+        self.section.is_empty()
+    }
+
+    /// The site that starts at `offset`.
+    ///
+    /// # Errors
+    /// [`DecodeError::NoSite`] or [`DecodeError::BadSite`].
+    pub fn get(&self, offset: u32) -> Result<Site<'_>, DecodeError> {
+        let bytes = usize::try_from(offset)
+            .ok()
+            .filter(|offset| offset.is_multiple_of(8))
+            .and_then(|offset| self.section.get(offset..))
+            .filter(|bytes| !bytes.is_empty())
+            .ok_or(DecodeError::NoSite { offset })?;
+        Site::parse(bytes).ok_or(DecodeError::BadSite { offset })
+    }
+
+    /// All sites with their offsets, in the order of the section, up to the first damaged one.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, Site<'_>)> {
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            while self.section.get(at) == Some(&0) {
+                at += 8;
+            }
+            let offset = u32::try_from(at).ok()?;
+            let site = self.get(offset).ok()?;
+            at += usize::from(u16::from_le_bytes([
+                *self.section.get(at)?,
+                *self.section.get(at + 1)?,
+            ]));
+            Some((offset, site))
+        })
+    }
+
+    /// Joins a record from the ring buffer [`RING_MAP`](super::RING_MAP) with its site.
+    ///
+    /// # Errors
+    /// Any [`DecodeError`]; a record is never trusted.
+    pub fn decode<'a>(&'a self, record: &[u8]) -> Result<Message<'a>, DecodeError> {
+        let short = |needed| DecodeError::Short {
+            len: record.len(),
+            needed,
+        };
+        let &[a, b, c, d, len_low, len_high, count, _] = record
+            .first_chunk::<RECORD_HEADER_LEN>()
+            .ok_or(short(RECORD_HEADER_LEN))?;
+        let needed = RECORD_HEADER_LEN + usize::from(u16::from_le_bytes([len_low, len_high]));
+        let body = record.get(RECORD_HEADER_LEN..needed).ok_or(short(needed))?;
+        let site = self.get(u32::from_le_bytes([a, b, c, d]))?;
+        let (tags, mut rest) = body
+            .split_at_checked(usize::from(count).div_ceil(8) * 8)
+            .ok_or(short(
+                RECORD_HEADER_LEN + usize::from(count).div_ceil(8) * 8,
+            ))?;
+        let mut args = Vec::with_capacity(usize::from(count));
+        for &tag in &tags[..usize::from(count)] {
+            let tag = Tag::from_u8(tag).ok_or(DecodeError::UnknownTag { tag })?;
+            let (value, after) = Value::parse(tag, rest).ok_or(short(record.len() + 8))?;
+            args.push(value);
+            rest = after;
+        }
+        Ok(Message { site, args })
+    }
+}
+
+/// One call of a logging macro.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Site<'a> {
+    /// Its level.
+    pub level: Level,
+    /// The line of the call, from 1.
+    pub line: u32,
+    /// The module, or what the call gives as `target:`.
+    pub target: &'a str,
+    /// The source file, as the compiler was given it.
+    pub file: &'a str,
+    /// The format string.
+    pub format: &'a str,
+}
+
+impl<'a> Site<'a> {
+    /// Reads the site at the start of `bytes`.
+    fn parse(bytes: &'a [u8]) -> Option<Self> {
+        let u16_at = |at: usize| Some(u16::from_le_bytes([*bytes.get(at)?, *bytes.get(at + 1)?]));
+        let bytes = bytes.get(..usize::from(u16_at(0)?))?;
+        let level = Level::from_u8(*bytes.get(2)?)?;
+        let line = u32::from_le_bytes(*bytes.get(4..8)?.first_chunk()?);
+        let (target, file, format) = (u16_at(8)?, u16_at(10)?, u16_at(12)?);
+        let mut rest = bytes.get(SITE_HEADER_LEN..)?;
+        let mut text = |len: u16| {
+            let (text, after) = rest.split_at_checked(usize::from(len))?;
+            rest = after;
+            std::str::from_utf8(text).ok()
+        };
+        let (target, file, format) = (text(target)?, text(file)?, text(format)?);
+        Some(Site {
+            level,
+            line,
+            target,
+            file,
+            format,
+        })
+    }
+}
+
+/// A log message: a site and the arguments of one call. `Display` gives the text, without level and place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Message<'a> {
+    /// Where it comes from.
+    pub site: Site<'a>,
+    /// The arguments.
+    pub args: Vec<Value>,
+}
+
+impl fmt::Display for Message<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let format = self.site.format;
+        let mut args = self.args.iter();
+        let mut at = 0;
+        loop {
+            match next_piece(format, at) {
+                Piece::Text { start, end } => {
+                    f.write_str(format.get(start..end).unwrap_or_default())?;
+                    at = end;
+                }
+                Piece::Brace { end } => {
+                    f.write_str(format.get(end - 1..end).unwrap_or_default())?;
+                    at = end;
+                }
+                Piece::Placeholder { end, spec } => {
+                    match args.next() {
+                        Some(value) => pad(&value.show(spec), value, spec, f)?,
+                        // A record with too few arguments still shows what it has.
+                        None => f.write_str("{?}")?,
+                    }
+                    at = end;
+                }
+                // The macros refuse such a string; a damaged one is shown as it is.
+                Piece::Wrong(_) => return f.write_str(format.get(at..).unwrap_or_default()),
+                Piece::End => return Ok(()),
+            }
+        }
+    }
+}
+
+fn pad(text: &str, value: &Value, spec: Spec, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let fill = usize::from(spec.width).saturating_sub(text.chars().count());
+    let number = !matches!(
+        value,
+        Value::Str(_) | Value::Bytes(_) | Value::Bool(_) | Value::Char(_)
+    );
+    let (left, right) = match spec.align {
+        Align::Left => (0, fill),
+        Align::Right => (fill, 0),
+        Align::Center => (fill / 2, fill - fill / 2),
+        Align::Default if number => (fill, 0),
+        Align::Default => (0, fill),
+    };
+    write!(f, "{:left$}{text}{:right$}", "", "")
+}
+
+/// An argument.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Value {
+    /// An unsigned integer of any width.
+    Unsigned(u64),
+    /// A signed integer, with its width in bytes (which its hexadecimal form depends on).
+    Signed(i64, u8),
+    /// A truth value.
+    Bool(bool),
+    /// A character; U+FFFD for what is none.
+    Char(char),
+    /// An IPv4 address.
+    Ipv4(Ipv4Addr),
+    /// An IPv6 address.
+    Ipv6(Ipv6Addr),
+    /// A hardware address.
+    Mac([u8; 6]),
+    /// A pointer.
+    Pointer(u64),
+    /// Bytes.
+    Bytes(Vec<u8>),
+    /// Text.
+    Str(String),
+}
+
+impl Value {
+    /// Reads one argument from the start of `bytes`; also gives what follows it.
+    fn parse(tag: Tag, bytes: &[u8]) -> Option<(Self, &[u8])> {
+        let (word, rest) = bytes.split_first_chunk::<8>()?;
+        let unsigned = u64::from_le_bytes(*word);
+        let signed = unsigned as i64;
+        let value = match tag {
+            Tag::U8 | Tag::U16 | Tag::U32 | Tag::U64 => Value::Unsigned(unsigned),
+            Tag::I8 => Value::Signed(signed, 1),
+            Tag::I16 => Value::Signed(signed, 2),
+            Tag::I32 => Value::Signed(signed, 4),
+            Tag::I64 => Value::Signed(signed, 8),
+            Tag::Bool => Value::Bool(unsigned != 0),
+            Tag::Char => Value::Char(
+                u32::try_from(unsigned)
+                    .ok()
+                    .and_then(char::from_u32)
+                    .unwrap_or(char::REPLACEMENT_CHARACTER),
+            ),
+            Tag::Ipv4 => Value::Ipv4(Ipv4Addr::new(word[0], word[1], word[2], word[3])),
+            Tag::Ipv6 => {
+                let (address, rest) = bytes.split_first_chunk::<16>()?;
+                return Some((Value::Ipv6(Ipv6Addr::from(*address)), rest));
+            }
+            Tag::Mac => Value::Mac(*word.first_chunk()?),
+            Tag::Pointer => Value::Pointer(unsigned),
+            Tag::Bytes | Tag::Str => {
+                let len = usize::from(u16::from_le_bytes([word[0], word[1]]));
+                let capacity = usize::from(u16::from_le_bytes([word[2], word[3]]));
+                let (slot, rest) = rest.split_at_checked(capacity)?;
+                let bytes = slot.get(..len)?;
+                let value = if tag == Tag::Str {
+                    Value::Str(String::from_utf8_lossy(bytes).into_owned())
+                } else {
+                    Value::Bytes(bytes.to_vec())
+                };
+                return Some((value, rest));
+            }
+        };
+        Some((value, rest))
+    }
+
+    /// The value as text, without the filling of the width except for zeros, which depend on the sign.
+    fn show(&self, spec: Spec) -> String {
+        let alternate = spec.alternate;
+        let zeros = if spec.zero {
+            usize::from(spec.width)
+        } else {
+            0
+        };
+        // `{:#0$…}` counts the prefix into the width as std does.
+        macro_rules! radix {
+            ($value:expr) => {
+                match (spec.hint, alternate) {
+                    (Hint::LowerHex, false) => format!("{:0zeros$x}", $value),
+                    (Hint::LowerHex, true) => format!("{:#0zeros$x}", $value),
+                    (Hint::UpperHex, false) => format!("{:0zeros$X}", $value),
+                    (Hint::UpperHex, true) => format!("{:#0zeros$X}", $value),
+                    (Hint::Octal, false) => format!("{:0zeros$o}", $value),
+                    (Hint::Octal, true) => format!("{:#0zeros$o}", $value),
+                    (Hint::Binary, false) => format!("{:0zeros$b}", $value),
+                    (Hint::Binary, true) => format!("{:#0zeros$b}", $value),
+                    _ => format!("{:0zeros$}", $value),
+                }
+            };
+        }
+        match self {
+            Value::Unsigned(value) if spec.hint == Hint::Ip => {
+                Ipv4Addr::from(*value as u32).to_string()
+            }
+            Value::Unsigned(value) => radix!(value),
+            Value::Signed(value, 1) => radix!(*value as i8),
+            Value::Signed(value, 2) => radix!(*value as i16),
+            Value::Signed(value, 4) => radix!(*value as i32),
+            Value::Signed(value, _) => radix!(value),
+            Value::Bool(value) => value.to_string(),
+            Value::Char(value) if spec.hint == Hint::Debug => format!("{value:?}"),
+            Value::Char(value) => value.to_string(),
+            Value::Ipv4(address) => address.to_string(),
+            Value::Ipv6(address) => address.to_string(),
+            Value::Mac(bytes) => separated(bytes, spec.hint == Hint::UpperMac),
+            Value::Pointer(value) if spec.hint == Hint::UpperHex => format!("{value:#0zeros$X}"),
+            Value::Pointer(value) => format!("{value:#0zeros$x}"),
+            Value::Bytes(bytes) => show_bytes(bytes, spec.hint),
+            Value::Str(text) if spec.hint == Hint::Debug => format!("{text:?}"),
+            Value::Str(text) => text.clone(),
+        }
+    }
+}
+
+fn show_bytes(bytes: &[u8], hint: Hint) -> String {
+    match (hint, bytes) {
+        (Hint::LowerHex, _) => hex(bytes, false),
+        (Hint::UpperHex, _) => hex(bytes, true),
+        (Hint::Ip, &[a, b, c, d]) => Ipv4Addr::new(a, b, c, d).to_string(),
+        (Hint::Ip, _) => match <[u8; 16]>::try_from(bytes) {
+            Ok(octets) => Ipv6Addr::from(octets).to_string(),
+            Err(_) => hex(bytes, false),
+        },
+        (Hint::LowerMac, _) => separated(bytes, false),
+        (Hint::UpperMac, _) => separated(bytes, true),
+        (Hint::Debug, _) => format!("{bytes:?}"),
+        // What the kernel calls text (a task's name, say) ends with a NUL. Other bytes are shown as digits.
+        _ => {
+            let end = bytes
+                .iter()
+                .position(|&byte| byte == 0)
+                .unwrap_or(bytes.len());
+            let (text, tail) = bytes.split_at(end);
+            match std::str::from_utf8(text) {
+                Ok(text)
+                    if !text.chars().any(char::is_control)
+                        && (!text.is_empty() || bytes.is_empty())
+                        && tail.iter().all(|&byte| byte == 0) =>
+                {
+                    text.to_owned()
+                }
+                _ => hex(bytes, false),
+            }
+        }
+    }
+}
+
+fn hex(bytes: &[u8], upper: bool) -> String {
+    bytes
+        .iter()
+        .map(|byte| {
+            if upper {
+                format!("{byte:02X}")
+            } else {
+                format!("{byte:02x}")
+            }
+        })
+        .collect()
+}
+
+fn separated(bytes: &[u8], upper: bool) -> String {
+    bytes
+        .iter()
+        .map(|byte| hex(&[*byte], upper))
+        .collect::<Vec<_>>()
+        .join(":")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{LogArgs, SiteBytes, site_len};
+    use super::*;
+
+    /// A record as a program would send it: `offset` of the site, then `args`.
+    fn record<A: LogArgs>(offset: u32, args: A) -> Vec<u8> {
+        let mut words = vec![0u64; A::LEN / 8];
+        // SAFETY: the vector has LEN bytes and is aligned for u64.
+        unsafe { args.write(words.as_mut_ptr()) };
+        let mut bytes = offset.to_le_bytes().to_vec();
+        bytes.extend_from_slice(&(A::LEN as u16).to_le_bytes());
+        bytes.extend_from_slice(&[A::TAGS.len() as u8, 0]);
+        bytes.extend(words.iter().flat_map(|word| word.to_ne_bytes()));
+        bytes
+    }
+
+    macro_rules! shown {
+        ($format:literal $(, $arg:expr)*) => {{
+            const N: usize = site_len("t", "f", $format);
+            const SITE: SiteBytes<N> = SiteBytes::new(Level::Warn, 7, "t", "f", $format);
+            let sites = Sites::new(SITE.as_bytes().to_vec());
+            sites.decode(&record(0, ($($arg,)*))).unwrap().to_string()
+        }};
+    }
+
+    #[test]
+    fn formats_like_std() {
+        assert_eq!(shown!("plain {{}}"), "plain {}");
+        assert_eq!(shown!("{} {} {}", 1u8, -2i16, 3usize), "1 -2 3");
+        assert_eq!(
+            shown!("{:x} {:#X} {:08b} {:#06x}", 255u8, 171u32, 5u8, 10u64),
+            "ff 0xAB 00000101 0x000a"
+        );
+        assert_eq!(shown!("{:x} {:x}", -1i8, -2i64), "ff fffffffffffffffe");
+        assert_eq!(
+            shown!("[{:5}|{:<5}|{:^5}|{:>5}]", 42u8, 42u8, 42u8, "ab"),
+            "[   42|42   | 42  |   ab]"
+        );
+        assert_eq!(shown!("[{:05}|{:5}]", -42i32, "ab"), "[-0042|ab   ]");
+        assert_eq!(shown!("{} {} {:?}", true, 'é', "a\"b"), "true é \"a\\\"b\"");
+        assert_eq!(shown!("{:p}", 0x1234usize as *const u8), "0x1234");
+    }
+
+    #[test]
+    fn formats_network_values() {
+        let v4 = Ipv4Addr::new(10, 0, 0, 1);
+        assert_eq!(
+            shown!("{} {:i} {:i} {:i}", v4, v4, 0x0a00_0001u32, [10u8, 0, 0, 1]),
+            "10.0.0.1 10.0.0.1 10.0.0.1 10.0.0.1"
+        );
+        let v6: Ipv6Addr = "fe80::1".parse().unwrap();
+        assert_eq!(
+            shown!("{} {:i} {:i}", v6, v6.octets(), v6.segments()),
+            "fe80::1 fe80::1 fe80::1"
+        );
+        let mac = [0u8, 0x1b, 2, 3, 4, 0xff];
+        assert_eq!(
+            shown!("{:mac} {:MAC} {:x}", mac, mac, mac),
+            "00:1b:02:03:04:ff 00:1B:02:03:04:FF 001b020304ff"
+        );
+    }
+
+    #[test]
+    fn formats_bytes_and_cuts_long_text() {
+        assert_eq!(shown!("{} {}", *b"comm\0\0\0\0", &b"abc"[..]), "comm abc");
+        assert_eq!(shown!("{} {:?}", [0u8, 1, 255], [1u8, 2]), "0001ff [1, 2]");
+        let long = "x".repeat(100);
+        assert_eq!(shown!("{}|", long.as_str()), format!("{}|", "x".repeat(64)));
+    }
+
+    #[test]
+    fn takes_twelve_arguments() {
+        assert_eq!(
+            shown!(
+                "{}{}{}{}{}{}{}{}{}{}{}{}",
+                1u8,
+                2u8,
+                3u8,
+                4u8,
+                5u8,
+                6u8,
+                7u8,
+                8u8,
+                9u8,
+                "a",
+                'b',
+                true
+            ),
+            "123456789abtrue"
+        );
+    }
+
+    #[test]
+    fn finds_sites_in_a_section() {
+        const A: usize = site_len("mod", "a.rs", "first");
+        const B: usize = site_len("mod", "a.rs", "second {}");
+        let mut section = SiteBytes::<A>::new(Level::Error, 1, "mod", "a.rs", "first")
+            .as_bytes()
+            .to_vec();
+        section.extend_from_slice(&[0; 8]);
+        let second = section.len() as u32;
+        section.extend_from_slice(
+            SiteBytes::<B>::new(Level::Trace, 9, "mod", "a.rs", "second {}").as_bytes(),
+        );
+        let sites = Sites::new(section);
+        let found: Vec<_> = sites
+            .iter()
+            .map(|(at, site)| (at, site.level, site.line, site.format))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                (0, Level::Error, 1, "first"),
+                (second, Level::Trace, 9, "second {}")
+            ]
+        );
+        let message = sites.decode(&record(second, (5u8,))).unwrap();
+        assert_eq!((message.site.target, message.site.file), ("mod", "a.rs"));
+        assert_eq!(message.to_string(), "second 5");
+    }
+
+    #[test]
+    fn survives_damage() {
+        const N: usize = site_len("target", "file.rs", "{} {:mac} {}");
+        let site = SiteBytes::<N>::new(Level::Info, 3, "target", "file.rs", "{} {:mac} {}");
+        let good = record(0, (1u32, [1u8; 6], "text"));
+        let sites = Sites::new(site.as_bytes().to_vec());
+        assert_eq!(
+            sites.decode(&good).unwrap().to_string(),
+            "1 01:01:01:01:01:01 text"
+        );
+        for len in 0..good.len() {
+            assert!(
+                matches!(sites.decode(&good[..len]), Err(DecodeError::Short { .. })),
+                "{len}"
+            );
+        }
+        // Every single bit of record and site turned over: any result, but no panic, and text can be made of it.
+        for bit in 0..good.len() * 8 {
+            let mut bad = good.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            if let Ok(message) = sites.decode(&bad) {
+                let _ = message.to_string();
+            }
+        }
+        for bit in 0..N * 8 {
+            let mut bad = site.as_bytes().to_vec();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            let sites = Sites::new(bad);
+            if let Ok(message) = sites.decode(&good) {
+                let _ = message.to_string();
+            }
+            let _ = sites.iter().count();
+        }
+        let mut other = good.clone();
+        other[0] = 240;
+        assert_eq!(
+            sites.decode(&other),
+            Err(DecodeError::NoSite { offset: 240 })
+        );
+        let mut newer = good;
+        newer[8] = 99;
+        assert_eq!(
+            sites.decode(&newer),
+            Err(DecodeError::UnknownTag { tag: 99 })
+        );
+    }
+}

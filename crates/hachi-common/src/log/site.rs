@@ -1,0 +1,99 @@
+//! The constant that describes one call of a logging macro.
+
+use super::{Level, format};
+
+/// Length of the fixed part of a site.
+pub const SITE_HEADER_LEN: usize = 14;
+
+/// Length in bytes of the site with these texts, padding included.
+pub const fn site_len(target: &str, file: &str, format: &str) -> usize {
+    let len = SITE_HEADER_LEN + target.len() + file.len() + format.len();
+    let padded = len.div_ceil(8) * 8;
+    // The low byte of the length comes first; a reader that walks the section takes a zero there for padding.
+    if padded.is_multiple_of(256) {
+        padded + 8
+    } else {
+        padded
+    }
+}
+
+/// A site as bytes; `N` is its [`site_len`].
+///
+/// The logging macros of `hachi-ebpf` make one static of this type for each call.
+#[repr(C, align(8))]
+pub struct SiteBytes<const N: usize>([u8; N]);
+
+impl<const N: usize> SiteBytes<N> {
+    /// Encodes a site.
+    ///
+    /// # Panics
+    /// At compile time, when the texts do not fit (each must be shorter than 64 KiB, the whole as well), when
+    /// `N` is not their [`site_len`], or when the format string is wrong.
+    pub const fn new(level: Level, line: u32, target: &str, file: &str, format: &str) -> Self {
+        assert!(
+            N == site_len(target, file, format),
+            "wrong length for this log site"
+        );
+        assert!(
+            N < 1 << 16,
+            "the texts of a log message must be shorter than 64 KiB"
+        );
+        let placeholders = format::placeholders(format);
+        assert!(
+            placeholders < 1 << 8,
+            "too many placeholders in a log message"
+        );
+        let mut bytes = [0; N];
+        put(&mut bytes, 0, &(N as u16).to_le_bytes());
+        bytes[2] = level as u8;
+        bytes[3] = placeholders as u8;
+        put(&mut bytes, 4, &line.to_le_bytes());
+        put(&mut bytes, 8, &(target.len() as u16).to_le_bytes());
+        put(&mut bytes, 10, &(file.len() as u16).to_le_bytes());
+        put(&mut bytes, 12, &(format.len() as u16).to_le_bytes());
+        put(&mut bytes, SITE_HEADER_LEN, target.as_bytes());
+        put(&mut bytes, SITE_HEADER_LEN + target.len(), file.as_bytes());
+        put(
+            &mut bytes,
+            SITE_HEADER_LEN + target.len() + file.len(),
+            format.as_bytes(),
+        );
+        SiteBytes(bytes)
+    }
+
+    /// The encoded site.
+    pub const fn as_bytes(&self) -> &[u8; N] {
+        &self.0
+    }
+}
+
+const fn put(to: &mut [u8], at: usize, from: &[u8]) {
+    let mut i = 0;
+    while i < from.len() {
+        to[at + i] = from[i];
+        i += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encodes_as_documented() {
+        const N: usize = site_len("t", "f.rs", "x {}");
+        static SITE: SiteBytes<N> = SiteBytes::new(Level::Info, 258, "t", "f.rs", "x {}");
+        let mut expected = vec![24, 0, 3, 1, 2, 1, 0, 0, 1, 0, 4, 0, 4, 0];
+        expected.extend_from_slice(b"tf.rsx {}\0");
+        assert_eq!(SITE.as_bytes()[..], expected[..]);
+    }
+
+    #[test]
+    fn the_first_byte_is_never_zero() {
+        let text = "x".repeat(600);
+        for n in 0..600 {
+            let len = site_len("", "", &text[..n]);
+            assert!(len.is_multiple_of(8) && len & 0xff != 0 && len >= SITE_HEADER_LEN + n);
+        }
+    }
+}
