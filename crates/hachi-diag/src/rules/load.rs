@@ -1,0 +1,119 @@
+//! Rejections before the first instruction: types (BTF), attach targets, privileges, the object itself.
+
+use super::{Place, Rule};
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        id: "func-info",
+        patterns: &[
+            "missing btf func_info",
+            "number of funcs in func_info doesn't match number of subprogs",
+            "func_info BTF section doesn't match subprog layout in BPF program",
+            "same insn offset in func_info",
+            "nonzero insn_off {n} for the first func info record",
+            "invalid type id {n} in func info",
+            "missing btf_id",
+        ],
+        title: "the function information in the object does not fit its code",
+        why: "",
+        help: &[
+            "rebuild the object with `hachi build`",
+            "when another tool made or changed it, load it without BTF: strip `.BTF` and `.BTF.ext`",
+        ],
+        place: Place::Program,
+        ..Rule::ROW
+    },
+    Rule {
+        id: "line-info",
+        patterns: &[
+            "Invalid line_info[",
+            "Invalid line_info",
+            "missing bpf_line_info for func#{n}",
+            "Incorrect linfo_",
+        ],
+        title: "the line information in the object does not fit its code",
+        why: "",
+        help: &["rebuild the object with `hachi build`"],
+        place: Place::Program,
+        ..Rule::ROW
+    },
+    Rule {
+        id: "btf-invalid",
+        patterns: &[
+            "[{n}] {kind_name} {name} Invalid name",
+            "[{n}] {kind_name} {name} Invalid {what}",
+            "[{n}] {kind_name} {name} Unexpected {what}",
+            "magic: 0xeb9f{}",
+            "Unsupported section found",
+            "Invalid string section",
+            "Type section not found",
+        ],
+        title: "the kernel refuses the object's type information (BTF)",
+        why: "type {n} (`{name}`) is not as the kernel wants it",
+        help: &[
+            "rebuild the object with `hachi build`, whose linker repairs what LLVM writes for Rust types",
+            "an older kernel may not know a newer kind of type; the loader leaves out what it does not know when it may",
+        ],
+        place: Place::Program,
+        ..Rule::ROW
+    },
+    Rule {
+        id: "attach-target",
+        patterns: &[
+            "Tracing programs must provide btf_id",
+            "FENTRY/FEXIT program can only be attached to another program annotated with BTF",
+            "attach_btf_id {n} is not a function",
+            "attach_btf_id {n} is invalid",
+        ],
+        title: "the function to attach to is not one that programs can attach to",
+        why: "",
+        help: &[
+            "check its name in /sys/kernel/tracing/available_filter_functions; inlined and static-duplicated functions cannot be traced",
+        ],
+        place: Place::Program,
+        ..Rule::ROW
+    },
+    Rule {
+        id: "program-type-unknown",
+        patterns: &["Unrecognized program type", "unrecognized program type"],
+        title: "the running kernel does not know this program type",
+        why: "",
+        help: &[
+            "run a newer kernel: `hachi inspect OBJECT` prints the oldest one the object needs",
+        ],
+        place: Place::Program,
+        ..Rule::ROW
+    },
+    Rule {
+        id: "map-for-program",
+        patterns: &[
+            "fd {n} is not pointing to valid bpf_map",
+            "offloaded prog without netdev",
+            "tracing progs cannot use bpf_spin_lock yet",
+            "tracing progs cannot use bpf_{what} yet",
+            "socket filter progs cannot use bpf_spin_lock yet",
+            "Sleepable programs can only use",
+            "trace type programs can only use preallocated hash map",
+            "perf_event programs can only use preallocated hash map",
+        ],
+        title: "a map of the program does not fit this kind of program",
+        why: "",
+        help: &[
+            "use another type of map here; for sleepable programs that is array, hash, ring buffer or local storage",
+        ],
+        place: Place::Program,
+        ..Rule::ROW
+    },
+    Rule {
+        id: "too-many-maps",
+        patterns: &[
+            "The total number of btf modules per program has reached the limit",
+            "The total number of maps per program has reached the limit",
+        ],
+        title: "the program uses more maps than the kernel allows (64)",
+        why: "",
+        help: &["split the program, or keep several tables in one map"],
+        place: Place::Program,
+        ..Rule::ROW
+    },
+];
