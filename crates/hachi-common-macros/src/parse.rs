@@ -1,0 +1,287 @@
+//! Reads the struct that `#[derive(Pod)]` stands on.
+
+use std::iter::Peekable;
+
+use proc_macro::{Delimiter, Group, Ident, Literal, Span, TokenStream, TokenTree};
+
+use crate::tokens::{Angles, Error, is_ident, is_punct, split_commas};
+
+/// How the struct is laid out, as far as it matters here.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Repr {
+    Rust,
+    C,
+    /// `repr(C, packed)`: there cannot be padding.
+    Packed,
+    Transparent,
+}
+
+pub struct Item {
+    pub name: Ident,
+    pub repr: Repr,
+    /// The path of `hachi_common`.
+    pub krate: TokenStream,
+    /// The generic parameters as an `impl` wants them: with bounds, without defaults.
+    pub parameters: TokenStream,
+    /// The parameters' names alone.
+    pub arguments: TokenStream,
+    /// The conditions of the `where` clause, ending with a comma if there are any.
+    pub predicates: TokenStream,
+    pub fields: Vec<Field>,
+}
+
+impl Item {
+    pub fn name_tokens(&self) -> TokenStream {
+        TokenTree::from(self.name.clone()).into()
+    }
+}
+
+pub struct Field {
+    /// The name, or the number in a tuple struct.
+    pub name: String,
+    pub span: Span,
+    pub ty: TokenStream,
+}
+
+impl Field {
+    pub fn name_tokens(&self) -> TokenStream {
+        let token = match self.name.parse::<usize>() {
+            Ok(number) => TokenTree::from(Literal::usize_unsuffixed(number)),
+            Err(_) => match self.name.strip_prefix("r#") {
+                Some(raw) => Ident::new_raw(raw, self.span).into(),
+                None => Ident::new(&self.name, self.span).into(),
+            },
+        };
+        token.into()
+    }
+}
+
+type Tokens = Peekable<proc_macro::token_stream::IntoIter>;
+
+pub fn item(input: TokenStream) -> Result<Item, Error> {
+    let mut tokens = input.into_iter().peekable();
+    let (repr, krate) = attributes(&mut tokens)?;
+    skip_visibility(&mut tokens);
+    match tokens.next() {
+        Some(token) if is_ident(&token, "struct") => {}
+        Some(token) if is_ident(&token, "enum") => {
+            return Err(Error::new(
+                token.span(),
+                "an enum cannot be `Pod`, since it accepts only some bit patterns: use an integer and convert",
+            ));
+        }
+        Some(token) if is_ident(&token, "union") => {
+            return Err(Error::new(
+                token.span(),
+                "a union cannot be `Pod`, since some of its bytes may be uninitialised: use a byte array and convert",
+            ));
+        }
+        _ => return Err(Error::new(Span::call_site(), "`Pod` is for structs")),
+    }
+    let Some(TokenTree::Ident(name)) = tokens.next() else {
+        return Err(Error::new(
+            Span::call_site(),
+            "expected the name of a struct",
+        ));
+    };
+    let (parameters, arguments) = generics(&mut tokens)?;
+    let mut predicates = predicates(&mut tokens);
+    let fields = match tokens.next() {
+        Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Brace => named(&group)?,
+        Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Parenthesis => {
+            predicates.extend(self::predicates(&mut tokens));
+            unnamed(&group)?
+        }
+        // `struct Unit;`
+        _ => Vec::new(),
+    };
+    Ok(Item {
+        name,
+        repr,
+        krate,
+        parameters,
+        arguments,
+        predicates,
+        fields,
+    })
+}
+
+/// Reads the attributes in front of an item: its `repr` and the path in `#[pod(crate = …)]`.
+fn attributes(tokens: &mut Tokens) -> Result<(Repr, TokenStream), Error> {
+    let (mut c, mut packed, mut transparent) = (false, false, false);
+    let mut krate: Option<TokenStream> = None;
+    while let Some(attribute) = next_attribute(tokens) {
+        let mut attribute = attribute.stream().into_iter();
+        let (Some(name), Some(TokenTree::Group(args))) = (attribute.next(), attribute.next())
+        else {
+            continue;
+        };
+        if is_ident(&name, "repr") {
+            for hint in split_commas(args.stream()) {
+                c |= is_ident(&hint[0], "C");
+                // `packed(2)` can have padding.
+                packed |= is_ident(&hint[0], "packed") && hint.len() == 1;
+                transparent |= is_ident(&hint[0], "transparent");
+            }
+        } else if is_ident(&name, "pod") {
+            let mut args = args.stream().into_iter();
+            match (args.next(), args.next()) {
+                (Some(key), Some(equals)) if is_ident(&key, "crate") && is_punct(&equals, '=') => {
+                    krate = Some(args.collect());
+                }
+                _ => {
+                    return Err(Error::new(
+                        name.span(),
+                        "expected `#[pod(crate = path::to::hachi_common)]`",
+                    ));
+                }
+            }
+        }
+    }
+    let repr = match (transparent, c, packed) {
+        (true, ..) => Repr::Transparent,
+        (_, true, true) => Repr::Packed,
+        (_, true, false) => Repr::C,
+        _ => Repr::Rust,
+    };
+    let krate = krate.unwrap_or_else(|| "::hachi_common".parse().expect("a path"));
+    Ok((repr, krate))
+}
+
+/// The bracketed part of the next attribute, if one comes next.
+fn next_attribute(tokens: &mut Tokens) -> Option<Group> {
+    tokens.next_if(|token| is_punct(token, '#'))?;
+    match tokens.next() {
+        Some(TokenTree::Group(group)) => Some(group),
+        _ => None,
+    }
+}
+
+fn skip_visibility(tokens: &mut Tokens) {
+    // A `$vis` of a macro_rules comes as a group without delimiters, possibly empty.
+    let invisible = |token: &TokenTree| matches!(token, TokenTree::Group(group) if group.delimiter() == Delimiter::None);
+    if tokens.next_if(invisible).is_some() {
+        return;
+    }
+    if tokens.next_if(|token| is_ident(token, "pub")).is_some() {
+        tokens.next_if(
+            |token| matches!(token, TokenTree::Group(group) if group.delimiter() == Delimiter::Parenthesis),
+        );
+    }
+}
+
+/// Reads `<…>` if it comes next: the parameters without their defaults, and their names.
+fn generics(tokens: &mut Tokens) -> Result<(TokenStream, TokenStream), Error> {
+    let (mut parameters, mut arguments) = (TokenStream::new(), TokenStream::new());
+    if tokens.next_if(|token| is_punct(token, '<')).is_none() {
+        return Ok((parameters, arguments));
+    }
+    let mut angles = Angles::default();
+    let mut inside = Vec::new();
+    for token in tokens {
+        if angles.outside() && is_punct(&token, '>') {
+            break;
+        }
+        angles.see(&token);
+        inside.push(token);
+    }
+    for parameter in split_commas(inside) {
+        if is_punct(&parameter[0], '\'') {
+            return Err(Error::new(
+                parameter[0].span(),
+                "a struct with a lifetime cannot be `Pod`: references mean nothing to the other side",
+            ));
+        }
+        let name = usize::from(is_ident(&parameter[0], "const"));
+        arguments.extend(parameter.get(name).cloned());
+        arguments.extend(comma());
+        let mut angles = Angles::default();
+        parameters.extend(parameter.into_iter().take_while(|token| {
+            let default = angles.outside() && is_punct(token, '=');
+            angles.see(token);
+            !default
+        }));
+        parameters.extend(comma());
+    }
+    Ok((parameters, arguments))
+}
+
+fn comma() -> TokenStream {
+    ",".parse().expect("a comma")
+}
+
+/// Reads the conditions of a `where` clause if it comes next.
+fn predicates(tokens: &mut Tokens) -> TokenStream {
+    let mut predicates = Vec::new();
+    if tokens.next_if(|token| is_ident(token, "where")).is_some() {
+        let end = |token: &TokenTree| {
+            is_punct(token, ';')
+                || matches!(token, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace)
+        };
+        while let Some(token) = tokens.next_if(|token| !end(token)) {
+            predicates.push(token);
+        }
+    }
+    split_commas(predicates)
+        .into_iter()
+        .flat_map(|predicate| {
+            predicate
+                .into_iter()
+                .collect::<TokenStream>()
+                .into_iter()
+                .chain(comma())
+        })
+        .collect()
+}
+
+fn named(group: &Group) -> Result<Vec<Field>, Error> {
+    split_commas(group.stream())
+        .into_iter()
+        .map(|field| {
+            let mut field = without_attributes(field);
+            match (field.next(), field.next()) {
+                (Some(TokenTree::Ident(name)), Some(colon)) if is_punct(&colon, ':') => Ok(Field {
+                    name: name.to_string(),
+                    span: name.span(),
+                    ty: field.collect(),
+                }),
+                _ => Err(Error::new(
+                    group.span(),
+                    "expected fields such as `name: Type`",
+                )),
+            }
+        })
+        .collect()
+}
+
+fn unnamed(group: &Group) -> Result<Vec<Field>, Error> {
+    split_commas(group.stream())
+        .into_iter()
+        .enumerate()
+        .map(|(number, field)| {
+            let ty: TokenStream = without_attributes(field).collect();
+            let span = ty
+                .clone()
+                .into_iter()
+                .next()
+                .map_or(group.span(), |token| token.span());
+            Ok(Field {
+                name: number.to_string(),
+                span,
+                ty,
+            })
+        })
+        .collect()
+}
+
+/// What follows the attributes and the visibility of a field.
+fn without_attributes(field: Vec<TokenTree>) -> Tokens {
+    let mut tokens = field
+        .into_iter()
+        .collect::<TokenStream>()
+        .into_iter()
+        .peekable();
+    while next_attribute(&mut tokens).is_some() {}
+    skip_visibility(&mut tokens);
+    tokens
+}

@@ -1,0 +1,157 @@
+//! `#[derive(Pod)]`: what it takes, and what it says about the rest.
+#![cfg(feature = "derive")]
+
+use std::{fs, path::Path, process::Command};
+
+use hachi_common::{Pod, bytes_of};
+
+#[derive(Clone, Copy, Pod)]
+#[repr(C)]
+struct Named {
+    /// Documented fields and raw names are fields like others.
+    pub(crate) r#type: u64,
+    list: [u16; 2],
+    last: Inner,
+}
+
+#[derive(Clone, Copy, Pod)]
+#[repr(C, align(4))]
+struct Inner(u8, u8, [u8; 2]);
+
+#[derive(Clone, Copy, Pod)]
+#[repr(C, packed)]
+struct Generic<T: Copy, const N: usize = 2>
+where
+    [T; N]: Sized,
+{
+    tag: u8,
+    values: [T; N],
+}
+
+#[derive(Clone, Copy, Pod)]
+#[repr(transparent)]
+struct Wrapper<T>(T)
+where
+    T: PartialEq;
+
+#[derive(Clone, Copy, Pod)]
+#[repr(C)]
+struct Empty;
+
+macro_rules! define {
+    ($vis:vis $name:ident { $($field_vis:vis $field:ident: $ty:ty),* }) => {
+        #[derive(Clone, Copy, Pod)]
+        #[repr(C)]
+        $vis struct $name { $($field_vis $field: $ty),* }
+    };
+}
+define!(pub(crate) ByMacro { pub a: u32, b: [u8; 4] });
+
+#[test]
+fn plain_structs_are_pod() {
+    let value = Named {
+        r#type: 1,
+        list: [2, 3],
+        last: Inner(4, 5, [6, 7]),
+    };
+    let expected = if cfg!(target_endian = "little") {
+        [1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 3, 0, 4, 5, 6, 7]
+    } else {
+        [0, 0, 0, 0, 0, 0, 0, 1, 0, 2, 0, 3, 4, 5, 6, 7]
+    };
+    assert_eq!(bytes_of(&value), expected);
+    assert_eq!(
+        bytes_of(&Generic {
+            tag: 1,
+            values: [2u8, 3]
+        }),
+        [1, 2, 3]
+    );
+    assert_eq!(bytes_of(&Wrapper([7u8; 2])), [7, 7]);
+    assert_eq!(bytes_of(&Empty), []);
+    assert_eq!(
+        bytes_of(&ByMacro { a: 0, b: [1; 4] }),
+        [0, 0, 0, 0, 1, 1, 1, 1]
+    );
+}
+
+/// Compiles `source` as a crate that depends on this one; gives what the compiler says.
+fn errors_of(source: &str) -> String {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("derive_pod");
+    fs::create_dir_all(&dir).unwrap();
+    let manifest = format!(
+        "[package]\nname = \"wrong\"\nedition = \"2021\"\n[lib]\npath = \"lib.rs\"\n[workspace]\n[dependencies]\nhachi-common = {{ path = {:?} }}\n",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    fs::write(dir.join("Cargo.toml"), manifest).unwrap();
+    fs::write(dir.join("lib.rs"), source).unwrap();
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "check",
+            "--offline",
+            "--color=never",
+            "--target-dir",
+            "target",
+        ])
+        .current_dir(&dir)
+        .env_remove("RUSTFLAGS")
+        .output()
+        .unwrap();
+    assert!(!output.status.success(), "compiled");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn errors_name_the_field() {
+    // What the macro itself refuses.
+    let errors = errors_of(
+        "use hachi_common::Pod;
+#[derive(Clone, Copy, Pod)] struct Unordered(u8);
+#[derive(Clone, Copy, Pod)] #[repr(C)] struct Loose<T> { value: T }
+#[derive(Clone, Copy, Pod)] #[repr(C)] struct Borrowed<'a> { value: &'a u8 }
+#[derive(Clone, Copy, Pod)] #[repr(u8)] enum Choice { A }
+#[derive(Clone, Copy, Pod)] #[repr(C)] union Either { a: u8 }
+",
+    );
+    for expected in [
+        "`Unordered` needs `#[repr(C)]`",
+        "`Loose` is generic",
+        "a struct with a lifetime cannot be `Pod`",
+        "an enum cannot be `Pod`",
+        "a union cannot be `Pod`",
+    ] {
+        assert!(errors.contains(expected), "missing: {expected}\n{errors}");
+    }
+    // What the types decide.
+    let errors = errors_of(
+        "use hachi_common::Pod;
+#[derive(Clone, Copy, Pod)] #[repr(C)] struct Flag { on: bool }
+#[derive(Clone, Copy, Pod)] #[repr(C, packed)] struct Text<T> { value: T, letter: char }
+#[derive(Pod)] #[repr(C)] struct Unique { id: u8 }
+",
+    );
+    for expected in [
+        "the trait bound `bool: Pod` is not satisfied",
+        "the trait bound `char: Pod` is not satisfied",
+        "the trait bound `Unique: Copy` is not satisfied",
+        "lib.rs:2:58",
+    ] {
+        assert!(errors.contains(expected), "missing: {expected}\n{errors}");
+    }
+    // What the layout decides.
+    let errors = errors_of(
+        "use hachi_common::Pod;
+#[derive(Clone, Copy, Pod)] #[repr(C)] struct Gap { a: u8, b: u32 }
+#[derive(Clone, Copy, Pod)] #[repr(C)] struct Tail(u32, u8);
+#[derive(Clone, Copy, Pod)] #[repr(C, align(8))] struct Wide { only: u32 }
+",
+    );
+    for expected in [
+        "padding between the fields `a` and `b` of `Gap`",
+        "lib.rs:2:60",
+        "padding at the end of `Tail`, after its field `1`",
+        "padding at the end of `Wide`, after its field `only`",
+    ] {
+        assert!(errors.contains(expected), "missing: {expected}\n{errors}");
+    }
+}
