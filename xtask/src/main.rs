@@ -1,2 +1,52 @@
 //! The project's own commands: demo, test, bench and codegen.
-fn main() {}
+//!
+//! `cargo xtask` prints them. They need nothing but a Rust toolchain: what else they want (small
+//! programs such as `ping`, a BPF `core`) they find, or install and say so.
+
+mod bench;
+mod book;
+mod demo;
+mod install;
+mod manifests;
+mod shell;
+mod test;
+
+use shell::Result;
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask COMMAND
+
+  demo [--fast]      build the firewall, filter real traffic with it, and show everything
+  test [STEP...]     all that CI checks; with names, only those steps (--list names them)
+  bench [NAME...]    measure builds and loads, beside other toolkits where they are installed
+  codegen [--check]  write the generated tables again, or only compare
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[&str]) -> Result<ExitCode> {
+    match arguments {
+        ["demo", options @ ..] => demo::run(options),
+        ["test", options @ ..] => test::run(options),
+        ["bench", names @ ..] => bench::run(names),
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{USAGE}");
+            Ok(ExitCode::SUCCESS)
+        }
+        _ => {
+            eprint!("unknown command `{}`\n\n{USAGE}", arguments.join(" "));
+            Ok(ExitCode::from(2))
+        }
+    }
+}

@@ -49,8 +49,12 @@ pub use bpffs::Bpffs;
 pub use cgroup::Cgroup;
 pub use error::{Error, Result};
 pub use netns::Netns;
-pub use process::{Guarded, find_program, open_descriptors};
+pub use process::{
+    Guarded, find_program, interrupted, on_interrupt, open_descriptors, private_mounts,
+};
 pub use skip::{bpf_available, is_root, report_skip};
 pub use tempdir::TempDir;
-pub use traffic::{EchoServer, Ping, tcp_request, udp_request, udp_send};
+pub use traffic::{
+    EchoServer, Ping, tcp_request, tcp_request_from, udp_request, udp_request_from, udp_send,
+};
 pub use veth::{Host, VethPair};

@@ -43,6 +43,18 @@ impl Netns {
         Ok(netns)
     }
 
+    /// The namespace the calling thread is in.
+    ///
+    /// # Errors
+    /// Without a mounted `/proc`.
+    pub fn current() -> Result<Self> {
+        let file = File::open("/proc/thread-self/ns/net")
+            .map_err(Error::during("opening the current network namespace"))?;
+        Ok(Self {
+            file: Arc::new(file),
+        })
+    }
+
     /// A path that names this namespace for as long as this process lives: what `ip … netns PATH`,
     /// `nsenter --net=PATH` and the like take.
     pub fn path(&self) -> PathBuf {

@@ -6,6 +6,7 @@ use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// A child process that is ended when this value is dropped, and by the kernel when the thread that
@@ -126,4 +127,24 @@ pub fn open_descriptors() -> Vec<(u32, String)> {
         .collect();
     found.sort();
     found
+}
+
+/// Lets this process end in order on Ctrl-C: the first SIGINT or SIGTERM only makes [`interrupted`]
+/// true, the second ends it.
+pub fn on_interrupt() {
+    sys::on_interrupt();
+}
+
+/// Whether SIGINT or SIGTERM came since [`on_interrupt`].
+pub fn interrupted() -> bool {
+    sys::INTERRUPTED.load(Ordering::Relaxed)
+}
+
+/// Moves this process, which must not have started a thread yet, into a mount namespace of its own.
+/// What it mounts from then on only it and its children see, and it is gone when they are.
+///
+/// # Errors
+/// Without `CAP_SYS_ADMIN`.
+pub fn private_mounts() -> Result<()> {
+    sys::private_mounts().map_err(Error::during("making a mount namespace"))
 }

@@ -2,8 +2,9 @@
 
 use std::ffi::CStr;
 use std::io;
-use std::net::Shutdown;
+use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {
@@ -171,6 +172,102 @@ pub fn send_frame(socket: &OwnedFd, ifindex: u32, frame: &[u8]) -> io::Result<()
         n if n < 0 => Err(io::Error::last_os_error()),
         n if n as usize == frame.len() => Ok(()),
         _ => Err(io::ErrorKind::WriteZero.into()),
+    }
+}
+
+/// A TCP connection to `to` whose own address is `from` (same family), made within `timeout`.
+pub fn tcp_connect_from(
+    from: IpAddr,
+    to: SocketAddr,
+    timeout: Duration,
+) -> io::Result<std::net::TcpStream> {
+    let family = if to.is_ipv4() {
+        libc::AF_INET
+    } else {
+        libc::AF_INET6
+    };
+    // SAFETY: no pointers.
+    let fd = check(unsafe { libc::socket(family, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) })?;
+    // SAFETY: a descriptor the kernel just gave us, owned by nobody else.
+    let stream = std::net::TcpStream::from(unsafe { OwnedFd::from_raw_fd(fd) });
+    // On Linux the send timeout bounds connect(2) too (socket(7)).
+    stream.set_write_timeout(Some(timeout))?;
+    let (address, length) = raw_address(SocketAddr::new(from, 0));
+    // SAFETY: the address is valid for reads of its length.
+    check(unsafe { libc::bind(fd, (&raw const address).cast(), length) })?;
+    let (address, length) = raw_address(to);
+    // SAFETY: as above.
+    check(unsafe { libc::connect(fd, (&raw const address).cast(), length) })?;
+    Ok(stream)
+}
+
+fn raw_address(address: SocketAddr) -> (libc::sockaddr_storage, libc::socklen_t) {
+    // SAFETY: all-zero is a valid sockaddr_storage.
+    let mut storage: libc::sockaddr_storage = unsafe { std::mem::zeroed() };
+    let length = match address {
+        SocketAddr::V4(address) => {
+            let raw = libc::sockaddr_in {
+                sin_family: libc::AF_INET as libc::sa_family_t,
+                sin_port: address.port().to_be(),
+                sin_addr: libc::in_addr {
+                    s_addr: u32::from_ne_bytes(address.ip().octets()),
+                },
+                sin_zero: [0; 8],
+            };
+            // SAFETY: sockaddr_storage is large and aligned enough for every address.
+            unsafe { (&raw mut storage).cast::<libc::sockaddr_in>().write(raw) };
+            size_of::<libc::sockaddr_in>()
+        }
+        SocketAddr::V6(address) => {
+            let raw = libc::sockaddr_in6 {
+                sin6_family: libc::AF_INET6 as libc::sa_family_t,
+                sin6_port: address.port().to_be(),
+                sin6_flowinfo: address.flowinfo(),
+                sin6_addr: libc::in6_addr {
+                    s6_addr: address.ip().octets(),
+                },
+                sin6_scope_id: address.scope_id(),
+            };
+            // SAFETY: as above.
+            unsafe { (&raw mut storage).cast::<libc::sockaddr_in6>().write(raw) };
+            size_of::<libc::sockaddr_in6>()
+        }
+    };
+    (storage, length as libc::socklen_t)
+}
+
+/// Moves this process into a mount namespace of its own, from which nothing spreads back.
+pub fn private_mounts() -> io::Result<()> {
+    // SAFETY: no pointers; changes only the calling thread's namespaces.
+    check(unsafe { libc::unshare(libc::CLONE_NEWNS) })?;
+    // SAFETY: the strings are NUL-terminated constants; changing propagation takes no more.
+    check(unsafe {
+        libc::mount(
+            std::ptr::null(),
+            c"/".as_ptr(),
+            std::ptr::null(),
+            libc::MS_REC | libc::MS_PRIVATE,
+            std::ptr::null(),
+        )
+    })
+    .map(drop)
+}
+
+/// Set by the handler of [`on_interrupt`].
+pub static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Makes the first SIGINT or SIGTERM set [`INTERRUPTED`] instead of ending the process; the second ends it.
+pub fn on_interrupt() {
+    extern "C" fn handler(signal: libc::c_int) {
+        INTERRUPTED.store(true, Ordering::Relaxed);
+        // SAFETY: signal(2) is async-signal-safe, SIG_DFL a valid disposition.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    let handler: extern "C" fn(libc::c_int) = handler;
+    for signal in [libc::SIGINT, libc::SIGTERM] {
+        // SAFETY: the handler does only async-signal-safe things. The signals are valid ones, so
+        // this cannot fail.
+        unsafe { libc::signal(signal, handler as libc::sighandler_t) };
     }
 }
 

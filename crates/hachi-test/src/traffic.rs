@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::netns::Netns;
 use crate::sys;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -184,10 +184,23 @@ pub fn tcp_request(
     payload: &[u8],
     timeout: Duration,
 ) -> io::Result<Vec<u8>> {
+    tcp_request_from(netns, any_address(to).ip(), to, payload, timeout)
+}
+
+/// [`tcp_request`] with a chosen source address.
+///
+/// # Errors
+/// As [`tcp_request`], and when `from` is no address of the namespace.
+pub fn tcp_request_from(
+    netns: &Netns,
+    from: IpAddr,
+    to: SocketAddr,
+    payload: &[u8],
+    timeout: Duration,
+) -> io::Result<Vec<u8>> {
     netns.run(|| {
-        let mut stream = TcpStream::connect_timeout(&to, timeout)?;
+        let mut stream = sys::tcp_connect_from(from, to, timeout)?;
         stream.set_read_timeout(Some(timeout))?;
-        stream.set_write_timeout(Some(timeout))?;
         stream.write_all(payload)?;
         let mut answer = vec![0; payload.len()];
         stream.read_exact(&mut answer)?;
@@ -205,8 +218,22 @@ pub fn udp_request(
     payload: &[u8],
     timeout: Duration,
 ) -> io::Result<Vec<u8>> {
+    udp_request_from(netns, any_address(to).ip(), to, payload, timeout)
+}
+
+/// [`udp_request`] with a chosen source address.
+///
+/// # Errors
+/// As [`udp_request`], and when `from` is no address of the namespace.
+pub fn udp_request_from(
+    netns: &Netns,
+    from: IpAddr,
+    to: SocketAddr,
+    payload: &[u8],
+    timeout: Duration,
+) -> io::Result<Vec<u8>> {
     netns.run(|| {
-        let socket = UdpSocket::bind(any_address(to))?;
+        let socket = UdpSocket::bind((from, 0))?;
         socket.connect(to)?;
         socket.set_read_timeout(Some(timeout))?;
         socket.send(payload)?;

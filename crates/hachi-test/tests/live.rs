@@ -1,7 +1,8 @@
 //! The surroundings themselves, on the running kernel.
 
 use hachi_test::{
-    EchoServer, Netns, VethPair, find_program, open_descriptors, skip, tcp_request, udp_request,
+    EchoServer, Netns, VethPair, find_program, open_descriptors, skip, tcp_request,
+    tcp_request_from, udp_request, udp_request_from,
 };
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
@@ -106,6 +107,28 @@ fn a_raw_frame_arrives_as_it_is() {
     while udp.requests() == 0 {
         assert!(Instant::now() < deadline, "the frame did not arrive");
         std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn the_source_address_can_be_chosen() {
+    let wire = wire!();
+    let other = wire.left.add_ipv4(66).unwrap().into();
+    let address = (wire.right.ipv4(), 0).into();
+    let tcp = EchoServer::tcp(wire.right.netns(), address).unwrap();
+    let udp = EchoServer::udp(wire.right.netns(), address).unwrap();
+    let from = wire.left.netns();
+    // The server's end drops what comes from the second address only.
+    let blackhole = ["route", "add", "blackhole", "10.77.0.66/32"];
+    for (answers, change) in [(true, Some(blackhole)), (false, None)] {
+        let by_tcp = tcp_request_from(from, other, tcp.address(), b"tcp", SOON);
+        assert_eq!(by_tcp.is_ok(), answers, "{by_tcp:?}");
+        let by_udp = udp_request_from(from, other, udp.address(), b"udp", SOON);
+        assert_eq!(by_udp.is_ok(), answers, "{by_udp:?}");
+        assert!(tcp_request(from, tcp.address(), b"tcp", SOON).is_ok());
+        if let Some(change) = change {
+            wire.right.netns().ip(change).unwrap();
+        }
     }
 }
 

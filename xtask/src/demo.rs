@@ -1,0 +1,257 @@
+//! `cargo xtask demo`: from a checkout to a firewall in the kernel that filters real traffic.
+//!
+//! Everything happens in two network namespaces without names and under a private mount of a BPF
+//! filesystem, which the kernel takes away with this process, however it ends. Each thing the demo
+//! says is checked; the first that is not true ends it with an error.
+
+mod firewall;
+mod flows;
+
+use crate::install::{self, IP, NC, PING};
+use crate::shell::{
+    Result, bold, capture, cargo, dim, examples_target_dir, green, root, run as run_command,
+    target_dir,
+};
+use firewall::Firewall;
+use flows::{Clients, Flows};
+use hachi_test::{Bpffs, EchoServer, VethPair, interrupted};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+/// Lines of the disassembly that are shown.
+const DISASSEMBLY: usize = 40;
+/// The exit code of a machine that lacks something, as the hachi command has it.
+const MACHINE_LACKS: u8 = 3;
+
+/// Runs it; `--fast` shows each phase only as long as the checks need.
+pub fn run(options: &[&str]) -> Result<ExitCode> {
+    let phase = match options {
+        [] => Duration::from_secs(4),
+        ["--fast"] => Duration::from_millis(1500),
+        // What our own clients are run as, where `nc` is not to be had.
+        ["client", protocol, from, to] => return flows::client(protocol, from, to),
+        _ => return Err("usage: cargo xtask demo [--fast]".into()),
+    };
+    let start = Instant::now();
+    // Ctrl-C must end the demo in order, not at once.
+    hachi_test::on_interrupt();
+    // Before the first thread, so that all of them and every child see the same mounts.
+    let private = hachi_test::private_mounts();
+
+    step(1, "The tools and the toolchain");
+    let missing = install::ensure(&[IP, PING, NC]);
+    let hachi = build_hachi()?;
+    step(
+        2,
+        "Build the firewall: kernel side and user side, both Rust",
+    );
+    let built = Built::new(&hachi)?;
+
+    if let Err(reason) = hachi_test::bpf_available() {
+        step(3, "Disassemble it (reading needs no kernel)");
+        show_disassembly(&hachi, &built.object)?;
+        println!("\n{}", bold("This is where it ends on this machine."));
+        println!("{reason}.");
+        println!(
+            "The firewall was built and is shown above; loading it needs a kernel that lets us."
+        );
+        return Ok(ExitCode::from(MACHINE_LACKS));
+    }
+    private?;
+    let clients = Clients::choose(&missing)?;
+
+    step(3, "Two hosts and a cable");
+    let wire = VethPair::new()?;
+    let bpffs = Bpffs::new()?;
+    let stranger = wire.left.add_ipv4(66)?;
+    let tcp = EchoServer::tcp(wire.right.netns(), (wire.right.ipv4(), 7000).into())?;
+    let udp = EchoServer::udp(wire.right.netns(), (wire.right.ipv4(), 7000).into())?;
+    println!(
+        "clients {} and {stranger} on {}, a TCP and a UDP server at {} on {}",
+        wire.left.ipv4(),
+        wire.left.interface(),
+        tcp.address(),
+        wire.right.interface()
+    );
+    if interrupted() {
+        return Err("interrupted".into());
+    }
+
+    step(4, "Load the firewall, attach it, pin it");
+    let firewall = Firewall::start(
+        &built.program,
+        wire.right.netns(),
+        wire.right.interface(),
+        bpffs.join("firewall"),
+    )?;
+
+    step(5, "Real traffic, all of it let through");
+    let flows = Flows::new(&wire, stranger, udp.address(), &clients)?;
+    flows.watch(phase, || firewall.counters().map(Some))?;
+    for flow in flows.iter() {
+        check(flow.answered() > 0, format!("{flow} got answers"))?;
+    }
+    check(
+        firewall.counters()?.passed > 0,
+        "the firewall counted what it let through",
+    )?;
+
+    step(
+        6,
+        &format!("Block {stranger}; {} goes on", wire.left.ipv4()),
+    );
+    firewall.control(&["block", &stranger.to_string()])?;
+    flows.next_epoch();
+    flows.watch(phase, || firewall.counters().map(Some))?;
+    expect_blocked(&flows, "")?;
+    check(
+        firewall.counters()?.blocked > 0,
+        "the firewall counted what it dropped",
+    )?;
+
+    step(7, "What the kernel runs, with the Rust lines it comes from");
+    show_disassembly(&hachi, &built.object)?;
+
+    step(
+        8,
+        "End the program that loaded it: pinned, the firewall stays",
+    );
+    let pinned = firewall.end_program()?;
+    flows.next_epoch();
+    flows.watch(phase, || pinned.counters().map(Some))?;
+    expect_blocked(&flows, ", with no process of the firewall's left")?;
+
+    step(9, "Unpin it: the last thing that held it, so it is gone");
+    pinned.control(&["unpin"])?;
+    flows.next_epoch();
+    flows.watch(phase, || Ok(None))?;
+    for flow in flows.iter() {
+        check(flow.answered() > 0, format!("{flow} gets answers"))?;
+    }
+    drop((flows, tcp, udp, bpffs, wire));
+    println!(
+        "\n{} in {:.0?}; nothing is left behind.",
+        green("Done"),
+        start.elapsed()
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What was built.
+struct Built {
+    /// The kernel side, as an object file.
+    object: PathBuf,
+    /// The user side, with the object inside.
+    program: PathBuf,
+}
+
+impl Built {
+    fn new(hachi: &Path) -> Result<Self> {
+        let example = root().join("examples/xdp-firewall");
+        let start = Instant::now();
+        let mut build = Command::new(hachi);
+        build
+            .arg("build")
+            .arg(example.join("xdp-firewall-ebpf"))
+            .arg("--out")
+            .arg(target_dir().join("demo"))
+            .env("HACHI_YES", "1");
+        echo(&build);
+        let printed = capture(&mut build)?;
+        let object = PathBuf::from(
+            printed
+                .lines()
+                .next()
+                .ok_or("`hachi build` named no object")?,
+        );
+        println!(
+            "{} ({} bytes) in {:.1?}",
+            file_name(&object),
+            std::fs::metadata(&object)?.len(),
+            start.elapsed()
+        );
+        let start = Instant::now();
+        let mut user_side = cargo(&example);
+        user_side
+            .args(["build", "--quiet"])
+            .env("CARGO_TARGET_DIR", examples_target_dir());
+        echo(&user_side);
+        run_command(&mut user_side)?;
+        let program = examples_target_dir().join("debug/xdp-firewall");
+        println!("{} in {:.1?}", file_name(&program), start.elapsed());
+        Ok(Self { object, program })
+    }
+}
+
+fn build_hachi() -> Result<PathBuf> {
+    let start = Instant::now();
+    let mut build = cargo(root());
+    build.args(["build", "--quiet", "--package", "hachi-cli"]);
+    echo(&build);
+    run_command(&mut build)?;
+    println!("the hachi command in {:.1?}", start.elapsed());
+    Ok(target_dir().join("debug/hachi"))
+}
+
+fn show_disassembly(hachi: &Path, object: &Path) -> Result {
+    let mut dis = Command::new(hachi);
+    dis.arg("dis").arg(object);
+    echo(&dis);
+    let text = capture(&mut dis)?;
+    let lines: Vec<&str> = text.lines().collect();
+    check(
+        lines.iter().any(|line| line.contains(".rs:")),
+        "Rust lines stand between the instructions",
+    )?;
+    for line in lines.iter().take(DISASSEMBLY) {
+        println!("    {line}");
+    }
+    if let Some(more) = lines.len().checked_sub(DISASSEMBLY + 1) {
+        println!("    {}", dim(format!("… {} more lines", more + 1)));
+    }
+    Ok(())
+}
+
+/// The stranger gets no answer, everybody else does.
+fn expect_blocked(flows: &Flows, circumstances: &str) -> Result {
+    for flow in flows.iter() {
+        if flow.is_stranger() {
+            check(
+                flow.sent() > 0 && flow.answered() == 0,
+                format!("{flow} gets no answer{circumstances}"),
+            )?;
+        } else {
+            check(
+                flow.answered() > 0,
+                format!("{flow} still gets answers{circumstances}"),
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// Says that a claim holds, or ends the demo.
+fn check(holds: bool, claim: impl std::fmt::Display) -> Result {
+    if holds {
+        println!("  {} {claim}", green("✓"));
+        Ok(())
+    } else {
+        Err(format!("not so: {claim}").into())
+    }
+}
+
+fn step(number: u32, title: &str) {
+    println!("\n{}", bold(format!("{number}. {title}")));
+}
+
+fn echo(command: &Command) {
+    println!("{}", dim(format!("$ {}", crate::shell::describe(command))));
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}

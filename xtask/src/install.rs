@@ -1,0 +1,103 @@
+//! Small programs that tests and the demo want, found or installed.
+
+use crate::shell::{Result, capture, dim};
+use hachi_test::{find_program, is_root};
+use std::process::Command;
+
+/// A program, and the Debian package that holds it.
+#[derive(Clone, Copy, Debug)]
+pub struct Tool {
+    pub program: &'static str,
+    pub package: &'static str,
+    pub purpose: &'static str,
+}
+
+pub const IP: Tool = Tool {
+    program: "ip",
+    package: "iproute2",
+    purpose: "makes network namespaces",
+};
+pub const PING: Tool = Tool {
+    program: "ping",
+    package: "iputils-ping",
+    purpose: "sends ICMP traffic",
+};
+pub const NC: Tool = Tool {
+    program: "nc",
+    package: "netcat-openbsd",
+    purpose: "sends TCP and UDP traffic",
+};
+pub const BPFTOOL: Tool = Tool {
+    program: "bpftool",
+    package: "bpftool",
+    purpose: "opens our objects with libbpf, as an outside check",
+};
+
+/// Sees to it that the tools are there. Gives those that are not and could not be installed, each
+/// with the reason; touches nothing, not even the network, when all are present.
+pub fn ensure(tools: &[Tool]) -> Vec<(Tool, String)> {
+    let missing: Vec<Tool> = tools
+        .iter()
+        .filter(|tool| find_program(tool.program).is_none())
+        .copied()
+        .collect();
+    if missing.is_empty() {
+        return Vec::new();
+    }
+    let packages: Vec<&str> = missing.iter().map(|tool| tool.package).collect();
+    let by_hand = format!("apt-get install {}", packages.join(" "));
+    let problem = if find_program("apt-get").is_none() {
+        format!("not installed, and this is no Debian-like system (there: `{by_hand}`)")
+    } else if !is_root() {
+        format!("not installed; as root: `{by_hand}`")
+    } else {
+        for tool in &missing {
+            let Tool {
+                program,
+                package,
+                purpose,
+            } = tool;
+            println!("installing {package}: its `{program}` {purpose}");
+        }
+        match apt_install(&packages) {
+            Ok(()) => String::new(),
+            Err(error) => format!("`{by_hand}` failed: {error}"),
+        }
+    };
+    missing
+        .into_iter()
+        .filter(|tool| find_program(tool.program).is_none())
+        .map(|tool| (tool, problem.clone()))
+        .collect()
+}
+
+fn apt_install(packages: &[&str]) -> Result {
+    let apt = |arguments: &[&str]| {
+        let mut command = Command::new("apt-get");
+        command
+            .args(["-q", "-y"])
+            .args(arguments)
+            .env("DEBIAN_FRONTEND", "noninteractive");
+        println!("{}", dim(format!("  {}", crate::shell::describe(&command))));
+        capture(&mut command).map(drop)
+    };
+    let install = [&["install", "--no-install-recommends"], packages].concat();
+    // The lists are often there and good enough; fetching them is the slow part.
+    if apt(&install).is_err() {
+        apt(&["update"])?;
+        apt(&install)?;
+    }
+    Ok(())
+}
+
+/// Sees to it that `cargo COMPONENT` works, by rustup where it has to be added.
+pub fn ensure_component(component: &str) -> Result {
+    let works = |name: &str| capture(Command::new("cargo").args([name, "--version"])).is_ok();
+    let command = component.trim_start_matches("rust");
+    if works(command) {
+        return Ok(());
+    }
+    println!("installing the Rust component {component}");
+    capture(Command::new("rustup").args(["component", "add", component]))?;
+    Ok(())
+}

@@ -1,0 +1,337 @@
+//! `cargo xtask test`: everything CI checks, with one summary.
+
+use crate::install::{self, BPFTOOL, IP, NC, PING};
+use crate::shell::{
+    Result, bold, capture, cargo, dim, examples_target_dir, green, other_workspaces, red, root,
+    run as run_command, target_dir, watch,
+};
+use crate::{book, manifests};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+/// One thing that is checked: its name, what it is for, and how.
+struct Step {
+    name: &'static str,
+    about: &'static str,
+    check: fn(&mut Tally) -> Result,
+}
+
+/// In this order: the quick ones first, and nothing is built twice.
+const STEPS: &[Step] = &[
+    Step {
+        name: "tools",
+        about: "the small programs that tests run are there",
+        check: tools,
+    },
+    Step {
+        name: "licences",
+        about: "every crate is under its side's licence",
+        check: |_| manifests::check(),
+    },
+    Step {
+        name: "format",
+        about: "rustfmt has nothing to change",
+        check: format,
+    },
+    Step {
+        name: "book",
+        about: "chapters and the code they include exist",
+        check: |_| book::check(),
+    },
+    Step {
+        name: "codegen",
+        about: "the generated tables are what the generator makes",
+        check: codegen,
+    },
+    Step {
+        name: "clippy",
+        about: "no warnings in the workspace",
+        check: clippy,
+    },
+    Step {
+        name: "doc",
+        about: "no warnings from rustdoc",
+        check: doc,
+    },
+    Step {
+        name: "build",
+        about: "the hachi command builds",
+        check: build,
+    },
+    Step {
+        name: "tests",
+        about: "unit, documentation and live tests of the workspace",
+        check: tests,
+    },
+    Step {
+        name: "examples",
+        about: "the examples: no warnings, and their own tests pass",
+        check: examples,
+    },
+    Step {
+        name: "new",
+        about: "what `hachi new` writes builds without warnings and its tests pass",
+        check: new_project,
+    },
+    Step {
+        name: "demo",
+        about: "`cargo xtask demo` shows what it claims",
+        check: demo,
+    },
+];
+
+/// What was counted so far.
+#[derive(Default)]
+struct Tally {
+    passed: usize,
+    failed: usize,
+    skipped: usize,
+    /// What failed, by name.
+    failures: Vec<String>,
+    /// What was skipped, with the reason.
+    skips: BTreeSet<String>,
+}
+
+/// Runs the steps named in `arguments`, or all.
+pub fn run(arguments: &[&str]) -> Result<ExitCode> {
+    if arguments == ["--list"] {
+        for step in STEPS {
+            println!("{:10} {}", step.name, step.about);
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    for name in arguments {
+        if !STEPS.iter().any(|step| step.name == *name) {
+            let names: Vec<&str> = STEPS.iter().map(|step| step.name).collect();
+            eprintln!("no step `{name}`; there are {}", names.join(", "));
+            return Ok(ExitCode::from(2));
+        }
+    }
+    let mut tally = Tally::default();
+    for step in STEPS {
+        if !arguments.is_empty() && !arguments.contains(&step.name) {
+            continue;
+        }
+        println!("{}", bold(format!("== {}: {}", step.name, step.about)));
+        let start = Instant::now();
+        match (step.check)(&mut tally) {
+            Ok(()) => {
+                tally.passed += 1;
+                println!("{} {:.1?}", green(step.name), start.elapsed());
+            }
+            Err(error) => {
+                tally.failed += 1;
+                println!("{} {error}", red(format!("{} FAILED:", step.name)));
+                tally.failures.push(step.name.to_owned());
+            }
+        }
+    }
+    Ok(tally.close())
+}
+
+impl Tally {
+    /// Prints the summary.
+    fn close(&self) -> ExitCode {
+        println!();
+        for skip in &self.skips {
+            println!("{}", dim(skip));
+        }
+        for failure in &self.failures {
+            println!("{} {failure}", red("failed"));
+        }
+        println!(
+            "{} passed, {} failed, {} skipped",
+            self.passed, self.failed, self.skipped
+        );
+        if self.failed == 0 {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        }
+    }
+
+    fn skip(&mut self, name: &str, reason: impl std::fmt::Display) {
+        self.skipped += 1;
+        let line = format!("skipped {name}: {reason}");
+        println!("{line}");
+        self.skips.insert(line);
+    }
+
+    /// Runs a `cargo test` and adds up its closing lines. A test that skipped itself counts as
+    /// skipped, not as passed.
+    fn cargo_test(&mut self, command: &mut Command) -> Result {
+        let skip_file = target_dir().join("skipped-tests");
+        let _ = std::fs::remove_file(&skip_file);
+        command.env("HACHI_TEST_SKIPS", &skip_file);
+        let mut counted = 0;
+        let mut failures = Vec::new();
+        let succeeded = watch(command, |line| {
+            if let Some([passed, failed, ignored]) = closing_line(line) {
+                counted += passed + failed;
+                self.passed += passed;
+                self.failed += failed;
+                self.skipped += ignored;
+            } else if let Some(name) = line
+                .strip_prefix("test ")
+                .and_then(|line| line.strip_suffix(" ... FAILED"))
+            {
+                failures.push(name.to_owned());
+            }
+        })?;
+        self.failures.append(&mut failures);
+        let skips = std::fs::read_to_string(&skip_file).unwrap_or_default();
+        for line in skips.lines() {
+            self.skipped += 1;
+            self.passed = self.passed.saturating_sub(1);
+            self.skips.insert(line.to_owned());
+        }
+        if !succeeded {
+            return Err("see above".into());
+        }
+        if counted == 0 {
+            return Err("no test ran".into());
+        }
+        Ok(())
+    }
+}
+
+/// Reads `test result: ok. 3 passed; 0 failed; 1 ignored; …` as `[3, 0, 1]`.
+fn closing_line(line: &str) -> Option<[usize; 3]> {
+    let rest = line.strip_prefix("test result: ")?;
+    let (_, rest) = rest.split_once(". ")?;
+    let mut counts = rest.split("; ").map(|part| {
+        let (number, _) = part.split_once(' ')?;
+        number.parse().ok()
+    });
+    Some([counts.next()??, counts.next()??, counts.next()??])
+}
+
+fn tools(tally: &mut Tally) -> Result {
+    install::ensure_component("rustfmt")?;
+    install::ensure_component("clippy")?;
+    for (tool, reason) in install::ensure(&[IP, PING, NC, BPFTOOL]) {
+        tally.skip(&format!("what needs `{}`", tool.program), reason);
+    }
+    if let Err(reason) = hachi_test::bpf_available() {
+        println!("live tests will be skipped: {reason}");
+    }
+    Ok(())
+}
+
+fn format(_: &mut Tally) -> Result {
+    for directory in [vec![root().to_owned()], other_workspaces()].concat() {
+        run_command(cargo(&directory).args(["fmt", "--all", "--check"]))?;
+    }
+    Ok(())
+}
+
+fn codegen(_: &mut Tally) -> Result {
+    run_command(Command::new(std::env::current_exe()?).args(["codegen", "--check"]))
+}
+
+fn clippy(_: &mut Tally) -> Result {
+    let mut clippy = cargo(root());
+    clippy.args(["clippy", "--quiet", "--workspace", "--all-targets"]);
+    run_command(clippy.args(["--", "-D", "warnings"]))?;
+    // The kernel side a second time, as it is compiled for the kernel (but for the host's
+    // instruction set, whose `core` is always there).
+    let mut kernel_side = cargo(root());
+    kernel_side
+        .args(["clippy", "--quiet", "--package", "hachi-ebpf"])
+        .env("RUSTFLAGS", "--cfg hachi_bpf")
+        .env("CARGO_TARGET_DIR", target_dir().join("kernel-side"));
+    run_command(kernel_side.args(["--", "-D", "warnings"]))
+}
+
+fn doc(_: &mut Tally) -> Result {
+    let mut doc = cargo(root());
+    doc.args(["doc", "--quiet", "--workspace", "--no-deps"]);
+    run_command(doc.env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// The `hachi` command that the later steps use.
+fn hachi() -> PathBuf {
+    target_dir().join("debug/hachi")
+}
+
+fn build(_: &mut Tally) -> Result {
+    let mut build = cargo(root());
+    run_command(build.args(["build", "--quiet", "--package", "hachi-cli"]))?;
+    // Once here, so that a toolchain that has to be fetched or built is not part of a test's time.
+    let mut doctor = Command::new(hachi());
+    run_command(doctor.arg("doctor").env("HACHI_YES", "1"))
+}
+
+fn tests(tally: &mut Tally) -> Result {
+    let mut test = cargo(root());
+    test.args(["test", "--workspace", "--no-fail-fast"]);
+    test.env("HACHI_BIN", hachi())
+        .env("HACHI_EXAMPLES_TARGET", examples_target_dir());
+    tally.cargo_test(&mut test)
+}
+
+fn examples(tally: &mut Tally) -> Result {
+    for directory in other_workspaces() {
+        let mut clippy = cargo(&directory);
+        clippy
+            .args(["clippy", "--quiet", "--workspace", "--all-targets"])
+            .env("CARGO_TARGET_DIR", examples_target_dir());
+        run_command(clippy.args(["--", "-D", "warnings"]))?;
+        let mut test = cargo(&directory);
+        test.args(["test", "--quiet", "--workspace", "--no-run"])
+            .env("CARGO_TARGET_DIR", examples_target_dir());
+        run_command(&mut test)?;
+        let name = directory.file_name().unwrap_or_default().to_string_lossy();
+        println!("{name}: builds without warnings");
+        tally.passed += 1;
+    }
+    Ok(())
+}
+
+fn new_project(tally: &mut Tally) -> Result {
+    // Where it is makes no difference to the project, but a cargo workspace above it would.
+    let directory = hachi_test::TempDir::new()?;
+    let mut new = Command::new(hachi());
+    new.args(["new", "probe", "--template", "xdp"]);
+    print!("{}", capture(new.current_dir(directory.path()))?);
+    let project = directory.join("probe");
+    let in_project = || {
+        let mut command = cargo(&project);
+        command.env("CARGO_TARGET_DIR", examples_target_dir());
+        command
+    };
+    run_command(in_project().args(["fmt", "--all", "--check"]))?;
+    let mut clippy = in_project();
+    clippy.args(["clippy", "--quiet", "--workspace", "--all-targets"]);
+    run_command(clippy.args(["--", "-D", "warnings"]))?;
+    tally.cargo_test(in_project().args(["test", "--workspace"]))
+}
+
+fn demo(tally: &mut Tally) -> Result {
+    if let Err(reason) = hachi_test::bpf_available() {
+        tally.skip("demo", reason);
+        return Ok(());
+    }
+    run_command(Command::new(std::env::current_exe()?).args(["demo", "--fast"]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn closing_lines_are_read() {
+        let line = "test result: FAILED. 12 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.5s";
+        assert_eq!(closing_line(line), Some([12, 1, 2]));
+        assert_eq!(closing_line("test result of mine"), None);
+        assert_eq!(closing_line("running 3 tests"), None);
+    }
+
+    #[test]
+    fn step_names_are_unique() {
+        let names: BTreeSet<&str> = STEPS.iter().map(|step| step.name).collect();
+        assert_eq!(names.len(), STEPS.len());
+    }
+}
