@@ -5,7 +5,7 @@ use crate::shell::{
     Result, bold, capture, cargo, dim, examples_target_dir, green, other_workspaces, red, root,
     run as run_command, target_dir, watch,
 };
-use crate::{book, manifests};
+use crate::{book, codegen, manifests};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -228,7 +228,7 @@ fn format(_: &mut Tally) -> Result {
 }
 
 fn codegen(_: &mut Tally) -> Result {
-    run_command(Command::new(std::env::current_exe()?).args(["codegen", "--check"]))
+    Ok(codegen::run(true)?)
 }
 
 fn clippy(_: &mut Tally) -> Result {
