@@ -1,1 +1,32 @@
 //! BTF and BTF.ext: parse, build and repair the type information of eBPF.
+//!
+//! * [`Btf`] reads a `.BTF` section, a raw `/sys/kernel/btf/*` file or the answer of the kernel
+//!   without copying it. Opening looks at the header only; the index of types is made at the
+//!   first access.
+//! * [`BtfBuilder`] is the owned, editable form: a vector of [`Type`]s with `String` names.
+//! * [`ext`] reads and writes `.BTF.ext`: function info, line info and CO-RE records.
+//! * [`Types`] has what both forms share: sizes, resolution of typedefs and qualifiers, lookup
+//!   by name, and type names as C would write them ([`Types::type_name`]).
+//! * [`sanitize`](mod@sanitize) rewrites what an older kernel would refuse.
+//!
+//! The format is that of the kernel's `Documentation/bpf/btf.rst` and `linux/btf.h`.
+
+mod builder;
+mod encode;
+mod error;
+pub mod ext;
+mod reader;
+pub mod sanitize;
+mod strings;
+mod types;
+mod view;
+
+pub use builder::BtfBuilder;
+pub use error::Error;
+pub use ext::{BtfExt, BtfExtBuilder};
+pub use hachi_asm::Endian;
+pub use reader::Btf;
+pub use sanitize::{Features, sanitize};
+pub use strings::StringTable;
+pub use types::*;
+pub use view::{Shape, Types};

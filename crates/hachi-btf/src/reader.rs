@@ -1,0 +1,518 @@
+use std::sync::OnceLock;
+
+use hachi_asm::Endian;
+
+use crate::{
+    Array, Composite, DataSec, DeclTag, Enum, Enum64, Error, Float, Func, FuncProto, Fwd, Int,
+    Kind, Linkage, Member, Param, Ptr, Qualifier, Shape, Type, TypeTag, Typedef, Types, Var,
+    VarSecInfo, Variant,
+};
+
+/// Size of the fixed part of every type record (`struct btf_type`).
+const RECORD: usize = 12;
+/// Size of `struct btf_header` as of version 1.
+const HEADER: usize = 24;
+const MAGIC: u16 = 0xeb9f;
+
+/// A BTF section or file, read in place.
+///
+/// [`Btf::parse`] checks the header only; the positions of the types are found at the first
+/// access and kept. Either byte order is read.
+#[derive(Debug, Clone)]
+pub struct Btf<'a> {
+    endian: Endian,
+    types: &'a [u8],
+    strings: &'a [u8],
+    base: Option<&'a Btf<'a>>,
+    index: OnceLock<Result<Box<[u32]>, Error>>,
+}
+
+/// One type record, located but not decoded.
+#[derive(Clone, Copy)]
+struct Record<'a> {
+    /// Everything from the record on.
+    bytes: &'a [u8],
+    endian: Endian,
+    kind: Kind,
+    vlen: usize,
+    kind_flag: bool,
+}
+
+impl<'a> Record<'a> {
+    fn word(&self, at: usize) -> u32 {
+        // The index holds only records whose whole length was checked.
+        read_u32(self.bytes, at, self.endian).unwrap_or(0)
+    }
+
+    fn name_off(&self) -> u32 {
+        self.word(0)
+    }
+
+    /// The size, or the id of the type referred to, by kind.
+    fn size_or_type(&self) -> u32 {
+        self.word(8)
+    }
+
+    /// The words after the fixed part, in groups of `N`.
+    fn groups<const N: usize>(self) -> impl Iterator<Item = [u32; N]> + 'a {
+        (0..self.vlen).map(move |i| {
+            std::array::from_fn(|w| self.word(RECORD + (i * N + w) * size_of::<u32>()))
+        })
+    }
+}
+
+fn read_u32(bytes: &[u8], at: usize, endian: Endian) -> Option<u32> {
+    let word = bytes.get(at..)?.first_chunk::<4>()?;
+    Some(endian.u32(*word))
+}
+
+impl<'a> Btf<'a> {
+    /// Opens BTF that stands on its own: of an object, or of the kernel (`vmlinux`).
+    ///
+    /// # Errors
+    /// If the header or the bounds it states are wrong.
+    pub fn parse(bytes: &'a [u8]) -> Result<Btf<'a>, Error> {
+        Btf::open(bytes, None)
+    }
+
+    /// Opens split BTF, whose ids and strings continue those of `base` (kernel modules).
+    ///
+    /// # Errors
+    /// As [`Btf::parse`], and if `base` is malformed or of another byte order.
+    pub fn parse_split(bytes: &'a [u8], base: &'a Btf<'a>) -> Result<Btf<'a>, Error> {
+        base.index()?;
+        let btf = Btf::open(bytes, Some(base))?;
+        if btf.endian != base.endian {
+            return Err(Error::malformed(format!(
+                "split BTF is {}, its base is {}",
+                btf.endian, base.endian
+            )));
+        }
+        Ok(btf)
+    }
+
+    fn open(bytes: &'a [u8], base: Option<&'a Btf<'a>>) -> Result<Btf<'a>, Error> {
+        let header = Header::parse(bytes)?;
+        let types = header.section("type section", bytes, 0)?;
+        let strings = header.section("string section", bytes, 2)?;
+        if base.is_none() && strings.first() != Some(&0) {
+            return Err(Error::malformed(
+                "the string section does not begin with the empty string",
+            ));
+        }
+        if strings.last().is_some_and(|&last| last != 0) {
+            return Err(Error::malformed(
+                "the last string is not terminated by a NUL byte",
+            ));
+        }
+        Ok(Btf {
+            endian: header.endian,
+            types,
+            strings,
+            base,
+            index: OnceLock::new(),
+        })
+    }
+
+    /// Its byte order.
+    pub fn endian(&self) -> Endian {
+        self.endian
+    }
+
+    /// The string section, of this part alone if it is split.
+    pub fn string_bytes(&self) -> &'a [u8] {
+        self.strings
+    }
+
+    /// The string at an offset.
+    ///
+    /// # Errors
+    /// If the offset is out of bounds or the string isn't UTF-8.
+    pub fn string(&self, offset: u32) -> Result<&'a str, Error> {
+        let base_len = self.base_strings_len();
+        if let (Some(base), true) = (self.base, offset < base_len) {
+            return base.string(offset);
+        }
+        let bad = |what| Error::BadString { offset, what };
+        let tail = self
+            .strings
+            .get((offset - base_len) as usize..)
+            .filter(|tail| !tail.is_empty())
+            .ok_or(bad("outside the string section"))?;
+        let end = tail.iter().position(|&b| b == 0);
+        let text = &tail[..end.ok_or(bad("not terminated"))?];
+        std::str::from_utf8(text).map_err(|_| bad("not UTF-8"))
+    }
+
+    fn base_strings_len(&self) -> u32 {
+        self.base.map_or(0, |base| {
+            base.base_strings_len() + base.strings.len() as u32
+        })
+    }
+
+    /// The id of this part's first type: 1, or one past the base's last.
+    pub fn first_id(&self) -> u32 {
+        self.base.map_or(1, |base| base.last_id() + 1)
+    }
+
+    /// Offsets of the records, found once.
+    fn index(&self) -> Result<&[u32], Error> {
+        self.index
+            .get_or_init(|| self.make_index().map(Vec::into_boxed_slice))
+            .as_deref()
+            .map_err(Clone::clone)
+    }
+
+    fn make_index(&self) -> Result<Vec<u32>, Error> {
+        let first_id = self.first_id();
+        // Kernel BTF has a record per 36 bytes on average; a record takes at least 12.
+        let mut index = Vec::with_capacity(self.types.len() / 36 + 1);
+        let mut at = 0;
+        while at < self.types.len() {
+            let rest = &self.types[at..];
+            let id = first_id + index.len() as u32;
+            let cut =
+                || Error::malformed(format!("type [{id}] runs past the end of the type section"));
+            let info = read_u32(rest, 4, self.endian).ok_or_else(cut)?;
+            let number = info >> 24 & 0x1f;
+            let vlen = (info & 0xffff) as usize;
+            let kind = Kind::from_number(number).ok_or(Error::UnknownKind { id, kind: number })?;
+            let len = RECORD
+                + match kind {
+                    Kind::Int | Kind::Var | Kind::DeclTag => 4,
+                    Kind::Array => 12,
+                    Kind::Struct | Kind::Union | Kind::DataSec | Kind::Enum64 => 12 * vlen,
+                    Kind::Enum | Kind::FuncProto => 8 * vlen,
+                    _ => 0,
+                };
+            if len > rest.len() {
+                return Err(cut());
+            }
+            index.push(at as u32);
+            at += len;
+        }
+        Ok(index)
+    }
+
+    fn record(&self, id: u32) -> Result<Record<'a>, Error> {
+        let index = self.index()?;
+        let first_id = self.first_id();
+        if let (Some(base), true) = (self.base, id < first_id) {
+            return base.record(id);
+        }
+        let at = id
+            .checked_sub(first_id)
+            .and_then(|i| index.get(i as usize))
+            .ok_or(Error::NoSuchType {
+                id,
+                last: first_id - 1 + index.len() as u32,
+            })?;
+        let bytes = &self.types[*at as usize..];
+        let info = read_u32(bytes, 4, self.endian).unwrap_or(0);
+        let number = info >> 24 & 0x1f;
+        Ok(Record {
+            bytes,
+            endian: self.endian,
+            kind: Kind::from_number(number).ok_or(Error::UnknownKind { id, kind: number })?,
+            vlen: (info & 0xffff) as usize,
+            kind_flag: info >> 31 != 0,
+        })
+    }
+
+    /// Decodes a type.
+    ///
+    /// # Errors
+    /// If there is no such type (0 is void, which is none), or it is malformed.
+    pub fn get(&self, id: u32) -> Result<Type<&'a str>, Error> {
+        let r = self.record(id)?;
+        let name = self.string(r.name_off())?;
+        let (size, type_id) = (r.size_or_type(), r.size_or_type());
+        let linkage = |number| {
+            Linkage::from_number(number)
+                .ok_or_else(|| Error::malformed(format!("type [{id}] has linkage {number}")))
+        };
+        Ok(match r.kind {
+            Kind::Int => {
+                let word = r.word(RECORD);
+                let encoding = word >> 24 & 0xf;
+                Type::Int(Int {
+                    name,
+                    size,
+                    bits: word as u8,
+                    offset: (word >> 16) as u8,
+                    signed: encoding & 1 != 0,
+                    char: encoding & 2 != 0,
+                    bool: encoding & 4 != 0,
+                })
+            }
+            Kind::Ptr => Type::Ptr(Ptr { type_id }),
+            Kind::Array => Type::Array(Array {
+                type_id: r.word(RECORD),
+                index_type_id: r.word(RECORD + 4),
+                nelems: r.word(RECORD + 8),
+            }),
+            Kind::Struct => Type::Struct(self.composite(r, name)?),
+            Kind::Union => Type::Union(self.composite(r, name)?),
+            Kind::Enum => Type::Enum(Enum {
+                name,
+                size,
+                signed: r.kind_flag,
+                variants: self.variants(r, |[name, value]: [u32; 2]| (name, value as i32))?,
+            }),
+            Kind::Enum64 => Type::Enum64(Enum64 {
+                name,
+                size,
+                signed: r.kind_flag,
+                variants: self.variants(r, |[name, low, high]: [u32; 3]| {
+                    (name, u64::from(high) << 32 | u64::from(low))
+                })?,
+            }),
+            Kind::Fwd => Type::Fwd(Fwd {
+                name,
+                union: r.kind_flag,
+            }),
+            Kind::Typedef => Type::Typedef(Typedef { name, type_id }),
+            Kind::Volatile => Type::Volatile(Qualifier { type_id }),
+            Kind::Const => Type::Const(Qualifier { type_id }),
+            Kind::Restrict => Type::Restrict(Qualifier { type_id }),
+            Kind::Func => Type::Func(Func {
+                name,
+                type_id,
+                linkage: linkage(r.vlen as u32)?,
+            }),
+            Kind::FuncProto => Type::FuncProto(FuncProto {
+                ret_type_id: type_id,
+                params: self.params_of(r)?,
+            }),
+            Kind::Var => Type::Var(Var {
+                name,
+                type_id,
+                linkage: linkage(r.word(RECORD))?,
+            }),
+            Kind::DataSec => Type::DataSec(DataSec {
+                name,
+                size,
+                vars: r
+                    .groups()
+                    .map(|[type_id, offset, size]| VarSecInfo {
+                        type_id,
+                        offset,
+                        size,
+                    })
+                    .collect(),
+            }),
+            Kind::Float => Type::Float(Float { name, size }),
+            Kind::DeclTag => Type::DeclTag(DeclTag {
+                value: name,
+                type_id,
+                component_idx: r.word(RECORD) as i32,
+                attribute: r.kind_flag,
+            }),
+            Kind::TypeTag => Type::TypeTag(TypeTag {
+                value: name,
+                type_id,
+                attribute: r.kind_flag,
+            }),
+        })
+    }
+
+    fn composite(&self, r: Record<'a>, name: &'a str) -> Result<Composite<&'a str>, Error> {
+        let members = r.groups().map(|[name, type_id, place]| {
+            // With the kind flag the offset shares its word with the width of a bit-field.
+            let (bit_offset, bit_size) = match r.kind_flag {
+                true => (place & 0xff_ffff, (place >> 24) as u8),
+                false => (place, 0),
+            };
+            Ok(Member {
+                name: self.string(name)?,
+                type_id,
+                bit_offset,
+                bit_size,
+            })
+        });
+        Ok(Composite {
+            name,
+            size: r.size_or_type(),
+            members: members.collect::<Result<_, Error>>()?,
+        })
+    }
+
+    fn variants<V, const N: usize>(
+        &self,
+        r: Record<'a>,
+        split: impl Fn([u32; N]) -> (u32, V),
+    ) -> Result<Vec<Variant<V, &'a str>>, Error> {
+        r.groups()
+            .map(|words| {
+                let (name, value) = split(words);
+                let name = self.string(name)?;
+                Ok(Variant { name, value })
+            })
+            .collect()
+    }
+
+    fn params_of(&self, r: Record<'a>) -> Result<Vec<Param<&'a str>>, Error> {
+        r.groups()
+            .map(|[name, type_id]| {
+                let name = self.string(name)?;
+                Ok(Param { name, type_id })
+            })
+            .collect()
+    }
+
+    /// All types of this part with their ids, in order.
+    ///
+    /// # Errors
+    /// If the type section is malformed; each item can fail on its own.
+    pub fn iter(
+        &self,
+    ) -> Result<impl Iterator<Item = Result<(u32, Type<&'a str>), Error>> + '_, Error> {
+        let first = self.first_id();
+        let count = self.index()?.len() as u32;
+        Ok((first..first + count).map(|id| Ok((id, self.get(id)?))))
+    }
+
+    /// Checks that the type section can be read through, and counts the types.
+    ///
+    /// # Errors
+    /// If it is malformed.
+    pub fn check_index(&self) -> Result<usize, Error> {
+        Ok(self.index()?.len())
+    }
+}
+
+impl Types for Btf<'_> {
+    fn last_id(&self) -> u32 {
+        self.first_id() - 1 + self.index().map_or(0, |index| index.len() as u32)
+    }
+
+    fn shape(&self, id: u32) -> Result<Shape<'_>, Error> {
+        let r = self.record(id)?;
+        let word = r.size_or_type();
+        let mut shape = Shape {
+            kind: r.kind,
+            name: self.string(r.name_off())?,
+            size: 0,
+            type_id: 0,
+            nelems: r.vlen as u32,
+        };
+        match r.kind {
+            Kind::Int
+            | Kind::Struct
+            | Kind::Union
+            | Kind::Enum
+            | Kind::Enum64
+            | Kind::DataSec
+            | Kind::Float => shape.size = word,
+            Kind::Array => {
+                shape.type_id = r.word(RECORD);
+                shape.nelems = r.word(RECORD + 8);
+            }
+            Kind::Fwd => shape.nelems = r.kind_flag.into(),
+            _ => shape.type_id = word,
+        }
+        Ok(shape)
+    }
+
+    fn params(&self, id: u32) -> Result<Vec<Param<&str>>, Error> {
+        match self.record(id)? {
+            r if r.kind == Kind::FuncProto => self.params_of(r),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    fn members(&self, id: u32) -> Result<Vec<Member<&str>>, Error> {
+        match self.record(id)? {
+            r if matches!(r.kind, Kind::Struct | Kind::Union) => Ok(self.composite(r, "")?.members),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    fn find(&self, name: &str, kind: Kind) -> Option<u32> {
+        if let Some(id) = self.base.and_then(|base| base.find(name, kind)) {
+            return Some(id);
+        }
+        let index = self.index().ok()?;
+        let position = index.iter().position(|&at| {
+            let record = &self.types[at as usize..];
+            let info = read_u32(record, 4, self.endian).unwrap_or(0);
+            info >> 24 & 0x1f == kind as u32
+                && read_u32(record, 0, self.endian).is_some_and(|off| self.is_named(off, name))
+        })?;
+        Some(self.first_id() + position as u32)
+    }
+}
+
+impl Btf<'_> {
+    /// Whether the string at `offset` is `name`, without looking for its end first.
+    fn is_named(&self, offset: u32, name: &str) -> bool {
+        let base_len = self.base_strings_len();
+        if let (Some(base), true) = (self.base, offset < base_len) {
+            return base.is_named(offset, name);
+        }
+        let tail = self.strings.get((offset - base_len) as usize..);
+        tail.and_then(|tail| tail.strip_prefix(name.as_bytes()))
+            .is_some_and(|rest| rest.first() == Some(&0))
+    }
+}
+
+/// The start of `.BTF` and of `.BTF.ext`: the same magic, then pairs of offset and length.
+pub(crate) struct Header {
+    pub(crate) endian: Endian,
+    /// Length of the header itself; sections are counted from its end.
+    len: usize,
+    words: Vec<u32>,
+}
+
+impl Header {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Header, Error> {
+        let truncated = |needs: usize| Error::Truncated {
+            what: "header",
+            needs: needs as u64,
+            has: bytes.len() as u64,
+        };
+        let first = *bytes.first_chunk::<8>().ok_or(truncated(HEADER))?;
+        let endian = match u16::from_le_bytes([first[0], first[1]]) {
+            MAGIC => Endian::Little,
+            magic if magic == MAGIC.swap_bytes() => Endian::Big,
+            magic => return Err(Error::BadMagic { magic }),
+        };
+        if first[2] != 1 {
+            return Err(Error::BadVersion { version: first[2] });
+        }
+        let len = endian.u32([first[4], first[5], first[6], first[7]]) as usize;
+        if len < HEADER || len % 4 != 0 {
+            return Err(Error::malformed(format!("header length {len}")));
+        }
+        let header = bytes.get(8..len).ok_or(truncated(len))?;
+        let (words, _) = header.as_chunks::<4>();
+        Ok(Header {
+            endian,
+            len,
+            words: words.iter().map(|w| endian.u32(*w)).collect(),
+        })
+    }
+
+    /// The section whose offset is word `word` and whose length is the next; empty if the header
+    /// is too short to mention it.
+    pub(crate) fn section<'a>(
+        &self,
+        what: &'static str,
+        bytes: &'a [u8],
+        word: usize,
+    ) -> Result<&'a [u8], Error> {
+        let Some(&[offset, size]) = self.words.get(word..word + 2) else {
+            return Ok(&[]);
+        };
+        let start = self.len as u64 + u64::from(offset);
+        let end = start + u64::from(size);
+        if end > bytes.len() as u64 {
+            return Err(Error::Truncated {
+                what,
+                needs: end,
+                has: bytes.len() as u64,
+            });
+        }
+        Ok(&bytes[start as usize..end as usize])
+    }
+}

@@ -1,0 +1,305 @@
+//! What the reader and the builder have in common.
+
+use crate::{Error, Kind, Member, Param};
+
+/// The fixed part of a type, of whatever kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape<'s> {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its name (of a tag: the text); empty if it has none.
+    pub name: &'s str,
+    /// Size in bytes of kinds that state one: INT, STRUCT, UNION, ENUM, ENUM64, DATASEC, FLOAT.
+    pub size: u32,
+    /// The type it refers to: pointee, element, qualified type, FUNC_PROTO of a FUNC, return type
+    /// of a FUNC_PROTO. 0 is void, or nothing.
+    pub type_id: u32,
+    /// Elements of an array; members, variants or parameters; 1 for the FWD of a union.
+    pub nelems: u32,
+}
+
+/// How long a chain of references may be; the kernel allows as many (`MAX_RESOLVE_DEPTH`).
+const DEPTH: u32 = 32;
+
+/// Read access to a set of BTF types, zero-copy ([`crate::Btf`]) or owned
+/// ([`crate::BtfBuilder`]). Ids count from 1; 0 is void.
+pub trait Types {
+    /// The highest id; 0 if there are no types.
+    fn last_id(&self) -> u32;
+
+    /// The fixed part of a type.
+    ///
+    /// # Errors
+    /// If there is no such type (0 is void, which is none).
+    fn shape(&self, id: u32) -> Result<Shape<'_>, Error>;
+
+    /// The parameters of a FUNC_PROTO; empty for other kinds.
+    ///
+    /// # Errors
+    /// If there is no such type.
+    fn params(&self, id: u32) -> Result<Vec<Param<&str>>, Error>;
+
+    /// The members of a STRUCT or UNION; empty for other kinds.
+    ///
+    /// # Errors
+    /// If there is no such type.
+    fn members(&self, id: u32) -> Result<Vec<Member<&str>>, Error>;
+
+    /// The first type of this kind and name.
+    fn find(&self, name: &str, kind: Kind) -> Option<u32> {
+        (1..=self.last_id()).find(|&id| {
+            self.shape(id)
+                .is_ok_and(|shape| shape.kind == kind && shape.name == name)
+        })
+    }
+
+    /// The type behind typedefs, qualifiers and type tags; 0 if that is void.
+    ///
+    /// # Errors
+    /// If an id leads nowhere or the chain is circular.
+    fn resolve(&self, id: u32) -> Result<u32, Error> {
+        let mut at = id;
+        for _ in 0..DEPTH {
+            if at == 0 {
+                return Ok(0);
+            }
+            let shape = self.shape(at)?;
+            match shape.kind {
+                Kind::Typedef | Kind::Volatile | Kind::Const | Kind::Restrict | Kind::TypeTag => {
+                    at = shape.type_id;
+                }
+                _ => return Ok(at),
+            }
+        }
+        Err(Error::malformed(format!(
+            "type [{id}] refers to itself, or through more than {DEPTH} others"
+        )))
+    }
+
+    /// Bytes a value of this type takes on the BPF machine (pointers take 8).
+    ///
+    /// # Errors
+    /// If it has no size: void, a function, a struct only announced; or if it is malformed.
+    fn size_of(&self, id: u32) -> Result<u32, Error> {
+        let mut at = id;
+        let mut count: u32 = 1;
+        for _ in 0..DEPTH {
+            if at == 0 {
+                return Err(Error::malformed(format!(
+                    "type [{id}] is void, without a size"
+                )));
+            }
+            let shape = self.shape(at)?;
+            let size = match shape.kind {
+                Kind::Int
+                | Kind::Struct
+                | Kind::Union
+                | Kind::Enum
+                | Kind::Enum64
+                | Kind::DataSec
+                | Kind::Float => shape.size,
+                Kind::Ptr => 8,
+                Kind::Array => {
+                    count = count.checked_mul(shape.nelems).ok_or_else(|| {
+                        Error::malformed(format!("array [{id}] is larger than 4 GiB"))
+                    })?;
+                    at = shape.type_id;
+                    continue;
+                }
+                Kind::Typedef
+                | Kind::Volatile
+                | Kind::Const
+                | Kind::Restrict
+                | Kind::TypeTag
+                | Kind::Var
+                | Kind::DeclTag => {
+                    at = shape.type_id;
+                    continue;
+                }
+                Kind::Fwd | Kind::Func | Kind::FuncProto => {
+                    return Err(Error::malformed(format!(
+                        "type [{id}] '{}' has no size",
+                        shape.name
+                    )));
+                }
+            };
+            return count
+                .checked_mul(size)
+                .ok_or_else(|| Error::malformed(format!("type [{id}] is larger than 4 GiB")));
+        }
+        Err(Error::malformed(format!(
+            "type [{id}] refers to itself, or through more than {DEPTH} others"
+        )))
+    }
+
+    /// Alignment of a value of this type in bytes, as the C ABI of the BPF machine has it.
+    ///
+    /// # Errors
+    /// As [`Types::size_of`].
+    fn align_of(&self, id: u32) -> Result<u32, Error> {
+        align_of(self, id, DEPTH)
+    }
+
+    /// The type's name as C writes it, on one line: `struct iphdr *`, `const char[16]`,
+    /// `int (*)(void *, unsigned int)`. Never fails: what cannot be read prints as `?`.
+    fn type_name(&self, id: u32) -> String {
+        crate::view::declaration(self, id, "")
+    }
+
+    /// The declaration of `name` with this type as C writes it: `__u32 ports[4]`.
+    fn declaration(&self, id: u32, name: &str) -> String {
+        crate::view::declaration(self, id, name)
+    }
+}
+
+fn align_of<T: Types + ?Sized>(types: &T, id: u32, depth: u32) -> Result<u32, Error> {
+    let Some(depth) = depth.checked_sub(1) else {
+        return Err(Error::malformed(format!("type [{id}] contains itself")));
+    };
+    let shape = types.shape(id)?;
+    match shape.kind {
+        Kind::Int | Kind::Enum | Kind::Enum64 | Kind::Float => Ok(shape.size.clamp(1, 8)),
+        Kind::Ptr => Ok(8),
+        Kind::Array
+        | Kind::Typedef
+        | Kind::Volatile
+        | Kind::Const
+        | Kind::Restrict
+        | Kind::TypeTag
+        | Kind::Var => align_of(types, shape.type_id, depth),
+        Kind::Struct | Kind::Union => {
+            let mut max = 1;
+            for member in types.members(id)? {
+                let align = align_of(types, member.type_id, depth)?;
+                // A member off its natural place means a packed struct.
+                if member.bit_size == 0 && member.bit_offset % (8 * align) != 0 {
+                    return Ok(1);
+                }
+                max = max.max(align);
+            }
+            // As does a size that would leave the next array element misaligned.
+            Ok(if shape.size % max == 0 { max } else { 1 })
+        }
+        _ => types.size_of(id).map(|_| 1),
+    }
+}
+
+/// How many types one printed name may mention, so that hostile input cannot blow it up.
+const BUDGET: u32 = 64;
+
+fn declaration<T: Types + ?Sized>(types: &T, id: u32, name: &str) -> String {
+    let mut budget = BUDGET;
+    declare(types, id, name.to_owned(), &mut budget)
+}
+
+/// Wraps the declarator `inner` in the type `id`, from the inside out as C does.
+fn declare<T: Types + ?Sized>(types: &T, id: u32, inner: String, budget: &mut u32) -> String {
+    let mut at = id;
+    let mut inner = inner;
+    let mut qualifiers = String::new();
+    loop {
+        let shape = match budget.checked_sub(1) {
+            None => return join(&qualifiers, "…", &inner),
+            Some(_) if at == 0 => return join(&qualifiers, "void", &inner),
+            Some(left) => {
+                *budget = left;
+                match types.shape(at) {
+                    Ok(shape) => shape,
+                    Err(_) => return join(&qualifiers, "?", &inner),
+                }
+            }
+        };
+        let keyword = match shape.kind {
+            Kind::Const => "const",
+            Kind::Volatile => "volatile",
+            Kind::Restrict => "restrict",
+            _ => "",
+        };
+        match shape.kind {
+            Kind::Const | Kind::Volatile | Kind::Restrict => {
+                qualifiers.push_str(keyword);
+                qualifiers.push(' ');
+            }
+            Kind::TypeTag | Kind::DeclTag | Kind::Var => {}
+            Kind::Ptr => {
+                // Qualifiers met so far belong to the pointer itself: `char *const p`.
+                inner = match (qualifiers.is_empty(), inner.is_empty()) {
+                    (true, _) => format!("*{inner}"),
+                    (false, true) => format!("*{}", qualifiers.trim_end()),
+                    (false, false) => format!("*{qualifiers}{inner}"),
+                };
+                qualifiers.clear();
+                let target = types.resolve(shape.type_id).ok();
+                let target = target.and_then(|id| types.shape(id).ok());
+                let named = matches!(
+                    types.shape(shape.type_id).map(|s| s.kind),
+                    Ok(Kind::Typedef)
+                );
+                if !named && target.is_some_and(|t| matches!(t.kind, Kind::Array | Kind::FuncProto))
+                {
+                    inner = format!("({inner})");
+                }
+            }
+            Kind::Array => inner = format!("{inner}[{}]", shape.nelems),
+            Kind::Func => {}
+            Kind::FuncProto => {
+                let params = params(types, at, budget);
+                inner = format!("{inner}({params})");
+            }
+            Kind::Struct | Kind::Union | Kind::Enum | Kind::Enum64 | Kind::Fwd => {
+                let word = match shape.kind {
+                    Kind::Union => "union",
+                    Kind::Enum | Kind::Enum64 => "enum",
+                    Kind::Fwd if shape.nelems == 1 => "union",
+                    _ => "struct",
+                };
+                let name = if shape.name.is_empty() {
+                    "{…}"
+                } else {
+                    shape.name
+                };
+                return join(&qualifiers, &format!("{word} {name}"), &inner);
+            }
+            Kind::Int | Kind::Float | Kind::Typedef | Kind::DataSec => {
+                let name = if shape.name.is_empty() {
+                    "?"
+                } else {
+                    shape.name
+                };
+                return join(&qualifiers, name, &inner);
+            }
+        }
+        at = shape.type_id;
+    }
+}
+
+fn params<T: Types + ?Sized>(types: &T, id: u32, budget: &mut u32) -> String {
+    let Ok(params) = types.params(id) else {
+        return "?".into();
+    };
+    if params.is_empty() {
+        return "void".into();
+    }
+    let mut out = Vec::new();
+    for param in params {
+        if *budget == 0 {
+            out.push("…".to_owned());
+            break;
+        }
+        out.push(match (param.type_id, param.name) {
+            (0, "") => "...".to_owned(),
+            (type_id, name) => declare(types, type_id, name.to_owned(), budget),
+        });
+    }
+    out.join(", ")
+}
+
+fn join(qualifiers: &str, base: &str, inner: &str) -> String {
+    // `int[4]` and `int (*)(void)`, `int *`, `int x`.
+    let gap = if inner.is_empty() || inner.starts_with('[') {
+        ""
+    } else {
+        " "
+    };
+    format!("{qualifiers}{base}{gap}{inner}")
+}
