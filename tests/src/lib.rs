@@ -1,1 +1,186 @@
 //! Integration tests of Hachi, by capability.
+//!
+//! Each file in `tests/` is one capability, from Rust source to what the kernel does. The programs
+//! they load are single files in `fixtures/`, built on first use by the `hachi` command of this same
+//! checkout ([`fixture`]). Tests that need the kernel skip themselves, visibly, where bpf(2) is not to
+//! be had.
+//!
+//! `HACHI_BIN` names a ready-built command; without it, it is built. `HACHI_EXAMPLES_TARGET` is where
+//! example workspaces and generated projects are built, `target/examples` by default.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::SystemTime;
+
+/// The root of the repository.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the tests are a directory of the repository")
+}
+
+/// Where cargo puts what it builds for the repository's own workspace.
+pub fn target_dir() -> PathBuf {
+    // This program is target/PROFILE/deps/NAME.
+    let this = std::env::current_exe().expect("our own path");
+    this.ancestors()
+        .nth(3)
+        .expect("a test program is three levels below the target directory")
+        .to_owned()
+}
+
+/// Where example workspaces and generated projects are built, shared by all of them.
+pub fn examples_target_dir() -> PathBuf {
+    match std::env::var_os("HACHI_EXAMPLES_TARGET") {
+        Some(directory) => directory.into(),
+        None => target_dir().join("examples"),
+    }
+}
+
+/// The `hachi` command, built if `HACHI_BIN` names none.
+///
+/// # Panics
+/// When it does not build.
+pub fn hachi_bin() -> &'static Path {
+    static BIN: OnceLock<PathBuf> = OnceLock::new();
+    BIN.get_or_init(|| {
+        if let Some(path) = std::env::var_os("HACHI_BIN") {
+            return path.into();
+        }
+        let mut build = cargo(root());
+        build.args(["build", "--quiet", "--package", "hachi-cli", "--target-dir"]);
+        success(build.arg(target_dir()));
+        target_dir().join("debug/hachi")
+    })
+}
+
+/// A run of the `hachi` command, allowed to fetch a toolchain if none is there.
+pub fn hachi<I: IntoIterator<Item: AsRef<std::ffi::OsStr>>>(arguments: I) -> Command {
+    let mut command = Command::new(hachi_bin());
+    command
+        .args(arguments)
+        .env("HACHI_YES", "1")
+        .env("NO_COLOR", "1")
+        .stdin(Stdio::null());
+    command
+}
+
+/// Cargo in `directory`, without what the cargo that runs this test says of itself.
+pub fn cargo(directory: &Path) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
+    command
+        .current_dir(directory)
+        .env("HACHI_YES", "1")
+        .stdin(Stdio::null());
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&*name);
+        }
+    }
+    command
+}
+
+/// Runs to the end and gives what was written to stdout.
+///
+/// # Panics
+/// With everything it wrote, when it fails.
+#[track_caller]
+pub fn success(command: &mut Command) -> String {
+    let output = output(command);
+    assert!(output.status.success(), "{command:?} failed:\n{}", both(&output));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Runs to the end, which must be the exit code `code`, and gives what was written to stderr.
+///
+/// # Panics
+/// With everything it wrote, when it ends otherwise.
+#[track_caller]
+pub fn failure(command: &mut Command, code: i32) -> String {
+    let output = output(command);
+    assert_eq!(
+        output.status.code(),
+        Some(code),
+        "{command:?} ended otherwise:\n{}",
+        both(&output)
+    );
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[track_caller]
+fn output(command: &mut Command) -> Output {
+    match command.output() {
+        Ok(output) => output,
+        Err(error) => panic!("{command:?}: {error}"),
+    }
+}
+
+fn both(output: &Output) -> String {
+    let (stdout, stderr) = (&output.stdout, &output.stderr);
+    String::from_utf8_lossy(stdout).into_owned() + &String::from_utf8_lossy(stderr)
+}
+
+/// The source file of a fixture.
+pub fn fixture_source(name: &str) -> PathBuf {
+    let path = root().join("tests/fixtures").join(name);
+    path.with_extension("rs")
+}
+
+/// The object built from `fixtures/NAME.rs` in release, now or by an earlier run.
+///
+/// # Panics
+/// When it does not build.
+#[track_caller]
+pub fn fixture(name: &str) -> PathBuf {
+    fixture_with(name, &[])
+}
+
+/// As [`fixture`], with options of `hachi build`, such as `--debug`. Each set of options has its own
+/// object.
+///
+/// # Panics
+/// When it does not build.
+#[track_caller]
+pub fn fixture_with(name: &str, options: &[&str]) -> PathBuf {
+    let source = fixture_source(name);
+    let directory = target_dir()
+        .join("fixtures")
+        .join(format!("{name}{}", options.concat()));
+    fs::create_dir_all(&directory).expect("a directory to build in");
+    // Several test programs may want it at the same time: the first builds, the others find it built.
+    let lock = File::create(directory.join("lock")).expect("a lock file");
+    lock.lock().expect("the lock");
+    let object = directory.join(format!("{name}.o"));
+    let modified = |path: &Path| fs::metadata(path).and_then(|data| data.modified());
+    let newest = [hachi_bin(), &source]
+        .map(|path| modified(path).expect("a file that exists"))
+        .into_iter()
+        .chain([newest_source("ebpf"), newest_source("crates/hachi-common")])
+        .max();
+    if modified(&object).ok() < newest {
+        let mut build = hachi(["build"]);
+        build.arg(&source).args(options).arg("--out").arg(&directory);
+        let printed = success(&mut build);
+        assert_eq!(Path::new(printed.trim_end()), object);
+    }
+    object
+}
+
+/// When the newest file below `directory` of the repository was changed.
+fn newest_source(directory: &str) -> SystemTime {
+    fn visit(path: &Path, newest: &mut SystemTime) {
+        for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+            match entry.metadata() {
+                Ok(data) if data.is_dir() => visit(&entry.path(), newest),
+                Ok(data) => *newest = data.modified().unwrap_or(*newest).max(*newest),
+                Err(_) => {}
+            }
+        }
+    }
+    let mut newest = SystemTime::UNIX_EPOCH;
+    visit(&root().join(directory), &mut newest);
+    newest
+}
