@@ -118,6 +118,11 @@ impl Builder<'_> {
         let mut notes = Vec::new();
         if let (Some(at), Some(register)) = (step, register) {
             if let Some(value) = self.trace.value_before(at, register) {
+                let mut value = value.clone();
+                // A comparison elsewhere may have proven more since the register was last printed.
+                if let Some(range) = self.captures.get("n_range") {
+                    value.set("r", range);
+                }
                 known = Some(format!("{register} is {}", value.describe()));
                 if let Some(map) = value.map() {
                     self.captures.set("map", map);
@@ -131,11 +136,22 @@ impl Builder<'_> {
                 .unwrap_or("this helper");
             self.captures.set("helper", helper);
         }
-        let kind = match self.input.kind {
-            "" => "this kind of",
-            kind => kind,
+        self.captures.set(
+            "programs",
+            match self.input.kind {
+                "" => "programs of this type".to_string(),
+                kind => format!("{kind} programs"),
+            },
+        );
+        let number = |name| {
+            self.captures
+                .get(name)
+                .and_then(|text| text.parse::<i64>().ok())
         };
-        self.captures.set("kind", kind);
+        if let (Some(offset), Some(size)) = (number("n_off"), number("n_size")) {
+            self.captures
+                .set("n_need", offset.saturating_add(size).to_string());
+        }
         if rule.id == "too-many-instructions" {
             notes.extend(self.places.hottest(self.trace));
         }
@@ -352,13 +368,14 @@ impl<'a> Places<'a> {
     fn hottest(&self, trace: &Trace<'_>) -> Vec<Note> {
         let mut counts: HashMap<(String, u32), (usize, Location)> = HashMap::new();
         for step in &trace.steps {
-            if let Some(location) = self.of(step.insn) {
-                if location.line != 0 && !is_library(&location.file) {
-                    counts
-                        .entry((location.file.clone(), location.line))
-                        .or_insert((0, location))
-                        .0 += 1;
-                }
+            if let Some(location) = self.of(step.insn)
+                && location.line != 0
+                && !is_library(&location.file)
+            {
+                counts
+                    .entry((location.file.clone(), location.line))
+                    .or_insert((0, location))
+                    .0 += 1;
             }
         }
         let mut counts: Vec<(usize, Location)> = counts.into_values().collect();

@@ -191,10 +191,10 @@ fn compute(text: &str) -> Option<Op> {
             // `r1 = (s8)r2`: still a copy, as far as the reader is concerned.
             [one] => {
                 let value = one.rsplit(')').next().unwrap_or(one);
-                if let Some(negated) = value.strip_prefix('-') {
-                    if register(negated).is_some() {
-                        return Some(Op::Compute { dst, with: None });
-                    }
+                if let Some(negated) = value.strip_prefix('-')
+                    && register(negated).is_some()
+                {
+                    return Some(Op::Compute { dst, with: None });
                 }
                 Some(Op::Move {
                     dst,

@@ -98,7 +98,9 @@ impl Log {
             if log.take_trailer(line) {
                 continue;
             }
+            let (line, state) = split_state(line);
             log.events.push(parse_line(line));
+            log.events.extend(state);
         }
         log
     }
@@ -189,7 +191,8 @@ fn parse_line(line: &str) -> Event {
         "regs=",
         "update_branch_counts",
         "falling back to forcing all scalars precise",
-        "BPF_DYNPTR",
+        "cur state:",
+        "old state:",
     ] {
         if line.starts_with(prefix) {
             return Event::Bookkeeping(line.to_string());
@@ -200,16 +203,15 @@ fn parse_line(line: &str) -> Event {
 
 fn parse_source(source: &str) -> Event {
     // The kernel appends ` @ name:line`; the source itself may contain an @.
-    if let Some((text, place)) = source.rsplit_once("@ ") {
-        if let Some((file, line)) = place.rsplit_once(':') {
-            if let Ok(line) = line.trim().parse() {
-                return Event::Source {
-                    text: text.trim().to_string(),
-                    file: Some(file.to_string()),
-                    line: Some(line),
-                };
-            }
-        }
+    if let Some((text, place)) = source.rsplit_once("@ ")
+        && let Some((file, line)) = place.rsplit_once(':')
+        && let Ok(line) = line.trim().parse()
+    {
+        return Event::Source {
+            text: text.trim().to_string(),
+            file: Some(file.to_string()),
+            line: Some(line),
+        };
     }
     Event::Source {
         text: source.to_string(),
@@ -251,6 +253,23 @@ fn parse_walk(line: &str) -> Option<Event> {
     }
     let frame = Frame::parse(rest)?;
     Some(Event::State { insn, from, frame })
+}
+
+/// A branch that is followed at once has the state behind it on the same line:
+/// `6: (55) if r0 != 0x0 goto pc+1 8: R0=map_value(…)`.
+fn split_state(line: &str) -> (&str, Option<Event>) {
+    let split = || {
+        let after_goto = line.find(" goto pc")? + " goto pc".len();
+        let space = after_goto + line[after_goto..].find(' ')?;
+        let state = line[space..].trim_start();
+        let digits = state.bytes().take_while(u8::is_ascii_digit).count();
+        let is_state = digits > 0 && state[digits..].starts_with(": ");
+        is_state.then(|| (&line[..space], parse_walk(state)))
+    };
+    match split() {
+        Some((insn, Some(state @ Event::State { .. }))) => (insn, Some(state)),
+        _ => (line, None),
+    }
 }
 
 /// `      3: 0123456789 (71) r0 = …`: one row of the live register table.
@@ -338,6 +357,26 @@ mod tests {
             })
         );
         assert!(log.events.is_empty());
+    }
+
+    #[test]
+    fn a_branch_followed_at_once() {
+        let log = Log::parse("6: (55) if r0 != 0x0 goto pc+1 8: R0=map_value(ks=4,vs=8) R10=fp0\n");
+        let [
+            Event::Insn { insn: 6, text, .. },
+            Event::State { insn: 8, frame, .. },
+        ] = &log.events[..]
+        else {
+            panic!("{:?}", log.events);
+        };
+        assert_eq!(text, "if r0 != 0x0 goto pc+1");
+        assert_eq!(frame.values[0].1.kind, "map_value");
+        // The usual form is left alone.
+        let log = Log::parse("6: (55) if r0 != 0x0 goto pc+1       ; R0=0\n");
+        assert!(matches!(
+            &log.events[..],
+            [Event::Insn { after: Some(_), .. }]
+        ));
     }
 
     #[test]

@@ -78,9 +78,19 @@ impl Explanation {
             fact("kernel", message)?;
         }
         for note in &self.notes {
-            writeln!(out, "{}note{reset}: {}", p.note, note.text)?;
-            if let Some(location) = &note.location {
-                snippet(out, location, p, width)?;
+            match (&note.location, note.insn) {
+                (Some(location), _) => {
+                    writeln!(out, "{}note{reset}: {}", p.note, note.text)?;
+                    snippet(out, location, p, width)?;
+                }
+                (None, Some(insn)) => {
+                    writeln!(
+                        out,
+                        "{}note{reset}: {} (instruction {insn})",
+                        p.note, note.text
+                    )?;
+                }
+                (None, None) => writeln!(out, "{}note{reset}: {}", p.note, note.text)?,
             }
         }
         for help in &self.help {

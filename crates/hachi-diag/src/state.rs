@@ -145,6 +145,12 @@ impl Value {
             .map(|(_, value)| value.as_str())
     }
 
+    /// Sets an attribute.
+    pub(crate) fn set(&mut self, name: &str, text: &str) {
+        self.attributes.retain(|(key, _)| key != name);
+        self.attributes.push((name.to_string(), text.to_string()));
+    }
+
     /// An attribute as a number (decimal or hexadecimal).
     pub fn number(&self, name: &str) -> Option<i64> {
         self.attribute(name).and_then(parse_number)
@@ -191,7 +197,7 @@ impl Value {
         if high.is_none() {
             high = self.var_off().and_then(|(value, mask)| {
                 // All bits unknown says nothing.
-                (mask != u64::MAX).then(|| value | mask)
+                (mask != u64::MAX).then_some(value | mask)
             });
         }
         (low, high)
@@ -213,13 +219,16 @@ impl Value {
             .trim_start_matches("rcu_");
         let mut text = match base {
             "scalar" => return self.describe_scalar(),
-            "ctx" => "the program's context".to_string(),
+            "ctx" => match self.number("off") {
+                Some(offset) if offset != 0 => format!("the program's context plus {offset} bytes"),
+                _ => "the program's context".to_string(),
+            },
             "pkt" => return self.describe_packet(),
             "pkt_meta" => "a pointer to the packet's metadata".to_string(),
             "pkt_end" => "the end of the packet (`data_end`)".to_string(),
-            "map_ptr" => format!("a handle of map {}", self.map_or("?")),
+            "map_ptr" => format!("a handle of {}", self.of_map()),
             "map_value" => self.describe_map_value(),
-            "map_key" => format!("a pointer to a key of map {}", self.map_or("?")),
+            "map_key" => format!("a pointer to a key of {}", self.of_map()),
             "fp" => "a pointer into the stack".to_string(),
             "mem" | "alloc_mem" | "ringbuf_mem" | "buf" => {
                 match self.number("sz").or_else(|| self.number("mem_size")) {
@@ -246,13 +255,17 @@ impl Value {
         text
     }
 
-    fn map_or<'a>(&'a self, default: &'a str) -> &'a str {
-        self.map().unwrap_or(default)
+    fn of_map(&self) -> String {
+        self.map()
+            .map_or_else(|| "a map".to_string(), |name| format!("map {name}"))
     }
 
     fn describe_scalar(&self) -> String {
         if let Some(constant) = self.constant {
-            return format!("the number {constant}");
+            return match constant.unsigned_abs() {
+                0..4096 => format!("the number {constant}"),
+                _ => format!("the number {constant} ({constant:#x})"),
+            };
         }
         match self.bounds() {
             (None | Some(0), None | Some(u64::MAX)) => {
@@ -292,7 +305,7 @@ impl Value {
     }
 
     fn describe_map_value(&self) -> String {
-        let mut text = format!("a pointer into a value of map {}", self.map_or("?"));
+        let mut text = format!("a pointer into a value of {}", self.of_map());
         if let Some(size) = self.number("vs") {
             text.push_str(&format!(" ({size} bytes)"));
         }
@@ -300,10 +313,10 @@ impl Value {
             Some(offset) if offset != 0 => text.push_str(&format!(", at byte {offset}")),
             _ => {}
         }
-        if let (_, Some(high)) = self.bounds() {
-            if high != 0 {
-                text.push_str(&format!(" plus a variable amount of at most {high}"));
-            }
+        if let (_, Some(high)) = self.bounds()
+            && high != 0
+        {
+            text.push_str(&format!(" plus a variable amount of at most {high}"));
         }
         text
     }

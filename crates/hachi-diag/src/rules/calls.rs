@@ -20,7 +20,7 @@ pub(super) const RULES: &[Rule] = &[
             "program of this type cannot use helper {helper}#{n}",
             "unknown func {helper}#{n}",
         ],
-        title: "a {kind} program may not call `{helper}` on this kernel",
+        title: "{programs} may not call `{helper}` on this kernel",
         why: "each program type has its own list of helpers, and the list grows with the kernel",
         help: &[
             "use a helper that this program type has, or attach the code elsewhere (the macro on the function decides the type)",
@@ -35,7 +35,7 @@ pub(super) const RULES: &[Rule] = &[
             "unknown func {n}",
             "invalid func {n}",
         ],
-        title: "the running kernel has no helper `{helper}`",
+        title: "the running kernel has no helper with the number {n}",
         why: "",
         help: &[
             "run a newer kernel, or leave the call out on this one: `hachi inspect OBJECT` prints the oldest kernel the object needs",
@@ -62,7 +62,7 @@ pub(super) const RULES: &[Rule] = &[
             "kernel function {helper} is not allowed",
             "calling kernel function is not allowed",
         ],
-        title: "a {kind} program may not call the kernel function `{helper}`",
+        title: "{programs} may not call the kernel function `{helper}`",
         why: "kernel functions are opened to program types one by one",
         help: &[
             "check in the kernel's documentation which program types may call it, and from which version on",

@@ -149,6 +149,17 @@ pub(super) const RULES: &[Rule] = &[
         ..Rule::ROW
     },
     Rule {
+        id: "indirect-call",
+        patterns: &["unknown opcode 8d"],
+        title: "the program calls a function through a pointer",
+        why: "BPF has no such call: it comes from a trait object, a function pointer or `core::fmt`",
+        help: &[
+            "replace trait objects and function pointers by generics or a `match`",
+            "print with the logging macros, which format in user space, instead of `core::fmt`",
+        ],
+        ..Rule::ROW
+    },
+    Rule {
         id: "unknown-instruction",
         patterns: &[
             "unknown opcode {code}",
@@ -164,10 +175,9 @@ pub(super) const RULES: &[Rule] = &[
             "invalid atomic operand size",
         ],
         title: "the running kernel does not know an instruction of the program",
-        why: "the object was built for a newer instruction set, or it holds an indirect call (opcode 8d: trait objects, function pointers, `core::fmt`)",
+        why: "the object was built for a newer instruction set",
         help: &[
             "build for an older one: `hachi build --cpu v2` (v3 needs Linux ≥ 5.12, v4 Linux ≥ 6.6)",
-            "replace trait objects and function pointers by generics or a `match`",
         ],
         ..Rule::ROW
     },

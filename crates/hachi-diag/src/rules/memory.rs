@@ -6,11 +6,12 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         id: "packet-bounds",
         patterns: &[
+            "invalid access to packet, off={n_off} size={n_size}, R{reg}(id={},off={},r={n_range})",
             "invalid access to packet, off={n_off} size={n_size}, R{reg}(",
             "R{reg} offset is outside of the packet",
         ],
         title: "the packet is accessed past what has been checked",
-        why: "these {n_size} bytes are not proven to lie before the packet's end (`data_end`) on this path",
+        why: "the access needs {n_need} bytes after the pointer, and on this path {n_range} are proven to lie before the packet's end (`data_end`)",
         help: &[
             "read it with a checked access, which does the comparison and says `None` or `Err` when the packet is too short: `ctx.load::<T>(offset)?` or `ctx.get::<T>(offset)?`",
             "with raw pointers: compare `pointer + size_of::<T>()` with `ctx.data_end()` on every path that reaches this line, with the same pointer (not a copy computed anew)",
@@ -271,7 +272,7 @@ pub(super) const RULES: &[Rule] = &[
             "invalid bpf_context access",
         ],
         title: "this kind of program may not access these bytes of its context",
-        why: "byte {n_off} ({n_size} bytes) is not a field that a {kind} program may use in this way: it is unknown to this kernel, not for this program type, not writable, or accessed with another size",
+        why: "byte {n_off} ({n_size} bytes) is not a field that {programs} may use in this way: it is unknown to this kernel, not for this program type, not writable, or accessed with another size",
         help: &[
             "use the accessors of the context type; they read the right field with the right size",
             "check that the program type (the attribute macro and so the section) fits the context type in its signature",

@@ -1,0 +1,49 @@
+//! Explanations of checked-in logs of real kernels, word for word.
+//!
+//! `NAME.log` is a verifier log, `NAME.txt` what is made of it. After a wanted change, run with
+//! `HACHI_BLESS=1` and read the difference. `live.rs` (and `hachi check --log`) record new logs.
+
+use std::fs;
+use std::path::PathBuf;
+
+use hachi_diag::{Input, explain};
+
+#[test]
+fn explanations() {
+    let dir = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/logs"));
+    let bless = std::env::var_os("HACHI_BLESS").is_some_and(|value| value == "1");
+    let mut logs: Vec<PathBuf> = fs::read_dir(&dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
+        .collect();
+    logs.sort();
+    assert!(
+        logs.len() >= 30,
+        "only {} logs in {}",
+        logs.len(),
+        dir.display()
+    );
+    let mut wrong = Vec::new();
+    for path in logs {
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let log = fs::read_to_string(&path).unwrap();
+        let kind = match name {
+            "return-too-large" => "cgroup_skb",
+            _ => "xdp",
+        };
+        let text = explain(&Input {
+            kind,
+            ..Input::new(name, &log)
+        })
+        .to_string();
+        let expected = path.with_extension("txt");
+        if bless {
+            fs::write(&expected, &text).unwrap();
+        }
+        if fs::read_to_string(&expected).unwrap_or_default() != text {
+            wrong.push(format!("{}:\n{text}", expected.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
