@@ -1,0 +1,38 @@
+//! Measures Hachi's builds and loads, beside other toolkits where they are installed.
+//!
+//! `cargo xtask bench [build] [link] [load]`. Figures are medians; where there is something to compare
+//! with, the ratio of the medians is printed too (below 1: Hachi takes less).
+
+mod build;
+mod link;
+mod load;
+mod tools;
+
+use std::process::ExitCode;
+
+const BENCHES: &[(&str, fn() -> tools::Result)] = &[
+    ("build", build::run),
+    ("link", link::run),
+    ("load", load::run),
+];
+
+fn main() -> ExitCode {
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let known = |name: &String| BENCHES.iter().any(|(known, _)| known == name);
+    if let Some(unknown) = wanted.iter().find(|name| !known(name)) {
+        let names: Vec<&str> = BENCHES.iter().map(|(name, _)| *name).collect();
+        eprintln!("no benchmark `{unknown}`; there are {}", names.join(", "));
+        return ExitCode::from(2);
+    }
+    for (name, bench) in BENCHES {
+        if !wanted.is_empty() && !wanted.iter().any(|wanted| wanted == name) {
+            continue;
+        }
+        println!("== {name}");
+        if let Err(error) = bench() {
+            eprintln!("error: {error}");
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
