@@ -22,7 +22,10 @@
 //! | `HACHI_EBPF_PROFILE` | `release` or `debug`: the profile [`build_ebpf`] uses (default `release`) |
 
 mod builder;
+mod cache;
 mod error;
+mod process;
+mod sys;
 mod toolchain;
 
 pub use builder::{Artifact, Builder, Package, Profile, build_ebpf};

@@ -1,0 +1,180 @@
+//! Getting what is missing, after asking.
+
+use std::{
+    io::{self, BufRead, Write},
+    process::Command,
+};
+
+use super::{
+    Search, Way, apt,
+    apt::Apt,
+    compiler::{Compiler, rustup},
+};
+use crate::{
+    Error,
+    cache::{Cache, setting},
+    process::{last_words, output, shown},
+    sys::is_root,
+};
+
+/// Something that can be done about a missing toolchain.
+#[derive(Debug)]
+pub(super) enum Remedy {
+    /// Let rustup add the library source to the active toolchain.
+    RustupSource {
+        /// Name of the toolchain.
+        toolchain: String,
+    },
+    /// Download the library source of the active compiler's release from the distribution.
+    DownloadSource(Apt),
+    /// Install packages of the distribution.
+    AptInstall(Apt, Vec<String>),
+}
+
+impl Remedy {
+    /// The remedy that rustup offers.
+    pub(super) fn by_rustup(active: Option<&Compiler>, force: Option<Way>) -> Option<Remedy> {
+        let toolchain = active?.rustup_toolchain()?;
+        rustup().filter(|_| force != Some(Way::Prebuilt))?;
+        Some(Remedy::RustupSource { toolchain })
+    }
+
+    /// What the distribution offers, best first.
+    pub(super) fn by_apt(active: Option<&Compiler>, force: Option<Way>) -> Vec<Remedy> {
+        let Some(apt) = Apt::detect() else {
+            return Vec::new();
+        };
+        let mut remedies = Vec::new();
+        // No distribution packages unreleased compilers (1.97.0-nightly).
+        if active.is_some_and(|active| !active.version.release.contains('-'))
+            && force != Some(Way::Prebuilt)
+        {
+            remedies.push(Remedy::DownloadSource(apt.clone()));
+        }
+        if force != Some(Way::Source) {
+            let packages = apt.prebuilt_packages();
+            if !packages.is_empty() {
+                remedies.push(Remedy::AptInstall(apt, packages));
+            }
+        }
+        remedies
+    }
+
+    /// The command that a person would type.
+    pub(super) fn command(&self) -> Option<String> {
+        match self {
+            Remedy::RustupSource { toolchain } => Some(shown(&rustup_command(toolchain))),
+            Remedy::AptInstall(_, packages) => {
+                let command = shown(&apt::install_command(packages));
+                Some(if is_root() {
+                    command
+                } else {
+                    format!("sudo {command}")
+                })
+            }
+            Remedy::DownloadSource(_) => None,
+        }
+    }
+
+    fn possible(&self) -> bool {
+        !matches!(self, Remedy::AptInstall(..)) || is_root()
+    }
+
+    fn question(&self, active: Option<&Compiler>) -> String {
+        match (self, self.command()) {
+            (_, Some(command)) => format!("run `{command}`"),
+            (_, None) => format!(
+                "download the library source of Rust {} from the distribution's archive into the cache",
+                active.map_or("?", |active| &active.version.release)
+            ),
+        }
+    }
+
+    /// Does it.
+    fn apply(&self, active: Option<&Compiler>, cache: &Cache) -> Result<(), Error> {
+        match self {
+            Remedy::RustupSource { toolchain } => {
+                let mut command = rustup_command(toolchain);
+                eprintln!("hachi: running `{}`", shown(&command));
+                let answer = output(&mut command)?;
+                if answer.status.success() {
+                    return Ok(());
+                }
+                Err(Error::Install {
+                    command: shown(&command),
+                    output: last_words(&answer),
+                })
+            }
+            Remedy::DownloadSource(apt) => match active {
+                Some(active) => apt.fetch_source(active, cache).map(drop),
+                None => Ok(()),
+            },
+            Remedy::AptInstall(apt, packages) => apt.install(packages),
+        }
+    }
+}
+
+fn rustup_command(toolchain: &str) -> Command {
+    let mut command = Command::new(rustup().unwrap_or_else(|| "rustup".into()));
+    command.args(["component", "add", "rust-src", "--toolchain", toolchain]);
+    command
+}
+
+/// Tries one remedy after the other until `found` finds a toolchain. What did not help, and why, goes to `why`.
+pub(super) fn ask<T>(
+    search: &Search,
+    active: Option<&Compiler>,
+    force: Option<Way>,
+    cache: &Cache,
+    why: &mut Vec<String>,
+    mut found: impl FnMut(&mut Vec<String>) -> Result<Option<T>, Error>,
+) -> Result<Option<T>, Error> {
+    let yes = search.assume_yes || setting("HACHI_YES").is_some_and(|value| value != "0");
+    if !yes && !search.interactive {
+        why.push(
+            "nothing was installed, because nobody could be asked (HACHI_YES=1 answers yes)".into(),
+        );
+        return Ok(None);
+    }
+    // The second list is made only when the first did not help: asking apt takes its time.
+    let by_apt = std::iter::once_with(|| {
+        if yes && let Some(apt) = Apt::detect() {
+            apt.refresh_if_empty();
+        }
+        Remedy::by_apt(active, force)
+    });
+    for remedy in Remedy::by_rustup(active, force)
+        .into_iter()
+        .chain(by_apt.flatten())
+    {
+        let question = remedy.question(active);
+        if !remedy.possible() {
+            why.push(format!("did not {question}: only root can"));
+            continue;
+        }
+        if !yes && !confirm(&question) {
+            why.push(format!("did not {question}: the answer was no"));
+            continue;
+        }
+        if let Err(error) = remedy.apply(active, cache) {
+            eprintln!("hachi: {error}");
+            why.push(error.to_string());
+            continue;
+        }
+        if let Some(found) = found(why)? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// Asks the person at the terminal. Silence (end of input) means no.
+fn confirm(question: &str) -> bool {
+    eprint!("Building eBPF needs the Rust library for it. Shall I {question}? [Y/n] ");
+    let _ = io::stderr().flush();
+    let mut answer = String::new();
+    match io::stdin().lock().read_line(&mut answer) {
+        Ok(0) | Err(_) => false,
+        Ok(_) => ["", "y", "yes"].contains(&answer.trim().to_lowercase().as_str()),
+    }
+}

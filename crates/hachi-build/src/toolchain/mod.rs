@@ -1,0 +1,395 @@
+//! The toolchain, found rather than demanded.
+//!
+//! What a stock Rust toolchain lacks for eBPF is a `core` library for the target. There are four
+//! ways to one, tried in this order (the submodules hold one each):
+//!
+//! 1. a compiler that has one: in its sysroot, or built by an earlier run and kept in the cache;
+//! 2. the active compiler and its library source: build one, once;
+//! 3. ask, and get what 1 or 2 needs: rustup's `rust-src`, or packages of the distribution;
+//! 4. none: compile for the host and let the linker turn the bitcode into eBPF, with a warning.
+
+use std::path::PathBuf;
+
+use crate::{
+    Error,
+    cache::{Cache, setting},
+};
+
+mod apt;
+mod ask;
+mod compiler;
+mod prebuilt;
+mod source;
+mod survey;
+
+use compiler::Compiler;
+pub(crate) use compiler::TARGET;
+use source::Source;
+
+/// How a `core` library for eBPF was come by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Way {
+    /// The compiler's own sysroot holds one (Debian's packages do).
+    Prebuilt,
+    /// Built from the compiler's library source, now or by an earlier run, and kept in the cache.
+    Source,
+    /// There is none: compile for the host and turn the bitcode into eBPF. Works for most
+    /// programs; a fallback, never chosen when another way works.
+    HostRetarget,
+}
+
+/// What `rustc -vV` says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// The release, such as `1.95.0`.
+    pub release: String,
+    /// Major and minor number of the release, such as `(1, 95)`.
+    pub number: (u32, u32),
+    /// The host target triple, such as `x86_64-unknown-linux-gnu`.
+    pub host: String,
+    /// The version of the LLVM inside, such as `22.1.2`.
+    pub llvm: String,
+    /// The whole text. Libraries are compatible only between compilers of which this is equal.
+    pub text: String,
+}
+
+/// Where and how [`Toolchain::find`] looks.
+#[derive(Debug, Clone, Default)]
+pub struct Search {
+    /// The package to be built: its `rust-toolchain.toml` decides which compiler is the active one.
+    /// The working directory when absent.
+    pub package_dir: Option<PathBuf>,
+    /// Install what is missing without asking (`--yes`; also set by `HACHI_YES=1`).
+    pub assume_yes: bool,
+    /// A person sits at the terminal and can be asked.
+    pub interactive: bool,
+    /// Print on stderr which way was taken and why the others were not.
+    pub verbose: bool,
+    /// Use this way or fail; overrides `HACHI_TOOLCHAIN`.
+    pub force: Option<Way>,
+    /// The compiler to use; overrides `HACHI_RUSTC`.
+    pub rustc: Option<PathBuf>,
+    /// The library source to use; overrides `HACHI_RUST_SRC`.
+    pub rust_src: Option<PathBuf>,
+    /// The cache directory; overrides `HACHI_CACHE`.
+    pub cache: Option<PathBuf>,
+}
+
+/// A compiler that can build eBPF, with all it needs for that.
+#[derive(Debug, Clone)]
+pub struct Toolchain {
+    /// The compiler.
+    pub rustc: PathBuf,
+    /// The cargo to drive it with.
+    pub cargo: PathBuf,
+    /// How its `core` for eBPF was come by.
+    pub way: Way,
+    /// The sysroot to pass by `--sysroot`; `None` when the compiler's own will do.
+    pub sysroot: Option<PathBuf>,
+    /// The LLVM library of the compiler, for the linker.
+    pub llvm: PathBuf,
+    /// The compiler's version.
+    pub version: Version,
+    /// Which way was taken and why the others were not, one line each.
+    pub explanation: Vec<String>,
+    /// What the user should know even without asking (the host fallback says here how to do better).
+    pub warning: Option<String>,
+}
+
+/// Whether one way of getting a toolchain is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Usable now.
+    Ready,
+    /// Usable after something was installed or built.
+    Possible,
+    /// Not usable on this machine.
+    Missing,
+}
+
+/// One line of `hachi doctor`: a way to a toolchain, and what it lacks.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    /// The way; `None` for what every way needs.
+    pub way: Option<Way>,
+    /// A few words naming what was looked for, such as "prebuilt core of rustc 1.96.0".
+    pub subject: String,
+    /// Whether it is there.
+    pub state: State,
+    /// What is there or what is missing.
+    pub detail: String,
+    /// The exact command that would make it ready.
+    pub fix: Option<String>,
+}
+
+impl Way {
+    /// The name of the way in `HACHI_TOOLCHAIN`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Way::Prebuilt => "prebuilt",
+            Way::Source => "source",
+            Way::HostRetarget => "host",
+        }
+    }
+
+    fn from_environment() -> Result<Option<Way>, Error> {
+        let Some(value) = setting("HACHI_TOOLCHAIN") else {
+            return Ok(None);
+        };
+        [Way::Prebuilt, Way::Source, Way::HostRetarget]
+            .into_iter()
+            .find(|way| value == way.name())
+            .map(Some)
+            .ok_or(Error::Setting {
+                variable: "HACHI_TOOLCHAIN",
+                value: value.to_string_lossy().into_owned(),
+                expected: "`prebuilt`, `source` or `host`",
+            })
+    }
+}
+
+impl Search {
+    fn dir(&self) -> PathBuf {
+        self.package_dir
+            .clone()
+            .filter(|dir| !dir.as_os_str().is_empty())
+            .unwrap_or_else(|| ".".into())
+    }
+}
+
+impl Toolchain {
+    /// Finds the first toolchain that works, building or (when allowed) installing what it lacks.
+    ///
+    /// # Errors
+    /// When no way works, or the one forced does not: the error names the command that fixes it.
+    pub fn find(search: &Search) -> Result<Toolchain, Error> {
+        let found = Finder::new(search)?.find()?;
+        if search.verbose {
+            for line in &found.explanation {
+                eprintln!("hachi: {line}");
+            }
+        }
+        Ok(found)
+    }
+
+    /// Looks at every way without building, installing or asking anything.
+    pub fn survey(search: &Search) -> Vec<Finding> {
+        survey::survey(search)
+    }
+
+    /// The target triple that this toolchain compiles eBPF packages for.
+    pub fn target(&self) -> &str {
+        match self.way {
+            Way::HostRetarget => &self.version.host,
+            Way::Prebuilt | Way::Source => TARGET,
+        }
+    }
+
+    fn new(
+        compiler: &Compiler,
+        way: Way,
+        sysroot: Option<PathBuf>,
+        explanation: Vec<String>,
+    ) -> Result<Toolchain, Error> {
+        let llvm = match setting("HACHI_LLVM") {
+            Some(path) => path.into(),
+            None => hachi_linker::find_libllvm(&compiler.rustc)?,
+        };
+        Ok(Toolchain {
+            rustc: compiler.rustc.clone(),
+            cargo: compiler.cargo(),
+            way,
+            sysroot,
+            llvm,
+            version: compiler.version.clone(),
+            explanation,
+            warning: None,
+        })
+    }
+}
+
+/// One search, step by step.
+struct Finder<'a> {
+    search: &'a Search,
+    force: Option<Way>,
+    cache: Cache,
+    active: Result<Compiler, Error>,
+}
+
+impl<'a> Finder<'a> {
+    fn new(search: &'a Search) -> Result<Self, Error> {
+        let force = match search.force {
+            Some(way) => Some(way),
+            None => Way::from_environment()?,
+        };
+        Ok(Finder {
+            search,
+            force,
+            cache: Cache::locate(search.cache.as_deref())?,
+            active: Compiler::active(search),
+        })
+    }
+
+    fn wants(&self, way: Way) -> bool {
+        self.force.is_none_or(|force| force == way)
+    }
+
+    fn find(self) -> Result<Toolchain, Error> {
+        let mut why = Vec::new();
+        if let Err(error) = &self.active {
+            why.push(error.to_string());
+        }
+        if let Some(found) = self.look(&mut why)? {
+            return Ok(found);
+        }
+        if self.force != Some(Way::HostRetarget) {
+            let active = self.active.as_ref().ok();
+            let found = ask::ask(
+                self.search,
+                active,
+                self.force,
+                &self.cache,
+                &mut why,
+                |why| {
+                    // rustc may be what was installed.
+                    let active = Compiler::active(self.search);
+                    let again = Finder {
+                        search: self.search,
+                        force: self.force,
+                        cache: self.cache.clone(),
+                        active,
+                    };
+                    again.look(why)
+                },
+            )?;
+            if let Some(found) = found {
+                return Ok(found);
+            }
+        }
+        if !self.wants(Way::HostRetarget) {
+            return Err(Error::ForcedWay {
+                way: self.force.unwrap_or(Way::HostRetarget).name(),
+                reason: why.join("; "),
+                help: survey::fix(self.active.as_ref().ok(), self.force),
+            });
+        }
+        self.host_retarget(why)
+    }
+
+    /// Ways 1 and 2. Reasons against each go to `why`.
+    fn look(&self, why: &mut Vec<String>) -> Result<Option<Toolchain>, Error> {
+        let active = self.active.as_ref().ok();
+        if let Some(active) = active {
+            if self.wants(Way::Prebuilt) {
+                match prebuilt::usable(active, &self.cache) {
+                    Ok(()) => {
+                        return self
+                            .take(active, Way::Prebuilt, None, "its own `core` for eBPF", why)
+                            .map(Some);
+                    }
+                    Err(reason) => why.push(reason),
+                }
+            }
+            if self.wants(Way::Source) {
+                match source::cached(active, self.search, &self.cache)? {
+                    Some(sysroot) => {
+                        let how =
+                            format!("the `core` for eBPF built earlier in {}", sysroot.display());
+                        return self
+                            .take(active, Way::Source, Some(sysroot), &how, why)
+                            .map(Some);
+                    }
+                    None => why.push(format!(
+                        "no `core` for rustc {} in the cache",
+                        active.version.release
+                    )),
+                }
+            }
+        }
+        if self.wants(Way::Prebuilt) {
+            for other in Compiler::others_with_core(active, self.search) {
+                match prebuilt::usable(&other, &self.cache) {
+                    Ok(()) => {
+                        return self
+                            .take(&other, Way::Prebuilt, None, "its own `core` for eBPF", why)
+                            .map(Some);
+                    }
+                    Err(reason) => why.push(reason),
+                }
+            }
+        }
+        if self.wants(Way::Source)
+            && let Some(active) = active
+        {
+            match Source::find(active, self.search, &self.cache)? {
+                Some(source) => match source::build(active, &source, &self.cache) {
+                    Ok(sysroot) => {
+                        let how = format!("a `core` for eBPF built from {}", source.dir.display());
+                        return self
+                            .take(active, Way::Source, Some(sysroot), &how, why)
+                            .map(Some);
+                    }
+                    // Somebody asked for just this, and is better served by the reason than by a substitute.
+                    Err(error) if self.force.is_some() => return Err(error),
+                    Err(error) => {
+                        eprintln!("hachi: {error}");
+                        why.push(error.to_string());
+                    }
+                },
+                None => why.push(format!(
+                    "no library source of Rust {} on this machine",
+                    active.version.release
+                )),
+            }
+        }
+        Ok(None)
+    }
+
+    fn take(
+        &self,
+        compiler: &Compiler,
+        way: Way,
+        sysroot: Option<PathBuf>,
+        how: &str,
+        why: &[String],
+    ) -> Result<Toolchain, Error> {
+        let taken = format!(
+            "using rustc {} ({}) with {how}",
+            compiler.version.release,
+            compiler.rustc.display()
+        );
+        let mut explanation: Vec<String> = why
+            .iter()
+            .map(|reason| format!("not taken: {reason}"))
+            .collect();
+        explanation.push(taken);
+        Toolchain::new(compiler, way, sysroot, explanation)
+    }
+
+    /// Way 4.
+    fn host_retarget(self, why: Vec<String>) -> Result<Toolchain, Error> {
+        let active = self.active?;
+        let mut found = {
+            let taken = format!(
+                "using rustc {} ({}), compiling for {} and turning the code into eBPF",
+                active.version.release,
+                active.rustc.display(),
+                active.version.host
+            );
+            let mut explanation: Vec<String> = why
+                .iter()
+                .map(|reason| format!("not taken: {reason}"))
+                .collect();
+            explanation.push(taken);
+            Toolchain::new(&active, Way::HostRetarget, None, explanation)?
+        };
+        if self.force.is_none() {
+            found.warning = Some(format!(
+                "no `core` library for eBPF: compiling for {} and turning that into eBPF, which works for most programs; for the supported way: {}",
+                active.version.host,
+                survey::fix(Some(&active), None)
+            ));
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,66 @@
+//! Compilers that come with a `core` for eBPF.
+
+use std::{fs, path::Path, time::UNIX_EPOCH};
+
+use super::compiler::{Compiler, TARGET, command, prebuilt_core};
+use crate::{
+    cache::{Cache, Hash},
+    process::{last_words, output_with_input},
+};
+
+/// Whether the compiler has a `core` for eBPF of its own that it can use. `Err` says why not.
+///
+/// Distributions package that library apart from the compiler and without a strict dependency, so
+/// the two can be of different versions; only compiling something tells.
+pub(super) fn usable(compiler: &Compiler, cache: &Cache) -> Result<(), String> {
+    let Some(library) = prebuilt_core(&compiler.sysroot) else {
+        return Err(format!(
+            "rustc {} ({}) has no library for {TARGET}",
+            compiler.version.release,
+            compiler.rustc.display()
+        ));
+    };
+    let proof = cache.path("probed").join(identity(compiler, &library));
+    if proof.is_file() {
+        return Ok(());
+    }
+    let mut call = command(&compiler.rustc);
+    call.args([
+        "--crate-name=probe",
+        "--crate-type=lib",
+        "--edition=2021",
+        "--target",
+        TARGET,
+    ])
+    .args(["--emit=metadata", "-Cpanic=abort", "-o", "/dev/null", "-"]);
+    let output =
+        output_with_input(&mut call, b"#![no_std]\n").map_err(|error| error.to_string())?;
+    if !output.status.success() {
+        return Err(format!(
+            "`{}` does not fit rustc {}: {}",
+            library.display(),
+            compiler.version.release,
+            last_words(&output)
+        ));
+    }
+    // Only to save the next run the 40 ms; a cache that cannot be written is reported where it matters.
+    if let Some(dir) = proof.parent() {
+        let _ = fs::create_dir_all(dir).and_then(|()| fs::write(&proof, ""));
+    }
+    Ok(())
+}
+
+fn identity(compiler: &Compiler, library: &Path) -> String {
+    let mut hash = Hash::new();
+    hash.add(compiler.version.text.as_bytes());
+    hash.add(library.as_os_str().as_encoded_bytes());
+    if let Ok(metadata) = fs::metadata(library) {
+        hash.add(&metadata.len().to_le_bytes());
+        let modified = metadata
+            .modified()
+            .ok()
+            .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        hash.add(&modified.map_or(0, |time| time.as_nanos()).to_le_bytes());
+    }
+    hash.hex()
+}

@@ -1,0 +1,232 @@
+//! What there is and what is missing, for `hachi doctor`.
+
+use super::{
+    Finding, Search, State, Way, ask::Remedy, compiler::Compiler, prebuilt, source, source::Source,
+};
+use crate::{Error, cache::Cache, cache::setting};
+
+/// Looks at every way without changing anything.
+pub(super) fn survey(search: &Search) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let cache = match Cache::locate(search.cache.as_deref()) {
+        Ok(cache) => cache,
+        Err(error) => {
+            return vec![Finding {
+                way: None,
+                subject: "cache directory".into(),
+                state: State::Missing,
+                detail: error.to_string(),
+                fix: Some("export HACHI_CACHE=/path/to/a/writable/directory".into()),
+            }];
+        }
+    };
+    let active = match Compiler::active(search) {
+        Ok(active) => {
+            findings.push(Finding {
+                way: None,
+                subject: format!("rustc {}", active.version.release),
+                state: State::Ready,
+                detail: format!("{} (LLVM {})", active.rustc.display(), active.version.llvm),
+                fix: None,
+            });
+            findings.push(llvm(&active));
+            Some(active)
+        }
+        Err(error) => {
+            let fix = match &error {
+                Error::NoCompiler { help, .. } => Some(help.clone()),
+                _ => None,
+            };
+            findings.push(Finding {
+                way: None,
+                subject: "rustc".into(),
+                state: State::Missing,
+                detail: error.to_string(),
+                fix,
+            });
+            None
+        }
+    };
+    findings.push(prebuilt_finding(active.as_ref(), search, &cache));
+    findings.push(source_finding(active.as_ref(), search, &cache));
+    findings.push(Finding {
+        way: Some(Way::HostRetarget),
+        subject: "host code turned into eBPF".into(),
+        state: if active.is_some() {
+            State::Ready
+        } else {
+            State::Missing
+        },
+        detail: "fallback: works for most programs, needs nothing but rustc".into(),
+        fix: None,
+    });
+    findings
+}
+
+fn llvm(active: &Compiler) -> Finding {
+    let subject = "LLVM library of the compiler".to_string();
+    let found = match setting("HACHI_LLVM") {
+        Some(path) if std::path::Path::new(&path).is_file() => Ok(path.into()),
+        Some(path) => Err(format!("HACHI_LLVM={} is no file", path.to_string_lossy())),
+        None => hachi_linker::find_libllvm(&active.rustc).map_err(|error| error.to_string()),
+    };
+    match found {
+        Ok(path) => {
+            let path: std::path::PathBuf = path;
+            Finding {
+                way: None,
+                subject,
+                state: State::Ready,
+                detail: path.display().to_string(),
+                fix: None,
+            }
+        }
+        Err(detail) => Finding {
+            way: None,
+            subject,
+            state: State::Missing,
+            detail,
+            fix: Some(
+                "export HACHI_LLVM=/path/to/libLLVM.so (of the compiler's version or newer)".into(),
+            ),
+        },
+    }
+}
+
+fn prebuilt_finding(active: Option<&Compiler>, search: &Search, cache: &Cache) -> Finding {
+    let way = Some(Way::Prebuilt);
+    let mut reasons = Vec::new();
+    for compiler in active
+        .cloned()
+        .into_iter()
+        .chain(Compiler::others_with_core(active, search))
+    {
+        match prebuilt::usable(&compiler, cache) {
+            Ok(()) => {
+                return Finding {
+                    way,
+                    subject: format!("prebuilt `core` of rustc {}", compiler.version.release),
+                    state: State::Ready,
+                    detail: compiler.rustc.display().to_string(),
+                    fix: None,
+                };
+            }
+            Err(reason) => reasons.push(reason),
+        }
+    }
+    let remedy = Remedy::by_apt(active, Some(Way::Prebuilt))
+        .into_iter()
+        .next();
+    Finding {
+        way,
+        subject: "prebuilt `core` for eBPF".into(),
+        state: if remedy.is_some() {
+            State::Possible
+        } else {
+            State::Missing
+        },
+        detail: if reasons.is_empty() {
+            "no compiler has one".into()
+        } else {
+            reasons.join("; ")
+        },
+        fix: remedy.and_then(|remedy| remedy.command()),
+    }
+}
+
+fn source_finding(active: Option<&Compiler>, search: &Search, cache: &Cache) -> Finding {
+    let finding = |subject: String, state, detail: String, fix| Finding {
+        way: Some(Way::Source),
+        subject,
+        state,
+        detail,
+        fix,
+    };
+    let Some(active) = active else {
+        return finding(
+            "`core` built from source".into(),
+            State::Missing,
+            "there is no compiler".into(),
+            None,
+        );
+    };
+    let release = &active.version.release;
+    match source::cached(active, search, cache) {
+        Ok(Some(sysroot)) => {
+            return finding(
+                format!("`core` built for rustc {release}"),
+                State::Ready,
+                sysroot.display().to_string(),
+                None,
+            );
+        }
+        Ok(None) => {}
+        Err(error) => {
+            return finding(
+                format!("library source of Rust {release}"),
+                State::Missing,
+                error.to_string(),
+                Some("unset HACHI_RUST_SRC".into()),
+            );
+        }
+    }
+    match Source::find(active, search, cache) {
+        Ok(Some(source)) => finding(
+            format!("library source of Rust {release}"),
+            State::Ready,
+            format!(
+                "{}; `core` is built from it by the first build, in about 10 s",
+                source.dir.display()
+            ),
+            None,
+        ),
+        Ok(None) => finding(
+            format!("library source of Rust {release}"),
+            State::Possible,
+            "not on this machine".into(),
+            Some(fix(Some(active), Some(Way::Source))),
+        ),
+        Err(error) => finding(
+            format!("library source of Rust {release}"),
+            State::Missing,
+            error.to_string(),
+            Some("unset HACHI_RUST_SRC".into()),
+        ),
+    }
+}
+
+/// The command that opens the way (or, without one, the best way).
+pub(super) fn fix(active: Option<&Compiler>, force: Option<Way>) -> String {
+    if let Some(command) = Remedy::by_rustup(active, force).and_then(|remedy| remedy.command()) {
+        return command;
+    }
+    if let Some(command) = Remedy::by_apt(active, force)
+        .iter()
+        .find_map(Remedy::command)
+    {
+        return command;
+    }
+    if force == Some(Way::Prebuilt) {
+        return "install a Rust compiler that is packaged with a `core` for eBPF (on Debian: libstd-rust-dev-bpf), or use another way".into();
+    }
+    let release = active.map_or("the compiler's version", |active| &active.version.release);
+    match distribution_package() {
+        Some(command) => format!("{command} (if it is of version {release})"),
+        None => format!(
+            "install the Rust library source of version {release}, or name it by HACHI_RUST_SRC, or use rustup: curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"
+        ),
+    }
+}
+
+/// How distributions other than Debian's family call the library source.
+fn distribution_package() -> Option<&'static str> {
+    [
+        ("dnf", "sudo dnf install rust-src"),
+        ("pacman", "sudo pacman -S rust-src"),
+        ("apk", "sudo apk add rust-src"),
+        ("zypper", "sudo zypper install rust-src"),
+    ]
+    .into_iter()
+    .find(|(program, _)| crate::process::in_path(program).is_some())
+    .map(|(_, command)| command)
+}
