@@ -41,7 +41,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
         "run" => run_firewall(args),
         "pin" => {
             let directory = args.directory();
-            load(args, Some(&directory))?;
+            load_or_tidy(args)?;
             println!(
                 "filtering on {}, pinned in {}",
                 args.iface()?,
@@ -57,7 +57,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
             }
             Ok(())
         }
-        "events" => watch(&mut Tables::pinned(&args.directory())?, true),
+        "events" => watch(&mut Tables::pinned(&args.directory())?),
         "list" => list(&Tables::pinned(&args.directory())?),
         "block" | "allow" | "unblock" => {
             let mut tables = Tables::pinned(&args.directory())?;
@@ -107,11 +107,6 @@ fn load(args: &Args, pin: Option<&Path>) -> anyhow::Result<(Ebpf, Tables)> {
     };
     let mut ebpf = Ebpf::load(OBJECT)?;
     if let Some(directory) = pin {
-        if directory.join("link").exists() {
-            bail!("a firewall is pinned in {} already", directory.display());
-        }
-        std::fs::create_dir_all(directory)
-            .with_context(|| format!("creating {}", directory.display()))?;
         for name in NAMES {
             ebpf.map(name)?.data().pin(directory.join(name))?;
         }
@@ -137,11 +132,38 @@ fn load(args: &Args, pin: Option<&Path>) -> anyhow::Result<(Ebpf, Tables)> {
 }
 // ANCHOR_END: load
 
+/// As [`load`], but what was pinned is unpinned again when a later step fails.
+fn load_or_tidy(args: &Args) -> anyhow::Result<(Ebpf, Tables)> {
+    let directory = match args.command.as_str() {
+        "pin" => Some(args.directory()),
+        _ => args.pin.clone(),
+    };
+    if let Some(directory) = directory.as_deref().filter(|directory| directory.exists()) {
+        bail!(
+            "{} exists: a firewall is pinned there; `xdp-firewall unpin` removes it",
+            directory.display()
+        );
+    }
+    load(args, directory.as_deref()).inspect_err(|_| {
+        if let Some(directory) = directory {
+            // What is missing was not pinned yet.
+            let _ = remove_pins(&directory);
+        }
+    })
+}
+
 /// Loads and shows what happens until Ctrl-C.
 fn run_firewall(args: &Args) -> anyhow::Result<()> {
-    let (ebpf, mut tables) = load(args, args.pin.as_deref())?;
+    let (ebpf, mut tables) = load_or_tidy(args)?;
     println!("filtering on {}; Ctrl-C ends this", args.iface()?);
-    watch(&mut tables, !args.quiet)?;
+    if args.quiet {
+        let running = stop_at_interrupt()?;
+        while running.load(Ordering::Relaxed) {
+            thread::sleep(Duration::from_millis(50));
+        }
+    } else {
+        watch(&mut tables)?;
+    }
     drop(ebpf);
     match &args.pin {
         Some(directory) => println!("still filtering, pinned in {}", directory.display()),
@@ -152,30 +174,34 @@ fn run_firewall(args: &Args) -> anyhow::Result<()> {
 
 // ANCHOR: watch
 /// Prints each drop as it happens and the counters when they have changed, until Ctrl-C.
-fn watch(tables: &mut Tables, print: bool) -> anyhow::Result<()> {
-    let running = Arc::new(AtomicBool::new(true));
-    let handler = Arc::clone(&running);
-    ctrlc::set_handler(move || handler.store(false, Ordering::Relaxed))?;
-
+fn watch(tables: &mut Tables) -> anyhow::Result<()> {
+    let running = stop_at_interrupt()?;
     let mut shown = tables.counters()?;
     let mut last = Instant::now();
     while running.load(Ordering::Relaxed) {
-        while let Some(record) = tables.events.next() {
-            // A record that is too short for an event is not one of ours.
-            if let Some(event) = hachi::read_bytes::<Event>(&record).filter(|_| print) {
-                println!("{}", report::event(&event));
-            }
+        if let Some(record) = tables.events.next_timeout(Duration::from_millis(100))?
+            // A record of another size is no event of ours.
+            && let Some(event) = hachi::read_bytes::<Event>(&record)
+        {
+            println!("{}", report::event(&event));
         }
         let counters = tables.counters()?;
-        if print && counters != shown && last.elapsed() >= Duration::from_secs(1) {
+        if counters != shown && last.elapsed() >= Duration::from_secs(1) {
             println!("{}", report::line(&counters));
             (shown, last) = (counters, Instant::now());
         }
-        thread::sleep(Duration::from_millis(50));
     }
     Ok(())
 }
 // ANCHOR_END: watch
+
+/// True until Ctrl-C.
+fn stop_at_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
+    let running = Arc::new(AtomicBool::new(true));
+    let handler = Arc::clone(&running);
+    ctrlc::set_handler(move || handler.store(false, Ordering::Relaxed))?;
+    Ok(running)
+}
 
 fn list(tables: &Tables) -> anyhow::Result<()> {
     for (prefix, blocked) in tables.sources()? {
@@ -195,13 +221,19 @@ fn unpin(directory: &Path) -> anyhow::Result<()> {
     if !directory.join("link").exists() {
         bail!("no firewall is pinned in {}", directory.display());
     }
-    for name in ["link", "program"].iter().chain(&NAMES) {
-        let path = directory.join(name);
-        std::fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
-    }
-    std::fs::remove_dir(directory).with_context(|| format!("removing {}", directory.display()))?;
+    remove_pins(directory)?;
     println!("no longer filtering");
     Ok(())
+}
+
+fn remove_pins(directory: &Path) -> anyhow::Result<()> {
+    for name in ["link", "program"].iter().chain(&NAMES) {
+        let path = directory.join(name);
+        if path.exists() {
+            std::fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
+        }
+    }
+    std::fs::remove_dir(directory).with_context(|| format!("removing {}", directory.display()))
 }
 // ANCHOR_END: unpin
 
