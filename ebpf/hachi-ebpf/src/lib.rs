@@ -1,1 +1,57 @@
 //! Write eBPF programs in Rust: contexts, maps, helpers and logging.
+//!
+//! ```
+//! use hachi_ebpf::{bindings::xdp_action, info, macros::{map, xdp}, maps::PerCpuArray, programs::XdpContext};
+//!
+//! #[map]
+//! static SEEN: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+//!
+//! #[xdp]
+//! fn count_ipv4(ctx: XdpContext) -> u32 {
+//!     if ctx.read::<[u8; 2]>(12) == Some([0x08, 0x00]) {
+//!         SEEN.update(0, |seen| seen + 1);
+//!         info!(&ctx, "an IPv4 packet of {} bytes", ctx.len());
+//!     }
+//!     xdp_action::XDP_PASS
+//! }
+//!
+//! hachi_ebpf::license!("GPL");
+//! # fn main() {}
+//! ```
+//!
+//! A program's crate is `#![no_std]` and `#![no_main]`, and is built by `hachi build` or, from a build script, by
+//! `hachi-build`. Those set `--cfg hachi_bpf`. Without it, that is for the development machine, this crate compiles as well, so that
+//! `cargo check`, clippy, rust-analyzer and the documentation work: there the calls into the kernel do
+//! nothing and report failure.
+//!
+//! Names and shapes are those of Aya's kernel side where it has them; a program written for it
+//! compiles with `aya-ebpf = { package = "hachi-ebpf" }`.
+
+#![no_std]
+
+// On the development machine the standard library provides the panic handler.
+#[cfg(all(feature = "panic-handler", not(hachi_bpf)))]
+extern crate std;
+
+pub mod bindings;
+pub mod cty;
+mod global;
+pub mod helpers;
+mod license;
+pub mod log;
+pub mod maps;
+mod packet;
+#[cfg(all(feature = "panic-handler", hachi_bpf))]
+mod panic;
+pub mod programs;
+
+pub use global::Global;
+pub use hachi_common::Pod;
+/// The attributes of programs and maps.
+pub use hachi_ebpf_macros as macros;
+#[doc(hidden)]
+pub use license::__c_string;
+pub use programs::EbpfContext;
+/// The 2021 name of [`EbpfContext`].
+#[deprecated(note = "renamed to `EbpfContext`")]
+pub use programs::EbpfContext as BpfContext;

@@ -55,7 +55,7 @@ pub const SECTION: &str = ".hachi.log";
 /// The ring buffer map that carries the records.
 pub const RING_MAP: &str = "HACHI_LOG";
 
-/// The map (an array with one `u64`) that counts the records lost because the ring buffer was full.
+/// The map (a per-CPU array with one `u64`) that counts the records lost because the ring buffer was full.
 pub const LOST_MAP: &str = "HACHI_LOG_LOST";
 
 /// The global variable (a `u8`) with the highest [`Level`] sent; 0 silences a program.

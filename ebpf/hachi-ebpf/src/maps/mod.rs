@@ -1,0 +1,34 @@
+//! Maps: memory that programs share with each other and with user space. One file for each kind.
+//!
+//! A map is a static with the attribute [`#[map]`](crate::macros::map), whose name is the map's:
+//! ```
+//! use hachi_ebpf::{macros::map, maps::HashMap};
+//!
+//! #[map]
+//! static PORTS: HashMap<u16, u32> = HashMap::with_max_entries(1024, 0);
+//! ```
+//!
+//! # Values are shared memory
+//! `get` gives a reference to the value in the map itself. Another CPU, or user space, may write the value at
+//! the same time, and its entry may be removed and used for another key; the reference then shows the new contents.
+//! The kernel keeps the memory itself alive until the program ends, so such a reference is never a dangling
+//! one. Let values be [`Pod`](crate::Pod), for which any bytes will do, and copy what must not change underneath you.
+//! `get_ptr_mut` gives a pointer to write through.
+//!
+//! Errors are the kernel's, negative `errno` numbers as the helpers return them.
+
+mod array;
+mod def;
+mod hash_map;
+pub mod lpm_trie;
+mod per_cpu_array;
+mod per_cpu_hash_map;
+pub mod ring_buf;
+
+pub use array::Array;
+pub use def::MapDef;
+pub use hash_map::{HashMap, LruHashMap};
+pub use lpm_trie::LpmTrie;
+pub use per_cpu_array::PerCpuArray;
+pub use per_cpu_hash_map::{LruPerCpuHashMap, PerCpuHashMap};
+pub use ring_buf::RingBuf;

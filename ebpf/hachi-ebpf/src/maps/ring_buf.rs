@@ -1,0 +1,151 @@
+//! `BPF_MAP_TYPE_RINGBUF`
+
+use core::mem::{ManuallyDrop, MaybeUninit};
+use core::ops::{Deref, DerefMut};
+
+use super::def::{Map, Pinning};
+use crate::bindings::bpf_map_type::BPF_MAP_TYPE_RINGBUF;
+use crate::cty::{c_long, c_void};
+use crate::helpers;
+
+/// A ring buffer: records from programs on all CPUs to one reader in user space, in order (5.8).
+///
+/// ```
+/// use hachi_ebpf::{macros::map, maps::RingBuf};
+///
+/// #[map]
+/// static EVENTS: RingBuf = RingBuf::with_byte_size(256 * 1024, 0);
+///
+/// fn report(port: u16) {
+///     if let Some(mut entry) = EVENTS.reserve::<u16>(0) {
+///         entry.write(port);
+///         entry.submit(0);
+///     } // None: the buffer is full.
+/// }
+/// ```
+#[repr(transparent)]
+pub struct RingBuf {
+    // No types of key and value: the kernel knows none for a ring buffer.
+    def: Map<(), ()>,
+}
+
+impl RingBuf {
+    /// A ring buffer of `byte_size` bytes, which must be a power of two and a multiple of the page size (the loader rounds up); `flags`
+    /// are those of map creation, usually 0.
+    pub const fn with_byte_size(byte_size: u32, flags: u32) -> Self {
+        RingBuf {
+            def: Map::new(BPF_MAP_TYPE_RINGBUF, byte_size, flags, Pinning::None),
+        }
+    }
+
+    /// The same, pinned by its name: loaded a second time, it is the map that is there already.
+    pub const fn pinned(byte_size: u32, flags: u32) -> Self {
+        RingBuf {
+            def: Map::new(BPF_MAP_TYPE_RINGBUF, byte_size, flags, Pinning::ByName),
+        }
+    }
+
+    /// The map as the helpers take it.
+    #[inline(always)]
+    pub(crate) fn as_ptr(&self) -> *mut c_void {
+        self.def.as_ptr()
+    }
+
+    /// Room for a `T` in the buffer, to be filled and submitted; `None` when the buffer is full. `flags` must be 0.
+    ///
+    /// The kernel aligns to 8; a `T` of more is an error when the program is built.
+    #[inline(always)]
+    pub fn reserve<T: 'static>(&self, flags: u64) -> Option<RingBufEntry<T>> {
+        const {
+            assert!(
+                align_of::<T>() <= 8,
+                "records in a ring buffer are aligned to 8 bytes at most"
+            )
+        };
+        // SAFETY: the map is a ring buffer of the object; `RingBufEntry` submits or discards.
+        let entry =
+            unsafe { helpers::bpf_ringbuf_reserve(self.as_ptr(), size_of::<T>() as u64, flags) };
+        if entry.is_null() {
+            None
+        } else {
+            Some(RingBufEntry(entry.cast()))
+        }
+    }
+
+    /// Copies `record` into the buffer; `flags` is 0, `BPF_RB_NO_WAKEUP` or `BPF_RB_FORCE_WAKEUP`.
+    ///
+    /// # Errors
+    /// `-EAGAIN` when the buffer is full.
+    #[inline(always)]
+    pub fn output<T: ?Sized>(&self, record: &T, flags: u64) -> Result<(), c_long> {
+        // SAFETY: the map is a ring buffer of the object, the record is readable for its size.
+        helpers::check(unsafe {
+            helpers::bpf_ringbuf_output(
+                self.as_ptr(),
+                (&raw const *record).cast_mut().cast(),
+                size_of_val(record) as u64,
+                flags,
+            )
+        })
+    }
+
+    /// A property of the buffer in bytes, by one of the flags `BPF_RB_AVAIL_DATA`, `BPF_RB_RING_SIZE`, `BPF_RB_CONS_POS`, `BPF_RB_PROD_POS`.
+    #[inline(always)]
+    pub fn query(&self, flags: u64) -> u64 {
+        // SAFETY: the map is a ring buffer of the object.
+        unsafe { helpers::bpf_ringbuf_query(self.as_ptr(), flags) }
+    }
+}
+
+/// Room for a `T` in a ring buffer.
+///
+/// [`submit`](Self::submit) hands it to the reader. Dropped without that, it is discarded: the reader never sees it.
+/// Between reserving and submitting nothing may panic: the verifier insists on one of the two on every way out.
+#[must_use = "dropped, the record is discarded"]
+pub struct RingBufEntry<T: 'static>(*mut MaybeUninit<T>);
+
+impl<T> RingBufEntry<T> {
+    /// Hands the record to the reader; `flags` is 0, `BPF_RB_NO_WAKEUP` or `BPF_RB_FORCE_WAKEUP`.
+    ///
+    /// Write all of it first: what was not written are bytes of older records.
+    #[inline(always)]
+    pub fn submit(self, flags: u64) {
+        let entry = ManuallyDrop::new(self);
+        // SAFETY: the pointer is a reservation, and given up here without being dropped.
+        unsafe { helpers::bpf_ringbuf_submit(entry.0.cast(), flags) }
+    }
+
+    /// Gives the record up; `flags` as in [`submit`](Self::submit).
+    #[inline(always)]
+    pub fn discard(self, flags: u64) {
+        let entry = ManuallyDrop::new(self);
+        // SAFETY: the pointer is a reservation, and given up here without being dropped.
+        unsafe { helpers::bpf_ringbuf_discard(entry.0.cast(), flags) }
+    }
+}
+
+impl<T> Drop for RingBufEntry<T> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // SAFETY: the pointer is a reservation that was neither submitted nor discarded.
+        unsafe { helpers::bpf_ringbuf_discard(self.0.cast(), 0) }
+    }
+}
+
+impl<T> Deref for RingBufEntry<T> {
+    type Target = MaybeUninit<T>;
+
+    #[inline(always)]
+    fn deref(&self) -> &Self::Target {
+        // SAFETY: the reservation has room for a `T`, aligned to 8, until it is given up.
+        unsafe { &*self.0 }
+    }
+}
+
+impl<T> DerefMut for RingBufEntry<T> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        // SAFETY: as in `deref`.
+        unsafe { &mut *self.0 }
+    }
+}

@@ -1,0 +1,48 @@
+//! Bounds checks that the verifier understands.
+//!
+//! The verifier follows pointers into a packet one by one. It lets a program load through a pointer
+//! after the program has compared *that* pointer, plus a constant, with the end of the packet; it forgets
+//! this when a variable is added. So the order is: add the (bounded) offset, compare pointer plus
+//! size with the end, load at constant distances. Pointers are added to and compared as pointers, never as integers, which
+//! LLVM would regroup.
+
+/// The verifier follows a packet pointer only while all that was added to it is at most this
+/// (`MAX_PACKET_OFF` in `kernel/bpf/verifier.c`).
+const MAX_OFFSET: usize = 0xffff;
+
+/// A part of a packet's memory.
+#[derive(Clone, Copy)]
+pub(crate) struct Range {
+    pub start: *mut u8,
+    pub end: *mut u8,
+}
+
+impl Range {
+    /// Where the `T` at `offset` is, if all of it is within the range.
+    #[inline(always)]
+    pub fn checked<T>(self, offset: usize) -> Option<*mut T> {
+        Some(self.checked_bytes(offset, size_of::<T>())?.cast())
+    }
+
+    /// Where the `len` bytes at `offset` are, if all are within the range.
+    #[inline(always)]
+    pub fn checked_bytes(self, offset: usize, len: usize) -> Option<*mut u8> {
+        if len > MAX_OFFSET || offset > MAX_OFFSET - len {
+            return None;
+        }
+        let at = self.start.wrapping_add(offset);
+        if at.wrapping_add(len) > self.end {
+            return None;
+        }
+        Some(at)
+    }
+}
+
+/// # Panics
+/// When `T` must be aligned; meant for compile time.
+pub(crate) const fn assert_unaligned<T>() {
+    assert!(
+        align_of::<T>() == 1,
+        "a reference into a packet is possible only to a type of alignment 1, such as a byte array; take a copy with `read`"
+    );
+}

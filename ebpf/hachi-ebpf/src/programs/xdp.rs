@@ -1,0 +1,247 @@
+//! XDP: packets as the network driver receives them.
+
+use super::EbpfContext;
+use crate::bindings::xdp_md;
+use crate::cty::{c_long, c_void};
+use crate::{Pod, helpers, packet};
+
+/// The packet an XDP program is called for (4.8).
+///
+/// The methods that look into the packet check its bounds; offsets count from the packet's first byte (the
+/// Ethernet header's). References into the packet borrow the context, and what moves the packet's ends borrows it mutably, so
+/// that no reference outlives such a move; the verifier has the same rule.
+///
+/// In a packet of several buffers (`#[xdp(frags)]`) these methods see the first one;
+/// [`load_bytes`](Self::load_bytes) and [`store_bytes`](Self::store_bytes) see all.
+#[derive(Debug)]
+#[repr(transparent)]
+pub struct XdpContext {
+    /// The kernel's context.
+    pub ctx: *mut xdp_md,
+}
+
+impl EbpfContext for XdpContext {
+    #[inline(always)]
+    fn as_ptr(&self) -> *mut c_void {
+        self.ctx.cast()
+    }
+}
+
+/// A field of the kernel's context.
+///
+/// Through the raw pointer rather than a reference: a reference would tell LLVM that all fields may be
+/// loaded at any time, and some the verifier refuses.
+macro_rules! field {
+    ($self:ident.$field:ident) => {
+        // SAFETY: `new` was given the kernel's context, which is valid while the program runs.
+        unsafe { (*$self.ctx).$field }
+    };
+}
+
+impl XdpContext {
+    /// Wraps the context that the kernel called an XDP program with. `#[xdp]` does so.
+    ///
+    /// # Safety
+    /// `ctx` must be that pointer, and there must be no other `XdpContext` made from it.
+    #[inline(always)]
+    pub unsafe fn new(ctx: *mut xdp_md) -> Self {
+        XdpContext { ctx }
+    }
+
+    /// Address of the first byte of the packet.
+    #[inline(always)]
+    pub fn data(&self) -> usize {
+        field!(self.data) as usize
+    }
+
+    /// Address after the last byte of the packet (of its first buffer).
+    #[inline(always)]
+    pub fn data_end(&self) -> usize {
+        field!(self.data_end) as usize
+    }
+
+    /// Address of the metadata in front of the packet; the same as [`data`](Self::data) when there is none (4.15).
+    #[inline(always)]
+    pub fn metadata(&self) -> usize {
+        field!(self.data_meta) as usize
+    }
+
+    /// Address after the last byte of the metadata.
+    #[inline(always)]
+    pub fn metadata_end(&self) -> usize {
+        self.data()
+    }
+
+    /// Index of the interface the packet came from (4.16).
+    #[inline(always)]
+    pub fn ingress_ifindex(&self) -> u32 {
+        field!(self.ingress_ifindex)
+    }
+
+    /// Index of the receive queue the packet came from (4.16).
+    #[inline(always)]
+    pub fn rx_queue_index(&self) -> u32 {
+        field!(self.rx_queue_index)
+    }
+
+    /// Index of the interface the packet goes to, in a program in a devmap (5.8); the verifier refuses it elsewhere.
+    #[inline(always)]
+    pub fn egress_ifindex(&self) -> u32 {
+        field!(self.egress_ifindex)
+    }
+
+    /// Length of the packet (of its first buffer) in bytes.
+    #[inline(always)]
+    #[allow(clippy::len_without_is_empty, reason = "a packet is never empty")]
+    pub fn len(&self) -> usize {
+        self.data_end() - self.data()
+    }
+
+    /// Length of the packet in bytes, all buffers together (5.18).
+    #[inline(always)]
+    pub fn total_len(&self) -> u64 {
+        // SAFETY: the context is the kernel's.
+        unsafe { helpers::bpf_xdp_get_buff_len(self.ctx) }
+    }
+
+    #[inline(always)]
+    fn packet(&self) -> packet::Range {
+        packet::Range {
+            start: self.data() as *mut u8,
+            end: self.data_end() as *mut u8,
+        }
+    }
+
+    /// A copy of the `T` at `offset`; `None` when the packet ends before it does.
+    ///
+    /// Only the fields that are used are loaded. Integers come as they stand in the packet, that is in
+    /// network byte order: read `[u8; 2]` and take `u16::from_be_bytes`, or convert with `u16::from_be`.
+    #[inline(always)]
+    pub fn read<T: Pod>(&self, offset: usize) -> Option<T> {
+        let at = self.packet().checked::<T>(offset)?;
+        // SAFETY: all of `T` is in the packet; the read is unaligned, and any bytes make a `T`.
+        Some(unsafe { at.read_unaligned() })
+    }
+
+    /// Overwrites what stands at `offset` with `value`; `None`, with nothing written, when the packet ends too early.
+    #[inline(always)]
+    pub fn write<T: Pod>(&mut self, offset: usize, value: T) -> Option<()> {
+        let at = self.packet().checked::<T>(offset)?;
+        // SAFETY: all of `T` is in the packet, which `self` borrows alone; the write is unaligned.
+        unsafe { at.write_unaligned(value) };
+        Some(())
+    }
+
+    /// The `T` at `offset`, in place; `None` when the packet ends before it does.
+    ///
+    /// `T` must have alignment 1, as byte arrays and the headers made of them have; another one is an error when
+    /// the program is built. Use [`read`](Self::read) for it.
+    #[inline(always)]
+    pub fn get<T: Pod>(&self, offset: usize) -> Option<&T> {
+        const { packet::assert_unaligned::<T>() };
+        let at = self.packet().checked::<T>(offset)?;
+        // SAFETY: all of `T` is in the packet, any bytes make a `T`, and alignment 1 is every address's.
+        Some(unsafe { &*at })
+    }
+
+    /// As [`get`](Self::get), to be changed.
+    #[inline(always)]
+    pub fn get_mut<T: Pod>(&mut self, offset: usize) -> Option<&mut T> {
+        const { packet::assert_unaligned::<T>() };
+        let at = self.packet().checked::<T>(offset)?;
+        // SAFETY: as in `get`; `self` borrows the packet alone.
+        Some(unsafe { &mut *at })
+    }
+
+    /// The `len` bytes at `offset`, in place; `None` when the packet ends before they do.
+    ///
+    /// `len` must be a constant, and so must the positions used in the slice: the verifier relates no two variables to each other.
+    /// For the rest there are [`read`](Self::read) byte by byte, which checks each, and [`load_bytes`](Self::load_bytes).
+    #[inline(always)]
+    pub fn bytes(&self, offset: usize, len: usize) -> Option<&[u8]> {
+        let at = self.packet().checked_bytes(offset, len)?;
+        // SAFETY: the bytes are in the packet.
+        Some(unsafe { core::slice::from_raw_parts(at, len) })
+    }
+
+    /// Copies bytes from any buffer of the packet into `to` (5.18).
+    ///
+    /// # Errors
+    /// `-EINVAL` when the packet ends before `offset + to.len()`.
+    #[inline(always)]
+    pub fn load_bytes(&self, offset: u32, to: &mut [u8]) -> Result<(), c_long> {
+        // SAFETY: the context is the kernel's, the buffer is writable for its length.
+        let result = unsafe {
+            helpers::bpf_xdp_load_bytes(self.ctx, offset, to.as_mut_ptr().cast(), to.len() as u32)
+        };
+        helpers::check(result)
+    }
+
+    /// Overwrites bytes in any buffer of the packet with `from` (5.18).
+    ///
+    /// # Errors
+    /// `-EINVAL` when the packet ends before `offset + from.len()`.
+    #[inline(always)]
+    pub fn store_bytes(&mut self, offset: u32, from: &[u8]) -> Result<(), c_long> {
+        // SAFETY: the context is the kernel's, the buffer is readable for its length.
+        let result = unsafe {
+            helpers::bpf_xdp_store_bytes(self.ctx, offset, from.as_ptr().cast(), from.len() as u32)
+        };
+        helpers::check(result)
+    }
+
+    /// Moves the start of the packet by `delta` bytes: negative makes room in front, positive cuts (4.10).
+    ///
+    /// # Errors
+    /// `-EINVAL` when there is too little room, or too little packet would be left.
+    #[inline(always)]
+    pub fn adjust_head(&mut self, delta: i32) -> Result<(), c_long> {
+        // SAFETY: the context is the kernel's, and no reference into the packet exists.
+        helpers::check(unsafe { helpers::bpf_xdp_adjust_head(self.ctx, delta) })
+    }
+
+    /// Moves the end of the packet by `delta` bytes: negative cuts (4.18), positive adds (5.8).
+    ///
+    /// # Errors
+    /// `-EINVAL` when there is too little room, or too little packet would be left.
+    #[inline(always)]
+    pub fn adjust_tail(&mut self, delta: i32) -> Result<(), c_long> {
+        // SAFETY: the context is the kernel's, and no reference into the packet exists.
+        helpers::check(unsafe { helpers::bpf_xdp_adjust_tail(self.ctx, delta) })
+    }
+
+    /// Moves the start of the metadata by `delta` bytes, a multiple of 4: negative makes room in front of the packet (4.15).
+    ///
+    /// # Errors
+    /// `-ENOTSUPP` (-524) when the driver cannot, `-EINVAL` when there is too little room.
+    #[inline(always)]
+    pub fn adjust_meta(&mut self, delta: i32) -> Result<(), c_long> {
+        // SAFETY: the context is the kernel's, and no reference into the packet exists.
+        helpers::check(unsafe { helpers::bpf_xdp_adjust_meta(self.ctx, delta) })
+    }
+
+    /// A copy of the `T` at `offset` in the metadata; `None` when the metadata ends before it does.
+    #[inline(always)]
+    pub fn read_metadata<T: Pod>(&self, offset: usize) -> Option<T> {
+        let at = self.metadata_range().checked::<T>(offset)?;
+        // SAFETY: all of `T` is in the metadata; the read is unaligned, and any bytes make a `T`.
+        Some(unsafe { at.read_unaligned() })
+    }
+
+    /// Overwrites what stands at `offset` in the metadata; `None`, with nothing written, when it ends too early.
+    #[inline(always)]
+    pub fn write_metadata<T: Pod>(&mut self, offset: usize, value: T) -> Option<()> {
+        let at = self.metadata_range().checked::<T>(offset)?;
+        // SAFETY: all of `T` is in the metadata, which `self` borrows alone; the write is unaligned.
+        unsafe { at.write_unaligned(value) };
+        Some(())
+    }
+
+    #[inline(always)]
+    fn metadata_range(&self) -> packet::Range {
+        packet::Range {
+            start: self.metadata() as *mut u8,
+            end: self.metadata_end() as *mut u8,
+        }
+    }
+}
