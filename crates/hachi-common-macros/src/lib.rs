@@ -66,12 +66,15 @@ use tokens::{Error, fill};
 /// }
 /// ```
 ///
-/// # When `hachi-common` has another name
-/// The macro says `::hachi_common`. Where the crate is renamed, or reached through another one, say so:
+/// # Which trait
+/// The macro says `Pod`, whatever that is where it stands: import the two together (`use hachi_common::Pod`, or from a crate that
+/// passes them on), under any name of the crate. Where that is not possible, give the path:
 /// ```
-/// # use hachi_common as shared;
-/// # use shared::Pod;
-/// #[derive(Clone, Copy, Pod)]
+/// mod shared {
+///     pub use hachi_common::*;
+/// }
+///
+/// #[derive(Clone, Copy, shared::Pod)]
 /// #[repr(transparent)]
 /// #[pod(crate = shared)]
 /// struct Id(u32);
@@ -112,14 +115,14 @@ fn implement(item: Item) -> Result<TokenStream, Error> {
         let bounds = item
             .fields
             .iter()
-            .map(|field| fill("__0: __1::Pod,", field.span, &[&field.ty, &item.krate]))
+            .map(|field| fill("__0: __1,", field.span, &[&field.ty, &item.pod]))
             .collect();
         code.extend(fill(
-            "#[automatically_derived] unsafe impl<__0> __1::Pod for __2<__3> where __4 __5 {}",
+            "#[automatically_derived] unsafe impl<__0> __1 for __2<__3> where __4 __5 {}",
             Span::mixed_site(),
             &[
                 &item.parameters,
-                &item.krate,
+                &item.pod,
                 &item.name_tokens(),
                 &item.arguments,
                 &item.predicates,
@@ -128,15 +131,15 @@ fn implement(item: Item) -> Result<TokenStream, Error> {
         ));
     } else {
         code.extend(fill(
-            "#[automatically_derived] unsafe impl __0::Pod for __1 {}",
+            "#[automatically_derived] unsafe impl __0 for __1 {}",
             Span::mixed_site(),
-            &[&item.krate, &item.name_tokens()],
+            &[&item.pod, &item.name_tokens()],
         ));
         for field in &item.fields {
             code.extend(fill(
-                "const _: fn() = || { fn every_field_must_be_pod<T: __0::Pod>() {} every_field_must_be_pod::<__1>() };",
+                "const _: fn() = || { fn every_field_must_be_pod<T: __0>() {} every_field_must_be_pod::<__1>() };",
                 field.span,
-                &[&item.krate, &field.ty],
+                &[&item.pod, &field.ty],
             ));
         }
         if item.repr == Repr::C {

@@ -19,8 +19,8 @@ pub enum Repr {
 pub struct Item {
     pub name: Ident,
     pub repr: Repr,
-    /// The path of `hachi_common`.
-    pub krate: TokenStream,
+    /// The trait's path.
+    pub pod: TokenStream,
     /// The generic parameters as an `impl` wants them: with bounds, without defaults.
     pub parameters: TokenStream,
     /// The parameters' names alone.
@@ -60,7 +60,7 @@ type Tokens = Peekable<proc_macro::token_stream::IntoIter>;
 
 pub fn item(input: TokenStream) -> Result<Item, Error> {
     let mut tokens = input.into_iter().peekable();
-    let (repr, krate) = attributes(&mut tokens)?;
+    let (repr, pod) = attributes(&mut tokens)?;
     skip_visibility(&mut tokens);
     match tokens.next() {
         Some(token) if is_ident(&token, "struct") => {}
@@ -98,7 +98,7 @@ pub fn item(input: TokenStream) -> Result<Item, Error> {
     Ok(Item {
         name,
         repr,
-        krate,
+        pod,
         parameters,
         arguments,
         predicates,
@@ -106,10 +106,11 @@ pub fn item(input: TokenStream) -> Result<Item, Error> {
     })
 }
 
-/// Reads the attributes in front of an item: its `repr` and the path in `#[pod(crate = …)]`.
+/// Reads the attributes in front of an item: its `repr` and, from `#[pod(crate = …)]`, the trait's path.
 fn attributes(tokens: &mut Tokens) -> Result<(Repr, TokenStream), Error> {
     let (mut c, mut packed, mut transparent) = (false, false, false);
-    let mut krate: Option<TokenStream> = None;
+    // Whoever writes `#[derive(Pod)]` has imported that name, and the trait has the same.
+    let mut pod: TokenStream = TokenTree::from(Ident::new("Pod", Span::call_site())).into();
     while let Some(attribute) = next_attribute(tokens) {
         let mut attribute = attribute.stream().into_iter();
         let (Some(name), Some(TokenTree::Group(args))) = (attribute.next(), attribute.next())
@@ -127,7 +128,9 @@ fn attributes(tokens: &mut Tokens) -> Result<(Repr, TokenStream), Error> {
             let mut args = args.stream().into_iter();
             match (args.next(), args.next()) {
                 (Some(key), Some(equals)) if is_ident(&key, "crate") && is_punct(&equals, '=') => {
-                    krate = Some(args.collect());
+                    pod = args
+                        .chain("::Pod".parse::<TokenStream>().expect("a path"))
+                        .collect();
                 }
                 _ => {
                     return Err(Error::new(
@@ -144,8 +147,7 @@ fn attributes(tokens: &mut Tokens) -> Result<(Repr, TokenStream), Error> {
         (_, true, false) => Repr::C,
         _ => Repr::Rust,
     };
-    let krate = krate.unwrap_or_else(|| "::hachi_common".parse().expect("a path"));
-    Ok((repr, krate))
+    Ok((repr, pod))
 }
 
 /// The bracketed part of the next attribute, if one comes next.

@@ -4,8 +4,9 @@
 /// and at most three integers.
 ///
 /// ```
+/// # fn f() {
 /// hachi_ebpf::bpf_printk!("packet of %u bytes", 60u32);
-/// # fn main() {}
+/// # }
 /// ```
 /// The program must have a GPL-compatible licence (4.1). The file is one for the whole machine: for
 /// messages of your own, [`info!`](crate::info) and its like send them to the process that loaded the program.

@@ -53,4 +53,16 @@ impl<V> Array<V> {
     pub fn set(&self, index: u32, value: impl Borrow<V>, flags: u64) -> Result<(), c_long> {
         self.def.insert(&index, value.borrow(), flags)
     }
+
+    /// Replaces the value at `index` by what `change` makes of it; `None`, with nothing done, beyond the end.
+    ///
+    /// This is a read and a write, not one atomic step: when two CPUs do it at once, one of the changes may be
+    /// lost. Exact counts take a [`PerCpuArray`](super::PerCpuArray).
+    #[inline(always)]
+    pub fn update(&self, index: u32, change: impl FnOnce(V) -> V) -> Option<()>
+    where
+        V: Copy,
+    {
+        self.def.update(&index, change)
+    }
 }

@@ -43,6 +43,18 @@ macro_rules! hash_map {
                 self.def.lookup(key.borrow())
             }
 
+            /// Replaces the value of `key` by what `change` makes of it; `None`, with nothing done, when there is no such key.
+            ///
+            /// This is a read and a write, not one atomic step: when two CPUs do it at once, one of the changes
+            /// may be lost. Exact counts take a [`PerCpuHashMap`](super::PerCpuHashMap).
+            #[inline(always)]
+            pub fn update(&self, key: impl Borrow<K>, change: impl FnOnce(V) -> V) -> Option<()>
+            where
+                V: Copy,
+            {
+                self.def.update(key.borrow(), change)
+            }
+
             /// Gives `key` the value `value`; `flags` is `BPF_ANY` (0), `BPF_NOEXIST` or `BPF_EXIST`.
             ///
             /// # Errors
