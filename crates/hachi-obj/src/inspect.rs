@@ -1,0 +1,1 @@
+//! What tools show of an object.
