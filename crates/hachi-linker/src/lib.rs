@@ -1,10 +1,47 @@
 //! Links Rust and C into eBPF objects with the LLVM inside the user's rustc.
+//!
+//! rustc compiles eBPF programs to LLVM bitcode and leaves the rest to the linker. This one
+//!
+//! 1. loads *that compiler's own* LLVM at run time ([`find_libllvm`]), so that it reads every bitcode the compiler
+//!    writes and no LLVM has to be installed;
+//! 2. turns the program into what the kernel's verifier accepts: panics end the program, everything is inlined, the
+//!    operations that eBPF lacks are replaced;
+//! 3. refuses, in terms of Rust functions and source lines, what cannot become eBPF;
+//! 4. generates code and finishes the object as libbpf, bpftool, cilium/ebpf, Aya and Hachi load it.
+//!
+//! It is a library ([`link()`]), a command (`hachi-linker`), and a disguise: a program that calls [`intercept`] first
+//! can name itself as rustc's linker.
+//!
+//! Panics in programs (`unwrap`, overflow, an index out of bounds) end the program with the value 0, which every
+//! kind of program may return (`XDP_ABORTED`, for example); in a callback such as that of `bpf_loop` they end the loop.
 
+mod args;
+mod child;
+mod command;
 mod diagnostic;
 mod error;
+mod find;
 mod finish;
+mod ir;
+mod link;
+mod llvm;
+mod names;
 mod options;
+mod wire;
 
+pub use command::{command, intercept};
 pub use diagnostic::{Diagnostic, Frame, Level, Location};
 pub use error::Error;
+pub use find::find_libllvm;
+pub use link::{Output, link};
 pub use options::{Cpu, Options};
+
+/// Environment variable that turns a program calling [`intercept`] into the linker, whatever its value.
+pub const LINKER_ENV: &str = "HACHI_LINKER";
+
+/// Environment variable naming a file to which the command appends its diagnostics, free of what rustc puts around a
+/// linker's output.
+pub const DIAGNOSTICS_ENV: &str = "HACHI_DIAGNOSTICS";
+
+/// Environment variable naming the LLVM library to use instead of the compiler's own.
+pub const LLVM_ENV: &str = "HACHI_LLVM";

@@ -1,0 +1,172 @@
+//! Code generation, and what LLVM has against it in words that help.
+
+use super::{Job, internal};
+use crate::{
+    Diagnostic, Location,
+    llvm::{Context, Function, Machine, Module, Op},
+    names,
+};
+
+/// Stack of one function, in bytes.
+const STACK_LIMIT: u64 = 512;
+
+/// Generates the object.
+pub(super) fn emit(
+    context: Context,
+    module: Module,
+    machine: Machine,
+    job: &Job,
+) -> Result<Vec<u8>, Vec<Diagnostic>> {
+    // What earlier steps reported concerned code that may be gone.
+    context.reports();
+    let object = module
+        .emit(machine, false)
+        .map_err(|message| internal("generate code", message))?;
+    if let Some(dir) = &job.save_temps {
+        // The assembly is for reading only.
+        if let Ok(text) = module.emit(machine, true) {
+            let _ = std::fs::write(dir.join("5-assembly.s"), text);
+        }
+    }
+    let mut diagnostics: Vec<Diagnostic> = Vec::new();
+    for (is_error, text) in context.reports() {
+        if !is_error {
+            continue;
+        }
+        let d = explain(module, &text);
+        let known = diagnostics
+            .iter()
+            .any(|other| other.message == d.message && other.function == d.function);
+        if !known {
+            diagnostics.push(d);
+        }
+    }
+    // LLVM reports errors in single functions, carries on, and calls the result a success.
+    if diagnostics.is_empty() {
+        Ok(object)
+    } else {
+        Err(diagnostics)
+    }
+}
+
+/// `FILE:LINE:COLUMN: in function NAME TYPE: MESSAGE`
+struct Report<'a> {
+    location: Option<Location>,
+    function: Option<&'a str>,
+    message: &'a str,
+}
+
+fn parse(text: &str) -> Report<'_> {
+    let Some((place, rest)) = text.split_once(" in function ") else {
+        return Report {
+            location: None,
+            function: None,
+            message: text,
+        };
+    };
+    // Quoted when it holds odd characters.
+    let (function, rest) = match rest.strip_prefix('"').and_then(|rest| rest.split_once('"')) {
+        Some(split) => split,
+        None => rest.split_once(' ').unwrap_or((rest, "")),
+    };
+    let mut parts = place.trim_end_matches(':').rsplitn(3, ':');
+    let column = parts.next().and_then(|n| n.parse().ok());
+    let line = parts.next().and_then(|n| n.parse().ok());
+    let location = match (parts.next(), line, column) {
+        (Some(file), Some(line), Some(column)) if file != "<unknown>" => Some(Location {
+            file: file.to_owned(),
+            line,
+            column,
+        }),
+        _ => None,
+    };
+    // The function's type is spelled between the name and the message; it may hold colons only in struct names.
+    let message = rest.split_once("): ").map_or(rest, |(_, message)| message);
+    Report {
+        location,
+        function: Some(function),
+        message,
+    }
+}
+
+fn explain(module: Module, text: &str) -> Diagnostic {
+    let report = parse(text);
+    let function = report.function.and_then(|name| module.function(name));
+    let mut d = if report.message.contains("stack limit") {
+        let mut d = Diagnostic::error(format!(
+            "this function needs more than the {STACK_LIMIT} bytes of stack that eBPF has"
+        ));
+        if let Some(function) = function {
+            d = biggest_slots(module, function, d);
+        }
+        d.help(
+            "move large values into a per-CPU array map used as scratch space, or pass references",
+        )
+    } else {
+        Diagnostic::error(format!(
+            "LLVM cannot generate eBPF code: {}",
+            names::demangle_all(report.message.trim())
+        ))
+    };
+    d.location = report
+        .location
+        .or_else(|| function.and_then(Function::definition));
+    d.function = report.function.map(names::demangle);
+    d
+}
+
+/// Names the stack slots that take most.
+fn biggest_slots(module: Module, function: Function, mut d: Diagnostic) -> Diagnostic {
+    let mut slots: Vec<(u64, crate::llvm::Inst)> = function
+        .instructions()
+        .into_iter()
+        .filter(|inst| inst.op() == Op::ALLOCA)
+        .map(|slot| (module.size_of(slot.allocated_type()), slot))
+        .collect();
+    slots.sort_by_key(|(size, _)| std::cmp::Reverse(*size));
+    let total: u64 = slots.iter().map(|(size, _)| size).sum();
+    d.notes.push(format!(
+        "{total} bytes in {} stack slots after optimisation",
+        slots.len()
+    ));
+    for (size, slot) in slots.into_iter().take(5).filter(|(size, _)| *size >= 32) {
+        let chain = slot.chain();
+        let what = match slot.variable(function) {
+            Some((name, ty)) if !ty.is_empty() => format!("`{name}: {ty}`"),
+            Some((name, _)) => format!("`{name}`"),
+            None => format!("a temporary of type `{}`", slot.allocated_type().spelling()),
+        };
+        let place = chain
+            .user_place()
+            .map(|loc| format!(" at {}", loc.place))
+            .unwrap_or_default();
+        d.notes.push(format!("{size} bytes: {what}{place}"));
+    }
+    d
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reports_are_taken_apart() {
+        let r = parse(
+            "src/main.rs:12:9: in function big i32 (ptr): Looks like the BPF stack limit is exceeded.",
+        );
+        assert_eq!(r.function, Some("big"));
+        assert_eq!(r.message, "Looks like the BPF stack limit is exceeded.");
+        let location = r.location.unwrap();
+        assert_eq!(
+            (location.file.as_str(), location.line, location.column),
+            ("src/main.rs", 12, 9)
+        );
+
+        let r = parse("<unknown>:0:0: in function f i64 (i64, i64): too many arguments");
+        assert!(r.location.is_none());
+        assert_eq!(r.message, "too many arguments");
+
+        let r = parse("something else");
+        assert_eq!((r.function, r.message), (None, "something else"));
+    }
+}

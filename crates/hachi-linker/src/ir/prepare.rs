@@ -1,0 +1,270 @@
+//! Before optimisation: what stays visible, and everything else free to be inlined.
+
+use std::collections::BTreeSet;
+
+use super::{Job, QUESTION_PREFIX, runtime};
+use crate::{
+    Diagnostic,
+    llvm::{Attr, Const, Function, Global, Machine, Module, Op, Value, linkage},
+};
+
+/// eBPF's data layout, as LLVM's target defines it.
+const LAYOUT_LITTLE: &str = "e-m:e-p:64:64-i64:64-i128:128-n32:64-S128";
+
+/// The triple to compile for, from what the module was compiled for.
+pub(super) fn triple(module: Module, job: &Job) -> Result<String, Vec<Diagnostic>> {
+    let triple = module.triple();
+    if job.retarget {
+        // Sizes of pointers and the order of bytes are already in the code.
+        let layout = module.layout();
+        if !layout.starts_with("e-") || layout.contains("-p:32") {
+            return Err(vec![Diagnostic::error(format!(
+                "code compiled for `{triple}` cannot be turned into eBPF: only 64-bit little-endian machines are alike enough"
+            ))
+            .help("install the library source (`rustup component add rust-src`) and build for eBPF itself")]);
+        }
+        return Ok("bpfel".into());
+    }
+    if triple.is_empty() || triple.starts_with("bpf") {
+        return Ok(if triple.is_empty() {
+            "bpfel".into()
+        } else {
+            triple
+        });
+    }
+    Err(vec![
+        Diagnostic::error(format!("the bitcode was compiled for `{triple}`, not for eBPF")).help(
+            "compile with `--target bpfel-unknown-none`, or give `--retarget` to turn host code into eBPF",
+        ),
+    ])
+}
+
+/// Makes code for the host look like code for eBPF.
+pub(super) fn retarget(module: Module, machine: Machine) -> Result<(), String> {
+    module.set_target("bpfel", LAYOUT_LITTLE);
+    module.clear_assembly();
+    for function in module.functions() {
+        // Exceptions cannot happen with panic=abort, but the host's library was compiled to clean up after them.
+        function.clear_personality();
+        for inst in function.instructions() {
+            if inst.is_call() {
+                retarget_assembly(module, inst.callee());
+            }
+        }
+    }
+    // Host code may hold vectors; eBPF has none, and what LLVM makes of them confuses the verifier.
+    module.run_passes(machine, "function(lower-invoke,simplifycfg,scalarizer)")
+}
+
+/// Empty assembly (`black_box`, compiler fences) names host registers as clobbered.
+fn retarget_assembly(module: Module, callee: Value) {
+    let Some((assembly, constraints)) = callee.inline_asm() else {
+        return;
+    };
+    if !assembly.is_empty() {
+        // The scan refuses it, with its source line.
+        return;
+    }
+    let kept: Vec<&str> = constraints
+        .split(',')
+        .filter(|c| !c.starts_with("~{") || *c == "~{memory}")
+        .collect();
+    let kept = kept.join(",");
+    if kept == constraints {
+        return;
+    }
+    for user in callee.users() {
+        if let Some(call) = user.as_inst().filter(|inst| inst.is_call()) {
+            let asm = module
+                .context
+                .builder()
+                .inline_asm(call.called_type(), &assembly, &kept);
+            call.0.set_operand(call.arguments().len() as u32, asm);
+        }
+    }
+}
+
+/// Symbols that rustc exports for its own sake.
+fn is_compilers_own(name: &str) -> bool {
+    name.starts_with("__rust")
+        || name.starts_with("rust_")
+        || name.starts_with("llvm.")
+        || name.starts_with("DW.ref.")
+        // Mangled names are private to Rust, `#[rustc_std_internal_symbol]` included.
+        || (name.starts_with("_R") && name.contains("___rustc"))
+        || name == "main"
+        || runtime::provides(name)
+}
+
+/// A section that only says "code".
+fn is_plain_code_section(section: &str) -> bool {
+    section.is_empty() || section == ".text" || section.starts_with(".text.")
+}
+
+/// Decides which symbols stay visible and makes all others local.
+pub(super) fn entries(module: Module, job: &Job) -> Result<BTreeSet<String>, Vec<Diagnostic>> {
+    resolve_aliases(module);
+    let mut entries = BTreeSet::new();
+    let wanted = |name: &str, local: bool, sectioned: bool| {
+        if is_compilers_own(name) {
+            return false;
+        }
+        job.used_elsewhere.contains(name)
+            || match &job.exports {
+                Some(list) => list.contains(name),
+                // The host's compiler already made local what the program does not export.
+                None => !local && (sectioned || job.retarget),
+            }
+    };
+    let is_local = |linkage: i32| linkage == linkage::INTERNAL || linkage == linkage::PRIVATE;
+    for function in module.functions() {
+        if function.is_declaration() {
+            continue;
+        }
+        if function.linkage() == linkage::AVAILABLE_EXTERNALLY {
+            // A copy for inlining only; its original is elsewhere or nowhere.
+            function.set_linkage(linkage::INTERNAL);
+        }
+        let name = function.name();
+        let sectioned = !is_plain_code_section(&function.section());
+        // A function that never returns is no program; rustc exports the panic handler.
+        if wanted(&name, is_local(function.linkage()), sectioned) && !function.has(Attr::NoReturn) {
+            function.set_linkage(linkage::EXTERNAL);
+            entries.insert(name);
+        } else {
+            function.set_linkage(linkage::INTERNAL);
+        }
+    }
+    for global in module.globals() {
+        if global.is_declaration() || global.linkage() == linkage::APPENDING {
+            continue;
+        }
+        let name = global.name();
+        let sectioned = !global.section().is_empty();
+        if wanted(&name, is_local(global.linkage()), sectioned) {
+            global.set_linkage(linkage::EXTERNAL);
+            entries.insert(name);
+        } else {
+            global.set_linkage(linkage::INTERNAL);
+        }
+    }
+    if entries.is_empty() {
+        return Err(vec![
+            Diagnostic::error("the program has no entry: nothing in it is exported").help(
+                "mark a function as a program with an attribute such as `#[xdp]`, or with `#[unsafe(no_mangle)]` and a `link_section`",
+            ),
+        ]);
+    }
+    Ok(entries)
+}
+
+/// Identical functions may have been merged under several names; eBPF objects have no second names.
+fn resolve_aliases(module: Module) {
+    for (alias, target) in module.aliases() {
+        alias.replace_with(target);
+        // There is no deletion in LLVM's C interface; a local name that nobody uses is dropped with dead code.
+        Global(alias).set_linkage(linkage::INTERNAL);
+    }
+}
+
+/// Strips what hinders inlining and what belongs to other machines; asks for everything to be inlined.
+pub(super) fn attributes(module: Module, entries: &BTreeSet<String>) {
+    let cyclic = super::scan::recursive_functions(module);
+    for function in module.functions() {
+        for key in [
+            "target-cpu",
+            "target-features",
+            "tune-cpu",
+            "probe-stack",
+            "stack-probe-size",
+            "frame-pointer",
+        ] {
+            function.remove_string(key);
+        }
+        if function.is_declaration() {
+            describe_question(module, function);
+            continue;
+        }
+        function.use_c_convention();
+        // These move functions into sections of their own (`.text.unlikely.`), which loaders refuse.
+        function.remove(Attr::Cold);
+        function.remove(Attr::Hot);
+        function.remove(Attr::OptNone);
+        // Code made small keeps loops and tables that the verifier understands less well than plain code.
+        function.remove(Attr::OptSize);
+        function.remove(Attr::MinSize);
+        // eBPF has no jump tables before Linux 6.19, and a value read from a table of constants is unknown to the
+        // verifier where a branch would have told it.
+        function.add_string(module, "no-jump-tables", "true");
+        let entry = entries.contains(&function.name());
+        let standalone = entry && is_plain_code_section(&function.section());
+        if !standalone {
+            // An exported function that is no program is a global function, which the kernel verifies by itself;
+            // only there does the author's `#[inline(never)]` mean something.
+            function.remove(Attr::NoInline);
+        }
+        // What is passed to a helper as a callback must stay a function, and a cycle cannot be inlined away.
+        if !entry && !function.address_taken() && !cyclic.contains(&function) {
+            function.add(module, Attr::AlwaysInline);
+        }
+        for call in function.calls() {
+            call.use_c_convention();
+            if !standalone {
+                call.call_remove(Attr::NoInline);
+            }
+        }
+    }
+}
+
+/// Questions to the kernel are values: asked twice or never, they are the same. Kernel functions are not.
+fn describe_question(module: Module, function: Function) {
+    let name = function.name();
+    let Some(question) = name.strip_prefix(QUESTION_PREFIX) else {
+        return;
+    };
+    // VERSION:KIND:…
+    let kind = question.split(':').nth(1).unwrap_or("").trim();
+    if matches!(kind, "kfunc" | "kfunc_weak") {
+        return;
+    }
+    // Never `speculatable`: a question behind an existence check must be asked only behind it.
+    for attr in [Attr::MemoryNone, Attr::NoUnwind, Attr::WillReturn] {
+        function.add(module, attr);
+    }
+}
+
+/// LLVM cannot emit a symbol that is called like a section (`fn xdp` in section `xdp`), so such symbols get another name
+/// until the object is finished. Returns (name in the object, name wanted).
+pub(super) fn avoid_section_names(module: Module) -> Vec<(String, String)> {
+    let functions = module.functions();
+    let globals = module.globals();
+    let sections: BTreeSet<String> = functions
+        .iter()
+        .map(|f| f.section())
+        .chain(globals.iter().map(|g| g.section()))
+        .filter(|section| !section.is_empty())
+        .collect();
+    let mut renames = Vec::new();
+    let values = functions
+        .iter()
+        .filter(|f| !f.is_declaration())
+        .map(|f| f.0)
+        .chain(globals.iter().map(|g| g.0));
+    for value in values {
+        let name = value.name();
+        if sections.contains(&name) {
+            let other = format!("{name}.hachi");
+            value.set_name(&other);
+            // LLVM changes the name further when it is taken.
+            renames.push((value.name(), name));
+        }
+    }
+    renames
+}
+
+/// Is `value` a constant number used as an address, as helper functions are called?
+pub(super) fn is_helper_number(value: Value) -> bool {
+    let value = value.strip_casts();
+    value.constant_kind() == Const::Expr(Op::INT_TO_PTR)
+        && value.operand(0).constant_kind() == Const::Int
+}

@@ -1,0 +1,287 @@
+//! Calls that eBPF cannot make.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Findings, Kind};
+use crate::{
+    Diagnostic,
+    ir::{Job, QUESTION_PREFIX, prepare::is_helper_number},
+    llvm::{Const, Function, Inst, Module, Op, Type, TypeKind},
+    names,
+};
+
+/// Registers that carry arguments.
+const MAX_ARGUMENTS: u32 = 5;
+
+/// Registers that a value of this type takes as an argument.
+fn registers(ty: Type) -> u32 {
+    match ty.kind() {
+        TypeKind::Int(bits) => bits.div_ceil(64),
+        _ => 1,
+    }
+}
+
+/// Functions that are still functions must have signatures that the machine knows.
+pub(super) fn signature(function: Function, findings: &mut Findings) {
+    let count: u32 = (0..function.param_count())
+        .map(|i| registers(function.param(i).ty()))
+        .sum();
+    if count > MAX_ARGUMENTS {
+        findings.add_function(
+            Kind::Arguments,
+            function,
+            Diagnostic::error(format!(
+                "this function takes {count} arguments, but eBPF passes at most {MAX_ARGUMENTS}"
+            ))
+            .help(
+                "pass a reference to a struct, or let the function be inlined (do not pass its address)",
+            ),
+        );
+    }
+    let result = function.ty().return_type();
+    let what = match result.kind() {
+        TypeKind::Aggregate | TypeKind::Vector => Some("more than one value"),
+        TypeKind::Int(bits) if bits > 64 => Some("an integer of more than 64 bits"),
+        TypeKind::Float => Some("a floating-point number"),
+        _ => None,
+    };
+    if let Some(what) = what {
+        findings.add_function(
+            Kind::Return,
+            function,
+            Diagnostic::error(format!(
+                "this function returns {what}, but eBPF functions return one integer or pointer"
+            ))
+            .help("let it write its result through a `&mut` parameter"),
+        );
+    }
+}
+
+/// One call.
+pub(super) fn call(inst: Inst, job: &Job, findings: &mut Findings) {
+    match inst.op() {
+        Op::CALL => {}
+        Op::INVOKE => {
+            findings.add(
+                Kind::Other,
+                inst,
+                Diagnostic::error("this call may unwind, which eBPF cannot")
+                    .help("compile with `panic = \"abort\"`"),
+            );
+            return;
+        }
+        _ => return,
+    }
+    let callee = inst.callee();
+    match callee.strip_casts().constant_kind() {
+        Const::Function => {
+            let callee = Function(callee.strip_casts());
+            if callee.is_intrinsic() {
+                return;
+            }
+            if callee.is_declaration() {
+                undefined(inst, callee, job, findings);
+            }
+        }
+        Const::InlineAsm => {
+            let (assembly, _) = callee.inline_asm().unwrap_or_default();
+            if job.retarget && !assembly.trim().is_empty() {
+                findings.add(
+                    Kind::Assembly,
+                    inst,
+                    Diagnostic::error("this holds assembly for another machine")
+                        .help("gate it with `#[cfg]`, or build for eBPF itself (`rustup component add rust-src`)"),
+                );
+            }
+            return;
+        }
+        _ if is_helper_number(callee) => {}
+        _ => {
+            indirect(inst, findings);
+            return;
+        }
+    }
+    let count: u32 = inst
+        .arguments()
+        .into_iter()
+        .map(|arg| registers(arg.ty()))
+        .sum();
+    // A function with a body has been looked at by its signature.
+    if count > MAX_ARGUMENTS
+        && inst
+            .called_function()
+            .is_none_or(|function| function.is_declaration())
+    {
+        findings.add(
+            Kind::Arguments,
+            inst,
+            Diagnostic::error(format!(
+                "this call passes {count} arguments, but eBPF passes at most {MAX_ARGUMENTS}"
+            )),
+        );
+    }
+}
+
+fn undefined(inst: Inst, callee: Function, job: &Job, findings: &mut Findings) {
+    let symbol = callee.name();
+    if symbol.starts_with(QUESTION_PREFIX) || job.defined_elsewhere.contains(&symbol) {
+        return;
+    }
+    let d = Diagnostic::error(format!(
+        "call of `{}`, which is defined nowhere",
+        names::demangle(&symbol)
+    ));
+    let d = if symbol.starts_with("bpf_") {
+        d.help("helper functions of the kernel are called through `hachi_ebpf::helpers`, not by declaring them `extern`")
+    } else if symbol.contains("alloc") || symbol.contains("__rust") {
+        d.help("eBPF programs have no heap: use arrays, maps, or a per-CPU array as scratch space")
+    } else {
+        d.help("link the object or library that defines it")
+    };
+    findings.add(Kind::Undefined, inst, d);
+}
+
+fn indirect(inst: Inst, findings: &mut Findings) {
+    let chain = inst.chain();
+    if chain.passes_through("core::fmt::") || chain.passes_through("fmt::Formatter") {
+        findings.add(
+            Kind::Formatting,
+            inst,
+            Diagnostic::error("formatting with `core::fmt` cannot work in eBPF: it calls through pointers and recurses")
+                .help("use the logging macros (`info!`, …), which format in user space"),
+        );
+        return;
+    }
+    // A virtual call loads its target from the vtable.
+    let loaded = inst.callee().as_inst().is_some_and(|i| i.op() == Op::LOAD);
+    let d = if loaded {
+        Diagnostic::error(
+            "call through a pointer read from memory (a `dyn` method or a function pointer), which eBPF cannot make",
+        )
+    } else {
+        Diagnostic::error("call through a function pointer, which eBPF cannot make")
+    };
+    findings.add(
+        Kind::IndirectCall,
+        inst,
+        d.help("use generics (`impl Trait`) or a `match` over an enum, so that the target is known when compiling"),
+    );
+}
+
+/// Who calls whom.
+struct Graph {
+    callees: BTreeMap<Function, Vec<(Function, Inst)>>,
+}
+
+impl Graph {
+    fn new(module: Module) -> Self {
+        let mut callees = BTreeMap::new();
+        for function in module.functions() {
+            if function.is_declaration() {
+                continue;
+            }
+            let calls = function
+                .instructions()
+                .into_iter()
+                .filter(|inst| inst.is_call())
+                .filter_map(|inst| {
+                    let callee = inst.called_function()?;
+                    (!callee.is_declaration()).then_some((callee, inst))
+                })
+                .collect();
+            callees.insert(function, calls);
+        }
+        Graph { callees }
+    }
+
+    /// A cycle through each function that has one not yet in `known`: the calls in order.
+    fn cycles(&self) -> Vec<Vec<(Function, Inst)>> {
+        let mut cycles: Vec<Vec<(Function, Inst)>> = Vec::new();
+        let mut done = BTreeSet::new();
+        for &start in self.callees.keys() {
+            let mut path = Vec::new();
+            self.visit(start, &mut path, &mut done, &mut cycles);
+        }
+        cycles
+    }
+
+    /// Depth first, without recursion of our own: call chains in unoptimised code are long.
+    fn visit(
+        &self,
+        start: Function,
+        path: &mut Vec<(Function, usize)>,
+        done: &mut BTreeSet<Function>,
+        cycles: &mut Vec<Vec<(Function, Inst)>>,
+    ) {
+        if done.contains(&start) {
+            return;
+        }
+        path.push((start, 0));
+        let mut on_path = BTreeSet::from([start]);
+        while let Some((function, next)) = path.last_mut() {
+            let Some(&(callee, _)) = self.callees[function].get(*next) else {
+                done.insert(*function);
+                on_path.remove(function);
+                path.pop();
+                continue;
+            };
+            *next += 1;
+            if on_path.contains(&callee) {
+                let from = path.iter().position(|(f, _)| *f == callee).unwrap_or(0);
+                cycles.push(
+                    path[from..]
+                        .iter()
+                        .map(|(f, next)| (*f, self.callees[f][next - 1].1))
+                        .collect(),
+                );
+            } else if !done.contains(&callee) {
+                on_path.insert(callee);
+                path.push((callee, 0));
+            }
+        }
+    }
+}
+
+/// Functions that lie on a cycle of calls and so cannot be inlined away.
+pub(in crate::ir) fn recursive_functions(module: Module) -> BTreeSet<Function> {
+    Graph::new(module)
+        .cycles()
+        .into_iter()
+        .flatten()
+        .map(|(function, _)| function)
+        .collect()
+}
+
+/// Cycles that optimisation did not turn into loops.
+pub(super) fn recursion(module: Module, findings: &mut Findings) {
+    for cycle in Graph::new(module).cycles() {
+        let names: Vec<String> = cycle
+            .iter()
+            .map(|(function, _)| names::demangle(&function.name()))
+            .collect();
+        let Some((_, call)) = cycle.first() else {
+            continue;
+        };
+        let formatting = names.iter().any(|name| name.contains("core::fmt"));
+        let d = if formatting {
+            Diagnostic::error(
+                "formatting with `core::fmt` cannot work in eBPF: it calls through pointers and recurses",
+            )
+            .help("use the logging macros (`info!`, …), which format in user space")
+        } else {
+            let mut way = names.clone();
+            way.extend(names.first().cloned());
+            Diagnostic::error(format!(
+                "recursion, which eBPF does not allow: `{}`",
+                way.join("` calls `")
+            ))
+            .help("use a loop, with an array as stack if need be")
+        };
+        let kind = if formatting {
+            Kind::Formatting
+        } else {
+            Kind::Recursion
+        };
+        findings.add(kind, *call, d);
+    }
+}

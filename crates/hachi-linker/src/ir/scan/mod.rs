@@ -1,0 +1,93 @@
+//! What cannot become eBPF, found before LLVM trips over it and told in Rust's terms.
+
+mod calls;
+mod code;
+mod data;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) use calls::recursive_functions;
+
+use super::Job;
+use crate::{
+    Diagnostic,
+    llvm::{Function, Inst, Module},
+};
+
+/// More of the same sort help nobody.
+const MAX_OF_A_KIND: usize = 8;
+
+/// Sorts of findings: of each, one is reported for each function of the user's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Formatting,
+    IndirectCall,
+    Recursion,
+    Arguments,
+    Return,
+    Undefined,
+    Float,
+    Atomic,
+    Data,
+    Assembly,
+    Other,
+}
+
+/// Findings as they come in.
+#[derive(Default)]
+struct Findings {
+    list: Vec<Diagnostic>,
+    seen: BTreeSet<(Kind, Option<String>, String)>,
+    count: BTreeMap<Kind, usize>,
+}
+
+impl Findings {
+    /// Adds one about an instruction, unless the same was already said about the same function.
+    fn add(&mut self, kind: Kind, inst: Inst, d: Diagnostic) {
+        let d = inst.chain().locate(d);
+        let d = match d.function {
+            Some(_) => d,
+            None => d.in_function(crate::names::demangle(&inst.function().name())),
+        };
+        self.push(kind, d);
+    }
+
+    /// Adds one about a whole function.
+    fn add_function(&mut self, kind: Kind, function: Function, d: Diagnostic) {
+        let mut d = d.in_function(crate::names::demangle(&function.name()));
+        d.location = function.definition();
+        self.push(kind, d);
+    }
+
+    fn push(&mut self, kind: Kind, d: Diagnostic) {
+        let key = (kind, d.function.clone(), d.message.clone());
+        if !self.seen.insert(key) {
+            return;
+        }
+        let count = self.count.entry(kind).or_default();
+        *count += 1;
+        if *count <= MAX_OF_A_KIND {
+            self.list.push(d);
+        }
+    }
+}
+
+/// Looks at the whole program as it is about to be turned into machine code.
+pub(super) fn scan(module: Module, job: &Job, entries: &BTreeSet<String>) -> Vec<Diagnostic> {
+    let mut findings = Findings::default();
+    calls::recursion(module, &mut findings);
+    for function in module.functions() {
+        if function.is_declaration() {
+            continue;
+        }
+        calls::signature(function, &mut findings);
+        for inst in function.instructions() {
+            calls::call(inst, job, &mut findings);
+            code::instruction(inst, job, &mut findings);
+        }
+    }
+    data::pointers(module, &mut findings);
+    data::undefined(module, job, &mut findings);
+    let _ = entries;
+    findings.list
+}

@@ -1,0 +1,456 @@
+//! Small handles over LLVM's C interface.
+//!
+//! They are plain copies of pointers into one context that lives as long as the process, so they never dangle unless the
+//! thing itself was erased. Code that erases something does not use its handle afterwards; the type system does not
+//! check that, which is one reason why all of this runs in a child process.
+
+mod debug;
+mod sys;
+mod values;
+
+use std::{
+    ffi::{CStr, CString, c_char, c_void},
+    path::Path,
+    ptr,
+    sync::Mutex,
+};
+
+pub(crate) use debug::Chain;
+pub(crate) use values::{
+    Attr, BinOp, Builder, Const, Function, Global, Inst, Op, Ordering, Type, TypeKind, Value,
+    linkage,
+};
+
+use crate::Cpu;
+
+/// Calls a function of LLVM's C interface.
+macro_rules! ffi {
+    ($name:ident($($arg:expr),* $(,)?)) => {{
+        // SAFETY: handles come from LLVM and are not used after what they stand for was erased; strings and arrays
+        // outlive the call; the kind of each value is checked where LLVM asserts one.
+        unsafe { (crate::llvm::sys::api().$name)($($arg),*) }
+    }};
+}
+pub(crate) use ffi;
+
+/// A string as LLVM takes it. Names from files may hold anything; a NUL ends them.
+pub(crate) fn c_string(text: &str) -> CString {
+    CString::new(text.split('\0').next().unwrap_or("")).expect("no NUL is left")
+}
+
+/// Copies a string that LLVM gave with its length.
+pub(crate) fn text_with_len(start: *const c_char, len: usize) -> String {
+    if start.is_null() {
+        return String::new();
+    }
+    // SAFETY: LLVM says that `len` bytes begin there.
+    let bytes = unsafe { std::slice::from_raw_parts(start.cast::<u8>(), len) };
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Copies a NUL-terminated string. Those that LLVM allocated for us are not freed: the process is short-lived.
+pub(crate) fn text(start: *const c_char) -> String {
+    if start.is_null() {
+        return String::new();
+    }
+    // SAFETY: LLVM's strings of this form end in NUL.
+    unsafe { CStr::from_ptr(start) }
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// What LLVM reported while it worked: (is an error, text).
+static REPORTS: Mutex<Vec<(bool, String)>> = Mutex::new(Vec::new());
+
+extern "C" fn collect_report(info: sys::Ref, _: *mut c_void) {
+    let severity = ffi!(LLVMGetDiagInfoSeverity(info));
+    // Remarks and notes are for those who tune LLVM itself.
+    if severity > 1 {
+        return;
+    }
+    let description = text(ffi!(LLVMGetDiagInfoDescription(info)));
+    if let Ok(mut reports) = REPORTS.lock() {
+        reports.push((severity == 0, description));
+    }
+}
+
+/// LLVM, loaded and set up for eBPF.
+#[derive(Clone, Copy)]
+pub(crate) struct Context(sys::Ref);
+
+impl Context {
+    /// Loads the library and sets the code generator's switches.
+    ///
+    /// # Errors
+    /// In words, when the library cannot be used.
+    pub(crate) fn load(path: &Path) -> Result<Self, String> {
+        let api = sys::load(path)?;
+        // SAFETY: plain functions without arguments.
+        unsafe {
+            (api.LLVMInitializeBPFTargetInfo)();
+            (api.LLVMInitializeBPFTarget)();
+            (api.LLVMInitializeBPFTargetMC)();
+            (api.LLVMInitializeBPFAsmPrinter)();
+            (api.LLVMInitializeBPFAsmParser)();
+            (api.LLVMEnablePrettyStackTrace)();
+        }
+        let switches = [
+            c"hachi-linker",
+            // An `unreachable` that survives would become a call of a kernel function only the newest kernels have.
+            c"-bpf-disable-trap-unreachable",
+        ];
+        let pointers: Vec<*const c_char> = switches.iter().map(|s| s.as_ptr()).collect();
+        ffi!(LLVMParseCommandLineOptions(
+            pointers.len() as i32,
+            pointers.as_ptr(),
+            c"".as_ptr()
+        ));
+        let context = ffi!(LLVMContextCreate());
+        ffi!(LLVMContextSetDiagnosticHandler(
+            context,
+            collect_report,
+            ptr::null_mut()
+        ));
+        Ok(Context(context))
+    }
+
+    /// Major, minor and patch number of the loaded library.
+    pub(crate) fn version(self) -> (u32, u32, u32) {
+        let (mut major, mut minor, mut patch) = (0, 0, 0);
+        ffi!(LLVMGetVersion(&mut major, &mut minor, &mut patch));
+        (major, minor, patch)
+    }
+
+    /// Takes what LLVM reported since the last call: (is an error, text).
+    pub(crate) fn reports(self) -> Vec<(bool, String)> {
+        REPORTS
+            .lock()
+            .map(|mut reports| std::mem::take(&mut *reports))
+            .unwrap_or_default()
+    }
+
+    fn buffer(self, bytes: &[u8], name: &str) -> sys::Ref {
+        let name = c_string(name);
+        ffi!(LLVMCreateMemoryBufferWithMemoryRangeCopy(
+            bytes.as_ptr().cast(),
+            bytes.len(),
+            name.as_ptr()
+        ))
+    }
+
+    /// Reads bitcode; with `lazy`, function bodies only when they are needed.
+    ///
+    /// # Errors
+    /// LLVM's words.
+    pub(crate) fn read_bitcode(
+        self,
+        bytes: &[u8],
+        name: &str,
+        lazy: bool,
+    ) -> Result<Module, String> {
+        let buffer = self.buffer(bytes, name);
+        let mut module = ptr::null_mut();
+        let failed = if lazy {
+            ffi!(LLVMGetBitcodeModuleInContext2(self.0, buffer, &mut module))
+        } else {
+            ffi!(LLVMParseBitcodeInContext2(self.0, buffer, &mut module))
+        };
+        if failed != 0 {
+            let said = self.reports().into_iter().map(|(_, text)| text);
+            return Err(said.collect::<Vec<_>>().join("; "));
+        }
+        Ok(Module {
+            raw: module,
+            context: self,
+        })
+    }
+
+    /// Reads LLVM's textual form.
+    ///
+    /// # Errors
+    /// LLVM's words.
+    pub(crate) fn read_text(self, source: &str) -> Result<Module, String> {
+        let buffer = self.buffer(source.as_bytes(), "runtime");
+        let (mut module, mut message) = (ptr::null_mut(), ptr::null_mut());
+        if ffi!(LLVMParseIRInContext(
+            self.0,
+            buffer,
+            &mut module,
+            &mut message
+        )) != 0
+        {
+            return Err(text(message));
+        }
+        Ok(Module {
+            raw: module,
+            context: self,
+        })
+    }
+
+    /// A module with nothing in it.
+    pub(crate) fn empty_module(self) -> Module {
+        Module {
+            raw: ffi!(LLVMModuleCreateWithNameInContext(c"hachi".as_ptr(), self.0)),
+            context: self,
+        }
+    }
+
+    /// The type of integers of so many bits.
+    pub(crate) fn int_type(self, bits: u32) -> Type {
+        Type(ffi!(LLVMIntTypeInContext(self.0, bits)))
+    }
+
+    /// The type of pointers.
+    pub(crate) fn pointer_type(self) -> Type {
+        Type(ffi!(LLVMPointerTypeInContext(self.0, 0)))
+    }
+
+    /// `void`.
+    pub(crate) fn void_type(self) -> Type {
+        Type(ffi!(LLVMVoidTypeInContext(self.0)))
+    }
+
+    /// A position at which instructions can be inserted.
+    pub(crate) fn builder(self) -> Builder {
+        Builder(ffi!(LLVMCreateBuilderInContext(self.0)))
+    }
+}
+
+/// What code is generated for.
+#[derive(Clone, Copy)]
+pub(crate) struct Machine(sys::Ref);
+
+impl Machine {
+    /// # Errors
+    /// LLVM's words; a library built without the eBPF target says so here.
+    pub(crate) fn new(triple: &str, cpu: Cpu) -> Result<Self, String> {
+        let triple = c_string(triple);
+        let (mut target, mut message) = (ptr::null_mut(), ptr::null_mut());
+        if ffi!(LLVMGetTargetFromTriple(
+            triple.as_ptr(),
+            &mut target,
+            &mut message
+        )) != 0
+        {
+            return Err(text(message));
+        }
+        let cpu = match cpu {
+            Cpu::V1 => c"v1",
+            Cpu::V2 => c"v2",
+            Cpu::V3 => c"v3",
+            Cpu::V4 => c"v4",
+        };
+        let machine = ffi!(LLVMCreateTargetMachine(
+            target,
+            triple.as_ptr(),
+            cpu.as_ptr(),
+            c"".as_ptr(),
+            2,
+            0,
+            0
+        ));
+        Ok(Machine(machine))
+    }
+}
+
+/// One LLVM module.
+#[derive(Clone, Copy)]
+pub(crate) struct Module {
+    raw: sys::Ref,
+    pub(crate) context: Context,
+}
+
+impl Module {
+    /// The machine it was compiled for.
+    pub(crate) fn triple(self) -> String {
+        text(ffi!(LLVMGetTarget(self.raw)))
+    }
+
+    /// Changes what machine it is for.
+    pub(crate) fn set_target(self, triple: &str, layout: &str) {
+        let (triple, layout) = (c_string(triple), c_string(layout));
+        ffi!(LLVMSetTarget(self.raw, triple.as_ptr()));
+        ffi!(LLVMSetDataLayout(self.raw, layout.as_ptr()));
+    }
+
+    /// Sizes and alignments of types.
+    pub(crate) fn layout(self) -> String {
+        text(ffi!(LLVMGetDataLayoutStr(self.raw)))
+    }
+
+    /// Drops assembly outside of functions.
+    pub(crate) fn clear_assembly(self) {
+        ffi!(LLVMSetModuleInlineAsm2(self.raw, c"".as_ptr(), 0));
+    }
+
+    /// Moves everything out of `other` into this module; `other` is gone afterwards.
+    ///
+    /// # Errors
+    /// LLVM's words, for example about a symbol defined twice.
+    pub(crate) fn link(self, other: Module) -> Result<(), String> {
+        if ffi!(LLVMLinkModules2(self.raw, other.raw)) == 0 {
+            return Ok(());
+        }
+        let said = self.context.reports().into_iter().map(|(_, text)| text);
+        Err(said.collect::<Vec<_>>().join("; "))
+    }
+
+    /// Frees it.
+    pub(crate) fn dispose(self) {
+        ffi!(LLVMDisposeModule(self.raw));
+    }
+
+    /// Runs passes by their textual names.
+    ///
+    /// # Errors
+    /// LLVM's words; an unknown pass name.
+    pub(crate) fn run_passes(self, machine: Machine, passes: &str) -> Result<(), String> {
+        let passes = c_string(passes);
+        let options = ffi!(LLVMCreatePassBuilderOptions());
+        let error = ffi!(LLVMRunPasses(self.raw, passes.as_ptr(), machine.0, options));
+        if error.is_null() {
+            Ok(())
+        } else {
+            Err(text(ffi!(LLVMGetErrorMessage(error))))
+        }
+    }
+
+    /// Generates the object; what LLVM has against the code arrives in [`Context::reports`].
+    ///
+    /// # Errors
+    /// LLVM's words.
+    pub(crate) fn emit(self, machine: Machine, assembly: bool) -> Result<Vec<u8>, String> {
+        let (mut buffer, mut message) = (ptr::null_mut(), ptr::null_mut());
+        if ffi!(LLVMTargetMachineEmitToMemoryBuffer(
+            machine.0,
+            self.raw,
+            if assembly { 0 } else { 1 },
+            &mut message,
+            &mut buffer
+        )) != 0
+        {
+            return Err(text(message));
+        }
+        let start = ffi!(LLVMGetBufferStart(buffer)).cast::<u8>();
+        let len = ffi!(LLVMGetBufferSize(buffer));
+        // SAFETY: LLVM says that the buffer holds that many bytes.
+        Ok(unsafe { std::slice::from_raw_parts(start, len) }.to_vec())
+    }
+
+    /// Checks LLVM's own rules.
+    ///
+    /// # Errors
+    /// LLVM's words.
+    pub(crate) fn verify(self) -> Result<(), String> {
+        let mut message = ptr::null_mut();
+        // 2: report by return value.
+        if ffi!(LLVMVerifyModule(self.raw, 2, &mut message)) == 0 {
+            Ok(())
+        } else {
+            Err(text(message))
+        }
+    }
+
+    /// Writes the textual form.
+    ///
+    /// # Errors
+    /// LLVM's words.
+    pub(crate) fn print_to(self, path: &Path) -> Result<(), String> {
+        let path = c_string(&path.to_string_lossy());
+        let mut message = ptr::null_mut();
+        if ffi!(LLVMPrintModuleToFile(self.raw, path.as_ptr(), &mut message)) == 0 {
+            Ok(())
+        } else {
+            Err(text(message))
+        }
+    }
+
+    /// All functions, as they are at the time of the call.
+    pub(crate) fn functions(self) -> Vec<Function> {
+        let mut all = Vec::new();
+        let mut next = ffi!(LLVMGetFirstFunction(self.raw));
+        while !next.is_null() {
+            all.push(Function(Value(next)));
+            next = ffi!(LLVMGetNextFunction(next));
+        }
+        all
+    }
+
+    /// All global variables, as they are at the time of the call.
+    pub(crate) fn globals(self) -> Vec<Global> {
+        let mut all = Vec::new();
+        let mut next = ffi!(LLVMGetFirstGlobal(self.raw));
+        while !next.is_null() {
+            all.push(Global(Value(next)));
+            next = ffi!(LLVMGetNextGlobal(next));
+        }
+        all
+    }
+
+    /// All second names: (the alias, what it stands for).
+    pub(crate) fn aliases(self) -> Vec<(Value, Value)> {
+        let mut all = Vec::new();
+        let mut next = ffi!(LLVMGetFirstGlobalAlias(self.raw));
+        while !next.is_null() {
+            all.push((Value(next), Value(ffi!(LLVMAliasGetAliasee(next)))));
+            next = ffi!(LLVMGetNextGlobalAlias(next));
+        }
+        all
+    }
+
+    /// The function of that name, defined or only declared.
+    pub(crate) fn function(self, name: &str) -> Option<Function> {
+        let name = c_string(name);
+        Value::new(ffi!(LLVMGetNamedFunction(self.raw, name.as_ptr()))).map(Function)
+    }
+
+    /// The global variable of that name.
+    pub(crate) fn global(self, name: &str) -> Option<Global> {
+        let name = c_string(name);
+        Value::new(ffi!(LLVMGetNamedGlobal(self.raw, name.as_ptr()))).map(Global)
+    }
+
+    /// The function of that name, declared now if it was not there.
+    pub(crate) fn declare(self, name: &str, ty: Type) -> Function {
+        self.function(name).unwrap_or_else(|| {
+            let name = c_string(name);
+            Function(Value(ffi!(LLVMAddFunction(self.raw, name.as_ptr(), ty.0))))
+        })
+    }
+
+    /// Bytes that a value of the type takes in memory; 0 when it has no size.
+    pub(crate) fn size_of(self, ty: Type) -> u64 {
+        if ffi!(LLVMTypeIsSized(ty.0)) == 0 {
+            return 0;
+        }
+        let layout = ffi!(LLVMGetModuleDataLayout(self.raw));
+        ffi!(LLVMABISizeOfType(layout, ty.0))
+    }
+
+    /// Where element `index` of an aggregate type begins.
+    pub(crate) fn offset_in(self, ty: Type, index: u32) -> u64 {
+        match ty.array_element() {
+            Some(element) => u64::from(index) * self.size_of(element),
+            None => {
+                let layout = ffi!(LLVMGetModuleDataLayout(self.raw));
+                ffi!(LLVMOffsetOfElement(layout, ty.0, index))
+            }
+        }
+    }
+
+    /// An attribute that is only there or not.
+    pub(crate) fn attr(self, name: Attr) -> sys::Ref {
+        ffi!(LLVMCreateEnumAttribute(self.context.0, name.kind(), 0))
+    }
+
+    /// An attribute of two strings.
+    pub(crate) fn string_attr(self, key: &str, value: &str) -> sys::Ref {
+        ffi!(LLVMCreateStringAttribute(
+            self.context.0,
+            key.as_ptr().cast(),
+            key.len() as u32,
+            value.as_ptr().cast(),
+            value.len() as u32
+        ))
+    }
+}
