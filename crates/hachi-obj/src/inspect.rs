@@ -1,1 +1,0 @@
-//! What tools show of an object.

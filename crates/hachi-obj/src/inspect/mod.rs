@@ -1,0 +1,132 @@
+//! What can be told of an object without a kernel: for `hachi inspect` and `hachi dis`.
+
+mod kernel;
+mod stack;
+
+use std::collections::BTreeMap;
+
+use hachi_asm::disasm::Names;
+use hachi_asm::helpers::{self, Helper};
+use hachi_asm::{CallTarget, Imm64, Op};
+
+use crate::{ProgramSpec, RelocationKind, Spec};
+
+pub use kernel::{Requirement, minimum_kernel, requirements};
+pub use stack::{Frame, StackDepth, stack_depth};
+
+/// A helper a program calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HelperUse {
+    /// Its number.
+    pub id: u32,
+    /// What is known of it; `None` for a number no kernel has.
+    pub helper: Option<&'static Helper>,
+    /// How many calls there are.
+    pub calls: usize,
+    /// The first call: its slot.
+    pub first: usize,
+}
+
+/// The helpers a program calls, by number.
+pub fn helpers(program: &ProgramSpec) -> Vec<HelperUse> {
+    let mut found: BTreeMap<u32, HelperUse> = BTreeMap::new();
+    for (slot, op) in ops(program) {
+        if let Op::Call(CallTarget::Helper(id)) = op {
+            let id = id as u32;
+            let new = HelperUse {
+                id,
+                helper: helpers::by_id(id),
+                calls: 0,
+                first: slot,
+            };
+            found.entry(id).or_insert(new).calls += 1;
+        }
+    }
+    found.into_values().collect()
+}
+
+/// The instructions with their slots; unknown ones are left out.
+pub(crate) fn ops(program: &ProgramSpec) -> impl Iterator<Item = (usize, Op)> + '_ {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        loop {
+            let here = at;
+            program.insns.get(here)?;
+            match Op::decode(&program.insns, here) {
+                Ok(op) => {
+                    at += op.slots();
+                    return Some((here, op));
+                }
+                Err(_) => at += 1,
+            }
+        }
+    })
+}
+
+/// Names for the disassembler ([`hachi_asm::disasm::lines`]): maps, global variables, functions.
+#[derive(Debug, Clone, Copy)]
+pub struct SpecNames<'s> {
+    /// The object, for the names of global variables.
+    pub spec: &'s Spec,
+    /// The program shown.
+    pub program: &'s ProgramSpec,
+}
+
+impl SpecNames<'_> {
+    /// `&NAME`, `&NAME+4` or, between variables, `&.rodata+16`.
+    fn global(&self, map: &str, offset: u32) -> String {
+        let var = self.spec.globals.iter().rev().find(|var| {
+            let end = u64::from(var.offset) + u64::from(var.size.max(1));
+            var.map == map && var.offset <= offset && u64::from(offset) < end
+        });
+        let (name, rest) = match var {
+            Some(var) => (var.name.as_str(), offset - var.offset),
+            None => (map, offset),
+        };
+        match rest {
+            0 if var.is_some() => format!("&{name}"),
+            rest => format!("&{name}+{rest}"),
+        }
+    }
+}
+
+impl Names for SpecNames<'_> {
+    fn imm64(&self, at: usize) -> Option<String> {
+        if let Some(relocation) = self.program.relocation_at(at) {
+            return Some(match &relocation.kind {
+                RelocationKind::Map { name } => format!("map[{name}]"),
+                RelocationKind::GlobalData { map, offset } => self.global(map, *offset),
+                RelocationKind::Ksym { name } | RelocationKind::Kfunc { name } => {
+                    format!("&{name}")
+                }
+            });
+        }
+        match Op::decode(&self.program.insns, at) {
+            Ok(Op::LdImm64 {
+                imm: Imm64::Func(off),
+                ..
+            }) => {
+                let target = (at as i64 + 1 + i64::from(off)) as usize;
+                let function = self.program.function_at(target)?;
+                Some(format!("subprog[{off:+}] <{}>", function.name))
+            }
+            _ => None,
+        }
+    }
+
+    fn call(&self, at: usize) -> Option<String> {
+        if let Some(RelocationKind::Kfunc { name }) =
+            self.program.relocation_at(at).map(|r| &r.kind)
+        {
+            return Some(name.clone());
+        }
+        match Op::decode(&self.program.insns, at) {
+            Ok(Op::Call(CallTarget::Local(off))) => {
+                let target = (at as i64 + 1 + i64::from(off)) as usize;
+                let function = self.program.function_at(target)?;
+                Some(format!("pc{off:+} <{}>", function.name))
+            }
+            _ => None,
+        }
+    }
+}
