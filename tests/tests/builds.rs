@@ -1,0 +1,182 @@
+//! From source to object: single files, both profiles, each way to a toolchain, other languages.
+
+mod support;
+
+use hachi::Ebpf;
+use hachi::programs::XdpFlags;
+use hachi_test::{TempDir, VethPair, find_program, require_bpf, skip};
+use hachi_tests::{
+    cargo, failure, fixture, fixture_source, fixture_with, hachi, hachi_bin, root, success,
+};
+use std::path::Path;
+use std::process::Command;
+use support::udp_passes;
+
+/// The programs of the object, by the command that needs no kernel.
+fn programs(object: &Path) -> Vec<String> {
+    let document = success(hachi(["inspect", "--json"]).arg(object));
+    let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+    let programs = document["programs"].as_array().expect("a list of programs");
+    let name = |program: &serde_json::Value| program["name"].as_str().map(str::to_owned);
+    programs.iter().filter_map(name).collect()
+}
+
+/// One file, no package around it, no crate inside it.
+#[test]
+fn a_single_file_builds() {
+    let object = fixture("bare");
+    assert_eq!(programs(&object), ["bare"]);
+    let bytes = std::fs::read(&object).unwrap();
+    assert_eq!(&bytes[..4], b"\x7fELF");
+    assert!(bytes.len() < 4096, "{} bytes", bytes.len());
+}
+
+/// What is printed on stdout is the objects' paths, one on each line, and nothing else.
+#[test]
+fn build_prints_the_paths() {
+    let directory = TempDir::new().unwrap();
+    let mut build = hachi(["build"]);
+    build.arg(root().join("examples/book-hello-xdp/hello-xdp-ebpf"));
+    build.arg("--out").arg(directory.path());
+    let printed = success(&mut build);
+    let lines: Vec<&Path> = printed.lines().map(Path::new).collect();
+    assert_eq!(lines.len(), 1, "{printed}");
+    assert!(lines[0].starts_with(directory.path()) && lines[0].is_file());
+}
+
+/// The compiler's message comes through, with the place, and nothing pretends to have been built.
+#[test]
+fn a_compile_error_is_shown() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.join("broken.rs");
+    std::fs::write(
+        &file,
+        "#![no_std]\n#![no_main]\nfn f() -> u32 { nonsense }\n",
+    )
+    .unwrap();
+    let mut build = hachi(["build"]);
+    let text = failure(build.arg(&file).arg("--out").arg(directory.path()), 1);
+    assert!(
+        text.contains("nonsense") && text.contains("broken.rs:3"),
+        "{text}"
+    );
+    assert!(!directory.join("broken.o").exists());
+}
+
+/// Every way to a toolchain that this machine has makes an object that works.
+#[test]
+fn each_way_builds_what_loads() {
+    require_bpf!();
+    let wire = VethPair::new().unwrap();
+    let mut ways = Vec::new();
+    for way in ["prebuilt", "source", "host"] {
+        let directory = TempDir::new().unwrap();
+        let mut build = hachi(["build"]);
+        build
+            .arg(fixture_source("drops"))
+            .arg("--out")
+            .arg(directory.path())
+            .env("HACHI_TOOLCHAIN", way)
+            .env_remove("HACHI_YES");
+        let output = build.output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        if output.status.code() == Some(3) {
+            // The machine lacks it: then the message must say how to get it.
+            assert!(stderr.contains("help"), "{way}: {stderr}");
+            continue;
+        }
+        assert!(output.status.success(), "{way}: {stderr}");
+        ways.push(way);
+        let mut ebpf = hachi::EbpfLoader::new()
+            .override_global("PORT", &7001_u16, true)
+            .load_file(directory.join("drops.o"))
+            .unwrap_or_else(|error| panic!("{way}: {error}"));
+        support::attach(&mut ebpf, "drops", &wire.right, XdpFlags::default());
+        assert!(udp_passes(&wire, 7000), "{way}");
+        assert!(!udp_passes(&wire, 7001), "{way}");
+    }
+    assert!(ways.contains(&"host"), "needs nothing but rustc: {ways:?}");
+    assert!(ways.len() >= 2, "one of the supported ways: {ways:?}");
+}
+
+/// Two builds that start from an empty cache at the same time do not get in each other's way.
+#[test]
+fn concurrent_builds_share_an_empty_cache() {
+    let cache = TempDir::new().unwrap();
+    let builds: Vec<_> = ["drops", "xdp"]
+        .map(|name| {
+            let out = TempDir::new().unwrap();
+            let mut build = hachi(["build"]);
+            build.arg(fixture_source(name)).arg("--out").arg(out.path());
+            let child = build.env("HACHI_CACHE", cache.path()).spawn().unwrap();
+            (name, out, child)
+        })
+        .into();
+    for (name, out, mut child) in builds {
+        assert!(child.wait().unwrap().success(), "{name}");
+        assert_eq!(programs(&out.join(format!("{name}.o"))), [name]);
+    }
+}
+
+#[test]
+fn cargo_hachi_is_the_same_command() {
+    let directory = hachi_bin().parent().unwrap();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut path: Vec<_> = std::env::split_paths(&path).collect();
+    path.insert(0, directory.to_owned());
+    let mut command = cargo(root());
+    command
+        .env("PATH", std::env::join_paths(path).unwrap())
+        .args(["hachi", "inspect"])
+        .arg(fixture("bare"));
+    assert!(success(&mut command).contains("bare"));
+}
+
+/// A C function, compiled by clang to an eBPF object, is linked into a Rust program.
+#[test]
+fn c_links_into_rust() {
+    require_bpf!();
+    let Some(clang) = ["clang", "clang-19", "clang-22"]
+        .into_iter()
+        .find_map(find_program)
+    else {
+        skip!("clang is not installed (package clang-19)");
+    };
+    let directory = TempDir::new().unwrap();
+    let object = directory.join("c_verdict.o");
+    let mut compile = Command::new(clang);
+    compile.args(["--target=bpf", "-mcpu=v3", "-O2", "-g", "-c"]);
+    compile.arg(root().join("tests/fixtures/c_verdict.c"));
+    success(compile.arg("-o").arg(&object));
+
+    let mut build = hachi(["build"]);
+    build
+        .arg(fixture_source("calls_c"))
+        .arg("--link")
+        .arg(&object);
+    success(build.arg("--out").arg(directory.path()));
+
+    let wire = VethPair::new().unwrap();
+    let mut ebpf = Ebpf::load_file(directory.join("calls_c.o")).unwrap();
+    support::attach(&mut ebpf, "calls_c", &wire.right, XdpFlags::default());
+    let frame = |length: usize| {
+        let small = wire.left.ping(wire.right.ipv4(), 1).unwrap();
+        assert!(small.all_answered());
+        let payload = vec![1; length];
+        let server =
+            hachi_test::EchoServer::udp(wire.right.netns(), (wire.right.ipv4(), 9).into()).unwrap();
+        hachi_test::udp_request(wire.left.netns(), server.address(), &payload, support::SOON)
+            .is_ok()
+    };
+    assert!(frame(300));
+    assert!(!frame(600));
+}
+
+/// The object of a debug build may be larger, but it is the same program to the outside.
+#[test]
+fn both_profiles_have_the_same_programs() {
+    for name in ["drops", "maps", "xdp"] {
+        let (release, debug) = (fixture(name), fixture_with(name, &["--debug"]));
+        assert_eq!(programs(&release), programs(&debug), "{name}");
+    }
+}

@@ -1,0 +1,203 @@
+//! The examples, run as a reader would run them.
+
+mod support;
+
+use hachi_test::{Bpffs, Guarded, VethPair, find_program, require_bpf, skip};
+use hachi_tests::{cargo, examples_target_dir, root, success};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use support::udp_passes;
+
+/// Builds the example's workspace and gives the program `name` of it.
+fn build(example: &str, name: &str) -> PathBuf {
+    let mut build = cargo(&root().join("examples").join(example));
+    build.args(["build", "--quiet"]);
+    success(build.env("CARGO_TARGET_DIR", examples_target_dir()));
+    examples_target_dir().join("debug").join(name)
+}
+
+/// Waits until `holds`, for as long as a loaded machine may need.
+#[track_caller]
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(Instant::now() < deadline, "not within ten seconds: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Ends a program as Ctrl-C does and gives what it wrote.
+#[track_caller]
+fn interrupt(process: Guarded) -> String {
+    let (status, text) = process.interrupt(Duration::from_secs(5)).unwrap();
+    assert!(status.success(), "{status}: {text}");
+    text
+}
+
+/// The 2021 book's first program: `cargo xtask build-ebpf`, then path and interface.
+#[test]
+fn the_2021_books_hello_xdp_runs() {
+    require_bpf!();
+    let program = build("book-hello-xdp", "hello-xdp");
+    let mut xtask = cargo(&root().join("examples/book-hello-xdp"));
+    xtask.args(["xtask", "build-ebpf", "--release"]);
+    let object = success(xtask.env("CARGO_TARGET_DIR", examples_target_dir()));
+    let object = object.lines().last().expect("the object's path");
+    assert!(
+        object.ends_with("bpfel-unknown-none/release/hello-xdp"),
+        "{object}"
+    );
+
+    let wire = VethPair::new().unwrap();
+    let mut command = wire.right.netns().command(&program);
+    command.arg(object).arg(wire.right.interface());
+    let process = Guarded::spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped())).unwrap();
+    let attached = || {
+        let link = ["-o", "link", "show", "dev", wire.right.interface()];
+        wire.right.netns().ip(link).unwrap().contains("xdp")
+    };
+    wait_until("hello-xdp is attached", attached);
+    let text = interrupt(process);
+    assert!(text.contains("Exiting"), "{text}");
+    assert!(!attached());
+}
+
+/// Its mistakes are told in one line each.
+#[test]
+fn the_2021_books_hello_xdp_explains_mistakes() {
+    let program = build("book-hello-xdp", "hello-xdp");
+    let run = |arguments: &[&str]| {
+        let text = hachi_tests::failure(Command::new(&program).args(arguments), 1);
+        assert_eq!(text.lines().count(), 1, "{text}");
+        text
+    };
+    assert!(run(&[]).contains("path"));
+    assert!(run(&["/nowhere/hello"]).contains("interface"));
+    assert!(run(&["/nowhere/hello", "lo"]).contains("/nowhere/hello"));
+}
+
+#[test]
+fn the_firewall_blocks_counts_and_outlives_its_program() {
+    require_bpf!();
+    if find_program("ping").is_none() {
+        skip!("ping is not installed");
+    }
+    let program = build("xdp-firewall", "xdp-firewall");
+    let wire = VethPair::new().unwrap();
+    let stranger = wire.left.add_ipv4(66).unwrap();
+    let bpffs = Bpffs::new().unwrap();
+    let pins = bpffs.join("firewall");
+    let control = |arguments: &[&str]| {
+        let mut command = wire.right.netns().command(&program);
+        success(command.args(arguments).arg("--pin").arg(&pins))
+    };
+    let ping = |from: std::net::Ipv4Addr| {
+        let to = wire.right.ipv4().into();
+        wire.left.ping_from(Some(from.into()), to, 2).unwrap()
+    };
+
+    let mut run = wire.right.netns().command(&program);
+    run.args(["run", "--iface", wire.right.interface(), "--pin"])
+        .arg(&pins);
+    let process = Guarded::spawn(run.stdout(Stdio::piped()).stderr(Stdio::piped())).unwrap();
+    wait_until("the firewall is pinned", || pins.join("link").exists());
+
+    // Everything passes; then one address, a port, and a whole prefix with an exception are blocked.
+    assert!(ping(stranger).all_answered() && ping(wire.left.ipv4()).all_answered());
+    control(&["block", &stranger.to_string()]);
+    assert!(ping(stranger).none_answered());
+    assert!(ping(wire.left.ipv4()).all_answered());
+    control(&["block-port", "udp/7001"]);
+    assert!(udp_passes(&wire, 7000));
+    assert!(!udp_passes(&wire, 7001));
+    control(&["unblock-port", "udp/7001"]);
+    assert!(udp_passes(&wire, 7001));
+    control(&["block", "10.77.0.0/24"]);
+    assert!(ping(wire.left.ipv4()).none_answered());
+    control(&["allow", &wire.left.ipv4().to_string()]);
+    assert!(ping(wire.left.ipv4()).all_answered());
+    let rules = control(&["list"]);
+    let expected = [
+        "block      10.77.0.0/24",
+        "allow      10.77.0.1/32",
+        "block      10.77.0.66/32",
+    ];
+    assert_eq!(rules.lines().collect::<Vec<_>>(), expected);
+
+    // IPv6 has a table of its own.
+    let ping6 = || wire.left.ping(wire.right.ipv6(), 2).unwrap();
+    assert!(ping6().all_answered());
+    control(&["block", "fd77::/64"]);
+    assert!(ping6().none_answered());
+    control(&["unblock", "fd77::/64"]);
+    assert!(ping6().all_answered());
+
+    // What it dropped was told, packet by packet.
+    let text = interrupt(process);
+    let told = format!("dropped icmp from {stranger}");
+    assert!(text.contains(&told), "{text}");
+    assert!(text.contains("to port 7001"), "{text}");
+
+    // The program has ended; the firewall has not.
+    let stats = control(&["stats", "--json"]);
+    let count = |stats: &str, verdict: &str| {
+        let stats: serde_json::Value = serde_json::from_str(stats).unwrap();
+        stats[verdict]["packets"].as_u64().unwrap()
+    };
+    assert!(count(&stats, "blocked_source") >= 4, "{stats}");
+    assert_eq!(count(&stats, "blocked_port"), 1, "{stats}");
+    assert!(ping(stranger).none_answered());
+    let later = control(&["stats", "--json"]);
+    assert_eq!(
+        count(&later, "blocked_source"),
+        count(&stats, "blocked_source") + 2
+    );
+
+    control(&["unpin"]);
+    assert!(ping(stranger).all_answered());
+    assert!(!pins.exists());
+}
+
+/// `run` without `--pin` leaves nothing; `pin` comes back at once and leaves everything.
+#[test]
+fn the_firewall_lives_as_long_as_asked() {
+    require_bpf!();
+    let program = build("xdp-firewall", "xdp-firewall");
+    let wire = VethPair::new().unwrap();
+    let bpffs = Bpffs::new().unwrap();
+    let pins = bpffs.join("firewall");
+    let on_wire = |arguments: &[&str]| {
+        let mut command = wire.right.netns().command(&program);
+        command
+            .args(arguments)
+            .args(["--iface", wire.right.interface()]);
+        command
+    };
+    let mut run = on_wire(&["run", "--quiet", "--block-port", "7001"]);
+    let process = Guarded::spawn(run.stdout(Stdio::piped()).stderr(Stdio::piped())).unwrap();
+    wait_until("the firewall filters", || !udp_passes(&wire, 7001));
+    assert!(udp_passes(&wire, 7000));
+    interrupt(process);
+    assert!(udp_passes(&wire, 7001));
+
+    success(
+        on_wire(&["pin", "--block-port", "7001"])
+            .arg("--pin")
+            .arg(&pins),
+    );
+    assert!(!udp_passes(&wire, 7001));
+
+    // A second one is refused, and changes nothing.
+    let mut again = on_wire(&["pin", "--pin"]);
+    let text = hachi_tests::failure(again.arg(&pins), 1);
+    assert!(text.contains("pinned there"), "{text}");
+    let mut elsewhere = on_wire(&["pin", "--pin"]);
+    let text = hachi_tests::failure(elsewhere.arg(bpffs.join("second")), 1);
+    assert!(text.contains(wire.right.interface()), "{text}");
+    assert!(
+        !bpffs.join("second").exists(),
+        "what failed left pins behind"
+    );
+    assert!(!udp_passes(&wire, 7001));
+}

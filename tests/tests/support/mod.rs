@@ -1,0 +1,47 @@
+//! What several capabilities need.
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+use hachi::Ebpf;
+use hachi::programs::{Xdp, XdpFlags, XdpLinkId};
+use hachi_test::{EchoServer, Host, VethPair, udp_request};
+use std::time::Duration;
+
+/// How long an answer may take: far longer than one does, since only a dropped packet waits so long.
+pub const SOON: Duration = Duration::from_millis(400);
+
+/// What [`udp_passes`] sends.
+pub const QUESTION: &[u8] = b"anybody there?";
+
+/// Loads the program and attaches it to the host's interface.
+#[track_caller]
+pub fn attach(ebpf: &mut Ebpf, program: &str, host: &Host, flags: XdpFlags) -> XdpLinkId {
+    let program: &mut Xdp = ebpf.program_mut(program).unwrap().try_into().unwrap();
+    program.load().unwrap();
+    host.netns()
+        .run(|| program.attach(host.interface(), flags))
+        .unwrap()
+}
+
+/// Whether a datagram from the left end of the wire to this port of the right end is answered.
+#[track_caller]
+pub fn udp_passes(wire: &VethPair, port: u16) -> bool {
+    let address = (wire.right.ipv4(), port).into();
+    let server = EchoServer::udp(wire.right.netns(), address).unwrap();
+    let answer = udp_request(wire.left.netns(), address, QUESTION, SOON);
+    assert_eq!(
+        answer.is_ok(),
+        server.requests() == 1,
+        "the answer got lost"
+    );
+    answer.is_ok()
+}
+
+/// The log lines waiting, without level and place.
+pub fn logged(ebpf: &mut Ebpf) -> Vec<String> {
+    let mut logger = hachi::EbpfLogger::init(ebpf).unwrap();
+    let mut lines = Vec::new();
+    while let Some(record) = logger.next_timeout(SOON).unwrap() {
+        lines.push(record.message().to_owned());
+    }
+    lines
+}
