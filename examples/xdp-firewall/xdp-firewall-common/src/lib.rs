@@ -42,7 +42,11 @@ pub struct Port {
 impl Port {
     /// The port `number` of `protocol`.
     pub const fn new(protocol: u8, number: u16) -> Self {
-        Port { number, protocol, unused: 0 }
+        Port {
+            number,
+            protocol,
+            unused: 0,
+        }
     }
 }
 
@@ -62,8 +66,12 @@ pub enum Verdict {
 
 impl Verdict {
     /// All verdicts, in the order of their numbers.
-    pub const ALL: [Verdict; 4] =
-        [Verdict::Passed, Verdict::BlockedSource, Verdict::BlockedPort, Verdict::Malformed];
+    pub const ALL: [Verdict; 4] = [
+        Verdict::Passed,
+        Verdict::BlockedSource,
+        Verdict::BlockedPort,
+        Verdict::Malformed,
+    ];
 
     /// The verdict with this number.
     pub const fn from_u32(number: u32) -> Option<Self> {
