@@ -1,64 +1,21 @@
-//! Building packages and single files.
+//! Building packages and single files, for the command line.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    io::{self, IsTerminal},
+    path::{Path, PathBuf},
+};
 
-use crate::{Cpu, Error, Toolchain};
-
-/// An eBPF package to build: by name (`"firewall-ebpf"`, a member of the workspace or a path
-/// dependency) or by directory (`"../firewall-ebpf"`, relative to the calling package).
-#[derive(Debug, Clone, Default)]
-pub struct Package {
-    /// Name of the package; found through the calling package's workspace when `root_dir` is absent.
-    pub name: Option<String>,
-    /// Directory of the package's `Cargo.toml`.
-    pub root_dir: Option<PathBuf>,
-    /// Features to enable.
-    pub features: Vec<String>,
-    /// Do not enable the default features.
-    pub no_default_features: bool,
-    /// The profile; `HACHI_EBPF_PROFILE`, else release, when absent.
-    pub profile: Option<Profile>,
-    /// The instruction set to generate code for.
-    pub cpu: Cpu,
-}
-
-impl From<&str> for Package {
-    /// A package by name, or by directory when the text holds a `/` or is `.` or `..`.
-    fn from(text: &str) -> Self {
-        if text.contains('/') || text == "." || text == ".." {
-            Package {
-                root_dir: Some(text.into()),
-                ..Package::default()
-            }
-        } else {
-            Package {
-                name: Some(text.to_string()),
-                ..Package::default()
-            }
-        }
-    }
-}
-
-impl From<String> for Package {
-    fn from(text: String) -> Self {
-        text.as_str().into()
-    }
-}
-
-impl From<&Path> for Package {
-    fn from(path: &Path) -> Self {
-        path.to_path_buf().into()
-    }
-}
-
-impl From<PathBuf> for Package {
-    fn from(path: PathBuf) -> Self {
-        Package {
-            root_dir: Some(path),
-            ..Package::default()
-        }
-    }
-}
+use crate::{
+    Cpu, Error, Search, Toolchain,
+    cache::{Cache, setting},
+    cargo::{
+        Audience, Job,
+        metadata::{Metadata, PackageInfo},
+    },
+    error::IoContext,
+    single,
+};
 
 /// How much the compiler optimises before the linker does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -190,33 +147,176 @@ impl Builder {
 
     /// Builds. Compiler messages go to stderr as rustc prints them.
     ///
+    /// Given the root of a workspace that is no package itself, builds every member that depends on `hachi-ebpf`.
+    ///
     /// # Errors
     /// When no toolchain is found, the package does not exist or has no binary, or it does not
     /// compile or link; the messages of the compiler and the linker have then been printed already.
     pub fn build(&self) -> Result<Vec<Artifact>, Error> {
-        unimplemented!()
+        let mut search = Search {
+            interactive: io::stdin().is_terminal() && io::stderr().is_terminal(),
+            verbose: self.verbose,
+            ..Search::default()
+        };
+        let color = io::stderr().is_terminal()
+            && setting("NO_COLOR").is_none()
+            && setting("CARGO_TERM_COLOR").is_none_or(|when| when != "never");
+        let audience = Audience::Terminal { color };
+
+        let is_file = self
+            .path
+            .extension()
+            .is_some_and(|extension| extension == "rs")
+            && self.path.is_file();
+        let single = if is_file {
+            Some(single::package_for(
+                &self.path,
+                &Cache::locate(search.cache.as_deref())?,
+            )?)
+        } else {
+            None
+        };
+        let dir = match &single {
+            Some(dir) => dir.clone(),
+            None => self.package_dir()?,
+        };
+        let metadata = Metadata::read(&dir)?;
+        let packages = self.packages(&metadata, &dir)?;
+        let target_dir = self
+            .target_dir
+            .clone()
+            .unwrap_or_else(|| metadata.target_directory.join("hachi"));
+        let target_dir = std::path::absolute(&target_dir).with_context("resolve", &target_dir)?;
+
+        let toolchain = match &self.toolchain {
+            Some(toolchain) => toolchain.clone(),
+            None => {
+                // A single file has no surroundings but those of the person who builds it.
+                search.package_dir = Some(if is_file { ".".into() } else { dir.clone() });
+                Toolchain::find(&search)?
+            }
+        };
+        if let Some(warning) = &toolchain.warning {
+            eprintln!("warning: {warning}");
+        }
+        let job = Job {
+            toolchain: &toolchain,
+            dir: &dir,
+            packages: packages
+                .iter()
+                .map(|package| package.name.as_str())
+                .collect(),
+            bins: &self.bins,
+            profile: self.profile,
+            cpu: self.cpu,
+            features: &self.features,
+            no_default_features: self.no_default_features,
+            locked: self.locked,
+            offline: self.offline,
+            verbose: self.verbose,
+            target_dir: &target_dir,
+            audience,
+        };
+        let what = if is_file {
+            self.path.display().to_string()
+        } else {
+            job.packages.join("`, `")
+        };
+        job.run(&what)?
+            .into_iter()
+            .map(|built| {
+                let path = match &self.out_dir {
+                    None => built.path,
+                    Some(out) => {
+                        fs::create_dir_all(out).with_context("create", out)?;
+                        let path = out.join(format!("{}.o", built.name));
+                        copy_if_changed(&built.path, &path)?;
+                        path
+                    }
+                };
+                Ok(Artifact {
+                    name: built.name,
+                    path,
+                    fresh: built.fresh,
+                })
+            })
+            .collect()
+    }
+
+    /// The directory of the manifest.
+    fn package_dir(&self) -> Result<PathBuf, Error> {
+        let dir = match self.path.file_name() {
+            Some(name) if name == "Cargo.toml" => self.path.parent().unwrap_or(Path::new("")),
+            _ => &self.path,
+        };
+        let dir = if dir.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            dir
+        };
+        if !dir.join("Cargo.toml").is_file() {
+            return Err(Error::NotBuildable {
+                path: self.path.clone(),
+            });
+        }
+        std::path::absolute(dir).with_context("resolve", dir)
+    }
+
+    /// The packages to build, checked to hold the binaries asked for.
+    fn packages(&self, metadata: &Metadata, dir: &Path) -> Result<Vec<PackageInfo>, Error> {
+        let packages: Vec<PackageInfo> = match metadata.at(dir) {
+            Some(package) => vec![checked(package)?.clone()],
+            None => metadata
+                .packages
+                .iter()
+                .filter(|package| package.is_ebpf && !package.bins.is_empty())
+                .cloned()
+                .collect(),
+        };
+        if packages.is_empty() {
+            return Err(Error::NoEbpfPackage { dir: dir.into() });
+        }
+        let available: Vec<String> = packages
+            .iter()
+            .flat_map(|package| package.bins.clone())
+            .collect();
+        match self.bins.iter().find(|bin| !available.contains(bin)) {
+            None => Ok(packages),
+            Some(bin) => Err(Error::NoSuchBinary {
+                package: packages
+                    .iter()
+                    .map(|package| package.name.as_str())
+                    .collect::<Vec<_>>()
+                    .join("`, `"),
+                name: bin.clone(),
+                available,
+            }),
+        }
     }
 }
 
-/// Builds eBPF packages from a `build.rs`; each of their binaries becomes `$OUT_DIR/<bin>`.
-///
-/// ```no_run
-/// fn main() -> Result<(), hachi_build::Error> {
-///     hachi_build::build_ebpf(["firewall-ebpf"])
-/// }
-/// ```
-///
-/// Must be the first thing in `main`: the build script is run a second time, as the linker.
-/// Cargo runs the script again exactly when a source file, manifest or environment variable that
-/// took part in the build changes.
-///
-/// # Errors
-/// As [`Builder::build`], and when not run from a build script. Compiler messages have then been printed.
-pub fn build_ebpf<I>(packages: I) -> Result<(), Error>
-where
-    I: IntoIterator,
-    I::Item: Into<Package>,
-{
-    let _: Vec<Package> = packages.into_iter().map(Into::into).collect();
-    unimplemented!()
+/// A package that has something to build.
+pub(crate) fn checked(package: &PackageInfo) -> Result<&PackageInfo, Error> {
+    if package.bins.is_empty() {
+        return Err(Error::NoBinary {
+            package: package.name.clone(),
+            manifest: package.manifest.clone(),
+        });
+    }
+    Ok(package)
+}
+
+/// Copies a file unless the copy is the same already, whose date then stays, so that what is made from it is not made again.
+/// The copy appears whole or not at all.
+pub(crate) fn copy_if_changed(from: &Path, to: &Path) -> Result<(), Error> {
+    let bytes = fs::read(from).with_context("read", from)?;
+    if fs::read(to).is_ok_and(|old| old == bytes) {
+        return Ok(());
+    }
+    let mut name = to.as_os_str().to_owned();
+    name.push(format!(".new-{}", std::process::id()));
+    let temporary = PathBuf::from(name);
+    fs::write(&temporary, bytes)
+        .and_then(|()| fs::rename(&temporary, to))
+        .with_context("write", to)
 }

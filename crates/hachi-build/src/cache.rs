@@ -226,3 +226,134 @@ impl Hash {
         hash.hex()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{
+            Arc, Barrier,
+            atomic::{AtomicU32, Ordering},
+        },
+        thread,
+    };
+
+    use super::*;
+
+    fn scratch(name: &str) -> Cache {
+        let root = env::temp_dir().join(format!("hachi-cache-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&root);
+        Cache { root }
+    }
+
+    fn fill(dir: &Path) -> Result<(), Error> {
+        fs::create_dir(dir.join("lib")).unwrap();
+        fs::write(dir.join("lib/a"), "12345").unwrap();
+        Ok(())
+    }
+
+    #[test]
+    fn an_entry_is_made_once() {
+        let cache = scratch("once");
+        let made = cache.get_or_make("group/x", fill).unwrap();
+        assert_eq!(fs::read(made.join("lib/a")).unwrap(), b"12345");
+        assert_eq!(cache.get("group/x"), Some(made.clone()));
+        let again = cache
+            .get_or_make("group/x", |_| panic!("made twice"))
+            .unwrap();
+        assert_eq!(again, made);
+        assert_eq!(cache.find("group", "x"), [made]);
+        assert!(cache.find("group", "y").is_empty() && cache.find("nosuch", "").is_empty());
+        fs::remove_dir_all(&cache.root).unwrap();
+    }
+
+    #[test]
+    fn damage_is_noticed_and_repaired() {
+        let cache = scratch("damage");
+        let damages: [(&str, fn(&Path)); 5] = [
+            ("a file cut short", |dir| {
+                fs::write(dir.join("lib/a"), "123").unwrap()
+            }),
+            ("a file missing", |dir| {
+                fs::remove_file(dir.join("lib/a")).unwrap()
+            }),
+            ("no stamp", |dir| fs::remove_file(dir.join(STAMP)).unwrap()),
+            ("an empty stamp", |dir| {
+                fs::write(dir.join(STAMP), "").unwrap()
+            }),
+            ("a stamp cut short", |dir| {
+                fs::write(dir.join(STAMP), "5 lib/a\n").unwrap()
+            }),
+        ];
+        for (what, damage) in damages {
+            let made = cache.get_or_make("x", fill).unwrap();
+            damage(&made);
+            assert_eq!(cache.get("x"), None, "{what}");
+            let repaired = cache.get_or_make("x", fill).unwrap();
+            assert_eq!(
+                fs::read(repaired.join("lib/a")).unwrap(),
+                b"12345",
+                "{what}"
+            );
+        }
+        fs::remove_dir_all(&cache.root).unwrap();
+    }
+
+    #[test]
+    fn a_failure_leaves_nothing_and_a_dead_process_is_cleaned_up_after() {
+        let cache = scratch("failure");
+        cache
+            .get_or_make("x", |_| Err(Error::NoCacheDirectory))
+            .unwrap_err();
+        let names = || {
+            let mut names: Vec<String> = fs::read_dir(&cache.root)
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+                .collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names(), [".x.lock"]);
+        fs::create_dir(cache.root.join(".x.tmp-1")).unwrap();
+        fs::write(cache.root.join(".x.tmp-1/half"), "").unwrap();
+        cache.get_or_make("x", fill).unwrap();
+        assert_eq!(names(), [".x.lock", "x"]);
+        fs::remove_dir_all(&cache.root).unwrap();
+    }
+
+    #[test]
+    fn many_at_once_make_one() {
+        let cache = scratch("race");
+        let made = Arc::new(AtomicU32::new(0));
+        let start = Arc::new(Barrier::new(8));
+        let threads: Vec<_> = (0..8)
+            .map(|_| {
+                let (cache, made, start) = (cache.clone(), made.clone(), start.clone());
+                thread::spawn(move || {
+                    start.wait();
+                    cache.get_or_make("x", |dir| {
+                        made.fetch_add(1, Ordering::Relaxed);
+                        thread::sleep(std::time::Duration::from_millis(20));
+                        fill(dir)
+                    })
+                })
+            })
+            .collect();
+        for thread in threads {
+            assert!(is_complete(&thread.join().unwrap().unwrap()));
+        }
+        assert_eq!(made.load(Ordering::Relaxed), 1);
+        fs::remove_dir_all(&cache.root).unwrap();
+    }
+
+    #[test]
+    fn hashes_keep_pieces_apart() {
+        let hash = |pieces: &[&str]| {
+            let mut hash = Hash::new();
+            pieces.iter().for_each(|piece| hash.add(piece.as_bytes()));
+            hash.hex()
+        };
+        assert_eq!(hash(&["a"]), Hash::of(b"a"));
+        assert_ne!(hash(&["ab", "c"]), hash(&["a", "bc"]));
+        assert_ne!(hash(&[]), hash(&[""]));
+    }
+}

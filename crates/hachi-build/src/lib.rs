@@ -23,12 +23,17 @@
 
 mod builder;
 mod cache;
+mod cargo;
 mod error;
 mod process;
+mod script;
+mod single;
 mod sys;
 mod toolchain;
 
-pub use builder::{Artifact, Builder, Package, Profile, build_ebpf};
+pub use builder::{Artifact, Builder, Profile};
 pub use error::Error;
 pub use hachi_linker::Cpu;
+pub use script::{Package, build_ebpf};
+pub use single::hachi_source;
 pub use toolchain::{Finding, Search, State, Toolchain, Version, Way};

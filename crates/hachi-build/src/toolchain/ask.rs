@@ -13,7 +13,7 @@ use super::{
 use crate::{
     Error,
     cache::{Cache, setting},
-    process::{last_words, output, shown},
+    process::{in_path, last_words, output, shown},
     sys::is_root,
 };
 
@@ -115,7 +115,8 @@ impl Remedy {
 }
 
 fn rustup_command(toolchain: &str) -> Command {
-    let mut command = Command::new(rustup().unwrap_or_else(|| "rustup".into()));
+    let rustup = rustup().filter(|_| in_path("rustup").is_none());
+    let mut command = Command::new(rustup.unwrap_or_else(|| "rustup".into()));
     command.args(["component", "add", "rust-src", "--toolchain", toolchain]);
     command
 }

@@ -195,6 +195,8 @@ impl Toolchain {
             Some(path) => path.into(),
             None => hachi_linker::find_libllvm(&compiler.rustc)?,
         };
+        // In its shortest form, since it becomes part of what cargo compares to decide on rebuilding.
+        let llvm = llvm.canonicalize().unwrap_or(llvm);
         Ok(Toolchain {
             rustc: compiler.rustc.clone(),
             cargo: compiler.cargo(),
@@ -369,20 +371,13 @@ impl<'a> Finder<'a> {
     /// Way 4.
     fn host_retarget(self, why: Vec<String>) -> Result<Toolchain, Error> {
         let active = self.active?;
-        let mut found = {
-            let taken = format!(
-                "using rustc {} ({}), compiling for {} and turning the code into eBPF",
-                active.version.release,
-                active.rustc.display(),
-                active.version.host
-            );
-            let mut explanation: Vec<String> = why
-                .iter()
-                .map(|reason| format!("not taken: {reason}"))
-                .collect();
-            explanation.push(taken);
-            Toolchain::new(&active, Way::HostRetarget, None, explanation)?
-        };
+        let taken = format!(
+            "using rustc {} ({}), compiling for {} and turning the code into eBPF",
+            active.version.release,
+            active.rustc.display(),
+            active.version.host
+        );
+        let mut found = Toolchain::new(&active, Way::HostRetarget, None, explain(&why, taken))?;
         if self.force.is_none() {
             found.warning = Some(format!(
                 "no `core` library for eBPF: compiling for {} and turning that into eBPF, which works for most programs; for the supported way: {}",
@@ -392,4 +387,17 @@ impl<'a> Finder<'a> {
         }
         Ok(found)
     }
+}
+
+fn explain(why: &[String], taken: String) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for reason in why {
+        let line = format!("not taken: {reason}");
+        // After something was installed all places are looked at once more.
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines.push(taken);
+    lines
 }

@@ -1,0 +1,246 @@
+//! What cargo, the compiler and the linker say, brought to the person who can act on it.
+
+use std::{
+    io::{self, BufRead, BufReader, Read},
+    path::PathBuf,
+    process::Child,
+    thread,
+};
+
+use serde_json::Value;
+
+/// Who reads the messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// A person, directly; messages go to stderr as they come.
+    Terminal {
+        /// The terminal shows colours.
+        color: bool,
+    },
+    /// Cargo, which runs us as a build script: it shows stderr only when we fail, and warnings
+    /// only when they come as directives on stdout.
+    BuildScript,
+}
+
+impl Audience {
+    /// Shows a warning.
+    pub(crate) fn warn(self, text: &str) {
+        match self {
+            Audience::Terminal { .. } => eprintln!("{}", text.trim_end()),
+            Audience::BuildScript => {
+                for line in text.lines().filter(|line| !line.trim().is_empty()) {
+                    println!("cargo::warning={line}");
+                }
+            }
+        }
+    }
+
+    /// Shows an error. Cargo repeats the stderr of a failed build script as it stands.
+    pub(crate) fn fail(self, text: &str) {
+        if !text.trim().is_empty() {
+            eprintln!("{}", text.trim_end());
+        }
+    }
+}
+
+/// A binary that cargo built or found up to date.
+#[derive(Debug, Clone)]
+pub(crate) struct Built {
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+    /// Up to date: not built by this call.
+    pub(crate) fresh: bool,
+}
+
+/// The outcome of one call of cargo.
+#[derive(Debug, Default)]
+pub(crate) struct Collected {
+    pub(crate) built: Vec<Built>,
+    /// What cargo itself said on stderr, if that was captured.
+    pub(crate) failure: String,
+}
+
+/// Reads all that cargo says until it ends, showing messages on the way.
+pub(crate) fn collect(child: &mut Child, audience: Audience) -> io::Result<Collected> {
+    let stderr = child.stderr.take().map(|mut pipe| {
+        thread::spawn(move || {
+            let mut text = Vec::new();
+            // What was read before an error is still worth showing.
+            let _ = pipe.read_to_end(&mut text);
+            String::from_utf8_lossy(&text).into_owned()
+        })
+    });
+    let mut collected = Collected::default();
+    if let Some(stdout) = child.stdout.take() {
+        let mut reader = BufReader::new(stdout);
+        let mut line = Vec::new();
+        while reader.read_until(b'\n', &mut line)? > 0 {
+            match Message::parse(&line) {
+                Message::Built(built) => collected.built.push(built),
+                Message::Warning(text) => audience.warn(&text),
+                Message::Error(text) => audience.fail(&text),
+                Message::Plain(text) => eprintln!("{text}"),
+                Message::Ignored => {}
+            }
+            line.clear();
+        }
+    }
+    collected.failure = stderr
+        .and_then(|reader| reader.join().ok())
+        .unwrap_or_default();
+    Ok(collected)
+}
+
+#[derive(Debug)]
+enum Message {
+    Built(Built),
+    Warning(String),
+    Error(String),
+    /// Not from cargo: a macro or a build script printed it.
+    Plain(String),
+    Ignored,
+}
+
+impl Message {
+    fn parse(line: &[u8]) -> Message {
+        let Ok(message) = serde_json::from_slice::<Value>(line) else {
+            let text = String::from_utf8_lossy(line).trim_end().to_string();
+            return if text.is_empty() {
+                Message::Ignored
+            } else {
+                Message::Plain(text)
+            };
+        };
+        let text = |value: &Value| value.as_str().map(str::to_string);
+        match message["reason"].as_str() {
+            Some("compiler-artifact") => {
+                let is_bin = message["target"]["kind"]
+                    .as_array()
+                    .is_some_and(|kinds| kinds.iter().any(|kind| kind == "bin"));
+                match (
+                    text(&message["target"]["name"]),
+                    message["executable"].as_str(),
+                ) {
+                    (Some(name), Some(path)) if is_bin => Message::Built(Built {
+                        name,
+                        path: path.into(),
+                        fresh: message["fresh"] == true,
+                    }),
+                    _ => Message::Ignored,
+                }
+            }
+            Some("compiler-message") => {
+                let diagnostic = &message["message"];
+                let headline = diagnostic["message"].as_str().unwrap_or_default();
+                let Some(rendered) = text(&diagnostic["rendered"]) else {
+                    return Message::Ignored;
+                };
+                // What the linker says comes by another way, without the command line around it. The
+                // counts at the end say nothing that one cannot see.
+                let noise = headline.starts_with("linking with `")
+                    || headline.starts_with("linker stderr")
+                    || headline.starts_with("linker stdout")
+                    || headline.starts_with("aborting due to ")
+                    || headline.ends_with(" warning emitted")
+                    || headline.ends_with(" warnings emitted")
+                    || diagnostic["code"]["code"] == "linker_messages";
+                match diagnostic["level"].as_str() {
+                    _ if noise => Message::Ignored,
+                    Some(level) if level.starts_with("error") => {
+                        Message::Error(rendered + std_hint(diagnostic))
+                    }
+                    // `failure-note` explains the codes of errors.
+                    Some("failure-note") | None => Message::Ignored,
+                    Some(_) => Message::Warning(rendered),
+                }
+            }
+            _ => Message::Ignored,
+        }
+    }
+}
+
+/// The commonest first mistake gets the commonest answer.
+fn std_hint(diagnostic: &Value) -> &'static str {
+    let about_std = diagnostic["code"]["code"] == "E0463"
+        && diagnostic["message"]
+            .as_str()
+            .is_some_and(|message| message.contains("`std`"));
+    if about_std {
+        "  = help: eBPF programs have no standard library: the crate, and every crate it uses, must be `#![no_std]`\n"
+    } else {
+        ""
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn binaries_are_found_among_artifacts() {
+        let line = br#"{"reason":"compiler-artifact","target":{"kind":["bin"],"name":"e"},"executable":"/t/e","fresh":true}"#;
+        let Message::Built(built) = Message::parse(line) else {
+            panic!("no binary")
+        };
+        assert_eq!((built.name.as_str(), built.fresh), ("e", true));
+        assert_eq!(built.path, PathBuf::from("/t/e"));
+        let line = br#"{"reason":"compiler-artifact","target":{"kind":["lib"],"name":"e"},"executable":null,"fresh":true}"#;
+        assert!(matches!(Message::parse(line), Message::Ignored));
+    }
+
+    fn diagnostic(level: &str, message: &str, code: &str) -> Message {
+        Message::parse(
+            format!(
+                r#"{{"reason":"compiler-message","message":{{"rendered":"R\n","level":"{level}","message":"{message}","code":{{"code":"{code}"}}}}}}"#
+            )
+            .as_bytes(),
+        )
+    }
+
+    #[test]
+    fn the_compilers_words_are_kept_and_the_linkers_wrapping_is_not() {
+        assert!(
+            matches!(diagnostic("error", "cannot find value", "E0425"), Message::Error(text) if text == "R\n")
+        );
+        assert!(matches!(
+            diagnostic("warning", "unused variable", "unused"),
+            Message::Warning(_)
+        ));
+        for (level, message) in [
+            (
+                "error",
+                "linking with `/t/hachi-linker` failed: exit status: 1",
+            ),
+            ("error", "aborting due to 1 previous error"),
+            ("warning", "2 warnings emitted"),
+            ("warning", "linker stderr: x"),
+        ] {
+            assert!(
+                matches!(diagnostic(level, message, ""), Message::Ignored),
+                "{message}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_missing_std_is_explained() {
+        let Message::Error(text) = diagnostic("error", "can't find crate for `std`", "E0463")
+        else {
+            panic!("no error")
+        };
+        assert!(text.contains("#![no_std]"));
+    }
+
+    #[test]
+    fn other_output_passes() {
+        assert!(
+            matches!(Message::parse(b"hello from a macro\n"), Message::Plain(text) if text == "hello from a macro")
+        );
+        assert!(matches!(Message::parse(b"\n"), Message::Ignored));
+        assert!(matches!(Message::parse(b"[1,2]"), Message::Ignored));
+        assert!(matches!(
+            Message::parse(br#"{"reason":7}"#),
+            Message::Ignored
+        ));
+    }
+}
