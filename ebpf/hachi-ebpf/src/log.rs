@@ -144,6 +144,8 @@ macro_rules! __log {
 #[macro_export]
 macro_rules! __log_site {
     ([$level:expr] $target:expr, $format:literal $(, $arg:expr)* $(,)?) => {{
+        const ARGUMENTS: usize = <[&str]>::len(&[$(::core::stringify!($arg)),*]);
+        const _: () = $crate::log::check($format, ARGUMENTS);
         struct Site;
         impl $crate::log::Site for Site {
             const FORMAT: &'static str = $format;
@@ -154,13 +156,17 @@ macro_rules! __log_site {
                 const FILE: &str = ::core::file!();
                 const LEN: usize = $crate::log::site_len(TARGET, FILE, $format);
                 #[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".hachi.log"))]
-                static SITE: $crate::log::SiteBytes<LEN> =
-                    $crate::log::SiteBytes::new($level, ::core::line!(), TARGET, FILE, $format);
+                static SITE: $crate::log::SiteBytes<LEN> = $crate::log::SiteBytes::new(
+                    $level,
+                    ARGUMENTS as u8,
+                    ::core::line!(),
+                    TARGET,
+                    FILE,
+                    $format,
+                );
                 &raw const SITE as usize
             }
         }
-        const _: () =
-            $crate::log::check($format, <[&str]>::len(&[$(::core::stringify!($arg)),*]));
         if $crate::log::enabled($level) {
             $crate::log::send::<Site, _>(($(&$arg,)*));
         }

@@ -408,7 +408,7 @@ mod tests {
     macro_rules! shown {
         ($format:literal $(, $arg:expr)*) => {{
             const N: usize = site_len("t", "f", $format);
-            const SITE: SiteBytes<N> = SiteBytes::new(Level::Warn, 7, "t", "f", $format);
+            const SITE: SiteBytes<N> = SiteBytes::new(Level::Warn, 0, 7, "t", "f", $format);
             let sites = Sites::new(SITE.as_bytes().to_vec());
             sites.decode(&record(0, ($($arg,)*))).unwrap().to_string()
         }};
@@ -485,13 +485,13 @@ mod tests {
     fn finds_sites_in_a_section() {
         const A: usize = site_len("mod", "a.rs", "first");
         const B: usize = site_len("mod", "a.rs", "second {}");
-        let mut section = SiteBytes::<A>::new(Level::Error, 1, "mod", "a.rs", "first")
+        let mut section = SiteBytes::<A>::new(Level::Error, 0, 1, "mod", "a.rs", "first")
             .as_bytes()
             .to_vec();
         section.extend_from_slice(&[0; 8]);
         let second = section.len() as u32;
         section.extend_from_slice(
-            SiteBytes::<B>::new(Level::Trace, 9, "mod", "a.rs", "second {}").as_bytes(),
+            SiteBytes::<B>::new(Level::Trace, 1, 9, "mod", "a.rs", "second {}").as_bytes(),
         );
         let sites = Sites::new(section);
         let found: Vec<_> = sites
@@ -513,7 +513,7 @@ mod tests {
     #[test]
     fn survives_damage() {
         const N: usize = site_len("target", "file.rs", "{} {:mac} {}");
-        let site = SiteBytes::<N>::new(Level::Info, 3, "target", "file.rs", "{} {:mac} {}");
+        let site = SiteBytes::<N>::new(Level::Info, 3, 3, "target", "file.rs", "{} {:mac} {}");
         let good = record(0, (1u32, [1u8; 6], "text"));
         let sites = Sites::new(site.as_bytes().to_vec());
         assert_eq!(

@@ -124,8 +124,18 @@ const fn placeholder(text: &[u8], mut i: usize) -> Piece {
         zero: false,
         width: 0,
     };
-    if at(text, i) == b'}' {
-        return Piece::Placeholder { end: i + 1, spec };
+    let mut closing = i;
+    while at(text, closing) != b'}' {
+        if closing == text.len() {
+            return Piece::Wrong(
+                "`{` without `}` in a log message: write `{{` for the brace itself",
+            );
+        }
+        closing += 1;
+    }
+    let end = closing + 1;
+    if i == closing {
+        return Piece::Placeholder { end, spec };
     }
     if at(text, i) != b':' {
         return Piece::Wrong(
@@ -157,15 +167,8 @@ const fn placeholder(text: &[u8], mut i: usize) -> Piece {
         }
         i += 1;
     }
-    let start = i;
-    while i < text.len() && text[i] != b'}' {
-        i += 1;
-    }
-    if i == text.len() {
-        return Piece::Wrong("`{` without `}` in a log message: write `{{` for the brace itself");
-    }
-    let (_, rest) = text.split_at(start);
-    let (hint, _) = rest.split_at(i - start);
+    let (_, rest) = text.split_at(i);
+    let (hint, _) = rest.split_at(closing - i);
     spec.hint = match hint {
         b"" => Hint::Display,
         b"?" => Hint::Debug,
@@ -183,7 +186,7 @@ const fn placeholder(text: &[u8], mut i: usize) -> Piece {
             );
         }
     };
-    Piece::Placeholder { end: i + 1, spec }
+    Piece::Placeholder { end, spec }
 }
 
 /// The number of placeholders in `format`.

@@ -1,6 +1,6 @@
 //! The constant that describes one call of a logging macro.
 
-use super::{Level, format};
+use super::Level;
 
 /// Length of the fixed part of a site.
 pub const SITE_HEADER_LEN: usize = 14;
@@ -24,12 +24,18 @@ pub const fn site_len(target: &str, file: &str, format: &str) -> usize {
 pub struct SiteBytes<const N: usize>([u8; N]);
 
 impl<const N: usize> SiteBytes<N> {
-    /// Encodes a site.
+    /// Encodes a site. [`check`](super::check) is what refuses a wrong format string.
     ///
     /// # Panics
-    /// At compile time, when the texts do not fit (each must be shorter than 64 KiB, the whole as well), when
-    /// `N` is not their [`site_len`], or when the format string is wrong.
-    pub const fn new(level: Level, line: u32, target: &str, file: &str, format: &str) -> Self {
+    /// At compile time, when the texts together are 64 KiB or longer, or when `N` is not their [`site_len`].
+    pub const fn new(
+        level: Level,
+        placeholders: u8,
+        line: u32,
+        target: &str,
+        file: &str,
+        format: &str,
+    ) -> Self {
         assert!(
             N == site_len(target, file, format),
             "wrong length for this log site"
@@ -38,15 +44,10 @@ impl<const N: usize> SiteBytes<N> {
             N < 1 << 16,
             "the texts of a log message must be shorter than 64 KiB"
         );
-        let placeholders = format::placeholders(format);
-        assert!(
-            placeholders < 1 << 8,
-            "too many placeholders in a log message"
-        );
         let mut bytes = [0; N];
         put(&mut bytes, 0, &(N as u16).to_le_bytes());
         bytes[2] = level as u8;
-        bytes[3] = placeholders as u8;
+        bytes[3] = placeholders;
         put(&mut bytes, 4, &line.to_le_bytes());
         put(&mut bytes, 8, &(target.len() as u16).to_le_bytes());
         put(&mut bytes, 10, &(file.len() as u16).to_le_bytes());
@@ -82,7 +83,7 @@ mod tests {
     #[test]
     fn encodes_as_documented() {
         const N: usize = site_len("t", "f.rs", "x {}");
-        static SITE: SiteBytes<N> = SiteBytes::new(Level::Info, 258, "t", "f.rs", "x {}");
+        static SITE: SiteBytes<N> = SiteBytes::new(Level::Info, 1, 258, "t", "f.rs", "x {}");
         let mut expected = vec![24, 0, 3, 1, 2, 1, 0, 0, 1, 0, 4, 0, 4, 0];
         expected.extend_from_slice(b"tf.rsx {}\0");
         assert_eq!(SITE.as_bytes()[..], expected[..]);

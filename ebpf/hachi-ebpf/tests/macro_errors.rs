@@ -1,0 +1,163 @@
+//! What the macros say about programs that are wrong, and where.
+
+use std::{fs, path::Path, process::Command};
+
+/// Builds `source` as a program's crate; gives what the compiler says.
+fn errors_of(name: &str, source: &str) -> String {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::create_dir_all(&dir).unwrap();
+    let manifest = format!(
+        "[package]\nname = \"wrong\"\nedition = \"2021\"\n[lib]\npath = \"lib.rs\"\n[workspace]\n[dependencies]\naya-ebpf = {{ package = \"hachi-ebpf\", path = {:?} }}\n",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    fs::write(dir.join("Cargo.toml"), manifest).unwrap();
+    let prelude = "#![no_std]\nuse aya_ebpf::{info, macros::{map, xdp}, maps::HashMap, programs::XdpContext};\n";
+    fs::write(dir.join("lib.rs"), format!("{prelude}{source}")).unwrap();
+    // `check` would not evaluate the constants that depend on types.
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "build",
+            "--offline",
+            "--color=never",
+            "--target-dir",
+            "target",
+        ])
+        .current_dir(&dir)
+        .env_remove("RUSTFLAGS")
+        .output()
+        .unwrap();
+    assert!(!output.status.success(), "compiled:\n{source}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[track_caller]
+fn assert_contains(errors: &str, expected: &[&str]) {
+    for expected in expected {
+        assert!(errors.contains(expected), "missing: {expected}\n{errors}");
+    }
+}
+
+/// Each line of source starts at line 3 of the file.
+#[test]
+fn attributes_and_signatures() {
+    let errors = errors_of(
+        "attributes",
+        "#[xdp(frgs)] pub fn a(ctx: XdpContext) -> u32 { 2 }
+#[xdp(name = \"a b\")] pub fn b(ctx: XdpContext) -> u32 { 2 }
+#[xdp(map = \"hash\")] pub fn c(ctx: XdpContext) -> u32 { 2 }
+#[xdp] pub fn d() -> u32 { 2 }
+#[xdp] pub fn e(ctx: XdpContext, more: u32) -> u32 { 2 }
+#[xdp] pub fn f(ctx: XdpContext) {}
+#[xdp] pub fn g<T>(ctx: T) -> u32 { 2 }
+#[xdp] pub async fn h(ctx: XdpContext) -> u32 { 2 }
+#[xdp] pub fn i(ctx: &XdpContext) -> u32 { 2 }
+#[xdp] pub struct J;
+#[map] pub const K: u32 = 1;
+#[map] pub static mut L: HashMap<u32, u32> = HashMap::with_max_entries(1, 0);
+#[map(size = 1)] pub static M: HashMap<u32, u32> = HashMap::with_max_entries(1, 0);
+",
+    );
+    assert_contains(
+        &errors,
+        &[
+            "`#[xdp]` knows `name = \"…\"`, `frags` and `map = \"…\"`",
+            "lib.rs:3:7",
+            "a name consists of letters",
+            "lib.rs:4:14",
+            "\"devmap\" and \"cpumap\"",
+            "with one argument, the context: the program should look like `fn name(ctx: XdpContext) -> u32`",
+            "lib.rs:6:16",
+            "lib.rs:7:34",
+            "the function returns nothing",
+            "lib.rs:8:15",
+            "the kernel calls no generic function",
+            "`async` has no meaning here",
+            "the context comes by value",
+            "lib.rs:11:22",
+            "this is no function",
+            "a map is a static",
+            "a map needs no `mut`",
+            "expected a plain string such as",
+        ],
+    );
+}
+
+#[test]
+fn types_of_a_program() {
+    let errors = errors_of(
+        "types",
+        "#[xdp] pub fn a(ctx: XdpContext) -> Result<u32, i64> { Ok(2) }
+#[xdp] pub fn b(ctx: u64) -> u32 { 2 }
+",
+    );
+    assert_contains(
+        &errors,
+        &[
+            "mismatched types",
+            "expected `u32`, found `Result<u32, i64>`",
+            "lib.rs:3:37",
+            "lib.rs:4:22",
+        ],
+    );
+}
+
+#[test]
+fn log_messages() {
+    let errors = errors_of(
+        "log_counts",
+        "pub fn a(ctx: &XdpContext) { info!(ctx, \"{} {}\", 1) }
+pub fn b(ctx: &XdpContext) { info!(ctx, \"{}\", 1, 2) }
+pub fn c(ctx: &XdpContext) { info!(ctx, \"{name}\") }
+pub fn d(ctx: &XdpContext) { info!(ctx, \"{:y}\", 1) }
+pub fn e(ctx: &XdpContext) { info!(ctx, \"{\", 1) }
+",
+    );
+    assert_contains(
+        &errors,
+        &[
+            "a log message has more placeholders than arguments",
+            "lib.rs:3:30",
+            "a log message has more arguments than placeholders",
+            "a log placeholder holds no name or position",
+            "unknown hint in a log placeholder",
+            "`{` without `}`",
+        ],
+    );
+    let errors = errors_of(
+        "log_types",
+        "pub fn a(ctx: &XdpContext) { info!(ctx, \"{:mac}\", 1u32) }
+pub fn b(ctx: &XdpContext) { info!(ctx, \"{:i}\", [1u8; 5]) }
+pub fn c(ctx: &XdpContext) { info!(ctx, \"{:x}\", \"text\") }
+",
+    );
+    assert_contains(
+        &errors,
+        &[
+            "`{:mac}` in a log message shows [u8; 6]",
+            "`{:i}` in a log message shows",
+            "`{:x}` in a log message shows",
+        ],
+    );
+    let errors = errors_of(
+        "log_floats",
+        "pub fn a(ctx: &XdpContext) { info!(ctx, \"{}\", 1.5) }\n",
+    );
+    assert_contains(
+        &errors,
+        &["the trait bound `{float}: LogArg` is not satisfied"],
+    );
+}
+
+#[test]
+fn references_into_packets() {
+    let errors = errors_of(
+        "align",
+        "pub fn a(ctx: &XdpContext) -> Option<&u32> { ctx.get(0) }\n",
+    );
+    assert_contains(&errors, &["take a copy with `read`"]);
+    let errors = errors_of(
+        "outlive",
+        "pub fn a(mut ctx: XdpContext) -> u8 { let first = ctx.get::<[u8; 1]>(0); let _ = ctx.adjust_head(4); first.unwrap()[0] }\n",
+    );
+    assert_contains(&errors, &["cannot borrow `ctx` as mutable"]);
+}
