@@ -1,1 +1,97 @@
 //! Loads, attaches, pins and inspects eBPF programs.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use hachi::{Ebpf, maps::HashMap, programs::{Xdp, XdpFlags}};
+//!
+//! let mut ebpf = Ebpf::load_file("firewall.o")?;
+//!
+//! let mut blocked: HashMap<_, u16, u8> = HashMap::try_from(ebpf.map_mut("BLOCKED")?)?;
+//! blocked.insert(23, 1, 0)?;
+//!
+//! let program: &mut Xdp = ebpf.program_mut("firewall")?.try_into()?;
+//! program.load()?;
+//! program.attach("eth0", XdpFlags::default())?;
+//!
+//! std::thread::park(); // filters until `ebpf` is dropped
+//! # Ok(()) }
+//! ```
+//!
+//! * [`Ebpf`] and [`EbpfLoader`] bring an object file into the kernel.
+//! * [`programs`] has a type for each type of program, [`maps`] one for each type of map, and
+//!   [`links`] explains how long an attachment lasts.
+//! * [`pin`] keeps things without a process, [`EbpfLogger`] brings programs' log messages, [`features`] says what
+//!   the running kernel can do.
+//!
+//! What an object file contains is a [`Spec`](hachi_obj::Spec): plain data, without a kernel. What this crate makes of it
+//! are objects that own descriptors. The way from one to the other is in the module `load`, in the order in which it
+//! happens. All system calls are made in the module `sys`.
+//!
+//! Names and shapes follow Aya where it has them: a program ports by renaming the dependency
+//! (`aya = { package = "hachi", … }`). Differences: `program_mut`, `map_mut` and the like return a `Result` whose error says what
+//! there is, and [`Pod`] types must not have padding.
+//!
+//! # Features
+//! * `tokio`: [`maps::RingBuf::into_async`].
+
+#![cfg(target_os = "linux")]
+
+mod error;
+pub mod features;
+mod ids;
+mod kernel_btf;
+pub mod links;
+mod load;
+mod loader;
+mod log;
+pub mod maps;
+pub mod pin;
+pub mod programs;
+mod sys;
+pub mod util;
+mod version;
+
+pub use hachi_common::{Pod, bytes_of, log as log_format, read_bytes};
+pub use hachi_obj as obj;
+
+pub use crate::{
+    features::Unsupported,
+    kernel_btf::Btf,
+    loader::{Ebpf, EbpfError, EbpfLoader, GlobalData, VerifierLogLevel},
+    log::{EbpfLogger, EbpfLoggerError},
+    sys::errno::SyscallError,
+    version::KernelVersion,
+};
+
+/// Renamed to [`Ebpf`].
+#[deprecated(note = "renamed to `Ebpf`")]
+pub type Bpf = Ebpf;
+
+/// Renamed to [`EbpfLoader`].
+#[deprecated(note = "renamed to `EbpfLoader`")]
+pub type BpfLoader = EbpfLoader;
+
+/// Renamed to [`EbpfError`].
+#[deprecated(note = "renamed to `EbpfError`")]
+pub type BpfError = EbpfError;
+
+/// Renamed to [`EbpfLogger`].
+#[deprecated(note = "renamed to `EbpfLogger`")]
+pub type BpfLogger = EbpfLogger;
+
+/// The bytes of a file as a `&'static [u8]`, as `include_bytes!`, aligned to 32 bytes: an object file can be
+/// read in place.
+///
+/// ```
+/// static OBJECT: &[u8] = hachi::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
+/// assert_eq!(OBJECT.as_ptr() as usize % 32, 0);
+/// ```
+#[macro_export]
+macro_rules! include_bytes_aligned {
+    ($path:expr) => {{
+        #[repr(align(32))]
+        struct Aligned<T: ?Sized>(T);
+        const ALIGNED: &Aligned<[u8]> = &Aligned(*include_bytes!($path));
+        &ALIGNED.0
+    }};
+}

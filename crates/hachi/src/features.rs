@@ -1,0 +1,445 @@
+//! What the running kernel can do, found by trying.
+//!
+//! A feature is a value: its name, the first kernel that has it, and a function that finds out. The
+//! version is only for messages (distributions backport); [`Feature::is_supported`] always asks the kernel, once, when
+//! first needed, and the answer is kept. The loader itself probes lazily: only after a kernel has refused something.
+
+use std::{
+    fmt, io,
+    os::fd::AsFd as _,
+    sync::atomic::{AtomicU8, Ordering},
+};
+
+use hachi_asm::{Insn, build};
+
+use crate::{
+    KernelVersion,
+    maps::MapType,
+    sys::{attr, bpf},
+};
+
+/// Something a kernel may or may not be able to do.
+#[derive(Debug)]
+pub struct Feature {
+    name: &'static str,
+    since: KernelVersion,
+    probe: fn() -> Answer,
+    cache: AtomicU8,
+}
+
+/// A probe's answer. Only the first two are kept: a refusal for want of privileges says nothing about the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    Yes,
+    No,
+    Unknown,
+}
+
+const YES: u8 = 1;
+const NO: u8 = 2;
+
+impl Feature {
+    const fn new(name: &'static str, since: (u16, u16), probe: fn() -> Answer) -> Self {
+        Feature {
+            name,
+            since: KernelVersion::new(since.0, since.1, 0),
+            probe,
+            cache: AtomicU8::new(0),
+        }
+    }
+
+    /// What it is, in a few words.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The first kernel release that has it.
+    pub fn since(&self) -> KernelVersion {
+        self.since
+    }
+
+    /// Whether the running kernel has it. Without the privilege to find out, by the kernel's version.
+    pub fn is_supported(&self) -> bool {
+        match self.cache.load(Ordering::Relaxed) {
+            YES => return true,
+            NO => return false,
+            _ => {}
+        }
+        match (self.probe)() {
+            Answer::Yes => {
+                self.cache.store(YES, Ordering::Relaxed);
+                true
+            }
+            Answer::No => {
+                self.cache.store(NO, Ordering::Relaxed);
+                false
+            }
+            Answer::Unknown => KernelVersion::current().is_none_or(|running| running >= self.since),
+        }
+    }
+
+    /// An error that says so if the running kernel does not have it.
+    pub fn require(&'static self) -> Result<(), Unsupported> {
+        if self.is_supported() {
+            Ok(())
+        } else {
+            Err(Unsupported::new(self))
+        }
+    }
+}
+
+/// The running kernel lacks a feature.
+#[derive(Clone, Copy, Debug)]
+pub struct Unsupported {
+    feature: &'static Feature,
+    running: Option<KernelVersion>,
+}
+
+impl Unsupported {
+    pub(crate) fn new(feature: &'static Feature) -> Self {
+        Unsupported {
+            feature,
+            running: KernelVersion::current(),
+        }
+    }
+
+    /// What is lacking.
+    pub fn feature(&self) -> &'static Feature {
+        self.feature
+    }
+}
+
+impl fmt::Display for Unsupported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} needs Linux ≥ {}",
+            self.feature.name, self.feature.since
+        )?;
+        match self.running {
+            Some(running) if running < self.feature.since => write!(f, " (running {running})"),
+            Some(running) => write!(
+                f,
+                " (running {running}, which should have it: it may be configured out or forbidden)"
+            ),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Unsupported {}
+
+macro_rules! features {
+    ($($(#[$doc:meta])* $name:ident: $text:literal, $since:expr, $probe:expr;)*) => {
+        $($(#[$doc])* pub static $name: Feature = Feature::new($text, $since, $probe);)*
+
+        /// Every feature this crate can probe, oldest kernels first.
+        pub static ALL: &[&Feature] = &[$(&$name),*];
+    };
+}
+
+features! {
+    /// Names of programs and maps.
+    OBJECT_NAMES: "names of programs and maps", (4, 15), object_names;
+    /// `expected_attach_type` of `BPF_PROG_LOAD`.
+    EXPECTED_ATTACH_TYPE: "expected_attach_type at load", (4, 17), expected_attach_type;
+    /// BTF at all.
+    BTF: "BTF", (4, 18), || btf(&[sample::INT]);
+    /// Functions in BTF and `func_info`.
+    BTF_FUNC: "functions in BTF", (5, 0), || btf(&[sample::INT, sample::FUNC_PROTO, &btf_func(0)]);
+    /// Global variables (maps addressed by `ld_imm64`).
+    GLOBAL_DATA: "global variables", (5, 2), global_data;
+    /// Variables and sections in BTF.
+    BTF_DATASEC: "variables in BTF", (5, 2), || btf(&[sample::INT, sample::VAR, sample::DATASEC]);
+    /// Maps frozen for user space.
+    MAP_FREEZE: "freezing maps", (5, 2), map_freeze;
+    /// Arrays that can be memory-mapped.
+    MMAPABLE_ARRAY: "memory-mapped arrays", (5, 5), mmapable_array;
+    /// Batch operations on maps.
+    MAP_BATCH: "map batch operations", (5, 6), map_batch;
+    /// Global functions, verified on their own.
+    BTF_FUNC_GLOBAL: "global functions", (5, 6), || btf(&[sample::INT, sample::FUNC_PROTO, &btf_func(1)]);
+    /// `BPF_LINK_CREATE`.
+    BPF_LINK: "bpf_link", (5, 7), bpf_link;
+    /// Ring buffers.
+    RINGBUF: "ring buffers", (5, 8), ringbuf;
+    /// Memory charged to the cgroup, not to RLIMIT_MEMLOCK.
+    MEMCG_ACCOUNTING: "memory charged to cgroups", (5, 11), memcg_accounting;
+    /// Floating-point types in BTF.
+    BTF_FLOAT: "floating-point types in BTF", (5, 13), || btf(&[sample::FLOAT]);
+    /// Declaration tags in BTF.
+    BTF_DECL_TAG: "declaration tags in BTF", (5, 16), || btf(&[sample::INT, sample::VAR, sample::DECL_TAG]);
+    /// Type tags in BTF.
+    BTF_TYPE_TAG: "type tags in BTF", (5, 17), || btf(&[sample::INT, sample::TAGGED]);
+    /// XDP programs that take packets of several buffers.
+    XDP_FRAGS: "XDP on multi-buffer packets (xdp.frags)", (5, 18), xdp_frags;
+    /// 64-bit enumerations in BTF.
+    BTF_ENUM64: "64-bit enumerations in BTF", (6, 0), || btf(&[sample::ENUM64]);
+    /// Sections in BTF whose names start with `?` (not to be loaded unless asked).
+    BTF_QMARK_DATASEC: "optional sections in BTF", (6, 9),
+        || btf(&[sample::INT, sample::VAR, sample::OPTIONAL_DATASEC]);
+}
+
+/// `BPF_PROG_TYPE_SOCKET_FILTER`: the type every kernel with eBPF lets every program of two instructions be.
+const SOCKET_FILTER: u32 = 1;
+
+fn answer(result: io::Result<impl Sized>) -> Answer {
+    match result {
+        Ok(_) => Answer::Yes,
+        Err(error) => match error.raw_os_error() {
+            Some(libc::EPERM | libc::ENOSYS | libc::EMFILE | libc::ENFILE | libc::ENOMEM) => {
+                Answer::Unknown
+            }
+            _ => Answer::No,
+        },
+    }
+}
+
+fn load(attr: &mut attr::ProgLoad, insns: &[Insn]) -> Answer {
+    let image = bpf::ProgramImage {
+        insns: &Insn::encode_all(insns, hachi_asm::Endian::NATIVE),
+        license: c"GPL",
+        func_info: &[],
+        func_info_rec_size: 0,
+        line_info: &[],
+        line_info_rec_size: 0,
+        fd_array: &[],
+    };
+    answer(bpf::prog_load(attr, &image, None))
+}
+
+fn return_zero() -> [Insn; 2] {
+    [build::mov_imm(0, 0), build::exit()]
+}
+
+fn object_names() -> Answer {
+    let mut attr = attr::ProgLoad {
+        prog_type: SOCKET_FILTER,
+        prog_name: bpf::object_name("probe"),
+        ..Default::default()
+    };
+    load(&mut attr, &return_zero())
+}
+
+fn expected_attach_type() -> Answer {
+    // BPF_PROG_TYPE_CGROUP_SOCK, BPF_CGROUP_INET_SOCK_CREATE.
+    let mut attr = attr::ProgLoad {
+        prog_type: 9,
+        expected_attach_type: 2,
+        ..Default::default()
+    };
+    load(&mut attr, &[build::mov_imm(0, 1), build::exit()])
+}
+
+fn memcg_accounting() -> Answer {
+    // The helper bpf_ktime_get_coarse_ns (160) came with the same release as memory cgroup accounting, which
+    // cannot be asked about directly; libbpf probes it the same way.
+    let mut attr = attr::ProgLoad {
+        prog_type: SOCKET_FILTER,
+        ..Default::default()
+    };
+    load(&mut attr, &[build::call_helper(160), build::exit()])
+}
+
+fn xdp_frags() -> Answer {
+    // BPF_PROG_TYPE_XDP, BPF_F_XDP_HAS_FRAGS.
+    let mut attr = attr::ProgLoad {
+        prog_type: 6,
+        prog_flags: 1 << 5,
+        ..Default::default()
+    };
+    load(&mut attr, &return_zero())
+}
+
+fn map(map_type: MapType, key: u32, value: u32, entries: u32, flags: u32) -> attr::MapCreate {
+    attr::MapCreate {
+        map_type: map_type as u32,
+        key_size: key,
+        value_size: value,
+        max_entries: entries,
+        map_flags: flags,
+        ..Default::default()
+    }
+}
+
+fn create(mut attr: attr::MapCreate) -> Answer {
+    answer(bpf::map_create(&mut attr).map_err(|error| error.io_error))
+}
+
+fn mmapable_array() -> Answer {
+    create(map(MapType::Array, 4, 8, 1, MMAPABLE))
+}
+
+/// `BPF_F_MMAPABLE`.
+pub(crate) const MMAPABLE: u32 = 1 << 10;
+
+fn ringbuf() -> Answer {
+    create(map(
+        MapType::Ringbuf,
+        0,
+        0,
+        crate::sys::mmap::page_size() as u32,
+        0,
+    ))
+}
+
+/// Runs `probe` on a fresh array of one element.
+fn with_array(probe: impl FnOnce(std::os::fd::BorrowedFd<'_>) -> Answer) -> Answer {
+    match bpf::map_create(&mut map(MapType::Array, 4, 8, 1, 0)) {
+        Ok(fd) => probe(fd.as_fd()),
+        Err(_) => Answer::Unknown,
+    }
+}
+
+fn map_freeze() -> Answer {
+    with_array(|fd| answer(bpf::map_freeze(fd).map_err(|error| error.io_error)))
+}
+
+fn map_batch() -> Answer {
+    with_array(|fd| {
+        let mut cursor = 0u32;
+        let mut key = 0u32;
+        let mut value = 0u64;
+        // SAFETY: cursor, key and value are as large as this array's key and value, with room for one.
+        let batch = unsafe {
+            bpf::map_lookup_batch(
+                fd,
+                std::ptr::null(),
+                std::ptr::from_mut(&mut cursor).cast(),
+                std::ptr::from_mut(&mut key).cast(),
+                std::ptr::from_mut(&mut value).cast(),
+                1,
+            )
+        };
+        match batch.error {
+            // Array batches came a little after hash batches in the same release; ENOENT marks a full read.
+            None => Answer::Yes,
+            Some(error) if error.errno() == libc::ENOENT => Answer::Yes,
+            Some(error) => answer(Err::<(), _>(error.io_error)),
+        }
+    })
+}
+
+fn global_data() -> Answer {
+    use std::os::fd::AsRawFd as _;
+    with_array(|fd| {
+        let mut attr = attr::ProgLoad {
+            prog_type: SOCKET_FILTER,
+            ..Default::default()
+        };
+        let address = hachi_asm::Imm64::MapValue {
+            fd: fd.as_raw_fd(),
+            offset: 0,
+        };
+        let [low, high] = build::ld_imm64(1, address);
+        load(&mut attr, &[low, high, build::mov_imm(0, 0), build::exit()])
+    })
+}
+
+fn bpf_link() -> Answer {
+    // A kernel that knows the command looks at the (bad) descriptor first.
+    match bpf::link_create_probe() {
+        libc::EBADF => Answer::Yes,
+        libc::EPERM => Answer::Unknown,
+        _ => Answer::No,
+    }
+}
+
+/// Loads a small BTF made of the given types (as words; ids in order from 1), whose names are string 1, `a`, or 3, `?a`.
+fn btf(types: &[&[u32]]) -> Answer {
+    let strings = b"\0a\0?a\0";
+    let type_bytes: Vec<u8> = types
+        .iter()
+        .copied()
+        .flatten()
+        .flat_map(|w| w.to_ne_bytes())
+        .collect();
+    let mut bytes = Vec::with_capacity(24 + type_bytes.len() + strings.len());
+    bytes.extend_from_slice(&0xeb9f_u16.to_ne_bytes());
+    bytes.extend_from_slice(&[1, 0]);
+    let length = type_bytes.len() as u32;
+    for word in [24, 0, length, length, strings.len() as u32] {
+        bytes.extend_from_slice(&word.to_ne_bytes());
+    }
+    bytes.extend_from_slice(&type_bytes);
+    bytes.extend_from_slice(strings);
+    answer(bpf::btf_load(&bytes, None).map_err(|error| error.io_error))
+}
+
+/// Types for the probes above, laid out as in include/uapi/linux/btf.h: name, info (kind << 24 | vlen), size or type.
+mod sample {
+    /// `int a`
+    pub(super) const INT: &[u32] = &[1, 1 << 24, 4, 0x0100_0020];
+    /// `void (int a)`
+    pub(super) const FUNC_PROTO: &[u32] = &[0, 13 << 24 | 1, 0, 1, 1];
+    /// `static int a`
+    pub(super) const VAR: &[u32] = &[1, 14 << 24, 1, 0];
+    /// section `a` with that variable
+    pub(super) const DATASEC: &[u32] = &[1, 15 << 24 | 1, 4, 2, 0, 4];
+    /// section `?a` with that variable
+    pub(super) const OPTIONAL_DATASEC: &[u32] = &[3, 15 << 24 | 1, 4, 2, 0, 4];
+    /// `float a`
+    pub(super) const FLOAT: &[u32] = &[1, 16 << 24, 4];
+    /// tag `a` on the variable itself
+    pub(super) const DECL_TAG: &[u32] = &[1, 17 << 24, 2, u32::MAX];
+    /// a pointer to `int` tagged `a`
+    pub(super) const TAGGED: &[u32] = &[0, 2 << 24, 3, 1, 18 << 24, 1];
+    /// `enum a` of 8 bytes without members
+    pub(super) const ENUM64: &[u32] = &[1, 19 << 24, 8];
+}
+
+/// function `a` of prototype 2, static (0) or global (1)
+fn btf_func(linkage: u32) -> [u32; 3] {
+    [1, 12 << 24 | linkage, 2]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sorted_by_kernel_and_named_once() {
+        assert!(ALL.is_sorted_by_key(|feature| feature.since));
+        let mut names: Vec<_> = ALL.iter().map(|feature| feature.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), ALL.len());
+    }
+
+    #[test]
+    fn unsupported_names_feature_and_both_versions() {
+        static FUTURE: Feature = Feature::new("time travel", (99, 1), || Answer::No);
+        let text = FUTURE.require().unwrap_err().to_string();
+        let running = KernelVersion::current().unwrap();
+        assert_eq!(
+            text,
+            format!("time travel needs Linux ≥ 99.1 (running {running})")
+        );
+    }
+
+    #[test]
+    fn inconclusive_answers_are_not_kept() {
+        static LATER: Feature = Feature::new("x", (99, 0), || Answer::Unknown);
+        assert!(!LATER.is_supported());
+        assert_eq!(LATER.cache.load(Ordering::Relaxed), 0);
+    }
+
+    /// The declared versions are facts: what this kernel should have, it has, and the other way round.
+    #[test]
+    fn probes_agree_with_versions() {
+        if crate::sys::errno::effective_capabilities().is_none_or(|caps| caps & (1 << 39) == 0) {
+            eprintln!("skipped: needs CAP_BPF");
+            return;
+        }
+        let running = KernelVersion::current().unwrap();
+        for feature in ALL {
+            assert_eq!(
+                feature.is_supported(),
+                running >= feature.since,
+                "{} ({})",
+                feature.name,
+                feature.since
+            );
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! What can go wrong with attaching.
+
+use crate::{features::Unsupported, pin::PinError, sys::errno::SyscallError};
+
+/// An error of attaching, updating or detaching.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LinkError {
+    /// There is no interface of that name in this network namespace.
+    #[error(
+        "no network interface {name:?}; there are {}",
+        crate::error::list(existing)
+    )]
+    NoSuchInterface {
+        /// The name asked for.
+        name: String,
+        /// The names there are.
+        existing: Vec<String>,
+    },
+
+    /// There is no interface with that index in this network namespace.
+    #[error(
+        "no network interface has index {index}; there are {}",
+        crate::error::list(existing)
+    )]
+    NoSuchInterfaceIndex {
+        /// The index asked for.
+        index: u32,
+        /// The names of the interfaces there are.
+        existing: Vec<String>,
+    },
+
+    /// Another program is attached to the interface.
+    #[error("interface {interface:?} is taken by {occupant}; {advice}")]
+    InterfaceBusy {
+        /// The interface.
+        interface: String,
+        /// Which program, in which mode, held by what.
+        occupant: String,
+        /// Id of the program, when it could be found out.
+        program_id: Option<u32>,
+        /// Id of the link that holds it; `None` when it was attached by netlink.
+        link_id: Option<u32>,
+        /// How to get it off.
+        advice: String,
+    },
+
+    /// The kernel refused to attach.
+    #[error("cannot attach to {target}: {error}")]
+    Attach {
+        /// What the program was to be attached to.
+        target: String,
+        /// The kernel's answer.
+        error: SyscallError,
+    },
+
+    /// The kernel refused another operation on the attachment.
+    #[error("cannot {operation} the link: {error}")]
+    Syscall {
+        /// What was to be done.
+        operation: &'static str,
+        /// The kernel's answer.
+        error: SyscallError,
+    },
+
+    /// The program has no such link: it was detached or taken already.
+    #[error("the program has no such link: it was detached or taken before")]
+    NotAttached,
+
+    /// The link is of another sort than asked for.
+    #[error("{0}")]
+    WrongKind(&'static str),
+
+    /// Something about pins failed.
+    #[error(transparent)]
+    Pin(#[from] PinError),
+
+    /// The running kernel is too old for it.
+    #[error(transparent)]
+    Unsupported(#[from] Unsupported),
+}

@@ -1,0 +1,131 @@
+//! Describing links, ours and other people's.
+
+use std::{
+    fmt,
+    os::fd::{AsFd as _, BorrowedFd},
+};
+
+use super::LinkError;
+use crate::sys::{attr, bpf, errno::SyscallError};
+
+/// What the kernel says about a `bpf_link`.
+#[derive(Clone)]
+pub struct LinkInfo(attr::LinkInfo);
+
+/// What a link attaches its program to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LinkTarget {
+    /// A network interface (XDP, TCX, netkit); index 0 when the interface is gone.
+    Interface {
+        /// Its index, in its own network namespace.
+        index: u32,
+    },
+    /// A cgroup.
+    Cgroup {
+        /// The inode number of its directory.
+        id: u64,
+    },
+    /// A network namespace.
+    Netns {
+        /// Its inode number.
+        inode: u32,
+    },
+    /// Something else.
+    Other,
+}
+
+/// `enum bpf_link_type`.
+const TYPES: [&str; 15] = [
+    "unspec",
+    "raw_tracepoint",
+    "tracing",
+    "cgroup",
+    "iter",
+    "netns",
+    "xdp",
+    "perf_event",
+    "kprobe_multi",
+    "struct_ops",
+    "netfilter",
+    "tcx",
+    "uprobe_multi",
+    "netkit",
+    "sockmap",
+];
+
+pub(crate) const TYPE_XDP: u32 = 6;
+
+impl LinkInfo {
+    pub(crate) fn of(fd: BorrowedFd<'_>) -> Result<Self, SyscallError> {
+        bpf::link_info(fd).map(LinkInfo)
+    }
+
+    /// The id, unique among links.
+    pub fn id(&self) -> u32 {
+        self.0.id
+    }
+
+    /// The number of the type in `enum bpf_link_type`.
+    pub fn link_type(&self) -> u32 {
+        self.0.link_type
+    }
+
+    /// The kernel's name of the type, in lower case: `xdp`.
+    pub fn type_name(&self) -> String {
+        match TYPES.get(self.0.link_type as usize) {
+            Some(name) => (*name).to_owned(),
+            None => format!("link type {}", self.0.link_type),
+        }
+    }
+
+    /// The id of the attached program.
+    pub fn program_id(&self) -> u32 {
+        self.0.prog_id
+    }
+
+    /// What it is attached to.
+    pub fn target(&self) -> LinkTarget {
+        let word = |at: usize| self.0.union[at];
+        match TYPES.get(self.0.link_type as usize) {
+            Some(&"xdp" | &"tcx" | &"netkit") => LinkTarget::Interface { index: word(0) },
+            Some(&"cgroup") => {
+                let (first, second) = (u64::from(word(0)), u64::from(word(1)));
+                let id = if cfg!(target_endian = "big") {
+                    first << 32 | second
+                } else {
+                    second << 32 | first
+                };
+                LinkTarget::Cgroup { id }
+            }
+            Some(&"netns") => LinkTarget::Netns { inode: word(0) },
+            _ => LinkTarget::Other,
+        }
+    }
+}
+
+impl fmt::Debug for LinkInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LinkInfo")
+            .field("id", &self.id())
+            .field("link_type", &self.type_name())
+            .field("program_id", &self.program_id())
+            .field("target", &self.target())
+            .finish()
+    }
+}
+
+/// All links on the system, in the order of their ids. Needs CAP_SYS_ADMIN; Linux ≥ 5.8.
+///
+/// Attachments that are no `bpf_link` are not among them: see [`xdp_attachments`](super::xdp_attachments).
+pub fn loaded_links() -> impl Iterator<Item = Result<LinkInfo, LinkError>> {
+    crate::ids::each(bpf::link_next_id, |id| {
+        bpf::link_fd_by_id(id).and_then(|fd| LinkInfo::of(fd.as_fd()))
+    })
+    .map(|result| {
+        result.map_err(|error| LinkError::Syscall {
+            operation: "list",
+            error,
+        })
+    })
+}

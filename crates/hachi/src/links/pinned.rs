@@ -1,0 +1,107 @@
+//! Links with a name in a BPF file system.
+
+use std::{
+    fs,
+    os::fd::AsFd as _,
+    path::{Path, PathBuf},
+};
+
+use super::{FdLink, LinkError, OwnedLink, XdpNetlinkLink};
+use crate::{
+    pin::{self, PinError},
+    programs::ProgramFd,
+    sys::fs::ObjectKind,
+};
+
+/// An attachment that is pinned. Dropping this changes nothing: the pin keeps the attachment.
+#[derive(Debug)]
+pub struct PinnedLink {
+    path: PathBuf,
+    link: OwnedLink,
+}
+
+impl PinnedLink {
+    pub(crate) fn new(path: &Path, mut link: OwnedLink) -> Self {
+        if let OwnedLink::XdpNetlink(link) = &mut link {
+            link.forget();
+        }
+        PinnedLink {
+            path: path.to_owned(),
+            link,
+        }
+    }
+
+    /// Opens the link pinned at `path`, in this or another process.
+    ///
+    /// A pinned XDP program is taken for the pin of an attachment by netlink (see [`OwnedLink::pin`]) if it is attached
+    /// to an interface of this network namespace that way.
+    pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, PinError> {
+        let path = path.as_ref();
+        let (fd, kind) = pin::open_any(path)?;
+        let link = match kind {
+            ObjectKind::Link => OwnedLink::Fd(FdLink::new(fd)),
+            ObjectKind::Program => {
+                let program = ProgramFd::new(fd);
+                match XdpNetlinkLink::find(&program)
+                    .map_err(|error| PinError::syscall("find the attachment of", path, error))?
+                {
+                    Some(link) => OwnedLink::XdpNetlink(link),
+                    None => {
+                        return Err(PinError::Unsuitable {
+                            path: path.to_owned(),
+                            reason: "is a pinned program, not a link, and it is attached by netlink to no interface \
+                                     of this network namespace"
+                                .to_owned(),
+                        });
+                    }
+                }
+            }
+            ObjectKind::Map => {
+                return Err(PinError::WrongKind {
+                    path: path.to_owned(),
+                    expected: ObjectKind::Link.noun(),
+                    found: kind.noun(),
+                });
+            }
+        };
+        Ok(PinnedLink::new(path, link))
+    }
+
+    /// Where it is pinned.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Removes the pin and hands over the link: a guard that detaches when dropped.
+    pub fn unpin(self) -> Result<OwnedLink, PinError> {
+        fs::remove_file(&self.path)
+            .map_err(|error| PinError::io("remove the pin", &self.path, error))?;
+        let mut link = self.link;
+        if let OwnedLink::XdpNetlink(link) = &mut link {
+            link.hold();
+        }
+        Ok(link)
+    }
+
+    /// Makes the attachment run `program` from now on, without a gap in between. Linux ≥ 5.7.
+    pub fn update(&mut self, program: &ProgramFd) -> Result<(), LinkError> {
+        self.link.update(program)?;
+        if let OwnedLink::XdpNetlink(_) = &self.link {
+            // The pin is of the old program. A rename puts the new one there in one step.
+            let mut temporary = self.path.clone().into_os_string();
+            temporary.push(".new");
+            let temporary = PathBuf::from(temporary);
+            pin::pin(program.as_fd(), &temporary, ObjectKind::Program)?;
+            fs::rename(&temporary, &self.path).map_err(|error| {
+                let _ = fs::remove_file(&temporary);
+                PinError::io("replace the pin", &self.path, error)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The attachment itself.
+    pub fn link(&self) -> &OwnedLink {
+        &self.link
+    }
+}

@@ -1,0 +1,446 @@
+//! XDP attachments: by `bpf_link`, and by netlink where there is no such thing.
+
+use std::{os::fd::AsFd as _, path::Path};
+
+use super::{
+    FdLink, Kept, Link, LinkError, LinkTarget, OwnedLink, PinnedLink, info::TYPE_XDP, loaded_links,
+};
+use crate::{
+    features,
+    pin::PinError,
+    programs::{ProgramFd, ProgramInfo, XdpFlags},
+    sys::{
+        bpf,
+        errno::{ENOTSUPP, SyscallError},
+        net,
+        netlink::{Netlink, XdpState},
+    },
+};
+
+/// `BPF_XDP` of `enum bpf_attach_type`.
+pub(crate) const BPF_XDP: u32 = 37;
+
+/// Where in the stack an XDP program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum XdpMode {
+    /// In the network driver, before the kernel has allocated anything ("native").
+    Driver,
+    /// In the generic receive path, with any driver.
+    Skb,
+    /// On the network card.
+    Hardware,
+}
+
+impl XdpMode {
+    fn flags(self) -> XdpFlags {
+        match self {
+            XdpMode::Driver => XdpFlags::DRV_MODE,
+            XdpMode::Skb => XdpFlags::SKB_MODE,
+            XdpMode::Hardware => XdpFlags::HW_MODE,
+        }
+    }
+}
+
+impl std::fmt::Display for XdpMode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            XdpMode::Driver => "driver",
+            XdpMode::Skb => "skb",
+            XdpMode::Hardware => "hardware",
+        })
+    }
+}
+
+/// Names one link of an [`Xdp`](crate::programs::Xdp) program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct XdpLinkId(u64);
+
+/// An XDP attachment, owned: detaches when dropped.
+#[derive(Debug)]
+pub struct XdpLink {
+    id: XdpLinkId,
+    link: OwnedLink,
+}
+
+impl XdpLink {
+    fn new(link: impl Into<OwnedLink>) -> Self {
+        XdpLink {
+            id: XdpLinkId(super::next_id()),
+            link: link.into(),
+        }
+    }
+
+    /// As [`OwnedLink::pin`].
+    pub fn pin<P: AsRef<Path>>(self, path: P) -> Result<PinnedLink, PinError> {
+        self.link.pin(path)
+    }
+
+    /// As [`OwnedLink::keep`].
+    pub fn keep(self) -> Result<Kept, PinError> {
+        self.link.keep()
+    }
+
+    /// As [`OwnedLink::update`].
+    pub fn update(&mut self, program: &ProgramFd) -> Result<(), LinkError> {
+        self.link.update(program)
+    }
+
+    /// The index of the interface it is on; `None` when that is gone.
+    pub fn if_index(&self) -> Option<u32> {
+        self.link.if_index().filter(|&index| index != 0)
+    }
+
+    /// The link underneath.
+    pub fn link(&self) -> &OwnedLink {
+        &self.link
+    }
+}
+
+impl Link for XdpLink {
+    type Id = XdpLinkId;
+
+    fn id(&self) -> XdpLinkId {
+        self.id
+    }
+
+    fn detach(self) -> Result<(), LinkError> {
+        self.link.detach()
+    }
+}
+
+impl From<XdpLink> for OwnedLink {
+    fn from(link: XdpLink) -> Self {
+        link.link
+    }
+}
+
+impl From<OwnedLink> for XdpLink {
+    fn from(link: OwnedLink) -> Self {
+        XdpLink::new(link)
+    }
+}
+
+impl TryFrom<XdpLink> for FdLink {
+    type Error = LinkError;
+
+    /// Fails for an attachment made by netlink (and detaches it: the link is consumed).
+    fn try_from(link: XdpLink) -> Result<Self, LinkError> {
+        match link.link {
+            OwnedLink::Fd(link) => Ok(link),
+            OwnedLink::XdpNetlink(_) => Err(LinkError::WrongKind(
+                "the program is attached by netlink: there is no bpf_link",
+            )),
+        }
+    }
+}
+
+/// An XDP program attached by netlink: the way of kernels before 5.9, and of `ip link set … xdp`. The kernel keeps
+/// it until it is undone; this value undoes it when dropped, unless another program has taken its place since.
+#[derive(Debug)]
+pub struct XdpNetlinkLink {
+    /// Bound to the interface's network namespace, whichever thread drops the link.
+    netlink: Netlink,
+    if_index: u32,
+    mode: XdpFlags,
+    program: ProgramFd,
+    /// Whether dropping this detaches.
+    armed: bool,
+}
+
+impl From<XdpNetlinkLink> for OwnedLink {
+    fn from(link: XdpNetlinkLink) -> Self {
+        OwnedLink::XdpNetlink(link)
+    }
+}
+
+impl XdpNetlinkLink {
+    /// The interface.
+    pub fn if_index(&self) -> u32 {
+        self.if_index
+    }
+
+    /// The attached program.
+    pub fn program(&self) -> &ProgramFd {
+        &self.program
+    }
+
+    pub(crate) fn forget(&mut self) {
+        self.armed = false;
+    }
+
+    pub(crate) fn hold(&mut self) {
+        self.armed = true;
+    }
+
+    /// Finds where `program` is attached by netlink. The result does not detach when dropped.
+    pub(crate) fn find(program: &ProgramFd) -> Result<Option<Self>, SyscallError> {
+        let id = bpf::prog_info(program.as_fd())?.id;
+        let netlink = Netlink::open()?;
+        for state in netlink.xdp_query_all()? {
+            for (mode, attached) in modes(&state) {
+                if attached == id && link_on(state.if_index, id).is_none() {
+                    return Ok(Some(XdpNetlinkLink {
+                        netlink,
+                        if_index: state.if_index,
+                        mode: mode.flags(),
+                        program: program.clone(),
+                        armed: false,
+                    }));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    pub(crate) fn detach(mut self) -> Result<(), LinkError> {
+        self.armed = false;
+        self.undo().map_err(|error| LinkError::Syscall {
+            operation: "detach",
+            error,
+        })
+    }
+
+    pub(crate) fn update(&mut self, program: &ProgramFd) -> Result<(), LinkError> {
+        self.netlink
+            .xdp_set(
+                self.if_index,
+                Some(program.as_fd()),
+                (self.mode | XdpFlags::REPLACE).bits(),
+                Some(self.program.as_fd()),
+            )
+            .map_err(|error| LinkError::Syscall {
+                operation: "update",
+                error,
+            })?;
+        self.program = program.clone();
+        Ok(())
+    }
+
+    fn undo(&self) -> Result<(), SyscallError> {
+        let detach = |flags: XdpFlags, expected| {
+            self.netlink
+                .xdp_set(self.if_index, None, flags.bits(), expected)
+        };
+        let result = match detach(self.mode | XdpFlags::REPLACE, Some(self.program.as_fd())) {
+            // Linux < 5.7 cannot compare and detach in one step.
+            Err(error) if error.errno() == libc::EINVAL => {
+                let ours = bpf::prog_info(self.program.as_fd())?.id;
+                let state = self.netlink.xdp_query(self.if_index)?;
+                if modes(&state).any(|(_, id)| id == ours) {
+                    detach(self.mode, None)
+                } else {
+                    Ok(())
+                }
+            }
+            result => result,
+        };
+        match result {
+            // Another program is there now (EEXIST), or the interface is gone.
+            Err(error) if matches!(error.errno(), libc::EEXIST | libc::ENODEV | libc::ENXIO) => {
+                Ok(())
+            }
+            result => result,
+        }
+    }
+}
+
+impl Drop for XdpNetlinkLink {
+    fn drop(&mut self) {
+        if !self.armed {
+            return;
+        }
+        if let Err(error) = self.undo() {
+            log::warn!(
+                "cannot detach the XDP program from interface {}: {error}",
+                self.if_index
+            );
+        }
+    }
+}
+
+/// The programs of an interface with their modes.
+fn modes(state: &XdpState) -> impl Iterator<Item = (XdpMode, u32)> {
+    // XDP_ATTACHED_*: kernels before 4.19 give one id, and the mode apart from it.
+    let single = match state.attached {
+        1 => Some(XdpMode::Driver),
+        2 => Some(XdpMode::Skb),
+        3 => Some(XdpMode::Hardware),
+        _ => None,
+    };
+    let ids = [
+        (XdpMode::Driver, state.drv_prog_id),
+        (XdpMode::Skb, state.skb_prog_id),
+        (XdpMode::Hardware, state.hw_prog_id),
+    ];
+    let modern = ids.iter().any(|(_, id)| id.is_some());
+    let old = single.zip(state.prog_id).filter(|_| !modern);
+    ids.into_iter()
+        .filter_map(|(mode, id)| Some((mode, id?)))
+        .chain(old)
+}
+
+/// The id of the `bpf_link` that holds program `program_id` on an interface, as far as we may see.
+fn link_on(if_index: u32, program_id: u32) -> Option<u32> {
+    loaded_links()
+        .map_while(Result::ok)
+        .find(|info| {
+            info.link_type() == TYPE_XDP
+                && info.program_id() == program_id
+                && info.target() == LinkTarget::Interface { index: if_index }
+        })
+        .map(|info| info.id())
+}
+
+/// An XDP program on an interface, however it was attached.
+#[derive(Clone, Debug)]
+pub struct XdpAttachment {
+    /// Index of the interface.
+    pub if_index: u32,
+    /// Name of the interface.
+    pub if_name: String,
+    /// The mode it runs in.
+    pub mode: XdpMode,
+    /// Id of the program.
+    pub program_id: u32,
+}
+
+impl XdpAttachment {
+    /// Id of the `bpf_link` that holds it, if one does and we may look (CAP_SYS_ADMIN).
+    pub fn link_id(&self) -> Option<u32> {
+        link_on(self.if_index, self.program_id)
+    }
+
+    /// Takes the program off the interface, whoever attached it. Needs CAP_NET_ADMIN.
+    pub fn detach(&self) -> Result<(), LinkError> {
+        if let Some(id) = self.link_id() {
+            return FdLink::from_id(id)?.detach();
+        }
+        Netlink::open()
+            .and_then(|netlink| {
+                netlink.xdp_set(self.if_index, None, self.mode.flags().bits(), None)
+            })
+            .map_err(|error| LinkError::Syscall {
+                operation: "detach",
+                error,
+            })
+    }
+}
+
+/// All XDP programs attached in this network namespace, by links and by netlink.
+pub fn xdp_attachments() -> Result<Vec<XdpAttachment>, LinkError> {
+    let states = Netlink::open()
+        .and_then(|netlink| netlink.xdp_query_all())
+        .map_err(|error| LinkError::Syscall {
+            operation: "list",
+            error,
+        })?;
+    let attachments = states.iter().flat_map(|state| {
+        modes(state).map(|(mode, program_id)| XdpAttachment {
+            if_index: state.if_index,
+            if_name: state.if_name.clone(),
+            mode,
+            program_id,
+        })
+    });
+    Ok(attachments.collect())
+}
+
+/// What to attach where.
+pub(crate) struct Request<'a> {
+    pub(crate) program: &'a ProgramFd,
+    pub(crate) if_index: u32,
+    pub(crate) flags: XdpFlags,
+}
+
+/// Attaches by `bpf_link` if the kernel has XDP links (Linux ≥ 5.9), else by netlink.
+pub(crate) fn attach(request: &Request<'_>) -> Result<XdpLink, LinkError> {
+    let Request {
+        program,
+        if_index,
+        flags,
+    } = *request;
+    let Some(name) = net::if_name(if_index) else {
+        return Err(LinkError::NoSuchInterfaceIndex {
+            index: if_index,
+            existing: net::if_names(),
+        });
+    };
+    // REPLACE takes the place of a program attached by netlink, which only netlink can do.
+    if !flags.contains(XdpFlags::REPLACE) && features::BPF_LINK.is_supported() {
+        match bpf::link_create(program.as_fd(), if_index, BPF_XDP, flags.bits()) {
+            Ok(fd) => return Ok(XdpLink::new(FdLink::new(fd))),
+            // Links exist but not for XDP (Linux 5.7 and 5.8), or the driver refuses: then netlink either works or
+            // tells in words what is wrong, which this command does not.
+            Err(error) if matches!(error.errno(), libc::EINVAL | libc::EOPNOTSUPP | ENOTSUPP) => {}
+            Err(error) => return Err(explain(error, name, if_index)),
+        }
+    }
+    let netlink = Netlink::open().map_err(|error| LinkError::Attach {
+        target: format!("interface {name:?}"),
+        error,
+    })?;
+    let mode = flags & XdpFlags::MODES;
+    // Without REPLACE, never push out another program.
+    let request = if flags.contains(XdpFlags::REPLACE) {
+        mode
+    } else {
+        mode | XdpFlags::UPDATE_IF_NOEXIST
+    };
+    netlink
+        .xdp_set(if_index, Some(program.as_fd()), request.bits(), None)
+        .map_err(|error| explain(error, name, if_index))?;
+    Ok(XdpLink::new(XdpNetlinkLink {
+        netlink,
+        if_index,
+        mode,
+        program: program.clone(),
+        armed: true,
+    }))
+}
+
+/// Turns "busy" into the name of who is there.
+fn explain(error: SyscallError, interface: String, if_index: u32) -> LinkError {
+    if matches!(error.errno(), libc::EBUSY | libc::EEXIST) {
+        let state = Netlink::open().and_then(|netlink| netlink.xdp_query(if_index));
+        if let Ok(state) = state
+            && let Some((mode, program_id)) = modes(&state).next()
+        {
+            let program = match ProgramInfo::from_id(program_id) {
+                Ok(info) if !info.name().is_empty() => {
+                    format!(
+                        "XDP program {:?} (id {program_id}, {mode} mode)",
+                        info.name()
+                    )
+                }
+                _ => format!("an XDP program (id {program_id}, {mode} mode)"),
+            };
+            let link_id = link_on(if_index, program_id);
+            let (occupant, advice) = match link_id {
+                Some(id) => (
+                    format!("{program}, held by link {id}"),
+                    format!(
+                        "end the process or remove the pin that holds it, or `hachi link detach {id}`"
+                    ),
+                ),
+                None => (
+                    format!("{program}, attached by netlink"),
+                    format!(
+                        "take it off with `ip link set dev {interface} xdp off`, or attach with XdpFlags::REPLACE"
+                    ),
+                ),
+            };
+            return LinkError::InterfaceBusy {
+                interface,
+                occupant,
+                program_id: Some(program_id),
+                link_id,
+                advice,
+            };
+        }
+    }
+    LinkError::Attach {
+        target: format!("interface {interface:?}"),
+        error,
+    }
+}

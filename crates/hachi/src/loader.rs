@@ -1,0 +1,406 @@
+//! [`Ebpf`] and its builder.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use bitflags::bitflags;
+use hachi_obj::Spec;
+
+use crate::{
+    Btf, Pod,
+    load::{self, Object, Options},
+    maps::{Map, MapError},
+    programs::{Program, ProgramError},
+};
+
+bitflags! {
+    /// What the verifier writes down.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+    pub struct VerifierLogLevel: u32 {
+        /// Each instruction it looks at, with what it knows, on the path to an error.
+        const DEBUG = 1;
+        /// As `DEBUG`, on all paths.
+        const VERBOSE = 2 | Self::DEBUG.bits();
+        /// How much work it was, and the depth of the stack.
+        const STATS = 4;
+    }
+}
+
+impl VerifierLogLevel {
+    /// Nothing, unless the program is refused. The default.
+    pub const DISABLE: VerifierLogLevel = VerifierLogLevel::empty();
+}
+
+/// An error of loading an object.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EbpfError {
+    /// The file cannot be read.
+    #[error("cannot read {path}: {error}", path = path.display())]
+    FileError {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        #[source]
+        error: io::Error,
+    },
+
+    /// The object cannot be understood.
+    #[error("{object}: {error}")]
+    ParseError {
+        /// The file, or `object` when it was given as bytes.
+        object: String,
+        /// What is wrong with it.
+        #[source]
+        error: hachi_obj::Error,
+    },
+
+    /// The object does not fit this machine, or an edit does not fit the object.
+    #[error(transparent)]
+    SpecError(#[from] hachi_obj::Error),
+
+    /// A map cannot be created.
+    #[error(transparent)]
+    MapError(#[from] MapError),
+
+    /// Something about a program failed.
+    #[error(transparent)]
+    ProgramError(#[from] ProgramError),
+}
+
+/// The value of a global variable, as bytes. Made from a reference to anything that is [`Pod`], or to a slice of it.
+#[derive(Clone, Copy, Debug)]
+pub struct GlobalData<'a>(&'a [u8]);
+
+impl<'a, T: Pod> From<&'a [T]> for GlobalData<'a> {
+    fn from(values: &'a [T]) -> Self {
+        // SAFETY: `Pod` promises that every byte of each element is initialised; the length is theirs.
+        GlobalData(unsafe {
+            std::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values))
+        })
+    }
+}
+
+impl<'a, T: Pod> From<&'a T> for GlobalData<'a> {
+    fn from(value: &'a T) -> Self {
+        GlobalData(hachi_common::bytes_of(value))
+    }
+}
+
+/// Loads an object with settings of its own.
+///
+/// ```no_run
+/// # fn main() -> Result<(), hachi::EbpfError> {
+/// let mut ebpf = hachi::EbpfLoader::new()
+///     .override_global("PORT", &443u16, true)
+///     .map_max_entries("FLOWS", 65_536)
+///     .map_pin_path("/sys/fs/bpf/firewall")
+///     .load_file("firewall.o")?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Default)]
+pub struct EbpfLoader {
+    options: Options,
+    btf: Option<Btf>,
+    globals: Vec<(String, Vec<u8>, bool)>,
+    max_entries: Vec<(String, u32)>,
+    pins: Vec<(String, PathBuf)>,
+    log_level: Option<log::LevelFilter>,
+}
+
+impl EbpfLoader {
+    /// A loader with the default settings.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Types of the kernel, for programs that attach to its functions (`tp_btf`, `fentry`, `lsm`, `iter`). Without this,
+    /// or with `None`, `/sys/kernel/btf/vmlinux` is read when (and only when) a program needs it.
+    pub fn btf(&mut self, btf: Option<&Btf>) -> &mut Self {
+        self.btf = btf.cloned();
+        self
+    }
+
+    /// Sets the initial value of a global variable of the object (`Global<T>` or a plain `static`). `value` is a
+    /// reference to the value, of the variable's size.
+    ///
+    /// Constants are known to the verifier: code that a setting switches off costs nothing.
+    /// With `must_exist`, an object without that variable is an error.
+    pub fn override_global<'a, V: Into<GlobalData<'a>>>(
+        &mut self,
+        name: &str,
+        value: V,
+        must_exist: bool,
+    ) -> &mut Self {
+        self.globals
+            .push((name.to_owned(), value.into().0.to_vec(), must_exist));
+        self
+    }
+
+    /// Renamed to [`override_global`](Self::override_global).
+    #[deprecated(note = "renamed to `override_global`")]
+    pub fn set_global<'a, V: Into<GlobalData<'a>>>(
+        &mut self,
+        name: &str,
+        value: V,
+        must_exist: bool,
+    ) -> &mut Self {
+        self.override_global(name, value, must_exist)
+    }
+
+    /// Sets the capacity of a map.
+    pub fn map_max_entries(&mut self, name: &str, max_entries: u32) -> &mut Self {
+        self.max_entries.push((name.to_owned(), max_entries));
+        self
+    }
+
+    /// Renamed to [`map_max_entries`](Self::map_max_entries).
+    #[deprecated(note = "renamed to `map_max_entries`")]
+    pub fn set_max_entries(&mut self, name: &str, max_entries: u32) -> &mut Self {
+        self.map_max_entries(name, max_entries)
+    }
+
+    /// The directory for maps that the object declares to be pinned by name (`LIBBPF_PIN_BY_NAME`); `/sys/fs/bpf` if not
+    /// given. A map pinned there already is used, if type and sizes agree.
+    pub fn map_pin_path<P: AsRef<Path>>(&mut self, directory: P) -> &mut Self {
+        self.options.pin_directory = Some(directory.as_ref().to_owned());
+        self
+    }
+
+    /// Pins one map at `path`, whatever the object declares, or uses the map pinned there already.
+    pub fn pin_map<P: AsRef<Path>>(&mut self, name: &str, path: P) -> &mut Self {
+        self.pins.push((name.to_owned(), path.as_ref().to_owned()));
+        self
+    }
+
+    /// Leaves out maps that the kernel or this version of Hachi cannot create, instead of failing. Programs that use
+    /// one cannot be loaded then; the others can.
+    pub fn allow_unsupported_maps(&mut self) -> &mut Self {
+        self.options.allow_unsupported_maps = true;
+        self
+    }
+
+    /// Asks for the verifier's log of programs that load well, too; see `verifier_log()` of the program.
+    /// (A program that is refused brings its log in any case.)
+    pub fn verifier_log_level(&mut self, level: VerifierLogLevel) -> &mut Self {
+        self.options.log_level = level;
+        self
+    }
+
+    /// The least important log messages that programs still send (see [`EbpfLogger`](crate::EbpfLogger)). All, if not
+    /// given. The verifier then drops the code of the others. No effect on objects that do not log.
+    pub fn log_level(&mut self, level: log::LevelFilter) -> &mut Self {
+        self.log_level = Some(level);
+        self
+    }
+
+    /// Loads an object file: creates its maps. Programs are loaded one by one, by their `load`.
+    pub fn load_file<P: AsRef<Path>>(&mut self, path: P) -> Result<Ebpf, EbpfError> {
+        let path = path.as_ref();
+        let bytes = fs::read(path).map_err(|error| EbpfError::FileError {
+            path: path.to_owned(),
+            error,
+        })?;
+        let mut spec = Spec::parse(&bytes).map_err(|error| EbpfError::ParseError {
+            object: path.display().to_string(),
+            error,
+        })?;
+        // The Spec has its own copies of what it needs; free the file before the kernel's work.
+        drop(bytes);
+        if spec.name.is_empty()
+            && let Some(stem) = path.file_stem()
+        {
+            spec.name = stem.to_string_lossy().into_owned();
+        }
+        self.load_spec(spec)
+    }
+
+    /// As [`load_file`](Self::load_file), from memory: see
+    /// [`include_bytes_aligned!`](crate::include_bytes_aligned).
+    pub fn load(&mut self, object: &[u8]) -> Result<Ebpf, EbpfError> {
+        let spec = Spec::parse(object).map_err(|error| EbpfError::ParseError {
+            object: "object".to_owned(),
+            error,
+        })?;
+        self.load_spec(spec)
+    }
+
+    /// As [`load`](Self::load), from a [`Spec`]: an object that was parsed (and edited) before, or made by hand.
+    pub fn load_spec(&mut self, mut spec: Spec) -> Result<Ebpf, EbpfError> {
+        for warning in &spec.warnings {
+            log::warn!("{warning}");
+        }
+        self.edit(&mut spec)?;
+        let loaded = load::object(spec, &self.options, self.btf.clone())?;
+        let object = Arc::new(loaded.object);
+        let programs = loaded
+            .programs
+            .into_iter()
+            .map(|spec| Program::from_spec(object.clone(), spec))
+            .collect();
+        Ok(Ebpf {
+            programs,
+            maps: loaded.maps,
+            object,
+            log_sites: loaded.log_sites,
+        })
+    }
+
+    fn edit(&self, spec: &mut Spec) -> Result<(), EbpfError> {
+        for (name, value, must_exist) in &self.globals {
+            match spec.set_global(name, value) {
+                Err(hachi_obj::Error::NoSuchGlobal { .. }) if !must_exist => {}
+                result => result?,
+            }
+        }
+        if let Some(level) = self.log_level {
+            match spec.set_global(hachi_common::log::LEVEL_GLOBAL, &[level as u8]) {
+                Err(hachi_obj::Error::NoSuchGlobal { .. }) => {}
+                result => result?,
+            }
+        }
+        for (name, max_entries) in &self.max_entries {
+            spec.set_max_entries(name, *max_entries)?;
+        }
+        for (name, path) in &self.pins {
+            spec.set_pin_path(name, path)?;
+        }
+        Ok(())
+    }
+}
+
+/// A loaded object: its maps and programs.
+///
+/// Dropping it detaches its programs and frees programs and maps, except for what is pinned and for
+/// links that were [taken](crate::programs::Xdp::take_link).
+#[derive(Debug)]
+pub struct Ebpf {
+    // First, so that programs are detached before anything else goes.
+    programs: Vec<Program>,
+    maps: Vec<(String, Map)>,
+    object: Arc<Object>,
+    pub(crate) log_sites: Option<Vec<u8>>,
+}
+
+impl Ebpf {
+    /// Loads an object file with the default settings; see [`EbpfLoader`] for others.
+    pub fn load_file<P: AsRef<Path>>(path: P) -> Result<Self, EbpfError> {
+        EbpfLoader::new().load_file(path)
+    }
+
+    /// As [`load_file`](Self::load_file), from memory.
+    pub fn load(object: &[u8]) -> Result<Self, EbpfError> {
+        EbpfLoader::new().load(object)
+    }
+
+    /// The map called `name`; maps of global variables are called as their section: `.rodata`.
+    pub fn map(&self, name: &str) -> Result<&Map, MapError> {
+        let position = self.map_position(name)?;
+        Ok(&self.maps[position].1)
+    }
+
+    /// As [`map`](Self::map), exclusively.
+    pub fn map_mut(&mut self, name: &str) -> Result<&mut Map, MapError> {
+        let position = self.map_position(name)?;
+        Ok(&mut self.maps[position].1)
+    }
+
+    /// Takes a map out, to own it apart from this value. Programs are not affected.
+    pub fn take_map(&mut self, name: &str) -> Result<Map, MapError> {
+        let position = self.map_position(name)?;
+        Ok(self.maps.remove(position).1)
+    }
+
+    fn map_position(&self, name: &str) -> Result<usize, MapError> {
+        self.maps
+            .iter()
+            .position(|(other, _)| other == name)
+            .ok_or_else(|| MapError::NotFound {
+                name: name.to_owned(),
+                available: self.maps.iter().map(|(name, _)| name.clone()).collect(),
+            })
+    }
+
+    /// All maps, with their names, in the order of the object.
+    pub fn maps(&self) -> impl Iterator<Item = (&str, &Map)> {
+        self.maps.iter().map(|(name, map)| (name.as_str(), map))
+    }
+
+    /// As [`maps`](Self::maps), exclusively.
+    pub fn maps_mut(&mut self) -> impl Iterator<Item = (&str, &mut Map)> {
+        self.maps.iter_mut().map(|(name, map)| (name.as_str(), map))
+    }
+
+    /// The program called `name`, or the only one in the ELF section called `name`.
+    pub fn program(&self, name: &str) -> Result<&Program, ProgramError> {
+        let position = self.program_position(name)?;
+        Ok(&self.programs[position])
+    }
+
+    /// As [`program`](Self::program), exclusively.
+    pub fn program_mut(&mut self, name: &str) -> Result<&mut Program, ProgramError> {
+        let position = self.program_position(name)?;
+        Ok(&mut self.programs[position])
+    }
+
+    fn program_position(&self, name: &str) -> Result<usize, ProgramError> {
+        if let Some(position) = self
+            .programs
+            .iter()
+            .position(|program| program.name() == name)
+        {
+            return Ok(position);
+        }
+        let in_section: Vec<usize> = (0..self.programs.len())
+            .filter(|&position| self.programs[position].section() == name)
+            .collect();
+        if let [position] = in_section[..] {
+            return Ok(position);
+        }
+        let available: Vec<String> = self
+            .programs
+            .iter()
+            .map(|program| program.name().to_owned())
+            .collect();
+        let hint = if in_section.is_empty() {
+            format!("the object has {}", crate::error::list(&available))
+        } else {
+            let names: Vec<_> = in_section
+                .iter()
+                .map(|&position| self.programs[position].name())
+                .collect();
+            format!(
+                "that is a section with several: {}",
+                crate::error::list(&names)
+            )
+        };
+        Err(ProgramError::NotFound {
+            name: name.to_owned(),
+            hint,
+            available,
+        })
+    }
+
+    /// All programs, with their names, in the order of the object.
+    pub fn programs(&self) -> impl Iterator<Item = (&str, &Program)> {
+        self.programs
+            .iter()
+            .map(|program| (program.name(), program))
+    }
+
+    /// As [`programs`](Self::programs), exclusively.
+    pub fn programs_mut(&mut self) -> impl Iterator<Item = (String, &mut Program)> {
+        self.programs
+            .iter_mut()
+            .map(|program| (program.name().to_owned(), program))
+    }
+
+    /// Why the kernel would not take the object's type information, if it would not. Programs load without
+    /// it, but logs and dumps then show no source lines.
+    pub fn btf_problem(&self) -> Option<&str> {
+        self.object.btf_problem()
+    }
+}

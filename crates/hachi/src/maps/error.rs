@@ -1,0 +1,156 @@
+//! What can go wrong with a map.
+
+use std::{io, path::PathBuf};
+
+use crate::{features::Unsupported, pin::PinError, sys::errno::SyscallError};
+
+/// An error of a map operation. Each names the map.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MapError {
+    /// The object has no map of that name.
+    #[error("no map {name:?}; the object has {}", crate::error::list(available))]
+    NotFound {
+        /// The name asked for.
+        name: String,
+        /// The names there are.
+        available: Vec<String>,
+    },
+
+    /// The map is of another type than the typed view.
+    #[error("map {name:?} is of type {actual}; {expected} was asked for")]
+    InvalidMapType {
+        /// The map.
+        name: String,
+        /// The Rust type and the kernel types it stands for.
+        expected: &'static str,
+        /// The kernel's name of the map's type.
+        actual: String,
+    },
+
+    /// The Rust type of the key has another size than the map's keys.
+    #[error("map {name:?} has keys of {expected} bytes; the Rust type given has {size}")]
+    InvalidKeySize {
+        /// The map.
+        name: String,
+        /// Size of the type given.
+        size: usize,
+        /// Size of the map's keys.
+        expected: usize,
+    },
+
+    /// The Rust type of the value has another size than the map's values.
+    #[error("map {name:?} has values of {expected} bytes; the Rust type given has {size}")]
+    InvalidValueSize {
+        /// The map.
+        name: String,
+        /// Size of the type given.
+        size: usize,
+        /// Size of the map's values.
+        expected: usize,
+    },
+
+    /// An array index beyond the end.
+    #[error("index {index} is out of bounds: map {name:?} has {max_entries} entries")]
+    OutOfBounds {
+        /// The map.
+        name: String,
+        /// The index asked for.
+        index: u32,
+        /// The number of entries.
+        max_entries: u32,
+    },
+
+    /// There is no such key.
+    #[error("map {name:?} has no such key")]
+    KeyNotFound {
+        /// The map.
+        name: String,
+    },
+
+    /// A batch with a different number of keys and values.
+    #[error("map {name:?}: {keys} keys for {values} values")]
+    BatchLengths {
+        /// The map.
+        name: String,
+        /// Keys given.
+        keys: usize,
+        /// Values given.
+        values: usize,
+    },
+
+    /// A number of values other than the number of possible CPUs.
+    #[error(
+        "map {name:?} is per-CPU: it takes {expected} values, one for each possible CPU, not {given}"
+    )]
+    CpuCount {
+        /// The map.
+        name: String,
+        /// Values given.
+        given: usize,
+        /// Possible CPUs.
+        expected: usize,
+    },
+
+    /// The kernel refused to create the map.
+    #[error("cannot create map {name:?} ({description}): {error}")]
+    CreateError {
+        /// The map.
+        name: String,
+        /// Type, sizes and entries asked for.
+        description: String,
+        /// The kernel's answer.
+        error: SyscallError,
+    },
+
+    /// The kernel refused an operation on the map.
+    #[error("map {name:?}: {error}")]
+    SyscallError {
+        /// The map.
+        name: String,
+        /// The kernel's answer.
+        error: SyscallError,
+    },
+
+    /// An error of the operating system outside of bpf(2): memory mapping, waiting, reading sysfs.
+    #[error("map {name:?}: {error}")]
+    IoError {
+        /// The map.
+        name: String,
+        /// The system's error.
+        #[source]
+        error: io::Error,
+    },
+
+    /// Something else is pinned where the map is to be shared.
+    #[error(
+        "map {name:?} cannot use what is pinned at {path}: {difference}; \
+         unpin that (rm {path}) if nothing uses it, or give this map another name or pin directory",
+        path = path.display()
+    )]
+    IncompatiblePin {
+        /// The map.
+        name: String,
+        /// The pin.
+        path: PathBuf,
+        /// What differs, both values.
+        difference: String,
+    },
+
+    /// An operation this map cannot have.
+    #[error("map {name:?}: {reason}")]
+    Unsuitable {
+        /// The map.
+        name: String,
+        /// Why, and what to do.
+        reason: String,
+    },
+
+    /// Pinning failed.
+    #[error(transparent)]
+    Pin(#[from] PinError),
+
+    /// The running kernel is too old for it.
+    #[error(transparent)]
+    Unsupported(#[from] Unsupported),
+}

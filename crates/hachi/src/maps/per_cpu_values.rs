@@ -1,0 +1,181 @@
+//! The values of one element of a per-CPU map.
+
+use std::{
+    cell::RefCell,
+    io,
+    ops::{Deref, DerefMut},
+};
+
+use super::{MapData, MapError};
+use crate::{Pod, sys::cpu, util::nr_cpus};
+
+/// One value for each possible CPU, in the order of CPU numbers.
+///
+/// ```no_run
+/// # use hachi::{maps::{MapData, PerCpuArray, PerCpuValues}, util::nr_cpus};
+/// # fn f(mut counters: PerCpuArray<MapData, u64>) -> Result<(), Box<dyn std::error::Error>> {
+/// let total: u64 = counters.get(&0, 0)?.iter().sum();
+/// counters.set(0, PerCpuValues::try_from(vec![0u64; nr_cpus()?])?, 0)?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PerCpuValues<T: Pod> {
+    values: Box<[T]>,
+}
+
+impl<T: Pod> PerCpuValues<T> {
+    /// The same value for every possible CPU.
+    pub fn repeat(value: T) -> io::Result<Self> {
+        Ok(PerCpuValues {
+            values: vec![value; cpu::possible()?].into_boxed_slice(),
+        })
+    }
+
+    /// Values from what a lookup wrote: strides of the value's size rounded up to 8.
+    pub(crate) fn from_strides(bytes: &[u8]) -> Self {
+        let stride = size_of::<T>().next_multiple_of(8);
+        let values = bytes
+            .chunks_exact(stride)
+            .filter_map(hachi_common::read_bytes)
+            .collect();
+        PerCpuValues { values }
+    }
+
+    /// The bytes an update takes, to `bytes`, which keeps its capacity.
+    fn write_strides(&self, bytes: &mut Vec<u8>) {
+        let stride = size_of::<T>().next_multiple_of(8);
+        bytes.clear();
+        bytes.resize(stride * self.values.len(), 0);
+        for (to, value) in bytes.chunks_exact_mut(stride).zip(&self.values) {
+            to[..size_of::<T>()].copy_from_slice(hachi_common::bytes_of(value));
+        }
+    }
+}
+
+thread_local! {
+    /// Where values stand in the kernel's layout: kept, so that repeated operations do not allocate.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+impl MapData {
+    /// Typed lookup in a per-CPU map whose view has checked `K` and `V`. Reuses `values`; false when there is no such key.
+    pub(crate) fn get_per_cpu<K: Pod, V: Pod>(
+        &self,
+        key: &K,
+        flags: u64,
+        values: &mut PerCpuValues<V>,
+    ) -> Result<bool, MapError> {
+        let size = self.lookup_size()?;
+        let stride = size_of::<V>().next_multiple_of(8);
+        SCRATCH.with_borrow_mut(|bytes| {
+            bytes.resize(size, 0);
+            if !self.lookup_bytes_into(hachi_common::bytes_of(key), bytes, flags)? {
+                return Ok(false);
+            }
+            if values.values.len() * stride == size {
+                let from = bytes
+                    .chunks_exact(stride)
+                    .filter_map(hachi_common::read_bytes);
+                values
+                    .values
+                    .iter_mut()
+                    .zip(from)
+                    .for_each(|(to, value)| *to = value);
+            } else {
+                *values = PerCpuValues::from_strides(bytes);
+            }
+            Ok(true)
+        })
+    }
+
+    /// Typed update; as [`get_per_cpu`](Self::get_per_cpu).
+    pub(crate) fn set_per_cpu<K: Pod, V: Pod>(
+        &mut self,
+        key: &K,
+        values: &PerCpuValues<V>,
+        flags: u64,
+    ) -> Result<(), MapError> {
+        let expected = self.possible_cpus()?;
+        if values.len() != expected {
+            return Err(MapError::CpuCount {
+                name: self.name().to_owned(),
+                given: values.len(),
+                expected,
+            });
+        }
+        SCRATCH.with_borrow_mut(|bytes| {
+            values.write_strides(bytes);
+            self.update_bytes(hachi_common::bytes_of(key), bytes, flags)
+        })
+    }
+}
+
+/// An empty set: the start for `get_into`, which sizes it.
+impl<T: Pod> Default for PerCpuValues<T> {
+    fn default() -> Self {
+        PerCpuValues {
+            values: Box::default(),
+        }
+    }
+}
+
+impl<T: Pod> TryFrom<Vec<T>> for PerCpuValues<T> {
+    type Error = io::Error;
+
+    /// Fails unless there is exactly one value for each possible CPU.
+    fn try_from(values: Vec<T>) -> Result<Self, Self::Error> {
+        let expected = nr_cpus()?;
+        if values.len() != expected {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!(
+                    "{} values given for {expected} possible CPUs (see nr_cpus())",
+                    values.len()
+                ),
+            ));
+        }
+        Ok(PerCpuValues {
+            values: values.into_boxed_slice(),
+        })
+    }
+}
+
+impl<T: Pod> Deref for PerCpuValues<T> {
+    type Target = Box<[T]>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.values
+    }
+}
+
+impl<T: Pod> DerefMut for PerCpuValues<T> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.values
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strides_round_trip() {
+        let values = PerCpuValues {
+            values: Box::new([1u32, 2, 3]),
+        };
+        let mut bytes = vec![0xff; 3];
+        values.write_strides(&mut bytes);
+        assert_eq!(bytes.len(), 24);
+        assert_eq!(bytes[8..12], 2u32.to_ne_bytes());
+        assert_eq!(bytes[12..16], [0; 4]);
+        assert_eq!(PerCpuValues::<u32>::from_strides(&bytes), values);
+    }
+
+    #[test]
+    fn the_number_of_values_is_checked() {
+        let cpus = nr_cpus().unwrap();
+        assert!(PerCpuValues::try_from(vec![0u64; cpus]).is_ok());
+        let error = PerCpuValues::try_from(vec![0u64; cpus + 1]).unwrap_err();
+        assert!(error.to_string().contains("possible CPUs"), "{error}");
+    }
+}

@@ -1,0 +1,389 @@
+//! `BPF_MAP_TYPE_RINGBUF`: events from programs, in order.
+//!
+//! The kernel maps three things into user space (`kernel/bpf/ringbuf.c`): a page with the consumer's position, which
+//! we write; a page with the producer's; and the data, mapped twice in a row so that no record is ever split. Each
+//! record is an 8-byte header (length, with a bit for "still being written" and one for "discarded") and the data, padded to 8.
+
+use std::{
+    borrow::Borrow,
+    fmt, io,
+    ops::Deref,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
+    slice,
+    sync::atomic::{AtomicU32, AtomicUsize, Ordering, fence},
+    time::{Duration, Instant},
+};
+
+use super::{Map, MapData, MapError, MapType};
+use crate::sys::{
+    mmap::{Mmap, page_size},
+    poll,
+};
+
+const HEADER: usize = 8;
+const BUSY_BIT: u32 = 1 << 31;
+const DISCARD_BIT: u32 = 1 << 30;
+
+/// The reading end of a ring buffer. Linux ≥ 5.8.
+///
+/// [`next`](Self::next) never waits. To wait, use [`next_timeout`](Self::next_timeout), poll the descriptor
+/// ([`AsFd`]) with whatever event loop there is, or, with the feature `tokio`, [`AsyncRingBuf`].
+///
+/// One ring buffer has one reader: two `RingBuf` on the same map would each take records from the other.
+///
+/// ```no_run
+/// # use hachi::maps::{MapData, RingBuf};
+/// # use std::time::Duration;
+/// # fn f(map: hachi::maps::Map) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut events = RingBuf::try_from(map)?;
+/// while let Some(event) = events.next_timeout(Duration::from_secs(1))? {
+///     println!("{} bytes", event.len());
+/// }
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct RingBuf<T> {
+    map: T,
+    ring: Ring,
+}
+
+impl<T: Borrow<MapData>> RingBuf<T> {
+    pub(crate) fn new(map: T) -> Result<Self, MapError> {
+        let data = map.borrow();
+        if data.map_type() != Some(MapType::Ringbuf) {
+            return Err(MapError::InvalidMapType {
+                name: data.name().to_owned(),
+                expected: "RingBuf (ringbuf)",
+                actual: data.type_name(),
+            });
+        }
+        let ring = Ring::new(data.as_fd(), data.max_entries() as usize).map_err(|error| {
+            MapError::IoError {
+                name: data.name().to_owned(),
+                error,
+            }
+        })?;
+        Ok(RingBuf { map, ring })
+    }
+
+    /// The next record, if there is one. Its space is given back to programs when it is dropped.
+    #[allow(clippy::should_implement_trait)] // lends from itself, which Iterator cannot
+    #[inline]
+    pub fn next(&mut self) -> Option<RingBufItem<'_>> {
+        let (data, size) = self.ring.peek()?;
+        Some(RingBufItem {
+            ring: &mut self.ring,
+            data,
+            size,
+        })
+    }
+
+    /// As [`next`](Self::next), waiting for at most `timeout` when there is no record.
+    pub fn next_timeout(&mut self, timeout: Duration) -> io::Result<Option<RingBufItem<'_>>> {
+        let deadline = Instant::now().checked_add(timeout);
+        loop {
+            // Peeked twice, since a borrow that is returned in one branch would last for all of them.
+            if self.ring.peek().is_some() {
+                return Ok(self.next());
+            }
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
+                return Ok(None);
+            }
+            if poll::readable(self.map.borrow().as_fd(), left)? && self.ring.peek().is_none() {
+                // Readable, but the first record is still being written: its program is about to finish.
+                std::thread::yield_now();
+            }
+        }
+    }
+
+    /// Waits until there is a record to read (true) or `timeout` has passed (false; `None` waits forever).
+    pub fn wait(&self, timeout: Option<Duration>) -> io::Result<bool> {
+        poll::readable(self.map.borrow().as_fd(), timeout)
+    }
+
+    /// Calls `f` with every record there is and returns their number. Does not wait.
+    pub fn drain(&mut self, mut f: impl FnMut(&[u8])) -> usize {
+        let mut count = 0;
+        while let Some(record) = self.next() {
+            f(&record);
+            count += 1;
+        }
+        count
+    }
+
+    /// Bytes of records (headers included) not read yet.
+    pub fn unread(&self) -> usize {
+        self.ring
+            .producer()
+            .load(Ordering::Acquire)
+            .wrapping_sub(self.ring.consumer_position)
+    }
+}
+
+/// Readable when there is a record.
+impl<T: Borrow<MapData>> AsFd for RingBuf<T> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.map.borrow().fd().as_fd()
+    }
+}
+
+impl<T: Borrow<MapData>> AsRawFd for RingBuf<T> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.map.borrow().as_raw_fd()
+    }
+}
+
+impl TryFrom<MapData> for RingBuf<MapData> {
+    type Error = MapError;
+    fn try_from(data: MapData) -> Result<Self, MapError> {
+        Self::new(data)
+    }
+}
+
+impl TryFrom<Map> for RingBuf<MapData> {
+    type Error = MapError;
+    fn try_from(map: Map) -> Result<Self, MapError> {
+        Self::new(map.into_data())
+    }
+}
+
+impl<'a> TryFrom<&'a Map> for RingBuf<&'a MapData> {
+    type Error = MapError;
+    fn try_from(map: &'a Map) -> Result<Self, MapError> {
+        Self::new(map.data())
+    }
+}
+
+impl<'a> TryFrom<&'a mut Map> for RingBuf<&'a mut MapData> {
+    type Error = MapError;
+    fn try_from(map: &'a mut Map) -> Result<Self, MapError> {
+        Self::new(map.data_mut())
+    }
+}
+
+/// One record, in place: the bytes are the ring buffer's own memory (8-byte aligned).
+pub struct RingBufItem<'a> {
+    ring: &'a mut Ring,
+    data: *const u8,
+    size: usize,
+}
+
+impl Deref for RingBufItem<'_> {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        // SAFETY: `peek` found a finished record here. Programs reuse its memory only after the consumer
+        // position passes it, which happens when this value is dropped; the ring (and its mapping) is borrowed until then.
+        unsafe { slice::from_raw_parts(self.data, self.size) }
+    }
+}
+
+impl fmt::Debug for RingBufItem<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RingBufItem").field(&&**self).finish()
+    }
+}
+
+impl Drop for RingBufItem<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.ring.consume(self.size);
+    }
+}
+
+// SAFETY: the pointer is into the ring, which is exclusively borrowed and itself Send.
+unsafe impl Send for RingBufItem<'_> {}
+// SAFETY: shared access only reads bytes nobody writes.
+unsafe impl Sync for RingBufItem<'_> {}
+
+/// The mapped ring.
+#[derive(Debug)]
+struct Ring {
+    consumer: Mmap,
+    producer: Mmap,
+    /// Offset of the data in the second mapping: one page.
+    data: usize,
+    mask: usize,
+    /// What we last wrote to the consumer's page: nobody else does.
+    consumer_position: usize,
+    /// The producer's position when last looked at; up to there every record has a header.
+    producer_position: usize,
+}
+
+impl Ring {
+    fn new(fd: BorrowedFd<'_>, size: usize) -> io::Result<Self> {
+        let page = page_size();
+        if !size.is_power_of_two() || !size.is_multiple_of(page) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("a ring buffer of {size} bytes is not a power-of-two number of pages"),
+            ));
+        }
+        let consumer = Mmap::new(fd, page, 0, true)?;
+        let producer = Mmap::new(fd, page + 2 * size, page, false)?;
+        let mut ring = Ring {
+            consumer,
+            producer,
+            data: page,
+            mask: size - 1,
+            consumer_position: 0,
+            producer_position: 0,
+        };
+        // Not 0 for a ring that another process has read from before. Always a multiple of 8, unless that
+        // process wrote nonsense there; the reads of headers rely on it.
+        ring.consumer_position = ring.consumer().load(Ordering::Acquire) & !7;
+        ring.producer_position = ring.consumer_position;
+        Ok(ring)
+    }
+
+    fn consumer(&self) -> &AtomicUsize {
+        // SAFETY: the mapping is a page, page-aligned, starting with the kernel's `unsigned long consumer_pos`.
+        unsafe { &*self.consumer.ptr().cast::<AtomicUsize>() }
+    }
+
+    fn producer(&self) -> &AtomicUsize {
+        // SAFETY: as for the consumer; `unsigned long producer_pos`.
+        unsafe { &*self.producer.ptr().cast::<AtomicUsize>() }
+    }
+
+    /// The first record that is finished and not discarded.
+    #[inline]
+    fn peek(&mut self) -> Option<(*const u8, usize)> {
+        loop {
+            if let Some(record) = self.scan() {
+                return Some(record);
+            }
+            // About to say "nothing": a reader would now wait for a wake-up, which the kernel sends only if it sees
+            // that we have read everything before its record. Our last position and the read that found nothing must
+            // therefore not be reordered: with the fence, either the kernel sees the position or we see its record.
+            fence(Ordering::SeqCst);
+            let position = self.producer().load(Ordering::Acquire);
+            if position == self.consumer_position {
+                return None;
+            }
+            self.producer_position = position;
+            if self.header().load(Ordering::Acquire) & BUSY_BIT != 0 {
+                return None;
+            }
+        }
+    }
+
+    #[inline]
+    fn scan(&mut self) -> Option<(*const u8, usize)> {
+        while self.consumer_position != self.producer_position {
+            let header = self.header().load(Ordering::Acquire);
+            if header & BUSY_BIT != 0 {
+                return None;
+            }
+            let size = ((header & !DISCARD_BIT) as usize).min(self.mask + 1 - HEADER);
+            if header & DISCARD_BIT != 0 {
+                self.consume(size);
+                continue;
+            }
+            let offset = self.data + (self.consumer_position & self.mask) + HEADER;
+            // SAFETY: the data is mapped twice in a row, so a record that starts in the first half and is no longer
+            // than the ring (see `min` above) lies inside the mapping.
+            return Some((unsafe { self.producer.ptr().add(offset) }, size));
+        }
+        None
+    }
+
+    #[inline]
+    fn header(&self) -> &AtomicU32 {
+        let offset = self.data + (self.consumer_position & self.mask);
+        // SAFETY: positions are multiples of 8, so this is inside the first copy of the data and aligned.
+        unsafe { &*self.producer.ptr().add(offset).cast::<AtomicU32>() }
+    }
+
+    /// Gives back the record of `size` bytes at the consumer's position.
+    #[inline]
+    fn consume(&mut self, size: usize) {
+        let taken = (size + HEADER).next_multiple_of(8);
+        self.consumer_position = self.consumer_position.wrapping_add(taken);
+        self.consumer()
+            .store(self.consumer_position, Ordering::Release);
+    }
+}
+
+#[cfg(feature = "tokio")]
+mod asynchronous {
+    use std::{
+        borrow::Borrow,
+        io,
+        pin::Pin,
+        task::{Context, Poll, ready},
+    };
+
+    use tokio::io::{Interest, unix::AsyncFd};
+
+    use super::{MapData, RingBuf, RingBufItem};
+
+    /// A ring buffer read by tokio. Made inside a runtime with I/O enabled, by [`RingBuf::into_async`].
+    ///
+    /// [`next`](Self::next) lends each record in place; as a `Stream` it yields copies.
+    #[derive(Debug)]
+    pub struct AsyncRingBuf<T: Borrow<MapData>> {
+        inner: AsyncFd<RingBuf<T>>,
+    }
+
+    impl<T: Borrow<MapData>> RingBuf<T> {
+        /// Registers the ring buffer with the current tokio runtime.
+        pub fn into_async(self) -> io::Result<AsyncRingBuf<T>> {
+            Ok(AsyncRingBuf {
+                inner: AsyncFd::with_interest(self, Interest::READABLE)?,
+            })
+        }
+    }
+
+    impl<T: Borrow<MapData>> AsyncRingBuf<T> {
+        /// The next record, as soon as there is one. Cancel safe.
+        pub async fn next(&mut self) -> io::Result<RingBufItem<'_>> {
+            std::future::poll_fn(|cx| self.poll_ready(cx)).await?;
+            match self.inner.get_mut().next() {
+                Some(record) => Ok(record),
+                None => Err(io::Error::other(
+                    "a ready record vanished: is there a second reader?",
+                )),
+            }
+        }
+
+        /// The next record if there is one already.
+        pub fn try_next(&mut self) -> Option<RingBufItem<'_>> {
+            self.inner.get_mut().next()
+        }
+
+        /// Ready when `next` has a record.
+        fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            loop {
+                if self.inner.get_mut().ring.peek().is_some() {
+                    return Poll::Ready(Ok(()));
+                }
+                let mut guard = ready!(self.inner.poll_read_ready_mut(cx))?;
+                // Only after looking once more: an event that came since must not be forgotten.
+                if guard.get_inner_mut().ring.peek().is_none() {
+                    guard.clear_ready();
+                }
+            }
+        }
+    }
+
+    impl<T: Borrow<MapData> + Unpin> futures_core::Stream for AsyncRingBuf<T> {
+        type Item = io::Result<Vec<u8>>;
+
+        fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+            let this = self.get_mut();
+            ready!(this.poll_ready(cx))?;
+            Poll::Ready(
+                this.inner
+                    .get_mut()
+                    .next()
+                    .map(|record| Ok(record.to_vec())),
+            )
+        }
+    }
+}
+
+#[cfg(feature = "tokio")]
+pub use asynchronous::AsyncRingBuf;

@@ -1,0 +1,347 @@
+//! Pins: names in a BPF file system that keep programs, maps and links alive without a process.
+
+use std::{
+    fs, io,
+    os::{
+        fd::{AsFd as _, BorrowedFd, OwnedFd},
+        unix::fs::DirBuilderExt as _,
+    },
+    path::{Path, PathBuf},
+};
+
+use crate::sys::{
+    bpf,
+    errno::SyscallError,
+    fs::{self as sys_fs, ObjectKind},
+};
+
+/// Where the BPF file system is mounted by convention.
+pub const BPFFS: &str = "/sys/fs/bpf";
+
+/// An error of pinning, opening a pin or removing one. Each names the path.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PinError {
+    /// The path is not on a BPF file system.
+    #[error(
+        "cannot pin at {path}: {mount} is not a BPF file system; \
+         mount one with `mount -t bpf bpf {suggestion}`{elsewhere}",
+        path = path.display(), mount = mount.display(),
+        suggestion = suggested_mount(mount).display(),
+        elsewhere = if mount.starts_with(BPFFS) { "" } else { " and use a path below it" },
+    )]
+    NotBpffs {
+        /// The path asked for.
+        path: PathBuf,
+        /// Its longest part that exists.
+        mount: PathBuf,
+    },
+
+    /// Something is pinned there already.
+    #[error(
+        "cannot pin the {kind} at {path}: the path is taken; choose another, or remove that pin with `rm {path}` \
+         if nothing needs it",
+        path = path.display(),
+    )]
+    Taken {
+        /// The path asked for.
+        path: PathBuf,
+        /// What was to be pinned: map, program or link.
+        kind: &'static str,
+    },
+
+    /// Nothing is pinned there.
+    #[error("nothing is pinned at {path}", path = path.display())]
+    NotFound {
+        /// The path asked for.
+        path: PathBuf,
+    },
+
+    /// Something else is pinned there.
+    #[error("{path} is a pinned {found}, not a {expected}", path = path.display())]
+    WrongKind {
+        /// The path asked for.
+        path: PathBuf,
+        /// What was expected: map, program or link.
+        expected: &'static str,
+        /// What it is.
+        found: &'static str,
+    },
+
+    /// A system call failed.
+    #[error("cannot {operation} {path}: {error}", path = path.display())]
+    Syscall {
+        /// What was to be done.
+        operation: &'static str,
+        /// The path.
+        path: PathBuf,
+        /// The kernel's answer.
+        error: SyscallError,
+    },
+
+    /// A file operation failed.
+    #[error("cannot {operation} {path}: {error}", path = path.display())]
+    Io {
+        /// What was to be done.
+        operation: &'static str,
+        /// The path.
+        path: PathBuf,
+        /// The system's error.
+        #[source]
+        error: io::Error,
+    },
+
+    /// The attachment cannot be pinned, or is not what the pin says.
+    #[error("{path}: {reason}", path = path.display())]
+    Unsuitable {
+        /// The path.
+        path: PathBuf,
+        /// Why, and what to do.
+        reason: String,
+    },
+}
+
+impl PinError {
+    pub(crate) fn syscall(operation: &'static str, path: &Path, error: SyscallError) -> Self {
+        PinError::Syscall {
+            operation,
+            path: path.to_owned(),
+            error,
+        }
+    }
+
+    pub(crate) fn io(operation: &'static str, path: &Path, error: io::Error) -> Self {
+        PinError::Io {
+            operation,
+            path: path.to_owned(),
+            error,
+        }
+    }
+}
+
+/// The directory to name in the advice: the usual mount point when the path is meant to be there.
+fn suggested_mount(existing: &Path) -> &Path {
+    if existing.starts_with(BPFFS) {
+        existing
+    } else {
+        Path::new(BPFFS)
+    }
+}
+
+/// The longest existing part of `path`'s directory.
+fn existing_parent(path: &Path) -> &Path {
+    path.ancestors()
+        .skip(1)
+        .find(|part| part.exists())
+        .unwrap_or_else(|| {
+            if path.is_absolute() {
+                Path::new("/")
+            } else {
+                Path::new(".")
+            }
+        })
+}
+
+fn check_bpffs(path: &Path) -> Result<(), PinError> {
+    let mount = existing_parent(path);
+    let mount = if mount.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        mount
+    };
+    match sys_fs::is_bpffs(mount) {
+        Ok(true) => Ok(()),
+        // `/sys/fs/bpf` itself missing: its longest existing part is another directory of sysfs.
+        Ok(false) if path.starts_with(BPFFS) => Err(PinError::NotBpffs {
+            path: path.to_owned(),
+            mount: BPFFS.into(),
+        }),
+        Ok(false) => Err(PinError::NotBpffs {
+            path: path.to_owned(),
+            mount: mount.to_owned(),
+        }),
+        Err(error) => Err(PinError::io("look at", mount, error)),
+    }
+}
+
+/// Makes the directories missing above `path`, and returns them, outermost first.
+fn make_parents(path: &Path) -> Result<Vec<PathBuf>, PinError> {
+    let missing: Vec<_> = path
+        .ancestors()
+        .skip(1)
+        .take_while(|part| !part.as_os_str().is_empty() && !part.exists())
+        .collect();
+    let mut made = Vec::new();
+    for directory in missing.into_iter().rev() {
+        match fs::DirBuilder::new().mode(0o700).create(directory) {
+            Ok(()) => made.push(directory.to_owned()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => {
+                remove_directories(&made);
+                return Err(PinError::io("make directory", directory, error));
+            }
+        }
+    }
+    Ok(made)
+}
+
+fn remove_directories(made: &[PathBuf]) {
+    for directory in made.iter().rev() {
+        // Someone else may have pinned something there by now; then it stays.
+        let _ = fs::remove_dir(directory);
+    }
+}
+
+/// Pins an object at a free path of a BPF file system, making missing directories. On failure nothing is left behind.
+pub(crate) fn pin(fd: BorrowedFd<'_>, path: &Path, kind: ObjectKind) -> Result<(), PinError> {
+    // Asked first because the kernel's answer to both mistakes is a bare errno (EPERM for the file system).
+    check_bpffs(path)?;
+    if path.symlink_metadata().is_ok() {
+        return Err(PinError::Taken {
+            path: path.to_owned(),
+            kind: kind.noun(),
+        });
+    }
+    let c_path = sys_fs::c_path(path).map_err(|error| PinError::io("pin at", path, error))?;
+    let made = make_parents(path)?;
+    bpf::obj_pin(fd, &c_path).map_err(|error| {
+        remove_directories(&made);
+        match error.errno() {
+            libc::EEXIST => PinError::Taken {
+                path: path.to_owned(),
+                kind: kind.noun(),
+            },
+            _ => PinError::syscall("pin at", path, error),
+        }
+    })
+}
+
+/// Opens whatever is pinned at `path`.
+pub(crate) fn open_any(path: &Path) -> Result<(OwnedFd, ObjectKind), PinError> {
+    let c_path = sys_fs::c_path(path).map_err(|error| PinError::io("open", path, error))?;
+    let fd = match bpf::obj_get(&c_path) {
+        Ok(fd) => fd,
+        Err(error) if error.errno() == libc::ENOENT => {
+            check_bpffs(path)?;
+            return Err(PinError::NotFound {
+                path: path.to_owned(),
+            });
+        }
+        Err(error) => {
+            // A directory, or a file that is not a pin, is EACCES or EINVAL to the kernel.
+            if error.errno() != libc::EPERM {
+                check_bpffs(path)?;
+                if path.is_dir() {
+                    return Err(PinError::Unsuitable {
+                        path: path.to_owned(),
+                        reason: "is a directory, not a pin".to_owned(),
+                    });
+                }
+            }
+            return Err(PinError::syscall("open", path, error));
+        }
+    };
+    match sys_fs::object_kind(fd.as_fd()) {
+        Ok(Some(kind)) => Ok((fd, kind)),
+        Ok(None) => Err(PinError::Unsuitable {
+            path: path.to_owned(),
+            reason: "is pinned, but neither a map, a program nor a link".to_owned(),
+        }),
+        Err(error) => Err(PinError::io("find out what is pinned at", path, error)),
+    }
+}
+
+/// Opens the object of the expected kind pinned at `path`.
+pub(crate) fn open(path: &Path, expected: ObjectKind) -> Result<OwnedFd, PinError> {
+    let (fd, found) = open_any(path)?;
+    if found != expected {
+        return Err(PinError::WrongKind {
+            path: path.to_owned(),
+            expected: expected.noun(),
+            found: found.noun(),
+        });
+    }
+    Ok(fd)
+}
+
+/// Removes the pin at `path`. What was pinned goes away unless something else holds it: a map or program with
+/// its last user, an attachment at once.
+///
+/// Refuses to remove anything that is not a pin.
+pub fn unpin<P: AsRef<Path>>(path: P) -> Result<(), PinError> {
+    let path = path.as_ref();
+    check_bpffs(path)?;
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => {
+            return Err(PinError::Unsuitable {
+                path: path.to_owned(),
+                reason: "is a directory, not a pin".to_owned(),
+            });
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(PinError::NotFound {
+                path: path.to_owned(),
+            });
+        }
+        _ => {}
+    }
+    fs::remove_file(path).map_err(|error| PinError::io("remove the pin", path, error))
+}
+
+/// Pins made so far by an operation that may still fail: removed on drop unless [`keep`](Self::keep)t.
+#[derive(Debug, Default)]
+pub(crate) struct PinGuard {
+    paths: Vec<PathBuf>,
+}
+
+impl PinGuard {
+    pub(crate) fn add(&mut self, path: PathBuf) {
+        self.paths.push(path);
+    }
+
+    pub(crate) fn keep(mut self) {
+        self.paths.clear();
+    }
+}
+
+impl Drop for PinGuard {
+    fn drop(&mut self) {
+        for path in &self.paths {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_file_systems_are_named_with_the_mount_command() {
+        let stdin = io::stdin();
+        let error = pin(
+            stdin.as_fd(),
+            Path::new("/proc/nothing/here"),
+            ObjectKind::Map,
+        )
+        .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "cannot pin at /proc/nothing/here: /proc is not a BPF file system; \
+             mount one with `mount -t bpf bpf /sys/fs/bpf` and use a path below it"
+        );
+        assert!(matches!(
+            unpin("/proc/version"),
+            Err(PinError::NotBpffs { .. })
+        ));
+    }
+
+    #[test]
+    fn relative_paths_are_looked_at_in_the_working_directory() {
+        let error = check_bpffs(Path::new("pin-of-a-map")).unwrap_err();
+        assert!(
+            matches!(&error, PinError::NotBpffs { mount, .. } if mount == Path::new(".")),
+            "{error}"
+        );
+    }
+}

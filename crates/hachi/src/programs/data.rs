@@ -1,0 +1,256 @@
+//! What programs of all types have in common.
+
+use std::{
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
+    path::Path,
+    sync::Arc,
+};
+
+use hachi_obj::{ProgramSpec, ProgramType};
+
+use super::{ProgramError, ProgramInfo};
+use crate::{
+    links::{Link, Links},
+    load::{self, Object},
+    pin::{self, PinError},
+    sys::{bpf, fs::ObjectKind},
+};
+
+/// The descriptor of a loaded program. Cheap to clone; the kernel keeps the program as long as there is one, or a link or pin.
+#[derive(Clone, Debug)]
+pub struct ProgramFd(Arc<OwnedFd>);
+
+impl ProgramFd {
+    pub(crate) fn new(fd: OwnedFd) -> Self {
+        ProgramFd(Arc::new(fd))
+    }
+}
+
+impl AsFd for ProgramFd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl AsRawFd for ProgramFd {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+/// State of a program whose links are `L`.
+#[derive(Debug)]
+pub(crate) struct ProgramData<L: Link> {
+    // First, so that a dropped program detaches before its descriptor is closed.
+    pub(crate) links: Links<L>,
+    name: String,
+    kind: ProgramType,
+    fd: Option<ProgramFd>,
+    log: String,
+    /// Where it comes from; `None` for programs that were loaded already when we got them.
+    source: Option<Box<Source>>,
+}
+
+#[derive(Debug)]
+struct Source {
+    object: Arc<Object>,
+    spec: ProgramSpec,
+}
+
+impl<L: Link> ProgramData<L> {
+    pub(crate) fn new(object: Arc<Object>, spec: ProgramSpec) -> Self {
+        ProgramData {
+            links: Links::new(),
+            name: spec.name.clone(),
+            kind: spec.program_type,
+            fd: None,
+            log: String::new(),
+            source: Some(Box::new(Source { object, spec })),
+        }
+    }
+
+    /// The program of type `expected` pinned at `path`.
+    pub(crate) fn from_pin(path: &Path, expected: ProgramType) -> Result<Self, ProgramError> {
+        let fd = pin::open(path, ObjectKind::Program)?;
+        let info = ProgramInfo::of(fd.as_fd())
+            .map_err(|error| PinError::syscall("describe", path, error))?;
+        if info.program_type() != Some(expected) {
+            return Err(ProgramError::UnexpectedProgramType {
+                name: format!("{} (pinned at {})", info.name(), path.display()),
+                expected: expected.name().to_owned(),
+                actual: info.type_name(),
+            });
+        }
+        Ok(ProgramData {
+            links: Links::new(),
+            name: info.name(),
+            kind: expected,
+            fd: Some(ProgramFd::new(fd)),
+            log: String::new(),
+            source: None,
+        })
+    }
+
+    pub(crate) fn load(&mut self) -> Result<(), ProgramError> {
+        if self.fd.is_some() {
+            return Err(ProgramError::AlreadyLoaded {
+                name: self.name.clone(),
+            });
+        }
+        let Some(source) = &mut self.source else {
+            // Came from a pin and was unloaded: there is nothing to load it from.
+            return Err(ProgramError::NotLoaded {
+                name: self.name.clone(),
+            });
+        };
+        let loaded = load::program(&source.object, &mut source.spec)?;
+        self.log = loaded.log;
+        self.fd = Some(ProgramFd::new(loaded.fd));
+        Ok(())
+    }
+
+    pub(crate) fn unload(&mut self) -> Result<(), ProgramError> {
+        let detached = self.links.detach_all();
+        match self.fd.take() {
+            Some(_) => Ok(detached?),
+            None => Err(ProgramError::NotLoaded {
+                name: self.name.clone(),
+            }),
+        }
+    }
+
+    pub(crate) fn fd(&self) -> Result<&ProgramFd, ProgramError> {
+        self.fd.as_ref().ok_or_else(|| ProgramError::NotLoaded {
+            name: self.name.clone(),
+        })
+    }
+
+    pub(crate) fn info(&self) -> Result<ProgramInfo, ProgramError> {
+        ProgramInfo::of(self.fd()?.as_fd()).map_err(|error| ProgramError::SyscallError {
+            name: self.name.clone(),
+            error,
+        })
+    }
+
+    pub(crate) fn pin(&self, path: &Path) -> Result<(), PinError> {
+        let Some(fd) = &self.fd else {
+            return Err(PinError::Unsuitable {
+                path: path.to_owned(),
+                reason: format!(
+                    "program {:?} is not loaded yet, so it cannot be pinned",
+                    self.name
+                ),
+            });
+        };
+        pin::pin(fd.as_fd(), path, ObjectKind::Program)
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn kind(&self) -> ProgramType {
+        self.kind
+    }
+
+    pub(crate) fn section(&self) -> &str {
+        self.spec().map_or("", |spec| &spec.section)
+    }
+
+    pub(crate) fn spec(&self) -> Option<&ProgramSpec> {
+        self.source.as_ref().map(|source| &source.spec)
+    }
+
+    pub(crate) fn log(&self) -> &str {
+        &self.log
+    }
+
+    pub(crate) fn run(
+        &self,
+        attr: &mut crate::sys::attr::TestRun,
+        options: &super::TestRunOptions<'_>,
+    ) -> Result<super::TestRun, ProgramError> {
+        options
+            .run(self.fd()?.as_fd(), attr, |fd, attr, data_out, ctx_out| {
+                bpf::prog_test_run(fd, attr, options.data, data_out, options.context, ctx_out)
+            })
+            .map_err(|error| ProgramError::SyscallError {
+                name: self.name.clone(),
+                error,
+            })
+    }
+}
+
+/// The methods every program type has. `$type` has a field `data: ProgramData<$link>`.
+macro_rules! program_methods {
+    ($type:ident, $link:ty) => {
+        impl $type {
+            pub(crate) fn from_data(data: $crate::programs::ProgramData<$link>) -> Self {
+                Self { data }
+            }
+
+            /// Detaches the program everywhere and unloads it (unless it is pinned). It can be loaded again.
+            pub fn unload(&mut self) -> Result<(), $crate::programs::ProgramError> {
+                self.data.unload()
+            }
+
+            /// The descriptor; [`ProgramError::NotLoaded`](crate::programs::ProgramError::NotLoaded) before `load`.
+            pub fn fd(
+                &self,
+            ) -> Result<&$crate::programs::ProgramFd, $crate::programs::ProgramError> {
+                self.data.fd()
+            }
+
+            /// What the kernel says about the loaded program.
+            pub fn info(
+                &self,
+            ) -> Result<$crate::programs::ProgramInfo, $crate::programs::ProgramError> {
+                self.data.info()
+            }
+
+            /// Pins the loaded program at `path` on a BPF file system, so that it outlives the process. Missing
+            /// directories are made. This does not keep it attached: pin its link for that.
+            pub fn pin<P: AsRef<std::path::Path>>(
+                &self,
+                path: P,
+            ) -> Result<(), $crate::pin::PinError> {
+                self.data.pin(path.as_ref())
+            }
+
+            /// The name: that of the function (of a program opened from a pin: what the kernel kept of it).
+            pub fn name(&self) -> &str {
+                self.data.name()
+            }
+
+            /// The ELF section it comes from; empty for a program opened from a pin.
+            pub fn section(&self) -> &str {
+                self.data.section()
+            }
+
+            /// The type.
+            pub fn prog_type(&self) -> $crate::programs::ProgramType {
+                self.data.kind()
+            }
+
+            /// What the object file says about it; `None` for a program opened from a pin.
+            pub fn spec(&self) -> Option<&hachi_obj::ProgramSpec> {
+                self.data.spec()
+            }
+
+            /// What the verifier wrote when the program was loaded, if that was asked for
+            /// ([`EbpfLoader::verifier_log_level`](crate::EbpfLoader::verifier_log_level)).
+            pub fn verifier_log(&self) -> &str {
+                self.data.log()
+            }
+
+            /// Runs the loaded program on given data instead of a real event. Linux ≥ 4.12; needs CAP_BPF.
+            pub fn test_run(
+                &self,
+                options: &$crate::programs::TestRunOptions<'_>,
+            ) -> Result<$crate::programs::TestRun, $crate::programs::ProgramError> {
+                self.data.run(&mut Default::default(), options)
+            }
+        }
+    };
+}
+pub(crate) use program_methods;

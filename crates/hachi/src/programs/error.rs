@@ -1,0 +1,110 @@
+//! What can go wrong with a program.
+
+use super::{Program, Rejection};
+use crate::{
+    features::Unsupported, links::LinkError, maps::MapError, pin::PinError,
+    sys::errno::SyscallError,
+};
+
+/// An error of loading, running or attaching a program. Each names the program.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProgramError {
+    /// The object has no program of that name, nor exactly one in a section of that name.
+    #[error("no program {name:?}; {hint}")]
+    NotFound {
+        /// The name asked for.
+        name: String,
+        /// The programs there are, as a sentence.
+        hint: String,
+        /// The names there are.
+        available: Vec<String>,
+    },
+
+    /// The program is of another type than asked for.
+    #[error("program {name:?} is of type {actual}, not {expected}")]
+    UnexpectedProgramType {
+        /// The program.
+        name: String,
+        /// The type asked for.
+        expected: String,
+        /// The type it has, and the section that says so.
+        actual: String,
+    },
+
+    /// The operation needs a loaded program.
+    #[error("program {name:?} is not loaded; call load() first")]
+    NotLoaded {
+        /// The program.
+        name: String,
+    },
+
+    /// The program is loaded already.
+    #[error("program {name:?} is loaded already")]
+    AlreadyLoaded {
+        /// The program.
+        name: String,
+    },
+
+    /// The kernel refused to load the program. [`Rejection`] has the verifier's log and an explanation.
+    #[error("{0}")]
+    LoadError(Box<Rejection>),
+
+    /// The program needs something that this version of Hachi does not do.
+    #[error("program {name:?} cannot be loaded: {reason}")]
+    Unloadable {
+        /// The program.
+        name: String,
+        /// What it needs.
+        reason: String,
+    },
+
+    /// The kernel refused an operation on the program.
+    #[error("program {name:?}: {error}")]
+    SyscallError {
+        /// The program.
+        name: String,
+        /// The kernel's answer.
+        error: SyscallError,
+    },
+
+    /// Attaching or detaching failed.
+    #[error("program {name:?}: {error}")]
+    Attach {
+        /// The program.
+        name: String,
+        /// Why.
+        #[source]
+        error: LinkError,
+    },
+
+    /// Something about links failed.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+
+    /// Something about a map failed.
+    #[error(transparent)]
+    Map(#[from] MapError),
+
+    /// Something about pins failed.
+    #[error(transparent)]
+    Pin(#[from] PinError),
+
+    /// The running kernel is too old for it.
+    #[error(transparent)]
+    Unsupported(#[from] Unsupported),
+}
+
+impl ProgramError {
+    pub(crate) fn unexpected_type(program: &Program, expected: &str) -> Self {
+        let section = match program.section() {
+            "" => String::new(),
+            section => format!(" (section {section:?})"),
+        };
+        ProgramError::UnexpectedProgramType {
+            name: program.name().to_owned(),
+            expected: expected.to_owned(),
+            actual: format!("{}{section}", program.prog_type().name()),
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! A program the kernel would not load, with all that helps to see why.
+
+use std::fmt;
+
+use hachi_obj::{Function, LineInfo};
+
+use crate::sys::errno::SyscallError;
+
+/// Why the kernel refused a program: its answer, the verifier's log, and the program's line information.
+///
+/// `Display` is the explanation of [`hachi_diag`], in terms of the source.
+#[derive(Debug)]
+pub struct Rejection {
+    /// The program.
+    pub program: String,
+    /// The ELF section it comes from.
+    pub section: String,
+    /// The program's type in the kernel's words: `xdp`.
+    pub kind: &'static str,
+    /// The kernel's answer.
+    pub error: SyscallError,
+    /// The verifier's log, whole; empty when the kernel refused before verifying.
+    pub log: String,
+    /// Which source lines begin at which instruction; empty if the object has none.
+    pub lines: Vec<LineInfo>,
+    /// The functions the program consists of.
+    pub functions: Vec<Function>,
+}
+
+impl Rejection {
+    /// The explanation as data.
+    pub fn explain(&self) -> hachi_diag::Explanation {
+        let lines: Vec<_> = self
+            .lines
+            .iter()
+            .map(|line| hachi_diag::Line {
+                insn: line.insn_off as usize,
+                file: &line.file,
+                line: line.line,
+                column: line.column,
+                text: &line.text,
+            })
+            .collect();
+        hachi_diag::explain(&hachi_diag::Input {
+            program: &self.program,
+            kind: self.kind,
+            log: &self.log,
+            errno: Some(self.error.errno()),
+            lines: &lines,
+        })
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A refusal for want of privileges is not about the program.
+        if self.log.is_empty() && self.error.errno() == libc::EPERM {
+            return write!(f, "cannot load program {:?}: {}", self.program, self.error);
+        }
+        write!(
+            f,
+            "the kernel rejected program {:?} (section {:?}): {}\n{}",
+            self.program,
+            self.section,
+            self.error,
+            self.explain().render(false).trim_end()
+        )
+    }
+}

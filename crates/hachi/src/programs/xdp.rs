@@ -1,0 +1,152 @@
+//! XDP: programs that see each packet an interface receives before the network stack does.
+
+use std::path::Path;
+
+use bitflags::bitflags;
+use hachi_obj::ProgramType;
+
+use super::{ProgramData, ProgramError, program_methods};
+use crate::{
+    links::{self, Link as _, LinkError, OwnedLink, XdpLink, XdpLinkId, XdpRequest},
+    sys::net,
+};
+
+bitflags! {
+    /// How to attach an XDP program. The default takes driver mode where the driver has it and skb mode otherwise.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+    pub struct XdpFlags: u32 {
+        /// Refuse if another program is attached. Always so, unless [`REPLACE`](Self::REPLACE) is given.
+        const UPDATE_IF_NOEXIST = 1 << 0;
+        /// In the generic receive path: slower, works with every driver.
+        const SKB_MODE = 1 << 1;
+        /// In the driver ("native"); an error if the driver cannot.
+        const DRV_MODE = 1 << 2;
+        /// On the network card; an error if it cannot.
+        const HW_MODE = 1 << 3;
+        /// Take the place of a program that was attached by netlink (`ip link set … xdp`). The attachment is then made by
+        /// netlink too, since that is what the kernel allows.
+        const REPLACE = 1 << 4;
+    }
+}
+
+impl XdpFlags {
+    /// The bits that choose a mode.
+    pub(crate) const MODES: XdpFlags = XdpFlags::SKB_MODE
+        .union(XdpFlags::DRV_MODE)
+        .union(XdpFlags::HW_MODE);
+}
+
+/// `struct xdp_md`: the context for [`test_run`](Xdp::test_run).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct XdpMd {
+    /// Offset of the packet's first byte behind the metadata in the data given: the metadata's length.
+    pub data: u32,
+    /// Length of the data given.
+    pub data_end: u32,
+    /// Offset of the metadata: 0.
+    pub data_meta: u32,
+    /// The interface the packet is said to have come in on.
+    pub ingress_ifindex: u32,
+    /// Its receive queue.
+    pub rx_queue_index: u32,
+    /// Must be 0.
+    pub egress_ifindex: u32,
+}
+
+// SAFETY: six u32, so any bits are valid and there is no padding.
+unsafe impl crate::Pod for XdpMd {}
+
+/// An XDP program (`BPF_PROG_TYPE_XDP`). Linux ≥ 4.8.
+///
+/// Sections `xdp`, `xdp.frags` (multi-buffer packets, Linux ≥ 5.18), `xdp/devmap` and `xdp/cpumap` (run from a
+/// map's entry; they cannot be attached to an interface).
+#[derive(Debug)]
+pub struct Xdp {
+    pub(crate) data: ProgramData<XdpLink>,
+}
+
+program_methods!(Xdp, XdpLink);
+
+impl Xdp {
+    /// Opens the XDP program pinned at `path`. It is loaded already and can be attached.
+    pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, ProgramError> {
+        ProgramData::from_pin(path.as_ref(), ProgramType::Xdp).map(Self::from_data)
+    }
+
+    /// Loads the program into the kernel, which verifies it.
+    pub fn load(&mut self) -> Result<(), ProgramError> {
+        self.data.load()
+    }
+
+    /// Attaches the loaded program to an interface of the calling thread's network namespace.
+    ///
+    /// Makes a `bpf_link` (Linux ≥ 5.9) or, on older kernels, attaches by netlink; either way the attachment
+    /// lasts until this program is dropped, unless the link is [taken](Self::take_link). Needs CAP_NET_ADMIN.
+    ///
+    /// # Errors
+    /// [`LinkError`] in [`ProgramError::Attach`]: no such interface, another program there (named), no driver support.
+    pub fn attach(&mut self, interface: &str, flags: XdpFlags) -> Result<XdpLinkId, ProgramError> {
+        match net::if_index(interface) {
+            Some(index) => self.attach_to_if_index(index, flags),
+            None => Err(self.attach_error(LinkError::NoSuchInterface {
+                name: interface.to_owned(),
+                existing: net::if_names(),
+            })),
+        }
+    }
+
+    /// As [`attach`](Self::attach), by the interface's index.
+    pub fn attach_to_if_index(
+        &mut self,
+        if_index: u32,
+        flags: XdpFlags,
+    ) -> Result<XdpLinkId, ProgramError> {
+        let program = self.data.fd()?;
+        let link = links::attach_xdp(&XdpRequest {
+            program,
+            if_index,
+            flags,
+        })
+        .map_err(|error| self.attach_error(error))?;
+        Ok(self.data.links.insert(link))
+    }
+
+    /// Makes an existing attachment run this program, without a gap in between, and takes it over. Linux ≥ 5.7.
+    ///
+    /// `link` comes from another program's [`take_link`](Self::take_link) or from
+    /// [`PinnedLink::unpin`](crate::links::PinnedLink::unpin). On error it is dropped, which detaches it.
+    pub fn attach_to_link(
+        &mut self,
+        link: impl Into<OwnedLink>,
+    ) -> Result<XdpLinkId, ProgramError> {
+        let program = self.data.fd()?;
+        let mut link: OwnedLink = link.into();
+        link.update(program)
+            .map_err(|error| self.attach_error(error))?;
+        Ok(self.data.links.insert(XdpLink::from(link)))
+    }
+
+    /// Ends one attachment.
+    pub fn detach(&mut self, id: XdpLinkId) -> Result<(), ProgramError> {
+        Ok(self.data.links.take(id)?.detach()?)
+    }
+
+    /// Hands over one attachment: it now lasts as long as the value returned, or longer by way of
+    /// [`pin`](XdpLink::pin) or [`keep`](XdpLink::keep).
+    pub fn take_link(&mut self, id: XdpLinkId) -> Result<XdpLink, ProgramError> {
+        Ok(self.data.links.take(id)?)
+    }
+
+    /// The attachments this program owns.
+    pub fn links(&self) -> impl Iterator<Item = &XdpLink> {
+        self.data.links.iter()
+    }
+
+    fn attach_error(&self, error: LinkError) -> ProgramError {
+        ProgramError::Attach {
+            name: self.name().to_owned(),
+            error,
+        }
+    }
+}

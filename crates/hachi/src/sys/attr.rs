@@ -1,0 +1,377 @@
+//! The arguments of bpf(2), one struct per command.
+//!
+//! `include/uapi/linux/bpf.h` has one big union; each struct here is one member of it, fields in the
+//! same order under the same names, cut after the last field Hachi uses. A kernel that knows fewer fields than a
+//! struct has accepts it as long as the ones it does not know are zero (`bpf_check_uarg_tail_zero`),
+//! so fields of newer kernels stay zero until a feature needs them. Pointers are `u64` on every architecture.
+
+/// `BPF_OBJ_NAME_LEN`: object names have at most 15 bytes and a NUL.
+pub(crate) const OBJ_NAME_LEN: usize = 16;
+
+/// Commands, `enum bpf_cmd`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub(crate) enum Cmd {
+    MapCreate = 0,
+    MapLookupElem = 1,
+    MapUpdateElem = 2,
+    MapDeleteElem = 3,
+    MapGetNextKey = 4,
+    ProgLoad = 5,
+    ObjPin = 6,
+    ObjGet = 7,
+    ProgTestRun = 10,
+    ProgGetNextId = 11,
+    MapGetNextId = 12,
+    ProgGetFdById = 13,
+    MapGetFdById = 14,
+    ObjGetInfoByFd = 15,
+    BtfLoad = 18,
+    BtfGetFdById = 19,
+    MapLookupAndDeleteElem = 21,
+    MapFreeze = 22,
+    MapLookupBatch = 24,
+    MapUpdateBatch = 26,
+    MapDeleteBatch = 27,
+    LinkCreate = 28,
+    LinkUpdate = 29,
+    LinkGetFdById = 30,
+    LinkGetNextId = 31,
+    LinkDetach = 34,
+}
+
+impl Cmd {
+    /// The name in the kernel's header, for messages.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Cmd::MapCreate => "BPF_MAP_CREATE",
+            Cmd::MapLookupElem => "BPF_MAP_LOOKUP_ELEM",
+            Cmd::MapUpdateElem => "BPF_MAP_UPDATE_ELEM",
+            Cmd::MapDeleteElem => "BPF_MAP_DELETE_ELEM",
+            Cmd::MapGetNextKey => "BPF_MAP_GET_NEXT_KEY",
+            Cmd::ProgLoad => "BPF_PROG_LOAD",
+            Cmd::ObjPin => "BPF_OBJ_PIN",
+            Cmd::ObjGet => "BPF_OBJ_GET",
+            Cmd::ProgTestRun => "BPF_PROG_TEST_RUN",
+            Cmd::ProgGetNextId => "BPF_PROG_GET_NEXT_ID",
+            Cmd::MapGetNextId => "BPF_MAP_GET_NEXT_ID",
+            Cmd::ProgGetFdById => "BPF_PROG_GET_FD_BY_ID",
+            Cmd::MapGetFdById => "BPF_MAP_GET_FD_BY_ID",
+            Cmd::ObjGetInfoByFd => "BPF_OBJ_GET_INFO_BY_FD",
+            Cmd::BtfLoad => "BPF_BTF_LOAD",
+            Cmd::BtfGetFdById => "BPF_BTF_GET_FD_BY_ID",
+            Cmd::MapLookupAndDeleteElem => "BPF_MAP_LOOKUP_AND_DELETE_ELEM",
+            Cmd::MapFreeze => "BPF_MAP_FREEZE",
+            Cmd::MapLookupBatch => "BPF_MAP_LOOKUP_BATCH",
+            Cmd::MapUpdateBatch => "BPF_MAP_UPDATE_BATCH",
+            Cmd::MapDeleteBatch => "BPF_MAP_DELETE_BATCH",
+            Cmd::LinkCreate => "BPF_LINK_CREATE",
+            Cmd::LinkUpdate => "BPF_LINK_UPDATE",
+            Cmd::LinkGetFdById => "BPF_LINK_GET_FD_BY_ID",
+            Cmd::LinkGetNextId => "BPF_LINK_GET_NEXT_ID",
+            Cmd::LinkDetach => "BPF_LINK_DETACH",
+        }
+    }
+}
+
+/// `BPF_MAP_CREATE`.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+pub(crate) struct MapCreate {
+    pub(crate) map_type: u32,
+    pub(crate) key_size: u32,
+    pub(crate) value_size: u32,
+    pub(crate) max_entries: u32,
+    pub(crate) map_flags: u32,
+    pub(crate) inner_map_fd: u32,
+    pub(crate) numa_node: u32,
+    pub(crate) map_name: [u8; OBJ_NAME_LEN],
+    pub(crate) map_ifindex: u32,
+    pub(crate) btf_fd: u32,
+    pub(crate) btf_key_type_id: u32,
+    pub(crate) btf_value_type_id: u32,
+    pub(crate) btf_vmlinux_value_type_id: u32,
+    pub(crate) map_extra: u64,
+}
+
+/// `BPF_MAP_*_ELEM`, `BPF_MAP_GET_NEXT_KEY` (whose `next_key` takes the place of `value`) and
+/// `BPF_MAP_FREEZE` (the descriptor alone).
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+pub(crate) struct MapElem {
+    pub(crate) map_fd: u32,
+    pub(crate) pad: u32,
+    pub(crate) key: u64,
+    pub(crate) value: u64,
+    pub(crate) flags: u64,
+}
+
+/// `BPF_MAP_*_BATCH`.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+pub(crate) struct MapBatch {
+    pub(crate) in_batch: u64,
+    pub(crate) out_batch: u64,
+    pub(crate) keys: u64,
+    pub(crate) values: u64,
+    /// In: room; out: elements done.
+    pub(crate) count: u32,
+    pub(crate) map_fd: u32,
+    pub(crate) elem_flags: u64,
+    pub(crate) flags: u64,
+}
+
+/// `BPF_PROG_LOAD`.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+pub(crate) struct ProgLoad {
+    pub(crate) prog_type: u32,
+    pub(crate) insn_cnt: u32,
+    pub(crate) insns: u64,
+    pub(crate) license: u64,
+    pub(crate) log_level: u32,
+    pub(crate) log_size: u32,
+    pub(crate) log_buf: u64,
+    pub(crate) kern_version: u32,
+    pub(crate) prog_flags: u32,
+    pub(crate) prog_name: [u8; OBJ_NAME_LEN],
+    pub(crate) prog_ifindex: u32,
+    pub(crate) expected_attach_type: u32,
+    pub(crate) prog_btf_fd: u32,
+    pub(crate) func_info_rec_size: u32,
+    pub(crate) func_info: u64,
+    pub(crate) func_info_cnt: u32,
+    pub(crate) line_info_rec_size: u32,
+    pub(crate) line_info: u64,
+    pub(crate) line_info_cnt: u32,
+    pub(crate) attach_btf_id: u32,
+    /// Or `attach_btf_obj_fd`.
+    pub(crate) attach_prog_fd: u32,
+    pub(crate) core_relo_cnt: u32,
+    pub(crate) fd_array: u64,
+    pub(crate) core_relos: u64,
+    pub(crate) core_relo_rec_size: u32,
+    /// Out, Linux ≥ 6.4: the size the whole log would have had.
+    pub(crate) log_true_size: u32,
+}
+
+/// `BPF_OBJ_PIN` and `BPF_OBJ_GET`.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+pub(crate) struct ObjPin {
+    pub(crate) pathname: u64,
+    pub(crate) bpf_fd: u32,
+    pub(crate) file_flags: u32,
+}
+
+/// `BPF_PROG_TEST_RUN`.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+pub(crate) struct TestRun {
+    pub(crate) prog_fd: u32,
+    pub(crate) retval: u32,
+    pub(crate) data_size_in: u32,
+    pub(crate) data_size_out: u32,
+    pub(crate) data_in: u64,
+    pub(crate) data_out: u64,
+    pub(crate) repeat: u32,
+    pub(crate) duration: u32,
+    pub(crate) ctx_size_in: u32,
+    pub(crate) ctx_size_out: u32,
+    pub(crate) ctx_in: u64,
+    pub(crate) ctx_out: u64,
+    pub(crate) flags: u32,
+    pub(crate) cpu: u32,
+    pub(crate) batch_size: u32,
+    pub(crate) pad: u32,
+}
+
+/// `BPF_*_GET_NEXT_ID` and `BPF_*_GET_FD_BY_ID`.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+pub(crate) struct GetId {
+    /// `start_id`, or the id whose object to open.
+    pub(crate) id: u32,
+    pub(crate) next_id: u32,
+    pub(crate) open_flags: u32,
+}
+
+/// `BPF_OBJ_GET_INFO_BY_FD`.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+pub(crate) struct GetInfo {
+    pub(crate) bpf_fd: u32,
+    pub(crate) info_len: u32,
+    pub(crate) info: u64,
+}
+
+/// `BPF_BTF_LOAD`.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+pub(crate) struct BtfLoad {
+    pub(crate) btf: u64,
+    pub(crate) btf_log_buf: u64,
+    pub(crate) btf_size: u32,
+    pub(crate) btf_log_size: u32,
+    pub(crate) btf_log_level: u32,
+    /// Out, Linux ≥ 6.4.
+    pub(crate) btf_log_true_size: u32,
+}
+
+/// `BPF_LINK_CREATE`, without the part that depends on the attach type.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+pub(crate) struct LinkCreate {
+    pub(crate) prog_fd: u32,
+    /// Or `target_ifindex`.
+    pub(crate) target_fd: u32,
+    pub(crate) attach_type: u32,
+    pub(crate) flags: u32,
+}
+
+/// `BPF_LINK_UPDATE`.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+pub(crate) struct LinkUpdate {
+    pub(crate) link_fd: u32,
+    pub(crate) new_prog_fd: u32,
+    pub(crate) flags: u32,
+    pub(crate) old_prog_fd: u32,
+}
+
+/// `BPF_LINK_DETACH`.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+pub(crate) struct LinkDetach {
+    pub(crate) link_fd: u32,
+}
+
+/// `struct bpf_prog_info`.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+pub(crate) struct ProgInfo {
+    pub(crate) prog_type: u32,
+    pub(crate) id: u32,
+    pub(crate) tag: [u8; 8],
+    pub(crate) jited_prog_len: u32,
+    pub(crate) xlated_prog_len: u32,
+    pub(crate) jited_prog_insns: u64,
+    pub(crate) xlated_prog_insns: u64,
+    /// Nanoseconds since boot.
+    pub(crate) load_time: u64,
+    pub(crate) created_by_uid: u32,
+    pub(crate) nr_map_ids: u32,
+    pub(crate) map_ids: u64,
+    pub(crate) name: [u8; OBJ_NAME_LEN],
+    pub(crate) ifindex: u32,
+    /// Bit 0: `gpl_compatible`.
+    pub(crate) bits: u32,
+    pub(crate) netns_dev: u64,
+    pub(crate) netns_ino: u64,
+    pub(crate) nr_jited_ksyms: u32,
+    pub(crate) nr_jited_func_lens: u32,
+    pub(crate) jited_ksyms: u64,
+    pub(crate) jited_func_lens: u64,
+    pub(crate) btf_id: u32,
+    pub(crate) func_info_rec_size: u32,
+    pub(crate) func_info: u64,
+    pub(crate) nr_func_info: u32,
+    pub(crate) nr_line_info: u32,
+    pub(crate) line_info: u64,
+    pub(crate) jited_line_info: u64,
+    pub(crate) nr_jited_line_info: u32,
+    pub(crate) line_info_rec_size: u32,
+    pub(crate) jited_line_info_rec_size: u32,
+    pub(crate) nr_prog_tags: u32,
+    pub(crate) prog_tags: u64,
+    pub(crate) run_time_ns: u64,
+    pub(crate) run_cnt: u64,
+    pub(crate) recursion_misses: u64,
+    pub(crate) verified_insns: u32,
+    pub(crate) attach_btf_obj_id: u32,
+    pub(crate) attach_btf_id: u32,
+    pub(crate) pad: u32,
+}
+
+/// `struct bpf_map_info`.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+pub(crate) struct MapInfo {
+    pub(crate) map_type: u32,
+    pub(crate) id: u32,
+    pub(crate) key_size: u32,
+    pub(crate) value_size: u32,
+    pub(crate) max_entries: u32,
+    pub(crate) map_flags: u32,
+    pub(crate) name: [u8; OBJ_NAME_LEN],
+    pub(crate) ifindex: u32,
+    pub(crate) btf_vmlinux_value_type_id: u32,
+    pub(crate) netns_dev: u64,
+    pub(crate) netns_ino: u64,
+    pub(crate) btf_id: u32,
+    pub(crate) btf_key_type_id: u32,
+    pub(crate) btf_value_type_id: u32,
+    pub(crate) btf_vmlinux_id: u32,
+    pub(crate) map_extra: u64,
+}
+
+/// `struct bpf_btf_info`.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+pub(crate) struct BtfInfo {
+    pub(crate) btf: u64,
+    pub(crate) btf_size: u32,
+    pub(crate) id: u32,
+    pub(crate) name: u64,
+    pub(crate) name_len: u32,
+    pub(crate) kernel_btf: u32,
+}
+
+/// `struct bpf_link_info`, with the union as words: which of them mean what depends on `link_type`.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+pub(crate) struct LinkInfo {
+    pub(crate) link_type: u32,
+    pub(crate) id: u32,
+    pub(crate) prog_id: u32,
+    pub(crate) pad: u32,
+    pub(crate) union: [u32; 12],
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::mem::offset_of;
+
+    /// Offsets as pahole prints them for `union bpf_attr` and the info structs of Linux 6.12.
+    #[test]
+    fn layout_is_the_kernels() {
+        assert_eq!(offset_of!(MapCreate, map_name), 28);
+        assert_eq!(offset_of!(MapCreate, btf_vmlinux_value_type_id), 60);
+        assert_eq!(offset_of!(MapCreate, map_extra), 64);
+        assert_eq!(offset_of!(MapElem, key), 8);
+        assert_eq!(offset_of!(MapBatch, count), 32);
+        assert_eq!(offset_of!(MapBatch, elem_flags), 40);
+        assert_eq!(offset_of!(ProgLoad, prog_name), 48);
+        assert_eq!(offset_of!(ProgLoad, expected_attach_type), 68);
+        assert_eq!(offset_of!(ProgLoad, func_info), 80);
+        assert_eq!(offset_of!(ProgLoad, line_info), 96);
+        assert_eq!(offset_of!(ProgLoad, attach_btf_id), 108);
+        assert_eq!(offset_of!(ProgLoad, fd_array), 120);
+        assert_eq!(offset_of!(ProgLoad, log_true_size), 140);
+        assert_eq!(offset_of!(TestRun, repeat), 32);
+        assert_eq!(offset_of!(TestRun, flags), 64);
+        assert_eq!(offset_of!(GetInfo, info), 8);
+        assert_eq!(offset_of!(BtfLoad, btf_log_true_size), 28);
+        assert_eq!(offset_of!(ProgInfo, load_time), 40);
+        assert_eq!(offset_of!(ProgInfo, name), 64);
+        assert_eq!(offset_of!(ProgInfo, netns_dev), 88);
+        assert_eq!(offset_of!(ProgInfo, btf_id), 128);
+        assert_eq!(offset_of!(ProgInfo, run_time_ns), 192);
+        assert_eq!(offset_of!(ProgInfo, verified_insns), 216);
+        assert_eq!(size_of::<ProgInfo>(), 232);
+        assert_eq!(offset_of!(MapInfo, netns_dev), 48);
+        assert_eq!(offset_of!(MapInfo, map_extra), 80);
+        assert_eq!(offset_of!(LinkInfo, union), 16);
+    }
+}

@@ -1,0 +1,613 @@
+//! bpf(2), one function per command.
+//!
+//! Functions that hand the kernel a buffer whose needed length only the kernel knows (map keys and
+//! values) are `unsafe`: the caller promises the length. All others check what they pass.
+
+use std::{
+    ffi::CStr,
+    io,
+    os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
+    ptr,
+};
+
+use super::{
+    attr::{self, Cmd},
+    errno::SyscallError,
+    memlock,
+};
+
+type Result<T> = std::result::Result<T, SyscallError>;
+
+/// The call itself. `attr` must be the struct of `cmd`.
+///
+/// # Safety
+/// Addresses in `attr` must be valid for what the command does with them.
+unsafe fn bpf<A>(cmd: Cmd, attr: &mut A) -> io::Result<libc::c_long> {
+    // SAFETY: `attr` is live and of the length given; the caller vouches for the addresses in it.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            cmd as libc::c_int,
+            ptr::from_mut(attr),
+            size_of::<A>(),
+        )
+    };
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
+}
+
+/// As [`bpf`] for commands that return nothing.
+///
+/// # Safety
+/// As [`bpf`].
+unsafe fn call<A>(cmd: Cmd, attr: &mut A) -> Result<()> {
+    // SAFETY: passed on.
+    unsafe { bpf(cmd, attr) }
+        .map(drop)
+        .map_err(|error| SyscallError::new(cmd.name(), error))
+}
+
+/// As [`bpf`] for commands that return a new descriptor (always close-on-exec, the kernel sees to it).
+///
+/// # Safety
+/// As [`bpf`].
+unsafe fn call_fd<A>(cmd: Cmd, attr: &mut A) -> io::Result<OwnedFd> {
+    // SAFETY: passed on.
+    let fd = unsafe { bpf(cmd, attr) }?;
+    // SAFETY: the kernel just made this descriptor for us; a file descriptor fits an int.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as libc::c_int) })
+}
+
+fn raw(fd: BorrowedFd<'_>) -> u32 {
+    // Borrowed descriptors are never negative.
+    fd.as_raw_fd() as u32
+}
+
+fn address<T: ?Sized>(pointer: *const T) -> u64 {
+    pointer.cast::<()>() as usize as u64
+}
+
+/// An object name as the kernel accepts it: letters, digits, `_` and `.`, others replaced by `_`, cut to 15 bytes.
+pub(crate) fn object_name(name: &str) -> [u8; attr::OBJ_NAME_LEN] {
+    let mut out = [0; attr::OBJ_NAME_LEN];
+    for (to, byte) in out[..attr::OBJ_NAME_LEN - 1].iter_mut().zip(name.bytes()) {
+        *to = if byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'.' {
+            byte
+        } else {
+            b'_'
+        };
+    }
+    out
+}
+
+/// A NUL-padded name field as text.
+pub(crate) fn name_text(name: &[u8]) -> String {
+    let end = name
+        .iter()
+        .position(|&byte| byte == 0)
+        .unwrap_or(name.len());
+    String::from_utf8_lossy(&name[..end]).into_owned()
+}
+
+pub(crate) fn map_create(attr: &mut attr::MapCreate) -> Result<OwnedFd> {
+    memlock::with_limit_raised(|| {
+        // SAFETY: the attribute holds no address.
+        unsafe { call_fd(Cmd::MapCreate, attr) }
+    })
+    .map_err(|error| SyscallError::new(Cmd::MapCreate.name(), error))
+}
+
+/// Program to load, by slices rather than addresses.
+pub(crate) struct ProgramImage<'a> {
+    /// Encoded instructions, 8 bytes each, in the machine's byte order.
+    pub(crate) insns: &'a [u8],
+    pub(crate) license: &'a CStr,
+    pub(crate) func_info: &'a [u8],
+    pub(crate) func_info_rec_size: u32,
+    pub(crate) line_info: &'a [u8],
+    pub(crate) line_info_rec_size: u32,
+    /// Descriptors of BTF objects of modules that kfunc calls refer to by index.
+    pub(crate) fd_array: &'a [i32],
+}
+
+/// `BPF_PROG_LOAD`. Fields of `attr` that are addresses or lengths are filled in here. With a `log`,
+/// the verifier's text is written to it from the start, NUL-terminated.
+pub(crate) fn prog_load(
+    attr: &mut attr::ProgLoad,
+    image: &ProgramImage<'_>,
+    mut log: Option<(&mut [u8], u32)>,
+) -> io::Result<OwnedFd> {
+    attr.insns = address(image.insns.as_ptr());
+    attr.insn_cnt = (image.insns.len() / 8) as u32;
+    attr.license = address(image.license.as_ptr());
+    if image.func_info_rec_size != 0 && !image.func_info.is_empty() {
+        attr.func_info = address(image.func_info.as_ptr());
+        attr.func_info_rec_size = image.func_info_rec_size;
+        attr.func_info_cnt = (image.func_info.len() / image.func_info_rec_size as usize) as u32;
+    }
+    if image.line_info_rec_size != 0 && !image.line_info.is_empty() {
+        attr.line_info = address(image.line_info.as_ptr());
+        attr.line_info_rec_size = image.line_info_rec_size;
+        attr.line_info_cnt = (image.line_info.len() / image.line_info_rec_size as usize) as u32;
+    }
+    if !image.fd_array.is_empty() {
+        attr.fd_array = address(image.fd_array.as_ptr());
+    }
+    memlock::with_limit_raised(|| {
+        attr.log_buf = 0;
+        attr.log_size = 0;
+        attr.log_level = 0;
+        if let Some((buffer, level)) = &mut log {
+            attr.log_buf = address(buffer.as_mut_ptr());
+            attr.log_size = u32::try_from(buffer.len()).unwrap_or(u32::MAX);
+            attr.log_level = *level;
+        }
+        // SAFETY: every address was just set from a slice (or C string) that outlives the call, with
+        // its own length; the log is the one the kernel writes to and is borrowed mutably.
+        unsafe { call_fd(Cmd::ProgLoad, attr) }
+    })
+}
+
+/// `BPF_BTF_LOAD`; as for programs, a `log` gets the kernel's text.
+pub(crate) fn btf_load(btf: &[u8], log: Option<&mut [u8]>) -> Result<OwnedFd> {
+    let mut attr = attr::BtfLoad {
+        btf: address(btf.as_ptr()),
+        btf_size: u32::try_from(btf.len()).unwrap_or(u32::MAX),
+        ..Default::default()
+    };
+    if let Some(buffer) = log {
+        attr.btf_log_buf = address(buffer.as_mut_ptr());
+        attr.btf_log_size = u32::try_from(buffer.len()).unwrap_or(u32::MAX);
+        attr.btf_log_level = 1;
+    }
+    // SAFETY: both addresses come from slices that outlive the call, with lengths not above theirs.
+    unsafe { call_fd(Cmd::BtfLoad, &mut attr) }
+        .map_err(|error| SyscallError::new(Cmd::BtfLoad.name(), error))
+}
+
+fn elem(fd: BorrowedFd<'_>, key: *const u8, value: *const u8, flags: u64) -> attr::MapElem {
+    attr::MapElem {
+        map_fd: raw(fd),
+        pad: 0,
+        key: address(key),
+        value: address(value),
+        flags,
+    }
+}
+
+/// Absent keys are ordinary answers of the map commands, not errors.
+fn absent(result: Result<()>) -> Result<bool> {
+    match result {
+        Ok(()) => Ok(true),
+        Err(error) if error.errno() == libc::ENOENT => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Copies the value of `key` to `value`; false when there is no such key.
+///
+/// # Safety
+/// `key` must be readable for the map's key size (null where the type has no keys), `value` writable
+/// for its value size (per-CPU: rounded up to 8, times the possible CPUs).
+pub(crate) unsafe fn map_lookup(
+    fd: BorrowedFd<'_>,
+    key: *const u8,
+    value: *mut u8,
+    flags: u64,
+) -> Result<bool> {
+    // SAFETY: passed on.
+    absent(unsafe { call(Cmd::MapLookupElem, &mut elem(fd, key, value, flags)) })
+}
+
+/// As [`map_lookup`], and deletes the element (hash maps: Linux ≥ 5.14).
+///
+/// # Safety
+/// As [`map_lookup`].
+pub(crate) unsafe fn map_lookup_and_delete(
+    fd: BorrowedFd<'_>,
+    key: *const u8,
+    value: *mut u8,
+    flags: u64,
+) -> Result<bool> {
+    // SAFETY: passed on.
+    absent(unsafe {
+        call(
+            Cmd::MapLookupAndDeleteElem,
+            &mut elem(fd, key, value, flags),
+        )
+    })
+}
+
+/// Sets the value of `key`.
+///
+/// # Safety
+/// `key` and `value` must be readable for the sizes given at [`map_lookup`].
+pub(crate) unsafe fn map_update(
+    fd: BorrowedFd<'_>,
+    key: *const u8,
+    value: *const u8,
+    flags: u64,
+) -> Result<()> {
+    // SAFETY: passed on.
+    unsafe { call(Cmd::MapUpdateElem, &mut elem(fd, key, value, flags)) }
+}
+
+/// Removes `key`; false when there is no such key.
+///
+/// # Safety
+/// `key` must be readable for the map's key size.
+pub(crate) unsafe fn map_delete(fd: BorrowedFd<'_>, key: *const u8) -> Result<bool> {
+    // SAFETY: passed on.
+    absent(unsafe { call(Cmd::MapDeleteElem, &mut elem(fd, key, ptr::null(), 0)) })
+}
+
+/// Writes the key after `key` (the first when null) to `next`; false at the end.
+///
+/// # Safety
+/// `key` must be null or readable, `next` writable, for the map's key size.
+pub(crate) unsafe fn map_next_key(
+    fd: BorrowedFd<'_>,
+    key: *const u8,
+    next: *mut u8,
+) -> Result<bool> {
+    // SAFETY: passed on.
+    absent(unsafe { call(Cmd::MapGetNextKey, &mut elem(fd, key, next, 0)) })
+}
+
+/// What a batch command did.
+pub(crate) struct Batch {
+    /// Elements moved.
+    pub(crate) count: u32,
+    /// The command's own error, if it had one: `ENOENT` marks the end of a lookup.
+    pub(crate) error: Option<SyscallError>,
+}
+
+/// `BPF_MAP_LOOKUP_BATCH`: up to `room` elements from the position `cursor_in` (null: from the start).
+///
+/// # Safety
+/// `keys` and `values` must be writable for `room` keys and values of the map's sizes; the cursors must be
+/// null or valid for `max(4, key size)` bytes.
+pub(crate) unsafe fn map_lookup_batch(
+    fd: BorrowedFd<'_>,
+    cursor_in: *const u8,
+    cursor_out: *mut u8,
+    keys: *mut u8,
+    values: *mut u8,
+    room: u32,
+) -> Batch {
+    let mut attr = attr::MapBatch {
+        in_batch: address(cursor_in),
+        out_batch: address(cursor_out),
+        keys: address(keys),
+        values: address(values),
+        count: room,
+        map_fd: raw(fd),
+        ..Default::default()
+    };
+    // SAFETY: passed on.
+    let error = unsafe { call(Cmd::MapLookupBatch, &mut attr) }.err();
+    Batch {
+        count: attr.count.min(room),
+        error,
+    }
+}
+
+/// `BPF_MAP_UPDATE_BATCH`.
+///
+/// # Safety
+/// `keys` and `values` must be readable for `count` elements of the map's sizes.
+pub(crate) unsafe fn map_update_batch(
+    fd: BorrowedFd<'_>,
+    keys: *const u8,
+    values: *const u8,
+    count: u32,
+    elem_flags: u64,
+) -> Batch {
+    let mut attr = attr::MapBatch {
+        keys: address(keys),
+        values: address(values),
+        count,
+        map_fd: raw(fd),
+        elem_flags,
+        ..Default::default()
+    };
+    // SAFETY: passed on.
+    let error = unsafe { call(Cmd::MapUpdateBatch, &mut attr) }.err();
+    Batch {
+        count: attr.count.min(count),
+        error,
+    }
+}
+
+/// `BPF_MAP_DELETE_BATCH`.
+///
+/// # Safety
+/// `keys` must be readable for `count` keys of the map's key size.
+pub(crate) unsafe fn map_delete_batch(fd: BorrowedFd<'_>, keys: *const u8, count: u32) -> Batch {
+    let mut attr = attr::MapBatch {
+        keys: address(keys),
+        count,
+        map_fd: raw(fd),
+        ..Default::default()
+    };
+    // SAFETY: passed on.
+    let error = unsafe { call(Cmd::MapDeleteBatch, &mut attr) }.err();
+    Batch {
+        count: attr.count.min(count),
+        error,
+    }
+}
+
+/// `BPF_MAP_FREEZE`: no more writes from user space (Linux ≥ 5.2).
+pub(crate) fn map_freeze(fd: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: no address in the attribute.
+    unsafe { call(Cmd::MapFreeze, &mut elem(fd, ptr::null(), ptr::null(), 0)) }
+}
+
+pub(crate) fn obj_pin(fd: BorrowedFd<'_>, path: &CStr) -> Result<()> {
+    let mut attr = attr::ObjPin {
+        pathname: address(path.as_ptr()),
+        bpf_fd: raw(fd),
+        file_flags: 0,
+    };
+    // SAFETY: the path is NUL-terminated and outlives the call.
+    unsafe { call(Cmd::ObjPin, &mut attr) }
+}
+
+pub(crate) fn obj_get(path: &CStr) -> Result<OwnedFd> {
+    let mut attr = attr::ObjPin {
+        pathname: address(path.as_ptr()),
+        ..Default::default()
+    };
+    // SAFETY: the path is NUL-terminated and outlives the call.
+    unsafe { call_fd(Cmd::ObjGet, &mut attr) }
+        .map_err(|error| SyscallError::new(Cmd::ObjGet.name(), error))
+}
+
+/// Lengths and addresses of `attr` are set from the slices. Returns the lengths the kernel says (data, context):
+/// larger than the slices when those were too short, together with the error `ENOSPC`.
+pub(crate) fn prog_test_run(
+    fd: BorrowedFd<'_>,
+    attr: &mut attr::TestRun,
+    data_in: &[u8],
+    data_out: &mut [u8],
+    ctx_in: &[u8],
+    ctx_out: &mut [u8],
+) -> Result<()> {
+    let length = |slice: &[u8]| u32::try_from(slice.len()).unwrap_or(u32::MAX);
+    let pointer = |slice: &[u8]| {
+        if slice.is_empty() {
+            0
+        } else {
+            address(slice.as_ptr())
+        }
+    };
+    attr.prog_fd = raw(fd);
+    attr.data_in = pointer(data_in);
+    attr.data_size_in = length(data_in);
+    attr.data_size_out = length(data_out);
+    attr.data_out = if data_out.is_empty() {
+        0
+    } else {
+        address(data_out.as_mut_ptr())
+    };
+    attr.ctx_in = pointer(ctx_in);
+    attr.ctx_size_in = length(ctx_in);
+    attr.ctx_size_out = length(ctx_out);
+    attr.ctx_out = if ctx_out.is_empty() {
+        0
+    } else {
+        address(ctx_out.as_mut_ptr())
+    };
+    // SAFETY: addresses and lengths were just set from live slices, out ones borrowed mutably.
+    unsafe { call(Cmd::ProgTestRun, attr) }
+}
+
+/// The id after `id` among the objects of one kind; `None` at the end.
+fn next_id(cmd: Cmd, id: u32) -> Result<Option<u32>> {
+    let mut attr = attr::GetId {
+        id,
+        ..Default::default()
+    };
+    // SAFETY: no address in the attribute.
+    Ok(absent(unsafe { call(cmd, &mut attr) })?.then_some(attr.next_id))
+}
+
+fn fd_by_id(cmd: Cmd, id: u32) -> Result<OwnedFd> {
+    let mut attr = attr::GetId {
+        id,
+        ..Default::default()
+    };
+    // SAFETY: no address in the attribute.
+    unsafe { call_fd(cmd, &mut attr) }.map_err(|error| SyscallError::new(cmd.name(), error))
+}
+
+pub(crate) fn prog_next_id(id: u32) -> Result<Option<u32>> {
+    next_id(Cmd::ProgGetNextId, id)
+}
+
+pub(crate) fn map_next_id(id: u32) -> Result<Option<u32>> {
+    next_id(Cmd::MapGetNextId, id)
+}
+
+pub(crate) fn link_next_id(id: u32) -> Result<Option<u32>> {
+    next_id(Cmd::LinkGetNextId, id)
+}
+
+pub(crate) fn prog_fd_by_id(id: u32) -> Result<OwnedFd> {
+    fd_by_id(Cmd::ProgGetFdById, id)
+}
+
+pub(crate) fn map_fd_by_id(id: u32) -> Result<OwnedFd> {
+    fd_by_id(Cmd::MapGetFdById, id)
+}
+
+pub(crate) fn link_fd_by_id(id: u32) -> Result<OwnedFd> {
+    fd_by_id(Cmd::LinkGetFdById, id)
+}
+
+pub(crate) fn btf_fd_by_id(id: u32) -> Result<OwnedFd> {
+    fd_by_id(Cmd::BtfGetFdById, id)
+}
+
+/// `BPF_OBJ_GET_INFO_BY_FD` into one of the info structs of [`attr`].
+///
+/// # Safety
+/// `T` must be the info struct of the kind of object `fd` is, and addresses in it valid for the lengths next to them.
+unsafe fn obj_info<T>(fd: BorrowedFd<'_>, info: &mut T) -> Result<()> {
+    let mut attr = attr::GetInfo {
+        bpf_fd: raw(fd),
+        info_len: size_of::<T>() as u32,
+        info: address(ptr::from_mut(info)),
+    };
+    // SAFETY: the length is that of the struct pointed to; the caller vouches for its contents.
+    unsafe { call(Cmd::ObjGetInfoByFd, &mut attr) }
+}
+
+pub(crate) fn prog_info(fd: BorrowedFd<'_>) -> Result<attr::ProgInfo> {
+    let mut info = attr::ProgInfo::default();
+    // SAFETY: all lengths in the struct are zero, so no address in it is used.
+    unsafe { obj_info(fd, &mut info) }?;
+    Ok(info)
+}
+
+/// The variable-length parts of a program's info that [`prog_info_with`] asks for.
+#[derive(Default)]
+pub(crate) struct ProgInfoBuffers<'a> {
+    pub(crate) map_ids: &'a mut [u32],
+    pub(crate) xlated: &'a mut [u8],
+}
+
+/// As [`prog_info`], filling the buffers given (each as long as a first [`prog_info`] said).
+pub(crate) fn prog_info_with(
+    fd: BorrowedFd<'_>,
+    buffers: ProgInfoBuffers<'_>,
+) -> Result<attr::ProgInfo> {
+    let mut info = attr::ProgInfo {
+        nr_map_ids: buffers.map_ids.len() as u32,
+        map_ids: address(buffers.map_ids.as_mut_ptr()),
+        xlated_prog_len: buffers.xlated.len() as u32,
+        xlated_prog_insns: address(buffers.xlated.as_mut_ptr()),
+        ..Default::default()
+    };
+    // SAFETY: both addresses were set from mutable slices together with their lengths; all other lengths are zero.
+    unsafe { obj_info(fd, &mut info) }?;
+    Ok(info)
+}
+
+pub(crate) fn map_info(fd: BorrowedFd<'_>) -> Result<attr::MapInfo> {
+    let mut info = attr::MapInfo::default();
+    // SAFETY: a map's info has no addresses.
+    unsafe { obj_info(fd, &mut info) }?;
+    Ok(info)
+}
+
+pub(crate) fn link_info(fd: BorrowedFd<'_>) -> Result<attr::LinkInfo> {
+    let mut info = attr::LinkInfo::default();
+    // SAFETY: all zero, so addresses (of names) in the union are null and their lengths zero.
+    unsafe { obj_info(fd, &mut info) }?;
+    Ok(info)
+}
+
+/// The raw bytes of a loaded BTF object.
+pub(crate) fn btf_bytes(fd: BorrowedFd<'_>) -> Result<Vec<u8>> {
+    let mut info = attr::BtfInfo::default();
+    // SAFETY: all lengths zero.
+    unsafe { obj_info(fd, &mut info) }?;
+    let mut bytes = vec![0; info.btf_size as usize];
+    let mut info = attr::BtfInfo {
+        btf: address(bytes.as_mut_ptr()),
+        btf_size: bytes.len() as u32,
+        ..Default::default()
+    };
+    // SAFETY: the one address has the length next to it.
+    unsafe { obj_info(fd, &mut info) }?;
+    bytes.truncate(info.btf_size as usize);
+    Ok(bytes)
+}
+
+/// `BPF_LINK_CREATE` on an interface (Linux ≥ 5.9 for XDP).
+pub(crate) fn link_create(
+    program: BorrowedFd<'_>,
+    target: u32,
+    attach_type: u32,
+    flags: u32,
+) -> Result<OwnedFd> {
+    let mut attr = attr::LinkCreate {
+        prog_fd: raw(program),
+        target_fd: target,
+        attach_type,
+        flags,
+    };
+    // SAFETY: no address in the attribute.
+    unsafe { call_fd(Cmd::LinkCreate, &mut attr) }
+        .map_err(|error| SyscallError::new(Cmd::LinkCreate.name(), error))
+}
+
+/// `BPF_LINK_CREATE` that cannot succeed, for probing: no descriptor is number -1.
+pub(crate) fn link_create_probe() -> i32 {
+    let mut attr = attr::LinkCreate {
+        prog_fd: u32::MAX,
+        ..Default::default()
+    };
+    // SAFETY: no address in the attribute; should it succeed the descriptor is closed at once.
+    match unsafe { call_fd(Cmd::LinkCreate, &mut attr) } {
+        Ok(_) => 0,
+        Err(error) => error.raw_os_error().unwrap_or(0),
+    }
+}
+
+/// `BPF_LINK_UPDATE`: the link runs `new` from now on, provided it ran `old` (when given).
+pub(crate) fn link_update(
+    link: BorrowedFd<'_>,
+    new: BorrowedFd<'_>,
+    old: Option<BorrowedFd<'_>>,
+) -> Result<()> {
+    const BPF_F_REPLACE: u32 = 1 << 2;
+    let mut attr = attr::LinkUpdate {
+        link_fd: raw(link),
+        new_prog_fd: raw(new),
+        flags: if old.is_some() { BPF_F_REPLACE } else { 0 },
+        old_prog_fd: old.map_or(0, raw),
+    };
+    // SAFETY: no address in the attribute.
+    unsafe { call(Cmd::LinkUpdate, &mut attr) }
+}
+
+/// `BPF_LINK_DETACH`: detaches whoever else holds the link (Linux ≥ 5.9).
+pub(crate) fn link_detach(link: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: no address in the attribute.
+    unsafe {
+        call(
+            Cmd::LinkDetach,
+            &mut attr::LinkDetach { link_fd: raw(link) },
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_made_acceptable() {
+        assert_eq!(
+            name_text(&object_name("xdp-firewall main.long")),
+            "xdp_firewall_ma"
+        );
+        assert_eq!(name_text(&object_name("fw.rodata")), "fw.rodata");
+        assert_eq!(name_text(&object_name("é")), "__");
+    }
+
+    #[test]
+    fn a_bad_descriptor_is_an_error_not_a_crash() {
+        // SAFETY: standard input's number; only lent, and not a map whatever it is.
+        let stdin = unsafe { BorrowedFd::borrow_raw(0) };
+        let error = map_freeze(stdin).unwrap_err();
+        assert_eq!(error.call, "BPF_MAP_FREEZE");
+        assert_ne!(error.errno(), 0);
+    }
+}

@@ -1,0 +1,49 @@
+//! The number of possible CPUs: how many values each element of a per-CPU map has.
+
+use std::{fs, io, sync::OnceLock};
+
+const POSSIBLE: &str = "/sys/devices/system/cpu/possible";
+
+/// The number of possible CPUs of the machine (not of those online or allowed to this process).
+///
+/// From `/sys/devices/system/cpu/possible`; read once.
+pub(crate) fn possible() -> io::Result<usize> {
+    static COUNT: OnceLock<usize> = OnceLock::new();
+    if let Some(&count) = COUNT.get() {
+        return Ok(count);
+    }
+    let text = fs::read_to_string(POSSIBLE)
+        .map_err(|error| io::Error::new(error.kind(), format!("{POSSIBLE}: {error}")))?;
+    let count = count(&text).ok_or_else(|| {
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("{POSSIBLE}: cannot read {text:?}"),
+        )
+    })?;
+    Ok(*COUNT.get_or_init(|| count))
+}
+
+/// The kernel sizes per-CPU values by its highest possible id, so a gap in the list counts as CPUs.
+fn count(text: &str) -> Option<usize> {
+    let mut highest = None;
+    for range in text.trim().split(',') {
+        let last = range.rsplit('-').next()?.parse::<usize>().ok()?;
+        highest = highest.max(Some(last));
+    }
+    highest?.checked_add(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_and_ranges() {
+        assert_eq!(count("0\n"), Some(1));
+        assert_eq!(count("0-7\n"), Some(8));
+        assert_eq!(count("0,2-5\n"), Some(6));
+        assert_eq!(count(""), None);
+        assert_eq!(count("a-b"), None);
+        assert!(possible().unwrap() >= 1);
+    }
+}

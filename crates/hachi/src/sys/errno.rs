@@ -1,0 +1,274 @@
+//! What an errno means when a particular system call returns it.
+
+use std::{fmt, fs, io};
+
+/// A failed system call: which, how, and what that usually means there.
+#[derive(Debug)]
+pub struct SyscallError {
+    /// The call, as the kernel's documentation names it: `"BPF_PROG_LOAD"`, `"netlink RTM_SETLINK"`.
+    pub call: &'static str,
+    /// The operating system's error.
+    pub io_error: io::Error,
+    note: Option<String>,
+}
+
+impl SyscallError {
+    /// The error that the last failed call left in `errno`.
+    pub(crate) fn last(call: &'static str) -> Self {
+        Self::new(call, io::Error::last_os_error())
+    }
+
+    pub(crate) fn new(call: &'static str, io_error: io::Error) -> Self {
+        let note = meaning(call, io_error.raw_os_error().unwrap_or(0));
+        SyscallError {
+            call,
+            io_error,
+            note,
+        }
+    }
+
+    /// As `new`, with the kernel's own words (netlink's extended acknowledgement) as the meaning.
+    pub(crate) fn with_note(call: &'static str, errno: i32, note: Option<String>) -> Self {
+        let mut error = Self::new(call, io::Error::from_raw_os_error(errno));
+        if note.is_some() {
+            error.note = note;
+        }
+        error
+    }
+
+    /// The error number, 0 when the error is not the system's.
+    pub fn errno(&self) -> i32 {
+        self.io_error.raw_os_error().unwrap_or(0)
+    }
+
+    /// What the error usually means for this call, when that is known.
+    pub fn meaning(&self) -> Option<&str> {
+        self.note.as_deref()
+    }
+}
+
+impl fmt::Display for SyscallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} failed: ", self.call)?;
+        match name(self.errno()) {
+            Some(name) => write!(f, "{name}")?,
+            None => write!(f, "{}", self.io_error)?,
+        }
+        match &self.note {
+            Some(note) => write!(f, ": {note}"),
+            None => match self.io_error.raw_os_error() {
+                Some(errno) if name(errno).is_some() => {
+                    write!(f, " ({})", description(&self.io_error))
+                }
+                _ => Ok(()),
+            },
+        }
+    }
+}
+
+impl std::error::Error for SyscallError {}
+
+/// The C library's words for an error, without the number that `io::Error` appends.
+fn description(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}
+
+/// The kernel's own `ENOTSUPP`, which user-space headers do not know but bpf(2) returns.
+pub(crate) const ENOTSUPP: i32 = 524;
+
+/// The symbolic name of an error number, for those that bpf(2) and its neighbours return.
+pub(crate) fn name(errno: i32) -> Option<&'static str> {
+    Some(match errno {
+        libc::EPERM => "EPERM",
+        libc::ENOENT => "ENOENT",
+        libc::ESRCH => "ESRCH",
+        libc::EINTR => "EINTR",
+        libc::EIO => "EIO",
+        libc::ENXIO => "ENXIO",
+        libc::E2BIG => "E2BIG",
+        libc::EBADF => "EBADF",
+        libc::EAGAIN => "EAGAIN",
+        libc::ENOMEM => "ENOMEM",
+        libc::EACCES => "EACCES",
+        libc::EFAULT => "EFAULT",
+        libc::EBUSY => "EBUSY",
+        libc::EEXIST => "EEXIST",
+        libc::ENODEV => "ENODEV",
+        libc::ENOTDIR => "ENOTDIR",
+        libc::EISDIR => "EISDIR",
+        libc::EINVAL => "EINVAL",
+        libc::EMFILE => "EMFILE",
+        libc::ENFILE => "ENFILE",
+        libc::ENOSPC => "ENOSPC",
+        libc::EROFS => "EROFS",
+        libc::ERANGE => "ERANGE",
+        libc::ENAMETOOLONG => "ENAMETOOLONG",
+        libc::ENOSYS => "ENOSYS",
+        libc::ELOOP => "ELOOP",
+        libc::EOPNOTSUPP => "EOPNOTSUPP",
+        libc::EMSGSIZE => "EMSGSIZE",
+        libc::EADDRINUSE => "EADDRINUSE",
+        libc::ENETDOWN => "ENETDOWN",
+        libc::ENOBUFS => "ENOBUFS",
+        libc::ETIMEDOUT => "ETIMEDOUT",
+        libc::ENOLINK => "ENOLINK",
+        libc::EDOM => "EDOM",
+        libc::EBADFD => "EBADFD",
+        ENOTSUPP => "ENOTSUPP",
+        _ => return None,
+    })
+}
+
+/// One sentence for an error of `call`; `None` when the errno's own text says as much.
+fn meaning(call: &str, errno: i32) -> Option<String> {
+    let text = match (call, errno) {
+        (_, libc::EPERM) => return Some(privileges(call)),
+        ("BPF_OBJ_PIN" | "BPF_OBJ_GET", libc::EACCES) => {
+            "the path's permissions forbid it; pins belong to who made them (usually root)"
+        }
+        (_, libc::EMFILE) => {
+            "the process has no file descriptor left; raise `ulimit -n` or close some"
+        }
+        (_, libc::ENFILE) => "the system has no file descriptor left; raise fs.file-max",
+        (_, libc::ENOSYS) => "this kernel is built without bpf(2) (CONFIG_BPF_SYSCALL)",
+        ("BPF_MAP_CREATE", libc::EINVAL) => {
+            "the kernel does not accept this combination of type, key size, value size, entries and flags, \
+             or it is older than the map type"
+        }
+        ("BPF_MAP_CREATE", libc::E2BIG) => "the map would be larger than the kernel allows",
+        ("BPF_MAP_CREATE", libc::ENOMEM) => {
+            "not enough memory for the map's elements; lower max_entries, or the cgroup's memory limit is reached"
+        }
+        ("BPF_MAP_UPDATE_ELEM", libc::E2BIG) => {
+            "the map is full (max_entries), or the index is beyond its end"
+        }
+        ("BPF_MAP_UPDATE_ELEM", libc::ENOSPC) => "the map is full (max_entries)",
+        ("BPF_MAP_UPDATE_ELEM", libc::EEXIST) => {
+            "the key exists, and the flag BPF_NOEXIST was given"
+        }
+        ("BPF_MAP_UPDATE_ELEM", libc::ENOENT) => {
+            "the key does not exist, and the flag BPF_EXIST was given"
+        }
+        ("BPF_MAP_DELETE_ELEM", libc::EINVAL) => {
+            "elements of this map type cannot be deleted (arrays have all their elements, always)"
+        }
+        ("BPF_PROG_LOAD", libc::E2BIG) => "the program is too large for the verifier",
+        ("BPF_PROG_LOAD", libc::ENOMEM) => "not enough memory to verify or to compile the program",
+        ("BPF_PROG_TEST_RUN", ENOTSUPP | libc::EOPNOTSUPP) => {
+            "this kernel cannot test-run programs of this type"
+        }
+        ("BPF_LINK_CREATE" | "netlink RTM_SETLINK", libc::EOPNOTSUPP) => {
+            "the interface's driver does not support XDP in this mode; try XdpFlags::SKB_MODE"
+        }
+        ("BPF_LINK_CREATE" | "netlink RTM_SETLINK", libc::ENODEV) => "the interface is gone",
+        ("BPF_LINK_UPDATE", libc::ENOLINK) => "the link is detached already",
+        ("BPF_MAP_LOOKUP_ELEM" | "BPF_OBJ_GET_INFO_BY_FD", libc::EBADF) => {
+            "the descriptor is not of the expected kind"
+        }
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+/// Capability numbers, `include/uapi/linux/capability.h`.
+const CAP_NET_ADMIN: u32 = 12;
+const CAP_SYS_ADMIN: u32 = 21;
+const CAP_BPF: u32 = 39;
+
+/// The effective capabilities of this thread as a bit set, `None` when /proc does not say.
+pub(crate) fn effective_capabilities() -> Option<u64> {
+    let status = fs::read_to_string("/proc/thread-self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))?;
+    u64::from_str_radix(line.trim(), 16).ok()
+}
+
+/// Why the kernel said `EPERM`, told from what this process may do and how the system is set.
+fn privileges(call: &str) -> String {
+    let has = |caps: u64, bit: u32| caps & (1 << bit) != 0;
+    let network = call.contains("netlink") || call.contains("LINK");
+    if let Some(caps) = effective_capabilities() {
+        let admin = has(caps, CAP_SYS_ADMIN);
+        let enough = admin
+            || (has(caps, CAP_BPF) && (!network || has(caps, CAP_NET_ADMIN)))
+            || (call.contains("netlink") && has(caps, CAP_NET_ADMIN));
+        if enough {
+            return lockdown_note(call);
+        }
+    }
+    let mut text = if call.contains("netlink") {
+        String::from("needs root or CAP_NET_ADMIN (try sudo)")
+    } else {
+        String::from(
+            "needs root, or CAP_BPF plus CAP_NET_ADMIN for networking and CAP_PERFMON for tracing \
+             (CAP_SYS_ADMIN before Linux 5.8); try sudo",
+        )
+    };
+    if let Ok(value) = fs::read_to_string("/proc/sys/kernel/unprivileged_bpf_disabled") {
+        let value = value.trim();
+        if value != "0" && !call.contains("netlink") {
+            text.push_str(&format!(
+                "; kernel.unprivileged_bpf_disabled is {value}, so other users may not use bpf(2)"
+            ));
+        }
+    }
+    text
+}
+
+/// The process has the capabilities, yet was refused: say what else says no.
+fn lockdown_note(call: &str) -> String {
+    let mut text = String::from("refused although this process has the capabilities");
+    match fs::read_to_string("/sys/kernel/security/lockdown") {
+        Ok(modes) if !modes.contains("[none]") => text.push_str(&format!(
+            "; kernel lockdown is on ({}), which forbids some program types and helpers",
+            modes.trim()
+        )),
+        _ if call == "BPF_MAP_FREEZE" || call.contains("ELEM") => {
+            text.push_str("; the map is read-only from this side (frozen, or created so)");
+        }
+        _ => text.push_str(
+            "; a security module, a container's seccomp filter or kernel lockdown forbids it",
+        ),
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_call_errno_and_meaning() {
+        let error = SyscallError::new(
+            "BPF_MAP_UPDATE_ELEM",
+            io::Error::from_raw_os_error(libc::E2BIG),
+        );
+        assert_eq!(
+            error.to_string(),
+            "BPF_MAP_UPDATE_ELEM failed: E2BIG: the map is full (max_entries), or the index is beyond its end"
+        );
+        let error = SyscallError::new("BPF_BTF_LOAD", io::Error::from_raw_os_error(libc::EIO));
+        assert_eq!(
+            error.to_string(),
+            "BPF_BTF_LOAD failed: EIO (Input/output error)"
+        );
+    }
+
+    #[test]
+    fn extended_acknowledgement_wins() {
+        let error = SyscallError::with_note(
+            "netlink RTM_SETLINK",
+            libc::EINVAL,
+            Some("MTU too large".to_owned()),
+        );
+        assert_eq!(
+            error.to_string(),
+            "netlink RTM_SETLINK failed: EINVAL: MTU too large"
+        );
+    }
+}

@@ -1,0 +1,64 @@
+//! What kind of file system a path is on, and what a descriptor refers to.
+
+use std::{
+    ffi::CString,
+    io,
+    mem::MaybeUninit,
+    os::{
+        fd::{AsRawFd as _, BorrowedFd},
+        unix::ffi::OsStrExt as _,
+    },
+    path::Path,
+};
+
+/// `BPF_FS_MAGIC`, `include/uapi/linux/magic.h`.
+const BPF_FS_MAGIC: u32 = 0xcafe_4a11;
+
+/// A path for the kernel.
+pub(crate) fn c_path(path: &Path) -> io::Result<CString> {
+    Ok(CString::new(path.as_os_str().as_bytes())?)
+}
+
+/// Whether an existing path is on a BPF file system.
+pub(crate) fn is_bpffs(path: &Path) -> io::Result<bool> {
+    let path = c_path(path)?;
+    let mut stat = MaybeUninit::<libc::statfs>::uninit();
+    // SAFETY: the path is NUL-terminated, and the buffer is one statfs long.
+    if unsafe { libc::statfs(path.as_ptr(), stat.as_mut_ptr()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call succeeded, so it filled the buffer.
+    let stat = unsafe { stat.assume_init() };
+    Ok(stat.f_type as u32 == BPF_FS_MAGIC)
+}
+
+/// The kinds of kernel object that can be pinned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ObjectKind {
+    Map,
+    Program,
+    Link,
+}
+
+impl ObjectKind {
+    pub(crate) fn noun(self) -> &'static str {
+        match self {
+            ObjectKind::Map => "map",
+            ObjectKind::Program => "program",
+            ObjectKind::Link => "link",
+        }
+    }
+}
+
+/// What a descriptor from `BPF_OBJ_GET` is. The kernel answers with the file's name (`anon_inode:bpf-map`), since
+/// asking an object for the wrong kind's info would misread rather than fail.
+pub(crate) fn object_kind(fd: BorrowedFd<'_>) -> io::Result<Option<ObjectKind>> {
+    let target = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()))?;
+    let target = target.as_os_str().as_bytes();
+    Ok(match target {
+        b"anon_inode:bpf-map" => Some(ObjectKind::Map),
+        b"anon_inode:bpf-prog" => Some(ObjectKind::Program),
+        b"anon_inode:bpf_link" | b"anon_inode:[bpf_link]" => Some(ObjectKind::Link),
+        _ => None,
+    })
+}

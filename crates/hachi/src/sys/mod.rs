@@ -1,0 +1,12 @@
+//! The system calls, wrapped so that the rest of the crate needs no `unsafe`.
+
+pub(crate) mod attr;
+pub(crate) mod bpf;
+pub(crate) mod cpu;
+pub(crate) mod errno;
+pub(crate) mod fs;
+pub(crate) mod memlock;
+pub(crate) mod mmap;
+pub(crate) mod net;
+pub(crate) mod netlink;
+pub(crate) mod poll;
