@@ -9,10 +9,7 @@ pub(crate) fn btf(
     strings: &mut StringTable,
     endian: Endian,
 ) -> Result<Vec<u8>, Error> {
-    let mut out = Writer {
-        bytes: Vec::new(),
-        endian,
-    };
+    let mut out = Writer::new(endian);
     for (i, ty) in types.iter().enumerate() {
         write_type(&mut out, i as u32 + 1, ty, strings)?;
     }
@@ -21,10 +18,7 @@ pub(crate) fn btf(
 
 /// The common header of `.BTF` and `.BTF.ext`, then the sections in order.
 pub(crate) fn with_header(endian: Endian, sections: &[&[u8]]) -> Vec<u8> {
-    let mut out = Writer {
-        bytes: Vec::new(),
-        endian,
-    };
+    let mut out = Writer::new(endian);
     out.bytes.extend(endian.put_u16(0xeb9f));
     out.bytes.extend([1, 0]);
     out.word(8 + 8 * sections.len() as u32);
@@ -46,6 +40,13 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
+    pub(crate) fn new(endian: Endian) -> Writer {
+        Writer {
+            bytes: Vec::new(),
+            endian,
+        }
+    }
+
     pub(crate) fn word(&mut self, word: u32) {
         self.bytes.extend(self.endian.put_u32(word));
     }

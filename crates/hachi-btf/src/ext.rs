@@ -210,14 +210,7 @@ impl BtfExt {
         let func_info = part(&self.func_info, strings, endian, |info, _| {
             [info.insn_off, info.type_id]
         });
-        let line_info = part(&self.line_info, strings, endian, |info, strings| {
-            [
-                info.insn_off,
-                strings.add(&info.file),
-                strings.add(&info.text),
-                pack_line(info.line, info.column),
-            ]
-        });
+        let line_info = part(&self.line_info, strings, endian, line_words);
         let core_relo = part(&self.core_relo, strings, endian, |relo, strings| {
             [
                 relo.insn_off,
@@ -240,6 +233,38 @@ impl BtfExt {
         }
         none(&self.func_info) && none(&self.line_info) && none(&self.core_relo)
     }
+}
+
+/// The `func_info` array of `BPF_PROG_LOAD`; `insn_off` must count instructions here.
+pub fn encode_func_info(records: &[FuncInfo], endian: Endian) -> Vec<u8> {
+    let mut out = Writer::new(endian);
+    for info in records {
+        out.words([info.insn_off, info.type_id]);
+    }
+    out.bytes
+}
+
+/// The `line_info` array of `BPF_PROG_LOAD`; `insn_off` must count instructions here. The strings
+/// go to `strings`, with which the BTF must then be encoded and loaded **before** the program.
+pub fn encode_line_info(
+    records: &[LineInfo],
+    strings: &mut StringTable,
+    endian: Endian,
+) -> Vec<u8> {
+    let mut out = Writer::new(endian);
+    for info in records {
+        out.words(line_words(info, strings));
+    }
+    out.bytes
+}
+
+fn line_words(info: &LineInfo, strings: &mut StringTable) -> [u32; 4] {
+    [
+        info.insn_off,
+        strings.add(&info.file),
+        strings.add(&info.text),
+        pack_line(info.line, info.column),
+    ]
 }
 
 /// `bpf_line_info.line_col`: line and column share a word; what doesn't fit is cut.
@@ -299,10 +324,7 @@ fn part<T, const N: usize>(
     endian: Endian,
     words: impl Fn(&T, &mut StringTable) -> [u32; N],
 ) -> Vec<u8> {
-    let mut out = Writer {
-        bytes: Vec::new(),
-        endian,
-    };
+    let mut out = Writer::new(endian);
     for section in sections
         .iter()
         .filter(|section| !section.records.is_empty())

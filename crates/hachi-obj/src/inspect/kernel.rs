@@ -6,7 +6,7 @@ use hachi_asm::helpers::Kernel;
 use hachi_asm::{AluOp, AtomicOp, CallTarget, Imm64, Op};
 
 use super::ops;
-use crate::{MapSpec, ProgramSpec, RelocationKind, Spec};
+use crate::{MapSpec, ProgramSpec, ProgramType, RelocationKind, Spec};
 
 /// Something an object uses that not every kernel has.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,6 +77,7 @@ fn program_needs(program: &ProgramSpec, by: &str, found: &mut Found) {
             format!("programs in section {}", def.name.trim_end_matches('/')),
             by,
         ),
+        None if program.program_type == ProgramType::Unspec => {}
         None => found.add(
             program.program_type.first_kernel(),
             format!("program type {}", program.program_type.name()),

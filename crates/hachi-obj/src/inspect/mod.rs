@@ -9,7 +9,7 @@ use hachi_asm::disasm::Names;
 use hachi_asm::helpers::{self, Helper};
 use hachi_asm::{CallTarget, Imm64, Op};
 
-use crate::{ProgramSpec, RelocationKind, Spec};
+use crate::{ExternKind, ProgramSpec, RelocationKind, Spec};
 
 pub use kernel::{Requirement, minimum_kernel, requirements};
 pub use stack::{Frame, StackDepth, stack_depth};
@@ -79,13 +79,15 @@ impl SpecNames<'_> {
             let end = u64::from(var.offset) + u64::from(var.size.max(1));
             var.map == map && var.offset <= offset && u64::from(offset) < end
         });
-        let (name, rest) = match var {
-            Some(var) => (var.name.as_str(), offset - var.offset),
-            None => (map, offset),
-        };
-        match rest {
-            0 if var.is_some() => format!("&{name}"),
-            rest => format!("&{name}+{rest}"),
+        let option = self.spec.externs.iter().find(|e| {
+            map == ".kconfig"
+                && matches!(e.kind, ExternKind::Kconfig { offset: at, .. } if at == offset)
+        });
+        match (var, option) {
+            (Some(var), _) if var.offset == offset => format!("&{}", var.name),
+            (Some(var), _) => format!("&{}+{}", var.name, offset - var.offset),
+            (None, Some(option)) => format!("&{}", option.name),
+            (None, None) => format!("&{map}+{offset}"),
         }
     }
 }
