@@ -1,6 +1,41 @@
-//! From LLVM's relocatable object to the object that loaders open.
+//! From LLVM's relocatable objects to the one object that loaders open.
+//!
+//! LLVM's output is an object as a compiler leaves it: several sections of one name, references by section and offset,
+//! mangled names, types the kernel refuses, debug information for debuggers. The steps, each in a file of its own:
+//!
+//! | step | file |
+//! |---|---|
+//! | read the objects | `elf` |
+//! | make one of them: merge sections, resolve symbols, collect types | `link` |
+//! | let references name functions and statics; find what is needed | `reach` |
+//! | replace calls of magic symbols (`docs/core-symbols.md`) | `symbol`, `core_types`, `questions` |
+//! | cut out what is not needed, insert longer instructions | `edit` |
+//! | bring maps into libbpf's form | `maps` |
+//! | log sites, names of statics, pointers in data, licence | `data` |
+//! | names of functions, source lines | `info`, `names` |
+//! | put types right for the kernel, remove and merge them | `repair`, `prune` |
+//! | write the file, and check it | `write`, `check` |
+
+mod check;
+mod core_types;
+mod data;
+mod edit;
+mod elf;
+mod info;
+mod link;
+mod maps;
+mod names;
+mod prune;
+mod questions;
+mod reach;
+mod repair;
+mod symbol;
+mod write;
 
 use std::path::Path;
+
+use elf::Binding;
+use link::Unit;
 
 use crate::Diagnostic;
 
@@ -39,11 +74,75 @@ pub(crate) struct Finished {
 /// # Errors
 /// Every reason found why that cannot be done; at least one.
 pub(crate) fn finish(input: &FinishInput<'_>) -> Result<Finished, Vec<Diagnostic>> {
-    match input.objects.as_slice() {
-        [object] => Ok(Finished {
-            object: object.data.to_vec(),
-            warnings: Vec::new(),
-        }),
-        _ => Err(vec![Diagnostic::error("exactly one object can be finished")]),
+    let mut errors = Vec::new();
+    let mut objects = Vec::new();
+    for (index, object) in input.objects.iter().enumerate() {
+        match elf::read(object.data, index) {
+            Ok(read) => objects.push(read),
+            Err(reason) => errors.push(Diagnostic::error(format!("`{}` {reason}", object.name))),
+        }
+    }
+    if objects.is_empty() && errors.is_empty() {
+        errors.push(Diagnostic::error("there is nothing to link"));
+    }
+    none(errors)?;
+    let names = input.objects.iter().map(|o| o.name.to_owned()).collect();
+    let mut unit = Unit::link(objects, names)?;
+    let mut warnings = Vec::new();
+
+    for symbol in unit
+        .symbols
+        .iter_mut()
+        .filter(|s| s.binding != Binding::Local)
+    {
+        if let Some((_, wanted)) = input.renames.iter().find(|(name, _)| *name == symbol.name) {
+            symbol.name.clone_from(wanted);
+        }
+    }
+    unit.shorten_files(input.package_dir);
+    unit.symbolise()?;
+    let mut edits = unit.unneeded(input.entries);
+    unit.answer(&mut edits)?;
+    for (section, edits) in edits.into_iter().enumerate() {
+        unit.edit(section, edits).map_err(|too_far| {
+            let error = Diagnostic::error("a jump is too far for its instruction")
+                .help("split the function, or build with cpu v4, which has longer jumps");
+            vec![unit.locate(error, section, too_far.offset)]
+        })?;
+    }
+    none(unit.refuse_undefined())?;
+
+    unit.resolve_log_sites();
+    unit.forget_removed();
+    unit.finish_maps()?;
+    none(unit.refuse_pointers())?;
+    unit.name_statics(&mut warnings);
+    unit.name_functions();
+    unit.finish_lines();
+    unit.check_license(&mut warnings);
+
+    unit.prune_types();
+    unit.repair_types();
+    unit.merge_equal_types();
+    unit.fill_local_ids();
+
+    none(unit.check_references())?;
+    let info = unit.info().map_err(|e| {
+        vec![Diagnostic::error(format!(
+            "the program's types cannot be written: {e}"
+        ))]
+    })?;
+    none(check::check_types(&info.types))?;
+    let object = unit.write(&info);
+    unit.check_file(&object).map_err(|error| vec![error])?;
+    Ok(Finished { object, warnings })
+}
+
+/// Goes on only without errors.
+fn none(errors: Vec<Diagnostic>) -> Result<(), Vec<Diagnostic>> {
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(errors)
     }
 }

@@ -1,0 +1,256 @@
+//! A last look at the result: what the kernel and libbpf would refuse is told here, by name, rather than there.
+
+use hachi_asm::Endian;
+use hachi_btf::{Btf, BtfBuilder, BtfExt, Linkage, Type, Types};
+
+use super::elf::{self, Binding, Place, RelocKind, SymbolKind};
+use super::link::Unit;
+use super::{maps, names};
+use crate::Diagnostic;
+
+/// What libbpf fills in itself, and rewrites before the kernel sees it.
+const EXTERN_SECTIONS: [&str; 2] = [".ksyms", ".kconfig"];
+
+fn defect(what: impl std::fmt::Display) -> Diagnostic {
+    Diagnostic::error(format!("the linked object would not load: {what}"))
+        .help("this is a defect of hachi-linker; please report it with the program")
+}
+
+impl Unit {
+    /// References that loaders do not know how to resolve.
+    pub(super) fn check_references(&self) -> Vec<Diagnostic> {
+        let mut errors = Vec::new();
+        for (index, section) in self.sections.iter().enumerate() {
+            if !section.executable {
+                continue;
+            }
+            if section.size % 8 != 0 {
+                errors.push(defect(format_args!(
+                    "the code in `{}` is no whole number of instructions",
+                    section.name
+                )));
+            }
+            for reloc in &section.relocs {
+                let symbol = &self.symbols[reloc.symbol];
+                let Place::In(target) = symbol.place else {
+                    continue;
+                };
+                let target = &self.sections[target];
+                let name = names::display(&symbol.name);
+                let problem = match reloc.kind {
+                    RelocKind::Call | RelocKind::LdImm64 if target.executable => {
+                        let verb = match reloc.kind {
+                            RelocKind::Call => "called",
+                            _ => "passed on",
+                        };
+                        (target.name != ".text").then(|| {
+                            Diagnostic::error(format!(
+                                "the program `{name}` (section `{}`) is {verb} like a function",
+                                target.name
+                            ))
+                            .help("move what both need into a function without a `link_section`")
+                        })
+                    }
+                    RelocKind::LdImm64 if target.name == maps::SECTION && reloc.addend != 0 => {
+                        Some(defect(format_args!("a reference into the map `{name}`")))
+                    }
+                    RelocKind::LdImm64 => None,
+                    kind => Some(defect(format_args!(
+                        "a reference of kind {kind:?} to `{name}` from code"
+                    ))),
+                };
+                if let Some(problem) = problem {
+                    errors.push(self.locate(problem, index, reloc.offset));
+                }
+            }
+        }
+        for symbol in self.functions() {
+            let symbol = &self.symbols[symbol];
+            let Place::In(section) = symbol.place else {
+                continue;
+            };
+            if symbol.binding == Binding::Local && self.sections[section].name != ".text" {
+                errors.push(defect(format_args!(
+                    "the program `{}` is local",
+                    symbol.name
+                )));
+            }
+        }
+        errors
+    }
+
+    /// Whether the file can be read again, and says what it should.
+    pub(super) fn check_file(&self, file: &[u8]) -> Result<(), Diagnostic> {
+        let object = elf::read(file, 0).map_err(|e| defect(format_args!("it {e}")))?;
+        let visible = |symbols: &[elf::Symbol]| {
+            symbols
+                .iter()
+                .filter(|s| matches!(s.place, Place::In(_)) && s.kind != SymbolKind::Section)
+                .filter(|s| s.binding != Binding::Local)
+                .count()
+        };
+        if visible(&object.symbols) != visible(&self.symbols) {
+            return Err(defect("symbols were lost"));
+        }
+        let Some(btf) = object.btf else {
+            return Ok(());
+        };
+        let malformed = |e: hachi_btf::Error| defect(e);
+        let btf = Btf::parse(&btf.data).map_err(malformed)?;
+        btf.check_index().map_err(malformed)?;
+        if let Some(ext) = object.btf_ext {
+            BtfExt::parse(&ext.data, &btf).map_err(malformed)?;
+        }
+        debug_assert_eq!(btf.endian() == Endian::Big, self.endian == Endian::Big);
+        Ok(())
+    }
+}
+
+/// The rules of the kernel's `btf_check_all_metas` and `btf_check_all_types`, as far as a compiler's output can break them.
+pub(super) fn check_types(btf: &BtfBuilder) -> Vec<Diagnostic> {
+    let mut errors = Vec::new();
+    for (id, ty) in btf.iter() {
+        if let Err(reason) = check_type(btf, ty) {
+            let kind = format!("{:?}", ty.kind());
+            let name = ty.name().map_or("", String::as_str);
+            errors.push(defect(format_args!("type {id}, {kind} `{name}`: {reason}")));
+        }
+    }
+    errors
+}
+
+fn check_type(btf: &BtfBuilder, ty: &Type) -> Result<(), String> {
+    let mut missing = None;
+    ty.clone().for_each_ref(|id| {
+        if *id != 0 && btf.get(*id).is_none() {
+            missing = Some(*id);
+        }
+    });
+    if let Some(id) = missing {
+        return Err(format!("refers to type {id}, which is not there"));
+    }
+    let named = |name: &str, required: bool| match name {
+        "" if required => Err("has no name".to_owned()),
+        "" => Ok(()),
+        name if names::is_valid(name) => Ok(()),
+        name => Err(format!("`{name}` is no name for the kernel")),
+    };
+    let sized = |id: u32| match id {
+        0 => Err("holds something without a type".to_owned()),
+        id => btf.size_of(id).map_err(|e| e.to_string()),
+    };
+    match ty {
+        Type::Int(t) if !matches!(t.size, 1 | 2 | 4 | 8 | 16) => {
+            Err(format!("an integer of {} bytes", t.size))
+        }
+        Type::Struct(t) | Type::Union(t) => {
+            named(&t.name, false)?;
+            let mut last = 0;
+            for member in &t.members {
+                named(&member.name, false)?;
+                let size = sized(member.type_id)?;
+                if member.bit_offset < last {
+                    return Err(format!("member `{}` is out of order", member.name));
+                }
+                last = member.bit_offset;
+                let bits = match member.bit_size {
+                    0 => u64::from(size) * 8,
+                    bits => u64::from(bits),
+                };
+                if u64::from(member.bit_offset) + bits > u64::from(t.size) * 8 {
+                    return Err(format!("member `{}` reaches beyond the end", member.name));
+                }
+            }
+            Ok(())
+        }
+        Type::Array(t) => {
+            sized(t.type_id)?;
+            match btf.get(t.index_type_id) {
+                Some(Type::Int(_)) => Ok(()),
+                _ => Err("an array whose index is no integer".into()),
+            }
+        }
+        Type::Enum(t) => {
+            named(&t.name, false)?;
+            check_enum(t.size, t.variants.iter().map(|v| v.name.as_str()))
+        }
+        Type::Enum64(t) => {
+            named(&t.name, false)?;
+            check_enum(t.size, t.variants.iter().map(|v| v.name.as_str()))
+        }
+        Type::Fwd(t) => named(&t.name, true),
+        Type::Typedef(t) => named(&t.name, true),
+        Type::Func(t) => {
+            named(&t.name, true)?;
+            let Some(Type::FuncProto(proto)) = btf.get(t.type_id) else {
+                return Err("a function without a signature".into());
+            };
+            let last = proto.params.len().saturating_sub(1);
+            for (i, param) in proto.params.iter().enumerate() {
+                let variadic = i == last && param.type_id == 0 && param.name.is_empty();
+                if !variadic {
+                    named(&param.name, true)?;
+                    sized(param.type_id)?;
+                }
+            }
+            let declared = |sec: &hachi_btf::DataSec| {
+                EXTERN_SECTIONS.contains(&sec.name.as_str())
+                    && sec.vars.iter().any(|v| btf.get(v.type_id) == Some(ty))
+            };
+            let wanted = btf
+                .iter()
+                .any(|(_, t)| matches!(t, Type::DataSec(sec) if declared(sec)));
+            match t.linkage {
+                Linkage::Extern if !wanted => Err("declared only, but not in `.ksyms`".into()),
+                _ => Ok(()),
+            }
+        }
+        Type::Var(t) => {
+            named(&t.name, true)?;
+            // An extern one may be an address without a type.
+            match t.linkage {
+                Linkage::Extern => Ok(()),
+                _ => sized(t.type_id).map(|_| ()),
+            }
+        }
+        Type::DataSec(t) => {
+            if EXTERN_SECTIONS.contains(&t.name.as_str()) {
+                return Ok(());
+            }
+            let mut end = 0;
+            for info in &t.vars {
+                let Some(Type::Var(var)) = btf.get(info.type_id) else {
+                    return Err("holds something that is no variable".into());
+                };
+                if info.offset < end || info.size == 0 {
+                    return Err(format!("`{}` overlaps its neighbour", var.name));
+                }
+                end = info.offset + info.size;
+                if end > t.size {
+                    return Err(format!("`{}` reaches beyond the end", var.name));
+                }
+                if sized(var.type_id)? > info.size {
+                    return Err(format!("`{}` is smaller than its type", var.name));
+                }
+            }
+            if end == 0 {
+                Err("is empty".into())
+            } else {
+                Ok(())
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_enum<'a>(size: u32, names: impl Iterator<Item = &'a str>) -> Result<(), String> {
+    if !matches!(size, 1 | 2 | 4 | 8) {
+        return Err(format!("an enum of {size} bytes"));
+    }
+    for name in names {
+        if !names::is_valid(name) {
+            return Err(format!("`{name}` is no name for the kernel"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,259 @@
+//! Statics: their names, what may not be in them, and the log sites that exist only in the file.
+
+use std::collections::{HashMap, HashSet};
+
+use hachi_asm::{Imm64, Insn, build, consts};
+use hachi_btf::{Linkage, Type};
+
+use super::elf::{Binding, Place, RelocKind, Symbol, SymbolKind, bytes_at, put_addend};
+use super::link::Unit;
+use super::{maps, names};
+use crate::Diagnostic;
+
+/// Where log macros put the description of each call.
+const LOG_SECTION: &str = ".hachi.log";
+
+/// Crates whose statics nobody sets or reads from outside.
+const STANDARD: [&str; 4] = ["core", "alloc", "compiler_builtins", "std"];
+
+impl Unit {
+    /// Replaces the address of a log site by its offset in the section of all log sites, which stays in the file and is never
+    /// loaded: that number is what a program sends and its reader looks up.
+    pub(super) fn resolve_log_sites(&mut self) {
+        let Some(log) = self.section_named(LOG_SECTION) else {
+            return;
+        };
+        let endian = self.endian;
+        for section in &mut self.sections {
+            let (here, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut section.relocs)
+                .into_iter()
+                .partition(|reloc| self.symbols[reloc.symbol].place == Place::In(log));
+            section.relocs = rest;
+            for reloc in here {
+                let value = self.symbols[reloc.symbol].value as i64 + reloc.addend;
+                if reloc.kind == RelocKind::LdImm64 && section.executable {
+                    let start = reloc.offset as usize;
+                    let Some(bytes) = bytes_at::<8>(&section.data, reloc.offset) else {
+                        continue;
+                    };
+                    let dst = Insn::decode(bytes, endian).dst;
+                    let insns = build::ld_imm64(dst, Imm64::Value(value as u64));
+                    section.data[start..start + 16]
+                        .copy_from_slice(&Insn::encode_all(&insns, endian));
+                } else if !section.bss {
+                    put_addend(&mut section.data, reloc.offset, reloc.kind, value, endian);
+                }
+            }
+        }
+        let section = &mut self.sections[log];
+        section.alloc = false;
+        section.writable = false;
+        for symbol in &mut self.symbols {
+            if symbol.place == Place::In(log) {
+                symbol.place = Place::Gone;
+            }
+        }
+    }
+
+    /// Gives private statics the last segment of their path for a name, by which loaders set and read them.
+    pub(super) fn name_statics(&mut self, warnings: &mut Vec<Diagnostic>) {
+        let mut taken: HashMap<String, String> = HashMap::new();
+        for symbol in &self.symbols {
+            if symbol.binding != Binding::Local {
+                taken.insert(symbol.name.clone(), symbol.name.clone());
+            }
+        }
+        for bound in self.vars.clone() {
+            let symbol = &mut self.symbols[bound.symbol];
+            if !matches!(symbol.place, Place::In(_)) {
+                continue;
+            }
+            if symbol.binding == Binding::Local
+                && let Some(path) = names::demangled(&symbol.name)
+            {
+                let segments = names::segments(&path);
+                let last = segments
+                    .last()
+                    .map_or(String::new(), |s| names::readable(s));
+                let full = || {
+                    let words: Vec<String> = segments.iter().map(|s| names::readable(s)).collect();
+                    names::capped(words.join("_"))
+                };
+                let standard = segments.first().is_some_and(|s| STANDARD.contains(s));
+                if standard || last.is_empty() {
+                    symbol.name = full();
+                } else {
+                    symbol.name = match taken.get(&last) {
+                        None => last,
+                        Some(first) => {
+                            let full = full();
+                            warnings.push(
+                                Diagnostic::warning(format!("two statics are named `{last}`"))
+                                    .note(format!("loaders find `{first}` by that name, and `{path}` as `{full}`"))
+                                    .help("rename one of them"),
+                            );
+                            full
+                        }
+                    };
+                    symbol.binding = Binding::Global;
+                    symbol.hidden = false;
+                }
+                taken.insert(symbol.name.clone(), path);
+            }
+            let (name, visible) = (
+                names::readable(&symbol.name),
+                symbol.binding != Binding::Local && !symbol.hidden,
+            );
+            if let Some(Type::Var(var)) = self.btf.get_mut(bound.type_id) {
+                var.name = name;
+                var.linkage = if visible {
+                    Linkage::Global
+                } else {
+                    Linkage::Static
+                };
+            }
+        }
+    }
+
+    /// Loaders copy data into maps as it is and relocate none of it, so a pointer in it would silently be zero.
+    pub(super) fn refuse_pointers(&self) -> Vec<Diagnostic> {
+        let mut errors = Vec::new();
+        let mut told = HashSet::new();
+        for (index, section) in self.sections.iter().enumerate() {
+            // These two are libbpf's own business.
+            if section.executable
+                || section.name == maps::SECTION
+                || section.name.starts_with(".struct_ops")
+            {
+                continue;
+            }
+            for reloc in &section.relocs {
+                let holder = self.holder(index, reloc.offset);
+                if !told.insert(holder.map_or((index, reloc.offset), |h| (index, h.value))) {
+                    continue;
+                }
+                let target = &self.symbols[reloc.symbol];
+                let target = match target.kind {
+                    SymbolKind::Section => "constant data".to_owned(),
+                    SymbolKind::Func => format!("the function `{}`", names::display(&target.name)),
+                    _ => format!("`{}`", names::display(&target.name)),
+                };
+                let message = match holder.map(|h| names::display(&h.name)) {
+                    Some(name) => format!("the static `{name}` holds a pointer to {target}"),
+                    None => format!("a constant holds a pointer to {target}"),
+                };
+                let mut error = Diagnostic::error(message)
+                    .note("eBPF loaders do not relocate data: the pointer would be 0 when the program runs")
+                    .help("hold the bytes themselves (`[u8; N]` for `&str`), an index, or a `match` that chooses at run time");
+                let within = |offset: u64| match holder {
+                    Some(h) => (h.value..h.value + h.size).contains(&offset),
+                    None => true,
+                };
+                if let Some((section, offset)) = self.user_of(index, within) {
+                    error = self.locate(error, section, offset);
+                }
+                errors.push(error);
+            }
+        }
+        errors
+    }
+
+    /// The static at a place.
+    fn holder(&self, section: usize, offset: u64) -> Option<&Symbol> {
+        self.symbols.iter().find(|symbol| {
+            symbol.place == Place::In(section)
+                && symbol.kind != SymbolKind::Section
+                && (symbol.value..symbol.value + symbol.size).contains(&offset)
+        })
+    }
+
+    /// The first code that refers to a place.
+    fn user_of(&self, section: usize, within: impl Fn(u64) -> bool) -> Option<(usize, u64)> {
+        self.sections.iter().enumerate().find_map(|(index, code)| {
+            let reloc = code.relocs.iter().find(|reloc| {
+                let symbol = &self.symbols[reloc.symbol];
+                let offset = (symbol.value as i64).saturating_add(reloc.addend);
+                code.executable
+                    && symbol.place == Place::In(section)
+                    && u64::try_from(offset).is_ok_and(&within)
+            })?;
+            Some((index, reloc.offset))
+        })
+    }
+
+    /// References that lead nowhere.
+    pub(super) fn refuse_undefined(&self) -> Vec<Diagnostic> {
+        let mut uses: Vec<(usize, Vec<(usize, u64)>)> = Vec::new();
+        for (index, section) in self.sections.iter().enumerate() {
+            for reloc in &section.relocs {
+                let symbol = &self.symbols[reloc.symbol];
+                let known = match symbol.place {
+                    Place::In(_) => true,
+                    Place::Undefined => self.externs.iter().any(|e| e.name == symbol.name),
+                    Place::Absolute | Place::Gone => false,
+                };
+                if known {
+                    continue;
+                }
+                match uses.iter_mut().find(|u| u.0 == reloc.symbol) {
+                    Some(entry) => entry.1.push((index, reloc.offset)),
+                    None => uses.push((reloc.symbol, vec![(index, reloc.offset)])),
+                }
+            }
+        }
+        let mut errors = Vec::new();
+        for (symbol, places) in uses {
+            let symbol = &self.symbols[symbol];
+            let name = names::display(&symbol.name);
+            let call = places.iter().any(|&(section, offset)| {
+                bytes_at::<8>(&self.sections[section].data, offset).is_some_and(|bytes| {
+                    let insn = Insn::decode(bytes, self.endian);
+                    insn.code == consts::BPF_JMP | consts::BPF_CALL
+                })
+            });
+            let error = match symbol.place {
+                Place::Undefined if call => Diagnostic::error(format!(
+                    "the function `{name}` is called but defined nowhere"
+                ))
+                .help("link the object that defines it; a kernel function must be declared as a kfunc"),
+                Place::Undefined => {
+                    Diagnostic::error(format!("`{name}` is used but defined nowhere"))
+                        .help("link the object that defines it; a kernel variable must be declared as a ksym")
+                }
+                _ => Diagnostic::error(format!("`{name}` is used but has no place in the object")),
+            };
+            let mut error = match places.first() {
+                Some(&(section, offset)) => self.locate(error, section, offset),
+                None => error,
+            };
+            if places.len() > 1 {
+                error = error.note(format!("used at {} places", places.len()));
+            }
+            errors.push(error);
+        }
+        errors
+    }
+
+    /// Kernels refuse many helpers, and loaders all programs of some types, without a licence.
+    pub(super) fn check_license(&self, warnings: &mut Vec<Diagnostic>) {
+        let help = "add `#[unsafe(no_mangle)] #[unsafe(link_section = \"license\")] static LICENSE: [u8; 4] = *b\"GPL\\0\";`";
+        match self
+            .section_named("license")
+            .map(|s| &self.sections[s].data)
+        {
+            None => warnings.push(
+                Diagnostic::warning(
+                    "the program states no licence, so it cannot use GPL-only helpers",
+                )
+                .help(help),
+            ),
+            Some(text) if !text.contains(&0) => warnings.push(
+                Diagnostic::warning(
+                    "the licence does not end with a zero byte, so loaders may misread it",
+                )
+                .help(help),
+            ),
+            Some(_) => {}
+        }
+    }
+}

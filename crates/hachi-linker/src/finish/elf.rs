@@ -1,0 +1,447 @@
+//! Relocatable eBPF objects: a model of what matters in them, and reading it.
+
+use hachi_asm::Endian;
+use hachi_btf::ext::{CoreRelo, LineInfo};
+use object::elf as e;
+use object::read::elf::{FileHeader, Rel, SectionHeader, Sym};
+use object::{Endianness, SectionIndex};
+
+/// How a symbol is seen by other objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Binding {
+    Local,
+    Global,
+    Weak,
+}
+
+/// What a symbol names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SymbolKind {
+    NoType,
+    Object,
+    Func,
+    /// The start of a section; has no name.
+    Section,
+}
+
+/// Where a symbol lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Undefined,
+    Absolute,
+    /// In the section of this index.
+    In(usize),
+    /// Nowhere any more: what it named was removed, or gave way to another definition.
+    Gone,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Symbol {
+    pub name: String,
+    pub binding: Binding,
+    pub kind: SymbolKind,
+    /// Not for other objects, although not local.
+    pub hidden: bool,
+    pub place: Place,
+    pub value: u64,
+    pub size: u64,
+    /// Index of the object it was read from.
+    pub object: usize,
+    /// Another definition of the same name took precedence over this weak one.
+    pub replaced: bool,
+}
+
+/// The kinds of relocation LLVM defines for eBPF (`Documentation/bpf/llvm_reloc.rst` of the kernel).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RelocKind {
+    /// The value of an ld_imm64 instruction.
+    LdImm64 = 1,
+    /// 64 bits of data.
+    Abs64 = 2,
+    /// 32 bits of data.
+    Abs32 = 3,
+    /// 32 bits of `.BTF` or `.BTF.ext`.
+    NoDyld32 = 4,
+    /// The target of a call.
+    Call = 10,
+}
+
+impl RelocKind {
+    fn from_number(number: u32) -> Option<Self> {
+        Some(match number {
+            1 => RelocKind::LdImm64,
+            2 => RelocKind::Abs64,
+            3 => RelocKind::Abs32,
+            4 => RelocKind::NoDyld32,
+            10 => RelocKind::Call,
+            _ => return None,
+        })
+    }
+}
+
+/// A reference to `symbol + addend` at `offset` of a section.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reloc {
+    pub offset: u64,
+    pub kind: RelocKind,
+    pub symbol: usize,
+    /// In bytes, also for calls.
+    pub addend: i64,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Section {
+    pub name: String,
+    /// Without content in the file, all zero (`.bss`).
+    pub bss: bool,
+    pub writable: bool,
+    pub executable: bool,
+    pub alloc: bool,
+    pub align: u64,
+    /// Empty for a `bss` section.
+    pub data: Vec<u8>,
+    pub size: u64,
+    pub relocs: Vec<Reloc>,
+    /// The sections it was merged from.
+    pub parts: Vec<Part>,
+    /// Where source lines begin, by offset.
+    pub lines: Vec<LineInfo>,
+    /// What is to be adjusted to the running kernel's types, by offset.
+    pub core: Vec<CoreRelo>,
+}
+
+/// An input section within the section it became a part of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Part {
+    pub start: u64,
+    /// To be kept even if nothing refers to it.
+    pub retain: bool,
+}
+
+/// A section that describes the object, with relocations of its own.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Described {
+    pub data: Vec<u8>,
+    pub relocs: Vec<Reloc>,
+}
+
+/// One input object.
+#[derive(Debug)]
+pub(super) struct Object {
+    pub endian: Endian,
+    pub sections: Vec<Section>,
+    pub symbols: Vec<Symbol>,
+    pub btf: Option<Described>,
+    pub btf_ext: Option<Described>,
+}
+
+/// Sections that never reach the final object: debug information in DWARF (`.BTF` has what the kernel takes), unwind tables,
+/// notes for other linkers.
+fn is_dropped(name: &str) -> bool {
+    name.starts_with(".debug_")
+        || name.starts_with(".note")
+        || name.starts_with(".llvm")
+        || matches!(
+            name,
+            ".eh_frame" | ".comment" | ".gnu.warning" | ".gcc_except_table" | ".deplibs"
+        )
+}
+
+/// Reads a relocatable eBPF object.
+///
+/// # Errors
+/// What is wrong with it, as the end of a sentence that starts with its name.
+pub(super) fn read(data: &[u8], file: usize) -> Result<Object, String> {
+    let header = e::FileHeader64::<Endianness>::parse(data).map_err(|_| "is no 64-bit ELF file")?;
+    let endian = header.endian().map_err(text)?;
+    if header.e_machine(endian) != e::EM_BPF {
+        return Err(format!(
+            "is for machine {}, not for eBPF",
+            header.e_machine(endian).0
+        ));
+    }
+    if header.e_type(endian) != e::ET_REL {
+        return Err("is no relocatable object".into());
+    }
+    let table = header.sections(endian, data).map_err(text)?;
+    let mut object = Object {
+        endian: match endian {
+            Endianness::Little => Endian::Little,
+            Endianness::Big => Endian::Big,
+        },
+        sections: Vec::new(),
+        symbols: Vec::new(),
+        btf: None,
+        btf_ext: None,
+    };
+    // Where each section of the file went.
+    let mut kept = vec![Kept::Dropped; table.len()];
+    for (index, section) in table.enumerate() {
+        let name = table.section_name(endian, section).map_err(text)?;
+        let name = std::str::from_utf8(name).map_err(|_| "has a section name that is not UTF-8")?;
+        let kind = section.sh_type(endian);
+        let bytes = || section.data(endian, data).map_err(text);
+        match (name, kind) {
+            (".BTF", e::SHT_PROGBITS) => {
+                object.btf = Some(Described {
+                    data: bytes()?.to_vec(),
+                    relocs: Vec::new(),
+                });
+                kept[index.0] = Kept::Btf;
+            }
+            (".BTF.ext", e::SHT_PROGBITS) => {
+                object.btf_ext = Some(Described {
+                    data: bytes()?.to_vec(),
+                    relocs: Vec::new(),
+                });
+                kept[index.0] = Kept::BtfExt;
+            }
+            (name, e::SHT_PROGBITS | e::SHT_NOBITS) if !is_dropped(name) => {
+                let size = section.sh_size(endian);
+                if u32::try_from(size).is_err() {
+                    return Err(format!("has a section `{name}` of {size} bytes"));
+                }
+                let flags = section.sh_flags(endian);
+                let has = |flag: e::SectionFlags| flags.0 & flag.0 != 0;
+                if has(e::SHF_TLS) {
+                    return Err(format!(
+                        "has thread-local data (section `{name}`), which eBPF lacks"
+                    ));
+                }
+                let align = section.sh_addralign(endian).max(1);
+                if !align.is_power_of_two() || align > 1 << 16 {
+                    return Err(format!("aligns section `{name}` to {align} bytes"));
+                }
+                kept[index.0] = Kept::Section(object.sections.len());
+                object.sections.push(Section {
+                    name: name.to_owned(),
+                    bss: kind == e::SHT_NOBITS,
+                    writable: has(e::SHF_WRITE),
+                    executable: has(e::SHF_EXECINSTR),
+                    alloc: has(e::SHF_ALLOC),
+                    align,
+                    data: match kind {
+                        e::SHT_NOBITS => Vec::new(),
+                        _ => bytes()?.to_vec(),
+                    },
+                    size,
+                    relocs: Vec::new(),
+                    parts: vec![Part {
+                        start: 0,
+                        retain: has(e::SHF_GNU_RETAIN),
+                    }],
+                    lines: Vec::new(),
+                    core: Vec::new(),
+                });
+            }
+            _ => {}
+        }
+    }
+
+    let symbols = table.symbols(endian, data, e::SHT_SYMTAB).map_err(text)?;
+    for (index, symbol) in symbols.enumerate() {
+        let name = symbols.symbol_name(endian, symbol).map_err(text)?;
+        let name = std::str::from_utf8(name).map_err(|_| "has a symbol name that is not UTF-8")?;
+        let place = match symbol.st_shndx(endian) {
+            e::SHN_UNDEF => Place::Undefined,
+            e::SHN_ABS => Place::Absolute,
+            e::SHN_COMMON => {
+                return Err(format!(
+                    "has the common symbol `{name}`; compile with -fno-common"
+                ));
+            }
+            _ => match symbols
+                .symbol_section(endian, symbol, index)
+                .map_err(text)?
+                .and_then(|SectionIndex(i)| kept.get(i).copied())
+            {
+                Some(Kept::Section(section)) => Place::In(section),
+                _ => Place::Gone,
+            },
+        };
+        let mut kind = match symbol.st_type() {
+            e::STT_OBJECT => SymbolKind::Object,
+            e::STT_FUNC => SymbolKind::Func,
+            e::STT_SECTION => SymbolKind::Section,
+            _ => SymbolKind::NoType,
+        };
+        let local = symbol.st_bind() == e::STB_LOCAL;
+        let (value, size) = (symbol.st_value(endian), symbol.st_size(endian));
+        if let Place::In(section) = place {
+            let section = &object.sections[section];
+            // Assembly often leaves out what kind of thing a label is.
+            if section.executable && kind == SymbolKind::NoType && !local {
+                kind = SymbolKind::Func;
+            }
+            if value.checked_add(size).is_none_or(|end| end > section.size) {
+                return Err(format!(
+                    "has the symbol `{name}` reaching beyond section `{}`",
+                    section.name
+                ));
+            }
+        }
+        object.symbols.push(Symbol {
+            name: name.to_owned(),
+            binding: match symbol.st_bind() {
+                e::STB_LOCAL => Binding::Local,
+                e::STB_WEAK => Binding::Weak,
+                _ => Binding::Global,
+            },
+            kind,
+            hidden: matches!(symbol.st_visibility(), e::STV_HIDDEN | e::STV_INTERNAL),
+            place,
+            value,
+            size,
+            object: file,
+            replaced: false,
+        });
+    }
+
+    for section in table.iter() {
+        match section.sh_type(endian) {
+            e::SHT_RELA => {
+                let target = table.section(section.info_link(endian)).map_err(text)?;
+                let name = table.section_name(endian, target).map_err(text)?;
+                if !is_dropped(&String::from_utf8_lossy(name)) {
+                    return Err("has relocations of a kind (RELA) that eBPF does not use".into());
+                }
+            }
+            e::SHT_REL => {
+                let target = section.info_link(endian);
+                let place = kept.get(target.0).copied().unwrap_or(Kept::Dropped);
+                let Some((entries, _)) = section.rel(endian, data).map_err(text)? else {
+                    continue;
+                };
+                object.add_relocs(place, entries, endian)?;
+            }
+            _ => {}
+        }
+    }
+    Ok(object)
+}
+
+/// Where a section of the file went.
+#[derive(Clone, Copy)]
+enum Kept {
+    Dropped,
+    Section(usize),
+    Btf,
+    BtfExt,
+}
+
+impl Object {
+    fn add_relocs(
+        &mut self,
+        place: Kept,
+        entries: &[e::Rel64<Endianness>],
+        endian: Endianness,
+    ) -> Result<(), String> {
+        let (bytes, relocs): (&[u8], &mut Vec<Reloc>) = match place {
+            Kept::Dropped => return Ok(()),
+            Kept::Section(index) => {
+                let section = &mut self.sections[index];
+                (&section.data, &mut section.relocs)
+            }
+            Kept::Btf | Kept::BtfExt => {
+                let described = match place {
+                    Kept::Btf => &mut self.btf,
+                    _ => &mut self.btf_ext,
+                };
+                let Some(described) = described else {
+                    return Ok(());
+                };
+                (&described.data, &mut described.relocs)
+            }
+        };
+        for entry in entries {
+            let (offset, number) = (entry.r_offset(endian), entry.r_type(endian).0);
+            let symbol = entry.r_sym(endian) as usize;
+            if symbol >= self.symbols.len() {
+                return Err("has a relocation against a symbol that is not there".into());
+            }
+            if number == 0 {
+                continue;
+            }
+            let known = RelocKind::from_number(number)
+                .and_then(|kind| Some((kind, addend(bytes, offset, kind, self.endian)?)));
+            let Some((kind, addend)) = known else {
+                return Err(format!(
+                    "has a relocation of kind {number} at offset {offset} that makes no sense"
+                ));
+            };
+            relocs.push(Reloc {
+                offset,
+                kind,
+                symbol,
+                addend,
+            });
+        }
+        relocs.sort_by_key(|reloc| reloc.offset);
+        Ok(())
+    }
+}
+
+/// The field of `N` bytes at `offset`.
+pub(super) fn bytes_at<const N: usize>(data: &[u8], offset: u64) -> Option<[u8; N]> {
+    let start = usize::try_from(offset).ok()?;
+    data.get(start..start.checked_add(N)?)?.try_into().ok()
+}
+
+/// What is to be added to the symbol's address, from the place to be relocated.
+fn addend(data: &[u8], offset: u64, kind: RelocKind, endian: Endian) -> Option<i64> {
+    let field = |offset| {
+        let bytes = bytes_at::<4>(data, offset)?;
+        Some(match endian {
+            Endian::Little => i32::from_le_bytes(bytes),
+            Endian::Big => i32::from_be_bytes(bytes),
+        })
+    };
+    Some(match kind {
+        // ld_imm64: both instructions must be there.
+        RelocKind::LdImm64 => {
+            bytes_at::<16>(data, offset)?;
+            i64::from(field(offset + 4)?)
+        }
+        // A call: the immediate counts instructions, from the one after it.
+        RelocKind::Call => (i64::from(field(offset + 4)?) + 1) * 8,
+        RelocKind::Abs64 => {
+            let bytes = bytes_at::<8>(data, offset)?;
+            match endian {
+                Endian::Little => i64::from_le_bytes(bytes),
+                Endian::Big => i64::from_be_bytes(bytes),
+            }
+        }
+        RelocKind::Abs32 | RelocKind::NoDyld32 => i64::from(field(offset)?),
+    })
+}
+
+/// Writes `value` as the relocated field of the given kind.
+pub(super) fn put_addend(
+    data: &mut [u8],
+    offset: u64,
+    kind: RelocKind,
+    value: i64,
+    endian: Endian,
+) {
+    let mut put = |offset: u64, bytes: &[u8]| {
+        let start = offset as usize;
+        data[start..start + bytes.len()].copy_from_slice(bytes);
+    };
+    let four = |value: i64| match endian {
+        Endian::Little => (value as i32).to_le_bytes(),
+        Endian::Big => (value as i32).to_be_bytes(),
+    };
+    match kind {
+        RelocKind::LdImm64 => put(offset + 4, &four(value)),
+        RelocKind::Call => put(offset + 4, &four(value / 8 - 1)),
+        RelocKind::Abs64 => match endian {
+            Endian::Little => put(offset, &value.to_le_bytes()),
+            Endian::Big => put(offset, &value.to_be_bytes()),
+        },
+        _ => put(offset, &four(value)),
+    }
+}
+
+fn text(error: object::Error) -> String {
+    format!("is malformed: {error}")
+}

@@ -1,0 +1,337 @@
+//! Which functions and source lines lie where: for the diagnostics here, and for the kernel's verifier later.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use hachi_btf::ext::LineInfo;
+use hachi_btf::{Func, FuncProto, Linkage, Type};
+
+use super::elf::{Binding, Place, Symbol, SymbolKind};
+use super::link::{Bound, Unit};
+use super::names;
+use crate::{Diagnostic, Location};
+
+impl Unit {
+    /// Says where something is, as well as the debug information tells.
+    pub(super) fn locate(&self, diagnostic: Diagnostic, section: usize, offset: u64) -> Diagnostic {
+        let holder = self.symbols.iter().filter(|symbol| {
+            let end = symbol.value.saturating_add(symbol.size.max(1));
+            symbol.place == Place::In(section)
+                && symbol.kind != SymbolKind::Section
+                && (symbol.value..end).contains(&offset)
+        });
+        let Some(holder) = holder.max_by_key(|symbol| symbol.kind == SymbolKind::Func) else {
+            return diagnostic;
+        };
+        let name = names::display(&holder.name);
+        if holder.kind != SymbolKind::Func {
+            return diagnostic.note(format!("in the static `{name}`"));
+        }
+        let diagnostic = diagnostic.in_function(name);
+        let lines = &self.sections[section].lines;
+        let after = lines.partition_point(|line| u64::from(line.insn_off) <= offset);
+        match lines[..after].last() {
+            Some(line) if u64::from(line.insn_off) >= holder.value => diagnostic.at(Location {
+                file: line.file.to_string(),
+                line: line.line,
+                column: line.column,
+            }),
+            _ => diagnostic,
+        }
+    }
+
+    /// Replaces absolute paths of the building machine by what a reader expects.
+    pub(super) fn shorten_files(&mut self, package: Option<&Path>) {
+        let package = package.and_then(Path::to_str);
+        let mut short: HashMap<Arc<str>, Arc<str>> = HashMap::new();
+        for line in self.sections.iter_mut().flat_map(|s| &mut s.lines) {
+            let file = short
+                .entry(line.file.clone())
+                .or_insert_with_key(|file| shorten(file, package).into());
+            line.file = file.clone();
+        }
+    }
+
+    /// Names functions as people do, and gives each the FUNC and the first line that the kernel demands.
+    ///
+    /// Functions that other objects or user space see keep their names.
+    pub(super) fn name_functions(&mut self) {
+        self.show_programs();
+        let mut taken: HashSet<String> = self
+            .symbols
+            .iter()
+            .filter(|s| s.binding != Binding::Local || s.place == Place::Undefined)
+            .map(|s| s.name.clone())
+            .collect();
+        let mut funcs = std::mem::take(&mut self.funcs);
+        funcs.retain(|bound| matches!(self.symbols[bound.symbol].place, Place::In(_)));
+        let mut described: HashMap<usize, u32> = HashMap::new();
+        for bound in &funcs {
+            described.entry(bound.symbol).or_insert(bound.type_id);
+        }
+        // Of several names for one place one suffices.
+        let mut starts = HashSet::new();
+        for symbol in self.functions() {
+            let place = (self.symbols[symbol].place, self.symbols[symbol].value);
+            let Place::In(section) = place.0 else {
+                continue;
+            };
+            let known = described.get(&symbol).copied();
+            let debug = known.and_then(|id| self.btf.get(id)).and_then(Type::name);
+            let debug = debug.map_or("", String::as_str);
+            let name = self.function_name(symbol, debug, &taken);
+            taken.insert(name.clone());
+            let linkage = match &self.symbols[symbol] {
+                s if s.binding == Binding::Local || s.hidden => Linkage::Static,
+                _ => Linkage::Global,
+            };
+            self.symbols[symbol].name.clone_from(&name);
+            if !starts.insert((section, place.1)) {
+                continue;
+            }
+            let type_id = match known.map(|id| (id, self.btf.get_mut(id))) {
+                Some((id, Some(Type::Func(func)))) => {
+                    // Two functions may share a FUNC when one is a copy of the other.
+                    let shared = self.funcs.iter().any(|bound| bound.type_id == id);
+                    if shared {
+                        let type_id = func.type_id;
+                        self.btf.add(Type::Func(Func {
+                            name,
+                            type_id,
+                            linkage,
+                        }))
+                    } else {
+                        func.name = name;
+                        func.linkage = linkage;
+                        id
+                    }
+                }
+                _ => {
+                    let proto = self.btf.add(Type::FuncProto(FuncProto {
+                        ret_type_id: 0,
+                        params: Vec::new(),
+                    }));
+                    self.btf.add(Type::Func(Func {
+                        name,
+                        type_id: proto,
+                        linkage,
+                    }))
+                }
+            };
+            self.funcs.push(Bound { type_id, symbol });
+        }
+    }
+
+    /// Programs are what lies outside `.text`; loaders see none that are local.
+    fn show_programs(&mut self) {
+        for symbol in &mut self.symbols {
+            if let Place::In(section) = symbol.place
+                && symbol.kind == SymbolKind::Func
+                && symbol.binding == Binding::Local
+                && self.sections[section].executable
+                && self.sections[section].name != ".text"
+                && !symbol.replaced
+            {
+                let path = names::display(&symbol.name);
+                let last = names::segments(&path).last().copied().unwrap_or(&path);
+                symbol.name = names::readable(last);
+                symbol.binding = Binding::Global;
+            }
+        }
+    }
+
+    /// All functions, ordered by place; where several share one, visible ones come first.
+    pub(super) fn functions(&self) -> Vec<usize> {
+        let mut functions: Vec<usize> = (0..self.symbols.len())
+            .filter(|&i| {
+                let symbol = &self.symbols[i];
+                let code = matches!(symbol.place, Place::In(s) if self.sections[s].executable);
+                code && symbol.kind == SymbolKind::Func
+            })
+            .collect();
+        functions.sort_by_key(|&i| {
+            let symbol = &self.symbols[i];
+            let Place::In(section) = symbol.place else {
+                return (0, 0, false);
+            };
+            (section, symbol.value, symbol.binding == Binding::Local)
+        });
+        functions
+    }
+
+    fn function_name(&self, symbol: usize, debug: &str, taken: &HashSet<String>) -> String {
+        let Symbol { name, binding, .. } = &self.symbols[symbol];
+        if *binding != Binding::Local {
+            return match names::is_valid(name) {
+                true => name.clone(),
+                false => names::readable(name),
+            };
+        }
+        let path = names::display(name);
+        let short = names::function(&path, debug);
+        let short = if short.is_empty() {
+            "function".to_owned()
+        } else {
+            short
+        };
+        if !taken.contains(&short) {
+            return short;
+        }
+        // Namesakes of other modules are told apart by their modules, and copies by numbers.
+        let mut outer: Vec<&str> = names::segments(&path);
+        outer.pop();
+        let mut longer = short.clone();
+        while let Some(module) = outer.pop() {
+            let module = names::readable(module);
+            if module.is_empty() || longer.starts_with(&module) {
+                continue;
+            }
+            longer = names::capped(format!("{module}_{longer}"));
+            if !taken.contains(&longer) {
+                return longer;
+            }
+        }
+        (2..)
+            .map(|n| names::capped(format!("{short}_{n}")))
+            .find(|name| !taken.contains(name))
+            .unwrap_or(short)
+    }
+
+    /// Cleans the line information: one record for an instruction, no repetitions, and one at the start of every function,
+    /// without which the kernel refuses the program.
+    pub(super) fn finish_lines(&mut self) {
+        let mut starts: HashMap<usize, Vec<(u64, String)>> = HashMap::new();
+        for bound in &self.funcs {
+            let symbol = &self.symbols[bound.symbol];
+            if let Place::In(section) = symbol.place {
+                let list = starts.entry(section).or_default();
+                list.push((symbol.value, symbol.name.clone()));
+            }
+        }
+        for (index, section) in self.sections.iter_mut().enumerate() {
+            let Some(starts) = starts.get(&index) else {
+                section.lines.clear();
+                continue;
+            };
+            let old = std::mem::take(&mut section.lines);
+            let mut new: Vec<LineInfo> = Vec::with_capacity(old.len());
+            for (i, (start, name)) in starts.iter().enumerate() {
+                let end = starts.get(i + 1).map_or(section.size, |next| next.0);
+                let first = old.partition_point(|line| u64::from(line.insn_off) < *start);
+                let last = old.partition_point(|line| u64::from(line.insn_off) < end);
+                let own = &old[first..last];
+                if own
+                    .first()
+                    .is_none_or(|line| u64::from(line.insn_off) > *start)
+                {
+                    new.push(LineInfo {
+                        insn_off: *start as u32,
+                        ..match own.first() {
+                            Some(line) => line.clone(),
+                            None => LineInfo {
+                                insn_off: 0,
+                                file: "(no debug information)".into(),
+                                text: name.as_str().into(),
+                                line: 0,
+                                column: 0,
+                            },
+                        }
+                    });
+                }
+                for line in own {
+                    let Some(previous) = new.last_mut() else {
+                        new.push(line.clone());
+                        continue;
+                    };
+                    let here = line.insn_off;
+                    if previous.insn_off == here {
+                        *previous = line.clone();
+                    } else if u64::from(here) == *start || !same_line(previous, line) {
+                        new.push(line.clone());
+                    }
+                }
+            }
+            section.lines = new;
+        }
+    }
+}
+
+fn same_line(a: &LineInfo, b: &LineInfo) -> bool {
+    (a.line, a.column) == (b.line, b.column) && a.file == b.file && a.text == b.text
+}
+
+/// A file name as a reader expects it: relative to the package; below `core/src` for the standard library's; starting with the
+/// package's directory for other packages.
+fn shorten(file: &str, package: Option<&str>) -> String {
+    let file = file.replace("/./", "/");
+    if let Some(rest) = package.and_then(|package| file.strip_prefix(package))
+        && let Some(rest) = rest.strip_prefix('/')
+    {
+        return rest.to_owned();
+    }
+    if !file.starts_with('/') {
+        return file;
+    }
+    if let Some(at) = file.rfind("/library/") {
+        let rest = &file[at + "/library/".len()..];
+        let of_std = [
+            "core/",
+            "alloc/",
+            "compiler-builtins/",
+            "compiler_builtins/",
+            "std/",
+            "portable-simd/",
+            "stdarch/",
+        ];
+        if of_std.iter().any(|name| rest.starts_with(name)) {
+            return rest.to_owned();
+        }
+    }
+    // `…/name-1.2.3/src/lib.rs`: from the directory of the package on.
+    for inside in ["/src/", "/examples/", "/tests/", "/benches/"] {
+        if let Some(at) = file.rfind(inside) {
+            let directory = file[..at].rfind('/').map_or(0, |slash| slash + 1);
+            return file[directory..].to_owned();
+        }
+    }
+    // A file outside any package: its directory tells enough.
+    let mut parts = file.rsplitn(3, '/');
+    match (parts.next(), parts.next()) {
+        (Some(name), Some(directory)) if !directory.is_empty() => format!("{directory}/{name}"),
+        _ => file,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_named_for_readers() {
+        let package = Some("/home/me/fw/fw-ebpf");
+        for (file, short) in [
+            ("/home/me/fw/fw-ebpf/src/main.rs", "src/main.rs"),
+            ("/home/me/fw/fw-ebpf/./src/main.rs", "src/main.rs"),
+            ("/home/me/fw/fw-common/src/lib.rs", "fw-common/src/lib.rs"),
+            ("src/main.rs", "src/main.rs"),
+            (
+                "/rustc/0123abcd/library/core/src/num/mod.rs",
+                "core/src/num/mod.rs",
+            ),
+            (
+                "/usr/src/rustc-1.95.0/library/core/src/option.rs",
+                "core/src/option.rs",
+            ),
+            (
+                "/home/me/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/network-types-0.1.0/src/eth.rs",
+                "network-types-0.1.0/src/eth.rs",
+            ),
+            ("/home/me/src/fw/src/main.rs", "fw/src/main.rs"),
+            ("/tmp/one.rs", "tmp/one.rs"),
+            ("/one.rs", "/one.rs"),
+        ] {
+            assert_eq!(shorten(file, package), short);
+        }
+    }
+}

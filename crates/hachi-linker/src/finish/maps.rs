@@ -1,0 +1,409 @@
+//! Maps: from Rust statics to the form in which libbpf expects map definitions.
+//!
+//! libbpf reads a map's parameters from the *type* of a variable in section `.maps`: a structure whose members are
+//! pointers to arrays (`int (*max_entries)[1024]`), for numbers, and pointers, for the types of keys and values. On the Rust side a
+//! map is a value made by a `const fn`, inside any number of wrapper types:
+//!
+//! ```text
+//! #[repr(C)] struct MapDef<K, V> { r#type: u32, max_entries: u32, …, key: *const K, value: *const V }
+//! ```
+//!
+//! The numbers of that value are here moved into a type made for each map.
+
+use std::collections::HashMap;
+
+use hachi_asm::Endian;
+use hachi_btf::{
+    Array, BtfBuilder, Composite, Enum64, Int, Linkage, Member, Ptr, Type, Types, Variant,
+};
+
+use super::elf::{Binding, Part, Place, SymbolKind};
+use super::link::Unit;
+use super::names;
+use crate::Diagnostic;
+
+pub(super) const SECTION: &str = ".maps";
+
+/// How many wrappers may surround a definition.
+const MAX_WRAPPERS: u32 = 32;
+
+/// A map definition found in a variable.
+struct Definition<'a> {
+    type_id: u32,
+    /// Where it starts within the variable.
+    offset: u64,
+    members: &'a [Member],
+}
+
+impl Unit {
+    /// Brings all map definitions into libbpf's form, under the names their authors gave them.
+    pub(super) fn finish_maps(&mut self) -> Result<(), Vec<Diagnostic>> {
+        let Some(section) = self.section_named(SECTION) else {
+            return Ok(());
+        };
+        let mut errors = self.name_maps(section);
+        let mut maps: Vec<usize> = (0..self.symbols.len())
+            .filter(|&i| {
+                let symbol = &self.symbols[i];
+                symbol.place == Place::In(section)
+                    && symbol.kind != SymbolKind::Section
+                    && !symbol.replaced
+            })
+            .collect();
+        maps.sort_by_key(|&i| {
+            (
+                self.symbols[i].value,
+                self.symbols[i].binding == Binding::Local,
+            )
+        });
+
+        let mut made = Made::default();
+        let mut data = Vec::new();
+        let mut relocs = Vec::new();
+        // Old place of a map and what became of it.
+        let mut moved: HashMap<u64, (u64, u64)> = HashMap::new();
+        for map in maps {
+            let (start, size) = (self.symbols[map].value, self.symbols[map].size);
+            let (new, size) = match moved.get(&start) {
+                Some(&place) => place,
+                None => match self.finish_map(section, map, &mut made) {
+                    Err(error) => {
+                        errors.push(error);
+                        continue;
+                    }
+                    Ok(New::Made(size)) => {
+                        let new = data.len();
+                        data.resize(new + size as usize, 0);
+                        (new as u64, size)
+                    }
+                    Ok(New::Kept) => {
+                        let old = &self.sections[section];
+                        let new = data.len().next_multiple_of(8);
+                        data.resize(new, 0);
+                        let range = start as usize..(start + size) as usize;
+                        match old.data.get(range) {
+                            Some(bytes) => data.extend_from_slice(bytes),
+                            None => data.resize(new + size as usize, 0),
+                        }
+                        let inside = |offset: u64| (start..start + size).contains(&offset);
+                        for reloc in old.relocs.iter().filter(|r| inside(r.offset)) {
+                            let mut reloc = *reloc;
+                            reloc.offset = reloc.offset - start + new as u64;
+                            relocs.push(reloc);
+                        }
+                        data.resize(data.len().next_multiple_of(8), 0);
+                        (new as u64, size)
+                    }
+                },
+            };
+            moved.insert(start, (new, size));
+            let symbol = &mut self.symbols[map];
+            (symbol.value, symbol.size) = (new, size);
+        }
+        let content = &mut self.sections[section];
+        content.size = data.len() as u64;
+        content.data = data;
+        content.relocs = relocs;
+        content.bss = false;
+        content.writable = true;
+        content.align = 8;
+        content.parts = vec![Part {
+            start: 0,
+            retain: true,
+        }];
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(errors)
+        }
+    }
+
+    /// Gives every map the last segment of its path for a name, visible to loaders.
+    fn name_maps(&mut self, section: usize) -> Vec<Diagnostic> {
+        let mut errors = Vec::new();
+        let mut first: HashMap<String, String> = HashMap::new();
+        for at in 0..self.symbols.len() {
+            let symbol = &self.symbols[at];
+            let elsewhere = symbol.place != Place::In(section) || symbol.replaced;
+            if elsewhere || symbol.kind == SymbolKind::Section {
+                continue;
+            }
+            let path = names::display(&symbol.name);
+            let name = match names::segments(&path).last() {
+                Some(last) => names::readable(last),
+                None => continue,
+            };
+            if let Some(other) = first.insert(name.clone(), path.clone()) {
+                errors.push(
+                    Diagnostic::error(format!("two maps are named `{name}`"))
+                        .note(format!("one is `{other}`, the other `{path}`"))
+                        .help("loaders find maps by the last part of their path: rename one"),
+                );
+            }
+            let symbol = &mut self.symbols[at];
+            symbol.name = name;
+            symbol.binding = Binding::Global;
+            symbol.kind = SymbolKind::Object;
+            symbol.hidden = false;
+        }
+        for bound in &self.vars {
+            let symbol = &self.symbols[bound.symbol];
+            if symbol.place == Place::In(section)
+                && let Some(Type::Var(var)) = self.btf.get_mut(bound.type_id)
+            {
+                var.linkage = Linkage::Global;
+            }
+        }
+        errors
+    }
+
+    /// Retypes one map's variable.
+    fn finish_map(
+        &mut self,
+        section: usize,
+        map: usize,
+        made: &mut Made,
+    ) -> Result<New, Diagnostic> {
+        let symbol = &self.symbols[map];
+        let name = symbol.name.clone();
+        let Some(bound) = self.vars.iter().find(|b| b.symbol == map).copied() else {
+            return Err(
+                Diagnostic::error(format!("the map `{name}` has no type information"))
+                    .help("build with full debug information: `debug = 2` in the cargo profile, or `-g` for clang"),
+            );
+        };
+        let Some(Type::Var(var)) = self.btf.get(bound.type_id) else {
+            return Err(Diagnostic::error(format!(
+                "the map `{name}` has damaged type information"
+            )));
+        };
+        let Some(definition) = peel(&self.btf, var.type_id) else {
+            let ty = self.btf.type_name(var.type_id);
+            return Err(
+                Diagnostic::error(format!("the static `{name}` is in section `.maps` but is no map"))
+                    .note(format!("its type is `{ty}`"))
+                    .help("a map is a value of one of the map types, alone or wrapped in types that hold nothing else"),
+            );
+        };
+        let kind = definition.members.iter().find(|m| m.name == "type");
+        let value_form = kind.is_some_and(|m| is_int(&self.btf, m.type_id));
+        if !value_form {
+            // libbpf's own form. Only the wrappers must go.
+            let type_id = definition.type_id;
+            if let Some(Type::Var(var)) = self.btf.get_mut(bound.type_id) {
+                var.type_id = type_id;
+            }
+            return Ok(New::Kept);
+        }
+
+        let start = symbol.value + definition.offset;
+        let members = definition.members.to_vec();
+        let end = symbol.value + symbol.size;
+        let content = &self.sections[section];
+        if let Some(reloc) = content
+            .relocs
+            .iter()
+            .find(|r| (start..end).contains(&r.offset))
+        {
+            let target = names::display(&self.symbols[reloc.symbol].name);
+            return Err(Diagnostic::error(format!(
+                "the definition of the map `{name}` refers to `{target}`; a map's type cannot hold that"
+            )));
+        }
+        let endian = self.endian;
+        let read = |member: &Member, size: u32| -> Option<u64> {
+            let at = start + u64::from(member.bit_offset / 8);
+            if content.bss {
+                return Some(0);
+            }
+            let at = at as usize;
+            let bytes = content.data.get(at..at.checked_add(size as usize)?)?;
+            Some(match endian {
+                Endian::Little => bytes.iter().rev().fold(0, |n, b| n << 8 | u64::from(*b)),
+                Endian::Big => bytes.iter().fold(0, |n, b| n << 8 | u64::from(*b)),
+            })
+        };
+        let mut numbers = Vec::new();
+        for member in &members {
+            let size = Types::size_of(&self.btf, member.type_id).unwrap_or(0);
+            if is_int(&self.btf, member.type_id) && matches!(size, 1 | 2 | 4 | 8) {
+                let value = read(member, size).filter(|_| member.bit_size == 0);
+                let Some(value) = value else {
+                    return Err(Diagnostic::error(format!(
+                        "the definition of the map `{name}` is cut off at `{}`",
+                        member.name
+                    )));
+                };
+                numbers.push(Some(value));
+            } else {
+                numbers.push(None);
+            }
+        }
+
+        let mut fields: Vec<Member> = Vec::new();
+        for (member, number) in members.iter().zip(numbers) {
+            let type_id = match (number, self.btf.get(member.type_id)) {
+                (Some(0), _) if member.name == "type" => {
+                    return Err(Diagnostic::error(format!(
+                        "the map `{name}` has no type (0)"
+                    )));
+                }
+                (Some(0), _) => continue,
+                (Some(number), _) => made.number(&mut self.btf, &member.name, number),
+                (None, Some(Type::Ptr(ptr))) => {
+                    let target = ptr.type_id;
+                    match made.pointee(&mut self.btf, target) {
+                        Some(id) if id == target => member.type_id,
+                        Some(id) => self.btf.add(Type::Ptr(Ptr { type_id: id })),
+                        None => continue,
+                    }
+                }
+                // Markers, and `values: [*const Inner; 0]`, which libbpf wants as it is.
+                (None, Some(Type::Array(array))) if array.nelems == 0 => member.type_id,
+                _ if Types::size_of(&self.btf, member.type_id).unwrap_or(0) == 0 => continue,
+                _ => {
+                    let ty = self.btf.type_name(member.type_id);
+                    return Err(Diagnostic::error(format!(
+                        "the definition of the map `{name}` has a member `{}` of type `{ty}`",
+                        member.name
+                    ))
+                    .help("members of a map's definition are integers and pointers"));
+                }
+            };
+            fields.push(Member {
+                name: member.name.clone(),
+                type_id,
+                bit_offset: fields.len() as u32 * 64,
+                bit_size: 0,
+            });
+        }
+        let size = fields.len() as u32 * 8;
+        let type_id = self.btf.add(Type::Struct(Composite {
+            name: String::new(),
+            size,
+            members: fields,
+        }));
+        if let Some(Type::Var(var)) = self.btf.get_mut(bound.type_id) {
+            var.type_id = type_id;
+        }
+        Ok(New::Made(u64::from(size)))
+    }
+}
+
+/// What became of a definition.
+enum New {
+    /// It is as it was.
+    Kept,
+    /// A new one of so many bytes took its place.
+    Made(u64),
+}
+
+/// Types that all maps share.
+#[derive(Default)]
+struct Made {
+    int: Option<u32>,
+    char: Option<u32>,
+    arrays: HashMap<u32, u32>,
+}
+
+impl Made {
+    /// The type that says `number`: pointer to an array of so many `int`s, as libbpf's macro `__uint` makes it; `__ulong`'s
+    /// enum for what does not fit.
+    fn number(&mut self, btf: &mut BtfBuilder, name: &str, number: u64) -> u32 {
+        let Ok(nelems) = u32::try_from(number) else {
+            let type_id = btf.add(Type::Enum64(Enum64 {
+                name: String::new(),
+                size: 8,
+                signed: false,
+                variants: vec![Variant {
+                    name: format!("__hachi_{name}_{number:x}"),
+                    value: number,
+                }],
+            }));
+            return btf.add(Type::Ptr(Ptr { type_id }));
+        };
+        if let Some(&id) = self.arrays.get(&nelems) {
+            return id;
+        }
+        let int = *self.int.get_or_insert_with(|| {
+            btf.add(Type::Int(Int {
+                name: "int".into(),
+                size: 4,
+                bits: 32,
+                offset: 0,
+                signed: true,
+                char: false,
+                bool: false,
+            }))
+        });
+        let type_id = btf.add(Type::Array(Array {
+            type_id: int,
+            index_type_id: int,
+            nelems,
+        }));
+        let id = btf.add(Type::Ptr(Ptr { type_id }));
+        self.arrays.insert(nelems, id);
+        id
+    }
+
+    /// The type of a key or value, from what its pointer points to; `None` when it holds nothing.
+    fn pointee(&mut self, btf: &mut BtfBuilder, id: u32) -> Option<u32> {
+        if id == 0 {
+            // LLVM knows no type for Rust's `char`, the only one it leaves out.
+            return Some(
+                *self
+                    .char
+                    .get_or_insert_with(|| btf.add(super::repair::char_type())),
+            );
+        }
+        if matches!(btf.get(id), Some(Type::Enum(t)) if t.name == "c_void") {
+            return None;
+        }
+        match Types::size_of(btf, id) {
+            Ok(0) | Err(_) => None,
+            Ok(_) => Some(id),
+        }
+    }
+}
+
+/// Looks through wrappers, qualifiers and names for a structure with a member `type`.
+fn peel(btf: &BtfBuilder, id: u32) -> Option<Definition<'_>> {
+    let (mut id, mut offset) = (id, 0);
+    for _ in 0..MAX_WRAPPERS {
+        match btf.get(id)? {
+            Type::Typedef(t) => id = t.type_id,
+            Type::Const(t) | Type::Volatile(t) | Type::Restrict(t) => id = t.type_id,
+            Type::Struct(t) | Type::Union(t) => {
+                if t.members.iter().any(|m| m.name == "type") {
+                    return Some(Definition {
+                        type_id: id,
+                        offset,
+                        members: &t.members,
+                    });
+                }
+                let sized = |m: &&Member| Types::size_of(btf, m.type_id).is_ok_and(|s| s > 0);
+                let mut holding = t.members.iter().filter(sized);
+                let (only, None) = (holding.next()?, holding.next()) else {
+                    return None;
+                };
+                offset += u64::from(only.bit_offset / 8);
+                id = only.type_id;
+            }
+            _ => return None,
+        }
+    }
+    None
+}
+
+fn is_int(btf: &BtfBuilder, id: u32) -> bool {
+    let mut id = id;
+    for _ in 0..MAX_WRAPPERS {
+        match btf.get(id) {
+            Some(Type::Int(_)) => return true,
+            Some(Type::Typedef(t)) => id = t.type_id,
+            Some(Type::Const(t) | Type::Volatile(t)) => id = t.type_id,
+            _ => return false,
+        }
+    }
+    false
+}

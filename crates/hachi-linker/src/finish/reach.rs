@@ -1,0 +1,352 @@
+//! What the programs need, and throwing away the rest.
+//!
+//! Everything is cut into pieces: a function, a static, or the bytes between two of them (constants without a name).
+//! Programs, maps and whatever other objects or user space may ask for by name are needed, and whatever a
+//! needed piece refers to.
+
+use std::collections::HashSet;
+
+use hachi_asm::Insn;
+use hachi_btf::Type;
+
+use super::edit::Edits;
+use super::elf::{Binding, Place, Reloc, RelocKind, SymbolKind, bytes_at};
+use super::link::Unit;
+use crate::Diagnostic;
+
+/// A contiguous part of a section that is kept or thrown away as a whole.
+#[derive(Debug)]
+struct Piece {
+    section: usize,
+    start: u64,
+    end: u64,
+    /// Nothing refers to it by a name of its own.
+    anonymous: bool,
+    needed: bool,
+}
+
+/// Data sections whose unneeded pieces may go: no user named them, so nobody counts on what is in them.
+fn is_prunable(name: &str) -> bool {
+    ["rodata", "data", "bss"].iter().any(|kind| {
+        name.strip_prefix('.')
+            .and_then(|name| name.strip_prefix(kind))
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    })
+}
+
+impl Unit {
+    /// Lets every reference name what it means: a function or static rather than a section and an offset, and calls within
+    /// a section, which the assembler resolved, like all others.
+    ///
+    /// libbpf ignores the offset in references to maps, so this decides which map a program uses.
+    pub(super) fn symbolise(&mut self) -> Result<(), Vec<Diagnostic>> {
+        let mut errors = Vec::new();
+        let index = Index::new(self);
+        for at in 0..self.sections.len() {
+            let mut relocs = std::mem::take(&mut self.sections[at].relocs);
+            if self.sections[at].executable {
+                self.name_local_calls(at, &mut relocs, &index, &mut errors);
+            }
+            for reloc in &mut relocs {
+                let symbol = &self.symbols[reloc.symbol];
+                let (SymbolKind::Section, Place::In(target)) = (symbol.kind, symbol.place) else {
+                    continue;
+                };
+                let offset = reloc.addend;
+                if let Some(found) = index.containing(self, target, offset) {
+                    reloc.addend = offset - self.symbols[found].value as i64;
+                    reloc.symbol = found;
+                }
+                let target = &self.sections[target];
+                let exact =
+                    reloc.addend == 0 && self.symbols[reloc.symbol].kind != SymbolKind::Section;
+                if (target.executable || target.name == ".maps") && !exact {
+                    let what = if target.executable {
+                        "a function"
+                    } else {
+                        "a map"
+                    };
+                    let mut error = Diagnostic::error(format!(
+                        "something refers to the inside of {what} (section `{}`, offset {offset})",
+                        target.name
+                    ));
+                    if target.executable {
+                        error = error.help("eBPF has no jump tables or labels as values before cpu v4; loaders know none");
+                    }
+                    errors.push(self.locate(error, at, reloc.offset));
+                }
+            }
+            self.sections[at].relocs = relocs;
+        }
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(errors)
+        }
+    }
+
+    fn name_local_calls(
+        &self,
+        at: usize,
+        relocs: &mut Vec<Reloc>,
+        index: &Index,
+        errors: &mut Vec<Diagnostic>,
+    ) {
+        let section = &self.sections[at];
+        let named: HashSet<u64> = relocs.iter().map(|reloc| reloc.offset).collect();
+        let mut offset = 0;
+        while let Some(bytes) = bytes_at::<8>(&section.data, offset) {
+            let insn = Insn::decode(bytes, self.endian);
+            if insn.is_pseudo_call() && !named.contains(&offset) {
+                let target = offset as i64 + 8 + i64::from(insn.imm) * 8;
+                match index.containing(self, at, target) {
+                    Some(symbol) if self.symbols[symbol].value as i64 == target => {
+                        relocs.push(Reloc {
+                            offset,
+                            kind: RelocKind::Call,
+                            symbol,
+                            addend: 0,
+                        });
+                    }
+                    _ => {
+                        let error = Diagnostic::error("a call leads to no function");
+                        errors.push(self.locate(error, at, offset));
+                    }
+                }
+            }
+            offset += if insn.is_ld_imm64() { 16 } else { 8 };
+        }
+        relocs.sort_by_key(|reloc| reloc.offset);
+    }
+
+    /// Finds what is needed, and gives the edits that remove the rest: one for each section.
+    ///
+    /// `entries` are the names of functions needed although nothing here refers to them.
+    pub(super) fn unneeded(&self, entries: &[String]) -> Vec<Edits> {
+        let mut pieces = self.pieces();
+        self.mark_roots(&mut pieces, entries);
+        let mut todo: Vec<usize> = (0..pieces.len()).filter(|&i| pieces[i].needed).collect();
+        while let Some(at) = todo.pop() {
+            let Piece {
+                section,
+                start,
+                end,
+                ..
+            } = pieces[at];
+            let relocs = &self.sections[section].relocs;
+            let first = relocs.partition_point(|reloc| reloc.offset < start);
+            for reloc in relocs[first..]
+                .iter()
+                .take_while(|reloc| reloc.offset < end)
+            {
+                if let Some(target) = self.piece_of(&pieces, reloc)
+                    && !pieces[target].needed
+                {
+                    pieces[target].needed = true;
+                    todo.push(target);
+                }
+            }
+        }
+
+        let mut edits: Vec<Edits> = self.sections.iter().map(|_| Edits::default()).collect();
+        let mut at = 0;
+        while at < pieces.len() {
+            let first = &pieces[at];
+            let mut end = first.end;
+            at += 1;
+            if first.needed {
+                continue;
+            }
+            while let Some(next) = pieces.get(at)
+                && next.section == first.section
+                && !next.needed
+            {
+                end = next.end;
+                at += 1;
+            }
+            // Only whole multiples of the alignment go, so that everything behind stays aligned and pieces that touch
+            // each other (one's end address may be another's start) still do.
+            let align = match &self.sections[first.section] {
+                section if section.executable => 8,
+                section => section.align,
+            };
+            let length = (end - first.start) / align * align;
+            edits[first.section].cut(end - length, end);
+        }
+        edits
+    }
+
+    /// All pieces, ordered by section and offset.
+    fn pieces(&self) -> Vec<Piece> {
+        let mut pieces: Vec<Piece> = Vec::new();
+        for (section, content) in self.sections.iter().enumerate() {
+            let mut symbols: Vec<_> = self
+                .symbols
+                .iter()
+                .filter(|s| s.place == Place::In(section) && s.kind != SymbolKind::Section)
+                .filter(|s| !content.executable || s.kind == SymbolKind::Func)
+                .filter(|s| s.size > 0 || content.executable)
+                .collect();
+            symbols.sort_by_key(|s| (s.value, std::cmp::Reverse(s.size)));
+            let mut at = 0;
+            let piece = |start, end, anonymous| Piece {
+                section,
+                start,
+                end,
+                anonymous,
+                needed: false,
+            };
+            let gap = |from: u64, to: u64, pieces: &mut Vec<Piece>| {
+                let mut start = from;
+                for part in content
+                    .parts
+                    .iter()
+                    .filter(|p| p.start > from && p.start < to)
+                {
+                    pieces.push(piece(start, part.start, true));
+                    start = part.start;
+                }
+                pieces.push(piece(start, to, true));
+            };
+            for (i, symbol) in symbols.iter().enumerate() {
+                let start = symbol.value;
+                let mut end = start + symbol.size;
+                if content.executable && symbol.size == 0 {
+                    // Hand-written code may not tell its size: it reaches to the next function.
+                    let next = symbols[i + 1..].iter().find(|s| s.value > start);
+                    end = next.map_or(content.size, |s| s.value);
+                }
+                if start < at {
+                    // An alias, or a static within another.
+                    if let Some(last) = pieces.last_mut().filter(|_| end > at) {
+                        last.end = end;
+                        at = end;
+                    }
+                    continue;
+                }
+                if start > at {
+                    gap(at, start, &mut pieces);
+                }
+                pieces.push(piece(start, end, false));
+                at = end;
+            }
+            if at < content.size {
+                gap(at, content.size, &mut pieces);
+            }
+        }
+        pieces
+    }
+
+    fn mark_roots(&self, pieces: &mut [Piece], entries: &[String]) {
+        for piece in pieces.iter_mut() {
+            let section = &self.sections[piece.section];
+            if section.executable {
+                // Padding between functions is of no use to anybody.
+                continue;
+            }
+            piece.needed = !is_prunable(&section.name)
+                || section.parts.iter().enumerate().any(|(i, part)| {
+                    let end = section.parts.get(i + 1).map_or(section.size, |p| p.start);
+                    part.retain && part.start <= piece.start && piece.start < end
+                });
+        }
+        let callbacks = self.exception_callbacks();
+        for symbol in &self.symbols {
+            let Place::In(section) = symbol.place else {
+                continue;
+            };
+            let content = &self.sections[section];
+            let visible = symbol.binding != Binding::Local;
+            let root = match symbol.kind {
+                SymbolKind::Section => continue,
+                SymbolKind::Func if content.executable => {
+                    content.name != ".text"
+                        || visible && entries.contains(&symbol.name)
+                        || callbacks.contains(&symbol.name.as_str())
+                }
+                _ => visible && !content.executable,
+            };
+            if let Some(piece) = find(pieces, section, symbol.value) {
+                if symbol.replaced && !pieces[piece].anonymous {
+                    pieces[piece].needed = false;
+                } else if root {
+                    pieces[piece].needed = true;
+                }
+            }
+        }
+    }
+
+    /// Functions that take over when another throws (kernel 6.7), named in a tag of that one's.
+    fn exception_callbacks(&self) -> Vec<&str> {
+        let tags = self.btf.iter().filter_map(|(_, ty)| match ty {
+            Type::DeclTag(tag) => tag.value.strip_prefix("exception_callback:"),
+            _ => None,
+        });
+        tags.collect()
+    }
+
+    fn piece_of(&self, pieces: &[Piece], reloc: &Reloc) -> Option<usize> {
+        let symbol = &self.symbols[reloc.symbol];
+        let Place::In(section) = symbol.place else {
+            return None;
+        };
+        // A reference to a named thing means that thing, also where it points to its very end.
+        let offset = match symbol.kind {
+            SymbolKind::Section => u64::try_from(reloc.addend).ok()?,
+            _ => symbol.value,
+        };
+        find(pieces, section, offset)
+    }
+}
+
+/// The piece that holds this place.
+fn find(pieces: &[Piece], section: usize, offset: u64) -> Option<usize> {
+    let after = pieces.partition_point(|p| (p.section, p.start) <= (section, offset));
+    let at = after.checked_sub(1)?;
+    let piece = &pieces[at];
+    (piece.section == section && offset < piece.end).then_some(at)
+}
+
+/// Functions and statics by place.
+pub(super) struct Index(Vec<(usize, u64, usize)>);
+
+impl Index {
+    pub(super) fn new(unit: &Unit) -> Self {
+        let mut places = Vec::new();
+        for (number, symbol) in unit.symbols.iter().enumerate() {
+            if let Place::In(section) = symbol.place {
+                let wanted = match symbol.kind {
+                    SymbolKind::Section => false,
+                    SymbolKind::Func => true,
+                    _ => symbol.size > 0,
+                };
+                if wanted {
+                    places.push((section, symbol.value, number));
+                }
+            }
+        }
+        places.sort_unstable();
+        Index(places)
+    }
+
+    /// The function or static at this place of a section; visible ones before local aliases.
+    pub(super) fn containing(&self, unit: &Unit, section: usize, offset: i64) -> Option<usize> {
+        let offset = u64::try_from(offset).ok()?;
+        let end = self.0.partition_point(|p| (p.0, p.1) <= (section, offset));
+        let last = self.0[..end].last().filter(|p| p.0 == section)?;
+        let candidates = self.0[..end]
+            .iter()
+            .rev()
+            .take_while(|p| (p.0, p.1) == (last.0, last.1))
+            .map(|p| p.2)
+            .filter(|&number| {
+                let symbol = &unit.symbols[number];
+                let size = match (symbol.kind, symbol.size) {
+                    (SymbolKind::Func, 0) => u64::MAX - symbol.value,
+                    (_, size) => size,
+                };
+                offset < symbol.value + size
+            });
+        candidates.max_by_key(|&number| unit.symbols[number].binding != Binding::Local)
+    }
+}
