@@ -58,7 +58,7 @@ pub use crate::{
     features::Unsupported,
     kernel_btf::Btf,
     loader::{Ebpf, EbpfError, EbpfLoader, GlobalData, VerifierLogLevel},
-    log::{EbpfLogger, EbpfLoggerError},
+    log::{EbpfLogger, EbpfLoggerError, LogRecord},
     sys::errno::SyscallError,
     version::KernelVersion,
 };

@@ -44,7 +44,6 @@ pub enum EbpfError {
         /// The file.
         path: PathBuf,
         /// The system's error.
-        #[source]
         error: io::Error,
     },
 
@@ -54,7 +53,6 @@ pub enum EbpfError {
         /// The file, or `object` when it was given as bytes.
         object: String,
         /// What is wrong with it.
-        #[source]
         error: hachi_obj::Error,
     },
 

@@ -119,6 +119,19 @@ impl EbpfLogger {
         ring.drain(|record| f(sites.decode(record)))
     }
 
+    /// The next message as text, waiting for at most `timeout` when there is none.
+    ///
+    /// A record that cannot be decoded is an error of kind [`InvalidData`](io::ErrorKind::InvalidData).
+    pub fn next_timeout(&mut self, timeout: Duration) -> io::Result<Option<LogRecord>> {
+        let Some(record) = self.ring.next_timeout(timeout)? else {
+            return Ok(None);
+        };
+        match self.sites.decode(&record) {
+            Ok(message) => Ok(Some(LogRecord::new(&message))),
+            Err(error) => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+        }
+    }
+
     /// The number of messages lost so far because the ring buffer was full.
     pub fn lost(&self) -> Result<u64, MapError> {
         match &self.lost {
@@ -152,14 +165,65 @@ impl EbpfLogger {
     }
 }
 
-fn forward(message: &Message<'_>) {
-    let level = match message.site.level {
+/// A log message as text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogRecord {
+    level: log::Level,
+    target: String,
+    file: String,
+    line: u32,
+    message: String,
+}
+
+impl LogRecord {
+    fn new(message: &Message<'_>) -> Self {
+        LogRecord {
+            level: level(message.site.level),
+            target: message.site.target.to_owned(),
+            file: message.site.file.to_owned(),
+            line: message.site.line,
+            message: message.to_string(),
+        }
+    }
+
+    /// How much it matters.
+    pub fn level(&self) -> log::Level {
+        self.level
+    }
+
+    /// The module, or what the program gave as `target:`.
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// The source file of the call.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// The line of the call.
+    pub fn line(&self) -> u32 {
+        self.line
+    }
+
+    /// The text.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+fn level(level: Level) -> log::Level {
+    match level {
         Level::Error => log::Level::Error,
         Level::Warn => log::Level::Warn,
         Level::Info => log::Level::Info,
         Level::Debug => log::Level::Debug,
         Level::Trace => log::Level::Trace,
-    };
+    }
+}
+
+fn forward(message: &Message<'_>) {
+    let level = level(message.site.level);
     if level > log::max_level() {
         return;
     }

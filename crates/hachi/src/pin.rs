@@ -87,7 +87,6 @@ pub enum PinError {
         /// The path.
         path: PathBuf,
         /// The system's error.
-        #[source]
         error: io::Error,
     },
 

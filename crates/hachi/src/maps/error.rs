@@ -118,7 +118,6 @@ pub enum MapError {
         /// The map.
         name: String,
         /// The system's error.
-        #[source]
         error: io::Error,
     },
 

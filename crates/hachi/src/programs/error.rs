@@ -74,7 +74,6 @@ pub enum ProgramError {
         /// The program.
         name: String,
         /// Why.
-        #[source]
         error: LinkError,
     },
 

@@ -151,7 +151,7 @@ macro_rules! programs {
                 fn try_from(program: &'a Program) -> Result<Self, ProgramError> {
                     match program {
                         Program::$variant(program) => Ok(program),
-                        other => Err(ProgramError::unexpected_type(other, stringify!($type))),
+                        other => Err(ProgramError::unexpected_type(other, $kind.name())),
                     }
                 }
             }
@@ -161,7 +161,7 @@ macro_rules! programs {
                 fn try_from(program: &'a mut Program) -> Result<Self, ProgramError> {
                     match program {
                         Program::$variant(program) => Ok(program),
-                        other => Err(ProgramError::unexpected_type(other, stringify!($type))),
+                        other => Err(ProgramError::unexpected_type(other, $kind.name())),
                     }
                 }
             }
