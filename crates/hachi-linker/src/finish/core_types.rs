@@ -15,8 +15,10 @@ use super::symbol::{Step, TypeExpr};
 /// What is known of a field's type.
 #[derive(Debug, Clone, PartialEq)]
 enum Node {
-    /// Just this.
+    /// Just this. What a pointer at the end of a path points to is never looked at.
     Leaf(TypeExpr),
+    /// This, down to what pointers point to.
+    Exact(TypeExpr),
     /// A structure or union with these members, and perhaps others.
     Members(Vec<(String, Node, Option<u8>)>),
     Elements {
@@ -202,7 +204,7 @@ impl LocalTypes {
             } => {
                 let members: Vec<_> = members
                     .iter()
-                    .map(|m| (m.name.clone(), Node::Leaf(m.ty.clone()), m.bits))
+                    .map(|m| (m.name.clone(), Node::Exact(m.ty.clone()), m.bits))
                     .collect();
                 let name = name.clone().unwrap_or_default();
                 self.make_members(*union, name, &members, btf).id
@@ -256,11 +258,10 @@ impl LocalTypes {
 
     fn make_node(&mut self, node: &Node, btf: &mut BtfBuilder) -> Made {
         match node {
-            // What a field points to is never looked at.
             Node::Leaf(TypeExpr::Ptr(_)) => {
                 self.make_sized(&TypeExpr::Ptr(Box::new(TypeExpr::Void)), btf)
             }
-            Node::Leaf(ty) => self.make_sized(ty, btf),
+            Node::Leaf(ty) | Node::Exact(ty) => self.make_sized(ty, btf),
             Node::Members(members) => self.make_members(false, String::new(), members, btf),
             Node::Elements { of, count, .. } => {
                 let of = self.make_node(of, btf);

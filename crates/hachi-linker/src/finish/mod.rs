@@ -12,11 +12,12 @@
 //! | cut out what is not needed, insert longer instructions | `edit` |
 //! | bring maps into libbpf's form | `maps` |
 //! | log sites, names of statics, pointers in data, licence | `data` |
-//! | names of functions, source lines | `info`, `names` |
+//! | names of functions, source lines, types of contexts | `info`, `names`, `context` |
 //! | put types right for the kernel, remove and merge them | `repair`, `prune` |
 //! | write the file, and check it | `write`, `check` |
 
 mod check;
+mod context;
 mod core_types;
 mod data;
 mod edit;
@@ -118,6 +119,7 @@ pub(crate) fn finish(input: &FinishInput<'_>) -> Result<Finished, Vec<Diagnostic
     none(unit.refuse_pointers())?;
     unit.name_statics(&mut warnings);
     unit.name_functions();
+    unit.type_contexts();
     unit.finish_lines();
     unit.check_license(&mut warnings);
 
