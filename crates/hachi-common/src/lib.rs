@@ -11,7 +11,7 @@
 //!
 //! The crate is `no_std`; a `…-common` crate of a project depends on it as it is.
 
-#![cfg_attr(not(feature = "std"), no_std)]
+#![cfg_attr(not(any(feature = "std", test)), no_std)]
 
 pub mod log;
 pub mod lpm_trie;

@@ -38,6 +38,18 @@ impl Range {
     }
 }
 
+/// `value`, without LLVM knowing where it comes from.
+///
+/// Two uses. LLVM would turn `sum + (end - start)` into `(sum + end) - start`, and the verifier lets nothing be added to
+/// the packet's end. And it would turn `if … { ctx.a } else { ctx.b }` into one load at a variable offset, while the verifier
+/// wants constant ones in a context.
+#[inline(always)]
+pub(crate) fn opaque<T: Copy>(value: T) -> T {
+    let place = value;
+    // SAFETY: reads a variable.
+    unsafe { (&raw const place).read_volatile() }
+}
+
 /// # Panics
 /// When `T` must be aligned; meant for compile time.
 pub(crate) const fn assert_unaligned<T>() {

@@ -29,12 +29,13 @@ impl EbpfContext for XdpContext {
 
 /// A field of the kernel's context.
 ///
-/// Through the raw pointer rather than a reference: a reference would tell LLVM that all fields may be
-/// loaded at any time, and some the verifier refuses.
+/// Volatile, so that each access to the packet starts from pointers of its own. LLVM would otherwise share sums of a
+/// pointer and a variable between accesses, and the verifier does not see that what was compared with the end of
+/// the packet and what is loaded from are the same address.
 macro_rules! field {
     ($self:ident.$field:ident) => {
         // SAFETY: `new` was given the kernel's context, which is valid while the program runs.
-        unsafe { (*$self.ctx).$field }
+        unsafe { (&raw const (*$self.ctx).$field).read_volatile() }
     };
 }
 
@@ -75,26 +76,26 @@ impl XdpContext {
     /// Index of the interface the packet came from (4.16).
     #[inline(always)]
     pub fn ingress_ifindex(&self) -> u32 {
-        field!(self.ingress_ifindex)
+        packet::opaque(field!(self.ingress_ifindex))
     }
 
     /// Index of the receive queue the packet came from (4.16).
     #[inline(always)]
     pub fn rx_queue_index(&self) -> u32 {
-        field!(self.rx_queue_index)
+        packet::opaque(field!(self.rx_queue_index))
     }
 
     /// Index of the interface the packet goes to, in a program in a devmap (5.8); the verifier refuses it elsewhere.
     #[inline(always)]
     pub fn egress_ifindex(&self) -> u32 {
-        field!(self.egress_ifindex)
+        packet::opaque(field!(self.egress_ifindex))
     }
 
     /// Length of the packet (of its first buffer) in bytes.
     #[inline(always)]
     #[allow(clippy::len_without_is_empty, reason = "a packet is never empty")]
     pub fn len(&self) -> usize {
-        self.data_end() - self.data()
+        packet::opaque(self.data_end() - self.data())
     }
 
     /// Length of the packet in bytes, all buffers together (5.18).
