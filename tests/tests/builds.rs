@@ -4,7 +4,7 @@ mod support;
 
 use hachi::Ebpf;
 use hachi::programs::XdpFlags;
-use hachi_test::{TempDir, VethPair, find_program, require_bpf, skip};
+use hachi_test::{EchoServer, TempDir, VethPair, find_program, require_bpf, skip, udp_request};
 use hachi_tests::{
     cargo, failure, fixture, fixture_source, fixture_with, hachi, hachi_bin, root, success,
 };
@@ -16,7 +16,7 @@ use support::udp_passes;
 fn programs(object: &Path) -> Vec<String> {
     let document = success(hachi(["inspect", "--json"]).arg(object));
     let document: serde_json::Value = serde_json::from_str(&document).unwrap();
-    let programs = document["programs"].as_array().expect("a list of programs");
+    let programs = document["objects"][0]["programs"].as_array().expect("a list of programs");
     let name = |program: &serde_json::Value| program["name"].as_str().map(str::to_owned);
     programs.iter().filter_map(name).collect()
 }
@@ -149,27 +149,37 @@ fn c_links_into_rust() {
     compile.arg(root().join("tests/fixtures/c_verdict.c"));
     success(compile.arg("-o").arg(&object));
 
+    // As cargo has it: a build script names the object to link.
+    let package = directory.join("calls-c");
+    std::fs::create_dir(&package).unwrap();
+    let manifest = format!(
+        "[package]\nname = \"calls-c\"\nedition = \"2024\"\n\n\
+         [[bin]]\nname = \"calls_c\"\npath = '{}'\n\n\
+         [dependencies]\nhachi-ebpf = {{ path = '{}' }}\n\n[workspace]\n",
+        fixture_source("calls_c").display(),
+        root().join("ebpf/hachi-ebpf").display()
+    );
+    std::fs::write(package.join("Cargo.toml"), manifest).unwrap();
+    let script = format!(
+        "fn main() {{ println!(r\"cargo::rustc-link-arg={}\"); }}\n",
+        object.display()
+    );
+    std::fs::write(package.join("build.rs"), script).unwrap();
     let mut build = hachi(["build"]);
-    build
-        .arg(fixture_source("calls_c"))
-        .arg("--link")
-        .arg(&object);
-    success(build.arg("--out").arg(directory.path()));
+    build.arg(&package).arg("--out").arg(directory.path());
+    success(&mut build);
 
     let wire = VethPair::new().unwrap();
     let mut ebpf = Ebpf::load_file(directory.join("calls_c.o")).unwrap();
     support::attach(&mut ebpf, "calls_c", &wire.right, XdpFlags::default());
-    let frame = |length: usize| {
-        let small = wire.left.ping(wire.right.ipv4(), 1).unwrap();
-        assert!(small.all_answered());
+    let address = (wire.right.ipv4(), 7000).into();
+    let server = EchoServer::udp(wire.right.netns(), address).unwrap();
+    let ask = |length| {
         let payload = vec![1; length];
-        let server =
-            hachi_test::EchoServer::udp(wire.right.netns(), (wire.right.ipv4(), 9).into()).unwrap();
-        hachi_test::udp_request(wire.left.netns(), server.address(), &payload, support::SOON)
-            .is_ok()
+        udp_request(wire.left.netns(), server.address(), &payload, support::SOON)
     };
-    assert!(frame(300));
-    assert!(!frame(600));
+    assert!(ask(300).is_ok());
+    assert!(ask(600).is_err());
 }
 
 /// The object of a debug build may be larger, but it is the same program to the outside.

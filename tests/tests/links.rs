@@ -51,7 +51,9 @@ fn detaching_by_id_detaches_once() {
     program(&mut ebpf).detach(id).unwrap();
     assert!(udp_passes(&wire, 7000));
     // And again: the interface is free.
-    support::attach(&mut ebpf, "xdp", &wire.right, XdpFlags::default());
+    let (host, program) = (&wire.right, program(&mut ebpf));
+    let attach = || program.attach(host.interface(), XdpFlags::default());
+    host.netns().run(attach).unwrap();
     assert!(!udp_passes(&wire, 7000));
 }
 

@@ -8,7 +8,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Two network namespaces joined by a pair of virtual Ethernet interfaces, both up, with addresses.
 ///
-/// Native XDP works on both ends (Linux ≥ 4.19).
+/// Each end knows the other's hardware address from the start, so nothing but the traffic of the test
+/// crosses the wire (and a program that drops all of it does not confuse address resolution for the
+/// seconds after). Native XDP works on both ends (Linux ≥ 4.19).
 #[derive(Debug)]
 pub struct VethPair {
     /// By custom the side that sends: 10.77.0.1, fd77::1.
@@ -26,6 +28,8 @@ pub struct Host {
     mac: [u8; 6],
     ipv4: Ipv4Addr,
     ipv6: Ipv6Addr,
+    peer: Netns,
+    peer_interface: String,
 }
 
 impl VethPair {
@@ -48,15 +52,24 @@ impl VethPair {
             "netns".as_ref(),
             peer.as_os_str(),
         ])?;
-        Ok(Self {
-            left: Host::set_up(left, "left0", 1)?,
-            right: Host::set_up(right, "right0", 2)?,
-        })
+        let mut pair = Self {
+            left: Host::set_up(left.clone(), "left0", 1, right.clone())?,
+            right: Host::set_up(right, "right0", 2, left)?,
+        };
+        // Known only now that both are there.
+        pair.left.peer_interface = pair.right.interface.clone();
+        pair.right.peer_interface = pair.left.interface.clone();
+        for host in [&pair.left, &pair.right] {
+            host.introduce(host.ipv4.into())?;
+            // Fails only where IPv6 is switched off, as adding the address did.
+            let _ = host.introduce(host.ipv6.into());
+        }
+        Ok(pair)
     }
 }
 
 impl Host {
-    fn set_up(netns: Netns, interface: &str, number: u8) -> Result<Self> {
+    fn set_up(netns: Netns, interface: &str, number: u8, peer: Netns) -> Result<Self> {
         let ipv4 = Ipv4Addr::new(10, 77, 0, number);
         let ipv6 = Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, number.into());
         netns.ip(["address", "add", &format!("{ipv4}/24"), "dev", interface])?;
@@ -94,7 +107,21 @@ impl Host {
             mac,
             ipv4,
             ipv6,
+            peer,
+            peer_interface: String::new(),
         })
+    }
+
+    /// Tells the other end that `address` is this one's.
+    fn introduce(&self, address: IpAddr) -> Result<()> {
+        let (address, mac) = (
+            address.to_string(),
+            self.mac.map(|byte| format!("{byte:02x}")),
+        );
+        let mac = mac.join(":");
+        let mut command = vec!["neighbour", "replace", &address, "lladdr", &mac];
+        command.extend(["dev", &self.peer_interface, "nud", "permanent"]);
+        self.peer.ip(command).map(drop)
     }
 
     /// The namespace this end is in.
@@ -141,6 +168,7 @@ impl Host {
             "dev",
             &self.interface,
         ])?;
+        self.introduce(address.into())?;
         Ok(address)
     }
 
