@@ -13,7 +13,7 @@ pub(super) const RULES: &[Rule] = &[
         title: "the packet is accessed past what has been checked",
         why: "the access needs {n_need} bytes after the pointer, and on this path {n_range} are proven to lie before the packet's end (`data_end`)",
         help: &[
-            "read it with a checked access, which does the comparison and says `None` or `Err` when the packet is too short: `ctx.load::<T>(offset)?` or `ctx.get::<T>(offset)?`",
+            "read it with a checked access, which does the comparison and says `None` when the packet is too short: `ctx.read::<T>(offset)?` copies, `ctx.get::<T>(offset)?` borrows",
             "with raw pointers: compare `pointer + size_of::<T>()` with `ctx.data_end()` on every path that reaches this line, with the same pointer (not a copy computed anew)",
             "when the offset is not constant, give it an upper limit first: `if offset > 1500 { return … }`, or the verifier forgets the comparison",
         ],
@@ -90,7 +90,7 @@ pub(super) const RULES: &[Rule] = &[
         why: "`data_end` is only there to be compared with; the byte it points at is not in the packet",
         help: &[
             "start from `ctx.data()` and compare with `ctx.data_end()`, not the other way round",
-            "with the checked accesses (`ctx.load::<T>(offset)?`) neither pointer is needed",
+            "with the checked accesses (`ctx.read::<T>(offset)?`) neither pointer is needed",
         ],
         ..Rule::ROW
     },

@@ -54,6 +54,14 @@ impl ProgramInfo {
         Self::of(fd.as_fd()).map_err(|error| PinError::syscall("describe", path, error))
     }
 
+    /// Pins the program at `path` on a BPF file system, whoever loaded it. Needs CAP_SYS_ADMIN.
+    pub fn pin<P: AsRef<Path>>(&self, path: P) -> Result<(), PinError> {
+        let path = path.as_ref();
+        let fd = bpf::prog_fd_by_id(self.info.id)
+            .map_err(|error| PinError::syscall("pin at", path, error))?;
+        pin::pin(fd.as_fd(), path, ObjectKind::Program)
+    }
+
     /// The id, unique among loaded programs.
     pub fn id(&self) -> u32 {
         self.info.id

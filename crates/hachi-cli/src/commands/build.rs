@@ -1,0 +1,199 @@
+//! `hachi build`: objects from packages and single files.
+
+use std::io::{IsTerminal, stderr, stdin};
+use std::path::{Path, PathBuf};
+
+use anstream::println;
+use hachi_build::{Artifact, Builder, Cpu, Profile, Search, Toolchain};
+use serde_json::{Value, json};
+
+use crate::failure::{Failure, Kind, Result};
+use crate::output::Format;
+
+/// Build the eBPF programs of a package, or a single file, into objects
+///
+/// PATH is a package, a workspace, or one stand-alone .rs file. Prints the path of each object, one a line.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hachi build                                # the package or workspace in this directory
+  hachi build firewall-ebpf --out objects
+  hachi build probe.rs --cpu v2
+  hachi check $(hachi build firewall-ebpf)")]
+pub struct Args {
+    /// A package, a workspace or a .rs file
+    #[arg(default_value = ".")]
+    path: PathBuf,
+    #[command(flatten)]
+    options: BuildOptions,
+    /// Copy each object to DIR/NAME.o
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    format: Format,
+}
+
+/// How to build; shared with `hachi run`.
+#[derive(Debug, clap::Args)]
+pub struct BuildOptions {
+    /// Build only this binary; may be given several times
+    #[arg(long, value_name = "NAME")]
+    bin: Vec<String>,
+    /// Optimise (the default)
+    #[arg(long, conflicts_with = "debug")]
+    release: bool,
+    /// Optimise less, and check for overflows
+    #[arg(long)]
+    debug: bool,
+    /// Instruction set: v1, v2, v3 (Linux 5.12) or v4 (Linux 6.6)
+    #[arg(long, value_name = "CPU", default_value = "v3", value_parser = parse_cpu)]
+    cpu: Cpu,
+    /// Enable these features of the package, separated by commas
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    features: Vec<String>,
+    /// Do not enable the default features
+    #[arg(long)]
+    no_default_features: bool,
+    /// Keep intermediate files here
+    #[arg(long, value_name = "DIR")]
+    target_dir: Option<PathBuf>,
+    /// Require Cargo.lock to be up to date
+    #[arg(long)]
+    locked: bool,
+    /// Do not use the network
+    #[arg(long)]
+    offline: bool,
+    /// Install what the toolchain lacks without asking
+    #[arg(short, long)]
+    yes: bool,
+    /// Say which toolchain is used and what is run
+    #[arg(short, long)]
+    verbose: bool,
+}
+
+pub fn parse_cpu(text: &str) -> std::result::Result<Cpu, String> {
+    match text {
+        "v1" => Ok(Cpu::V1),
+        "v2" => Ok(Cpu::V2),
+        "v3" => Ok(Cpu::V3),
+        "v4" => Ok(Cpu::V4),
+        _ => Err("expected v1, v2, v3 or v4".into()),
+    }
+}
+
+pub fn run(args: Args) -> Result {
+    let objects = build(&args.path, &args.options, args.out.as_deref())?;
+    let document = || {
+        let objects: Vec<Value> = objects
+            .iter()
+            .map(|object| {
+                json!({
+                    "name": object.name,
+                    "path": object.path,
+                    "bytes": std::fs::metadata(&object.path).map(|file| file.len()).ok(),
+                    "fresh": object.fresh,
+                })
+            })
+            .collect();
+        json!({ "objects": objects })
+    };
+    args.format.print(document, || {
+        for object in &objects {
+            println!("{}", object.path.display());
+        }
+    });
+    Ok(())
+}
+
+/// Builds what `path` names and returns the objects.
+pub fn build(path: &Path, options: &BuildOptions, out: Option<&Path>) -> Result<Vec<Artifact>> {
+    if !path.exists() {
+        return Err(Failure::new(format!("there is no {}", path.display()))
+            .help("give a package's directory or a .rs file; `hachi new` makes a package"));
+    }
+    let package_dir = match path.is_file() {
+        true => path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty()),
+        false => Some(path),
+    };
+    let search = Search {
+        package_dir: package_dir.map(Path::to_path_buf),
+        assume_yes: options.yes,
+        interactive: stdin().is_terminal() && stderr().is_terminal(),
+        verbose: options.verbose,
+        ..Search::default()
+    };
+    let toolchain = Toolchain::find(&search).map_err(failure)?;
+    if let Some(warning) = &toolchain.warning {
+        crate::output::warn(warning);
+    }
+    let mut builder = Builder::new(path)
+        .toolchain(toolchain)
+        .cpu(options.cpu)
+        .profile(if options.debug {
+            Profile::Debug
+        } else {
+            Profile::Release
+        })
+        .locked(options.locked)
+        .offline(options.offline)
+        .verbose(options.verbose);
+    for bin in &options.bin {
+        builder = builder.bin(bin);
+    }
+    for feature in &options.features {
+        builder = builder.feature(feature);
+    }
+    if options.no_default_features {
+        builder = builder.no_default_features();
+    }
+    if let Some(dir) = &options.target_dir {
+        builder = builder.target_dir(dir);
+    }
+    if let Some(dir) = out {
+        builder = builder.out_dir(dir);
+    }
+    builder.build().map_err(failure)
+}
+
+/// What a failed build means for the exit code.
+fn failure(error: hachi_build::Error) -> Failure {
+    use hachi_build::Error;
+    let kind = match &error {
+        Error::NoCompiler { .. }
+        | Error::ForcedWay { .. }
+        | Error::Install { .. }
+        | Error::Spawn { .. } => Kind::Missing,
+        Error::Llvm(_) | Error::NoCacheDirectory => Kind::Missing,
+        Error::NoSuchBinary { .. } | Error::NoSuchPackage { .. } | Error::Setting { .. } => {
+            Kind::Usage
+        }
+        _ => Kind::Failed,
+    };
+    Failure {
+        kind,
+        ..Failure::because("", &error)
+    }
+}
+
+/// Whether an eBPF package, or a workspace with one, is here; a guess good enough for suggestions.
+pub fn has_ebpf_package(dir: &Path) -> bool {
+    let depends = |manifest: PathBuf| {
+        std::fs::read_to_string(manifest).is_ok_and(|text| {
+            text.lines().any(|line| {
+                line.trim_start().starts_with("hachi-ebpf")
+                    || line.contains("package = \"hachi-ebpf\"")
+            })
+        })
+    };
+    if depends(dir.join("Cargo.toml")) {
+        return true;
+    }
+    dir.join("Cargo.toml").is_file()
+        && std::fs::read_dir(dir)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .any(|entry| depends(entry.path().join("Cargo.toml")))
+}

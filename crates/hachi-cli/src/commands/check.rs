@@ -1,0 +1,276 @@
+//! `hachi check`: the verifier's verdict on each program of an object.
+
+use std::path::PathBuf;
+
+use anstream::{eprint, eprintln, println};
+use hachi::programs::{Program, ProgramError, Rejection};
+use hachi::{EbpfLoader, VerifierLogLevel};
+use hachi_diag::{Explanation, Location};
+use hachi_obj::{Pinning, ProgramSpec};
+use serde_json::{Value, json};
+
+use crate::failure::{Failure, Kind, Result};
+use crate::object::{self, Object};
+use crate::output::{self, BAD, BOLD, DIM, Format, GOOD, WARN};
+
+/// Ask the kernel's verifier about each program, without attaching anything
+///
+/// Loads the programs and lets them go again. Maps are created and freed; nothing is pinned.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hachi check firewall.o
+  hachi check firewall.o --program firewall -v    # with the verifier's whole log
+  hachi check $(hachi build .)")]
+pub struct Args {
+    /// Object files
+    #[arg(required = true, value_name = "OBJECT")]
+    objects: Vec<PathBuf>,
+    /// Only this program, by name or section; may be given several times
+    #[arg(short, long, value_name = "NAME")]
+    program: Vec<String>,
+    /// Print the verifier's log as well
+    #[arg(short, long)]
+    verbose: bool,
+    #[command(flatten)]
+    format: Format,
+}
+
+/// What became of one program.
+struct Verdict {
+    name: String,
+    section: String,
+    kind: &'static str,
+    outcome: Outcome,
+    log: String,
+}
+
+enum Outcome {
+    /// The verifier accepts it; how many instructions it walked.
+    Accepted(Option<u32>),
+    /// The verifier rejects it.
+    Rejected(Box<Explanation>),
+    /// It was not judged: this machine, or this version of Hachi, cannot load such a program.
+    Unjudged(Failure),
+}
+
+impl Outcome {
+    fn name(&self) -> &'static str {
+        match self {
+            Outcome::Accepted(_) => "accepted",
+            Outcome::Rejected(_) => "rejected",
+            Outcome::Unjudged(_) => "not judged",
+        }
+    }
+}
+
+pub fn run(args: Args) -> Result {
+    let mut checked: Vec<(PathBuf, Vec<Verdict>)> = Vec::new();
+    for path in &args.objects {
+        let object = object::open(path)?;
+        let verdicts = check(object, &args)?;
+        if !args.format.json {
+            show(path, &verdicts, &args);
+        }
+        checked.push((path.clone(), verdicts));
+    }
+    let all = || checked.iter().flat_map(|(_, verdicts)| verdicts);
+    let accepted = all().all(|verdict| matches!(verdict.outcome, Outcome::Accepted(_)));
+    if args.format.json {
+        let objects: Vec<Value> = checked
+            .iter()
+            .map(|(path, verdicts)| {
+                json!({ "path": path, "programs": verdicts.iter().map(to_json).collect::<Vec<_>>() })
+            })
+            .collect();
+        output::print_json(&json!({ "accepted": accepted, "objects": objects }));
+    }
+    if accepted {
+        return Ok(());
+    }
+    let rejected = all().any(|verdict| matches!(verdict.outcome, Outcome::Rejected(_)));
+    let failed = all().any(|verdict| matches!(&verdict.outcome, Outcome::Unjudged(failure) if failure.kind == Kind::Failed));
+    Err(Failure::silent(match rejected || failed {
+        true => Kind::Failed,
+        false => Kind::Missing,
+    }))
+}
+
+fn check(object: Object, args: &Args) -> Result<Vec<Verdict>> {
+    let names: Vec<String> = object
+        .select(&args.program)?
+        .into_iter()
+        .map(|program| program.name.clone())
+        .collect();
+    let specs: Vec<ProgramSpec> = object.spec.programs.clone();
+    let mut spec = object.spec;
+    // A look must leave nothing behind, nor touch maps that others have pinned.
+    for map in &mut spec.maps {
+        map.pinning = Pinning::None;
+        map.pin_path = None;
+    }
+    let mut loader = EbpfLoader::new();
+    loader.allow_unsupported_maps();
+    if args.verbose {
+        loader.verifier_log_level(VerifierLogLevel::DEBUG | VerifierLogLevel::STATS);
+    }
+    let mut ebpf = loader
+        .load_spec(spec)
+        .map_err(|error| Failure::because(object.path.display(), &error))?;
+    let mut verdicts = Vec::new();
+    for spec in specs.iter().filter(|spec| names.contains(&spec.name)) {
+        let program = ebpf
+            .program_mut(&spec.name)
+            .map_err(|error| Failure::because(object.path.display(), &error))?;
+        verdicts.push(judge(program, spec));
+    }
+    if let Some(problem) = ebpf.btf_problem() {
+        output::warn(format!(
+            "{}: the kernel refuses the object's type information, so there are no source lines: {problem}",
+            object.path.display()
+        ));
+    }
+    Ok(verdicts)
+}
+
+fn judge(program: &mut Program, spec: &ProgramSpec) -> Verdict {
+    let (outcome, log) = match program.load() {
+        Ok(()) => {
+            let walked = program.info().ok().and_then(|info| info.verified_insns());
+            (
+                Outcome::Accepted(walked),
+                program.verifier_log().to_string(),
+            )
+        }
+        Err(ProgramError::LoadError(rejection)) => {
+            let outcome = match was_not_asked(&rejection) {
+                true => Outcome::Unjudged(Failure::because("", &rejection.error)),
+                false => Outcome::Rejected(Box::new(rejection.explain())),
+            };
+            (outcome, rejection.log)
+        }
+        Err(error) => (
+            Outcome::Unjudged(Failure::because("", &error)),
+            String::new(),
+        ),
+    };
+    // Programs are let go one by one, so that large objects do not add up.
+    let _ = program.unload();
+    Verdict {
+        name: spec.name.clone(),
+        section: spec.section.clone(),
+        kind: spec.program_type.name(),
+        outcome,
+        log,
+    }
+}
+
+/// The kernel refused before its verifier looked: that says nothing about the program.
+fn was_not_asked(rejection: &Rejection) -> bool {
+    rejection.log.is_empty() && rejection.error.errno() == libc::EPERM
+}
+
+fn show(path: &std::path::Path, verdicts: &[Verdict], args: &Args) {
+    println!("{BOLD}{}{BOLD:#}", path.display());
+    if verdicts.is_empty() {
+        println!("  no programs");
+    }
+    for verdict in verdicts {
+        let style = match verdict.outcome {
+            Outcome::Accepted(_) => GOOD,
+            Outcome::Rejected(_) => BAD,
+            Outcome::Unjudged(_) => WARN,
+        };
+        let detail = match &verdict.outcome {
+            Outcome::Accepted(Some(walked)) => {
+                format!(
+                    " {DIM}({} instructions verified){DIM:#}",
+                    output::grouped((*walked).into())
+                )
+            }
+            _ => String::new(),
+        };
+        println!(
+            "  {BOLD}{}{BOLD:#} {DIM}({}){DIM:#}: {style}{}{style:#}{detail}",
+            verdict.name,
+            verdict.section,
+            verdict.outcome.name()
+        );
+        match &verdict.outcome {
+            Outcome::Accepted(_) => {}
+            Outcome::Rejected(explanation) => {
+                // anstream takes the colours out where stderr is no terminal.
+                eprint!("\n{}", shortened(explanation).render(true));
+                if !args.verbose {
+                    eprintln!("{DIM}-v prints the verifier's whole log{DIM:#}");
+                }
+                eprintln!();
+            }
+            Outcome::Unjudged(failure) => eprintln!("{failure}"),
+        }
+        if args.verbose && !verdict.log.is_empty() {
+            eprintln!(
+                "{DIM}verifier log of {}:{DIM:#}\n{}",
+                verdict.name,
+                verdict.log.trim_end()
+            );
+        }
+    }
+}
+
+/// The explanation with file names as people write them.
+fn shortened(explanation: &Explanation) -> Explanation {
+    let mut explanation = explanation.clone();
+    let notes = explanation
+        .notes
+        .iter_mut()
+        .filter_map(|note| note.location.as_mut());
+    for location in notes
+        .chain(explanation.location.as_mut())
+        .chain(explanation.inlined.as_mut())
+    {
+        location.file = object::short_file(&location.file);
+    }
+    explanation
+}
+
+fn to_json(verdict: &Verdict) -> Value {
+    let (mut walked, mut explanation, mut error) = (None, None, None);
+    match &verdict.outcome {
+        Outcome::Accepted(count) => walked = *count,
+        Outcome::Rejected(found) => explanation = Some(explanation_json(found)),
+        Outcome::Unjudged(failure) => error = Some(failure.message.clone()),
+    }
+    json!({
+        "name": verdict.name,
+        "section": verdict.section,
+        "type": verdict.kind,
+        "verdict": verdict.outcome.name(),
+        "verified_insns": walked,
+        "explanation": explanation,
+        "error": error,
+        "log": verdict.log,
+    })
+}
+
+fn explanation_json(explanation: &Explanation) -> Value {
+    let place = |location: &Location| json!({ "file": location.file, "line": location.line, "column": location.column, "text": location.text });
+    let notes: Vec<Value> = explanation
+        .notes
+        .iter()
+        .map(|note| json!({ "text": note.text, "insn": note.insn, "location": note.location.as_ref().map(place) }))
+        .collect();
+    json!({
+        "rule": explanation.rule,
+        "title": explanation.title,
+        "location": explanation.location.as_ref().map(place),
+        "inlined": explanation.inlined.as_ref().map(place),
+        "insn": explanation.insn,
+        "insn_text": explanation.insn_text,
+        "known": explanation.known,
+        "because": explanation.why,
+        "kernel": explanation.kernel,
+        "notes": notes,
+        "help": explanation.help,
+    })
+}

@@ -1,0 +1,187 @@
+//! `hachi dis`: instructions with the Rust lines they come from.
+
+use std::path::PathBuf;
+
+use anstream::{print, println};
+use hachi_asm::{Insn, disasm};
+use hachi_obj::inspect::SpecNames;
+use hachi_obj::{LineInfo, ProgramSpec, Spec};
+use serde_json::{Value, json};
+
+use crate::failure::Result;
+use crate::object;
+use crate::output::{BOLD, DIM, Format};
+
+/// Show the instructions of an object, with the Rust source lines between them
+///
+/// Reads the file only; no privileges, no kernel.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hachi dis firewall.o
+  hachi dis firewall.o --program firewall --no-source")]
+pub struct Args {
+    /// The object file
+    #[arg(value_name = "OBJECT")]
+    object: PathBuf,
+    /// Only this program, by name or section; may be given several times
+    #[arg(short, long, value_name = "NAME")]
+    program: Vec<String>,
+    /// Leave the source lines out
+    #[arg(long)]
+    no_source: bool,
+    /// Print the bytes of each instruction as well
+    #[arg(long)]
+    hex: bool,
+    #[command(flatten)]
+    format: Format,
+}
+
+pub fn run(args: Args) -> Result {
+    let object = object::open(&args.object)?;
+    let programs = object.select(&args.program)?;
+    let document = || {
+        let programs: Vec<Value> = programs
+            .iter()
+            .map(|program| to_json(&object.spec, program))
+            .collect();
+        json!({ "object": object.path, "programs": programs })
+    };
+    args.format.print(document, || {
+        for (at, program) in programs.iter().enumerate() {
+            if at > 0 {
+                println!();
+            }
+            show(&object.spec, program, &args);
+        }
+        if programs.is_empty() {
+            println!("{}: no programs", object.path.display());
+        }
+    });
+    Ok(())
+}
+
+/// One instruction with all that is known about it.
+struct Row<'p> {
+    at: usize,
+    text: String,
+    /// Where its jump leads.
+    target: Option<usize>,
+    /// The source line that starts here; none when it goes on from the instruction before.
+    line: Option<&'p LineInfo>,
+    bytes: Vec<u8>,
+}
+
+fn rows<'p>(spec: &Spec, program: &'p ProgramSpec) -> Vec<Row<'p>> {
+    let names = SpecNames { spec, program };
+    let mut rows: Vec<Row<'p>> = Vec::new();
+    let mut last: Option<(&str, u32)> = None;
+    let mut at = 0;
+    while at < program.insns.len() {
+        let (text, slots) = disasm::line(&program.insns, at, &names);
+        if program
+            .functions
+            .iter()
+            .any(|function| function.start == at)
+        {
+            last = None;
+        }
+        let line = program.line_at(at).filter(|line| {
+            let place = Some((&*line.file, line.line));
+            let is_new = place != last;
+            last = place;
+            is_new
+        });
+        let insns: &[Insn] = &program.insns[at..(at + slots).min(program.insns.len())];
+        let insn = program.insns[at];
+        let target = insn
+            .jump_offset()
+            .and_then(|offset| usize::try_from(at as i64 + 1 + i64::from(offset)).ok());
+        rows.push(Row {
+            at,
+            text,
+            target,
+            line,
+            bytes: Insn::encode_all(insns, spec.endian),
+        });
+        at += slots;
+    }
+    rows
+}
+
+fn show(spec: &Spec, program: &ProgramSpec, args: &Args) {
+    println!(
+        "{BOLD}{}{BOLD:#} {DIM}(section {}, {} instructions){DIM:#}",
+        program.name,
+        program.section,
+        program.insns.len()
+    );
+    let width = program
+        .insns
+        .len()
+        .saturating_sub(1)
+        .to_string()
+        .len()
+        .max(4);
+    for row in rows(spec, program) {
+        if let Some(function) = program
+            .functions
+            .iter()
+            .find(|function| function.start == row.at)
+        {
+            println!("\n{BOLD}{}{BOLD:#}:", function.name);
+        }
+        if let Some(line) = row.line.filter(|_| !args.no_source) {
+            let place = format!("{}:{}", object::short_file(&line.file), line.line);
+            match object::source_text(line).trim() {
+                "" => println!("{DIM}; {place}{DIM:#}"),
+                text => println!("; {text}  {DIM}{place}{DIM:#}"),
+            }
+        }
+        print!("{:width$}: ", row.at);
+        if args.hex {
+            // A wide instruction is 16 bytes: the second half goes below.
+            print!("{DIM}{:<24}{DIM:#}", crate::value::hex(&row.bytes[..8]));
+        }
+        match row.target {
+            Some(target) => println!("{} {DIM}-> {target}{DIM:#}", row.text),
+            None => println!("{}", row.text),
+        }
+        if args.hex && row.bytes.len() > 8 {
+            println!(
+                "{:width$}  {DIM}{}{DIM:#}",
+                "",
+                crate::value::hex(&row.bytes[8..])
+            );
+        }
+    }
+}
+
+fn to_json(spec: &Spec, program: &ProgramSpec) -> Value {
+    let instructions: Vec<Value> = rows(spec, program)
+        .into_iter()
+        .map(|row| {
+            let line = program.line_at(row.at);
+            json!({
+                "at": row.at,
+                "text": row.text,
+                "bytes": crate::value::hex(&row.bytes),
+                "target": row.target,
+                "file": line.map(|line| &*line.file),
+                "line": line.map(|line| line.line),
+                "column": line.map(|line| line.column),
+            })
+        })
+        .collect();
+    let functions: Vec<Value> = program
+        .functions
+        .iter()
+        .map(|function| json!({ "name": function.name, "start": function.start, "len": function.len }))
+        .collect();
+    json!({
+        "name": program.name,
+        "section": program.section,
+        "functions": functions,
+        "instructions": instructions,
+    })
+}

@@ -1,0 +1,400 @@
+//! `hachi inspect`: what is in an object.
+
+use std::path::PathBuf;
+
+use anstream::println;
+use hachi_btf::{Btf, BtfBuilder, Endian};
+use hachi_obj::inspect::{self, StackDepth};
+use hachi_obj::{DataKind, ExternKind, MapSpec, Pinning, ProgramSpec, Spec};
+use serde_json::{Value, json};
+
+use crate::failure::Result;
+use crate::object::{self, Object};
+use crate::output::{self, BOLD, DIM, Format};
+use crate::value;
+
+/// Say what is in an object: programs, maps, globals, types, and the oldest kernel it can run on
+///
+/// Reads files only; no privileges, no kernel.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hachi inspect firewall.o
+  hachi inspect *.o --json")]
+pub struct Args {
+    /// Object files
+    #[arg(required = true, value_name = "OBJECT")]
+    objects: Vec<PathBuf>,
+    #[command(flatten)]
+    format: Format,
+}
+
+pub fn run(args: Args) -> Result {
+    let objects = args
+        .objects
+        .iter()
+        .map(|path| object::open(path).map(Report::new))
+        .collect::<Result<Vec<Report>>>()?;
+    let document = || json!({ "objects": objects.iter().map(Report::json).collect::<Vec<_>>() });
+    args.format.print(document, || {
+        for (at, report) in objects.iter().enumerate() {
+            if at > 0 {
+                println!();
+            }
+            report.show();
+        }
+    });
+    for report in &objects {
+        for warning in &report.object.spec.warnings {
+            output::warn(format!("{}: {warning}", report.object.path.display()));
+        }
+    }
+    Ok(())
+}
+
+/// An object with what is computed about it.
+struct Report {
+    object: Object,
+    stacks: Vec<StackDepth>,
+    needs: Vec<inspect::Requirement>,
+    /// The object's types, encoded again so that values can be printed by them.
+    btf: Option<Vec<u8>>,
+}
+
+impl Report {
+    fn new(object: Object) -> Report {
+        let spec = &object.spec;
+        Report {
+            stacks: spec.programs.iter().map(inspect::stack_depth).collect(),
+            needs: inspect::requirements(spec),
+            btf: spec.btf.as_ref().and_then(|btf| encode(btf, spec.endian)),
+            object,
+        }
+    }
+
+    fn spec(&self) -> &Spec {
+        &self.object.spec
+    }
+
+    fn show(&self) {
+        let spec = self.spec();
+        let license = match spec.license.as_str() {
+            "" => "no licence",
+            license => license,
+        };
+        println!(
+            "{BOLD}{}{BOLD:#}: {} bytes, {}, licence: {license}",
+            self.object.path.display(),
+            output::grouped(self.object.size as u64),
+            match spec.endian {
+                Endian::Little => "little-endian",
+                Endian::Big => "big-endian",
+            },
+        );
+        self.show_kernel();
+        self.show_programs();
+        self.show_maps();
+        self.show_globals();
+        self.show_externs();
+        match &spec.btf {
+            Some(btf) => println!(
+                "\n{BOLD}Types{BOLD:#}\n  BTF: {} types in {} bytes",
+                output::grouped(btf.len() as u64),
+                output::grouped(self.btf.as_ref().map_or(0, Vec::len) as u64)
+            ),
+            None => println!(
+                "\n{BOLD}Types{BOLD:#}\n  no BTF: values print as bytes, rejections without source lines"
+            ),
+        }
+    }
+
+    fn show_kernel(&self) {
+        let (major, minor) = inspect::minimum_kernel(self.spec());
+        print_kernel(major, minor);
+        for need in self.needs.iter().take(3) {
+            let (major, minor) = need.kernel;
+            println!(
+                "    {DIM}{major}.{minor:<3}{DIM:#} {} ({})",
+                need.what, need.by
+            );
+        }
+        if self.needs.len() > 3 {
+            println!("    {DIM}… all with --json{DIM:#}");
+        }
+    }
+
+    fn show_programs(&self) {
+        println!("\n{BOLD}Programs{BOLD:#}");
+        if self.spec().programs.is_empty() {
+            println!("  none");
+        }
+        for (program, stack) in self.spec().programs.iter().zip(&self.stacks) {
+            println!(
+                "  {BOLD}{}{BOLD:#} {DIM}(section {}){DIM:#}: {}, {}, stack {}",
+                program.name,
+                program.section,
+                program.program_type.name(),
+                output::count(program.insns.len(), "instruction"),
+                stack_text(stack),
+            );
+            let helpers: Vec<String> = inspect::helpers(program)
+                .iter()
+                .map(|used| {
+                    let name = helper_name(used);
+                    match used.calls {
+                        1 => name,
+                        calls => format!("{name} ×{calls}"),
+                    }
+                })
+                .collect();
+            if !helpers.is_empty() {
+                println!("    helpers: {}", helpers.join(", "));
+            }
+            let functions: Vec<&str> = program
+                .functions
+                .iter()
+                .skip(1)
+                .map(|f| f.name.as_str())
+                .collect();
+            if !functions.is_empty() {
+                println!("    calls: {}", functions.join(", "));
+            }
+            if !program.core_relos.is_empty() {
+                println!(
+                    "    {}",
+                    output::count(program.core_relos.len(), "CO-RE relocation")
+                );
+            }
+        }
+    }
+
+    fn show_maps(&self) {
+        let maps: Vec<&MapSpec> = self
+            .spec()
+            .maps
+            .iter()
+            .filter(|map| map.data.is_none())
+            .collect();
+        if maps.is_empty() {
+            return;
+        }
+        println!("\n{BOLD}Maps{BOLD:#}");
+        let btf = self.parsed_btf();
+        let rows = maps.into_iter().map(|map| {
+            let typed = |id: u32, size: u32| match (&btf, id) {
+                (Some(btf), 1..) => format!("{} ({size})", hachi_btf::Types::type_name(btf, id)),
+                _ => format!("{size} bytes"),
+            };
+            [
+                format!("  {}", map.name),
+                map.kind.name().to_string(),
+                typed(map.btf_key_type_id, map.key_size),
+                typed(map.btf_value_type_id, map.value_size),
+                output::grouped(map.max_entries.into()),
+                match map.pinning {
+                    Pinning::None => String::new(),
+                    Pinning::ByName => "by name".to_string(),
+                },
+            ]
+        });
+        output::table(
+            ["  name", "type", "key", "value", "max entries", "pinned"],
+            rows,
+        );
+    }
+
+    fn show_globals(&self) {
+        if self.spec().globals.is_empty() {
+            return;
+        }
+        println!("\n{BOLD}Globals{BOLD:#}");
+        let btf = self.parsed_btf();
+        let rows = self.spec().globals.iter().map(|global| {
+            let kind = match &btf {
+                Some(btf) if global.type_id != 0 => {
+                    hachi_btf::Types::type_name(btf, global.type_id)
+                }
+                _ => format!("{} bytes", global.size),
+            };
+            let initial = match self.spec().global_bytes(&global.name) {
+                Ok(Some(bytes)) => value::to_text(btf.as_ref(), global.type_id, bytes),
+                _ => "zero".to_string(),
+            };
+            [
+                format!("  {}", global.name),
+                kind,
+                global.map.clone(),
+                shortened(&initial),
+            ]
+        });
+        output::table(["  name", "type", "section", "value"], rows);
+    }
+
+    fn show_externs(&self) {
+        if self.spec().externs.is_empty() {
+            return;
+        }
+        println!("\n{BOLD}From the kernel{BOLD:#}");
+        for extern_ in &self.spec().externs {
+            let weak = if extern_.weak { ", optional" } else { "" };
+            println!("  {} ({}{weak})", extern_.name, extern_kind(extern_.kind));
+        }
+    }
+
+    fn parsed_btf(&self) -> Option<Btf<'_>> {
+        Btf::parse(self.btf.as_deref()?).ok()
+    }
+
+    fn json(&self) -> Value {
+        let spec = self.spec();
+        let btf = self.parsed_btf();
+        let (major, minor) = inspect::minimum_kernel(spec);
+        let programs: Vec<Value> = spec
+            .programs
+            .iter()
+            .zip(&self.stacks)
+            .map(|(program, stack)| program_json(program, stack))
+            .collect();
+        let maps: Vec<Value> = spec.maps.iter().map(map_json).collect();
+        let globals: Vec<Value> = spec
+            .globals
+            .iter()
+            .map(|global| {
+                let bytes = spec.global_bytes(&global.name).ok().flatten();
+                json!({
+                    "name": global.name,
+                    "section": global.map,
+                    "offset": global.offset,
+                    "size": global.size,
+                    "value": bytes.map(|bytes| value::to_json(btf.as_ref(), global.type_id, bytes)),
+                })
+            })
+            .collect();
+        let needs: Vec<Value> = self
+            .needs
+            .iter()
+            .map(|need| {
+                json!({
+                    "kernel": format!("{}.{}", need.kernel.0, need.kernel.1),
+                    "what": need.what,
+                    "by": need.by,
+                })
+            })
+            .collect();
+        let externs: Vec<Value> = spec
+            .externs
+            .iter()
+            .map(|extern_| json!({ "name": extern_.name, "kind": extern_kind(extern_.kind), "optional": extern_.weak }))
+            .collect();
+        json!({
+            "path": self.object.path,
+            "size": self.object.size,
+            "license": spec.license,
+            "endian": match spec.endian { Endian::Little => "little", Endian::Big => "big" },
+            "minimum_kernel": format!("{major}.{minor}"),
+            "requirements": needs,
+            "programs": programs,
+            "maps": maps,
+            "globals": globals,
+            "externs": externs,
+            "btf": spec.btf.as_ref().map(|btf| json!({
+                "types": btf.len(),
+                "bytes": self.btf.as_ref().map(Vec::len),
+            })),
+            "warnings": spec.warnings,
+        })
+    }
+}
+
+fn print_kernel(major: u8, minor: u8) {
+    println!("  needs Linux {major}.{minor} or later:");
+}
+
+/// The types once more as bytes; none if they are beyond what the format can hold.
+fn encode(btf: &BtfBuilder, endian: Endian) -> Option<Vec<u8>> {
+    btf.encode(endian).ok()
+}
+
+fn stack_text(stack: &StackDepth) -> String {
+    match (stack.deepest, stack.frames.as_slice()) {
+        (None, _) => "without end (functions call each other in a circle)".to_string(),
+        (Some(_), [only]) => format!("{} bytes", only.bytes),
+        (Some(deepest), _) => format!("{deepest} bytes over all calls"),
+    }
+}
+
+fn helper_name(used: &inspect::HelperUse) -> String {
+    used.helper.map_or_else(
+        || format!("unknown helper {}", used.id),
+        |helper| helper.name.to_string(),
+    )
+}
+
+fn extern_kind(kind: ExternKind) -> &'static str {
+    match kind {
+        ExternKind::Kfunc { .. } => "kernel function",
+        ExternKind::Ksym { .. } => "kernel symbol",
+        ExternKind::Kconfig { .. } => "kernel configuration",
+    }
+}
+
+/// Long values are for `--json`.
+fn shortened(text: &str) -> String {
+    const LIMIT: usize = 60;
+    match text.char_indices().nth(LIMIT) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_string(),
+    }
+}
+
+fn program_json(program: &ProgramSpec, stack: &StackDepth) -> Value {
+    let helpers: Vec<Value> = inspect::helpers(program)
+        .iter()
+        .map(|used| {
+            json!({
+                "id": used.id,
+                "name": used.helper.map(|helper| helper.name),
+                "calls": used.calls,
+                "gpl_only": used.helper.map(|helper| helper.gpl_only),
+            })
+        })
+        .collect();
+    let functions: Vec<Value> = program
+        .functions
+        .iter()
+        .zip(&stack.frames)
+        .map(|(function, frame)| json!({ "name": function.name, "instructions": function.len, "stack": frame.bytes }))
+        .collect();
+    json!({
+        "name": program.name,
+        "section": program.section,
+        "type": program.program_type.name(),
+        "attach_type": program.attach_type.map(|attach| attach.name()),
+        "attach_target": program.attach_target,
+        "sleepable": program.sleepable,
+        "instructions": program.insns.len(),
+        "stack": stack.deepest,
+        "functions": functions,
+        "helpers": helpers,
+        "core_relocations": program.core_relos.len(),
+    })
+}
+
+fn map_json(map: &MapSpec) -> Value {
+    json!({
+        "name": map.name,
+        "type": map.kind.name(),
+        "key_size": map.key_size,
+        "value_size": map.value_size,
+        "max_entries": map.max_entries,
+        "flags": map.flags,
+        "pinning": match map.pinning { Pinning::None => "none", Pinning::ByName => "by_name" },
+        "holds": map.data.map(|data| match data {
+            DataKind::Rodata => "constants",
+            DataKind::Data => "data",
+            DataKind::Bss => "zeroed data",
+            DataKind::Kconfig => "kernel configuration",
+            DataKind::Arena => "arena data",
+        }),
+    })
+}

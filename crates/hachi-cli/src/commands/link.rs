@@ -1,0 +1,232 @@
+//! `hachi link`: attachments of the running system.
+
+use anstream::println;
+use hachi::links::{
+    FdLink, LinkInfo, LinkTarget, PinnedLink, XdpAttachment, loaded_links, xdp_attachments,
+};
+use serde_json::{Value, json};
+
+use crate::failure::{Failure, Result};
+use crate::output::{self, Format};
+use crate::{kernel, sys};
+
+/// List or end attachments of programs, BPF links (objects are linked by `hachi ld`)
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    List(ListArgs),
+    Detach(DetachArgs),
+}
+
+/// List what is attached where
+///
+/// Shows all BPF links, and the XDP programs of this network namespace that were attached without one.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  hachi link list")]
+struct ListArgs {
+    #[command(flatten)]
+    format: Format,
+}
+
+/// End an attachment
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hachi link detach 12
+  hachi link detach /sys/fs/bpf/xdp-firewall/link
+  hachi link detach --iface eth0")]
+struct DetachArgs {
+    /// The link's id, or where it is pinned
+    #[arg(value_name = "ID|PATH", required_unless_present = "iface")]
+    link: Option<String>,
+    /// Take all XDP programs off this interface, however they were attached
+    #[arg(long, value_name = "IFACE", conflicts_with = "link")]
+    iface: Option<String>,
+}
+
+pub fn run(args: Args) -> Result {
+    match args.command {
+        Command::List(args) => list(args),
+        Command::Detach(args) => detach(args),
+    }
+}
+
+/// One line of the list.
+struct Attachment {
+    /// None for attachments that are no link.
+    id: Option<u32>,
+    kind: String,
+    program_id: u32,
+    program: String,
+    target: Value,
+    shown: String,
+}
+
+fn list(args: ListArgs) -> Result {
+    let links: Vec<LinkInfo> = loaded_links()
+        .collect::<std::result::Result<_, _>>()
+        .map_err(|error| Failure::because("listing links", &error))?;
+    let xdp =
+        xdp_attachments().map_err(|error| Failure::because("listing XDP programs", &error))?;
+    let mut all: Vec<Attachment> = links.iter().map(|link| from_link(link, &xdp)).collect();
+    all.extend(
+        xdp.iter()
+            .filter(|xdp| xdp.link_id().is_none())
+            .map(from_netlink),
+    );
+    let document = || {
+        let links: Vec<Value> = all
+            .iter()
+            .map(|link| {
+                json!({
+                    "id": link.id,
+                    "type": link.kind,
+                    "program_id": link.program_id,
+                    "program": link.program,
+                    "target": link.target,
+                })
+            })
+            .collect();
+        json!({ "links": links })
+    };
+    args.format.print(document, || {
+        if all.is_empty() {
+            println!("nothing is attached");
+        }
+        let rows = all.iter().map(|link| {
+            [
+                link.id.map_or_else(|| "-".to_string(), |id| id.to_string()),
+                link.kind.clone(),
+                format!("{} (id {})", link.program, link.program_id),
+                link.shown.clone(),
+            ]
+        });
+        output::table(["id", "type", "program", "target"], rows);
+    });
+    Ok(())
+}
+
+fn from_link(link: &LinkInfo, xdp: &[XdpAttachment]) -> Attachment {
+    let (target, shown) = match link.target() {
+        LinkTarget::Interface { index: 0 } => (
+            json!({ "kind": "interface", "index": 0 }),
+            "an interface that is gone".to_string(),
+        ),
+        LinkTarget::Interface { index } => {
+            let mode = xdp
+                .iter()
+                .find(|xdp| xdp.if_index == index && xdp.program_id == link.program_id())
+                .map(|xdp| xdp.mode.to_string());
+            let name = sys::interface_name(index);
+            let mut shown = name
+                .clone()
+                .unwrap_or_else(|| format!("interface {index} (of another network namespace)"));
+            if let Some(mode) = &mode {
+                shown.push_str(&format!(", {mode} mode"));
+            }
+            (
+                json!({ "kind": "interface", "index": index, "name": name, "mode": mode }),
+                shown,
+            )
+        }
+        LinkTarget::Cgroup { id } => (
+            json!({ "kind": "cgroup", "id": id }),
+            format!("cgroup {id}"),
+        ),
+        LinkTarget::Netns { inode } => (
+            json!({ "kind": "netns", "inode": inode }),
+            format!("network namespace {inode}"),
+        ),
+        _ => (Value::Null, "-".to_string()),
+    };
+    Attachment {
+        id: Some(link.id()),
+        kind: link.type_name(),
+        program_id: link.program_id(),
+        program: kernel::program_name(link.program_id()),
+        target,
+        shown,
+    }
+}
+
+fn from_netlink(xdp: &XdpAttachment) -> Attachment {
+    Attachment {
+        id: None,
+        kind: "xdp".into(),
+        program_id: xdp.program_id,
+        program: kernel::program_name(xdp.program_id),
+        target: json!({
+            "kind": "interface",
+            "index": xdp.if_index,
+            "name": xdp.if_name,
+            "mode": xdp.mode.to_string(),
+        }),
+        shown: format!("{}, {} mode, by netlink", xdp.if_name, xdp.mode),
+    }
+}
+
+fn detach(args: DetachArgs) -> Result {
+    if let Some(iface) = args.iface {
+        return detach_iface(&iface);
+    }
+    let Some(link) = args.link else {
+        return Err(Failure::usage(
+            "name a link by its id or its pin, or an interface",
+        ));
+    };
+    let failed = |error: &dyn std::error::Error| {
+        Failure::because(format!("detaching link {link}"), error)
+            .help("`hachi link list` prints the links there are")
+    };
+    if link.contains('/') {
+        let pinned = PinnedLink::from_pin(&link).map_err(|error| Failure::because("", &error))?;
+        let link = pinned.unpin().map_err(|error| failed(&error))?;
+        link.detach().map_err(|error| failed(&error))?;
+    } else {
+        let id = link.parse().map_err(|_| {
+            Failure::usage(format!("`{link}` is neither an id nor the path of a pin"))
+                .help("hachi link list")
+        })?;
+        let link = FdLink::from_id(id).map_err(|error| failed(&error))?;
+        link.detach().map_err(|error| failed(&error))?;
+    }
+    println!("detached {link}");
+    Ok(())
+}
+
+fn detach_iface(iface: &str) -> Result {
+    if sys::interface_index(iface).is_none() {
+        return Err(Failure::new(format!(
+            "there is no interface {iface} in this network namespace"
+        ))
+        .help("`ip link` lists the interfaces"));
+    }
+    let all =
+        xdp_attachments().map_err(|error| Failure::because("listing XDP programs", &error))?;
+    let here: Vec<&XdpAttachment> = all.iter().filter(|xdp| xdp.if_name == iface).collect();
+    if here.is_empty() {
+        return Err(Failure::new(format!(
+            "no XDP program is attached to {iface}"
+        )));
+    }
+    for xdp in here {
+        xdp.detach().map_err(|error| {
+            Failure::because(
+                format!("taking program {} off {iface}", xdp.program_id),
+                &error,
+            )
+        })?;
+        println!(
+            "detached program {} from {iface}",
+            kernel::program_name(xdp.program_id)
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,249 @@
+//! `hachi map`: maps of the running system.
+
+use std::path::PathBuf;
+
+use anstream::println;
+use hachi::maps::{MapData, MapInfo, loaded_maps};
+use hachi_btf::Btf;
+use serde_json::{Value, json};
+
+use crate::failure::{Failure, Result};
+use crate::output::{self, BOLD, DIM, Format};
+use crate::{kernel, value};
+
+/// List maps, or print the contents of one
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    List(ListArgs),
+    Dump(DumpArgs),
+}
+
+/// List the maps that are loaded
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  hachi map list --json")]
+struct ListArgs {
+    #[command(flatten)]
+    format: Format,
+}
+
+/// Print the elements of a map, by the types of its keys and values
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hachi map dump /sys/fs/bpf/xdp-firewall/COUNTERS
+  hachi map dump BLOCKLIST
+  hachi map dump 17 --json")]
+struct DumpArgs {
+    /// Where it is pinned, its id, or its name
+    #[arg(value_name = "PATH|ID|NAME")]
+    map: String,
+    /// Stop after this many elements
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    #[command(flatten)]
+    format: Format,
+}
+
+pub fn run(args: Args) -> Result {
+    match args.command {
+        Command::List(args) => list(args),
+        Command::Dump(args) => dump(args),
+    }
+}
+
+fn list(args: ListArgs) -> Result {
+    let maps = all()?;
+    let document = || json!({ "maps": maps.iter().map(describe).collect::<Vec<_>>() });
+    args.format.print(document, || {
+        if maps.is_empty() {
+            println!("no maps are loaded");
+        }
+        let rows = maps.iter().map(|map| {
+            [
+                map.id().to_string(),
+                map.name(),
+                map.type_name(),
+                map.key_size().to_string(),
+                map.value_size().to_string(),
+                output::grouped(map.max_entries().into()),
+            ]
+        });
+        output::table(["id", "name", "type", "key", "value", "max entries"], rows);
+    });
+    Ok(())
+}
+
+fn all() -> Result<Vec<MapInfo>> {
+    loaded_maps()
+        .collect::<std::result::Result<_, _>>()
+        .map_err(|error| Failure::because("listing maps", &error))
+}
+
+fn describe(map: &MapInfo) -> Value {
+    json!({
+        "id": map.id(),
+        "name": map.name(),
+        "type": map.type_name(),
+        "key_size": map.key_size(),
+        "value_size": map.value_size(),
+        "max_entries": map.max_entries(),
+        "flags": map.flags(),
+    })
+}
+
+/// Opens a map by what the user says: a path if there is a slash in it, an id if it is a number, else a name.
+pub fn find(wanted: &str) -> Result<MapData> {
+    if wanted.contains('/') {
+        return MapData::from_pin(PathBuf::from(wanted))
+            .map_err(|error| Failure::because("", &error));
+    }
+    if let Ok(id) = wanted.parse() {
+        return MapData::from_id(id).map_err(|error| {
+            Failure::because(format!("opening map {id}"), &error)
+                .help("`hachi map list` prints the ids there are")
+        });
+    }
+    let short = kernel::kernel_name(wanted);
+    let mut found: Vec<MapInfo> = all()?
+        .into_iter()
+        .filter(|map| map.name() == short)
+        .collect();
+    match found.len() {
+        0 => Err(Failure::new(format!("no map named {wanted} is loaded"))
+            .help("`hachi map list` prints those there are")),
+        1 => {
+            let id = found.remove(0).id();
+            MapData::from_id(id)
+                .map_err(|error| Failure::because(format!("opening map {wanted}"), &error))
+        }
+        _ => {
+            let ids: Vec<String> = found.iter().map(|map| map.id().to_string()).collect();
+            Err(Failure::usage(format!("several maps are named {wanted}"))
+                .help(format!("give an id: {}", ids.join(", "))))
+        }
+    }
+}
+
+/// Types whose elements cannot be looked up from user space, with how else to look inside.
+fn not_listable(kind: &str) -> Option<&'static str> {
+    Some(match kind {
+        "ringbuf" | "user_ringbuf" | "perf_event_array" => {
+            "it carries events; `hachi run` counts them as they come"
+        }
+        "queue" | "stack" => "reading an element takes it out",
+        "bloom_filter" => "it only answers whether a value was added",
+        "arena" => "it is memory, not elements",
+        "struct_ops" => "it holds kernel callbacks",
+        _ => return None,
+    })
+}
+
+fn dump(args: DumpArgs) -> Result {
+    let map = find(&args.map)?;
+    let failed = |error: &dyn std::error::Error| {
+        Failure::because(format!("reading map {}", map.name()), error)
+    };
+    let info = map.info().map_err(|error| failed(&error))?;
+    if let Some(why) = not_listable(&info.type_name()) {
+        return Err(Failure::new(format!(
+            "map {} is a {}, whose elements cannot be listed: {why}",
+            info.name(),
+            info.type_name()
+        )));
+    }
+    let btf = kernel::btf_of(&info);
+    let btf = btf.as_ref().and_then(|btf| btf.types().ok());
+    let (key_type, value_type) = info.btf_types();
+    let typed = Typed {
+        btf: btf.as_ref(),
+        key_type,
+        value_type,
+        stride: map
+            .is_per_cpu()
+            .then(|| (info.value_size() as usize).next_multiple_of(8)),
+        value_size: info.value_size() as usize,
+    };
+
+    let limit = args.limit.unwrap_or(usize::MAX);
+    if args.format.json {
+        let entries = map
+            .iter_bytes()
+            .take(limit)
+            .map(|entry| entry.map(|(key, value)| typed.json(&key, &value)))
+            .collect::<std::result::Result<Vec<Value>, _>>()
+            .map_err(|error| failed(&error))?;
+        output::print_json(&json!({ "map": describe(&info), "entries": entries }));
+        return Ok(());
+    }
+    let mut count = 0;
+    for entry in map.iter_bytes().take(limit) {
+        let (key, value) = entry.map_err(|error| failed(&error))?;
+        typed.show(&key, &value);
+        count += 1;
+    }
+    println!("{DIM}{}{DIM:#}", output::count(count, "element"));
+    Ok(())
+}
+
+/// How to print the elements of one map.
+struct Typed<'a> {
+    btf: Option<&'a Btf<'a>>,
+    key_type: u32,
+    value_type: u32,
+    value_size: usize,
+    /// For per-CPU maps, the distance between two CPUs' values.
+    stride: Option<usize>,
+}
+
+impl Typed<'_> {
+    /// The values of each CPU (one, for other maps).
+    fn values<'v>(&self, value: &'v [u8]) -> Vec<&'v [u8]> {
+        match self.stride {
+            Some(stride) => value
+                .chunks_exact(stride)
+                .map(|value| &value[..self.value_size.min(value.len())])
+                .collect(),
+            None => vec![value],
+        }
+    }
+
+    fn json(&self, key: &[u8], value: &[u8]) -> Value {
+        let key = value::to_json(self.btf, self.key_type, key);
+        let mut values: Vec<Value> = self
+            .values(value)
+            .into_iter()
+            .map(|value| value::to_json(self.btf, self.value_type, value))
+            .collect();
+        match self.stride {
+            Some(_) => json!({ "key": key, "values": values }),
+            None => json!({ "key": key, "value": values.pop() }),
+        }
+    }
+
+    fn show(&self, key: &[u8], value: &[u8]) {
+        let key = value::to_text(self.btf, self.key_type, key);
+        match self.stride {
+            None => println!(
+                "{BOLD}{key}{BOLD:#}: {}",
+                value::to_text(self.btf, self.value_type, value)
+            ),
+            Some(_) => {
+                println!("{BOLD}{key}{BOLD:#}:");
+                for (cpu, value) in self.values(value).into_iter().enumerate() {
+                    println!(
+                        "  cpu {cpu}: {}",
+                        value::to_text(self.btf, self.value_type, value)
+                    );
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! One file per command.
+
+pub mod build;
+pub mod check;
+pub mod dis;
+pub mod doctor;
+pub mod inspect;
+pub mod ld;
+pub mod link;
+pub mod map;
+pub mod new;
+pub mod pin;
+pub mod prog;
+pub mod run;

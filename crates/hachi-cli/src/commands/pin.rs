@@ -1,0 +1,126 @@
+//! `hachi pin` and `hachi unpin`: names in the BPF file system.
+
+use std::path::PathBuf;
+
+use anstream::println;
+use hachi::links::FdLink;
+use hachi::programs::ProgramInfo;
+
+use crate::commands::map;
+use crate::failure::{Failure, Result};
+use crate::{kernel, machine};
+
+/// Pin a program, map or link, so that it stays when the process that made it ends
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hachi pin link 12 /sys/fs/bpf/firewall
+  hachi pin map BLOCKLIST /sys/fs/bpf/blocklist
+  hachi pin prog 31 /sys/fs/bpf/prog")]
+pub struct PinArgs {
+    /// What kind of thing it is
+    #[arg(value_enum)]
+    kind: ObjectKind,
+    /// Its id (or name, for maps and programs)
+    #[arg(value_name = "ID|NAME")]
+    object: String,
+    /// Where to pin it, on a BPF file system; missing directories are made
+    path: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum ObjectKind {
+    Prog,
+    Map,
+    Link,
+}
+
+/// Remove pins; what nothing else holds goes with them
+///
+/// A link that only its pin holds is detached.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hachi unpin /sys/fs/bpf/firewall
+  hachi unpin --recursive /sys/fs/bpf/xdp-firewall")]
+pub struct UnpinArgs {
+    /// Pins to remove
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Remove directories with all pins in them
+    #[arg(short, long)]
+    recursive: bool,
+}
+
+pub fn pin(args: PinArgs) -> Result {
+    let id = || {
+        args.object.parse::<u32>().map_err(|_| {
+            Failure::usage(format!("`{}` is not the id of a link", args.object))
+                .help("`hachi link list` prints the ids")
+        })
+    };
+    let path = &args.path;
+    match args.kind {
+        ObjectKind::Map => map::find(&args.object)?
+            .pin(path)
+            .map_err(|error| Failure::because("", &error))?,
+        ObjectKind::Link => {
+            let link = FdLink::from_id(id()?).map_err(|error| Failure::because("", &error))?;
+            // The pin keeps the attachment; our own descriptor may go.
+            link.pin(path)
+                .map_err(|error| Failure::because("", &error))?;
+        }
+        ObjectKind::Prog => {
+            let info: ProgramInfo = kernel::find_program(&args.object)?;
+            info.pin(path)
+                .map_err(|error| Failure::because("", &error))?;
+        }
+    }
+    println!("{}", path.display());
+    Ok(())
+}
+
+pub fn unpin(args: UnpinArgs) -> Result {
+    for path in &args.paths {
+        let is_dir = std::fs::symlink_metadata(path).is_ok_and(|entry| entry.is_dir());
+        if is_dir && args.recursive {
+            remove_all(path)?;
+            continue;
+        }
+        hachi::pin::unpin(path).map_err(|error| {
+            let failure = Failure::because("", &error);
+            match is_dir {
+                true => failure.help(format!(
+                    "to remove all pins in it: hachi unpin --recursive {}",
+                    path.display()
+                )),
+                false => failure,
+            }
+        })?;
+        println!("unpinned {}", path.display());
+    }
+    Ok(())
+}
+
+/// Removes the pins in a directory of a BPF file system, and the directory.
+fn remove_all(dir: &PathBuf) -> Result {
+    let failed =
+        |error: std::io::Error| Failure::because(format!("removing {}", dir.display()), &error);
+    if !machine::is_on_bpffs(dir) {
+        return Err(Failure::new(format!(
+            "{} is not on a BPF file system; nothing was removed",
+            dir.display()
+        ))
+        .help("pins are below /sys/fs/bpf"));
+    }
+    for entry in std::fs::read_dir(dir).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if entry.file_type().map_err(failed)?.is_dir() {
+            remove_all(&entry.path())?;
+        } else {
+            hachi::pin::unpin(entry.path()).map_err(|error| Failure::because("", &error))?;
+            println!("unpinned {}", entry.path().display());
+        }
+    }
+    std::fs::remove_dir(dir).map_err(failed)
+}

@@ -1,0 +1,98 @@
+//! `hachi prog`: programs of the running system.
+
+use anstream::println;
+use hachi::programs::ProgramInfo;
+use serde_json::{Value, json};
+
+use crate::failure::Result;
+use crate::kernel;
+use crate::output::{self, Format};
+
+/// List the programs that are loaded
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    List(ListArgs),
+}
+
+/// List the programs that are loaded
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hachi prog list
+  hachi prog list --type xdp --json")]
+struct ListArgs {
+    /// Only programs of this type
+    #[arg(long = "type", value_name = "TYPE")]
+    kind: Option<String>,
+    #[command(flatten)]
+    format: Format,
+}
+
+pub fn run(args: Args) -> Result {
+    let Command::List(args) = args.command;
+    let mut programs = kernel::programs()?;
+    if let Some(kind) = &args.kind {
+        programs.retain(|program| program.type_name().eq_ignore_ascii_case(kind));
+    }
+    let document = || json!({ "programs": programs.iter().map(describe).collect::<Vec<_>>() });
+    args.format.print(document, || {
+        if programs.is_empty() {
+            println!("no programs are loaded");
+        }
+        let counted = programs.iter().any(|program| program.run_stats().0 > 0);
+        let rows = programs.iter().map(|program| {
+            let maps: Vec<String> = program.map_ids().iter().map(u32::to_string).collect();
+            let (runs, time) = program.run_stats();
+            let runs = match (counted, runs) {
+                (false, _) => "-".to_string(),
+                (true, 0) => "0".to_string(),
+                (true, runs) => format!(
+                    "{} ({} ns each)",
+                    output::grouped(runs),
+                    time.as_nanos() / u128::from(runs)
+                ),
+            };
+            [
+                program.id().to_string(),
+                program.type_name(),
+                program.name(),
+                (program.xlated_size() / 8).to_string(),
+                if program.jited_size() > 0 {
+                    "yes"
+                } else {
+                    "no"
+                }
+                .to_string(),
+                maps.join(" "),
+                runs,
+            ]
+        });
+        output::table(["id", "type", "name", "insns", "jit", "maps", "runs"], rows);
+    });
+    Ok(())
+}
+
+fn describe(program: &ProgramInfo) -> Value {
+    let (runs, time) = program.run_stats();
+    json!({
+        "id": program.id(),
+        "type": program.type_name(),
+        "name": program.name(),
+        "tag": program.tag().map(|byte| format!("{byte:02x}")).concat(),
+        "uid": program.uid(),
+        "loaded_at_ns": u64::try_from(program.load_time().as_nanos()).ok(),
+        "map_ids": program.map_ids(),
+        "xlated_bytes": program.xlated_size(),
+        "jited_bytes": program.jited_size(),
+        "verified_insns": program.verified_insns(),
+        "gpl_compatible": program.gpl_compatible(),
+        "run_count": runs,
+        "run_time_ns": u64::try_from(time.as_nanos()).ok(),
+    })
+}

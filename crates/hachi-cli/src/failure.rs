@@ -1,0 +1,143 @@
+//! How a command fails: a message, what to do about it, and an exit code.
+
+use std::fmt;
+use std::process::ExitCode;
+
+/// What kind of failure, which is what scripts see as the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// 1: the thing asked about failed, or the work could not be done.
+    Failed,
+    /// 2: the command was used wrongly.
+    Usage,
+    /// 3: the machine lacks a privilege, a feature or a tool.
+    Missing,
+}
+
+impl Kind {
+    /// The process's exit code.
+    pub fn code(self) -> u8 {
+        match self {
+            Kind::Failed => 1,
+            Kind::Usage => 2,
+            Kind::Missing => 3,
+        }
+    }
+}
+
+impl From<Kind> for ExitCode {
+    fn from(kind: Kind) -> ExitCode {
+        ExitCode::from(kind.code())
+    }
+}
+
+/// A failure, ready to be shown.
+#[derive(Debug)]
+pub struct Failure {
+    /// Decides the exit code.
+    pub kind: Kind,
+    /// What failed, naming the thing; the causes follow, one per line. Empty when all has been said already.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+impl Failure {
+    /// The thing asked about failed.
+    pub fn new(message: impl fmt::Display) -> Failure {
+        Failure {
+            kind: Kind::Failed,
+            message: message.to_string(),
+            help: None,
+        }
+    }
+
+    /// The command was used wrongly.
+    pub fn usage(message: impl fmt::Display) -> Failure {
+        Failure {
+            kind: Kind::Usage,
+            ..Failure::new(message)
+        }
+    }
+
+    /// The machine lacks something.
+    pub fn missing(message: impl fmt::Display) -> Failure {
+        Failure {
+            kind: Kind::Missing,
+            ..Failure::new(message)
+        }
+    }
+
+    /// Everything to be said is on stdout or stderr already; only the exit code is left.
+    pub fn silent(kind: Kind) -> Failure {
+        Failure {
+            kind,
+            message: String::new(),
+            help: None,
+        }
+    }
+
+    /// An error of a library with all its causes, under what was being done.
+    pub fn because(doing: impl fmt::Display, error: &dyn std::error::Error) -> Failure {
+        let mut message = doing.to_string();
+        let mut cause = Some(error);
+        while let Some(error) = cause {
+            let text = error.to_string();
+            // Some errors print their source themselves.
+            if !message.contains(&text) {
+                message.push_str(if message.is_empty() { "" } else { ": " });
+                message.push_str(&text);
+            }
+            cause = error.source();
+        }
+        Failure {
+            kind: if is_machines_fault(&message) {
+                Kind::Missing
+            } else {
+                Kind::Failed
+            },
+            message,
+            help: None,
+        }
+    }
+
+    /// Says what to do about it.
+    #[must_use]
+    pub fn help(mut self, help: impl fmt::Display) -> Failure {
+        self.help = Some(help.to_string());
+        self
+    }
+}
+
+/// Whether an error is about what the machine lacks: a privilege, a kernel feature, a file system. The libraries' errors
+/// name the errno and the version, which is what is looked for here.
+fn is_machines_fault(message: &str) -> bool {
+    [
+        "EPERM",
+        "ENOSYS",
+        "needs Linux ≥",
+        "is not a BPF file system",
+    ]
+    .iter()
+    .any(|sign| message.contains(sign))
+        || message.contains("Permission denied") && !crate::machine::is_root()
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use anstyle::{AnsiColor, Style};
+        if self.message.is_empty() {
+            return Ok(());
+        }
+        let error = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
+        let help = Style::new().bold().fg_color(Some(AnsiColor::Cyan.into()));
+        write!(f, "{error}error{error:#}: {}", self.message)?;
+        if let Some(text) = &self.help {
+            write!(f, "\n{help}help{help:#}: {text}")?;
+        }
+        Ok(())
+    }
+}
+
+/// What every command returns.
+pub type Result<T = ()> = std::result::Result<T, Failure>;

@@ -1,0 +1,114 @@
+//! Opening object files, and what several commands say about them.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use hachi_obj::{LineInfo, ProgramSpec, Spec};
+
+use crate::failure::{Failure, Result};
+
+/// An object file, read.
+pub struct Object {
+    /// As the user named it.
+    pub path: PathBuf,
+    /// Bytes of the file.
+    pub size: usize,
+    /// Its contents.
+    pub spec: Spec,
+}
+
+/// Reads an object file.
+pub fn open(path: &Path) -> Result<Object> {
+    let shown = path.display();
+    let bytes = std::fs::read(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Failure::new(format!("there is no object {shown}"))
+            .help("`hachi build` prints the paths of what it builds"),
+        io::ErrorKind::IsADirectory => {
+            Failure::new(format!("{shown} is a directory, not an object"))
+                .help(format!("build it first: hachi build {shown}"))
+        }
+        _ => Failure::because(format!("reading {shown}"), &error),
+    })?;
+    let mut spec = Spec::parse(&bytes).map_err(|error| Failure::because(shown, &error))?;
+    spec.name = path
+        .file_stem()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    Ok(Object {
+        path: path.to_path_buf(),
+        size: bytes.len(),
+        spec,
+    })
+}
+
+impl Object {
+    /// The programs of these names (or sections); all when there are none.
+    pub fn select(&self, names: &[String]) -> Result<Vec<&ProgramSpec>> {
+        if names.is_empty() {
+            return Ok(self.spec.programs.iter().collect());
+        }
+        names
+            .iter()
+            .map(|name| {
+                self.spec
+                    .program(name)
+                    .map_err(|error| Failure::because(self.path.display(), &error))
+            })
+            .collect()
+    }
+}
+
+/// A source file's name for people: relative to where they stand, or shortened when it is a library's.
+pub fn short_file(file: &str) -> String {
+    if let Ok(here) = std::env::current_dir()
+        && let Ok(relative) = Path::new(file).strip_prefix(&here) {
+            return relative.display().to_string();
+        }
+    // …/registry/src/index-hash/network-types-0.1.0/src/ip.rs and …/rustc/hash/library/core/src/num/mod.rs
+    for (marker, skip) in [("/registry/src/", 1), ("/library/", 0)] {
+        if let Some((_, rest)) = file.rsplit_once(marker) {
+            let rest: Vec<&str> = rest.splitn(skip + 1, '/').collect();
+            if let Some(rest) = rest.get(skip) {
+                return rest.to_string();
+            }
+        }
+    }
+    file.to_string()
+}
+
+/// The text of a source line: from the object, or from the file when it is there.
+pub fn source_text(line: &LineInfo) -> String {
+    if !line.text.is_empty() {
+        return line.text.trim_end().to_string();
+    }
+    std::fs::read_to_string(&*line.file)
+        .ok()
+        .and_then(|text| {
+            text.lines()
+                .nth(line.line.checked_sub(1)? as usize)
+                .map(str::to_string)
+        })
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_shortened() {
+        assert_eq!(
+            short_file(
+                "/home/u/.cargo/registry/src/index.example-1949cf8c6b5b557f/network-types-0.1.0/src/ip.rs"
+            ),
+            "network-types-0.1.0/src/ip.rs"
+        );
+        assert_eq!(
+            short_file("/rustc/59807616e1fa/library/core/src/num/mod.rs"),
+            "core/src/num/mod.rs"
+        );
+        assert_eq!(short_file("src/main.rs"), "src/main.rs");
+        let here = std::env::current_dir().unwrap().join("src/main.rs");
+        assert_eq!(short_file(here.to_str().unwrap()), "src/main.rs");
+    }
+}

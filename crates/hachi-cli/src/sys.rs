@@ -1,0 +1,150 @@
+//! The system calls the command itself makes.
+
+use std::ffi::{CStr, CString};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::time::Duration;
+
+/// Lets SIGPIPE end the process, as it ends other tools (Rust's runtime ignores it).
+pub fn default_sigpipe() {
+    // SAFETY: restores a default disposition, before any thread is started.
+    unsafe {
+        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+    }
+}
+
+/// SIGINT and SIGTERM as something to wait for, instead of the end of the process.
+#[derive(Debug)]
+pub struct Signals(OwnedFd);
+
+impl Signals {
+    /// Takes both signals over. Call before any thread is started.
+    pub fn take() -> io::Result<Signals> {
+        // SAFETY: `set` is initialised by sigemptyset before it is read, and lives through the calls; the
+        // descriptor returned is ours alone.
+        unsafe {
+            let mut set = std::mem::zeroed();
+            libc::sigemptyset(&mut set);
+            libc::sigaddset(&mut set, libc::SIGINT);
+            libc::sigaddset(&mut set, libc::SIGTERM);
+            let error = libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut());
+            if error != 0 {
+                return Err(io::Error::from_raw_os_error(error));
+            }
+            let fd = libc::signalfd(-1, &set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK);
+            if fd < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            Ok(Signals(OwnedFd::from_raw_fd(fd)))
+        }
+    }
+}
+
+/// What [`wait`] woke up for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wake {
+    /// SIGINT or SIGTERM arrived.
+    Signal,
+    /// Some of the descriptors are readable: their indices.
+    Ready(Vec<usize>),
+    /// The time is over.
+    Timeout,
+}
+
+/// Waits until a signal arrives, one of `fds` is readable or `timeout` is over.
+pub fn wait(
+    signals: &Signals,
+    fds: &[BorrowedFd<'_>],
+    timeout: Option<Duration>,
+) -> io::Result<Wake> {
+    let entry = |fd: i32| libc::pollfd {
+        fd,
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    let mut entries = vec![entry(signals.0.as_raw_fd())];
+    entries.extend(fds.iter().map(|fd| entry(fd.as_raw_fd())));
+    // Rounded up, so that the wait is not cut into many of no length at its end.
+    let millis = timeout.map_or(-1, |timeout| {
+        i32::try_from(timeout.as_micros().div_ceil(1000)).unwrap_or(i32::MAX)
+    });
+    // SAFETY: `entries` is a live array of the length passed.
+    let ready = unsafe { libc::poll(entries.as_mut_ptr(), entries.len() as libc::nfds_t, millis) };
+    if ready < 0 {
+        let error = io::Error::last_os_error();
+        return match error.kind() {
+            io::ErrorKind::Interrupted => Ok(Wake::Ready(Vec::new())),
+            _ => Err(error),
+        };
+    }
+    if entries[0].revents != 0 {
+        return Ok(Wake::Signal);
+    }
+    let ready: Vec<usize> = (0..fds.len())
+        .filter(|at| entries[at + 1].revents != 0)
+        .collect();
+    match ready.is_empty() {
+        true => Ok(Wake::Timeout),
+        false => Ok(Wake::Ready(ready)),
+    }
+}
+
+/// The index of an interface of this network namespace.
+pub fn interface_index(name: &str) -> Option<u32> {
+    let name = CString::new(name).ok()?;
+    // SAFETY: a NUL-terminated string that lives through the call.
+    match unsafe { libc::if_nametoindex(name.as_ptr()) } {
+        0 => None,
+        index => Some(index),
+    }
+}
+
+/// The name of an interface of this network namespace.
+pub fn interface_name(index: u32) -> Option<String> {
+    let mut buffer = [0 as libc::c_char; libc::IF_NAMESIZE];
+    // SAFETY: the buffer has the size that the call asks for; it writes a NUL-terminated name.
+    let name = unsafe { libc::if_indextoname(index, buffer.as_mut_ptr()) };
+    if name.is_null() {
+        return None;
+    }
+    // SAFETY: the call succeeded, so the buffer holds a NUL-terminated string.
+    let name = unsafe { CStr::from_ptr(buffer.as_ptr()) };
+    Some(name.to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn interfaces_by_name_and_index() {
+        let index = interface_index("lo").expect("every network namespace has lo");
+        assert_eq!(interface_name(index).as_deref(), Some("lo"));
+        assert_eq!(interface_index("no-such-iface"), None);
+        assert_eq!(interface_index("nul\0"), None);
+        assert_eq!(interface_name(u32::MAX), None);
+    }
+
+    #[test]
+    fn waits_for_descriptors_and_for_the_time() {
+        let (reader, writer) = std::os::unix::net::UnixStream::pair().unwrap();
+        let signals = Signals(reader.try_clone().unwrap().into());
+        let (other, mut other_end) = std::os::unix::net::UnixStream::pair().unwrap();
+        let short = Some(Duration::from_millis(5));
+        assert_eq!(
+            wait(&signals, &[other.as_fd()], short).unwrap(),
+            Wake::Timeout
+        );
+        io::Write::write_all(&mut other_end, b"x").unwrap();
+        assert_eq!(
+            wait(&signals, &[other.as_fd()], short).unwrap(),
+            Wake::Ready(vec![0])
+        );
+        io::Write::write_all(&mut &writer, b"x").unwrap();
+        assert_eq!(
+            wait(&signals, &[other.as_fd()], short).unwrap(),
+            Wake::Signal
+        );
+    }
+}
