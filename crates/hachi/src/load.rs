@@ -344,7 +344,8 @@ fn create_or_reuse(
                 .pin_directory
                 .as_deref()
                 .unwrap_or(Path::new(pin::BPFFS));
-            Some(directory.join(&map.name))
+            // Dots are not allowed in names there; libbpf replaces them the same way.
+            Some(directory.join(map.name.replace('.', "_")))
         }
         (None, Pinning::None) => None,
     };

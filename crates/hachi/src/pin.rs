@@ -1,6 +1,7 @@
 //! Pins: names in a BPF file system that keep programs, maps and links alive without a process.
 
 use std::{
+    ffi::OsStr,
     fs, io,
     os::{
         fd::{AsFd as _, BorrowedFd, OwnedFd},
@@ -163,6 +164,17 @@ fn check_bpffs(path: &Path) -> Result<(), PinError> {
     }
 }
 
+/// The first part of `path` that does not exist and has a dot, which the kernel reserves (and refuses with EPERM).
+fn dotted(path: &Path) -> Option<&OsStr> {
+    let missing = path
+        .ancestors()
+        .take_while(|part| !part.as_os_str().is_empty() && !part.exists());
+    missing
+        .filter_map(Path::file_name)
+        .filter(|name| name.as_encoded_bytes().contains(&b'.'))
+        .last()
+}
+
 /// Makes the directories missing above `path`, and returns them, outermost first.
 fn make_parents(path: &Path) -> Result<Vec<PathBuf>, PinError> {
     let missing: Vec<_> = path
@@ -199,6 +211,12 @@ pub(crate) fn pin(fd: BorrowedFd<'_>, path: &Path, kind: ObjectKind) -> Result<(
         return Err(PinError::Taken {
             path: path.to_owned(),
             kind: kind.noun(),
+        });
+    }
+    if let Some(name) = dotted(path) {
+        return Err(PinError::Unsuitable {
+            path: path.to_owned(),
+            reason: format!("a BPF file system takes no names with dots, such as {name:?}"),
         });
     }
     let c_path = sys_fs::c_path(path).map_err(|error| PinError::io("pin at", path, error))?;
@@ -264,7 +282,8 @@ pub(crate) fn open(path: &Path, expected: ObjectKind) -> Result<OwnedFd, PinErro
 }
 
 /// Removes the pin at `path`. What was pinned goes away unless something else holds it: a map or program with
-/// its last user, an attachment at once.
+/// its last user, an attachment some milliseconds later, when the kernel has no reader of the name left
+/// ([`PinnedLink::unpin`](crate::links::PinnedLink::unpin) hands over a link that can be ended at once).
 ///
 /// Refuses to remove anything that is not a pin.
 pub fn unpin<P: AsRef<Path>>(path: P) -> Result<(), PinError> {

@@ -101,8 +101,8 @@ impl OwnedLink {
     ///
     /// The kernel ends a `bpf_link` with the last reference to it, so there is no such thing as just forgetting
     /// it: it is pinned at `/sys/fs/bpf/hachi/links/ID`. The answer says where. On error the link is dropped, so the program is detached.
-    pub fn keep(self) -> Result<Kept, PinError> {
-        match self {
+    pub fn keep(mut self) -> Result<Kept, PinError> {
+        let kept = match &self {
             OwnedLink::Fd(link) => {
                 let path = Path::new(BPFFS).join("hachi/links");
                 let id = link
@@ -111,12 +111,27 @@ impl OwnedLink {
                     .id();
                 let path = path.join(id.to_string());
                 pin::pin(link.as_fd(), &path, ObjectKind::Link)?;
-                Ok(Kept::Pinned(path))
+                Kept::Pinned(path)
             }
-            OwnedLink::XdpNetlink(mut link) => {
-                link.forget();
-                Ok(Kept::Persistent)
-            }
+            OwnedLink::XdpNetlink(_) => Kept::Persistent,
+        };
+        self.forget();
+        Ok(kept)
+    }
+
+    /// From now on, dropping this does not detach.
+    fn forget(&mut self) {
+        match self {
+            OwnedLink::Fd(link) => link.forget(),
+            OwnedLink::XdpNetlink(link) => link.forget(),
+        }
+    }
+
+    /// From now on, dropping this detaches.
+    fn hold(&mut self) {
+        match self {
+            OwnedLink::Fd(link) => link.hold(),
+            OwnedLink::XdpNetlink(link) => link.hold(),
         }
     }
 

@@ -22,9 +22,7 @@ pub struct PinnedLink {
 
 impl PinnedLink {
     pub(crate) fn new(path: &Path, mut link: OwnedLink) -> Self {
-        if let OwnedLink::XdpNetlink(link) = &mut link {
-            link.forget();
-        }
+        link.forget();
         PinnedLink {
             path: path.to_owned(),
             link,
@@ -77,9 +75,7 @@ impl PinnedLink {
         fs::remove_file(&self.path)
             .map_err(|error| PinError::io("remove the pin", &self.path, error))?;
         let mut link = self.link;
-        if let OwnedLink::XdpNetlink(link) = &mut link {
-            link.hold();
-        }
+        link.hold();
         Ok(link)
     }
 
@@ -89,7 +85,7 @@ impl PinnedLink {
         if let OwnedLink::XdpNetlink(_) = &self.link {
             // The pin is of the old program. A rename puts the new one there in one step.
             let mut temporary = self.path.clone().into_os_string();
-            temporary.push(".new");
+            temporary.push("_new");
             let temporary = PathBuf::from(temporary);
             pin::pin(program.as_fd(), &temporary, ObjectKind::Program)?;
             fs::rename(&temporary, &self.path).map_err(|error| {

@@ -152,10 +152,16 @@ pub(crate) fn type_name(number: u32) -> String {
     }
 }
 
-/// `TryFrom` for a typed view: from a map, from references to one, and from bare map data. All go
+/// `TryFrom` for a typed view (from a map, from references to one, and from bare map data), and the way back. All go
 /// through the view's `new`, which checks kind and sizes.
 macro_rules! typed_map {
     ($view:ident < $($param:ident),* >) => {
+        impl<T: std::borrow::Borrow<$crate::maps::MapData>, $($param: $crate::Pod),*> $view<T, $($param),*> {
+            /// The map itself: its name, its description, pinning.
+            pub fn map(&self) -> &$crate::maps::MapData {
+                self.inner.borrow()
+            }
+        }
         impl<$($param: $crate::Pod),*> TryFrom<$crate::maps::MapData> for $view<$crate::maps::MapData, $($param),*> {
             type Error = $crate::maps::MapError;
             fn try_from(data: $crate::maps::MapData) -> Result<Self, Self::Error> {

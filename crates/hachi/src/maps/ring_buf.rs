@@ -66,6 +66,11 @@ impl<T: Borrow<MapData>> RingBuf<T> {
         Ok(RingBuf { map, ring })
     }
 
+    /// The map itself: its name, its description, pinning.
+    pub fn map(&self) -> &MapData {
+        self.map.borrow()
+    }
+
     /// The next record, if there is one. Its space is given back to programs when it is dropped.
     #[allow(clippy::should_implement_trait)] // lends from itself, which Iterator cannot
     #[inline]

@@ -58,7 +58,11 @@ pub(crate) fn object_kind(fd: BorrowedFd<'_>) -> io::Result<Option<ObjectKind>> 
     Ok(match target {
         b"anon_inode:bpf-map" => Some(ObjectKind::Map),
         b"anon_inode:bpf-prog" => Some(ObjectKind::Program),
-        b"anon_inode:bpf_link" | b"anon_inode:[bpf_link]" => Some(ObjectKind::Link),
+        // The first from `bpf_link_prime`, the second from `bpf_link_new_fd`; brackets since Linux 6.9.
+        b"anon_inode:bpf_link"
+        | b"anon_inode:bpf-link"
+        | b"anon_inode:[bpf_link]"
+        | b"anon_inode:[bpf-link]" => Some(ObjectKind::Link),
         _ => None,
     })
 }
