@@ -21,7 +21,6 @@ const ACCEPTED: &[(&str, usize)] = &[
     ("--emit", 1),
     ("--fatal-errors", 0),
     ("--ignore-inline-never", 0),
-    ("--llvm-args", 1),
     ("--log-file", 1),
     ("--log-level", 1),
     ("--target", 1),
@@ -128,6 +127,11 @@ impl Options {
             "--save-temps" => self.save_temps = Some(args.value(name, inline)?.into()),
             "--export-symbols" => self.export_symbols = Some(args.value(name, inline)?.into()),
             "--export" => self.exports.push(args.text(name, inline)?),
+            "--llvm-args" => {
+                let list = args.text(name, inline)?;
+                self.llvm_args
+                    .extend(list.split_whitespace().map(str::to_owned));
+            }
             "--strict-panics" => self.strict_panics = true,
             "--retarget" | "--hachi-retarget" => self.retarget = true,
             "--cpu" => {

@@ -21,6 +21,7 @@ An INPUT is an LLVM bitcode file, an archive of such files (.a, .rlib), or a rel
       --rustc PATH         the compiler whose libLLVM is meant
       --retarget           the bitcode was compiled for this machine; turn it into eBPF
       --strict-panics      refuse code that can still panic
+      --llvm-args=ARGS     switches for LLVM itself
       --save-temps DIR     keep the intermediate files
   -h, --help               this text
   -V, --version            the version

@@ -71,6 +71,7 @@ pub fn link(options: &Options) -> Result<Output, Error> {
         opt_level: options.opt_level.unwrap_or(2).clamp(1, 3),
         retarget: options.retarget,
         strict_panics: options.strict_panics,
+        llvm_args: options.llvm_args.clone(),
         save_temps: options.save_temps.clone(),
     };
     let mut elves = Vec::new();

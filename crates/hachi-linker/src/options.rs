@@ -40,6 +40,8 @@ pub struct Options {
     pub retarget: bool,
     /// Refuse programs that still hold a reachable panic after optimisation, naming each.
     pub strict_panics: bool,
+    /// Switches for LLVM itself, such as `-bpf-stack-size=1024`; for experts.
+    pub llvm_args: Vec<String>,
     /// Directory to which each stage writes its intermediate files.
     pub save_temps: Option<PathBuf>,
 }

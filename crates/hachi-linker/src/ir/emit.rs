@@ -3,7 +3,7 @@
 use super::{Job, internal};
 use crate::{
     Diagnostic, Location,
-    llvm::{Context, Function, Machine, Module, Op},
+    llvm::{Chain, Context, Function, Inst, Machine, Module, Op},
     names,
 };
 
@@ -16,6 +16,7 @@ pub(super) fn emit(
     module: Module,
     machine: Machine,
     job: &Job,
+    renames: &[(String, String)],
 ) -> Result<Vec<u8>, Vec<Diagnostic>> {
     // What earlier steps reported concerned code that may be gone.
     context.reports();
@@ -28,12 +29,19 @@ pub(super) fn emit(
             let _ = std::fs::write(dir.join("5-assembly.s"), text);
         }
     }
+    let mut reports = context.reports();
+    // One for each instruction concerned.
+    reports.dedup();
+    if let Some(dir) = job.save_temps.as_ref().filter(|_| !reports.is_empty()) {
+        let texts: Vec<&str> = reports.iter().map(|(_, text)| text.as_str()).collect();
+        let _ = std::fs::write(dir.join("6-reports.txt"), texts.join("\n"));
+    }
     let mut diagnostics: Vec<Diagnostic> = Vec::new();
-    for (is_error, text) in context.reports() {
+    for (is_error, text) in reports {
         if !is_error {
             continue;
         }
-        let d = explain(module, &text);
+        let d = explain(module, renames, &text);
         let known = diagnostics
             .iter()
             .any(|other| other.message == d.message && other.function == d.function);
@@ -89,7 +97,11 @@ fn parse(text: &str) -> Report<'_> {
     }
 }
 
-fn explain(module: Module, text: &str) -> Diagnostic {
+fn explain(module: Module, renames: &[(String, String)], text: &str) -> Diagnostic {
+    let wanted = |name| {
+        let rename = renames.iter().find(|(given, _)| given == name);
+        rename.map_or(name, |(_, wanted)| wanted.as_str())
+    };
     let report = parse(text);
     let function = report.function.and_then(|name| module.function(name));
     let mut d = if report.message.contains("stack limit") {
@@ -108,16 +120,18 @@ fn explain(module: Module, text: &str) -> Diagnostic {
             names::demangle_all(report.message.trim())
         ))
     };
-    d.location = report
-        .location
-        .or_else(|| function.and_then(Function::definition));
-    d.function = report.function.map(names::demangle);
+    if d.location.is_none() {
+        d.location = report
+            .location
+            .or_else(|| function.and_then(Function::definition));
+        d.function = report.function.map(|name| names::demangle(wanted(name)));
+    }
     d
 }
 
-/// Names the stack slots that take most.
+/// Points at the stack slots that take most.
 fn biggest_slots(module: Module, function: Function, mut d: Diagnostic) -> Diagnostic {
-    let mut slots: Vec<(u64, crate::llvm::Inst)> = function
+    let mut slots: Vec<(u64, Inst)> = function
         .instructions()
         .into_iter()
         .filter(|inst| inst.op() == Op::ALLOCA)
@@ -125,24 +139,37 @@ fn biggest_slots(module: Module, function: Function, mut d: Diagnostic) -> Diagn
         .collect();
     slots.sort_by_key(|(size, _)| std::cmp::Reverse(*size));
     let total: u64 = slots.iter().map(|(size, _)| size).sum();
+    let variables = function.variables();
+    let mut worst: Option<Chain> = None;
+    for (size, slot) in slots.iter().take(5).filter(|(size, _)| *size >= 32) {
+        let homes = variables.iter().filter(|v| v.slot == slot.0);
+        // A slot may be home to several variables, one after the other; the user's own tell most.
+        let home = homes
+            .clone()
+            .find(|v| v.chain.0.first().is_some_and(|loc| !loc.in_library()))
+            .or_else(|| homes.clone().next());
+        d.notes.push(match home {
+            Some(variable) => {
+                let place = variable.chain.user_place();
+                worst.get_or_insert_with(|| variable.chain.clone());
+                let ty = match &variable.ty {
+                    Some(ty) => format!(": {ty}"),
+                    None => String::new(),
+                };
+                let place = place.map_or(String::new(), |loc| format!(" at {}", loc.place));
+                format!("{size} bytes: `{}{ty}`{place}", variable.name)
+            }
+            None => format!("{size} bytes: a temporary"),
+        });
+    }
     d.notes.push(format!(
-        "{total} bytes in {} stack slots after optimisation",
+        "{total} bytes in {} stack slots after optimisation, besides saved registers",
         slots.len()
     ));
-    for (size, slot) in slots.into_iter().take(5).filter(|(size, _)| *size >= 32) {
-        let chain = slot.chain();
-        let what = match slot.variable(function) {
-            Some((name, ty)) if !ty.is_empty() => format!("`{name}: {ty}`"),
-            Some((name, _)) => format!("`{name}`"),
-            None => format!("a temporary of type `{}`", slot.allocated_type().spelling()),
-        };
-        let place = chain
-            .user_place()
-            .map(|loc| format!(" at {}", loc.place))
-            .unwrap_or_default();
-        d.notes.push(format!("{size} bytes: {what}{place}"));
+    match worst {
+        Some(chain) => chain.locate(d),
+        None => d,
     }
-    d
 }
 
 #[cfg(test)]

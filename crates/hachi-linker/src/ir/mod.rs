@@ -43,6 +43,7 @@ pub(crate) struct Job {
     pub(crate) opt_level: u8,
     pub(crate) retarget: bool,
     pub(crate) strict_panics: bool,
+    pub(crate) llvm_args: Vec<String>,
     pub(crate) save_temps: Option<PathBuf>,
 }
 
@@ -60,7 +61,7 @@ fn internal(step: &str, message: impl Into<String>) -> Vec<Diagnostic> {
 
 /// Compiles the job. To be run in a process of its own.
 pub(crate) fn compile(job: Job) -> Outcome {
-    let context = Context::load(&job.llvm).map_err(|reason| {
+    let context = Context::load(&job.llvm, &job.llvm_args).map_err(|reason| {
         vec![
             Diagnostic::error(format!(
                 "cannot use the LLVM library `{}`: {reason}",
@@ -118,7 +119,7 @@ pub(crate) fn compile(job: Job) -> Outcome {
     }
 
     let renames = prepare::avoid_section_names(module);
-    let object = emit::emit(context, module, machine, &job)?;
+    let object = emit::emit(context, module, machine, &job, &renames)?;
     Ok(Compiled {
         object,
         entries: entries.into_iter().collect(),

@@ -10,6 +10,9 @@ const KIND_SUBPROGRAM: i32 = 17;
 const KIND_LEXICAL_BLOCK: i32 = 18;
 const KIND_LEXICAL_BLOCK_FILE: i32 = 19;
 
+/// Basic, derived and composite types.
+const KINDS_TYPE: std::ops::RangeInclusive<i32> = 11..=13;
+
 /// One source place with the function that holds it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Loc {
@@ -85,54 +88,84 @@ impl Chain {
 impl Inst {
     /// Where it is written; empty without debug information.
     pub(crate) fn chain(self) -> Chain {
-        let mut chain = Vec::new();
-        let mut location = ffi!(LLVMInstructionGetDebugLoc(self.0.0));
-        while !location.is_null() {
-            let scope = ffi!(LLVMDILocationGetScope(location));
-            chain.push(Loc {
-                place: Location {
-                    file: file_of(scope),
-                    line: ffi!(LLVMDILocationGetLine(location)),
-                    column: ffi!(LLVMDILocationGetColumn(location)),
-                },
-                function: enclosing_function(self.0, scope),
-            });
-            location = ffi!(LLVMDILocationGetInlinedAt(location));
-        }
-        Chain(chain)
+        chain(self.0, ffi!(LLVMInstructionGetDebugLoc(self.0.0)))
     }
+}
 
-    /// The name and type of the variable a stack slot holds, when the debug information tells.
-    pub(crate) fn variable(self, in_function: Function) -> Option<(String, String)> {
-        for inst in in_function.instructions() {
+/// Follows a location outwards. `any` is a value of the same context.
+fn chain(any: Value, mut location: Ref) -> Chain {
+    let mut chain = Vec::new();
+    while !location.is_null() {
+        let scope = ffi!(LLVMDILocationGetScope(location));
+        chain.push(Loc {
+            place: Location {
+                file: file_of(scope),
+                line: ffi!(LLVMDILocationGetLine(location)),
+                column: ffi!(LLVMDILocationGetColumn(location)),
+            },
+            function: enclosing_function(any, scope),
+        });
+        location = ffi!(LLVMDILocationGetInlinedAt(location));
+    }
+    Chain(chain)
+}
+
+/// A variable that lives in a stack slot.
+pub(crate) struct Variable {
+    pub(crate) slot: Value,
+    pub(crate) name: String,
+    pub(crate) ty: Option<String>,
+    /// Where it is declared.
+    pub(crate) chain: Chain,
+}
+
+/// `[u8; 16]` and the like have no name of their own in debug information.
+fn type_name(ty: Value) -> Option<String> {
+    let fields = fields_of_value(ty);
+    // {file, scope, name, …, base type, …}; what lies between depends on LLVM's version.
+    if let Some(name) = string_field(&fields, 2) {
+        return Some(name);
+    }
+    let element = fields.iter().skip(3).copied().flatten().find(|field| {
+        let node = ffi!(LLVMValueAsMetadata(field.0));
+        KINDS_TYPE.contains(&ffi!(LLVMGetMetadataKind(node)))
+    })?;
+    let size = |ty: Value| {
+        let node = ffi!(LLVMValueAsMetadata(ty.0));
+        ffi!(LLVMDITypeGetSizeInBits(node))
+    };
+    let count = size(ty).checked_div(size(element))?;
+    Some(format!("[{}; {count}]", type_name(element)?))
+}
+
+impl Function {
+    /// Variables whose home is a stack slot, or was before optimisation.
+    pub(crate) fn variables(self) -> Vec<Variable> {
+        let mut all = Vec::new();
+        for inst in self.instructions() {
             let mut record = ffi!(LLVMGetFirstDbgRecord(inst.0.0));
             while !record.is_null() {
-                // 0: a declaration, 1: a value. Only the former says that the slot is the variable's home.
-                let kind = ffi!(LLVMDbgRecordGetKind(record));
-                if kind == 1 || kind == 0 {
-                    let value = ffi!(LLVMDbgVariableRecordGetValue(record, 0));
-                    if value == self.0.0 {
-                        let variable = ffi!(LLVMDbgVariableRecordGetVariable(record));
-                        // {scope, name, file, type, …}
-                        let fields = fields_of(self.0, variable);
-                        let name = string_field(&fields, 1).unwrap_or_default();
-                        let ty = fields
-                            .get(3)
-                            .copied()
-                            .flatten()
-                            .and_then(|ty| string_field(&fields_of_value(ty), 2))
-                            .unwrap_or_default();
-                        return Some((name, ty));
+                // 0: where it lives; 1: its value. 2 and 3 are of no use here.
+                if ffi!(LLVMDbgRecordGetKind(record)) <= 1 {
+                    let slot = ffi!(LLVMDbgVariableRecordGetValue(record, 0));
+                    let variable = ffi!(LLVMDbgVariableRecordGetVariable(record));
+                    // {scope, name, file, type, …}
+                    let fields = fields_of(inst.0, variable);
+                    if let (Some(slot), Some(name)) = (Value::new(slot), string_field(&fields, 1)) {
+                        all.push(Variable {
+                            slot,
+                            name,
+                            ty: fields.get(3).copied().flatten().and_then(type_name),
+                            chain: chain(inst.0, ffi!(LLVMDbgRecordGetDebugLoc(record))),
+                        });
                     }
                 }
                 record = ffi!(LLVMGetNextDbgRecord(record));
             }
         }
-        None
+        all
     }
-}
 
-impl Function {
     /// Where it is defined; nothing without debug information.
     pub(crate) fn definition(self) -> Option<Location> {
         let subprogram = ffi!(LLVMGetSubprogram(self.0.0));

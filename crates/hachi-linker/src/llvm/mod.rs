@@ -83,7 +83,7 @@ impl Context {
     ///
     /// # Errors
     /// In words, when the library cannot be used.
-    pub(crate) fn load(path: &Path) -> Result<Self, String> {
+    pub(crate) fn load(path: &Path, switches: &[String]) -> Result<Self, String> {
         let api = sys::load(path)?;
         // SAFETY: plain functions without arguments.
         unsafe {
@@ -94,12 +94,13 @@ impl Context {
             (api.LLVMInitializeBPFAsmParser)();
             (api.LLVMEnablePrettyStackTrace)();
         }
-        let switches = [
-            c"hachi-linker",
+        let mut all = vec![
+            c"hachi-linker".to_owned(),
             // An `unreachable` that survives would become a call of a kernel function only the newest kernels have.
-            c"-bpf-disable-trap-unreachable",
+            c"-bpf-disable-trap-unreachable".to_owned(),
         ];
-        let pointers: Vec<*const c_char> = switches.iter().map(|s| s.as_ptr()).collect();
+        all.extend(switches.iter().map(|switch| c_string(switch)));
+        let pointers: Vec<*const c_char> = all.iter().map(|s| s.as_ptr()).collect();
         ffi!(LLVMParseCommandLineOptions(
             pointers.len() as i32,
             pointers.as_ptr(),

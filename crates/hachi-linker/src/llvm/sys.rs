@@ -225,6 +225,8 @@ api! {
     fn LLVMGetMDString(Ref, *mut c_uint) -> *const c_char;
     fn LLVMGetFirstDbgRecord(Ref) -> Ref;
     fn LLVMGetNextDbgRecord(Ref) -> Ref;
+    fn LLVMDbgRecordGetDebugLoc(Ref) -> Ref;
+    fn LLVMDITypeGetSizeInBits(Ref) -> u64;
     fn LLVMDbgRecordGetKind(Ref) -> c_int;
     fn LLVMDbgVariableRecordGetValue(Ref, c_uint) -> Ref;
     fn LLVMDbgVariableRecordGetVariable(Ref) -> Ref;

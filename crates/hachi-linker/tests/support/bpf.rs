@@ -1,0 +1,102 @@
+//! bpf(2), as little of it as the tests need.
+
+use std::{
+    io,
+    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+};
+
+const MAP_CREATE: i32 = 0;
+const MAP_UPDATE_ELEM: i32 = 2;
+const PROG_LOAD: i32 = 5;
+const PROG_TEST_RUN: i32 = 10;
+
+/// Program type XDP.
+pub const XDP: u32 = 6;
+
+/// One call; `attr` is laid out as the kernel's `union bpf_attr` and zero beyond what is set.
+fn bpf(command: i32, attr: &mut [u64; 20]) -> io::Result<i32> {
+    // SAFETY: the attributes are as large as said, and what they point to lives through the call.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            command,
+            attr.as_mut_ptr(),
+            std::mem::size_of_val(attr),
+        )
+    };
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result as i32)
+    }
+}
+
+fn pair(low: u32, high: u32) -> u64 {
+    u64::from(low) | (u64::from(high) << 32)
+}
+
+/// Can this process load programs?
+pub fn usable() -> io::Result<()> {
+    // r0 = 2; exit
+    load(XDP, &[0x0000_0002_0000_00b7, 0x95])
+        .map(drop)
+        .map_err(|(error, _)| error)
+}
+
+/// An array map of one value.
+pub fn array_of(value: &[u8]) -> io::Result<OwnedFd> {
+    let mut attr = [0; 20];
+    attr[0] = pair(2, 4);
+    attr[1] = pair(value.len() as u32, 1);
+    let fd = bpf(MAP_CREATE, &mut attr)?;
+    // SAFETY: the kernel just opened it for us.
+    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    let key = 0u32;
+    let mut attr = [0; 20];
+    attr[0] = fd.as_raw_fd() as u64;
+    attr[1] = &raw const key as u64;
+    attr[2] = value.as_ptr() as u64;
+    bpf(MAP_UPDATE_ELEM, &mut attr)?;
+    Ok(fd)
+}
+
+/// Loads a program; on refusal, the error and the verifier's log.
+pub fn load(kind: u32, code: &[u64]) -> Result<OwnedFd, (io::Error, String)> {
+    let license = c"GPL";
+    // Without a log first: writing one is slow.
+    for log_size in [0usize, 16 << 20] {
+        let mut log = vec![0u8; log_size];
+        let mut attr = [0; 20];
+        attr[0] = pair(kind, code.len() as u32);
+        attr[1] = code.as_ptr() as u64;
+        attr[2] = license.as_ptr() as u64;
+        if log_size > 0 {
+            attr[3] = pair(1, log_size as u32);
+            attr[4] = log.as_mut_ptr() as u64;
+        }
+        match bpf(PROG_LOAD, &mut attr) {
+            // SAFETY: the kernel just opened it for us.
+            Ok(fd) => return Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
+            Err(error) if log_size > 0 => {
+                let end = log.iter().position(|b| *b == 0).unwrap_or(log.len());
+                return Err((error, String::from_utf8_lossy(&log[..end]).into_owned()));
+            }
+            Err(_) => {}
+        }
+    }
+    unreachable!("the second round returns")
+}
+
+/// Runs a program once over a packet: its return value and the packet afterwards.
+pub fn run(program: &OwnedFd, packet: &[u8]) -> io::Result<(u32, Vec<u8>)> {
+    let mut out = vec![0u8; packet.len() + 256];
+    let mut attr = [0; 20];
+    // { fd, retval, size_in, size_out, data_in, data_out, repeat, … }
+    attr[0] = pair(program.as_raw_fd() as u32, 0);
+    attr[1] = pair(packet.len() as u32, out.len() as u32);
+    attr[2] = packet.as_ptr() as u64;
+    attr[3] = out.as_mut_ptr() as u64;
+    bpf(PROG_TEST_RUN, &mut attr)?;
+    out.truncate((attr[1] >> 32) as usize);
+    Ok(((attr[0] >> 32) as u32, out))
+}
