@@ -24,8 +24,11 @@
 //! `cargo check`, clippy, rust-analyzer and the documentation work: there the calls into the kernel do
 //! nothing and report failure.
 //!
+//! # Coming from Aya
 //! Names and shapes are those of Aya's kernel side where it has them; a program written for it
-//! compiles with `aya-ebpf = { package = "hachi-ebpf" }`.
+//! compiles with `aya-ebpf = { package = "hachi-ebpf" }` (in 2021: `aya-bpf`). The logging macros are part of this crate. Cargo takes one
+//! name for a package only, so a program that also says `aya_log_ebpf` gives the crate this second name itself:
+//! `extern crate aya_ebpf as aya_log_ebpf;`.
 
 #![no_std]
 
@@ -51,7 +54,8 @@ pub use hachi_common::Pod;
 pub use hachi_ebpf_macros as macros;
 #[doc(hidden)]
 pub use license::__c_string;
+/// The levels of [`log!`](crate::log!).
+pub use log::Level;
 pub use programs::EbpfContext;
-/// The 2021 name of [`EbpfContext`].
-#[deprecated(note = "renamed to `EbpfContext`")]
+/// The name [`EbpfContext`] had in 2021. Deprecated.
 pub use programs::EbpfContext as BpfContext;

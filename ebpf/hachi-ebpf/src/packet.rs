@@ -40,11 +40,10 @@ impl Range {
 
 /// `value`, without LLVM knowing where it comes from.
 ///
-/// Two uses. LLVM would turn `sum + (end - start)` into `(sum + end) - start`, and the verifier lets nothing be added to
-/// the packet's end. And it would turn `if … { ctx.a } else { ctx.b }` into one load at a variable offset, while the verifier
-/// wants constant ones in a context.
+/// For differences of packet pointers: LLVM would turn `sum + (end - start)` into `(sum + end) - start`, and the verifier
+/// lets nothing be added to the packet's end.
 #[inline(always)]
-pub(crate) fn opaque<T: Copy>(value: T) -> T {
+pub(crate) fn opaque(value: usize) -> usize {
     let place = value;
     // SAFETY: reads a variable.
     unsafe { (&raw const place).read_volatile() }

@@ -76,26 +76,29 @@ impl XdpContext {
     /// Index of the interface the packet came from (4.16).
     #[inline(always)]
     pub fn ingress_ifindex(&self) -> u32 {
-        packet::opaque(field!(self.ingress_ifindex))
+        field!(self.ingress_ifindex)
     }
 
     /// Index of the receive queue the packet came from (4.16).
     #[inline(always)]
     pub fn rx_queue_index(&self) -> u32 {
-        packet::opaque(field!(self.rx_queue_index))
+        // Not volatile, unlike the others: LLVM would make `if … { ingress_ifindex } else { rx_queue_index }` one load at
+        // a variable offset, which the verifier refuses; two different kinds of load it leaves alone.
+        // SAFETY: as in `field!`.
+        unsafe { (*self.ctx).rx_queue_index }
     }
 
     /// Index of the interface the packet goes to, in a program in a devmap (5.8); the verifier refuses it elsewhere.
     #[inline(always)]
     pub fn egress_ifindex(&self) -> u32 {
-        packet::opaque(field!(self.egress_ifindex))
+        field!(self.egress_ifindex)
     }
 
     /// Length of the packet (of its first buffer) in bytes.
     #[inline(always)]
     #[allow(clippy::len_without_is_empty, reason = "a packet is never empty")]
     pub fn len(&self) -> usize {
-        packet::opaque(self.data_end() - self.data())
+        packet::opaque(self.data_end().wrapping_sub(self.data()))
     }
 
     /// Length of the packet in bytes, all buffers together (5.18).

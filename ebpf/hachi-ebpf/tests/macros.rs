@@ -1,18 +1,17 @@
-//! What the macros say about programs that are wrong, and where.
+//! What the macros say about programs that are wrong, and where; and that they work under other names.
 
 use std::{fs, path::Path, process::Command};
 
-/// Builds `source` as a program's crate; gives what the compiler says.
-fn errors_of(name: &str, source: &str) -> String {
+/// Builds `source` as a program's crate, which knows this one by its name in Aya. What the compiler says: `Err` if it fails.
+fn build(name: &str, source: &str) -> Result<String, String> {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::create_dir_all(&dir).unwrap();
     let manifest = format!(
-        "[package]\nname = \"wrong\"\nedition = \"2021\"\n[lib]\npath = \"lib.rs\"\n[workspace]\n[dependencies]\naya-ebpf = {{ package = \"hachi-ebpf\", path = {:?} }}\n",
+        "[package]\nname = \"program\"\nedition = \"2021\"\n[lib]\npath = \"lib.rs\"\n[workspace]\n[dependencies]\naya-ebpf = {{ package = \"hachi-ebpf\", path = {:?} }}\n",
         env!("CARGO_MANIFEST_DIR")
     );
     fs::write(dir.join("Cargo.toml"), manifest).unwrap();
-    let prelude = "#![no_std]\nuse aya_ebpf::{info, macros::{map, xdp}, maps::HashMap, programs::XdpContext};\n";
-    fs::write(dir.join("lib.rs"), format!("{prelude}{source}")).unwrap();
+    fs::write(dir.join("lib.rs"), source).unwrap();
     // `check` would not evaluate the constants that depend on types.
     let output = Command::new(env!("CARGO"))
         .args([
@@ -20,14 +19,25 @@ fn errors_of(name: &str, source: &str) -> String {
             "--offline",
             "--color=never",
             "--target-dir",
-            "target",
+            // One for all tests, so that this crate is built once.
+            "../target",
         ])
         .current_dir(&dir)
         .env_remove("RUSTFLAGS")
         .output()
         .unwrap();
-    assert!(!output.status.success(), "compiled:\n{source}");
-    String::from_utf8(output.stderr).unwrap()
+    let said = String::from_utf8(output.stderr).unwrap();
+    if output.status.success() {
+        Ok(said)
+    } else {
+        Err(said)
+    }
+}
+
+/// What the compiler says about a program that it should refuse. `source` starts at line 3.
+fn errors_of(name: &str, source: &str) -> String {
+    let prelude = "#![no_std]\nuse aya_ebpf::{info, macros::{map, xdp}, maps::HashMap, programs::XdpContext};\n";
+    build(name, &format!("{prelude}{source}")).expect_err("should not compile")
 }
 
 #[track_caller]
@@ -37,7 +47,6 @@ fn assert_contains(errors: &str, expected: &[&str]) {
     }
 }
 
-/// Each line of source starts at line 3 of the file.
 #[test]
 fn attributes_and_signatures() {
     let errors = errors_of(
@@ -160,4 +169,55 @@ fn references_into_packets() {
         "pub fn a(mut ctx: XdpContext) -> u8 { let first = ctx.get::<[u8; 1]>(0); let _ = ctx.adjust_head(4); first.unwrap()[0] }\n",
     );
     assert_contains(&errors, &["cannot borrow `ctx` as mutable"]);
+}
+
+#[test]
+fn a_program_for_aya() {
+    let said = build(
+        "aya",
+        "#![no_std]
+#![forbid(unsafe_code)]
+extern crate aya_ebpf as aya_log_ebpf;
+use aya_ebpf::{
+    bindings::xdp_action,
+    macros::{map, xdp},
+    maps::{Array, HashMap, PerCpuArray},
+    programs::XdpContext,
+    EbpfContext as _,
+};
+use aya_log_ebpf::{info, log, Level};
+
+#[map]
+static ALLOWED: HashMap<u32, u32> = HashMap::with_max_entries(1024, 0);
+#[map(name = \"COUNTS\")]
+static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
+#[map]
+static ONE: Array<u8> = Array::pinned(1, 0);
+
+#[xdp]
+pub fn firewall(ctx: XdpContext) -> u32 {
+    match try_firewall(ctx) {
+        Ok(action) => action,
+        Err(()) => xdp_action::XDP_ABORTED,
+    }
+}
+
+#[xdp(name = \"other\", frags, map = \"cpumap\")]
+fn second(context: aya_ebpf::programs::XdpContext) -> xdp_action::Type {
+    let _ = context.as_ptr();
+    xdp_action::XDP_PASS
+}
+
+fn try_firewall(ctx: XdpContext) -> Result<u32, ()> {
+    info!(&ctx, \"received a packet of {} bytes\", ctx.len());
+    log!(&ctx, Level::Debug, \"{:x}\", ctx.data());
+    COUNTERS.update(0, |count| count + 1).ok_or(())?;
+    let first = *ONE.get(0).ok_or(())? as u32;
+    ALLOWED.insert(&first, &1, 0).map_err(|_| ())?;
+    ALLOWED.get(&first).copied().ok_or(())
+}
+",
+    );
+    let said = said.unwrap();
+    assert!(!said.contains("warning"), "{said}");
 }
