@@ -7,7 +7,7 @@ fn build(name: &str, source: &str) -> Result<String, String> {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::create_dir_all(&dir).unwrap();
     let manifest = format!(
-        "[package]\nname = \"program\"\nedition = \"2021\"\n[lib]\npath = \"lib.rs\"\n[workspace]\n[dependencies]\naya-ebpf = {{ package = \"hachi-ebpf\", path = {:?} }}\n",
+        "[package]\nname = \"{name}\"\nedition = \"2021\"\n[lib]\npath = \"lib.rs\"\n[workspace]\n[dependencies]\naya-ebpf = {{ package = \"hachi-ebpf\", path = {:?} }}\n",
         env!("CARGO_MANIFEST_DIR")
     );
     fs::write(dir.join("Cargo.toml"), manifest).unwrap();
