@@ -124,7 +124,7 @@ fn kernel_version(declared: u32) -> u32 {
 struct ObjectBtf {
     fd: Option<OwnedFd>,
     /// For each program by name: `func_info` and `line_info` records as the kernel reads them.
-    debug: Vec<(String, DebugInfo)>,
+    debug: DebugInfos,
     /// Why the kernel has no types of ours although the object has some.
     problem: Option<String>,
 }
@@ -134,6 +134,9 @@ struct DebugInfo {
     func_info: Vec<u8>,
     line_info: Vec<u8>,
 }
+
+/// By the program's name.
+type DebugInfos = Vec<(String, DebugInfo)>;
 
 const FUNC_INFO_SIZE: u32 = 8;
 const LINE_INFO_SIZE: u32 = 16;
@@ -230,10 +233,7 @@ fn kernel_btf_features() -> hachi_btf::Features {
 }
 
 /// The types as bytes, with the strings of all line information among theirs, and the records that refer to both.
-fn encode(
-    types: &BtfBuilder,
-    spec: &Spec,
-) -> Result<(Vec<u8>, Vec<(String, DebugInfo)>), hachi_btf::Error> {
+fn encode(types: &BtfBuilder, spec: &Spec) -> Result<(Vec<u8>, DebugInfos), hachi_btf::Error> {
     let mut strings = StringTable::new();
     let mut all = Vec::with_capacity(spec.programs.len());
     for program in &spec.programs {

@@ -261,15 +261,15 @@ impl KeyWalk {
             }
             self.started = true;
             std::mem::swap(&mut self.key, &mut self.next);
-            if let Some(seen) = &mut self.seen {
-                if !seen.insert(fingerprint(&self.key)) {
-                    // Started over. Once all that was seen has passed by again, nothing new will come.
-                    repeated += 1;
-                    if repeated > seen.len() {
-                        return Ok(false);
-                    }
-                    continue;
+            if let Some(seen) = &mut self.seen
+                && !seen.insert(fingerprint(&self.key))
+            {
+                // Started over. Once all that was seen has passed by again, nothing new will come.
+                repeated += 1;
+                if repeated > seen.len() {
+                    return Ok(false);
                 }
+                continue;
             }
             // SAFETY: the buffers have the map's key and lookup sizes.
             let found = unsafe {

@@ -324,21 +324,27 @@ mod asynchronous {
     use tokio::io::{Interest, unix::AsyncFd};
 
     use super::{MapData, RingBuf, RingBufItem};
+    use crate::maps::MapFd;
 
     /// A ring buffer read by tokio. Made inside a runtime with I/O enabled, by [`RingBuf::into_async`].
     ///
     /// [`next`](Self::next) lends each record in place; as a `Stream` it yields copies.
     #[derive(Debug)]
     pub struct AsyncRingBuf<T: Borrow<MapData>> {
-        inner: AsyncFd<RingBuf<T>>,
+        /// A hold of its own on the map, so that the descriptor registered cannot change or close before this.
+        ready: AsyncFd<MapFd>,
+        ring: RingBuf<T>,
     }
 
     impl<T: Borrow<MapData>> RingBuf<T> {
         /// Registers the ring buffer with the current tokio runtime.
         pub fn into_async(self) -> io::Result<AsyncRingBuf<T>> {
-            Ok(AsyncRingBuf {
-                inner: AsyncFd::with_interest(self, Interest::READABLE)?,
-            })
+            let fd = self.map().fd().clone();
+            // Deprecated for types whose descriptor may change under way; this one's cannot. What replaces it exists
+            // in the newest tokio only.
+            #[allow(deprecated)]
+            let ready = AsyncFd::with_interest(fd, Interest::READABLE)?;
+            Ok(AsyncRingBuf { ready, ring: self })
         }
     }
 
@@ -346,7 +352,7 @@ mod asynchronous {
         /// The next record, as soon as there is one. Cancel safe.
         pub async fn next(&mut self) -> io::Result<RingBufItem<'_>> {
             std::future::poll_fn(|cx| self.poll_ready(cx)).await?;
-            match self.inner.get_mut().next() {
+            match self.ring.next() {
                 Some(record) => Ok(record),
                 None => Err(io::Error::other(
                     "a ready record vanished: is there a second reader?",
@@ -356,18 +362,18 @@ mod asynchronous {
 
         /// The next record if there is one already.
         pub fn try_next(&mut self) -> Option<RingBufItem<'_>> {
-            self.inner.get_mut().next()
+            self.ring.next()
         }
 
         /// Ready when `next` has a record.
         fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
             loop {
-                if self.inner.get_mut().ring.peek().is_some() {
+                if self.ring.ring.peek().is_some() {
                     return Poll::Ready(Ok(()));
                 }
-                let mut guard = ready!(self.inner.poll_read_ready_mut(cx))?;
+                let mut guard = ready!(self.ready.poll_read_ready(cx))?;
                 // Only after looking once more: an event that came since must not be forgotten.
-                if guard.get_inner_mut().ring.peek().is_none() {
+                if self.ring.ring.peek().is_none() {
                     guard.clear_ready();
                 }
             }
@@ -380,12 +386,7 @@ mod asynchronous {
         fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
             let this = self.get_mut();
             ready!(this.poll_ready(cx))?;
-            Poll::Ready(
-                this.inner
-                    .get_mut()
-                    .next()
-                    .map(|record| Ok(record.to_vec())),
-            )
+            Poll::Ready(this.ring.next().map(|record| Ok(record.to_vec())))
         }
     }
 }

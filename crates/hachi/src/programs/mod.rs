@@ -14,7 +14,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! See [`links`](crate::links) for how long an attachment lasts.
+//! See [`links`] for how long an attachment lasts.
 
 mod data;
 mod error;

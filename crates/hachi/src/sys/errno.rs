@@ -174,10 +174,12 @@ fn meaning(call: &str, errno: i32) -> Option<String> {
     Some(text.to_owned())
 }
 
-/// Capability numbers, `include/uapi/linux/capability.h`.
-const CAP_NET_ADMIN: u32 = 12;
-const CAP_SYS_ADMIN: u32 = 21;
-const CAP_BPF: u32 = 39;
+/// A capability: number (`include/uapi/linux/capability.h`) and name.
+type Capability = (u32, &'static str);
+const NET_ADMIN: Capability = (12, "CAP_NET_ADMIN");
+const SYS_ADMIN: Capability = (21, "CAP_SYS_ADMIN");
+const PERFMON: Capability = (38, "CAP_PERFMON");
+const BPF: Capability = (39, "CAP_BPF");
 
 /// The effective capabilities of this thread as a bit set, `None` when /proc does not say.
 pub(crate) fn effective_capabilities() -> Option<u64> {
@@ -188,34 +190,51 @@ pub(crate) fn effective_capabilities() -> Option<u64> {
     u64::from_str_radix(line.trim(), 16).ok()
 }
 
+/// What a call may need (Linux ≥ 5.8; CAP_SYS_ADMIN stands for all of it), and on what that depends.
+fn needed(call: &str) -> (&'static [Capability], &'static str) {
+    if call.contains("netlink") {
+        (&[NET_ADMIN], "")
+    } else if call.contains("_ID") {
+        (&[SYS_ADMIN], "")
+    } else if call.contains("LINK") {
+        (&[BPF, NET_ADMIN], "")
+    } else if call == "BPF_PROG_LOAD" {
+        (
+            &[BPF, NET_ADMIN, PERFMON],
+            " (of the latter two, the first for network programs, the second for tracing)",
+        )
+    } else {
+        (&[BPF], "")
+    }
+}
+
 /// Why the kernel said `EPERM`, told from what this process may do and how the system is set.
 fn privileges(call: &str) -> String {
-    let has = |caps: u64, bit: u32| caps & (1 << bit) != 0;
-    let network = call.contains("netlink") || call.contains("LINK");
-    if let Some(caps) = effective_capabilities() {
-        let admin = has(caps, CAP_SYS_ADMIN);
-        let enough = admin
-            || (has(caps, CAP_BPF) && (!network || has(caps, CAP_NET_ADMIN)))
-            || (call.contains("netlink") && has(caps, CAP_NET_ADMIN));
-        if enough {
-            return lockdown_note(call);
-        }
+    let (needed, depends) = needed(call);
+    let has =
+        |(bit, _): Capability| effective_capabilities().is_some_and(|caps| caps & (1 << bit) != 0);
+    if has(SYS_ADMIN) || needed.iter().all(|&capability| has(capability)) {
+        return lockdown_note(call);
     }
-    let mut text = if call.contains("netlink") {
-        String::from("needs root or CAP_NET_ADMIN (try sudo)")
-    } else {
-        String::from(
-            "needs root, or CAP_BPF plus CAP_NET_ADMIN for networking and CAP_PERFMON for tracing \
-             (CAP_SYS_ADMIN before Linux 5.8); try sudo",
-        )
-    };
-    if let Ok(value) = fs::read_to_string("/proc/sys/kernel/unprivileged_bpf_disabled") {
-        let value = value.trim();
-        if value != "0" && !call.contains("netlink") {
-            text.push_str(&format!(
-                "; kernel.unprivileged_bpf_disabled is {value}, so other users may not use bpf(2)"
-            ));
-        }
+    let names: Vec<_> = needed.iter().map(|(_, name)| *name).collect();
+    let missing: Vec<_> = needed
+        .iter()
+        .filter(|&&capability| !has(capability))
+        .map(|(_, name)| *name)
+        .collect();
+    let mut text = format!("needs {}{depends}", names.join(", "));
+    if missing.len() < names.len() {
+        text.push_str(&format!("; this process lacks {}", missing.join(", ")));
+    }
+    text.push_str("; root has all of them, so try sudo");
+    if let Ok(value) = fs::read_to_string("/proc/sys/kernel/unprivileged_bpf_disabled")
+        && !call.contains("netlink")
+        && value.trim() != "0"
+    {
+        text.push_str(&format!(
+            " (kernel.unprivileged_bpf_disabled is {}: bpf(2) is closed to other users)",
+            value.trim()
+        ));
     }
     text
 }

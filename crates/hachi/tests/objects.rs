@@ -1,0 +1,204 @@
+//! Objects that clang built, through the whole pipeline.
+#![cfg(target_endian = "little")]
+
+use std::path::PathBuf;
+
+use hachi::{
+    Ebpf, EbpfError, EbpfLoader,
+    maps::{Array, LpmTrie, MapData, PerCpuArray, RingBuf, lpm_trie::Key},
+    programs::{Program, ProgramError, TestRunOptions},
+};
+use hachi_test::{Bpffs, require_bpf};
+
+/// An object of hachi-obj's tests, whose sources are next to it.
+fn object(name: &str) -> PathBuf {
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/../hachi-obj/tests/data");
+    PathBuf::from(data).join(format!("{name}.bpfel.o"))
+}
+
+/// Loads it, with what it pins by name in a file system of the test's own.
+fn load(bpffs: &Bpffs, name: &str) -> Ebpf {
+    EbpfLoader::new()
+        .map_pin_path(bpffs.path())
+        .load_file(object(name))
+        .unwrap()
+}
+
+fn loaded<'a>(ebpf: &'a mut Ebpf, name: &str) -> &'a mut Program {
+    let program = ebpf.program_mut(name).unwrap();
+    program.load().unwrap();
+    program
+}
+
+const PACKET: TestRunOptions<'_> = TestRunOptions {
+    data: &[0; 64],
+    context: &[],
+    data_out: 0,
+    context_out: 0,
+    repeat: 0,
+    flags: 0,
+};
+
+#[test]
+fn maps_globals_and_subprograms() {
+    require_bpf!();
+    let bpffs = Bpffs::new().unwrap();
+    let mut ebpf = load(&bpffs, "basic");
+    assert_eq!(ebpf.btf_problem(), None);
+    let rodata = ebpf.map(".rodata").unwrap().data();
+    assert_eq!(rodata.info().unwrap().name(), "basic.bp.rodata");
+    assert!(rodata.info().unwrap().btf_id().is_some());
+
+    let pass = loaded(&mut ebpf, "filter");
+    assert!(
+        pass.info().unwrap().btf_id().is_some(),
+        "it came with its types"
+    );
+    // No address is blocked: index 0 is counted, by `second`, which is 2.
+    assert_eq!(pass.test_run(&PACKET).unwrap().return_value, 2);
+    let counters = MapData::from_pin(bpffs.join("counters")).unwrap();
+    let counters = PerCpuArray::<_, u64>::try_from(counters).unwrap();
+    assert_eq!(counters.get(&0, 0).unwrap().iter().sum::<u64>(), 2);
+    let hits: Array<_, u32> = ebpf.map(".bss").unwrap().try_into().unwrap();
+    assert_eq!(hits.get(&0, 0).unwrap(), 1);
+
+    // Blocked now: dropped, and reported through the ring buffer.
+    let mut blocklist: LpmTrie<_, [u8; 4], u64> =
+        ebpf.map_mut("blocklist").unwrap().try_into().unwrap();
+    blocklist.insert(&Key::new(8, [10, 0, 0, 0]), 1, 0).unwrap();
+    assert_eq!(
+        ebpf.program("filter")
+            .unwrap()
+            .test_run(&PACKET)
+            .unwrap()
+            .return_value,
+        1
+    );
+    let mut events: RingBuf<_> = ebpf.map_mut("events").unwrap().try_into().unwrap();
+    let event = events.next().unwrap();
+    assert_eq!(event[8..12], 64u32.to_ne_bytes());
+    assert_eq!(&event[12..18], b"hachi\0");
+}
+
+#[test]
+fn overridden_constants_reach_the_program() {
+    require_bpf!();
+    let bpffs = Bpffs::new().unwrap();
+    let mut ebpf = EbpfLoader::new()
+        .map_pin_path(bpffs.path())
+        .override_global("first", &0u64, true)
+        .override_global("tag", b"changed\0", true)
+        .load_file(object("basic"))
+        .unwrap();
+    // `count(0)` now returns 0, which the program takes for an error.
+    assert_eq!(
+        loaded(&mut ebpf, "filter")
+            .test_run(&PACKET)
+            .unwrap()
+            .return_value,
+        0
+    );
+}
+
+#[test]
+fn callbacks_tail_calls_and_maps_of_maps() {
+    require_bpf!();
+    let bpffs = Bpffs::new().unwrap();
+    let mut ebpf = load(&bpffs, "calls");
+    let walk = loaded(&mut ebpf, "walk");
+    // The slot is empty as long as `tail` is not loaded: 2 × (0 × 3 + 1), and (0 + … + 101) × 3 + 1.
+    let without = walk.test_run(&PACKET).unwrap().return_value;
+    assert_eq!(without, 2 + (0..=101).sum::<u32>() * 3 + 1);
+    loaded(&mut ebpf, "tail");
+    let with = ebpf
+        .program("walk")
+        .unwrap()
+        .test_run(&PACKET)
+        .unwrap()
+        .return_value;
+    assert_eq!(with, 1, "found the inner map and its element");
+
+    // What cannot be loaded does not keep the rest from it.
+    loaded(&mut ebpf, "on_open");
+    let error = ebpf.program_mut("unknown").unwrap().load().unwrap_err();
+    assert!(matches!(&error, ProgramError::Unloadable { .. }), "{error}");
+}
+
+#[test]
+fn maps_from_before_btf() {
+    require_bpf!();
+    let bpffs = Bpffs::new().unwrap();
+    let mut ebpf = load(&bpffs, "legacy");
+    assert!(bpffs.join("old_array").exists());
+    loaded(&mut ebpf, "look").test_run(&PACKET).unwrap();
+}
+
+#[test]
+fn cpu_v4() {
+    require_bpf!();
+    let bpffs = Bpffs::new().unwrap();
+    let mut ebpf = load(&bpffs, "v4");
+    assert!(
+        (1..=2).contains(
+            &loaded(&mut ebpf, "v4")
+                .test_run(&PACKET)
+                .unwrap()
+                .return_value
+        )
+    );
+}
+
+#[test]
+fn core_relocations_are_refused_in_words() {
+    require_bpf!();
+    let mut ebpf = Ebpf::load_file(object("core")).unwrap();
+    let error = ebpf
+        .program_mut("on_switch")
+        .unwrap()
+        .load()
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("\"on_switch\"") && error.contains("CO-RE"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_is_no_object_is_said_with_the_files_name() {
+    let fails = |path: &str| Ebpf::load_file(path).unwrap_err();
+    let error = fails("/nowhere/x.o");
+    assert!(matches!(error, EbpfError::FileError { .. }));
+    assert!(error.to_string().contains("/nowhere/x.o"), "{error}");
+    let error = fails(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).to_string();
+    assert!(error.contains("Cargo.toml: not an ELF"), "{error}");
+    let error = fails(object("nobtf").to_str().unwrap()).to_string();
+    assert!(
+        error.contains("nobtf.bpfel.o: section .maps needs type information"),
+        "{error}"
+    );
+    let error = Ebpf::load(&std::fs::read(std::env::current_exe().unwrap()).unwrap()).unwrap_err();
+    assert!(error.to_string().contains("not for BPF"), "{error}");
+    let whole = std::fs::read(object("basic")).unwrap();
+    let error = Ebpf::load(&whole[..whole.len() / 2])
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("truncated"), "{error}");
+}
+
+/// The verifier's log comes with the source lines of `.BTF.ext`.
+#[test]
+fn logs_name_source_lines() {
+    require_bpf!();
+    let bpffs = Bpffs::new().unwrap();
+    let mut ebpf = EbpfLoader::new()
+        .map_pin_path(bpffs.path())
+        .verifier_log_level(hachi::VerifierLogLevel::VERBOSE)
+        .load_file(object("basic"))
+        .unwrap();
+    let log = loaded(&mut ebpf, "pass").verifier_log();
+    assert!(
+        log.contains("return bpf_map_lookup_elem(&plain, &hits) ? XDP_DROP : XDP_PASS;"),
+        "{log}"
+    );
+}
