@@ -18,7 +18,7 @@ use support::{
 fn main() -> ExitCode {
     hachi_linker::intercept();
     if env::var_os("HACHI_TEST_CHILD").is_some() {
-        return find_and_tell();
+        return support::find_and_tell();
     }
     support::run(&[
         (
@@ -58,32 +58,6 @@ fn main() -> ExitCode {
         ),
         ("the_survey_names_every_way", the_survey_names_every_way),
     ])
-}
-
-/// What a child does: find a toolchain in the environment it was given.
-fn find_and_tell() -> ExitCode {
-    let search = Search {
-        verbose: true,
-        interactive: env::var_os("HACHI_TEST_INTERACTIVE").is_some(),
-        ..Search::default()
-    };
-    match Toolchain::find(&search) {
-        Ok(found) => {
-            println!("way={:?}", found.way);
-            println!("rustc={}", found.rustc.display());
-            if let Some(sysroot) = found.sysroot {
-                println!("sysroot={}", sysroot.display());
-            }
-            if let Some(warning) = found.warning {
-                println!("warning={warning}");
-            }
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
 }
 
 fn line<'a>(out: &'a str, name: &str) -> &'a str {

@@ -5,6 +5,7 @@ use std::{fs, path::Path, time::UNIX_EPOCH};
 use super::compiler::{Compiler, TARGET, command, prebuilt_core};
 use crate::{
     cache::{Cache, Hash},
+    error::IoContext,
     process::{last_words, output_with_input},
 };
 
@@ -20,10 +21,16 @@ pub(super) fn usable(compiler: &Compiler, cache: &Cache) -> Result<(), String> {
             compiler.rustc.display()
         ));
     };
-    let proof = cache.path("probed").join(identity(compiler, &library));
+    let dir = cache.path("probed");
+    let proof = dir.join(identity(compiler, &library));
     if proof.is_file() {
         return Ok(());
     }
+    fs::create_dir_all(&dir)
+        .with_context("create", &dir)
+        .map_err(|error| error.to_string())?;
+    // A file of our own: given a device such as /dev/null, a compiler run by root would replace it.
+    let out = dir.join(format!("probe-{}.rmeta", std::process::id()));
     let mut call = command(&compiler.rustc);
     call.args([
         "--crate-name=probe",
@@ -32,9 +39,12 @@ pub(super) fn usable(compiler: &Compiler, cache: &Cache) -> Result<(), String> {
         "--target",
         TARGET,
     ])
-    .args(["--emit=metadata", "-Cpanic=abort", "-o", "/dev/null", "-"]);
-    let output =
-        output_with_input(&mut call, b"#![no_std]\n").map_err(|error| error.to_string())?;
+    .args(["--emit=metadata", "-Cpanic=abort", "-o"])
+    .arg(&out)
+    .arg("-");
+    let output = output_with_input(&mut call, b"#![no_std]\n").map_err(|error| error.to_string());
+    let _ = fs::remove_file(&out);
+    let output = output?;
     if !output.status.success() {
         return Err(format!(
             "`{}` does not fit rustc {}: {}",
@@ -43,10 +53,8 @@ pub(super) fn usable(compiler: &Compiler, cache: &Cache) -> Result<(), String> {
             last_words(&output)
         ));
     }
-    // Only to save the next run the 40 ms; a cache that cannot be written is reported where it matters.
-    if let Some(dir) = proof.parent() {
-        let _ = fs::create_dir_all(dir).and_then(|()| fs::write(&proof, ""));
-    }
+    // Only to save the next run the time.
+    let _ = fs::write(&proof, "");
     Ok(())
 }
 

@@ -10,6 +10,8 @@ use std::{
     time::Instant,
 };
 
+use hachi_build::{Search, Toolchain};
+
 /// Outcome of a test: `Err` holds the reason for which it cannot run here.
 pub type Outcome = Result<(), String>;
 
@@ -95,6 +97,32 @@ pub fn child(what: &str) -> Command {
         command.env_remove(variable);
     }
     command
+}
+
+/// What a child does: find a toolchain in the environment it was given.
+pub fn find_and_tell() -> ExitCode {
+    let search = Search {
+        verbose: true,
+        interactive: env::var_os("HACHI_TEST_INTERACTIVE").is_some(),
+        ..Search::default()
+    };
+    match Toolchain::find(&search) {
+        Ok(found) => {
+            println!("way={:?}", found.way);
+            println!("rustc={}", found.rustc.display());
+            if let Some(sysroot) = found.sysroot {
+                println!("sysroot={}", sysroot.display());
+            }
+            if let Some(warning) = found.warning {
+                println!("warning={warning}");
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Runs to the end and returns stdout and stderr.
@@ -211,13 +239,12 @@ pub fn library_source() -> Result<PathBuf, String> {
         .join(rustc_field("release"))
         .join("library");
     if out.contains("way=Source") && source.is_dir() {
-        Ok(source)
-    } else {
-        Err(format!(
-            "no library source to be had: {}",
-            err.trim().replace('\n', "; ")
-        ))
+        return Ok(source);
     }
+    let reason = err
+        .lines()
+        .find(|line| line.starts_with("error: HACHI_TOOLCHAIN=source cannot be had"));
+    Err(reason.unwrap_or_else(|| panic!("{err}")).into())
 }
 
 /// A cache that holds a `core` built from source, for tests that are not about building it.
