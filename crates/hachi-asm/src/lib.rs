@@ -24,6 +24,8 @@ pub mod disasm;
 mod endian;
 pub mod helpers;
 mod insn;
+#[cfg(test)]
+mod tests;
 
 pub use decode::{AluOp, AtomicOp, CallTarget, DecodeError, Imm64, JumpOp, Op, Operand, Size};
 pub use endian::Endian;

@@ -18,6 +18,8 @@ pub mod ext;
 mod reader;
 pub mod sanitize;
 mod strings;
+#[cfg(test)]
+mod tests;
 mod types;
 mod view;
 

@@ -137,7 +137,7 @@ pub trait Types {
     /// # Errors
     /// As [`Types::size_of`].
     fn align_of(&self, id: u32) -> Result<u32, Error> {
-        align_of(self, id, DEPTH)
+        align_of(self, id, DEPTH, &mut { ALIGN_BUDGET })
     }
 
     /// The type's name as C writes it, on one line: `struct iphdr *`, `const char[16]`,
@@ -152,10 +152,21 @@ pub trait Types {
     }
 }
 
-fn align_of<T: Types + ?Sized>(types: &T, id: u32, depth: u32) -> Result<u32, Error> {
-    let Some(depth) = depth.checked_sub(1) else {
-        return Err(Error::malformed(format!("type [{id}] contains itself")));
+/// How many members one question may look at: nesting could make it take for ever.
+const ALIGN_BUDGET: u32 = 1 << 16;
+
+fn align_of<T: Types + ?Sized>(
+    types: &T,
+    id: u32,
+    depth: u32,
+    budget: &mut u32,
+) -> Result<u32, Error> {
+    let (Some(depth), Some(left)) = (depth.checked_sub(1), budget.checked_sub(1)) else {
+        return Err(Error::malformed(format!(
+            "type [{id}] contains itself, or is nested too deeply"
+        )));
     };
+    *budget = left;
     let shape = types.shape(id)?;
     match shape.kind {
         Kind::Int | Kind::Enum | Kind::Enum64 | Kind::Float => Ok(shape.size.clamp(1, 8)),
@@ -166,19 +177,23 @@ fn align_of<T: Types + ?Sized>(types: &T, id: u32, depth: u32) -> Result<u32, Er
         | Kind::Const
         | Kind::Restrict
         | Kind::TypeTag
-        | Kind::Var => align_of(types, shape.type_id, depth),
+        | Kind::Var => align_of(types, shape.type_id, depth, budget),
         Kind::Struct | Kind::Union => {
             let mut max = 1;
             for member in types.members(id)? {
-                let align = align_of(types, member.type_id, depth)?;
+                let align = align_of(types, member.type_id, depth, budget)?;
                 // A member off its natural place means a packed struct.
-                if member.bit_size == 0 && member.bit_offset % (8 * align) != 0 {
+                if member.bit_size == 0 && !member.bit_offset.is_multiple_of(8 * align) {
                     return Ok(1);
                 }
                 max = max.max(align);
             }
             // As does a size that would leave the next array element misaligned.
-            Ok(if shape.size % max == 0 { max } else { 1 })
+            Ok(if shape.size.is_multiple_of(max) {
+                max
+            } else {
+                1
+            })
         }
         _ => types.size_of(id).map(|_| 1),
     }

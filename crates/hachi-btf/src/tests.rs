@@ -1,0 +1,543 @@
+use hachi_asm::Endian;
+
+use crate::ext::{CoreRelo, CoreReloKind, FuncInfo, LineInfo, Section};
+use crate::*;
+
+fn int(name: &str, size: u32, signed: bool) -> Type {
+    Type::Int(Int {
+        name: name.into(),
+        size,
+        bits: (size * 8) as u8,
+        offset: 0,
+        signed,
+        char: false,
+        bool: false,
+    })
+}
+
+fn member(name: &str, type_id: u32, bit_offset: u32, bit_size: u8) -> Member {
+    Member {
+        name: name.into(),
+        type_id,
+        bit_offset,
+        bit_size,
+    }
+}
+
+fn param(name: &str, type_id: u32) -> Param {
+    Param {
+        name: name.into(),
+        type_id,
+    }
+}
+
+/// One type of each kind, referring to each other.
+fn zoo() -> BtfBuilder {
+    let mut b = BtfBuilder::new();
+    let u32_ = b.add(int("unsigned int", 4, false)); // 1
+    let char_ = b.add(int("char", 1, true)); // 2
+    let const_char = b.add(Type::Const(Qualifier { type_id: char_ })); // 3
+    let text = b.add(Type::Ptr(Ptr {
+        type_id: const_char,
+    })); // 4
+    let array = b.add(Type::Array(Array {
+        type_id: u32_,
+        index_type_id: u32_,
+        nelems: 4,
+    })); // 5
+    let pair = b.add(Type::Struct(Composite {
+        name: "pair".into(),
+        size: 24,
+        members: vec![
+            member("text", text, 0, 0),
+            member("low", u32_, 64, 3),
+            member("high", u32_, 67, 29),
+            member("next", 7, 128, 0),
+        ],
+    })); // 6
+    b.add(Type::Ptr(Ptr { type_id: pair })); // 7
+    b.add(Type::Union(Composite {
+        name: String::new(),
+        size: 16,
+        members: vec![member("a", array, 0, 0), member("b", text, 0, 0)],
+    })); // 8
+    b.add(Type::Enum(Enum {
+        name: "colour".into(),
+        size: 4,
+        signed: true,
+        variants: vec![
+            Variant {
+                name: "RED".into(),
+                value: -1,
+            },
+            Variant {
+                name: "BLUE".into(),
+                value: i32::MAX,
+            },
+        ],
+    })); // 9
+    b.add(Type::Enum64(Enum64 {
+        name: "wide".into(),
+        size: 8,
+        signed: false,
+        variants: vec![Variant {
+            name: "W".into(),
+            value: 0x1234_5678_9abc_def0,
+        }],
+    })); // 10
+    b.add(Type::Fwd(Fwd {
+        name: "later".into(),
+        union: true,
+    })); // 11
+    b.add(Type::Typedef(Typedef {
+        name: "__u32".into(),
+        type_id: u32_,
+    })); // 12
+    b.add(Type::Volatile(Qualifier { type_id: 12 })); // 13
+    b.add(Type::Restrict(Qualifier { type_id: text })); // 14
+    b.add(Type::FuncProto(FuncProto {
+        ret_type_id: u32_,
+        params: vec![param("p", 7), param("n", 12), param("", 0)],
+    })); // 15
+    b.add(Type::Func(Func {
+        name: "run".into(),
+        type_id: 15,
+        linkage: Linkage::Global,
+    })); // 16
+    b.add(Type::Var(Var {
+        name: "limit".into(),
+        type_id: 13,
+        linkage: Linkage::Static,
+    })); // 17
+    b.add(Type::DataSec(DataSec {
+        name: ".rodata".into(),
+        size: 8,
+        vars: vec![VarSecInfo {
+            type_id: 17,
+            offset: 4,
+            size: 4,
+        }],
+    })); // 18
+    b.add(Type::Float(Float {
+        name: "double".into(),
+        size: 8,
+    })); // 19
+    b.add(Type::DeclTag(DeclTag {
+        value: "rust:Pair<T>".into(),
+        type_id: pair,
+        component_idx: -1,
+        attribute: false,
+    })); // 20
+    b.add(Type::TypeTag(TypeTag {
+        value: "user".into(),
+        type_id: u32_,
+        attribute: true,
+    })); // 21
+    b.add(Type::Ptr(Ptr { type_id: 15 })); // 22
+    b
+}
+
+#[test]
+fn every_kind_survives_a_round_trip_in_both_orders() {
+    let b = zoo();
+    for endian in [Endian::Little, Endian::Big] {
+        let bytes = b.encode(endian).expect("encodes");
+        let btf = Btf::parse(&bytes).expect("parses");
+        assert_eq!(btf.endian(), endian);
+        assert_eq!(BtfBuilder::from_btf(&btf).expect("reads"), b);
+        assert_eq!(btf.last_id(), b.last_id());
+        for id in 1..=btf.last_id() {
+            assert_eq!(btf.shape(id), b.shape(id), "{id}");
+            assert_eq!(btf.members(id), b.members(id));
+            assert_eq!(btf.params(id), b.params(id));
+            assert_eq!(btf.type_name(id), b.type_name(id));
+            assert_eq!(btf.size_of(id), b.size_of(id));
+            let ty = btf.get(id).expect("there");
+            if let Some(name) = ty.name().filter(|name| !name.is_empty()) {
+                let found = btf.find(name, ty.kind()).expect("found by name");
+                assert_eq!(b.find(name, ty.kind()), Some(found));
+            }
+        }
+        assert_eq!(btf.find("pair", Kind::Union), None);
+        assert_eq!(btf.find("pai", Kind::Struct), None);
+    }
+}
+
+#[test]
+fn names_are_those_of_c() {
+    let mut b = zoo();
+    let names = [
+        (0, "void"),
+        (4, "const char *"),
+        (5, "unsigned int[4]"),
+        (7, "struct pair *"),
+        (8, "union {…}"),
+        (11, "union later"),
+        (13, "volatile __u32"),
+        (14, "const char *restrict"),
+        (15, "unsigned int (struct pair *p, __u32 n, ...)"),
+        (22, "unsigned int (*)(struct pair *p, __u32 n, ...)"),
+        (99, "?"),
+    ];
+    for (id, name) in names {
+        assert_eq!(b.type_name(id), name);
+    }
+    assert_eq!(b.declaration(5, "ports"), "unsigned int ports[4]");
+    assert_eq!(
+        b.declaration(22, "hook"),
+        "unsigned int (*hook)(struct pair *p, __u32 n, ...)"
+    );
+    let to_array = b.add(Type::Ptr(Ptr { type_id: 5 }));
+    assert_eq!(b.declaration(to_array, "p"), "unsigned int (*p)[4]");
+    let pointers = b.add(Type::Array(Array {
+        type_id: 4,
+        index_type_id: 1,
+        nelems: 2,
+    }));
+    assert_eq!(b.declaration(pointers, "p"), "const char *p[2]");
+    let const_pointer = b.add(Type::Const(Qualifier { type_id: 4 }));
+    assert_eq!(b.declaration(const_pointer, "p"), "const char *const p");
+    let nothing = b.add(Type::FuncProto(FuncProto {
+        ret_type_id: 0,
+        params: vec![],
+    }));
+    assert_eq!(b.declaration(nothing, "f"), "void f(void)");
+}
+
+#[test]
+fn circles_end() {
+    let mut b = BtfBuilder::new();
+    b.add(Type::Typedef(Typedef {
+        name: "a".into(),
+        type_id: 2,
+    }));
+    b.add(Type::Const(Qualifier { type_id: 1 }));
+    assert!(b.resolve(1).is_err());
+    assert!(b.size_of(2).is_err());
+    assert!(b.align_of(2).is_err());
+    assert!(!b.type_name(2).is_empty());
+    // Two members of itself: a naive walk would double with every level.
+    let id = b.add(Type::Struct(Composite {
+        name: "s".into(),
+        size: 8,
+        members: vec![member("x", 3, 0, 0), member("y", 3, 0, 0)],
+    }));
+    assert!(b.align_of(id).is_err());
+    let id = b.add(Type::FuncProto(FuncProto {
+        ret_type_id: 5,
+        params: vec![param("a", 5), param("b", 5)],
+    }));
+    b.add(Type::Ptr(Ptr { type_id: id }));
+    assert!(b.type_name(id).len() < 10_000);
+}
+
+#[test]
+fn sizes_and_alignments() {
+    let mut b = zoo();
+    assert_eq!(b.size_of(5), Ok(16));
+    assert_eq!(b.size_of(6), Ok(24));
+    assert_eq!(b.size_of(13), Ok(4));
+    assert_eq!(b.align_of(6), Ok(8));
+    assert!(b.size_of(0).is_err());
+    assert!(b.size_of(11).is_err());
+    assert!(b.size_of(16).is_err());
+    assert_eq!(b.resolve(13), Ok(1));
+    let packed = b.add(Type::Struct(Composite {
+        name: "packed".into(),
+        size: 5,
+        members: vec![member("a", 2, 0, 0), member("b", 1, 8, 0)],
+    }));
+    assert_eq!(b.align_of(packed), Ok(1));
+    let huge = b.add(Type::Array(Array {
+        type_id: 5,
+        index_type_id: 1,
+        nelems: u32::MAX,
+    }));
+    assert!(b.size_of(huge).is_err());
+}
+
+#[test]
+fn split_btf_continues_its_base() {
+    let base_bytes = zoo().encode(Endian::NATIVE).expect("encodes");
+    let base = Btf::parse(&base_bytes).expect("parses");
+    // A module's part: its own strings and ids begin where the base's end.
+    let mut own = BtfBuilder::new();
+    own.add(Type::Ptr(Ptr { type_id: 6 }));
+    let mut bytes = own.encode(Endian::NATIVE).expect("encodes");
+    // Anonymous throughout, so no string offset needs to be shifted.
+    let split = Btf::parse_split(&bytes, &base).expect("parses");
+    assert_eq!(split.first_id(), base.last_id() + 1);
+    assert_eq!(split.type_name(split.first_id()), "struct pair *");
+    assert_eq!(split.find("pair", Kind::Struct), Some(6));
+    assert_eq!(split.string(1).ok(), base.string(1).ok());
+    assert!(split.get(split.last_id() + 1).is_err());
+    assert!(BtfBuilder::from_btf(&split).is_err());
+    bytes[0..2].reverse();
+    assert!(Btf::parse_split(&bytes, &base).is_err());
+}
+
+#[test]
+fn retaining_keeps_what_is_referred_to() {
+    let mut b = zoo();
+    let map = b.retain(|_, ty| matches!(ty, Type::DataSec(_)));
+    // .rodata → limit → volatile → __u32 → unsigned int
+    assert_eq!(b.len(), 5);
+    assert_eq!(b.datasec(".rodata").map(|(id, _)| id), Some(map[18]));
+    assert_eq!(map[6], 0);
+    let (_, sec) = b.datasec(".rodata").expect("kept");
+    assert_eq!(b.type_name(sec.vars[0].type_id), "volatile __u32");
+    assert_eq!(b.size_of(map[17]), Ok(4));
+}
+
+#[test]
+fn old_kernels_get_what_they_know() {
+    let old = Features {
+        func: false,
+        datasec: false,
+        func_global: false,
+        float: false,
+        decl_tag: false,
+        type_tag: false,
+        enum64: false,
+        qmark_datasec: false,
+    };
+    let mut b = zoo();
+    let len = b.len() as u32;
+    sanitize(&mut b, &old);
+    let kinds = [
+        (9, Kind::Enum),
+        (10, Kind::Union),
+        (15, Kind::Enum),
+        (16, Kind::Typedef),
+        (17, Kind::Int),
+        (18, Kind::Struct),
+        (19, Kind::Struct),
+        (20, Kind::Int),
+        (21, Kind::Const),
+        (len + 1, Kind::Int),
+    ];
+    for (id, kind) in kinds {
+        assert_eq!(b.get(id).map(Type::kind), Some(kind), "{id}");
+    }
+    assert!(matches!(b.get(9), Some(Type::Enum(e)) if !e.signed));
+    let Some(Type::Struct(sec)) = b.get(18) else {
+        panic!("{:?}", b.get(18))
+    };
+    assert_eq!(sec.name, "_rodata");
+    assert_eq!(sec.members, [member("limit", 17, 32, 0)]);
+    assert_eq!(b.size_of(10), Ok(8));
+
+    // Nothing changes for a kernel that knows everything, but for externs.
+    let mut same = zoo();
+    sanitize(&mut same, &Features::default());
+    assert_eq!(same, zoo());
+    let id = same.add(Type::Func(Func {
+        name: "outside".into(),
+        type_id: 15,
+        linkage: Linkage::Extern,
+    }));
+    sanitize(&mut same, &Features::default());
+    assert!(matches!(same.get(id), Some(Type::Func(f)) if f.linkage == Linkage::Static));
+
+    let mut b = BtfBuilder::new();
+    let sec = |name: &str| {
+        Type::DataSec(DataSec {
+            name: name.into(),
+            size: 4,
+            vars: vec![],
+        })
+    };
+    b.add(sec("?.struct_ops"));
+    let no_qmark = Features {
+        qmark_datasec: false,
+        ..Features::default()
+    };
+    sanitize(&mut b, &no_qmark);
+    assert_eq!(b.get(1), Some(&sec("_.struct_ops")));
+}
+
+fn ext() -> BtfExt {
+    BtfExt {
+        func_info: vec![Section {
+            name: "xdp".into(),
+            records: vec![FuncInfo {
+                insn_off: 0,
+                type_id: 16,
+            }],
+        }],
+        line_info: vec![Section {
+            name: "xdp".into(),
+            records: vec![
+                LineInfo {
+                    insn_off: 0,
+                    file: "src/main.rs".into(),
+                    text: "fn run() {".into(),
+                    line: 12,
+                    column: 4,
+                },
+                LineInfo {
+                    insn_off: 16,
+                    file: "src/main.rs".into(),
+                    text: "".into(),
+                    line: 13,
+                    column: 1023,
+                },
+            ],
+        }],
+        core_relo: vec![Section {
+            name: "xdp".into(),
+            records: vec![CoreRelo {
+                insn_off: 8,
+                type_id: 6,
+                access: "0:3".into(),
+                kind: CoreReloKind::FieldByteOffset,
+            }],
+        }],
+    }
+}
+
+#[test]
+fn ext_survives_a_round_trip_in_both_orders() {
+    for endian in [Endian::Little, Endian::Big] {
+        let mut strings = StringTable::new();
+        let bytes = ext().encode(&mut strings, endian);
+        let types = zoo().encode_with(&mut strings, endian).expect("encodes");
+        let btf = Btf::parse(&types).expect("parses");
+        assert_eq!(BtfExt::parse(&bytes, &btf).expect("parses"), ext());
+        // Without CO-RE records the header stays short, and an empty one is still valid.
+        let mut without = ext();
+        without.core_relo.clear();
+        let short = without.encode(&mut strings, endian);
+        assert_eq!(endian.u32([short[4], short[5], short[6], short[7]]), 24);
+        assert_eq!(BtfExt::parse(&short, &btf).expect("parses"), without);
+        let empty = BtfExt::default().encode(&mut strings, endian);
+        assert!(BtfExt::parse(&empty, &btf).expect("parses").is_empty());
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_an_error() {
+    let mut b = BtfBuilder::new();
+    b.add(int("u8", 1, false));
+    b.add(Type::Struct(Composite {
+        name: "far".into(),
+        size: u32::MAX,
+        members: vec![member("bit", 1, 1, 1), member("far", 1, 1 << 24, 0)],
+    }));
+    let error = b.encode(Endian::Little).expect_err("does not fit");
+    assert!(error.to_string().contains("'far'"), "{error}");
+    let mut b = BtfBuilder::new();
+    b.add(Type::FuncProto(FuncProto {
+        ret_type_id: 0,
+        params: vec![param("p", 0); 65536],
+    }));
+    assert!(b.encode(Endian::Little).is_err());
+}
+
+/// Uses everything a reader offers.
+fn exercise(bytes: &[u8], ext: Option<&[u8]>) {
+    let Ok(btf) = Btf::parse(bytes) else { return };
+    let Ok(types) = btf.iter() else { return };
+    for item in types {
+        let _ = item.map(|(_, ty)| ty.map_names(|name| name.len()));
+    }
+    let last = btf.last_id();
+    for id in (0..=last.min(40)).chain([last + 1, u32::MAX]) {
+        let _ = (btf.size_of(id), btf.align_of(id), btf.resolve(id));
+        let _ = btf.declaration(id, "x");
+    }
+    let _ = btf.find("pair", Kind::Struct);
+    if let Ok(mut builder) = BtfBuilder::from_btf(&btf) {
+        sanitize(
+            &mut builder,
+            &Features {
+                datasec: false,
+                enum64: false,
+                func: false,
+                ..Features::default()
+            },
+        );
+        let _ = builder.encode(Endian::Little);
+        builder.retain(|id, _| id % 3 == 0);
+    }
+    if let Some(ext) = ext {
+        let _ = BtfExt::parse(ext, &btf);
+    }
+}
+
+#[test]
+fn damaged_input_never_panics() {
+    for endian in [Endian::Little, Endian::Big] {
+        let mut strings = StringTable::new();
+        let ext = ext().encode(&mut strings, endian);
+        let bytes = zoo().encode_with(&mut strings, endian).expect("encodes");
+        for len in 0..bytes.len() {
+            exercise(&bytes[..len], None);
+        }
+        for at in 0..bytes.len() {
+            for change in [0x01, 0x80, 0xff] {
+                let mut bytes = bytes.clone();
+                bytes[at] ^= change;
+                exercise(&bytes, Some(&ext));
+            }
+        }
+        let btf = Btf::parse(&bytes).expect("parses");
+        for len in 0..ext.len() {
+            let _ = BtfExt::parse(&ext[..len], &btf);
+        }
+        for at in 0..ext.len() {
+            for change in [0x01, 0x80, 0xff] {
+                let mut ext = ext.clone();
+                ext[at] ^= change;
+                let _ = BtfExt::parse(&ext, &btf);
+            }
+        }
+    }
+}
+
+#[test]
+fn errors_say_what_is_wrong() {
+    let error = |bytes: &[u8]| Btf::parse(bytes).expect_err("malformed").to_string();
+    assert!(error(b"").contains("truncated"));
+    assert!(error(b"\x7fELF\x02\x01\x01\x00").contains("not BTF"));
+    let good = zoo().encode(Endian::Little).expect("encodes");
+    let mut bad = good.clone();
+    bad[2] = 2;
+    assert!(error(&bad).contains("version 2"));
+    assert!(error(&good[..good.len() - 1]).contains("string section"));
+    let mut bad = good.clone();
+    bad[24 + 7] = 30; // kind of type [1]
+    let btf = Btf::parse(&bad).expect("the header is fine");
+    assert_eq!(
+        btf.get(1).expect_err("unknown").to_string(),
+        "BTF type [1] is of kind 30, unknown to this version of Hachi (it knows 1 to 19); update Hachi, or build with a matching compiler"
+    );
+}
+
+/// The running kernel's own, where there is one.
+#[test]
+fn the_kernels_own_btf_is_readable() {
+    let Ok(bytes) = std::fs::read("/sys/kernel/btf/vmlinux") else {
+        eprintln!("no /sys/kernel/btf/vmlinux here");
+        return;
+    };
+    let btf = Btf::parse(&bytes).expect("parses");
+    let id = btf.find("task_struct", Kind::Struct).expect("exists");
+    let size = btf.size_of(id).expect("has a size");
+    assert!(size > 1000, "{size}");
+    let pid = btf
+        .members(id)
+        .expect("has members")
+        .into_iter()
+        .find(|m| m.name == "pid")
+        .expect("has a pid");
+    assert_eq!(btf.type_name(pid.type_id), "pid_t");
+    assert_eq!(btf.size_of(pid.type_id), Ok(4));
+    let builder = BtfBuilder::from_btf(&btf).expect("reads");
+    assert_eq!(builder.last_id(), btf.last_id());
+    let again = builder.encode(btf.endian()).expect("encodes");
+    let again = Btf::parse(&again).expect("parses");
+    for id in [id, pid.type_id, btf.last_id() / 2, btf.last_id()] {
+        assert_eq!(again.get(id), btf.get(id));
+    }
+}
