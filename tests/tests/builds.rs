@@ -16,7 +16,9 @@ use support::udp_passes;
 fn programs(object: &Path) -> Vec<String> {
     let document = success(hachi(["inspect", "--json"]).arg(object));
     let document: serde_json::Value = serde_json::from_str(&document).unwrap();
-    let programs = document["objects"][0]["programs"].as_array().expect("a list of programs");
+    let programs = document["objects"][0]["programs"]
+        .as_array()
+        .expect("a list of programs");
     let name = |program: &serde_json::Value| program["name"].as_str().map(str::to_owned);
     programs.iter().filter_map(name).collect()
 }

@@ -189,11 +189,10 @@ fn the_firewall_lives_as_long_as_asked() {
     assert!(!udp_passes(&wire, 7001));
 
     // A second one is refused, and changes nothing.
-    let mut again = on_wire(&["pin", "--pin"]);
-    let text = hachi_tests::failure(again.arg(&pins), 1);
+    let text = hachi_tests::failure(on_wire(&["pin"]).arg("--pin").arg(&pins), 1);
     assert!(text.contains("pinned there"), "{text}");
-    let mut elsewhere = on_wire(&["pin", "--pin"]);
-    let text = hachi_tests::failure(elsewhere.arg(bpffs.join("second")), 1);
+    let second = bpffs.join("second");
+    let text = hachi_tests::failure(on_wire(&["pin"]).arg("--pin").arg(&second), 1);
     assert!(text.contains(wire.right.interface()), "{text}");
     assert!(
         !bpffs.join("second").exists(),

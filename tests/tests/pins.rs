@@ -108,7 +108,7 @@ fn the_command_pins_and_unpins() {
     let id = program.info().unwrap().id();
     let listing = success(&mut hachi(["prog", "list", "--json"]));
     let listing: serde_json::Value = serde_json::from_str(&listing).unwrap();
-    let found = listing
+    let found = listing["programs"]
         .as_array()
         .unwrap()
         .iter()

@@ -66,7 +66,7 @@ impl EchoServer {
     /// When the address is not there or the port taken.
     pub fn tcp(netns: &Netns, address: SocketAddr) -> Result<Self> {
         let listener = netns
-            .run(|| TcpListener::bind(address))
+            .run(|| patiently(|| TcpListener::bind(address)))
             .and_then(|listener| {
                 // `accept` is only called when poll says so, yet the peer may be gone by then.
                 listener.set_nonblocking(true)?;
@@ -94,7 +94,7 @@ impl EchoServer {
     /// When the address is not there or the port taken.
     pub fn udp(netns: &Netns, address: SocketAddr) -> Result<Self> {
         let socket = netns
-            .run(|| UdpSocket::bind(address))
+            .run(|| patiently(|| UdpSocket::bind(address)))
             .map_err(Error::during(format!("listening on UDP {address}")))?;
         let address = socket
             .local_addr()
@@ -147,6 +147,19 @@ impl Drop for EchoServer {
             let _ = thread.join();
         }
     }
+}
+
+/// Binds, again and again for a second if the address is in use. A server that was just dropped may
+/// live on for a moment in a child process that another thread has forked and that has not come to
+/// its `exec`, which closes what it inherited.
+fn patiently<T>(bind: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    for _ in 0..50 {
+        match bind() {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => thread::sleep(TICK),
+            result => return result,
+        }
+    }
+    bind()
 }
 
 fn echo_tcp(mut stream: TcpStream, stop: &AtomicBool, requests: &AtomicUsize) {
