@@ -64,7 +64,9 @@ macro_rules! programs {
                 #[unsafe(link_section = "xdp")]
                 pub extern "C" fn $name(ctx: *mut XdpMd) -> u32 {
                     let Some(p) = (unsafe { packet(ctx) }) else { return 3 };
-                    let x = unsafe { *p };
+                    // Volatile, or rustc reads the packet itself wherever the copy is read, and packets do not
+                    // take an index that is known only at run time.
+                    let x: Input = unsafe { (p as *const Input).read_volatile() };
                     let result = super::$name(&x);
                     unsafe { *(p as *mut u64) = result };
                     2

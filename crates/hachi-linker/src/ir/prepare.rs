@@ -105,6 +105,7 @@ fn is_plain_code_section(section: &str) -> bool {
 pub(super) fn entries(module: Module, job: &Job) -> Result<BTreeSet<String>, Vec<Diagnostic>> {
     resolve_aliases(module);
     let mut entries = BTreeSet::new();
+    let mut functions = 0;
     let wanted = |name: &str, local: bool, sectioned: bool| {
         if is_compilers_own(name) {
             return false;
@@ -131,6 +132,7 @@ pub(super) fn entries(module: Module, job: &Job) -> Result<BTreeSet<String>, Vec
         if wanted(&name, is_local(function.linkage()), sectioned) && !function.has(Attr::NoReturn) {
             function.set_linkage(linkage::EXTERNAL);
             entries.insert(name);
+            functions += 1;
         } else {
             function.set_linkage(linkage::INTERNAL);
         }
@@ -148,9 +150,9 @@ pub(super) fn entries(module: Module, job: &Job) -> Result<BTreeSet<String>, Vec
             global.set_linkage(linkage::INTERNAL);
         }
     }
-    if entries.is_empty() {
+    if functions == 0 && job.defined_elsewhere.is_empty() {
         return Err(vec![
-            Diagnostic::error("the program has no entry: nothing in it is exported").help(
+            Diagnostic::error("there is no program: no function is exported").help(
                 "mark a function as a program with an attribute such as `#[xdp]`, or with `#[unsafe(no_mangle)]` and a `link_section`",
             ),
         ]);

@@ -40,6 +40,7 @@ pub(super) fn signature(function: Function, findings: &mut Findings) {
     }
     let result = function.ty().return_type();
     let what = match result.kind() {
+        _ if function.returns_through_memory() => Some("more than one value"),
         TypeKind::Aggregate | TypeKind::Vector => Some("more than one value"),
         TypeKind::Int(bits) if bits > 64 => Some("an integer of more than 64 bits"),
         TypeKind::Float => Some("a floating-point number"),
@@ -117,7 +118,8 @@ pub(super) fn call(inst: Inst, job: &Job, findings: &mut Findings) {
             inst,
             Diagnostic::error(format!(
                 "this call passes {count} arguments, but eBPF passes at most {MAX_ARGUMENTS}"
-            )),
+            ))
+            .help("no helper or kernel function takes more: look its signature up again"),
         );
     }
 }
@@ -255,9 +257,22 @@ pub(in crate::ir) fn recursive_functions(module: Module) -> BTreeSet<Function> {
 /// Cycles that optimisation did not turn into loops.
 pub(super) fn recursion(module: Module, findings: &mut Findings) {
     for cycle in Graph::new(module).cycles() {
+        // Part of the way may have been inlined.
         let names: Vec<String> = cycle
             .iter()
-            .map(|(function, _)| names::demangle(&function.name()))
+            .flat_map(|(function, call)| {
+                let mut way: Vec<String> = call
+                    .chain()
+                    .0
+                    .into_iter()
+                    .rev()
+                    .filter_map(|loc| loc.function)
+                    .collect();
+                if way.is_empty() {
+                    way.push(names::demangle(&function.name()));
+                }
+                way
+            })
             .collect();
         let Some((_, call)) = cycle.first() else {
             continue;
