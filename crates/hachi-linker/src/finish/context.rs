@@ -100,9 +100,10 @@ impl Unit {
                 continue;
             }
             let mut proto = proto.clone();
-            let known = self.btf.iter().find(|(_, ty)| {
-                matches!(ty, Type::Struct(t) if t.name == context)
-            });
+            let known = self
+                .btf
+                .iter()
+                .find(|(_, ty)| matches!(ty, Type::Struct(t) if t.name == context));
             let type_id = match known {
                 Some((id, _)) => id,
                 None => self.btf.add(Type::Struct(Composite {

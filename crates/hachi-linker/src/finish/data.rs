@@ -30,7 +30,8 @@ impl Unit {
                 .partition(|reloc| self.symbols[reloc.symbol].place == Place::In(log));
             section.relocs = rest;
             for reloc in here {
-                let value = self.symbols[reloc.symbol].value as i64 + reloc.addend;
+                let value = self.symbols[reloc.symbol].value as i64;
+                let value = value.wrapping_add(reloc.addend);
                 if reloc.kind == RelocKind::LdImm64 && section.executable {
                     let start = reloc.offset as usize;
                     let Some(bytes) = bytes_at::<8>(&section.data, reloc.offset) else {

@@ -389,8 +389,8 @@ pub(super) fn bytes_at<const N: usize>(data: &[u8], offset: u64) -> Option<[u8; 
 
 /// What is to be added to the symbol's address, from the place to be relocated.
 fn addend(data: &[u8], offset: u64, kind: RelocKind, endian: Endian) -> Option<i64> {
-    let field = |offset| {
-        let bytes = bytes_at::<4>(data, offset)?;
+    let field = |offset: u64, within: u64| {
+        let bytes = bytes_at::<4>(data, offset.checked_add(within)?)?;
         Some(match endian {
             Endian::Little => i32::from_le_bytes(bytes),
             Endian::Big => i32::from_be_bytes(bytes),
@@ -400,10 +400,10 @@ fn addend(data: &[u8], offset: u64, kind: RelocKind, endian: Endian) -> Option<i
         // ld_imm64: both instructions must be there.
         RelocKind::LdImm64 => {
             bytes_at::<16>(data, offset)?;
-            i64::from(field(offset + 4)?)
+            i64::from(field(offset, 4)?)
         }
         // A call: the immediate counts instructions, from the one after it.
-        RelocKind::Call => (i64::from(field(offset + 4)?) + 1) * 8,
+        RelocKind::Call => (i64::from(field(offset, 4)?) + 1) * 8,
         RelocKind::Abs64 => {
             let bytes = bytes_at::<8>(data, offset)?;
             match endian {
@@ -411,7 +411,7 @@ fn addend(data: &[u8], offset: u64, kind: RelocKind, endian: Endian) -> Option<i
                 Endian::Big => i64::from_be_bytes(bytes),
             }
         }
-        RelocKind::Abs32 | RelocKind::NoDyld32 => i64::from(field(offset)?),
+        RelocKind::Abs32 | RelocKind::NoDyld32 => i64::from(field(offset, 0)?),
     })
 }
 

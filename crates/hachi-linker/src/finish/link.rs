@@ -213,7 +213,7 @@ impl Unit {
             Reloc {
                 offset: reloc.offset + delta,
                 symbol,
-                addend: reloc.addend + addend,
+                addend: reloc.addend.wrapping_add(addend),
                 ..reloc
             }
         };
@@ -228,10 +228,8 @@ impl Unit {
             let mut part = part.unwrap_or_default();
             for reloc in &part.relocs {
                 // What has no place is marked as such.
-                let value = own[reloc.symbol].map_or(-1, |value| {
-                    let value = value as i64;
-                    value + reloc.addend
-                });
+                let value =
+                    own[reloc.symbol].map_or(-1, |value| (value as i64).wrapping_add(reloc.addend));
                 put_addend(&mut part.data, reloc.offset, reloc.kind, value, endian);
             }
             part.data

@@ -27,6 +27,9 @@ pub(super) const SECTION: &str = ".maps";
 /// How many wrappers may surround a definition.
 const MAX_WRAPPERS: u32 = 32;
 
+/// How large a definition of which only the type matters may be.
+const MAX_BLANK: u64 = 1 << 16;
+
 /// A map definition found in a variable.
 struct Definition<'a> {
     type_id: u32,
@@ -187,6 +190,12 @@ impl Unit {
         };
         let kind = definition.members.iter().find(|m| m.name == "type");
         let value_form = kind.is_some_and(|m| is_int(&self.btf, m.type_id));
+        if !value_form && self.sections[section].bss && symbol.size > MAX_BLANK {
+            return Err(Diagnostic::error(format!(
+                "the map `{name}` takes {} bytes without saying anything",
+                symbol.size
+            )));
+        }
         if !value_form {
             // libbpf's own form. Only the wrappers must go.
             let type_id = definition.type_id;

@@ -31,6 +31,8 @@ mod questions;
 mod reach;
 mod repair;
 mod symbol;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::path::Path;
@@ -129,6 +131,7 @@ pub(crate) fn finish(input: &FinishInput<'_>) -> Result<Finished, Vec<Diagnostic
     unit.fill_local_ids();
 
     none(unit.check_references())?;
+    unit.desymbolise();
     let info = unit.info().map_err(|e| {
         vec![Diagnostic::error(format!(
             "the program's types cannot be written: {e}"

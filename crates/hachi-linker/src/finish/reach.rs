@@ -10,7 +10,7 @@ use hachi_asm::Insn;
 use hachi_btf::Type;
 
 use super::edit::Edits;
-use super::elf::{Binding, Place, Reloc, RelocKind, SymbolKind, bytes_at};
+use super::elf::{Binding, Place, Reloc, RelocKind, Symbol, SymbolKind, bytes_at};
 use super::link::Unit;
 use crate::Diagnostic;
 
@@ -82,6 +82,37 @@ impl Unit {
             Ok(())
         } else {
             Err(errors)
+        }
+    }
+
+    /// The reverse, where that serves: libbpf takes a local function's address for a callback only by section and offset, as
+    /// compilers write it; and constants without a name of their own need no symbol.
+    pub(super) fn desymbolise(&mut self) {
+        let described: HashSet<usize> = self.vars.iter().map(|bound| bound.symbol).collect();
+        let nameless = |number: usize, symbol: &Symbol| match symbol.kind {
+            SymbolKind::Func => true,
+            SymbolKind::Object => !described.contains(&number),
+            _ => false,
+        };
+        for at in 0..self.sections.len() {
+            let mut relocs = std::mem::take(&mut self.sections[at].relocs);
+            for reloc in &mut relocs {
+                let symbol = &self.symbols[reloc.symbol];
+                if let Place::In(target) = symbol.place
+                    && symbol.binding == Binding::Local
+                    && nameless(reloc.symbol, symbol)
+                {
+                    reloc.addend += symbol.value as i64;
+                    reloc.symbol = self.section_symbol(target);
+                }
+            }
+            self.sections[at].relocs = relocs;
+        }
+        for (number, symbol) in self.symbols.iter_mut().enumerate() {
+            let constant = symbol.kind == SymbolKind::Object && symbol.binding == Binding::Local;
+            if constant && !described.contains(&number) {
+                symbol.place = Place::Gone;
+            }
         }
     }
 

@@ -27,6 +27,7 @@ fn unsigned(name: &str, size: u32) -> Type {
 impl Unit {
     /// Makes all types acceptable.
     pub(super) fn repair_types(&mut self) {
+        self.unwrap_statics();
         let char_id = self.void_is_char();
         let btf = &mut self.btf;
         let unions: Vec<u32> = btf
@@ -44,6 +45,29 @@ impl Unit {
         void_pointers(btf);
         self.name_params();
         self.fit_vars();
+    }
+
+    /// Tells what a static holds rather than in which wrappers (`Global<u32>`, `UnsafeCell<u32>`, atomics): dumps and
+    /// skeletons read better.
+    ///
+    /// Structures that are not generic are somebody's own, or the kernel's (`bpf_spin_lock`), and stay.
+    fn unwrap_statics(&mut self) {
+        for bound in &self.vars {
+            let Some(Type::Var(var)) = self.btf.get(bound.type_id) else {
+                continue;
+            };
+            let mut inner = var.type_id;
+            // A type within itself is impossible, but this is data.
+            for _ in 0..16 {
+                match wrapped(&self.btf, inner) {
+                    Some(id) => inner = id,
+                    None => break,
+                }
+            }
+            if let Some(Type::Var(var)) = self.btf.get_mut(bound.type_id) {
+                var.type_id = inner;
+            }
+        }
     }
 
     /// LLVM gives Rust's `char` no type at all. Adds one if it is missing somewhere.
@@ -115,6 +139,22 @@ impl Unit {
             }
         }
     }
+}
+
+/// What a generic structure that holds just one thing holds.
+fn wrapped(btf: &BtfBuilder, id: u32) -> Option<u32> {
+    let Some(Type::Struct(t)) = btf.get(id) else {
+        return None;
+    };
+    if !t.name.contains('<') && !t.name.starts_with("Atomic") {
+        return None;
+    }
+    let size = |m: &Member| Types::size_of(btf, m.type_id).unwrap_or(0);
+    let mut holding = t.members.iter().filter(|m| size(m) > 0);
+    let (only, None) = (holding.next()?, holding.next()) else {
+        return None;
+    };
+    (only.bit_offset == 0 && size(only) == t.size).then_some(only.type_id)
 }
 
 /// A payload enum is a union of its variants and a number without a name that tells which is meant.

@@ -111,10 +111,19 @@ impl Unit {
     /// The object file.
     pub(super) fn write(&self, info: &Info) -> Vec<u8> {
         let mut file = File::new(self.endian);
+        let mut used = vec![false; self.symbols.len()];
+        let mut used_sections = vec![false; self.sections.len()];
+        for reloc in self.sections.iter().flat_map(|s| &s.relocs) {
+            used[reloc.symbol] = true;
+            if let Place::In(section) = self.symbols[reloc.symbol].place {
+                used_sections[section] = true;
+            }
+        }
         // The index of each section in the file, 0 for those left out.
         let mut numbers = Vec::new();
-        for section in &self.sections {
-            if section.size == 0 {
+        for (section, used) in self.sections.iter().zip(used_sections) {
+            // `.text` is often empty.
+            if section.size == 0 && !used {
                 numbers.push(0);
                 continue;
             }
@@ -140,15 +149,12 @@ impl Unit {
             }));
         }
 
-        let mut used = vec![false; self.symbols.len()];
-        for reloc in self.sections.iter().flat_map(|s| &s.relocs) {
-            used[reloc.symbol] = true;
-        }
         let mut symbols: Vec<usize> = (0..self.symbols.len())
             .filter(|&at| {
                 let symbol = &self.symbols[at];
                 match (symbol.place, symbol.kind) {
                     (Place::Gone, _) => false,
+                    (Place::In(section), _) if numbers[section] == 0 => false,
                     (Place::Undefined, _) => used[at],
                     (_, SymbolKind::Section) => used[at],
                     // Labels within functions.
