@@ -200,16 +200,22 @@ fn show_disassembly(hachi: &Path, object: &Path) -> Result {
     echo(&dis);
     let text = capture(&mut dis)?;
     let lines: Vec<&str> = text.lines().collect();
+    // Lines of the firewall itself rather than of the libraries it uses.
+    let own = |line: &&&str| line.starts_with(';') && line.contains("  src/");
     check(
-        lines.iter().any(|line| line.contains(".rs:")),
-        "Rust lines stand between the instructions",
+        lines.iter().any(|line| own(&line)),
+        "the firewall's Rust lines stand between the instructions",
     )?;
-    for line in lines.iter().take(DISASSEMBLY) {
+    let start = (0..lines.len())
+        .rev()
+        .max_by_key(|start| lines[*start..].iter().take(DISASSEMBLY).filter(own).count())
+        .unwrap_or(0);
+    println!("    {}", lines.first().unwrap_or(&""));
+    println!("    {}", dim(format!("… from line {start}:")));
+    for line in lines[start..].iter().take(DISASSEMBLY) {
         println!("    {line}");
     }
-    if let Some(more) = lines.len().checked_sub(DISASSEMBLY + 1) {
-        println!("    {}", dim(format!("… {} more lines", more + 1)));
-    }
+    println!("    {}", dim(format!("… of {} lines", lines.len())));
     Ok(())
 }
 
@@ -245,8 +251,18 @@ fn step(number: u32, title: &str) {
     println!("\n{}", bold(format!("{number}. {title}")));
 }
 
+/// Shows the command that is about to run, as one would type it.
 fn echo(command: &Command) {
-    println!("{}", dim(format!("$ {}", crate::shell::describe(command))));
+    let directory = match command
+        .get_current_dir()
+        .map(|path| path.strip_prefix(root()))
+    {
+        Some(Ok(path)) if path != Path::new("") => format!("cd {} && ", path.display()),
+        _ => String::new(),
+    };
+    let line = crate::shell::describe(command);
+    let line = line.replace(&format!("{}/", root().display()), "");
+    println!("{}", dim(format!("$ {directory}{line}")));
 }
 
 fn file_name(path: &Path) -> String {
