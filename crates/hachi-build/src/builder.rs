@@ -34,7 +34,7 @@ pub struct Artifact {
     pub name: String,
     /// The object file.
     pub path: PathBuf,
-    /// Whether it was built anew by this call.
+    /// It was up to date, and not built by this call.
     pub fresh: bool,
 }
 

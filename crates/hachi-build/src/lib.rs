@@ -25,6 +25,7 @@ mod builder;
 mod cache;
 mod cargo;
 mod error;
+mod json;
 mod process;
 mod script;
 mod single;

@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use serde_json::Value;
+use crate::json::{self, Json};
 
 /// Who reads the messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,7 +103,7 @@ enum Message {
 
 impl Message {
     fn parse(line: &[u8]) -> Message {
-        let Ok(message) = serde_json::from_slice::<Value>(line) else {
+        let Some(message) = json::parse(line) else {
             let text = String::from_utf8_lossy(line).trim_end().to_string();
             return if text.is_empty() {
                 Message::Ignored
@@ -111,59 +111,58 @@ impl Message {
                 Message::Plain(text)
             };
         };
-        let text = |value: &Value| value.as_str().map(str::to_string);
-        match message["reason"].as_str() {
-            Some("compiler-artifact") => {
-                let is_bin = message["target"]["kind"]
-                    .as_array()
-                    .is_some_and(|kinds| kinds.iter().any(|kind| kind == "bin"));
-                match (
-                    text(&message["target"]["name"]),
-                    message["executable"].as_str(),
-                ) {
-                    (Some(name), Some(path)) if is_bin => Message::Built(Built {
-                        name,
-                        path: path.into(),
-                        fresh: message["fresh"] == true,
-                    }),
-                    _ => Message::Ignored,
-                }
-            }
-            Some("compiler-message") => {
-                let diagnostic = &message["message"];
-                let headline = diagnostic["message"].as_str().unwrap_or_default();
-                let Some(rendered) = text(&diagnostic["rendered"]) else {
-                    return Message::Ignored;
-                };
-                // What the linker says comes by another way, without the command line around it. The
-                // counts at the end say nothing that one cannot see.
-                let noise = headline.starts_with("linking with `")
-                    || headline.starts_with("linker stderr")
-                    || headline.starts_with("linker stdout")
-                    || headline.starts_with("aborting due to ")
-                    || headline.ends_with(" warning emitted")
-                    || headline.ends_with(" warnings emitted")
-                    || diagnostic["code"]["code"] == "linker_messages";
-                match diagnostic["level"].as_str() {
-                    _ if noise => Message::Ignored,
-                    Some(level) if level.starts_with("error") => {
-                        Message::Error(rendered + std_hint(diagnostic))
-                    }
-                    // `failure-note` explains the codes of errors.
-                    Some("failure-note") | None => Message::Ignored,
-                    Some(_) => Message::Warning(rendered),
-                }
-            }
+        let message = Json::of(&message);
+        match message.get("reason").text() {
+            Some("compiler-artifact") => Self::artifact(message),
+            Some("compiler-message") => Self::diagnostic(message.get("message")),
             _ => Message::Ignored,
+        }
+    }
+
+    fn artifact(message: Json<'_>) -> Message {
+        let target = message.get("target");
+        match (target.get("name").text(), message.get("executable").text()) {
+            (Some(name), Some(path)) if target.get("kind").holds("bin") => Message::Built(Built {
+                name: name.into(),
+                path: path.into(),
+                fresh: message.get("fresh").is_true(),
+            }),
+            _ => Message::Ignored,
+        }
+    }
+
+    fn diagnostic(diagnostic: Json<'_>) -> Message {
+        let headline = diagnostic.get("message").text().unwrap_or_default();
+        let Some(rendered) = diagnostic.get("rendered").text() else {
+            return Message::Ignored;
+        };
+        // What the linker says comes by another way, without the command line around it. The
+        // counts at the end say nothing that one cannot see.
+        let noise = headline.starts_with("linking with `")
+            || headline.starts_with("linker stderr")
+            || headline.starts_with("linker stdout")
+            || headline.starts_with("aborting due to ")
+            || headline.ends_with(" warning emitted")
+            || headline.ends_with(" warnings emitted")
+            || diagnostic.get("code").get("code").text() == Some("linker_messages");
+        match diagnostic.get("level").text() {
+            _ if noise => Message::Ignored,
+            Some(level) if level.starts_with("error") => {
+                Message::Error(format!("{rendered}{}", std_hint(diagnostic)))
+            }
+            // `failure-note` explains the codes of errors.
+            Some("failure-note") | None => Message::Ignored,
+            Some(_) => Message::Warning(rendered.into()),
         }
     }
 }
 
 /// The commonest first mistake gets the commonest answer.
-fn std_hint(diagnostic: &Value) -> &'static str {
-    let about_std = diagnostic["code"]["code"] == "E0463"
-        && diagnostic["message"]
-            .as_str()
+fn std_hint(diagnostic: Json<'_>) -> &'static str {
+    let about_std = diagnostic.get("code").get("code").text() == Some("E0463")
+        && diagnostic
+            .get("message")
+            .text()
             .is_some_and(|message| message.contains("`std`"));
     if about_std {
         "  = help: eBPF programs have no standard library: the crate, and every crate it uses, must be `#![no_std]`\n"

@@ -5,12 +5,11 @@ use std::{
     process::Command,
 };
 
-use serde_json::Value;
-
 use super::scrub;
 use crate::{
     Error,
     cache::setting,
+    json::{self, Json},
     process::{in_path, output},
 };
 
@@ -79,9 +78,8 @@ impl Metadata {
                     .to_string(),
             ));
         }
-        serde_json::from_slice::<Value>(&answer.stdout)
-            .ok()
-            .and_then(|value| parse(&value))
+        json::parse(&answer.stdout)
+            .and_then(|document| parse(Json::of(&document)))
             .ok_or_else(|| failed("`cargo metadata` gave an answer of an unknown form".into()))
     }
 
@@ -98,38 +96,28 @@ impl Metadata {
     }
 }
 
-fn parse(value: &Value) -> Option<Metadata> {
-    let path = |value: &Value| value.as_str().map(PathBuf::from);
-    let packages = value["packages"]
-        .as_array()?
-        .iter()
-        .map(|package| {
-            let bins = package["targets"]
-                .as_array()?
-                .iter()
-                .filter(|target| {
-                    target["kind"]
-                        .as_array()
-                        .is_some_and(|kinds| kinds.iter().any(|kind| kind == "bin"))
-                })
-                .filter_map(|target| target["name"].as_str().map(str::to_string))
-                .collect();
-            let is_ebpf = package["dependencies"]
-                .as_array()?
-                .iter()
-                .any(|dependency| dependency["name"] == "hachi-ebpf");
-            Some(PackageInfo {
-                name: package["name"].as_str()?.to_string(),
-                manifest: path(&package["manifest_path"])?,
-                bins,
-                is_ebpf,
-            })
+fn parse(document: Json<'_>) -> Option<Metadata> {
+    let packages = document.get("packages").list()?.map(|package| {
+        let bins = package
+            .get("targets")
+            .list()?
+            .filter(|target| target.get("kind").holds("bin"));
+        let bins = bins
+            .filter_map(|target| target.get("name").text().map(str::to_string))
+            .collect();
+        let mut dependencies = package.get("dependencies").list()?;
+        Some(PackageInfo {
+            name: package.get("name").text()?.to_string(),
+            manifest: package.get("manifest_path").text()?.into(),
+            bins,
+            is_ebpf: dependencies
+                .any(|dependency| dependency.get("name").text() == Some("hachi-ebpf")),
         })
-        .collect::<Option<Vec<_>>>()?;
+    });
     Some(Metadata {
-        packages,
-        workspace_root: path(&value["workspace_root"])?,
-        target_directory: path(&value["target_directory"])?,
+        packages: packages.collect::<Option<Vec<_>>>()?,
+        workspace_root: document.get("workspace_root").text()?.into(),
+        target_directory: document.get("target_directory").text()?.into(),
     })
 }
 
@@ -162,10 +150,8 @@ mod tests {
             r#"{"packages":[{"name":1}]}"#,
             r#"{"packages":[],"workspace_root":3}"#,
         ] {
-            assert!(
-                parse(&serde_json::from_str(text).unwrap()).is_none(),
-                "{text}"
-            );
+            let document = json::parse(text.as_bytes()).unwrap();
+            assert!(parse(Json::of(&document)).is_none(), "{text}");
         }
     }
 }

@@ -136,6 +136,8 @@ impl Compiler {
             "name a working compiler by HACHI_RUSTC, or unset it".to_string()
         } else if tried.iter().any(|reason| reason.contains("older than")) && rustup().is_some() {
             "rustup update stable".to_string()
+        } else if rustup().is_some() {
+            "rustup toolchain install, in the directory of the package".to_string()
         } else {
             "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh".to_string()
         };
