@@ -34,8 +34,7 @@ fn arrays() {
     let mut ebpf = one(MapType::Array, 4, 8, 3);
     let mut array: Array<_, u64> = ebpf.map_mut("M").unwrap().try_into().unwrap();
     array.set(1, 7, 0).unwrap();
-    let eight = 8;
-    array.set(2, &eight, 0).unwrap();
+    array.set(2, 8, 0).unwrap();
     assert_eq!(
         array.iter().map(Result::unwrap).collect::<Vec<_>>(),
         [0, 7, 8]

@@ -136,7 +136,7 @@ pub(crate) fn prog_load(
     if !image.fd_array.is_empty() {
         attr.fd_array = address(image.fd_array.as_ptr());
     }
-    memlock::with_limit_raised(|| {
+    let mut call = || {
         attr.log_buf = 0;
         attr.log_size = 0;
         attr.log_level = 0;
@@ -148,6 +148,17 @@ pub(crate) fn prog_load(
         // SAFETY: every address was just set from a slice (or C string) that outlives the call, with
         // its own length; the log is the one the kernel writes to and is borrowed mutably.
         unsafe { call_fd(Cmd::ProgLoad, attr) }
+    };
+    // The verifier gives up when a signal is pending (a profiler's, say); libbpf tries as often.
+    let mut attempts = 5;
+    memlock::with_limit_raised(|| {
+        loop {
+            attempts -= 1;
+            match call() {
+                Err(error) if error.raw_os_error() == Some(libc::EAGAIN) && attempts > 0 => {}
+                result => return result,
+            }
+        }
     })
 }
 

@@ -1,0 +1,112 @@
+//! From Spec to kernel: the loading pipeline, in the order in which it runs.
+//!
+//! 1. [`check`]: can this object run here at all?
+//! 2. [`ObjectBtf::load`]: hand over the types; sanitised only if the kernel refuses them.
+//! 3. [`maps::create`]: create or reuse, fill with initial contents, freeze, pin.
+//! 4. [`Object`]: what all programs of the object share from then on.
+//! 5. [`program`]: relocate, load, and on refusal load again with a log.
+//!
+//! Until step 5 nothing is verified, so a program that is never loaded may need what the kernel (or this crate)
+//! lacks. Whatever a step has made is owned by a value that undoes it on drop, so an error leaves nothing behind.
+
+mod maps;
+mod program;
+mod types;
+
+use std::{ffi::CString, path::PathBuf};
+
+use hachi_obj::{ProgramSpec, Spec};
+
+pub(crate) use self::program::program;
+use self::types::ObjectBtf;
+use crate::{
+    Btf, EbpfError, KernelVersion, VerifierLogLevel,
+    maps::{Map, MapFd},
+    pin::PinGuard,
+};
+
+/// How to load, from [`EbpfLoader`](crate::EbpfLoader).
+#[derive(Debug, Default)]
+pub(crate) struct Options {
+    /// Directory of maps pinned by name; `/sys/fs/bpf` if not given.
+    pub(crate) pin_directory: Option<PathBuf>,
+    pub(crate) allow_unsupported_maps: bool,
+    pub(crate) log_level: VerifierLogLevel,
+}
+
+/// What the programs of one object share. Holds the maps' descriptors, whose numbers end up in instructions, until the last
+/// program that may still be loaded is gone.
+#[derive(Debug)]
+pub(crate) struct Object {
+    license: CString,
+    kernel_version: u32,
+    btf: ObjectBtf,
+    maps: Vec<(String, MapFd)>,
+    /// Maps that were left out, and why.
+    missing_maps: Vec<(String, String)>,
+    /// Slots of program arrays to be filled as programs are loaded: array, index, program.
+    slots: Vec<(MapFd, u32, String)>,
+    kernel_btf: Option<Btf>,
+    log_level: VerifierLogLevel,
+}
+
+impl Object {
+    pub(crate) fn btf_problem(&self) -> Option<&str> {
+        self.btf.problem.as_deref()
+    }
+}
+
+/// What loading a Spec gives.
+pub(crate) struct Loaded {
+    pub(crate) object: Object,
+    pub(crate) maps: Vec<(String, Map)>,
+    pub(crate) programs: Vec<ProgramSpec>,
+    pub(crate) log_sites: Option<Vec<u8>>,
+}
+
+/// Steps 1 to 4.
+pub(crate) fn object(
+    mut spec: Spec,
+    options: &Options,
+    kernel_btf: Option<Btf>,
+) -> Result<Loaded, EbpfError> {
+    check(&spec)?;
+    let btf = ObjectBtf::load(&mut spec);
+    let mut pins = PinGuard::default();
+    let created = maps::create(&spec, options, &btf, &mut pins)?;
+    let slots = maps::fill(&spec, &created.maps)?;
+    pins.keep();
+    let object = Object {
+        license: CString::new(spec.license.replace('\0', "")).unwrap_or_default(),
+        kernel_version: kernel_version(spec.kernel_version),
+        btf,
+        maps: created
+            .maps
+            .iter()
+            .map(|(name, map)| (name.clone(), map.data().fd().clone()))
+            .collect(),
+        missing_maps: created.missing,
+        slots,
+        kernel_btf,
+        log_level: options.log_level,
+    };
+    Ok(Loaded {
+        object,
+        maps: created.maps,
+        programs: spec.programs,
+        log_sites: spec.log_sites,
+    })
+}
+
+/// Step 1.
+fn check(spec: &Spec) -> Result<(), EbpfError> {
+    Ok(spec.check_endian()?)
+}
+
+/// Kernels before 5.0 load kprobes only for their own version; the object may name one, or leave it to us (0 or -2).
+fn kernel_version(declared: u32) -> u32 {
+    match declared {
+        0 | 0xffff_fffe => KernelVersion::current().map_or(0, KernelVersion::code),
+        given => given,
+    }
+}

@@ -1,0 +1,287 @@
+//! Step 5: a program.
+
+use std::{
+    io,
+    os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
+};
+
+use hachi_obj::{Endian, Insn, ProgramSpec, RelocationKind};
+
+use super::{
+    Object,
+    types::{FUNC_INFO_SIZE, LINE_INFO_SIZE},
+};
+use crate::{
+    VerifierLogLevel, features, kernel_btf,
+    maps::MapData,
+    programs::{ProgramError, Rejection},
+    sys::{attr, bpf, errno::SyscallError},
+};
+
+/// What loading a program gives.
+pub(crate) struct LoadedProgram {
+    pub(crate) fd: OwnedFd,
+    /// The verifier's log, if one was asked for.
+    pub(crate) log: String,
+}
+
+/// Step 5.
+pub(crate) fn program(
+    object: &Object,
+    spec: &mut ProgramSpec,
+) -> Result<LoadedProgram, ProgramError> {
+    check_program(spec)?;
+    relocate(object, spec)?;
+    let mut attr = program_attr(object, spec)?;
+    let insns = Insn::encode_all(&spec.insns, Endian::NATIVE);
+    let debug = object
+        .btf
+        .debug(&spec.name)
+        .filter(|debug| !debug.func_info.is_empty());
+    let mut image = bpf::ProgramImage {
+        insns: &insns,
+        license: &object.license,
+        func_info: &[],
+        func_info_rec_size: FUNC_INFO_SIZE,
+        line_info: &[],
+        line_info_rec_size: LINE_INFO_SIZE,
+        fd_array: &[],
+    };
+    if let (Some(debug), Some(fd)) = (debug, &object.btf.fd) {
+        attr.prog_btf_fd = fd.as_raw_fd() as u32;
+        image.func_info = &debug.func_info;
+        image.line_info = &debug.line_info;
+    }
+    let loaded = load_with_fallbacks(object, spec, &mut attr, &mut image)?;
+    for (array, index, name) in &object.slots {
+        if *name == spec.name {
+            MapData::put_descriptor_in(array, *index, loaded.fd.as_fd()).map_err(|error| {
+                ProgramError::SyscallError {
+                    name: spec.name.clone(),
+                    error,
+                }
+            })?;
+        }
+    }
+    Ok(loaded)
+}
+
+fn unloadable(spec: &ProgramSpec, reason: impl Into<String>) -> ProgramError {
+    ProgramError::Unloadable {
+        name: spec.name.clone(),
+        reason: reason.into(),
+    }
+}
+
+/// Refuses what this version cannot do, in words rather than by the kernel's errno.
+fn check_program(spec: &ProgramSpec) -> Result<(), ProgramError> {
+    if spec.section_def.is_none() && spec.program_type == hachi_obj::ProgramType::Unspec {
+        return Err(unloadable(
+            spec,
+            format!(
+                "section {:?} says nothing about its type; use a section name that libbpf knows, such as \"xdp\"",
+                spec.section
+            ),
+        ));
+    }
+    if !spec.core_relos.is_empty() {
+        return Err(unloadable(
+            spec,
+            format!(
+                "it needs CO-RE support ({} relocations against the kernel's types), which this version does not have yet",
+                spec.core_relos.len()
+            ),
+        ));
+    }
+    for relocation in &spec.relocations {
+        match &relocation.kind {
+            RelocationKind::Kfunc { name } => {
+                return Err(unloadable(
+                    spec,
+                    format!("it calls the kernel function {name:?}; kfuncs are not supported yet"),
+                ));
+            }
+            RelocationKind::Ksym { name } => {
+                return Err(unloadable(
+                    spec,
+                    format!("it uses the kernel variable {name:?}; those are not supported yet"),
+                ));
+            }
+            RelocationKind::Map { .. } | RelocationKind::GlobalData { .. } => {}
+        }
+    }
+    Ok(())
+}
+
+/// Writes map descriptors into the instructions that want them. Can be repeated.
+fn relocate(object: &Object, spec: &mut ProgramSpec) -> Result<(), ProgramError> {
+    for relocation in &spec.relocations {
+        let name = match &relocation.kind {
+            RelocationKind::Map { name } | RelocationKind::GlobalData { map: name, .. } => name,
+            RelocationKind::Kfunc { .. } | RelocationKind::Ksym { .. } => continue,
+        };
+        let Some((_, fd)) = object.maps.iter().find(|(other, _)| other == name) else {
+            let reason = match object.missing_maps.iter().find(|(other, _)| other == name) {
+                Some((_, reason)) => format!("it uses map {name:?}, which was left out: {reason}"),
+                None => format!("it uses map {name:?}, which the object does not define"),
+            };
+            return Err(unloadable(spec, reason));
+        };
+        let Some(insn) = spec.insns.get_mut(relocation.insn) else {
+            return Err(unloadable(
+                spec,
+                format!(
+                    "a relocation lies at instruction {}, beyond its end",
+                    relocation.insn
+                ),
+            ));
+        };
+        insn.imm = fd.as_raw_fd();
+    }
+    Ok(())
+}
+
+fn program_attr(object: &Object, spec: &ProgramSpec) -> Result<attr::ProgLoad, ProgramError> {
+    const BPF_F_SLEEPABLE: u32 = 1 << 4;
+    const BPF_F_XDP_HAS_FRAGS: u32 = 1 << 5;
+    let mut attr = attr::ProgLoad {
+        prog_type: spec.program_type as u32,
+        prog_name: bpf::object_name(&spec.name),
+        expected_attach_type: spec.attach_type.map_or(0, |kind| kind as u32),
+        kern_version: object.kernel_version,
+        ..Default::default()
+    };
+    if spec.sleepable {
+        attr.prog_flags |= BPF_F_SLEEPABLE;
+    }
+    if spec.frags {
+        attr.prog_flags |= BPF_F_XDP_HAS_FRAGS;
+    }
+    if spec.section_def.is_some_and(|def| def.needs_btf_target) {
+        attr.attach_btf_id = kernel_btf::attach_target(object.kernel_btf.as_ref(), spec)
+            .map_err(|reason| unloadable(spec, reason))?;
+    }
+    Ok(attr)
+}
+
+/// Loads; if an old kernel stumbles over something it need not know, loads without that.
+fn load_with_fallbacks(
+    object: &Object,
+    spec: &ProgramSpec,
+    attr: &mut attr::ProgLoad,
+    image: &mut bpf::ProgramImage<'_>,
+) -> Result<LoadedProgram, ProgramError> {
+    let first = match load_once(object, attr, image) {
+        Ok(loaded) => return Ok(loaded),
+        Err(refusal) => refusal,
+    };
+    // The verifier had something to say, or it is a question of rights: then older ways would not help.
+    let about_arguments =
+        matches!(first.error.errno(), libc::EINVAL | libc::E2BIG) && first.log.is_empty();
+    if about_arguments {
+        let mut changed = false;
+        if !features::OBJECT_NAMES.is_supported() {
+            changed |= std::mem::take(&mut attr.prog_name) != [0; attr::OBJ_NAME_LEN];
+        }
+        let optional = spec.section_def.is_some_and(|def| def.attach_type_optional);
+        if optional && !features::EXPECTED_ATTACH_TYPE.is_supported() {
+            changed |= std::mem::take(&mut attr.expected_attach_type) != 0;
+        }
+        if attr.prog_btf_fd != 0 && !features::BTF_FUNC.is_supported() {
+            attr.prog_btf_fd = 0;
+            (image.func_info, image.line_info) = (&[], &[]);
+            changed = true;
+        }
+        if spec.frags {
+            features::XDP_FRAGS.require()?;
+        }
+        if changed && let Ok(loaded) = load_once(object, attr, image) {
+            return Ok(loaded);
+        }
+    }
+    Err(ProgramError::LoadError(Box::new(Rejection {
+        program: spec.name.clone(),
+        section: spec.section.clone(),
+        kind: spec.program_type.name(),
+        error: first.error,
+        log: first.log,
+        lines: spec.line_info.clone(),
+        functions: spec.functions.clone(),
+    })))
+}
+
+/// The kernel's answer and what the verifier wrote.
+struct Refusal {
+    error: SyscallError,
+    log: String,
+}
+
+/// First log buffer, and the largest a kernel takes (`BPF_MAX_LOG…`, 30 bits since Linux 5.2, 24 before).
+const LOG_START: usize = 64 * 1024;
+const LOG_LIMIT: usize = (u32::MAX >> 8) as usize;
+
+/// Loads without a log, which is faster and cannot fail for want of room; only if that is refused (or a log was asked
+/// for) with one, growing until all of it fits.
+fn load_once(
+    object: &Object,
+    attr: &mut attr::ProgLoad,
+    image: &bpf::ProgramImage<'_>,
+) -> Result<LoadedProgram, Refusal> {
+    let asked = object.log_level;
+    let mut level = asked;
+    let mut silent_error = None;
+    if asked.is_empty() {
+        match bpf::prog_load(attr, image, None) {
+            Ok(fd) => {
+                return Ok(LoadedProgram {
+                    fd,
+                    log: String::new(),
+                });
+            }
+            // Decided before verifying; there would be no log.
+            Err(error) if error.raw_os_error() == Some(libc::EPERM) => {
+                return Err(refusal(error, String::new()));
+            }
+            Err(error) => silent_error = Some(error),
+        }
+        level = VerifierLogLevel::DEBUG | VerifierLogLevel::STATS;
+    }
+    let mut buffer = vec![0; LOG_START];
+    loop {
+        attr.log_true_size = 0;
+        let result = bpf::prog_load(attr, image, Some((&mut buffer, level.bits())));
+        let full = matches!(&result, Err(error) if error.raw_os_error() == Some(libc::ENOSPC));
+        if full && buffer.len() < LOG_LIMIT {
+            let wanted = (attr.log_true_size as usize).max(buffer.len() * 4);
+            buffer = vec![0; wanted.min(LOG_LIMIT)];
+            continue;
+        }
+        return match result {
+            // Nobody asked for a log: the second attempt just went better than the first.
+            Ok(fd) if asked.is_empty() => Ok(LoadedProgram {
+                fd,
+                log: String::new(),
+            }),
+            Ok(fd) => Ok(LoadedProgram {
+                fd,
+                log: bpf::name_text(&buffer),
+            }),
+            Err(error) => {
+                // "No space" for a log is not what the program was refused for.
+                let error = if full {
+                    silent_error.unwrap_or(error)
+                } else {
+                    error
+                };
+                Err(refusal(error, bpf::name_text(&buffer)))
+            }
+        };
+    }
+}
+
+fn refusal(error: io::Error, log: String) -> Refusal {
+    Refusal {
+        error: SyscallError::new("BPF_PROG_LOAD", error),
+        log,
+    }
+}

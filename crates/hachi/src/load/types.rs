@@ -1,0 +1,150 @@
+//! Step 2: the object's types.
+
+use std::os::fd::OwnedFd;
+
+use hachi_btf::{BtfBuilder, StringTable, ext::pack_line};
+use hachi_obj::{Endian, Spec};
+
+use crate::{features, sys::bpf};
+
+/// The object's types in the kernel, and what programs refer to them with.
+#[derive(Debug, Default)]
+pub(super) struct ObjectBtf {
+    pub(super) fd: Option<OwnedFd>,
+    /// For each program by name: `func_info` and `line_info` records as the kernel reads them.
+    debug: DebugInfos,
+    /// Why the kernel has no types of ours although the object has some.
+    pub(super) problem: Option<String>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct DebugInfo {
+    pub(super) func_info: Vec<u8>,
+    pub(super) line_info: Vec<u8>,
+}
+
+/// By the program's name.
+type DebugInfos = Vec<(String, DebugInfo)>;
+
+pub(super) const FUNC_INFO_SIZE: u32 = 8;
+pub(super) const LINE_INFO_SIZE: u32 = 16;
+
+impl ObjectBtf {
+    /// Step 2. Takes the types out of the Spec: they are not needed again.
+    ///
+    /// Types help (names in dumps, source lines in logs) but little depends on them, so a kernel that refuses
+    /// them is no error here. What does depend on them will fail and mention the problem.
+    pub(super) fn load(spec: &mut Spec) -> Self {
+        let Some(mut types) = spec.btf.take() else {
+            return ObjectBtf::default();
+        };
+        // No kernel takes functions of extern linkage.
+        let mut sanitized = !spec.externs.is_empty();
+        if sanitized {
+            hachi_btf::sanitize(&mut types, &hachi_btf::Features::default());
+        }
+        loop {
+            let (bytes, debug) = match encode(&types, spec) {
+                Ok(encoded) => encoded,
+                Err(error) => return ObjectBtf::without(format!("cannot encode BTF: {error}")),
+            };
+            let error = match bpf::btf_load(&bytes, None) {
+                Ok(fd) => {
+                    return ObjectBtf {
+                        fd: Some(fd),
+                        debug,
+                        problem: None,
+                    };
+                }
+                Err(error) => error,
+            };
+            let known = kernel_btf_features();
+            if error.errno() == libc::EINVAL
+                && !(sanitized && known.all())
+                && features::BTF.is_supported()
+            {
+                sanitized = true;
+                let before = types.clone();
+                hachi_btf::sanitize(&mut types, &known);
+                if types != before {
+                    continue;
+                }
+            }
+            let mut log = vec![0; 16 * 1024];
+            let text = match bpf::btf_load(&bytes, Some(&mut log)) {
+                Ok(fd) => {
+                    return ObjectBtf {
+                        fd: Some(fd),
+                        debug,
+                        problem: None,
+                    };
+                }
+                Err(_) => bpf::name_text(&log),
+            };
+            let text = text.trim();
+            let problem = if text.is_empty() {
+                format!("the kernel refused the object's BTF: {error}")
+            } else {
+                format!("the kernel refused the object's BTF: {error}\n{text}")
+            };
+            return ObjectBtf::without(problem);
+        }
+    }
+
+    fn without(problem: String) -> Self {
+        log::warn!("{problem}");
+        ObjectBtf {
+            problem: Some(problem),
+            ..Default::default()
+        }
+    }
+
+    pub(super) fn debug(&self, program: &str) -> Option<&DebugInfo> {
+        self.debug
+            .iter()
+            .find(|(name, _)| name == program)
+            .map(|(_, debug)| debug)
+    }
+}
+
+fn kernel_btf_features() -> hachi_btf::Features {
+    hachi_btf::Features {
+        func: features::BTF_FUNC.is_supported(),
+        datasec: features::BTF_DATASEC.is_supported(),
+        func_global: features::BTF_FUNC_GLOBAL.is_supported(),
+        float: features::BTF_FLOAT.is_supported(),
+        decl_tag: features::BTF_DECL_TAG.is_supported(),
+        type_tag: features::BTF_TYPE_TAG.is_supported(),
+        enum64: features::BTF_ENUM64.is_supported(),
+        qmark_datasec: features::BTF_QMARK_DATASEC.is_supported(),
+    }
+}
+
+/// The types as bytes, with the strings of all line information among theirs, and the records that refer to both.
+fn encode(types: &BtfBuilder, spec: &Spec) -> Result<(Vec<u8>, DebugInfos), hachi_btf::Error> {
+    let mut strings = StringTable::new();
+    let mut all = Vec::with_capacity(spec.programs.len());
+    for program in &spec.programs {
+        let mut debug = DebugInfo::default();
+        for info in &program.func_info {
+            debug
+                .func_info
+                .extend_from_slice(&info.insn_off.to_ne_bytes());
+            debug
+                .func_info
+                .extend_from_slice(&info.type_id.to_ne_bytes());
+        }
+        for line in &program.line_info {
+            for word in [
+                line.insn_off,
+                strings.add(&line.file),
+                strings.add(&line.text),
+                pack_line(line.line, line.column),
+            ] {
+                debug.line_info.extend_from_slice(&word.to_ne_bytes());
+            }
+        }
+        all.push((program.name.clone(), debug));
+    }
+    Ok((types.encode_with(&mut strings, Endian::NATIVE)?, all))
+}
