@@ -40,8 +40,12 @@ fn run(arguments: &[&str]) -> Result<ExitCode> {
     match arguments {
         ["demo", options @ ..] => demo::run(options),
         ["test", options @ ..] => test::run(options),
-        ["codegen"] => codegen::run(false).map(|()| ExitCode::SUCCESS).map_err(Into::into),
-        ["codegen", "--check"] => codegen::run(true).map(|()| ExitCode::SUCCESS).map_err(Into::into),
+        ["codegen"] => codegen::run(false)
+            .map(|()| ExitCode::SUCCESS)
+            .map_err(Into::into),
+        ["codegen", "--check"] => codegen::run(true)
+            .map(|()| ExitCode::SUCCESS)
+            .map_err(Into::into),
         ["bench", names @ ..] => bench::run(names),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
