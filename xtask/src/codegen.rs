@@ -134,7 +134,11 @@ fn parse<'a>(name: &str, text: &'a str) -> Result<Vec<Row<'a>>, String> {
 
 fn helpers(rows: &[Row]) -> Result<String, String> {
     let mut out = String::from("use super::Helper;\n\n/// By number; row 0 is no helper.\n");
-    let _ = writeln!(out, "#[rustfmt::skip]\npub(super) static HELPERS: [Helper; {}] = [", rows.len() + 1);
+    let _ = writeln!(
+        out,
+        "#[rustfmt::skip]\npub(super) static HELPERS: [Helper; {}] = [",
+        rows.len() + 1
+    );
     let mut row = |id, name: &str, kernel: &str, gpl| {
         let _ = writeln!(
             out,
@@ -207,7 +211,11 @@ fn kernel_enum(rows: &[Row], e: &KernelEnum) -> Result<String, String> {
             row.field(2)?
         );
         let _ = writeln!(from, "            {number} => {name}::{variant},");
-        let _ = writeln!(uapi, "            {name}::{variant} => \"{}\",", raw.to_ascii_lowercase());
+        let _ = writeln!(
+            uapi,
+            "            {name}::{variant} => \"{}\",",
+            raw.to_ascii_lowercase()
+        );
         let _ = writeln!(kernel, "            {name}::{variant} => {version},");
     }
     let _ = write!(
@@ -244,7 +252,11 @@ fn sections(rows: &[Row]) -> Result<String, String> {
     let mut out = String::from(
         "use super::{Match, SectionDef};\nuse crate::{AttachType, ProgramType};\n\n/// In the order in which they are tried.\n",
     );
-    let _ = writeln!(out, "#[rustfmt::skip]\npub(super) static SECTIONS: [SectionDef; {}] = [", rows.len());
+    let _ = writeln!(
+        out,
+        "#[rustfmt::skip]\npub(super) static SECTIONS: [SectionDef; {}] = [",
+        rows.len()
+    );
     for row in rows {
         let pattern = row.field(0)?;
         let (name, how) = match (pattern.strip_suffix("+"), pattern.strip_suffix("/")) {
@@ -256,12 +268,21 @@ fn sections(rows: &[Row]) -> Result<String, String> {
             "-" => "None".to_owned(),
             raw => format!("Some(AttachType::{})", camel(raw)),
         };
-        let mut flags = [("sleepable", false), ("needs_btf_target", false), ("attach_type_optional", false), ("frags", false)];
+        let mut flags = [
+            ("sleepable", false),
+            ("needs_btf_target", false),
+            ("attach_type_optional", false),
+            ("frags", false),
+        ];
         for word in row.field(4)?.split(',').filter(|word| *word != "-") {
             let flag = flags.iter_mut().find(|(name, _)| *name == word);
-            flag.ok_or_else(|| format!("{}: unknown flag '{word}'", row.place))?.1 = true;
+            flag.ok_or_else(|| format!("{}: unknown flag '{word}'", row.place))?
+                .1 = true;
         }
-        let flags: Vec<String> = flags.iter().map(|(name, on)| format!("{name}: {on}")).collect();
+        let flags: Vec<String> = flags
+            .iter()
+            .map(|(name, on)| format!("{name}: {on}"))
+            .collect();
         let _ = writeln!(
             out,
             "    SectionDef {{ name: \"{name}\", matching: Match::{how}, program_type: ProgramType::{}, attach_type: {attach}, first_kernel: {}, {} }},",

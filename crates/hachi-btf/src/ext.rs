@@ -289,7 +289,7 @@ fn sections<T, const N: usize>(
         };
     };
     let size = endian.u32(*size) as usize;
-    if size < 4 * N || size % 4 != 0 {
+    if size < 4 * N || !size.is_multiple_of(4) {
         return Err(malformed("records are too small"));
     }
     let mut out = Vec::new();

@@ -481,7 +481,7 @@ impl Header {
             return Err(Error::BadVersion { version: first[2] });
         }
         let len = endian.u32([first[4], first[5], first[6], first[7]]) as usize;
-        if len < HEADER || len % 4 != 0 {
+        if len < HEADER || !len.is_multiple_of(4) {
             return Err(Error::malformed(format!("header length {len}")));
         }
         let header = bytes.get(8..len).ok_or(truncated(len))?;

@@ -121,7 +121,7 @@ impl Finder<'_, '_> {
             let Some(index) = index else { continue };
             for record in section.records {
                 let offset = offset(&record);
-                if offset % 8 != 0 {
+                if !offset.is_multiple_of(8) {
                     continue;
                 }
                 let slot = (offset / 8) as usize;

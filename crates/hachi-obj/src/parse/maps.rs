@@ -244,7 +244,7 @@ fn entries(
         .map(|reloc| {
             let symbol = &elf.symbols[reloc.symbol];
             let at = reloc.offset - start;
-            if at % 8 != 0 || symbol.name.is_empty() {
+            if !at.is_multiple_of(8) || symbol.name.is_empty() {
                 return Err(Error::Relocation {
                     section: SECTION.into(),
                     offset: reloc.offset,

@@ -1,0 +1,563 @@
+//! Objects that clang made from the C files in `data` (see `data/build.sh`), in both byte orders.
+
+use hachi_asm::{CallTarget, Imm64, Op, consts};
+use hachi_btf::{Endian, Type, Types as _};
+use hachi_obj::inspect::{self, SpecNames};
+use hachi_obj::{
+    AttachType, CoreReloKind, DataKind, Error, ExternKind, MapType, Pinning, ProgramSpec,
+    ProgramType, RelocationKind, Spec,
+};
+
+macro_rules! object {
+    ($name:literal) => {
+        include_bytes!(concat!("data/", $name, ".o")).as_slice()
+    };
+}
+
+fn parse(bytes: &[u8]) -> Spec {
+    Spec::parse(bytes).expect("parses")
+}
+
+fn names<'s, T>(list: &'s [T], name: impl Fn(&'s T) -> &'s str) -> Vec<&'s str> {
+    list.iter().map(name).collect()
+}
+
+/// All that a program refers to: every relocated instruction has the shape the kernel wants.
+fn check_relocations(spec: &Spec, program: &ProgramSpec) {
+    assert!(program.relocations.is_sorted_by_key(|r| r.insn));
+    for relocation in &program.relocations {
+        let insn = program.insns[relocation.insn];
+        match &relocation.kind {
+            RelocationKind::Map { name } => {
+                assert!(insn.is_ld_imm64() && insn.src == consts::BPF_PSEUDO_MAP_FD);
+                spec.map(name).expect("exists");
+            }
+            RelocationKind::GlobalData { map, offset } => {
+                assert!(insn.is_ld_imm64() && insn.src == consts::BPF_PSEUDO_MAP_VALUE);
+                assert_eq!(program.insns[relocation.insn + 1].imm, *offset as i32);
+                assert!(*offset <= spec.map(map).expect("exists").value_size);
+            }
+            RelocationKind::Kfunc { name } => {
+                assert!(insn.is_kfunc_call());
+                assert!(spec.externs.iter().any(|e| e.name == *name));
+            }
+            RelocationKind::Ksym { name } => {
+                assert!(insn.is_ld_imm64());
+                assert!(spec.externs.iter().any(|e| e.name == *name));
+            }
+        }
+    }
+}
+
+/// Calls lead to the start of a function, info stands where the kernel wants it.
+fn check_program(spec: &Spec, program: &ProgramSpec) {
+    check_relocations(spec, program);
+    let mut end = 0;
+    for function in &program.functions {
+        assert_eq!(function.start, end);
+        end += function.len;
+    }
+    assert_eq!(end, program.insns.len());
+    let mut slot = 0;
+    while slot < end {
+        let op = Op::decode(&program.insns, slot).expect("decodes");
+        let target = match op {
+            Op::Call(CallTarget::Local(off)) => Some(off),
+            Op::LdImm64 {
+                imm: Imm64::Func(off),
+                ..
+            } => Some(off),
+            _ => None,
+        };
+        if let Some(off) = target {
+            let to = (slot as i64 + 1 + i64::from(off)) as usize;
+            assert!(program.functions.iter().any(|f| f.start == to), "{slot}");
+        }
+        slot += op.slots();
+    }
+    let starts: Vec<u32> = program.functions.iter().map(|f| f.start as u32).collect();
+    let infos: Vec<u32> = program.func_info.iter().map(|i| i.insn_off).collect();
+    assert_eq!(starts, infos);
+    let btf = spec.btf.as_ref().expect("has BTF");
+    for (info, function) in program.func_info.iter().zip(&program.functions) {
+        let Some(Type::Func(f)) = btf.get(info.type_id) else {
+            panic!("[{}] is no FUNC", info.type_id);
+        };
+        assert_eq!(f.name, function.name);
+    }
+    let lines = &program.line_info;
+    assert!(lines.windows(2).all(|w| w[0].insn_off < w[1].insn_off));
+    for start in starts {
+        assert!(lines.iter().any(|line| line.insn_off == start));
+    }
+}
+
+#[test]
+fn maps_and_global_data() {
+    for (bytes, endian) in [
+        (object!("basic.bpfel"), Endian::Little),
+        (object!("basic.bpfeb"), Endian::Big),
+    ] {
+        let spec = parse(bytes);
+        assert_eq!(spec.endian, endian);
+        assert_eq!(spec.check_endian().is_ok(), endian == Endian::NATIVE);
+        assert_eq!(spec.license, "Dual MIT/GPL");
+        assert_eq!(spec.warnings, Vec::<String>::new());
+        let mut maps = names(&spec.maps, |m| &m.name);
+        maps.sort_unstable();
+        assert_eq!(
+            maps,
+            [
+                ".bss",
+                ".data",
+                ".data.custom",
+                ".rodata",
+                "blocklist",
+                "counters",
+                "events",
+                "plain"
+            ]
+        );
+        let btf = spec.btf.as_ref().expect("has BTF");
+
+        let blocklist = spec.map("blocklist").expect("exists");
+        assert_eq!(blocklist.kind, MapType::LpmTrie);
+        assert_eq!((blocklist.key_size, blocklist.value_size), (8, 8));
+        assert_eq!((blocklist.max_entries, blocklist.flags), (1024, 1));
+        assert_eq!(btf.type_name(blocklist.btf_key_type_id), "struct key");
+        assert_eq!(btf.type_name(blocklist.btf_value_type_id), "__u64");
+
+        let counters = spec.map("counters").expect("exists");
+        assert_eq!(counters.kind, MapType::PercpuArray);
+        assert_eq!(counters.pinning, Pinning::ByName);
+
+        let events = spec.map("events").expect("exists");
+        assert_eq!(events.kind, MapType::Ringbuf);
+        assert_eq!((events.key_size, events.value_size), (0, 0));
+        assert_eq!(events.max_entries, 262_144);
+
+        let plain = spec.map("plain").expect("exists");
+        assert_eq!((plain.key_size, plain.value_size), (4, 12));
+        assert_eq!(plain.numa_node, Some(0));
+        assert_eq!(plain.btf_key_type_id, 0);
+
+        let rodata = spec.map(".rodata").expect("exists");
+        assert_eq!(rodata.data, Some(DataKind::Rodata));
+        assert_eq!((rodata.value_size, rodata.max_entries), (12, 1));
+        assert_eq!(rodata.flags & (1 << 7), 1 << 7, "read-only for programs");
+        assert!(matches!(
+            btf.get(rodata.btf_value_type_id),
+            Some(Type::DataSec(sec)) if sec.size == 12 && sec.vars[1].offset == 4
+        ));
+        let bss = spec.map(".bss").expect("exists");
+        assert_eq!((bss.data, bss.value_size), (Some(DataKind::Bss), 4));
+        assert_eq!(bss.contents, None);
+
+        let globals: Vec<_> = spec
+            .globals
+            .iter()
+            .map(|g| (g.name.as_str(), g.map.as_str(), g.offset, g.size))
+            .collect();
+        for expected in [
+            ("limit", ".rodata", 0, 4),
+            ("tag", ".rodata", 4, 8),
+            ("first", ".data", 0, 8),
+            ("second", ".data", 8, 8),
+            ("custom", ".data.custom", 0, 4),
+            ("hits", ".bss", 0, 4),
+        ] {
+            assert!(globals.contains(&expected), "{expected:?} of {globals:?}");
+        }
+        assert_eq!(
+            spec.global_bytes("tag").expect("exists"),
+            Some(b"hachi\0\0\0".as_slice())
+        );
+        assert_eq!(spec.global_bytes("hits").expect("exists"), None);
+    }
+}
+
+#[test]
+fn subprograms_are_appended() {
+    for bytes in [object!("basic.bpfel"), object!("basic.bpfeb")] {
+        let spec = parse(bytes);
+        assert_eq!(names(&spec.programs, |p| &p.name), ["filter", "pass"]);
+        for program in &spec.programs {
+            check_program(&spec, program);
+            assert_eq!(program.program_type, ProgramType::Xdp);
+            assert_eq!(program.attach_type, Some(AttachType::Xdp));
+            assert!(program.autoload && !program.sleepable && !program.frags);
+        }
+        let filter = spec.program("filter").expect("exists");
+        let mut functions = names(&filter.functions, |f| &f.name);
+        assert_eq!(functions.remove(0), "filter");
+        functions.sort_unstable();
+        assert_eq!(functions, ["count", "report"]);
+        // Each line knows its text, also inside of subprograms.
+        let report = filter.functions.iter().find(|f| f.name == "report");
+        let report = report.expect("appended").start;
+        assert!(filter.line_info.iter().any(|line| {
+            line.insn_off as usize >= report
+                && line.text.contains("bpf_ktime_get_ns")
+                && line.file.ends_with("basic.c")
+                && line.line > 0
+        }));
+        assert_eq!(filter.function_at(report).expect("there").name, "report");
+        assert_eq!(filter.function_at(filter.insns.len()), None);
+        let pass = spec.program("pass").expect("exists");
+        assert_eq!(pass.functions.len(), 1);
+    }
+}
+
+#[test]
+fn programs_are_found_by_name_and_section() {
+    let spec = parse(object!("calls.bpfel"));
+    assert_eq!(spec.program("walk").expect("by name").name, "walk");
+    let found = spec.program("tp/syscalls/sys_enter_openat");
+    assert_eq!(found.expect("by section").name, "on_open");
+    assert_eq!(
+        spec.program("tc").expect_err("ambiguous").to_string(),
+        "'tc' is a section with several programs (tail, walk); use one of their names"
+    );
+    assert_eq!(
+        spec.program("nope").expect_err("missing").to_string(),
+        "no program 'nope' in the object; it has tail, walk, optional, on_open, unknown"
+    );
+    assert_eq!(
+        spec.map("nope").expect_err("missing").to_string(),
+        "no map 'nope' in the object; it has inner_a, inner_b, outer, jumps"
+    );
+}
+
+#[test]
+fn sections_tell_the_type() {
+    let spec = parse(object!("calls.bpfeb"));
+    let optional = spec.program("optional").expect("exists");
+    assert!(!optional.autoload && optional.sleepable);
+    assert_eq!(optional.section, "fentry.s/do_unlinkat");
+    assert_eq!(optional.attach_target.as_deref(), Some("do_unlinkat"));
+    assert_eq!(optional.program_type, ProgramType::Tracing);
+    assert_eq!(optional.attach_type, Some(AttachType::TraceFentry));
+    let unknown = spec.program("unknown").expect("exists");
+    assert_eq!(unknown.program_type, ProgramType::Unspec);
+    assert_eq!(unknown.section_def, None);
+    assert_eq!(spec.warnings.len(), 1, "{:?}", spec.warnings);
+    assert!(spec.warnings[0].contains("'mine/own' is unknown"));
+    assert_eq!(spec.kernel_version, 0x06_01_00);
+    assert_eq!(spec.license, "GPL");
+}
+
+#[test]
+fn callbacks_and_maps_with_entries() {
+    for bytes in [object!("calls.bpfel"), object!("calls.bpfeb")] {
+        let spec = parse(bytes);
+        for program in &spec.programs {
+            check_program(&spec, program);
+        }
+        let walk = spec.program("walk").expect("exists");
+        assert_eq!(
+            names(&walk.functions, |f| &f.name),
+            ["walk", "add", "again", "weigh"]
+        );
+        let callbacks = walk.insns.iter().filter(|i| i.is_pseudo_func()).count();
+        assert_eq!(callbacks, 2);
+
+        let outer = spec.map("outer").expect("exists");
+        assert_eq!(outer.kind, MapType::ArrayOfMaps);
+        assert_eq!((outer.key_size, outer.value_size), (4, 4));
+        let inner = outer.inner.as_ref().expect("has an inner map");
+        assert_eq!((inner.kind, inner.max_entries), (MapType::Array, 2));
+        assert_eq!(inner.value_size, 8);
+        let entries = |map: &str| -> Vec<(u32, String)> {
+            let map = spec.map(map).expect("exists");
+            map.entries
+                .iter()
+                .map(|e| (e.index, e.target.clone()))
+                .collect()
+        };
+        assert_eq!(
+            entries("outer"),
+            [(0, "inner_a".into()), (2, "inner_b".into())]
+        );
+        assert_eq!(entries("jumps"), [(1, "tail".into())]);
+        assert_eq!(spec.map("jumps").expect("exists").inner, None);
+    }
+}
+
+#[test]
+fn what_the_kernel_must_supply_is_listed() {
+    for bytes in [object!("core.bpfel"), object!("core.bpfeb")] {
+        let spec = parse(bytes);
+        let program = spec.program("on_switch").expect("exists");
+        check_program(&spec, program);
+        let kind = |name: &str| {
+            let found = spec.externs.iter().find(|e| e.name == name);
+            let found = found.unwrap_or_else(|| panic!("no extern {name}"));
+            (found.kind, found.weak)
+        };
+        assert!(matches!(
+            kind("bpf_rcu_read_lock"),
+            (ExternKind::Kfunc { .. }, false)
+        ));
+        assert!(matches!(
+            kind("missing_function"),
+            (ExternKind::Kfunc { .. }, true)
+        ));
+        assert_eq!(
+            kind("bpf_prog_fops"),
+            (ExternKind::Ksym { type_id: None }, false)
+        );
+        assert!(matches!(
+            kind("bpf_stats_enabled_key"),
+            (ExternKind::Ksym { type_id: Some(_) }, true)
+        ));
+        let place = |name| match kind(name) {
+            (ExternKind::Kconfig { offset, size, .. }, _) => (offset, size),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(place("LINUX_KERNEL_VERSION"), (0, 4));
+        assert_eq!(place("CONFIG_BPF"), (4, 1));
+        assert_eq!(place("CONFIG_HOSTNAME"), (5, 16));
+        let kconfig = spec.map(".kconfig").expect("exists");
+        assert_eq!(
+            (kconfig.value_size, kconfig.data),
+            (21, Some(DataKind::Kconfig))
+        );
+
+        let of = |name: &str| {
+            let matching = program.relocations.iter().filter(move |r| match &r.kind {
+                RelocationKind::Kfunc { name: n } | RelocationKind::Ksym { name: n } => n == name,
+                _ => false,
+            });
+            matching.count()
+        };
+        assert_eq!(of("bpf_rcu_read_lock"), 1);
+        assert_eq!(of("missing_function"), 2, "its address and its call");
+
+        let kinds: Vec<CoreReloKind> = program.core_relos.iter().map(|r| r.kind).collect();
+        for kind in [
+            CoreReloKind::FieldByteOffset,
+            CoreReloKind::FieldByteSize,
+            CoreReloKind::FieldExists,
+            CoreReloKind::FieldSigned,
+            CoreReloKind::FieldLshiftU64,
+            CoreReloKind::FieldRshiftU64,
+            CoreReloKind::TypeExists,
+            CoreReloKind::TypeSize,
+            CoreReloKind::EnumValValue,
+        ] {
+            assert!(kinds.contains(&kind), "{kind:?} of {kinds:?}");
+        }
+        // Those of the appended subprogram moved with it.
+        let depth = program.functions.iter().find(|f| f.name == "depth");
+        let depth = depth.expect("appended").start as u32;
+        let moved: Vec<_> = program
+            .core_relos
+            .iter()
+            .filter(|r| r.insn_off >= depth)
+            .collect();
+        assert_eq!(moved.len(), 2);
+        assert_eq!(&*moved[0].access, "0:2");
+        let btf = spec.btf.as_ref().expect("has BTF");
+        assert_eq!(btf.type_name(moved[0].type_id), "struct task_struct");
+        // The kernel takes neither externs nor functions in a section of variables.
+        let (_, ksyms) = btf.datasec(".ksyms").expect("there");
+        assert_eq!(ksyms.size, 4 * ksyms.vars.len() as u32);
+        for var in &ksyms.vars {
+            assert!(matches!(btf.get(var.type_id), Some(Type::Var(_))));
+        }
+    }
+}
+
+#[test]
+fn legacy_maps_are_read() {
+    for bytes in [object!("legacy.bpfel"), object!("legacy.bpfeb")] {
+        let spec = parse(bytes);
+        let hash = spec.map("old_hash").expect("exists");
+        assert_eq!(
+            (
+                hash.kind,
+                hash.key_size,
+                hash.value_size,
+                hash.max_entries,
+                hash.flags
+            ),
+            (MapType::Hash, 4, 8, 16, 1)
+        );
+        let array = spec.map("old_array").expect("exists");
+        assert_eq!((array.max_entries, array.pinning), (3, Pinning::ByName));
+        check_program(&spec, spec.program("look").expect("exists"));
+    }
+}
+
+#[test]
+fn globals_can_be_set() {
+    let mut spec = parse(object!("basic.bpfel"));
+    spec.set_global("limit", &9u32.to_le_bytes()).expect("fits");
+    assert_eq!(
+        spec.global_bytes("limit"),
+        Ok(Some([9, 0, 0, 0].as_slice()))
+    );
+    assert_eq!(
+        spec.global_bytes("tag"),
+        Ok(Some(b"hachi\0\0\0".as_slice()))
+    );
+    spec.set_global("hits", &[1, 2, 3, 4]).expect("fits");
+    assert_eq!(
+        spec.map(".bss").expect("exists").contents.as_deref(),
+        Some([1, 2, 3, 4].as_slice())
+    );
+    assert_eq!(
+        spec.set_global("limit", &[1])
+            .expect_err("too small")
+            .to_string(),
+        "global variable 'limit' has 4 bytes, the value given has 1; use the type it has in the program"
+    );
+    let error = spec
+        .set_global("nope", &[1])
+        .expect_err("missing")
+        .to_string();
+    assert!(
+        error.starts_with("no global variable 'nope' in the object; it has limit, tag"),
+        "{error}"
+    );
+    spec.set_max_entries("blocklist", 5).expect("allowed");
+    assert_eq!(spec.map("blocklist").expect("exists").max_entries, 5);
+    assert!(spec.set_max_entries(".rodata", 5).is_err());
+    spec.set_pin_path("events", "/sys/fs/bpf/mine")
+        .expect("exists");
+    assert!(spec.map("events").expect("exists").pin_path.is_some());
+}
+
+#[test]
+fn inspection_tells_kernels_helpers_and_stack() {
+    let basic = parse(object!("basic.bpfel"));
+    assert_eq!(inspect::minimum_kernel(&basic), (5, 8));
+    let newest = &inspect::requirements(&basic)[0];
+    assert_eq!(newest.what, "helper bpf_ringbuf_reserve");
+    assert_eq!(newest.by, "program 'filter'");
+    let filter = basic.program("filter").expect("exists");
+    let helpers: Vec<_> = inspect::helpers(filter)
+        .into_iter()
+        .map(|h| (h.id, h.helper.expect("known").name, h.calls))
+        .collect();
+    assert_eq!(
+        helpers,
+        [
+            (1, "bpf_map_lookup_elem", 2),
+            (5, "bpf_ktime_get_ns", 1),
+            (131, "bpf_ringbuf_reserve", 1),
+            (132, "bpf_ringbuf_submit", 1),
+        ]
+    );
+    let depth = inspect::stack_depth(filter);
+    assert_eq!(depth.frames[0].bytes, 8);
+    assert_eq!(depth.deepest, Some(96));
+
+    let v4 = parse(object!("v4.bpfel"));
+    assert_eq!(inspect::minimum_kernel(&v4), (6, 6));
+    let what: Vec<String> = inspect::requirements(&v4)
+        .into_iter()
+        .map(|r| r.what)
+        .collect();
+    for expected in [
+        "signed division (cpu v4)",
+        "sign-extending loads (cpu v4)",
+        "sign-extending moves (cpu v4)",
+        "unconditional byte swaps (cpu v4)",
+        "32-bit jumps (cpu v4)",
+        "atomic operations beyond addition (cpu v3)",
+        "loops",
+    ] {
+        assert!(what.iter().any(|w| w == expected), "{expected} of {what:?}");
+    }
+    assert_eq!(
+        inspect::minimum_kernel(&parse(object!("legacy.bpfel"))),
+        (3, 19)
+    );
+}
+
+#[test]
+fn disassembly_shows_names() {
+    let spec = parse(object!("basic.bpfel"));
+    let program = spec.program("filter").expect("exists");
+    let names = SpecNames {
+        spec: &spec,
+        program,
+    };
+    let text: Vec<String> = hachi_asm::disasm::lines(&program.insns, &names)
+        .map(|(_, line)| line)
+        .collect();
+    for expected in [
+        "r3 = &limit",
+        "r1 = map[blocklist]",
+        "call bpf_map_lookup_elem#1",
+        "r1 = &second",
+        "r2 = &hits",
+    ] {
+        assert!(
+            text.iter().any(|t| t == expected),
+            "{expected} of {text:#?}"
+        );
+    }
+    assert!(
+        text.iter()
+            .any(|t| t.starts_with("call pc+") && t.ends_with("<report>"))
+    );
+    let core = parse(object!("core.bpfel"));
+    let program = core.program("on_switch").expect("exists");
+    let names = SpecNames {
+        spec: &core,
+        program,
+    };
+    let text: Vec<String> = hachi_asm::disasm::lines(&program.insns, &names)
+        .map(|(_, line)| line)
+        .collect();
+    for expected in [
+        "r1 = &CONFIG_BPF",
+        "r1 = &bpf_prog_fops",
+        "call bpf_rcu_read_lock#0",
+    ] {
+        assert!(
+            text.iter().any(|t| t == expected),
+            "{expected} of {text:#?}"
+        );
+    }
+}
+
+/// The text of the error for bytes that must not parse.
+fn error(bytes: &[u8]) -> String {
+    Spec::parse(bytes).expect_err("refused").to_string()
+}
+
+#[test]
+fn bad_input_is_one_clear_error() {
+    let good = object!("basic.bpfel");
+    assert!(error(b"").contains("the file is empty"));
+    assert!(error(b"#!/bin/sh\n").contains("a script"));
+    assert!(error(b"BC\xc0\xde....").contains("LLVM bitcode"));
+    assert!(error(b"hello").starts_with("not an ELF object: it starts with 68 65 6c 6c"));
+
+    let with = |at: usize, value: u8| {
+        let mut bytes = good.to_vec();
+        bytes[at] = value;
+        error(&bytes)
+    };
+    assert!(with(18, 62).starts_with("an ELF file for x86-64, not for BPF"));
+    assert!(with(4, 1).starts_with("an ELF file for a 32-bit machine"));
+    assert!(with(16, 3).starts_with("a BPF ELF file, but a shared library"));
+    assert!(error(&good[..good.len() / 2]).starts_with("the ELF file is damaged or truncated"));
+    assert!(error(&good[..20]).contains("truncated"));
+
+    assert!(matches!(
+        Spec::parse(object!("nobtf.bpfel")),
+        Err(Error::MissingBtf { what }) if what == "section .maps"
+    ));
+    assert!(error(object!("nobtf.bpfel")).contains("-g"));
+
+    let wrong_order = match Endian::NATIVE {
+        Endian::Little => parse(object!("basic.bpfeb")),
+        Endian::Big => parse(object!("basic.bpfel")),
+    };
+    let error = wrong_order.check_endian().expect_err("refused").to_string();
+    assert!(error.contains("build it for bpf"), "{error}");
+}
