@@ -57,7 +57,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "build",
-        about: "the hachi command builds",
+        about: "the hachi command builds, and finds or installs a toolchain for eBPF",
         check: build,
     },
     Step {
@@ -240,7 +240,13 @@ fn codegen(_: &mut Tally) -> Result {
 
 fn clippy(_: &mut Tally) -> Result {
     let mut clippy = cargo(root());
-    clippy.args(["clippy", "--quiet", "--workspace", "--all-targets"]);
+    clippy.args([
+        "clippy",
+        "--quiet",
+        "--all-features",
+        "--workspace",
+        "--all-targets",
+    ]);
     run_command(clippy.args(["--", "-D", "warnings"]))?;
     // The kernel side a second time, as it is compiled for the kernel (but for the host's
     // instruction set, whose `core` is always there).
@@ -254,7 +260,13 @@ fn clippy(_: &mut Tally) -> Result {
 
 fn doc(_: &mut Tally) -> Result {
     let mut doc = cargo(root());
-    doc.args(["doc", "--quiet", "--workspace", "--no-deps"]);
+    doc.args([
+        "doc",
+        "--quiet",
+        "--all-features",
+        "--workspace",
+        "--no-deps",
+    ]);
     run_command(doc.env("RUSTDOCFLAGS", "-D warnings"))
 }
 
@@ -265,7 +277,8 @@ fn hachi() -> PathBuf {
 
 fn build(_: &mut Tally) -> Result {
     let mut build = cargo(root());
-    run_command(build.args(["build", "--quiet", "--package", "hachi-cli"]))?;
+    // With the features of the tests that follow, so that they find it built.
+    run_command(build.args(["build", "--quiet", "--all-features", "--workspace"]))?;
     // Once here, so that a toolchain that has to be fetched or built is not part of a test's time.
     let mut doctor = Command::new(hachi());
     run_command(doctor.arg("doctor").env("HACHI_YES", "1"))
@@ -273,7 +286,7 @@ fn build(_: &mut Tally) -> Result {
 
 fn tests(tally: &mut Tally) -> Result {
     let mut test = cargo(root());
-    test.args(["test", "--workspace", "--no-fail-fast"]);
+    test.args(["test", "--all-features", "--workspace", "--no-fail-fast"]);
     test.env("HACHI_BIN", hachi())
         .env("HACHI_EXAMPLES_TARGET", examples_target_dir());
     match tally.cargo_test(&mut test)? {
@@ -325,7 +338,8 @@ fn demo(tally: &mut Tally) -> Result {
         tally.skip("demo", reason);
         return Ok(());
     }
-    run_command(Command::new(std::env::current_exe()?).args(["demo", "--fast"]))
+    let mut demo = Command::new(std::env::current_exe()?);
+    run_command(demo.args(["demo", "--fast"]).env("HACHI_BIN", hachi()))
 }
 
 #[cfg(test)]
