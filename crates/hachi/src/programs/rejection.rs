@@ -8,8 +8,8 @@ use crate::sys::errno::SyscallError;
 
 /// Why the kernel refused a program: its answer, the verifier's log, and the program's line information.
 ///
-/// `Display` is the explanation of [`hachi_diag`], in terms of the source.
-#[derive(Debug)]
+/// `Display` is the explanation of [`hachi_diag`], in terms of the source. So is `Debug`, since that is what people
+/// see who `unwrap` or return the error from `main`, and a log of thousands of lines would tell them nothing.
 pub struct Rejection {
     /// The program.
     pub program: String,
@@ -48,6 +48,12 @@ impl Rejection {
             errno: Some(self.error.errno()),
             lines: &lines,
         })
+    }
+}
+
+impl fmt::Debug for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
