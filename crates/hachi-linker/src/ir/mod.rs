@@ -8,6 +8,7 @@
 //! | LLVM's own optimisation | here |
 //! | replace operations that eBPF lacks | [`lower`], with the code in `runtime.ll` |
 //! | refuse what cannot work | [`scan`] |
+//! | settle what is undefined or unaligned | [`settle`] |
 //! | generate code, explain what LLVM has against it | [`emit`] |
 
 mod aborts;
@@ -17,6 +18,7 @@ mod lower;
 mod prepare;
 mod runtime;
 mod scan;
+mod settle;
 
 use std::{collections::BTreeSet, path::PathBuf};
 
@@ -118,6 +120,7 @@ pub(crate) fn compile(job: Job) -> Outcome {
         return Err(diagnostics);
     }
 
+    settle::settle(module);
     let renames = prepare::avoid_section_names(module);
     let object = emit::emit(context, module, machine, &job, &renames)?;
     Ok(Compiled {

@@ -535,6 +535,7 @@ impl Op {
     pub(crate) const INVOKE: Op = Op(5);
     pub(crate) const UNREACHABLE: Op = Op(7);
     pub(crate) const ADD: Op = Op(8);
+    pub(crate) const SUB: Op = Op(10);
     pub(crate) const MUL: Op = Op(12);
     pub(crate) const UDIV: Op = Op(14);
     pub(crate) const SDIV: Op = Op(15);
@@ -543,21 +544,26 @@ impl Op {
     pub(crate) const SHL: Op = Op(20);
     pub(crate) const LSHR: Op = Op(21);
     pub(crate) const ASHR: Op = Op(22);
+    pub(crate) const AND: Op = Op(23);
+    pub(crate) const OR: Op = Op(24);
     pub(crate) const ALLOCA: Op = Op(26);
     pub(crate) const LOAD: Op = Op(27);
     pub(crate) const STORE: Op = Op(28);
     pub(crate) const GEP: Op = Op(29);
     pub(crate) const ZEXT: Op = Op(31);
+    pub(crate) const PTR_TO_INT: Op = Op(39);
     pub(crate) const INT_TO_PTR: Op = Op(40);
     pub(crate) const BITCAST: Op = Op(41);
     pub(crate) const ICMP: Op = Op(42);
     pub(crate) const PHI: Op = Op(44);
     pub(crate) const CALL: Op = Op(45);
+    pub(crate) const SELECT: Op = Op(46);
     pub(crate) const VA_ARG: Op = Op(49);
     pub(crate) const FENCE: Op = Op(55);
     pub(crate) const CMPXCHG: Op = Op(56);
     pub(crate) const ATOMIC_RMW: Op = Op(57);
     pub(crate) const ADDR_SPACE_CAST: Op = Op(60);
+    pub(crate) const FREEZE: Op = Op(68);
 
     /// Arithmetic, conversion or comparison of floating-point numbers.
     pub(crate) fn is_float_arithmetic(self) -> bool {
@@ -708,7 +714,7 @@ impl Inst {
         Type(ffi!(LLVMGetAllocatedType(self.0.0)))
     }
 
-    /// Of a stack slot: gives it at least this alignment.
+    /// Of a stack slot, a load or a store: gives it at least this alignment.
     pub(crate) fn raise_alignment(self, align: u32) -> u64 {
         let old = ffi!(LLVMGetAlignment(self.0.0));
         if old < align {
