@@ -80,8 +80,15 @@ impl Unit {
     }
 
     /// Whether the file can be read again, and says what it should.
-    pub(super) fn check_file(&self, file: &[u8]) -> Result<(), Diagnostic> {
-        let object = elf::read(file, 0).map_err(|e| defect(format_args!("it {e}")))?;
+    pub(super) fn check_file(&self, file: &[u8]) -> Vec<Diagnostic> {
+        match self.read_back(file) {
+            Ok(()) => Vec::new(),
+            Err(reason) => vec![defect(reason)],
+        }
+    }
+
+    fn read_back(&self, file: &[u8]) -> Result<(), String> {
+        let object = elf::read(file, 0).map_err(|e| format!("it {e}"))?;
         let visible = |symbols: &[elf::Symbol]| {
             symbols
                 .iter()
@@ -90,12 +97,12 @@ impl Unit {
                 .count()
         };
         if visible(&object.symbols) != visible(&self.symbols) {
-            return Err(defect("symbols were lost"));
+            return Err("symbols were lost".into());
         }
         let Some(btf) = object.btf else {
             return Ok(());
         };
-        let malformed = |e: hachi_btf::Error| defect(e);
+        let malformed = |e: hachi_btf::Error| e.to_string();
         let btf = Btf::parse(&btf.data).map_err(malformed)?;
         btf.check_index().map_err(malformed)?;
         if let Some(ext) = object.btf_ext {

@@ -17,7 +17,7 @@ use hachi_btf::{
     Array, BtfBuilder, Composite, Enum64, Int, Linkage, Member, Ptr, Type, Types, Variant,
 };
 
-use super::elf::{Binding, Part, Place, SymbolKind};
+use super::elf::{Binding, Part, Place, Symbol, SymbolKind};
 use super::link::Unit;
 use super::names;
 use crate::Diagnostic;
@@ -71,7 +71,7 @@ impl Unit {
                 Some(&place) => place,
                 None => match self.finish_map(section, map, &mut made) {
                     Err(error) => {
-                        errors.push(error);
+                        errors.push(*error);
                         continue;
                     }
                     Ok(New::Made(size)) => {
@@ -166,137 +166,140 @@ impl Unit {
         section: usize,
         map: usize,
         made: &mut Made,
-    ) -> Result<New, Diagnostic> {
+    ) -> Result<New, Box<Diagnostic>> {
         let symbol = &self.symbols[map];
         let name = symbol.name.clone();
-        let Some(bound) = self.vars.iter().find(|b| b.symbol == map).copied() else {
-            return Err(
-                Diagnostic::error(format!("the map `{name}` has no type information"))
-                    .help("build with full debug information: `debug = 2` in the cargo profile, or `-g` for clang"),
-            );
+        let bound = self.vars.iter().find(|bound| bound.symbol == map);
+        let bound = bound.and_then(|bound| match self.btf.get(bound.type_id) {
+            Some(Type::Var(var)) => Some((bound.type_id, var.type_id)),
+            _ => None,
+        });
+        let Some((var_id, type_id)) = bound else {
+            return Err(Box::new(
+                Diagnostic::error(format!("the map `{name}` has no type information")).help(
+                    "build with full debug information: `debug = 2` in the cargo profile, or `-g` for clang",
+                ),
+            ));
         };
-        let Some(Type::Var(var)) = self.btf.get(bound.type_id) else {
-            return Err(Diagnostic::error(format!(
-                "the map `{name}` has damaged type information"
-            )));
-        };
-        let Some(definition) = peel(&self.btf, var.type_id) else {
-            let ty = self.btf.type_name(var.type_id);
-            return Err(
+        let Some(definition) = peel(&self.btf, type_id) else {
+            let ty = self.btf.type_name(type_id);
+            return Err(Box::new(
                 Diagnostic::error(format!("the static `{name}` is in section `.maps` but is no map"))
                     .note(format!("its type is `{ty}`"))
                     .help("a map is a value of one of the map types, alone or wrapped in types that hold nothing else"),
-            );
+            ));
         };
         let kind = definition.members.iter().find(|m| m.name == "type");
         let value_form = kind.is_some_and(|m| is_int(&self.btf, m.type_id));
-        if !value_form && self.sections[section].bss && symbol.size > MAX_BLANK {
-            return Err(Diagnostic::error(format!(
+        let (new, type_id) = if value_form {
+            let fields = self.fields_of(&name, section, symbol, &definition)?;
+            let (size, type_id) = made.definition(&mut self.btf, fields);
+            (New::Made(size), type_id)
+        } else if self.sections[section].bss && symbol.size > MAX_BLANK {
+            return Err(error(format!(
                 "the map `{name}` takes {} bytes without saying anything",
                 symbol.size
             )));
-        }
-        if !value_form {
+        } else {
             // libbpf's own form. Only the wrappers must go.
-            let type_id = definition.type_id;
-            if let Some(Type::Var(var)) = self.btf.get_mut(bound.type_id) {
-                var.type_id = type_id;
-            }
-            return Ok(New::Kept);
+            (New::Kept, definition.type_id)
+        };
+        if let Some(Type::Var(var)) = self.btf.get_mut(var_id) {
+            var.type_id = type_id;
         }
+        Ok(new)
+    }
 
-        let start = symbol.value + definition.offset;
-        let members = definition.members.to_vec();
-        let end = symbol.value + symbol.size;
+    /// What a definition given as a value says.
+    fn fields_of(
+        &self,
+        name: &str,
+        section: usize,
+        symbol: &Symbol,
+        definition: &Definition<'_>,
+    ) -> Result<Vec<(String, Field)>, Box<Diagnostic>> {
         let content = &self.sections[section];
-        if let Some(reloc) = content
-            .relocs
-            .iter()
-            .find(|r| (start..end).contains(&r.offset))
-        {
+        let range = symbol.value..symbol.value + symbol.size;
+        if let Some(reloc) = content.relocs.iter().find(|r| range.contains(&r.offset)) {
             let target = names::display(&self.symbols[reloc.symbol].name);
-            return Err(Diagnostic::error(format!(
+            return Err(error(format!(
                 "the definition of the map `{name}` refers to `{target}`; a map's type cannot hold that"
             )));
         }
-        let endian = self.endian;
-        let read = |member: &Member, size: u32| -> Option<u64> {
-            let at = start + u64::from(member.bit_offset / 8);
-            if content.bss {
-                return Some(0);
-            }
-            let at = at as usize;
-            let bytes = content.data.get(at..at.checked_add(size as usize)?)?;
-            Some(match endian {
-                Endian::Little => bytes.iter().rev().fold(0, |n, b| n << 8 | u64::from(*b)),
-                Endian::Big => bytes.iter().fold(0, |n, b| n << 8 | u64::from(*b)),
-            })
-        };
-        let mut numbers = Vec::new();
-        for member in &members {
+        let mut fields = Vec::new();
+        for member in definition.members {
             let size = Types::size_of(&self.btf, member.type_id).unwrap_or(0);
-            if is_int(&self.btf, member.type_id) && matches!(size, 1 | 2 | 4 | 8) {
-                let value = read(member, size).filter(|_| member.bit_size == 0);
-                let Some(value) = value else {
-                    return Err(Diagnostic::error(format!(
-                        "the definition of the map `{name}` is cut off at `{}`",
-                        member.name
-                    )));
-                };
-                numbers.push(Some(value));
-            } else {
-                numbers.push(None);
-            }
-        }
-
-        let mut fields: Vec<Member> = Vec::new();
-        for (member, number) in members.iter().zip(numbers) {
-            let type_id = match (number, self.btf.get(member.type_id)) {
-                (Some(0), _) if member.name == "type" => {
-                    return Err(Diagnostic::error(format!(
-                        "the map `{name}` has no type (0)"
-                    )));
-                }
-                (Some(0), _) => continue,
-                (Some(number), _) => made.number(&mut self.btf, &member.name, number),
-                (None, Some(Type::Ptr(ptr))) => {
-                    let target = ptr.type_id;
-                    match made.pointee(&mut self.btf, target) {
-                        Some(id) if id == target => member.type_id,
-                        Some(id) => self.btf.add(Type::Ptr(Ptr { type_id: id })),
-                        None => continue,
+            let int = is_int(&self.btf, member.type_id) && matches!(size, 1 | 2 | 4 | 8);
+            let field = match self.btf.get(member.type_id) {
+                _ if int && member.bit_size == 0 => {
+                    let offset = definition.offset + u64::from(member.bit_offset / 8);
+                    let within = offset + u64::from(size) <= symbol.size;
+                    let number = match content.bss {
+                        true => Some(0),
+                        false => self.number_at(section, symbol.value + offset, size),
+                    };
+                    match number.filter(|_| within) {
+                        Some(0) if member.name == "type" => {
+                            return Err(error(format!("the map `{name}` has no type (0)")));
+                        }
+                        Some(0) => continue,
+                        Some(number) => Field::Number(number),
+                        None => {
+                            return Err(error(format!(
+                                "the definition of the map `{name}` is cut off at `{}`",
+                                member.name
+                            )));
+                        }
                     }
                 }
-                // Markers, and `values: [*const Inner; 0]`, which libbpf wants as it is.
-                (None, Some(Type::Array(array))) if array.nelems == 0 => member.type_id,
-                _ if Types::size_of(&self.btf, member.type_id).unwrap_or(0) == 0 => continue,
+                Some(Type::Ptr(ptr)) => match ptr.type_id {
+                    // LLVM knows no type for Rust's `char`, the only one it leaves out.
+                    0 => Field::Char,
+                    id if holds_nothing(&self.btf, id) => continue,
+                    _ => Field::Type(member.type_id),
+                },
+                // `values: [*const Inner; 0]`, which libbpf wants as it is.
+                Some(Type::Array(array)) if array.nelems == 0 => Field::Type(member.type_id),
+                _ if size == 0 => continue,
                 _ => {
                     let ty = self.btf.type_name(member.type_id);
-                    return Err(Diagnostic::error(format!(
+                    let error = Diagnostic::error(format!(
                         "the definition of the map `{name}` has a member `{}` of type `{ty}`",
                         member.name
-                    ))
-                    .help("members of a map's definition are integers and pointers"));
+                    ));
+                    return Err(Box::new(
+                        error.help("members of a map's definition are integers and pointers"),
+                    ));
                 }
             };
-            fields.push(Member {
-                name: member.name.clone(),
-                type_id,
-                bit_offset: fields.len() as u32 * 64,
-                bit_size: 0,
-            });
+            fields.push((member.name.clone(), field));
         }
-        let size = fields.len() as u32 * 8;
-        let type_id = self.btf.add(Type::Struct(Composite {
-            name: String::new(),
-            size,
-            members: fields,
-        }));
-        if let Some(Type::Var(var)) = self.btf.get_mut(bound.type_id) {
-            var.type_id = type_id;
-        }
-        Ok(New::Made(u64::from(size)))
+        Ok(fields)
     }
+
+    fn number_at(&self, section: usize, offset: u64, size: u32) -> Option<u64> {
+        let start = usize::try_from(offset).ok()?;
+        let bytes = self.sections[section]
+            .data
+            .get(start..start.checked_add(size as usize)?)?;
+        Some(match self.endian {
+            Endian::Little => bytes.iter().rev().fold(0, |n, b| n << 8 | u64::from(*b)),
+            Endian::Big => bytes.iter().fold(0, |n, b| n << 8 | u64::from(*b)),
+        })
+    }
+}
+
+fn error(message: String) -> Box<Diagnostic> {
+    Box::new(Diagnostic::error(message))
+}
+
+/// One member of a definition to be.
+enum Field {
+    Number(u64),
+    /// A pointer to Rust's `char`.
+    Char,
+    /// This type as it is.
+    Type(u32),
 }
 
 /// What became of a definition.
@@ -311,6 +314,7 @@ enum New {
 #[derive(Default)]
 struct Made {
     int: Option<u32>,
+    /// Pointer to Rust's `char`.
     char: Option<u32>,
     arrays: HashMap<u32, u32>,
 }
@@ -355,24 +359,39 @@ impl Made {
         id
     }
 
-    /// The type of a key or value, from what its pointer points to; `None` when it holds nothing.
-    fn pointee(&mut self, btf: &mut BtfBuilder, id: u32) -> Option<u32> {
-        if id == 0 {
-            // LLVM knows no type for Rust's `char`, the only one it leaves out.
-            return Some(
-                *self
-                    .char
-                    .get_or_insert_with(|| btf.add(super::repair::char_type())),
-            );
+    /// A structure of these members, and its size.
+    fn definition(&mut self, btf: &mut BtfBuilder, fields: Vec<(String, Field)>) -> (u64, u32) {
+        let mut members: Vec<Member> = Vec::new();
+        for (name, field) in fields {
+            let type_id = match field {
+                Field::Number(number) => self.number(btf, &name, number),
+                Field::Char => *self.char.get_or_insert_with(|| {
+                    let type_id = btf.add(super::repair::char_type());
+                    btf.add(Type::Ptr(Ptr { type_id }))
+                }),
+                Field::Type(id) => id,
+            };
+            members.push(Member {
+                name,
+                type_id,
+                bit_offset: members.len() as u32 * 64,
+                bit_size: 0,
+            });
         }
-        if matches!(btf.get(id), Some(Type::Enum(t)) if t.name == "c_void") {
-            return None;
-        }
-        match Types::size_of(btf, id) {
-            Ok(0) | Err(_) => None,
-            Ok(_) => Some(id),
-        }
+        let size = members.len() as u32 * 8;
+        let id = btf.add(Type::Struct(Composite {
+            name: String::new(),
+            size,
+            members,
+        }));
+        (u64::from(size), id)
     }
+}
+
+/// `()`, `!`, empty structures, and what is not known: a ring buffer has no keys.
+fn holds_nothing(btf: &BtfBuilder, id: u32) -> bool {
+    matches!(btf.get(id), Some(Type::Enum(t)) if t.name == "c_void")
+        || Types::size_of(btf, id).unwrap_or(0) == 0
 }
 
 /// Looks through wrappers, qualifiers and names for a structure with a member `type`.

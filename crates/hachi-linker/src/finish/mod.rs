@@ -139,7 +139,7 @@ pub(crate) fn finish(input: &FinishInput<'_>) -> Result<Finished, Vec<Diagnostic
     })?;
     none(check::check_types(&info.types))?;
     let object = unit.write(&info);
-    unit.check_file(&object).map_err(|error| vec![error])?;
+    none(unit.check_file(&object))?;
     Ok(Finished { object, warnings })
 }
 

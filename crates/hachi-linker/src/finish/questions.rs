@@ -9,7 +9,7 @@ use hachi_btf::{BtfBuilder, Func, Linkage, Type, Var};
 
 use super::core_types::{LocalTypes, RootId};
 use super::edit::Edits;
-use super::elf::{Binding, Place, Reloc, RelocKind, Symbol, SymbolKind, bytes_at};
+use super::elf::{Binding, Place, RelocKind, Symbol, SymbolKind, bytes_at};
 use super::link::{Extern, Unit};
 use super::symbol::{EnumKind, ExternKind, FieldKind, Question, Step, TypeExpr, TypeKind};
 use crate::Diagnostic;
@@ -39,6 +39,85 @@ enum Subject {
     },
 }
 
+/// All that live code asks.
+#[derive(Default)]
+struct Collected {
+    types: LocalTypes,
+    asked: Vec<Asked>,
+    externs: Externs,
+}
+
+impl Collected {
+    /// Takes in one question, asked by the call at `offset`. Gives what the call refers to instead, if to anything: the kind of
+    /// reference, and the number of what it means among [`Externs`].
+    ///
+    /// # Errors
+    /// A declaration of the same name with another type.
+    fn ask(
+        &mut self,
+        question: Question,
+        section: usize,
+        offset: u64,
+    ) -> Result<Option<(RelocKind, usize)>, Box<Diagnostic>> {
+        let subject = match question {
+            Question::Field {
+                kind,
+                union,
+                root,
+                index,
+                path,
+                leaf,
+                bits,
+            } => {
+                let (root, mut access) = self.types.field(union, &root, &path, &leaf, bits);
+                access.insert(0, index);
+                Subject::Field {
+                    kind,
+                    root,
+                    access,
+                    element: matches!(path.last(), Some(Step::Index(_))),
+                }
+            }
+            Question::Type { kind, ty } => Subject::Type(kind, ty),
+            Question::Enum {
+                kind,
+                name,
+                variant,
+                value,
+                wide,
+            } => {
+                let (root, number) = self.types.variant(&name, &variant, value);
+                Subject::Enum {
+                    kind,
+                    root,
+                    number,
+                    value,
+                    wide,
+                }
+            }
+            Question::Extern {
+                kind,
+                weak,
+                name,
+                ty,
+            } => {
+                let number = self.externs.add(kind, weak, &name, &ty)?;
+                let reference = match kind {
+                    ExternKind::Kfunc => RelocKind::Call,
+                    _ => RelocKind::LdImm64,
+                };
+                return Ok(Some((reference, number)));
+            }
+        };
+        self.asked.push(Asked {
+            section,
+            offset,
+            subject,
+        });
+        Ok(None)
+    }
+}
+
 impl Unit {
     /// Answers all magic symbols' calls, except those in code that `edits` cut out; code that must grow is noted there.
     pub(super) fn answer(&mut self, edits: &mut [Edits]) -> Result<(), Vec<Diagnostic>> {
@@ -55,118 +134,53 @@ impl Unit {
             return Ok(());
         }
 
-        let mut types = LocalTypes::default();
-        let mut asked = Vec::new();
-        let mut externs = Externs::default();
-        for section in 0..self.sections.len() {
+        let mut all = Collected::default();
+        // Externs get their symbols when all are known; these are the numbers they will have.
+        let base = self.symbols.len();
+        for (section, edits) in edits.iter_mut().enumerate() {
             let relocs = std::mem::take(&mut self.sections[section].relocs);
             let mut kept = Vec::with_capacity(relocs.len());
-            for reloc in relocs {
+            for mut reloc in relocs {
                 let Some(question) = questions.get(&reloc.symbol) else {
                     kept.push(reloc);
                     continue;
                 };
                 let offset = reloc.offset;
-                if !edits[section].keeps(offset) {
+                if !edits.keeps(offset) {
                     continue;
                 }
-                let name = &self.symbols[reloc.symbol].name;
-                let fault = |text: String| {
-                    let error = Diagnostic::error(text).note(format!("the symbol is `{name}`"));
-                    self.locate(error, section, offset)
+                let called = reloc.kind == RelocKind::Call && self.sections[section].executable;
+                let answer = match question {
+                    Err(reason) => Err(malformed(reason)),
+                    Ok(_) if !called => Err(Box::new(Diagnostic::error(
+                        "a CO-RE symbol is used as a value; it can only be called",
+                    ))),
+                    Ok(question) => all.ask(question.clone(), section, offset),
                 };
-                let question = match question {
-                    Ok(question) => question.clone(),
-                    Err(reason) => {
-                        errors.push(
-                            fault(format!("a CO-RE symbol is malformed: {reason}")).help(
-                                "such symbols are made by bindings; generate them with the `hachi` of the same version as the linker",
-                            ),
-                        );
-                        continue;
+                match answer {
+                    Ok(None) => {}
+                    Ok(Some((kind, number))) => {
+                        if kind == RelocKind::LdImm64 {
+                            edits.widen(offset, build::ld_imm64(0, Imm64::Value(0)));
+                        }
+                        (reloc.kind, reloc.symbol, reloc.addend) = (kind, base + number, 0);
+                        kept.push(reloc);
                     }
-                };
-                if reloc.kind != RelocKind::Call || !self.sections[section].executable {
-                    errors.push(fault(
-                        "a CO-RE symbol is used as a value; it can only be called".into(),
-                    ));
-                    continue;
+                    Err(error) => {
+                        let name = &self.symbols[reloc.symbol].name;
+                        let error = error.note(format!("the symbol is `{name}`"));
+                        errors.push(self.locate(error, section, offset));
+                    }
                 }
-                let subject = match question {
-                    Question::Field {
-                        kind,
-                        union,
-                        root,
-                        index,
-                        path,
-                        leaf,
-                        bits,
-                    } => {
-                        let (root, mut access) = types.field(union, &root, &path, &leaf, bits);
-                        access.insert(0, index);
-                        Subject::Field {
-                            kind,
-                            root,
-                            access,
-                            element: matches!(path.last(), Some(Step::Index(_))),
-                        }
-                    }
-                    Question::Type { kind, ty } => Subject::Type(kind, ty),
-                    Question::Enum {
-                        kind,
-                        name,
-                        variant,
-                        value,
-                        wide,
-                    } => {
-                        let (root, number) = types.variant(&name, &variant, value);
-                        Subject::Enum {
-                            kind,
-                            root,
-                            number,
-                            value,
-                            wide,
-                        }
-                    }
-                    Question::Extern {
-                        kind,
-                        weak,
-                        name,
-                        ty,
-                    } => {
-                        if let Some(first) = externs.add(kind, weak, &name, &ty) {
-                            errors.push(
-                                fault(format!("`{name}` is declared with two types"))
-                                    .note(format!("here as `{ty}`"))
-                                    .note(format!("and elsewhere as `{first}`")),
-                            );
-                            continue;
-                        }
-                        if kind != ExternKind::Kfunc {
-                            edits[section].widen(offset, build::ld_imm64(0, Imm64::Value(0)));
-                        }
-                        kept.push(Reloc {
-                            kind: match kind {
-                                ExternKind::Kfunc => RelocKind::Call,
-                                _ => RelocKind::LdImm64,
-                            },
-                            // Until all are known, the place in the list stands for the symbol.
-                            symbol: externs.symbol(&name, self.symbols.len()),
-                            addend: 0,
-                            offset,
-                        });
-                        continue;
-                    }
-                };
-                asked.push(Asked {
-                    section,
-                    offset,
-                    subject,
-                });
             }
             self.sections[section].relocs = kept;
         }
 
+        let Collected {
+            mut types,
+            asked,
+            externs,
+        } = all;
         for ask in asked {
             if let Err(reason) = self.record(&ask, &mut types, edits) {
                 let error = Diagnostic::error(reason);
@@ -373,6 +387,13 @@ impl Unit {
     }
 }
 
+fn malformed(reason: &str) -> Box<Diagnostic> {
+    let error = Diagnostic::error(format!("a CO-RE symbol is malformed: {reason}"));
+    Box::new(error.help(
+        "such symbols are made by bindings; generate them with the `hachi` of the same version as the linker",
+    ))
+}
+
 fn join(numbers: &[u32]) -> String {
     let texts: Vec<String> = numbers.iter().map(u32::to_string).collect();
     texts.join(":")
@@ -466,7 +487,7 @@ impl<'a> Field<'a> {
 }
 
 fn size_of(btf: &BtfBuilder, id: u32) -> u32 {
-    hachi_btf::Types::size_of(btf, id).map_or(0, |size| size as u32)
+    hachi_btf::Types::size_of(btf, id).unwrap_or(0)
 }
 
 struct Wanted {
@@ -481,8 +502,14 @@ struct Wanted {
 struct Externs(BTreeMap<String, Wanted>);
 
 impl Externs {
-    /// Notes a use; gives the type of an earlier use that contradicts it.
-    fn add(&mut self, kind: ExternKind, weak: bool, name: &str, ty: &TypeExpr) -> Option<TypeExpr> {
+    /// Notes a use, and gives the name's number.
+    fn add(
+        &mut self,
+        kind: ExternKind,
+        weak: bool,
+        name: &str,
+        ty: &TypeExpr,
+    ) -> Result<usize, Box<Diagnostic>> {
         let number = self.0.len();
         let known = self.0.entry(name.to_owned()).or_insert_with(|| Wanted {
             kind,
@@ -492,11 +519,13 @@ impl Externs {
         });
         // Asking whether a function exists says nothing about whether it is necessary.
         known.weak &= weak;
-        (!same(&known.ty, ty)).then(|| known.ty.clone())
-    }
-
-    fn symbol(&self, name: &str, base: usize) -> usize {
-        base + self.0.get(name).map_or(0, |wanted| wanted.number)
+        if same(&known.ty, ty) {
+            return Ok(known.number);
+        }
+        let error = Diagnostic::error(format!("`{name}` is declared with two types"))
+            .note(format!("here as `{ty}`"))
+            .note(format!("and elsewhere as `{}`", known.ty));
+        Err(Box::new(error))
     }
 
     fn in_order(self) -> Vec<(String, Wanted)> {

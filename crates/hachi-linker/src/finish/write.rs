@@ -133,7 +133,7 @@ impl Unit {
                 (section.alloc, e::SHF_ALLOC),
                 (section.executable, e::SHF_EXECINSTR),
             ] {
-                flags |= if set { u64::from(flag.0) } else { 0 };
+                flags |= if set { flag.0 } else { 0 };
             }
             numbers.push(file.add(Header {
                 name: &section.name,
@@ -209,7 +209,7 @@ impl Unit {
             let table = file.add(Header {
                 name: &format!(".rel{}", section.name),
                 kind: e::SHT_REL,
-                flags: u64::from(e::SHF_INFO_LINK.0),
+                flags: e::SHF_INFO_LINK.0,
                 align: 8,
                 info: number,
                 entry: 16,
