@@ -6,18 +6,24 @@
 //! | choose what stays visible, make everything else inlinable | [`prepare`] |
 //! | replace panics by markers, later the markers by returns | [`aborts`] |
 //! | LLVM's own optimisation | here |
+//! | count loops in a way that the verifier follows | [`loops`] |
 //! | replace operations that eBPF lacks | [`lower`], with the code in `runtime.ll` |
 //! | refuse what cannot work | [`scan`] |
 //! | settle what is undefined or unaligned | [`settle`] |
+//! | name the user's source lines rather than the libraries' | [`lines`] |
 //! | generate code, explain what LLVM has against it | [`emit`] |
 
 mod aborts;
 mod emit;
+mod hints;
 mod inputs;
+mod lines;
+mod loops;
 mod lower;
 mod prepare;
 mod runtime;
 mod scan;
+mod selects;
 mod settle;
 
 use std::{collections::BTreeSet, path::PathBuf};
@@ -97,6 +103,8 @@ pub(crate) fn compile(job: Job) -> Outcome {
         .and_then(|()| module.run_passes(machine, "function(expand-memcmp),globaldce"))
         .map_err(|m| internal("optimise the program", m))?;
     save(&job, module, "3-optimised.ll");
+    loops::count_by_index(module);
+    hints::add(module);
 
     runtime::link(module).map_err(|m| internal("add the runtime", m))?;
     let mut diagnostics = lower::lower(module, job.cpu);
@@ -109,6 +117,7 @@ pub(crate) fn compile(job: Job) -> Outcome {
             "always-inline,globaldce,function(sroa,early-cse,simplifycfg,dce),globaldce",
         )
         .map_err(|m| internal("clean up the program", m))?;
+    selects::join(module);
     if let Err(message) = module.verify() {
         save(&job, module, "3-broken.ll");
         return Err(internal("accept the lowered program", message));
@@ -121,6 +130,7 @@ pub(crate) fn compile(job: Job) -> Outcome {
     }
 
     settle::settle(module);
+    lines::prefer_the_users(module);
     let renames = prepare::avoid_section_names(module);
     let object = emit::emit(context, module, machine, &job, &renames)?;
     Ok(Compiled {

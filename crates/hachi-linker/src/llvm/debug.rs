@@ -92,6 +92,53 @@ impl Inst {
     }
 }
 
+impl Inst {
+    /// Takes over the place where the library code that this is part of was inlined into the user's, if it was.
+    pub(crate) fn leave_libraries(self) {
+        let exact = ffi!(LLVMInstructionGetDebugLoc(self.0.0));
+        let mut location = exact;
+        while !location.is_null() {
+            if !is_library_file(&path_of(ffi!(LLVMDILocationGetScope(location)))) {
+                break;
+            }
+            location = ffi!(LLVMDILocationGetInlinedAt(location));
+        }
+        if !location.is_null() && location != exact {
+            ffi!(LLVMInstructionSetDebugLoc(self.0.0, location));
+        }
+    }
+}
+
+/// The file a scope is written in, with the directory the compiler was started in if that is not part of it.
+fn path_of(scope: Ref) -> String {
+    let file = file_of(scope);
+    if scope.is_null() || file.starts_with('/') {
+        return file;
+    }
+    let handle = ffi!(LLVMDIScopeGetFile(scope));
+    if handle.is_null() {
+        return file;
+    }
+    let mut len = 0;
+    let start = ffi!(LLVMDIFileGetDirectory(handle, &mut len));
+    format!("{}/{file}", text_with_len(start, len as usize))
+}
+
+/// Is it a file of the Rust library, of a package from a registry, or of Hachi itself?
+fn is_library_file(file: &str) -> bool {
+    const PARTS: [&str; 8] = [
+        "/rustc/",
+        "library/core/",
+        "library/alloc/",
+        "library/std/",
+        "library/compiler-builtins/",
+        "/registry/src/",
+        "hachi-ebpf/src/",
+        "hachi-common/src/",
+    ];
+    PARTS.iter().any(|part| file.contains(part))
+}
+
 /// Follows a location outwards. `any` is a value of the same context.
 fn chain(any: Value, mut location: Ref) -> Chain {
     let mut chain = Vec::new();

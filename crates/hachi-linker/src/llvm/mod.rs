@@ -17,8 +17,8 @@ use std::{
 
 pub(crate) use debug::Chain;
 pub(crate) use values::{
-    Attr, BinOp, Builder, Const, Function, Global, Inst, Op, Ordering, Type, TypeKind, Value,
-    linkage,
+    Attr, BinOp, Block, Builder, Const, Function, Global, Inst, Op, Ordering, Predicate, Type,
+    TypeKind, Value, linkage,
 };
 
 use crate::Cpu;
@@ -76,7 +76,7 @@ extern "C" fn collect_report(info: sys::Ref, _: *mut c_void) {
 
 /// LLVM, loaded and set up for eBPF.
 #[derive(Clone, Copy)]
-pub(crate) struct Context(sys::Ref);
+pub(crate) struct Context(pub(crate) sys::Ref);
 
 impl Context {
     /// Loads the library and sets the code generator's switches.
@@ -98,6 +98,10 @@ impl Context {
             c"hachi-linker".to_owned(),
             // An `unreachable` that survives would become a call of a kernel function only the newest kernels have.
             c"-bpf-disable-trap-unreachable".to_owned(),
+            // Loops counted by an index from zero, ended by `<`: what the verifier follows best. LLVM would rather
+            // count by address or towards zero, and end loops by `!=`.
+            c"-disable-lsr".to_owned(),
+            c"-disable-lftr".to_owned(),
         ];
         all.extend(switches.iter().map(|switch| c_string(switch)));
         let pointers: Vec<*const c_char> = all.iter().map(|s| s.as_ptr()).collect();

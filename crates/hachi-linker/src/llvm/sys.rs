@@ -204,6 +204,29 @@ api! {
     fn LLVMBuildRet(Ref, Ref) -> Ref;
     fn LLVMBuildRetVoid(Ref) -> Ref;
     fn LLVMBuildUnreachable(Ref) -> Ref;
+    fn LLVMAppendBasicBlockInContext(Ref, Ref, *const c_char) -> Ref;
+    fn LLVMMoveBasicBlockAfter(Ref, Ref);
+    fn LLVMPositionBuilderAtEnd(Ref, Ref);
+    fn LLVMInstructionRemoveFromParent(Ref);
+    fn LLVMInsertIntoBuilder(Ref, Ref);
+    fn LLVMInstructionSetDebugLoc(Ref, Ref);
+    fn LLVMGetNUW(Ref) -> Bool;
+    fn LLVMBuildCondBr(Ref, Ref, Ref, Ref) -> Ref;
+    fn LLVMBuildBr(Ref, Ref) -> Ref;
+    fn LLVMBuildPhi(Ref, Ref, *const c_char) -> Ref;
+    fn LLVMAddIncoming(Ref, *const Ref, *const Ref, c_uint);
+    fn LLVMCountIncoming(Ref) -> c_uint;
+    fn LLVMGetIncomingValue(Ref, c_uint) -> Ref;
+    fn LLVMGetIncomingBlock(Ref, c_uint) -> Ref;
+    fn LLVMBuildBinOp(Ref, c_int, Ref, Ref, *const c_char) -> Ref;
+    fn LLVMBuildICmp(Ref, c_int, Ref, Ref, *const c_char) -> Ref;
+    fn LLVMBuildGEP2(Ref, Ref, Ref, *const Ref, c_uint, *const c_char) -> Ref;
+    fn LLVMConstStructInContext(Ref, *const Ref, c_uint, Bool) -> Ref;
+    fn LLVMConstNamedStruct(Ref, *const Ref, c_uint) -> Ref;
+    fn LLVMConstArray2(Ref, *const Ref, u64) -> Ref;
+    fn LLVMSetInitializer(Ref, Ref);
+    fn LLVMIsLiteralStruct(Ref) -> Bool;
+    fn LLVMIsPackedStruct(Ref) -> Bool;
     fn LLVMBuildIntCast2(Ref, Ref, Ref, Bool, *const c_char) -> Ref;
 
     // Debug information.

@@ -235,9 +235,9 @@ impl Value {
         Some((assembly, text_with_len(start, len)))
     }
 
-    /// Of address arithmetic (an instruction or a constant): the width of the unit it counts in; 0 when that is no integer.
-    pub(crate) fn gep_element_bits(self) -> u32 {
-        Type(ffi!(LLVMGetGEPSourceElementType(self.0))).int_bits()
+    /// Of address arithmetic (an instruction or a constant): the type it counts in.
+    pub(crate) fn gep_element(self) -> Type {
+        Type(ffi!(LLVMGetGEPSourceElementType(self.0)))
     }
 
     /// What is reached through casts of constants.
@@ -403,6 +403,15 @@ impl Function {
         }
     }
 
+    /// Adds an empty block.
+    pub(crate) fn append_block(self, module: Module) -> Block {
+        Block(ffi!(LLVMAppendBasicBlockInContext(
+            module.context.0,
+            self.0.0,
+            NO_NAME
+        )))
+    }
+
     pub(crate) fn blocks(self) -> Vec<Block> {
         let mut all = Vec::new();
         let mut next = ffi!(LLVMGetFirstBasicBlock(self.0.0));
@@ -501,7 +510,7 @@ fn set_linkage(value: Value, linkage: i32) {
 }
 
 /// A basic block.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Block(Ref);
 
 impl Block {
@@ -519,6 +528,17 @@ impl Block {
         all
     }
 
+    /// Those at its start.
+    pub(crate) fn phis(self) -> Vec<Inst> {
+        let all = self.instructions().into_iter();
+        all.take_while(|inst| inst.op() == Op::PHI).collect()
+    }
+
+    /// Changes the order of blocks, which has no meaning.
+    pub(crate) fn move_after(self, other: Block) {
+        ffi!(LLVMMoveBasicBlockAfter(self.0, other.0));
+    }
+
     pub(crate) fn terminator(self) -> Option<Inst> {
         Value::new(ffi!(LLVMGetBasicBlockTerminator(self.0))).map(Inst)
     }
@@ -533,6 +553,7 @@ impl Op {
     pub(crate) const RET: Op = Op(1);
     pub(crate) const INDIRECT_BR: Op = Op(4);
     pub(crate) const INVOKE: Op = Op(5);
+    pub(crate) const BR: Op = Op(2);
     pub(crate) const UNREACHABLE: Op = Op(7);
     pub(crate) const ADD: Op = Op(8);
     pub(crate) const SUB: Op = Op(10);
@@ -546,6 +567,8 @@ impl Op {
     pub(crate) const ASHR: Op = Op(22);
     pub(crate) const AND: Op = Op(23);
     pub(crate) const OR: Op = Op(24);
+    pub(crate) const XOR: Op = Op(25);
+    pub(crate) const SELECT: Op = Op(46);
     pub(crate) const ALLOCA: Op = Op(26);
     pub(crate) const LOAD: Op = Op(27);
     pub(crate) const STORE: Op = Op(28);
@@ -557,7 +580,6 @@ impl Op {
     pub(crate) const ICMP: Op = Op(42);
     pub(crate) const PHI: Op = Op(44);
     pub(crate) const CALL: Op = Op(45);
-    pub(crate) const SELECT: Op = Op(46);
     pub(crate) const VA_ARG: Op = Op(49);
     pub(crate) const FENCE: Op = Op(55);
     pub(crate) const CMPXCHG: Op = Op(56);
@@ -606,6 +628,42 @@ impl Ordering {
             self,
             Ordering::Release | Ordering::AcqRel | Ordering::SeqCst
         )
+    }
+}
+
+/// Comparisons of integers and addresses that are of interest, by LLVM's numbers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Predicate {
+    Eq = 32,
+    Ne = 33,
+    Ugt = 34,
+    Uge = 35,
+    Ult = 36,
+    Ule = 37,
+}
+
+impl Predicate {
+    fn from_raw(raw: i32) -> Option<Self> {
+        Some(match raw {
+            32 => Predicate::Eq,
+            33 => Predicate::Ne,
+            34 => Predicate::Ugt,
+            35 => Predicate::Uge,
+            36 => Predicate::Ult,
+            37 => Predicate::Ule,
+            _ => return None,
+        })
+    }
+
+    /// With its sides exchanged.
+    pub(crate) fn mirrored(self) -> Self {
+        match self {
+            Predicate::Eq | Predicate::Ne => self,
+            Predicate::Ugt => Predicate::Ult,
+            Predicate::Uge => Predicate::Ule,
+            Predicate::Ult => Predicate::Ugt,
+            Predicate::Ule => Predicate::Uge,
+        }
     }
 }
 
@@ -755,16 +813,67 @@ impl Inst {
         }
     }
 
-    /// Is it a comparison for equality (`Some(true)`) or inequality (`Some(false)`)?
-    pub(crate) fn icmp_equality(self) -> Option<bool> {
+    /// Of an integer comparison.
+    pub(crate) fn predicate(self) -> Option<Predicate> {
         if self.op() != Op::ICMP {
             return None;
         }
-        match ffi!(LLVMGetICmpPredicate(self.0.0)) {
-            32 => Some(true),
-            33 => Some(false),
-            _ => None,
+        Predicate::from_raw(ffi!(LLVMGetICmpPredicate(self.0.0)))
+    }
+
+    /// Of a phi: each value with the block it comes from.
+    pub(crate) fn incoming(self) -> Vec<(Value, Block)> {
+        (0..ffi!(LLVMCountIncoming(self.0.0)))
+            .map(|i| {
+                (
+                    Value(ffi!(LLVMGetIncomingValue(self.0.0, i))),
+                    Block(ffi!(LLVMGetIncomingBlock(self.0.0, i))),
+                )
+            })
+            .collect()
+    }
+
+    /// Of a phi: the same cases, with one block in the place of another.
+    pub(crate) fn replace_incoming_block(self, builder: Builder, old: Block, new: Block) {
+        let incoming = self.incoming();
+        if incoming.iter().all(|(_, from)| *from != old) {
+            return;
         }
+        // Cases cannot be changed, only a new phi be made.
+        let phi = builder.before(self).phi(self.0.ty());
+        for (value, from) in incoming {
+            // A phi may name itself.
+            let value = if value == self.0 { phi.0 } else { value };
+            phi.add_incoming(value, if from == old { new } else { from });
+        }
+        self.0.replace_with(phi.0);
+        self.erase();
+    }
+
+    /// Moves it behind all others of another block.
+    pub(crate) fn move_to_end(self, builder: Builder, block: Block) {
+        ffi!(LLVMInstructionRemoveFromParent(self.0.0));
+        // Inserting would give it the builder's source line.
+        let location = ffi!(LLVMInstructionGetDebugLoc(self.0.0));
+        ffi!(LLVMPositionBuilderAtEnd(builder.0, block.0));
+        ffi!(LLVMInsertIntoBuilder(builder.0, self.0.0));
+        ffi!(LLVMInstructionSetDebugLoc(self.0.0, location));
+    }
+
+    /// Takes over the source line of another.
+    pub(crate) fn copy_location(self, other: Inst) {
+        let location = ffi!(LLVMInstructionGetDebugLoc(other.0.0));
+        ffi!(LLVMInstructionSetDebugLoc(self.0.0, location));
+    }
+
+    /// Of an addition, subtraction or multiplication: did LLVM prove that it does not overflow, taken as unsigned?
+    pub(crate) fn never_wraps_unsigned(self) -> bool {
+        ffi!(LLVMGetNUW(self.0.0)) != 0
+    }
+
+    /// Of a phi: adds a case.
+    pub(crate) fn add_incoming(self, value: Value, block: Block) {
+        ffi!(LLVMAddIncoming(self.0.0, &value.0, &block.0, 1));
     }
 
     /// Of a terminator.
@@ -791,6 +900,37 @@ impl Builder {
         self
     }
 
+    /// Goes to the end of a block.
+    pub(crate) fn at_end(self, block: Block) -> Self {
+        ffi!(LLVMPositionBuilderAtEnd(self.0, block.0));
+        self
+    }
+
+    /// Goes to the start of a block.
+    pub(crate) fn at_start(self, block: Block) -> Self {
+        match block.instructions().first() {
+            Some(first) => self.before(*first),
+            None => self.at_end(block),
+        }
+    }
+
+    /// Takes the source line of an instruction for what follows.
+    pub(crate) fn located_like(self, inst: Inst) -> Self {
+        let location = ffi!(LLVMInstructionGetDebugLoc(inst.0.0));
+        ffi!(LLVMSetCurrentDebugLocation2(self.0, location));
+        self
+    }
+
+    /// Goes to one block or the other.
+    pub(crate) fn branch(self, condition: Value, then: Block, otherwise: Block) {
+        ffi!(LLVMBuildCondBr(self.0, condition.0, then.0, otherwise.0));
+    }
+
+    /// Goes to a block.
+    pub(crate) fn jump(self, to: Block) {
+        ffi!(LLVMBuildBr(self.0, to.0));
+    }
+
     /// Calls a function of type `ty`.
     pub(crate) fn call(self, ty: Type, callee: Value, args: &[Value]) -> Inst {
         let args: Vec<Ref> = args.iter().map(|arg| arg.0).collect();
@@ -810,6 +950,34 @@ impl Builder {
             Some(value) => ffi!(LLVMBuildRet(self.0, value.0)),
             None => ffi!(LLVMBuildRetVoid(self.0)),
         }))
+    }
+
+    /// `left op right`.
+    pub(crate) fn binary(self, op: Op, left: Value, right: Value) -> Value {
+        Value(ffi!(LLVMBuildBinOp(self.0, op.0, left.0, right.0, NO_NAME)))
+    }
+
+    /// A comparison of integers.
+    pub(crate) fn compare(self, predicate: Predicate, left: Value, right: Value) -> Value {
+        Value(ffi!(LLVMBuildICmp(
+            self.0,
+            predicate as i32,
+            left.0,
+            right.0,
+            NO_NAME
+        )))
+    }
+
+    /// `base` plus so many bytes.
+    pub(crate) fn byte_address(self, byte: Type, base: Value, offset: Value) -> Value {
+        Value(ffi!(LLVMBuildGEP2(
+            self.0, byte.0, base.0, &offset.0, 1, NO_NAME
+        )))
+    }
+
+    /// A value that depends on where control comes from; its cases are added with [`Inst::add_incoming`].
+    pub(crate) fn phi(self, ty: Type) -> Inst {
+        Inst(Value(ffi!(LLVMBuildPhi(self.0, ty.0, NO_NAME))))
     }
 
     /// Widens or narrows an integer.

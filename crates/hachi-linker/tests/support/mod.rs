@@ -127,6 +127,11 @@ pub fn build(source: &str, config: &Config) -> Built {
             "-Coverflow-checks={}",
             if config.overflow_checks { "on" } else { "off" }
         ))
+        .args(
+            env::var("HACHI_TEST_RUSTC_ARGS")
+                .iter()
+                .flat_map(|args| args.split('|').map(str::to_owned).collect::<Vec<_>>()),
+        )
         .arg(concat!("-Clinker=", env!("CARGO_BIN_EXE_hachi-linker")))
         .arg(format!("-Clink-arg=--cpu={}", config.cpu))
         .args(

@@ -131,7 +131,7 @@ fn collect_uses(value: Value, offset: Option<u64>, found: &mut Vec<(Inst, Option
 fn byte_step(gep: Value) -> Option<u64> {
     let operands = gep.operands();
     match operands.as_slice() {
-        [_, step] if gep.gep_element_bits() == 8 => step.as_u64(),
+        [_, step] if gep.gep_element().int_bits() == 8 => step.as_u64(),
         _ => None,
     }
 }

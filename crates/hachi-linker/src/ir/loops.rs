@@ -1,0 +1,416 @@
+//! Loops over slices, counted by an index instead of by address.
+//!
+//! Rust's slice iterators advance a pointer until it *equals* the end. The verifier follows that only when both are
+//! known exactly; "not equal" teaches it nothing about a range, and the difference of two addresses is an unknown number
+//! to it. Here, a pointer that a loop advances by a constant becomes `object + index`, its comparisons become comparisons
+//! of indices, and the one that ends the loop becomes `<`.
+//!
+//! Counters that are integers already get the same treatment of their last comparison.
+//!
+//! Pointers are rewritten only when they point into the stack, into static data, and into what a helper returned
+//! (map values). With pointers into packets the verifier wants the very pointer that was compared with the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::llvm::{Block, Builder, Const, Function, Inst, Module, Op, Predicate, TypeKind, Value};
+
+/// Rewrites all functions.
+pub(super) fn count_by_index(module: Module) {
+    for function in module.functions() {
+        if !function.is_declaration() {
+            Rewriter::new(module).function(function);
+        }
+    }
+}
+
+/// An address as an object plus a sum.
+struct Place {
+    root: Value,
+    constant: u64,
+    /// Variable parts: value and what it counts in.
+    terms: Vec<(Value, u64)>,
+}
+
+/// An index that stands for a pointer.
+#[derive(Clone, Copy)]
+struct Index {
+    root: Value,
+    index: Value,
+}
+
+struct Rewriter {
+    module: Module,
+    builder: Builder,
+    /// The new pointer value for each rewritten phi, and its index.
+    indices: BTreeMap<Value, Index>,
+    /// For each index: does it count up, and the blocks of its loop.
+    loops: BTreeMap<Value, (bool, BTreeSet<Block>)>,
+}
+
+impl Rewriter {
+    fn new(module: Module) -> Self {
+        Rewriter {
+            module,
+            builder: module.context.builder(),
+            indices: BTreeMap::new(),
+            loops: BTreeMap::new(),
+        }
+    }
+
+    fn function(&mut self, function: Function) {
+        for block in function.blocks() {
+            for inst in block.instructions() {
+                if inst.op() != Op::PHI {
+                    break;
+                }
+                match inst.0.ty().kind() {
+                    TypeKind::Pointer => self.pointer_phi(function, inst),
+                    TypeKind::Int(_) => self.counter_phi(function, inst),
+                    _ => {}
+                }
+            }
+        }
+        for inst in function.instructions() {
+            match inst.op() {
+                Op::ICMP => {
+                    if inst.0.operand(0).ty().kind() == TypeKind::Pointer {
+                        self.comparison(inst);
+                    } else {
+                        self.counter_comparison(inst);
+                    }
+                }
+                Op::SUB => self.difference(inst),
+                _ => {}
+            }
+        }
+    }
+
+    /// Takes an address apart as far as it is arithmetic.
+    fn place(&self, value: Value) -> Place {
+        let mut place = Place {
+            root: value,
+            constant: 0,
+            terms: Vec::new(),
+        };
+        loop {
+            let at = place.root;
+            if let Some(index) = self.indices.get(&at) {
+                place.terms.push((index.index, 1));
+                place.root = index.root;
+                continue;
+            }
+            let is_gep = match at.as_inst() {
+                Some(inst) => inst.op() == Op::GEP,
+                None => at.constant_kind() == Const::Expr(Op::GEP),
+            };
+            if !is_gep {
+                return place;
+            }
+            let operands = at.operands();
+            let (step, unit) = match operands.as_slice() {
+                [_, step] => (*step, at.gep_element()),
+                // `[N x T], p, 0, i` counts in T.
+                [_, zero, step] if zero.as_u64() == Some(0) => {
+                    match at.gep_element().array_element() {
+                        Some(element) => (*step, element),
+                        None => return place,
+                    }
+                }
+                _ => return place,
+            };
+            let unit = self.module.size_of(unit);
+            if unit == 0 || step.ty().int_bits() != 64 {
+                return place;
+            }
+            match step.as_u64() {
+                Some(n) => place.constant = place.constant.wrapping_add(n.wrapping_mul(unit)),
+                None => place.terms.push((step, unit)),
+            }
+            place.root = operands[0];
+        }
+    }
+
+    /// Can an index into this object replace a pointer?
+    fn is_indexable(root: Value) -> bool {
+        match root.as_inst() {
+            Some(inst) => {
+                inst.op() == Op::ALLOCA
+                    || (inst.op() == Op::CALL
+                        && inst.called_function().is_none_or(|f| !f.is_intrinsic()))
+            }
+            None => root.constant_kind() == Const::Global,
+        }
+    }
+
+    fn pointer_phi(&mut self, function: Function, phi: Inst) {
+        let mut starts = Vec::new();
+        let mut steps = Vec::new();
+        for (value, from) in phi.incoming() {
+            let place = self.place(value);
+            if place.root == phi.0 && place.terms.is_empty() {
+                steps.push((place.constant as i64, from));
+            } else {
+                starts.push((place, from));
+            }
+        }
+        let up = steps.iter().all(|(step, _)| *step >= 0);
+        let down = steps.iter().all(|(step, _)| *step <= 0);
+        let Some(root) = starts.first().map(|(place, _)| place.root) else {
+            return;
+        };
+        if steps.is_empty()
+            || up == down
+            || !Self::is_indexable(root)
+            || starts.iter().any(|(place, _)| place.root != root)
+        {
+            return;
+        }
+        let ends: Option<Vec<Inst>> = starts
+            .iter()
+            .map(|(_, from)| from)
+            .chain(steps.iter().map(|(_, from)| from))
+            .map(|from| from.terminator())
+            .collect();
+        let first = phi
+            .block()
+            .instructions()
+            .into_iter()
+            .find(|inst| inst.op() != Op::PHI);
+        let (Some(ends), Some(first)) = (ends, first) else {
+            return;
+        };
+        let context = self.module.context;
+        let (i8_type, i64_type) = (context.int_type(8), context.int_type(64));
+        let index = self.builder.before(phi).phi(i64_type);
+        for ((place, from), end) in starts.iter().zip(&ends) {
+            index.add_incoming(self.sum(*end, place), *from);
+        }
+        for ((step, from), end) in steps.iter().zip(&ends[starts.len()..]) {
+            let step = i64_type.number(*step as u64);
+            let next = self.builder.before(*end).binary(Op::ADD, index.0, step);
+            index.add_incoming(next, *from);
+        }
+        let pointer = self
+            .builder
+            .before(first)
+            .byte_address(i8_type, root, index.0);
+        phi.0.replace_with(pointer);
+        let header = phi.block();
+        phi.erase();
+        self.indices.insert(
+            pointer,
+            Index {
+                root,
+                index: index.0,
+            },
+        );
+        let latches = steps.iter().map(|(_, from)| *from).collect();
+        self.loops
+            .insert(index.0, (up, loop_blocks(function, header, latches)));
+    }
+
+    /// Computes the offset of a place before `at`.
+    fn sum(&self, at: Inst, place: &Place) -> Value {
+        let i64_type = self.module.context.int_type(64);
+        let builder = self.builder.before(at);
+        let mut sum: Option<Value> = None;
+        for (value, unit) in &place.terms {
+            let term = match unit {
+                1 => *value,
+                _ => builder.binary(Op::MUL, *value, i64_type.number(*unit)),
+            };
+            sum = Some(match sum {
+                Some(sum) => builder.binary(Op::ADD, sum, term),
+                None => term,
+            });
+        }
+        match (sum, place.constant) {
+            (None, constant) => i64_type.number(constant),
+            (Some(sum), 0) => sum,
+            (Some(sum), constant) => builder.binary(Op::ADD, sum, i64_type.number(constant)),
+        }
+    }
+
+    /// The loop index in a place, when there is exactly one.
+    fn loop_index(&self, place: &Place) -> Option<Value> {
+        let mut found = place
+            .terms
+            .iter()
+            .filter(|(value, _)| self.loops.contains_key(value));
+        match (found.next(), found.next()) {
+            (Some((index, _)), None) => Some(*index),
+            _ => None,
+        }
+    }
+
+    fn comparison(&self, inst: Inst) {
+        let Some(predicate) = inst.predicate() else {
+            return;
+        };
+        let left = self.place(inst.0.operand(0));
+        let right = self.place(inst.0.operand(1));
+        if left.root != right.root {
+            return;
+        }
+        // The moving side goes left.
+        let (moving, fixed, predicate) = match (self.loop_index(&left), self.loop_index(&right)) {
+            (Some(_), None) => (left, right, predicate),
+            (None, Some(_)) => (right, left, predicate.mirrored()),
+            _ => return,
+        };
+        let index = self.loop_index(&moving).expect("checked just now");
+        let others: Vec<Value> = fixed.terms.iter().map(|(value, _)| *value).collect();
+        let predicate = self.last_comparison(inst, predicate, index, &others);
+        let moving = self.sum(inst, &moving);
+        let fixed = self.sum(inst, &fixed);
+        let result = self.builder.before(inst).compare(predicate, moving, fixed);
+        inst.0.replace_with(result);
+        inst.erase();
+    }
+
+    /// An integer that a loop counts up or down by one.
+    fn counter_phi(&mut self, function: Function, phi: Inst) {
+        let mut steps = Vec::new();
+        let mut latches = Vec::new();
+        let mut starts = 0;
+        for (value, from) in phi.incoming() {
+            match self.counter_step(value) {
+                Some((counter, step)) if counter == phi.0 => {
+                    steps.push(step);
+                    latches.push(from);
+                }
+                _ => starts += 1,
+            }
+        }
+        // Only steps of one: larger ones may step over the end, which an equality does not see.
+        let up = steps.iter().all(|step| *step == 1);
+        let down = steps.iter().all(|step| *step == -1);
+        if starts == 0 || steps.is_empty() || up == down {
+            return;
+        }
+        self.loops
+            .insert(phi.0, (up, loop_blocks(function, phi.block(), latches)));
+    }
+
+    /// `counter + constant`, taken apart.
+    fn counter_step(&self, value: Value) -> Option<(Value, i64)> {
+        let sum = value.as_inst().filter(|inst| inst.op() == Op::ADD)?;
+        let step = sum.0.operand(1).as_u64()?;
+        // Sign-extended from the counter's own width.
+        let unused = 64 - value.ty().int_bits();
+        Some((sum.0.operand(0), ((step << unused) as i64) >> unused))
+    }
+
+    /// As [`Self::comparison`], for integers.
+    fn counter_comparison(&self, inst: Inst) {
+        let Some(predicate) = inst.predicate() else {
+            return;
+        };
+        let (left, right) = (inst.0.operand(0), inst.0.operand(1));
+        let counter = |value: Value| {
+            let counter = match self.counter_step(value) {
+                Some((counter, 1 | -1)) => counter,
+                _ => value,
+            };
+            self.loops.contains_key(&counter).then_some(counter)
+        };
+        let (index, moving, fixed) = match (counter(left), counter(right)) {
+            (Some(index), None) => (index, left, right),
+            (None, Some(index)) => (index, right, left),
+            _ => return,
+        };
+        let better = self.last_comparison(inst, predicate, index, &[fixed]);
+        if better != predicate {
+            let result = self.builder.before(inst).compare(better, moving, fixed);
+            inst.0.replace_with(result);
+            inst.erase();
+        }
+    }
+
+    /// The predicate to use in a comparison of a loop's index with something else: where equality ends the loop, the
+    /// order does as well, since an index that had stepped over its end would have to go round through all addresses.
+    fn last_comparison(
+        &self,
+        inst: Inst,
+        predicate: Predicate,
+        index: Value,
+        others: &[Value],
+    ) -> Predicate {
+        let (up, blocks) = &self.loops[&index];
+        let fixed = others
+            .iter()
+            .all(|value| value.as_inst().is_none_or(|i| !blocks.contains(&i.block())));
+        match (predicate, up, self.exit_of(inst, blocks).filter(|_| fixed)) {
+            (Predicate::Eq, true, Some(true)) => Predicate::Uge,
+            (Predicate::Ne, true, Some(false)) => Predicate::Ult,
+            (Predicate::Eq, false, Some(true)) => Predicate::Ule,
+            (Predicate::Ne, false, Some(false)) => Predicate::Ugt,
+            (other, _, _) => other,
+        }
+    }
+
+    /// Does this comparison do nothing but end the loop? Then, on which outcome.
+    fn exit_of(&self, inst: Inst, blocks: &BTreeSet<Block>) -> Option<bool> {
+        let users = inst.0.users();
+        let [user] = users.as_slice() else {
+            return None;
+        };
+        let branch = user.as_inst().filter(|inst| inst.op() == Op::BR)?;
+        if !blocks.contains(&branch.block()) {
+            return None;
+        }
+        let successors = branch.successors();
+        let [yes, no] = successors.as_slice() else {
+            return None;
+        };
+        match (blocks.contains(yes), blocks.contains(no)) {
+            (false, true) => Some(true),
+            (true, false) => Some(false),
+            _ => None,
+        }
+    }
+
+    /// The difference of two addresses in the same object is a difference of indices.
+    fn difference(&self, inst: Inst) {
+        let address = |value: Value| {
+            let is_cast = match value.as_inst() {
+                Some(cast) => cast.op() == Op::PTR_TO_INT,
+                None => value.constant_kind() == Const::Expr(Op::PTR_TO_INT),
+            };
+            is_cast.then(|| self.place(value.operand(0)))
+        };
+        if inst.0.ty().int_bits() != 64 {
+            return;
+        }
+        let (Some(left), Some(right)) = (address(inst.0.operand(0)), address(inst.0.operand(1)))
+        else {
+            return;
+        };
+        if left.root != right.root {
+            return;
+        }
+        let left = self.sum(inst, &left);
+        let right = self.sum(inst, &right);
+        let result = self.builder.before(inst).binary(Op::SUB, left, right);
+        inst.0.replace_with(result);
+        inst.erase();
+    }
+}
+
+/// The blocks of the loop that enters at `header` and comes back from `latches`.
+fn loop_blocks(function: Function, header: Block, latches: Vec<Block>) -> BTreeSet<Block> {
+    let mut predecessors: BTreeMap<Block, Vec<Block>> = BTreeMap::new();
+    for block in function.blocks() {
+        for successor in block.terminator().into_iter().flat_map(Inst::successors) {
+            predecessors.entry(successor).or_default().push(block);
+        }
+    }
+    let mut blocks = BTreeSet::from([header]);
+    let mut open = latches;
+    while let Some(block) = open.pop() {
+        if blocks.insert(block) {
+            open.extend(predecessors.get(&block).into_iter().flatten());
+        }
+    }
+    blocks
+}
