@@ -50,7 +50,7 @@ pub struct Artifact {
 /// ```
 ///
 /// The calling program acts as the compiler's linker: it must call
-/// [`hachi_linker::intercept`](hachi_linker) before anything else in `main`.
+/// [`intercept`](crate::intercept) before anything else in `main`.
 #[derive(Debug, Clone, Default)]
 #[must_use]
 pub struct Builder {
@@ -155,6 +155,7 @@ impl Builder {
     pub fn build(&self) -> Result<Vec<Artifact>, Error> {
         let mut search = Search {
             interactive: io::stdin().is_terminal() && io::stderr().is_terminal(),
+            offline: self.offline,
             verbose: self.verbose,
             ..Search::default()
         };

@@ -34,7 +34,7 @@ mod toolchain;
 
 pub use builder::{Artifact, Builder, Profile};
 pub use error::Error;
-pub use hachi_linker::Cpu;
+pub use hachi_linker::{Cpu, intercept};
 pub use script::{Package, build_ebpf};
 pub use single::hachi_source;
 pub use toolchain::{Finding, Search, State, Toolchain, Version, Way};

@@ -115,13 +115,14 @@ where
 }
 
 /// Our own variables that change what is built.
-const SETTINGS: [&str; 6] = [
+const SETTINGS: [&str; 7] = [
     "HACHI_TOOLCHAIN",
     "HACHI_RUSTC",
     "HACHI_RUST_SRC",
     "HACHI_LLVM",
     "HACHI_CACHE",
     "HACHI_EBPF_PROFILE",
+    "HACHI_YES",
 ];
 
 /// The build script that we run in.
@@ -190,6 +191,7 @@ impl Script {
         let found = checked(found)?;
         let toolchain = Toolchain::find(&Search {
             package_dir: Some(found.dir().into()),
+            offline: self.outer.offline,
             ..Search::default()
         })?;
         if let Some(warning) = &toolchain.warning {
@@ -214,12 +216,15 @@ impl Script {
         for built in &built {
             copy_if_changed(&built.path, &self.out_dir.join(&built.name))?;
         }
-        Ok(Inputs::collect(
+        let mut inputs = Inputs::collect(
             &built,
             &job.output_dir(),
             found.dir(),
             &metadata.workspace_root,
-        ))
+        );
+        // As soon as there is a better way, it is to be taken.
+        inputs.files.extend(toolchain.places_of_better_ways());
+        Ok(inputs)
     }
 }
 

@@ -42,6 +42,14 @@ fn main() -> ExitCode {
         ("two_builds_at_once", two_builds_at_once),
         ("locked_is_respected", locked_is_respected),
         ("from_a_build_script", from_a_build_script),
+        (
+            "a_better_way_is_taken_when_it_opens",
+            a_better_way_is_taken_when_it_opens,
+        ),
+        (
+            "build_scripts_inside_stay_build_scripts",
+            build_scripts_inside_stay_build_scripts,
+        ),
     ])
 }
 
@@ -87,6 +95,20 @@ fn build(path: &Path) -> Result<Command, String> {
         .env("HACHI_TOOLCHAIN", "source")
         // The cargo that runs the tests has its own.
         .env_remove("CARGO_TARGET_DIR");
+    Ok(command)
+}
+
+/// The same, by another program than this one, which must be a copy of it.
+fn as_program(program: &Path, path: &Path) -> Result<Command, String> {
+    let model = build(path)?;
+    let mut command = Command::new(program);
+    command.arg(path).stdin(Stdio::null());
+    for (name, value) in model.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
     Ok(command)
 }
 
@@ -472,22 +494,10 @@ fn another_linker_links_anew() -> Outcome {
     // The same program under another name and of another date.
     let copy = dir.join("copy");
     fs::copy(env::current_exe().unwrap(), &copy).unwrap();
-    let as_copy = |dir: &Path| -> Result<Command, String> {
-        let model = build(dir)?;
-        let mut command = Command::new(&copy);
-        command.arg(dir).stdin(Stdio::null());
-        for (name, value) in model.get_envs() {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
-        Ok(command)
-    };
-    let (object, fresh) = built(&mut as_copy(&dir)?);
+    let (object, fresh) = built(&mut as_program(&copy, &dir)?);
     assert!(!fresh);
     assert_is_bpf_object(&object);
-    assert!(built(&mut as_copy(&dir)?).1);
+    assert!(built(&mut as_program(&copy, &dir)?).1);
     Ok(())
 }
 
@@ -749,5 +759,64 @@ fn from_a_build_script() -> Outcome {
     // By its directory.
     edit("app/build.rs", "app-bpf", "../app-ebpf");
     assert!(project.build_script_ran());
+    Ok(())
+}
+
+/// A script that had to fall back on the host runs again when something better is there.
+fn a_better_way_is_taken_when_it_opens() -> Outcome {
+    let project = Project::new("better")?;
+    let dir = scratch("better-toolchain");
+    let (rustc, cache) = (toolchain_without_source(&dir), dir.join("cache"));
+    let build = || {
+        let output = project
+            .cargo(&["build", "--offline"])
+            .env_remove("HACHI_TOOLCHAIN")
+            .env("HACHI_RUSTC", &rustc)
+            .env("HACHI_CACHE", &cache)
+            .output()
+            .unwrap();
+        let err = text(&output.stderr);
+        assert!(output.status.success(), "{err}");
+        (
+            err.contains("Compiling app v0.1.0"),
+            err.contains("for the supported way"),
+        )
+    };
+    assert_eq!(build(), (true, true));
+    let (ran, warned) = build();
+    assert!(
+        !ran && warned,
+        "cargo repeats the warning of a script that did not run"
+    );
+    let copied = Command::new("cp")
+        .arg("-r")
+        .arg(project.cache.join("core"))
+        .arg(&cache)
+        .status()
+        .unwrap();
+    assert!(copied.success());
+    assert_eq!(build(), (true, false));
+    assert_eq!(build(), (false, false));
+    Ok(())
+}
+
+fn build_scripts_inside_stay_build_scripts() -> Outcome {
+    let dir = scratch("it's an inner script");
+    package(
+        &dir,
+        "ctx as u32 + include!(concat!(env!(\"OUT_DIR\"), \"/value\"))",
+    );
+    write(
+        &dir.join("build.rs"),
+        "fn main() {\n    assert!(std::env::var_os(\"HACHI_LINKER\").is_none());\n    \
+         std::fs::write(std::env::var(\"OUT_DIR\").unwrap() + \"/value\", \"2\").unwrap();\n}\n",
+    );
+    // The linker is run from a path that a shell would like to see quoted.
+    let copy = dir.join("a copy");
+    fs::copy(env::current_exe().unwrap(), &copy).unwrap();
+    for way in ["source", "host"] {
+        let (object, _) = built(as_program(&copy, &dir)?.env("HACHI_TOOLCHAIN", way));
+        assert_is_bpf_object(&object);
+    }
     Ok(())
 }

@@ -1,13 +1,18 @@
 //! What cargo, the compiler and the linker say, brought to the person who can act on it.
 
 use std::{
+    fs,
     io::{self, BufRead, BufReader, Read},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Child,
     thread,
 };
 
-use crate::json::{self, Json};
+use crate::{
+    Error,
+    error::IoContext,
+    json::{self, Json},
+};
 
 /// Who reads the messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,12 +61,47 @@ pub(crate) struct Built {
 #[derive(Debug, Default)]
 pub(crate) struct Collected {
     pub(crate) built: Vec<Built>,
+    /// The compiler's warnings, if the audience hears of them only at the end.
+    pub(crate) warnings: Vec<String>,
     /// What cargo itself said on stderr, if that was captured.
     pub(crate) failure: String,
 }
 
+/// The file to which the linker writes what it has to say. The compiler quotes a linker only when
+/// it fails, and then amid its command line.
+#[derive(Debug)]
+pub(crate) struct LinkerDiagnostics {
+    file: PathBuf,
+    /// How much of it has been taken.
+    taken: usize,
+}
+
+impl LinkerDiagnostics {
+    /// Starts with an empty file.
+    pub(crate) fn new(file: PathBuf) -> Result<Self, Error> {
+        fs::write(&file, "").with_context("write", &file)?;
+        Ok(LinkerDiagnostics { file, taken: 0 })
+    }
+
+    pub(crate) fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// What came since this was last called.
+    pub(crate) fn take_new(&mut self) -> String {
+        let bytes = fs::read(&self.file).unwrap_or_default();
+        let new = String::from_utf8_lossy(bytes.get(self.taken..).unwrap_or_default()).into_owned();
+        self.taken = bytes.len();
+        new
+    }
+}
+
 /// Reads all that cargo says until it ends, showing messages on the way.
-pub(crate) fn collect(child: &mut Child, audience: Audience) -> io::Result<Collected> {
+pub(crate) fn collect(
+    child: &mut Child,
+    audience: Audience,
+    linker: &mut LinkerDiagnostics,
+) -> io::Result<Collected> {
     let stderr = child.stderr.take().map(|mut pipe| {
         thread::spawn(move || {
             let mut text = Vec::new();
@@ -77,8 +117,21 @@ pub(crate) fn collect(child: &mut Child, audience: Audience) -> io::Result<Colle
         while reader.read_until(b'\n', &mut line)? > 0 {
             match Message::parse(&line) {
                 Message::Built(built) => collected.built.push(built),
+                // Only of a build that succeeds are the directives on our stdout for cargo alone.
+                Message::Warning(text) if audience == Audience::BuildScript => {
+                    collected.warnings.push(text)
+                }
                 Message::Warning(text) => audience.warn(&text),
                 Message::Error(text) => audience.fail(&text),
+                Message::LinkFailed(wrapped) => {
+                    let said = linker.take_new();
+                    // A linker that died had no time to explain; then the compiler's view is all there is.
+                    audience.fail(if said.trim().is_empty() {
+                        &wrapped
+                    } else {
+                        &said
+                    });
+                }
                 Message::Plain(text) => eprintln!("{text}"),
                 Message::Ignored => {}
             }
@@ -96,6 +149,8 @@ enum Message {
     Built(Built),
     Warning(String),
     Error(String),
+    /// The linker failed; in the compiler's words.
+    LinkFailed(String),
     /// Not from cargo: a macro or a build script printed it.
     Plain(String),
     Ignored,
@@ -136,10 +191,11 @@ impl Message {
         let Some(rendered) = diagnostic.get("rendered").text() else {
             return Message::Ignored;
         };
-        // What the linker says comes by another way, without the command line around it. The
-        // counts at the end say nothing that one cannot see.
-        let noise = headline.starts_with("linking with `")
-            || headline.starts_with("linker stderr")
+        if headline.starts_with("linking with `") {
+            return Message::LinkFailed(rendered.into());
+        }
+        // What the linker says comes by another way. The counts at the end say nothing that one cannot see.
+        let noise = headline.starts_with("linker stderr")
             || headline.starts_with("linker stdout")
             || headline.starts_with("aborting due to ")
             || headline.ends_with(" warning emitted")
@@ -206,10 +262,6 @@ mod tests {
             Message::Warning(_)
         ));
         for (level, message) in [
-            (
-                "error",
-                "linking with `/t/hachi-linker` failed: exit status: 1",
-            ),
             ("error", "aborting due to 1 previous error"),
             ("warning", "2 warnings emitted"),
             ("warning", "linker stderr: x"),
@@ -219,6 +271,30 @@ mod tests {
                 "{message}"
             );
         }
+    }
+
+    #[test]
+    fn the_linkers_failure_is_known() {
+        let message = diagnostic(
+            "error",
+            "linking with `/t/hachi-linker` failed: exit status: 1",
+            "",
+        );
+        assert!(matches!(message, Message::LinkFailed(text) if text == "R\n"));
+    }
+
+    #[test]
+    fn the_linkers_words_are_taken_once() {
+        let file =
+            std::env::temp_dir().join(format!("hachi-build-diagnostics-{}", std::process::id()));
+        let mut linker = LinkerDiagnostics::new(file.clone()).unwrap();
+        assert_eq!(linker.take_new(), "");
+        fs::write(&file, "one\n").unwrap();
+        assert_eq!(linker.take_new(), "one\n");
+        fs::write(&file, "one\ntwo\n").unwrap();
+        assert_eq!(linker.take_new(), "two\n");
+        fs::remove_file(&file).unwrap();
+        assert_eq!(linker.take_new(), "");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::{
     env,
     ffi::{OsStr, OsString},
     fs,
+    os::unix::{ffi::OsStrExt, fs::PermissionsExt},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::UNIX_EPOCH,
@@ -25,6 +26,7 @@ pub(crate) mod inputs;
 mod messages;
 pub(crate) mod metadata;
 
+use messages::LinkerDiagnostics;
 pub(crate) use messages::{Audience, Built};
 
 /// One call of cargo.
@@ -80,10 +82,9 @@ impl Job<'_> {
         // For the linker's path and its diagnostics file, which all builds in this directory share.
         let _lock = Lock::take(&self.target_dir.join(".hachi-lock"))?;
         let linker = self.install_linker()?;
-        let diagnostics = self.target_dir.join(".hachi-diagnostics");
-        fs::write(&diagnostics, "").with_context("write", &diagnostics)?;
+        let mut diagnostics = LinkerDiagnostics::new(self.target_dir.join(".hachi-diagnostics"))?;
 
-        let mut command = self.command(&linker, &diagnostics);
+        let mut command = self.command(&linker, diagnostics.file());
         if self.verbose {
             eprintln!(
                 "hachi: running `{}` in {}",
@@ -94,22 +95,26 @@ impl Job<'_> {
         let mut child = command
             .spawn()
             .map_err(|source| spawn_error(&command, source))?;
-        let collected = messages::collect(&mut child, self.audience);
+        let collected = messages::collect(&mut child, self.audience, &mut diagnostics);
         let status = child
             .wait()
             .map_err(|source| spawn_error(&command, source))?;
-        let collected = collected.with_context("read the messages of", Path::new("cargo"))?;
+        let collected = collected.with_context("read the messages of", &self.toolchain.cargo)?;
 
-        let said = fs::read_to_string(&diagnostics).unwrap_or_default();
-        let built = collected.built;
+        let said = diagnostics.take_new();
         if status.success() {
-            for text in warnings_to_show(&built, &said)? {
+            for text in collected
+                .warnings
+                .into_iter()
+                .chain(warnings_to_show(&collected.built, &said)?)
+            {
                 self.audience.warn(&text);
             }
-            return Ok(built);
+            return Ok(collected.built);
         }
-        self.audience.fail(&said);
-        self.audience.fail(&collected.failure);
+        for text in collected.warnings.iter().chain([&said, &collected.failure]) {
+            self.audience.fail(text);
+        }
         Err(Error::Failed { what: what.into() })
     }
 
@@ -163,12 +168,14 @@ impl Job<'_> {
             .stdout(Stdio::piped())
             .env("RUSTC", &toolchain.rustc)
             .env("CARGO_ENCODED_RUSTFLAGS", self.rustflags(linker))
-            .env(hachi_linker::LINKER_ENV, "1")
+            .env_remove(hachi_linker::LINKER_ENV)
             .env("HACHI_DIAGNOSTICS", diagnostics)
             // The bar would be drawn over the messages that we print.
             .env("CARGO_TERM_PROGRESS_WHEN", "never");
         if self.audience == Audience::BuildScript {
-            command.stderr(Stdio::piped());
+            command
+                .stderr(Stdio::piped())
+                .env("CARGO_TERM_COLOR", "never");
         }
         if toolchain.way != Way::HostRetarget {
             let variable = format!(
@@ -244,20 +251,32 @@ impl Job<'_> {
         flags.join(OsStr::new("\u{1f}"))
     }
 
-    /// Puts a link to the running program where the compiler will find its linker; returns its path.
+    /// Puts a script that starts the running program as linker where the compiler will find it; returns its path.
     ///
     /// Cargo compiles everything anew when the linker's path changes, and this program's changes: it
     /// is the `hachi` command at one time and a build script at another. So cargo sees a constant
     /// path, and when there is another program behind it than at the last build, the linked binaries
     /// are removed, which makes cargo link them again and do nothing else.
+    ///
+    /// The script, and not the environment of the whole build, holds the variable that makes the
+    /// program a linker, since build scripts inside may use this crate too.
     fn install_linker(&self) -> Result<PathBuf, Error> {
         let program = env::current_exe().with_context("find", Path::new("/proc/self/exe"))?;
-        let link = self.target_dir.join("hachi-linker");
-        if fs::read_link(&link).ok().as_deref() != Some(&program) {
+        let script = self.target_dir.join("hachi-linker");
+        let mut text = format!("#!/bin/sh\n{}=1 exec '", hachi_linker::LINKER_ENV).into_bytes();
+        for byte in program.as_os_str().as_bytes() {
+            match byte {
+                b'\'' => text.extend(br"'\''"),
+                other => text.push(*other),
+            }
+        }
+        text.extend(b"' \"$@\"\n");
+        if fs::read(&script).ok().as_ref() != Some(&text) {
             let temporary = self.target_dir.join(".hachi-linker-new");
-            let _ = fs::remove_file(&temporary);
-            std::os::unix::fs::symlink(&program, &temporary).with_context("create", &temporary)?;
-            fs::rename(&temporary, &link).with_context("create", &link)?;
+            fs::write(&temporary, &text)
+                .and_then(|()| fs::set_permissions(&temporary, fs::Permissions::from_mode(0o755)))
+                .and_then(|()| fs::rename(&temporary, &script))
+                .with_context("create", &script)?;
         }
         let metadata = fs::metadata(&program).with_context("read", &program)?;
         let modified = metadata
@@ -280,7 +299,7 @@ impl Job<'_> {
             fs::create_dir_all(self.output_dir()).with_context("create", &self.output_dir())?;
             fs::write(&record, identity).with_context("write", &record)?;
         }
-        Ok(link)
+        Ok(script)
     }
 }
 

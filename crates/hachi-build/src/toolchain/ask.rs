@@ -130,7 +130,12 @@ pub(super) fn ask<T>(
     why: &mut Vec<String>,
     mut found: impl FnMut(&mut Vec<String>) -> Result<Option<T>, Error>,
 ) -> Result<Option<T>, Error> {
-    let yes = search.assume_yes || setting("HACHI_YES").is_some_and(|value| value != "0");
+    let set = |name, off: &str| setting(name).is_some_and(|value| value != off);
+    if search.offline || set("CARGO_NET_OFFLINE", "false") {
+        why.push("nothing was installed, because the build is to be offline".into());
+        return Ok(None);
+    }
+    let yes = search.assume_yes || set("HACHI_YES", "0");
     if !yes && !search.interactive {
         why.push(
             "nothing was installed, because nobody could be asked (HACHI_YES=1 answers yes)".into(),

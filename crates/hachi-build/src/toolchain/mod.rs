@@ -63,6 +63,8 @@ pub struct Search {
     pub assume_yes: bool,
     /// A person sits at the terminal and can be asked.
     pub interactive: bool,
+    /// Do not touch the network, so install nothing (also set by cargo's `CARGO_NET_OFFLINE=true`).
+    pub offline: bool,
     /// Print on stderr which way was taken and why the others were not.
     pub verbose: bool,
     /// Use this way or fail; overrides `HACHI_TOOLCHAIN`.
@@ -183,6 +185,23 @@ impl Toolchain {
             Way::HostRetarget => &self.version.host,
             Way::Prebuilt | Way::Source => TARGET,
         }
+    }
+
+    /// Directories that change when a better way than the fallback opens; none when it was not fallen back on.
+    pub(crate) fn places_of_better_ways(&self) -> Vec<PathBuf> {
+        if self.warning.is_none() {
+            return Vec::new();
+        }
+        let sysroot = self.rustc.parent().and_then(|bin| bin.parent());
+        let cache = Cache::locate(None)
+            .ok()
+            .and_then(|cache| source::built_libraries(&cache));
+        sysroot
+            .map(|sysroot| sysroot.join("lib/rustlib"))
+            .into_iter()
+            .chain(cache)
+            .filter(|dir| dir.is_dir())
+            .collect()
     }
 
     fn new(

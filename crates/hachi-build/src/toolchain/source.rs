@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    time::Instant,
+    time::{Instant, SystemTime},
 };
 
 use super::{
@@ -168,6 +168,19 @@ pub(super) fn cached(
         return Ok(cache.get(&entry_name(compiler, &source)?));
     }
     Ok(cache.find(GROUP, &key_of(compiler)).into_iter().next())
+}
+
+/// The directory in which a built library would appear. It is made if need be, since only what is there can be
+/// watched, with a date that does not look as if something had just appeared in it.
+pub(super) fn built_libraries(cache: &Cache) -> Option<PathBuf> {
+    let dir = cache.path(GROUP);
+    if !dir.is_dir() {
+        fs::create_dir_all(&dir).ok()?;
+        fs::File::open(&dir)
+            .and_then(|dir| dir.set_modified(SystemTime::UNIX_EPOCH))
+            .ok()?;
+    }
+    Some(dir)
 }
 
 fn entry_name(compiler: &Compiler, source: &Source) -> Result<String, Error> {
