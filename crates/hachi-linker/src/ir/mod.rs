@@ -7,6 +7,7 @@
 //! | replace panics by markers, later the markers by returns | [`aborts`] |
 //! | LLVM's own optimisation | here |
 //! | count loops in a way that the verifier follows | [`loops`] |
+//! | put what the verifier cannot know into code | [`hints`], [`truths`], [`selects`] |
 //! | replace operations that eBPF lacks | [`lower`], with the code in `runtime.ll` |
 //! | refuse what cannot work | [`scan`] |
 //! | settle what is undefined or unaligned | [`settle`] |
@@ -25,6 +26,7 @@ mod runtime;
 mod scan;
 mod selects;
 mod settle;
+mod truths;
 
 use std::{collections::BTreeSet, path::PathBuf};
 
@@ -117,6 +119,7 @@ pub(crate) fn compile(job: Job) -> Outcome {
             "always-inline,globaldce,function(sroa,early-cse,simplifycfg,dce),globaldce",
         )
         .map_err(|m| internal("clean up the program", m))?;
+    truths::compute(module);
     selects::join(module);
     if let Err(message) = module.verify() {
         save(&job, module, "3-broken.ll");
@@ -129,6 +132,7 @@ pub(crate) fn compile(job: Job) -> Outcome {
         return Err(diagnostics);
     }
 
+    scan::forget_pointers(module);
     settle::settle(module);
     lines::prefer_the_users(module);
     let renames = prepare::avoid_section_names(module);

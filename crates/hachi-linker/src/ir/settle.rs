@@ -10,6 +10,7 @@ pub(super) fn settle(module: Module) {
         for inst in function.instructions() {
             undefined(inst);
             alignment(inst);
+            widening(module, inst);
         }
     }
 }
@@ -39,6 +40,25 @@ fn alignment(inst: Inst) {
     let bits = ty.int_bits();
     if matches!(bits, 16 | 32 | 64) && !may_be_stack(pointer, &mut Vec::new()) {
         inst.raise_alignment(bits / 8);
+    }
+}
+
+/// A loaded value is widened where it is loaded: the two become one instruction. Elsewhere it would take shifts on
+/// processors without 32-bit registers (v1, v2), and the verifier lets no pointer from a context be shifted.
+fn widening(module: Module, inst: Inst) {
+    if inst.op() != Op::ZEXT {
+        return;
+    }
+    let load = inst.0.operand(0).as_inst();
+    let Some(load) = load.filter(|load| load.op() == Op::LOAD && load.block() != inst.block())
+    else {
+        return;
+    };
+    if let Some(next) = load.next() {
+        let builder = module.context.builder().before(next);
+        inst.0
+            .replace_with(builder.int_cast(load.0, inst.0.ty(), false));
+        inst.erase();
     }
 }
 

@@ -102,6 +102,9 @@ impl Context {
             // count by address or towards zero, and end loops by `!=`.
             c"-disable-lsr".to_owned(),
             c"-disable-lftr".to_owned(),
+            // Vectors would only be taken apart again, into masks and bit counts.
+            c"-vectorize-loops=false".to_owned(),
+            c"-vectorize-slp=false".to_owned(),
         ];
         all.extend(switches.iter().map(|switch| c_string(switch)));
         let pointers: Vec<*const c_char> = all.iter().map(|s| s.as_ptr()).collect();
@@ -198,6 +201,27 @@ impl Context {
             raw: ffi!(LLVMModuleCreateWithNameInContext(c"hachi".as_ptr(), self.0)),
             context: self,
         }
+    }
+
+    /// A constant struct or array of that type.
+    pub(crate) fn aggregate(self, ty: Type, fields: &[Value]) -> Value {
+        let raw: Vec<sys::Ref> = fields.iter().map(|field| field.0).collect();
+        Value(match ty.array_element() {
+            Some(element) => ffi!(LLVMConstArray2(element.0, raw.as_ptr(), raw.len() as u64)),
+            None if ffi!(LLVMIsLiteralStruct(ty.0)) == 0 => {
+                ffi!(LLVMConstNamedStruct(ty.0, raw.as_ptr(), raw.len() as u32))
+            }
+            None => {
+                let packed = ffi!(LLVMIsPackedStruct(ty.0));
+                let count = raw.len() as u32;
+                ffi!(LLVMConstStructInContext(
+                    self.0,
+                    raw.as_ptr(),
+                    count,
+                    packed
+                ))
+            }
+        })
     }
 
     /// The type of integers of so many bits.

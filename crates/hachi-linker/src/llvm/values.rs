@@ -492,6 +492,10 @@ impl Global {
         set_linkage(self.0, linkage);
     }
 
+    pub(crate) fn set_initializer(self, value: Value) {
+        ffi!(LLVMSetInitializer(self.0.0, value.0));
+    }
+
     pub(crate) fn initializer(self) -> Option<Value> {
         Value::new(ffi!(LLVMGetInitializer(self.0.0)))
     }

@@ -328,6 +328,16 @@ programs! {
         one as u64 * 16 + two
     }
 
+    fn count_matching(x) {
+        let mut n = 0u64;
+        for v in x {
+            for shift in [0, 8, 16, 24, 32, 40, 48, 56] {
+                n += u64::from((v >> shift) & 0xff == 0);
+            }
+        }
+        n
+    }
+
     fn assertion(x) {
         assert!(x[0] != 5, "never five");
         assert_eq!(x[1] & 1, x[1] % 2);

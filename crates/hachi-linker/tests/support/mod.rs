@@ -121,6 +121,8 @@ pub fn build(source: &str, config: &Config) -> Built {
             "-Cpanic=abort",
             "-Cdebuginfo=2",
             "-Cdebug-assertions=off",
+            "-Cno-vectorize-loops",
+            "-Cno-vectorize-slp",
         ])
         .arg(format!("-Copt-level={}", config.opt_level))
         .arg(format!(
@@ -146,11 +148,7 @@ pub fn build(source: &str, config: &Config) -> Built {
         .env("HACHI_DIAGNOSTICS", &diagnostics);
     if config.host {
         command.args(["--emit=link,llvm-bc", "-Clink-arg=--hachi-retarget"]);
-        command.args([
-            "-Cno-vectorize-loops",
-            "-Cno-vectorize-slp",
-            "-Clinker-flavor=gcc",
-        ]);
+        command.args(["-Crelocation-model=static", "-Clinker-flavor=gcc"]);
     } else {
         command.arg("--target=bpfel-unknown-none");
         command

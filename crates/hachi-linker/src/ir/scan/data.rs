@@ -149,6 +149,43 @@ fn reaches(module: Module, inst: Inst, global: Global, offset: Option<u64>, slot
         .any(|slot| *slot < start + size && start < slot + 8)
 }
 
+/// Empties the slots that [`pointers`] found nobody to read, so that the object asks for nothing it does not get.
+pub(in crate::ir) fn forget_pointers(module: Module) {
+    for global in module.globals() {
+        if global.name().starts_with("llvm.") || may_hold_pointers(&global.section()) {
+            continue;
+        }
+        if let Some(value) = global.initializer()
+            && let Some(emptied) = without_addresses(module, value)
+        {
+            global.set_initializer(emptied);
+        }
+    }
+}
+
+/// The constant with zeros for addresses; nothing when it has none.
+fn without_addresses(module: Module, value: Value) -> Option<Value> {
+    match value.constant_kind() {
+        Const::Aggregate => {
+            let fields = value.operands();
+            let emptied: Vec<Option<Value>> = fields
+                .iter()
+                .map(|field| without_addresses(module, *field))
+                .collect();
+            emptied.iter().any(Option::is_some).then(|| {
+                let fields: Vec<Value> = fields
+                    .into_iter()
+                    .zip(emptied)
+                    .map(|(old, new)| new.unwrap_or(old))
+                    .collect();
+                module.context.aggregate(value.ty(), &fields)
+            })
+        }
+        _ if mentions_address(value) => Some(value.ty().zero()),
+        _ => None,
+    }
+}
+
 /// Reports uses of variables that nobody defines.
 pub(super) fn undefined(module: Module, job: &Job, findings: &mut Findings) {
     for global in module.globals() {
