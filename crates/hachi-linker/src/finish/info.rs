@@ -64,62 +64,77 @@ impl Unit {
             .filter(|s| s.binding != Binding::Local || s.place == Place::Undefined)
             .map(|s| s.name.clone())
             .collect();
-        let mut funcs = std::mem::take(&mut self.funcs);
-        funcs.retain(|bound| matches!(self.symbols[bound.symbol].place, Place::In(_)));
-        let mut described: HashMap<usize, u32> = HashMap::new();
-        for bound in &funcs {
-            described.entry(bound.symbol).or_insert(bound.type_id);
+        let mut described: HashMap<(usize, u64), u32> = HashMap::new();
+        for bound in std::mem::take(&mut self.funcs) {
+            let symbol = &self.symbols[bound.symbol];
+            if let Place::In(section) = symbol.place {
+                described
+                    .entry((section, symbol.value))
+                    .or_insert(bound.type_id);
+            }
         }
-        // Of several names for one place one suffices.
+        // Of several names for one place one is described.
         let mut starts = HashSet::new();
         for symbol in self.functions() {
-            let place = (self.symbols[symbol].place, self.symbols[symbol].value);
-            let Place::In(section) = place.0 else {
+            let Place::In(section) = self.symbols[symbol].place else {
                 continue;
             };
-            let known = described.get(&symbol).copied();
-            let debug = known.and_then(|id| self.btf.get(id)).and_then(Type::name);
-            let debug = debug.map_or("", String::as_str);
+            let place = (section, self.symbols[symbol].value);
+            let known = match described.get(&place).map(|id| (*id, self.btf.get(*id))) {
+                Some((id, Some(Type::Func(func)))) => Some((id, func.clone())),
+                _ => None,
+            };
+            let debug = known.as_ref().map_or("", |(_, func)| &func.name);
             let name = self.function_name(symbol, debug, &taken);
             taken.insert(name.clone());
-            let linkage = match &self.symbols[symbol] {
-                s if s.binding == Binding::Local || s.hidden => Linkage::Static,
-                _ => Linkage::Global,
-            };
-            self.symbols[symbol].name.clone_from(&name);
-            if !starts.insert((section, place.1)) {
-                continue;
+            self.symbols[symbol].name = name;
+            if starts.insert(place) {
+                let type_id = self.describe_function(symbol, section, known);
+                self.funcs.push(Bound { type_id, symbol });
             }
-            let type_id = match known.map(|id| (id, self.btf.get_mut(id))) {
-                Some((id, Some(Type::Func(func)))) => {
-                    // Two functions may share a FUNC when one is a copy of the other.
-                    let shared = self.funcs.iter().any(|bound| bound.type_id == id);
-                    if shared {
-                        let type_id = func.type_id;
-                        self.btf.add(Type::Func(Func {
-                            name,
-                            type_id,
-                            linkage,
-                        }))
-                    } else {
-                        func.name = name;
-                        func.linkage = linkage;
-                        id
-                    }
-                }
-                _ => {
-                    let proto = self.btf.add(Type::FuncProto(FuncProto {
-                        ret_type_id: 0,
-                        params: Vec::new(),
-                    }));
-                    self.btf.add(Type::Func(Func {
-                        name,
-                        type_id: proto,
-                        linkage,
-                    }))
-                }
-            };
-            self.funcs.push(Bound { type_id, symbol });
+        }
+    }
+
+    /// The FUNC of a function: the one debug information has, put right, or a new one.
+    fn describe_function(
+        &mut self,
+        symbol: usize,
+        section: usize,
+        known: Option<(u32, Func)>,
+    ) -> u32 {
+        let signature = known.as_ref().map(|(_, func)| func.type_id);
+        let is_proto = |id: &u32| matches!(self.btf.get(*id), Some(Type::FuncProto(_)));
+        let signature = signature.filter(is_proto);
+        let symbol = &self.symbols[symbol];
+        // The kernel verifies global functions by their signature alone. One that has none, because there are only line tables or
+        // it is assembly, must count as static and be verified with its callers.
+        let linkage = match (symbol.binding, signature) {
+            (Binding::Local, _) => Linkage::Static,
+            (_, None) if self.sections[section].name == ".text" => Linkage::Static,
+            _ if symbol.hidden => Linkage::Static,
+            _ => Linkage::Global,
+        };
+        let name = symbol.name.clone();
+        let type_id = signature.unwrap_or_else(|| {
+            self.btf.add(Type::FuncProto(FuncProto {
+                ret_type_id: 0,
+                params: Vec::new(),
+            }))
+        });
+        let func = Type::Func(Func {
+            name,
+            type_id,
+            linkage,
+        });
+        // Two functions may share a FUNC when one is a copy of the other.
+        let free = |id: &u32| self.funcs.iter().all(|bound| bound.type_id != *id);
+        let own = known.map(|(id, _)| id).filter(free);
+        match own.and_then(|id| Some((id, self.btf.get_mut(id)?))) {
+            Some((id, ty)) => {
+                *ty = func;
+                id
+            }
+            None => self.btf.add(func),
         }
     }
 
