@@ -79,45 +79,54 @@ impl Feature {
     }
 
     /// An error that says so if the running kernel does not have it.
-    pub fn require(&'static self) -> Result<(), Unsupported> {
+    pub fn require(&self) -> Result<(), Unsupported> {
         if self.is_supported() {
             Ok(())
         } else {
-            Err(Unsupported::new(self))
+            Err(Unsupported::new(self.name, self.since))
         }
     }
 }
 
-/// The running kernel lacks a feature.
-#[derive(Clone, Copy, Debug)]
+/// The running kernel lacks something.
+#[derive(Clone, Debug)]
 pub struct Unsupported {
-    feature: &'static Feature,
+    what: String,
+    since: KernelVersion,
     running: Option<KernelVersion>,
 }
 
 impl Unsupported {
-    pub(crate) fn new(feature: &'static Feature) -> Self {
+    pub(crate) fn new(what: impl Into<String>, since: KernelVersion) -> Self {
         Unsupported {
-            feature,
+            what: what.into(),
+            since,
             running: KernelVersion::current(),
         }
     }
 
+    /// For what a table says came with `since`: an error if the running kernel is older.
+    pub(crate) fn if_older(what: &str, (major, minor): (u8, u8)) -> Option<Self> {
+        let since = KernelVersion::new(major.into(), minor.into(), 0);
+        (KernelVersion::current()? < since).then(|| Unsupported::new(what, since))
+    }
+
     /// What is lacking.
-    pub fn feature(&self) -> &'static Feature {
-        self.feature
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+
+    /// The first kernel release that has it.
+    pub fn since(&self) -> KernelVersion {
+        self.since
     }
 }
 
 impl fmt::Display for Unsupported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} needs Linux ≥ {}",
-            self.feature.name, self.feature.since
-        )?;
+        write!(f, "{} needs Linux ≥ {}", self.what, self.since)?;
         match self.running {
-            Some(running) if running < self.feature.since => write!(f, " (running {running})"),
+            Some(running) if running < self.since => write!(f, " (running {running})"),
             Some(running) => write!(
                 f,
                 " (running {running}, which should have it: it may be configured out or forbidden)"
@@ -167,6 +176,8 @@ features! {
     MEMCG_ACCOUNTING: "memory charged to cgroups", (5, 11), memcg_accounting;
     /// Floating-point types in BTF.
     BTF_FLOAT: "floating-point types in BTF", (5, 13), || btf(&[sample::FLOAT]);
+    /// `BPF_MAP_LOOKUP_AND_DELETE_ELEM` of hash maps.
+    HASH_LOOKUP_AND_DELETE: "taking elements out of hash maps", (5, 14), hash_lookup_and_delete;
     /// Declaration tags in BTF.
     BTF_DECL_TAG: "declaration tags in BTF", (5, 16), || btf(&[sample::INT, sample::VAR, sample::DECL_TAG]);
     /// Type tags in BTF.
@@ -293,6 +304,23 @@ fn with_array(probe: impl FnOnce(std::os::fd::BorrowedFd<'_>) -> Answer) -> Answ
 
 fn map_freeze() -> Answer {
     with_array(|fd| answer(bpf::map_freeze(fd).map_err(|error| error.io_error)))
+}
+
+fn hash_lookup_and_delete() -> Answer {
+    let Ok(fd) = bpf::map_create(&mut map(MapType::Hash, 4, 4, 1, 0)) else {
+        return Answer::Unknown;
+    };
+    let (key, mut value) = (0u32, 0u32);
+    // SAFETY: key and value have this map's sizes.
+    let result = unsafe {
+        bpf::map_lookup_and_delete(
+            fd.as_fd(),
+            std::ptr::from_ref(&key).cast(),
+            std::ptr::from_mut(&mut value).cast(),
+            0,
+        )
+    };
+    answer(result.map_err(|error| error.io_error))
 }
 
 fn map_batch() -> Answer {

@@ -159,9 +159,17 @@ fn other_types_load_but_do_not_attach() {
         }
         let mut ebpf = load(spec(Vec::new(), vec![program("p", section, insns, &[])]));
         let program = ebpf.program_mut("p").unwrap();
-        program
-            .load()
-            .unwrap_or_else(|error| panic!("{section}: {error}"));
+        let (def, _) = obj::sections::lookup(section).unwrap();
+        let older = support::older_than(def.first_kernel.0.into(), def.first_kernel.1.into());
+        match program.load() {
+            Ok(()) => assert!(!older, "{section} loads on a kernel older than declared"),
+            Err(ProgramError::Unsupported { error, .. }) => {
+                assert_eq!(error.what(), format!("section {section:?}"));
+                assert!(error.to_string().contains("(running "), "{error}");
+                continue;
+            }
+            Err(error) => panic!("{section}: {error}"),
+        }
         assert!(matches!(program, Program::Other(_)));
         let error = <&mut Xdp>::try_from(program).unwrap_err().to_string();
         assert!(
@@ -201,7 +209,7 @@ fn long_logs_are_whole() {
     let ProgramError::LoadError(rejection) = &error else {
         panic!("{error}")
     };
-    assert!(rejection.log.len() > 200_000, "{}", rejection.log.len());
+    assert!(rejection.log.len() > 100_000, "{}", rejection.log.len());
     assert!(
         rejection.log.contains("\n0: ") || rejection.log.starts_with("0: "),
         "the start"

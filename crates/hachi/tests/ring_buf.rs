@@ -146,7 +146,7 @@ fn reading_goes_on_where_it_stopped() {
 #[test]
 fn nothing_is_lost_under_load() {
     require_bpf!();
-    const RECORDS: usize = 50_000;
+    const RECORDS: usize = 10_000;
     let mut ebpf = object();
     let mut ring = ring(&mut ebpf);
     let mut count = 0;

@@ -10,7 +10,7 @@ use hachi_obj::{DataKind, MapSpec, MapType, Pinning, Spec};
 
 use super::{Options, types::ObjectBtf};
 use crate::{
-    EbpfError, features,
+    EbpfError, Unsupported, features,
     maps::{Map, MapData, MapError, MapFd},
     pin::{self, PinError, PinGuard},
     sys::{attr, cpu, errno::SyscallError, fs::ObjectKind, mmap::page_size},
@@ -43,18 +43,9 @@ pub(super) fn create(
                         .push((map.name.clone(), Map::from_map_data(data)));
                     None
                 }
-                Err(MapError::CreateError {
-                    name,
-                    description,
-                    error,
-                }) if options.allow_unsupported_maps && error.errno() == libc::EINVAL => Some(
-                    MapError::CreateError {
-                        name,
-                        description,
-                        error,
-                    }
-                    .to_string(),
-                ),
+                Err(error) if options.allow_unsupported_maps && is_unsupported(&error) => {
+                    Some(error.to_string())
+                }
                 Err(error) => return Err(error.into()),
             },
         };
@@ -72,6 +63,15 @@ pub(super) fn create(
         }
     }
     Ok(created)
+}
+
+/// Whether the kernel does not know such maps, as opposed to lacking memory or the caller's rights.
+fn is_unsupported(error: &MapError) -> bool {
+    match error {
+        MapError::UnsupportedType { .. } => true,
+        MapError::CreateError { error, .. } => error.errno() == libc::EINVAL,
+        _ => false,
+    }
 }
 
 /// Why this version cannot create a map, whatever the kernel.
@@ -236,19 +236,25 @@ fn create_one(spec: &Spec, map: &MapSpec, btf: &ObjectBtf) -> Result<MapData, Ma
         name: map.name.clone(),
         error,
     })?;
-    let failed = |attr: &attr::MapCreate, error| MapError::CreateError {
-        name: map.name.clone(),
-        description: format!(
-            "{}, {}-byte keys, {}-byte values, max_entries {}, flags {:#x}; needs Linux ≥ {}.{}",
-            map.kind.name(),
-            attr.key_size,
-            attr.value_size,
-            attr.max_entries,
-            attr.map_flags,
-            map.kind.first_kernel().0,
-            map.kind.first_kernel().1,
-        ),
-        error,
+    let failed = |attr: &attr::MapCreate, error: SyscallError| {
+        let kind = map.kind.name();
+        if error.errno() == libc::EINVAL
+            && let Some(error) =
+                Unsupported::if_older(&format!("map type {kind}"), map.kind.first_kernel())
+        {
+            return MapError::UnsupportedType {
+                name: map.name.clone(),
+                error,
+            };
+        }
+        MapError::CreateError {
+            name: map.name.clone(),
+            description: format!(
+                "{kind}, {}-byte keys, {}-byte values, max_entries {}, flags {:#x}",
+                attr.key_size, attr.value_size, attr.max_entries, attr.map_flags,
+            ),
+            error,
+        }
     };
     // Only lends its shape to the outer map; closed afterwards.
     let inner = match &map.inner {

@@ -12,7 +12,7 @@ use super::{
     types::{FUNC_INFO_SIZE, LINE_INFO_SIZE},
 };
 use crate::{
-    VerifierLogLevel, features, kernel_btf,
+    Unsupported, VerifierLogLevel, features, kernel_btf,
     maps::MapData,
     programs::{ProgramError, Rejection},
     sys::{attr, bpf, errno::SyscallError},
@@ -192,11 +192,17 @@ fn load_with_fallbacks(
             (image.func_info, image.line_info) = (&[], &[]);
             changed = true;
         }
-        if spec.frags {
-            features::XDP_FRAGS.require()?;
-        }
         if changed && let Ok(loaded) = load_once(object, attr, image) {
             return Ok(loaded);
+        }
+        let older = spec.section_def.and_then(|def| {
+            Unsupported::if_older(&format!("section {:?}", spec.section), def.first_kernel)
+        });
+        if let Some(error) = older {
+            return Err(ProgramError::Unsupported {
+                name: spec.name.clone(),
+                error,
+            });
         }
     }
     Err(ProgramError::LoadError(Box::new(Rejection {
@@ -219,6 +225,8 @@ struct Refusal {
 /// First log buffer, and the largest a kernel takes (`BPF_MAX_LOG…`, 30 bits since Linux 5.2, 24 before).
 const LOG_START: usize = 64 * 1024;
 const LOG_LIMIT: usize = (u32::MAX >> 8) as usize;
+/// Log buffer for a program on which the verifier gave up: its log is of the order of 100 MB, and the end of it says all.
+const LOG_END: usize = 1024 * 1024;
 
 /// Loads without a log, which is faster and cannot fail for want of room; only if that is refused (or a log was asked
 /// for) with one, growing until all of it fits.
@@ -246,12 +254,17 @@ fn load_once(
         }
         level = VerifierLogLevel::DEBUG | VerifierLogLevel::STATS;
     }
-    let mut buffer = vec![0; LOG_START];
+    let too_complex = silent_error
+        .as_ref()
+        .is_some_and(|error| error.raw_os_error() == Some(libc::E2BIG));
+    let mut buffer = vec![0; if too_complex { LOG_END } else { LOG_START }];
     loop {
         attr.log_true_size = 0;
         let result = bpf::prog_load(attr, image, Some((&mut buffer, level.bits())));
         let full = matches!(&result, Err(error) if error.raw_os_error() == Some(libc::ENOSPC));
-        if full && buffer.len() < LOG_LIMIT {
+        // Kernels that tell the true size (Linux ≥ 6.4) keep the end of a log rather than its start.
+        let has_end = attr.log_true_size != 0;
+        if full && buffer.len() < LOG_LIMIT && !(too_complex && has_end) {
             let wanted = (attr.log_true_size as usize).max(buffer.len() * 4);
             buffer = vec![0; wanted.min(LOG_LIMIT)];
             continue;

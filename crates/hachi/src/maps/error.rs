@@ -152,4 +152,13 @@ pub enum MapError {
     /// The running kernel is too old for it.
     #[error(transparent)]
     Unsupported(#[from] Unsupported),
+
+    /// The running kernel is too old for the type of a map.
+    #[error("cannot create map {name:?}: {error}")]
+    UnsupportedType {
+        /// The map.
+        name: String,
+        /// What is lacking, and which kernels have it.
+        error: Unsupported,
+    },
 }

@@ -8,7 +8,7 @@ use std::{
 
 use super::{Iter, Keys, MapData, MapError, MapType, typed_map};
 use crate::{
-    Pod,
+    Pod, features,
     sys::{
         bpf,
         errno::{ENOTSUPP, SyscallError},
@@ -90,7 +90,10 @@ impl<T: BorrowMut<MapData>, K: Pod, V: Pod> HashMap<T, K, V> {
                 0,
             )
         }
-        .map_err(|error| map.error(error))?;
+        .map_err(|error| match features::HASH_LOOKUP_AND_DELETE.require() {
+            Err(unsupported) => unsupported.into(),
+            Ok(()) => map.error(error),
+        })?;
         // SAFETY: when the key was found the kernel wrote the whole value, and a Pod accepts any bytes.
         Ok(found.then(|| unsafe { value.assume_init() }))
     }
@@ -175,7 +178,7 @@ impl<T: BorrowMut<MapData>, K: Pod, V: Pod> HashMap<T, K, V> {
 fn batch_unsupported(error: &SyscallError) -> bool {
     match error.errno() {
         ENOTSUPP | libc::EOPNOTSUPP => true,
-        libc::EINVAL => !crate::features::MAP_BATCH.is_supported(),
+        libc::EINVAL => !features::MAP_BATCH.is_supported(),
         _ => false,
     }
 }

@@ -89,9 +89,14 @@ pub enum ProgramError {
     #[error(transparent)]
     Pin(#[from] PinError),
 
-    /// The running kernel is too old for it.
-    #[error(transparent)]
-    Unsupported(#[from] Unsupported),
+    /// The running kernel is too old for the program.
+    #[error("program {name:?}: {error}")]
+    Unsupported {
+        /// The program.
+        name: String,
+        /// What is lacking, and which kernels have it.
+        error: Unsupported,
+    },
 }
 
 impl ProgramError {

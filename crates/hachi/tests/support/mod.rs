@@ -233,6 +233,11 @@ pub fn untyped(name: &str) -> ProgramSpec {
     program
 }
 
+/// Whether the running kernel is older than this release, so that a test has to be skipped.
+pub fn older_than(major: u16, minor: u16) -> bool {
+    hachi::KernelVersion::current().unwrap() < hachi::KernelVersion::new(major, minor, 0)
+}
+
 /// The descriptors open now, as text, to compare before and after.
 pub fn descriptors() -> Vec<(u32, String)> {
     hachi_test::open_descriptors()
