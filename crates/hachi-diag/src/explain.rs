@@ -338,30 +338,51 @@ impl<'a> Places<'a> {
         })
     }
 
-    /// The nearest place in the user's own code at or before `insn` on its path, and the exact place
-    /// when that is in a library.
+    /// The place of `insn` in the user's own code, and the exact place when that is in a library.
+    ///
+    /// Line information names only the innermost of functions that were inlined into each other. When that is a
+    /// library's, the instruction nearest to this one that the user wrote tells where they are: before it on its path,
+    /// or behind it in the program.
     fn user(
         &self,
         trace: &Trace<'_>,
         step: Option<usize>,
         insn: Option<usize>,
     ) -> (Option<Location>, Option<Location>) {
-        let Some(exact) = insn.and_then(|insn| self.of(insn)) else {
+        let Some(insn) = insn else {
+            return (None, None);
+        };
+        let Some(exact) = self.of(insn) else {
             return (None, None);
         };
         if !is_library(&exact.file) {
             return (Some(exact), None);
         }
-        let own = step.and_then(|at| {
-            trace
-                .path(at)
-                .filter_map(|insn| self.of(insn))
-                .find(|location| !is_library(&location.file))
+        let is_users =
+            |location: &Location| !is_library(&location.file) && self.is_statement(location);
+        let before = step.and_then(|at| {
+            let path = trace.path(at).filter_map(|insn| self.of(insn));
+            path.enumerate().find(|(_, location)| is_users(location))
         });
+        let behind = (1..=NEAR)
+            .filter_map(|distance| Some((distance, self.of(insn + distance)?)))
+            .find(|(_, location)| is_users(location));
+        let own = match (before, behind) {
+            (Some((far, before)), Some((near, behind))) => {
+                Some(if near < far { behind } else { before })
+            }
+            (Some((_, found)), None) | (None, Some((_, found))) => Some(found),
+            (None, None) => None,
+        };
         match own {
             Some(own) => (Some(own), Some(exact)),
             None => (Some(exact), None),
         }
+    }
+
+    /// Code of no column belongs to a macro or to the function as a whole. The log's own annotations have no columns.
+    fn is_statement(&self, location: &Location) -> bool {
+        location.column > 0 || self.lines.is_empty()
     }
 
     /// The source lines the verifier walked most often, with their counts.
@@ -371,6 +392,7 @@ impl<'a> Places<'a> {
             if let Some(location) = self.of(step.insn)
                 && location.line != 0
                 && !is_library(&location.file)
+                && self.is_statement(&location)
             {
                 counts
                     .entry((location.file.clone(), location.line))
@@ -393,9 +415,13 @@ impl<'a> Places<'a> {
     }
 }
 
-/// Whether a file belongs to `core`, a registry crate or Hachi rather than to the user.
+/// How many instructions behind one are still near it.
+const NEAR: usize = 64;
+
+/// Whether a file belongs to `core`, a registry crate or Hachi rather than to the user. Knows absolute names, and those
+/// that Hachi's linker shortens (`core/src/ptr/mod.rs`, `network-types-0.1.0/src/ip.rs`).
 fn is_library(file: &str) -> bool {
-    const PARTS: &[&str] = &[
+    const ANYWHERE: &[&str] = &[
         "/rustc/",
         "/library/core/",
         "/library/alloc/",
@@ -404,5 +430,71 @@ fn is_library(file: &str) -> bool {
         "hachi-ebpf/src/",
         "hachi-common/src/",
     ];
-    PARTS.iter().any(|part| file.contains(part))
+    const FIRST: &[&str] = &["core/src/", "alloc/src/", "compiler-builtins/src/"];
+    let in_package_with_version = || {
+        let directory = file.split('/').next().unwrap_or_default();
+        let version = directory
+            .rsplit_once('-')
+            .map_or("", |(_, version)| version);
+        version.contains('.') && version.starts_with(|c: char| c.is_ascii_digit())
+    };
+    ANYWHERE.iter().any(|part| file.contains(part))
+        || FIRST.iter().any(|start| file.starts_with(start))
+        || in_package_with_version()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn library_files() {
+        for file in [
+            "/rustc/0123abcd/library/core/src/num/mod.rs",
+            "core/src/ptr/mod.rs",
+            "network-types-0.1.0/src/ip.rs",
+            "/home/me/.cargo/registry/src/index/network-types-0.1.0/src/ip.rs",
+            "hachi-ebpf/src/packet.rs",
+            "/src/hachi/ebpf/hachi-ebpf/src/packet.rs",
+        ] {
+            assert!(is_library(file), "{file}");
+        }
+        for file in [
+            "src/main.rs",
+            "fw-common/src/lib.rs",
+            "my-core/src/lib.rs",
+            "",
+            "one.rs",
+            "v2-beta/src/a.rs",
+        ] {
+            assert!(!is_library(file), "{file}");
+        }
+    }
+
+    fn lines() -> Vec<Line<'static>> {
+        let line = |insn, file, line, text| Line {
+            insn,
+            file,
+            line,
+            column: if line == 1 { 0 } else { 5 },
+            text,
+        };
+        vec![
+            line(0, "src/main.rs", 1, "#[xdp]"),
+            line(1, "core/src/ptr/mod.rs", 500, ""),
+            line(2, "src/main.rs", 9, "    let first = read(start);"),
+        ]
+    }
+
+    #[test]
+    fn a_place_in_a_library_leads_to_the_nearest_of_the_users() {
+        let log = "0: R1=ctx() R10=fp0\n0: (61) r1 = *(u32 *)(r1 +0)  ; R1_w=pkt(r=0)\n1: (71) r0 = *(u8 *)(r1 +0)\ninvalid access to packet, off=0 size=1, R1(id=0,off=0,r=0)\n";
+        let lines = lines();
+        let found = explain(&Input {
+            lines: &lines,
+            ..Input::new("p", log)
+        });
+        assert_eq!(found.location.unwrap().line, 9);
+        assert_eq!(found.inlined.unwrap().line, 500);
+    }
 }

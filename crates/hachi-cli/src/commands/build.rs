@@ -111,6 +111,20 @@ pub fn build(path: &Path, options: &BuildOptions, out: Option<&Path>) -> Result<
         return Err(Failure::new(format!("there is no {}", path.display()))
             .help("give a package's directory or a .rs file; `hachi new` makes a package"));
     }
+    // Said at once, rather than after a toolchain was made ready for nothing.
+    let is_source = path.extension().is_some_and(|extension| extension == "rs");
+    let is_manifest = path.file_name().is_some_and(|name| name == "Cargo.toml");
+    let buildable = match path.is_dir() {
+        true => path.join("Cargo.toml").is_file(),
+        false => is_source || is_manifest,
+    };
+    if !buildable {
+        let shown = path.display();
+        return Err(Failure::new(format!(
+            "cannot build {shown}: it is neither a directory with a Cargo.toml nor a .rs file"
+        ))
+        .help("`hachi new` makes a package"));
+    }
     let package_dir = match path.is_file() {
         true => path
             .parent()
@@ -125,9 +139,6 @@ pub fn build(path: &Path, options: &BuildOptions, out: Option<&Path>) -> Result<
         ..Search::default()
     };
     let toolchain = Toolchain::find(&search).map_err(failure)?;
-    if let Some(warning) = &toolchain.warning {
-        crate::output::warn(warning);
-    }
     let mut builder = Builder::new(path)
         .toolchain(toolchain)
         .cpu(options.cpu)

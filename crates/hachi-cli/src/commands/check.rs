@@ -204,7 +204,6 @@ fn show(path: &std::path::Path, verdicts: &[Verdict], args: &Args) {
                 if !args.verbose {
                     eprintln!("{DIM}-v prints the verifier's whole log{DIM:#}");
                 }
-                eprintln!();
             }
             Outcome::Unjudged(failure) => eprintln!("{failure}"),
         }

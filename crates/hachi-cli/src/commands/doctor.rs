@@ -168,32 +168,35 @@ fn show(checks: &[Check], missing: usize) {
     }
 }
 
-/// The ways to a toolchain: one is enough.
+/// What every build needs, and the ways to a `core` library, of which one is enough.
 fn build_checks() -> Vec<Check> {
     const AREA: &str = "Building";
     let findings = Toolchain::survey(&Search::default());
-    let any_ready = findings.iter().any(|finding| finding.state == State::Ready);
+    let has_way = findings
+        .iter()
+        .any(|finding| finding.way.is_some() && finding.state != State::Missing);
     let mut checks: Vec<Check> = findings
         .into_iter()
         .map(|finding| {
-            let health = match finding.state {
-                State::Ready => Health::Good,
-                State::Possible | State::Missing => Health::Optional,
+            let health = match (finding.state, finding.way) {
+                (State::Ready, _) => Health::Good,
+                (_, Some(_)) => Health::Optional,
+                (_, None) => Health::Missing,
             };
             Check {
-                fix: finding.fix.filter(|_| health != Health::Good),
+                fix: finding.fix,
                 ..Check::new(AREA, finding.subject, health, finding.detail)
             }
         })
         .collect();
-    if !any_ready {
-        let fix = checks.iter().find_map(|check| check.fix.clone());
+    if !has_way {
         let check = Check::new(
             AREA,
-            "toolchain",
+            "`core` for eBPF",
             Health::Missing,
-            "none of the ways above is ready; one of them is needed",
+            "none of the ways above is open, and one is needed",
         );
+        let fix = checks.iter().find_map(|check| check.fix.clone());
         checks.push(Check { fix, ..check });
     }
     checks

@@ -37,6 +37,7 @@ struct ListArgs {
 
 /// End an attachment
 #[derive(Debug, clap::Args)]
+#[group(id = "which", required = true, multiple = false)]
 #[command(after_help = "\
 Examples:
   hachi link detach 12
@@ -44,10 +45,10 @@ Examples:
   hachi link detach --iface eth0")]
 struct DetachArgs {
     /// The link's id, or where it is pinned
-    #[arg(value_name = "ID|PATH", required_unless_present = "iface")]
+    #[arg(value_name = "ID|PATH", group = "which")]
     link: Option<String>,
     /// Take all XDP programs off this interface, however they were attached
-    #[arg(long, value_name = "IFACE", conflicts_with = "link")]
+    #[arg(long, value_name = "IFACE", group = "which")]
     iface: Option<String>,
 }
 
@@ -120,17 +121,20 @@ fn from_link(link: &LinkInfo, xdp: &[XdpAttachment]) -> Attachment {
             "an interface that is gone".to_string(),
         ),
         LinkTarget::Interface { index } => {
-            let mode = xdp
+            // An index means something in its own network namespace only, and a link does not say which that is. The
+            // programs that are on interfaces of ours tell.
+            let here = xdp
                 .iter()
-                .find(|xdp| xdp.if_index == index && xdp.program_id == link.program_id())
-                .map(|xdp| xdp.mode.to_string());
-            let name = sys::interface_name(index);
-            let mut shown = name
-                .clone()
-                .unwrap_or_else(|| format!("interface {index} (of another network namespace)"));
-            if let Some(mode) = &mode {
-                shown.push_str(&format!(", {mode} mode"));
-            }
+                .find(|xdp| xdp.if_index == index && xdp.program_id == link.program_id());
+            let mode = here.map(|xdp| xdp.mode.to_string());
+            let name = here.map(|xdp| xdp.if_name.clone());
+            let shown = match (&name, &mode) {
+                (Some(name), Some(mode)) => format!("{name}, {mode} mode"),
+                _ if link.type_name() == "xdp" => {
+                    format!("interface {index}, of another network namespace")
+                }
+                _ => format!("interface {index}"),
+            };
             (
                 json!({ "kind": "interface", "index": index, "name": name, "mode": mode }),
                 shown,

@@ -216,8 +216,9 @@ fn set_global(object: &mut Object, setting: &str) -> Result {
         .map_err(|error| Failure::because(object.path.display(), &error))?
         .size;
     let bytes = value::parse_number(text, size as usize, object.spec.endian).ok_or_else(|| {
+        let bytes = output::count(size as usize, "byte");
         Failure::usage(format!(
-            "`{text}` is no value for {name}, which has {size} bytes"
+            "`{text}` is no value for {name}, which has {bytes}"
         ))
         .help("numbers (decimal, or hexadecimal after 0x), true and false can be set")
     })?;

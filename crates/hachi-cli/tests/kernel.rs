@@ -1,0 +1,464 @@
+//! Commands that ask the kernel: check, run, prog, map, link, pin, unpin.
+
+mod support;
+
+use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use hachi_test::{Bpffs, Guarded, Netns, TempDir, VethPair, require_bpf, skip};
+use serde_json::Value;
+use support::{Run, command, hachi, keys, object, run};
+
+/// The command in another network namespace.
+fn inside(netns: &Netns, arguments: &[&str]) -> Command {
+    let mut command = netns.command(env!("CARGO_BIN_EXE_hachi"));
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .env("NO_COLOR", "1");
+    command
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a path in UTF-8")
+}
+
+#[test]
+fn check_accepts_a_good_program() {
+    require_bpf!();
+    let watcher = object("watcher");
+    hachi(["check".as_ref(), watcher.as_os_str()])
+        .code(0)
+        .prints(&["watcher (xdp): accepted"]);
+    let document = hachi(["check".as_ref(), "--json".as_ref(), watcher.as_os_str()])
+        .code(0)
+        .json();
+    assert_eq!(keys(&document), ["accepted", "objects"]);
+    assert_eq!(document["accepted"], true);
+    let program = &document["objects"][0]["programs"][0];
+    assert_eq!(
+        keys(program),
+        [
+            "error",
+            "explanation",
+            "log",
+            "name",
+            "section",
+            "type",
+            "verdict",
+            "verified_insns"
+        ]
+    );
+    assert_eq!(program["verdict"], "accepted");
+}
+
+/// Each function of `programs/rejected.rs` is rejected, by the rule and on the line that its comment says.
+#[test]
+fn check_explains_each_rejection() {
+    require_bpf!();
+    let source = include_str!("programs/rejected.rs");
+    let mut expected = Vec::new();
+    let mut function = "";
+    for (line, text) in (1u64..).zip(source.lines()) {
+        if let Some(rest) = text.strip_prefix("fn ") {
+            function = rest.split('(').next().unwrap();
+        }
+        if let Some((_, rule)) = text.split_once(" //~ ").filter(|_| !text.starts_with("//")) {
+            expected.push((function, rule.trim(), line));
+        }
+    }
+    assert!(expected.len() >= 10);
+
+    let run = hachi([
+        "check".as_ref(),
+        "--json".as_ref(),
+        object("rejected").as_os_str(),
+    ])
+    .code(1);
+    let document = run.json();
+    assert_eq!(document["accepted"], false);
+    let programs = document["objects"][0]["programs"].as_array().unwrap();
+    for (function, rule, line) in expected {
+        let program = programs
+            .iter()
+            .find(|program| program["name"] == function)
+            .unwrap_or_else(|| panic!("no program {function}"));
+        assert_eq!(program["verdict"], "rejected", "{function}");
+        let explanation = &program["explanation"];
+        assert_eq!(explanation["rule"], rule, "{function}: {explanation:#}");
+        let location = &explanation["location"];
+        assert_eq!(location["line"], line, "{function}: {explanation:#}");
+        assert!(location["file"].as_str().unwrap().ends_with("rejected.rs"));
+        assert!(!explanation["help"].as_array().unwrap().is_empty());
+        assert!(!program["log"].as_str().unwrap().is_empty());
+    }
+}
+
+#[test]
+fn check_prints_explanations_like_a_compiler() {
+    require_bpf!();
+    let rejected = object("rejected");
+    let arguments = ["check", text(&rejected), "--program", "short_check"];
+    let brief = hachi(arguments)
+        .code(1)
+        .prints(&["short_check (xdp): rejected"])
+        .says(&[
+            "error[packet-bounds]: program `short_check`",
+            "rejected.rs:",
+            "14 bytes are proven",
+            "kernel: invalid access to packet",
+            "help: ",
+        ]);
+    assert!(!brief.stderr.contains("processed "), "the log only with -v");
+    hachi(arguments.iter().chain(&["-v"]))
+        .code(1)
+        .says(&["verifier log of short_check", "processed "]);
+}
+
+/// A copy of the command (and the object) that anyone may run, since others may not look into our directories.
+fn as_nobody(dir: &TempDir, arguments: &[&str]) -> Run {
+    let everyone = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(dir.path(), everyone.clone()).unwrap();
+    let program = dir.join("hachi");
+    std::fs::copy(env!("CARGO_BIN_EXE_hachi"), &program).unwrap();
+    std::fs::set_permissions(&program, everyone).unwrap();
+    std::fs::copy(object("watcher"), dir.join("watcher.o")).unwrap();
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .current_dir(dir.path())
+        .stdin(Stdio::null());
+    run(command.uid(65534).gid(65534).env("NO_COLOR", "1"))
+}
+
+#[test]
+fn without_privileges_the_machine_is_to_blame() {
+    if !hachi_test::is_root() {
+        skip!("only root can become somebody else");
+    }
+    let dir = TempDir::new().unwrap();
+    as_nobody(&dir, &["check", "watcher.o"])
+        .code(3)
+        .says(&["CAP_BPF", "sudo"]);
+    as_nobody(&dir, &["run", "watcher.o", "--iface", "lo"])
+        .code(3)
+        .says(&["CAP_BPF", "sudo"]);
+    for list in [["prog", "list"], ["map", "list"], ["link", "list"]] {
+        as_nobody(&dir, &list).code(3).says(&["EPERM"]);
+    }
+    as_nobody(&dir, &["doctor", "--run"])
+        .code(3)
+        .prints(&["CAP_BPF", "fix:", "sudo"]);
+    // Reading files needs nothing.
+    as_nobody(&dir, &["inspect", "watcher.o"]).code(0);
+    as_nobody(&dir, &["dis", "watcher.o"]).code(0);
+}
+
+#[test]
+fn run_says_what_it_needs() {
+    require_bpf!();
+    let netns = Netns::new().unwrap();
+    let watcher = object("watcher");
+    let with = |rest: &[&str]| {
+        let mut arguments = vec!["run", text(&watcher)];
+        arguments.extend(rest);
+        run(&mut inside(&netns, &arguments))
+    };
+    with(&[]).code(2).says(&["watcher", "--iface"]);
+    with(&["--iface", "nowhere0"])
+        .code(1)
+        .says(&["nowhere0", "lo"]);
+    with(&["--iface", "lo", "--program", "missing"])
+        .code(1)
+        .says(&["missing", "watcher"]);
+    with(&["--iface", "lo", "--set", "TALKATIVE"])
+        .code(2)
+        .says(&["NAME=VALUE"]);
+    with(&["--iface", "lo", "--set", "TALKATIVE=300"])
+        .code(2)
+        .says(&["300", "1 byte"]);
+    with(&["--iface", "lo", "--set", "LOUD=1"])
+        .code(1)
+        .says(&["LOUD", "TALKATIVE"]);
+    with(&["--iface", "lo", "--duration", "soon"])
+        .code(2)
+        .says(&["soon", "seconds"]);
+    with(&["--iface", "lo", "--pin", "/tmp/not-a-bpffs"])
+        .code(3)
+        .says(&["/tmp/not-a-bpffs", "mount -t bpf"]);
+    // Rejected programs are explained.
+    let rejected = object("rejected");
+    let arguments = [
+        "run",
+        text(&rejected),
+        "--program",
+        "endless",
+        "--iface",
+        "lo",
+    ];
+    run(&mut inside(&netns, &arguments))
+        .code(1)
+        .says(&["error[infinite-loop]", "rejected.rs:"]);
+    run(&mut inside(
+        &netns,
+        &["run", text(&rejected), "--iface", "lo"],
+    ))
+    .code(2)
+    .says(&["several", "--program"]);
+}
+
+#[test]
+fn run_shows_logs_and_counts_until_interrupted() {
+    require_bpf!();
+    let wire = VethPair::new().unwrap();
+    let watcher = object("watcher");
+    let mut command = inside(
+        wire.right.netns(),
+        &[
+            "run",
+            text(&watcher),
+            "--iface",
+            wire.right.interface(),
+            "--set",
+            "TALKATIVE=1",
+        ],
+    );
+    let mut running =
+        Guarded::spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped())).unwrap();
+    // Wait for the attachment rather than for some time.
+    let attached = || {
+        let links = run(&mut inside(wire.right.netns(), &["link", "list", "--json"]))
+            .code(0)
+            .json();
+        links["links"].as_array().unwrap().iter().any(|link| {
+            link["program"] == "watcher" && link["target"]["name"] == wire.right.interface()
+        })
+    };
+    for _ in 0..100 {
+        if attached() {
+            break;
+        }
+        assert!(running.is_running());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(attached());
+    let answer = wire.left.ping(IpAddr::from(wire.right.ipv4()), 2).unwrap();
+    assert!(answer.all_answered());
+    std::thread::sleep(Duration::from_millis(200));
+    let (status, output) = running.interrupt(Duration::from_secs(10)).unwrap();
+    assert!(status.success(), "{output}");
+    let from = format!("98 bytes of ICMP from {}", wire.left.ipv4());
+    for words in [
+        "attached watcher",
+        "INFO",
+        &from,
+        "watcher.rs:",
+        "SEEN: 2 events, 16 bytes",
+        "detached",
+    ] {
+        assert!(output.contains(words), "no {words:?} in {output}");
+    }
+    assert!(!attached(), "it is detached afterwards");
+}
+
+/// The whole life of a pinned program, by commands alone.
+#[test]
+fn pin_list_dump_detach_unpin() {
+    require_bpf!();
+    let wire = VethPair::new().unwrap();
+    let bpffs = Bpffs::new().unwrap();
+    let netns = wire.right.netns();
+    let dir = bpffs.join("watcher");
+    let watcher = object("watcher");
+    let iface = wire.right.interface();
+    let arguments = [
+        "run",
+        text(&watcher),
+        "--iface",
+        iface,
+        "--pin",
+        text(&dir),
+        "--duration",
+        "0",
+        "--json",
+    ];
+    let document = run(&mut inside(netns, &arguments)).code(0).json();
+    assert_eq!(
+        keys(&document),
+        ["attached", "events", "log", "pinned", "seconds"]
+    );
+    assert_eq!(document["attached"][0]["program"], "watcher");
+    let link = dir.join(format!("links/watcher-{iface}"));
+    assert!(link.exists() && dir.join("maps/COUNTERS").exists());
+
+    // It goes on without us, and cannot be attached twice.
+    assert!(
+        wire.left
+            .ping(IpAddr::from(wire.right.ipv4()), 3)
+            .unwrap()
+            .all_answered()
+    );
+    run(&mut inside(
+        netns,
+        &["run", text(&watcher), "--iface", iface, "--duration", "0"],
+    ))
+    .code(1)
+    .says(&[iface, "watcher", "hachi link detach"]);
+    run(&mut inside(netns, &arguments))
+        .code(1)
+        .says(&["taken", "maps/"]);
+    assert!(link.exists(), "a failed second try leaves the first alone");
+
+    // Listed by kernel objects.
+    let programs = hachi(["prog", "list", "--type", "xdp", "--json"])
+        .code(0)
+        .json();
+    let programs = programs["programs"].as_array().unwrap();
+    let program = programs
+        .iter()
+        .find(|program| program["name"] == "watcher")
+        .expect("our program");
+    assert_eq!(
+        keys(program),
+        [
+            "gpl_compatible",
+            "id",
+            "jited_bytes",
+            "loaded_at_ns",
+            "map_ids",
+            "name",
+            "run_count",
+            "run_time_ns",
+            "tag",
+            "type",
+            "uid",
+            "verified_insns",
+            "xlated_bytes"
+        ]
+    );
+    hachi(["prog", "list"])
+        .code(0)
+        .prints(&["ID", "NAME", "watcher"]);
+    hachi(["map", "list"])
+        .code(0)
+        .prints(&["COUNTERS", "percpu_array"]);
+
+    // Dumped by type, by path, and by id.
+    let lengths = dir.join("maps/LENGTHS");
+    let dump = run(&mut command(["map", "dump", "--json", text(&lengths)]))
+        .code(0)
+        .json();
+    assert_eq!(keys(&dump), ["entries", "map"]);
+    let entry = &dump["entries"][0];
+    assert_eq!(
+        entry["key"],
+        Value::from(wire.left.ipv4().octets().to_vec())
+    );
+    assert_eq!(entry["value"], 98);
+    let counters = dir.join("maps/COUNTERS");
+    let dump = hachi(["map", "dump", "--json", text(&counters)])
+        .code(0)
+        .json();
+    let values = dump["entries"][0]["values"].as_array().unwrap();
+    let packets: u64 = values
+        .iter()
+        .map(|value| value["packets"].as_u64().unwrap())
+        .sum();
+    assert!(packets >= 3, "{dump:#}");
+    let id = dump["map"]["id"].to_string();
+    hachi(["map", "dump", &id])
+        .code(0)
+        .prints(&["cpu 0: Counter { packets: "]);
+    let ring = dir.join("maps/SEEN");
+    hachi(["map", "dump", text(&ring)])
+        .code(1)
+        .says(&["SEEN", "ringbuf", "hachi run"]);
+    hachi(["map", "dump", "NO_SUCH_MAP"])
+        .code(1)
+        .says(&["NO_SUCH_MAP", "hachi map list"]);
+    hachi(["map", "dump", "4294967295"])
+        .code(1)
+        .says(&["4294967295"]);
+    let absent = dir.join("maps/ABSENT");
+    hachi(["map", "dump", text(&absent)])
+        .code(1)
+        .says(&["ABSENT", "nothing is pinned"]);
+
+    // Pinned once more elsewhere, then by id, and taken apart.
+    let links = run(&mut inside(netns, &["link", "list", "--json"]))
+        .code(0)
+        .json();
+    let links = links["links"].as_array().unwrap();
+    let ours = links
+        .iter()
+        .find(|link| link["target"]["name"] == iface)
+        .expect("our link");
+    assert_eq!(
+        keys(ours),
+        ["id", "program", "program_id", "target", "type"]
+    );
+    assert_eq!(ours["type"], "xdp");
+    let (program_id, link_id) = (ours["program_id"].to_string(), ours["id"].to_string());
+    let second = bpffs.join("second");
+    hachi(["pin", "prog", &program_id, text(&second)]).code(0);
+    hachi(["pin", "prog", &program_id, text(&second)])
+        .code(1)
+        .says(&["second", "taken"]);
+    hachi(["unpin", text(&second)])
+        .code(0)
+        .prints(&["unpinned"]);
+    hachi(["unpin", text(&second)])
+        .code(1)
+        .says(&["second", "nothing is pinned"]);
+    let third = bpffs.join("third");
+    hachi(["pin", "link", &link_id, text(&third)]).code(0);
+    hachi(["pin", "map", &id, text(&bpffs.join("map"))]).code(0);
+
+    hachi(["unpin", text(&dir)])
+        .code(1)
+        .says(&["directory", "--recursive"]);
+    hachi(["unpin", "--recursive", text(&dir)])
+        .code(0)
+        .prints(&["links/watcher-", "COUNTERS"]);
+    assert!(!dir.exists());
+    // The other pin still holds the link; detaching ends it all the same.
+    hachi(["link", "detach", text(&third)])
+        .code(0)
+        .prints(&["detached"]);
+    let links = run(&mut inside(netns, &["link", "list", "--json"]))
+        .code(0)
+        .json();
+    let left = links["links"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|link| link["target"]["name"] == iface);
+    assert_eq!(left.count(), 0);
+    run(&mut inside(netns, &["link", "detach", "--iface", iface]))
+        .code(1)
+        .says(&["no XDP program", iface]);
+    run(&mut inside(
+        netns,
+        &["link", "detach", "--iface", "nowhere0"],
+    ))
+    .code(1)
+    .says(&["nowhere0", "ip link"]);
+}
+
+#[test]
+fn unpin_does_not_touch_other_file_systems() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.join("file");
+    std::fs::write(&file, "precious").unwrap();
+    hachi(["unpin", text(&file)])
+        .code(3)
+        .says(&["not a BPF file system"]);
+    hachi(["unpin", "--recursive", text(dir.path())])
+        .code(1)
+        .says(&["not on a BPF file system"]);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "precious");
+}

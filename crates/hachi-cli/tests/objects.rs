@@ -1,0 +1,225 @@
+//! Commands that read objects: inspect and dis. And what is no object.
+
+mod support;
+
+use std::fs;
+
+use hachi_test::TempDir;
+use support::{hachi, keys, object};
+
+#[test]
+fn inspect_tells_what_is_inside() {
+    let watcher = object("watcher");
+    hachi(["inspect".as_ref(), watcher.as_os_str()])
+        .code(0)
+        .prints(&[
+            "licence: GPL",
+            "needs Linux 5.8",
+            "watcher (section xdp)",
+            "bpf_ringbuf_reserve",
+            "COUNTERS",
+            "percpu_array",
+            "struct Counter (16)",
+            "TALKATIVE",
+            "BTF:",
+        ]);
+}
+
+#[test]
+fn the_keys_of_inspect_are_stable() {
+    let document = hachi([
+        "inspect".as_ref(),
+        "--json".as_ref(),
+        object("watcher").as_os_str(),
+    ])
+    .code(0)
+    .json();
+    assert_eq!(keys(&document), ["objects"]);
+    let object = &document["objects"][0];
+    assert_eq!(
+        keys(object),
+        [
+            "btf",
+            "endian",
+            "externs",
+            "globals",
+            "license",
+            "maps",
+            "minimum_kernel",
+            "path",
+            "programs",
+            "requirements",
+            "size",
+            "warnings"
+        ]
+    );
+    let program = &object["programs"][0];
+    assert_eq!(
+        keys(program),
+        [
+            "attach_target",
+            "attach_type",
+            "core_relocations",
+            "functions",
+            "helpers",
+            "instructions",
+            "name",
+            "section",
+            "sleepable",
+            "stack",
+            "type"
+        ]
+    );
+    assert_eq!(program["name"], "watcher");
+    assert_eq!(program["type"], "xdp");
+    assert!(program["instructions"].as_u64().unwrap() > 20);
+    assert!(program["stack"].as_u64().unwrap() > 0);
+    let maps = object["maps"].as_array().unwrap();
+    let lengths = maps.iter().find(|map| map["name"] == "LENGTHS").unwrap();
+    assert_eq!(
+        keys(lengths),
+        [
+            "flags",
+            "holds",
+            "key_size",
+            "max_entries",
+            "name",
+            "pinning",
+            "type",
+            "value_size"
+        ]
+    );
+    assert_eq!(
+        (&lengths["type"], &lengths["max_entries"]),
+        (&"hash".into(), &16.into())
+    );
+    let globals = object["globals"].as_array().unwrap();
+    let talkative = globals
+        .iter()
+        .find(|global| global["name"] == "TALKATIVE")
+        .unwrap();
+    assert_eq!(
+        keys(talkative),
+        ["name", "offset", "section", "size", "value"]
+    );
+    assert_eq!(talkative["value"], 0);
+}
+
+#[test]
+fn several_objects_are_one_document() {
+    let document = hachi([
+        "inspect".as_ref(),
+        "--json".as_ref(),
+        object("watcher").as_os_str(),
+        object("rejected").as_os_str(),
+    ])
+    .code(0)
+    .json();
+    assert_eq!(document["objects"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn dis_shows_instructions_between_source_lines() {
+    let watcher = object("watcher");
+    let run = hachi(["dis".as_ref(), watcher.as_os_str()])
+        .code(0)
+        .prints(&[
+            "watcher:",
+            "; ",
+            "watcher.rs:",
+            "map[COUNTERS]",
+            "&TALKATIVE",
+            "call bpf_map_lookup_elem",
+            "exit",
+        ]);
+    // A source line stands before the instructions it became.
+    let source = run.stdout.find("TALKATIVE.load()").expect("the Rust line");
+    let code = run.stdout[source..].find("&TALKATIVE").expect("its code");
+    assert!(code < 600, "far apart:\n{}", run.stdout);
+
+    let bare = hachi(["dis".as_ref(), watcher.as_os_str(), "--no-source".as_ref()]).code(0);
+    assert!(!bare.stdout.contains("watcher.rs:"));
+    let hex = hachi(["dis".as_ref(), watcher.as_os_str(), "--hex".as_ref()]).code(0);
+    assert!(
+        hex.stdout.contains("95 00 00 00 00 00 00 00"),
+        "the bytes of exit"
+    );
+}
+
+#[test]
+fn the_keys_of_dis_are_stable() {
+    let document = hachi([
+        "dis".as_ref(),
+        "--json".as_ref(),
+        object("watcher").as_os_str(),
+    ])
+    .code(0)
+    .json();
+    assert_eq!(keys(&document), ["object", "programs"]);
+    let program = &document["programs"][0];
+    assert_eq!(
+        keys(program),
+        ["functions", "instructions", "name", "section"]
+    );
+    let instructions = program["instructions"].as_array().unwrap();
+    for instruction in instructions {
+        assert_eq!(
+            keys(instruction),
+            ["at", "bytes", "column", "file", "line", "target", "text"]
+        );
+    }
+    assert!(
+        instructions
+            .iter()
+            .any(|instruction| instruction["target"].is_u64())
+    );
+}
+
+#[test]
+fn one_program_can_be_chosen() {
+    let rejected = object("rejected");
+    let run = hachi([
+        "dis".as_ref(),
+        rejected.as_os_str(),
+        "--program".as_ref(),
+        "endless".as_ref(),
+    ])
+    .code(0);
+    assert!(run.stdout.contains("endless") && !run.stdout.contains("kept_entry"));
+    hachi([
+        "dis".as_ref(),
+        rejected.as_os_str(),
+        "--program".as_ref(),
+        "missing".as_ref(),
+    ])
+    .code(1)
+    .says(&["missing", "endless", "kept_entry"]);
+}
+
+#[test]
+fn what_is_no_object() {
+    let dir = TempDir::new().unwrap();
+    let text = dir.join("script.o");
+    fs::write(&text, "#!/bin/sh\n").unwrap();
+    let empty = dir.join("empty.o");
+    fs::write(&empty, "").unwrap();
+    let cut = dir.join("cut.o");
+    let whole = fs::read(object("watcher")).unwrap();
+    fs::write(&cut, &whole[..whole.len() / 2]).unwrap();
+    for command in ["inspect", "dis", "check"] {
+        let try_on = |path: &std::path::Path| hachi([command.as_ref(), path.as_os_str()]);
+        try_on(&text).code(1).says(&["script.o", "not an ELF"]);
+        try_on(&empty).code(1).says(&["empty.o", "ELF"]);
+        try_on(&cut).code(1).says(&["cut.o", "truncated"]);
+        try_on(dir.path())
+            .code(1)
+            .says(&["is a directory", "hachi build"]);
+        try_on(&dir.join("absent.o"))
+            .code(1)
+            .says(&["absent.o", "hachi build"]);
+        // A program for this machine.
+        try_on(env!("CARGO_BIN_EXE_hachi").as_ref())
+            .code(1)
+            .says(&["not for BPF", "hachi build"]);
+    }
+}
