@@ -153,6 +153,8 @@ impl Builder {
     /// When no toolchain is found, the package does not exist or has no binary, or it does not
     /// compile or link; the messages of the compiler and the linker have then been printed already.
     pub fn build(&self) -> Result<Vec<Artifact>, Error> {
+        // Better late than never: without this a program that forgot it would build within the build, for ever.
+        hachi_linker::intercept();
         let mut search = Search {
             interactive: io::stdin().is_terminal() && io::stderr().is_terminal(),
             offline: self.offline,

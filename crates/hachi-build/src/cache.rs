@@ -269,7 +269,8 @@ mod tests {
     #[test]
     fn damage_is_noticed_and_repaired() {
         let cache = scratch("damage");
-        let damages: [(&str, fn(&Path)); 5] = [
+        type Damage = fn(&Path);
+        let damages: [(&str, Damage); 5] = [
             ("a file cut short", |dir| {
                 fs::write(dir.join("lib/a"), "123").unwrap()
             }),

@@ -19,6 +19,7 @@
 //! | `HACHI_LLVM` | the LLVM library to link with, instead of the compiler's own |
 //! | `HACHI_CACHE` | where built and downloaded things are kept; default `$XDG_CACHE_HOME/hachi` or `~/.cache/hachi` |
 //! | `HACHI_YES` | `1`: answer yes to every question about installing things |
+//! | `HACHI_SRC` | a checkout of Hachi, whose crates single files are built with, see [`hachi_source`] |
 //! | `HACHI_EBPF_PROFILE` | `release` or `debug`: the profile [`build_ebpf`] uses (default `release`) |
 
 mod builder;

@@ -237,15 +237,15 @@ impl Job<'_> {
         if self.cpu != Cpu::default() {
             flag(&format!("-Clink-arg=--cpu={}", cpu_name(self.cpu)), None);
         }
+        // Vector code ends as masks and bit counts, which cost stack and which the verifier cannot follow.
+        flag("-Cno-vectorize-loops", None);
+        flag("-Cno-vectorize-slp", None);
         if self.toolchain.way == Way::HostRetarget {
             // Here, since `CARGO_TARGET_*_LINKER` would be the linker of build scripts as well.
             flag("-Clinker=", Some(linker.as_os_str()));
             flag("-Clink-arg=--hachi-retarget", None);
             // Without `link` there is no LTO, without `llvm-bc` nothing to turn into eBPF.
             flag("--emit=link,llvm-bc", None);
-            // Vector code ends as 64-bit masks that the verifier takes for pointer arithmetic.
-            flag("-Cno-vectorize-loops", None);
-            flag("-Cno-vectorize-slp", None);
             flag("-Crelocation-model=static", None);
         }
         flags.join(OsStr::new("\u{1f}"))

@@ -1,7 +1,7 @@
 //! The compilers of this machine.
 
 use std::{
-    env, fs,
+    env, fmt, fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -30,6 +30,17 @@ pub(super) struct Compiler {
     pub(super) rustc: PathBuf,
     pub(super) sysroot: PathBuf,
     pub(super) version: Version,
+}
+
+impl fmt::Display for Compiler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "rustc {} ({})",
+            self.version.release,
+            self.rustc.display()
+        )
+    }
 }
 
 impl Version {
@@ -128,7 +139,7 @@ impl Compiler {
                     "`{name}` is Rust {}, older than {}.{}",
                     found.version.release, OLDEST.0, OLDEST.1
                 )),
-                Err(reason) if tried.iter().any(|said| *said == reason) => {}
+                Err(reason) if tried.contains(&reason) => {}
                 Err(reason) => tried.push(reason),
             }
         }
@@ -190,7 +201,7 @@ impl Compiler {
     /// Name of the rustup toolchain this compiler is, if it is one.
     pub(super) fn rustup_toolchain(&self) -> Option<String> {
         let parent = self.sysroot.parent()?;
-        (parent.file_name()? == "toolchains").then(|| ())?;
+        (parent.file_name()? == "toolchains").then_some(())?;
         Some(self.sysroot.file_name()?.to_string_lossy().into_owned())
     }
 }

@@ -265,23 +265,24 @@ impl<'a> Finder<'a> {
         }
         if self.force != Some(Way::HostRetarget) {
             let active = self.active.as_ref().ok();
+            let look_again = |why: &mut Vec<String>| {
+                // rustc may be what was installed.
+                let active = Compiler::active(self.search);
+                Finder {
+                    search: self.search,
+                    force: self.force,
+                    cache: self.cache.clone(),
+                    active,
+                }
+                .look(why)
+            };
             let found = ask::ask(
                 self.search,
                 active,
                 self.force,
                 &self.cache,
                 &mut why,
-                |why| {
-                    // rustc may be what was installed.
-                    let active = Compiler::active(self.search);
-                    let again = Finder {
-                        search: self.search,
-                        force: self.force,
-                        cache: self.cache.clone(),
-                        active,
-                    };
-                    again.look(why)
-                },
+                look_again,
             )?;
             if let Some(found) = found {
                 return Ok(found);
@@ -301,69 +302,94 @@ impl<'a> Finder<'a> {
     fn look(&self, why: &mut Vec<String>) -> Result<Option<Toolchain>, Error> {
         let active = self.active.as_ref().ok();
         if let Some(active) = active {
-            if self.wants(Way::Prebuilt) {
-                match prebuilt::usable(active, &self.cache) {
-                    Ok(()) => {
-                        return self
-                            .take(active, Way::Prebuilt, None, "its own `core` for eBPF", why)
-                            .map(Some);
-                    }
-                    Err(reason) => why.push(reason),
-                }
+            if let Some(found) = self.prebuilt(active, why)? {
+                return Ok(Some(found));
             }
-            if self.wants(Way::Source) {
-                match source::cached(active, self.search, &self.cache)? {
-                    Some(sysroot) => {
-                        let how =
-                            format!("the `core` for eBPF built earlier in {}", sysroot.display());
-                        return self
-                            .take(active, Way::Source, Some(sysroot), &how, why)
-                            .map(Some);
-                    }
-                    None => why.push(format!(
-                        "no `core` for rustc {} in the cache",
-                        active.version.release
-                    )),
-                }
+            if let Some(found) = self.built_earlier(active, why)? {
+                return Ok(Some(found));
             }
         }
-        if self.wants(Way::Prebuilt) {
-            for other in Compiler::others_with_core(active, self.search) {
-                match prebuilt::usable(&other, &self.cache) {
-                    Ok(()) => {
-                        return self
-                            .take(&other, Way::Prebuilt, None, "its own `core` for eBPF", why)
-                            .map(Some);
-                    }
-                    Err(reason) => why.push(reason),
-                }
+        for other in Compiler::others_with_core(active, self.search) {
+            if let Some(found) = self.prebuilt(&other, why)? {
+                return Ok(Some(found));
             }
         }
-        if self.wants(Way::Source)
-            && let Some(active) = active
-        {
-            match Source::find(active, self.search, &self.cache)? {
-                Some(source) => match source::build(active, &source, &self.cache) {
-                    Ok(sysroot) => {
-                        let how = format!("a `core` for eBPF built from {}", source.dir.display());
-                        return self
-                            .take(active, Way::Source, Some(sysroot), &how, why)
-                            .map(Some);
-                    }
-                    // Somebody asked for just this, and is better served by the reason than by a substitute.
-                    Err(error) if self.force.is_some() => return Err(error),
-                    Err(error) => {
-                        eprintln!("hachi: {error}");
-                        why.push(error.to_string());
-                    }
-                },
-                None => why.push(format!(
-                    "no library source of Rust {} on this machine",
-                    active.version.release
-                )),
+        match active {
+            Some(active) => self.built_now(active, why),
+            None => Ok(None),
+        }
+    }
+
+    fn prebuilt(
+        &self,
+        compiler: &Compiler,
+        why: &mut Vec<String>,
+    ) -> Result<Option<Toolchain>, Error> {
+        if !self.wants(Way::Prebuilt) {
+            return Ok(None);
+        }
+        match prebuilt::usable(compiler, &self.cache) {
+            Ok(()) => self.take(
+                compiler,
+                Way::Prebuilt,
+                None,
+                "its own `core` for eBPF",
+                why,
+            ),
+            Err(reason) => {
+                why.push(reason);
+                Ok(None)
             }
         }
-        Ok(None)
+    }
+
+    fn built_earlier(
+        &self,
+        active: &Compiler,
+        why: &mut Vec<String>,
+    ) -> Result<Option<Toolchain>, Error> {
+        if !self.wants(Way::Source) {
+            return Ok(None);
+        }
+        let Some(sysroot) = source::cached(active, self.search, &self.cache)? else {
+            why.push(format!(
+                "no `core` for rustc {} in the cache",
+                active.version.release
+            ));
+            return Ok(None);
+        };
+        let how = format!("the `core` for eBPF built earlier in {}", sysroot.display());
+        self.take(active, Way::Source, Some(sysroot), &how, why)
+    }
+
+    fn built_now(
+        &self,
+        active: &Compiler,
+        why: &mut Vec<String>,
+    ) -> Result<Option<Toolchain>, Error> {
+        if !self.wants(Way::Source) {
+            return Ok(None);
+        }
+        let Some(source) = Source::find(active, self.search, &self.cache)? else {
+            why.push(format!(
+                "no library source of Rust {} on this machine",
+                active.version.release
+            ));
+            return Ok(None);
+        };
+        match source::build(active, &source, &self.cache) {
+            Ok(sysroot) => {
+                let how = format!("a `core` for eBPF built from {}", source.dir.display());
+                self.take(active, Way::Source, Some(sysroot), &how, why)
+            }
+            // Who asked for just this is better served by the reason than by a substitute.
+            Err(error) if self.force.is_some() => Err(error),
+            Err(error) => {
+                eprintln!("hachi: {error}");
+                why.push(error.to_string());
+                Ok(None)
+            }
+        }
     }
 
     fn take(
@@ -373,27 +399,16 @@ impl<'a> Finder<'a> {
         sysroot: Option<PathBuf>,
         how: &str,
         why: &[String],
-    ) -> Result<Toolchain, Error> {
-        let taken = format!(
-            "using rustc {} ({}) with {how}",
-            compiler.version.release,
-            compiler.rustc.display()
-        );
-        let mut explanation: Vec<String> = why
-            .iter()
-            .map(|reason| format!("not taken: {reason}"))
-            .collect();
-        explanation.push(taken);
-        Toolchain::new(compiler, way, sysroot, explanation)
+    ) -> Result<Option<Toolchain>, Error> {
+        let taken = format!("using {compiler} with {how}");
+        Toolchain::new(compiler, way, sysroot, explain(why, taken)).map(Some)
     }
 
     /// Way 4.
     fn host_retarget(self, why: Vec<String>) -> Result<Toolchain, Error> {
         let active = self.active?;
         let taken = format!(
-            "using rustc {} ({}), compiling for {} and turning the code into eBPF",
-            active.version.release,
-            active.rustc.display(),
+            "using {active}, compiling for {} and turning the code into eBPF",
             active.version.host
         );
         let mut found = Toolchain::new(&active, Way::HostRetarget, None, explain(&why, taken))?;

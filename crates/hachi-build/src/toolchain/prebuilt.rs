@@ -15,11 +15,7 @@ use crate::{
 /// the two can be of different versions; only compiling something tells.
 pub(super) fn usable(compiler: &Compiler, cache: &Cache) -> Result<(), String> {
     let Some(library) = prebuilt_core(&compiler.sysroot) else {
-        return Err(format!(
-            "rustc {} ({}) has no library for {TARGET}",
-            compiler.version.release,
-            compiler.rustc.display()
-        ));
+        return Err(format!("{compiler} has no library for {TARGET}"));
     };
     let dir = cache.path("probed");
     let proof = dir.join(identity(compiler, &library));

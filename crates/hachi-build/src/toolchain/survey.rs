@@ -1,5 +1,7 @@
 //! What there is and what is missing, for `hachi doctor`.
 
+use std::path::PathBuf;
+
 use super::{
     Finding, Search, State, Way, ask::Remedy, compiler::Compiler, prebuilt, source, source::Source,
 };
@@ -33,15 +35,15 @@ pub(super) fn survey(search: &Search) -> Vec<Finding> {
             Some(active)
         }
         Err(error) => {
-            let fix = match &error {
-                Error::NoCompiler { help, .. } => Some(help.clone()),
-                _ => None,
+            let (detail, fix) = match error {
+                Error::NoCompiler { tried, help } => (tried.join("; "), Some(help)),
+                other => (other.to_string(), None),
             };
             findings.push(Finding {
                 way: None,
                 subject: "rustc".into(),
                 state: State::Missing,
-                detail: error.to_string(),
+                detail,
                 fix,
             });
             None
@@ -65,31 +67,24 @@ pub(super) fn survey(search: &Search) -> Vec<Finding> {
 
 fn llvm(active: &Compiler) -> Finding {
     let subject = "LLVM library of the compiler".to_string();
-    let found = match setting("HACHI_LLVM") {
-        Some(path) if std::path::Path::new(&path).is_file() => Ok(path.into()),
-        Some(path) => Err(format!("HACHI_LLVM={} is no file", path.to_string_lossy())),
+    let found = match setting("HACHI_LLVM").map(PathBuf::from) {
+        Some(path) if path.is_file() => Ok(path),
+        Some(path) => Err(format!("HACHI_LLVM={} is no file", path.display())),
         None => hachi_linker::find_libllvm(&active.rustc).map_err(|error| error.to_string()),
     };
-    match found {
-        Ok(path) => {
-            let path: std::path::PathBuf = path;
-            Finding {
-                way: None,
-                subject,
-                state: State::Ready,
-                detail: path.display().to_string(),
-                fix: None,
-            }
+    let (state, detail, fix) = match found {
+        Ok(path) => (State::Ready, path.display().to_string(), None),
+        Err(reason) => {
+            let fix = "export HACHI_LLVM=/path/to/libLLVM.so (of the compiler's version or newer)";
+            (State::Missing, reason, Some(fix.into()))
         }
-        Err(detail) => Finding {
-            way: None,
-            subject,
-            state: State::Missing,
-            detail,
-            fix: Some(
-                "export HACHI_LLVM=/path/to/libLLVM.so (of the compiler's version or newer)".into(),
-            ),
-        },
+    };
+    Finding {
+        way: None,
+        subject,
+        state,
+        detail,
+        fix,
     }
 }
 

@@ -15,8 +15,11 @@ use hachi_build::{Search, Toolchain};
 /// Outcome of a test: `Err` holds the reason for which it cannot run here.
 pub type Outcome = Result<(), String>;
 
+/// A test and its name.
+pub type Test = (&'static str, fn() -> Outcome);
+
 /// Runs the tests whose names contain one of the arguments, one after the other.
-pub fn run(tests: &[(&str, fn() -> Outcome)]) -> ExitCode {
+pub fn run(tests: &[Test]) -> ExitCode {
     let filters: Vec<String> = env::args()
         .skip(1)
         .filter(|argument| !argument.starts_with('-'))
