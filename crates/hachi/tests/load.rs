@@ -162,8 +162,10 @@ fn other_types_load_but_do_not_attach() {
         let (def, _) = obj::sections::lookup(section).unwrap();
         let older = support::older_than(def.first_kernel.0.into(), def.first_kernel.1.into());
         match program.load() {
-            Ok(()) => assert!(!older, "{section} loads on a kernel older than declared"),
+            // The declared kernel is the first that attaches it; some load earlier.
+            Ok(()) => {}
             Err(ProgramError::Unsupported { error, .. }) => {
+                assert!(older);
                 assert_eq!(error.what(), format!("section {section:?}"));
                 assert!(error.to_string().contains("(running "), "{error}");
                 continue;
