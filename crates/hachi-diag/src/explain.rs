@@ -143,14 +143,17 @@ impl Builder<'_> {
                 kind => format!("{kind} programs"),
             },
         );
-        let number = |name| {
+        let number = |name| -> Option<i64> { self.captures.get(name)?.parse().ok() };
+        let (offset, size, len) = (number("n_off"), number("n_size"), number("n_len"));
+        if let Some(size) = size {
+            self.captures.set("size", bytes(size));
+        }
+        if let Some(len) = len {
+            self.captures.set("len", bytes(len));
+        }
+        if let (Some(offset), Some(size)) = (offset, size) {
             self.captures
-                .get(name)
-                .and_then(|text| text.parse::<i64>().ok())
-        };
-        if let (Some(offset), Some(size)) = (number("n_off"), number("n_size")) {
-            self.captures
-                .set("n_need", offset.saturating_add(size).to_string());
+                .set("need", bytes(offset.saturating_add(size)));
         }
         if rule.id == "too-many-instructions" {
             notes.extend(self.places.hottest(self.trace));
@@ -238,6 +241,14 @@ fn unknown(
         notes: Vec::new(),
         help: help.into_iter().map(str::to_string).collect(),
         stats: log.stats,
+    }
+}
+
+/// `1 byte`, `8 bytes`.
+fn bytes(count: i64) -> String {
+    match count {
+        1 => "1 byte".to_string(),
+        _ => format!("{count} bytes"),
     }
 }
 

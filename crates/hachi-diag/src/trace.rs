@@ -111,6 +111,12 @@ impl<'a> Trace<'a> {
                     return Some(value);
                 }
             }
+            // A call of a helper clears its arguments.
+            if let (Register::Reg(1..=5), Op::Call { function }) = (register, step.op)
+                && !is_local(function)
+            {
+                return None;
+            }
             // A write whose result was not printed ends what is known.
             if step.depth == depth
                 && matches!(register, Register::Reg(n) if step.op.writes() == Some(n))
@@ -124,6 +130,11 @@ impl<'a> Trace<'a> {
     /// Follows the value in `register` before step `at` to where it came from: the stations worth
     /// telling, nearest first, the source last.
     pub fn origins(&self, at: usize, register: Register, kind: &str) -> Vec<Origin> {
+        self.follow(at, register, kind, true)
+    }
+
+    /// `origins`; with `sources`, also of numbers that are added to the value on the way.
+    fn follow(&self, at: usize, register: Register, kind: &str, sources: bool) -> Vec<Origin> {
         let mut origins = Vec::new();
         let mut wanted = register;
         let mut depth = self.steps[at].depth;
@@ -189,18 +200,27 @@ impl<'a> Trace<'a> {
                     } => {
                         let other = self.value_before(index, Register::Reg(*n));
                         let this = self.value_before(index, Register::Reg(wanted_reg));
-                        let what = match (this, other) {
-                            (Some(this), Some(other)) if this.is_scalar() && !other.is_scalar() => {
-                                // number += pointer: the pointer is what matters from here on.
-                                wanted = Register::Reg(*n);
-                                format!("{} is added to a pointer here", this.describe())
+                        match (this, other) {
+                            (Some(this), Some(other)) if this.is_scalar() != other.is_scalar() => {
+                                // A number is added to a pointer: the pointer is followed further, and of the number the
+                                // source is told.
+                                let (number, added) = match this.is_scalar() {
+                                    true => (wanted_reg, this),
+                                    false => (*n, other),
+                                };
+                                tell(format!("{} is added to a pointer here", added.describe()));
+                                if wanted_reg == number {
+                                    wanted = Register::Reg(*n);
+                                }
+                                if sources {
+                                    origins.extend(self.source_of_number(index, number, kind));
+                                }
                             }
                             (_, Some(other)) => {
-                                format!("it is combined with {} here", other.describe())
+                                tell(format!("it is combined with {} here", other.describe()));
                             }
-                            _ => "it is combined with another value here".to_string(),
-                        };
-                        tell(what);
+                            _ => tell("it is combined with another value here".to_string()),
+                        }
                     }
                     Op::Compute { .. } => {}
                     Op::Load {
@@ -220,7 +240,10 @@ impl<'a> Trace<'a> {
                     Op::Call { function } => {
                         let map = self
                             .value_before(index, Register::Reg(1))
-                            .filter(|value| value.kind == "map_ptr")
+                            .filter(|value| {
+                                value.kind == "map_ptr"
+                                    && (function.contains("map") || function.contains("ringbuf"))
+                            })
                             .and_then(Value::map);
                         tell(match map {
                             Some(map) => {
@@ -246,6 +269,18 @@ impl<'a> Trace<'a> {
             }
         }
         origins
+    }
+
+    /// Where a number that is added to a pointer comes from.
+    fn source_of_number(&self, at: usize, register: u8, kind: &str) -> Option<Origin> {
+        let source = self
+            .follow(at, Register::Reg(register), kind, false)
+            .pop()?;
+        let what = source.what.strip_prefix("it is ")?;
+        Some(Origin {
+            insn: source.insn,
+            what: format!("that number is {what}"),
+        })
     }
 
     /// The name of the function called at step `at`.

@@ -250,7 +250,7 @@ fn map_values() {
         found
             .notes
             .iter()
-            .any(|note| note.text.contains("it is combined with")),
+            .any(|note| note.text.contains("is added to a pointer here")),
         "{found}"
     );
     Bad::xdp("map-index-too-far").expect(

@@ -1,12 +1,14 @@
 //! Explanations of checked-in logs of real kernels, word for word.
 //!
-//! `NAME.log` is a verifier log, `NAME.txt` what is made of it. After a wanted change, run with
-//! `HACHI_BLESS=1` and read the difference. `live.rs` (and `hachi check --log`) record new logs.
+//! `NAME.log` is a verifier log, `NAME.txt` what is made of it, and `NAME.lines`, if it is there, the
+//! program's line information: instruction, file, line, column and text, separated by tabs. After a wanted
+//! change, run with `HACHI_BLESS=1` and read the difference. `live.rs` records logs of assembled programs; those
+//! of Rust programs are what `hachi check --json` and `hachi dis --json` say of `rejected.o` among the command's tests.
 
 use std::fs;
 use std::path::PathBuf;
 
-use hachi_diag::{Input, explain};
+use hachi_diag::{Input, Line, explain};
 
 #[test]
 fn explanations() {
@@ -32,8 +34,11 @@ fn explanations() {
             "return-too-large" => "cgroup_skb",
             _ => "xdp",
         };
+        let lines = fs::read_to_string(path.with_extension("lines")).unwrap_or_default();
+        let lines: Vec<Line> = lines.lines().map(line).collect();
         let text = explain(&Input {
             kind,
+            lines: &lines,
             ..Input::new(name, &log)
         })
         .to_string();
@@ -46,4 +51,16 @@ fn explanations() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn line(text: &str) -> Line<'_> {
+    let mut fields = text.splitn(5, '\t');
+    let mut next = || fields.next().expect("five fields");
+    Line {
+        insn: next().parse().unwrap(),
+        file: next(),
+        line: next().parse().unwrap(),
+        column: next().parse().unwrap(),
+        text: next(),
+    }
 }

@@ -11,7 +11,7 @@ pub(super) const RULES: &[Rule] = &[
             "R{reg} offset is outside of the packet",
         ],
         title: "the packet is accessed past what has been checked",
-        why: "the access needs {n_need} bytes after the pointer, and on this path {n_range} are proven to lie before the packet's end (`data_end`)",
+        why: "the access needs {need} after the pointer, and on this path {n_range} are proven to lie before the packet's end (`data_end`)",
         help: &[
             "read it with a checked access, which does the comparison and says `None` when the packet is too short: `ctx.read::<T>(offset)?` copies, `ctx.get::<T>(offset)?` borrows",
             "with raw pointers: compare `pointer + size_of::<T>()` with `ctx.data_end()` on every path that reaches this line, with the same pointer (not a copy computed anew)",
@@ -154,7 +154,7 @@ pub(super) const RULES: &[Rule] = &[
             "R{reg} min value is outside of the array range",
         ],
         title: "memory is accessed outside its bounds",
-        why: "the block is {n_len} bytes long, and on this path an access of {n_size} bytes could start at byte {n_off}",
+        why: "the block is {len} long, and on this path an access of {size} could start at byte {n_off}",
         help: &[
             "check the index with the array's length right before using it: `if i >= LEN { return … }`, or use `array.get(i)?`",
             "for a length that is a power of two, mask it: `array[i & (LEN - 1)]`",
@@ -170,7 +170,7 @@ pub(super) const RULES: &[Rule] = &[
             "R{reg} invalid {} buffer access: off={n_off}, size={n_size}",
         ],
         title: "memory is accessed outside its bounds",
-        why: "an access of {n_size} bytes could start at byte {n_off}, outside the block",
+        why: "an access of {size} could start at byte {n_off}, outside the block",
         help: &[
             "check the index with the length right before using it: `if i >= LEN { return … }`",
             "for a length that is a power of two, mask it: `buffer[i & (LEN - 1)]`",
@@ -224,7 +224,7 @@ pub(super) const RULES: &[Rule] = &[
             "invalid read from stack off={n_off} size={n_size}",
         ],
         title: "stack memory is read that has never been written",
-        why: "some of the {n_size} bytes at fp{n_off} hold nothing yet; padding between a structure's fields counts",
+        why: "some of the {size} at fp{n_off} hold nothing yet; padding between a structure's fields counts",
         help: &[
             "zero the whole value before filling it in: `let mut v: T = unsafe { core::mem::zeroed() };`",
             "a map key or value with padding: add explicit padding fields, or use `#[repr(C, packed)]`",
@@ -272,7 +272,7 @@ pub(super) const RULES: &[Rule] = &[
             "invalid bpf_context access",
         ],
         title: "this kind of program may not access these bytes of its context",
-        why: "byte {n_off} ({n_size} bytes) is not a field that {programs} may use in this way: it is unknown to this kernel, not for this program type, not writable, or accessed with another size",
+        why: "byte {n_off} ({size}) is not a field that {programs} may use in this way: it is unknown to this kernel, not for this program type, not writable, or accessed with another size",
         help: &[
             "use the accessors of the context type; they read the right field with the right size",
             "check that the program type (the attribute macro and so the section) fits the context type in its signature",
@@ -299,7 +299,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         id: "misaligned",
         patterns: &["misaligned {type} access off {off} size {n_size}"],
-        title: "a {type} access of {n_size} bytes is not aligned",
+        title: "a {type} access of {size} is not aligned",
         why: "on this machine, or for this kind of memory, addresses must be a multiple of the size",
         help: &[
             "read it as bytes: `ptr::read_unaligned`, `u32::from_be_bytes(…)`, or a `#[repr(C, packed)]` type",
@@ -340,7 +340,7 @@ pub(super) const RULES: &[Rule] = &[
             "access beyond the end of member {member} (mend:{n_end}) in struct {type} with off {n_off} size {n_size}",
             "cannot access ptr member {member} with moff {} in struct {type} with off {n_off} size {n_size}",
         ],
-        title: "a read of {n_size} bytes at offset {n_off} does not fit a field of the kernel's `{type}`",
+        title: "a read of {size} at offset {n_off} does not fit a field of the kernel's `{type}`",
         why: "this kernel's structure is laid out differently from the one the program was written for",
         help: &[
             "let the loader find the offset on the running kernel: types from `hachi bindgen` carry relocations (CO-RE)",
