@@ -1,4 +1,5 @@
-//! A last look at the result: what the kernel and libbpf would refuse is told here, by name, rather than there.
+//! A last look at the result: what the kernel and libbpf would refuse is told here, by name, rather
+//! than there.
 
 use hachi_asm::Endian;
 use hachi_btf::{Btf, BtfBuilder, BtfExt, Linkage, Type, Types};
@@ -113,7 +114,8 @@ impl Unit {
     }
 }
 
-/// The rules of the kernel's `btf_check_all_metas` and `btf_check_all_types`, as far as a compiler's output can break them.
+/// The rules of the kernel's `btf_check_all_metas` and `btf_check_all_types`, as far as a
+/// compiler's output can break them.
 pub(super) fn check_types(btf: &BtfBuilder) -> Vec<Diagnostic> {
     let mut errors = Vec::new();
     for (id, ty) in btf.iter() {

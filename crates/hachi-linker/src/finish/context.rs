@@ -1,16 +1,18 @@
 //! The type of what a program is given.
 //!
-//! Programs take their context as an untyped pointer, or as a pointer to a type of bindings' making. The kernel knows a context
-//! by the name of the structure it points to (`btf_is_prog_ctx_type`); only then may a program replace or be called
-//! by others, as libxdp's dispatcher does, and the verifier's log starts without a complaint.
+//! Programs take their context as an untyped pointer, or as a pointer to a type of bindings'
+//! making. The kernel knows a context by the name of the structure it points to
+//! (`btf_is_prog_ctx_type`); only then may a program replace or be called by others, as libxdp's
+//! dispatcher does, and the verifier's log starts without a complaint.
 
 use hachi_btf::{Composite, Ptr, Type};
 
 use super::elf::{Place, SymbolKind};
 use super::link::Unit;
 
-/// First part of the section's name and the context's structure, from the kernel's `linux/bpf_types.h` (its "user" type).
-/// Program types whose context is an array of numbers or the function's own arguments are left out.
+/// First part of the section's name and the context's structure, from the kernel's
+/// `linux/bpf_types.h` (its "user" type). Program types whose context is an array of numbers or the
+/// function's own arguments are left out.
 const CONTEXTS: [(&str, &str); 40] = [
     ("xdp", "xdp_md"),
     ("tc", "__sk_buff"),

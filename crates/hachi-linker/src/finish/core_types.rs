@@ -1,7 +1,7 @@
 //! The local types that questions to the kernel start from.
 //!
-//! A loader looks for each local type's namesakes among the kernel's hundred thousand, so all questions about one
-//! type share one structure that holds just the members asked for.
+//! A loader looks for each local type's namesakes among the kernel's hundred thousand, so all
+//! questions about one type share one structure that holds just the members asked for.
 
 use std::collections::HashMap;
 
@@ -59,7 +59,8 @@ pub(super) struct LocalTypes {
 }
 
 impl LocalTypes {
-    /// A field of a structure or union; gives the numbers of the members and elements on the way to it.
+    /// A field of a structure or union; gives the numbers of the members and elements on the way to
+    /// it.
     pub(super) fn field(
         &mut self,
         union: bool,
@@ -116,7 +117,8 @@ impl LocalTypes {
         (RootId(self.enums.len() - 1), 0)
     }
 
-    /// The type made of the questions about a structure's or union's fields. No question may follow.
+    /// The type made of the questions about a structure's or union's fields. No question may
+    /// follow.
     pub(super) fn make_root(&mut self, root: RootId, btf: &mut BtfBuilder) -> u32 {
         let Root {
             union,
@@ -379,7 +381,8 @@ fn make_enum(name: &str, variants: &[(String, i64)], btf: &mut BtfBuilder) -> u3
     }
 }
 
-/// Adds what a path leads to. False when that contradicts what is there; the members are then in disorder.
+/// Adds what a path leads to. False when that contradicts what is there; the members are then in
+/// disorder.
 fn add_member(
     members: &mut Vec<(String, Node, Option<u8>)>,
     path: &[Step],
@@ -477,7 +480,8 @@ mod tests {
     use super::*;
     use crate::finish::symbol::Question;
 
-    /// Asks for these fields of `struct t`, and gives the structures made, as C-like text, and the access paths.
+    /// Asks for these fields of `struct t`, and gives the structures made, as C-like text, and the
+    /// access paths.
     fn ask(paths: &[&str]) -> (Vec<String>, Vec<String>) {
         let mut types = LocalTypes::default();
         let mut btf = BtfBuilder::new();

@@ -17,8 +17,9 @@ const LOG_SECTION: &str = ".hachi.log";
 const STANDARD: [&str; 4] = ["core", "alloc", "compiler_builtins", "std"];
 
 impl Unit {
-    /// Replaces the address of a log site by its offset in the section of all log sites, which stays in the file and is never
-    /// loaded: that number is what a program sends and its reader looks up.
+    /// Replaces the address of a log site by its offset in the section of all log sites, which
+    /// stays in the file and is never loaded: that number is what a program sends and its reader
+    /// looks up.
     pub(super) fn resolve_log_sites(&mut self) {
         let Some(log) = self.section_named(LOG_SECTION) else {
             return;
@@ -56,7 +57,8 @@ impl Unit {
         }
     }
 
-    /// Gives private statics the last segment of their path for a name, by which loaders set and read them.
+    /// Gives private statics the last segment of their path for a name, by which loaders set and
+    /// read them.
     pub(super) fn name_statics(&mut self, warnings: &mut Vec<Diagnostic>) {
         let mut taken: HashMap<String, String> = HashMap::new();
         for symbol in &self.symbols {
@@ -116,7 +118,8 @@ impl Unit {
         }
     }
 
-    /// Loaders copy data into maps as it is and relocate none of it, so a pointer in it would silently be zero.
+    /// Loaders copy data into maps as it is and relocate none of it, so a pointer in it would
+    /// silently be zero.
     pub(super) fn refuse_pointers(&self) -> Vec<Diagnostic> {
         let mut errors = Vec::new();
         let mut told = HashSet::new();

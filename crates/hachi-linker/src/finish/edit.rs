@@ -1,5 +1,5 @@
-//! Cutting pieces out of sections and making room for longer instructions, with everything that counts offsets
-//! (symbols, relocations, jumps, line and relocation records) adjusted.
+//! Cutting pieces out of sections and making room for longer instructions, with everything that
+//! counts offsets (symbols, relocations, jumps, line and relocation records) adjusted.
 
 use hachi_asm::{Endian, Insn, consts};
 
@@ -112,7 +112,8 @@ impl Unit {
             }
             match edits.map(symbol.value) {
                 Some(start) => {
-                    // Sizes count what was put in between; nothing inside a symbol that stays is ever cut.
+                    // Sizes count what was put in between; nothing inside a symbol that stays is
+                    // ever cut.
                     let end = symbol.value + symbol.size;
                     let grown = edits
                         .wide

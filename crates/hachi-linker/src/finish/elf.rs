@@ -51,7 +51,8 @@ pub(super) struct Symbol {
     pub replaced: bool,
 }
 
-/// The kinds of relocation LLVM defines for eBPF (`Documentation/bpf/llvm_reloc.rst` of the kernel).
+/// The kinds of relocation LLVM defines for eBPF (`Documentation/bpf/llvm_reloc.rst` of the
+/// kernel).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RelocKind {
     /// The value of an ld_imm64 instruction.
@@ -135,8 +136,8 @@ pub(super) struct Object {
     pub btf_ext: Option<Described>,
 }
 
-/// Sections that never reach the final object: debug information in DWARF (`.BTF` has what the kernel takes), unwind tables,
-/// notes for other linkers.
+/// Sections that never reach the final object: debug information in DWARF (`.BTF` has what the
+/// kernel takes), unwind tables, notes for other linkers.
 fn is_dropped(name: &str) -> bool {
     name.starts_with(".debug_")
         || name.starts_with(".note")

@@ -1,4 +1,5 @@
-//! Which functions and source lines lie where: for the diagnostics here, and for the kernel's verifier later.
+//! Which functions and source lines lie where: for the diagnostics here, and for the kernel's
+//! verifier later.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -53,7 +54,8 @@ impl Unit {
         }
     }
 
-    /// Names functions as people do, and gives each the FUNC and the first line that the kernel demands.
+    /// Names functions as people do, and gives each the FUNC and the first line that the kernel
+    /// demands.
     ///
     /// Functions that other objects or user space see keep their names.
     pub(super) fn name_functions(&mut self) {
@@ -106,8 +108,9 @@ impl Unit {
         let is_proto = |id: &u32| matches!(self.btf.get(*id), Some(Type::FuncProto(_)));
         let signature = signature.filter(is_proto);
         let symbol = &self.symbols[symbol];
-        // The kernel verifies global functions by their signature alone. One that has none, because there are only line tables or
-        // it is assembly, must count as static and be verified with its callers.
+        // The kernel verifies global functions by their signature alone. One that has none, because
+        // there are only line tables or it is assembly, must count as static and be verified with
+        // its callers.
         let linkage = match (symbol.binding, signature) {
             (Binding::Local, _) => Linkage::Static,
             (_, None) if self.sections[section].name == ".text" => Linkage::Static,
@@ -213,8 +216,8 @@ impl Unit {
             .unwrap_or(short)
     }
 
-    /// Cleans the line information: one record for an instruction, no repetitions, and one at the start of every function,
-    /// without which the kernel refuses the program.
+    /// Cleans the line information: one record for an instruction, no repetitions, and one at the
+    /// start of every function, without which the kernel refuses the program.
     pub(super) fn finish_lines(&mut self) {
         let mut starts: HashMap<usize, Vec<(u64, String)>> = HashMap::new();
         for bound in &self.funcs {
@@ -276,8 +279,8 @@ fn same_line(a: &LineInfo, b: &LineInfo) -> bool {
     (a.line, a.column) == (b.line, b.column) && a.file == b.file && a.text == b.text
 }
 
-/// A file name as a reader expects it: relative to the package; below `core/src` for the standard library's; starting with the
-/// package's directory for other packages.
+/// A file name as a reader expects it: relative to the package; below `core/src` for the standard
+/// library's; starting with the package's directory for other packages.
 fn shorten(file: &str, package: Option<&str>) -> String {
     let file = file.replace("/./", "/");
     if let Some(rest) = package.and_then(|package| file.strip_prefix(package))

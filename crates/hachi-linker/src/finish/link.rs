@@ -1,7 +1,7 @@
-//! Several objects become one: sections of one name are merged, references between objects resolved, and the
-//! descriptions in `.BTF` and `.BTF.ext` tied to the symbols they describe.
+//! Several objects become one: sections of one name are merged, references between objects
+//! resolved, and the descriptions in `.BTF` and `.BTF.ext` tied to the symbols they describe.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use hachi_asm::Endian;
 use hachi_btf::{Btf, BtfBuilder, BtfExt, Type};
@@ -43,8 +43,9 @@ pub(super) struct Unit {
 
 /// The section that an input section becomes a part of.
 ///
-/// Every data section becomes a map of its own in the loader, and loaders expect subprograms in `.text` alone, so what
-/// compilers split for their own reasons is put together again. Sections a user named (`.data.config`) stay.
+/// Every data section becomes a map of its own in the loader, and loaders expect subprograms in
+/// `.text` alone, so what compilers split for their own reasons is put together again. Sections a
+/// user named (`.data.config`) stay.
 pub(super) fn merged_name(name: &str) -> &str {
     let under = |prefix: &str| {
         name.strip_prefix(prefix)
@@ -115,6 +116,7 @@ impl Unit {
                 ))),
             }
         }
+        unit.size_functions();
         let places = Places::new(&unit);
         for (index, (btf, ext)) in described {
             if let Err(reason) = unit.describe(&btf, &ext, &places, index) {
@@ -150,10 +152,8 @@ impl Unit {
             let name = merged_name(&section.name).to_owned();
             if let Some(owner) = owners.get(&name).filter(|o| **o != index)
                 && is_shared(&name)
+                && let Some(first) = self.section_named(&name)
             {
-                let Some(first) = self.section_named(&name) else {
-                    continue;
-                };
                 if self.sections[first].data != section.data {
                     errors.push(Diagnostic::error(format!(
                         "`{}` and `{}` disagree about the {name}: {:?} and {:?}",
@@ -173,16 +173,20 @@ impl Unit {
 
         // Symbols, with a number for each of the object's.
         let mut numbers = Vec::with_capacity(object.symbols.len());
-        // Where the object itself puts them, which for replaced weak ones is not where references go.
+        // Where the object itself puts them, which for replaced weak ones is not where references
+        // go.
         let mut own = Vec::with_capacity(object.symbols.len());
         for mut symbol in object.symbols {
+            // A section's symbol comes to mean the merged section, so references need the distance.
             let mut addend = 0;
             if let Place::In(section) = symbol.place {
                 match moved[section] {
                     Some(Moved { section, delta }) => {
                         symbol.place = Place::In(section);
                         symbol.value += delta;
-                        addend = delta;
+                        if symbol.kind == SymbolKind::Section {
+                            addend = delta;
+                        }
                     }
                     None => symbol.place = Place::Gone,
                 }
@@ -196,14 +200,8 @@ impl Unit {
                     Place::In(section) => self.section_symbol(section),
                     _ => self.push(symbol),
                 },
-                (_, Binding::Local) => {
-                    addend = 0;
-                    self.push(symbol)
-                }
-                _ => {
-                    addend = 0;
-                    self.add_global(symbol, globals, errors)
-                }
+                (_, Binding::Local) => self.push(symbol),
+                _ => self.add_global(symbol, globals, errors),
             };
             numbers.push((number, addend as i64));
         }
@@ -338,9 +336,44 @@ impl Unit {
         number
     }
 
-    /// Drops descriptions of what was cut out or has no size.
+    /// Assembly may leave out how long a function is: it reaches to the next one.
+    fn size_functions(&mut self) {
+        let starts: Vec<(Place, u64)> = self
+            .symbols
+            .iter()
+            .filter(|s| s.kind == SymbolKind::Func)
+            .map(|s| (s.place, s.value))
+            .collect();
+        for symbol in &mut self.symbols {
+            if let Place::In(section) = symbol.place
+                && self.sections[section].executable
+                && symbol.kind == SymbolKind::Func
+                && symbol.size == 0
+            {
+                let later = starts
+                    .iter()
+                    .filter(|(place, start)| *place == symbol.place && *start > symbol.value);
+                let end = later.map(|(_, start)| *start).min();
+                symbol.size = end.unwrap_or(self.sections[section].size) - symbol.value;
+            }
+        }
+    }
+
+    /// Drops descriptions of what was cut out or has no size, and declarations that nothing uses any
+    /// more, which libbpf takes for an error.
     pub(super) fn forget_removed(&mut self) {
         let symbols = &self.symbols;
+        let wanted: HashSet<&str> = self
+            .sections
+            .iter()
+            .flat_map(|section| &section.relocs)
+            .map(|reloc| &symbols[reloc.symbol])
+            .filter(|symbol| symbol.place == Place::Undefined)
+            .map(|symbol| symbol.name.as_str())
+            .collect();
+        let mut known = HashSet::new();
+        self.externs
+            .retain(|e| wanted.contains(e.name.as_str()) && known.insert(e.name.clone()));
         let here = |bound: &Bound| matches!(symbols[bound.symbol].place, Place::In(_));
         self.vars
             .retain(|bound| here(bound) && symbols[bound.symbol].size > 0);
@@ -501,7 +534,8 @@ impl Places {
         Places(places)
     }
 
-    /// The symbol at a place: best one of the given name, else one with a size, else a function's or a static's.
+    /// The symbol at a place: best one of the given name, else one with a size, else a function's
+    /// or a static's.
     fn find(&self, unit: &Unit, section: usize, offset: u64, name: &str) -> Option<usize> {
         let here = self.0.get(&(section, offset))?;
         let best = here.iter().copied().max_by_key(|&index| {

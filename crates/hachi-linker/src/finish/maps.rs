@@ -1,8 +1,9 @@
 //! Maps: from Rust statics to the form in which libbpf expects map definitions.
 //!
-//! libbpf reads a map's parameters from the *type* of a variable in section `.maps`: a structure whose members are
-//! pointers to arrays (`int (*max_entries)[1024]`), for numbers, and pointers, for the types of keys and values. On the Rust side a
-//! map is a value made by a `const fn`, inside any number of wrapper types:
+//! libbpf reads a map's parameters from the *type* of a variable in section `.maps`: a structure
+//! whose members are pointers to arrays (`int (*max_entries)[1024]`), for numbers, and pointers,
+//! for the types of keys and values. On the Rust side a map is a value made by a `const fn`, inside
+//! any number of wrapper types:
 //!
 //! ```text
 //! #[repr(C)] struct MapDef<K, V> { r#type: u32, max_entries: u32, …, key: *const K, value: *const V }
@@ -320,8 +321,8 @@ struct Made {
 }
 
 impl Made {
-    /// The type that says `number`: pointer to an array of so many `int`s, as libbpf's macro `__uint` makes it; `__ulong`'s
-    /// enum for what does not fit.
+    /// The type that says `number`: pointer to an array of so many `int`s, as libbpf's macro
+    /// `__uint` makes it; `__ulong`'s enum for what does not fit.
     fn number(&mut self, btf: &mut BtfBuilder, name: &str, number: u64) -> u32 {
         let Ok(nelems) = u32::try_from(number) else {
             let type_id = btf.add(Type::Enum64(Enum64 {

@@ -1,7 +1,8 @@
 //! From LLVM's relocatable objects to the one object that loaders open.
 //!
-//! LLVM's output is an object as a compiler leaves it: several sections of one name, references by section and offset,
-//! mangled names, types the kernel refuses, debug information for debuggers. The steps, each in a file of its own:
+//! LLVM's output is an object as a compiler leaves it: several sections of one name, references by
+//! section and offset, mangled names, types the kernel refuses, debug information for debuggers.
+//! The steps, each in a file of its own:
 //!
 //! | step | file |
 //! |---|---|
@@ -55,12 +56,13 @@ pub(crate) struct InputObject<'a> {
 pub(crate) struct FinishInput<'a> {
     /// Relocatable eBPF ELF objects: LLVM's own first, then ELF inputs such as clang's.
     pub objects: Vec<InputObject<'a>>,
-    /// Exported symbols: programs, global functions, `license`, exported maps and globals. By the wanted names.
+    /// Exported symbols: programs, global functions, `license`, exported maps and globals. By the
+    /// wanted names.
     pub entries: &'a [String],
     /// Symbols LLVM had to be given another name for: (name in the object, name wanted).
     pub renames: &'a [(String, String)],
-    /// The directory of the package being built (cargo's `CARGO_MANIFEST_DIR`): file names below it are kept
-    /// relative to it in line information.
+    /// The directory of the package being built (cargo's `CARGO_MANIFEST_DIR`): file names below it
+    /// are kept relative to it in line information.
     pub package_dir: Option<&'a Path>,
 }
 

@@ -1,7 +1,7 @@
 //! Names that the kernel, C tools and people can read.
 //!
-//! The kernel takes letters, digits, `_` and `.` in names of types, functions and variables; Rust's debug information has
-//! `Option<core::num::NonZero<u32>>`, and symbols are mangled.
+//! The kernel takes letters, digits, `_` and `.` in names of types, functions and variables; Rust's
+//! debug information has `Option<core::num::NonZero<u32>>`, and symbols are mangled.
 
 use std::fmt::Write;
 
@@ -17,8 +17,8 @@ pub(super) fn is_valid(name: &str) -> bool {
         && bytes.all(|c| c.is_ascii_alphanumeric() || c == b'_' || c == b'.')
 }
 
-/// A valid name for what Rust calls `name`: `Option<u32>` becomes `Option_u32`, `(u8, u64)` `tuple_u8_u64`,
-/// `&mut [u16]` `mut_slice_u16`. Valid names, and the empty one, stay.
+/// A valid name for what Rust calls `name`: `Option<u32>` becomes `Option_u32`, `(u8, u64)`
+/// `tuple_u8_u64`, `&mut [u16]` `mut_slice_u16`. Valid names, and the empty one, stay.
 pub(super) fn readable(name: &str) -> String {
     if name.is_empty() || is_valid(name) {
         return name.to_owned();
@@ -73,7 +73,8 @@ impl Words {
     }
 }
 
-/// Reads a type's name as rustc writes it into debug information. Whatever it does not know, it skips.
+/// Reads a type's name as rustc writes it into debug information. Whatever it does not know, it
+/// skips.
 struct Reader<'a> {
     rest: &'a str,
     depth: u32,
@@ -228,7 +229,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A mangled symbol's path without its hash: `firewall::maps::BLOCKED`. `None` when it is not Rust's.
+/// A mangled symbol's path without its hash: `firewall::maps::BLOCKED`. `None` when it is not
+/// Rust's.
 pub(super) fn demangled(symbol: &str) -> Option<String> {
     let name = rustc_demangle::try_demangle(symbol).ok()?;
     Some(format!("{name:#}"))
@@ -262,8 +264,9 @@ pub(super) fn segments(path: &str) -> Vec<&str> {
     segments
 }
 
-/// A short name for a function with this path: its own name, with the type's before it for a method and the outer function's
-/// for a closure. `name` is its name in debug information, which knows type arguments.
+/// A short name for a function with this path: its own name, with the type's before it for a method
+/// and the outer function's for a closure. `name` is its name in debug information, which knows
+/// type arguments.
 pub(super) fn function(path: &str, name: &str) -> String {
     let segments = segments(path);
     // v0 mangling has type arguments as a segment of their own: `classify::<u32>`.

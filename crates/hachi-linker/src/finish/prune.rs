@@ -8,7 +8,8 @@ use hachi_btf::{BtfBuilder, Type};
 use super::link::Unit;
 
 impl Unit {
-    /// Removes what is not reachable from functions, statics, externs and CO-RE records, and numbers anew.
+    /// Removes what is not reachable from functions, statics, externs and CO-RE records, and
+    /// numbers anew.
     pub(super) fn prune_types(&mut self) {
         let mut roots: HashSet<u32> = HashSet::new();
         self.each_type_id(|id| {
@@ -78,8 +79,8 @@ fn reach(btf: &BtfBuilder, live: &mut HashSet<u32>) {
 
 /// A number for each type, the same for types that cannot be told apart.
 ///
-/// Types refer to each other in circles, so this starts by what each says by itself and divides the classes by what
-/// their members refer to, until nothing changes.
+/// Types refer to each other in circles, so this starts by what each says by itself and divides the
+/// classes by what their members refer to, until nothing changes.
 fn classes(btf: &BtfBuilder) -> Vec<u64> {
     let count = btf.len() + 1;
     let mut classes = vec![0u64; count];

@@ -1,5 +1,5 @@
-//! Calls of magic symbols become instructions that a loader fills in: CO-RE relocations and references to what the
-//! kernel provides by name.
+//! Calls of magic symbols become instructions that a loader fills in: CO-RE relocations and
+//! references to what the kernel provides by name.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,6 +11,7 @@ use super::core_types::{LocalTypes, RootId};
 use super::edit::Edits;
 use super::elf::{Binding, Place, RelocKind, Symbol, SymbolKind, bytes_at};
 use super::link::{Extern, Unit};
+use super::names;
 use super::symbol::{EnumKind, ExternKind, FieldKind, Question, Step, TypeExpr, TypeKind};
 use crate::Diagnostic;
 
@@ -48,8 +49,8 @@ struct Collected {
 }
 
 impl Collected {
-    /// Takes in one question, asked by the call at `offset`. Gives what the call refers to instead, if to anything: the kind of
-    /// reference, and the number of what it means among [`Externs`].
+    /// Takes in one question, asked by the call at `offset`. Gives what the call refers to instead,
+    /// if to anything: the kind of reference, and the number of what it means among [`Externs`].
     ///
     /// # Errors
     /// A declaration of the same name with another type.
@@ -119,7 +120,8 @@ impl Collected {
 }
 
 impl Unit {
-    /// Answers all magic symbols' calls, except those in code that `edits` cut out; code that must grow is noted there.
+    /// Answers all magic symbols' calls, except those in code that `edits` cut out; code that must
+    /// grow is noted there.
     pub(super) fn answer(&mut self, edits: &mut [Edits]) -> Result<(), Vec<Diagnostic>> {
         let mut errors = Vec::new();
         let mut questions = HashMap::new();
@@ -265,22 +267,24 @@ impl Unit {
 
     /// The type a question is about; for its number among the program's own types, the program's.
     fn local_type(&mut self, kind: TypeKind, ty: &TypeExpr, types: &mut LocalTypes) -> u32 {
-        let own = match ty {
-            _ if kind != TypeKind::IdLocal => None,
-            TypeExpr::Composite { union, name, .. } => self.btf.iter().find(|(_, t)| {
-                matches!(t, Type::Union(_)) == *union
-                    && matches!(t, Type::Struct(t) | Type::Union(t)
-                        if Some(&t.name) == name.as_ref())
-            }),
-            TypeExpr::Enum { name, .. } => self.btf.iter().find(|(_, t)| {
-                matches!(t, Type::Enum(_) | Type::Enum64(_)) && t.name() == name.as_ref()
-            }),
-            TypeExpr::Typedef(name, _) => self
-                .btf
-                .iter()
-                .find(|(_, t)| matches!(t, Type::Typedef(t) if t.name == *name)),
-            _ => None,
-        };
+        let own = self.btf.iter().find(|(_, own)| {
+            let (same_kind, name) = match ty {
+                TypeExpr::Composite { union, name, .. } => match own {
+                    Type::Struct(_) => (!union, name.as_ref()),
+                    Type::Union(_) => (*union, name.as_ref()),
+                    _ => (false, None),
+                },
+                TypeExpr::Enum { name, .. } => {
+                    let same = matches!(own, Type::Enum(_) | Type::Enum64(_));
+                    (same, name.as_ref())
+                }
+                TypeExpr::Typedef(name, _) => (matches!(own, Type::Typedef(_)), Some(name)),
+                _ => (false, None),
+            };
+            // Either by Rust's name or by the one the kernel will see.
+            let is = |own: &String| Some(own) == name || Some(&names::readable(own)) == name;
+            kind == TypeKind::IdLocal && same_kind && own.name().is_some_and(is)
+        });
         match own {
             Some((id, _)) => id,
             None => types.make(ty, &mut self.btf),

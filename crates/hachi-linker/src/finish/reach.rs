@@ -1,8 +1,8 @@
 //! What the programs need, and throwing away the rest.
 //!
-//! Everything is cut into pieces: a function, a static, or the bytes between two of them (constants without a name).
-//! Programs, maps and whatever other objects or user space may ask for by name are needed, and whatever a
-//! needed piece refers to.
+//! Everything is cut into pieces: a function, a static, or the bytes between two of them (constants
+//! without a name). Programs, maps and whatever other objects or user space may ask for by name are
+//! needed, and whatever a needed piece refers to.
 
 use std::collections::HashSet;
 
@@ -25,7 +25,8 @@ struct Piece {
     needed: bool,
 }
 
-/// Data sections whose unneeded pieces may go: no user named them, so nobody counts on what is in them.
+/// Data sections whose unneeded pieces may go: no user named them, so nobody counts on what is in
+/// them.
 fn is_prunable(name: &str) -> bool {
     ["rodata", "data", "bss"].iter().any(|kind| {
         name.strip_prefix('.')
@@ -35,8 +36,8 @@ fn is_prunable(name: &str) -> bool {
 }
 
 impl Unit {
-    /// Lets every reference name what it means: a function or static rather than a section and an offset, and calls within
-    /// a section, which the assembler resolved, like all others.
+    /// Lets every reference name what it means: a function or static rather than a section and an
+    /// offset, and calls within a section, which the assembler resolved, like all others.
     ///
     /// libbpf ignores the offset in references to maps, so this decides which map a program uses.
     pub(super) fn symbolise(&mut self) -> Result<(), Vec<Diagnostic>> {
@@ -85,8 +86,9 @@ impl Unit {
         }
     }
 
-    /// The reverse, where that serves: libbpf takes a local function's address for a callback only by section and offset, as
-    /// compilers write it; and constants without a name of their own need no symbol.
+    /// The reverse, where that serves: libbpf takes a local function's address for a callback only
+    /// by section and offset, as compilers write it; and constants without a name of their own need
+    /// no symbol.
     pub(super) fn desymbolise(&mut self) {
         let described: HashSet<usize> = self.vars.iter().map(|bound| bound.symbol).collect();
         let nameless = |number: usize, symbol: &Symbol| match symbol.kind {
@@ -195,8 +197,8 @@ impl Unit {
                 end = next.end;
                 at += 1;
             }
-            // Only whole multiples of the alignment go, so that everything behind stays aligned and pieces that touch
-            // each other (one's end address may be another's start) still do.
+            // Only whole multiples of the alignment go, so that everything behind stays aligned and
+            // pieces that touch each other (one's end address may be another's start) still do.
             let align = match &self.sections[first.section] {
                 section if section.executable => 8,
                 section => section.align,
@@ -215,8 +217,7 @@ impl Unit {
                 .symbols
                 .iter()
                 .filter(|s| s.place == Place::In(section) && s.kind != SymbolKind::Section)
-                .filter(|s| !content.executable || s.kind == SymbolKind::Func)
-                .filter(|s| s.size > 0 || content.executable)
+                .filter(|s| s.size > 0 && (!content.executable || s.kind == SymbolKind::Func))
                 .collect();
             symbols.sort_by_key(|s| (s.value, std::cmp::Reverse(s.size)));
             let mut at = 0;
@@ -239,14 +240,9 @@ impl Unit {
                 }
                 pieces.push(piece(start, to, true));
             };
-            for (i, symbol) in symbols.iter().enumerate() {
+            for symbol in symbols {
                 let start = symbol.value;
-                let mut end = start + symbol.size;
-                if content.executable && symbol.size == 0 {
-                    // Hand-written code may not tell its size: it reaches to the next function.
-                    let next = symbols[i + 1..].iter().find(|s| s.value > start);
-                    end = next.map_or(content.size, |s| s.value);
-                }
+                let end = start + symbol.size;
                 if start < at {
                     // An alias, or a static within another.
                     if let Some(last) = pieces.last_mut().filter(|_| end > at) {
@@ -345,15 +341,11 @@ impl Index {
     pub(super) fn new(unit: &Unit) -> Self {
         let mut places = Vec::new();
         for (number, symbol) in unit.symbols.iter().enumerate() {
-            if let Place::In(section) = symbol.place {
-                let wanted = match symbol.kind {
-                    SymbolKind::Section => false,
-                    SymbolKind::Func => true,
-                    _ => symbol.size > 0,
-                };
-                if wanted {
-                    places.push((section, symbol.value, number));
-                }
+            if let Place::In(section) = symbol.place
+                && symbol.kind != SymbolKind::Section
+                && symbol.size > 0
+            {
+                places.push((section, symbol.value, number));
             }
         }
         places.sort_unstable();
@@ -372,11 +364,7 @@ impl Index {
             .map(|p| p.2)
             .filter(|&number| {
                 let symbol = &unit.symbols[number];
-                let size = match (symbol.kind, symbol.size) {
-                    (SymbolKind::Func, 0) => u64::MAX - symbol.value,
-                    (_, size) => size,
-                };
-                offset < symbol.value + size
+                offset < symbol.value + symbol.size
             });
         candidates.max_by_key(|&number| unit.symbols[number].binding != Binding::Local)
     }

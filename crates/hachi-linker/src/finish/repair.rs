@@ -47,10 +47,11 @@ impl Unit {
         self.fit_vars();
     }
 
-    /// Tells what a static holds rather than in which wrappers (`Global<u32>`, `UnsafeCell<u32>`, atomics): dumps and
-    /// skeletons read better.
+    /// Tells what a static holds rather than in which wrappers (`Global<u32>`, `UnsafeCell<u32>`,
+    /// atomics): dumps and skeletons read better.
     ///
-    /// Structures that are not generic are somebody's own, or the kernel's (`bpf_spin_lock`), and stay.
+    /// Structures that are not generic are somebody's own, or the kernel's (`bpf_spin_lock`), and
+    /// stay.
     fn unwrap_statics(&mut self) {
         for bound in &self.vars {
             let Some(Type::Var(var)) = self.btf.get(bound.type_id) else {
@@ -109,7 +110,8 @@ impl Unit {
         }
     }
 
-    /// LLVM may shrink a static whose full width is never used; its type must not be larger than it is.
+    /// LLVM may shrink a static whose full width is never used; its type must not be larger than it
+    /// is.
     fn fit_vars(&mut self) {
         for Bound { type_id, symbol } in self.vars.clone() {
             let size = self.symbols[symbol].size as u32;

@@ -1,7 +1,8 @@
 //! Writing the final object.
 //!
-//! The ELF file is written by hand: it has no program headers and three kinds of tables, whose layouts come from the
-//! `object` crate; that crate's own writer would cost users of the library three more dependencies.
+//! The ELF file is written by hand: it has no program headers and three kinds of tables, whose
+//! layouts come from the `object` crate; that crate's own writer would cost users of the library
+//! three more dependencies.
 
 use std::collections::HashMap;
 

@@ -1,6 +1,7 @@
 //! The names of magic symbols: questions to the running kernel, asked through external functions.
 //!
-//! The format is specified in `docs/core-symbols.md`; [`Question::parse`] reads it and `Display` writes it.
+//! The format is specified in `docs/core-symbols.md`; [`Question::parse`] reads it and `Display`
+//! writes it.
 
 mod types;
 

@@ -1,6 +1,9 @@
 /* What a program in Rust may be linked with: a helper, a map, weak and unused functions. */
 #define SEC(name) __attribute__((section(name), used))
-struct config { int mode; long limit; };
+struct config {
+	int mode;
+	long limit;
+};
 extern unsigned from_rust(unsigned value);
 unsigned calls;
 struct {
@@ -14,7 +17,12 @@ __attribute__((noinline)) unsigned from_c(unsigned value)
 	calls++;
 	return from_rust(value) * 3;
 }
-__attribute__((noinline)) unsigned never_called(unsigned value) { return value + calls; }
+extern void bpf_preempt_disable(void) __attribute__((section(".ksyms")));
+__attribute__((noinline)) unsigned never_called(unsigned value)
+{
+	bpf_preempt_disable();
+	return value + calls;
+}
 __attribute__((noinline, weak)) unsigned overridable(void) { return 1; }
 SEC("tc") int classify(void *skb)
 {
