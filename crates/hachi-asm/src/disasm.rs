@@ -263,6 +263,8 @@ fn call(target: CallTarget, name: Option<String>) -> String {
         (CallTarget::Local(off), None) => format!("call pc{off:+}"),
         (CallTarget::Kfunc { id, .. }, None) => format!("call kernel-function#{id}"),
         (CallTarget::Reg(reg), None) => format!("callx r{reg}"),
+        // Before loading, a kernel function has no number yet.
+        (CallTarget::Kfunc { id: 0, .. }, Some(name)) => format!("call {name}"),
         (CallTarget::Helper(id) | CallTarget::Kfunc { id, .. }, Some(name)) => {
             format!("call {name}#{id}")
         }

@@ -153,7 +153,7 @@ pub trait Types {
 }
 
 /// How many members one question may look at: nesting could make it take for ever.
-const ALIGN_BUDGET: u32 = 1 << 16;
+const ALIGN_BUDGET: u32 = 1 << 12;
 
 fn align_of<T: Types + ?Sized>(
     types: &T,

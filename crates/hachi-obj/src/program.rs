@@ -94,6 +94,27 @@ pub enum RelocationKind {
 }
 
 impl ProgramSpec {
+    /// A program without code, for programs assembled by hand.
+    pub fn new(name: impl Into<String>, program_type: ProgramType) -> ProgramSpec {
+        ProgramSpec {
+            name: name.into(),
+            section: String::new(),
+            section_def: None,
+            program_type,
+            attach_type: None,
+            attach_target: None,
+            sleepable: false,
+            frags: false,
+            autoload: true,
+            insns: Vec::new(),
+            functions: Vec::new(),
+            relocations: Vec::new(),
+            func_info: Vec::new(),
+            line_info: Vec::new(),
+            core_relos: Vec::new(),
+        }
+    }
+
     /// The function that slot `insn` belongs to.
     pub fn function_at(&self, insn: usize) -> Option<&Function> {
         self.functions

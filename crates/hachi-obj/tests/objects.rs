@@ -515,13 +515,56 @@ fn disassembly_shows_names() {
     for expected in [
         "r1 = &CONFIG_BPF",
         "r1 = &bpf_prog_fops",
-        "call bpf_rcu_read_lock#0",
+        "call bpf_rcu_read_lock",
     ] {
         assert!(
             text.iter().any(|t| t == expected),
             "{expected} of {text:#?}"
         );
     }
+}
+
+/// What `hachi build` makes of `data/rust.rs`.
+#[test]
+fn rust_objects_are_read() {
+    let spec = parse(object!("rust.bpfel"));
+    assert_eq!(spec.license, "Dual MIT/GPL");
+    assert_eq!(spec.warnings, Vec::<String>::new());
+    for program in &spec.programs {
+        check_program(&spec, program);
+        assert_eq!(program.program_type, ProgramType::Xdp);
+    }
+    assert_eq!(names(&spec.programs, |p| &p.name), ["filter", "measure"]);
+    // The wrapped map is a map under its own name.
+    let table = spec.map("TABLE").expect("exists");
+    assert_eq!(
+        (
+            table.kind,
+            table.key_size,
+            table.value_size,
+            table.max_entries
+        ),
+        (MapType::Hash, 4, 6, 16)
+    );
+    let btf = spec.btf.as_ref().expect("has BTF");
+    assert_eq!(btf.declaration(table.btf_value_type_id, "v"), "u16 v[3]");
+    let limit = spec.global("LIMIT").expect("exists");
+    assert_eq!((limit.map.as_str(), limit.size), (".rodata", 4));
+    assert_eq!(
+        spec.global_bytes("LIMIT").expect("exists"),
+        Some([7, 0, 0, 0].as_slice())
+    );
+    // Log sites: the first begins with its length, and has its text.
+    let sites = spec.log_sites.as_ref().expect("logs");
+    assert!(usize::from(u16::from_le_bytes([sites[0], sites[1]])) <= sites.len());
+    assert!(sites.windows(9).any(|text| text == b"weight {}"));
+    let filter = spec.program("filter").expect("exists");
+    let text = filter
+        .line_info
+        .iter()
+        .find(|line| line.text.contains("EVENTS.output"));
+    assert!(text.is_some_and(|line| line.file.ends_with("rust.rs")));
+    assert_eq!(inspect::minimum_kernel(&spec), (5, 8));
 }
 
 /// The text of the error for bytes that must not parse.
@@ -553,6 +596,11 @@ fn bad_input_is_one_clear_error() {
         Err(Error::MissingBtf { what }) if what == "section .maps"
     ));
     assert!(error(object!("nobtf.bpfel")).contains("-g"));
+
+    assert_eq!(
+        error(object!("undefined.bpfel")),
+        "section xdp, offset 0x0: relocation against 'nowhere': the function is defined nowhere; link the object with one that has it, or declare it as a kernel function (`__ksym`)"
+    );
 
     let wrong_order = match Endian::NATIVE {
         Endian::Little => parse(object!("basic.bpfeb")),

@@ -90,6 +90,55 @@ fn program_needs(program: &ProgramSpec, by: &str, found: &mut Found) {
     for (slot, op) in ops(program) {
         op_needs(program, slot, op, by, found);
     }
+    if has_loop(program) {
+        found.add((5, 3), "loops", by);
+    }
+}
+
+/// Whether some path through the code comes back to where it was. A jump backwards alone need not.
+fn has_loop(program: &ProgramSpec) -> bool {
+    #[derive(Clone, Copy, PartialEq)]
+    enum State {
+        New,
+        Open,
+        Done,
+    }
+    let insns = &program.insns;
+    // Where control may go from a slot: to the next one, and to where it jumps.
+    let successors = |slot: usize| {
+        let op = Op::decode(insns, slot).ok();
+        let slots = op.map_or(1, Op::slots);
+        let next =
+            (!matches!(op, Some(Op::Exit | Op::Ja { .. } | Op::Jx { .. }))).then_some(slot + slots);
+        let jump = insns[slot]
+            .jump_offset()
+            .and_then(|off| usize::try_from(slot as i64 + 1 + i64::from(off)).ok());
+        [next, jump].map(|to| to.filter(|&to| to < insns.len()))
+    };
+    let mut state = vec![State::New; insns.len()];
+    for function in &program.functions {
+        if state.get(function.start) != Some(&State::New) {
+            continue;
+        }
+        state[function.start] = State::Open;
+        let mut path = vec![(function.start, successors(function.start))];
+        while let Some((slot, left)) = path.last_mut() {
+            let Some(to) = left.iter_mut().find_map(Option::take) else {
+                state[*slot] = State::Done;
+                path.pop();
+                continue;
+            };
+            match state[to] {
+                State::Open => return true,
+                State::Done => {}
+                State::New => {
+                    state[to] = State::Open;
+                    path.push((to, successors(to)));
+                }
+            }
+        }
+    }
+    false
 }
 
 fn op_needs(program: &ProgramSpec, slot: usize, op: Op, by: &str, found: &mut Found) {
@@ -120,22 +169,8 @@ fn op_needs(program: &ProgramSpec, slot: usize, op: Op, by: &str, found: &mut Fo
         Op::Load { signed: true, .. } => {
             found.add((6, 6), "sign-extending loads (cpu v4)", by);
         }
-        Op::Ja { off, long } => {
-            if long {
-                found.add((6, 6), "32-bit jumps (cpu v4)", by);
-            }
-            if off < 0 {
-                found.add((5, 3), "loops", by);
-            }
-        }
-        Op::Jump { wide, off, .. } => {
-            if !wide {
-                found.add((5, 1), "32-bit comparisons (cpu v3)", by);
-            }
-            if off < 0 {
-                found.add((5, 3), "loops", by);
-            }
-        }
+        Op::Ja { long: true, .. } => found.add((6, 6), "32-bit jumps (cpu v4)", by),
+        Op::Jump { wide: false, .. } => found.add((5, 1), "32-bit comparisons (cpu v3)", by),
         Op::Atomic { op, fetch, .. } if fetch || op != AtomicOp::Add => {
             found.add((5, 12), "atomic operations beyond addition (cpu v3)", by);
         }
@@ -146,5 +181,37 @@ fn op_needs(program: &ProgramSpec, slot: usize, op: Op, by: &str, found: &mut Fo
         Op::AddrSpaceCast { .. } => found.add((6, 9), "arena pointers", by),
         Op::Jx { .. } => found.add((6, 19), "jumps to computed addresses", by),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hachi_asm::{JumpOp, Operand, build::*};
+
+    use super::*;
+    use crate::Function;
+
+    fn looping(insns: &[hachi_asm::Insn]) -> bool {
+        let mut program = ProgramSpec::new("p", ProgramType::Xdp);
+        program.insns = insns.to_vec();
+        program.functions = vec![Function {
+            name: "p".into(),
+            start: 0,
+            len: insns.len(),
+        }];
+        has_loop(&program)
+    }
+
+    #[test]
+    fn only_circles_are_loops() {
+        let again = jump(JumpOp::Ne, 1, Operand::Imm(0), -2);
+        assert!(looping(&[mov_imm(0, 0), add_imm(1, -1), again, exit()]));
+        assert!(looping(&[ja(-1)]));
+        // Backwards, but on to the end.
+        assert!(!looping(&[ja(2), mov_imm(0, 0), exit(), ja(-3)]));
+        assert!(!looping(&[mov_imm(0, 0), exit()]));
+        assert!(!looping(&[]));
+        // Out of the program: nothing to follow.
+        assert!(!looping(&[ja(-5), ja(100), exit()]));
     }
 }

@@ -173,23 +173,7 @@ mod tests {
     use crate::{Function, ProgramType};
 
     fn program(functions: &[&[hachi_asm::Insn]]) -> ProgramSpec {
-        let mut p = ProgramSpec {
-            name: "p".into(),
-            section: "xdp".into(),
-            section_def: None,
-            program_type: ProgramType::Xdp,
-            attach_type: None,
-            attach_target: None,
-            sleepable: false,
-            frags: false,
-            autoload: true,
-            insns: vec![],
-            functions: vec![],
-            relocations: vec![],
-            func_info: vec![],
-            line_info: vec![],
-            core_relos: vec![],
-        };
+        let mut p = ProgramSpec::new("p", ProgramType::Xdp);
         for (i, code) in functions.iter().enumerate() {
             p.functions.push(Function {
                 name: format!("f{i}"),

@@ -77,21 +77,17 @@ fn empty(spec: &mut Spec, elf: &Elf<'_>, f: &Func<'_>) -> ProgramSpec {
         ));
     }
     ProgramSpec {
-        name: f.name.to_owned(),
         section: section.to_owned(),
         section_def: def,
-        program_type: def.map_or(ProgramType::Unspec, |def| def.program_type),
         attach_type: def.and_then(|def| def.attach_type),
         attach_target: target.flatten().map(str::to_owned),
         sleepable: def.is_some_and(|def| def.sleepable),
         frags: def.is_some_and(|def| def.frags),
         autoload: full == section,
-        insns: Vec::new(),
-        functions: Vec::new(),
-        relocations: Vec::new(),
-        func_info: Vec::new(),
-        line_info: Vec::new(),
-        core_relos: Vec::new(),
+        ..ProgramSpec::new(
+            f.name,
+            def.map_or(ProgramType::Unspec, |def| def.program_type),
+        )
     }
 }
 

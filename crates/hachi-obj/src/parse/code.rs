@@ -150,7 +150,7 @@ pub(super) enum Target {
     Call(usize),
     /// The address of a function of the object.
     Address(usize),
-    /// Something the loader fills in. `addend` goes to the upper half of the constant.
+    /// Something the loader fills in.
     Outside(RelocationKind),
 }
 
@@ -267,10 +267,10 @@ impl Context<'_, '_> {
             Some(map) => Ok(Target::Outside(RelocationKind::Map {
                 name: map.to_owned(),
             })),
-            None => Err(format!(
-                "section {} holds neither maps, nor global variables, nor code",
-                self.elf.sections[section].name
-            )),
+            None => Err(match self.elf.sections[section].name {
+                ".jumptables" => "jump tables are not supported; build for an older cpu (`--cpu v3`) or without them (clang: -fno-jump-tables)".into(),
+                name => format!("section {name} holds neither maps, nor global variables, nor code"),
+            }),
         }
     }
 
@@ -293,9 +293,9 @@ impl Context<'_, '_> {
     fn external(&self, symbol: &Symbol<'_>, is_call: bool) -> Result<Target, String> {
         let found = self.spec.externs.iter().find(|e| e.name == symbol.name);
         let Some(found) = found else {
-            return Err(match (is_call, symbol.is_weak()) {
-                (true, _) => "the function is defined nowhere; link the object with one that has it, or declare it as a kernel function (`__ksym`)".into(),
-                (false, _) => "the variable is defined nowhere; link the object with one that has it, or declare it as `__ksym` or `__kconfig`".into(),
+            return Err(match is_call {
+                true => "the function is defined nowhere; link the object with one that has it, or declare it as a kernel function (`__ksym`)".into(),
+                false => "the variable is defined nowhere; link the object with one that has it, or declare it as `__ksym` or `__kconfig`".into(),
             });
         };
         let name = found.name.clone();
