@@ -424,6 +424,32 @@ fn bad_types_do_not_stop_a_program() {
         "{problem}"
     );
     xdp(&mut ebpf, "pass");
+
+    // But who then wonders where the source lines are, is told.
+    let mut object = spec(Vec::new(), vec![support::careless("careless")]);
+    let mut types = hachi_btf::BtfBuilder::new();
+    types.add(hachi_btf::Type::Ptr(hachi_btf::Ptr { type_id: 77 }));
+    object.btf = Some(types);
+    let error = load(object)
+        .program_mut("careless")
+        .unwrap()
+        .load()
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("no source lines") && error.contains("type_id"),
+        "{error}"
+    );
+}
+
+#[test]
+fn objects_may_be_sent_and_shared_between_threads() {
+    fn check<T: Send + Sync>() {}
+    check::<hachi::Ebpf>();
+    check::<hachi::links::PinnedLink>();
+    check::<hachi::maps::RingBuf<hachi::maps::MapData>>();
+    check::<hachi::EbpfLogger>();
+    check::<EbpfError>();
 }
 
 /// Every failure in turn; afterwards there is no descriptor, no pin and no directory that was not there before.

@@ -212,6 +212,7 @@ fn load_with_fallbacks(
         error: first.error,
         log: first.log,
         lines: spec.line_info.clone(),
+        btf_problem: object.btf.problem.clone(),
         functions: spec.functions.clone(),
     })))
 }
@@ -245,10 +246,6 @@ fn load_once(
                     fd,
                     log: String::new(),
                 });
-            }
-            // Decided before verifying; there would be no log.
-            Err(error) if error.raw_os_error() == Some(libc::EPERM) => {
-                return Err(refusal(error, String::new()));
             }
             Err(error) => silent_error = Some(error),
         }

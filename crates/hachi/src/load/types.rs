@@ -38,47 +38,35 @@ impl ObjectBtf {
         let Some(mut types) = spec.btf.take() else {
             return ObjectBtf::default();
         };
-        // No kernel takes functions of extern linkage.
-        let mut sanitized = !spec.externs.is_empty();
-        if sanitized {
+        let mut sanitized = false;
+        if !spec.externs.is_empty() {
+            // No kernel takes functions of extern linkage.
             hachi_btf::sanitize(&mut types, &hachi_btf::Features::default());
         }
         loop {
             let (bytes, debug) = match encode(&types, spec) {
                 Ok(encoded) => encoded,
-                Err(error) => return ObjectBtf::without(format!("cannot encode BTF: {error}")),
+                Err(error) => {
+                    return ObjectBtf::without(format!("the object's BTF is unusable: {error}"));
+                }
+            };
+            let loaded = |fd| ObjectBtf {
+                fd: Some(fd),
+                debug,
+                problem: None,
             };
             let error = match bpf::btf_load(&bytes, None) {
-                Ok(fd) => {
-                    return ObjectBtf {
-                        fd: Some(fd),
-                        debug,
-                        problem: None,
-                    };
-                }
+                Ok(fd) => return loaded(fd),
                 Err(error) => error,
             };
-            let known = kernel_btf_features();
-            if error.errno() == libc::EINVAL
-                && !(sanitized && known.all())
-                && features::BTF.is_supported()
-            {
+            if error.errno() == libc::EINVAL && !sanitized && features::BTF.is_supported() {
+                hachi_btf::sanitize(&mut types, &kernel_btf_features());
                 sanitized = true;
-                let before = types.clone();
-                hachi_btf::sanitize(&mut types, &known);
-                if types != before {
-                    continue;
-                }
+                continue;
             }
             let mut log = vec![0; 16 * 1024];
             let text = match bpf::btf_load(&bytes, Some(&mut log)) {
-                Ok(fd) => {
-                    return ObjectBtf {
-                        fd: Some(fd),
-                        debug,
-                        problem: None,
-                    };
-                }
+                Ok(fd) => return loaded(fd),
                 Err(_) => bpf::name_text(&log),
             };
             let text = text.trim();

@@ -13,7 +13,7 @@ use crate::{
     links::{Link, Links},
     load::{self, Object},
     pin::{self, PinError},
-    sys::{bpf, fs::ObjectKind},
+    sys::fs::ObjectKind,
 };
 
 /// The descriptor of a loaded program. Cheap to clone; the kernel keeps the program as long as there is one, or a link or pin.
@@ -167,13 +167,10 @@ impl<L: Link> ProgramData<L> {
 
     pub(crate) fn run(
         &self,
-        attr: &mut crate::sys::attr::TestRun,
         options: &super::TestRunOptions<'_>,
     ) -> Result<super::TestRun, ProgramError> {
         options
-            .run(self.fd()?.as_fd(), attr, |fd, attr, data_out, ctx_out| {
-                bpf::prog_test_run(fd, attr, options.data, data_out, options.context, ctx_out)
-            })
+            .run(self.fd()?.as_fd())
             .map_err(|error| ProgramError::SyscallError {
                 name: self.name.clone(),
                 error,
@@ -248,7 +245,7 @@ macro_rules! program_methods {
                 &self,
                 options: &$crate::programs::TestRunOptions<'_>,
             ) -> Result<$crate::programs::TestRun, $crate::programs::ProgramError> {
-                self.data.run(&mut Default::default(), options)
+                self.data.run(options)
             }
         }
     };

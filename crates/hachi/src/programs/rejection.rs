@@ -25,6 +25,8 @@ pub struct Rejection {
     pub lines: Vec<LineInfo>,
     /// The functions the program consists of.
     pub functions: Vec<Function>,
+    /// Why the kernel has no types (and so no source lines) of the object, if it refused them.
+    pub btf_problem: Option<String>,
 }
 
 impl Rejection {
@@ -70,6 +72,13 @@ impl fmt::Display for Rejection {
             self.section,
             self.error,
             self.explain().render(false).trim_end()
-        )
+        )?;
+        match &self.btf_problem {
+            Some(problem) => write!(
+                f,
+                "\nnote: the kernel has no source lines of it, because {problem}"
+            ),
+            None => Ok(()),
+        }
     }
 }

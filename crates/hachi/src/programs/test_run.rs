@@ -2,7 +2,7 @@
 
 use std::{os::fd::BorrowedFd, time::Duration};
 
-use crate::sys::{attr, errno::SyscallError};
+use crate::sys::{attr, bpf, errno::SyscallError};
 
 /// What to run a program on. `Default` is: no data, once.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,22 +25,24 @@ impl TestRunOptions<'_> {
     /// `BPF_F_TEST_XDP_LIVE_FRAMES`: an XDP program's verdicts are carried out, on real frames. Linux ≥ 5.18.
     pub const TEST_XDP_LIVE_FRAMES: u32 = 1 << 1;
 
-    pub(crate) fn run(
-        &self,
-        fd: BorrowedFd<'_>,
-        attr: &mut attr::TestRun,
-        call: impl Fn(
-            BorrowedFd<'_>,
-            &mut attr::TestRun,
-            &mut [u8],
-            &mut [u8],
-        ) -> Result<(), SyscallError>,
-    ) -> Result<TestRun, SyscallError> {
-        attr.repeat = self.repeat;
-        attr.flags = self.flags;
+    pub(crate) fn run(&self, program: BorrowedFd<'_>) -> Result<TestRun, SyscallError> {
+        let mut attr = attr::TestRun {
+            repeat: self.repeat,
+            flags: self.flags,
+            ..Default::default()
+        };
         let mut data = vec![0; self.data_out];
         let mut context = vec![0; self.context_out];
-        match call(fd, attr, &mut data, &mut context) {
+        let (data_in, context_in) = (self.data, self.context);
+        let result = bpf::prog_test_run(
+            program,
+            &mut attr,
+            data_in,
+            &mut data,
+            context_in,
+            &mut context,
+        );
+        match result {
             // The output was longer than the room for it; the rest of the answer is valid.
             Err(error) if error.errno() == libc::ENOSPC => {}
             result => result?,
