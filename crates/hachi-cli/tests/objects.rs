@@ -223,3 +223,27 @@ fn what_is_no_object() {
             .says(&["not for BPF", "hachi build"]);
     }
 }
+
+#[test]
+fn ld_links_objects() {
+    let dir = TempDir::new().unwrap();
+    let output = dir.join("again.o");
+    let link = |input: &std::path::Path| {
+        hachi([
+            "ld".as_ref(),
+            input.as_os_str(),
+            "-o".as_ref(),
+            output.as_os_str(),
+            "--json".as_ref(),
+        ])
+    };
+    let document = link(&object("watcher")).code(0).json();
+    assert_eq!(keys(&document), ["object", "warnings"]);
+    hachi(["inspect".as_ref(), output.as_os_str()])
+        .code(0)
+        .prints(&["watcher (section xdp)", "COUNTERS", "licence: GPL"]);
+    let text = dir.join("notes.txt");
+    fs::write(&text, "nothing to link").unwrap();
+    link(&text).code(1).says(&["notes.txt"]);
+    link(&dir.join("absent.o")).code(1).says(&["absent.o"]);
+}

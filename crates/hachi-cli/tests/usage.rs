@@ -3,6 +3,7 @@
 mod support;
 
 use std::fs;
+use std::process::Command;
 
 use hachi_test::TempDir;
 use support::{command, hachi, keys, run};
@@ -184,6 +185,16 @@ fn bad_names_are_told_why() {
     run(command(["new", "wall", "--template", "cobol"]).current_dir(dir.path()))
         .code(2)
         .says(&["cobol", "xdp"]);
+}
+
+#[test]
+fn cargo_hachi_is_the_same_command() {
+    let cargo_hachi = || Command::new(env!("CARGO_BIN_EXE_cargo-hachi"));
+    // As cargo calls it, and as a person might.
+    for arguments in [&["hachi", "--version"][..], &["--version"]] {
+        let plain = hachi(["--version"]).stdout;
+        assert_eq!(run(cargo_hachi().args(arguments)).code(0).stdout, plain);
+    }
 }
 
 #[test]

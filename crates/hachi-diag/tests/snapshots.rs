@@ -64,3 +64,38 @@ fn line(text: &str) -> Line<'_> {
         text: next(),
     }
 }
+
+/// A log can be cut anywhere (the buffer was full), and kernels change its wording.
+#[test]
+fn damaged_logs_are_explained_without_panic() {
+    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/logs");
+    let lines = [Line {
+        insn: usize::MAX,
+        file: "",
+        line: u32::MAX,
+        column: u32::MAX,
+        text: "",
+    }];
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "log") {
+            continue;
+        }
+        let log = fs::read_to_string(&path).unwrap();
+        for at in (0..log.len()).step_by(41) {
+            for damaged in [
+                log[..at].to_string(),
+                log[at..].to_string(),
+                format!("{}({}", &log[..at], &log[at..]),
+                format!("{}: R99999999999999999999=é{}", &log[..at], &log[at..]),
+            ] {
+                let explanation = explain(&Input {
+                    lines: &lines,
+                    ..Input::new("damaged", &damaged)
+                });
+                assert!(!explanation.title.is_empty());
+                assert!(!explanation.render(true).is_empty());
+            }
+        }
+    }
+}

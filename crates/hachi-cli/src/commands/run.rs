@@ -19,7 +19,7 @@ use crate::failure::{Failure, Kind, Result};
 use crate::object::{self, Object};
 use crate::output::{self, BAD, BOLD, DIM, Format, GOOD, WARN};
 use crate::pins::Pins;
-use crate::sys::{self, Signals, Wake};
+use crate::sys::{self, Signals};
 use crate::value;
 
 /// Load an object, attach its programs by their sections, and print what they log until Ctrl-C
@@ -414,9 +414,9 @@ fn watch(
             .map(|logger| logger.as_fd())
             .chain(events.rings.iter().map(|ring| ring.reader.as_fd()))
             .collect();
-        let wake = sys::wait(signals, &fds, timeout)
-            .map_err(|error| Failure::because("waiting for events", &error))?;
-        if wake == Wake::Signal {
+        if sys::wait_for_signal(signals, &fds, timeout)
+            .map_err(|error| Failure::because("waiting for events", &error))?
+        {
             break;
         }
     }
