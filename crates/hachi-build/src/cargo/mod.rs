@@ -240,6 +240,11 @@ impl Job<'_> {
         // Vector code ends as masks and bit counts, which cost stack and which the verifier cannot follow.
         flag("-Cno-vectorize-loops", None);
         flag("-Cno-vectorize-slp", None);
+        // The verifier follows loops that end by `<` and are not copied, and branches better than tables.
+        flag("-Cllvm-args=-disable-lftr -unroll-runtime=false", None);
+        if self.toolchain.version.number >= (1, 93) {
+            flag("-Cjump-tables=no", None);
+        }
         if self.toolchain.way == Way::HostRetarget {
             // Here, since `CARGO_TARGET_*_LINKER` would be the linker of build scripts as well.
             flag("-Clinker=", Some(linker.as_os_str()));
