@@ -105,11 +105,16 @@ pub(crate) fn compile(job: Job) -> Outcome {
         .and_then(|()| module.run_passes(machine, "function(expand-memcmp),globaldce"))
         .map_err(|m| internal("optimise the program", m))?;
     save(&job, module, "3-optimised.ll");
+    let mut diagnostics = if job.retarget {
+        scan::host_assembly(module)
+    } else {
+        Vec::new()
+    };
     loops::count_by_index(module);
     hints::add(module);
 
     runtime::link(module).map_err(|m| internal("add the runtime", m))?;
-    let mut diagnostics = lower::lower(module, job.cpu);
+    diagnostics.extend(lower::lower(module, job.cpu));
     runtime::seal(module);
     aborts.lower(module, &entries);
     // Nothing after this may be as clever as InstCombine: it would put the operations together again.

@@ -6,10 +6,15 @@ pub mod bpf;
 pub mod object;
 
 use std::{
-    env, fs,
+    env,
+    ffi::OsStr,
+    fs,
     path::{Path, PathBuf},
     process::Command,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 /// Why a test cannot run here, if it cannot; says so on standard error.
@@ -105,6 +110,15 @@ pub struct Built {
     pub stderr: String,
 }
 
+/// Compilers have that option since 1.93.
+fn jump_tables_can_be_refused(rustc: &OsStr) -> bool {
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    *ANSWER.get_or_init(|| {
+        let help = Command::new(rustc).args(["-C", "help"]).output().unwrap();
+        String::from_utf8_lossy(&help.stdout).contains("jump-tables=")
+    })
+}
+
 /// Compiles and links one source text by the compiler with our linker.
 pub fn build(source: &str, config: &Config) -> Built {
     let dir = TempDir::new("build");
@@ -113,7 +127,7 @@ pub fn build(source: &str, config: &Config) -> Built {
     let output = dir.path().join("out");
     let diagnostics = dir.path().join("diagnostics");
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let mut command = Command::new(rustc);
+    let mut command = Command::new(&rustc);
     command
         .args(["--edition=2024", "--crate-type=bin", "--crate-name=main"])
         .args([
@@ -123,17 +137,13 @@ pub fn build(source: &str, config: &Config) -> Built {
             "-Cdebug-assertions=off",
             "-Cno-vectorize-loops",
             "-Cno-vectorize-slp",
+            "-Cllvm-args=-disable-lftr -unroll-runtime=false",
         ])
         .arg(format!("-Copt-level={}", config.opt_level))
         .arg(format!(
             "-Coverflow-checks={}",
             if config.overflow_checks { "on" } else { "off" }
         ))
-        .args(
-            env::var("HACHI_TEST_RUSTC_ARGS")
-                .iter()
-                .flat_map(|args| args.split('|').map(str::to_owned).collect::<Vec<_>>()),
-        )
         .arg(concat!("-Clinker=", env!("CARGO_BIN_EXE_hachi-linker")))
         .arg(format!("-Clink-arg=--cpu={}", config.cpu))
         .args(
@@ -146,6 +156,9 @@ pub fn build(source: &str, config: &Config) -> Built {
         .arg(&output)
         .arg(&main)
         .env("HACHI_DIAGNOSTICS", &diagnostics);
+    if jump_tables_can_be_refused(&rustc) {
+        command.arg("-Cjump-tables=no");
+    }
     if config.host {
         command.args(["--emit=link,llvm-bc", "-Clink-arg=--hachi-retarget"]);
         command.args(["-Crelocation-model=static", "-Clinker-flavor=gcc"]);

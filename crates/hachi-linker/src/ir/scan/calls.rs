@@ -84,18 +84,7 @@ pub(super) fn call(inst: Inst, job: &Job, findings: &mut Findings) {
                 undefined(inst, callee, job, findings);
             }
         }
-        Const::InlineAsm => {
-            let (assembly, _) = callee.inline_asm().unwrap_or_default();
-            if job.retarget && !assembly.trim().is_empty() {
-                findings.add(
-                    Kind::Assembly,
-                    inst,
-                    Diagnostic::error("this holds assembly for another machine")
-                        .help("gate it with `#[cfg]`, or build for eBPF itself (`rustup component add rust-src`)"),
-                );
-            }
-            return;
-        }
+        Const::InlineAsm => return,
         _ if is_helper_number(callee) => {}
         _ => {
             indirect(inst, findings);
@@ -122,6 +111,26 @@ pub(super) fn call(inst: Inst, job: &Job, findings: &mut Findings) {
             .help("no helper or kernel function takes more: look its signature up again"),
         );
     }
+}
+
+/// Assembly in code that was compiled for the host. To be asked before we put in some of our own.
+pub(in crate::ir) fn host_assembly(module: Module) -> Vec<Diagnostic> {
+    let mut findings = Findings::default();
+    for function in module.functions() {
+        for inst in function.instructions() {
+            let assembly = inst.is_call().then(|| inst.callee().inline_asm()).flatten();
+            if assembly.is_some_and(|(text, _)| !text.trim().is_empty()) {
+                findings.add(
+                    Kind::Assembly,
+                    inst,
+                    Diagnostic::error("this holds assembly for another machine").help(
+                        "gate it with `#[cfg]`, or build for eBPF itself (`rustup component add rust-src`)",
+                    ),
+                );
+            }
+        }
+    }
+    findings.list
 }
 
 fn undefined(inst: Inst, callee: Function, job: &Job, findings: &mut Findings) {
