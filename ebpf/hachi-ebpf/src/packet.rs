@@ -10,32 +10,32 @@
 /// (`MAX_PACKET_OFF` in `kernel/bpf/verifier.c`).
 const MAX_OFFSET: usize = 0xffff;
 
-/// A part of a packet's memory.
-#[derive(Clone, Copy)]
-pub(crate) struct Range {
-    pub start: *mut u8,
-    pub end: *mut u8,
+/// Where the `T` at `offset` is, if all of it lies between the two ends that `ends` gives.
+#[inline(always)]
+pub(crate) fn checked<T>(
+    offset: usize,
+    ends: impl FnOnce() -> (*mut u8, *mut u8),
+) -> Option<*mut T> {
+    Some(checked_bytes(offset, size_of::<T>(), ends)?.cast())
 }
 
-impl Range {
-    /// Where the `T` at `offset` is, if all of it is within the range.
-    #[inline(always)]
-    pub fn checked<T>(self, offset: usize) -> Option<*mut T> {
-        Some(self.checked_bytes(offset, size_of::<T>())?.cast())
+/// Where the `len` bytes at `offset` are, if all lie between the two ends that `ends` gives.
+#[inline(always)]
+pub(crate) fn checked_bytes(
+    offset: usize,
+    len: usize,
+    ends: impl FnOnce() -> (*mut u8, *mut u8),
+) -> Option<*mut u8> {
+    if len > MAX_OFFSET || offset > MAX_OFFSET - len {
+        return None;
     }
-
-    /// Where the `len` bytes at `offset` are, if all are within the range.
-    #[inline(always)]
-    pub fn checked_bytes(self, offset: usize, len: usize) -> Option<*mut u8> {
-        if len > MAX_OFFSET || offset > MAX_OFFSET - len {
-            return None;
-        }
-        let at = self.start.wrapping_add(offset);
-        if at.wrapping_add(len) > self.end {
-            return None;
-        }
-        Some(at)
+    // Only now, and volatile: a load that must not be made too early keeps LLVM from doing both comparisons after the addition.
+    let (start, end) = ends();
+    let at = start.wrapping_add(offset);
+    if at.wrapping_add(len) > end {
+        return None;
     }
+    Some(at)
 }
 
 /// `value`, without LLVM knowing where it comes from.

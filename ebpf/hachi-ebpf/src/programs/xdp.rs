@@ -29,12 +29,17 @@ impl EbpfContext for XdpContext {
 
 /// A field of the kernel's context.
 ///
-/// Volatile, so that each access to the packet starts from pointers of its own. LLVM would otherwise share sums of a
-/// pointer and a variable between accesses, and the verifier does not see that what was compared with the end of
-/// the packet and what is loaded from are the same address.
+/// Volatile where a packet's start is wanted, so that each access starts from a pointer of its own: LLVM would otherwise share sums of
+/// a pointer and a variable between accesses, and the verifier does not see that what was compared with the end of the
+/// packet and what is loaded from are the same address. Also for one of two fields between which a program may choose:
+/// LLVM would load at a variable offset, which the verifier refuses in a context; two different kinds of load it leaves alone.
 macro_rules! field {
     ($self:ident.$field:ident) => {
         // SAFETY: `new` was given the kernel's context, which is valid while the program runs.
+        unsafe { (*$self.ctx).$field }
+    };
+    (volatile $self:ident.$field:ident) => {
+        // SAFETY: as above.
         unsafe { (&raw const (*$self.ctx).$field).read_volatile() }
     };
 }
@@ -52,7 +57,7 @@ impl XdpContext {
     /// Address of the first byte of the packet.
     #[inline(always)]
     pub fn data(&self) -> usize {
-        field!(self.data) as usize
+        field!(volatile self.data) as usize
     }
 
     /// Address after the last byte of the packet (of its first buffer).
@@ -64,7 +69,7 @@ impl XdpContext {
     /// Address of the metadata in front of the packet; the same as [`data`](Self::data) when there is none (4.15).
     #[inline(always)]
     pub fn metadata(&self) -> usize {
-        field!(self.data_meta) as usize
+        field!(volatile self.data_meta) as usize
     }
 
     /// Address after the last byte of the metadata.
@@ -76,16 +81,13 @@ impl XdpContext {
     /// Index of the interface the packet came from (4.16).
     #[inline(always)]
     pub fn ingress_ifindex(&self) -> u32 {
-        field!(self.ingress_ifindex)
+        field!(volatile self.ingress_ifindex)
     }
 
     /// Index of the receive queue the packet came from (4.16).
     #[inline(always)]
     pub fn rx_queue_index(&self) -> u32 {
-        // Not volatile, unlike the others: LLVM would make `if … { ingress_ifindex } else { rx_queue_index }` one load at
-        // a variable offset, which the verifier refuses; two different kinds of load it leaves alone.
-        // SAFETY: as in `field!`.
-        unsafe { (*self.ctx).rx_queue_index }
+        field!(self.rx_queue_index)
     }
 
     /// Index of the interface the packet goes to, in a program in a devmap (5.8); the verifier refuses it elsewhere.
@@ -108,12 +110,10 @@ impl XdpContext {
         unsafe { helpers::bpf_xdp_get_buff_len(self.ctx) }
     }
 
+    /// The ends of the packet.
     #[inline(always)]
-    fn packet(&self) -> packet::Range {
-        packet::Range {
-            start: self.data() as *mut u8,
-            end: self.data_end() as *mut u8,
-        }
+    fn packet(&self) -> (*mut u8, *mut u8) {
+        (self.data() as *mut u8, self.data_end() as *mut u8)
     }
 
     /// A copy of the `T` at `offset`; `None` when the packet ends before it does.
@@ -122,7 +122,7 @@ impl XdpContext {
     /// network byte order: read `[u8; 2]` and take `u16::from_be_bytes`, or convert with `u16::from_be`.
     #[inline(always)]
     pub fn read<T: Pod>(&self, offset: usize) -> Option<T> {
-        let at = self.packet().checked::<T>(offset)?;
+        let at = packet::checked::<T>(offset, || self.packet())?;
         // SAFETY: all of `T` is in the packet; the read is unaligned, and any bytes make a `T`.
         Some(unsafe { at.read_unaligned() })
     }
@@ -130,7 +130,7 @@ impl XdpContext {
     /// Overwrites what stands at `offset` with `value`; `None`, with nothing written, when the packet ends too early.
     #[inline(always)]
     pub fn write<T: Pod>(&mut self, offset: usize, value: T) -> Option<()> {
-        let at = self.packet().checked::<T>(offset)?;
+        let at = packet::checked::<T>(offset, || self.packet())?;
         // SAFETY: all of `T` is in the packet, which `self` borrows alone; the write is unaligned.
         unsafe { at.write_unaligned(value) };
         Some(())
@@ -143,7 +143,7 @@ impl XdpContext {
     #[inline(always)]
     pub fn get<T: Pod>(&self, offset: usize) -> Option<&T> {
         const { packet::assert_unaligned::<T>() };
-        let at = self.packet().checked::<T>(offset)?;
+        let at = packet::checked::<T>(offset, || self.packet())?;
         // SAFETY: all of `T` is in the packet, any bytes make a `T`, and alignment 1 is every address's.
         Some(unsafe { &*at })
     }
@@ -152,7 +152,7 @@ impl XdpContext {
     #[inline(always)]
     pub fn get_mut<T: Pod>(&mut self, offset: usize) -> Option<&mut T> {
         const { packet::assert_unaligned::<T>() };
-        let at = self.packet().checked::<T>(offset)?;
+        let at = packet::checked::<T>(offset, || self.packet())?;
         // SAFETY: as in `get`; `self` borrows the packet alone.
         Some(unsafe { &mut *at })
     }
@@ -163,7 +163,7 @@ impl XdpContext {
     /// For the rest there are [`read`](Self::read) byte by byte, which checks each, and [`load_bytes`](Self::load_bytes).
     #[inline(always)]
     pub fn bytes(&self, offset: usize, len: usize) -> Option<&[u8]> {
-        let at = self.packet().checked_bytes(offset, len)?;
+        let at = packet::checked_bytes(offset, len, || self.packet())?;
         // SAFETY: the bytes are in the packet.
         Some(unsafe { core::slice::from_raw_parts(at, len) })
     }
@@ -227,7 +227,7 @@ impl XdpContext {
     /// A copy of the `T` at `offset` in the metadata; `None` when the metadata ends before it does.
     #[inline(always)]
     pub fn read_metadata<T: Pod>(&self, offset: usize) -> Option<T> {
-        let at = self.metadata_range().checked::<T>(offset)?;
+        let at = packet::checked::<T>(offset, || self.metadata_ends())?;
         // SAFETY: all of `T` is in the metadata; the read is unaligned, and any bytes make a `T`.
         Some(unsafe { at.read_unaligned() })
     }
@@ -235,17 +235,15 @@ impl XdpContext {
     /// Overwrites what stands at `offset` in the metadata; `None`, with nothing written, when it ends too early.
     #[inline(always)]
     pub fn write_metadata<T: Pod>(&mut self, offset: usize, value: T) -> Option<()> {
-        let at = self.metadata_range().checked::<T>(offset)?;
+        let at = packet::checked::<T>(offset, || self.metadata_ends())?;
         // SAFETY: all of `T` is in the metadata, which `self` borrows alone; the write is unaligned.
         unsafe { at.write_unaligned(value) };
         Some(())
     }
 
+    /// The ends of the metadata.
     #[inline(always)]
-    fn metadata_range(&self) -> packet::Range {
-        packet::Range {
-            start: self.metadata() as *mut u8,
-            end: self.metadata_end() as *mut u8,
-        }
+    fn metadata_ends(&self) -> (*mut u8, *mut u8) {
+        (self.metadata() as *mut u8, self.metadata_end() as *mut u8)
     }
 }
