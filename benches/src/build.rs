@@ -1,6 +1,6 @@
 //! How long a project of `hachi new` takes to build.
 
-use crate::tools::{Result, cargo, hachi, median, ratio, report, run, scratch, time};
+use crate::tools::{Result, cargo, hachi, median, ratio, report, scratch, succeed, time};
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ pub fn run() -> Result {
         build.env("HACHI_YES", "1").env_remove("CARGO_TARGET_DIR");
         build
     };
-    run(&mut kernel_side())?;
+    succeed(&mut kernel_side())?;
     let ours = Flow {
         project: &project,
         kernel_source: project.join("probe-ebpf/src/main.rs"),
@@ -128,8 +128,10 @@ impl Flow<'_> {
 }
 
 fn run_in(directory: &Path, mut command: Command) -> Result {
-    run(command
-        .current_dir(directory)
-        .env_remove("CARGO_TARGET_DIR"))
+    succeed(
+        command
+            .current_dir(directory)
+            .env_remove("CARGO_TARGET_DIR"),
+    )
     .map(drop)
 }

@@ -4,7 +4,7 @@
 //! so is the small C program that does the same with libbpf, where a C compiler and libbpf's headers
 //! and static libraries are installed.
 
-use crate::tools::{Result, cargo, hachi, median, ratio, report, root, run, scratch};
+use crate::tools::{Result, cargo, hachi, median, ratio, report, root, scratch, succeed};
 use hachi_test::bpf_available;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -31,7 +31,7 @@ pub fn run() -> Result {
         .args(["--target", &host()?, "--target-dir"])
         .arg(&target)
         .env("RUSTFLAGS", "-C target-feature=+crt-static");
-    run(&mut build)?;
+    succeed(&mut build)?;
     let ours = Figures::measure(&target.join(host()?).join("release/loader"), &object)?;
     ours.print("Hachi");
     match libbpf() {
@@ -55,7 +55,7 @@ pub fn firewall() -> Result<PathBuf> {
         .arg("--out")
         .arg(scratch("objects")?)
         .env("HACHI_YES", "1");
-    let printed = run(&mut build)?;
+    let printed = succeed(&mut build)?;
     let object = printed
         .lines()
         .next()
@@ -80,9 +80,9 @@ impl Figures {
         let mut samples: Vec<[f64; 4]> = Vec::new();
         for _ in 0..PROCESSES {
             let mut memory = Command::new(program);
-            let once = numbers(&run(memory.arg(object).arg("1"))?)?;
+            let once = numbers(&succeed(memory.arg(object).arg("1"))?)?;
             let mut command = Command::new(program);
-            let many = numbers(&run(command.arg(object).arg(LOADS))?)?;
+            let many = numbers(&succeed(command.arg(object).arg(LOADS))?)?;
             samples.push([many[0], many[1], once[0], once[2]]);
         }
         let column = |index: usize| {
@@ -137,12 +137,12 @@ fn libbpf() -> Result<PathBuf> {
         .arg(&program)
         .arg(root().join("benches/libbpf/load.c"))
         .args(["-lbpf", "-lelf", "-lz"]);
-    run(&mut cc).map_err(|_| "needs cc, libbpf-dev, libelf-dev and zlib1g-dev")?;
+    succeed(&mut cc).map_err(|_| "needs cc, libbpf-dev, libelf-dev and zlib1g-dev")?;
     Ok(program)
 }
 
 fn host() -> Result<String> {
-    let version = run(Command::new("rustc").arg("-vV"))?;
+    let version = succeed(Command::new("rustc").arg("-vV"))?;
     let host = version.lines().find_map(|line| line.strip_prefix("host: "));
     Ok(host.ok_or("rustc -vV names no host")?.to_owned())
 }

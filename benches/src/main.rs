@@ -10,13 +10,17 @@ mod tools;
 
 use std::process::ExitCode;
 
-const BENCHES: &[(&str, fn() -> tools::Result)] = &[
+/// A benchmark's name, and what runs it.
+type Bench = (&'static str, fn() -> tools::Result);
+
+const BENCHES: &[Bench] = &[
     ("build", build::run),
     ("link", link::run),
     ("load", load::run),
 ];
 
 fn main() -> ExitCode {
+    link::intercept();
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     let known = |name: &String| BENCHES.iter().any(|(known, _)| known == name);
     if let Some(unknown) = wanted.iter().find(|name| !known(name)) {

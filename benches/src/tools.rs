@@ -30,7 +30,7 @@ pub fn hachi() -> Result<PathBuf> {
     let target = scratch("hachi")?;
     let mut build = cargo(root());
     build.args(["build", "--quiet", "--release", "--package", "hachi-cli"]);
-    run(build.arg("--target-dir").arg(&target))?;
+    succeed(build.arg("--target-dir").arg(&target))?;
     Ok(target.join("release/hachi"))
 }
 
@@ -50,8 +50,8 @@ pub fn cargo(directory: &Path) -> Command {
     cargo
 }
 
-/// Runs to the end and gives what was written to stdout.
-pub fn run(command: &mut Command) -> Result<String> {
+/// Runs to the end, which must be a success, and gives what was written to stdout.
+pub fn succeed(command: &mut Command) -> Result<String> {
     let output = command.stdin(Stdio::null()).output()?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
@@ -60,10 +60,10 @@ pub fn run(command: &mut Command) -> Result<String> {
     Err(format!("{command:?} failed ({}):\n{stderr}", output.status).into())
 }
 
-/// How long a command takes.
+/// How long a command takes, from start to end.
 pub fn time(command: &mut Command) -> Result<Duration> {
     let start = Instant::now();
-    run(command)?;
+    succeed(command)?;
     Ok(start.elapsed())
 }
 
