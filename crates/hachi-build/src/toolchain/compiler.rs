@@ -119,6 +119,11 @@ impl Compiler {
             .rustc
             .clone()
             .or_else(|| setting("HACHI_RUSTC").map(PathBuf::from));
+        // Relative to where we are, not to the package.
+        let named = named.map(|rustc| match rustc.components().count() {
+            1 => rustc,
+            _ => std::path::absolute(&rustc).unwrap_or(rustc),
+        });
         let explicit = named.is_some();
         let candidates = match named {
             Some(rustc) => vec![rustc],

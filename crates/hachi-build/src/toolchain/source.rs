@@ -123,6 +123,7 @@ fn named(search: &Search) -> Option<PathBuf> {
         .rust_src
         .clone()
         .or_else(|| setting("HACHI_RUST_SRC").map(PathBuf::from))
+        .map(|dir| std::path::absolute(&dir).unwrap_or(dir))
 }
 
 /// Cache entry of a source tree that was downloaded for a release.
@@ -248,6 +249,8 @@ pub(super) fn build(compiler: &Compiler, source: &Source, cache: &Cache) -> Resu
 fn library_call(compiler: &Compiler, name: &str, out: &Path) -> std::process::Command {
     let mut call = command(&compiler.rustc);
     call.env("RUSTC_BOOTSTRAP", "1")
+        // The working directory goes into debug information; nobody's own belongs there.
+        .current_dir("/")
         .args([
             "--crate-name",
             name,
