@@ -1,5 +1,7 @@
 //! `.BTF` and `.BTF.ext`, and what the compiler left for the linker or loader to complete.
 
+use std::collections::HashMap;
+
 use hachi_btf::{Btf, BtfBuilder, BtfExt, Linkage, Type};
 
 use crate::elf::{Elf, Symbol};
@@ -30,6 +32,11 @@ pub(super) fn read(elf: &Elf<'_>) -> Result<(Option<BtfBuilder>, Option<BtfExt>)
 /// of non-static variables to relocations of `.BTF` that nobody applies.
 pub(super) fn complete(spec: &mut Spec, elf: &Elf<'_>) {
     let Some(btf) = &mut spec.btf else { return };
+    let symbols: HashMap<(usize, &str), &Symbol<'_>> = elf
+        .symbols
+        .iter()
+        .filter_map(|s| Some(((s.section?, s.name), s)))
+        .collect();
     for id in 1..=btf.len() as u32 {
         let Some(Type::DataSec(sec)) = btf.get(id) else {
             continue;
@@ -54,11 +61,9 @@ pub(super) fn complete(spec: &mut Spec, elf: &Elf<'_>) {
             let Some(Type::Var(v)) = btf.get_mut(var.type_id) else {
                 continue;
             };
-            let symbol = elf
-                .symbols
-                .iter()
-                .find(|s| s.section == Some(index) && s.name == v.name);
-            let Some(symbol) = symbol else { continue };
+            let Some(symbol) = symbols.get(&(index, v.name.as_str())) else {
+                continue;
+            };
             if v.linkage == Linkage::Global {
                 if !finished {
                     var.offset = offset(symbol);

@@ -34,22 +34,28 @@ pub(super) fn programs(
             continue;
         }
         let mut program = empty(spec, elf, f);
-        let layout = layout(index, functions, &callees);
-        let len: usize = layout
-            .iter()
-            .map(|(id, _)| functions[*id].insns.len())
-            .sum();
+        let layout = Layout::new(index, functions, &callees);
+        let len = layout.len;
         total += len;
-        if len > MAX_PROGRAM || total > MAX_TOTAL {
+        let too_large = if len > MAX_PROGRAM {
+            Some(format!(
+                "with its subprograms it has {len} instructions; the kernel allows {MAX_PROGRAM}"
+            ))
+        } else if total > MAX_TOTAL {
+            Some(format!(
+                "the programs up to this one have more than {MAX_TOTAL} instructions, subprograms counted in each"
+            ))
+        } else {
+            None
+        };
+        if let Some(why) = too_large {
             return Err(Error::Program {
                 program: program.name,
                 section: program.section,
-                why: format!(
-                    "with its subprograms it has {len} instructions; the kernel allows {MAX_PROGRAM}"
-                ),
+                why,
             });
         }
-        for &(id, start) in &layout {
+        for (id, start) in layout.parts() {
             append(
                 &mut program,
                 &functions[id],
@@ -126,27 +132,47 @@ fn callees(
     Ok(out)
 }
 
-/// The functions a program consists of with their first slots, itself first, each once.
-fn layout(
-    entry: usize,
-    functions: &Functions<'_>,
-    callees: &[Vec<(usize, usize)>],
-) -> Vec<(usize, usize)> {
-    let mut seen = vec![false; functions.len()];
-    seen[entry] = true;
-    let mut out = vec![(entry, 0)];
-    let mut end = functions[entry].insns.len();
-    let mut next = 0;
-    while let Some(&(id, _)) = out.get(next) {
-        next += 1;
-        for &(_, callee) in &callees[id] {
-            if !std::mem::replace(&mut seen[callee], true) {
-                out.push((callee, end));
-                end += functions[callee].insns.len();
+/// The functions a program consists of, itself first, each once.
+struct Layout {
+    order: Vec<usize>,
+    /// Of each function of the object: its first slot, if it is part of the program.
+    start: Vec<Option<usize>>,
+    /// Slots in all.
+    len: usize,
+}
+
+impl Layout {
+    fn new(entry: usize, functions: &Functions<'_>, callees: &[Vec<(usize, usize)>]) -> Layout {
+        let mut layout = Layout {
+            order: Vec::new(),
+            start: vec![None; functions.len()],
+            len: 0,
+        };
+        layout.add(entry, functions);
+        let mut next = 0;
+        while let Some(&id) = layout.order.get(next) {
+            next += 1;
+            for &(_, callee) in &callees[id] {
+                layout.add(callee, functions);
             }
         }
+        layout
     }
-    out
+
+    fn add(&mut self, id: usize, functions: &Functions<'_>) {
+        if self.start[id].is_none() {
+            self.start[id] = Some(self.len);
+            self.order.push(id);
+            self.len += functions[id].insns.len();
+        }
+    }
+
+    /// The functions with their first slots.
+    fn parts(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+        self.order
+            .iter()
+            .filter_map(|&id| Some((id, self.start[id]?)))
+    }
 }
 
 fn append(
@@ -155,7 +181,7 @@ fn append(
     start: usize,
     targets: &[(usize, Target)],
     callees: &[(usize, usize)],
-    layout: &[(usize, usize)],
+    layout: &Layout,
 ) {
     program.functions.push(Function {
         name: f.name.to_owned(),
@@ -165,7 +191,7 @@ fn append(
     program.insns.extend_from_slice(&f.insns);
     let insns = &mut program.insns[start..];
     for &(slot, callee) in callees {
-        let Some(&(_, to)) = layout.iter().find(|(id, _)| *id == callee) else {
+        let Some(to) = layout.start[callee] else {
             continue;
         };
         let insn = &mut insns[slot];
@@ -213,9 +239,9 @@ fn add_info(
     spec: &mut Spec,
     functions: &Functions<'_>,
     info: &[Info],
-    layout: &[(usize, usize)],
+    layout: &Layout,
 ) {
-    for &(id, start) in layout {
+    for (id, start) in layout.parts() {
         program
             .core_relos
             .extend(info[id].core.iter().cloned().map(|mut relo| {
@@ -224,9 +250,9 @@ fn add_info(
             }));
     }
     // The kernel wants function info of all functions or of none, and lines only with functions.
-    let lacking = layout.iter().find(|(id, _)| info[*id].func.is_none());
-    if let Some((id, _)) = lacking {
-        if layout.iter().any(|(id, _)| info[*id].func.is_some()) {
+    let lacking = layout.order.iter().find(|id| info[**id].func.is_none());
+    if let Some(id) = lacking {
+        if layout.order.iter().any(|id| info[*id].func.is_some()) {
             spec.warnings.push(format!(
                 "program '{}': .BTF.ext does not know function '{}', so the program loads without function and line info",
                 program.name, functions[*id].name
@@ -234,8 +260,8 @@ fn add_info(
         }
         return;
     }
-    let any_lines = layout.iter().any(|(id, _)| !info[*id].lines.is_empty());
-    for &(id, start) in layout {
+    let any_lines = layout.order.iter().any(|id| !info[*id].lines.is_empty());
+    for (id, start) in layout.parts() {
         let Info { func, lines, .. } = &info[id];
         if let Some(type_id) = *func {
             program.func_info.push(FuncInfo {
