@@ -453,7 +453,11 @@ fn inspection_tells_kernels_helpers_and_stack() {
     assert_eq!(depth.frames[0].bytes, 8);
     assert_eq!(depth.deepest, Some(96));
 
+    let big = parse(object!("v4.bpfeb"));
+    check_program(&big, &big.programs[0]);
+    assert_eq!(inspect::minimum_kernel(&big), (6, 6));
     let v4 = parse(object!("v4.bpfel"));
+    check_program(&v4, &v4.programs[0]);
     assert_eq!(inspect::minimum_kernel(&v4), (6, 6));
     let what: Vec<String> = inspect::requirements(&v4)
         .into_iter()
