@@ -90,7 +90,11 @@ pub fn cargo(directory: &Path) -> Command {
 #[track_caller]
 pub fn success(command: &mut Command) -> String {
     let output = output(command);
-    assert!(output.status.success(), "{command:?} failed:\n{}", both(&output));
+    assert!(
+        output.status.success(),
+        "{command:?} failed:\n{}",
+        both(&output)
+    );
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
@@ -162,7 +166,11 @@ pub fn fixture_with(name: &str, options: &[&str]) -> PathBuf {
         .max();
     if modified(&object).ok() < newest {
         let mut build = hachi(["build"]);
-        build.arg(&source).args(options).arg("--out").arg(&directory);
+        build
+            .arg(&source)
+            .args(options)
+            .arg("--out")
+            .arg(&directory);
         let printed = success(&mut build);
         assert_eq!(Path::new(printed.trim_end()), object);
     }

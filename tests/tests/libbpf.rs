@@ -11,6 +11,7 @@ fn objects(directory: &Path) -> Vec<PathBuf> {
     objects.push(fixture_with("drops", &["--debug"]));
     objects.push(fixture_with("maps", &["--cpu", "v1"]));
     for package in [
+        "first-xdp/first-xdp-ebpf",
         "xdp-firewall/xdp-firewall-ebpf",
         "book-hello-xdp/hello-xdp-ebpf",
     ] {
@@ -31,7 +32,7 @@ fn bpftool_loads_every_object() {
     let bpffs = Bpffs::new().unwrap();
     let directory = TempDir::new().unwrap();
     let objects = objects(directory.path());
-    assert!(objects.len() >= 8);
+    assert!(objects.len() >= 9);
     for (number, object) in objects.iter().enumerate() {
         let mut load = Command::new(&bpftool);
         load.args(["prog", "loadall"]).arg(object);

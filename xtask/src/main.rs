@@ -7,6 +7,7 @@ mod bench;
 mod book;
 mod codegen;
 mod demo;
+mod first_xdp;
 mod install;
 mod manifests;
 mod shell;
@@ -22,6 +23,7 @@ cargo xtask COMMAND
   test [STEP...]     all that CI checks; with names, only those steps (--list names them)
   bench [NAME...]    measure builds and loads, beside other toolkits where they are installed
   codegen [--check]  write the generated tables again, or only compare
+  first-xdp          write examples/first-xdp again, from the template of `hachi new`
 ";
 
 fn main() -> ExitCode {
@@ -46,6 +48,7 @@ fn run(arguments: &[&str]) -> Result<ExitCode> {
         ["codegen", "--check"] => codegen::run(true)
             .map(|()| ExitCode::SUCCESS)
             .map_err(Into::into),
+        ["first-xdp"] => first_xdp::write().map(|()| ExitCode::SUCCESS),
         ["bench", names @ ..] => bench::run(names),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

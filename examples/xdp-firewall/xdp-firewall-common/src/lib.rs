@@ -105,6 +105,7 @@ pub struct Counter {
     pub bytes: u64,
 }
 
+// ANCHOR: event
 /// A packet was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod)]
 #[repr(C)]
@@ -122,3 +123,4 @@ pub struct Event {
     /// A [`Verdict`] as a number.
     pub verdict: u32,
 }
+// ANCHOR_END: event

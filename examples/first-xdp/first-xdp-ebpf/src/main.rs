@@ -1,0 +1,58 @@
+//! The XDP program: runs in the kernel, once for each packet that arrives.
+
+#![no_std]
+#![no_main]
+
+use hachi_ebpf::bindings::xdp_action;
+use hachi_ebpf::info;
+use hachi_ebpf::macros::{map, xdp};
+use hachi_ebpf::maps::{HashMap, PerCpuArray};
+use hachi_ebpf::programs::XdpContext;
+
+use first_xdp_common::{Counter, DROPPED, PASSED};
+
+hachi_ebpf::license!("GPL");
+
+/// IPv4 addresses whose packets are dropped. The user side fills it.
+#[map]
+static BLOCKLIST: HashMap<[u8; 4], u8> = HashMap::with_max_entries(1024, 0);
+
+/// What was done, by `PASSED` and `DROPPED`.
+#[map]
+static COUNTERS: PerCpuArray<Counter> = PerCpuArray::with_max_entries(2, 0);
+
+#[xdp]
+fn first_xdp(ctx: XdpContext) -> u32 {
+    match blocked_source(&ctx) {
+        Some(source) => {
+            count(DROPPED, ctx.len() as u64);
+            info!(&ctx, "dropped {} bytes from {:i}", ctx.len(), source);
+            xdp_action::XDP_DROP
+        }
+        None => {
+            count(PASSED, ctx.len() as u64);
+            xdp_action::XDP_PASS
+        }
+    }
+}
+
+const ETHERNET_HEADER: usize = 14;
+
+/// The packet's source address, if it is IPv4 and blocked.
+fn blocked_source(ctx: &XdpContext) -> Option<[u8; 4]> {
+    // Every read checks that the packet is long enough, and says `None` when it is not.
+    let protocol = u16::from_be_bytes(ctx.read(12)?);
+    if protocol != 0x0800 {
+        return None;
+    }
+    let source: [u8; 4] = ctx.read(ETHERNET_HEADER + 12)?;
+    BLOCKLIST.get(source)?;
+    Some(source)
+}
+
+fn count(index: u32, bytes: u64) {
+    COUNTERS.update(index, |counter| Counter {
+        packets: counter.packets + 1,
+        bytes: counter.bytes + bytes,
+    });
+}
