@@ -36,6 +36,13 @@ pub fn udp_passes(wire: &VethPair, port: u16) -> bool {
     answer.is_ok()
 }
 
+/// As [`udp_passes`], once the kernel has let go of a pin that was removed: it does so after an RCU grace
+/// period, not at once.
+#[track_caller]
+pub fn udp_passes_soon(wire: &VethPair, port: u16) -> bool {
+    (0..10).any(|_| udp_passes(wire, port))
+}
+
 /// The log lines waiting, without level and place.
 pub fn logged(ebpf: &mut Ebpf) -> Vec<String> {
     let mut logger = hachi::EbpfLogger::init(ebpf).unwrap();
