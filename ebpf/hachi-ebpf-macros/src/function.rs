@@ -124,12 +124,23 @@ impl Function {
             self.result_span,
             &[&call],
         );
+        let export = if symbol == section {
+            // Of two equal names LLVM makes one symbol, and complains. When rustc compiles for eBPF that is the linker's
+            // matter; for the development machine's own target it is LLVM in rustc that complains, and the
+            // linker takes the difference out again.
+            format!(
+                "#[cfg_attr(target_os = \"none\", unsafe(export_name = {symbol:?}))]
+                #[cfg_attr(not(target_os = \"none\"), unsafe(export_name = \"{symbol}.hachi\"))]"
+            )
+        } else {
+            format!("#[unsafe(export_name = {symbol:?})]")
+        };
         fill(
-            // An associated name: `const _` keeps it out of the way of other names in the module. A Mach-O section would need a segment as well;
-            // objects for the kernel are ELF.
+            // `const _` keeps the name of the entry out of the way of others in the module. A Mach-O section would need a
+            // segment as well; objects for the kernel are ELF.
             &format!(
                 "const _: () = {{
-                    #[unsafe(export_name = {symbol:?})]
+                    {export}
                     #[cfg_attr(not(target_vendor = \"apple\"), unsafe(link_section = {section:?}))]
                     #[allow(unused_unsafe)]
                     extern \"C\" fn program(context: *mut ::core::ffi::c_void) -> u32 __0

@@ -235,6 +235,10 @@ fn describe_question(module: Module, function: Function) {
     }
 }
 
+/// What makes the name of a symbol different from that of a section. The attribute macros of `hachi-ebpf` put it there
+/// themselves where rustc has to emit the symbol first, on the way over the host's target.
+const DIFFERENT: &str = ".hachi";
+
 /// LLVM cannot emit a symbol that is called like a section (`fn xdp` in section `xdp`), so such symbols get another name
 /// until the object is finished. Returns (name in the object, name wanted).
 pub(super) fn avoid_section_names(module: Module) -> Vec<(String, String)> {
@@ -255,10 +259,15 @@ pub(super) fn avoid_section_names(module: Module) -> Vec<(String, String)> {
     for value in values {
         let name = value.name();
         if sections.contains(&name) {
-            let other = format!("{name}.hachi");
+            let other = format!("{name}{DIFFERENT}");
             value.set_name(&other);
             // LLVM changes the name further when it is taken.
             renames.push((value.name(), name));
+        } else if let Some(wanted) = name
+            .strip_suffix(DIFFERENT)
+            .filter(|name| sections.contains(*name))
+        {
+            renames.push((name.clone(), wanted.to_owned()));
         }
     }
     renames
