@@ -1,8 +1,9 @@
 //! What the running kernel can do, found by trying.
 //!
 //! A feature is a value: its name, the first kernel that has it, and a function that finds out. The
-//! version is only for messages (distributions backport); [`Feature::is_supported`] always asks the kernel, once, when
-//! first needed, and the answer is kept. The loader itself probes lazily: only after a kernel has refused something.
+//! version is only for messages (distributions backport); [`Feature::is_supported`] always asks the
+//! kernel, once, when first needed, and the answer is kept. The loader itself probes lazily: only
+//! after a kernel has refused something.
 
 use std::{
     fmt, io,
@@ -27,7 +28,8 @@ pub struct Feature {
     cache: AtomicU8,
 }
 
-/// A probe's answer. Only the first two are kept: a refusal for want of privileges says nothing about the kernel.
+/// A probe's answer. Only the first two are kept: a refusal for want of privileges says nothing
+/// about the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Answer {
     Yes,
@@ -58,7 +60,8 @@ impl Feature {
         self.since
     }
 
-    /// Whether the running kernel has it. Without the privilege to find out, by the kernel's version.
+    /// Whether the running kernel has it. Without the privilege to find out, by the kernel's
+    /// version.
     pub fn is_supported(&self) -> bool {
         match self.cache.load(Ordering::Relaxed) {
             YES => return true,
@@ -191,7 +194,8 @@ features! {
         || btf(&[sample::INT, sample::VAR, sample::OPTIONAL_DATASEC]);
 }
 
-/// `BPF_PROG_TYPE_SOCKET_FILTER`: the type every kernel with eBPF lets every program of two instructions be.
+/// `BPF_PROG_TYPE_SOCKET_FILTER`: the type every kernel with eBPF lets every program of two
+/// instructions be.
 const SOCKET_FILTER: u32 = 1;
 
 fn answer(result: io::Result<impl Sized>) -> Answer {
@@ -243,8 +247,8 @@ fn expected_attach_type() -> Answer {
 }
 
 fn memcg_accounting() -> Answer {
-    // The helper bpf_ktime_get_coarse_ns (160) came with the same release as memory cgroup accounting, which
-    // cannot be asked about directly; libbpf probes it the same way.
+    // The helper bpf_ktime_get_coarse_ns (160) came with the same release as memory cgroup
+    // accounting, which cannot be asked about directly; libbpf probes it the same way.
     let mut attr = attr::ProgLoad {
         prog_type: SOCKET_FILTER,
         ..Default::default()
@@ -328,7 +332,8 @@ fn map_batch() -> Answer {
         let mut cursor = 0u32;
         let mut key = 0u32;
         let mut value = 0u64;
-        // SAFETY: cursor, key and value are as large as this array's key and value, with room for one.
+        // SAFETY: cursor, key and value are as large as this array's key and value, with room for
+        // one.
         let batch = unsafe {
             bpf::map_lookup_batch(
                 fd,
@@ -340,7 +345,8 @@ fn map_batch() -> Answer {
             )
         };
         match batch.error {
-            // Array batches came a little after hash batches in the same release; ENOENT marks a full read.
+            // Array batches came a little after hash batches in the same release; ENOENT marks a
+            // full read.
             None => Answer::Yes,
             Some(error) if error.errno() == libc::ENOENT => Answer::Yes,
             Some(error) => answer(Err::<(), _>(error.io_error)),
@@ -373,7 +379,8 @@ fn bpf_link() -> Answer {
     }
 }
 
-/// Loads a small BTF made of the given types (as words; ids in order from 1), whose names are string 1, `a`, or 3, `?a`.
+/// Loads a small BTF made of the given types (as words; ids in order from 1), whose names are
+/// string 1, `a`, or 3, `?a`.
 fn btf(types: &[&[u32]]) -> Answer {
     let strings = b"\0a\0?a\0";
     let type_bytes: Vec<u8> = types
@@ -394,7 +401,8 @@ fn btf(types: &[&[u32]]) -> Answer {
     answer(bpf::btf_load(&bytes, None).map_err(|error| error.io_error))
 }
 
-/// Types for the probes above, laid out as in include/uapi/linux/btf.h: name, info (kind << 24 | vlen), size or type.
+/// Types for the probes above, laid out as in include/uapi/linux/btf.h: name, info (kind << 24 |
+/// vlen), size or type.
 mod sample {
     /// `int a`
     pub(super) const INT: &[u32] = &[1, 1 << 24, 4, 0x0100_0020];
@@ -452,7 +460,8 @@ mod tests {
         assert_eq!(LATER.cache.load(Ordering::Relaxed), 0);
     }
 
-    /// The declared versions are facts: what this kernel should have, it has, and the other way round.
+    /// The declared versions are facts: what this kernel should have, it has, and the other way
+    /// round.
     #[test]
     fn probes_agree_with_versions() {
         if crate::sys::errno::effective_capabilities().is_none_or(|caps| caps & (1 << 39) == 0) {

@@ -2,7 +2,8 @@
 
 use crate::sys::errno::SyscallError;
 
-/// Opens every object of one kind in id order. Objects that vanish between "next id" and "open" are skipped.
+/// Opens every object of one kind in id order. Objects that vanish between "next id" and "open" are
+/// skipped.
 pub(crate) fn each<T>(
     next: impl Fn(u32) -> Result<Option<u32>, SyscallError>,
     open: impl Fn(u32) -> Result<T, SyscallError>,

@@ -15,7 +15,8 @@ use crate::sys::{bpf, mmap::Mmap};
 /// Where the kernel shows its types (Linux ≥ 5.4, CONFIG_DEBUG_INFO_BTF).
 const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 
-/// Types as the kernel has them: its own, for [`EbpfLoader::btf`](crate::EbpfLoader::btf), or those of a loaded program or map.
+/// Types as the kernel has them: its own, for [`EbpfLoader::btf`](crate::EbpfLoader::btf), or those
+/// of a loaded program or map.
 ///
 /// Objects that do not ask for the kernel's types never read them, with or without this.
 #[derive(Debug, Clone)]
@@ -30,7 +31,8 @@ enum Bytes {
 impl Bytes {
     fn get(&self) -> &[u8] {
         match self {
-            // SAFETY: the mapping has that length and lives as long as `self`; the file is constant.
+            // SAFETY: the mapping has that length and lives as long as `self`; the file is
+            // constant.
             Bytes::Mapped(map, len) => unsafe { std::slice::from_raw_parts(map.ptr(), *len) },
             Bytes::Owned(bytes) => bytes,
         }
@@ -56,7 +58,8 @@ impl Btf {
         Self::checked(Bytes::Owned(fs::read(path)?))
     }
 
-    /// Types loaded into the kernel: of a program or map ([`ProgramInfo::btf_id`](crate::programs::ProgramInfo::btf_id),
+    /// Types loaded into the kernel: of a program or map
+    /// ([`ProgramInfo::btf_id`](crate::programs::ProgramInfo::btf_id),
     /// [`MapInfo::btf_id`](crate::maps::MapInfo::btf_id)). Needs CAP_SYS_ADMIN.
     pub fn from_id(id: u32) -> io::Result<Self> {
         let bytes = bpf::btf_fd_by_id(id)

@@ -20,16 +20,16 @@
 //! * [`Ebpf`] and [`EbpfLoader`] bring an object file into the kernel.
 //! * [`programs`] has a type for each type of program, [`maps`] one for each type of map, and
 //!   [`links`] explains how long an attachment lasts.
-//! * [`pin`] keeps things without a process, [`EbpfLogger`] brings programs' log messages, [`features`] says what
-//!   the running kernel can do.
+//! * [`pin`] keeps things without a process, [`EbpfLogger`] brings programs' log messages,
+//!   [`features`] says what the running kernel can do.
 //!
-//! What an object file contains is a [`Spec`](hachi_obj::Spec): plain data, without a kernel. What this crate makes of it
-//! are objects that own descriptors. The way from one to the other is in the module `load`, in the order in which it
-//! happens. All system calls are made in the module `sys`.
+//! What an object file contains is a [`Spec`](hachi_obj::Spec): plain data, without a kernel. What
+//! this crate makes of it are objects that own descriptors. The way from one to the other is in the
+//! module `load`, in the order in which it happens. All system calls are made in the module `sys`.
 //!
-//! Names and shapes follow Aya where it has them: a program ports by renaming the dependency
-//! (`aya = { package = "hachi", … }`). Differences: `program_mut`, `map_mut` and the like return a `Result` whose error says what
-//! there is, and [`Pod`] types must not have padding.
+//! Names and shapes follow Aya where it has them: a program ports by renaming the dependency (`aya
+//! = { package = "hachi", … }`). Differences: `program_mut`, `map_mut` and the like return a
+//! `Result` whose error says what there is, and [`Pod`] types must not have padding.
 //!
 //! # Features
 //! * `tokio`: [`maps::RingBuf::into_async`].
@@ -79,8 +79,8 @@ pub type BpfError = EbpfError;
 #[deprecated(note = "renamed to `EbpfLogger`")]
 pub type BpfLogger = EbpfLogger;
 
-/// The bytes of a file as a `&'static [u8]`, as `include_bytes!`, aligned to 32 bytes: an object file can be
-/// read in place.
+/// The bytes of a file as a `&'static [u8]`, as `include_bytes!`, aligned to 32 bytes: an object
+/// file can be read in place.
 ///
 /// ```
 /// static OBJECT: &[u8] = hachi::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));

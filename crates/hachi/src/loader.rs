@@ -69,13 +69,15 @@ pub enum EbpfError {
     ProgramError(#[from] ProgramError),
 }
 
-/// The value of a global variable, as bytes. Made from a reference to anything that is [`Pod`], or to a slice of it.
+/// The value of a global variable, as bytes. Made from a reference to anything that is [`Pod`], or
+/// to a slice of it.
 #[derive(Clone, Copy, Debug)]
 pub struct GlobalData<'a>(&'a [u8]);
 
 impl<'a, T: Pod> From<&'a [T]> for GlobalData<'a> {
     fn from(values: &'a [T]) -> Self {
-        // SAFETY: `Pod` promises that every byte of each element is initialised; the length is theirs.
+        // SAFETY: `Pod` promises that every byte of each element is initialised; the length is
+        // theirs.
         GlobalData(unsafe {
             std::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values))
         })
@@ -115,15 +117,16 @@ impl EbpfLoader {
         Self::default()
     }
 
-    /// Types of the kernel, for programs that attach to its functions (`tp_btf`, `fentry`, `lsm`, `iter`). Without this,
-    /// or with `None`, `/sys/kernel/btf/vmlinux` is read when (and only when) a program needs it.
+    /// Types of the kernel, for programs that attach to its functions (`tp_btf`, `fentry`, `lsm`,
+    /// `iter`). Without this, or with `None`, `/sys/kernel/btf/vmlinux` is read when (and only
+    /// when) a program needs it.
     pub fn btf(&mut self, btf: Option<&Btf>) -> &mut Self {
         self.btf = btf.cloned();
         self
     }
 
-    /// Sets the initial value of a global variable of the object (`Global<T>` or a plain `static`). `value` is a
-    /// reference to the value, of the variable's size.
+    /// Sets the initial value of a global variable of the object (`Global<T>` or a plain `static`).
+    /// `value` is a reference to the value, of the variable's size.
     ///
     /// Constants are known to the verifier: code that a setting switches off costs nothing.
     /// With `must_exist`, an object without that variable is an error.
@@ -161,8 +164,8 @@ impl EbpfLoader {
         self.map_max_entries(name, max_entries)
     }
 
-    /// The directory for maps that the object declares to be pinned by name (`LIBBPF_PIN_BY_NAME`); `/sys/fs/bpf` if not
-    /// given. A map pinned there already is used, if type and sizes agree.
+    /// The directory for maps that the object declares to be pinned by name (`LIBBPF_PIN_BY_NAME`);
+    /// `/sys/fs/bpf` if not given. A map pinned there already is used, if type and sizes agree.
     pub fn map_pin_path<P: AsRef<Path>>(&mut self, directory: P) -> &mut Self {
         self.options.pin_directory = Some(directory.as_ref().to_owned());
         self
@@ -174,22 +177,23 @@ impl EbpfLoader {
         self
     }
 
-    /// Leaves out maps that the kernel or this version of Hachi cannot create, instead of failing. Programs that use
-    /// one cannot be loaded then; the others can.
+    /// Leaves out maps that the kernel or this version of Hachi cannot create, instead of failing.
+    /// Programs that use one cannot be loaded then; the others can.
     pub fn allow_unsupported_maps(&mut self) -> &mut Self {
         self.options.allow_unsupported_maps = true;
         self
     }
 
-    /// Asks for the verifier's log of programs that load well, too; see `verifier_log()` of the program.
-    /// (A program that is refused brings its log in any case.)
+    /// Asks for the verifier's log of programs that load well, too; see `verifier_log()` of the
+    /// program. (A program that is refused brings its log in any case.)
     pub fn verifier_log_level(&mut self, level: VerifierLogLevel) -> &mut Self {
         self.options.log_level = level;
         self
     }
 
-    /// The least important log messages that programs still send (see [`EbpfLogger`](crate::EbpfLogger)). All, if not
-    /// given. The verifier then drops the code of the others. No effect on objects that do not log.
+    /// The least important log messages that programs still send (see
+    /// [`EbpfLogger`](crate::EbpfLogger)). All, if not given. The verifier then drops the code of
+    /// the others. No effect on objects that do not log.
     pub fn log_level(&mut self, level: log::LevelFilter) -> &mut Self {
         self.log_level = Some(level);
         self
@@ -226,7 +230,8 @@ impl EbpfLoader {
         self.load_spec(spec)
     }
 
-    /// As [`load`](Self::load), from a [`Spec`]: an object that was parsed (and edited) before, or made by hand.
+    /// As [`load`](Self::load), from a [`Spec`]: an object that was parsed (and edited) before, or
+    /// made by hand.
     pub fn load_spec(&mut self, mut spec: Spec) -> Result<Ebpf, EbpfError> {
         for warning in &spec.warnings {
             log::warn!("{warning}");
@@ -396,8 +401,8 @@ impl Ebpf {
             .map(|program| (program.name().to_owned(), program))
     }
 
-    /// Why the kernel would not take the object's type information, if it would not. Programs load without
-    /// it, but logs and dumps then show no source lines.
+    /// Why the kernel would not take the object's type information, if it would not. Programs load
+    /// without it, but logs and dumps then show no source lines.
     pub fn btf_problem(&self) -> Option<&str> {
         self.object.btf_problem()
     }

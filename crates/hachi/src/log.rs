@@ -1,8 +1,8 @@
 //! Log messages of programs, brought to the [`log`] crate.
 //!
-//! The logging macros of `hachi-ebpf` send each message through a ring buffer as a number and raw arguments; text,
-//! place and level are in the object file. [`EbpfLogger`] joins the two and hands them to whatever logger the
-//! process has installed.
+//! The logging macros of `hachi-ebpf` send each message through a ring buffer as a number and raw
+//! arguments; text, place and level are in the object file. [`EbpfLogger`] joins the two and hands
+//! them to whatever logger the process has installed.
 
 use std::{
     io,
@@ -39,8 +39,8 @@ pub enum EbpfLoggerError {
 
 /// Forwards the log messages of an object's programs.
 ///
-/// Nothing happens by itself: call [`flush`](Self::flush) whenever the descriptor is readable (poll, tokio's
-/// `AsyncFd`, …), or let [`spawn`](Self::spawn) do that in a thread.
+/// Nothing happens by itself: call [`flush`](Self::flush) whenever the descriptor is readable
+/// (poll, tokio's `AsyncFd`, …), or let [`spawn`](Self::spawn) do that in a thread.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -58,7 +58,8 @@ pub struct EbpfLogger {
 }
 
 impl EbpfLogger {
-    /// The logger of a loaded object. Takes its maps of log messages; there is one logger for an object.
+    /// The logger of a loaded object. Takes its maps of log messages; there is one logger for an
+    /// object.
     pub fn init(ebpf: &mut Ebpf) -> Result<Self, EbpfLoggerError> {
         if ebpf.map(RING_MAP).is_err() {
             return Err(EbpfLoggerError::NothingToLog {
@@ -78,8 +79,9 @@ impl EbpfLogger {
         Self::from_parts(ring, lost, Sites::new(sites))
     }
 
-    /// A logger for programs that another process has loaded: from the (pinned) map `HACHI_LOG`, the map `HACHI_LOG_LOST`
-    /// if there is one, and the sites of their object file (`hachi_obj::Spec::log_sites`).
+    /// A logger for programs that another process has loaded: from the (pinned) map `HACHI_LOG`,
+    /// the map `HACHI_LOG_LOST` if there is one, and the sites of their object file
+    /// (`hachi_obj::Spec::log_sites`).
     pub fn from_parts(
         ring: MapData,
         lost: Option<MapData>,
@@ -93,7 +95,8 @@ impl EbpfLogger {
         })
     }
 
-    /// Forwards all messages there are to the installed logger and returns their number. Does not wait.
+    /// Forwards all messages there are to the installed logger and returns their number. Does not
+    /// wait.
     ///
     /// Says so (at level warn) when messages were lost because the ring buffer was full.
     pub fn flush(&mut self) -> usize {
@@ -113,7 +116,8 @@ impl EbpfLogger {
         count
     }
 
-    /// Calls `f` with every message there is, instead of the installed logger, and returns their number. Does not wait.
+    /// Calls `f` with every message there is, instead of the installed logger, and returns their
+    /// number. Does not wait.
     pub fn read(&mut self, mut f: impl FnMut(Result<Message<'_>, DecodeError>)) -> usize {
         let EbpfLogger { ring, sites, .. } = self;
         ring.drain(|record| f(sites.decode(record)))
@@ -121,7 +125,8 @@ impl EbpfLogger {
 
     /// The next message as text, waiting for at most `timeout` when there is none.
     ///
-    /// A record that cannot be decoded is an error of kind [`InvalidData`](io::ErrorKind::InvalidData).
+    /// A record that cannot be decoded is an error of kind
+    /// [`InvalidData`](io::ErrorKind::InvalidData).
     pub fn next_timeout(&mut self, timeout: Duration) -> io::Result<Option<LogRecord>> {
         let Some(record) = self.ring.next_timeout(timeout)? else {
             return Ok(None);

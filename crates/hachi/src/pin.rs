@@ -164,7 +164,8 @@ fn check_bpffs(path: &Path) -> Result<(), PinError> {
     }
 }
 
-/// The first part of `path` that does not exist and has a dot, which the kernel reserves (and refuses with EPERM).
+/// The first part of `path` that does not exist and has a dot, which the kernel reserves (and
+/// refuses with EPERM).
 fn dotted(path: &Path) -> Option<&OsStr> {
     let missing = path
         .ancestors()
@@ -203,9 +204,11 @@ fn remove_directories(made: &[PathBuf]) {
     }
 }
 
-/// Pins an object at a free path of a BPF file system, making missing directories. On failure nothing is left behind.
+/// Pins an object at a free path of a BPF file system, making missing directories. On failure
+/// nothing is left behind.
 pub(crate) fn pin(fd: BorrowedFd<'_>, path: &Path, kind: ObjectKind) -> Result<(), PinError> {
-    // Asked first because the kernel's answer to both mistakes is a bare errno (EPERM for the file system).
+    // Asked first because the kernel's answer to both mistakes is a bare errno (EPERM for the file
+    // system).
     check_bpffs(path)?;
     if path.symlink_metadata().is_ok() {
         return Err(PinError::Taken {
@@ -281,9 +284,10 @@ pub(crate) fn open(path: &Path, expected: ObjectKind) -> Result<OwnedFd, PinErro
     Ok(fd)
 }
 
-/// Removes the pin at `path`. What was pinned goes away unless something else holds it: a map or program with
-/// its last user, an attachment some milliseconds later, when the kernel has no reader of the name left
-/// ([`PinnedLink::unpin`](crate::links::PinnedLink::unpin) hands over a link that can be ended at once).
+/// Removes the pin at `path`. What was pinned goes away unless something else holds it: a map or
+/// program with its last user, an attachment some milliseconds later, when the kernel has no reader
+/// of the name left ([`PinnedLink::unpin`](crate::links::PinnedLink::unpin) hands over a link that
+/// can be ended at once).
 ///
 /// Refuses to remove anything that is not a pin.
 pub fn unpin<P: AsRef<Path>>(path: P) -> Result<(), PinError> {
@@ -306,7 +310,8 @@ pub fn unpin<P: AsRef<Path>>(path: P) -> Result<(), PinError> {
     fs::remove_file(path).map_err(|error| PinError::io("remove the pin", path, error))
 }
 
-/// Pins made so far by an operation that may still fail: removed on drop unless [`keep`](Self::keep)t.
+/// Pins made so far by an operation that may still fail: removed on drop unless
+/// [`keep`](Self::keep)t.
 #[derive(Debug, Default)]
 pub(crate) struct PinGuard {
     paths: Vec<PathBuf>,

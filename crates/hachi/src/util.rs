@@ -7,7 +7,8 @@ pub use crate::version::KernelVersion;
 
 /// The number of possible CPUs: how many values each element of a per-CPU map has.
 ///
-/// From `/sys/devices/system/cpu/possible`. More than the CPUs online where some may be plugged in later.
+/// From `/sys/devices/system/cpu/possible`. More than the CPUs online where some may be plugged in
+/// later.
 pub fn nr_cpus() -> io::Result<usize> {
     cpu::possible()
 }

@@ -49,8 +49,8 @@ impl KernelVersion {
         })
     }
 
-    /// `KERNEL_VERSION(major, minor, patch)`, as old kernels want it with kprobe programs. The patch level has
-    /// eight bits there and stops at 255.
+    /// `KERNEL_VERSION(major, minor, patch)`, as old kernels want it with kprobe programs. The
+    /// patch level has eight bits there and stops at 255.
     pub fn code(self) -> u32 {
         u32::from(self.major) << 16 | u32::from(self.minor) << 8 | u32::from(self.patch.min(255))
     }

@@ -9,7 +9,7 @@ use hachi::{
     programs::{Program, ProgramError, TestRunOptions, Xdp, XdpFlags, loaded_programs},
 };
 use hachi_asm::build;
-use hachi_test::{Bpffs, Netns, require_bpf};
+use hachi_test::{Bpffs, Netns, TempDir, require_bpf};
 use support::{load, one, program, spec, verdict, xdp};
 
 const PACKET: TestRunOptions<'_> = TestRunOptions {
@@ -452,9 +452,11 @@ fn objects_may_be_sent_and_shared_between_threads() {
     check::<EbpfError>();
 }
 
-/// Every failure in turn; afterwards there is no descriptor, no pin and no directory that was not there before.
+/// Every failure in turn; afterwards there is no descriptor, no pin and no directory that was not
+/// there before.
 ///
-/// In one test, since descriptors are the process's: this binary's other tests must not run meanwhile.
+/// In one test, since descriptors are the process's: this binary's other tests must not run
+/// meanwhile.
 #[test]
 fn failures_leave_nothing_behind() {
     require_bpf!();
@@ -519,14 +521,15 @@ fn fail_in_every_way(bpffs: &Bpffs, netns: &Netns) {
     std::fs::remove_dir(bpffs.join("app")).ok();
 
     // Pinning fails: no BPF file system.
+    let elsewhere = TempDir::new().unwrap();
     EbpfLoader::new()
-        .pin_map("M", "/tmp/hachi-no-bpffs/M")
+        .pin_map("M", elsewhere.join("deep/M"))
         .load_spec(spec(
             vec![MapSpec::new("M", MapType::Array, 4, 4, 1)],
             Vec::new(),
         ))
         .unwrap_err();
-    assert!(!std::path::Path::new("/tmp/hachi-no-bpffs").exists());
+    assert!(!elsewhere.join("deep").exists());
 
     // A map of maps whose content does not fit.
     let mut outer = MapSpec::new("OUTER", MapType::ArrayOfMaps, 4, 4, 1);
@@ -572,7 +575,7 @@ fn fail_in_every_way(bpffs: &Bpffs, netns: &Netns) {
             );
         }
     });
-    program.pin("/tmp/hachi-no-bpffs/p").unwrap_err();
+    program.pin(elsewhere.join("p")).unwrap_err();
     program.pin(bpffs.join("deep/down/p")).unwrap();
     program.pin(bpffs.join("deep/down/p")).unwrap_err();
     program.pin(bpffs.join("deep/down/p/q")).unwrap_err();

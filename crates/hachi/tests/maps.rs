@@ -154,7 +154,8 @@ fn batches_are_complete() {
     ));
 }
 
-/// Half of the elements stay for the whole time and must be seen exactly once; the other half comes and goes.
+/// Half of the elements stay for the whole time and must be seen exactly once; the other half comes
+/// and goes.
 #[test]
 fn iteration_survives_concurrent_deletion() {
     require_bpf!();

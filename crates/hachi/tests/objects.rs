@@ -113,7 +113,8 @@ fn callbacks_tail_calls_and_maps_of_maps() {
     let bpffs = Bpffs::new().unwrap();
     let mut ebpf = load(&bpffs, "calls");
     let walk = loaded(&mut ebpf, "walk");
-    // The slot is empty as long as `tail` is not loaded: 2 × (0 × 3 + 1), and (0 + … + 101) × 3 + 1.
+    // The slot is empty as long as `tail` is not loaded: 2 × (0 × 3 + 1), and (0 + … + 101) × 3 +
+    // 1.
     let without = walk.test_run(&PACKET).unwrap().return_value;
     assert_eq!(without, 2 + (0..=101).sum::<u32>() * 3 + 1);
     loaded(&mut ebpf, "tail");

@@ -103,8 +103,8 @@ fn lose_capabilities(bpffs: &Bpffs) {
         text.contains("\"later\"") && text.contains("CAP_BPF"),
         "{text}"
     );
-    // Making a link takes no more than the program's descriptor (before Linux 5.15 and where bpf(2) is closed to other
-    // users, CAP_BPF), but netlink does.
+    // Making a link takes no more than the program's descriptor (before Linux 5.15 and where bpf(2)
+    // is closed to other users, CAP_BPF), but netlink does.
     if !support::older_than(5, 15) {
         loaded
             .attach("lo", XdpFlags::SKB_MODE)

@@ -17,7 +17,8 @@ use hachi::{
 use hachi_test::require_bpf;
 use support::{discarder, load, sender, spec};
 
-/// Ring of one page; `five` sends 5 bytes of 0x55, `long` 200 bytes of 0x77, `nothing` discards a record.
+/// Ring of one page; `five` sends 5 bytes of 0x55, `long` 200 bytes of 0x77, `nothing` discards a
+/// record.
 fn object() -> Ebpf {
     let ring = MapSpec::new("RING", MapType::Ringbuf, 0, 0, 4096);
     let programs = vec![

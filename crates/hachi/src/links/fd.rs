@@ -17,10 +17,11 @@ use crate::{
 
 /// A `bpf_link`. Linux ≥ 5.7.
 ///
-/// To the kernel, the attachment lasts as long as something refers to the link: a descriptor, a copy, a pin. Dropping
-/// this value does not leave it at closing the descriptor, though: it detaches (Linux ≥ 5.9), so that the interface is
-/// free at once and for certain, also if a tool that lists links holds this one for a moment. What is to go on is
-/// [pinned](Self::pin), or its descriptor taken out (`OwnedFd::from(link)`).
+/// To the kernel, the attachment lasts as long as something refers to the link: a descriptor, a
+/// copy, a pin. Dropping this value does not leave it at closing the descriptor, though: it
+/// detaches (Linux ≥ 5.9), so that the interface is free at once and for certain, also if a tool
+/// that lists links holds this one for a moment. What is to go on is [pinned](Self::pin), or its
+/// descriptor taken out (`OwnedFd::from(link)`).
 #[derive(Debug)]
 pub struct FdLink {
     /// Taken out only by the conversion to it.
@@ -37,9 +38,11 @@ impl FdLink {
         }
     }
 
-    /// Opens the link with the given id (see [`loaded_links`](super::loaded_links)), whoever made it. Needs CAP_SYS_ADMIN.
+    /// Opens the link with the given id (see [`loaded_links`](super::loaded_links)), whoever made
+    /// it. Needs CAP_SYS_ADMIN.
     ///
-    /// Dropping the result changes nothing, since the link is another's; [`detach`](Self::detach) ends it.
+    /// Dropping the result changes nothing, since the link is another's; [`detach`](Self::detach)
+    /// ends it.
     pub fn from_id(id: u32) -> Result<Self, LinkError> {
         match bpf::link_fd_by_id(id) {
             Ok(fd) => Ok(FdLink {
@@ -66,8 +69,8 @@ impl FdLink {
         LinkInfo::of(self.as_fd())
     }
 
-    /// Ends the attachment, also if others hold the link or it is pinned (Linux ≥ 5.9; before, and for kinds of link
-    /// that cannot be forced, this only gives up our own hold).
+    /// Ends the attachment, also if others hold the link or it is pinned (Linux ≥ 5.9; before, and
+    /// for kinds of link that cannot be forced, this only gives up our own hold).
     pub fn detach(mut self) -> Result<(), LinkError> {
         self.armed = false;
         self.force().map_err(|error| LinkError::Syscall {
@@ -86,7 +89,8 @@ impl FdLink {
             {
                 Err(error)
             }
-            // Done; or it was detached already; or the kernel cannot, and closing the descriptor must do.
+            // Done; or it was detached already; or the kernel cannot, and closing the descriptor
+            // must do.
             _ => Ok(()),
         }
     }

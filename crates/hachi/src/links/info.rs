@@ -117,7 +117,8 @@ impl fmt::Debug for LinkInfo {
 
 /// All links on the system, in the order of their ids. Needs CAP_SYS_ADMIN; Linux ≥ 5.8.
 ///
-/// Attachments that are no `bpf_link` are not among them: see [`xdp_attachments`](super::xdp_attachments).
+/// Attachments that are no `bpf_link` are not among them: see
+/// [`xdp_attachments`](super::xdp_attachments).
 pub fn loaded_links() -> impl Iterator<Item = Result<LinkInfo, LinkError>> {
     crate::ids::each(bpf::link_next_id, |id| {
         bpf::link_fd_by_id(id).and_then(|fd| LinkInfo::of(fd.as_fd()))

@@ -2,15 +2,16 @@
 //!
 //! One ownership rule for all of them:
 //!
-//! - `attach` returns an id, and the loaded program owns the link. Throwing the id away changes nothing.
+//! - `attach` returns an id, and the loaded program owns the link. Throwing the id away changes
+//!   nothing.
 //! - Dropping the program (that is, the [`Ebpf`](crate::Ebpf)) detaches.
 //! - `take_link(id)` hands the link over: an owning guard, which detaches when it is dropped.
 //! - [`pin`](OwnedLink::pin) and [`keep`](OwnedLink::keep) make the attachment outlive the process;
 //!   [`PinnedLink::from_pin`] finds it again.
 //!
-//! Under the hood a link is a `bpf_link` descriptor ([`FdLink`]) where the kernel has those. Older ways
-//! to attach ([`XdpNetlinkLink`]) have no descriptor and stay until they are undone; the types here make
-//! them obey the same rule.
+//! Under the hood a link is a `bpf_link` descriptor ([`FdLink`]) where the kernel has those. Older
+//! ways to attach ([`XdpNetlinkLink`]) have no descriptor and stay until they are undone; the types
+//! here make them obey the same rule.
 
 mod error;
 mod fd;
@@ -62,8 +63,8 @@ pub enum OwnedLink {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kept {
-    /// It was pinned here: a `bpf_link` lives exactly as long as something refers to it. Removing the
-    /// pin detaches.
+    /// It was pinned here: a `bpf_link` lives exactly as long as something refers to it. Removing
+    /// the pin detaches.
     Pinned(PathBuf),
     /// Nothing: attachments of this kind stay until someone undoes them (for XDP by netlink:
     /// `ip link set dev IFACE xdp off`) or the interface goes away.
@@ -71,7 +72,8 @@ pub enum Kept {
 }
 
 impl OwnedLink {
-    /// Ends the attachment now. A `bpf_link` is also detached when it is pinned somewhere (Linux ≥ 5.9).
+    /// Ends the attachment now. A `bpf_link` is also detached when it is pinned somewhere (Linux ≥
+    /// 5.9).
     pub fn detach(self) -> Result<(), LinkError> {
         match self {
             OwnedLink::Fd(link) => link.detach(),
@@ -79,11 +81,13 @@ impl OwnedLink {
         }
     }
 
-    /// Pins the link at `path` on a BPF file system: it outlives the process, until the pin is removed.
+    /// Pins the link at `path` on a BPF file system: it outlives the process, until the pin is
+    /// removed.
     ///
-    /// Where the attachment has no `bpf_link` (see [`XdpNetlinkLink`]), its program is pinned instead, and
-    /// [`PinnedLink::from_pin`] finds the attachment by it. Such an attachment stays when the pin is removed by
-    /// hand; [`PinnedLink::unpin`] gives a guard that detaches in both cases.
+    /// Where the attachment has no `bpf_link` (see [`XdpNetlinkLink`]), its program is pinned
+    /// instead, and [`PinnedLink::from_pin`] finds the attachment by it. Such an attachment stays
+    /// when the pin is removed by hand; [`PinnedLink::unpin`] gives a guard that detaches in both
+    /// cases.
     ///
     /// On error the link is dropped, so the program is detached: nothing is left half done.
     pub fn pin<P: AsRef<Path>>(self, path: P) -> Result<PinnedLink, PinError> {
@@ -99,8 +103,9 @@ impl OwnedLink {
 
     /// Makes the attachment outlive the process without choosing a path.
     ///
-    /// The kernel ends a `bpf_link` with the last reference to it, so there is no such thing as just forgetting
-    /// it: it is pinned at `/sys/fs/bpf/hachi/links/ID`. The answer says where. On error the link is dropped, so the program is detached.
+    /// The kernel ends a `bpf_link` with the last reference to it, so there is no such thing as
+    /// just forgetting it: it is pinned at `/sys/fs/bpf/hachi/links/ID`. The answer says where. On
+    /// error the link is dropped, so the program is detached.
     pub fn keep(mut self) -> Result<Kept, PinError> {
         let kept = match &self {
             OwnedLink::Fd(link) => {

@@ -31,8 +31,8 @@ impl PinnedLink {
 
     /// Opens the link pinned at `path`, in this or another process.
     ///
-    /// A pinned XDP program is taken for the pin of an attachment by netlink (see [`OwnedLink::pin`]) if it is attached
-    /// to an interface of this network namespace that way.
+    /// A pinned XDP program is taken for the pin of an attachment by netlink (see
+    /// [`OwnedLink::pin`]) if it is attached to an interface of this network namespace that way.
     pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, PinError> {
         let path = path.as_ref();
         let (fd, kind) = pin::open_any(path)?;

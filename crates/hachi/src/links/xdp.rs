@@ -135,8 +135,9 @@ impl TryFrom<XdpLink> for FdLink {
     }
 }
 
-/// An XDP program attached by netlink: the way of kernels before 5.9, and of `ip link set … xdp`. The kernel keeps
-/// it until it is undone; this value undoes it when dropped, unless another program has taken its place since.
+/// An XDP program attached by netlink: the way of kernels before 5.9, and of `ip link set … xdp`.
+/// The kernel keeps it until it is undone; this value undoes it when dropped, unless another
+/// program has taken its place since.
 #[derive(Debug)]
 pub struct XdpNetlinkLink {
     /// Bound to the interface's network namespace, whichever thread drops the link.
@@ -370,8 +371,8 @@ pub(crate) fn attach(request: &Request<'_>) -> Result<XdpLink, LinkError> {
     if !flags.contains(XdpFlags::REPLACE) && features::BPF_LINK.is_supported() {
         match bpf::link_create(program.as_fd(), if_index, BPF_XDP, flags.bits()) {
             Ok(fd) => return Ok(XdpLink::new(FdLink::new(fd))),
-            // Links exist but not for XDP (Linux 5.7 and 5.8), or the driver refuses: then netlink either works or
-            // tells in words what is wrong, which this command does not.
+            // Links exist but not for XDP (Linux 5.7 and 5.8), or the driver refuses: then netlink
+            // either works or tells in words what is wrong, which this command does not.
             Err(error) if matches!(error.errno(), libc::EINVAL | libc::EOPNOTSUPP | ENOTSUPP) => {}
             Err(error) => return Err(explain(error, name, if_index)),
         }

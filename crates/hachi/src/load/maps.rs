@@ -50,7 +50,8 @@ pub(super) fn create(
             },
         };
         if let Some(reason) = skip {
-            // Maps that only the loader's own later versions fill never fail the object: programs that do not use them work.
+            // Maps that only the loader's own later versions fill never fail the object: programs
+            // that do not use them work.
             let optional = map.data == Some(DataKind::Kconfig);
             if !options.allow_unsupported_maps && !optional {
                 return Err(MapError::Unsuitable {
@@ -198,7 +199,8 @@ fn parameters(map: &MapSpec) -> io::Result<attr::MapCreate> {
         MapType::PerfEventArray if map.max_entries == 0 => {
             attr.max_entries = u32::try_from(cpu::possible()?).unwrap_or(u32::MAX);
         }
-        // Whole pages, and a power of two of them: what the kernel insists on, and objects cannot know.
+        // Whole pages, and a power of two of them: what the kernel insists on, and objects cannot
+        // know.
         MapType::Ringbuf | MapType::UserRingbuf => {
             let page = u32::try_from(page_size()).unwrap_or(4096);
             let pages = map.max_entries.div_ceil(page).checked_next_power_of_two();
@@ -211,7 +213,8 @@ fn parameters(map: &MapSpec) -> io::Result<attr::MapCreate> {
     Ok(attr)
 }
 
-/// Types of the map's key and value are only told to the kernel for map types that accept them (as in libbpf).
+/// Types of the map's key and value are only told to the kernel for map types that accept them (as
+/// in libbpf).
 fn takes_btf(kind: MapType) -> bool {
     !matches!(
         kind,
@@ -339,7 +342,8 @@ fn initialize(map: &MapSpec, data: &MapData) -> Result<(), MapError> {
     Ok(())
 }
 
-/// Puts declared maps into maps of maps. What program arrays are to hold is returned: it has to be loaded first.
+/// Puts declared maps into maps of maps. What program arrays are to hold is returned: it has to be
+/// loaded first.
 pub(super) fn fill(
     spec: &Spec,
     maps: &[(String, Map)],

@@ -6,8 +6,9 @@
 //! 4. [`Object`]: what all programs of the object share from then on.
 //! 5. [`program`]: relocate, load, and on refusal load again with a log.
 //!
-//! Until step 5 nothing is verified, so a program that is never loaded may need what the kernel (or this crate)
-//! lacks. Whatever a step has made is owned by a value that undoes it on drop, so an error leaves nothing behind.
+//! Until step 5 nothing is verified, so a program that is never loaded may need what the kernel (or
+//! this crate) lacks. Whatever a step has made is owned by a value that undoes it on drop, so an
+//! error leaves nothing behind.
 
 mod maps;
 mod program;
@@ -34,8 +35,8 @@ pub(crate) struct Options {
     pub(crate) log_level: VerifierLogLevel,
 }
 
-/// What the programs of one object share. Holds the maps' descriptors, whose numbers end up in instructions, until the last
-/// program that may still be loaded is gone.
+/// What the programs of one object share. Holds the maps' descriptors, whose numbers end up in
+/// instructions, until the last program that may still be loaded is gone.
 #[derive(Debug)]
 pub(crate) struct Object {
     license: CString,
@@ -103,7 +104,8 @@ fn check(spec: &Spec) -> Result<(), EbpfError> {
     Ok(spec.check_endian()?)
 }
 
-/// Kernels before 5.0 load kprobes only for their own version; the object may name one, or leave it to us (0 or -2).
+/// Kernels before 5.0 load kprobes only for their own version; the object may name one, or leave it
+/// to us (0 or -2).
 fn kernel_version(declared: u32) -> u32 {
     match declared {
         0 | 0xffff_fffe => KernelVersion::current().map_or(0, KernelVersion::code),

@@ -175,7 +175,8 @@ fn load_with_fallbacks(
         Ok(loaded) => return Ok(loaded),
         Err(refusal) => refusal,
     };
-    // The verifier had something to say, or it is a question of rights: then older ways would not help.
+    // The verifier had something to say, or it is a question of rights: then older ways would not
+    // help.
     let about_arguments =
         matches!(first.error.errno(), libc::EINVAL | libc::E2BIG) && first.log.is_empty();
     if about_arguments {
@@ -223,14 +224,16 @@ struct Refusal {
     log: String,
 }
 
-/// First log buffer, and the largest a kernel takes (`BPF_MAX_LOG…`, 30 bits since Linux 5.2, 24 before).
+/// First log buffer, and the largest a kernel takes (`BPF_MAX_LOG…`, 30 bits since Linux 5.2, 24
+/// before).
 const LOG_START: usize = 64 * 1024;
 const LOG_LIMIT: usize = (u32::MAX >> 8) as usize;
-/// Log buffer for a program on which the verifier gave up: its log is of the order of 100 MB, and the end of it says all.
+/// Log buffer for a program on which the verifier gave up: its log is of the order of 100 MB, and
+/// the end of it says all.
 const LOG_END: usize = 1024 * 1024;
 
-/// Loads without a log, which is faster and cannot fail for want of room; only if that is refused (or a log was asked
-/// for) with one, growing until all of it fits.
+/// Loads without a log, which is faster and cannot fail for want of room; only if that is refused
+/// (or a log was asked for) with one, growing until all of it fits.
 fn load_once(
     object: &Object,
     attr: &mut attr::ProgLoad,
@@ -259,7 +262,8 @@ fn load_once(
         attr.log_true_size = 0;
         let result = bpf::prog_load(attr, image, Some((&mut buffer, level.bits())));
         let full = matches!(&result, Err(error) if error.raw_os_error() == Some(libc::ENOSPC));
-        // Kernels that tell the true size (Linux ≥ 6.4) keep the end of a log rather than its start.
+        // Kernels that tell the true size (Linux ≥ 6.4) keep the end of a log rather than its
+        // start.
         let has_end = attr.log_true_size != 0;
         if full && buffer.len() < LOG_LIMIT && !(too_complex && has_end) {
             let wanted = (attr.log_true_size as usize).max(buffer.len() * 4);

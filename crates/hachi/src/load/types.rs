@@ -32,8 +32,9 @@ pub(super) const LINE_INFO_SIZE: u32 = 16;
 impl ObjectBtf {
     /// Step 2. Takes the types out of the Spec: they are not needed again.
     ///
-    /// Types help (names in dumps, source lines in logs) but little depends on them, so a kernel that refuses
-    /// them is no error here. What does depend on them will fail and mention the problem.
+    /// Types help (names in dumps, source lines in logs) but little depends on them, so a kernel
+    /// that refuses them is no error here. What does depend on them will fail and mention the
+    /// problem.
     pub(super) fn load(spec: &mut Spec) -> Self {
         let Some(mut types) = spec.btf.take() else {
             return ObjectBtf::default();
@@ -108,7 +109,8 @@ fn kernel_btf_features() -> hachi_btf::Features {
     }
 }
 
-/// The types as bytes, with the strings of all line information among theirs, and the records that refer to both.
+/// The types as bytes, with the strings of all line information among theirs, and the records that
+/// refer to both.
 fn encode(types: &BtfBuilder, spec: &Spec) -> Result<(Vec<u8>, DebugInfos), hachi_btf::Error> {
     let mut strings = StringTable::new();
     let mut all = Vec::with_capacity(spec.programs.len());

@@ -51,7 +51,8 @@ impl MapData {
         Self::from_fd(fd).map_err(|error| PinError::syscall("open", path, error))
     }
 
-    /// Opens the loaded map with the given id (see [`loaded_maps`](super::loaded_maps)). Needs CAP_SYS_ADMIN.
+    /// Opens the loaded map with the given id (see [`loaded_maps`](super::loaded_maps)). Needs
+    /// CAP_SYS_ADMIN.
     pub fn from_id(id: u32) -> Result<Self, MapError> {
         bpf::map_fd_by_id(id)
             .and_then(Self::from_fd)
@@ -154,7 +155,8 @@ impl MapData {
         MapInfo::of(self.fd.as_fd()).map_err(|error| self.error(error))
     }
 
-    /// Pins the map, so that it outlives the process and others can open it with [`from_pin`](Self::from_pin).
+    /// Pins the map, so that it outlives the process and others can open it with
+    /// [`from_pin`](Self::from_pin).
     ///
     /// `path` must be on a BPF file system (`/sys/fs/bpf`) and free; missing directories are made.
     pub fn pin<P: AsRef<Path>>(&self, path: P) -> Result<(), PinError> {
@@ -166,7 +168,8 @@ impl MapData {
         bpf::map_freeze(self.fd.as_fd()).map_err(|error| self.error(error))
     }
 
-    /// Bytes that one lookup writes: the value's size; for per-CPU maps, rounded up to 8 and once for each possible CPU.
+    /// Bytes that one lookup writes: the value's size; for per-CPU maps, rounded up to 8 and once
+    /// for each possible CPU.
     pub fn lookup_size(&self) -> Result<usize, MapError> {
         let size = self.value_size as usize;
         if !self.is_per_cpu() {
@@ -182,7 +185,8 @@ impl MapData {
         })
     }
 
-    /// The value of `key` as bytes; `None` when there is no such key. `key` must have the map's key size.
+    /// The value of `key` as bytes; `None` when there is no such key. `key` must have the map's key
+    /// size.
     pub fn lookup_bytes(&self, key: &[u8], flags: u64) -> Result<Option<Vec<u8>>, MapError> {
         let mut value = vec![0; self.lookup_size()?];
         Ok(self
@@ -190,7 +194,8 @@ impl MapData {
             .then_some(value))
     }
 
-    /// As [`lookup_bytes`](Self::lookup_bytes) into a buffer of [`lookup_size`](Self::lookup_size) bytes; false when there is no such key.
+    /// As [`lookup_bytes`](Self::lookup_bytes) into a buffer of [`lookup_size`](Self::lookup_size)
+    /// bytes; false when there is no such key.
     pub fn lookup_bytes_into(
         &self,
         key: &[u8],
@@ -204,7 +209,8 @@ impl MapData {
             .map_err(|error| self.error(error))
     }
 
-    /// Sets the value of `key`, both as bytes of the map's sizes ([`lookup_size`](Self::lookup_size) for the value).
+    /// Sets the value of `key`, both as bytes of the map's sizes
+    /// ([`lookup_size`](Self::lookup_size) for the value).
     pub fn update_bytes(&mut self, key: &[u8], value: &[u8], flags: u64) -> Result<(), MapError> {
         self.check_key(key.len())?;
         self.check_value(value.len())?;
@@ -255,7 +261,8 @@ impl MapData {
         }
     }
 
-    /// Writes the one value of a map of global variables, which need not be writable from outside the loader.
+    /// Writes the one value of a map of global variables, which need not be writable from outside
+    /// the loader.
     pub(crate) fn write_contents(&self, contents: &[u8]) -> Result<(), MapError> {
         self.check_key(4)?;
         self.check_value(contents.len())?;
@@ -278,15 +285,16 @@ impl MapData {
         Self::put_descriptor_in(&self.fd, index, value).map_err(|error| self.error(error))
     }
 
-    /// As [`put_descriptor`](Self::put_descriptor), into a map known to have 4-byte keys: all that hold descriptors do.
+    /// As [`put_descriptor`](Self::put_descriptor), into a map known to have 4-byte keys: all that
+    /// hold descriptors do.
     pub(crate) fn put_descriptor_in(
         map: &MapFd,
         index: u32,
         value: BorrowedFd<'_>,
     ) -> Result<(), SyscallError> {
         let value = value.as_raw_fd();
-        // SAFETY: maps of descriptors have 4-byte keys, as the kernel checks when it creates arrays of maps or programs and
-        // `put_descriptor` for hashes of maps, and 4-byte values.
+        // SAFETY: maps of descriptors have 4-byte keys, as the kernel checks when it creates arrays
+        // of maps or programs and `put_descriptor` for hashes of maps, and 4-byte values.
         unsafe {
             bpf::map_update(
                 map.as_fd(),
@@ -333,7 +341,8 @@ impl MapData {
         })
     }
 
-    /// Typed lookup for maps that are not per-CPU; the view has [`check`](Self::check)ed `K` and `V`.
+    /// Typed lookup for maps that are not per-CPU; the view has [`check`](Self::check)ed `K` and
+    /// `V`.
     pub(crate) fn get<K: Pod, V: Pod>(&self, key: &K, flags: u64) -> Result<Option<V>, MapError> {
         debug_assert!(!self.is_per_cpu());
         debug_assert_eq!(
@@ -351,7 +360,8 @@ impl MapData {
             )
         }
         .map_err(|error| self.error(error))?;
-        // SAFETY: when the key was found the kernel wrote the whole value, and a Pod accepts any bytes.
+        // SAFETY: when the key was found the kernel wrote the whole value, and a Pod accepts any
+        // bytes.
         Ok(found.then(|| unsafe { value.assume_init() }))
     }
 

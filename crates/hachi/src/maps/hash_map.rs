@@ -15,7 +15,8 @@ use crate::{
     },
 };
 
-/// A hash table, plain (Linux ≥ 3.19) or evicting the least recently used element when full (LRU, Linux ≥ 4.10).
+/// A hash table, plain (Linux ≥ 3.19) or evicting the least recently used element when full (LRU,
+/// Linux ≥ 4.10).
 #[derive(Debug)]
 pub struct HashMap<T, K: Pod, V: Pod> {
     inner: T,
@@ -34,7 +35,8 @@ impl<T: Borrow<MapData>, K: Pod, V: Pod> HashMap<T, K, V> {
         })
     }
 
-    /// The value of `key`; [`MapError::KeyNotFound`] when there is none. `flags` is 0 (or `BPF_F_LOCK`).
+    /// The value of `key`; [`MapError::KeyNotFound`] when there is none. `flags` is 0 (or
+    /// `BPF_F_LOCK`).
     pub fn get(&self, key: &K, flags: u64) -> Result<V, MapError> {
         self.try_get(key, flags)?
             .ok_or_else(|| MapError::KeyNotFound {
@@ -59,8 +61,8 @@ impl<T: Borrow<MapData>, K: Pod, V: Pod> HashMap<T, K, V> {
 }
 
 impl<T: BorrowMut<MapData>, K: Pod, V: Pod> HashMap<T, K, V> {
-    /// Sets the value of `key`. `flags`: [`BPF_ANY`](super::BPF_ANY), [`BPF_NOEXIST`](super::BPF_NOEXIST) or
-    /// [`BPF_EXIST`](super::BPF_EXIST).
+    /// Sets the value of `key`. `flags`: [`BPF_ANY`](super::BPF_ANY),
+    /// [`BPF_NOEXIST`](super::BPF_NOEXIST) or [`BPF_EXIST`](super::BPF_EXIST).
     pub fn insert(
         &mut self,
         key: impl Borrow<K>,
@@ -94,11 +96,13 @@ impl<T: BorrowMut<MapData>, K: Pod, V: Pod> HashMap<T, K, V> {
             Err(unsupported) => unsupported.into(),
             Ok(()) => map.error(error),
         })?;
-        // SAFETY: when the key was found the kernel wrote the whole value, and a Pod accepts any bytes.
+        // SAFETY: when the key was found the kernel wrote the whole value, and a Pod accepts any
+        // bytes.
         Ok(found.then(|| unsafe { value.assume_init() }))
     }
 
-    /// Sets many values, in one system call where the kernel can (Linux ≥ 5.6), one by one elsewhere.
+    /// Sets many values, in one system call where the kernel can (Linux ≥ 5.6), one by one
+    /// elsewhere.
     ///
     /// Stops at the first error; what was set before it stays.
     pub fn insert_batch(&mut self, keys: &[K], values: &[V], flags: u64) -> Result<(), MapError> {
@@ -137,8 +141,8 @@ impl<T: BorrowMut<MapData>, K: Pod, V: Pod> HashMap<T, K, V> {
         Ok(())
     }
 
-    /// Removes many keys, in one system call where the kernel can (Linux ≥ 5.6), one by one elsewhere. Keys that are not there are
-    /// skipped. Returns the number removed.
+    /// Removes many keys, in one system call where the kernel can (Linux ≥ 5.6), one by one
+    /// elsewhere. Keys that are not there are skipped. Returns the number removed.
     pub fn remove_batch(&mut self, keys: &[K]) -> Result<usize, MapError> {
         let map = self.inner.borrow_mut();
         let mut rest = keys;

@@ -2,12 +2,12 @@
 //!
 //! Two ways, chosen by map type and kernel:
 //!
-//! - *Batches* (hash maps, Linux ≥ 5.6): the kernel copies whole buckets and its cursor is a bucket number, so
-//!   deletions cannot lead the walk astray: an element that stays in the map is seen exactly once. A batch that comes
-//!   back short is not the end; only `ENOENT` is.
-//! - *Key by key* (other types, older kernels): the kernel answers "the key after this one", and when this one was
-//!   deleted meanwhile it starts over. Keys already seen are therefore remembered (as 128-bit hashes), so that
-//!   a restart repeats nothing and the walk always ends.
+//! - *Batches* (hash maps, Linux ≥ 5.6): the kernel copies whole buckets and its cursor is a bucket
+//!   number, so deletions cannot lead the walk astray: an element that stays in the map is seen
+//!   exactly once. A batch that comes back short is not the end; only `ENOENT` is.
+//! - *Key by key* (other types, older kernels): the kernel answers "the key after this one", and
+//!   when this one was deleted meanwhile it starts over. Keys already seen are therefore remembered
+//!   (as 128-bit hashes), so that a restart repeats nothing and the walk always ends.
 
 use std::{
     collections::{HashSet, hash_map::DefaultHasher},
@@ -25,8 +25,8 @@ use crate::{
 /// How much one batch reads at most, unless a single bucket is larger.
 const BATCH_BYTES: usize = 32 * 1024;
 
-/// The elements of a map as bytes: key and value (of a per-CPU map: a stride of the value's size rounded up
-/// to 8 for each possible CPU).
+/// The elements of a map as bytes: key and value (of a per-CPU map: a stride of the value's size
+/// rounded up to 8 for each possible CPU).
 ///
 /// As an [`Iterator`] it yields owned bytes; [`advance`](Self::advance) with [`key`](Self::key) and
 /// [`value`](Self::value) does not allocate for each element.
@@ -87,7 +87,8 @@ impl<'a> RawIter<'a> {
         result
     }
 
-    /// The current element's key; empty before the first [`advance`](Self::advance) and after the end.
+    /// The current element's key; empty before the first [`advance`](Self::advance) and after the
+    /// end.
     pub fn key(&self) -> &[u8] {
         match &self.walk {
             Walk::Batch(walk) => {
@@ -98,7 +99,8 @@ impl<'a> RawIter<'a> {
         }
     }
 
-    /// The current element's value; empty before the first [`advance`](Self::advance) and after the end.
+    /// The current element's value; empty before the first [`advance`](Self::advance) and after the
+    /// end.
     pub fn value(&self) -> &[u8] {
         match &self.walk {
             Walk::Batch(walk) => {
@@ -186,8 +188,8 @@ impl BatchWalk {
             } else {
                 std::ptr::null()
             };
-            // SAFETY: `make_room` sized both buffers for `room` elements of the map's sizes, and the
-            // cursors have `max(4, key size)` bytes.
+            // SAFETY: `make_room` sized both buffers for `room` elements of the map's sizes, and
+            // the cursors have `max(4, key size)` bytes.
             let batch = unsafe {
                 bpf::map_lookup_batch(
                     map.as_fd(),
@@ -297,9 +299,10 @@ fn fingerprint(key: &[u8]) -> u128 {
 
 /// The elements of a map whose values are plain (not per-CPU).
 ///
-/// The map may change while this walks it. Hash maps (Linux ≥ 5.6) and arrays yield every element that stays in
-/// the map exactly once. Other maps, and hash maps of older kernels, may miss elements when many are deleted
-/// meanwhile, but never yield one twice and always end. Elements added meanwhile may or may not be seen.
+/// The map may change while this walks it. Hash maps (Linux ≥ 5.6) and arrays yield every element
+/// that stays in the map exactly once. Other maps, and hash maps of older kernels, may miss
+/// elements when many are deleted meanwhile, but never yield one twice and always end. Elements
+/// added meanwhile may or may not be seen.
 #[derive(Debug)]
 pub struct Iter<'a, K, V> {
     raw: RawIter<'a>,

@@ -18,8 +18,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Every access is one system call on memory that programs use at the same time; values are copied whole,
-//! but a program may be writing the same value meanwhile.
+//! Every access is one system call on memory that programs use at the same time; values are copied
+//! whole, but a program may be writing the same value meanwhile.
 
 mod array;
 mod data;
@@ -152,8 +152,8 @@ pub(crate) fn type_name(number: u32) -> String {
     }
 }
 
-/// `TryFrom` for a typed view (from a map, from references to one, and from bare map data), and the way back. All go
-/// through the view's `new`, which checks kind and sizes.
+/// `TryFrom` for a typed view (from a map, from references to one, and from bare map data), and the
+/// way back. All go through the view's `new`, which checks kind and sizes.
 macro_rules! typed_map {
     ($view:ident < $($param:ident),* >) => {
         impl<T: std::borrow::Borrow<$crate::maps::MapData>, $($param: $crate::Pod),*> $view<T, $($param),*> {

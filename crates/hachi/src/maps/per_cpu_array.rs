@@ -8,8 +8,8 @@ use std::{
 use super::{MapData, MapError, MapType, PerCpuValues, typed_map};
 use crate::Pod;
 
-/// A fixed number of elements, each with one value for every possible CPU, zero from the start: counters
-/// that programs raise without contention and user space sums. Linux ≥ 4.6.
+/// A fixed number of elements, each with one value for every possible CPU, zero from the start:
+/// counters that programs raise without contention and user space sums. Linux ≥ 4.6.
 #[derive(Debug)]
 pub struct PerCpuArray<T, V: Pod> {
     inner: T,
@@ -43,7 +43,8 @@ impl<T: Borrow<MapData>, V: Pod> PerCpuArray<T, V> {
         Ok(values)
     }
 
-    /// As [`get`](Self::get), into values that are reused: does not allocate from the second time on.
+    /// As [`get`](Self::get), into values that are reused: does not allocate from the second time
+    /// on.
     pub fn get_into(
         &self,
         index: &u32,

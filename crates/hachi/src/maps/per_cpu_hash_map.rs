@@ -8,7 +8,8 @@ use std::{
 use super::{Keys, MapData, MapError, MapType, PerCpuIter, PerCpuValues, typed_map};
 use crate::Pod;
 
-/// A hash table with one value for every possible CPU under each key, plain (Linux ≥ 4.6) or LRU (Linux ≥ 4.10).
+/// A hash table with one value for every possible CPU under each key, plain (Linux ≥ 4.6) or LRU
+/// (Linux ≥ 4.10).
 #[derive(Debug)]
 pub struct PerCpuHashMap<T, K: Pod, V: Pod> {
     inner: T,
@@ -34,7 +35,8 @@ impl<T: Borrow<MapData>, K: Pod, V: Pod> PerCpuHashMap<T, K, V> {
         Ok(values)
     }
 
-    /// As [`get`](Self::get), into values that are reused: does not allocate from the second time on.
+    /// As [`get`](Self::get), into values that are reused: does not allocate from the second time
+    /// on.
     pub fn get_into(
         &self,
         key: &K,
@@ -50,7 +52,8 @@ impl<T: Borrow<MapData>, K: Pod, V: Pod> PerCpuHashMap<T, K, V> {
         })
     }
 
-    /// All elements, in no order. See [`Iter`](super::Iter) for what happens when the map changes meanwhile.
+    /// All elements, in no order. See [`Iter`](super::Iter) for what happens when the map changes
+    /// meanwhile.
     pub fn iter(&self) -> PerCpuIter<'_, K, V> {
         PerCpuIter::new(self.inner.borrow())
     }

@@ -53,12 +53,14 @@ impl<T: Pod> PerCpuValues<T> {
 }
 
 thread_local! {
-    /// Where values stand in the kernel's layout: kept, so that repeated operations do not allocate.
+    /// Where values stand in the kernel's layout: kept, so that repeated operations do not
+    /// allocate.
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 impl MapData {
-    /// Typed lookup in a per-CPU map whose view has checked `K` and `V`. Reuses `values`; false when there is no such key.
+    /// Typed lookup in a per-CPU map whose view has checked `K` and `V`. Reuses `values`; false
+    /// when there is no such key.
     pub(crate) fn get_per_cpu<K: Pod, V: Pod>(
         &self,
         key: &K,

@@ -1,8 +1,9 @@
 //! `BPF_MAP_TYPE_RINGBUF`: events from programs, in order.
 //!
-//! The kernel maps three things into user space (`kernel/bpf/ringbuf.c`): a page with the consumer's position, which
-//! we write; a page with the producer's; and the data, mapped twice in a row so that no record is ever split. Each
-//! record is an 8-byte header (length, with a bit for "still being written" and one for "discarded") and the data, padded to 8.
+//! The kernel maps three things into user space (`kernel/bpf/ringbuf.c`): a page with the
+//! consumer's position, which we write; a page with the producer's; and the data, mapped twice in a
+//! row so that no record is ever split. Each record is an 8-byte header (length, with a bit for
+//! "still being written" and one for "discarded") and the data, padded to 8.
 
 use std::{
     borrow::Borrow,
@@ -26,10 +27,12 @@ const DISCARD_BIT: u32 = 1 << 30;
 
 /// The reading end of a ring buffer. Linux ≥ 5.8.
 ///
-/// [`next`](Self::next) never waits. To wait, use [`next_timeout`](Self::next_timeout), poll the descriptor
-/// ([`AsFd`]) with whatever event loop there is, or, with the feature `tokio`, [`AsyncRingBuf`].
+/// [`next`](Self::next) never waits. To wait, use [`next_timeout`](Self::next_timeout), poll the
+/// descriptor ([`AsFd`]) with whatever event loop there is, or, with the feature `tokio`,
+/// [`AsyncRingBuf`].
 ///
-/// One ring buffer has one reader: two `RingBuf` on the same map would each take records from the other.
+/// One ring buffer has one reader: two `RingBuf` on the same map would each take records from the
+/// other.
 ///
 /// ```no_run
 /// # use hachi::maps::{MapData, RingBuf};
@@ -87,7 +90,8 @@ impl<T: Borrow<MapData>> RingBuf<T> {
     pub fn next_timeout(&mut self, timeout: Duration) -> io::Result<Option<RingBufItem<'_>>> {
         let deadline = Instant::now().checked_add(timeout);
         loop {
-            // Peeked twice, since a borrow that is returned in one branch would last for all of them.
+            // Peeked twice, since a borrow that is returned in one branch would last for all of
+            // them.
             if self.ring.peek().is_some() {
                 return Ok(self.next());
             }
@@ -96,13 +100,15 @@ impl<T: Borrow<MapData>> RingBuf<T> {
                 return Ok(None);
             }
             if poll::readable(self.map.borrow().as_fd(), left)? && self.ring.peek().is_none() {
-                // Readable, but the first record is still being written: its program is about to finish.
+                // Readable, but the first record is still being written: its program is about to
+                // finish.
                 std::thread::yield_now();
             }
         }
     }
 
-    /// Waits until there is a record to read (true) or `timeout` has passed (false; `None` waits forever).
+    /// Waits until there is a record to read (true) or `timeout` has passed (false; `None` waits
+    /// forever).
     pub fn wait(&self, timeout: Option<Duration>) -> io::Result<bool> {
         poll::readable(self.map.borrow().as_fd(), timeout)
     }
@@ -179,8 +185,9 @@ impl Deref for RingBufItem<'_> {
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        // SAFETY: `peek` found a finished record here. Programs reuse its memory only after the consumer
-        // position passes it, which happens when this value is dropped; the ring (and its mapping) is borrowed until then.
+        // SAFETY: `peek` found a finished record here. Programs reuse its memory only after the
+        // consumer position passes it, which happens when this value is dropped; the ring (and its
+        // mapping) is borrowed until then.
         unsafe { slice::from_raw_parts(self.data, self.size) }
     }
 }
@@ -236,15 +243,16 @@ impl Ring {
             consumer_position: 0,
             producer_position: 0,
         };
-        // Not 0 for a ring that another process has read from before. Always a multiple of 8, unless that
-        // process wrote nonsense there; the reads of headers rely on it.
+        // Not 0 for a ring that another process has read from before. Always a multiple of 8,
+        // unless that process wrote nonsense there; the reads of headers rely on it.
         ring.consumer_position = ring.consumer().load(Ordering::Acquire) & !7;
         ring.producer_position = ring.consumer_position;
         Ok(ring)
     }
 
     fn consumer(&self) -> &AtomicUsize {
-        // SAFETY: the mapping is a page, page-aligned, starting with the kernel's `unsigned long consumer_pos`.
+        // SAFETY: the mapping is a page, page-aligned, starting with the kernel's `unsigned long
+        // consumer_pos`.
         unsafe { &*self.consumer.ptr().cast::<AtomicUsize>() }
     }
 
@@ -260,9 +268,10 @@ impl Ring {
             if let Some(record) = self.scan() {
                 return Some(record);
             }
-            // About to say "nothing": a reader would now wait for a wake-up, which the kernel sends only if it sees
-            // that we have read everything before its record. Our last position and the read that found nothing must
-            // therefore not be reordered: with the fence, either the kernel sees the position or we see its record.
+            // About to say "nothing": a reader would now wait for a wake-up, which the kernel sends
+            // only if it sees that we have read everything before its record. Our last position and
+            // the read that found nothing must therefore not be reordered: with the fence, either
+            // the kernel sees the position or we see its record.
             fence(Ordering::SeqCst);
             let position = self.producer().load(Ordering::Acquire);
             if position == self.consumer_position {
@@ -288,8 +297,8 @@ impl Ring {
                 continue;
             }
             let offset = self.data + (self.consumer_position & self.mask) + HEADER;
-            // SAFETY: the data is mapped twice in a row, so a record that starts in the first half and is no longer
-            // than the ring (see `min` above) lies inside the mapping.
+            // SAFETY: the data is mapped twice in a row, so a record that starts in the first half
+            // and is no longer than the ring (see `min` above) lies inside the mapping.
             return Some((unsafe { self.producer.ptr().add(offset) }, size));
         }
         None
@@ -298,7 +307,8 @@ impl Ring {
     #[inline]
     fn header(&self) -> &AtomicU32 {
         let offset = self.data + (self.consumer_position & self.mask);
-        // SAFETY: positions are multiples of 8, so this is inside the first copy of the data and aligned.
+        // SAFETY: positions are multiples of 8, so this is inside the first copy of the data and
+        // aligned.
         unsafe { &*self.producer.ptr().add(offset).cast::<AtomicU32>() }
     }
 
@@ -326,12 +336,14 @@ mod asynchronous {
     use super::{MapData, RingBuf, RingBufItem};
     use crate::maps::MapFd;
 
-    /// A ring buffer read by tokio. Made inside a runtime with I/O enabled, by [`RingBuf::into_async`].
+    /// A ring buffer read by tokio. Made inside a runtime with I/O enabled, by
+    /// [`RingBuf::into_async`].
     ///
     /// [`next`](Self::next) lends each record in place; as a `Stream` it yields copies.
     #[derive(Debug)]
     pub struct AsyncRingBuf<T: Borrow<MapData>> {
-        /// A hold of its own on the map, so that the descriptor registered cannot change or close before this.
+        /// A hold of its own on the map, so that the descriptor registered cannot change or close
+        /// before this.
         ready: AsyncFd<MapFd>,
         ring: RingBuf<T>,
     }
@@ -340,8 +352,8 @@ mod asynchronous {
         /// Registers the ring buffer with the current tokio runtime.
         pub fn into_async(self) -> io::Result<AsyncRingBuf<T>> {
             let fd = self.map().fd().clone();
-            // Deprecated for types whose descriptor may change under way; this one's cannot. What replaces it exists
-            // in the newest tokio only.
+            // Deprecated for types whose descriptor may change under way; this one's cannot. What
+            // replaces it exists in the newest tokio only.
             #[allow(deprecated)]
             let ready = AsyncFd::with_interest(fd, Interest::READABLE)?;
             Ok(AsyncRingBuf { ready, ring: self })

@@ -16,7 +16,8 @@ use crate::{
     sys::fs::ObjectKind,
 };
 
-/// The descriptor of a loaded program. Cheap to clone; the kernel keeps the program as long as there is one, or a link or pin.
+/// The descriptor of a loaded program. Cheap to clone; the kernel keeps the program as long as
+/// there is one, or a link or pin.
 #[derive(Clone, Debug)]
 pub struct ProgramFd(Arc<OwnedFd>);
 
@@ -186,12 +187,14 @@ macro_rules! program_methods {
                 Self { data }
             }
 
-            /// Detaches the program everywhere and unloads it (unless it is pinned). It can be loaded again.
+            /// Detaches the program everywhere and unloads it (unless it is pinned). It can be
+            /// loaded again.
             pub fn unload(&mut self) -> Result<(), $crate::programs::ProgramError> {
                 self.data.unload()
             }
 
-            /// The descriptor; [`ProgramError::NotLoaded`](crate::programs::ProgramError::NotLoaded) before `load`.
+            /// The descriptor;
+            /// [`ProgramError::NotLoaded`](crate::programs::ProgramError::NotLoaded) before `load`.
             pub fn fd(
                 &self,
             ) -> Result<&$crate::programs::ProgramFd, $crate::programs::ProgramError> {
@@ -205,8 +208,9 @@ macro_rules! program_methods {
                 self.data.info()
             }
 
-            /// Pins the loaded program at `path` on a BPF file system, so that it outlives the process. Missing
-            /// directories are made. This does not keep it attached: pin its link for that.
+            /// Pins the loaded program at `path` on a BPF file system, so that it outlives the
+            /// process. Missing directories are made. This does not keep it attached: pin its link
+            /// for that.
             pub fn pin<P: AsRef<std::path::Path>>(
                 &self,
                 path: P,
@@ -214,7 +218,8 @@ macro_rules! program_methods {
                 self.data.pin(path.as_ref())
             }
 
-            /// The name: that of the function (of a program opened from a pin: what the kernel kept of it).
+            /// The name: that of the function (of a program opened from a pin: what the kernel kept
+            /// of it).
             pub fn name(&self) -> &str {
                 self.data.name()
             }
@@ -240,7 +245,8 @@ macro_rules! program_methods {
                 self.data.log()
             }
 
-            /// Runs the loaded program on given data instead of a real event. Linux ≥ 4.12; needs CAP_BPF.
+            /// Runs the loaded program on given data instead of a real event. Linux ≥ 4.12; needs
+            /// CAP_BPF.
             pub fn test_run(
                 &self,
                 options: &$crate::programs::TestRunOptions<'_>,

@@ -46,7 +46,8 @@ pub enum ProgramError {
         name: String,
     },
 
-    /// The kernel refused to load the program. [`Rejection`] has the verifier's log and an explanation.
+    /// The kernel refused to load the program. [`Rejection`] has the verifier's log and an
+    /// explanation.
     #[error("{0}")]
     LoadError(Box<Rejection>),
 

@@ -1,7 +1,7 @@
 //! Programs: what runs in the kernel.
 //!
-//! An [`Ebpf`](crate::Ebpf) holds its programs as [`Program`] values. What can be done with one depends on
-//! its type, so it is turned into that type first:
+//! An [`Ebpf`](crate::Ebpf) holds its programs as [`Program`] values. What can be done with one
+//! depends on its type, so it is turned into that type first:
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -6,10 +6,12 @@ use hachi_obj::{Function, LineInfo};
 
 use crate::sys::errno::SyscallError;
 
-/// Why the kernel refused a program: its answer, the verifier's log, and the program's line information.
+/// Why the kernel refused a program: its answer, the verifier's log, and the program's line
+/// information.
 ///
-/// `Display` is the explanation of [`hachi_diag`], in terms of the source. So is `Debug`, since that is what people
-/// see who `unwrap` or return the error from `main`, and a log of thousands of lines would tell them nothing.
+/// `Display` is the explanation of [`hachi_diag`], in terms of the source. So is `Debug`, since
+/// that is what people see who `unwrap` or return the error from `main`, and a log of thousands of
+/// lines would tell them nothing.
 pub struct Rejection {
     /// The program.
     pub program: String,

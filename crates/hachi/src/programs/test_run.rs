@@ -9,7 +9,8 @@ use crate::sys::{attr, bpf, errno::SyscallError};
 pub struct TestRunOptions<'a> {
     /// The packet (or other data) the program sees.
     pub data: &'a [u8],
-    /// The context struct of the program's type, in the layout of the kernel's header; empty for the kernel's default.
+    /// The context struct of the program's type, in the layout of the kernel's header; empty for
+    /// the kernel's default.
     pub context: &'a [u8],
     /// Bytes of room for the packet as the program leaves it; 0 does not ask for it.
     pub data_out: usize,
@@ -22,7 +23,8 @@ pub struct TestRunOptions<'a> {
 }
 
 impl TestRunOptions<'_> {
-    /// `BPF_F_TEST_XDP_LIVE_FRAMES`: an XDP program's verdicts are carried out, on real frames. Linux ≥ 5.18.
+    /// `BPF_F_TEST_XDP_LIVE_FRAMES`: an XDP program's verdicts are carried out, on real frames.
+    /// Linux ≥ 5.18.
     pub const TEST_XDP_LIVE_FRAMES: u32 = 1 << 1;
 
     pub(crate) fn run(&self, program: BorrowedFd<'_>) -> Result<TestRun, SyscallError> {

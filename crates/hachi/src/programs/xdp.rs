@@ -12,10 +12,12 @@ use crate::{
 };
 
 bitflags! {
-    /// How to attach an XDP program. The default takes driver mode where the driver has it and skb mode otherwise.
+    /// How to attach an XDP program. The default takes driver mode where the driver has it and skb
+    /// mode otherwise.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
     pub struct XdpFlags: u32 {
-        /// Refuse if another program is attached. Always so, unless [`REPLACE`](Self::REPLACE) is given.
+        /// Refuse if another program is attached. Always so, unless [`REPLACE`](Self::REPLACE) is
+        /// given.
         const UPDATE_IF_NOEXIST = 1 << 0;
         /// In the generic receive path: slower, works with every driver.
         const SKB_MODE = 1 << 1;
@@ -23,8 +25,8 @@ bitflags! {
         const DRV_MODE = 1 << 2;
         /// On the network card; an error if it cannot.
         const HW_MODE = 1 << 3;
-        /// Take the place of a program that was attached by netlink (`ip link set … xdp`). The attachment is then made by
-        /// netlink too, since that is what the kernel allows.
+        /// Take the place of a program that was attached by netlink (`ip link set … xdp`). The
+        /// attachment is then made by netlink too, since that is what the kernel allows.
         const REPLACE = 1 << 4;
     }
 }
@@ -40,7 +42,8 @@ impl XdpFlags {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct XdpMd {
-    /// Offset of the packet's first byte behind the metadata in the data given: the metadata's length.
+    /// Offset of the packet's first byte behind the metadata in the data given: the metadata's
+    /// length.
     pub data: u32,
     /// Length of the data given.
     pub data_end: u32,
@@ -59,8 +62,8 @@ unsafe impl crate::Pod for XdpMd {}
 
 /// An XDP program (`BPF_PROG_TYPE_XDP`). Linux ≥ 4.8.
 ///
-/// Sections `xdp`, `xdp.frags` (multi-buffer packets, Linux ≥ 5.18), `xdp/devmap` and `xdp/cpumap` (run from a
-/// map's entry; they cannot be attached to an interface).
+/// Sections `xdp`, `xdp.frags` (multi-buffer packets, Linux ≥ 5.18), `xdp/devmap` and `xdp/cpumap`
+/// (run from a map's entry; they cannot be attached to an interface).
 #[derive(Debug)]
 pub struct Xdp {
     pub(crate) data: ProgramData<XdpLink>,
@@ -81,11 +84,13 @@ impl Xdp {
 
     /// Attaches the loaded program to an interface of the calling thread's network namespace.
     ///
-    /// Makes a `bpf_link` (Linux ≥ 5.9) or, on older kernels, attaches by netlink; either way the attachment
-    /// lasts until this program is dropped, unless the link is [taken](Self::take_link). Needs CAP_NET_ADMIN.
+    /// Makes a `bpf_link` (Linux ≥ 5.9) or, on older kernels, attaches by netlink; either way the
+    /// attachment lasts until this program is dropped, unless the link is [taken](Self::take_link).
+    /// Needs CAP_NET_ADMIN.
     ///
     /// # Errors
-    /// [`LinkError`] in [`ProgramError::Attach`]: no such interface, another program there (named), no driver support.
+    /// [`LinkError`] in [`ProgramError::Attach`]: no such interface, another program there (named),
+    /// no driver support.
     pub fn attach(&mut self, interface: &str, flags: XdpFlags) -> Result<XdpLinkId, ProgramError> {
         match net::if_index(interface) {
             Some(index) => self.attach_to_if_index(index, flags),
@@ -112,10 +117,12 @@ impl Xdp {
         Ok(self.data.links.insert(link))
     }
 
-    /// Makes an existing attachment run this program, without a gap in between, and takes it over. Linux ≥ 5.7.
+    /// Makes an existing attachment run this program, without a gap in between, and takes it over.
+    /// Linux ≥ 5.7.
     ///
     /// `link` comes from another program's [`take_link`](Self::take_link) or from
-    /// [`PinnedLink::unpin`](crate::links::PinnedLink::unpin). On error it is dropped, which detaches it.
+    /// [`PinnedLink::unpin`](crate::links::PinnedLink::unpin). On error it is dropped, which
+    /// detaches it.
     pub fn attach_to_link(
         &mut self,
         link: impl Into<OwnedLink>,

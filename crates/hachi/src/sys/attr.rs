@@ -1,9 +1,10 @@
 //! The arguments of bpf(2), one struct per command.
 //!
-//! `include/uapi/linux/bpf.h` has one big union; each struct here is one member of it, fields in the
-//! same order under the same names, cut after the last field Hachi uses. A kernel that knows fewer fields than a
-//! struct has accepts it as long as the ones it does not know are zero (`bpf_check_uarg_tail_zero`),
-//! so fields of newer kernels stay zero until a feature needs them. Pointers are `u64` on every architecture.
+//! `include/uapi/linux/bpf.h` has one big union; each struct here is one member of it, fields in
+//! the same order under the same names, cut after the last field Hachi uses. A kernel that knows
+//! fewer fields than a struct has accepts it as long as the ones it does not know are zero
+//! (`bpf_check_uarg_tail_zero`), so fields of newer kernels stay zero until a feature needs them.
+//! Pointers are `u64` on every architecture.
 
 /// `BPF_OBJ_NAME_LEN`: object names have at most 15 bytes and a NUL.
 pub(crate) const OBJ_NAME_LEN: usize = 16;

@@ -50,7 +50,8 @@ unsafe fn call<A>(cmd: Cmd, attr: &mut A) -> Result<()> {
         .map_err(|error| SyscallError::new(cmd.name(), error))
 }
 
-/// As [`bpf`] for commands that return a new descriptor (always close-on-exec, the kernel sees to it).
+/// As [`bpf`] for commands that return a new descriptor (always close-on-exec, the kernel sees to
+/// it).
 ///
 /// # Safety
 /// As [`bpf`].
@@ -70,7 +71,8 @@ fn address<T: ?Sized>(pointer: *const T) -> u64 {
     pointer.cast::<()>() as usize as u64
 }
 
-/// An object name as the kernel accepts it: letters, digits, `_` and `.`, others replaced by `_`, cut to 15 bytes.
+/// An object name as the kernel accepts it: letters, digits, `_` and `.`, others replaced by `_`,
+/// cut to 15 bytes.
 pub(crate) fn object_name(name: &str) -> [u8; attr::OBJ_NAME_LEN] {
     let mut out = [0; attr::OBJ_NAME_LEN];
     for (to, byte) in out[..attr::OBJ_NAME_LEN - 1].iter_mut().zip(name.bytes()) {
@@ -113,8 +115,8 @@ pub(crate) struct ProgramImage<'a> {
     pub(crate) fd_array: &'a [i32],
 }
 
-/// `BPF_PROG_LOAD`. Fields of `attr` that are addresses or lengths are filled in here. With a `log`,
-/// the verifier's text is written to it from the start, NUL-terminated.
+/// `BPF_PROG_LOAD`. Fields of `attr` that are addresses or lengths are filled in here. With a
+/// `log`, the verifier's text is written to it from the start, NUL-terminated.
 pub(crate) fn prog_load(
     attr: &mut attr::ProgLoad,
     image: &ProgramImage<'_>,
@@ -145,8 +147,8 @@ pub(crate) fn prog_load(
             attr.log_size = u32::try_from(buffer.len()).unwrap_or(u32::MAX);
             attr.log_level = *level;
         }
-        // SAFETY: every address was just set from a slice (or C string) that outlives the call, with
-        // its own length; the log is the one the kernel writes to and is borrowed mutably.
+        // SAFETY: every address was just set from a slice (or C string) that outlives the call,
+        // with its own length; the log is the one the kernel writes to and is borrowed mutably.
         unsafe { call_fd(Cmd::ProgLoad, attr) }
     };
     // The verifier gives up when a signal is pending (a profiler's, say); libbpf tries as often.
@@ -201,8 +203,8 @@ fn absent(result: Result<()>) -> Result<bool> {
 /// Copies the value of `key` to `value`; false when there is no such key.
 ///
 /// # Safety
-/// `key` must be readable for the map's key size (null where the type has no keys), `value` writable
-/// for its value size (per-CPU: rounded up to 8, times the possible CPUs).
+/// `key` must be readable for the map's key size (null where the type has no keys), `value`
+/// writable for its value size (per-CPU: rounded up to 8, times the possible CPUs).
 pub(crate) unsafe fn map_lookup(
     fd: BorrowedFd<'_>,
     key: *const u8,
@@ -276,11 +278,12 @@ pub(crate) struct Batch {
     pub(crate) error: Option<SyscallError>,
 }
 
-/// `BPF_MAP_LOOKUP_BATCH`: up to `room` elements from the position `cursor_in` (null: from the start).
+/// `BPF_MAP_LOOKUP_BATCH`: up to `room` elements from the position `cursor_in` (null: from the
+/// start).
 ///
 /// # Safety
-/// `keys` and `values` must be writable for `room` keys and values of the map's sizes; the cursors must be
-/// null or valid for `max(4, key size)` bytes.
+/// `keys` and `values` must be writable for `room` keys and values of the map's sizes; the cursors
+/// must be null or valid for `max(4, key size)` bytes.
 pub(crate) unsafe fn map_lookup_batch(
     fd: BorrowedFd<'_>,
     cursor_in: *const u8,
@@ -378,8 +381,9 @@ pub(crate) fn obj_get(path: &CStr) -> Result<OwnedFd> {
         .map_err(|error| SyscallError::new(Cmd::ObjGet.name(), error))
 }
 
-/// Lengths and addresses of `attr` are set from the slices. Returns the lengths the kernel says (data, context):
-/// larger than the slices when those were too short, together with the error `ENOSPC`.
+/// Lengths and addresses of `attr` are set from the slices. Returns the lengths the kernel says
+/// (data, context): larger than the slices when those were too short, together with the error
+/// `ENOSPC`.
 pub(crate) fn prog_test_run(
     fd: BorrowedFd<'_>,
     attr: &mut attr::TestRun,
@@ -467,7 +471,8 @@ pub(crate) fn btf_fd_by_id(id: u32) -> Result<OwnedFd> {
 /// `BPF_OBJ_GET_INFO_BY_FD` into one of the info structs of [`attr`].
 ///
 /// # Safety
-/// `T` must be the info struct of the kind of object `fd` is, and addresses in it valid for the lengths next to them.
+/// `T` must be the info struct of the kind of object `fd` is, and addresses in it valid for the
+/// lengths next to them.
 unsafe fn obj_info<T>(fd: BorrowedFd<'_>, info: &mut T) -> Result<()> {
     let mut attr = attr::GetInfo {
         bpf_fd: raw(fd),
@@ -504,7 +509,8 @@ pub(crate) fn prog_info_with(
         xlated_prog_insns: address(buffers.xlated.as_mut_ptr()),
         ..Default::default()
     };
-    // SAFETY: both addresses were set from mutable slices together with their lengths; all other lengths are zero.
+    // SAFETY: both addresses were set from mutable slices together with their lengths; all other
+    // lengths are zero.
     unsafe { obj_info(fd, &mut info) }?;
     Ok(info)
 }

@@ -5,7 +5,8 @@ use std::{fmt, fs, io};
 /// A failed system call: which, how, and what that usually means there.
 #[derive(Debug)]
 pub struct SyscallError {
-    /// The call, as the kernel's documentation names it: `"BPF_PROG_LOAD"`, `"netlink RTM_SETLINK"`.
+    /// The call, as the kernel's documentation names it: `"BPF_PROG_LOAD"`, `"netlink
+    /// RTM_SETLINK"`.
     pub call: &'static str,
     /// The operating system's error.
     pub io_error: io::Error,
@@ -190,7 +191,8 @@ pub(crate) fn effective_capabilities() -> Option<u64> {
     u64::from_str_radix(line.trim(), 16).ok()
 }
 
-/// What a call may need (Linux ≥ 5.8; CAP_SYS_ADMIN stands for all of it), and on what that depends.
+/// What a call may need (Linux ≥ 5.8; CAP_SYS_ADMIN stands for all of it), and on what that
+/// depends.
 fn needed(call: &str) -> (&'static [Capability], &'static str) {
     if call.contains("netlink") {
         (&[NET_ADMIN], "")

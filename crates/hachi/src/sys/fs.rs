@@ -50,15 +50,17 @@ impl ObjectKind {
     }
 }
 
-/// What a descriptor from `BPF_OBJ_GET` is. The kernel answers with the file's name (`anon_inode:bpf-map`), since
-/// asking an object for the wrong kind's info would misread rather than fail.
+/// What a descriptor from `BPF_OBJ_GET` is. The kernel answers with the file's name
+/// (`anon_inode:bpf-map`), since asking an object for the wrong kind's info would misread rather
+/// than fail.
 pub(crate) fn object_kind(fd: BorrowedFd<'_>) -> io::Result<Option<ObjectKind>> {
     let target = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()))?;
     let target = target.as_os_str().as_bytes();
     Ok(match target {
         b"anon_inode:bpf-map" => Some(ObjectKind::Map),
         b"anon_inode:bpf-prog" => Some(ObjectKind::Program),
-        // The first from `bpf_link_prime`, the second from `bpf_link_new_fd`; brackets since Linux 6.9.
+        // The first from `bpf_link_prime`, the second from `bpf_link_new_fd`; brackets since Linux
+        // 6.9.
         b"anon_inode:bpf_link"
         | b"anon_inode:bpf-link"
         | b"anon_inode:[bpf_link]"

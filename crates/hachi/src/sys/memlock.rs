@@ -7,11 +7,11 @@ use std::{
 
 use crate::features;
 
-/// Makes the call `f`; if an old kernel refuses it with `EPERM` for want of locked memory, raises the
-/// limit once for the process and makes the call again.
+/// Makes the call `f`; if an old kernel refuses it with `EPERM` for want of locked memory, raises
+/// the limit once for the process and makes the call again.
 ///
-/// Only after a refusal, so that on kernels that charge the memory cgroup instead (5.11 and later) neither the limit is
-/// touched nor the probe run.
+/// Only after a refusal, so that on kernels that charge the memory cgroup instead (5.11 and later)
+/// neither the limit is touched nor the probe run.
 pub(crate) fn with_limit_raised<T>(mut f: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     match f() {
         Err(error) if error.raw_os_error() == Some(libc::EPERM) && raise() => f(),

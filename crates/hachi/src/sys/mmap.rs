@@ -13,7 +13,8 @@ pub(crate) struct Mmap {
     len: usize,
 }
 
-// SAFETY: the mapping is plain shared memory owned by this value; who accesses it through `ptr` takes care of races.
+// SAFETY: the mapping is plain shared memory owned by this value; who accesses it through `ptr`
+// takes care of races.
 unsafe impl Send for Mmap {}
 // SAFETY: as above; `&Mmap` gives nothing but the address.
 unsafe impl Sync for Mmap {}
@@ -62,7 +63,8 @@ impl Mmap {
         }
     }
 
-    /// The first byte. Valid for the mapping's length until it is dropped; the kernel may write there at any time.
+    /// The first byte. Valid for the mapping's length until it is dropped; the kernel may write
+    /// there at any time.
     pub(crate) fn ptr(&self) -> *mut u8 {
         self.start.as_ptr()
     }

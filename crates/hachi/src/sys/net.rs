@@ -28,10 +28,12 @@ pub(crate) fn if_name(index: u32) -> Option<String> {
     )
 }
 
-/// All interfaces by name. From the kernel rather than /sys/class/net, which shows the namespace it was mounted in.
+/// All interfaces by name. From the kernel rather than /sys/class/net, which shows the namespace it
+/// was mounted in.
 pub(crate) fn if_names() -> Vec<String> {
     let mut names = Vec::new();
-    // SAFETY: the array returned is walked up to its terminator (index 0, null name) and freed once.
+    // SAFETY: the array returned is walked up to its terminator (index 0, null name) and freed
+    // once.
     unsafe {
         let list = libc::if_nameindex();
         if list.is_null() {

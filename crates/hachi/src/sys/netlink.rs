@@ -1,11 +1,11 @@
 //! Just enough rtnetlink to attach, detach and query XDP programs.
 //!
-//! Written by hand rather than with netlink-packet-route: that crate and what it needs (a derive macro on syn among
-//! others) take 37 s to build in release mode on two cores (measured, version 0.34), almost twice what a
-//! whole user workspace may take here, for the two messages below.
+//! Written by hand rather than with netlink-packet-route: that crate and what it needs (a derive
+//! macro on syn among others) take 37 s to build in release mode on two cores (measured, version
+//! 0.34), almost twice what a whole user workspace may take here, for the two messages below.
 //!
-//! Sources: `man 7 rtnetlink`, `include/uapi/linux/{netlink,rtnetlink,if_link}.h`, and for the meaning
-//! of the XDP attributes `do_setlink` and `dev_change_xdp_fd` in the kernel.
+//! Sources: `man 7 rtnetlink`, `include/uapi/linux/{netlink,rtnetlink,if_link}.h`, and for the
+//! meaning of the XDP attributes `do_setlink` and `dev_change_xdp_fd` in the kernel.
 
 use std::{
     io,
@@ -92,8 +92,9 @@ impl Netlink {
         Ok(Netlink { socket })
     }
 
-    /// Makes `program` (none: nothing) the XDP program of an interface. `flags` are `XDP_FLAGS_*`; with
-    /// `expected`, the kernel refuses unless that program is the one attached now (Linux ≥ 5.7).
+    /// Makes `program` (none: nothing) the XDP program of an interface. `flags` are `XDP_FLAGS_*`;
+    /// with `expected`, the kernel refuses unless that program is the one attached now (Linux ≥
+    /// 5.7).
     pub(crate) fn xdp_set(
         &self,
         if_index: u32,
@@ -145,8 +146,8 @@ impl Netlink {
         Ok(states)
     }
 
-    /// Sends one request and reads until its acknowledgement or the end of the dump; `on_link` gets the
-    /// payload of each RTM_NEWLINK.
+    /// Sends one request and reads until its acknowledgement or the end of the dump; `on_link` gets
+    /// the payload of each RTM_NEWLINK.
     fn exchange(
         &self,
         call: &'static str,
@@ -266,7 +267,8 @@ fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     })
 }
 
-/// Reads NLMSG_ERROR: zero is success, else a negative errno and, from kernels that have it, a sentence.
+/// Reads NLMSG_ERROR: zero is success, else a negative errno and, from kernels that have it, a
+/// sentence.
 fn acknowledgement(call: &'static str, header: Header, payload: &[u8]) -> Result<(), SyscallError> {
     let errno = u32_at(payload, 0).map_or(libc::EBADMSG, |code| (code as i32).wrapping_neg());
     if errno == 0 {

@@ -6,8 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Waits until `fd` is readable (true) or `timeout` has passed (false; `None` waits forever). A signal
-/// that interrupts the wait does not end it.
+/// Waits until `fd` is readable (true) or `timeout` has passed (false; `None` waits forever). A
+/// signal that interrupts the wait does not end it.
 pub(crate) fn readable(fd: BorrowedFd<'_>, timeout: Option<Duration>) -> io::Result<bool> {
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     loop {

@@ -124,7 +124,8 @@ pub fn counter(name: &str, map: &str) -> ProgramSpec {
     program(name, "xdp", insns, &[(at, map)])
 }
 
-/// Sends the first `len` bytes of its stack, all `fill`, to ring buffer `map`; returns 0 if there was room.
+/// Sends the first `len` bytes of its stack, all `fill`, to ring buffer `map`; returns 0 if there
+/// was room.
 pub fn sender(name: &str, map: &str, len: i32, fill: u8) -> ProgramSpec {
     let words = len.div_euclid(8) + i32::from(len % 8 != 0);
     let word = u64::from_ne_bytes([fill; 8]);
