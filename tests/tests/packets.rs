@@ -1,4 +1,5 @@
-//! What programs read from packets and write to them is what is there, in release and in debug builds.
+//! What programs read from packets and write to them is what is there, in release and in debug
+//! builds.
 
 use hachi::Ebpf;
 use hachi::maps::{Array, RingBuf};

@@ -10,9 +10,9 @@ use tokens::{Error, fill};
 
 /// Implements `Pod` for a struct, after checking that it is plain data.
 ///
-/// The struct must be `Copy` and `#[repr(C)]` (also `packed` or with an `align`) or `#[repr(transparent)]`;
-/// each field must be `Pod` itself, and there must be no padding. What is wrong is a compile error at
-/// the field in question.
+/// The struct must be `Copy` and `#[repr(C)]` (also `packed` or with an `align`) or
+/// `#[repr(transparent)]`; each field must be `Pod` itself, and there must be no padding. What is
+/// wrong is a compile error at the field in question.
 ///
 /// ```
 /// use hachi_common::Pod;
@@ -54,8 +54,8 @@ use tokens::{Error, fill};
 /// ```
 ///
 /// # Generic structs
-/// Whether a generic struct has padding depends on its parameters, so it must rule padding out itself:
-/// `#[repr(C, packed)]` or `#[repr(transparent)]`.
+/// Whether a generic struct has padding depends on its parameters, so it must rule padding out
+/// itself: `#[repr(C, packed)]` or `#[repr(transparent)]`.
 /// ```
 /// # use hachi_common::Pod;
 /// #[derive(Clone, Copy, Pod)]
@@ -67,8 +67,9 @@ use tokens::{Error, fill};
 /// ```
 ///
 /// # Which trait
-/// The macro says `Pod`, whatever that is where it stands: import the two together (`use hachi_common::Pod`, or from a crate that
-/// passes them on), under any name of the crate. Where that is not possible, give the path:
+/// The macro says `Pod`, whatever that is where it stands: import the two together (`use
+/// hachi_common::Pod`, or from a crate that passes them on), under any name of the crate. Where
+/// that is not possible, give the path:
 /// ```
 /// mod shared {
 ///     pub use hachi_common::*;
@@ -149,7 +150,8 @@ fn implement(item: Item) -> Result<TokenStream, Error> {
     Ok(code)
 }
 
-/// Assertions that each field starts where the one before it ends, and that the last ends with the struct.
+/// Assertions that each field starts where the one before it ends, and that the last ends with the
+/// struct.
 fn no_padding(item: &Item) -> TokenStream {
     let name = item.name_tokens();
     let mut code = TokenStream::new();

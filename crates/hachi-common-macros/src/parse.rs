@@ -106,7 +106,8 @@ pub fn item(input: TokenStream) -> Result<Item, Error> {
     })
 }
 
-/// Reads the attributes in front of an item: its `repr` and, from `#[pod(crate = …)]`, the trait's path.
+/// Reads the attributes in front of an item: its `repr` and, from `#[pod(crate = …)]`, the trait's
+/// path.
 fn attributes(tokens: &mut Tokens) -> Result<(Repr, TokenStream), Error> {
     let (mut c, mut packed, mut transparent) = (false, false, false);
     // Whoever writes `#[derive(Pod)]` has imported that name, and the trait has the same.

@@ -5,11 +5,11 @@ use crate::Pod;
 /// A key of a `BPF_MAP_TYPE_LPM_TRIE` map: a prefix of `prefix_len` bits of `data`.
 ///
 /// The layout is that of the kernel's `struct bpf_lpm_trie_key_u8`: the length as an integer of the
-/// machine's own byte order, then the data, most significant bit first. An address therefore goes in as its octets
-/// (`Ipv4Addr::octets`), or as an integer made big-endian.
+/// machine's own byte order, then the data, most significant bit first. An address therefore goes
+/// in as its octets (`Ipv4Addr::octets`), or as an integer made big-endian.
 ///
-/// To look an address up, set `prefix_len` to all its bits: the map returns the value of the longest
-/// prefix it holds that covers the address.
+/// To look an address up, set `prefix_len` to all its bits: the map returns the value of the
+/// longest prefix it holds that covers the address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(C, packed)]
 pub struct Key<K> {

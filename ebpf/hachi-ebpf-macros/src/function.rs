@@ -106,12 +106,14 @@ fn context(
 }
 
 impl Function {
-    /// The function that the kernel calls, in `section` and under `name` or else the function's own.
+    /// The function that the kernel calls, in `section` and under `name` or else the function's
+    /// own.
     pub fn entry(&self, section: &str, name: Option<&Text>) -> TokenStream {
         let own = self.name.to_string();
         let own = own.strip_prefix("r#").unwrap_or(&own);
         let symbol = name.map_or(own, |name| &name.text);
-        // The parts carry the places of what they are made from, so that the compiler's complaints about types point there.
+        // The parts carry the places of what they are made from, so that the compiler's complaints
+        // about types point there.
         let function: TokenStream = TokenTree::from(self.name.clone()).into();
         let context = fill("<__0>::new", self.context_span, &[&self.context]);
         let call = fill(
@@ -125,9 +127,9 @@ impl Function {
             &[&call],
         );
         let export = if symbol == section {
-            // Of two equal names LLVM makes one symbol, and complains. When rustc compiles for eBPF that is the linker's
-            // matter; for the development machine's own target it is LLVM in rustc that complains, and the
-            // linker takes the difference out again.
+            // Of two equal names LLVM makes one symbol, and complains. When rustc compiles for eBPF
+            // that is the linker's matter; for the development machine's own target it is LLVM in
+            // rustc that complains, and the linker takes the difference out again.
             format!(
                 "#[cfg_attr(target_os = \"none\", unsafe(export_name = {symbol:?}))]
                 #[cfg_attr(not(target_os = \"none\"), unsafe(export_name = \"{symbol}.hachi\"))]"
@@ -136,8 +138,8 @@ impl Function {
             format!("#[unsafe(export_name = {symbol:?})]")
         };
         fill(
-            // `const _` keeps the name of the entry out of the way of others in the module. A Mach-O section would need a
-            // segment as well; objects for the kernel are ELF.
+            // `const _` keeps the name of the entry out of the way of others in the module. A
+            // Mach-O section would need a segment as well; objects for the kernel are ELF.
             &format!(
                 "const _: () = {{
                     {export}

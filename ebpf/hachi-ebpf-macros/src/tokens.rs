@@ -1,7 +1,7 @@
 //! The little of `quote` and `syn` that is needed here.
 //!
-//! `hachi-common-macros` and `hachi-ebpf-macros` have the same file: a third crate to share it would cost every build
-//! more than the copy does.
+//! `hachi-common-macros` and `hachi-ebpf-macros` have the same file: a third crate to share it
+//! would cost every build more than the copy does.
 
 use proc_macro::{Delimiter, Group, Ident, Literal, Punct, Spacing, Span, TokenStream, TokenTree};
 

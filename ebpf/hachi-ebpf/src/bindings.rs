@@ -21,7 +21,8 @@ pub mod xdp_action {
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct xdp_md {
-    /// Address of the first byte of the packet (a pointer once the verifier has rewritten the load).
+    /// Address of the first byte of the packet (a pointer once the verifier has rewritten the
+    /// load).
     pub data: u32,
     /// Address after the last byte of the packet's first buffer.
     pub data_end: u32,

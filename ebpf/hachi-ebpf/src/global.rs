@@ -27,7 +27,8 @@ impl<T: Copy> Global<T> {
     /// The value.
     #[inline(always)]
     pub fn load(&self) -> T {
-        // SAFETY: reads through a reference. Volatile because the value is replaced after the compiler has seen it.
+        // SAFETY: reads through a reference. Volatile because the value is replaced after the
+        // compiler has seen it.
         unsafe { (&raw const self.0).read_volatile() }
     }
 }

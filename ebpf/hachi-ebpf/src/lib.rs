@@ -19,16 +19,17 @@
 //! # fn main() {}
 //! ```
 //!
-//! A program's crate is `#![no_std]` and `#![no_main]`, and is built by `hachi build` or, from a build script, by
-//! `hachi-build`. Those set `--cfg hachi_bpf`. Without it, that is for the development machine, this crate compiles as well, so that
-//! `cargo check`, clippy, rust-analyzer and the documentation work: there the calls into the kernel do
-//! nothing and report failure.
+//! A program's crate is `#![no_std]` and `#![no_main]`, and is built by `hachi build` or, from a
+//! build script, by `hachi-build`. Those set `--cfg hachi_bpf`. Without it, that is for the
+//! development machine, this crate compiles as well, so that `cargo check`, clippy, rust-analyzer
+//! and the documentation work: there the calls into the kernel do nothing and report failure.
 //!
 //! # Coming from Aya
 //! Names and shapes are those of Aya's kernel side where it has them; a program written for it
-//! compiles with `aya-ebpf = { package = "hachi-ebpf" }` (in 2021: `aya-bpf`). The logging macros are part of this crate. Cargo takes one
-//! name for a package only, so a program that also says `aya_log_ebpf` gives the crate this second name itself:
-//! `extern crate aya_ebpf as aya_log_ebpf;`.
+//! compiles with `aya-ebpf = { package = "hachi-ebpf" }` (in 2021: `aya-bpf`). The logging macros
+//! are part of this crate. Cargo takes one name for a package only, so a program that also says
+//! `aya_log_ebpf` gives the crate this second name itself: `extern crate aya_ebpf as
+//! aya_log_ebpf;`.
 
 #![no_std]
 

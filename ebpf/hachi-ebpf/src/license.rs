@@ -4,7 +4,8 @@
 ///
 /// The kernel offers many helpers to GPL-compatible programs only (`license_is_gpl_compatible` in
 /// `include/linux/license.h` lists what counts: `"GPL"`, `"GPL v2"`, `"GPL and additional rights"`,
-/// `"Dual BSD/GPL"`, `"Dual MIT/GPL"`, `"Dual MPL/GPL"`). Each helper's documentation says when it is one of these.
+/// `"Dual BSD/GPL"`, `"Dual MIT/GPL"`, `"Dual MPL/GPL"`). Each helper's documentation says when it
+/// is one of these.
 ///
 /// ```
 /// hachi_ebpf::license!("Dual MIT/GPL");

@@ -8,17 +8,19 @@
 //!     info!(ctx, "drop {:i} port {}", source, port);
 //! }
 //! ```
-//! The first argument is the program's context, as in Aya; where there is none at hand it may be left out. `target: "name"` may stand
-//! before the format string.
+//! The first argument is the program's context, as in Aya; where there is none at hand it may be
+//! left out. `target: "name"` may stand before the format string.
 //!
-//! Arguments are integers, `bool`, `char`, pointers, `Ipv4Addr`, `Ipv6Addr`, byte arrays, and text and byte slices
-//! (of which the first 64 bytes are sent); placeholders are `{}` and `{:…}` with, at the end, `x`, `X`, `o`, `b`, `?`, `p`, `i` (an IP
-//! address) or `mac`, and before it a width as in `std::fmt`. Numbers of arguments and kinds of placeholders are
-//! checked when the program is compiled.
+//! Arguments are integers, `bool`, `char`, pointers, `Ipv4Addr`, `Ipv6Addr`, byte arrays, and text
+//! and byte slices (of which the first 64 bytes are sent); placeholders are `{}` and `{:…}` with,
+//! at the end, `x`, `X`, `o`, `b`, `?`, `p`, `i` (an IP address) or `mac`, and before it a width as
+//! in `std::fmt`. Numbers of arguments and kinds of placeholders are checked when the program is
+//! compiled.
 //!
-//! The program sends the arguments alone, through a ring buffer (5.8): a message costs some twenty instructions
-//! and little stack. The text is made by `EbpfLogger` in user space, which also sets the level up to which messages are sent; code
-//! of levels that are off is left out by the verifier.
+//! The program sends the arguments alone, through a ring buffer (5.8): a message costs some twenty
+//! instructions and little stack. The text is made by `EbpfLogger` in user space, which also sets
+//! the level up to which messages are sent; code of levels that are off is left out by the
+//! verifier.
 
 pub use hachi_common::log::{Level, LogArg};
 #[doc(hidden)]
@@ -29,7 +31,8 @@ use hachi_common::log::{LogArgs, RECORD_HEADER_LEN, check_types};
 use crate::maps::{PerCpuArray, RingBuf};
 use crate::{Global, helpers};
 
-// These three exist in an object only if its programs log. Their names are agreed with user space: `hachi_common::log`.
+// These three exist in an object only if its programs log. Their names are agreed with user space:
+// `hachi_common::log`.
 
 #[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".maps"))]
 static HACHI_LOG: RingBuf = RingBuf::with_byte_size(256 * 1024, 0);
@@ -73,7 +76,8 @@ pub fn send<S: Site, A: LogArgs>(args: A) {
         HACHI_LOG_LOST.update(0, |lost| lost + 1);
         return;
     }
-    // SAFETY: the record has `size` bytes and is aligned to 8. The layout is that of `hachi_common::log`.
+    // SAFETY: the record has `size` bytes and is aligned to 8. The layout is that of
+    // `hachi_common::log`.
     unsafe {
         let words = record.cast::<u32>();
         words.write((S::address() as u32).to_le());
@@ -115,7 +119,8 @@ macro_rules! trace {
     ($($message:tt)+) => { $crate::__log!([$crate::log::Level::Trace] $($message)+) };
 }
 
-/// Logs a message of a level that is given as a constant: `log!(&ctx, Level::Warn, "…")`; see [`log`](mod@crate::log).
+/// Logs a message of a level that is given as a constant: `log!(&ctx, Level::Warn, "…")`; see
+/// [`log`](mod@crate::log).
 #[macro_export]
 macro_rules! log {
     ($ctx:expr, $level:expr, $($message:tt)+) => { $crate::__log!([$level] $ctx, $($message)+) };

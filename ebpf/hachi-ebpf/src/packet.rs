@@ -1,10 +1,10 @@
 //! Bounds checks that the verifier understands.
 //!
 //! The verifier follows pointers into a packet one by one. It lets a program load through a pointer
-//! after the program has compared *that* pointer, plus a constant, with the end of the packet; it forgets
-//! this when a variable is added. So the order is: add the (bounded) offset, compare pointer plus
-//! size with the end, load at constant distances. Pointers are added to and compared as pointers, never as integers, which
-//! LLVM would regroup.
+//! after the program has compared *that* pointer, plus a constant, with the end of the packet; it
+//! forgets this when a variable is added. So the order is: add the (bounded) offset, compare
+//! pointer plus size with the end, load at constant distances. Pointers are added to and compared
+//! as pointers, never as integers, which LLVM would regroup.
 
 /// The verifier follows a packet pointer only while all that was added to it is at most this
 /// (`MAX_PACKET_OFF` in `kernel/bpf/verifier.c`).
@@ -29,7 +29,8 @@ pub(crate) fn checked_bytes(
     if len > MAX_OFFSET || offset > MAX_OFFSET - len {
         return None;
     }
-    // Only now, and volatile: a load that must not be made too early keeps LLVM from doing both comparisons after the addition.
+    // Only now, and volatile: a load that must not be made too early keeps LLVM from doing both
+    // comparisons after the addition.
     let (start, end) = ends();
     let at = start.wrapping_add(offset);
     if at.wrapping_add(len) > end {
@@ -40,8 +41,8 @@ pub(crate) fn checked_bytes(
 
 /// `value`, without LLVM knowing where it comes from.
 ///
-/// For differences of packet pointers: LLVM would turn `sum + (end - start)` into `(sum + end) - start`, and the verifier
-/// lets nothing be added to the packet's end.
+/// For differences of packet pointers: LLVM would turn `sum + (end - start)` into `(sum + end) -
+/// start`, and the verifier lets nothing be added to the packet's end.
 #[inline(always)]
 pub(crate) fn opaque(value: usize) -> usize {
     let place = value;

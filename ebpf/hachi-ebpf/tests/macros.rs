@@ -1,8 +1,10 @@
-//! What the macros say about programs that are wrong, and where; and that they work under other names.
+//! What the macros say about programs that are wrong, and where; and that they work under other
+//! names.
 
 use std::{fs, path::Path, process::Command};
 
-/// Builds `source` as a program's crate, which knows this one by its name in Aya. What the compiler says: `Err` if it fails.
+/// Builds `source` as a program's crate, which knows this one by its name in Aya. What the compiler
+/// says: `Err` if it fails.
 fn build(name: &str, source: &str) -> Result<String, String> {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::create_dir_all(&dir).unwrap();

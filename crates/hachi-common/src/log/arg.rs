@@ -37,7 +37,8 @@ pub enum Tag {
     Mac = 13,
     /// A pointer, as 8 bytes
     Pointer = 14,
-    /// `[u8; N]`, `&[u8]`: a length and a capacity of 2 bytes each, 4 zero bytes, then `capacity` bytes
+    /// `[u8; N]`, `&[u8]`: a length and a capacity of 2 bytes each, 4 zero bytes, then `capacity`
+    /// bytes
     Bytes = 15,
     /// `&str`: as `Bytes`
     Str = 16,
@@ -210,8 +211,8 @@ unsafe fn write_slice(bytes: &[u8], to: *mut u64) {
     // SAFETY: as promised by the caller.
     let to = unsafe { to.add(1).cast::<u8>() };
     let mut i = 0;
-    // Byte by byte, with a bound known to the verifier. The store is volatile so that LLVM keeps the
-    // loop: it would make a call of memcpy with a variable length from it.
+    // Byte by byte, with a bound known to the verifier. The store is volatile so that LLVM keeps
+    // the loop: it would make a call of memcpy with a variable length from it.
     while i < TEXT_CAPACITY {
         if i >= len {
             break;

@@ -162,7 +162,8 @@ impl<'a> Site<'a> {
     }
 }
 
-/// A log message: a site and the arguments of one call. `Display` gives the text, without level and place.
+/// A log message: a site and the arguments of one call. `Display` gives the text, without level and
+/// place.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Message<'a> {
     /// Where it comes from.
@@ -286,7 +287,8 @@ impl Value {
         Some((value, rest))
     }
 
-    /// The value as text, without the filling of the width except for zeros, which depend on the sign.
+    /// The value as text, without the filling of the width except for zeros, which depend on the
+    /// sign.
     fn show(&self, spec: Spec) -> String {
         let alternate = spec.alternate;
         let zeros = if spec.zero {
@@ -346,7 +348,8 @@ fn show_bytes(bytes: &[u8], hint: Hint) -> String {
         (Hint::LowerMac, _) => separated(bytes, false),
         (Hint::UpperMac, _) => separated(bytes, true),
         (Hint::Debug, _) => format!("{bytes:?}"),
-        // What the kernel calls text (a task's name, say) ends with a NUL. Other bytes are shown as digits.
+        // What the kernel calls text (a task's name, say) ends with a NUL. Other bytes are shown as
+        // digits.
         _ => {
             let end = bytes
                 .iter()
@@ -526,7 +529,8 @@ mod tests {
                 "{len}"
             );
         }
-        // Every single bit of record and site turned over: any result, but no panic, and text can be made of it.
+        // Every single bit of record and site turned over: any result, but no panic, and text can
+        // be made of it.
         for bit in 0..good.len() * 8 {
             let mut bad = good.clone();
             bad[bit / 8] ^= 1 << (bit % 8);

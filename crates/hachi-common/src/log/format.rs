@@ -1,9 +1,9 @@
 //! The format strings of log messages: one grammar, read at compile time by the macros and at run
 //! time by the decoder.
 //!
-//! A placeholder is `{` `}` or `{:` [`<` `^` `>`] [`#`] [`0`] [width] [hint] `}`, with the meaning these have
-//! in `std::fmt`; `{{` and `}}` stand for the braces themselves. Arguments are taken in order: there are
-//! no names or positions in a placeholder.
+//! A placeholder is `{` `}` or `{:` [`<` `^` `>`] [`#`] [`0`] [width] [hint] `}`, with the meaning
+//! these have in `std::fmt`; `{{` and `}}` stand for the braces themselves. Arguments are taken in
+//! order: there are no names or positions in a placeholder.
 
 use super::Tag;
 
@@ -22,7 +22,8 @@ pub enum Hint {
     Octal,
     /// `{:b}`: binary.
     Binary,
-    /// `{:i}`: an IP address, from `Ipv4Addr`, `Ipv6Addr`, `u32` (most significant byte first), `[u8; 4]`, `[u8; 16]` or `[u16; 8]`.
+    /// `{:i}`: an IP address, from `Ipv4Addr`, `Ipv6Addr`, `u32` (most significant byte first),
+    /// `[u8; 4]`, `[u8; 16]` or `[u16; 8]`.
     Ip,
     /// `{:mac}`: a hardware address, from `[u8; 6]`.
     LowerMac,
@@ -225,7 +226,8 @@ pub const fn check(format: &str, arguments: usize) {
     );
 }
 
-/// Checks that each placeholder can show its argument; `tags` and `lens` are those of [`LogArgs`](super::LogArgs).
+/// Checks that each placeholder can show its argument; `tags` and `lens` are those of
+/// [`LogArgs`](super::LogArgs).
 ///
 /// # Panics
 /// When a hint does not fit the type of its argument; at compile time in the macros.

@@ -5,7 +5,8 @@
 //!
 //! - Each call of a logging macro is a **site**: a constant with level, file, line, target and format
 //!   string. The compiler writes it into the section [`SECTION`] of the object file, which is
-//!   never loaded into the kernel. The linker replaces the address of a site by its offset in that section.
+//!   never loaded into the kernel. The linker replaces the address of a site by its offset in that
+//!   section.
 //! - A **record** in the ring buffer map [`RING_MAP`] holds that offset and the arguments.
 //! - The decoder (`Sites`, with the feature `std`) joins the two.
 //!
@@ -55,7 +56,8 @@ pub const SECTION: &str = ".hachi.log";
 /// The ring buffer map that carries the records.
 pub const RING_MAP: &str = "HACHI_LOG";
 
-/// The map (a per-CPU array with one `u64`) that counts the records lost because the ring buffer was full.
+/// The map (a per-CPU array with one `u64`) that counts the records lost because the ring buffer
+/// was full.
 pub const LOST_MAP: &str = "HACHI_LOG_LOST";
 
 /// The global variable (a `u8`) with the highest [`Level`] sent; 0 silences a program.

@@ -9,7 +9,8 @@ pub const SITE_HEADER_LEN: usize = 14;
 pub const fn site_len(target: &str, file: &str, format: &str) -> usize {
     let len = SITE_HEADER_LEN + target.len() + file.len() + format.len();
     let padded = len.div_ceil(8) * 8;
-    // The low byte of the length comes first; a reader that walks the section takes a zero there for padding.
+    // The low byte of the length comes first; a reader that walks the section takes a zero there
+    // for padding.
     if padded.is_multiple_of(256) {
         padded + 8
     } else {
@@ -27,7 +28,8 @@ impl<const N: usize> SiteBytes<N> {
     /// Encodes a site. [`check`](super::check) is what refuses a wrong format string.
     ///
     /// # Panics
-    /// At compile time, when the texts together are 64 KiB or longer, or when `N` is not their [`site_len`].
+    /// At compile time, when the texts together are 64 KiB or longer, or when `N` is not their
+    /// [`site_len`].
     pub const fn new(
         level: Level,
         placeholders: u8,

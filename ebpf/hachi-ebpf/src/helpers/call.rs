@@ -32,8 +32,9 @@ macro_rules! helpers {
 #[cfg(hachi_bpf)]
 macro_rules! helper_call {
     ($number:literal, ($($arg:ident: $ty:ty),*) -> $ret:ty) => {{
-        // SAFETY: the BPF machine's `call` instruction takes the helper's number where others take an address, and
-        // LLVM makes a call of a constant address that instruction. The signature is the kernel's; its conditions are the caller's.
+        // SAFETY: the BPF machine's `call` instruction takes the helper's number where others take
+        // an address, and LLVM makes a call of a constant address that instruction. The signature
+        // is the kernel's; its conditions are the caller's.
         unsafe {
             let helper: unsafe extern "C" fn($($ty),*) -> $ret =
                 core::mem::transmute(core::ptr::without_provenance::<()>($number));

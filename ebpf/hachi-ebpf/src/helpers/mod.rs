@@ -1,10 +1,11 @@
 //! The kernel's helper functions, by the names of `include/uapi/linux/bpf.h`, which documents them
-//! (also the manual page bpf-helpers(7)). This is what XDP programs and the maps of this crate need.
+//! (also the manual page bpf-helpers(7)). This is what XDP programs and the maps of this crate
+//! need.
 //!
 //! Each says which kernel has it first, and if it is for programs of a GPL-compatible licence only.
 //!
-//! In a build for the development machine there is no kernel behind them: pointers come back null, results
-//! negative (`-ENOSYS`), numbers zero.
+//! In a build for the development machine there is no kernel behind them: pointers come back null,
+//! results negative (`-ENOSYS`), numbers zero.
 
 #[macro_use]
 mod call;
@@ -38,10 +39,12 @@ helpers! {
     /// `map` must be a map of this object and `key` readable for its key size.
     pub unsafe fn bpf_map_delete_elem(map: *mut c_void, key: *const c_void) -> c_long = 3;
 
-    /// Nanoseconds since the machine started, without the time it was suspended (4.1; GPL only before 5.8).
+    /// Nanoseconds since the machine started, without the time it was suspended (4.1; GPL only
+    /// before 5.8).
     pub fn bpf_ktime_get_ns() -> u64 = 5;
 
-    /// Writes to `/sys/kernel/tracing/trace_pipe` (4.1; GPL only). [`bpf_printk!`](crate::bpf_printk) calls it.
+    /// Writes to `/sys/kernel/tracing/trace_pipe` (4.1; GPL only).
+    /// [`bpf_printk!`](crate::bpf_printk) calls it.
     ///
     /// # Safety
     /// `format` must be readable for `size` bytes and end with a NUL.
@@ -53,10 +56,12 @@ helpers! {
     /// The number of the CPU the program runs on (4.1).
     pub fn bpf_get_smp_processor_id() -> u32 = 8;
 
-    /// Redirects the packet to the interface `ifindex`; return what it returns (4.14 in XDP programs).
+    /// Redirects the packet to the interface `ifindex`; return what it returns (4.14 in XDP
+    /// programs).
     pub fn bpf_redirect(ifindex: u32, flags: u64) -> c_long = 23;
 
-    /// The difference of two checksums, added to `seed`; either side may be of size 0 (4.6). Sizes are multiples of 4, at most 512.
+    /// The difference of two checksums, added to `seed`; either side may be of size 0 (4.6). Sizes
+    /// are multiples of 4, at most 512.
     ///
     /// # Safety
     /// `from` and `to` must be readable for their sizes.
@@ -71,7 +76,8 @@ helpers! {
     /// `ctx` must be the kernel's context.
     pub unsafe fn bpf_xdp_adjust_head(ctx: *mut xdp_md, delta: c_int) -> c_long = 44;
 
-    /// Redirects the packet to the entry `key` of a devmap, cpumap or xskmap; return what it returns (4.14).
+    /// Redirects the packet to the entry `key` of a devmap, cpumap or xskmap; return what it
+    /// returns (4.14).
     ///
     /// # Safety
     /// `map` must be such a map of this object.
@@ -104,7 +110,8 @@ helpers! {
     /// Reserves `size` bytes, a constant, in a ring buffer; null when it is full (5.8).
     ///
     /// # Safety
-    /// `ring` must be a ring buffer of this object. What is reserved must be submitted or discarded.
+    /// `ring` must be a ring buffer of this object. What is reserved must be submitted or
+    /// discarded.
     pub unsafe fn bpf_ringbuf_reserve(ring: *mut c_void, size: u64, flags: u64) -> *mut c_void = 131;
 
     /// Hands a reservation to the reader (5.8).
@@ -119,13 +126,15 @@ helpers! {
     /// `data` must come from `bpf_ringbuf_reserve`, and is void afterwards.
     pub unsafe fn bpf_ringbuf_discard(data: *mut c_void, flags: u64) -> () = 133;
 
-    /// A property of a ring buffer: one of the flags `BPF_RB_AVAIL_DATA`, `BPF_RB_RING_SIZE`, `BPF_RB_CONS_POS`, `BPF_RB_PROD_POS` (5.8).
+    /// A property of a ring buffer: one of the flags `BPF_RB_AVAIL_DATA`, `BPF_RB_RING_SIZE`,
+    /// `BPF_RB_CONS_POS`, `BPF_RB_PROD_POS` (5.8).
     ///
     /// # Safety
     /// `ring` must be a ring buffer of this object.
     pub unsafe fn bpf_ringbuf_query(ring: *mut c_void, flags: u64) -> u64 = 134;
 
-    /// Nanoseconds since the machine started, as of the last tick: cheaper than `bpf_ktime_get_ns` (5.11).
+    /// Nanoseconds since the machine started, as of the last tick: cheaper than `bpf_ktime_get_ns`
+    /// (5.11).
     pub fn bpf_ktime_get_coarse_ns() -> u64 = 160;
 
     /// Length of the packet, all its buffers together (5.18).

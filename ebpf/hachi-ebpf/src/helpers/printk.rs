@@ -1,7 +1,7 @@
 //! The kernel's own way to print.
 
-/// Prints to `/sys/kernel/tracing/trace_pipe`, with the placeholders of the kernel's printk (`%d`, `%u`, `%x`, `%llu`, …)
-/// and at most three integers.
+/// Prints to `/sys/kernel/tracing/trace_pipe`, with the placeholders of the kernel's printk (`%d`,
+/// `%u`, `%x`, `%llu`, …) and at most three integers.
 ///
 /// ```
 /// # fn f() {
@@ -9,7 +9,8 @@
 /// # }
 /// ```
 /// The program must have a GPL-compatible licence (4.1). The file is one for the whole machine: for
-/// messages of your own, [`info!`](crate::info) and its like send them to the process that loaded the program.
+/// messages of your own, [`info!`](crate::info) and its like send them to the process that loaded
+/// the program.
 #[macro_export]
 macro_rules! bpf_printk {
     ($format:literal $(,)?) => {

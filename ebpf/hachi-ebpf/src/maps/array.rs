@@ -6,7 +6,8 @@ use super::def::{Map, Pinning};
 use crate::bindings::bpf_map_type::BPF_MAP_TYPE_ARRAY;
 use crate::cty::c_long;
 
-/// An array: values of `V` with the indices 0 to `max_entries - 1`, all there from the beginning, as zeros (3.19).
+/// An array: values of `V` with the indices 0 to `max_entries - 1`, all there from the beginning,
+/// as zeros (3.19).
 #[repr(transparent)]
 pub struct Array<V> {
     def: Map<u32, V>,
@@ -54,10 +55,11 @@ impl<V> Array<V> {
         self.def.insert(&index, value.borrow(), flags)
     }
 
-    /// Replaces the value at `index` by what `change` makes of it; `None`, with nothing done, beyond the end.
+    /// Replaces the value at `index` by what `change` makes of it; `None`, with nothing done,
+    /// beyond the end.
     ///
-    /// This is a read and a write, not one atomic step: when two CPUs do it at once, one of the changes may be
-    /// lost. Exact counts take a [`PerCpuArray`](super::PerCpuArray).
+    /// This is a read and a write, not one atomic step: when two CPUs do it at once, one of the
+    /// changes may be lost. Exact counts take a [`PerCpuArray`](super::PerCpuArray).
     #[inline(always)]
     pub fn update(&self, index: u32, change: impl FnOnce(V) -> V) -> Option<()>
     where

@@ -8,9 +8,10 @@ use crate::helpers;
 
 /// The definition of a map, as a value in the section `.maps`.
 ///
-/// The linker turns it into the form that libbpf reads there (BTF in which the numbers are array lengths).
-/// It finds the definition inside any number of structs with one member, takes the members that are integers and not
-/// zero for properties of their names, and the pointers for the types of key and value.
+/// The linker turns it into the form that libbpf reads there (BTF in which the numbers are array
+/// lengths). It finds the definition inside any number of structs with one member, takes the
+/// members that are integers and not zero for properties of their names, and the pointers for the
+/// types of key and value.
 #[repr(C)]
 pub struct MapDef<K, V> {
     r#type: u32,
@@ -31,7 +32,8 @@ pub(super) enum Pinning {
     ByName = 1,
 }
 
-/// A definition in a static. (The cell makes the static writable, which the kernel's view of it is.)
+/// A definition in a static. (The cell makes the static writable, which the kernel's view of it
+/// is.)
 #[repr(transparent)]
 pub(super) struct Map<K, V>(UnsafeCell<MapDef<K, V>>);
 
@@ -72,7 +74,8 @@ impl<K, V> Map<K, V> {
     /// The value of `key`, in place.
     #[inline(always)]
     pub fn get(&self, key: &K) -> Option<&V> {
-        // SAFETY: the kernel frees no value while a program runs that may hold a pointer to it (RCU).
+        // SAFETY: the kernel frees no value while a program runs that may hold a pointer to it
+        // (RCU).
         self.lookup(key).map(|value| unsafe { &*value })
     }
 
@@ -104,7 +107,8 @@ impl<K, V> Map<K, V> {
         V: Copy,
     {
         let value = self.lookup(key)?;
-        // SAFETY: the pointer is to a value of the map. No reference is made, so that `change` may do what it likes with the map.
+        // SAFETY: the pointer is to a value of the map. No reference is made, so that `change` may
+        // do what it likes with the map.
         unsafe { value.write(change(value.read())) };
         Some(())
     }

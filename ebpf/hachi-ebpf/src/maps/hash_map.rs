@@ -15,12 +15,14 @@ macro_rules! hash_map {
         }
 
         impl<K, V> $name<K, V> {
-            /// A map of up to `max_entries` entries; `flags` are those of map creation (`BPF_F_…`), usually 0.
+            /// A map of up to `max_entries` entries; `flags` are those of map creation (`BPF_F_…`),
+            /// usually 0.
             pub const fn with_max_entries(max_entries: u32, flags: u32) -> Self {
                 $name { def: Map::new($kind, max_entries, flags, Pinning::None) }
             }
 
-            /// The same, pinned by its name: loaded a second time, it is the map that is there already.
+            /// The same, pinned by its name: loaded a second time, it is the map that is there
+            /// already.
             pub const fn pinned(max_entries: u32, flags: u32) -> Self {
                 $name { def: Map::new($kind, max_entries, flags, Pinning::ByName) }
             }
@@ -43,10 +45,12 @@ macro_rules! hash_map {
                 self.def.lookup(key.borrow())
             }
 
-            /// Replaces the value of `key` by what `change` makes of it; `None`, with nothing done, when there is no such key.
+            /// Replaces the value of `key` by what `change` makes of it; `None`, with nothing done,
+            /// when there is no such key.
             ///
-            /// This is a read and a write, not one atomic step: when two CPUs do it at once, one of the changes
-            /// may be lost. Exact counts take a [`PerCpuHashMap`](super::PerCpuHashMap).
+            /// This is a read and a write, not one atomic step: when two CPUs do it at once, one of
+            /// the changes may be lost. Exact counts take a
+            /// [`PerCpuHashMap`](super::PerCpuHashMap).
             #[inline(always)]
             pub fn update(&self, key: impl Borrow<K>, change: impl FnOnce(V) -> V) -> Option<()>
             where
@@ -55,7 +59,8 @@ macro_rules! hash_map {
                 self.def.update(key.borrow(), change)
             }
 
-            /// Gives `key` the value `value`; `flags` is `BPF_ANY` (0), `BPF_NOEXIST` or `BPF_EXIST`.
+            /// Gives `key` the value `value`; `flags` is `BPF_ANY` (0), `BPF_NOEXIST` or
+            /// `BPF_EXIST`.
             ///
             /// # Errors
             #[doc = $full]
@@ -85,7 +90,8 @@ hash_map! {
 }
 
 hash_map! {
-    /// A hash table that makes room for a new entry by removing one that was not used lately (4.10).
+    /// A hash table that makes room for a new entry by removing one that was not used lately
+    /// (4.10).
     ///
     /// All bytes of a key count, so a key type must have no padding: derive [`Pod`](crate::Pod).
     LruHashMap = BPF_MAP_TYPE_LRU_HASH, full: "`-ENOMEM` when no entry could be freed,"

@@ -9,7 +9,8 @@ use crate::bindings::BPF_F_NO_PREALLOC;
 use crate::bindings::bpf_map_type::BPF_MAP_TYPE_LPM_TRIE;
 use crate::cty::c_long;
 
-/// A map from prefixes to values, in which a lookup finds the longest prefix that covers what is looked for (4.11).
+/// A map from prefixes to values, in which a lookup finds the longest prefix that covers what is
+/// looked for (4.11).
 ///
 /// ```
 /// use hachi_ebpf::{macros::map, maps::lpm_trie::{Key, LpmTrie}};
@@ -27,8 +28,8 @@ pub struct LpmTrie<K, V> {
 }
 
 impl<K, V> LpmTrie<K, V> {
-    /// A map of up to `max_entries` prefixes; `flags` are those of map creation (`BPF_F_…`). `BPF_F_NO_PREALLOC`, which the
-    /// kernel demands for this type, is added.
+    /// A map of up to `max_entries` prefixes; `flags` are those of map creation (`BPF_F_…`).
+    /// `BPF_F_NO_PREALLOC`, which the kernel demands for this type, is added.
     pub const fn with_max_entries(max_entries: u32, flags: u32) -> Self {
         let flags = flags | BPF_F_NO_PREALLOC;
         LpmTrie {
@@ -44,7 +45,8 @@ impl<K, V> LpmTrie<K, V> {
         }
     }
 
-    /// The value of the longest prefix that covers `key`, whose `prefix_len` limits how long a prefix may be: all bits, usually.
+    /// The value of the longest prefix that covers `key`, whose `prefix_len` limits how long a
+    /// prefix may be: all bits, usually.
     #[inline(always)]
     pub fn get(&self, key: impl Borrow<Key<K>>) -> Option<&V> {
         self.def.get(key.borrow())
@@ -64,10 +66,12 @@ impl<K, V> LpmTrie<K, V> {
         self.def.lookup(key.borrow())
     }
 
-    /// Gives the prefix `key` the value `value`; `flags` is `BPF_ANY` (0), `BPF_NOEXIST` or `BPF_EXIST`.
+    /// Gives the prefix `key` the value `value`; `flags` is `BPF_ANY` (0), `BPF_NOEXIST` or
+    /// `BPF_EXIST`.
     ///
     /// # Errors
-    /// `-ENOSPC` when the map is full, `-EINVAL` when the prefix is longer than the key, `-EEXIST` or `-ENOENT` as the flags say.
+    /// `-ENOSPC` when the map is full, `-EINVAL` when the prefix is longer than the key, `-EEXIST`
+    /// or `-ENOENT` as the flags say.
     #[inline(always)]
     pub fn insert(
         &self,

@@ -9,11 +9,12 @@
 //! ```
 //!
 //! # Values are shared memory
-//! `get` gives a reference to the value in the map itself. Another CPU, or user space, may write the value at
-//! the same time, and its entry may be removed and used for another key; the reference then shows the new contents.
-//! The kernel keeps the memory itself alive until the program ends, so such a reference is never a dangling
-//! one. Let values be [`Pod`](crate::Pod), for which any bytes will do, and copy what must not change underneath you.
-//! `get_ptr_mut` gives a pointer to write through.
+//! `get` gives a reference to the value in the map itself. Another CPU, or user space, may write
+//! the value at the same time, and its entry may be removed and used for another key; the reference
+//! then shows the new contents. The kernel keeps the memory itself alive until the program ends, so
+//! such a reference is never a dangling one. Let values be [`Pod`](crate::Pod), for which any bytes
+//! will do, and copy what must not change underneath you. `get_ptr_mut` gives a pointer to write
+//! through.
 //!
 //! Errors are the kernel's, negative `errno` numbers as the helpers return them.
 

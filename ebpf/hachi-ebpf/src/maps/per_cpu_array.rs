@@ -5,14 +5,16 @@ use crate::bindings::bpf_map_type::BPF_MAP_TYPE_PERCPU_ARRAY;
 
 /// An array in which each CPU has values of its own (4.6).
 ///
-/// A program sees those of the CPU it runs on, so counting needs no atomic operations: user space adds up.
+/// A program sees those of the CPU it runs on, so counting needs no atomic operations: user space
+/// adds up.
 #[repr(transparent)]
 pub struct PerCpuArray<V> {
     def: Map<u32, V>,
 }
 
 impl<V> PerCpuArray<V> {
-    /// An array of `max_entries` values for each CPU; `flags` are those of map creation (`BPF_F_…`), usually 0.
+    /// An array of `max_entries` values for each CPU; `flags` are those of map creation
+    /// (`BPF_F_…`), usually 0.
     pub const fn with_max_entries(max_entries: u32, flags: u32) -> Self {
         PerCpuArray {
             def: Map::new(BPF_MAP_TYPE_PERCPU_ARRAY, max_entries, flags, Pinning::None),
@@ -49,7 +51,8 @@ impl<V> PerCpuArray<V> {
         self.def.lookup(&index)
     }
 
-    /// Replaces this CPU's value at `index` by what `change` makes of it; `None`, with nothing done, beyond the end.
+    /// Replaces this CPU's value at `index` by what `change` makes of it; `None`, with nothing
+    /// done, beyond the end.
     ///
     /// ```
     /// # use hachi_ebpf::maps::PerCpuArray;
@@ -59,7 +62,8 @@ impl<V> PerCpuArray<V> {
     ///     PACKETS.update(verdict, |packets| packets + 1);
     /// }
     /// ```
-    /// Programs that may interrupt each other on one CPU (as tracing programs do) can lose an update.
+    /// Programs that may interrupt each other on one CPU (as tracing programs do) can lose an
+    /// update.
     #[inline(always)]
     pub fn update(&self, index: u32, change: impl FnOnce(V) -> V) -> Option<()>
     where

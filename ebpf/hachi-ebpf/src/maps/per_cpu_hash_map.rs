@@ -15,12 +15,14 @@ macro_rules! per_cpu_hash_map {
         }
 
         impl<K, V> $name<K, V> {
-            /// A map of up to `max_entries` keys; `flags` are those of map creation (`BPF_F_…`), usually 0.
+            /// A map of up to `max_entries` keys; `flags` are those of map creation (`BPF_F_…`),
+            /// usually 0.
             pub const fn with_max_entries(max_entries: u32, flags: u32) -> Self {
                 $name { def: Map::new($kind, max_entries, flags, Pinning::None) }
             }
 
-            /// The same, pinned by its name: loaded a second time, it is the map that is there already.
+            /// The same, pinned by its name: loaded a second time, it is the map that is there
+            /// already.
             pub const fn pinned(max_entries: u32, flags: u32) -> Self {
                 $name { def: Map::new($kind, max_entries, flags, Pinning::ByName) }
             }
@@ -43,9 +45,11 @@ macro_rules! per_cpu_hash_map {
                 self.def.lookup(key.borrow())
             }
 
-            /// Replaces this CPU's value of `key` by what `change` makes of it; `None`, with nothing done, when there is no such key.
+            /// Replaces this CPU's value of `key` by what `change` makes of it; `None`, with
+            /// nothing done, when there is no such key.
             ///
-            /// Programs that may interrupt each other on one CPU (as tracing programs do) can lose an update.
+            /// Programs that may interrupt each other on one CPU (as tracing programs do) can lose
+            /// an update.
             #[inline(always)]
             pub fn update(&self, key: impl Borrow<K>, change: impl FnOnce(V) -> V) -> Option<()>
             where
@@ -54,7 +58,8 @@ macro_rules! per_cpu_hash_map {
                 self.def.update(key.borrow(), change)
             }
 
-            /// Gives `key` the value `value` on this CPU; a new key has zeros on the others. `flags` is `BPF_ANY` (0), `BPF_NOEXIST` or `BPF_EXIST`.
+            /// Gives `key` the value `value` on this CPU; a new key has zeros on the others.
+            /// `flags` is `BPF_ANY` (0), `BPF_NOEXIST` or `BPF_EXIST`.
             ///
             /// # Errors
             #[doc = $full]
@@ -84,8 +89,8 @@ per_cpu_hash_map! {
 }
 
 per_cpu_hash_map! {
-    /// A hash table in which each CPU has values of its own, and which makes room for a new entry by removing one
-    /// that was not used lately (4.10).
+    /// A hash table in which each CPU has values of its own, and which makes room for a new entry
+    /// by removing one that was not used lately (4.10).
     ///
     /// All bytes of a key count, so a key type must have no padding: derive [`Pod`](crate::Pod).
     LruPerCpuHashMap = BPF_MAP_TYPE_LRU_PERCPU_HASH, full: "`-ENOMEM` when no entry could be freed,"

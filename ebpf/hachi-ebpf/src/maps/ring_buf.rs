@@ -30,8 +30,8 @@ pub struct RingBuf {
 }
 
 impl RingBuf {
-    /// A ring buffer of `byte_size` bytes, which must be a power of two and a multiple of the page size (the loader rounds up); `flags`
-    /// are those of map creation, usually 0.
+    /// A ring buffer of `byte_size` bytes, which must be a power of two and a multiple of the page
+    /// size (the loader rounds up); `flags` are those of map creation, usually 0.
     pub const fn with_byte_size(byte_size: u32, flags: u32) -> Self {
         RingBuf {
             def: Map::new(BPF_MAP_TYPE_RINGBUF, byte_size, flags, Pinning::None),
@@ -51,7 +51,8 @@ impl RingBuf {
         self.def.as_ptr()
     }
 
-    /// Room for a `T` in the buffer, to be filled and submitted; `None` when the buffer is full. `flags` must be 0.
+    /// Room for a `T` in the buffer, to be filled and submitted; `None` when the buffer is full.
+    /// `flags` must be 0.
     ///
     /// The kernel aligns to 8; a `T` of more is an error when the program is built.
     #[inline(always)]
@@ -89,7 +90,8 @@ impl RingBuf {
         })
     }
 
-    /// A property of the buffer in bytes, by one of the flags `BPF_RB_AVAIL_DATA`, `BPF_RB_RING_SIZE`, `BPF_RB_CONS_POS`, `BPF_RB_PROD_POS`.
+    /// A property of the buffer in bytes, by one of the flags `BPF_RB_AVAIL_DATA`,
+    /// `BPF_RB_RING_SIZE`, `BPF_RB_CONS_POS`, `BPF_RB_PROD_POS`.
     #[inline(always)]
     pub fn query(&self, flags: u64) -> u64 {
         // SAFETY: the map is a ring buffer of the object.
@@ -100,7 +102,8 @@ impl RingBuf {
 /// Room for a `T` in a ring buffer.
 ///
 /// [`submit`](Self::submit) hands it to the reader. Dropped without that, it is discarded: the reader never sees it.
-/// Between reserving and submitting nothing may panic: the verifier insists on one of the two on every way out.
+/// Between reserving and submitting nothing may panic: the verifier insists on one of the two on
+/// every way out.
 #[must_use = "dropped, the record is discarded"]
 pub struct RingBufEntry<T: 'static>(*mut MaybeUninit<T>);
 

@@ -7,14 +7,16 @@ use crate::{Pod, helpers, packet};
 
 /// The packet an XDP program is called for (4.8).
 ///
-/// The methods that look into the packet check its bounds; offsets count from the packet's first byte (the
-/// Ethernet header's). References into the packet borrow the context, and what moves the packet's ends borrows it mutably, so
-/// that no reference outlives such a move; the verifier has the same rule.
+/// The methods that look into the packet check its bounds; offsets count from the packet's first
+/// byte (the Ethernet header's). References into the packet borrow the context, and what moves the
+/// packet's ends borrows it mutably, so that no reference outlives such a move; the verifier has
+/// the same rule.
 ///
 /// In a packet of several buffers (`#[xdp(frags)]`) these methods see the first one;
 /// [`load_bytes`](Self::load_bytes) and [`store_bytes`](Self::store_bytes) see all.
 #[derive(Debug)]
 #[repr(transparent)]
+#[non_exhaustive]
 pub struct XdpContext {
     /// The kernel's context.
     pub ctx: *mut xdp_md,
@@ -29,10 +31,12 @@ impl EbpfContext for XdpContext {
 
 /// A field of the kernel's context.
 ///
-/// Volatile where a packet's start is wanted, so that each access starts from a pointer of its own: LLVM would otherwise share sums of
-/// a pointer and a variable between accesses, and the verifier does not see that what was compared with the end of the
-/// packet and what is loaded from are the same address. Also for one of two fields between which a program may choose:
-/// LLVM would load at a variable offset, which the verifier refuses in a context; two different kinds of load it leaves alone.
+/// Volatile where a packet's start is wanted, so that each access starts from a pointer of its own:
+/// LLVM would otherwise share sums of a pointer and a variable between accesses, and the verifier
+/// does not see that what was compared with the end of the packet and what is loaded from are the
+/// same address. Also for one of two fields between which a program may choose: LLVM would load at
+/// a variable offset, which the verifier refuses in a context; two different kinds of load it
+/// leaves alone.
 macro_rules! field {
     ($self:ident.$field:ident) => {
         // SAFETY: `new` was given the kernel's context, which is valid while the program runs.
@@ -66,7 +70,8 @@ impl XdpContext {
         field!(self.data_end) as usize
     }
 
-    /// Address of the metadata in front of the packet; the same as [`data`](Self::data) when there is none (4.15).
+    /// Address of the metadata in front of the packet; the same as [`data`](Self::data) when there
+    /// is none (4.15).
     #[inline(always)]
     pub fn metadata(&self) -> usize {
         field!(volatile self.data_meta) as usize
@@ -90,7 +95,8 @@ impl XdpContext {
         field!(self.rx_queue_index)
     }
 
-    /// Index of the interface the packet goes to, in a program in a devmap (5.8); the verifier refuses it elsewhere.
+    /// Index of the interface the packet goes to, in a program in a devmap (5.8); the verifier
+    /// refuses it elsewhere.
     #[inline(always)]
     pub fn egress_ifindex(&self) -> u32 {
         field!(self.egress_ifindex)
@@ -118,8 +124,9 @@ impl XdpContext {
 
     /// A copy of the `T` at `offset`; `None` when the packet ends before it does.
     ///
-    /// Only the fields that are used are loaded. Integers come as they stand in the packet, that is in
-    /// network byte order: read `[u8; 2]` and take `u16::from_be_bytes`, or convert with `u16::from_be`.
+    /// Only the fields that are used are loaded. Integers come as they stand in the packet, that is
+    /// in network byte order: read `[u8; 2]` and take `u16::from_be_bytes`, or convert with
+    /// `u16::from_be`.
     #[inline(always)]
     pub fn read<T: Pod>(&self, offset: usize) -> Option<T> {
         let at = packet::checked::<T>(offset, || self.packet())?;
@@ -127,7 +134,8 @@ impl XdpContext {
         Some(unsafe { at.read_unaligned() })
     }
 
-    /// Overwrites what stands at `offset` with `value`; `None`, with nothing written, when the packet ends too early.
+    /// Overwrites what stands at `offset` with `value`; `None`, with nothing written, when the
+    /// packet ends too early.
     #[inline(always)]
     pub fn write<T: Pod>(&mut self, offset: usize, value: T) -> Option<()> {
         let at = packet::checked::<T>(offset, || self.packet())?;
@@ -138,13 +146,14 @@ impl XdpContext {
 
     /// The `T` at `offset`, in place; `None` when the packet ends before it does.
     ///
-    /// `T` must have alignment 1, as byte arrays and the headers made of them have; another one is an error when
-    /// the program is built. Use [`read`](Self::read) for it.
+    /// `T` must have alignment 1, as byte arrays and the headers made of them have; another one is
+    /// an error when the program is built. Use [`read`](Self::read) for it.
     #[inline(always)]
     pub fn get<T: Pod>(&self, offset: usize) -> Option<&T> {
         const { packet::assert_unaligned::<T>() };
         let at = packet::checked::<T>(offset, || self.packet())?;
-        // SAFETY: all of `T` is in the packet, any bytes make a `T`, and alignment 1 is every address's.
+        // SAFETY: all of `T` is in the packet, any bytes make a `T`, and alignment 1 is every
+        // address's.
         Some(unsafe { &*at })
     }
 
@@ -159,8 +168,9 @@ impl XdpContext {
 
     /// The `len` bytes at `offset`, in place; `None` when the packet ends before they do.
     ///
-    /// `len` must be a constant, and so must the positions used in the slice: the verifier relates no two variables to each other.
-    /// For the rest there are [`read`](Self::read) byte by byte, which checks each, and [`load_bytes`](Self::load_bytes).
+    /// `len` must be a constant, and so must the positions used in the slice: the verifier relates
+    /// no two variables to each other. For the rest there are [`read`](Self::read) byte by byte,
+    /// which checks each, and [`load_bytes`](Self::load_bytes).
     #[inline(always)]
     pub fn bytes(&self, offset: usize, len: usize) -> Option<&[u8]> {
         let at = packet::checked_bytes(offset, len, || self.packet())?;
@@ -194,7 +204,8 @@ impl XdpContext {
         helpers::check(result)
     }
 
-    /// Moves the start of the packet by `delta` bytes: negative makes room in front, positive cuts (4.10).
+    /// Moves the start of the packet by `delta` bytes: negative makes room in front, positive cuts
+    /// (4.10).
     ///
     /// # Errors
     /// `-EINVAL` when there is too little room, or too little packet would be left.
@@ -214,7 +225,8 @@ impl XdpContext {
         helpers::check(unsafe { helpers::bpf_xdp_adjust_tail(self.ctx, delta) })
     }
 
-    /// Moves the start of the metadata by `delta` bytes, a multiple of 4: negative makes room in front of the packet (4.15).
+    /// Moves the start of the metadata by `delta` bytes, a multiple of 4: negative makes room in
+    /// front of the packet (4.15).
     ///
     /// # Errors
     /// `-ENOTSUPP` (-524) when the driver cannot, `-EINVAL` when there is too little room.
@@ -232,11 +244,13 @@ impl XdpContext {
         Some(unsafe { at.read_unaligned() })
     }
 
-    /// Overwrites what stands at `offset` in the metadata; `None`, with nothing written, when it ends too early.
+    /// Overwrites what stands at `offset` in the metadata; `None`, with nothing written, when it
+    /// ends too early.
     #[inline(always)]
     pub fn write_metadata<T: Pod>(&mut self, offset: usize, value: T) -> Option<()> {
         let at = packet::checked::<T>(offset, || self.metadata_ends())?;
-        // SAFETY: all of `T` is in the metadata, which `self` borrows alone; the write is unaligned.
+        // SAFETY: all of `T` is in the metadata, which `self` borrows alone; the write is
+        // unaligned.
         unsafe { at.write_unaligned(value) };
         Some(())
     }

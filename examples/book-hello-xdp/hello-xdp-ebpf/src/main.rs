@@ -1,5 +1,5 @@
-//! The kernel side of a first XDP program as it was written for Aya in 2021; only `Cargo.toml` knows
-//! that `aya-bpf` is Hachi now.
+//! The kernel side of a first XDP program as it was written for Aya in 2021; only `Cargo.toml`
+//! knows that `aya-bpf` is Hachi now.
 
 #![no_std]
 #![no_main]

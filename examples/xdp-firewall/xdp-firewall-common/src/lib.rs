@@ -18,7 +18,8 @@ pub const MAX_SOURCES: u32 = 4096;
 /// The most ports that `PORTS` holds.
 pub const MAX_PORTS: u32 = 1024;
 
-/// Rule: let the packet through. A longer prefix with this rule is an exception from a shorter one that is blocked.
+/// Rule: let the packet through. A longer prefix with this rule is an exception from a shorter one
+/// that is blocked.
 pub const PASS: u32 = 0;
 /// Rule: drop the packet.
 pub const DROP: u32 = 1;
