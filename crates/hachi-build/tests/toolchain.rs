@@ -90,7 +90,10 @@ fn an_exact_source_package_is_downloaded() -> Outcome {
             .env("HACHI_TOOLCHAIN", "source")
             .env("HACHI_YES", "1"),
     );
-    if err.contains("none in ") || err.contains("Temporary failure") {
+    if ["none in ", "Temporary failure", "to be offline"]
+        .iter()
+        .any(|reason| err.contains(reason))
+    {
         return Err(err.trim().lines().last().unwrap_or_default().into());
     }
     assert_eq!(line(&out, "way"), "Source", "{err}");
