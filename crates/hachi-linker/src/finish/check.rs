@@ -226,16 +226,16 @@ fn check_type(btf: &BtfBuilder, ty: &Type) -> Result<(), String> {
             if EXTERN_SECTIONS.contains(&t.name.as_str()) {
                 return Ok(());
             }
-            let mut end = 0;
+            let mut end = 0u64;
             for info in &t.vars {
                 let Some(Type::Var(var)) = btf.get(info.type_id) else {
                     return Err("holds something that is no variable".into());
                 };
-                if info.offset < end || info.size == 0 {
+                if u64::from(info.offset) < end || info.size == 0 {
                     return Err(format!("`{}` overlaps its neighbour", var.name));
                 }
-                end = info.offset + info.size;
-                if end > t.size {
+                end = u64::from(info.offset) + u64::from(info.size);
+                if end > u64::from(t.size) {
                     return Err(format!("`{}` reaches beyond the end", var.name));
                 }
                 if sized(var.type_id)? > info.size {

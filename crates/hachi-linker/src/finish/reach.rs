@@ -104,7 +104,7 @@ impl Unit {
                     && symbol.binding == Binding::Local
                     && nameless(reloc.symbol, symbol)
                 {
-                    reloc.addend += symbol.value as i64;
+                    reloc.addend = reloc.addend.wrapping_add(symbol.value as i64);
                     reloc.symbol = self.section_symbol(target);
                 }
             }

@@ -186,9 +186,8 @@ fn repair(ty: &mut Type, char_id: u32, is_extern: bool) {
                 members: Vec::new(),
             });
         }
-        Type::Enum(t) if !matches!(t.size, 1 | 2 | 4 | 8) => {
-            *ty = unsigned(&names::readable(&t.name), t.size);
-        }
+        // The kernel knows integers of 128 bits, but no such enums.
+        Type::Enum(t) if t.size == 16 => *ty = unsigned(&names::readable(&t.name), t.size),
         Type::Struct(t) | Type::Union(t) => {
             t.name = names::readable(&t.name);
             for member in &mut t.members {
