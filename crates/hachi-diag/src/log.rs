@@ -149,6 +149,12 @@ impl Log {
         if found.is_empty() {
             found = collect(&self.events);
         }
+        // A log about types lists them all; the last one is what it stopped at.
+        if found.first().is_some_and(
+            |at| matches!(&self.events[*at], Event::Message(text) if text.starts_with("magic: 0xeb9f")),
+        ) {
+            found.drain(..found.len() - 1);
+        }
         found
             .into_iter()
             .filter_map(|at| match &self.events[at] {

@@ -31,9 +31,13 @@ impl Bad {
     /// Loads, records when asked to, and checks the rule.
     fn expect(self, rule: &str, insns: &[Insn]) -> Explanation {
         let (error, log) = rejection(self.kind, self.flags, self.license, insns, self.log_size);
+        self.explained(rule, error, &log)
+    }
+
+    fn explained(self, rule: &str, error: std::io::Error, log: &str) -> Explanation {
         if std::env::var_os("HACHI_RECORD").is_some_and(|value| value == "1") {
             let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/logs");
-            std::fs::write(format!("{dir}/{}.log", self.name), &log).unwrap();
+            std::fs::write(format!("{dir}/{}.log", self.name), log).unwrap();
         }
         let kind = match self.kind {
             XDP => "xdp",
@@ -44,7 +48,7 @@ impl Bad {
         let explanation = explain(&Input {
             kind,
             errno: error.raw_os_error(),
-            ..Input::new(self.name, &log)
+            ..Input::new(self.name, log)
         });
         assert_eq!(
             explanation.rule, rule,
@@ -442,4 +446,25 @@ fn flow() {
             exit(),
         ],
     );
+}
+
+#[test]
+fn types() {
+    hachi_test::require_bpf!();
+    // A structure called `a<b>` with one member of type `int`, as rustc would name it.
+    let types = [
+        1,
+        1 << 24,
+        4,
+        0x0100_0020, // INT int
+        5,
+        4 << 24 | 1,
+        4,
+        1,
+        1,
+        0, // STRUCT a<b> { int: int }
+    ];
+    let (error, log) = btf_rejection(&types, b"\0int\0a<b>\0");
+    let found = Bad::xdp("types-with-a-rust-name").explained("btf-invalid", error, &log);
+    assert!(found.why.contains("a<b>"), "{found}\n{log}");
 }

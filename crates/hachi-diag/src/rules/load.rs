@@ -40,16 +40,15 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         id: "btf-invalid",
         patterns: &[
-            "[{n}] {kind_name} {name} Invalid name",
-            "[{n}] {kind_name} {name} Invalid {what}",
-            "[{n}] {kind_name} {name} Unexpected {what}",
-            "magic: 0xeb9f{}",
+            "[{n}] {kind_name} {type} size=",
+            "[{n}] {kind_name} {type} type_id=",
+            "[{n}] {kind_name} ",
             "Unsupported section found",
             "Invalid string section",
             "Type section not found",
         ],
         title: "the kernel refuses the object's type information (BTF)",
-        why: "type {n} (`{name}`) is not as the kernel wants it",
+        why: "type {n}, {kind_name} `{type}`, is not as the kernel wants it",
         help: &[
             "rebuild the object with `hachi build`, whose linker repairs what LLVM writes for Rust types",
             "an older kernel may not know a newer kind of type; the loader leaves out what it does not know when it may",

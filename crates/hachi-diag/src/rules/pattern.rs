@@ -27,7 +27,7 @@ impl Captures {
 }
 
 /// Matches `pattern` from the start of `text`. Each hole takes the shortest stretch that lets the next
-/// literal follow; holes named `reg`, `insn` and `n…` take digits only (with a sign).
+/// literal follow; holes named `reg`, `insn`, `n` and `n_…` take digits only (with a sign).
 pub(crate) fn matches(pattern: &'static str, text: &str) -> Option<Captures> {
     let mut captures = Captures::default();
     let (mut pattern, mut text) = (pattern, text);
@@ -38,7 +38,7 @@ pub(crate) fn matches(pattern: &'static str, text: &str) -> Option<Captures> {
         let next = pattern
             .split_once('{')
             .map_or(pattern, |(literal, _)| literal);
-        let numeric = name == "reg" || name == "insn" || name.starts_with('n');
+        let numeric = matches!(name, "reg" | "insn" | "n") || name.starts_with("n_");
         let length = if numeric {
             text.bytes()
                 .position(|byte| !(byte.is_ascii_digit() || byte == b'-'))

@@ -19,6 +19,7 @@ pub const RDONLY_PROG: u32 = 1 << 7;
 
 const BPF_MAP_CREATE: libc::c_long = 0;
 const BPF_PROG_LOAD: libc::c_long = 5;
+const BPF_BTF_LOAD: libc::c_long = 18;
 
 /// The head of `union bpf_attr` for `BPF_MAP_CREATE`.
 #[repr(C)]
@@ -44,6 +45,17 @@ struct ProgLoad {
     log_buf: u64,
     kern_version: u32,
     prog_flags: u32,
+}
+
+/// The head of `union bpf_attr` for `BPF_BTF_LOAD`.
+#[repr(C)]
+#[derive(Default)]
+struct BtfLoad {
+    btf: u64,
+    log_buf: u64,
+    size: u32,
+    log_size: u32,
+    log_level: u32,
 }
 
 fn bpf<T>(command: libc::c_long, attr: &T) -> io::Result<OwnedFd> {
@@ -99,7 +111,36 @@ pub fn rejection(
         prog_flags: flags,
     };
     let error = bpf(BPF_PROG_LOAD, &attr).expect_err("the program was meant to be rejected");
+    (error, text(log))
+}
+
+/// Hands over BTF made of these types (as words, ids in order from 1) and strings, and gives the log of its rejection.
+pub fn btf_rejection(types: &[u32], strings: &[u8]) -> (io::Error, String) {
+    let length = size_of_val(types) as u32;
+    let mut bytes = Vec::new();
+    bytes.extend_from_slice(&0xeb9f_u16.to_ne_bytes());
+    bytes.extend_from_slice(&[1, 0]);
+    for word in [24, 0, length, length, strings.len() as u32]
+        .iter()
+        .chain(types)
+    {
+        bytes.extend_from_slice(&word.to_ne_bytes());
+    }
+    bytes.extend_from_slice(strings);
+    let mut log = vec![0u8; 1 << 16];
+    let attr = BtfLoad {
+        btf: bytes.as_ptr() as u64,
+        log_buf: log.as_mut_ptr() as u64,
+        size: bytes.len() as u32,
+        log_size: log.len() as u32,
+        log_level: 1,
+    };
+    let error = bpf(BPF_BTF_LOAD, &attr).expect_err("the types were meant to be rejected");
+    (error, text(log))
+}
+
+fn text(mut log: Vec<u8>) -> String {
     let end = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());
     log.truncate(end);
-    (error, String::from_utf8_lossy(&log).into_owned())
+    String::from_utf8_lossy(&log).into_owned()
 }
