@@ -36,29 +36,40 @@ pub fn run(tests: &[Test]) -> ExitCode {
         tests.iter().for_each(|(name, _)| println!("{name}: test"));
         return ExitCode::SUCCESS;
     }
-    let mut failed = Vec::new();
+    let (mut passed, mut skipped, mut failed) = (0, 0, Vec::new());
     for (name, test) in tests {
         if !filters.is_empty() && !filters.iter().any(|filter| name.contains(filter.as_str())) {
             continue;
         }
         let start = Instant::now();
         match catch_unwind(AssertUnwindSafe(test)) {
-            Ok(Ok(())) => println!(
-                "test {name} ... ok ({:.1} s)",
-                start.elapsed().as_secs_f32()
-            ),
-            Ok(Err(reason)) => println!("test {name} ... skipped: {reason}"),
+            Ok(Ok(())) => {
+                passed += 1;
+                let seconds = start.elapsed().as_secs_f32();
+                println!("test {name} ... ok ({seconds:.1} s)");
+            }
+            Ok(Err(reason)) => {
+                skipped += 1;
+                println!("test {name} ... skipped: {reason}");
+            }
             Err(_) => {
                 println!("test {name} ... FAILED");
                 failed.push(*name);
             }
         }
     }
-    if failed.is_empty() {
-        ExitCode::SUCCESS
-    } else {
+    if !failed.is_empty() {
         println!("failed: {}", failed.join(", "));
-        ExitCode::FAILURE
+    }
+    // As the standard harness closes, for those who add up.
+    println!(
+        "test result: {}. {passed} passed; {} failed; {skipped} ignored",
+        if failed.is_empty() { "ok" } else { "FAILED" },
+        failed.len()
+    );
+    match failed.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
     }
 }
 
