@@ -19,6 +19,9 @@ pub(super) const RULES: &[Rule] = &[
         patterns: &[
             "program of this type cannot use helper {helper}#{n}",
             "unknown func {helper}#{n}",
+            "func {helper}#{n} not supported for program type",
+            "func {helper}#{n} supported only for fentry/fexit/fmod_ret programs",
+            "helper call is not allowed in probe",
         ],
         title: "{programs} may not call `{helper}` on this kernel",
         why: "each program type has its own list of helpers, and the list grows with the kernel",
@@ -47,8 +50,10 @@ pub(super) const RULES: &[Rule] = &[
         patterns: &[
             "cannot call GPL-restricted function from non-GPL compatible program",
             "cannot call GPL-only function from proprietary program",
+            "cannot call kernel function from non-GPL compatible program",
+            "Cannot access kernel 'struct {helper}' from non-GPL compatible program",
         ],
-        title: "`{helper}` may only be called by a program under a GPL-compatible licence",
+        title: "`{helper}` may only be used by a program under a GPL-compatible licence",
         why: "the object's `license` section says otherwise, or there is none",
         help: &[
             "if that is your licence, say so in the eBPF crate: `hachi_ebpf::license!(\"GPL\");` (\"Dual MIT/GPL\" and \"Dual BSD/GPL\" will do too)",
@@ -82,7 +87,7 @@ pub(super) const RULES: &[Rule] = &[
         patterns: &[
             "helper call might sleep in a non-sleepable prog",
             "helper call is not allowed in non-sleepable context",
-            "sleepable helper {helper}#{n} in non-sleepable region",
+            "sleepable helper {helper}#{n} in ",
             "kernel func {helper} is sleepable within rcu_read_lock region",
             "program must be sleepable to call sleepable kfunc {helper}",
         ],
@@ -111,6 +116,7 @@ pub(super) const RULES: &[Rule] = &[
         id: "helper-argument-type",
         patterns: &[
             "R{reg} type={type} expected={expected}",
+            "R{reg} is of type {type} but {expected} is expected",
             "arg#{n} expected pointer to {expected}",
             "arg#{n} pointer type {type} must point to {expected}",
             "kernel function {helper} args#{n} expected pointer to {expected}",
@@ -120,6 +126,22 @@ pub(super) const RULES: &[Rule] = &[
         help: &[
             "pass the value the helper asks for; for a buffer that means a pointer to initialised stack, map or packet memory",
             "a key or value must live in memory: pass `&key`, not the number",
+        ],
+        ..Rule::ROW
+    },
+    Rule {
+        id: "format-string",
+        patterns: &[
+            "R{reg} does not point to a readonly map'",
+            "R{reg} is not a constant address'",
+            "direct value access on string failed",
+            "string is not zero-terminated",
+            "Invalid format string",
+        ],
+        title: "the format string of `{helper}` is not a constant that ends in a zero byte",
+        why: "",
+        help: &[
+            "pass a C string literal (`c\"…\"`), which lies in read-only memory, or use the logging macros",
         ],
         ..Rule::ROW
     },
@@ -135,6 +157,44 @@ pub(super) const RULES: &[Rule] = &[
         title: "an argument of `{helper}` must be a constant",
         why: "",
         help: &["pass a literal or a `const`; a value that depends on the branch taken is not one"],
+        ..Rule::ROW
+    },
+    Rule {
+        id: "dynptr",
+        patterns: &[
+            "Expected an initialized dynptr as arg #{n}",
+            "Expected a dynptr of type {expected} as arg #{n}",
+            "Dynptr has to be an uninitialized dynptr",
+            "cannot overwrite referenced dynptr",
+            "cannot pass pointer to const bpf_dynptr, the helper mutates it",
+            "potential write to dynptr at off={n} disallowed",
+        ],
+        title: "`{helper}` gets a dynptr in the wrong state",
+        why: "a dynptr lives on the stack, is initialised once by a helper, and is released once",
+        help: &[
+            "initialise it before use, on every path, and touch its memory only through helpers",
+        ],
+        ..Rule::ROW
+    },
+    Rule {
+        id: "iterator",
+        patterns: &[
+            "expected uninitialized iter_{type} as arg #{n}",
+            "expected an initialized iter_{type} as arg #{n}",
+        ],
+        title: "an iterator (`{type}`) is used in the wrong state",
+        why: "an iterator is made new, advanced, and destroyed, in this order on every path",
+        help: &[
+            "destroy it on every path, also before an early return, and do not use it afterwards",
+        ],
+        ..Rule::ROW
+    },
+    Rule {
+        id: "packet-for-helper",
+        patterns: &["helper access to the packet is not allowed"],
+        title: "`{helper}` does not take packet memory in this kind of program",
+        why: "",
+        help: &["copy the bytes to the stack or into a map value first"],
         ..Rule::ROW
     },
     Rule {
@@ -170,7 +230,9 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         id: "reference-misused",
         patterns: &[
-            "reference has not been acquired before",
+            "func {helper}#{n} reference has not been acquired before",
+            "kfunc {helper}#{n} reference has not been acquired before",
+            "allocated object must be referenced",
             "R{reg} must be referenced when passed to release function",
             "release kernel function {helper} expects refcounted PTR_TO_BTF_ID",
             "release helper {helper} expects referenced PTR_TO_BTF_ID passed to",
@@ -193,6 +255,9 @@ pub(super) const RULES: &[Rule] = &[
             "bpf_spin_unlock of different lock",
             "Locking two bpf_spin_locks are not allowed",
             "bpf_spin_lock is missing",
+            "map '{map}' has to have BTF in order to use {what}",
+            "map '{map}' has no valid {what}",
+            "bpf_spin_lock at off={n} must be held for {what}",
             "global function calls are not allowed while holding a lock",
         ],
         title: "the rules of spin locks are broken",
@@ -246,9 +311,10 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         id: "tail-call",
         patterns: &[
-            "tail_calls are not allowed when call depth",
+            "tail_calls are not allowed when call stack of previous frames is {n} bytes",
+            "tail_calls are not allowed in non-JITed programs with bpf-to-bpf calls",
             "tail_calls are not allowed in programs with bpf-to-bpf calls",
-            "tail_call is only allowed in functions that return 'int'",
+            "tail_call is not allowed in subprogs without BTF",
             "mixing of tail_calls and bpf-to-bpf calls is not supported",
         ],
         title: "a tail call stands where none is allowed",

@@ -118,7 +118,6 @@ pub(super) const RULES: &[Rule] = &[
         id: "stack-too-large",
         patterns: &[
             "combined stack size of {n_calls} calls is {n}. Too large",
-            "combined stack size is {n}. Too large",
             "stack size of subprog {} is {n}. Too large",
         ],
         title: "the functions on the deepest path use {n} bytes of stack, and 512 is the limit",
@@ -135,8 +134,9 @@ pub(super) const RULES: &[Rule] = &[
         patterns: &[
             "At program exit the register R{reg} has {} should have been in {range}",
             "At program exit the register R{reg} is not a known value",
-            "At subprogram exit the register R{reg} is not a known value",
-            "At async callback the register R{reg} has",
+            "At subprogram exit the register R{reg} is not a ",
+            "In async callback the register R{reg} is not a known value",
+            "At async callback return the register R{reg} has {} should have been in {range}",
             "At callback return the register R{reg} has {} should have been in {range}",
             "At program exit the register R{reg} has",
         ],
@@ -182,11 +182,44 @@ pub(super) const RULES: &[Rule] = &[
         ..Rule::ROW
     },
     Rule {
+        id: "bad-arithmetic",
+        patterns: &["div by zero", "invalid shift {n}"],
+        title: "a division by the constant 0, or a shift by more than the value has bits",
+        why: "",
+        help: &[
+            "check the constants of the expression; `checked_div` and `checked_shl` make the case explicit",
+        ],
+        ..Rule::ROW
+    },
+    Rule {
+        id: "frame-pointer",
+        patterns: &["frame pointer is read only", "R{reg} is invalid"],
+        title: "a register is used that programs cannot use in this way",
+        why: "r10 is read-only, and there are no registers beyond it",
+        help: &["check `asm!` blocks; compilers do not generate this"],
+        ..Rule::ROW
+    },
+    Rule {
+        id: "needs-jit",
+        patterns: &[
+            "callbacks are not allowed in non-JITed programs",
+            "calling kernel functions are not allowed in non-JITed programs",
+            "JIT is required for calling kernel function",
+            "JIT does not support calling kernel function",
+        ],
+        title: "the program needs the JIT compiler, which is off or cannot do this",
+        why: "",
+        help: &["turn it on: `sysctl -w net.core.bpf_jit_enable=1`"],
+        place: Place::Program,
+        ..Rule::ROW
+    },
+    Rule {
         id: "callback",
         patterns: &[
-            "callback function R{reg} is not ",
-            "func{n} callback ",
-            "callback function not allowed in ",
+            "callback function not static",
+            "callback function not allowed for map",
+            "arg{n} expected pointer to func",
+            "R{reg} must be a func",
         ],
         title: "a callback is not a function of the program",
         why: "",

@@ -73,6 +73,34 @@ pub(super) const RULES: &[Rule] = &[
         ..Rule::ROW
     },
     Rule {
+        id: "needs-capability",
+        patterns: &[
+            "'struct {type}' access is allowed only to CAP_PERFMON and CAP_SYS_ADMIN",
+            "loading/calling other bpf or kernel functions are allowed for CAP_BPF and CAP_SYS_ADMIN",
+        ],
+        title: "the process that loads the program lacks a capability",
+        why: "",
+        help: &["load it as root, or with CAP_BPF and CAP_PERFMON"],
+        ..Rule::ROW
+    },
+    Rule {
+        id: "kernel-types-missing",
+        patterns: &[
+            "kernel is missing BTF, make sure CONFIG_DEBUG_INFO_BTF=y",
+            "calling kernel function is not supported without CONFIG_DEBUG_INFO_BTF",
+            "map_ptr access not supported without CONFIG_DEBUG_INFO_BTF",
+            "failed to find BTF for kernel function",
+            "cannot find address for kernel function {helper}",
+        ],
+        title: "the running kernel does not offer the types or functions that the program needs",
+        why: "it was built without CONFIG_DEBUG_INFO_BTF, or the function is in a module that is not loaded",
+        help: &[
+            "boot a kernel with /sys/kernel/btf/vmlinux, and load the module; `hachi doctor` tells",
+        ],
+        place: Place::Program,
+        ..Rule::ROW
+    },
+    Rule {
         id: "program-type-unknown",
         patterns: &["Unrecognized program type", "unrecognized program type"],
         title: "the running kernel does not know this program type",

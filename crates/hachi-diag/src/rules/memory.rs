@@ -326,6 +326,25 @@ pub(super) const RULES: &[Rule] = &[
         ..Rule::ROW
     },
     Rule {
+        id: "atomic-place",
+        patterns: &["BPF_ATOMIC stores into R{reg} {type} is not allowed"],
+        title: "an atomic operation on memory (`{type}`) that allows none",
+        why: "atomics work on map values, the stack and memory of the program, not on packets or the context",
+        help: &["count in a map value instead"],
+        ..Rule::ROW
+    },
+    Rule {
+        id: "kernel-memory-elsewhere",
+        patterns: &[
+            "R{reg} is ptr_{type} access user memory: off={n}",
+            "R{reg} is ptr_{type} access percpu memory: off={n}",
+        ],
+        title: "a pointer into user or per-CPU memory is read directly",
+        why: "",
+        help: &["read it with `bpf_probe_read_user`, or `bpf_per_cpu_ptr` for per-CPU data"],
+        ..Rule::ROW
+    },
+    Rule {
         id: "map-not-readable",
         patterns: &["read from map forbidden, value_size={n_len} off={n_off} size={n_size}"],
         title: "a map that programs may not read is read",
@@ -411,7 +430,10 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         id: "pointer-arithmetic-forbidden",
-        patterns: &["R{reg} pointer arithmetic on {type} prohibited"],
+        patterns: &[
+            "R{reg} pointer arithmetic on {type} prohibited",
+            "R{reg} pointer arithmetic prohibited",
+        ],
         title: "a pointer of kind `{type}` is moved",
         why: "this kind of pointer has to be used as it was given",
         help: &[

@@ -132,6 +132,28 @@ mod tests {
         }
     }
 
+    /// A hole in a text is one of the row's own, or one that is filled in for every row.
+    #[test]
+    fn texts_name_holes_that_exist() {
+        for rule in table() {
+            for text in [rule.title, rule.why] {
+                for hole in text
+                    .split('{')
+                    .skip(1)
+                    .filter_map(|rest| rest.split('}').next())
+                {
+                    let own = rule
+                        .patterns
+                        .iter()
+                        .any(|pattern| pattern.contains(&format!("{{{hole}}}")));
+                    let common =
+                        ["helper", "programs", "map", "size", "len", "need"].contains(&hole);
+                    assert!(own || common, "{}: {{{hole}}} in {text:?}", rule.id);
+                }
+            }
+        }
+    }
+
     #[test]
     fn no_row_is_hidden_by_an_earlier_one() {
         let rows: Vec<&Rule> = table().collect();
