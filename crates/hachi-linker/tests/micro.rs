@@ -38,8 +38,14 @@ mod flow {
     include!("micro/flow.rs");
 }
 
-/// The groups: name, source, and the programs as compiled here.
-const GROUPS: &[(&str, &str, &[(&str, Program)])] = &[
+/// Name, source, and the programs as compiled here.
+type Group = (
+    &'static str,
+    &'static str,
+    &'static [(&'static str, Program)],
+);
+
+const GROUPS: &[Group] = &[
     ("arith", include_str!("micro/arith.rs"), arith::ALL),
     ("data", include_str!("micro/data.rs"), data::ALL),
     ("flow", include_str!("micro/flow.rs"), flow::ALL),
@@ -209,7 +215,7 @@ fn try_program(
     name: &str,
     expected: &[Option<u64>],
 ) -> Result<(), String> {
-    let code = loader.code(name);
+    let code = loader.code(name).instructions;
     let program = bpf::load(bpf::XDP, &code).map_err(|(error, log)| {
         if std::env::var_os("HACHI_TEST_LOG").is_some() {
             eprintln!("--- {name}\n{log}");

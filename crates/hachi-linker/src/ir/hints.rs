@@ -1,13 +1,17 @@
 //! What LLVM knows about a number and the verifier cannot find out, said in code.
 //!
-//! The length of `slice[from..to]` is `to - from`. With both below 16 and `from <= to` the difference is below 16, but
-//! the verifier does not relate two registers: to it the difference may as well be 2^64 - 15. A mask that changes
-//! nothing tells it the truth. LLVM would drop such a mask, so it is written as assembly.
+//! The verifier follows additions and masks, but takes the result of a division or remainder for just any number, does not
+//! relate two registers (`to - from` is never negative when `from <= to`), and knows nothing of counting bits. LLVM knows
+//! all that and drops the checks which would have told the verifier. Where such a number becomes part of an address or
+//! a length, it is clamped to the bound that LLVM relied on. The clamp changes nothing; LLVM would drop it too, did it not
+//! go through an empty piece of assembly that hides what the number is.
+
+use std::collections::BTreeSet;
 
 use crate::llvm::{Function, Inst, Module, Op, Value};
 
-/// Masks beyond 32 bits would need more than one instruction, and bound nothing that the kernel accepts.
-const MAX_BITS: u32 = 31;
+/// Beyond this a bound is of no use: no object is as large.
+const MAX_BOUND: u64 = (1 << 31) - 1;
 
 /// Adds hints to all functions.
 pub(super) fn add(module: Module) {
@@ -16,41 +20,124 @@ pub(super) fn add(module: Module) {
             continue;
         }
         for inst in function.instructions() {
-            if inst.op() == Op::SUB && inst.0.ty().int_bits() == 64 {
-                difference(module, function, inst);
+            if let Some(bound) = bound(inst).filter(|bound| *bound <= MAX_BOUND)
+                && becomes_address(inst.0, &mut BTreeSet::new())
+            {
+                clamp(module, function, inst, bound);
             }
         }
     }
 }
 
-fn difference(module: Module, function: Function, inst: Inst) {
-    // LLVM proved that the result is not negative.
-    if !inst.never_wraps_unsigned() {
-        return;
+/// The greatest value of an instruction's result, when the verifier would not see it.
+fn bound(inst: Inst) -> Option<u64> {
+    let operand = |index| inst.0.operand(index);
+    let constant = |index| operand(index).as_u64();
+    match inst.op() {
+        Op::UREM => constant(1)?.checked_sub(1),
+        Op::UDIV => greatest(bits(operand(0), 8)?).checked_div(constant(1)?),
+        // With one side constant the verifier does as well by itself.
+        Op::SUB
+            if inst.never_wraps_unsigned() && constant(0).is_none() && constant(1).is_none() =>
+        {
+            Some(greatest(bits(operand(0), 8)?))
+        }
+        Op::CALL => {
+            let callee = inst.called_function()?.name();
+            let counts = ["llvm.ctlz.", "llvm.cttz.", "llvm.ctpop."];
+            if counts.iter().any(|name| callee.starts_with(name)) {
+                return Some(inst.0.ty().int_bits().into());
+            }
+            callee
+                .starts_with("llvm.bswap.i16")
+                .then_some(u16::MAX.into())
+        }
+        _ => None,
     }
-    let (left, right) = (inst.0.operand(0), inst.0.operand(1));
-    // With one side constant the verifier does as well by itself.
-    if left.as_u64().is_some() || right.as_u64().is_some() {
-        return;
+}
+
+fn greatest(bits: u32) -> u64 {
+    1u64.checked_shl(bits).map_or(u64::MAX, |n| n - 1)
+}
+
+/// Does a number become part of an address, or of what a helper is told?
+fn becomes_address(value: Value, seen: &mut BTreeSet<Value>) -> bool {
+    if !seen.insert(value) || seen.len() > 64 {
+        return false;
     }
-    let Some(bits) = bits(left, 8).filter(|bits| *bits <= MAX_BITS) else {
-        return;
-    };
+    value
+        .users()
+        .into_iter()
+        .filter_map(Value::as_inst)
+        .any(|user| match user.op() {
+            Op::GEP => user.0.operand(0) != value,
+            Op::INT_TO_PTR => true,
+            Op::CALL => match user.called_function() {
+                Some(callee) if callee.is_intrinsic() => {
+                    // A length, or a step on the way to one.
+                    callee.name().starts_with("llvm.mem") || becomes_address(user.0, seen)
+                }
+                _ => true,
+            },
+            Op::ADD
+            | Op::SUB
+            | Op::MUL
+            | Op::SHL
+            | Op::LSHR
+            | Op::OR
+            | Op::XOR
+            | Op::AND
+            | Op::ZEXT
+            | Op::SEXT
+            | Op::TRUNC
+            | Op::PHI
+            | Op::SELECT => becomes_address(user.0, seen),
+            // The end of a loop bounds the addresses in it.
+            Op::ICMP => true,
+            _ => false,
+        })
+}
+
+/// Replaces a number by the lesser of it and its bound.
+fn clamp(module: Module, function: Function, inst: Inst, bound: u64) {
     let Some(next) = inst.next() else { return };
     let context = module.context;
     let i64_type = context.int_type(64);
+    let ty = inst.0.ty();
+    let users: Vec<Inst> = function
+        .instructions()
+        .into_iter()
+        .filter(|user| user.0.operands().contains(&inst.0))
+        .collect();
     let builder = context.builder().before(next);
-    let mask = (1u64 << bits) - 1;
-    let ty = i64_type.function(&[i64_type]);
-    let asm = builder.inline_asm(ty, &format!("$0 &= {mask}"), "=r,0");
-    let masked = builder.call(ty, asm, &[inst.0]);
-    for other in function.instructions() {
-        if other == masked {
-            continue;
-        }
-        let operands = other.0.operands();
-        for (index, _) in operands.iter().enumerate().filter(|(_, v)| **v == inst.0) {
-            other.0.set_operand(index as u32, masked.0);
+    let wide = match ty.int_bits() {
+        64 => inst.0,
+        _ => builder.int_cast(inst.0, i64_type, false),
+    };
+    let hide = i64_type.function(&[i64_type]);
+    let bounded = if bound.wrapping_add(1).is_power_of_two() {
+        // One instruction does it.
+        let asm = builder.pure_asm(hide, &format!("$0 &= {bound}"), "=r,0");
+        builder.call(hide, asm, &[wide]).0
+    } else {
+        let asm = builder.pure_asm(hide, "", "=r,0");
+        let hidden = builder.call(hide, asm, &[wide]);
+        let umin = i64_type.function(&[i64_type, i64_type]);
+        let umin = module.declare("llvm.umin.i64", umin);
+        builder
+            .call(umin.ty(), umin.0, &[hidden.0, i64_type.number(bound)])
+            .0
+    };
+    let narrow = match ty.int_bits() {
+        64 => bounded,
+        _ => builder.int_cast(bounded, ty, false),
+    };
+    for user in users {
+        for (index, _) in (0..)
+            .zip(user.0.operands())
+            .filter(|(_, operand)| *operand == inst.0)
+        {
+            user.0.set_operand(index, narrow);
         }
     }
 }

@@ -43,6 +43,8 @@ struct Rewriter {
     builder: Builder,
     /// The new pointer value for each rewritten phi, and its index.
     indices: BTreeMap<Value, Index>,
+    /// Integers that count up by one.
+    counters: Vec<Inst>,
     /// For each index: does it count up, and the blocks of its loop.
     loops: BTreeMap<Value, (bool, BTreeSet<Block>)>,
 }
@@ -53,6 +55,7 @@ impl Rewriter {
             module,
             builder: module.context.builder(),
             indices: BTreeMap::new(),
+            counters: Vec::new(),
             loops: BTreeMap::new(),
         }
     }
@@ -69,6 +72,9 @@ impl Rewriter {
                     _ => {}
                 }
             }
+        }
+        for counter in self.counters.clone() {
+            self.count_from_start(counter);
         }
         for inst in function.instructions() {
             match inst.op() {
@@ -290,6 +296,94 @@ impl Rewriter {
         }
         self.loops
             .insert(phi.0, (up, loop_blocks(function, phi.block(), latches)));
+        if up && phi.0.ty().int_bits() == 64 {
+            self.counters.push(phi);
+        }
+    }
+
+    /// `for i in 0..end - start { object[start + i] }` becomes `for j in start..end { object[j] }`: the verifier knows
+    /// the bounds of `start` and `end`, but not that they bound a sum of which one part is a difference.
+    fn count_from_start(&mut self, phi: Inst) {
+        let blocks = self.loops[&phi.0].1.clone();
+        let inside = |inst: Inst| blocks.contains(&inst.block());
+        let incoming = phi.incoming();
+        let from_zero = incoming
+            .iter()
+            .all(|(value, _)| value.as_u64() == Some(0) || self.counter_step(*value).is_some());
+        let next: Vec<Inst> = incoming
+            .iter()
+            .filter(|(value, _)| self.counter_step(*value) == Some((phi.0, 1)))
+            .filter_map(|(value, _)| value.as_inst())
+            .collect();
+        // The comparison with the length, of the counter or of the counter after its step.
+        let users = |of: Value| of.users().into_iter().filter_map(Value::as_inst);
+        let comparison = std::iter::once(phi)
+            .chain(next.iter().copied())
+            .flat_map(|moving| users(moving.0).map(move |user| (moving, user)))
+            .find(|(moving, user)| {
+                user.op() == Op::ICMP
+                    && user.0.operand(0) == moving.0
+                    && user.0.operand(1).as_inst().is_some_and(|length| {
+                        length.op() == Op::SUB && length.never_wraps_unsigned() && !inside(length)
+                    })
+            });
+        let (true, Some((moving, comparison))) = (from_zero, comparison) else {
+            return;
+        };
+        let Some(predicate) = comparison.predicate() else {
+            return;
+        };
+        let length = comparison.0.operand(1);
+        let (end, start) = (length.operand(0), length.operand(1));
+        // Addresses of `start + counter`, in units of the same size.
+        let mut accesses = Vec::new();
+        for user in users(phi.0).filter(|user| user.op() == Op::GEP) {
+            let mut place = self.place(user.0);
+            let at_counter = place.terms.iter().position(|(value, _)| *value == phi.0);
+            let Some((_, unit)) = at_counter.map(|i| place.terms.swap_remove(i)) else {
+                continue;
+            };
+            let at_start = place.terms.iter().position(|term| *term == (start, unit));
+            if let Some(i) = at_start.filter(|_| Self::is_indexable(place.root)) {
+                place.terms.swap_remove(i);
+                accesses.push((user, place, unit));
+            }
+        }
+        if accesses.is_empty() {
+            return;
+        }
+
+        let i64_type = self.module.context.int_type(64);
+        let i8_type = self.module.context.int_type(8);
+        let index = self.builder.before(phi).phi(i64_type);
+        let one = i64_type.number(1);
+        for (value, from) in &incoming {
+            let value = match value.as_inst().filter(|inst| next.contains(inst)) {
+                Some(step) => self.builder.before(step).binary(Op::ADD, index.0, one),
+                None => start,
+            };
+            index.add_incoming(value, *from);
+        }
+        for (access, mut place, unit) in accesses {
+            place.terms.push((index.0, unit));
+            let offset = self.sum(access, &place);
+            let address = self
+                .builder
+                .before(access)
+                .byte_address(i8_type, place.root, offset);
+            access.0.replace_with(address);
+            access.erase();
+        }
+        let builder = self.builder.before(comparison);
+        let moved = if moving == phi {
+            index.0
+        } else {
+            builder.binary(Op::ADD, index.0, one)
+        };
+        let result = builder.compare(predicate, moved, end);
+        comparison.0.replace_with(result);
+        comparison.erase();
+        self.loops.insert(index.0, (true, blocks));
     }
 
     /// `counter + constant`, taken apart.

@@ -121,7 +121,7 @@ pub(crate) fn compile(job: Job) -> Outcome {
     module
         .run_passes(
             machine,
-            "always-inline,globaldce,function(sroa,early-cse,simplifycfg,dce),globaldce",
+            "always-inline,globaldce,function(sroa,early-cse,simplifycfg,adce),globaldce",
         )
         .map_err(|m| internal("clean up the program", m))?;
     truths::compute(module);

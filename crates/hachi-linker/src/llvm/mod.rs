@@ -229,11 +229,6 @@ impl Context {
         Type(ffi!(LLVMIntTypeInContext(self.0, bits)))
     }
 
-    /// The type of pointers.
-    pub(crate) fn pointer_type(self) -> Type {
-        Type(ffi!(LLVMPointerTypeInContext(self.0, 0)))
-    }
-
     /// `void`.
     pub(crate) fn void_type(self) -> Type {
         Type(ffi!(LLVMVoidTypeInContext(self.0)))
@@ -431,12 +426,6 @@ impl Module {
     pub(crate) fn function(self, name: &str) -> Option<Function> {
         let name = c_string(name);
         Value::new(ffi!(LLVMGetNamedFunction(self.raw, name.as_ptr()))).map(Function)
-    }
-
-    /// The global variable of that name.
-    pub(crate) fn global(self, name: &str) -> Option<Global> {
-        let name = c_string(name);
-        Value::new(ffi!(LLVMGetNamedGlobal(self.raw, name.as_ptr()))).map(Global)
     }
 
     /// The function of that name, declared now if it was not there.

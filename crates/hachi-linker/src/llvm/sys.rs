@@ -76,8 +76,6 @@ api! {
     fn LLVMDeleteFunction(Ref);
     fn LLVMGetFirstGlobal(Ref) -> Ref;
     fn LLVMGetNextGlobal(Ref) -> Ref;
-    fn LLVMGetNamedGlobal(Ref, *const c_char) -> Ref;
-    fn LLVMDeleteGlobal(Ref);
     fn LLVMGetFirstGlobalAlias(Ref) -> Ref;
     fn LLVMGetNextGlobalAlias(Ref) -> Ref;
     fn LLVMAliasGetAliasee(Ref) -> Ref;
@@ -97,25 +95,21 @@ api! {
     // Types.
     fn LLVMVoidTypeInContext(Ref) -> Ref;
     fn LLVMIntTypeInContext(Ref, c_uint) -> Ref;
-    fn LLVMPointerTypeInContext(Ref, c_uint) -> Ref;
     fn LLVMFunctionType(Ref, *const Ref, c_uint, Bool) -> Ref;
     fn LLVMGetTypeContext(Ref) -> Ref;
     fn LLVMGetTypeKind(Ref) -> c_int;
     fn LLVMGetIntTypeWidth(Ref) -> c_uint;
     fn LLVMGetReturnType(Ref) -> Ref;
-    fn LLVMIsFunctionVarArg(Ref) -> Bool;
     fn LLVMGetElementType(Ref) -> Ref;
     fn LLVMABISizeOfType(Ref, Ref) -> c_ulonglong;
     fn LLVMOffsetOfElement(Ref, Ref, c_uint) -> c_ulonglong;
     fn LLVMTypeIsSized(Ref) -> Bool;
-    fn LLVMPrintTypeToString(Ref) -> *mut c_char;
 
     // Values.
     fn LLVMTypeOf(Ref) -> Ref;
     fn LLVMGetValueKind(Ref) -> c_int;
     fn LLVMGetValueName2(Ref, *mut usize) -> *const c_char;
     fn LLVMSetValueName2(Ref, *const c_char, usize);
-    fn LLVMPrintValueToString(Ref) -> *mut c_char;
     fn LLVMReplaceAllUsesWith(Ref, Ref);
     fn LLVMGetFirstUse(Ref) -> Ref;
     fn LLVMGetNextUse(Ref) -> Ref;
@@ -135,19 +129,15 @@ api! {
     fn LLVMGetLinkage(Ref) -> c_int;
     fn LLVMSetLinkage(Ref, c_int);
     fn LLVMSetVisibility(Ref, c_int);
-    fn LLVMSetUnnamedAddress(Ref, c_int);
     fn LLVMGetSection(Ref) -> *const c_char;
-    fn LLVMSetSection(Ref, *const c_char);
     fn LLVMGlobalGetValueType(Ref) -> Ref;
     fn LLVMGetInitializer(Ref) -> Ref;
     fn LLVMGetParam(Ref, c_uint) -> Ref;
     fn LLVMCountParams(Ref) -> c_uint;
     fn LLVMGetFirstBasicBlock(Ref) -> Ref;
     fn LLVMGetNextBasicBlock(Ref) -> Ref;
-    fn LLVMDeleteBasicBlock(Ref);
     fn LLVMSetFunctionCallConv(Ref, c_uint);
     fn LLVMSetInstructionCallConv(Ref, c_uint);
-    fn LLVMGetInstructionCallConv(Ref) -> c_uint;
     fn LLVMSetPersonalityFn(Ref, Ref);
     fn LLVMHasPersonalityFn(Ref) -> Bool;
 
@@ -160,15 +150,12 @@ api! {
     fn LLVMRemoveEnumAttributeAtIndex(Ref, c_uint, c_uint);
     fn LLVMRemoveStringAttributeAtIndex(Ref, c_uint, *const c_char, c_uint);
     fn LLVMGetCallSiteEnumAttribute(Ref, c_uint, c_uint) -> Ref;
-    fn LLVMAddCallSiteAttribute(Ref, c_uint, Ref);
     fn LLVMRemoveCallSiteEnumAttribute(Ref, c_uint, c_uint);
     fn LLVMGetEnumAttributeValue(Ref) -> u64;
 
     // Instructions.
     fn LLVMGetFirstInstruction(Ref) -> Ref;
-    fn LLVMGetLastInstruction(Ref) -> Ref;
     fn LLVMGetNextInstruction(Ref) -> Ref;
-    fn LLVMGetPreviousInstruction(Ref) -> Ref;
     fn LLVMGetInstructionOpcode(Ref) -> c_int;
     fn LLVMGetInstructionParent(Ref) -> Ref;
     fn LLVMGetBasicBlockParent(Ref) -> Ref;
@@ -186,7 +173,6 @@ api! {
     fn LLVMSetVolatile(Ref, Bool);
     fn LLVMIsAtomicSingleThread(Ref) -> Bool;
     fn LLVMGetAtomicRMWBinOp(Ref) -> c_int;
-    fn LLVMGetCmpXchgSuccessOrdering(Ref) -> c_int;
     fn LLVMGetICmpPredicate(Ref) -> c_int;
     fn LLVMGetNumSuccessors(Ref) -> c_uint;
     fn LLVMGetSuccessor(Ref, c_uint) -> Ref;
@@ -203,7 +189,6 @@ api! {
     fn LLVMBuildCall2(Ref, Ref, Ref, *const Ref, c_uint, *const c_char) -> Ref;
     fn LLVMBuildRet(Ref, Ref) -> Ref;
     fn LLVMBuildRetVoid(Ref) -> Ref;
-    fn LLVMBuildUnreachable(Ref) -> Ref;
     fn LLVMAppendBasicBlockInContext(Ref, Ref, *const c_char) -> Ref;
     fn LLVMMoveBasicBlockAfter(Ref, Ref);
     fn LLVMPositionBuilderAtEnd(Ref, Ref);

@@ -2,7 +2,7 @@
 
 use std::{ffi::c_char, ptr};
 
-use super::{Module, c_string, ffi, sys::Ref, text, text_with_len};
+use super::{Module, ffi, sys::Ref, text, text_with_len};
 
 /// LLVM's numbers for linkage.
 pub(crate) mod linkage {
@@ -76,11 +76,6 @@ impl Type {
         Type(ffi!(LLVMGetReturnType(self.0)))
     }
 
-    /// Does a function of this type take any number of arguments?
-    pub(crate) fn is_variadic(self) -> bool {
-        ffi!(LLVMIsFunctionVarArg(self.0)) != 0
-    }
-
     /// The type of functions from `params` to `self`.
     pub(crate) fn function(self, params: &[Type]) -> Type {
         let params: Vec<Ref> = params.iter().map(|ty| ty.0).collect();
@@ -105,11 +100,6 @@ impl Type {
     /// "Whatever".
     pub(crate) fn undef(self) -> Value {
         Value(ffi!(LLVMGetUndef(self.0)))
-    }
-
-    /// LLVM's spelling.
-    pub(crate) fn spelling(self) -> String {
-        text(ffi!(LLVMPrintTypeToString(self.0)))
     }
 }
 
@@ -158,10 +148,6 @@ impl Value {
 
     pub(crate) fn as_function(self) -> Option<Function> {
         (self.constant_kind() == Const::Function).then_some(Function(self))
-    }
-
-    pub(crate) fn as_global(self) -> Option<Global> {
-        (self.constant_kind() == Const::Global).then_some(Global(self))
     }
 
     pub(crate) fn as_inst(self) -> Option<Inst> {
@@ -218,11 +204,6 @@ impl Value {
         ffi!(LLVMSetOperand(self.0, index, value.0));
     }
 
-    /// LLVM's textual form.
-    pub(crate) fn spelling(self) -> String {
-        text(ffi!(LLVMPrintValueToString(self.0)))
-    }
-
     /// Constraints of inline assembly: (assembly text, constraints).
     pub(crate) fn inline_asm(self) -> Option<(String, String)> {
         if self.constant_kind() != Const::InlineAsm {
@@ -266,7 +247,6 @@ pub(crate) enum Attr {
     /// `memory(none)`: a value of 0 is what says so.
     MemoryNone,
     Align,
-    ByVal,
     StructRet,
 }
 
@@ -288,7 +268,6 @@ impl Attr {
             Attr::WillReturn => "willreturn",
             Attr::MemoryNone => "memory",
             Attr::Align => "align",
-            Attr::ByVal => "byval",
             Attr::StructRet => "sret",
         };
         ffi!(LLVMGetEnumAttributeKindForName(
@@ -479,11 +458,6 @@ impl Global {
         text(ffi!(LLVMGetSection(self.0.0)))
     }
 
-    pub(crate) fn set_section(self, section: &str) {
-        let section = c_string(section);
-        ffi!(LLVMSetSection(self.0.0, section.as_ptr()));
-    }
-
     pub(crate) fn linkage(self) -> i32 {
         ffi!(LLVMGetLinkage(self.0.0))
     }
@@ -498,10 +472,6 @@ impl Global {
 
     pub(crate) fn initializer(self) -> Option<Value> {
         Value::new(ffi!(LLVMGetInitializer(self.0.0)))
-    }
-
-    pub(crate) fn delete(self) {
-        ffi!(LLVMDeleteGlobal(self.0.0));
     }
 }
 
@@ -554,7 +524,6 @@ pub(crate) struct Op(i32);
 
 #[rustfmt::skip]
 impl Op {
-    pub(crate) const RET: Op = Op(1);
     pub(crate) const INDIRECT_BR: Op = Op(4);
     pub(crate) const INVOKE: Op = Op(5);
     pub(crate) const BR: Op = Op(2);
@@ -577,7 +546,9 @@ impl Op {
     pub(crate) const LOAD: Op = Op(27);
     pub(crate) const STORE: Op = Op(28);
     pub(crate) const GEP: Op = Op(29);
+    pub(crate) const TRUNC: Op = Op(30);
     pub(crate) const ZEXT: Op = Op(31);
+    pub(crate) const SEXT: Op = Op(32);
     pub(crate) const PTR_TO_INT: Op = Op(39);
     pub(crate) const INT_TO_PTR: Op = Op(40);
     pub(crate) const BITCAST: Op = Op(41);
@@ -997,13 +968,22 @@ impl Builder {
 
     /// Inline assembly with side effects, as a callable value.
     pub(crate) fn inline_asm(self, ty: Type, assembly: &str, constraints: &str) -> Value {
+        Self::asm(ty, assembly, constraints, true)
+    }
+
+    /// Inline assembly that only computes its result.
+    pub(crate) fn pure_asm(self, ty: Type, assembly: &str, constraints: &str) -> Value {
+        Self::asm(ty, assembly, constraints, false)
+    }
+
+    fn asm(ty: Type, assembly: &str, constraints: &str, side_effects: bool) -> Value {
         Value(ffi!(LLVMGetInlineAsm(
             ty.0,
             assembly.as_ptr().cast(),
             assembly.len(),
             constraints.as_ptr().cast(),
             constraints.len(),
-            1,
+            side_effects.into(),
             0,
             0,
             0

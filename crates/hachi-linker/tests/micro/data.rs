@@ -287,6 +287,39 @@ programs! {
         u64::from(TABLE[(x[0] & 15) as usize]) + u64::from(TABLE[(x[1] & 7) as usize])
     }
 
+    fn index_by_remainder(x) {
+        let b = bytes(x);
+        let six = [x[0], x[1], x[2], x[3], x[4], x[5]];
+        six[(x[6] % 6) as usize] ^ u64::from(b[(x[7] % 61) as usize])
+    }
+
+    fn index_by_quotient(x) {
+        let six = [x[0], x[1], x[2], x[3], x[4], x[5]];
+        six[(x[6] & 0xff) as usize / 43] ^ six[((x[7] as u8) / 50) as usize]
+    }
+
+    fn index_by_bit_count(x) {
+        let b = [bytes(x), bytes(x)];
+        let histogram = |v: u64| b[0][63 - (v | 1).leading_zeros() as usize];
+        u64::from(histogram(x[0])) ^ u64::from(histogram(x[1]) ^ b[1][x[2].count_ones().min(63) as usize])
+    }
+
+    fn index_by_network_order(x) {
+        let b = bytes(x);
+        let at = u16::from_be_bytes([b[0] & 0, b[1] & 0x3f]);
+        u64::from(b[usize::from(at)]) ^ u64::from(b[usize::from((x[1] as u16).swap_bytes() >> 10)])
+    }
+
+    fn sub_slices(x) {
+        let b = bytes(x);
+        let n = (x[1] % 20) as usize;
+        let m = (x[2] % 20) as usize;
+        let (low, high) = if n < m { (n, m) } else { (m, n) };
+        let inner = &b[low..high];
+        let tail = &b[high..];
+        sum(inner) ^ (sum(tail) << 16) ^ ((inner.len() as u64) << 40)
+    }
+
     fn static_counter(x) {
         // A mutable static starts anew with each load of the object.
         use core::sync::atomic::{AtomicU64, Ordering};

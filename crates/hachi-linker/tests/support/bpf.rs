@@ -9,6 +9,7 @@ const MAP_CREATE: i32 = 0;
 const MAP_UPDATE_ELEM: i32 = 2;
 const PROG_LOAD: i32 = 5;
 const PROG_TEST_RUN: i32 = 10;
+const BTF_LOAD: i32 = 18;
 
 /// Program type XDP.
 pub const XDP: u32 = 6;
@@ -60,8 +61,37 @@ pub fn array_of(value: &[u8]) -> io::Result<OwnedFd> {
     Ok(fd)
 }
 
+/// Loads types.
+pub fn load_btf(types: &[u8]) -> Result<OwnedFd, (io::Error, String)> {
+    let mut log = vec![0u8; 1 << 20];
+    let mut attr = [0; 20];
+    attr[0] = types.as_ptr() as u64;
+    attr[1] = log.as_mut_ptr() as u64;
+    attr[2] = pair(types.len() as u32, log.len() as u32);
+    attr[3] = 1;
+    match bpf(BTF_LOAD, &mut attr) {
+        // SAFETY: the kernel just opened it for us.
+        Ok(fd) => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
+        Err(error) => Err((error, text(&log))),
+    }
+}
+
+fn text(log: &[u8]) -> String {
+    let end = log.iter().position(|b| *b == 0).unwrap_or(log.len());
+    String::from_utf8_lossy(&log[..end]).into_owned()
+}
+
 /// Loads a program; on refusal, the error and the verifier's log.
 pub fn load(kind: u32, code: &[u64]) -> Result<OwnedFd, (io::Error, String)> {
+    load_typed(kind, code, None)
+}
+
+/// The same, with types: a loaded BTF, and (first instruction, type) of each function.
+pub fn load_typed(
+    kind: u32,
+    code: &[u64],
+    types: Option<(&OwnedFd, &[(u32, u32)])>,
+) -> Result<OwnedFd, (io::Error, String)> {
     let license = c"GPL";
     // Without a log first: writing one is slow.
     for log_size in [0usize, 16 << 20] {
@@ -70,6 +100,12 @@ pub fn load(kind: u32, code: &[u64]) -> Result<OwnedFd, (io::Error, String)> {
         attr[0] = pair(kind, code.len() as u32);
         attr[1] = code.as_ptr() as u64;
         attr[2] = license.as_ptr() as u64;
+        if let Some((btf, functions)) = types {
+            // { …, prog_btf_fd, func_info_rec_size, func_info, func_info_cnt, … }
+            attr[9] = pair(btf.as_raw_fd() as u32, 8);
+            attr[10] = functions.as_ptr() as u64;
+            attr[11] = pair(functions.len() as u32, 0);
+        }
         if log_size > 0 {
             attr[3] = pair(1, log_size as u32);
             attr[4] = log.as_mut_ptr() as u64;
@@ -78,8 +114,7 @@ pub fn load(kind: u32, code: &[u64]) -> Result<OwnedFd, (io::Error, String)> {
             // SAFETY: the kernel just opened it for us.
             Ok(fd) => return Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
             Err(error) if log_size > 0 => {
-                let end = log.iter().position(|b| *b == 0).unwrap_or(log.len());
-                return Err((error, String::from_utf8_lossy(&log[..end]).into_owned()));
+                return Err((error, text(&log)));
             }
             Err(_) => {}
         }

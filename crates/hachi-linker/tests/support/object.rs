@@ -6,20 +6,26 @@ use std::{
 };
 
 use object::{
-    Object, ObjectSection, ObjectSymbol, RelocationFlags, RelocationTarget, SectionIndex,
-    SymbolKind, read::elf::ElfFile64,
+    Object, ObjectSection, ObjectSymbol, RelocationTarget, SectionIndex, SymbolKind,
+    read::elf::ElfFile64,
 };
 
 type File<'a> = ElfFile64<'a, object::Endianness>;
 
 const CALL: u8 = 0x85;
 const LOAD_IMM64: u8 = 0x18;
-const R_64_64: u32 = 1;
 
 /// A parsed object and the maps made of its data sections.
 pub struct Loader<'a> {
     file: File<'a>,
     maps: HashMap<SectionIndex, OwnedFd>,
+}
+
+/// A program ready for the kernel.
+pub struct Code {
+    pub instructions: Vec<u64>,
+    /// Where each function begins, in instructions, and its type in BTF.
+    pub functions: Vec<(u32, u32)>,
 }
 
 /// A function: section and the instructions it takes there.
@@ -52,7 +58,7 @@ impl Loader<'_> {
     }
 
     /// A program's own instructions followed by the functions it needs, all references resolved.
-    pub fn code(&mut self, name: &str) -> Vec<u64> {
+    pub fn code(&mut self, name: &str) -> Code {
         let symbol = self
             .file
             .symbols()
@@ -66,7 +72,7 @@ impl Loader<'_> {
         let mut order = vec![first];
         placed.insert(first, 0);
         let mut code: Vec<u64> = Vec::new();
-        let mut fixes: Vec<(usize, Place, usize)> = Vec::new();
+        let mut fixes: Vec<(usize, Place)> = Vec::new();
         let mut next = 0;
         while next < order.len() {
             let place = order[next];
@@ -102,9 +108,6 @@ impl Loader<'_> {
                     let target = symbol
                         .section_index()
                         .unwrap_or_else(|| panic!("undefined `{}`", symbol.name().unwrap_or("?")));
-                    let RelocationFlags::Elf { r_type, .. } = relocation.flags() else {
-                        panic!("not an ELF relocation");
-                    };
                     let is_text = self.file.section_by_index(target).unwrap().kind()
                         == object::SectionKind::Text;
                     let value = symbol.address() as i64;
@@ -112,23 +115,18 @@ impl Loader<'_> {
                         let callee =
                             self.place(target.0, (value / 8 + i64::from(imm) + 1) as usize);
                         enqueue(callee, &mut placed, &mut order);
-                        fixes.push((base + at, callee, 0));
+                        fixes.push((base + at, callee));
                         code[base + at] = u64::from(CALL) | (1 << 12);
                     } else if is_text {
                         // The address of a callback.
                         assert_eq!(opcode, LOAD_IMM64);
                         let callee = self.place(target.0, ((value + i64::from(imm)) / 8) as usize);
                         enqueue(callee, &mut placed, &mut order);
-                        fixes.push((base + at, callee, 0));
+                        fixes.push((base + at, callee));
                         code[base + at] = (insn & 0x0fff) | (4 << 12);
                         code[base + at + 1] = 0;
                     } else {
                         assert_eq!(opcode, LOAD_IMM64);
-                        assert_eq!(
-                            format!("{r_type:?}").contains('1')
-                                || r_type == object::elf::R_BPF_64_64,
-                            true
-                        );
                         let fd = self.map(target);
                         let offset = (value + i64::from(imm)) as u32;
                         code[base + at] = (insn & 0x0fff) | (2 << 12) | ((fd as u64) << 32);
@@ -139,16 +137,48 @@ impl Loader<'_> {
                     let index = (place.start + at) as i64 + 1 + i64::from(imm);
                     let callee = self.place(place.section, index as usize);
                     enqueue(callee, &mut placed, &mut order);
-                    fixes.push((base + at, callee, 0));
+                    fixes.push((base + at, callee));
                 }
                 at += if opcode == LOAD_IMM64 { 2 } else { 1 };
             }
         }
-        for (at, callee, _) in fixes {
+        for (at, callee) in fixes {
             let relative = placed[&callee] as i64 - at as i64 - 1;
             code[at] = (code[at] & 0xffff_ffff) | ((relative as u32 as u64) << 32);
         }
-        code
+        let types = self.function_types();
+        Code {
+            instructions: code,
+            functions: order
+                .iter()
+                .filter_map(|place| {
+                    let ty = types.get(&(place.section, place.start))?;
+                    Some((placed[place] as u32, *ty))
+                })
+                .collect(),
+        }
+    }
+
+    /// The object's `.BTF`.
+    pub fn btf(&self) -> Vec<u8> {
+        let section = self.file.section_by_name(".BTF").expect("a .BTF section");
+        section.data().unwrap().to_vec()
+    }
+
+    /// The type of the function at (section, instruction).
+    fn function_types(&self) -> HashMap<(usize, usize), u32> {
+        let data = self.btf();
+        let btf = hachi_btf::Btf::parse(&data).unwrap();
+        let section = self.file.section_by_name(".BTF.ext").unwrap();
+        let ext = hachi_btf::ext::BtfExt::parse(section.data().unwrap(), &btf).unwrap();
+        let mut types = HashMap::new();
+        for section in ext.func_info {
+            let index = self.file.section_by_name(&section.name).unwrap().index().0;
+            for record in section.records {
+                types.insert((index, record.insn_off as usize / 8), record.type_id);
+            }
+        }
+        types
     }
 
     /// The function that begins at, or holds, an instruction.

@@ -76,11 +76,7 @@ fn pointer_slots(module: Module, value: Value, at: u64, slots: &mut Vec<u64>) {
     match value.constant_kind() {
         Const::Function | Const::Global | Const::Alias => slots.push(at),
         // An address computed from one, or a number made an address.
-        Const::Expr(_) => {
-            if mentions_address(value) {
-                slots.push(at);
-            }
-        }
+        Const::Expr(_) if mentions_address(value) => slots.push(at),
         Const::Aggregate => {
             for (index, field) in value.operands().into_iter().enumerate() {
                 let offset = module.offset_in(value.ty(), index as u32);
