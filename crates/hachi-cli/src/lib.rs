@@ -34,7 +34,7 @@ Exit codes: 0 done · 1 the thing asked about failed · 2 wrong usage · 3 the m
 
 Examples:
   hachi new firewall && cd firewall && cargo run -- --iface lo
-  hachi build . && hachi check target/…/firewall.o
+  hachi check $(hachi build .)
   hachi doctor"
 )]
 struct Cli {

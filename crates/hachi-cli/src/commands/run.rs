@@ -110,7 +110,7 @@ pub fn run(args: Args) -> Result {
     }
     // Readers stand ready before the first event.
     let mut logger = EbpfLogger::init(&mut ebpf).ok();
-    let mut events = Events::of(&ebpf)?;
+    let mut events = Events::of(&mut ebpf)?;
     for name in &programs {
         attach(&mut ebpf, name, &args, &mut pins)?;
     }
@@ -306,22 +306,21 @@ struct Ring {
 }
 
 impl Events {
-    /// Readers of all ring buffers. Must come after the logger has taken its own.
-    fn of(ebpf: &Ebpf) -> Result<Events> {
+    /// Takes all ring buffers that are left. The logger must have taken its own before.
+    fn of(ebpf: &mut Ebpf) -> Result<Events> {
+        let names: Vec<String> = ebpf
+            .maps()
+            .filter(|(_, map)| matches!(map, Map::RingBuf(_)))
+            .map(|(name, _)| name.to_string())
+            .collect();
         let mut rings = Vec::new();
-        for (name, map) in ebpf.maps() {
-            if !matches!(map, Map::RingBuf(_)) {
-                continue;
-            }
-            let failed = |error: &dyn std::error::Error| {
-                Failure::because(format!("reading ring buffer {name}"), error)
-            };
-            // A reader of its own: the object keeps its map.
-            let id = map.data().info().map_err(|error| failed(&error))?.id();
-            let data = MapData::from_id(id).map_err(|error| failed(&error))?;
+        for name in names {
+            let reader = ebpf.take_map(&name).and_then(RingBuf::try_from);
+            let reader = reader
+                .map_err(|error| Failure::because(format!("reading ring buffer {name}"), &error))?;
             rings.push(Ring {
-                name: name.to_string(),
-                reader: RingBuf::try_from(data).map_err(|error| failed(&error))?,
+                name,
+                reader,
                 records: 0,
                 bytes: 0,
                 shown: 0,
@@ -385,6 +384,7 @@ fn watch(
     let deadline = args.duration.map(|duration| Instant::now() + duration);
     let shows = !args.quiet && !args.format.json;
     let mut next_show = Instant::now() + SHOW_EVERY;
+    let mut interrupted = false;
     loop {
         if let Some(logger) = logger.as_deref_mut() {
             logger.read(|message| match message {
@@ -394,31 +394,27 @@ fn watch(
         }
         events.drain();
         let now = Instant::now();
+        // Only here, so that what came before the end is told.
+        if interrupted || deadline.is_some_and(|end| now >= end) {
+            break;
+        }
         if shows && now >= next_show {
             events.show();
             next_show = now + SHOW_EVERY;
         }
-        let pending = events.rings.iter().any(|ring| ring.records != ring.shown);
-        let wake_at = match (deadline, shows && pending) {
-            (Some(end), true) => Some(end.min(next_show)),
-            (Some(end), false) => Some(end),
-            (None, true) => Some(next_show),
-            (None, false) => None,
-        };
-        let timeout = wake_at.map(|at| at.saturating_duration_since(now));
-        if deadline.is_some_and(|end| now >= end) {
-            break;
-        }
+        let wakes_to_show = shows && events.rings.iter().any(|ring| ring.records != ring.shown);
+        let wake_at = deadline
+            .into_iter()
+            .chain(wakes_to_show.then_some(next_show))
+            .min();
         let fds: Vec<_> = logger
             .iter()
             .map(|logger| logger.as_fd())
             .chain(events.rings.iter().map(|ring| ring.reader.as_fd()))
             .collect();
-        if sys::wait_for_signal(signals, &fds, timeout)
-            .map_err(|error| Failure::because("waiting for events", &error))?
-        {
-            break;
-        }
+        let timeout = wake_at.map(|at| at.saturating_duration_since(now));
+        interrupted = sys::wait_for_signal(signals, &fds, timeout)
+            .map_err(|error| Failure::because("waiting for events", &error))?;
     }
     if shows {
         events.show();
