@@ -103,7 +103,7 @@ pub fn link(options: &Options) -> Result<Output, Error> {
     let mut objects = Vec::new();
     if has_bitcode {
         if let Some(dir) = &options.save_temps {
-            write(&dir.join("4-llvm.o"), &compiled.object)?;
+            write(&dir.join("6-llvm.o"), &compiled.object)?;
         }
         objects.push(InputObject {
             name: &name,

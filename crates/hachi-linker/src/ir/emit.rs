@@ -34,7 +34,7 @@ pub(super) fn emit(
     reports.dedup();
     if let Some(dir) = job.save_temps.as_ref().filter(|_| !reports.is_empty()) {
         let texts: Vec<&str> = reports.iter().map(|(_, text)| text.as_str()).collect();
-        let _ = std::fs::write(dir.join("6-reports.txt"), texts.join("\n"));
+        let _ = std::fs::write(dir.join("5-reports.txt"), texts.join("\n"));
     }
     let mut diagnostics: Vec<Diagnostic> = Vec::new();
     for (is_error, text) in reports {

@@ -20,8 +20,9 @@ pub(super) fn add(module: Module) {
             continue;
         }
         for inst in function.instructions() {
+            // A mask costs one instruction; any other clamp is one more branch for the verifier to follow.
             if let Some(bound) = bound(inst).filter(|bound| *bound <= MAX_BOUND)
-                && becomes_address(inst.0, &mut BTreeSet::new())
+                && becomes_address(inst.0, is_mask(bound), &mut BTreeSet::new())
             {
                 clamp(module, function, inst, bound);
             }
@@ -44,9 +45,13 @@ fn bound(inst: Inst) -> Option<u64> {
         }
         Op::CALL => {
             let callee = inst.called_function()?.name();
-            let counts = ["llvm.ctlz.", "llvm.cttz.", "llvm.ctpop."];
-            if counts.iter().any(|name| callee.starts_with(name)) {
-                return Some(inst.0.ty().int_bits().into());
+            let bits = u64::from(inst.0.ty().int_bits());
+            if callee.starts_with("llvm.ctpop.") {
+                return Some(bits);
+            }
+            if callee.starts_with("llvm.ctlz.") || callee.starts_with("llvm.cttz.") {
+                // The second argument says that the first is known not to be zero.
+                return Some(bits - constant(1)?);
             }
             callee
                 .starts_with("llvm.bswap.i16")
@@ -60,8 +65,12 @@ fn greatest(bits: u32) -> u64 {
     1u64.checked_shl(bits).map_or(u64::MAX, |n| n - 1)
 }
 
-/// Does a number become part of an address, or of what a helper is told?
-fn becomes_address(value: Value, seen: &mut BTreeSet<Value>) -> bool {
+fn is_mask(bound: u64) -> bool {
+    bound.wrapping_add(1).is_power_of_two()
+}
+
+/// Does a number become part of an address, or of what a helper is told, or (with `or_limit`) does it end a loop?
+fn becomes_address(value: Value, or_limit: bool, seen: &mut BTreeSet<Value>) -> bool {
     if !seen.insert(value) || seen.len() > 64 {
         return false;
     }
@@ -75,7 +84,7 @@ fn becomes_address(value: Value, seen: &mut BTreeSet<Value>) -> bool {
             Op::CALL => match user.called_function() {
                 Some(callee) if callee.is_intrinsic() => {
                     // A length, or a step on the way to one.
-                    callee.name().starts_with("llvm.mem") || becomes_address(user.0, seen)
+                    callee.name().starts_with("llvm.mem") || becomes_address(user.0, or_limit, seen)
                 }
                 _ => true,
             },
@@ -91,9 +100,9 @@ fn becomes_address(value: Value, seen: &mut BTreeSet<Value>) -> bool {
             | Op::SEXT
             | Op::TRUNC
             | Op::PHI
-            | Op::SELECT => becomes_address(user.0, seen),
-            // The end of a loop bounds the addresses in it.
-            Op::ICMP => true,
+            | Op::SELECT => becomes_address(user.0, or_limit, seen),
+            // Perhaps the end of a loop, which bounds the addresses in it.
+            Op::ICMP => or_limit,
             _ => false,
         })
 }
@@ -115,7 +124,7 @@ fn clamp(module: Module, function: Function, inst: Inst, bound: u64) {
         _ => builder.int_cast(inst.0, i64_type, false),
     };
     let hide = i64_type.function(&[i64_type]);
-    let bounded = if bound.wrapping_add(1).is_power_of_two() {
+    let bounded = if is_mask(bound) {
         // One instruction does it.
         let asm = builder.pure_asm(hide, &format!("$0 &= {bound}"), "=r,0");
         builder.call(hide, asm, &[wide]).0
@@ -144,6 +153,15 @@ fn clamp(module: Module, function: Function, inst: Inst, bound: u64) {
 
 /// How many low bits of a number can be set, by a look at how it is made; `depth` bounds the look.
 fn bits(value: Value, depth: u32) -> Option<u32> {
+    let width = value.ty().int_bits();
+    let narrow = (1..64).contains(&width).then_some(width);
+    match bits_by_origin(value, depth) {
+        Some(bits) if width != 0 => Some(bits.min(width)),
+        _ => narrow,
+    }
+}
+
+fn bits_by_origin(value: Value, depth: u32) -> Option<u32> {
     if let Some(n) = value.as_u64() {
         return Some(64 - n.leading_zeros());
     }
