@@ -8,22 +8,27 @@ use std::{
     io::{self, Read, Write},
     os::fd::{AsRawFd, FromRawFd},
     panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
     thread,
 };
 
 use crate::{
     Diagnostic, Error, names,
-    wire::{self, Outcome},
+    wire::{self, Failure, Outcome},
 };
 
 /// LLVM recurses deeply over large functions. Untouched pages cost nothing.
 const STACK: usize = 256 << 20;
 
-/// Runs `job` in a child process and brings back what it returns; a crash becomes a diagnostic.
+/// Runs `job`, which uses the library `llvm`, in a child process and brings back what it returns; a crash becomes a
+/// diagnostic.
 ///
 /// # Errors
 /// [`Error::Process`] when the child cannot be started or watched, [`Error::Rejected`] when the job fails or dies.
-pub(crate) fn run(job: impl FnOnce() -> Outcome + Send) -> Result<wire::Compiled, Error> {
+pub(crate) fn run(
+    job: impl FnOnce() -> Outcome + Send,
+    llvm: &Path,
+) -> Result<wire::Compiled, Error> {
     let (mut result, result_writer) = pipe().map_err(Error::Process)?;
     let (mut stderr, stderr_writer) = pipe().map_err(Error::Process)?;
     // SAFETY: the child goes on with this thread alone. It touches no lock that another thread may have held except
@@ -49,7 +54,11 @@ pub(crate) fn run(job: impl FnOnce() -> Outcome + Send) -> Result<wire::Compiled
             let talk = talk.join().unwrap_or_default();
             match wire::decode(&message) {
                 Some(Ok(compiled)) => Ok(compiled),
-                Some(Err(diagnostics)) => Err(Error::Rejected(diagnostics)),
+                Some(Err(Failure::Rejected(diagnostics))) => Err(Error::Rejected(diagnostics)),
+                Some(Err(Failure::Unusable(reason))) => Err(Error::LlvmUnusable {
+                    path: llvm.into(),
+                    reason,
+                }),
                 None => Err(Error::Rejected(vec![post_mortem(
                     status,
                     &String::from_utf8_lossy(&talk),
@@ -162,24 +171,30 @@ mod tests {
 
     #[test]
     fn a_result_comes_back() {
-        let compiled = run(|| {
-            Ok(Compiled {
-                object: vec![7; 1 << 20],
-                ..Compiled::default()
-            })
-        })
+        let compiled = run(
+            || {
+                Ok(Compiled {
+                    object: vec![7; 1 << 20],
+                    ..Compiled::default()
+                })
+            },
+            Path::new(""),
+        )
         .unwrap();
         assert_eq!(compiled.object.len(), 1 << 20);
     }
 
     #[test]
     fn a_crash_names_the_function() {
-        let error = run(|| {
-            say("LLVM ERROR: Cannot select: AtomicFence\n");
-            say("1.\tRunning pass 'Selection' on function '@_RNvC1a3foo'\n");
-            // SAFETY: ends this child process.
-            unsafe { libc::abort() }
-        })
+        let error = run(
+            || {
+                say("LLVM ERROR: Cannot select: AtomicFence\n");
+                say("1.\tRunning pass 'Selection' on function '@_RNvC1a3foo'\n");
+                // SAFETY: ends this child process.
+                unsafe { libc::abort() }
+            },
+            Path::new(""),
+        )
         .unwrap_err();
         let text = error.to_string();
         assert!(text.contains("LLVM gave up"), "{text}");
@@ -189,10 +204,13 @@ mod tests {
 
     #[test]
     fn a_panic_is_told() {
-        let error = run(|| {
-            std::panic::set_hook(Box::new(|info| say(&info.to_string())));
-            panic!("broken invariant")
-        })
+        let error = run(
+            || {
+                std::panic::set_hook(Box::new(|info| say(&info.to_string())));
+                panic!("broken invariant")
+            },
+            Path::new(""),
+        )
         .unwrap_err();
         assert!(error.to_string().contains("panicked at"), "{error}");
     }

@@ -91,7 +91,8 @@ pub fn link(options: &Options) -> Result<Output, Error> {
 
     let has_bitcode = !job.modules.is_empty() || !job.archives.is_empty();
     let compiled = if has_bitcode {
-        child::run(|| ir::compile(job))?
+        let llvm = job.llvm.clone();
+        child::run(|| ir::compile(job), &llvm)?
     } else {
         Default::default()
     };

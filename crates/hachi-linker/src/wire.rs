@@ -16,8 +16,23 @@ pub(crate) struct Compiled {
     pub warnings: Vec<Diagnostic>,
 }
 
+/// Why there is no object.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// The program cannot become one.
+    Rejected(Vec<Diagnostic>),
+    /// The LLVM library cannot be used.
+    Unusable(String),
+}
+
+impl From<Vec<Diagnostic>> for Failure {
+    fn from(diagnostics: Vec<Diagnostic>) -> Self {
+        Failure::Rejected(diagnostics)
+    }
+}
+
 /// The whole message.
-pub(crate) type Outcome = Result<Compiled, Vec<Diagnostic>>;
+pub(crate) type Outcome = Result<Compiled, Failure>;
 
 pub(crate) fn encode(outcome: &Outcome) -> Vec<u8> {
     let mut w = Writer(Vec::new());
@@ -33,9 +48,13 @@ pub(crate) fn encode(outcome: &Outcome) -> Vec<u8> {
             w.number(c.abort_sites);
             w.list(&c.warnings, Writer::diagnostic);
         }
-        Err(diagnostics) => {
+        Err(Failure::Rejected(diagnostics)) => {
             w.number(1);
             w.list(diagnostics, Writer::diagnostic);
+        }
+        Err(Failure::Unusable(reason)) => {
+            w.number(2);
+            w.text(reason);
         }
     }
     w.0
@@ -52,7 +71,8 @@ pub(crate) fn decode(message: &[u8]) -> Option<Outcome> {
             abort_sites: r.number()?,
             warnings: r.list(Reader::diagnostic)?,
         }),
-        _ => Err(r.list(Reader::diagnostic)?),
+        1 => Err(Failure::Rejected(r.list(Reader::diagnostic)?)),
+        _ => Err(Failure::Unusable(r.text()?)),
     };
     Some(outcome)
 }
@@ -211,13 +231,15 @@ mod tests {
             warnings: vec![full()],
         });
         assert_eq!(decode(&encode(&ok)), Some(ok));
-        let err: Outcome = Err(vec![full(), Diagnostic::error("e")]);
+        let err: Outcome = Err(Failure::Rejected(vec![full(), Diagnostic::error("e")]));
         assert_eq!(decode(&encode(&err)), Some(err));
+        let unusable: Outcome = Err(Failure::Unusable("why".into()));
+        assert_eq!(decode(&encode(&unusable)), Some(unusable));
     }
 
     #[test]
     fn a_cut_message_is_no_message() {
-        let whole = encode(&Err(vec![full()]));
+        let whole = encode(&Err(Failure::Rejected(vec![full()])));
         for end in 0..whole.len() {
             assert_eq!(decode(&whole[..end]), None, "cut at {end}");
         }

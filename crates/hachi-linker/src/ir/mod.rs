@@ -33,7 +33,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 use crate::{
     Cpu, Diagnostic,
     llvm::{Context, Machine, Module},
-    wire::{Compiled, Outcome},
+    wire::{Compiled, Failure, Outcome},
 };
 
 /// What is to be compiled. All of it is read before the child process starts.
@@ -71,15 +71,12 @@ fn internal(step: &str, message: impl Into<String>) -> Vec<Diagnostic> {
 
 /// Compiles the job. To be run in a process of its own.
 pub(crate) fn compile(job: Job) -> Outcome {
-    let context = Context::load(&job.llvm, &job.llvm_args).map_err(|reason| {
-        vec![
-            Diagnostic::error(format!(
-                "cannot use the LLVM library `{}`: {reason}",
-                job.llvm.display()
+    let context =
+        Context::load(&job.llvm, &job.llvm_args).map_err(|reason| {
+            Failure::Unusable(format!(
+                "{reason}\n  = help: it must be the compiler's own, as `rustc --print sysroot` or the package of a distribution has it"
             ))
-            .help("it must be the one of the compiler, built with the eBPF target"),
-        ]
-    })?;
+        })?;
     let module = inputs::read(context, &job)?;
     save(&job, module, "1-input.ll");
 
@@ -128,13 +125,13 @@ pub(crate) fn compile(job: Job) -> Outcome {
     selects::join(module);
     if let Err(message) = module.verify() {
         save(&job, module, "3-broken.ll");
-        return Err(internal("accept the lowered program", message));
+        return Err(internal("accept the lowered program", message).into());
     }
     diagnostics.extend(aborts.complaints());
     diagnostics.extend(scan::scan(module, &job, &entries));
     save(&job, module, "4-lowered.ll");
     if !diagnostics.is_empty() {
-        return Err(diagnostics);
+        return Err(diagnostics.into());
     }
 
     scan::forget_pointers(module);
