@@ -6,8 +6,8 @@ use hachi_test::{Bpffs, Guarded, VethPair, find_program, require_bpf, skip};
 use hachi_tests::{cargo, examples_target_dir, root, success};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
-use support::udp_passes;
+use std::time::Duration;
+use support::{udp_passes, wait_until};
 
 /// Builds the example's workspace and gives the program `name` of it.
 fn build(example: &str, name: &str) -> PathBuf {
@@ -15,16 +15,6 @@ fn build(example: &str, name: &str) -> PathBuf {
     build.args(["build", "--quiet"]);
     success(build.env("CARGO_TARGET_DIR", examples_target_dir()));
     examples_target_dir().join("debug").join(name)
-}
-
-/// Waits until `holds`, for as long as a loaded machine may need.
-#[track_caller]
-fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !holds() {
-        assert!(Instant::now() < deadline, "not within ten seconds: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// Ends a program as Ctrl-C does and gives what it wrote.

@@ -4,7 +4,7 @@
 use hachi::Ebpf;
 use hachi::programs::{Xdp, XdpFlags, XdpLinkId};
 use hachi_test::{EchoServer, Host, VethPair, udp_request};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long an answer may take: far longer than one does, since only a dropped packet waits so long.
 pub const SOON: Duration = Duration::from_millis(400);
@@ -51,4 +51,16 @@ pub fn logged(ebpf: &mut Ebpf) -> Vec<String> {
         lines.push(record.message().to_owned());
     }
     lines
+}
+
+/// Waits until `holds`, for as long as a loaded machine may need.
+///
+/// The kernel lets go of what a removed pin held a little later than the removal.
+#[track_caller]
+pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(Instant::now() < deadline, "not within ten seconds: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }

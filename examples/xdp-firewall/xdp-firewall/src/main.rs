@@ -11,6 +11,7 @@ mod tables;
 use anyhow::{Context, bail};
 use args::{Args, USAGE};
 use hachi::Ebpf;
+use hachi::links::PinnedLink;
 use hachi::programs::{Xdp, XdpFlags};
 use rules::{Prefix, parse_ports, protocol_name};
 use std::path::Path;
@@ -216,16 +217,19 @@ fn list(tables: &Tables) -> anyhow::Result<()> {
 }
 
 // ANCHOR: unpin
-/// Removes the pins. Nothing else holds the firewall, so with the link's it is detached.
+/// Ends the firewall that is pinned in `directory`, whoever pinned it.
 fn unpin(directory: &Path) -> anyhow::Result<()> {
-    if !directory.join("link").exists() {
-        bail!("no firewall is pinned in {}", directory.display());
-    }
+    PinnedLink::from_pin(directory.join("link"))
+        .with_context(|| format!("no firewall is pinned in {}", directory.display()))?
+        .unpin()?
+        .detach()?;
     remove_pins(directory)?;
     println!("no longer filtering");
     Ok(())
 }
+// ANCHOR_END: unpin
 
+/// Removes the pins there are, the link's too if it is there.
 fn remove_pins(directory: &Path) -> anyhow::Result<()> {
     for name in ["link", "program"].iter().chain(&NAMES) {
         let path = directory.join(name);
@@ -235,7 +239,6 @@ fn remove_pins(directory: &Path) -> anyhow::Result<()> {
     }
     std::fs::remove_dir(directory).with_context(|| format!("removing {}", directory.display()))
 }
-// ANCHOR_END: unpin
 
 fn parse_all(texts: &[String]) -> anyhow::Result<Vec<Prefix>> {
     texts.iter().map(|text| text.parse()).collect()
