@@ -155,11 +155,16 @@ impl Builder<'_> {
             self.captures
                 .set("need", bytes(offset.saturating_add(size)));
         }
+        let (mut location, mut inlined) = self.places.user(self.trace, step, insn);
         if rule.id == "too-many-instructions" {
-            notes.extend(self.places.hottest(self.trace));
+            // Where the verifier happened to stop means little; where it spent its time is what to change.
+            notes = self.places.hottest(self.trace);
+            if let Some(hottest) = notes.first().and_then(|note| note.location.clone()) {
+                location = Some(hottest);
+                inlined = None;
+            }
         }
 
-        let (location, inlined) = self.places.user(self.trace, step, insn);
         Explanation {
             program: self.input.program.to_string(),
             rule: rule.id,
@@ -366,7 +371,7 @@ impl<'a> Places<'a> {
         let Some(exact) = self.of(insn) else {
             return (None, None);
         };
-        if !is_library(&exact.file) {
+        if !is_library(&exact.file) && self.is_statement(&exact) {
             return (Some(exact), None);
         }
         let is_users =
@@ -386,7 +391,8 @@ impl<'a> Places<'a> {
             (None, None) => None,
         };
         match own {
-            Some(own) => (Some(own), Some(exact)),
+            Some(own) if is_library(&exact.file) => (Some(own), Some(exact)),
+            Some(own) => (Some(own), None),
             None => (Some(exact), None),
         }
     }

@@ -117,8 +117,8 @@ fn foreign_helper(ctx: XdpContext) -> u32 {
 #[xdp]
 fn too_long(_: XdpContext) -> u32 {
     let mut sum = 0u32;
-    for _ in 0..2_000_000 {
-        sum ^= bpf_get_prandom_u32(); //~ too-many-instructions
+    for _ in 0..2_000_000 { //~ too-many-instructions
+        sum ^= bpf_get_prandom_u32();
     }
     sum
 }
