@@ -92,13 +92,17 @@ pub(crate) fn compile(job: Job) -> Outcome {
         prepare::retarget(module, machine).map_err(|m| internal("retarget host code", m))?;
     }
     let entries = prepare::entries(module, &job)?;
+    // Of an unoptimised library most is never called.
+    module
+        .run_passes(machine, "globaldce")
+        .map_err(|m| internal("drop dead code", m))?;
     prepare::attributes(module, &entries);
     runtime::forget_own_definitions(module);
     let mut aborts = aborts::Aborts::mark(module, job.strict_panics);
     save(&job, module, "2-prepared.ll");
 
     module
-        .run_passes(machine, &format!("globaldce,default<O{}>", job.opt_level))
+        .run_passes(machine, &format!("default<O{}>", job.opt_level))
         .and_then(|()| module.run_passes(machine, "function(expand-memcmp),globaldce"))
         .map_err(|m| internal("optimise the program", m))?;
     save(&job, module, "3-optimised.ll");
