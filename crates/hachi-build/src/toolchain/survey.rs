@@ -73,7 +73,11 @@ fn llvm(active: &Compiler) -> Finding {
         None => hachi_linker::find_libllvm(&active.rustc).map_err(|error| error.to_string()),
     };
     let (state, detail, fix) = match found {
-        Ok(path) => (State::Ready, path.display().to_string(), None),
+        Ok(path) => (
+            State::Ready,
+            path.canonicalize().unwrap_or(path).display().to_string(),
+            None,
+        ),
         Err(reason) => {
             let fix = "export HACHI_LLVM=/path/to/libLLVM.so (of the compiler's version or newer)";
             (State::Missing, reason, Some(fix.into()))

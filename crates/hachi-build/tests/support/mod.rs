@@ -386,6 +386,31 @@ fn unpack_debian_toolchain(dir: &Path, root: &Path) -> Outcome {
     Ok(())
 }
 
+/// An XDP program that needs no library.
+pub const PROGRAM: &str = r#"#![no_std]
+#![no_main]
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo) -> ! {
+    loop {}
+}
+
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 4] = *b"GPL\0";
+
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "xdp")]
+extern "C" fn pass(ctx: *mut u32) -> u32 {
+    BODY
+}
+"#;
+
+/// The program with this body, an expression that may use `ctx`.
+pub fn program(body: &str) -> String {
+    PROGRAM.replace("BODY", body)
+}
+
 /// Asserts that a file is a relocatable eBPF object.
 pub fn assert_is_bpf_object(path: &Path) {
     let bytes = fs::read(path).unwrap();
