@@ -12,8 +12,23 @@
 //! It is a library ([`link()`]), a command (`hachi-linker`), and a disguise: a program that calls [`intercept`] first
 //! can name itself as rustc's linker.
 //!
-//! Panics in programs (`unwrap`, overflow, an index out of bounds) end the program with the value 0, which every
-//! kind of program may return (`XDP_ABORTED`, for example); in a callback such as that of `bpf_loop` they end the loop.
+//! # Panics
+//! Panics in programs (`unwrap`, overflow, an index out of bounds) end the program with the value 0, which nearly every
+//! kind of program may return (`XDP_ABORTED`, for example); where the kernel insists on 1, with that. In a callback such
+//! as that of `bpf_loop` they end the loop. In a global function, which the kernel verifies by itself, they call
+//! `bpf_throw` (Linux 6.7). What a panic handler would do is never done.
+//!
+//! # Functions that need no definition
+//! `memcpy`, `memmove`, `memset`, `memcmp`, `bcmp`, `strlen`, the symbols of `docs/core-symbols.md`, and, because
+//! rustc's eBPF target knows no atomic operations (all but an addition whose result is not used need `--cpu v3`):
+//!
+//! ```text
+//! fn __hachi_atomic_OP64(place: *mut u64, value: u64) -> u64;      // OP: add sub and or xor xchg; the old value
+//! fn __hachi_atomic_OP32(place: *mut u32, value: u32) -> u32;
+//! fn __hachi_atomic_cmpxchg64(place: *mut u64, old: u64, new: u64) -> u64;   // what was there
+//! fn __hachi_atomic_cmpxchg32(place: *mut u32, old: u32, new: u32) -> u32;
+//! fn __hachi_fence();                                              // a full barrier
+//! ```
 
 mod args;
 mod child;

@@ -150,6 +150,30 @@ fn global_functions_are_verified_by_themselves() {
 }
 
 #[test]
+fn panics_in_global_functions_are_warned_of() {
+    if missing(false) {
+        return;
+    }
+    let body = r#"
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        pub extern "C" fn pick(at: u64) -> u64 { [3u64, 1, 4, 1, 5][at as usize] }
+        #[unsafe(no_mangle)]
+        #[unsafe(link_section = "xdp")]
+        pub extern "C" fn program(ctx: *mut XdpMd) -> u32 {
+            let Some(p) = (unsafe { packet(ctx) }) else { return 1 };
+            unsafe { (*p)[0] = pick((*p)[0]) };
+            2
+        }
+    "#;
+    let built = build(&format!("{PRELUDE}{PACKET}{body}"), &Config::opt("3"));
+    assert!(built.object.is_some(), "{}", built.stderr);
+    for text in ["warning: ", "bpf_throw", "in `pick`", "main.rs:"] {
+        assert!(built.diagnostics.contains(text), "{}", built.diagnostics);
+    }
+}
+
+#[test]
 fn static_data_can_be_written() {
     let body = r#"
         static mut COUNT: u64 = 40;

@@ -6,10 +6,10 @@
 
 use std::collections::BTreeSet;
 
-use super::prepare::is_helper_number;
+use super::{QUESTION_PREFIX, prepare::is_helper_number};
 use crate::{
     Diagnostic,
-    llvm::{Attr, Chain, Function, Inst, Module, Op, Value},
+    llvm::{Attr, Chain, Function, Inst, Module, Op, TypeKind, Value},
     names,
 };
 
@@ -34,6 +34,7 @@ pub(super) struct Aborts {
     strict: bool,
     lowered: u64,
     complaints: Vec<Diagnostic>,
+    warnings: Vec<Diagnostic>,
 }
 
 impl Aborts {
@@ -54,6 +55,7 @@ impl Aborts {
             strict,
             lowered: 0,
             complaints: Vec::new(),
+            warnings: Vec::new(),
         };
         let builder = context.builder();
         for function in module.functions() {
@@ -64,9 +66,9 @@ impl Aborts {
                 let Some(callee) = inst.called_function() else {
                     continue;
                 };
-                if callee == marker
-                    || !(inst.call_has(Attr::NoReturn) || callee.has(Attr::NoReturn))
-                {
+                let returns = !inst.call_has(Attr::NoReturn) && !callee.has(Attr::NoReturn);
+                // Who throws by the kernel's function is taken at their word.
+                if callee == marker || returns || callee.name().starts_with(QUESTION_PREFIX) {
                     continue;
                 }
                 let mut args = Vec::new();
@@ -104,13 +106,24 @@ impl Aborts {
                     .instructions()
                     .into_iter()
                     .find(|inst| inst.is_call() && declared.is_some_and(|m| inst.callee() == m.0));
-                if let Some(marker) = marker {
-                    self.lowered += 1;
-                    if self.strict {
-                        self.complain(marker);
-                    }
+                let way = way_out(function, entries);
+                let Some(marker) = marker else {
+                    // Control never comes here, LLVM says. The block must end in something nevertheless.
+                    let value = match way {
+                        WayOut::Value(value) => value,
+                        WayOut::Throw => 0,
+                    };
+                    leave(module, function, WayOut::Value(value), end);
+                    continue;
+                };
+                self.lowered += 1;
+                if self.strict {
+                    self.complain(marker);
                 }
-                self.leave(module, function, entries, marker.unwrap_or(end));
+                if matches!(way, WayOut::Throw) {
+                    self.warn_of_throw(function);
+                }
+                leave(module, function, way, marker);
             }
         }
         if let Some(marker) = declared {
@@ -122,31 +135,15 @@ impl Aborts {
         }
     }
 
-    /// Replaces `from` and everything behind it in its block.
-    fn leave(&self, module: Module, function: Function, entries: &BTreeSet<String>, from: Inst) {
-        let context = module.context;
-        let builder = context.builder().before(from);
-        let result = function.ty().return_type();
-        let value = match way_out(function, entries) {
-            WayOut::Value(value) => value,
-            WayOut::Throw => {
-                let i64_type = context.int_type(64);
-                let ty = context.void_type().function(&[i64_type]);
-                let throw = module.declare(THROW, ty);
-                builder.call(ty, throw.0, &[i64_type.number(0)]);
-                0
-            }
-        };
-        let value: Option<Value> = match result.kind() {
-            crate::llvm::TypeKind::Void => None,
-            crate::llvm::TypeKind::Int(_) => Some(result.number(value)),
-            _ => Some(result.zero()),
-        };
-        builder.ret(value);
-        let mut next = Some(from);
-        while let Some(inst) = next {
-            next = inst.next();
-            inst.erase();
+    fn warn_of_throw(&mut self, function: Function) {
+        let mut d = Diagnostic::warning(
+            "a panic in this global function calls `bpf_throw`, which needs Linux 6.7, a GPL-compatible licence, and a kind of program that may call it",
+        )
+        .in_function(names::demangle(&function.name()))
+        .help("let the function be inlined (drop `#[inline(never)]` or the export), or keep it from panicking");
+        d.location = function.definition();
+        if !self.warnings.contains(&d) {
+            self.warnings.push(d);
         }
     }
 
@@ -177,6 +174,11 @@ impl Aborts {
         std::mem::take(&mut self.complaints)
     }
 
+    /// What the author should know about the ways out.
+    pub(super) fn warnings(&mut self) -> Vec<Diagnostic> {
+        std::mem::take(&mut self.warnings)
+    }
+
     /// How many ways out were made.
     pub(super) fn lowered(&self) -> u64 {
         self.lowered
@@ -189,6 +191,34 @@ enum WayOut {
     Value(u64),
     /// Have the kernel unwind the program.
     Throw,
+}
+
+/// Replaces `from` and everything behind it in its block.
+fn leave(module: Module, function: Function, way: WayOut, from: Inst) {
+    let context = module.context;
+    let builder = context.builder().before(from);
+    let result = function.ty().return_type();
+    let value = match way {
+        WayOut::Value(value) => value,
+        WayOut::Throw => {
+            let i64_type = context.int_type(64);
+            let ty = context.void_type().function(&[i64_type]);
+            let throw = module.declare(THROW, ty);
+            builder.call(ty, throw.0, &[i64_type.number(0)]);
+            0
+        }
+    };
+    let value: Option<Value> = match result.kind() {
+        TypeKind::Void => None,
+        TypeKind::Int(_) => Some(result.number(value)),
+        _ => Some(result.zero()),
+    };
+    builder.ret(value);
+    let mut next = Some(from);
+    while let Some(inst) = next {
+        next = inst.next();
+        inst.erase();
+    }
 }
 
 fn way_out(function: Function, entries: &BTreeSet<String>) -> WayOut {

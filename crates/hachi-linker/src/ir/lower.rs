@@ -5,7 +5,7 @@
 use super::runtime;
 use crate::{
     Cpu, Diagnostic,
-    llvm::{Builder, Inst, Module, Op, Type, TypeKind, Value},
+    llvm::{Builder, Const, Inst, Module, Op, Ordering, Type, TypeKind, Value},
 };
 
 /// Stores that LLVM may use for one copy or fill of constant size; beyond, a loop is shorter. LLVM itself gives up
@@ -130,7 +130,7 @@ impl Lowering {
 
     /// Shifts by a constant need no help.
     fn shift(&self, inst: Inst, helper: &str, signed: bool) -> Result<(), String> {
-        if inst.0.operand(1).constant_kind() == crate::llvm::Const::Int {
+        if inst.0.operand(1).constant_kind() == Const::Int {
             return Ok(());
         }
         self.wide(inst, helper, signed)
@@ -147,7 +147,7 @@ impl Lowering {
     /// Atomic loads and stores become volatile ones, with a barrier on the side that the ordering asks for.
     fn plain_access(&self, inst: Inst) {
         let ordering = inst.ordering();
-        if ordering == crate::llvm::Ordering::None {
+        if ordering == Ordering::None {
             return;
         }
         let single_thread = inst.is_single_thread();
@@ -161,7 +161,7 @@ impl Lowering {
         let after = if inst.op() == Op::LOAD {
             ordering.acquires()
         } else {
-            ordering == crate::llvm::Ordering::SeqCst
+            ordering == Ordering::SeqCst
         };
         if let Some(next) = inst.next().filter(|_| after) {
             self.fence_before(next);
@@ -178,7 +178,7 @@ impl Lowering {
             "smul.with.overflow.i64" => "__hachi_smulo64",
             "umul.with.overflow.i128" => "__hachi_umulo128",
             "smul.with.overflow.i128" => "__hachi_smulo128",
-            "fshl.i128" | "fshr.i128" if args[2].constant_kind() == crate::llvm::Const::Int => {
+            "fshl.i128" | "fshr.i128" if args[2].constant_kind() == Const::Int => {
                 return;
             }
             "fshl.i128" => "__hachi_fshl128",

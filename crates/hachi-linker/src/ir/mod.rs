@@ -132,7 +132,7 @@ pub(crate) fn compile(job: Job) -> Outcome {
         return Err(internal("accept the lowered program", message).into());
     }
     diagnostics.extend(aborts.complaints());
-    diagnostics.extend(scan::scan(module, &job, &entries));
+    diagnostics.extend(scan::scan(module, &job));
     save(&job, module, "4-lowered.ll");
     if !diagnostics.is_empty() {
         return Err(diagnostics.into());
@@ -148,7 +148,7 @@ pub(crate) fn compile(job: Job) -> Outcome {
         entries: entries.into_iter().collect(),
         renames,
         abort_sites: aborts.lowered(),
-        warnings: Vec::new(),
+        warnings: aborts.warnings(),
     })
 }
 

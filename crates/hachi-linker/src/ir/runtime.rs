@@ -2,17 +2,7 @@
 //!
 //! Three sorts of functions are in there: those that the compiler calls by well-known names (`memcpy`, …); the
 //! `__hachi_…` ones that [`lower`](super::lower) puts in the place of instructions; and the atomics that the kernel-side
-//! library declares as `extern "C"`, because rustc's eBPF target knows no atomic operations:
-//!
-//! ```text
-//! fn __hachi_atomic_OP64(place: *mut u64, value: u64) -> u64;      // OP: add sub and or xor xchg; the old value
-//! fn __hachi_atomic_OP32(place: *mut u32, value: u32) -> u32;
-//! fn __hachi_atomic_cmpxchg64(place: *mut u64, old: u64, new: u64) -> u64;   // what was there
-//! fn __hachi_atomic_cmpxchg32(place: *mut u32, old: u32, new: u32) -> u32;
-//! fn __hachi_fence();                                              // a full barrier
-//! ```
-//!
-//! All but `add` without use of its result need Linux 5.12 and `--cpu v3`.
+//! library declares as `extern "C"`, because rustc's eBPF target knows no atomic operations.
 
 use std::{collections::BTreeSet, sync::LazyLock};
 

@@ -4,7 +4,9 @@
 //! thing itself was erased. Code that erases something does not use its handle afterwards; the type system does not
 //! check that, which is one reason why all of this runs in a child process.
 
+mod builder;
 mod debug;
+mod inst;
 mod sys;
 mod values;
 
@@ -15,11 +17,10 @@ use std::{
     sync::Mutex,
 };
 
+pub(crate) use builder::Builder;
 pub(crate) use debug::Chain;
-pub(crate) use values::{
-    Attr, BinOp, Block, Builder, Const, Function, Global, Inst, Op, Ordering, Predicate, Type,
-    TypeKind, Value, linkage,
-};
+pub(crate) use inst::{BinOp, Block, Inst, Op, Ordering, Predicate};
+pub(crate) use values::{Attr, Const, Function, Global, Type, TypeKind, Value, linkage};
 
 use crate::Cpu;
 

@@ -74,7 +74,7 @@ impl Findings {
 }
 
 /// Looks at the whole program as it is about to be turned into machine code.
-pub(super) fn scan(module: Module, job: &Job, entries: &BTreeSet<String>) -> Vec<Diagnostic> {
+pub(super) fn scan(module: Module, job: &Job) -> Vec<Diagnostic> {
     let mut findings = Findings::default();
     calls::recursion(module, &mut findings);
     for function in module.functions() {
@@ -89,6 +89,5 @@ pub(super) fn scan(module: Module, job: &Job, entries: &BTreeSet<String>) -> Vec
     }
     data::pointers(module, &mut findings);
     data::undefined(module, job, &mut findings);
-    let _ = entries;
     findings.list
 }

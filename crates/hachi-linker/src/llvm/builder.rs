@@ -1,0 +1,136 @@
+//! New instructions.
+
+use std::ffi::c_char;
+
+use super::{Block, Inst, Op, Predicate, Type, Value, ffi, sys::Ref};
+
+/// Inserts instructions before a given one, with its source line.
+#[derive(Clone, Copy)]
+pub(crate) struct Builder(pub(super) Ref);
+
+pub(super) const NO_NAME: *const c_char = c"".as_ptr();
+
+impl Builder {
+    /// Goes before `inst`.
+    pub(crate) fn before(self, inst: Inst) -> Self {
+        ffi!(LLVMPositionBuilderBefore(self.0, inst.0.0));
+        let location = ffi!(LLVMInstructionGetDebugLoc(inst.0.0));
+        ffi!(LLVMSetCurrentDebugLocation2(self.0, location));
+        self
+    }
+
+    /// Goes to the end of a block.
+    pub(crate) fn at_end(self, block: Block) -> Self {
+        ffi!(LLVMPositionBuilderAtEnd(self.0, block.0));
+        self
+    }
+
+    /// Goes to the start of a block.
+    pub(crate) fn at_start(self, block: Block) -> Self {
+        match block.instructions().first() {
+            Some(first) => self.before(*first),
+            None => self.at_end(block),
+        }
+    }
+
+    /// Takes the source line of an instruction for what follows.
+    pub(crate) fn located_like(self, inst: Inst) -> Self {
+        let location = ffi!(LLVMInstructionGetDebugLoc(inst.0.0));
+        ffi!(LLVMSetCurrentDebugLocation2(self.0, location));
+        self
+    }
+
+    /// Goes to one block or the other.
+    pub(crate) fn branch(self, condition: Value, then: Block, otherwise: Block) {
+        ffi!(LLVMBuildCondBr(self.0, condition.0, then.0, otherwise.0));
+    }
+
+    /// Goes to a block.
+    pub(crate) fn jump(self, to: Block) {
+        ffi!(LLVMBuildBr(self.0, to.0));
+    }
+
+    /// Calls a function of type `ty`.
+    pub(crate) fn call(self, ty: Type, callee: Value, args: &[Value]) -> Inst {
+        let args: Vec<Ref> = args.iter().map(|arg| arg.0).collect();
+        Inst(Value(ffi!(LLVMBuildCall2(
+            self.0,
+            ty.0,
+            callee.0,
+            args.as_ptr(),
+            args.len() as u32,
+            NO_NAME
+        ))))
+    }
+
+    /// Returns `value`, or nothing.
+    pub(crate) fn ret(self, value: Option<Value>) -> Inst {
+        Inst(Value(match value {
+            Some(value) => ffi!(LLVMBuildRet(self.0, value.0)),
+            None => ffi!(LLVMBuildRetVoid(self.0)),
+        }))
+    }
+
+    /// `left op right`.
+    pub(crate) fn binary(self, op: Op, left: Value, right: Value) -> Value {
+        Value(ffi!(LLVMBuildBinOp(self.0, op.0, left.0, right.0, NO_NAME)))
+    }
+
+    /// A comparison of integers.
+    pub(crate) fn compare(self, predicate: Predicate, left: Value, right: Value) -> Value {
+        Value(ffi!(LLVMBuildICmp(
+            self.0,
+            predicate as i32,
+            left.0,
+            right.0,
+            NO_NAME
+        )))
+    }
+
+    /// `base` plus so many bytes.
+    pub(crate) fn byte_address(self, byte: Type, base: Value, offset: Value) -> Value {
+        Value(ffi!(LLVMBuildGEP2(
+            self.0, byte.0, base.0, &offset.0, 1, NO_NAME
+        )))
+    }
+
+    /// A value that depends on where control comes from; its cases are added with [`Inst::add_incoming`].
+    pub(crate) fn phi(self, ty: Type) -> Inst {
+        Inst(Value(ffi!(LLVMBuildPhi(self.0, ty.0, NO_NAME))))
+    }
+
+    /// Widens or narrows an integer.
+    pub(crate) fn int_cast(self, value: Value, ty: Type, signed: bool) -> Value {
+        Value(ffi!(LLVMBuildIntCast2(
+            self.0,
+            value.0,
+            ty.0,
+            signed.into(),
+            NO_NAME
+        )))
+    }
+
+    /// Inline assembly with side effects, as a callable value.
+    pub(crate) fn inline_asm(self, ty: Type, assembly: &str, constraints: &str) -> Value {
+        Self::asm(ty, assembly, constraints, true)
+    }
+
+    /// Inline assembly that only computes its result.
+    pub(crate) fn pure_asm(self, ty: Type, assembly: &str, constraints: &str) -> Value {
+        Self::asm(ty, assembly, constraints, false)
+    }
+
+    fn asm(ty: Type, assembly: &str, constraints: &str, side_effects: bool) -> Value {
+        Value(ffi!(LLVMGetInlineAsm(
+            ty.0,
+            assembly.as_ptr().cast(),
+            assembly.len(),
+            constraints.as_ptr().cast(),
+            constraints.len(),
+            side_effects.into(),
+            0,
+            0,
+            0
+        )))
+    }
+}
