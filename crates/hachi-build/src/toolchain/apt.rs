@@ -462,15 +462,15 @@ rustc-web:
   Candidate: 1.96.0+dfsg1-1~deb12u2
   Version table:
      1.96.0+dfsg1-1~deb12u2 500
-        500 http://deb.debian.org/debian-security bookworm-security/main amd64 Packages
+        500 http://mirror.example/debian-security bookworm-security/main amd64 Packages
      1.85.0+dfsg3-1~deb12u3 500
-        500 http://deb.debian.org/debian bookworm/main amd64 Packages
+        500 http://mirror.example/debian bookworm/main amd64 Packages
 rustc:
   Installed: (none)
   Candidate: 1.63.0+dfsg1-2
   Version table:
      1.63.0+dfsg1-2 500
-        500 http://deb.debian.org/debian bookworm/main amd64 Packages
+        500 http://mirror.example/debian bookworm/main amd64 Packages
 libstd-rust-dev-bpf:
   Installed: (none)
   Candidate: (none)
@@ -480,7 +480,7 @@ libstd-rust-web-dev-bpf:
   Candidate: 1.96.0+dfsg1-1~deb12u2
   Version table:
      1.96.0+dfsg1-1~deb12u2 500
-        500 http://deb.debian.org/debian-security bookworm-security/main amd64 Packages
+        500 http://mirror.example/debian-security bookworm-security/main amd64 Packages
 ";
 
     #[test]
@@ -510,7 +510,7 @@ rustc:
   Candidate: 1.97.1+dfsg1-1
   Version table:
      1.97.1+dfsg1-1 500
-        500 http://deb.debian.org/debian sid/main amd64 Packages
+        500 http://mirror.example/debian sid/main amd64 Packages
  *** 1.94.0+dfsg1-1 100
         100 /var/lib/dpkg/status
 libstd-rust-dev-bpf:
@@ -518,9 +518,9 @@ libstd-rust-dev-bpf:
   Candidate: 1.97.1+dfsg1-1
   Version table:
      1.97.1+dfsg1-1 500
-        500 http://deb.debian.org/debian sid/main amd64 Packages
+        500 http://mirror.example/debian sid/main amd64 Packages
      1.94.0+dfsg1-1 500
-        500 http://deb.debian.org/debian trixie-backports/main amd64 Packages
+        500 http://mirror.example/debian trixie-backports/main amd64 Packages
 ";
         let policies = parse_policy(text);
         assert_eq!(policies[0].versions, ["1.97.1+dfsg1-1", "1.94.0+dfsg1-1"]);
@@ -554,8 +554,8 @@ libstd-rust-dev-bpf:
 
     #[test]
     fn madison_is_read() {
-        let text = "  rust-src | 1.63.0+dfsg1-2 | http://deb.debian.org/debian bookworm/main amd64 Packages\n\
-                    rust-web-src | 1.96.0+dfsg1-1~deb12u2 | http://deb.debian.org/debian-security bookworm-security/main amd64 Packages\n";
+        let text = "  rust-src | 1.63.0+dfsg1-2 | http://mirror.example/debian bookworm/main amd64 Packages\n\
+                    rust-web-src | 1.96.0+dfsg1-1~deb12u2 | http://mirror.example/debian-security bookworm-security/main amd64 Packages\n";
         let offers = parse_madison(text);
         assert_eq!(
             offers[0],
