@@ -33,17 +33,22 @@ pub fn examples_target_dir() -> PathBuf {
     target_dir().join("examples")
 }
 
-/// The workspaces beside the root one that exist in this checkout.
+/// The workspaces beside the root one: `benches`, the examples, and kernel sides of examples that are
+/// workspaces of their own.
 pub fn other_workspaces() -> Vec<PathBuf> {
-    let examples = root().join("examples");
-    let mut found: Vec<PathBuf> = std::fs::read_dir(examples)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path())
-        .collect();
+    let below = |directory: &Path| -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(directory).into_iter().flatten();
+        entries.flatten().map(|entry| entry.path()).collect()
+    };
+    let examples = below(&root().join("examples"));
+    let inside = examples.iter().flat_map(|example| below(example));
+    let mut found: Vec<PathBuf> = inside.collect();
+    found.extend(examples);
     found.push(root().join("benches"));
-    found.retain(|directory| directory.join("Cargo.toml").is_file());
+    found.retain(|directory| {
+        let manifest = std::fs::read_to_string(directory.join("Cargo.toml"));
+        manifest.is_ok_and(|text| text.lines().any(|line| line == "[workspace]"))
+    });
     found.sort();
     found
 }
