@@ -208,7 +208,7 @@ fn formatting() {
         }
         fn work(x: &[u32; 3]) -> u32 {
             let mut out = Buffer([0; 32], 0);
-            let _ = write!(out, \"value {}\", x[0]); // HERE
+            let _ = write!(out, \"value {} of {:?}\", x[0], x); // HERE
             out.1 as u32
         }
         ",

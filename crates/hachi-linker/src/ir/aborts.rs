@@ -102,8 +102,12 @@ impl Aborts {
                 let Some(end) = block.terminator().filter(|end| end.op() == Op::UNREACHABLE) else {
                     continue;
                 };
-                let marker = block
-                    .instructions()
+                let instructions = block.instructions();
+                if instructions.len() == 1 {
+                    // Where a `match` goes when no arm fits. LLVM leaves the way there out.
+                    continue;
+                }
+                let marker = instructions
                     .into_iter()
                     .find(|inst| inst.is_call() && declared.is_some_and(|m| inst.callee() == m.0));
                 let way = way_out(function, entries);

@@ -20,6 +20,10 @@ pub(super) fn add(module: Module) {
             continue;
         }
         for inst in function.instructions() {
+            if inst.op() == Op::GEP {
+                table_index(module, inst);
+                continue;
+            }
             // A mask costs one instruction; any other clamp is one more branch for the verifier to follow.
             if let Some(bound) = bound(inst).filter(|bound| *bound <= MAX_BOUND)
                 && becomes_address(inst.0, is_mask(bound), &mut BTreeSet::new())
@@ -47,7 +51,8 @@ fn bound(inst: Inst) -> Option<u64> {
             let callee = inst.called_function()?.name();
             let bits = u64::from(inst.0.ty().int_bits());
             if callee.starts_with("llvm.ctpop.") {
-                return Some(bits);
+                // Not more than there can be.
+                return Some(self::bits(operand(0), 8).map_or(bits, u64::from));
             }
             if callee.starts_with("llvm.ctlz.") || callee.starts_with("llvm.cttz.") {
                 // The second argument says that the first is known not to be zero.
@@ -107,21 +112,67 @@ fn becomes_address(value: Value, or_limit: bool, seen: &mut BTreeSet<Value>) -> 
         })
 }
 
+/// Where compilers that cannot be kept from it made a table of a `match`, the check before its use was on a number from
+/// which the index was made, which is not enough for the verifier.
+fn table_index(module: Module, access: Inst) {
+    let operands = access.0.operands();
+    let (Some(table), Some(index)) = (
+        operands.first().and_then(|base| base.as_global()),
+        operands.last(),
+    ) else {
+        return;
+    };
+    if !table.name().starts_with("switch.table") || index.as_inst().is_none() {
+        return;
+    }
+    let Some(values) = table.initializer() else {
+        return;
+    };
+    let element = match operands.len() {
+        2 => access.0.gep_element(),
+        // `[N x T], table, 0, i` counts in T.
+        _ => match access.0.gep_element().array_element() {
+            Some(element) => element,
+            None => return,
+        },
+    };
+    let count = module
+        .size_of(values.ty())
+        .checked_div(module.size_of(element));
+    if let Some(bound) = count.and_then(|count| count.checked_sub(1)) {
+        let bounded = bounded(module, access, *index, bound);
+        access.0.set_operand(operands.len() as u32 - 1, bounded);
+    }
+}
+
 /// Replaces a number by the lesser of it and its bound.
 fn clamp(module: Module, function: Function, inst: Inst, bound: u64) {
     let Some(next) = inst.next() else { return };
-    let context = module.context;
-    let i64_type = context.int_type(64);
-    let ty = inst.0.ty();
     let users: Vec<Inst> = function
         .instructions()
         .into_iter()
         .filter(|user| user.0.operands().contains(&inst.0))
         .collect();
-    let builder = context.builder().before(next);
+    let narrow = bounded(module, next, inst.0, bound);
+    for user in users {
+        for (index, _) in (0..)
+            .zip(user.0.operands())
+            .filter(|(_, operand)| *operand == inst.0)
+        {
+            user.0.set_operand(index, narrow);
+        }
+    }
+}
+
+/// Computes, before `at`, the lesser of a number and its bound, in a way that LLVM does not see through.
+fn bounded(module: Module, at: Inst, number: Value, bound: u64) -> Value {
+    let context = module.context;
+    let i64_type = context.int_type(64);
+    let ty = number.ty();
+    let builder = context.builder().before(at);
     let wide = match ty.int_bits() {
-        64 => inst.0,
-        _ => builder.int_cast(inst.0, i64_type, false),
+        64 => number,
+        _ => builder.int_cast(number, i64_type, false),
     };
     let hide = i64_type.function(&[i64_type]);
     let bounded = if is_mask(bound) {
@@ -137,17 +188,9 @@ fn clamp(module: Module, function: Function, inst: Inst, bound: u64) {
             .call(umin.ty(), umin.0, &[hidden.0, i64_type.number(bound)])
             .0
     };
-    let narrow = match ty.int_bits() {
+    match ty.int_bits() {
         64 => bounded,
         _ => builder.int_cast(bounded, ty, false),
-    };
-    for user in users {
-        for (index, _) in (0..)
-            .zip(user.0.operands())
-            .filter(|(_, operand)| *operand == inst.0)
-        {
-            user.0.set_operand(index, narrow);
-        }
     }
 }
 

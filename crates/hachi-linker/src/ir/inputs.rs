@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Job;
 use crate::{
     Diagnostic,
-    llvm::{Context, Module},
+    llvm::{self, Context, Module},
 };
 
 /// Reads and joins everything, pulling in those archive members that define what is still undefined.
@@ -31,7 +31,7 @@ pub(super) fn read(context: Context, job: &Job) -> Result<Module, Vec<Diagnostic
     for (name, data) in &job.modules {
         let module = context
             .read_bitcode(data, name, false)
-            .map_err(|message| unreadable(context, name, &message))?;
+            .map_err(|message| unreadable(name, &message))?;
         add(name, module)?;
     }
 
@@ -39,7 +39,7 @@ pub(super) fn read(context: Context, job: &Job) -> Result<Module, Vec<Diagnostic
     for (name, data) in job.archives.iter().flatten() {
         let module = context
             .read_bitcode(data, name, true)
-            .map_err(|message| unreadable(context, name, &message))?;
+            .map_err(|message| unreadable(name, &message))?;
         members.push((name, module, defined(module)));
     }
     // An archive alone is linked whole: there is nothing yet that could need a member.
@@ -72,8 +72,8 @@ pub(super) fn read(context: Context, job: &Job) -> Result<Module, Vec<Diagnostic
     Ok(whole)
 }
 
-fn unreadable(context: Context, name: &str, message: &str) -> Vec<Diagnostic> {
-    let (major, minor, patch) = context.version();
+fn unreadable(name: &str, message: &str) -> Vec<Diagnostic> {
+    let (major, minor, patch) = llvm::version();
     vec![
         Diagnostic::error(format!("cannot read the bitcode in `{name}`: {message}"))
             .note(format!("LLVM {major}.{minor}.{patch} is in use"))

@@ -449,7 +449,7 @@ impl Rewriter {
         let [user] = users.as_slice() else {
             return None;
         };
-        let branch = user.as_inst().filter(|inst| inst.op() == Op::BR)?;
+        let branch = user.as_inst().filter(|inst| inst.is_terminator())?;
         if !blocks.contains(&branch.block()) {
             return None;
         }

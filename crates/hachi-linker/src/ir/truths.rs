@@ -90,10 +90,15 @@ fn number(module: Module, cast: Inst) {
 fn is_computed_with(cast: Inst) -> bool {
     let users = cast.0.users();
     !users.is_empty()
-        && users.into_iter().filter_map(Value::as_inst).all(|user| {
-            matches!(
-                user.op(),
-                Op::ADD | Op::SUB | Op::OR | Op::XOR | Op::AND | Op::SHL
-            )
-        })
+        && users
+            .into_iter()
+            .filter_map(Value::as_inst)
+            .all(|user| match user.op() {
+                Op::ADD | Op::SUB | Op::OR | Op::XOR | Op::AND | Op::SHL => true,
+                // Additions that are checked.
+                Op::CALL => user
+                    .called_function()
+                    .is_some_and(|callee| callee.name().contains(".with.overflow.")),
+                _ => false,
+            })
 }

@@ -2,7 +2,11 @@
 
 use std::ptr;
 
-use super::{Function, Inst, Value, ffi, sys::Ref, text_with_len};
+use super::{
+    Function, Inst, Value, ffi,
+    sys::{Ref, api},
+    text_with_len,
+};
 use crate::{Diagnostic, Frame, Location, names};
 
 /// Kinds of metadata, by LLVM's numbers in the C interface.
@@ -186,16 +190,33 @@ fn type_name(ty: Value) -> Option<String> {
 }
 
 impl Function {
-    /// Variables whose home is a stack slot, or was before optimisation.
+    /// Variables whose home is a stack slot, or was before optimisation; none with an LLVM that does not tell.
     pub(crate) fn variables(self) -> Vec<Variable> {
+        let api = api();
+        let (Some(kind_of), Some(value_of), Some(variable_of), Some(location_of)) = (
+            api.LLVMDbgRecordGetKind,
+            api.LLVMDbgVariableRecordGetValue,
+            api.LLVMDbgVariableRecordGetVariable,
+            api.LLVMDbgRecordGetDebugLoc,
+        ) else {
+            return Vec::new();
+        };
         let mut all = Vec::new();
         for inst in self.instructions() {
             let mut record = ffi!(LLVMGetFirstDbgRecord(inst.0.0));
             while !record.is_null() {
+                // SAFETY: the record is one of a living instruction.
+                let kind = unsafe { kind_of(record) };
                 // 0: where it lives; 1: its value. 2 and 3 are of no use here.
-                if ffi!(LLVMDbgRecordGetKind(record)) <= 1 {
-                    let slot = ffi!(LLVMDbgVariableRecordGetValue(record, 0));
-                    let variable = ffi!(LLVMDbgVariableRecordGetVariable(record));
+                if kind <= 1 {
+                    // SAFETY: as above, and records of these kinds are about variables.
+                    let (slot, variable, location) = unsafe {
+                        (
+                            value_of(record, 0),
+                            variable_of(record),
+                            location_of(record),
+                        )
+                    };
                     // {scope, name, file, type, …}
                     let fields = fields_of(inst.0, variable);
                     if let (Some(slot), Some(name)) = (Value::new(slot), string_field(&fields, 1)) {
@@ -203,7 +224,7 @@ impl Function {
                             slot,
                             name,
                             ty: fields.get(3).copied().flatten().and_then(type_name),
-                            chain: chain(inst.0, ffi!(LLVMDbgRecordGetDebugLoc(record))),
+                            chain: chain(inst.0, location),
                         });
                     }
                 }

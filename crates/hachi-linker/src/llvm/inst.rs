@@ -45,7 +45,6 @@ pub(crate) struct Op(pub(super) i32);
 impl Op {
     pub(crate) const INDIRECT_BR: Op = Op(4);
     pub(crate) const INVOKE: Op = Op(5);
-    pub(crate) const BR: Op = Op(2);
     pub(crate) const UNREACHABLE: Op = Op(7);
     pub(crate) const ADD: Op = Op(8);
     pub(crate) const SUB: Op = Op(10);
@@ -368,6 +367,11 @@ impl Inst {
     /// Of a phi: adds a case.
     pub(crate) fn add_incoming(self, value: Value, block: Block) {
         ffi!(LLVMAddIncoming(self.0.0, &value.0, &block.0, 1));
+    }
+
+    /// Does it end its block? (What a branch is called in numbers changes with LLVM's versions.)
+    pub(crate) fn is_terminator(self) -> bool {
+        !ffi!(LLVMIsATerminatorInst(self.0.0)).is_null()
     }
 
     /// Of a terminator.

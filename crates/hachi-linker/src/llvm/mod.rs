@@ -75,6 +75,13 @@ extern "C" fn collect_report(info: sys::Ref, _: *mut c_void) {
     }
 }
 
+/// Major, minor and patch number of the loaded library.
+pub(crate) fn version() -> (u32, u32, u32) {
+    let (mut major, mut minor, mut patch) = (0, 0, 0);
+    ffi!(LLVMGetVersion(&mut major, &mut minor, &mut patch));
+    (major, minor, patch)
+}
+
 /// LLVM, loaded and set up for eBPF.
 #[derive(Clone, Copy)]
 pub(crate) struct Context(pub(crate) sys::Ref);
@@ -97,8 +104,6 @@ impl Context {
         }
         let mut all = vec![
             c"hachi-linker".to_owned(),
-            // An `unreachable` that survives would become a call of a kernel function only the newest kernels have.
-            c"-bpf-disable-trap-unreachable".to_owned(),
             // Loops counted by an index from zero, ended by `<`: what the verifier follows best. LLVM would rather
             // count by address or towards zero, and end loops by `!=`.
             c"-disable-lsr".to_owned(),
@@ -107,6 +112,11 @@ impl Context {
             c"-vectorize-loops=false".to_owned(),
             c"-vectorize-slp=false".to_owned(),
         ];
+        // An unknown switch ends the process.
+        if version().0 >= 21 {
+            // An `unreachable` that survives would become a call of a kernel function only the newest kernels have.
+            all.push(c"-bpf-disable-trap-unreachable".to_owned());
+        }
         all.extend(switches.iter().map(|switch| c_string(switch)));
         let pointers: Vec<*const c_char> = all.iter().map(|s| s.as_ptr()).collect();
         ffi!(LLVMParseCommandLineOptions(
@@ -121,13 +131,6 @@ impl Context {
             ptr::null_mut()
         ));
         Ok(Context(context))
-    }
-
-    /// Major, minor and patch number of the loaded library.
-    pub(crate) fn version(self) -> (u32, u32, u32) {
-        let (mut major, mut minor, mut patch) = (0, 0, 0);
-        ffi!(LLVMGetVersion(&mut major, &mut minor, &mut patch));
-        (major, minor, patch)
     }
 
     /// Takes what LLVM reported since the last call: (is an error, text).

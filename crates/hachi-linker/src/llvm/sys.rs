@@ -19,10 +19,14 @@ pub(crate) type Bool = c_int;
 pub(crate) type DiagnosticHandler = extern "C" fn(Ref, *mut c_void);
 
 macro_rules! api {
-    ($(fn $name:ident($($arg:ty),* $(,)?) $(-> $ret:ty)?;)*) => {
-        /// The functions, all present.
+    (
+        $(fn $name:ident($($arg:ty),* $(,)?) $(-> $ret:ty)?;)*
+        since 22: $(fn $new:ident($($new_arg:ty),* $(,)?) $(-> $new_ret:ty)?;)*
+    ) => {
+        /// The functions. All are present but those that came late and that the linker can do without.
         pub(crate) struct Api {
             $(pub(crate) $name: unsafe extern "C" fn($($arg),*) $(-> $ret)?,)*
+            $(pub(crate) $new: Option<unsafe extern "C" fn($($new_arg),*) $(-> $new_ret)?>,)*
         }
 
         impl Api {
@@ -30,8 +34,10 @@ macro_rules! api {
                 Ok(Api {
                     // SAFETY: the declared types are those of LLVM's headers, and the library is never unloaded.
                     $($name: unsafe { *library.get(concat!(stringify!($name), "\0").as_bytes()).map_err(|_| {
-                        format!("it lacks `{}`; version 22 or newer is needed", stringify!($name))
+                        format!("it lacks `{}`; LLVM 20 or newer is needed", stringify!($name))
                     })? },)*
+                    // SAFETY: as above.
+                    $($new: unsafe { library.get(concat!(stringify!($new), "\0").as_bytes()).ok().map(|found| *found) },)*
                 })
             }
         }
@@ -107,7 +113,19 @@ api! {
 
     // Values.
     fn LLVMTypeOf(Ref) -> Ref;
-    fn LLVMGetValueKind(Ref) -> c_int;
+    fn LLVMIsAInstruction(Ref) -> Ref;
+    fn LLVMIsAFunction(Ref) -> Ref;
+    fn LLVMIsAConstantInt(Ref) -> Ref;
+    fn LLVMIsAConstantExpr(Ref) -> Ref;
+    fn LLVMIsAGlobalVariable(Ref) -> Ref;
+    fn LLVMIsAGlobalAlias(Ref) -> Ref;
+    fn LLVMIsAConstantStruct(Ref) -> Ref;
+    fn LLVMIsAConstantArray(Ref) -> Ref;
+    fn LLVMIsAConstantVector(Ref) -> Ref;
+    fn LLVMIsAUndefValue(Ref) -> Ref;
+    fn LLVMIsAConstantPointerNull(Ref) -> Ref;
+    fn LLVMIsAInlineAsm(Ref) -> Ref;
+    fn LLVMIsATerminatorInst(Ref) -> Ref;
     fn LLVMGetValueName2(Ref, *mut usize) -> *const c_char;
     fn LLVMSetValueName2(Ref, *const c_char, usize);
     fn LLVMReplaceAllUsesWith(Ref, Ref);
@@ -233,9 +251,11 @@ api! {
     fn LLVMGetMDString(Ref, *mut c_uint) -> *const c_char;
     fn LLVMGetFirstDbgRecord(Ref) -> Ref;
     fn LLVMGetNextDbgRecord(Ref) -> Ref;
-    fn LLVMDbgRecordGetDebugLoc(Ref) -> Ref;
     fn LLVMDITypeGetSizeInBits(Ref) -> u64;
+
+    since 22:
     fn LLVMDbgRecordGetKind(Ref) -> c_int;
+    fn LLVMDbgRecordGetDebugLoc(Ref) -> Ref;
     fn LLVMDbgVariableRecordGetValue(Ref, c_uint) -> Ref;
     fn LLVMDbgVariableRecordGetVariable(Ref) -> Ref;
 }

@@ -130,19 +130,40 @@ impl Value {
         Type(ffi!(LLVMTypeOf(self.0)))
     }
 
+    /// Asked by class rather than by `LLVMGetValueKind`, whose numbers change with LLVM's versions.
     pub(crate) fn constant_kind(self) -> Const {
-        match ffi!(LLVMGetValueKind(self.0)) {
-            5 => Const::Function,
-            6 => Const::Alias,
-            8 => Const::Global,
-            10 => Const::Expr(Op(ffi!(LLVMGetConstOpcode(self.0)))),
-            11..=13 => Const::Aggregate,
-            14 | 25 => Const::Undef,
-            18 => Const::Int,
-            20 => Const::Null,
-            23 => Const::InlineAsm,
-            _ if ffi!(LLVMIsConstant(self.0)) == 0 => Const::No,
-            _ => Const::Other,
+        macro_rules! is_a {
+            ($test:ident) => {
+                !ffi!($test(self.0)).is_null()
+            };
+        }
+        if is_a!(LLVMIsAInstruction) {
+            Const::No
+        } else if is_a!(LLVMIsAFunction) {
+            Const::Function
+        } else if is_a!(LLVMIsAConstantInt) {
+            Const::Int
+        } else if is_a!(LLVMIsAConstantExpr) {
+            Const::Expr(Op(ffi!(LLVMGetConstOpcode(self.0))))
+        } else if is_a!(LLVMIsAGlobalVariable) {
+            Const::Global
+        } else if is_a!(LLVMIsAGlobalAlias) {
+            Const::Alias
+        } else if is_a!(LLVMIsAConstantStruct)
+            || is_a!(LLVMIsAConstantArray)
+            || is_a!(LLVMIsAConstantVector)
+        {
+            Const::Aggregate
+        } else if is_a!(LLVMIsAUndefValue) {
+            Const::Undef
+        } else if is_a!(LLVMIsAConstantPointerNull) {
+            Const::Null
+        } else if is_a!(LLVMIsAInlineAsm) {
+            Const::InlineAsm
+        } else if ffi!(LLVMIsConstant(self.0)) == 0 {
+            Const::No
+        } else {
+            Const::Other
         }
     }
 
@@ -150,8 +171,12 @@ impl Value {
         (self.constant_kind() == Const::Function).then_some(Function(self))
     }
 
+    pub(crate) fn as_global(self) -> Option<Global> {
+        (self.constant_kind() == Const::Global).then_some(Global(self))
+    }
+
     pub(crate) fn as_inst(self) -> Option<Inst> {
-        (ffi!(LLVMGetValueKind(self.0)) == 24).then_some(Inst(self))
+        (!ffi!(LLVMIsAInstruction(self.0)).is_null()).then_some(Inst(self))
     }
 
     /// The value of an integer constant of at most 64 bits.

@@ -301,7 +301,7 @@ programs! {
     fn index_by_bit_count(x) {
         let b = [bytes(x), bytes(x)];
         let histogram = |v: u64| b[0][63 - (v | 1).leading_zeros() as usize];
-        u64::from(histogram(x[0])) ^ u64::from(histogram(x[1]) ^ b[1][x[2].count_ones().min(63) as usize])
+        u64::from(histogram(x[0])) ^ u64::from(histogram(x[1]) ^ b[1][(x[2] >> 1).count_ones() as usize])
     }
 
     fn index_by_network_order(x) {

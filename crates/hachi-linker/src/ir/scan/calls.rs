@@ -155,7 +155,7 @@ fn undefined(inst: Inst, callee: Function, job: &Job, findings: &mut Findings) {
 fn indirect(inst: Inst, findings: &mut Findings) {
     let chain = inst.chain();
     if chain.passes_through("core::fmt::") || chain.passes_through("fmt::Formatter") {
-        findings.add(
+        findings.add_leading_to(
             Kind::Formatting,
             inst,
             Diagnostic::error("formatting with `core::fmt` cannot work in eBPF: it calls through pointers and recurses")
@@ -306,6 +306,10 @@ pub(super) fn recursion(module: Module, findings: &mut Findings) {
         } else {
             Kind::Recursion
         };
-        findings.add(kind, *call, d);
+        if formatting {
+            findings.add_leading_to(kind, *call, d);
+        } else {
+            findings.add(kind, *call, d);
+        }
     }
 }

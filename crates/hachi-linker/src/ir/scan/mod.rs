@@ -4,7 +4,7 @@ mod calls;
 mod code;
 mod data;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub(super) use calls::{host_assembly, recursive_functions};
 pub(super) use data::forget_pointers;
@@ -53,6 +53,12 @@ impl Findings {
         self.push(kind, d);
     }
 
+    /// Adds one about library code that stands by itself: the place to look at is where the user's code leads there.
+    fn add_leading_to(&mut self, kind: Kind, inst: Inst, d: Diagnostic) {
+        let place = first_users_code(inst).unwrap_or(inst);
+        self.add(kind, place, d);
+    }
+
     /// Adds one about a whole function.
     fn add_function(&mut self, kind: Kind, function: Function, d: Diagnostic) {
         let mut d = d.in_function(crate::names::demangle(&function.name()));
@@ -71,6 +77,27 @@ impl Findings {
             self.list.push(d);
         }
     }
+}
+
+/// Goes from an instruction back over callers, and over whoever names the function or a table that it is in, to the
+/// first instruction of the user's own.
+fn first_users_code(inst: Inst) -> Option<Inst> {
+    let mut seen = BTreeSet::new();
+    let mut open = VecDeque::from([inst.0]);
+    while let Some(value) = open.pop_front() {
+        if !seen.insert(value) {
+            continue;
+        }
+        if let Some(inst) = value.as_inst() {
+            if inst.chain().0.iter().any(|loc| !loc.in_library()) {
+                return Some(inst);
+            }
+            open.push_back(inst.function().0);
+        } else {
+            open.extend(value.users());
+        }
+    }
+    None
 }
 
 /// Looks at the whole program as it is about to be turned into machine code.
