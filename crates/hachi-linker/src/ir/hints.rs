@@ -58,12 +58,26 @@ fn bound(inst: Inst) -> Option<u64> {
                 // The second argument says that the first is known not to be zero.
                 return Some(bits - constant(1)?);
             }
-            callee
-                .starts_with("llvm.bswap.i16")
+            (callee.starts_with("llvm.bswap.i16") && !is_compared(inst.0))
                 .then_some(u16::MAX.into())
         }
         _ => None,
     }
+}
+
+/// Does the program compare a number with a constant? That bounds it for the verifier by itself, provided that what is
+/// compared is the very register that is used afterwards; a clamp would make two of it.
+fn is_compared(value: Value) -> bool {
+    let is_constant = |user: Inst| user.0.operands().iter().any(|it| it.as_u64().is_some());
+    value
+        .users()
+        .into_iter()
+        .filter_map(Value::as_inst)
+        .any(|user| match user.op() {
+            Op::ICMP => is_constant(user),
+            Op::ZEXT => is_compared(user.0),
+            _ => false,
+        })
 }
 
 fn greatest(bits: u32) -> u64 {
