@@ -42,8 +42,11 @@ fn u32_at(packet: &[u8], at: usize) -> u32 {
     u16_at(packet, at) << 16 | u16_at(packet, at + 2)
 }
 
+/// What a program makes of a packet.
+type Answer = fn(&[u8]) -> u32;
+
 /// What each program that leaves the packet alone returns for it.
-const ANSWERS: &[(&str, fn(&[u8]) -> u32)] = &[
+const ANSWERS: &[(&str, Answer)] = &[
     ("constants", |p| {
         u32::from(p[13]) ^ u32_at(p, 26) ^ u32_at(p, 38)
     }),
