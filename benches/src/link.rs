@@ -44,10 +44,10 @@ fn capture(directory: &Path) -> Result {
             arguments.push(argument);
         }
     }
-    Ok(fs::write(
-        directory.join("arguments"),
-        arguments.join("\n"),
-    )?)
+    fs::write(directory.join("arguments"), arguments.join("\n"))?;
+    // File names in the object are relative to it.
+    let package = env::var("CARGO_MANIFEST_DIR")?;
+    Ok(fs::write(directory.join("package"), package)?)
 }
 
 pub fn run() -> Result {
