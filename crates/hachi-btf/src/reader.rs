@@ -429,9 +429,15 @@ impl Types for Btf<'_> {
     }
 
     fn find(&self, name: &str, kind: Kind) -> Option<u32> {
-        if let Some(id) = self.base.and_then(|base| base.find(name, kind)) {
-            return Some(id);
-        }
+        self.base
+            .and_then(|base| base.find(name, kind))
+            .or_else(|| self.find_own(name, kind))
+    }
+}
+
+impl Btf<'_> {
+    /// As [`Types::find`], among the types of this part alone.
+    pub fn find_own(&self, name: &str, kind: Kind) -> Option<u32> {
         let index = self.index().ok()?;
         let position = index.iter().position(|&at| {
             let record = &self.types[at as usize..];
@@ -441,9 +447,7 @@ impl Types for Btf<'_> {
         })?;
         Some(self.first_id() + position as u32)
     }
-}
 
-impl Btf<'_> {
     /// Whether the string at `offset` is `name`, without looking for its end first.
     fn is_named(&self, offset: u32, name: &str) -> bool {
         let base_len = self.base_strings_len();

@@ -1,87 +1,155 @@
-//! The kernel's own types, for programs that attach to its functions.
+//! The kernel's own types: what CO-RE relocates against and what programs attach to.
 
 use std::{
-    fs::{self, File},
-    io,
-    os::fd::AsFd as _,
-    path::Path,
+    fs,
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    sync::OnceLock,
 };
 
 use hachi_btf::{Kind, Types as _};
 use hachi_obj::{AttachType, ProgramSpec, ProgramType};
 
-use crate::sys::{bpf, mmap::Mmap};
+use crate::{
+    btf::{Btf, SYSFS},
+    sys::bpf,
+};
 
-/// Where the kernel shows its types (Linux ≥ 5.4, CONFIG_DEBUG_INFO_BTF).
-const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
-
-/// Types as the kernel has them: its own, for [`EbpfLoader::btf`](crate::EbpfLoader::btf), or those
-/// of a loaded program or map.
-///
-/// Objects that do not ask for the kernel's types never read them, with or without this.
-#[derive(Debug, Clone)]
-pub struct Btf(std::sync::Arc<Bytes>);
-
-#[derive(Debug)]
-enum Bytes {
-    Mapped(Mmap, usize),
-    Owned(Vec<u8>),
+/// The types of the kernel and its modules, each opened once per loaded object, when first needed.
+#[derive(Debug, Default)]
+pub(crate) struct KernelBtf {
+    /// What the caller said to use.
+    given: Option<Btf>,
+    vmlinux: OnceLock<Result<Btf, String>>,
+    modules: OnceLock<Vec<ModuleBtf>>,
 }
 
-impl Bytes {
-    fn get(&self) -> &[u8] {
-        match self {
-            // SAFETY: the mapping has that length and lives as long as `self`; the file is
-            // constant.
-            Bytes::Mapped(map, len) => unsafe { std::slice::from_raw_parts(map.ptr(), *len) },
-            Bytes::Owned(bytes) => bytes,
+/// The types of a module; their ids continue those of vmlinux.
+#[derive(Debug)]
+pub(crate) struct ModuleBtf {
+    pub(crate) name: String,
+    pub(crate) btf: Btf,
+    fd: Option<OwnedFd>,
+}
+
+impl ModuleBtf {
+    /// What bpf(2) wants for a type of this module (`attach_btf_obj_fd`, `fd_array`); `None`
+    /// without the privilege (CAP_SYS_ADMIN) to open it.
+    pub(crate) fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.fd.as_ref().map(OwnedFd::as_fd)
+    }
+}
+
+/// A type of the running kernel.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KernelType<'k> {
+    pub(crate) id: u32,
+    /// The module that has it; `None` for the kernel itself.
+    pub(crate) module: Option<&'k ModuleBtf>,
+}
+
+impl KernelBtf {
+    /// With the types that [`EbpfLoader::btf`](crate::EbpfLoader::btf) was given.
+    pub(crate) fn new(given: Option<Btf>) -> Self {
+        KernelBtf {
+            given,
+            ..Default::default()
         }
     }
+
+    #[expect(dead_code, reason = "CO-RE relocation is about to use it")]
+    /// The types to relocate against: those given, else the running kernel's. The error is a
+    /// sentence that names the file.
+    pub(crate) fn target(&self) -> Result<&Btf, String> {
+        match &self.given {
+            Some(btf) => Ok(btf),
+            None => self.running(),
+        }
+    }
+
+    /// The running kernel's types, whose ids bpf(2) knows. The error is a sentence that names the
+    /// file.
+    pub(crate) fn running(&self) -> Result<&Btf, String> {
+        if let Some(given) = self.given.as_ref().filter(|btf| btf.is_running()) {
+            return Ok(given);
+        }
+        self.vmlinux
+            .get_or_init(|| Btf::from_sys_fs().map_err(|error| error.to_string()))
+            .as_ref()
+            .map_err(Clone::clone)
+    }
+
+    /// The types of all loaded modules (Linux ≥ 5.11). Those that cannot be read are left out.
+    pub(crate) fn modules(&self) -> &[ModuleBtf] {
+        self.modules.get_or_init(|| match self.running() {
+            Ok(vmlinux) => modules_by_id(vmlinux).unwrap_or_else(|| modules_in_sysfs(vmlinux)),
+            Err(_) => Vec::new(),
+        })
+    }
+
+    /// The first type of this name and kind, in the kernel or else in a module.
+    pub(crate) fn find(&self, name: &str, kind: Kind) -> Result<Option<KernelType<'_>>, String> {
+        if let Some(id) = self.running()?.types().find(name, kind) {
+            return Ok(Some(KernelType { id, module: None }));
+        }
+        let found = self.modules().iter().find_map(|module| {
+            let id = module.btf.types().find_own(name, kind)?;
+            Some(KernelType {
+                id,
+                module: Some(module),
+            })
+        });
+        Ok(found)
+    }
 }
 
-impl Btf {
-    /// The running kernel's, from `/sys/kernel/btf/vmlinux`.
-    pub fn from_sys_fs() -> io::Result<Self> {
-        let named = |error: io::Error| io::Error::new(error.kind(), format!("{VMLINUX}: {error}"));
-        let file = File::open(VMLINUX).map_err(named)?;
-        let len = usize::try_from(file.metadata().map_err(named)?.len()).unwrap_or(0);
-        // Mapped, it costs only the pages looked at; kernels before 6.16 cannot map it.
-        let bytes = match Mmap::read_only(file.as_fd(), len) {
-            Ok(map) => Bytes::Mapped(map, len),
-            Err(_) => Bytes::Owned(fs::read(VMLINUX).map_err(named)?),
+/// By the kernel's table of BTF objects, which comes with descriptors; `None` if it cannot be
+/// walked (needs CAP_SYS_ADMIN).
+fn modules_by_id(vmlinux: &Btf) -> Option<Vec<ModuleBtf>> {
+    let mut modules = Vec::new();
+    for fd in crate::ids::each(bpf::btf_next_id, bpf::btf_fd_by_id) {
+        let fd = fd.ok()?;
+        let name = match bpf::kernel_btf_name(fd.as_fd()) {
+            Ok(Some(name)) if name != "vmlinux" => name,
+            _ => continue,
         };
-        Self::checked(bytes)
+        let btf = bpf::btf_bytes(fd.as_fd())
+            .ok()
+            .and_then(|bytes| Btf::of_module(bytes, vmlinux).ok());
+        if let Some(btf) = btf {
+            modules.push(ModuleBtf {
+                name,
+                btf,
+                fd: Some(fd),
+            });
+        }
     }
+    Some(modules)
+}
 
-    /// Types from a file of raw BTF: those of another kernel, or of this one extracted elsewhere.
-    pub fn parse_file<P: AsRef<Path>>(path: P) -> io::Result<Self> {
-        Self::checked(Bytes::Owned(fs::read(path)?))
-    }
-
-    /// Types loaded into the kernel: of a program or map
-    /// ([`ProgramInfo::btf_id`](crate::programs::ProgramInfo::btf_id),
-    /// [`MapInfo::btf_id`](crate::maps::MapInfo::btf_id)). Needs CAP_SYS_ADMIN.
-    pub fn from_id(id: u32) -> io::Result<Self> {
-        let bytes = bpf::btf_fd_by_id(id)
-            .and_then(|fd| bpf::btf_bytes(fd.as_fd()))
-            .map_err(io::Error::other)?;
-        Self::checked(Bytes::Owned(bytes))
-    }
-
-    fn checked(bytes: Bytes) -> io::Result<Self> {
-        hachi_btf::Btf::parse(bytes.get())
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))?;
-        Ok(Btf(std::sync::Arc::new(bytes)))
-    }
-
-    /// The types, to look around in.
-    pub fn types(&self) -> Result<hachi_btf::Btf<'_>, hachi_btf::Error> {
-        hachi_btf::Btf::parse(self.0.get())
-    }
+/// By the files that everybody may read.
+fn modules_in_sysfs(vmlinux: &Btf) -> Vec<ModuleBtf> {
+    let files = fs::read_dir(SYSFS).into_iter().flatten().flatten();
+    files
+        .filter_map(|file| {
+            let name = file.file_name().into_string().ok()?;
+            if name == "vmlinux" {
+                return None;
+            }
+            let btf = Btf::of_module(fs::read(file.path()).ok()?, vmlinux).ok()?;
+            Some(ModuleBtf {
+                name,
+                btf,
+                fd: None,
+            })
+        })
+        .collect()
 }
 
 /// The BTF id of what a program attaches to, or why there is none.
-pub(crate) fn attach_target(given: Option<&Btf>, spec: &ProgramSpec) -> Result<u32, String> {
+pub(crate) fn attach_target<'k>(
+    kernel: &'k KernelBtf,
+    spec: &ProgramSpec,
+) -> Result<KernelType<'k>, String> {
     if spec.program_type == ProgramType::Ext {
         return Err(
             "it replaces a function of another program (freplace), which is not supported yet"
@@ -110,19 +178,11 @@ pub(crate) fn attach_target(given: Option<&Btf>, spec: &ProgramSpec) -> Result<u
             ));
         }
     };
-    let own;
-    let btf = match given {
-        Some(btf) => btf,
-        None => {
-            own = Btf::from_sys_fs()
-                .map_err(|error| format!("it needs the kernel's types: {error}"))?;
-            &own
-        }
-    };
-    let types = btf
-        .types()
-        .map_err(|error| format!("the kernel's types cannot be read: {error}"))?;
-    types.find(&name, kind).ok_or_else(|| {
-        format!("the kernel has no {target:?} to attach to (no {name:?} in its BTF; modules are not searched yet)")
-    })
+    match kernel.find(&name, kind) {
+        Ok(Some(found)) => Ok(found),
+        Ok(None) => Err(format!(
+            "the kernel has no {target:?} to attach to (no {name:?} in its BTF or that of its modules)"
+        )),
+        Err(error) => Err(format!("it needs the kernel's types: {error}")),
+    }
 }

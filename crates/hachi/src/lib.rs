@@ -36,6 +36,7 @@
 
 #![cfg(target_os = "linux")]
 
+mod btf;
 mod error;
 pub mod features;
 mod ids;
@@ -55,8 +56,8 @@ pub use hachi_common::{Pod, bytes_of, log as log_format, read_bytes};
 pub use hachi_obj as obj;
 
 pub use crate::{
+    btf::Btf,
     features::Unsupported,
-    kernel_btf::Btf,
     loader::{Ebpf, EbpfError, EbpfLoader, GlobalData, VerifierLogLevel},
     log::{EbpfLogger, EbpfLoggerError, LogRecord},
     sys::errno::SyscallError,

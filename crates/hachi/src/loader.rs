@@ -11,6 +11,7 @@ use hachi_obj::Spec;
 
 use crate::{
     Btf, Pod,
+    kernel_btf::KernelBtf,
     load::{self, Object, Options},
     maps::{Map, MapError},
     programs::{Program, ProgramError},
@@ -237,7 +238,7 @@ impl EbpfLoader {
             log::warn!("{warning}");
         }
         self.edit(&mut spec)?;
-        let loaded = load::object(spec, &self.options, self.btf.clone())?;
+        let loaded = load::object(spec, &self.options, KernelBtf::new(self.btf.clone()))?;
         let object = Arc::new(loaded.object);
         let programs = loaded
             .programs

@@ -160,10 +160,10 @@ fn dump(args: DumpArgs) -> Result {
         )));
     }
     let btf = kernel::btf_of(&info);
-    let btf = btf.as_ref().and_then(|btf| btf.types().ok());
+    let btf = btf.as_ref().map(hachi::Btf::types);
     let (key_type, value_type) = info.btf_types();
     let typed = Typed {
-        btf: btf.as_ref(),
+        btf,
         key_type,
         value_type,
         stride: map

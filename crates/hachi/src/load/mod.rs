@@ -21,7 +21,8 @@ use hachi_obj::{ProgramSpec, Spec};
 pub(crate) use self::program::program;
 use self::types::ObjectBtf;
 use crate::{
-    Btf, EbpfError, KernelVersion, VerifierLogLevel,
+    EbpfError, KernelVersion, VerifierLogLevel,
+    kernel_btf::KernelBtf,
     maps::{Map, MapFd},
     pin::PinGuard,
 };
@@ -47,7 +48,8 @@ pub(crate) struct Object {
     missing_maps: Vec<(String, String)>,
     /// Slots of program arrays to be filled as programs are loaded: array, index, program.
     slots: Vec<(MapFd, u32, String)>,
-    kernel_btf: Option<Btf>,
+    /// The kernel's types, read when the first program needs them.
+    kernel_btf: KernelBtf,
     log_level: VerifierLogLevel,
 }
 
@@ -69,7 +71,7 @@ pub(crate) struct Loaded {
 pub(crate) fn object(
     mut spec: Spec,
     options: &Options,
-    kernel_btf: Option<Btf>,
+    kernel_btf: KernelBtf,
 ) -> Result<Loaded, EbpfError> {
     check(&spec)?;
     let btf = ObjectBtf::load(&mut spec);

@@ -158,8 +158,16 @@ fn program_attr(object: &Object, spec: &ProgramSpec) -> Result<attr::ProgLoad, P
         attr.prog_flags |= BPF_F_XDP_HAS_FRAGS;
     }
     if spec.section_def.is_some_and(|def| def.needs_btf_target) {
-        attr.attach_btf_id = kernel_btf::attach_target(object.kernel_btf.as_ref(), spec)
+        let target = kernel_btf::attach_target(&object.kernel_btf, spec)
             .map_err(|reason| unloadable(spec, reason))?;
+        attr.attach_btf_id = target.id;
+        if let Some(module) = target.module {
+            let fd = module.fd().ok_or_else(|| {
+                let name = &module.name;
+                unloadable(spec, format!("what it attaches to is in module {name}, whose types only CAP_SYS_ADMIN may hand to the kernel"))
+            })?;
+            attr.attach_prog_fd = fd.as_raw_fd() as u32;
+        }
     }
     Ok(attr)
 }

@@ -452,6 +452,11 @@ pub(crate) fn link_next_id(id: u32) -> Result<Option<u32>> {
     next_id(Cmd::LinkGetNextId, id)
 }
 
+/// Linux ≥ 5.11.
+pub(crate) fn btf_next_id(id: u32) -> Result<Option<u32>> {
+    next_id(Cmd::BtfGetNextId, id)
+}
+
 pub(crate) fn prog_fd_by_id(id: u32) -> Result<OwnedFd> {
     fd_by_id(Cmd::ProgGetFdById, id)
 }
@@ -527,6 +532,20 @@ pub(crate) fn link_info(fd: BorrowedFd<'_>) -> Result<attr::LinkInfo> {
     // SAFETY: all zero, so addresses (of names) in the union are null and their lengths zero.
     unsafe { obj_info(fd, &mut info) }?;
     Ok(info)
+}
+
+/// Whether a BTF object is the kernel's own (of vmlinux or a module), and its name: empty unless
+/// it is. (Linux ≥ 5.11; before, nothing is the kernel's own.)
+pub(crate) fn kernel_btf_name(fd: BorrowedFd<'_>) -> Result<Option<String>> {
+    let mut name = [0; 64];
+    let mut info = attr::BtfInfo {
+        name: address(name.as_mut_ptr()),
+        name_len: name.len() as u32,
+        ..Default::default()
+    };
+    // SAFETY: the one address has the length next to it.
+    unsafe { obj_info(fd, &mut info) }?;
+    Ok((info.kernel_btf != 0).then(|| name_text(&name)))
 }
 
 /// The raw bytes of a loaded BTF object.

@@ -1,0 +1,137 @@
+//! Types as the kernel has them, kept in memory.
+
+use std::{
+    fmt,
+    fs::{self, File},
+    io,
+    os::fd::AsFd as _,
+    path::Path,
+    sync::Arc,
+};
+
+use crate::sys::{bpf, mmap::Mmap};
+
+/// Where the kernel shows its types (Linux ≥ 5.4, CONFIG_DEBUG_INFO_BTF).
+pub(crate) const SYSFS: &str = "/sys/kernel/btf";
+
+/// Types as the kernel has them: its own, for [`EbpfLoader::btf`](crate::EbpfLoader::btf), or those
+/// of a loaded program or map.
+///
+/// Cheap to clone. Objects that do not ask for the kernel's types never read them, with or without
+/// this.
+#[derive(Clone)]
+pub struct Btf(Arc<Parsed>);
+
+struct Parsed {
+    /// Reads `bytes` and, if it is split, `base`; lent out only with the lifetime of `self`.
+    types: hachi_btf::Btf<'static>,
+    bytes: Bytes,
+    base: Option<Btf>,
+    /// Of the kernel that runs: its ids mean something to bpf(2).
+    running: bool,
+}
+
+enum Bytes {
+    Mapped(Mmap, usize),
+    Owned(Vec<u8>),
+}
+
+impl Bytes {
+    fn get(&self) -> &[u8] {
+        match self {
+            // SAFETY: the mapping has that length and lives as long as `self`; the file is
+            // constant.
+            Bytes::Mapped(map, len) => unsafe { std::slice::from_raw_parts(map.ptr(), *len) },
+            Bytes::Owned(bytes) => bytes,
+        }
+    }
+}
+
+impl Btf {
+    /// The running kernel's, from `/sys/kernel/btf/vmlinux`. Linux ≥ 5.4, built with
+    /// CONFIG_DEBUG_INFO_BTF.
+    pub fn from_sys_fs() -> io::Result<Self> {
+        let path = format!("{SYSFS}/vmlinux");
+        let named = |error: io::Error| io::Error::new(error.kind(), format!("{path}: {error}"));
+        let file = File::open(&path).map_err(named)?;
+        let len = usize::try_from(file.metadata().map_err(named)?.len()).unwrap_or(0);
+        // Mapped, it costs only the pages looked at; kernels before 6.16 cannot map it.
+        let bytes = match Mmap::read_only(file.as_fd(), len) {
+            Ok(map) => Bytes::Mapped(map, len),
+            Err(_) => Bytes::Owned(fs::read(&path).map_err(named)?),
+        };
+        Self::new(bytes, None, true)
+    }
+
+    /// Types from a file of raw BTF: those of another kernel, or of this one extracted elsewhere.
+    pub fn parse_file<P: AsRef<Path>>(path: P) -> io::Result<Self> {
+        Self::new(Bytes::Owned(fs::read(path)?), None, false)
+    }
+
+    /// Types from raw BTF in memory, which is copied: what
+    /// [`include_bytes_aligned!`](crate::include_bytes_aligned) brought in, for example.
+    pub fn parse(bytes: &[u8]) -> io::Result<Self> {
+        Self::new(Bytes::Owned(bytes.to_vec()), None, false)
+    }
+
+    /// Types loaded into the kernel: of a program or map
+    /// ([`ProgramInfo::btf_id`](crate::programs::ProgramInfo::btf_id),
+    /// [`MapInfo::btf_id`](crate::maps::MapInfo::btf_id)). Needs CAP_SYS_ADMIN.
+    pub fn from_id(id: u32) -> io::Result<Self> {
+        let bytes = bpf::btf_fd_by_id(id)
+            .and_then(|fd| bpf::btf_bytes(fd.as_fd()))
+            .map_err(io::Error::other)?;
+        Self::new(Bytes::Owned(bytes), None, false)
+    }
+
+    /// Types of a kernel module, whose ids continue those of `vmlinux`.
+    pub(crate) fn of_module(bytes: Vec<u8>, vmlinux: &Btf) -> io::Result<Self> {
+        Self::new(
+            Bytes::Owned(bytes),
+            Some(vmlinux.clone()),
+            vmlinux.is_running(),
+        )
+    }
+
+    fn new(bytes: Bytes, base: Option<Btf>, running: bool) -> io::Result<Self> {
+        let text: *const [u8] = bytes.get();
+        let below: Option<*const hachi_btf::Btf<'static>> =
+            base.as_ref().map(|b| &raw const b.0.types);
+        // SAFETY: the bytes are those of a mapping or a `Vec` that the value made here owns next to
+        // what reads them, never changes, and frees after it; neither moves when its owner does.
+        let text: &'static [u8] = unsafe { &*text };
+        let types = match below {
+            None => hachi_btf::Btf::parse(text),
+            // SAFETY: as above: it lies in the `Arc` that is kept in `base`.
+            Some(below) => hachi_btf::Btf::parse_split(text, unsafe { &*below }),
+        };
+        let types =
+            types.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))?;
+        Ok(Btf(Arc::new(Parsed {
+            types,
+            bytes,
+            base,
+            running,
+        })))
+    }
+
+    /// The types, to look around in. The index is made at the first access and kept.
+    pub fn types(&self) -> &hachi_btf::Btf<'_> {
+        &self.0.types
+    }
+
+    /// Whether these are types of the kernel that runs, so that their ids mean something to it.
+    pub(crate) fn is_running(&self) -> bool {
+        self.0.running
+    }
+}
+
+impl fmt::Debug for Btf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Btf")
+            .field("bytes", &self.0.bytes.get().len())
+            .field("base", &self.0.base)
+            .field("running", &self.0.running)
+            .finish()
+    }
+}
