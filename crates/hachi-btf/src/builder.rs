@@ -1,11 +1,16 @@
 use hachi_asm::Endian;
 
-use crate::{Btf, Error, Kind, Member, Param, Shape, StringTable, Type, Types, encode};
+use crate::{Btf, Error, Kind, Shape, StringTable, Type, Types, encode};
 
-/// BTF as owned data, to be made or edited. Type `id` is `types[id - 1]`; 0 is void.
+/// BTF as owned data, to be made or edited. Ids count from 1 in the order of adding; 0 is void.
+///
+/// A split one ([`BtfBuilder::split`]) holds the part on top of a base: its ids begin after the
+/// base's, to whose types it may refer without having them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct BtfBuilder {
     types: Vec<Type>,
+    /// Ids of the base: type `id` is `types[id - before - 1]`.
+    before: u32,
 }
 
 impl BtfBuilder {
@@ -14,29 +19,40 @@ impl BtfBuilder {
         BtfBuilder::default()
     }
 
-    /// A copy of what a reader holds (of this part alone, so not of split BTF).
+    /// No types yet, on top of a base.
+    pub fn split(base: &Btf<'_>) -> BtfBuilder {
+        BtfBuilder {
+            types: Vec::new(),
+            before: base.last_id(),
+        }
+    }
+
+    /// A copy of what a reader holds: of split BTF, the part on top of its base.
     ///
     /// # Errors
-    /// If it is malformed, or split.
+    /// If it is malformed.
     pub fn from_btf(btf: &Btf<'_>) -> Result<BtfBuilder, Error> {
-        if btf.first_id() != 1 {
-            return Err(Error::malformed("split BTF cannot be edited on its own"));
-        }
         let mut types = Vec::with_capacity(btf.check_index()?);
         for item in btf.iter()? {
             let (_, ty) = item?;
             types.push(ty.map_names(|name| (*name).to_owned()));
         }
-        Ok(BtfBuilder { types })
+        let before = btf.first_id() - 1;
+        Ok(BtfBuilder { types, before })
+    }
+
+    /// The id of the first type: 1, or one past the base's last.
+    pub fn first_id(&self) -> u32 {
+        self.before + 1
     }
 
     /// Adds a type and gives its id.
     pub fn add(&mut self, ty: Type) -> u32 {
         self.types.push(ty);
-        self.types.len() as u32
+        self.last_id()
     }
 
-    /// How many types there are; the last has this id.
+    /// How many types there are, without a base's.
     pub fn len(&self) -> usize {
         self.types.len()
     }
@@ -48,28 +64,31 @@ impl BtfBuilder {
 
     /// The type of this id; `None` for 0 (void) and unknown ones.
     pub fn get(&self, id: u32) -> Option<&Type> {
-        self.types.get((id as usize).checked_sub(1)?)
+        self.types.get(self.position(id)?)
     }
 
     /// The type of this id, to edit it.
     pub fn get_mut(&mut self, id: u32) -> Option<&mut Type> {
-        self.types.get_mut((id as usize).checked_sub(1)?)
+        let position = self.position(id)?;
+        self.types.get_mut(position)
+    }
+
+    fn position(&self, id: u32) -> Option<usize> {
+        (id as usize).checked_sub(self.first_id() as usize)
     }
 
     /// All types with their ids.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (u32, &Type)> {
-        self.types
-            .iter()
-            .enumerate()
-            .map(|(i, t)| (i as u32 + 1, t))
+        let first = self.first_id();
+        let with_id = move |(i, ty)| (first + i as u32, ty);
+        self.types.iter().enumerate().map(with_id)
     }
 
     /// All types with their ids, to edit them.
     pub fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = (u32, &mut Type)> {
-        self.types
-            .iter_mut()
-            .enumerate()
-            .map(|(i, t)| (i as u32 + 1, t))
+        let first = self.first_id();
+        let with_id = move |(i, ty)| (first + i as u32, ty);
+        self.types.iter_mut().enumerate().map(with_id)
     }
 
     /// The section of this name (`.maps`, `.rodata`).
@@ -83,38 +102,33 @@ impl BtfBuilder {
     /// Keeps the types for which `keep` holds **and all they refer to**, renumbers, and returns
     /// for each old id (index) its new one, 0 if it is gone.
     ///
-    /// References to void or to missing types stay as they are and become 0 respectively.
+    /// References to void and to a base's types stay as they are, those to missing types become 0.
     pub fn retain(&mut self, mut keep: impl FnMut(u32, &Type) -> bool) -> Vec<u32> {
-        let mut live = vec![false; self.types.len() + 1];
+        let mut live = vec![false; self.types.len()];
         let mut todo: Vec<u32> = self
             .iter()
             .filter(|(id, ty)| keep(*id, ty))
             .map(|(id, _)| id)
             .collect();
         while let Some(id) = todo.pop() {
-            if std::mem::replace(&mut live[id as usize], true) {
+            let Some(at) = self.position(id).filter(|&at| at < live.len()) else {
                 continue;
+            };
+            if !std::mem::replace(&mut live[at], true) {
+                self.types[at].for_each_ref(|target| todo.push(*target));
             }
-            let len = live.len() as u32;
-            self.types[id as usize - 1].for_each_ref(|target| {
-                if *target != 0 && *target < len {
-                    todo.push(*target);
-                }
-            });
         }
-        let mut map = vec![0; live.len()];
-        let mut next = 0;
-        for id in 1..live.len() {
-            if live[id] {
+        let mut map: Vec<u32> = (0..self.first_id()).collect();
+        let mut next = self.before;
+        map.extend(live.iter().map(|&live| match live {
+            true => {
                 next += 1;
-                map[id] = next;
+                next
             }
-        }
-        let mut id = 0;
-        self.types.retain(|_| {
-            id += 1;
-            live[id]
-        });
+            false => 0,
+        }));
+        let mut live = live.into_iter();
+        self.types.retain(|_| live.next().unwrap_or_default());
         self.map_refs(|old| map.get(old as usize).copied().unwrap_or(0));
         map
     }
@@ -129,9 +143,17 @@ impl BtfBuilder {
     /// The `.BTF` section.
     ///
     /// # Errors
-    /// If something doesn't fit its field.
+    /// If something doesn't fit its field, or this is split: [`BtfBuilder::encode_split`].
     pub fn encode(&self, endian: Endian) -> Result<Vec<u8>, Error> {
         self.encode_with(&mut StringTable::new(), endian)
+    }
+
+    /// The `.BTF` section of the part on top of `base`, whose byte order and strings it shares.
+    ///
+    /// # Errors
+    /// If something doesn't fit its field, or `base` is another than this was made for.
+    pub fn encode_split(&self, base: &Btf<'_>) -> Result<Vec<u8>, Error> {
+        self.encode_with(&mut StringTable::split(base), base.endian())
     }
 
     /// The `.BTF` section, with the strings already in `strings` before its own; afterwards
@@ -139,15 +161,22 @@ impl BtfBuilder {
     /// (or encode [`crate::BtfExt`] with the same table **before** this).
     ///
     /// # Errors
-    /// If something doesn't fit its field.
+    /// If something doesn't fit its field, or the table is for another base.
     pub fn encode_with(&self, strings: &mut StringTable, endian: Endian) -> Result<Vec<u8>, Error> {
-        encode::btf(&self.types, strings, endian)
+        if strings.base_types() != self.before {
+            return Err(Error::malformed(format!(
+                "types on top of {} cannot share strings with a base of {} types",
+                self.before,
+                strings.base_types()
+            )));
+        }
+        encode::btf(&self.types, self.first_id(), strings, endian)
     }
 }
 
 impl Types for BtfBuilder {
     fn last_id(&self) -> u32 {
-        self.types.len() as u32
+        self.before + self.types.len() as u32
     }
 
     fn shape(&self, id: u32) -> Result<Shape<'_>, Error> {
@@ -182,36 +211,12 @@ impl Types for BtfBuilder {
         })
     }
 
-    fn params(&self, id: u32) -> Result<Vec<Param<&str>>, Error> {
-        self.shape(id)?;
-        Ok(match self.get(id) {
-            Some(Type::FuncProto(t)) => t
-                .params
-                .iter()
-                .map(|p| Param {
-                    name: p.name.as_str(),
-                    type_id: p.type_id,
-                })
-                .collect(),
-            _ => Vec::new(),
-        })
-    }
-
-    fn members(&self, id: u32) -> Result<Vec<Member<&str>>, Error> {
-        self.shape(id)?;
-        Ok(match self.get(id) {
-            Some(Type::Struct(t) | Type::Union(t)) => t
-                .members
-                .iter()
-                .map(|m| Member {
-                    name: m.name.as_str(),
-                    type_id: m.type_id,
-                    bit_offset: m.bit_offset,
-                    bit_size: m.bit_size,
-                })
-                .collect(),
-            _ => Vec::new(),
-        })
+    fn decode(&self, id: u32) -> Result<Type<&str>, Error> {
+        let missing = Error::NoSuchType {
+            id,
+            last: self.last_id(),
+        };
+        Ok(self.get(id).ok_or(missing)?.map_names(String::as_str))
     }
 
     fn find(&self, name: &str, kind: Kind) -> Option<u32> {

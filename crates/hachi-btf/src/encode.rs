@@ -6,12 +6,13 @@ use crate::{Composite, Error, StringTable, Type};
 
 pub(crate) fn btf(
     types: &[Type],
+    first_id: u32,
     strings: &mut StringTable,
     endian: Endian,
 ) -> Result<Vec<u8>, Error> {
     let mut out = Writer::new(endian);
     for (i, ty) in types.iter().enumerate() {
-        write_type(&mut out, i as u32 + 1, ty, strings)?;
+        write_type(&mut out, first_id + i as u32, ty, strings)?;
     }
     Ok(with_header(endian, &[&out.bytes, strings.as_bytes()]))
 }

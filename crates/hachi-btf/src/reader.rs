@@ -1,7 +1,10 @@
+use std::ffi::CStr;
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use hachi_asm::Endian;
 
+use crate::names::{self, Group, NameTable};
 use crate::{
     Array, Composite, DataSec, DeclTag, Enum, Enum64, Error, Float, Func, FuncProto, Fwd, Int,
     Kind, Linkage, Member, Param, Ptr, Qualifier, Shape, Type, TypeTag, Typedef, Types, Var,
@@ -14,17 +17,46 @@ const RECORD: usize = 12;
 const HEADER: usize = 24;
 const MAGIC: u16 = 0xeb9f;
 
+/// By number of the kind: bytes of a record, and bytes that each of its `vlen` parts adds; zeros
+/// for kinds that do not exist.
+const RECORD_LEN: [(u8, u8); 32] = {
+    let mut table = [(0, 0); 32];
+    let mut number = 1;
+    while let Some(kind) = Kind::from_number(number) {
+        table[number as usize] = match kind {
+            Kind::Int | Kind::Var | Kind::DeclTag => (16, 0),
+            Kind::Array => (24, 0),
+            Kind::Struct | Kind::Union | Kind::DataSec | Kind::Enum64 => (12, 12),
+            Kind::Enum | Kind::FuncProto => (12, 8),
+            _ => (12, 0),
+        };
+        number += 1;
+    }
+    table
+};
+
 /// A BTF section or file, read in place.
 ///
 /// [`Btf::parse`] checks the header only; the positions of the types are found at the first
-/// access and kept. Either byte order is read.
+/// access, their names are indexed at the first search, and both are kept: half a MiB each at most
+/// for a kernel of today. The bytes are borrowed, so that they can be a mapped file. Either byte
+/// order is read. Clones share nothing but the bytes.
+///
+/// If the types are sorted by name, anonymous ones first (Linux ≥ 7.0 sorts its own), names are
+/// found by binary search and need no index.
 #[derive(Debug, Clone)]
 pub struct Btf<'a> {
     endian: Endian,
     types: &'a [u8],
     strings: &'a [u8],
-    base: Option<&'a Btf<'a>>,
+    pub(crate) base: Option<&'a Btf<'a>>,
+    /// Where this part's ids and strings begin.
+    first_id: u32,
+    first_string: u32,
     index: OnceLock<Result<Box<[u32]>, Error>>,
+    sorted: OnceLock<Option<Range<u32>>>,
+    data_names: OnceLock<NameTable>,
+    code_names: OnceLock<NameTable>,
 }
 
 /// One type record, located but not decoded.
@@ -81,6 +113,9 @@ impl<'a> Btf<'a> {
     /// As [`Btf::parse`], and if `base` is malformed or of another byte order.
     pub fn parse_split(bytes: &'a [u8], base: &'a Btf<'a>) -> Result<Btf<'a>, Error> {
         base.index()?;
+        if base.string_end() > u64::from(u32::MAX) {
+            return Err(Error::malformed("the base has more than 4 GiB of strings"));
+        }
         let btf = Btf::open(bytes, Some(base))?;
         if btf.endian != base.endian {
             return Err(Error::malformed(format!(
@@ -110,7 +145,12 @@ impl<'a> Btf<'a> {
             types,
             strings,
             base,
+            first_id: base.map_or(1, |base| base.last_id() + 1),
+            first_string: base.map_or(0, |base| base.string_end() as u32),
             index: OnceLock::new(),
+            sorted: OnceLock::new(),
+            data_names: OnceLock::new(),
+            code_names: OnceLock::new(),
         })
     }
 
@@ -129,30 +169,43 @@ impl<'a> Btf<'a> {
     /// # Errors
     /// If the offset is out of bounds or the string isn't UTF-8.
     pub fn string(&self, offset: u32) -> Result<&'a str, Error> {
-        let base_len = self.base_strings_len();
-        if let (Some(base), true) = (self.base, offset < base_len) {
-            return base.string(offset);
-        }
         let bad = |what| Error::BadString { offset, what };
         let tail = self
-            .strings
-            .get((offset - base_len) as usize..)
-            .filter(|tail| !tail.is_empty())
+            .string_tail(offset)
             .ok_or(bad("outside the string section"))?;
-        let end = tail.iter().position(|&b| b == 0);
-        let text = &tail[..end.ok_or(bad("not terminated"))?];
-        std::str::from_utf8(text).map_err(|_| bad("not UTF-8"))
+        let text = CStr::from_bytes_until_nul(tail).map_err(|_| bad("not terminated"))?;
+        text.to_str().map_err(|_| bad("not UTF-8"))
     }
 
-    fn base_strings_len(&self) -> u32 {
-        self.base.map_or(0, |base| {
-            base.base_strings_len() + base.strings.len() as u32
-        })
+    /// The strings from an offset on; `None` if it is outside.
+    fn string_tail(&self, offset: u32) -> Option<&'a [u8]> {
+        match offset.checked_sub(self.first_string) {
+            Some(own) => self
+                .strings
+                .get(own as usize..)
+                .filter(|tail| !tail.is_empty()),
+            None => self.base?.string_tail(offset),
+        }
+    }
+
+    /// Where the strings of a part on top of this one begin.
+    fn string_end(&self) -> u64 {
+        u64::from(self.first_string) + self.strings.len() as u64
     }
 
     /// The id of this part's first type: 1, or one past the base's last.
     pub fn first_id(&self) -> u32 {
-        self.base.map_or(1, |base| base.last_id() + 1)
+        self.first_id
+    }
+
+    /// What this part's ids and strings continue; `None` unless it is split BTF.
+    pub fn base(&self) -> Option<&'a Btf<'a>> {
+        self.base
+    }
+
+    /// The offset of this part's first string: 0, or the end of the base's strings.
+    pub fn first_string(&self) -> u32 {
+        self.first_string
     }
 
     /// Offsets of the records, found once.
@@ -164,27 +217,21 @@ impl<'a> Btf<'a> {
     }
 
     fn make_index(&self) -> Result<Vec<u32>, Error> {
-        let first_id = self.first_id();
-        // Kernel BTF has a record per 36 bytes on average; a record takes at least 12.
-        let mut index = Vec::with_capacity(self.types.len() / 36 + 1);
+        // Kernel BTF has a record per 32 bytes on average; a record takes at least 12.
+        let mut index = Vec::with_capacity(self.types.len() / 32 + 1);
         let mut at = 0;
         while at < self.types.len() {
+            let id = self.first_id + index.len() as u32;
             let rest = &self.types[at..];
-            let id = first_id + index.len() as u32;
             let cut =
                 || Error::malformed(format!("type [{id}] runs past the end of the type section"));
             let info = read_u32(rest, 4, self.endian).ok_or_else(cut)?;
             let number = info >> 24 & 0x1f;
-            let vlen = (info & 0xffff) as usize;
-            let kind = Kind::from_number(number).ok_or(Error::UnknownKind { id, kind: number })?;
-            let len = RECORD
-                + match kind {
-                    Kind::Int | Kind::Var | Kind::DeclTag => 4,
-                    Kind::Array => 12,
-                    Kind::Struct | Kind::Union | Kind::DataSec | Kind::Enum64 => 12 * vlen,
-                    Kind::Enum | Kind::FuncProto => 8 * vlen,
-                    _ => 0,
-                };
+            let (fixed, each) = RECORD_LEN[number as usize];
+            let len = usize::from(fixed) + usize::from(each) * (info & 0xffff) as usize;
+            if fixed == 0 {
+                return Err(Error::UnknownKind { id, kind: number });
+            }
             if len > rest.len() {
                 return Err(cut());
             }
@@ -414,6 +461,10 @@ impl Types for Btf<'_> {
         Ok(shape)
     }
 
+    fn decode(&self, id: u32) -> Result<Type<&str>, Error> {
+        self.get(id)
+    }
+
     fn params(&self, id: u32) -> Result<Vec<Param<&str>>, Error> {
         match self.record(id)? {
             r if r.kind == Kind::FuncProto => self.params_of(r),
@@ -429,34 +480,77 @@ impl Types for Btf<'_> {
     }
 
     fn find(&self, name: &str, kind: Kind) -> Option<u32> {
-        self.base
-            .and_then(|base| base.find(name, kind))
-            .or_else(|| self.find_own(name, kind))
+        let in_base = self.base.and_then(|base| base.find(name, kind));
+        in_base.or_else(|| self.find_own(name, kind))
     }
 }
 
-impl Btf<'_> {
-    /// As [`Types::find`], among the types of this part alone.
-    pub fn find_own(&self, name: &str, kind: Kind) -> Option<u32> {
-        let index = self.index().ok()?;
-        let position = index.iter().position(|&at| {
-            let record = &self.types[at as usize..];
-            let info = read_u32(record, 4, self.endian).unwrap_or(0);
-            info >> 24 & 0x1f == kind as u32
-                && read_u32(record, 0, self.endian).is_some_and(|off| self.is_named(off, name))
-        })?;
-        Some(self.first_id() + position as u32)
+/// What the search by name needs. Positions count this part's types from 0.
+impl<'a> Btf<'a> {
+    pub(crate) fn own_len(&self) -> u32 {
+        self.index().map_or(0, |index| index.len() as u32)
     }
 
-    /// Whether the string at `offset` is `name`, without looking for its end first.
-    fn is_named(&self, offset: u32, name: &str) -> bool {
-        let base_len = self.base_strings_len();
-        if let (Some(base), true) = (self.base, offset < base_len) {
-            return base.is_named(offset, name);
+    /// Kind and name of a type of this part, if they are sound.
+    pub(crate) fn kind_and_name(&self, position: u32) -> Option<(Kind, &'a str)> {
+        let record = self.record(self.first_id + position).ok()?;
+        Some((record.kind, self.string(record.name_off()).ok()?))
+    }
+
+    /// The name of a type of this part; empty where there is none that can be read.
+    pub(crate) fn name_bytes_at(&self, position: u32) -> &'a [u8] {
+        let index = self.index().unwrap_or_default();
+        let name_off = index
+            .get(position as usize)
+            .and_then(|&at| read_u32(self.types, at as usize, self.endian));
+        name_off.map_or(&[], |offset| self.name_bytes(offset))
+    }
+
+    fn name_bytes(&self, offset: u32) -> &'a [u8] {
+        match offset {
+            0 => &[],
+            _ => self
+                .string_tail(offset)
+                .and_then(|tail| CStr::from_bytes_until_nul(tail).ok())
+                .map_or(&[], CStr::to_bytes),
         }
-        let tail = self.strings.get((offset - base_len) as usize..);
-        tail.and_then(|tail| tail.strip_prefix(name.as_bytes()))
-            .is_some_and(|rest| rest.first() == Some(&0))
+    }
+
+    /// The positions of the named types if the types of this part are sorted by name, which is
+    /// found out once.
+    pub(crate) fn sorted(&self) -> Option<Range<u32>> {
+        let find = || {
+            let len = self.own_len();
+            let first = (0..len).find(|&at| !self.name_bytes_at(at).is_empty())?;
+            let mut last: &[u8] = &[];
+            let sorted = (first..len).all(|at| {
+                let name = self.name_bytes_at(at);
+                std::mem::replace(&mut last, name) <= name
+            });
+            sorted.then_some(first..len)
+        };
+        self.sorted.get_or_init(find).clone()
+    }
+
+    pub(crate) fn name_table(&self, group: Group) -> &NameTable {
+        let table = match group {
+            Group::Data => &self.data_names,
+            Group::Code => &self.code_names,
+        };
+        table.get_or_init(|| {
+            let mut entries = Vec::new();
+            for (position, &at) in self.index().unwrap_or_default().iter().enumerate() {
+                let word = |n| read_u32(self.types, at as usize + n, self.endian).unwrap_or(0);
+                let kind = Kind::from_number(word(4) >> 24 & 0x1f);
+                if kind.and_then(Group::of) == Some(group) {
+                    let name = self.name_bytes(word(0));
+                    if !name.is_empty() {
+                        entries.push((position as u32, names::essential_hash(name)));
+                    }
+                }
+            }
+            NameTable::new(&entries)
+        })
     }
 }
 

@@ -1,5 +1,7 @@
 use std::collections::HashMap;
 
+use crate::{Btf, Types as _};
+
 /// A BTF string section under construction: each distinct string once, offset 0 the empty one.
 ///
 /// Offsets never change once given, so that strings of line info may be added before or after
@@ -8,6 +10,10 @@ use std::collections::HashMap;
 pub struct StringTable {
     bytes: Vec<u8>,
     offsets: HashMap<Box<str>, u32>,
+    /// The offset of the first byte: where the base's strings end.
+    first: u32,
+    /// How many types the base has.
+    base_types: u32,
 }
 
 impl Default for StringTable {
@@ -22,7 +28,35 @@ impl StringTable {
         StringTable {
             bytes: vec![0],
             offsets: HashMap::new(),
+            first: 0,
+            base_types: 0,
         }
+    }
+
+    /// A table that continues the strings of `base` and uses those it has.
+    pub fn split(base: &Btf<'_>) -> StringTable {
+        let mut table = match base.base() {
+            Some(below) => StringTable::split(below),
+            None => StringTable::new(),
+        };
+        let mut offset = base.first_string();
+        for text in base.string_bytes().split_inclusive(|&byte| byte == 0) {
+            let text_len = text.len() as u32;
+            if let Ok(text) = std::str::from_utf8(&text[..text.len() - 1])
+                && !text.is_empty()
+            {
+                table.offsets.entry(text.into()).or_insert(offset);
+            }
+            offset += text_len;
+        }
+        table.bytes.clear();
+        table.first = offset;
+        table.base_types = base.last_id();
+        table
+    }
+
+    pub(crate) fn base_types(&self) -> u32 {
+        self.base_types
     }
 
     /// The offset of `text`, which is added if it is new. The text is cut at an embedded NUL,
@@ -35,7 +69,7 @@ impl StringTable {
         if let Some(&offset) = self.offsets.get(text) {
             return offset;
         }
-        let offset = self.bytes.len() as u32;
+        let offset = self.first + self.bytes.len() as u32;
         self.bytes.extend_from_slice(text.as_bytes());
         self.bytes.push(0);
         self.offsets.insert(text.into(), offset);
@@ -50,7 +84,7 @@ impl StringTable {
         }
     }
 
-    /// The section's bytes so far.
+    /// The section's bytes so far, without those of a base.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }

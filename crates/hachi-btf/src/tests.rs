@@ -258,22 +258,99 @@ fn sizes_and_alignments() {
 
 #[test]
 fn split_btf_continues_its_base() {
-    let base_bytes = zoo().encode(Endian::NATIVE).expect("encodes");
-    let base = Btf::parse(&base_bytes).expect("parses");
-    // A module's part: its own strings and ids begin where the base's end.
-    let mut own = BtfBuilder::new();
-    own.add(Type::Ptr(Ptr { type_id: 6 }));
-    let mut bytes = own.encode(Endian::NATIVE).expect("encodes");
-    // Anonymous throughout, so no string offset needs to be shifted.
-    let split = Btf::parse_split(&bytes, &base).expect("parses");
-    assert_eq!(split.first_id(), base.last_id() + 1);
-    assert_eq!(split.type_name(split.first_id()), "struct pair *");
-    assert_eq!(split.find("pair", Kind::Struct), Some(6));
-    assert_eq!(split.string(1).ok(), base.string(1).ok());
-    assert!(split.get(split.last_id() + 1).is_err());
-    assert!(BtfBuilder::from_btf(&split).is_err());
-    bytes[0..2].reverse();
-    assert!(Btf::parse_split(&bytes, &base).is_err());
+    for endian in [Endian::Little, Endian::Big] {
+        let base_bytes = zoo().encode(endian).expect("encodes");
+        let base = Btf::parse(&base_bytes).expect("parses");
+        let mut own = BtfBuilder::split(&base);
+        assert_eq!(own.first_id(), base.last_id() + 1);
+        let pointer = own.add(Type::Ptr(Ptr { type_id: 6 }));
+        let module = own.add(Type::Struct(Composite {
+            name: "module_state".into(),
+            size: 8,
+            members: vec![member("text", pointer, 0, 0)],
+        }));
+        let mut bytes = own.encode_split(&base).expect("encodes");
+        assert!(own.encode(endian).is_err());
+        let split = Btf::parse_split(&bytes, &base).expect("parses");
+        assert_eq!(
+            split.string_bytes(),
+            b"module_state\0",
+            "the base has \"text\""
+        );
+        assert_eq!(split.first_id(), pointer);
+        assert_eq!(split.type_name(pointer), "struct pair *");
+        assert_eq!(split.find("pair", Kind::Struct), Some(6));
+        assert_eq!(split.find("module_state", Kind::Struct), Some(module));
+        assert_eq!(split.candidates("module_state___v2"), [module]);
+        assert_eq!(split.candidates("pair"), [6]);
+        assert_eq!(split.string(1).ok(), base.string(1).ok());
+        assert!(split.get(split.last_id() + 1).is_err());
+        assert_eq!(BtfBuilder::from_btf(&split).as_ref(), Ok(&own));
+
+        // A third part on top of both.
+        let mut third = BtfBuilder::split(&split);
+        let typedef = third.add(Type::Typedef(Typedef {
+            name: "third_t".into(),
+            type_id: module,
+        }));
+        let third_bytes = third.encode_split(&split).expect("encodes");
+        let third = Btf::parse_split(&third_bytes, &split).expect("parses");
+        assert_eq!(third.size_of(typedef), Ok(8));
+        assert_eq!(third.type_name(typedef), "third_t");
+
+        let map = own.retain(|id, _| id == pointer);
+        assert_eq!(
+            (map[6], map[pointer as usize], map[module as usize]),
+            (6, pointer, 0)
+        );
+        assert_eq!(own.len(), 1);
+
+        bytes[0..2].reverse();
+        assert!(Btf::parse_split(&bytes, &base).is_err());
+    }
+}
+
+/// Types of several names, some more than once, sorted as Linux ≥ 7.0 does and not.
+#[test]
+fn names_are_found_sorted_or_not() {
+    let names = [
+        "", "", "a", "b", "b", "b_", "b___old", "bb", "c___x", "c___y",
+    ];
+    for sorted in [true, false] {
+        let mut names = names.to_vec();
+        if !sorted {
+            names.reverse();
+        }
+        let mut b = BtfBuilder::new();
+        for name in &names {
+            b.add(Type::Typedef(Typedef {
+                name: (*name).into(),
+                type_id: 0,
+            }));
+            b.add(Type::Fwd(Fwd {
+                name: (*name).into(),
+                union: false,
+            }));
+        }
+        let bytes = b.encode(Endian::NATIVE).expect("encodes");
+        let btf = Btf::parse(&bytes).expect("parses");
+        assert_eq!(btf.sorted().is_some(), sorted);
+        for name in ["a", "b", "b_", "bb", "c", "c___x", "d", "", "b___new"] {
+            for kind in [Kind::Typedef, Kind::Fwd, Kind::Func] {
+                assert_eq!(btf.find(name, kind), b.find(name, kind), "{name}");
+            }
+            let wanted = essential_name(name);
+            let all: Vec<u32> = b
+                .iter()
+                .filter(|(_, ty)| {
+                    let name = ty.name().map_or("", |name| essential_name(name));
+                    name == wanted && !name.is_empty()
+                })
+                .map(|(id, _)| id)
+                .collect();
+            assert_eq!(btf.candidates(name), all, "{name}");
+        }
+    }
 }
 
 #[test]

@@ -33,7 +33,7 @@ pub enum Kind {
 
 impl Kind {
     /// From the number in the format; `None` if unknown (0 is void, which is no type).
-    pub fn from_number(number: u32) -> Option<Kind> {
+    pub const fn from_number(number: u32) -> Option<Kind> {
         Some(match number {
             1 => Kind::Int,
             2 => Kind::Ptr,

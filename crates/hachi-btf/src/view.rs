@@ -1,6 +1,6 @@
 //! What the reader and the builder have in common.
 
-use crate::{Error, Kind, Member, Param};
+use crate::{Error, Kind, Member, Param, Type};
 
 /// The fixed part of a type, of whatever kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,17 +33,33 @@ pub trait Types {
     /// If there is no such type (0 is void, which is none).
     fn shape(&self, id: u32) -> Result<Shape<'_>, Error>;
 
+    /// A type as a whole.
+    ///
+    /// # Errors
+    /// If there is no such type (0 is void, which is none), or it is malformed.
+    fn decode(&self, id: u32) -> Result<Type<&str>, Error>;
+
     /// The parameters of a FUNC_PROTO; empty for other kinds.
     ///
     /// # Errors
     /// If there is no such type.
-    fn params(&self, id: u32) -> Result<Vec<Param<&str>>, Error>;
+    fn params(&self, id: u32) -> Result<Vec<Param<&str>>, Error> {
+        match self.decode(id)? {
+            Type::FuncProto(proto) => Ok(proto.params),
+            _ => Ok(Vec::new()),
+        }
+    }
 
     /// The members of a STRUCT or UNION; empty for other kinds.
     ///
     /// # Errors
     /// If there is no such type.
-    fn members(&self, id: u32) -> Result<Vec<Member<&str>>, Error>;
+    fn members(&self, id: u32) -> Result<Vec<Member<&str>>, Error> {
+        match self.decode(id)? {
+            Type::Struct(composite) | Type::Union(composite) => Ok(composite.members),
+            _ => Ok(Vec::new()),
+        }
+    }
 
     /// The first type of this kind and name.
     fn find(&self, name: &str, kind: Kind) -> Option<u32> {
