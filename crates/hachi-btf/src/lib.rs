@@ -8,6 +8,7 @@
 //! * [`Types`] has what both forms share: sizes, resolution of typedefs and qualifiers, lookup
 //!   by name, and type names as C would write them ([`Types::type_name`]).
 //! * [`sanitize`](mod@sanitize) rewrites what an older kernel would refuse.
+//! * `print` (a feature) writes types and values as text.
 //!
 //! The format is that of the kernel's `Documentation/bpf/btf.rst` and `linux/btf.h`.
 
@@ -16,6 +17,8 @@ mod encode;
 mod error;
 pub mod ext;
 mod names;
+#[cfg(feature = "print")]
+pub mod print;
 mod reader;
 pub mod sanitize;
 mod strings;

@@ -76,12 +76,22 @@ impl Btf {
 
     /// Types loaded into the kernel: of a program or map
     /// ([`ProgramInfo::btf_id`](crate::programs::ProgramInfo::btf_id),
-    /// [`MapInfo::btf_id`](crate::maps::MapInfo::btf_id)). Needs CAP_SYS_ADMIN.
+    /// [`MapInfo::btf_id`](crate::maps::MapInfo::btf_id)), or those of the kernel or a module.
+    /// Needs CAP_SYS_ADMIN.
     pub fn from_id(id: u32) -> io::Result<Self> {
-        let bytes = bpf::btf_fd_by_id(id)
-            .and_then(|fd| bpf::btf_bytes(fd.as_fd()))
-            .map_err(io::Error::other)?;
-        Self::new(Bytes::Owned(bytes), None, false)
+        let fd = bpf::btf_fd_by_id(id).map_err(io::Error::other)?;
+        let name = bpf::kernel_btf_name(fd.as_fd()).map_err(io::Error::other)?;
+        let bytes = bpf::btf_bytes(fd.as_fd()).map_err(io::Error::other)?;
+        match name.as_deref() {
+            None => Self::new(Bytes::Owned(bytes), None, false),
+            Some("vmlinux") => Self::new(Bytes::Owned(bytes), None, true),
+            Some(_) => Self::of_module(bytes, &Self::from_sys_fs()?),
+        }
+    }
+
+    /// Split BTF in memory, which is copied: that of a module, whose ids continue those of `base`.
+    pub fn parse_split(bytes: &[u8], base: &Btf) -> io::Result<Self> {
+        Self::new(Bytes::Owned(bytes.to_vec()), Some(base.clone()), false)
     }
 
     /// Types of a kernel module, whose ids continue those of `vmlinux`.

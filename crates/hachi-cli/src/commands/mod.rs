@@ -1,5 +1,6 @@
 //! One file per command.
 
+pub mod btf;
 pub mod build;
 pub mod check;
 pub mod dis;
