@@ -6,6 +6,7 @@
 
 use std::{
     ffi::{c_char, c_int, c_uint, c_ulonglong, c_void},
+    mem::transmute,
     path::Path,
     sync::OnceLock,
 };
@@ -33,11 +34,13 @@ macro_rules! api {
             fn load(library: &Library) -> Result<Self, String> {
                 Ok(Api {
                     // SAFETY: the declared types are those of LLVM's headers, and the library is never unloaded.
-                    $($name: unsafe { *library.get(concat!(stringify!($name), "\0").as_bytes()).map_err(|_| {
-                        format!("it lacks `{}`; LLVM 20 or newer is needed", stringify!($name))
-                    })? },)*
-                    // SAFETY: as above.
-                    $($new: unsafe { library.get(concat!(stringify!($new), "\0").as_bytes()).ok().map(|found| *found) },)*
+                    $($name: unsafe { transmute::<Ref, unsafe extern "C" fn($($arg),*) $(-> $ret)?>(
+                        symbol(library, stringify!($name)).ok_or_else(|| lacking(stringify!($name)))?
+                    ) },)*
+                    // SAFETY: as above; a null pointer is `None`.
+                    $($new: unsafe { transmute::<Ref, Option<unsafe extern "C" fn($($new_arg),*) $(-> $new_ret)?>>(
+                        symbol(library, stringify!($new)).unwrap_or_default()
+                    ) },)*
                 })
             }
         }
@@ -258,6 +261,18 @@ api! {
     fn LLVMDbgRecordGetDebugLoc(Ref) -> Ref;
     fn LLVMDbgVariableRecordGetValue(Ref, c_uint) -> Ref;
     fn LLVMDbgVariableRecordGetVariable(Ref) -> Ref;
+}
+
+/// The address of a function. One way for all of them: a `get` for each type is compiled for each type.
+fn symbol(library: &Library, name: &str) -> Option<Ref> {
+    // SAFETY: the address is only looked up, not used.
+    unsafe { library.get::<Ref>(name) }
+        .ok()
+        .map(|found| found.into_raw())
+}
+
+fn lacking(name: &str) -> String {
+    format!("it lacks `{name}`; LLVM 20 or newer is needed")
 }
 
 static API: OnceLock<Api> = OnceLock::new();

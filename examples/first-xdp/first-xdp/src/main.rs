@@ -9,6 +9,7 @@ use anyhow::Context;
 use hachi::maps::{HashMap, PerCpuArray};
 use hachi::programs::{Xdp, XdpFlags};
 use hachi::{Ebpf, EbpfLogger, include_bytes_aligned};
+use signal_hook::consts::{SIGINT, SIGTERM};
 
 use first_xdp_common::{Counter, DROPPED, PASSED};
 
@@ -33,10 +34,11 @@ fn main() -> anyhow::Result<()> {
     program.attach(&args.iface, XdpFlags::default())?;
     println!("attached to {}; Ctrl-C detaches", args.iface);
 
-    let running = Arc::new(AtomicBool::new(true));
-    let flag = running.clone();
-    ctrlc::set_handler(move || flag.store(false, Ordering::Relaxed))?;
-    while running.load(Ordering::Relaxed) {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register(signal, stop.clone())?;
+    }
+    while !stop.load(Ordering::Relaxed) {
         if logger.wait(Some(Duration::from_millis(100)))? {
             logger.read(|message| match message {
                 Ok(message) => println!("{message}"),
