@@ -305,16 +305,19 @@ impl<'a> Finder<'a> {
             if let Some(found) = self.prebuilt(active, why)? {
                 return Ok(Some(found));
             }
-            if let Some(found) = self.built_earlier(active, why)? {
-                return Ok(Some(found));
-            }
+        }
+        let by_source = active.filter(|_| self.wants(Way::Source));
+        if let Some(active) = by_source
+            && let Some(found) = self.built_earlier(active, why)?
+        {
+            return Ok(Some(found));
         }
         for other in Compiler::others_with_core(active, self.search) {
             if let Some(found) = self.prebuilt(&other, why)? {
                 return Ok(Some(found));
             }
         }
-        match active {
+        match by_source {
             Some(active) => self.built_now(active, why),
             None => Ok(None),
         }
@@ -348,9 +351,6 @@ impl<'a> Finder<'a> {
         active: &Compiler,
         why: &mut Vec<String>,
     ) -> Result<Option<Toolchain>, Error> {
-        if !self.wants(Way::Source) {
-            return Ok(None);
-        }
         let Some(sysroot) = source::cached(active, self.search, &self.cache)? else {
             why.push(format!(
                 "no `core` for rustc {} in the cache",
@@ -367,9 +367,6 @@ impl<'a> Finder<'a> {
         active: &Compiler,
         why: &mut Vec<String>,
     ) -> Result<Option<Toolchain>, Error> {
-        if !self.wants(Way::Source) {
-            return Ok(None);
-        }
         let Some(source) = Source::find(active, self.search, &self.cache)? else {
             why.push(format!(
                 "no library source of Rust {} on this machine",

@@ -20,7 +20,7 @@ use crate::{
 /// Cache group of the built libraries.
 const GROUP: &str = "core";
 /// Changes whenever libraries built by an earlier version of this code must not be used any more.
-const RECIPE: &str = "1";
+const RECIPE: &str = "2";
 
 /// The parts of the library tree that `core` is made of.
 pub(super) const PARTS: [&str; 3] = [
@@ -166,9 +166,14 @@ pub(super) fn cached(
         let Some(source) = Source::find(compiler, search, cache)? else {
             return Ok(None);
         };
-        return Ok(cache.get(&entry_name(compiler, &source)?));
+        return Ok(cache
+            .get(&entry_name(compiler, &source)?)
+            .and_then(|entry| sysroot_in(&entry)));
     }
-    Ok(cache.find(GROUP, &key_of(compiler)).into_iter().next())
+    Ok(cache
+        .find(GROUP, &key_of(compiler))
+        .iter()
+        .find_map(|entry| sysroot_in(entry)))
 }
 
 /// The directory in which a built library would appear. It is made if need be, since only what is there can be
@@ -188,6 +193,24 @@ fn entry_name(compiler: &Compiler, source: &Source) -> Result<String, Error> {
     Ok(format!("{GROUP}/{}{}", key_of(compiler), source.hash()?))
 }
 
+/// The sysroot in a cache entry: the one directory there, which is named by what it holds.
+///
+/// Two builds of `core` from one source need not be the same bytes, and crates compiled against the one cannot use
+/// the other. Cargo sees by the path whether it must compile them again.
+fn sysroot_in(entry: &Path) -> Option<PathBuf> {
+    let mut inside = fs::read_dir(entry).ok()?.flatten();
+    inside.map(|found| found.path()).find(|path| path.is_dir())
+}
+
+/// Gives the freshly built `sysroot` its name.
+fn name_by_content(entry: &Path, sysroot: &Path, lib: &Path) -> Result<(), Error> {
+    let mut hash = Hash::new();
+    let core = lib.join("libcore.rlib");
+    hash.add(&fs::read(&core).with_context("read", &core)?);
+    let named = entry.join(hash.hex());
+    fs::rename(sysroot, &named).with_context("create", &named)
+}
+
 /// Builds `core` for eBPF, or takes it from the cache; returns the sysroot.
 ///
 /// One call of the compiler on the library's root file does it, without cargo, registry or network.
@@ -195,7 +218,8 @@ fn entry_name(compiler: &Compiler, source: &Source) -> Result<String, Error> {
 /// `RUSTC_BOOTSTRAP`, in this call and no other. Compiled with line tables (so that a diagnostic can
 /// point into it) and as bitcode only, since every eBPF program is linked by full LTO.
 pub(super) fn build(compiler: &Compiler, source: &Source, cache: &Cache) -> Result<PathBuf, Error> {
-    cache.get_or_make(&entry_name(compiler, source)?, |sysroot| {
+    let entry = cache.get_or_make(&entry_name(compiler, source)?, |entry| {
+        let sysroot = entry.join("new");
         eprintln!(
             "hachi: building `core` for eBPF with rustc {} (once; takes about 10 s)",
             compiler.version.release
@@ -235,15 +259,17 @@ pub(super) fn build(compiler: &Compiler, source: &Source, cache: &Cache) -> Resu
         builtins
             .args(["--edition", "2021"])
             .arg("--sysroot")
-            .arg(sysroot)
+            .arg(&sysroot)
             .arg(&stub);
         run(builtins, compiler, source)?;
+        name_by_content(entry, &sysroot, &lib)?;
         eprintln!(
             "hachi: built `core` in {:.1} s",
             start.elapsed().as_secs_f32()
         );
         Ok(())
-    })
+    })?;
+    Ok(sysroot_in(&entry).expect("a complete entry holds a sysroot"))
 }
 
 fn library_call(compiler: &Compiler, name: &str, out: &Path) -> std::process::Command {

@@ -93,7 +93,6 @@ fn is_compilers_own(name: &str) -> bool {
         // Mangled names are private to Rust, `#[rustc_std_internal_symbol]` included.
         || (name.starts_with("_R") && name.contains("___rustc"))
         || name == "main"
-        || runtime::provides(name)
 }
 
 /// A section that only says "code".
@@ -107,11 +106,14 @@ pub(super) fn entries(module: Module, job: &Job) -> Result<BTreeSet<String>, Vec
     let mut entries = BTreeSet::new();
     let mut functions = 0;
     let wanted = |name: &str, local: bool, sectioned: bool| {
-        if is_compilers_own(name) {
+        if runtime::provides(name) {
             return false;
         }
-        job.used_elsewhere.contains(name)
-            || match &job.exports {
+        if job.used_elsewhere.contains(name) {
+            return true;
+        }
+        !is_compilers_own(name)
+            && match &job.exports {
                 Some(list) => list.contains(name),
                 // The host's compiler already made local what the program does not export.
                 None => !local && (sectioned || job.retarget),
