@@ -190,3 +190,39 @@ fn the_firewall_lives_as_long_as_asked() {
     );
     assert!(!udp_passes(&wire, 7001));
 }
+
+/// A frame that says IPv4 and ends before its header does: dropped and counted, unless asked otherwise.
+#[test]
+fn the_firewall_drops_cut_short_packets_unless_told_to_pass_them() {
+    require_bpf!();
+    let program = build("xdp-firewall", "xdp-firewall");
+    for (options, verdict) in [(&[][..], "malformed"), (&["--pass-malformed"], "passed")] {
+        let wire = VethPair::new().unwrap();
+        let bpffs = Bpffs::new().unwrap();
+        let control = |arguments: &[&str]| {
+            let mut command = wire.right.netns().command(&program);
+            success(
+                command
+                    .args(arguments)
+                    .arg("--pin")
+                    .arg(bpffs.join("firewall")),
+            )
+        };
+        let iface = ["pin", "--iface", wire.right.interface()];
+        control(&[&iface, options].concat());
+        let counted = || {
+            let stats: serde_json::Value =
+                serde_json::from_str(&control(&["stats", "--json"])).unwrap();
+            stats[verdict]["packets"].as_u64().unwrap()
+        };
+        let before = counted();
+        const FRAMES: u64 = 100;
+        let mut frame = [0; 24];
+        frame[..6].fill(0xff);
+        frame[12..14].copy_from_slice(&0x0800u16.to_be_bytes());
+        for _ in 0..FRAMES {
+            wire.left.send_frame(&frame).unwrap();
+        }
+        wait_until("the frames are counted", || counted() - before >= FRAMES);
+    }
+}

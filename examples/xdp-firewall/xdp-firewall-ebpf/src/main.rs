@@ -9,7 +9,6 @@ mod packet;
 use hachi_ebpf::{
     Global,
     bindings::xdp_action,
-    info,
     macros::{map, xdp},
     maps::{HashMap, LpmTrie, PerCpuArray, RingBuf},
     programs::XdpContext,
@@ -40,9 +39,6 @@ static EVENTS: RingBuf = RingBuf::with_byte_size(256 * 1024, 0);
 // ANCHOR_END: maps
 
 // ANCHOR: settings
-/// Not 0: a log message for each packet dropped, besides the event.
-static LOG_DROPS: Global<u8> = Global::new(0);
-
 /// Not 0: packets whose headers are cut short are dropped.
 static DROP_MALFORMED: Global<u8> = Global::new(1);
 // ANCHOR_END: settings
@@ -65,7 +61,7 @@ pub fn xdp_firewall(ctx: XdpContext) -> u32 {
     if verdict == Verdict::Passed {
         return xdp_action::XDP_PASS;
     }
-    report(&ctx, verdict, &packet, length);
+    report(verdict, &packet, length);
     xdp_action::XDP_DROP
 }
 
@@ -86,7 +82,7 @@ fn judge(packet: &Packet) -> Verdict {
 // ANCHOR_END: program
 
 /// Tells user space of a packet that is dropped.
-fn report(ctx: &XdpContext, verdict: Verdict, packet: &Packet, length: u32) {
+fn report(verdict: Verdict, packet: &Packet, length: u32) {
     let (ip_version, source) = match packet.source {
         Source::V4([a, b, c, d]) => (4, [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
         Source::V6(address) => (6, address),
@@ -106,19 +102,6 @@ fn report(ctx: &XdpContext, verdict: Verdict, packet: &Packet, length: u32) {
         event.submit(0);
     }
     // ANCHOR_END: event
-    if LOG_DROPS.load() != 0 {
-        match packet.source {
-            Source::V4(address) => info!(
-                ctx,
-                "drop {:i} protocol {} port {}", address, protocol, port
-            ),
-            Source::V6(address) => info!(
-                ctx,
-                "drop {:i} protocol {} port {}", address, protocol, port
-            ),
-            Source::Unknown => info!(ctx, "drop {} bytes, cut short", length),
-        }
-    }
 }
 
 hachi_ebpf::license!("GPL");

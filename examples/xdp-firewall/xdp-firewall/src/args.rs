@@ -9,7 +9,7 @@ A packet filter in XDP. It looks at source addresses and destination ports.
 Load it (as root):
   xdp-firewall run --iface IFACE [--pin DIR] [--quiet]   filter and show what happens, until Ctrl-C
   xdp-firewall pin --iface IFACE [--pin DIR]             filter from now on, and come back at once
-  options of both: [--block PREFIX]... [--block-port PORT]... [--mode skb|driver]
+  options of both: [--block PREFIX]... [--block-port PORT]... [--mode skb|driver] [--pass-malformed]
 
 Talk to one that is pinned:
   xdp-firewall stats [--json]           packets and bytes by verdict
@@ -39,6 +39,7 @@ pub struct Args {
     pub block: Vec<String>,
     pub block_port: Vec<String>,
     pub mode: Option<String>,
+    pub pass_malformed: bool,
     pub json: bool,
     pub quiet: bool,
 }
@@ -60,6 +61,7 @@ impl Args {
                 "--block" => args.block.push(value()?),
                 "--block-port" => args.block_port.push(value()?),
                 "--mode" => args.mode = Some(value()?),
+                "--pass-malformed" => args.pass_malformed = true,
                 "--json" => args.json = true,
                 "--quiet" | "-q" => args.quiet = true,
                 "--help" | "-h" => args.command = "help".to_owned(),
@@ -111,10 +113,10 @@ mod tests {
         assert_eq!(args.command, "block");
         assert_eq!(args.directory(), PathBuf::from("/x"));
         assert_eq!(args.some_operands().unwrap(), ["10.0.0.0/8", "::1"]);
-        let args = parse("run -i eth0 --block 10.0.0.1 --block ::1 -q").unwrap();
+        let args = parse("run -i eth0 --block 10.0.0.1 --block ::1 --pass-malformed -q").unwrap();
         assert_eq!(args.iface().unwrap(), "eth0");
         assert_eq!(args.block, ["10.0.0.1", "::1"]);
-        assert!(args.quiet && args.pin.is_none());
+        assert!(args.quiet && args.pass_malformed && args.pin.is_none());
     }
 
     #[test]

@@ -10,9 +10,9 @@ mod tables;
 
 use anyhow::{Context, bail};
 use args::{Args, USAGE};
-use hachi::Ebpf;
 use hachi::links::PinnedLink;
 use hachi::programs::{Xdp, XdpFlags};
+use hachi::{Ebpf, EbpfLoader};
 use rules::{Prefix, parse_ports, protocol_name};
 use std::path::Path;
 use std::process::ExitCode;
@@ -106,7 +106,10 @@ fn load(args: &Args, pin: Option<&Path>) -> anyhow::Result<(Ebpf, Tables)> {
         Some("driver") => XdpFlags::DRV_MODE,
         Some(other) => bail!("--mode is skb or driver, not `{other}`"),
     };
-    let mut ebpf = Ebpf::load(OBJECT)?;
+    let drop_malformed = u8::from(!args.pass_malformed);
+    let mut ebpf = EbpfLoader::new()
+        .override_global("DROP_MALFORMED", &drop_malformed, true)
+        .load(OBJECT)?;
     if let Some(directory) = pin {
         for name in NAMES {
             ebpf.map(name)?.data().pin(directory.join(name))?;
