@@ -198,8 +198,10 @@ fn entry_name(compiler: &Compiler, source: &Source) -> Result<String, Error> {
 /// Two builds of `core` from one source need not be the same bytes, and crates compiled against the one cannot use
 /// the other. Cargo sees by the path whether it must compile them again.
 fn sysroot_in(entry: &Path) -> Option<PathBuf> {
-    let mut inside = fs::read_dir(entry).ok()?.flatten();
-    inside.map(|found| found.path()).find(|path| path.is_dir())
+    let inside = fs::read_dir(entry).ok()?.flatten();
+    inside
+        .map(|found| found.path())
+        .find(|path| path.is_dir())
 }
 
 /// Gives the freshly built `sysroot` its name.
