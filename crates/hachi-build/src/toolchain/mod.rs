@@ -301,10 +301,10 @@ impl<'a> Finder<'a> {
     /// Ways 1 and 2. Reasons against each go to `why`.
     fn look(&self, why: &mut Vec<String>) -> Result<Option<Toolchain>, Error> {
         let active = self.active.as_ref().ok();
-        if let Some(active) = active {
-            if let Some(found) = self.prebuilt(active, why)? {
-                return Ok(Some(found));
-            }
+        if let Some(active) = active
+            && let Some(found) = self.prebuilt(active, why)?
+        {
+            return Ok(Some(found));
         }
         let by_source = active.filter(|_| self.wants(Way::Source));
         if let Some(active) = by_source

@@ -199,9 +199,7 @@ fn entry_name(compiler: &Compiler, source: &Source) -> Result<String, Error> {
 /// the other. Cargo sees by the path whether it must compile them again.
 fn sysroot_in(entry: &Path) -> Option<PathBuf> {
     let inside = fs::read_dir(entry).ok()?.flatten();
-    inside
-        .map(|found| found.path())
-        .find(|path| path.is_dir())
+    inside.map(|found| found.path()).find(|path| path.is_dir())
 }
 
 /// Gives the freshly built `sysroot` its name.
