@@ -159,12 +159,12 @@ pub trait Types {
     /// The type's name as C writes it, on one line: `struct iphdr *`, `const char[16]`,
     /// `int (*)(void *, unsigned int)`. Never fails: what cannot be read prints as `?`.
     fn type_name(&self, id: u32) -> String {
-        crate::view::declaration(self, id, "")
+        declaration(self, id, "")
     }
 
     /// The declaration of `name` with this type as C writes it: `__u32 ports[4]`.
     fn declaration(&self, id: u32, name: &str) -> String {
-        crate::view::declaration(self, id, name)
+        declaration(self, id, name)
     }
 }
 
@@ -185,7 +185,8 @@ fn align_of<T: Types + ?Sized>(
     *budget = left;
     let shape = types.shape(id)?;
     match shape.kind {
-        Kind::Int | Kind::Enum | Kind::Enum64 | Kind::Float => Ok(shape.size.clamp(1, 8)),
+        // An __int128 is aligned to its 16 bytes; of other sizes there are none beyond 8.
+        Kind::Int | Kind::Enum | Kind::Enum64 | Kind::Float => Ok(shape.size.clamp(1, 16)),
         Kind::Ptr => Ok(8),
         Kind::Array
         | Kind::Typedef
@@ -219,110 +220,182 @@ fn align_of<T: Types + ?Sized>(
 const BUDGET: u32 = 64;
 
 fn declaration<T: Types + ?Sized>(types: &T, id: u32, name: &str) -> String {
-    let mut budget = BUDGET;
-    declare(types, id, name.to_owned(), &mut budget)
-}
-
-/// Wraps the declarator `inner` in the type `id`, from the inside out as C does.
-fn declare<T: Types + ?Sized>(types: &T, id: u32, inner: String, budget: &mut u32) -> String {
-    let mut at = id;
-    let mut inner = inner;
-    let mut qualifiers = String::new();
-    loop {
-        let shape = match budget.checked_sub(1) {
-            None => return join(&qualifiers, "…", &inner),
-            Some(_) if at == 0 => return join(&qualifiers, "void", &inner),
-            Some(left) => {
-                *budget = left;
-                match types.shape(at) {
-                    Ok(shape) => shape,
-                    Err(_) => return join(&qualifiers, "?", &inner),
-                }
-            }
-        };
-        let keyword = match shape.kind {
-            Kind::Const => "const",
-            Kind::Volatile => "volatile",
-            Kind::Restrict => "restrict",
-            _ => "",
-        };
-        match shape.kind {
-            Kind::Const | Kind::Volatile | Kind::Restrict => {
-                qualifiers.push_str(keyword);
-                qualifiers.push(' ');
-            }
-            Kind::TypeTag | Kind::DeclTag | Kind::Var => {}
-            Kind::Ptr => {
-                // Qualifiers met so far belong to the pointer itself: `char *const p`.
-                inner = match (qualifiers.is_empty(), inner.is_empty()) {
-                    (true, _) => format!("*{inner}"),
-                    (false, true) => format!("*{}", qualifiers.trim_end()),
-                    (false, false) => format!("*{qualifiers}{inner}"),
-                };
-                qualifiers.clear();
-                let target = types.resolve(shape.type_id).ok();
-                let target = target.and_then(|id| types.shape(id).ok());
-                let named = matches!(
-                    types.shape(shape.type_id).map(|s| s.kind),
-                    Ok(Kind::Typedef)
-                );
-                if !named && target.is_some_and(|t| matches!(t.kind, Kind::Array | Kind::FuncProto))
-                {
-                    inner = format!("({inner})");
-                }
-            }
-            Kind::Array => inner = format!("{inner}[{}]", shape.nelems),
-            Kind::Func => {}
-            Kind::FuncProto => {
-                let params = params(types, at, budget);
-                inner = format!("{inner}({params})");
-            }
-            Kind::Struct | Kind::Union | Kind::Enum | Kind::Enum64 | Kind::Fwd => {
-                let word = match shape.kind {
-                    Kind::Union => "union",
-                    Kind::Enum | Kind::Enum64 => "enum",
-                    Kind::Fwd if shape.nelems == 1 => "union",
-                    _ => "struct",
-                };
-                let name = if shape.name.is_empty() {
-                    "{…}"
-                } else {
-                    shape.name
-                };
-                return join(&qualifiers, &format!("{word} {name}"), &inner);
-            }
-            Kind::Int | Kind::Float | Kind::Typedef | Kind::DataSec => {
-                let name = if shape.name.is_empty() {
-                    "?"
-                } else {
-                    shape.name
-                };
-                return join(&qualifiers, name, &inner);
-            }
-        }
-        at = shape.type_id;
-    }
-}
-
-fn params<T: Types + ?Sized>(types: &T, id: u32, budget: &mut u32) -> String {
-    let Ok(params) = types.params(id) else {
-        return "?".into();
+    let mut declarator = Declarator {
+        types,
+        style: &mut Plain,
+        budget: BUDGET,
     };
-    if params.is_empty() {
-        return "void".into();
+    declarator.declare(id, name.to_owned())
+}
+
+/// How declarations are spelled.
+pub(crate) trait Style {
+    /// What declarations begin with: `struct iphdr`, `unsigned int`, `__u32`.
+    fn base(&mut self, id: u32, shape: &Shape<'_>) -> String;
+
+    /// The name of a parameter.
+    fn param(&mut self, name: &str) -> String {
+        name.to_owned()
     }
-    let mut out = Vec::new();
-    for param in params {
-        if *budget == 0 {
-            out.push("…".to_owned());
-            break;
+
+    /// How a type tag is written among the qualifiers.
+    fn tag(&mut self, id: u32, value: &str) -> Option<String>;
+}
+
+/// As people want to read them: on one line, tags left out.
+struct Plain;
+
+impl Style for Plain {
+    fn base(&mut self, _: u32, shape: &Shape<'_>) -> String {
+        let name = match (shape.name, keyword(shape)) {
+            ("", Some(_)) => "{…}",
+            ("", None) => "?",
+            (name, _) => name,
+        };
+        match keyword(shape) {
+            Some(keyword) => format!("{keyword} {name}"),
+            None => name.to_owned(),
         }
-        out.push(match (param.type_id, param.name) {
-            (0, "") => "...".to_owned(),
-            (type_id, name) => declare(types, type_id, name.to_owned(), budget),
-        });
     }
-    out.join(", ")
+
+    fn tag(&mut self, _: u32, _: &str) -> Option<String> {
+        None
+    }
+}
+
+/// `struct`, `union` or `enum` for kinds whose names need it.
+pub(crate) fn keyword(shape: &Shape<'_>) -> Option<&'static str> {
+    Some(match shape.kind {
+        Kind::Struct => "struct",
+        Kind::Union => "union",
+        Kind::Enum | Kind::Enum64 => "enum",
+        Kind::Fwd if shape.nelems == 1 => "union",
+        Kind::Fwd => "struct",
+        _ => return None,
+    })
+}
+
+/// Writes declarations.
+pub(crate) struct Declarator<'t, T: ?Sized, S: ?Sized> {
+    pub(crate) types: &'t T,
+    pub(crate) style: &'t mut S,
+    /// How many types it may still mention.
+    pub(crate) budget: u32,
+}
+
+impl<T: Types + ?Sized, S: Style + ?Sized> Declarator<'_, T, S> {
+    /// Wraps the declarator `inner` in the type `id`, from the inside out as C does.
+    pub(crate) fn declare(&mut self, id: u32, inner: String) -> String {
+        let types = self.types;
+        let mut at = id;
+        let mut inner = inner;
+        let mut qualifiers = String::new();
+        loop {
+            let shape = match self.budget.checked_sub(1) {
+                None => return join(&qualifiers, "…", &inner),
+                Some(_) if at == 0 => return join(&qualifiers, "void", &inner),
+                Some(left) => {
+                    self.budget = left;
+                    match types.shape(at) {
+                        Ok(shape) => shape,
+                        Err(_) => return join(&qualifiers, "?", &inner),
+                    }
+                }
+            };
+            match shape.kind {
+                Kind::Const => qualify(&mut qualifiers, "const "),
+                Kind::Volatile => qualify(&mut qualifiers, "volatile "),
+                Kind::Restrict => qualify(&mut qualifiers, "restrict "),
+                Kind::TypeTag => {
+                    if let Some(tag) = self.style.tag(at, shape.name) {
+                        qualifiers.push_str(&tag);
+                        qualifiers.push(' ');
+                    }
+                }
+                Kind::DeclTag | Kind::Var | Kind::Func => {}
+                Kind::Ptr => {
+                    // Qualifiers met so far belong to the pointer itself: `char *const p`.
+                    inner = match (qualifiers.is_empty(), inner.is_empty()) {
+                        (true, _) => format!("*{inner}"),
+                        (false, true) => format!("*{}", qualifiers.trim_end()),
+                        (false, false) => format!("*{qualifiers}{inner}"),
+                    };
+                    qualifiers.clear();
+                    if self.is_suffixed(shape.type_id) {
+                        inner = format!("({inner})");
+                    }
+                }
+                Kind::Array => inner = format!("{inner}[{}]", shape.nelems),
+                Kind::FuncProto => {
+                    let params = self.params(at);
+                    inner = format!("{inner}({params})");
+                }
+                Kind::Struct
+                | Kind::Union
+                | Kind::Enum
+                | Kind::Enum64
+                | Kind::Fwd
+                | Kind::Int
+                | Kind::Float
+                | Kind::Typedef
+                | Kind::DataSec => {
+                    let base = self.style.base(at, &shape);
+                    return join(&qualifiers, &base, &inner);
+                }
+            }
+            at = shape.type_id;
+        }
+    }
+
+    /// Whether the type is written after the name, as arrays and functions are, so that a pointer
+    /// to it needs parentheses.
+    fn is_suffixed(&self, id: u32) -> bool {
+        let mut at = id;
+        for _ in 0..DEPTH {
+            match self.types.shape(at) {
+                Ok(shape) => match shape.kind {
+                    Kind::Array | Kind::FuncProto => return true,
+                    Kind::Const | Kind::Volatile | Kind::Restrict | Kind::TypeTag => {
+                        at = shape.type_id;
+                    }
+                    _ => return false,
+                },
+                Err(_) => return false,
+            }
+        }
+        false
+    }
+
+    fn params(&mut self, id: u32) -> String {
+        let Ok(params) = self.types.params(id) else {
+            return "?".into();
+        };
+        if params.is_empty() {
+            return "void".into();
+        }
+        let mut out = Vec::new();
+        for param in params {
+            if self.budget == 0 {
+                out.push("…".to_owned());
+                break;
+            }
+            out.push(match (param.type_id, param.name) {
+                (0, "") => "...".to_owned(),
+                (type_id, name) => {
+                    let name = self.style.param(name);
+                    self.declare(type_id, name)
+                }
+            });
+        }
+        out.join(", ")
+    }
+}
+
+/// Adds a qualifier once: a const array of const elements is the same as either.
+fn qualify(qualifiers: &mut String, qualifier: &str) {
+    if !qualifiers.contains(qualifier) {
+        qualifiers.push_str(qualifier);
+    }
 }
 
 fn join(qualifiers: &str, base: &str, inner: &str) -> String {

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
+use super::is_composite;
 use crate::{Error, Kind, Types};
 
 /// How deep members may nest, so that hostile input comes to an end.
@@ -135,10 +136,6 @@ impl Layout {
         }
         out.push_str(" */\n");
     }
-}
-
-fn is_composite(kind: Kind) -> bool {
-    matches!(kind, Kind::Struct | Kind::Union)
 }
 
 struct Walk<'t> {
