@@ -8,6 +8,8 @@
 //! `HACHI_BIN` names a ready-built command; without it, it is built. `HACHI_EXAMPLES_TARGET` is where
 //! example workspaces and generated projects are built, `target/examples` by default.
 
+pub mod libbpf;
+
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

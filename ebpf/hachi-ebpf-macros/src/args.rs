@@ -7,8 +7,8 @@ use crate::tokens::{Error, is_punct, split_commas};
 /// One argument.
 pub struct Arg {
     pub key: Ident,
-    /// The string after `=`.
-    pub value: Option<Text>,
+    /// What stands after `=`.
+    value: Option<Literal>,
 }
 
 /// A string literal.
@@ -29,28 +29,14 @@ fn arg(tokens: Vec<TokenTree>) -> Result<Arg, Error> {
             value: None,
         }),
         [TokenTree::Ident(key), equals, TokenTree::Literal(literal)] if is_punct(equals, '=') => {
-            let text = literal.to_string();
-            match text
-                .strip_prefix('"')
-                .and_then(|text| text.strip_suffix('"'))
-            {
-                // A name needs no escapes.
-                Some(text) if !text.contains('\\') => Ok(Arg {
-                    key: key.clone(),
-                    value: Some(Text {
-                        text: text.to_owned(),
-                        literal: literal.clone(),
-                    }),
-                }),
-                _ => Err(Error::new(
-                    literal.span(),
-                    "expected a plain string such as \"name\"",
-                )),
-            }
+            Ok(Arg {
+                key: key.clone(),
+                value: Some(literal.clone()),
+            })
         }
         [first, ..] => Err(Error::new(
             first.span(),
-            "expected a word, or a word with a string: `key = \"value\"`",
+            "expected a word, or a word with a value: `key = \"value\"`",
         )),
         [] => unreachable!("split_commas makes no empty part but before a comma"),
     }
@@ -59,10 +45,40 @@ fn arg(tokens: Vec<TokenTree>) -> Result<Arg, Error> {
 impl Arg {
     /// The string, which must be there.
     pub fn into_text(self) -> Result<Text, Error> {
-        self.value.ok_or_else(|| {
+        let literal = self.value("\"…\"")?;
+        let text = literal.to_string();
+        let text = text
+            .strip_prefix('"')
+            .and_then(|text| text.strip_suffix('"'));
+        match text {
+            // A name needs no escapes.
+            Some(text) if !text.contains('\\') => Ok(Text {
+                text: text.to_owned(),
+                literal,
+            }),
+            _ => Err(Error::new(
+                literal.span(),
+                "expected a plain string such as \"name\"",
+            )),
+        }
+    }
+
+    /// The number, which must be there.
+    pub fn into_number(self) -> Result<u64, Error> {
+        let literal = self.value("0")?;
+        let text = literal.to_string().replace('_', "");
+        let number = match text.strip_prefix("0x") {
+            Some(digits) => u64::from_str_radix(digits, 16),
+            None => text.parse(),
+        };
+        number.map_err(|_| Error::new(literal.span(), "expected a number"))
+    }
+
+    fn value(&self, example: &str) -> Result<Literal, Error> {
+        self.value.clone().ok_or_else(|| {
             Error::new(
                 self.key.span(),
-                format!("`{}` needs a value: `{} = \"…\"`", self.key, self.key),
+                format!("`{}` needs a value: `{} = {example}`", self.key, self.key),
             )
         })
     }
@@ -72,7 +88,7 @@ impl Arg {
         match &self.value {
             None => Ok(()),
             Some(value) => Err(Error::new(
-                value.literal.span(),
+                value.span(),
                 format!("`{}` takes no value", self.key),
             )),
         }

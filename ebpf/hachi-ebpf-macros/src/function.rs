@@ -5,17 +5,27 @@ use proc_macro::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use crate::args::Text;
 use crate::tokens::{Error, fill, is_ident, is_punct, split_commas};
 
-/// A function with one argument and a result.
+/// A function with one argument.
 pub struct Function {
     pub name: Ident,
     /// The type of the argument.
     context: TokenStream,
     context_span: Span,
-    result_span: Span,
+    /// Where the type of the result stands, if the function has one.
+    result_span: Option<Span>,
+}
+
+/// What a program returns to the kernel.
+#[derive(Clone, Copy)]
+pub enum Returns {
+    /// What the function returns, which must be of this type.
+    Its(&'static str),
+    /// 0: the kernel wants nothing else, and the function may return what it likes.
+    Zero,
 }
 
 /// Reads a function; `signature` is what it should look like, for errors.
-pub fn parse(item: TokenStream, signature: &str) -> Result<Function, Error> {
+pub fn parse(item: TokenStream, signature: &str, returns: Returns) -> Result<Function, Error> {
     let expected = |span: Span, what: &str| {
         Error::new(
             span,
@@ -63,8 +73,9 @@ pub fn parse(item: TokenStream, signature: &str) -> Result<Function, Error> {
         }
         arrow |= is_punct(&token, '-');
     }
-    let result_span =
-        result_span.ok_or_else(|| expected(name.span(), "the function returns nothing"))?;
+    if result_span.is_none() && matches!(returns, Returns::Its(_)) {
+        return Err(expected(name.span(), "the function returns nothing"));
+    }
     Ok(Function {
         name,
         context,
@@ -108,7 +119,7 @@ fn context(
 impl Function {
     /// The function that the kernel calls, in `section` and under `name` or else the function's
     /// own.
-    pub fn entry(&self, section: &str, name: Option<&Text>) -> TokenStream {
+    pub fn entry(&self, section: &str, name: Option<&Text>, returns: Returns) -> TokenStream {
         let own = self.name.to_string();
         let own = own.strip_prefix("r#").unwrap_or(&own);
         let symbol = name.map_or(own, |name| &name.text);
@@ -116,16 +127,16 @@ impl Function {
         // about types point there.
         let function: TokenStream = TokenTree::from(self.name.clone()).into();
         let context = fill("<__0>::new", self.context_span, &[&self.context]);
-        let call = fill(
-            "__0(__1(context.cast()))",
-            self.result_span,
-            &[&function, &context],
-        );
-        let body = fill(
-            "{ let action: u32 = unsafe { __0 }; action }",
-            self.result_span,
-            &[&call],
-        );
+        let span = self.result_span.unwrap_or(self.name.span());
+        let call = fill("__0(__1(context.cast()))", span, &[&function, &context]);
+        let (ty, body) = match returns {
+            Returns::Its(ty) => (
+                ty,
+                format!("{{ let action: {ty} = unsafe {{ __0 }}; action }}"),
+            ),
+            Returns::Zero => ("u32", "{ let _ = unsafe { __0 }; 0 }".to_owned()),
+        };
+        let body = fill(&body, span, &[&call]);
         let export = if symbol == section {
             // Of two equal names LLVM makes one symbol, and complains. When rustc compiles for eBPF
             // that is the linker's matter; for the development machine's own target it is LLVM in
@@ -144,8 +155,8 @@ impl Function {
                 "const _: () = {{
                     {export}
                     #[cfg_attr(not(target_vendor = \"apple\"), unsafe(link_section = {section:?}))]
-                    #[allow(unused_unsafe)]
-                    extern \"C\" fn program(context: *mut ::core::ffi::c_void) -> u32 __0
+                    #[allow(unused_unsafe, clippy::let_unit_value)]
+                    extern \"C\" fn program(context: *mut ::core::ffi::c_void) -> {ty} __0
                 }};"
             ),
             Span::mixed_site(),

@@ -3,7 +3,7 @@
 use proc_macro::TokenStream;
 
 use crate::args;
-use crate::function;
+use crate::function::{self, Returns};
 use crate::tokens::Error;
 
 pub fn expand(attribute: TokenStream, mut item: TokenStream) -> Result<TokenStream, Error> {
@@ -37,8 +37,10 @@ pub fn expand(attribute: TokenStream, mut item: TokenStream) -> Result<TokenStre
             }
         }
     }
-    let function = function::parse(item.clone(), "fn name(ctx: XdpContext) -> u32")?;
+    let returns = Returns::Its("u32");
+    let signature = "fn name(ctx: XdpContext) -> u32";
+    let function = function::parse(item.clone(), signature, returns)?;
     let section = format!("xdp{frags}{map}");
-    item.extend(function.entry(&section, name.as_ref()));
+    item.extend(function.entry(&section, name.as_ref(), returns));
     Ok(item)
 }

@@ -41,8 +41,10 @@ pub mod bindings;
 pub mod cty;
 mod global;
 pub mod helpers;
+pub mod kernel;
 mod license;
 pub mod log;
+pub mod macros;
 pub mod maps;
 mod packet;
 #[cfg(all(feature = "panic-handler", hachi_bpf))]
@@ -51,8 +53,6 @@ pub mod programs;
 
 pub use global::Global;
 pub use hachi_common::Pod;
-/// The attributes of programs and maps.
-pub use hachi_ebpf_macros as macros;
 #[doc(hidden)]
 pub use license::__c_string;
 /// The levels of [`log!`](crate::log!).

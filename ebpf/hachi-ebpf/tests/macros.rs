@@ -65,7 +65,7 @@ fn attributes_and_signatures() {
 #[xdp] pub struct J;
 #[map] pub const K: u32 = 1;
 #[map] pub static mut L: HashMap<u32, u32> = HashMap::with_max_entries(1, 0);
-#[map(size = 1)] pub static M: HashMap<u32, u32> = HashMap::with_max_entries(1, 0);
+#[map(name = 1)] pub static M: HashMap<u32, u32> = HashMap::with_max_entries(1, 0);
 ",
     );
     assert_contains(
@@ -91,6 +91,75 @@ fn attributes_and_signatures() {
             "expected a plain string such as",
         ],
     );
+}
+
+#[test]
+fn attributes_with_targets() {
+    let errors = errors_of(
+        "targets",
+        "use aya_ebpf::{macros::*, programs::*};
+#[fentry(hook = \"a\")] pub fn a(ctx: FEntryContext) -> i32 { 0 }
+#[kprobe(function = \"a b\")] pub fn b(ctx: ProbeContext) {}
+#[tracepoint(category = \"sched\")] pub fn c(ctx: TracePointContext) {}
+#[btf_tracepoint(function = \"f\", sleepable)] pub fn d(ctx: BtfTracePointContext) {}
+#[kprobe(function = \"f\", offset = \"8\")] pub fn e(ctx: ProbeContext) {}
+#[lsm(hook = \"file_open\")] pub fn f(ctx: LsmContext) {}
+#[iter(target)] pub fn g(ctx: IterContext) -> i32 { 0 }
+",
+    );
+    assert_contains(
+        &errors,
+        &[
+            "`#[fentry]` knows `function = \"…\"`, `name = \"…\"` and `sleepable`",
+            "expected the name of what the program is attached to",
+            "lib.rs:5:21",
+            "`name = \"…\"` is missing",
+            "`#[btf_tracepoint]` knows `function = \"…\"` and `name = \"…\"`",
+            "expected a number",
+            "the function returns nothing",
+            "`target` needs a value",
+        ],
+    );
+}
+
+#[test]
+fn declarations_of_the_kernel() {
+    let declared = |body: &str| {
+        let name = "declarations";
+        errors_of(
+            name,
+            &format!("aya_ebpf::kernel_types! {{\n    {body}\n}}\n"),
+        )
+    };
+    for (body, said) in [
+        ("struct a { b u32 }", "expected `:` and the field's type"),
+        ("class a;", "expected `struct`, `union`, `typedef`"),
+        (
+            "struct a { b: u32 / c }",
+            "expected the width of the bit field",
+        ),
+        (
+            "struct a { b: u64 / 3, c: bool / 1, d: [u8; 2] / 1 }",
+            "only integers",
+        ),
+        ("struct a { b: *u8 }", "expected `const` or `mut`"),
+        ("struct a { b: *const *const a }", "read as an address"),
+        ("struct a { b: [u8] }", "expected `;` and the number"),
+        ("enum a { B = 1 }", "expected `:` and the integer"),
+        (
+            "enum a: u32 { B }",
+            "expected `=` and the enumerator's value",
+        ),
+        ("fn f(a: b);", "are integers, `bool`, enums and pointers"),
+        (
+            "kfunc f(a: [u8; 2]);",
+            "are integers, `bool`, enums and pointers",
+        ),
+        ("struct a { b: c }", "cannot find type `c`"),
+    ] {
+        let errors = declared(body);
+        assert_contains(&errors, &[said, "lib.rs:4:"]);
+    }
 }
 
 #[test]

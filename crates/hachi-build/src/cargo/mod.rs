@@ -17,7 +17,7 @@ use std::{
 
 use crate::{
     Cpu, Error, Profile, Toolchain, Way,
-    cache::{Hash, Lock},
+    cache::{Hash, Lock, setting},
     error::IoContext,
     process::{shown, spawn_error},
 };
@@ -230,6 +230,11 @@ impl Job<'_> {
         // By this, not by the target, our crates know that they are compiled for eBPF.
         flag("--cfg=hachi_bpf", None);
         flag("--check-cfg=cfg(hachi_bpf)", None);
+        // The machine whose registers a kprobe sees; the name is Aya's. A build script's target runs the programs.
+        let arch = setting("CARGO_CFG_TARGET_ARCH").unwrap_or(std::env::consts::ARCH.into());
+        let arch = arch.to_string_lossy();
+        flag(&format!("--cfg=bpf_target_arch=\"{arch}\""), None);
+        flag("--check-cfg=cfg(bpf_target_arch, values(any()))", None);
         if let Some(sysroot) = &self.toolchain.sysroot {
             flag("--sysroot=", Some(sysroot.as_os_str()));
         }

@@ -10,7 +10,7 @@ use hachi_btf::{
     Typedef, Variant,
 };
 
-use super::symbol::{Step, TypeExpr};
+use super::symbol::{RootKind, Step, TypeExpr};
 
 /// What is known of a field's type.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,7 +32,7 @@ enum Node {
 /// A type to be made up from the questions about its fields.
 #[derive(Debug)]
 struct Root {
-    union: bool,
+    kind: RootKind,
     name: String,
     members: Vec<(String, Node, Option<u8>)>,
     type_id: Option<u32>,
@@ -63,14 +63,14 @@ impl LocalTypes {
     /// it.
     pub(super) fn field(
         &mut self,
-        union: bool,
+        kind: RootKind,
         name: &str,
         path: &[Step],
         leaf: &TypeExpr,
         bits: Option<u8>,
     ) -> (RootId, Vec<u32>) {
         for (at, root) in self.roots.iter_mut().enumerate() {
-            if root.union == union && root.name == name {
+            if root.kind == kind && root.name == name {
                 let mut members = root.members.clone();
                 let mut access = Vec::new();
                 if add_member(&mut members, path, leaf, bits, &mut access) {
@@ -82,7 +82,7 @@ impl LocalTypes {
         let (mut members, mut access) = (Vec::new(), Vec::new());
         add_member(&mut members, path, leaf, bits, &mut access);
         self.roots.push(Root {
-            union,
+            kind,
             name: name.to_owned(),
             members,
             type_id: None,
@@ -121,7 +121,7 @@ impl LocalTypes {
     /// follow.
     pub(super) fn make_root(&mut self, root: RootId, btf: &mut BtfBuilder) -> u32 {
         let Root {
-            union,
+            kind,
             ref name,
             ref members,
             type_id,
@@ -130,7 +130,14 @@ impl LocalTypes {
             return id;
         }
         let (name, members) = (name.clone(), members.clone());
-        let id = self.make_members(union, name, &members, btf).id;
+        let id = match kind {
+            RootKind::Struct => self.make_members(false, name, &members, btf).id,
+            RootKind::Union => self.make_members(true, name, &members, btf).id,
+            RootKind::Typedef => {
+                let type_id = self.make_members(false, String::new(), &members, btf).id;
+                btf.add(Type::Typedef(Typedef { name, type_id }))
+            }
+        };
         self.roots[root.0].type_id = Some(id);
         id
     }
@@ -156,10 +163,15 @@ impl LocalTypes {
             members,
         } = ty
             && members.is_empty()
+            && let kind = if *union {
+                RootKind::Union
+            } else {
+                RootKind::Struct
+            }
             && let Some(at) = self
                 .roots
                 .iter()
-                .position(|r| r.union == *union && r.name == *name)
+                .position(|r| r.kind == kind && r.name == *name)
         {
             let id = self.make_root(RootId(at), btf);
             return self.measure(id, btf);
@@ -494,7 +506,7 @@ mod tests {
             else {
                 panic!("{symbol}");
             };
-            asked.push(types.field(false, "t", &path, &leaf, bits));
+            asked.push(types.field(RootKind::Struct, "t", &path, &leaf, bits));
         }
         let mut texts = Vec::new();
         let accesses = asked

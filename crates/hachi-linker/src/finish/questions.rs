@@ -63,14 +63,14 @@ impl Collected {
         let subject = match question {
             Question::Field {
                 kind,
-                union,
+                root_kind,
                 root,
                 index,
                 path,
                 leaf,
                 bits,
             } => {
-                let (root, mut access) = self.types.field(union, &root, &path, &leaf, bits);
+                let (root, mut access) = self.types.field(root_kind, &root, &path, &leaf, bits);
                 access.insert(0, index);
                 Subject::Field {
                     kind,
@@ -416,6 +416,10 @@ impl<'a> Field<'a> {
     fn find(btf: &'a BtfBuilder, root: u32, access: &[u32]) -> Option<Self> {
         let (index, path) = access.split_first()?;
         let mut bit_offset = u64::from(*index) * u64::from(size_of(btf, root)) * 8;
+        let root = match btf.get(root)? {
+            Type::Typedef(t) => t.type_id,
+            _ => root,
+        };
         let (mut id, mut bit_size) = (root, 0);
         for &number in path {
             match btf.get(id)? {

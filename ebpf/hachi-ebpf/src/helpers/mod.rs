@@ -10,6 +10,9 @@
 #[macro_use]
 mod call;
 mod printk;
+mod tracing;
+
+pub use tracing::*;
 
 use crate::bindings::xdp_md;
 use crate::cty::{c_char, c_int, c_long, c_void};

@@ -60,6 +60,15 @@ pub(crate) enum ExternKind {
     Kconfig,
 }
 
+/// What kind of type a field is looked for in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum RootKind {
+    Struct,
+    Union,
+    /// The name that a structure or union without one has by a `typedef`.
+    Typedef,
+}
+
 /// One step of an access path.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Step {
@@ -73,7 +82,7 @@ pub(crate) enum Question {
     /// About the field that `path` leads to from the root type.
     Field {
         kind: FieldKind,
-        union: bool,
+        root_kind: RootKind,
         root: String,
         /// Steps over whole roots before the path begins.
         index: u32,
@@ -108,6 +117,11 @@ const FIELD_KINDS: [(&str, FieldKind); 6] = [
     ("field_signed", FieldKind::Signed),
     ("field_lshift_u64", FieldKind::LshiftU64),
     ("field_rshift_u64", FieldKind::RshiftU64),
+];
+const ROOT_KINDS: [(&str, RootKind); 3] = [
+    ("struct", RootKind::Struct),
+    ("union", RootKind::Union),
+    ("typedef", RootKind::Typedef),
 ];
 const TYPE_KINDS: [(&str, TypeKind); 5] = [
     ("type_id_local", TypeKind::IdLocal),
@@ -165,15 +179,9 @@ impl Question {
 
     fn parse_field(kind: FieldKind, rest: &str) -> Result<Self, String> {
         let (keyword, root, path_text) = subject(rest)?;
-        let union = match keyword {
-            "struct" => false,
-            "union" => true,
-            other => {
-                return Err(format!(
-                    "a field's root is `struct` or `union`, not `{other}`"
-                ));
-            }
-        };
+        let root_kind = ROOT_KINDS.iter().find(|k| k.0 == keyword).ok_or_else(|| {
+            format!("a field's root is `struct`, `union` or `typedef`, not `{keyword}`")
+        })?;
         let mut p = Parser::new(path_text.ok_or("the path is missing")?);
         let mut index = 0;
         if p.eat(b'[') {
@@ -208,7 +216,7 @@ impl Question {
         }
         Ok(Question::Field {
             kind,
-            union,
+            root_kind: root_kind.1,
             root,
             index,
             path,
@@ -314,7 +322,7 @@ impl fmt::Display for Question {
         match self {
             Question::Field {
                 kind,
-                union,
+                root_kind,
                 root,
                 index,
                 path,
@@ -322,7 +330,7 @@ impl fmt::Display for Question {
                 bits,
             } => {
                 let kind = FIELD_KINDS[*kind as usize].0;
-                let keyword = if *union { "union" } else { "struct" };
+                let keyword = ROOT_KINDS[*root_kind as usize].0;
                 write!(f, "{kind}:{keyword}:{}:", Escaped(root))?;
                 if *index > 0 {
                     write!(f, "[{index}]")?;
@@ -405,6 +413,7 @@ mod tests {
             "hachi:1:field_rshift_u64:union:u:[3]flags=u32/3",
             "hachi:1:field_byte_size:struct:task_struct:comm=[u8;16]",
             "hachi:1:field_signed:struct:a%2eb:%31x=*struct t",
+            "hachi:1:field_byte_offset:typedef:atomic_t:counter=i32",
             "hachi:1:type_exists:struct:bpf_map",
             "hachi:1:type_matches:struct:s:{a:u32,_:union{b:*u8}}",
             "hachi:1:type_size:typedef:atomic_t:struct",

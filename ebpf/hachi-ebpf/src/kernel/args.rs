@@ -1,0 +1,80 @@
+//! Arguments of the kernel's functions and tracepoints.
+
+use super::{Handle, Mode};
+use crate::cty::c_void;
+
+/// A type that an argument of a kernel function can be taken as: an integer, `bool`, a pointer, or a
+/// handle (in an `Option`, a null pointer is `None`). The name is Aya's.
+pub trait Argument {
+    /// The argument, from the register that holds it.
+    #[doc(hidden)]
+    fn from_argument(register: u64) -> Self;
+}
+
+macro_rules! integers {
+    ($($t:ty),*) => { $(
+        impl Argument for $t {
+            #[inline(always)]
+            fn from_argument(register: u64) -> $t {
+                register as $t
+            }
+        }
+    )* };
+}
+
+integers!(u8, u16, u32, u64, usize, i8, i16, i32, i64, isize);
+
+impl Argument for bool {
+    #[inline(always)]
+    fn from_argument(register: u64) -> bool {
+        // Only the low byte is the argument's.
+        register as u8 != 0
+    }
+}
+
+/// The address; reading there is `unsafe`.
+impl<T> Argument for *const T {
+    #[inline(always)]
+    fn from_argument(register: u64) -> *const T {
+        register as usize as *const T
+    }
+}
+
+/// The address; reading there is `unsafe`.
+impl<T> Argument for *mut T {
+    #[inline(always)]
+    fn from_argument(register: u64) -> *mut T {
+        register as usize as *mut T
+    }
+}
+
+impl<H: Handle<Mode: Mode<Place = *const c_void>>> Argument for H {
+    #[inline(always)]
+    fn from_argument(register: u64) -> H {
+        H::from_place(register as usize as *const c_void)
+    }
+}
+
+impl<H: Handle<Mode: Mode<Place = *const c_void>>> Argument for Option<H> {
+    #[inline(always)]
+    fn from_argument(register: u64) -> Option<H> {
+        let handle = H::from_argument(register);
+        (!handle.is_null()).then_some(handle)
+    }
+}
+
+/// A context that holds arguments of a kernel function. What a function declared in
+/// [`kernel_types!`](crate::kernel_types) takes its arguments from.
+pub trait Source {
+    /// How handles among the arguments read.
+    type Mode: Mode<Place = *const c_void>;
+    #[doc(hidden)]
+    fn register(&self, number: usize) -> u64;
+}
+
+/// A context that holds what a kernel function returned as well.
+pub trait SourceOfResult: Source {
+    /// What the function returned, which has so many arguments.
+    #[doc(hidden)]
+    fn result(&self, arguments: usize) -> u64;
+}

@@ -1,0 +1,52 @@
+//! Contexts that are an array of arguments, with types that the verifier knows from BTF.
+
+/// Defines such a context.
+macro_rules! context_of_arguments {
+    ($(#[$meta:meta])* $name:ident, $mode:ident) => {
+        $(#[$meta])*
+        #[derive(Debug)]
+        #[repr(transparent)]
+        pub struct $name {
+            ctx: *mut c_void,
+        }
+
+        impl $name {
+            /// Wraps the context that the kernel called the program with. The attribute does so.
+            #[inline(always)]
+            pub fn new(ctx: *mut c_void) -> Self {
+                Self { ctx }
+            }
+
+            /// The argument number `n`, counted from 0.
+            ///
+            /// The verifier refuses a number that is too large. It knows the argument's type from
+            /// BTF, whatever `T` says; `T` decides what the program makes of it. Functions declared
+            /// in [`kernel_types!`](crate::kernel_types), or made by `hachi bindgen`, have their
+            /// arguments by name.
+            #[inline(always)]
+            pub fn arg<T: Argument>(&self, n: usize) -> T {
+                T::from_argument(self.register(n))
+            }
+        }
+
+        impl Source for $name {
+            type Mode = $mode;
+
+            #[inline(always)]
+            fn register(&self, number: usize) -> u64 {
+                // SAFETY: the context is an array of arguments; the verifier checks its bounds.
+                // Volatile because several loads with variable numbers must not become one.
+                unsafe { self.ctx.cast::<u64>().add(number).read_volatile() }
+            }
+        }
+
+        impl EbpfContext for $name {
+            #[inline(always)]
+            fn as_ptr(&self) -> *mut c_void {
+                self.ctx
+            }
+        }
+    };
+}
+
+pub(super) use context_of_arguments;
