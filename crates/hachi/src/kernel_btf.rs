@@ -7,7 +7,6 @@ use std::{
 };
 
 use hachi_btf::{Kind, Types as _};
-use hachi_obj::{AttachType, ProgramSpec, ProgramType};
 
 use crate::{
     btf::{Btf, SYSFS},
@@ -143,46 +142,4 @@ fn modules_in_sysfs(vmlinux: &Btf) -> Vec<ModuleBtf> {
             })
         })
         .collect()
-}
-
-/// The BTF id of what a program attaches to, or why there is none.
-pub(crate) fn attach_target<'k>(
-    kernel: &'k KernelBtf,
-    spec: &ProgramSpec,
-) -> Result<KernelType<'k>, String> {
-    if spec.program_type == ProgramType::Ext {
-        return Err(
-            "it replaces a function of another program (freplace), which is not supported yet"
-                .into(),
-        );
-    }
-    let Some(target) = spec.attach_target.as_deref() else {
-        return Err(format!(
-            "section {:?} names no target, as in \"{}/NAME\"",
-            spec.section, spec.section
-        ));
-    };
-    let (name, kind) = match (spec.program_type, spec.attach_type) {
-        (ProgramType::Tracing, Some(AttachType::TraceRawTp)) => {
-            (format!("btf_trace_{target}"), Kind::Typedef)
-        }
-        (ProgramType::Tracing, Some(AttachType::TraceIter)) => {
-            (format!("bpf_iter_{target}"), Kind::Func)
-        }
-        (ProgramType::Lsm, _) => (format!("bpf_lsm_{target}"), Kind::Func),
-        (ProgramType::Tracing, _) => (target.to_owned(), Kind::Func),
-        (other, _) => {
-            return Err(format!(
-                "programs of type {} are not supported yet",
-                other.name()
-            ));
-        }
-    };
-    match kernel.find(&name, kind) {
-        Ok(Some(found)) => Ok(found),
-        Ok(None) => Err(format!(
-            "the kernel has no {target:?} to attach to (no {name:?} in its BTF or that of its modules)"
-        )),
-        Err(error) => Err(format!("it needs the kernel's types: {error}")),
-    }
 }

@@ -46,6 +46,7 @@ mod load;
 mod loader;
 mod log;
 pub mod maps;
+mod near;
 pub mod pin;
 pub mod programs;
 mod sys;

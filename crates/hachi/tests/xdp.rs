@@ -7,8 +7,8 @@ use std::path::Path;
 use hachi::{
     Ebpf,
     links::{
-        FdLink, Kept, Link as _, LinkError, LinkTarget, OwnedLink, PinnedLink, XdpMode,
-        loaded_links, xdp_attachments,
+        FdLink, Kept, LinkError, LinkTarget, OwnedLink, PinnedLink, XdpMode, loaded_links,
+        xdp_attachments,
     },
     programs::{ProgramError, Xdp, XdpFlags, XdpLink, XdpLinkId},
 };
@@ -236,7 +236,7 @@ fn updates_leave_no_gap() {
         // Back, by handing the link to the other program, which then owns it.
         program(&mut old).attach_to_link(link).unwrap();
         assert_eq!(on_lo(&netns), [program_id(&mut old)], "{flags:?}");
-        let id = program(&mut old).links().next().unwrap().id();
+        let id = program(&mut old).links().next().unwrap().0;
 
         // And while pinned.
         let path = bpffs.join("link");
@@ -346,7 +346,7 @@ fn links_can_be_found_and_ended_from_outside() {
     assert_eq!(info.target(), LinkTarget::Interface { index: 1 });
     // Ours is among them, by the same id.
     let link: XdpLink = program(&mut ebpf).take_link(id).unwrap();
-    let OwnedLink::Fd(fd) = link.link() else {
+    let OwnedLink::Fd(fd) = &link else {
         panic!("{link:?}")
     };
     assert_eq!(fd.info().unwrap().id(), info.id());

@@ -45,6 +45,11 @@ pub enum LinkError {
         advice: String,
     },
 
+    /// The section of the program (and the options) do not say where to attach it, or programs of
+    /// its kind are not attached.
+    #[error("{0}")]
+    NoTarget(String),
+
     /// The kernel refused to attach.
     #[error("cannot attach to {target}: {error}")]
     Attach {

@@ -10,12 +10,13 @@
 //!   [`PinnedLink::from_pin`] finds it again.
 //!
 //! Under the hood a link is a `bpf_link` descriptor ([`FdLink`]) where the kernel has those. Older
-//! ways to attach ([`XdpNetlinkLink`]) have no descriptor and stay until they are undone; the types
-//! here make them obey the same rule.
+//! ways to attach have none ([`LegacyLink`]): some last until they are undone, some as long as
+//! another descriptor. The types here make them obey the same rule.
 
 mod error;
 mod fd;
 mod info;
+mod legacy;
 mod pinned;
 mod xdp;
 
@@ -27,9 +28,11 @@ use std::{
 pub use error::LinkError;
 pub use fd::FdLink;
 pub use info::{LinkInfo, LinkTarget, loaded_links};
+pub(crate) use legacy::Legacy;
+pub use legacy::LegacyLink;
 pub use pinned::PinnedLink;
 pub(crate) use xdp::{Request as XdpRequest, attach as attach_xdp};
-pub use xdp::{XdpAttachment, XdpLink, XdpLinkId, XdpMode, XdpNetlinkLink, xdp_attachments};
+pub use xdp::{XdpAttachment, XdpLink, XdpLinkId, XdpMode, xdp_attachments};
 
 use crate::{
     pin::{self, BPFFS, PinError},
@@ -37,16 +40,16 @@ use crate::{
     sys::fs::ObjectKind,
 };
 
-/// What all links of one type have.
-pub trait Link: Sized {
-    /// How the owner of several links tells them apart.
-    type Id: Copy + Eq + std::fmt::Debug;
+/// Names one attachment of a program. No two of a process have the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LinkId(u64);
 
-    /// This link's id.
-    fn id(&self) -> Self::Id;
-
-    /// Ends the attachment now. Dropping the link does the same, but cannot report errors.
-    fn detach(self) -> Result<(), LinkError>;
+impl LinkId {
+    fn next() -> Self {
+        use std::sync::atomic::{AtomicU64, Ordering};
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        LinkId(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
 }
 
 /// An attachment of any kind, owned: detaches when dropped.
@@ -55,8 +58,8 @@ pub trait Link: Sized {
 pub enum OwnedLink {
     /// A `bpf_link`.
     Fd(FdLink),
-    /// An XDP program attached by netlink, as on kernels before 5.9.
-    XdpNetlink(XdpNetlinkLink),
+    /// An attachment that has no `bpf_link`, as many on older kernels.
+    Legacy(LegacyLink),
 }
 
 /// What makes an attachment go on after [`OwnedLink::keep`].
@@ -67,35 +70,39 @@ pub enum Kept {
     /// the pin detaches.
     Pinned(PathBuf),
     /// Nothing: attachments of this kind stay until someone undoes them (for XDP by netlink:
-    /// `ip link set dev IFACE xdp off`) or the interface goes away.
+    /// `ip link set dev IFACE xdp off`) or what they are on goes away.
     Persistent,
 }
 
 impl OwnedLink {
-    /// Ends the attachment now. A `bpf_link` is also detached when it is pinned somewhere (Linux ≥
-    /// 5.9).
+    /// Ends the attachment now. Dropping the link does the same, but cannot report errors. A
+    /// `bpf_link` is also detached when it is pinned somewhere (Linux ≥ 5.9).
     pub fn detach(self) -> Result<(), LinkError> {
         match self {
             OwnedLink::Fd(link) => link.detach(),
-            OwnedLink::XdpNetlink(link) => link.detach(),
+            OwnedLink::Legacy(link) => link.detach(),
         }
     }
 
     /// Pins the link at `path` on a BPF file system: it outlives the process, until the pin is
     /// removed.
     ///
-    /// Where the attachment has no `bpf_link` (see [`XdpNetlinkLink`]), its program is pinned
-    /// instead, and [`PinnedLink::from_pin`] finds the attachment by it. Such an attachment stays
-    /// when the pin is removed by hand; [`PinnedLink::unpin`] gives a guard that detaches in both
-    /// cases.
+    /// Where the attachment has no `bpf_link` but goes on by itself (see [`LegacyLink`]), its
+    /// program is pinned instead, and [`PinnedLink::from_pin`] finds the attachment by it. Such an
+    /// attachment stays when the pin is removed by hand; [`PinnedLink::unpin`] gives a guard that
+    /// detaches in both cases.
     ///
     /// On error the link is dropped, so the program is detached: nothing is left half done.
     pub fn pin<P: AsRef<Path>>(self, path: P) -> Result<PinnedLink, PinError> {
-        let path = path.as_ref();
+        self.pin_at(path.as_ref())
+    }
+
+    fn pin_at(self, path: &Path) -> Result<PinnedLink, PinError> {
         match &self {
             OwnedLink::Fd(link) => pin::pin(link.as_fd(), path, ObjectKind::Link)?,
-            OwnedLink::XdpNetlink(link) => {
-                pin::pin(link.program().as_fd(), path, ObjectKind::Program)?;
+            OwnedLink::Legacy(link) => {
+                let program = link.persistent_program(path)?;
+                pin::pin(program.as_fd(), path, ObjectKind::Program)?;
             }
         }
         Ok(PinnedLink::new(path, self))
@@ -107,18 +114,21 @@ impl OwnedLink {
     /// just forgetting it: it is pinned at `/sys/fs/bpf/hachi/links/ID`. The answer says where. On
     /// error the link is dropped, so the program is detached.
     pub fn keep(mut self) -> Result<Kept, PinError> {
+        let directory = Path::new(BPFFS).join("hachi/links");
         let kept = match &self {
             OwnedLink::Fd(link) => {
-                let path = Path::new(BPFFS).join("hachi/links");
                 let id = link
                     .info()
-                    .map_err(|error| PinError::syscall("pin below", &path, error))?
+                    .map_err(|error| PinError::syscall("pin below", &directory, error))?
                     .id();
-                let path = path.join(id.to_string());
+                let path = directory.join(id.to_string());
                 pin::pin(link.as_fd(), &path, ObjectKind::Link)?;
                 Kept::Pinned(path)
             }
-            OwnedLink::XdpNetlink(_) => Kept::Persistent,
+            OwnedLink::Legacy(link) => {
+                link.persistent_program(&directory)?;
+                Kept::Persistent
+            }
         };
         self.forget();
         Ok(kept)
@@ -128,7 +138,7 @@ impl OwnedLink {
     fn forget(&mut self) {
         match self {
             OwnedLink::Fd(link) => link.forget(),
-            OwnedLink::XdpNetlink(link) => link.forget(),
+            OwnedLink::Legacy(link) => link.forget(),
         }
     }
 
@@ -136,7 +146,7 @@ impl OwnedLink {
     fn hold(&mut self) {
         match self {
             OwnedLink::Fd(link) => link.hold(),
-            OwnedLink::XdpNetlink(link) => link.hold(),
+            OwnedLink::Legacy(link) => link.hold(),
         }
     }
 
@@ -144,19 +154,20 @@ impl OwnedLink {
     pub fn update(&mut self, program: &ProgramFd) -> Result<(), LinkError> {
         match self {
             OwnedLink::Fd(link) => link.update(program),
-            OwnedLink::XdpNetlink(link) => link.update(program),
+            OwnedLink::Legacy(link) => link.update(program),
         }
     }
 
-    /// The index of the interface it is on, for those that are on one.
+    /// The index of the interface it is on; `None` when it is on none, or that is gone.
     pub fn if_index(&self) -> Option<u32> {
-        match self {
+        let index = match self {
             OwnedLink::Fd(link) => match link.info().ok()?.target() {
                 LinkTarget::Interface { index } => Some(index),
                 _ => None,
             },
-            OwnedLink::XdpNetlink(link) => Some(link.if_index()),
-        }
+            OwnedLink::Legacy(link) => link.if_index(),
+        };
+        index.filter(|&index| index != 0)
     }
 }
 
@@ -166,24 +177,38 @@ impl From<FdLink> for OwnedLink {
     }
 }
 
+impl TryFrom<OwnedLink> for FdLink {
+    type Error = LinkError;
+
+    /// Fails for an attachment without a `bpf_link` (and detaches it: the link is consumed).
+    fn try_from(link: OwnedLink) -> Result<Self, LinkError> {
+        match link {
+            OwnedLink::Fd(link) => Ok(link),
+            OwnedLink::Legacy(_) => Err(LinkError::WrongKind(
+                "the program is attached in a way of older kernels: there is no bpf_link",
+            )),
+        }
+    }
+}
+
 /// The links of one loaded program.
 #[derive(Debug)]
-pub(crate) struct Links<L>(Vec<L>);
+pub(crate) struct Links(Vec<(LinkId, OwnedLink)>);
 
-impl<L: Link> Links<L> {
+impl Links {
     pub(crate) const fn new() -> Self {
         Links(Vec::new())
     }
 
-    pub(crate) fn insert(&mut self, link: L) -> L::Id {
-        let id = link.id();
-        self.0.push(link);
+    pub(crate) fn insert(&mut self, link: OwnedLink) -> LinkId {
+        let id = LinkId::next();
+        self.0.push((id, link));
         id
     }
 
-    pub(crate) fn take(&mut self, id: L::Id) -> Result<L, LinkError> {
-        match self.0.iter().position(|link| link.id() == id) {
-            Some(position) => Ok(self.0.remove(position)),
+    pub(crate) fn take(&mut self, id: LinkId) -> Result<OwnedLink, LinkError> {
+        match self.0.iter().position(|(other, _)| *other == id) {
+            Some(position) => Ok(self.0.remove(position).1),
             None => Err(LinkError::NotAttached),
         }
     }
@@ -191,60 +216,61 @@ impl<L: Link> Links<L> {
     pub(crate) fn detach_all(&mut self) -> Result<(), LinkError> {
         // All of them, even if one fails; the first error is told.
         let mut result = Ok(());
-        for link in self.0.drain(..) {
+        for (_, link) in self.0.drain(..) {
             result = result.and(link.detach());
         }
         result
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &L> {
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, (LinkId, OwnedLink)> {
         self.0.iter()
     }
 }
 
-/// A number no other link of this process has.
-pub(crate) fn next_id() -> u64 {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    NEXT.fetch_add(1, Ordering::Relaxed)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
+    use std::sync::{Arc, Mutex};
 
     use super::*;
+    use crate::sys::errno::SyscallError;
 
-    struct Fake<'a>(u64, &'a Cell<u64>);
+    #[derive(Debug)]
+    struct Fake(u64, Arc<Mutex<Vec<u64>>>);
 
-    impl Link for Fake<'_> {
-        type Id = u64;
-        fn id(&self) -> u64 {
-            self.0
-        }
-        fn detach(self) -> Result<(), LinkError> {
+    impl Legacy for Fake {
+        fn undo(&mut self) -> Result<(), SyscallError> {
+            self.1.lock().unwrap().push(self.0);
             Ok(())
-        }
-    }
-
-    impl Drop for Fake<'_> {
-        fn drop(&mut self) {
-            self.1.set(self.1.get() * 10 + self.0);
         }
     }
 
     #[test]
     fn the_set_owns_until_taken() {
-        let dropped = Cell::new(0);
+        let undone = Arc::new(Mutex::new(Vec::new()));
+        let fake = |number| OwnedLink::from(LegacyLink::new(Fake(number, undone.clone())));
         let mut links = Links::new();
-        let one = links.insert(Fake(1, &dropped));
-        links.insert(Fake(2, &dropped));
+        let one = links.insert(fake(1));
+        links.insert(fake(2));
         let taken = links.take(one).unwrap();
-        assert_eq!(dropped.get(), 0);
+        assert!(undone.lock().unwrap().is_empty());
         assert!(matches!(links.take(one), Err(LinkError::NotAttached)));
         drop(links);
-        assert_eq!(dropped.get(), 2);
+        assert_eq!(*undone.lock().unwrap(), [2]);
         drop(taken);
-        assert_eq!(dropped.get(), 21);
+        assert_eq!(*undone.lock().unwrap(), [2, 1]);
+        fake(3).detach().unwrap();
+        assert_eq!(*undone.lock().unwrap(), [2, 1, 3], "once");
+    }
+
+    #[test]
+    fn what_ends_with_the_process_cannot_be_pinned() {
+        let undone = Arc::new(Mutex::new(Vec::new()));
+        let link = OwnedLink::from(LegacyLink::new(Fake(1, undone.clone())));
+        let error = link.pin("/nowhere").unwrap_err().to_string();
+        assert!(
+            error.contains("/nowhere") && error.contains("bpf_link"),
+            "{error}"
+        );
+        assert_eq!(*undone.lock().unwrap(), [1]);
     }
 }

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{FdLink, LinkError, OwnedLink, XdpNetlinkLink};
+use super::{FdLink, LinkError, OwnedLink, xdp};
 use crate::{
     pin::{self, PinError},
     programs::ProgramFd,
@@ -40,10 +40,10 @@ impl PinnedLink {
             ObjectKind::Link => OwnedLink::Fd(FdLink::new(fd)),
             ObjectKind::Program => {
                 let program = ProgramFd::new(fd);
-                match XdpNetlinkLink::find(&program)
+                match xdp::find(&program)
                     .map_err(|error| PinError::syscall("find the attachment of", path, error))?
                 {
-                    Some(link) => OwnedLink::XdpNetlink(link),
+                    Some(link) => OwnedLink::Legacy(link),
                     None => {
                         return Err(PinError::Unsuitable {
                             path: path.to_owned(),
@@ -82,7 +82,7 @@ impl PinnedLink {
     /// Makes the attachment run `program` from now on, without a gap in between. Linux ≥ 5.7.
     pub fn update(&mut self, program: &ProgramFd) -> Result<(), LinkError> {
         self.link.update(program)?;
-        if let OwnedLink::XdpNetlink(_) = &self.link {
+        if let OwnedLink::Legacy(_) = &self.link {
             // The pin is of the old program. A rename puts the new one there in one step.
             let mut temporary = self.path.clone().into_os_string();
             temporary.push("_new");

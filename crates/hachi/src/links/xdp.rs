@@ -1,13 +1,13 @@
 //! XDP attachments: by `bpf_link`, and by netlink where there is no such thing.
 
-use std::{os::fd::AsFd as _, path::Path};
+use std::os::fd::AsFd as _;
 
 use super::{
-    FdLink, Kept, Link, LinkError, LinkTarget, OwnedLink, PinnedLink, info::TYPE_XDP, loaded_links,
+    FdLink, Legacy, LegacyLink, LinkError, LinkId, LinkTarget, OwnedLink, info::TYPE_XDP,
+    loaded_links,
 };
 use crate::{
     features,
-    pin::PinError,
     programs::{ProgramFd, ProgramInfo, XdpFlags},
     sys::{
         bpf,
@@ -52,157 +52,55 @@ impl std::fmt::Display for XdpMode {
     }
 }
 
-/// Names one link of an [`Xdp`](crate::programs::Xdp) program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct XdpLinkId(u64);
+/// The name Aya has for it.
+pub type XdpLink = OwnedLink;
 
-/// An XDP attachment, owned: detaches when dropped.
-#[derive(Debug)]
-pub struct XdpLink {
-    id: XdpLinkId,
-    link: OwnedLink,
-}
-
-impl XdpLink {
-    fn new(link: impl Into<OwnedLink>) -> Self {
-        XdpLink {
-            id: XdpLinkId(super::next_id()),
-            link: link.into(),
-        }
-    }
-
-    /// As [`OwnedLink::pin`].
-    pub fn pin<P: AsRef<Path>>(self, path: P) -> Result<PinnedLink, PinError> {
-        self.link.pin(path)
-    }
-
-    /// As [`OwnedLink::keep`].
-    pub fn keep(self) -> Result<Kept, PinError> {
-        self.link.keep()
-    }
-
-    /// As [`OwnedLink::update`].
-    pub fn update(&mut self, program: &ProgramFd) -> Result<(), LinkError> {
-        self.link.update(program)
-    }
-
-    /// The index of the interface it is on; `None` when that is gone.
-    pub fn if_index(&self) -> Option<u32> {
-        self.link.if_index().filter(|&index| index != 0)
-    }
-
-    /// The link underneath.
-    pub fn link(&self) -> &OwnedLink {
-        &self.link
-    }
-}
-
-impl Link for XdpLink {
-    type Id = XdpLinkId;
-
-    fn id(&self) -> XdpLinkId {
-        self.id
-    }
-
-    fn detach(self) -> Result<(), LinkError> {
-        self.link.detach()
-    }
-}
-
-impl From<XdpLink> for OwnedLink {
-    fn from(link: XdpLink) -> Self {
-        link.link
-    }
-}
-
-impl From<OwnedLink> for XdpLink {
-    fn from(link: OwnedLink) -> Self {
-        XdpLink::new(link)
-    }
-}
-
-impl TryFrom<XdpLink> for FdLink {
-    type Error = LinkError;
-
-    /// Fails for an attachment made by netlink (and detaches it: the link is consumed).
-    fn try_from(link: XdpLink) -> Result<Self, LinkError> {
-        match link.link {
-            OwnedLink::Fd(link) => Ok(link),
-            OwnedLink::XdpNetlink(_) => Err(LinkError::WrongKind(
-                "the program is attached by netlink: there is no bpf_link",
-            )),
-        }
-    }
-}
+/// The name Aya has for it.
+pub type XdpLinkId = LinkId;
 
 /// An XDP program attached by netlink: the way of kernels before 5.9, and of `ip link set … xdp`.
-/// The kernel keeps it until it is undone; this value undoes it when dropped, unless another
-/// program has taken its place since.
+/// The kernel keeps it until it is undone. Undoing leaves another program alone that has taken its
+/// place since.
 #[derive(Debug)]
-pub struct XdpNetlinkLink {
+struct XdpNetlink {
     /// Bound to the interface's network namespace, whichever thread drops the link.
     netlink: Netlink,
     if_index: u32,
     mode: XdpFlags,
     program: ProgramFd,
-    /// Whether dropping this detaches.
-    armed: bool,
 }
 
-impl From<XdpNetlinkLink> for OwnedLink {
-    fn from(link: XdpNetlinkLink) -> Self {
-        OwnedLink::XdpNetlink(link)
-    }
-}
-
-impl XdpNetlinkLink {
-    /// The interface.
-    pub fn if_index(&self) -> u32 {
-        self.if_index
-    }
-
-    /// The attached program.
-    pub fn program(&self) -> &ProgramFd {
-        &self.program
-    }
-
-    pub(crate) fn forget(&mut self) {
-        self.armed = false;
-    }
-
-    pub(crate) fn hold(&mut self) {
-        self.armed = true;
-    }
-
-    /// Finds where `program` is attached by netlink. The result does not detach when dropped.
-    pub(crate) fn find(program: &ProgramFd) -> Result<Option<Self>, SyscallError> {
-        let id = bpf::prog_info(program.as_fd())?.id;
-        let netlink = Netlink::open()?;
-        for state in netlink.xdp_query_all()? {
-            for (mode, attached) in modes(&state) {
-                if attached == id && link_on(state.if_index, id).is_none() {
-                    return Ok(Some(XdpNetlinkLink {
-                        netlink,
-                        if_index: state.if_index,
-                        mode: mode.flags(),
-                        program: program.clone(),
-                        armed: false,
-                    }));
-                }
+/// Finds where `program` is attached by netlink. The result does not detach when dropped.
+pub(crate) fn find(program: &ProgramFd) -> Result<Option<LegacyLink>, SyscallError> {
+    let id = bpf::prog_info(program.as_fd())?.id;
+    let netlink = Netlink::open()?;
+    for state in netlink.xdp_query_all()? {
+        for (mode, attached) in modes(&state) {
+            if attached == id && link_on(state.if_index, id).is_none() {
+                let mut link = LegacyLink::new(XdpNetlink {
+                    netlink,
+                    if_index: state.if_index,
+                    mode: mode.flags(),
+                    program: program.clone(),
+                });
+                link.forget();
+                return Ok(Some(link));
             }
         }
-        Ok(None)
+    }
+    Ok(None)
+}
+
+impl Legacy for XdpNetlink {
+    fn persistent(&self) -> Option<&ProgramFd> {
+        Some(&self.program)
     }
 
-    pub(crate) fn detach(mut self) -> Result<(), LinkError> {
-        self.armed = false;
-        self.undo().map_err(|error| LinkError::Syscall {
-            operation: "detach",
-            error,
-        })
+    fn if_index(&self) -> Option<u32> {
+        Some(self.if_index)
     }
 
-    pub(crate) fn update(&mut self, program: &ProgramFd) -> Result<(), LinkError> {
+    fn update(&mut self, program: &ProgramFd) -> Result<(), LinkError> {
         self.netlink
             .xdp_set(
                 self.if_index,
@@ -218,7 +116,7 @@ impl XdpNetlinkLink {
         Ok(())
     }
 
-    fn undo(&self) -> Result<(), SyscallError> {
+    fn undo(&mut self) -> Result<(), SyscallError> {
         let detach = |flags: XdpFlags, expected| {
             self.netlink
                 .xdp_set(self.if_index, None, flags.bits(), expected)
@@ -242,20 +140,6 @@ impl XdpNetlinkLink {
                 Ok(())
             }
             result => result,
-        }
-    }
-}
-
-impl Drop for XdpNetlinkLink {
-    fn drop(&mut self) {
-        if !self.armed {
-            return;
-        }
-        if let Err(error) = self.undo() {
-            log::warn!(
-                "cannot detach the XDP program from interface {}: {error}",
-                self.if_index
-            );
         }
     }
 }
@@ -355,7 +239,7 @@ pub(crate) struct Request<'a> {
 }
 
 /// Attaches by `bpf_link` if the kernel has XDP links (Linux ≥ 5.9), else by netlink.
-pub(crate) fn attach(request: &Request<'_>) -> Result<XdpLink, LinkError> {
+pub(crate) fn attach(request: &Request<'_>) -> Result<OwnedLink, LinkError> {
     let Request {
         program,
         if_index,
@@ -370,7 +254,7 @@ pub(crate) fn attach(request: &Request<'_>) -> Result<XdpLink, LinkError> {
     // REPLACE takes the place of a program attached by netlink, which only netlink can do.
     if !flags.contains(XdpFlags::REPLACE) && features::BPF_LINK.is_supported() {
         match bpf::link_create(program.as_fd(), if_index, BPF_XDP, flags.bits()) {
-            Ok(fd) => return Ok(XdpLink::new(FdLink::new(fd))),
+            Ok(fd) => return Ok(FdLink::new(fd).into()),
             // Links exist but not for XDP (Linux 5.7 and 5.8), or the driver refuses: then netlink
             // either works or tells in words what is wrong, which this command does not.
             Err(error) if matches!(error.errno(), libc::EINVAL | libc::EOPNOTSUPP | ENOTSUPP) => {}
@@ -391,13 +275,13 @@ pub(crate) fn attach(request: &Request<'_>) -> Result<XdpLink, LinkError> {
     netlink
         .xdp_set(if_index, Some(program.as_fd()), request.bits(), None)
         .map_err(|error| explain(error, name, if_index))?;
-    Ok(XdpLink::new(XdpNetlinkLink {
+    Ok(LegacyLink::new(XdpNetlink {
         netlink,
         if_index,
         mode,
         program: program.clone(),
-        armed: true,
-    }))
+    })
+    .into())
 }
 
 /// Turns "busy" into the name of who is there.

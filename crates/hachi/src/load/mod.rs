@@ -12,14 +12,15 @@
 
 mod maps;
 mod program;
+mod target;
 mod types;
 
 use std::{ffi::CString, path::PathBuf};
 
 use hachi_obj::{ProgramSpec, Spec};
 
-pub(crate) use self::program::program;
 use self::types::ObjectBtf;
+pub(crate) use self::{program::program, target::Target};
 use crate::{
     EbpfError, KernelVersion, VerifierLogLevel,
     kernel_btf::KernelBtf,

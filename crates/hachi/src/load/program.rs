@@ -8,11 +8,11 @@ use std::{
 use hachi_obj::{Endian, Insn, ProgramSpec, RelocationKind};
 
 use super::{
-    Object,
+    Object, Target, target,
     types::{FUNC_INFO_SIZE, LINE_INFO_SIZE},
 };
 use crate::{
-    Unsupported, VerifierLogLevel, features, kernel_btf,
+    Unsupported, VerifierLogLevel, features,
     maps::MapData,
     programs::{ProgramError, Rejection},
     sys::{attr, bpf, errno::SyscallError},
@@ -29,10 +29,15 @@ pub(crate) struct LoadedProgram {
 pub(crate) fn program(
     object: &Object,
     spec: &mut ProgramSpec,
+    target: &Target<'_>,
 ) -> Result<LoadedProgram, ProgramError> {
     check_program(spec)?;
     relocate(object, spec)?;
     let mut attr = program_attr(object, spec)?;
+    if let Some(found) = target::find(object, spec, target)? {
+        attr.attach_btf_id = found.btf_id;
+        attr.attach_prog_fd = found.fd;
+    }
     let insns = Insn::encode_all(&spec.insns, Endian::NATIVE);
     let debug = object
         .btf
@@ -66,7 +71,7 @@ pub(crate) fn program(
     Ok(loaded)
 }
 
-fn unloadable(spec: &ProgramSpec, reason: impl Into<String>) -> ProgramError {
+pub(super) fn unloadable(spec: &ProgramSpec, reason: impl Into<String>) -> ProgramError {
     ProgramError::Unloadable {
         name: spec.name.clone(),
         reason: reason.into(),
@@ -156,18 +161,6 @@ fn program_attr(object: &Object, spec: &ProgramSpec) -> Result<attr::ProgLoad, P
     }
     if spec.frags {
         attr.prog_flags |= BPF_F_XDP_HAS_FRAGS;
-    }
-    if spec.section_def.is_some_and(|def| def.needs_btf_target) {
-        let target = kernel_btf::attach_target(&object.kernel_btf, spec)
-            .map_err(|reason| unloadable(spec, reason))?;
-        attr.attach_btf_id = target.id;
-        if let Some(module) = target.module {
-            let fd = module.fd().ok_or_else(|| {
-                let name = &module.name;
-                unloadable(spec, format!("what it attaches to is in module {name}, whose types only CAP_SYS_ADMIN may hand to the kernel"))
-            })?;
-            attr.attach_prog_fd = fd.as_raw_fd() as u32;
-        }
     }
     Ok(attr)
 }

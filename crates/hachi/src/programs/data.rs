@@ -6,12 +6,12 @@ use std::{
     sync::Arc,
 };
 
-use hachi_obj::{ProgramSpec, ProgramType};
+use hachi_obj::{AttachType, ProgramSpec, ProgramType, SectionDef, sections};
 
 use super::{ProgramError, ProgramInfo};
 use crate::{
-    links::{Link, Links},
-    load::{self, Object},
+    links::{LinkError, LinkId, Links, OwnedLink},
+    load::{self, Object, Target},
     pin::{self, PinError},
     sys::fs::ObjectKind,
 };
@@ -39,13 +39,14 @@ impl AsRawFd for ProgramFd {
     }
 }
 
-/// State of a program whose links are `L`.
+/// State of a program, of whatever type.
 #[derive(Debug)]
-pub(crate) struct ProgramData<L: Link> {
+pub(crate) struct ProgramData {
     // First, so that a dropped program detaches before its descriptor is closed.
-    pub(crate) links: Links<L>,
+    links: Links,
     name: String,
     kind: ProgramType,
+    section_def: Option<&'static SectionDef>,
     fd: Option<ProgramFd>,
     log: String,
     /// Where it comes from; `None` for programs that were loaded already when we got them.
@@ -58,20 +59,23 @@ struct Source {
     spec: ProgramSpec,
 }
 
-impl<L: Link> ProgramData<L> {
+impl ProgramData {
     pub(crate) fn new(object: Arc<Object>, spec: ProgramSpec) -> Self {
         ProgramData {
             links: Links::new(),
             name: spec.name.clone(),
             kind: spec.program_type,
+            section_def: spec.section_def,
             fd: None,
             log: String::new(),
             source: Some(Box::new(Source { object, spec })),
         }
     }
 
-    /// The program of type `expected` pinned at `path`.
-    pub(crate) fn from_pin(path: &Path, expected: ProgramType) -> Result<Self, ProgramError> {
+    /// The program pinned at `path`, which must be of the type of programs in section `section`.
+    pub(crate) fn from_pin(path: &Path, section: &str) -> Result<Self, ProgramError> {
+        let section_def = sections::lookup(section).map(|(def, _)| def);
+        let expected = section_def.map_or(ProgramType::Unspec, |def| def.program_type);
         let fd = pin::open(path, ObjectKind::Program)?;
         let info = ProgramInfo::of(fd.as_fd())
             .map_err(|error| PinError::syscall("describe", path, error))?;
@@ -86,6 +90,7 @@ impl<L: Link> ProgramData<L> {
             links: Links::new(),
             name: info.name(),
             kind: expected,
+            section_def,
             fd: Some(ProgramFd::new(fd)),
             log: String::new(),
             source: None,
@@ -93,6 +98,15 @@ impl<L: Link> ProgramData<L> {
     }
 
     pub(crate) fn load(&mut self) -> Result<(), ProgramError> {
+        self.load_for(None, &Target::default())
+    }
+
+    /// Loads for a target other than the section's, or one that the section cannot name.
+    pub(crate) fn load_for(
+        &mut self,
+        name: Option<&str>,
+        target: &Target<'_>,
+    ) -> Result<(), ProgramError> {
         if self.fd.is_some() {
             return Err(ProgramError::AlreadyLoaded {
                 name: self.name.clone(),
@@ -104,7 +118,10 @@ impl<L: Link> ProgramData<L> {
                 name: self.name.clone(),
             });
         };
-        let loaded = load::program(&source.object, &mut source.spec)?;
+        if let Some(name) = name {
+            source.spec.attach_target = Some(name.to_owned());
+        }
+        let loaded = load::program(&source.object, &mut source.spec, target)?;
         self.log = loaded.log;
         self.fd = Some(ProgramFd::new(loaded.fd));
         Ok(())
@@ -154,8 +171,26 @@ impl<L: Link> ProgramData<L> {
         self.kind
     }
 
+    pub(crate) fn attach_type(&self) -> Option<AttachType> {
+        match self.spec() {
+            Some(spec) => spec.attach_type,
+            None => self.section_def?.attach_type,
+        }
+    }
+
+    /// The section's name without the target, `kretprobe`; empty if it is none of the table.
+    pub(crate) fn section_kind(&self) -> &'static str {
+        self.section_def.map_or("", |def| def.name)
+    }
+
+    /// The ELF section; empty for programs opened from a pin.
     pub(crate) fn section(&self) -> &str {
         self.spec().map_or("", |spec| &spec.section)
+    }
+
+    /// What it is for, as the section says or as it was loaded for.
+    pub(crate) fn attach_target(&self) -> Option<&str> {
+        self.spec()?.attach_target.as_deref()
     }
 
     pub(crate) fn spec(&self) -> Option<&ProgramSpec> {
@@ -177,16 +212,47 @@ impl<L: Link> ProgramData<L> {
                 error,
             })
     }
+
+    /// Takes over what attaching gave.
+    pub(crate) fn own(
+        &mut self,
+        link: Result<OwnedLink, LinkError>,
+    ) -> Result<LinkId, ProgramError> {
+        match link {
+            Ok(link) => Ok(self.links.insert(link)),
+            Err(error) => Err(self.attach_error(error)),
+        }
+    }
+
+    pub(crate) fn attach_error(&self, error: LinkError) -> ProgramError {
+        ProgramError::Attach {
+            name: self.name.clone(),
+            error,
+        }
+    }
+
+    pub(crate) fn attach_to_link(&mut self, mut link: OwnedLink) -> Result<LinkId, ProgramError> {
+        let updated = link.update(self.fd()?);
+        self.own(updated.map(|()| link))
+    }
+
+    pub(crate) fn detach(&mut self, id: LinkId) -> Result<(), ProgramError> {
+        Ok(self.links.take(id)?.detach()?)
+    }
+
+    pub(crate) fn take_link(&mut self, id: LinkId) -> Result<OwnedLink, ProgramError> {
+        Ok(self.links.take(id)?)
+    }
+
+    pub(crate) fn links(&self) -> std::slice::Iter<'_, (LinkId, OwnedLink)> {
+        self.links.iter()
+    }
 }
 
-/// The methods every program type has. `$type` has a field `data: ProgramData<$link>`.
+/// The methods every program type has. `$type` has a field `data: ProgramData`.
 macro_rules! program_methods {
-    ($type:ident, $link:ty) => {
+    ($type:ident) => {
         impl $type {
-            pub(crate) fn from_data(data: $crate::programs::ProgramData<$link>) -> Self {
-                Self { data }
-            }
-
             /// Detaches the program everywhere and unloads it (unless it is pinned). It can be
             /// loaded again.
             pub fn unload(&mut self) -> Result<(), $crate::programs::ProgramError> {
@@ -252,6 +318,31 @@ macro_rules! program_methods {
                 options: &$crate::programs::TestRunOptions<'_>,
             ) -> Result<$crate::programs::TestRun, $crate::programs::ProgramError> {
                 self.data.run(options)
+            }
+
+            /// Ends one attachment.
+            pub fn detach(
+                &mut self,
+                id: $crate::links::LinkId,
+            ) -> Result<(), $crate::programs::ProgramError> {
+                self.data.detach(id)
+            }
+
+            /// Hands over one attachment: it now lasts as long as the value returned, or longer by
+            /// way of [`pin`](crate::links::OwnedLink::pin) or
+            /// [`keep`](crate::links::OwnedLink::keep).
+            pub fn take_link(
+                &mut self,
+                id: $crate::links::LinkId,
+            ) -> Result<$crate::links::OwnedLink, $crate::programs::ProgramError> {
+                self.data.take_link(id)
+            }
+
+            /// The attachments this program owns.
+            pub fn links(
+                &self,
+            ) -> impl Iterator<Item = ($crate::links::LinkId, &$crate::links::OwnedLink)> {
+                self.data.links().map(|(id, link)| (*id, link))
             }
         }
     };

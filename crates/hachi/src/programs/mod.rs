@@ -16,6 +16,7 @@
 //!
 //! See [`links`] for how long an attachment lasts.
 
+mod attach;
 mod data;
 mod error;
 mod info;
@@ -24,6 +25,7 @@ mod rejection;
 mod test_run;
 mod xdp;
 
+pub use attach::{AttachOptions, Attached, AttachedAll};
 pub use data::ProgramFd;
 pub(crate) use data::{ProgramData, program_methods};
 pub use error::ProgramError;
@@ -34,10 +36,11 @@ pub use rejection::Rejection;
 pub use test_run::{TestRun, TestRunOptions};
 pub use xdp::{Xdp, XdpFlags, XdpMd};
 
-pub use crate::links::{self, Link, XdpLink, XdpLinkId};
+pub use crate::links::{self, XdpLink, XdpLinkId};
+use crate::links::{LinkId, OwnedLink};
 
 macro_rules! programs {
-    ($($variant:ident: $type:ident = $kind:path;)*) => {
+    ($($pattern:pat => $type:ident $name:literal,)*) => {
         /// A program of an object, by type. Turn it into the type with `TryFrom`, on a shared or an
         /// exclusive reference: `let xdp: &mut Xdp = program.try_into()?`.
         #[derive(Debug)]
@@ -45,7 +48,7 @@ macro_rules! programs {
         pub enum Program {
             $(
                 #[doc = concat!("See [`", stringify!($type), "`].")]
-                $variant($type),
+                $type($type),
             )*
             /// Of a type this version can load but not attach.
             Other(OtherProgram),
@@ -57,90 +60,41 @@ macro_rules! programs {
                 object: std::sync::Arc<crate::load::Object>,
                 spec: hachi_obj::ProgramSpec,
             ) -> Self {
-                match spec.program_type {
-                    $($kind => Program::$variant($type::from_data(ProgramData::new(object, spec))),)*
-                    _ => Program::Other(OtherProgram::from_data(ProgramData::new(object, spec))),
+                let data = ProgramData::new(object, spec);
+                match (data.kind(), data.attach_type(), data.section_kind()) {
+                    $($pattern => Program::$type($type { data }),)*
+                    _ => Program::Other(OtherProgram { data }),
                 }
             }
 
-            /// Loads the program into the kernel, which verifies it.
-            pub fn load(&mut self) -> Result<(), ProgramError> {
+            fn data(&self) -> &ProgramData {
                 match self {
-                    $(Program::$variant(program) => program.load(),)*
-                    Program::Other(program) => program.load(),
+                    $(Program::$type(program) => &program.data,)*
+                    Program::Other(program) => &program.data,
                 }
             }
 
-            /// Detaches the program everywhere and unloads it (unless it is pinned).
-            pub fn unload(&mut self) -> Result<(), ProgramError> {
+            fn data_mut(&mut self) -> &mut ProgramData {
                 match self {
-                    $(Program::$variant(program) => program.unload(),)*
-                    Program::Other(program) => program.unload(),
+                    $(Program::$type(program) => &mut program.data,)*
+                    Program::Other(program) => &mut program.data,
                 }
             }
 
-            /// The descriptor; [`ProgramError::NotLoaded`] before `load`.
-            pub fn fd(&self) -> Result<&ProgramFd, ProgramError> {
+            /// Attaches the loaded program to what its section names (`kprobe/do_unlinkat`), and
+            /// where a section cannot say it, to what `options` say (the interface for XDP).
+            ///
+            /// # Errors
+            /// [`LinkError::NoTarget`](links::LinkError::NoTarget) in [`ProgramError::Attach`] if
+            /// neither says enough, or programs of this type are not attached; and what the `attach`
+            /// of the type returns.
+            pub fn attach_by_section(
+                &mut self,
+                options: &AttachOptions,
+            ) -> Result<Vec<Attached>, ProgramError> {
                 match self {
-                    $(Program::$variant(program) => program.fd(),)*
-                    Program::Other(program) => program.fd(),
-                }
-            }
-
-            /// What the kernel says about the loaded program.
-            pub fn info(&self) -> Result<ProgramInfo, ProgramError> {
-                match self {
-                    $(Program::$variant(program) => program.info(),)*
-                    Program::Other(program) => program.info(),
-                }
-            }
-
-            /// Pins the loaded program, so that it outlives the process.
-            pub fn pin<P: AsRef<std::path::Path>>(&self, path: P) -> Result<(), crate::pin::PinError> {
-                match self {
-                    $(Program::$variant(program) => program.pin(path),)*
-                    Program::Other(program) => program.pin(path),
-                }
-            }
-
-            /// The name: that of the function.
-            pub fn name(&self) -> &str {
-                match self {
-                    $(Program::$variant(program) => program.name(),)*
-                    Program::Other(program) => program.name(),
-                }
-            }
-
-            /// The ELF section it comes from: `xdp`; empty for a program opened from a pin.
-            pub fn section(&self) -> &str {
-                match self {
-                    $(Program::$variant(program) => program.section(),)*
-                    Program::Other(program) => program.section(),
-                }
-            }
-
-            /// The type.
-            pub fn prog_type(&self) -> ProgramType {
-                match self {
-                    $(Program::$variant(program) => program.prog_type(),)*
-                    Program::Other(program) => program.prog_type(),
-                }
-            }
-
-            /// What the verifier wrote when the program was loaded, if that was asked for
-            /// ([`EbpfLoader::verifier_log_level`](crate::EbpfLoader::verifier_log_level)).
-            pub fn verifier_log(&self) -> &str {
-                match self {
-                    $(Program::$variant(program) => program.verifier_log(),)*
-                    Program::Other(program) => program.verifier_log(),
-                }
-            }
-
-            /// Runs the loaded program once on given data, if the kernel can for its type.
-            pub fn test_run(&self, options: &TestRunOptions<'_>) -> Result<TestRun, ProgramError> {
-                match self {
-                    $(Program::$variant(program) => program.test_run(options),)*
-                    Program::Other(program) => program.test_run(options),
+                    $(Program::$type(program) => program.attach_by_section(options),)*
+                    Program::Other(program) => program.attach_by_section(options),
                 }
             }
         }
@@ -150,8 +104,8 @@ macro_rules! programs {
                 type Error = ProgramError;
                 fn try_from(program: &'a Program) -> Result<Self, ProgramError> {
                     match program {
-                        Program::$variant(program) => Ok(program),
-                        other => Err(ProgramError::unexpected_type(other, $kind.name())),
+                        Program::$type(program) => Ok(program),
+                        other => Err(ProgramError::unexpected_type(other, $name)),
                     }
                 }
             }
@@ -160,8 +114,8 @@ macro_rules! programs {
                 type Error = ProgramError;
                 fn try_from(program: &'a mut Program) -> Result<Self, ProgramError> {
                     match program {
-                        Program::$variant(program) => Ok(program),
-                        other => Err(ProgramError::unexpected_type(other, $kind.name())),
+                        Program::$type(program) => Ok(program),
+                        other => Err(ProgramError::unexpected_type(other, $name)),
                     }
                 }
             }
@@ -169,7 +123,83 @@ macro_rules! programs {
     };
 }
 
-// One row for each type that can be attached: variant, Rust type, kernel type.
+// One row for each type that can be attached: which programs are of it (by kernel type, expected
+// attach type and kind of section; the first row that fits counts), the Rust type, and its name in
+// messages.
 programs! {
-    Xdp: Xdp = ProgramType::Xdp;
+    (ProgramType::Xdp, _, _) => Xdp "xdp",
+}
+
+impl Program {
+    /// Loads the program into the kernel, which verifies it. What it is for (a kernel function, a
+    /// hook) is taken from its section, where its type needs to know that to be loaded.
+    pub fn load(&mut self) -> Result<(), ProgramError> {
+        self.data_mut().load()
+    }
+
+    /// Detaches the program everywhere and unloads it (unless it is pinned).
+    pub fn unload(&mut self) -> Result<(), ProgramError> {
+        self.data_mut().unload()
+    }
+
+    /// The descriptor; [`ProgramError::NotLoaded`] before `load`.
+    pub fn fd(&self) -> Result<&ProgramFd, ProgramError> {
+        self.data().fd()
+    }
+
+    /// What the kernel says about the loaded program.
+    pub fn info(&self) -> Result<ProgramInfo, ProgramError> {
+        self.data().info()
+    }
+
+    /// Pins the loaded program, so that it outlives the process.
+    pub fn pin<P: AsRef<std::path::Path>>(&self, path: P) -> Result<(), crate::pin::PinError> {
+        self.data().pin(path.as_ref())
+    }
+
+    /// The name: that of the function.
+    pub fn name(&self) -> &str {
+        self.data().name()
+    }
+
+    /// The ELF section it comes from: `xdp`; empty for a program opened from a pin.
+    pub fn section(&self) -> &str {
+        self.data().section()
+    }
+
+    /// The type.
+    pub fn prog_type(&self) -> ProgramType {
+        self.data().kind()
+    }
+
+    /// What the object file says about it; `None` for a program opened from a pin.
+    pub fn spec(&self) -> Option<&hachi_obj::ProgramSpec> {
+        self.data().spec()
+    }
+
+    /// What the verifier wrote when the program was loaded, if that was asked for
+    /// ([`EbpfLoader::verifier_log_level`](crate::EbpfLoader::verifier_log_level)).
+    pub fn verifier_log(&self) -> &str {
+        self.data().log()
+    }
+
+    /// Runs the loaded program once on given data, if the kernel can for its type.
+    pub fn test_run(&self, options: &TestRunOptions<'_>) -> Result<TestRun, ProgramError> {
+        self.data().run(options)
+    }
+
+    /// Ends one attachment.
+    pub fn detach(&mut self, id: LinkId) -> Result<(), ProgramError> {
+        self.data_mut().detach(id)
+    }
+
+    /// Hands over one attachment; see [`links`].
+    pub fn take_link(&mut self, id: LinkId) -> Result<OwnedLink, ProgramError> {
+        self.data_mut().take_link(id)
+    }
+
+    /// The attachments this program owns.
+    pub fn links(&self) -> impl Iterator<Item = (LinkId, &OwnedLink)> {
+        self.data().links().map(|(id, link)| (*id, link))
+    }
 }

@@ -3,11 +3,10 @@
 use std::path::Path;
 
 use bitflags::bitflags;
-use hachi_obj::ProgramType;
 
-use super::{ProgramData, ProgramError, program_methods};
+use super::{AttachOptions, AttachType, Attached, ProgramData, ProgramError, program_methods};
 use crate::{
-    links::{self, Link as _, LinkError, OwnedLink, XdpLink, XdpLinkId, XdpRequest},
+    links::{self, LinkError, LinkId, OwnedLink, XdpRequest},
     sys::net,
 };
 
@@ -66,15 +65,15 @@ unsafe impl crate::Pod for XdpMd {}
 /// (run from a map's entry; they cannot be attached to an interface).
 #[derive(Debug)]
 pub struct Xdp {
-    pub(crate) data: ProgramData<XdpLink>,
+    pub(crate) data: ProgramData,
 }
 
-program_methods!(Xdp, XdpLink);
+program_methods!(Xdp);
 
 impl Xdp {
     /// Opens the XDP program pinned at `path`. It is loaded already and can be attached.
     pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, ProgramError> {
-        ProgramData::from_pin(path.as_ref(), ProgramType::Xdp).map(Self::from_data)
+        ProgramData::from_pin(path.as_ref(), "xdp").map(|data| Xdp { data })
     }
 
     /// Loads the program into the kernel, which verifies it.
@@ -91,10 +90,10 @@ impl Xdp {
     /// # Errors
     /// [`LinkError`] in [`ProgramError::Attach`]: no such interface, another program there (named),
     /// no driver support.
-    pub fn attach(&mut self, interface: &str, flags: XdpFlags) -> Result<XdpLinkId, ProgramError> {
+    pub fn attach(&mut self, interface: &str, flags: XdpFlags) -> Result<LinkId, ProgramError> {
         match net::if_index(interface) {
             Some(index) => self.attach_to_if_index(index, flags),
-            None => Err(self.attach_error(LinkError::NoSuchInterface {
+            None => Err(self.data.attach_error(LinkError::NoSuchInterface {
                 name: interface.to_owned(),
                 existing: net::if_names(),
             })),
@@ -106,15 +105,13 @@ impl Xdp {
         &mut self,
         if_index: u32,
         flags: XdpFlags,
-    ) -> Result<XdpLinkId, ProgramError> {
-        let program = self.data.fd()?;
+    ) -> Result<LinkId, ProgramError> {
         let link = links::attach_xdp(&XdpRequest {
-            program,
+            program: self.data.fd()?,
             if_index,
             flags,
-        })
-        .map_err(|error| self.attach_error(error))?;
-        Ok(self.data.links.insert(link))
+        });
+        self.data.own(link)
     }
 
     /// Makes an existing attachment run this program, without a gap in between, and takes it over.
@@ -123,37 +120,37 @@ impl Xdp {
     /// `link` comes from another program's [`take_link`](Self::take_link) or from
     /// [`PinnedLink::unpin`](crate::links::PinnedLink::unpin). On error it is dropped, which
     /// detaches it.
-    pub fn attach_to_link(
+    pub fn attach_to_link(&mut self, link: impl Into<OwnedLink>) -> Result<LinkId, ProgramError> {
+        self.data.attach_to_link(link.into())
+    }
+
+    pub(crate) fn attach_by_section(
         &mut self,
-        link: impl Into<OwnedLink>,
-    ) -> Result<XdpLinkId, ProgramError> {
-        let program = self.data.fd()?;
-        let mut link: OwnedLink = link.into();
-        link.update(program)
-            .map_err(|error| self.attach_error(error))?;
-        Ok(self.data.links.insert(XdpLink::from(link)))
-    }
-
-    /// Ends one attachment.
-    pub fn detach(&mut self, id: XdpLinkId) -> Result<(), ProgramError> {
-        Ok(self.data.links.take(id)?.detach()?)
-    }
-
-    /// Hands over one attachment: it now lasts as long as the value returned, or longer by way of
-    /// [`pin`](XdpLink::pin) or [`keep`](XdpLink::keep).
-    pub fn take_link(&mut self, id: XdpLinkId) -> Result<XdpLink, ProgramError> {
-        Ok(self.data.links.take(id)?)
-    }
-
-    /// The attachments this program owns.
-    pub fn links(&self) -> impl Iterator<Item = &XdpLink> {
-        self.data.links.iter()
-    }
-
-    fn attach_error(&self, error: LinkError) -> ProgramError {
-        ProgramError::Attach {
-            name: self.name().to_owned(),
-            error,
+        options: &AttachOptions,
+    ) -> Result<Vec<Attached>, ProgramError> {
+        let attach_type = self.data.attach_type();
+        let reason = if matches!(
+            attach_type,
+            Some(AttachType::XdpDevmap | AttachType::XdpCpumap)
+        ) {
+            Some("it runs from an entry of a map")
+        } else if options.interfaces.is_empty() {
+            Some("an XDP program needs an interface, which its section cannot name")
+        } else {
+            None
+        };
+        if let Some(reason) = reason {
+            return Err(self
+                .data
+                .attach_error(LinkError::NoTarget(reason.to_owned())));
         }
+        let mut attached = Vec::new();
+        for interface in &options.interfaces {
+            attached.push(Attached {
+                link: self.attach(interface, options.xdp_flags)?,
+                target: format!("interface {interface}"),
+            });
+        }
+        Ok(attached)
     }
 }

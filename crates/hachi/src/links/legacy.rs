@@ -1,0 +1,104 @@
+//! Attachments that have no `bpf_link`.
+
+use std::{fmt, path::Path};
+
+use super::{LinkError, OwnedLink};
+use crate::{pin::PinError, programs::ProgramFd, sys::errno::SyscallError};
+
+/// One way to attach without a `bpf_link`, told what it takes to behave like one. Each is a type of
+/// its own, in its own file.
+pub(crate) trait Legacy: fmt::Debug + Send + Sync {
+    /// Ends the attachment. Called once.
+    fn undo(&mut self) -> Result<(), SyscallError>;
+
+    /// The attached program, if the attachment goes on without this process. `None` if it ends when
+    /// this value is dropped, whether or not that undoes it.
+    fn persistent(&self) -> Option<&ProgramFd> {
+        None
+    }
+
+    /// Makes the attachment run `program`.
+    fn update(&mut self, _program: &ProgramFd) -> Result<(), LinkError> {
+        Err(LinkError::WrongKind(
+            "an attachment of this kind cannot change its program: detach it and attach the other",
+        ))
+    }
+
+    /// The interface it is on.
+    fn if_index(&self) -> Option<u32> {
+        None
+    }
+}
+
+/// An attachment without a `bpf_link`, which detaches when it is dropped all the same.
+///
+/// Some go on until they are undone, also when the process ends in disorder: those made by netlink
+/// (XDP before Linux 5.9). They can be pinned and kept. Others end with the process: programs on
+/// perf events (tracepoints, kprobes, uprobes before Linux 5.15).
+#[derive(Debug)]
+pub struct LegacyLink {
+    inner: Box<dyn Legacy>,
+    /// Whether dropping this detaches.
+    armed: bool,
+}
+
+impl LegacyLink {
+    pub(crate) fn new(inner: impl Legacy + 'static) -> Self {
+        LegacyLink {
+            inner: Box::new(inner),
+            armed: true,
+        }
+    }
+
+    pub(crate) fn forget(&mut self) {
+        self.armed = false;
+    }
+
+    pub(crate) fn hold(&mut self) {
+        self.armed = true;
+    }
+
+    pub(crate) fn detach(mut self) -> Result<(), LinkError> {
+        self.armed = false;
+        self.inner.undo().map_err(|error| LinkError::Syscall {
+            operation: "detach",
+            error,
+        })
+    }
+
+    pub(crate) fn update(&mut self, program: &ProgramFd) -> Result<(), LinkError> {
+        self.inner.update(program)
+    }
+
+    pub(crate) fn if_index(&self) -> Option<u32> {
+        self.inner.if_index()
+    }
+
+    /// The program to pin in place of the link.
+    pub(crate) fn persistent_program(&self, path: &Path) -> Result<&ProgramFd, PinError> {
+        self.inner
+            .persistent()
+            .ok_or_else(|| PinError::Unsuitable {
+                path: path.to_owned(),
+                reason: "would have to hold an attachment that has no bpf_link (this kernel has none of its kind) \
+                         and that ends with the process"
+                    .to_owned(),
+            })
+    }
+}
+
+impl Drop for LegacyLink {
+    fn drop(&mut self) {
+        if self.armed
+            && let Err(error) = self.inner.undo()
+        {
+            log::warn!("cannot detach a program: {error}");
+        }
+    }
+}
+
+impl From<LegacyLink> for OwnedLink {
+    fn from(link: LegacyLink) -> Self {
+        OwnedLink::Legacy(link)
+    }
+}

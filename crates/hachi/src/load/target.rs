@@ -1,0 +1,172 @@
+//! What a program of the tracing family is for: the kernel wants to know when it loads the program,
+//! as the id of a type.
+
+use std::os::fd::{AsRawFd as _, BorrowedFd};
+
+use hachi_btf::{Kind, Types as _};
+use hachi_obj::{AttachType, ProgramSpec, ProgramType};
+
+use super::{Object, program::unloadable};
+use crate::{
+    Btf,
+    kernel_btf::KernelBtf,
+    near::Near,
+    programs::{ProgramError, ProgramInfo},
+};
+
+/// What a program is for, beyond the name in its Spec.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Target<'a> {
+    /// The kernel's types, when the caller has them.
+    pub(crate) btf: Option<&'a Btf>,
+    /// The program whose function it replaces or traces.
+    pub(crate) program: Option<BorrowedFd<'a>>,
+}
+
+/// What `BPF_PROG_LOAD` is told.
+pub(super) struct AttachTarget {
+    pub(super) btf_id: u32,
+    /// Of the program or of the module's types that `btf_id` is of; 0 for the kernel itself.
+    pub(super) fd: u32,
+}
+
+/// `None` for programs whose target does not matter before they are attached.
+pub(super) fn find(
+    object: &Object,
+    spec: &ProgramSpec,
+    target: &Target<'_>,
+) -> Result<Option<AttachTarget>, ProgramError> {
+    if !needed(spec) {
+        return Ok(None);
+    }
+    let found = match target.program {
+        Some(program) => in_program(spec, program),
+        None => in_kernel(&object.kernel_btf, spec, target.btf),
+    };
+    found.map(Some).map_err(|reason| unloadable(spec, reason))
+}
+
+fn needed(spec: &ProgramSpec) -> bool {
+    match spec.section_def {
+        Some(def) => def.needs_btf_target,
+        None => matches!(
+            spec.program_type,
+            ProgramType::Tracing | ProgramType::Lsm | ProgramType::Ext
+        ),
+    }
+}
+
+fn named(spec: &ProgramSpec) -> Result<&str, String> {
+    spec.attach_target.as_deref().ok_or_else(|| {
+        format!(
+            "section {0:?} names no target, as in \"{0}/NAME\"; load it with the `load` of its type, which takes one",
+            spec.section
+        )
+    })
+}
+
+/// A function of a loaded program.
+fn in_program(spec: &ProgramSpec, program: BorrowedFd<'_>) -> Result<AttachTarget, String> {
+    let name = named(spec)?;
+    let info = ProgramInfo::of(program)
+        .map_err(|error| format!("its target program cannot be looked at: {error}"))?;
+    let id = info.btf_id().ok_or_else(|| {
+        format!(
+            "its target, program {:?}, was loaded without BTF, so that its functions have no names",
+            info.name()
+        )
+    })?;
+    let btf = Btf::from_id(id)
+        .map_err(|error| format!("the types of its target program cannot be read: {error}"))?;
+    match btf.types().find(name, Kind::Func) {
+        Some(btf_id) => Ok(AttachTarget {
+            btf_id,
+            fd: program.as_raw_fd() as u32,
+        }),
+        None => Err(format!(
+            "program {:?} has no function {name:?}{}",
+            info.name(),
+            hint(&btf, "", name, Kind::Func)
+        )),
+    }
+}
+
+/// How the kernel's types name what a program attaches to: a prefix and a kind, and what that is in
+/// words.
+fn question(spec: &ProgramSpec) -> Result<(&'static str, Kind, &'static str), String> {
+    Ok(match (spec.program_type, spec.attach_type) {
+        (ProgramType::Tracing, Some(AttachType::TraceRawTp)) => {
+            ("btf_trace_", Kind::Typedef, "tracepoint")
+        }
+        (ProgramType::Tracing, Some(AttachType::TraceIter)) => {
+            ("bpf_iter_", Kind::Func, "iterator")
+        }
+        (ProgramType::Tracing, _) => ("", Kind::Func, "function"),
+        (ProgramType::Lsm, _) => ("bpf_lsm_", Kind::Func, "LSM hook"),
+        (ProgramType::Ext, _) => {
+            return Err(
+                "it replaces a function of another program, which must be given: load it with `Extension::load`"
+                    .to_owned(),
+            );
+        }
+        (other, _) => {
+            return Err(format!(
+                "programs of type {} have no target at load",
+                other.name()
+            ));
+        }
+    })
+}
+
+/// A type of the kernel or of a module.
+fn in_kernel(
+    kernel: &KernelBtf,
+    spec: &ProgramSpec,
+    given: Option<&Btf>,
+) -> Result<AttachTarget, String> {
+    let (prefix, kind, what) = question(spec)?;
+    let target = named(spec)?;
+    // `fentry/nf_conntrack:nf_confirm` names the module, which is searched for anyway.
+    let target = target.split_once(':').map_or(target, |(_, name)| name);
+    let name = format!("{prefix}{target}");
+    if let Some(btf) = given.filter(|btf| btf.is_running())
+        && let Some(btf_id) = btf.types().find(&name, kind)
+    {
+        return Ok(AttachTarget { btf_id, fd: 0 });
+    }
+    let needs = |error| format!("it needs the kernel's types: {error}");
+    let Some(found) = kernel.find(&name, kind).map_err(needs)? else {
+        let hint = hint(kernel.running().map_err(needs)?, prefix, target, kind);
+        return Err(format!(
+            "this kernel and its modules have no {what} {target:?} to attach to (no {name:?} in their BTF){hint}"
+        ));
+    };
+    let fd = match found.module {
+        None => 0,
+        Some(module) => match module.fd() {
+            Some(fd) => fd.as_raw_fd() as u32,
+            None => {
+                return Err(format!(
+                    "{what} {target:?} is in module {}, whose types only CAP_SYS_ADMIN may hand to the kernel",
+                    module.name
+                ));
+            }
+        },
+    };
+    Ok(AttachTarget {
+        btf_id: found.id,
+        fd,
+    })
+}
+
+fn hint(btf: &Btf, prefix: &str, wanted: &str, kind: Kind) -> String {
+    let mut near = Near::new(wanted);
+    for (_, ty) in btf.types().iter().into_iter().flatten().flatten() {
+        if ty.kind() == kind
+            && let Some(name) = ty.name().and_then(|name| name.strip_prefix(prefix))
+        {
+            near.offer(name);
+        }
+    }
+    near.hint()
+}

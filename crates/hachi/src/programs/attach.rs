@@ -1,0 +1,105 @@
+//! Attaching by what the sections say.
+
+use std::path::PathBuf;
+
+use super::{ProgramError, XdpFlags};
+use crate::{
+    Ebpf,
+    links::{LinkError, LinkId},
+};
+
+/// Where to attach, as far as section names cannot say it; see [`Program::attach_by_section`](super::Program::attach_by_section).
+#[derive(Clone, Debug, Default)]
+pub struct AttachOptions {
+    pub(crate) interfaces: Vec<String>,
+    pub(crate) xdp_flags: XdpFlags,
+    pub(crate) cgroup: Option<PathBuf>,
+    pub(crate) pid: Option<u32>,
+    pub(crate) binary: Option<PathBuf>,
+}
+
+impl AttachOptions {
+    /// Nothing but what the sections say.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An interface for programs of the network; may be given several times.
+    pub fn interface(mut self, name: &str) -> Self {
+        self.interfaces.push(name.to_owned());
+        self
+    }
+
+    /// How XDP programs are attached.
+    pub fn xdp_flags(mut self, flags: XdpFlags) -> Self {
+        self.xdp_flags = flags;
+        self
+    }
+
+    /// The directory of the cgroup for programs of cgroups.
+    pub fn cgroup(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.cgroup = Some(directory.into());
+        self
+    }
+
+    /// Only this process, for probes in user space and for perf events. Each, if not given.
+    pub fn pid(mut self, pid: u32) -> Self {
+        self.pid = Some(pid);
+        self
+    }
+
+    /// The program or library for probes in user space whose sections name none.
+    pub fn binary(mut self, path: impl Into<PathBuf>) -> Self {
+        self.binary = Some(path.into());
+        self
+    }
+}
+
+/// An attachment that [`Program::attach_by_section`](super::Program::attach_by_section) made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attached {
+    /// It belongs to the program, until it is taken.
+    pub link: LinkId,
+    /// To what, in words: `kernel function do_unlinkat`.
+    pub target: String,
+}
+
+/// What [`Ebpf::attach_all`] did.
+#[derive(Clone, Debug, Default)]
+pub struct AttachedAll {
+    /// The name of the program with each attachment.
+    pub attached: Vec<(String, Attached)>,
+    /// The programs that are loaded but were not attached, with the reason: their sections name no
+    /// target, or something else runs them.
+    pub left_out: Vec<(String, String)>,
+}
+
+impl Ebpf {
+    /// Loads (where that is not done yet) and attaches every program that the object wants loaded,
+    /// each as [`Program::attach_by_section`](super::Program::attach_by_section). Sections that begin with `?` do not want it.
+    ///
+    /// # Errors
+    /// Of the first program that cannot be loaded or attached. What is attached already stays so.
+    pub fn attach_all(&mut self, options: &AttachOptions) -> Result<AttachedAll, ProgramError> {
+        let mut all = AttachedAll::default();
+        for (name, program) in self.programs_mut() {
+            if program.spec().is_none_or(|spec| !spec.autoload) {
+                continue;
+            }
+            if program.fd().is_err() {
+                program.load()?;
+            }
+            match program.attach_by_section(options) {
+                Ok(attached) => all
+                    .attached
+                    .extend(attached.into_iter().map(|one| (name.clone(), one))),
+                Err(ProgramError::Attach {
+                    error: LinkError::NoTarget(reason),
+                    ..
+                }) => all.left_out.push((name, reason)),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(all)
+    }
+}
