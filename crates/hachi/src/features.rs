@@ -7,7 +7,7 @@
 
 use std::{
     fmt, io,
-    os::fd::AsFd as _,
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
     sync::atomic::{AtomicU8, Ordering},
 };
 
@@ -16,7 +16,11 @@ use hachi_asm::{Insn, build};
 use crate::{
     KernelVersion,
     maps::MapType,
-    sys::{attr, bpf},
+    sys::{
+        attr, bpf,
+        errno::{ENOTSUPP, SyscallError},
+        tracing::{self, LinkTo},
+    },
 };
 
 /// Something a kernel may or may not be able to do.
@@ -88,6 +92,23 @@ impl Feature {
         } else {
             Err(Unsupported::new(self.name, self.since))
         }
+    }
+
+    /// As [`require`](Self::require), after the kernel refused something that needs it: only answers
+    /// that an older kernel would give are worth the question.
+    pub(crate) fn require_after(&self, error: &SyscallError) -> Result<(), Unsupported> {
+        match error.errno() {
+            libc::EINVAL | libc::E2BIG | libc::EOPNOTSUPP | ENOTSUPP | libc::EBADF => {
+                self.require()
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// As [`require`](Self::require), in the name of something else that came with it.
+    pub(crate) fn require_for(&self, what: &str) -> Result<(), Unsupported> {
+        self.require()
+            .map_err(|error| Unsupported::new(what, error.since))
     }
 }
 
@@ -175,24 +196,47 @@ features! {
     BPF_LINK: "bpf_link", (5, 7), bpf_link;
     /// Ring buffers.
     RINGBUF: "ring buffers", (5, 8), ringbuf;
+    /// One `freplace` program in the place of functions of several programs.
+    EXTENSION_RETARGET: "attaching an extension to another program", (5, 10), || by_version(5, 10);
     /// Memory charged to the cgroup, not to RLIMIT_MEMLOCK.
     MEMCG_ACCOUNTING: "memory charged to cgroups", (5, 11), memcg_accounting;
     /// Floating-point types in BTF.
     BTF_FLOAT: "floating-point types in BTF", (5, 13), || btf(&[sample::FLOAT]);
     /// `BPF_MAP_LOOKUP_AND_DELETE_ELEM` of hash maps.
     HASH_LOOKUP_AND_DELETE: "taking elements out of hash maps", (5, 14), hash_lookup_and_delete;
+    /// Links of programs on perf events (tracepoints, kprobes, uprobes), and cookies for them.
+    PERF_LINK: "bpf_link of a perf event", (5, 15), perf_link;
     /// Declaration tags in BTF.
     BTF_DECL_TAG: "declaration tags in BTF", (5, 16), || btf(&[sample::INT, sample::VAR, sample::DECL_TAG]);
     /// Type tags in BTF.
     BTF_TYPE_TAG: "type tags in BTF", (5, 17), || btf(&[sample::INT, sample::TAGGED]);
     /// XDP programs that take packets of several buffers.
     XDP_FRAGS: "XDP on multi-buffer packets (xdp.frags)", (5, 18), xdp_frags;
+    /// Programs attached to many kernel functions at once.
+    KPROBE_MULTI: "kprobe.multi", (5, 18), || kprobe_multi(42);
+    /// Cookies for fentry, fexit, fmod_ret, tp_btf and LSM programs.
+    TRACING_COOKIE: "a cookie for this type of program", (5, 19), tracing_cookie;
     /// 64-bit enumerations in BTF.
     BTF_ENUM64: "64-bit enumerations in BTF", (6, 0), || btf(&[sample::ENUM64]);
+    /// Iterators over the threads of a process or the cgroups of a hierarchy.
+    ITER_PARAMETERS: "iterators over one process or one cgroup hierarchy", (6, 1), || by_version(6, 1);
+    /// Programs attached to many places of a binary at once.
+    UPROBE_MULTI: "uprobe.multi", (6, 6), || uprobe_multi(48);
     /// Sections in BTF whose names start with `?` (not to be loaded unless asked).
     BTF_QMARK_DATASEC: "optional sections in BTF", (6, 9),
         || btf(&[sample::INT, sample::VAR, sample::OPTIONAL_DATASEC]);
+    /// Programs that run at entry and return of kernel functions, with memory in between.
+    KPROBE_SESSION: "kprobe.session", (6, 10), || kprobe_multi(56);
+    /// Cookies for raw tracepoints.
+    RAW_TRACEPOINT_COOKIE: "a cookie for a raw tracepoint", (6, 10), raw_tracepoint_cookie;
+    /// Programs that run at entry and return of functions of a binary, with memory in between.
+    UPROBE_SESSION: "uprobe.session", (6, 13), || uprobe_multi(57);
 }
+
+/// `BPF_PROG_TYPE_KPROBE`, `…_TRACEPOINT`, `…_RAW_TRACEPOINT`.
+const KPROBE: u32 = 2;
+const TRACEPOINT: u32 = 5;
+const RAW_TRACEPOINT: u32 = 17;
 
 /// `BPF_PROG_TYPE_SOCKET_FILTER`: the type every kernel with eBPF lets every program of two
 /// instructions be.
@@ -211,6 +255,10 @@ fn answer(result: io::Result<impl Sized>) -> Answer {
 }
 
 fn load(attr: &mut attr::ProgLoad, insns: &[Insn]) -> Answer {
+    answer(load_fd(attr, insns))
+}
+
+fn load_fd(attr: &mut attr::ProgLoad, insns: &[Insn]) -> io::Result<OwnedFd> {
     let image = bpf::ProgramImage {
         insns: &Insn::encode_all(insns, hachi_asm::Endian::NATIVE),
         license: c"GPL",
@@ -220,7 +268,86 @@ fn load(attr: &mut attr::ProgLoad, insns: &[Insn]) -> Answer {
         line_info_rec_size: 0,
         fd_array: &[],
     };
-    answer(bpf::prog_load(attr, &image, None))
+    bpf::prog_load(attr, &image, None)
+}
+
+/// Tries to attach a program of this type to something that does not exist. A kernel that can do it
+/// in principle says `yes`, what it says of the thing.
+fn attach(prog_type: u32, attach_type: u32, to: &LinkTo<'_>, yes: i32) -> Answer {
+    let mut attr = attr::ProgLoad {
+        prog_type,
+        expected_attach_type: attach_type,
+        // Linux < 5.0 wants its own version with kprobes.
+        kern_version: KernelVersion::current().map_or(0, KernelVersion::code),
+        ..Default::default()
+    };
+    let program = match load_fd(&mut attr, &return_zero()) {
+        Ok(program) => program,
+        Err(error) => return answer(Err::<(), _>(error)),
+    };
+    match tracing::link_create(program.as_fd(), attach_type, to) {
+        Err(error) if error.errno() == yes => Answer::Yes,
+        result => answer(result.map_err(|error| error.io_error)),
+    }
+}
+
+fn perf_link() -> Answer {
+    // Nothing has the highest of descriptors.
+    // SAFETY: only its number is used, to be refused.
+    let event = unsafe { BorrowedFd::borrow_raw(i32::MAX) };
+    let to = LinkTo::PerfEvent { event, cookie: 0 };
+    attach(TRACEPOINT, 41, &to, libc::EBADF)
+}
+
+fn kprobe_multi(attach_type: u32) -> Answer {
+    let to = LinkTo::KprobeMulti {
+        symbols: &[c"hachi no such function"],
+        addresses: &[],
+        cookies: &[],
+        flags: 0,
+    };
+    attach(KPROBE, attach_type, &to, libc::ESRCH)
+}
+
+fn uprobe_multi(attach_type: u32) -> Answer {
+    let to = LinkTo::UprobeMulti {
+        path: c"/",
+        offsets: &[0],
+        semaphores: &[],
+        cookies: &[],
+        flags: 0,
+        pid: 0,
+    };
+    attach(KPROBE, attach_type, &to, libc::EBADF)
+}
+
+fn by_version(major: u16, minor: u16) -> Answer {
+    match KernelVersion::current() {
+        Some(running) if running >= KernelVersion::new(major, minor, 0) => Answer::Yes,
+        Some(_) => Answer::No,
+        None => Answer::Unknown,
+    }
+}
+
+fn tracing_cookie() -> Answer {
+    // To ask, one would have to load a program for a function: not possible everywhere.
+    by_version(5, 19)
+}
+
+fn raw_tracepoint_cookie() -> Answer {
+    let mut attr = attr::ProgLoad {
+        prog_type: RAW_TRACEPOINT,
+        ..Default::default()
+    };
+    let program = match load_fd(&mut attr, &return_zero()) {
+        Ok(program) => program,
+        Err(error) => return answer(Err::<(), _>(error)),
+    };
+    // An older kernel looks for non-zero bytes it does not know before it looks for the name.
+    match tracing::raw_tracepoint_open(program.as_fd(), Some(c"hachi no such tracepoint"), 1) {
+        Err(error) if error.errno() == libc::ENOENT => Answer::Yes,
+        result => answer(result.map_err(|error| error.io_error)),
+    }
 }
 
 fn return_zero() -> [Insn; 2] {
@@ -469,7 +596,13 @@ mod tests {
             return;
         }
         let running = KernelVersion::current().unwrap();
+        // A kernel built without CONFIG_KPROBES has none of these, however new it is.
+        let kprobes = std::path::Path::new("/sys/bus/event_source/devices/kprobe").exists();
         for feature in ALL {
+            if !kprobes && feature.name.starts_with("kprobe") {
+                assert!(!feature.is_supported(), "{}", feature.name);
+                continue;
+            }
             assert_eq!(
                 feature.is_supported(),
                 running >= feature.since,

@@ -50,6 +50,7 @@ mod near;
 pub mod pin;
 pub mod programs;
 mod sys;
+mod tracefs;
 pub mod util;
 mod version;
 

@@ -50,6 +50,30 @@ pub enum LinkError {
     #[error("{0}")]
     NoTarget(String),
 
+    /// What was asked for cannot be.
+    #[error("{0}")]
+    Invalid(String),
+
+    /// What the program was to be attached to does not exist.
+    #[error("there is no {what} {name:?}{hint}")]
+    NoSuchTarget {
+        /// What it would have been: `tracepoint`.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// Names like it, as the rest of the sentence; or empty.
+        hint: String,
+    },
+
+    /// A file that says where to attach cannot be read, or is not what it should be.
+    #[error("cannot attach to {target}: {error}")]
+    Io {
+        /// What the program was to be attached to.
+        target: String,
+        /// What is wrong; names the file.
+        error: std::io::Error,
+    },
+
     /// The kernel refused to attach.
     #[error("cannot attach to {target}: {error}")]
     Attach {
@@ -83,4 +107,28 @@ pub enum LinkError {
     /// The running kernel is too old for it.
     #[error(transparent)]
     Unsupported(#[from] Unsupported),
+}
+
+impl LinkError {
+    pub(crate) fn attach(target: &str, error: SyscallError) -> Self {
+        LinkError::Attach {
+            target: target.to_owned(),
+            error,
+        }
+    }
+
+    pub(crate) fn io(target: impl Into<String>, error: std::io::Error) -> Self {
+        LinkError::Io {
+            target: target.into(),
+            error,
+        }
+    }
+
+    pub(crate) fn no_such(what: &'static str, name: &str, hint: String) -> Self {
+        LinkError::NoSuchTarget {
+            what,
+            name: name.to_owned(),
+            hint,
+        }
+    }
 }

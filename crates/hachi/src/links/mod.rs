@@ -16,8 +16,12 @@
 mod error;
 mod fd;
 mod info;
+pub(crate) mod iter;
+pub(crate) mod kprobe;
 mod legacy;
+pub(crate) mod perf_event;
 mod pinned;
+pub(crate) mod tracing;
 mod xdp;
 
 use std::{

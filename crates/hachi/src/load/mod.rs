@@ -20,7 +20,10 @@ use std::{ffi::CString, path::PathBuf};
 use hachi_obj::{ProgramSpec, Spec};
 
 use self::types::ObjectBtf;
-pub(crate) use self::{program::program, target::Target};
+pub(crate) use self::{
+    program::program,
+    target::{Target, function_id},
+};
 use crate::{
     EbpfError, KernelVersion, VerifierLogLevel,
     kernel_btf::KernelBtf,

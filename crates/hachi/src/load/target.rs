@@ -67,28 +67,31 @@ fn named(spec: &ProgramSpec) -> Result<&str, String> {
 
 /// A function of a loaded program.
 fn in_program(spec: &ProgramSpec, program: BorrowedFd<'_>) -> Result<AttachTarget, String> {
-    let name = named(spec)?;
+    Ok(AttachTarget {
+        btf_id: function_id(program, named(spec)?)?,
+        fd: program.as_raw_fd() as u32,
+    })
+}
+
+/// The id of a function in the types of a loaded program.
+pub(crate) fn function_id(program: BorrowedFd<'_>, name: &str) -> Result<u32, String> {
     let info = ProgramInfo::of(program)
-        .map_err(|error| format!("its target program cannot be looked at: {error}"))?;
+        .map_err(|error| format!("the target program cannot be looked at: {error}"))?;
     let id = info.btf_id().ok_or_else(|| {
         format!(
-            "its target, program {:?}, was loaded without BTF, so that its functions have no names",
+            "the target, program {:?}, was loaded without BTF, so that its functions have no names",
             info.name()
         )
     })?;
     let btf = Btf::from_id(id)
-        .map_err(|error| format!("the types of its target program cannot be read: {error}"))?;
-    match btf.types().find(name, Kind::Func) {
-        Some(btf_id) => Ok(AttachTarget {
-            btf_id,
-            fd: program.as_raw_fd() as u32,
-        }),
-        None => Err(format!(
+        .map_err(|error| format!("the types of the target program cannot be read: {error}"))?;
+    btf.types().find(name, Kind::Func).ok_or_else(|| {
+        format!(
             "program {:?} has no function {name:?}{}",
             info.name(),
             hint(&btf, "", name, Kind::Func)
-        )),
-    }
+        )
+    })
 }
 
 /// How the kernel's types name what a program attaches to: a prefix and a kind, and what that is in

@@ -64,6 +64,12 @@ pub struct Attached {
     pub target: String,
 }
 
+impl Attached {
+    pub(crate) fn one(link: LinkId, target: String) -> Vec<Self> {
+        vec![Attached { link, target }]
+    }
+}
+
 /// What [`Ebpf::attach_all`] did.
 #[derive(Clone, Debug, Default)]
 pub struct AttachedAll {

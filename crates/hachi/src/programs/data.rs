@@ -193,6 +193,23 @@ impl ProgramData {
         self.spec()?.attach_target.as_deref()
     }
 
+    /// As [`attach_target`](Self::attach_target), for those that cannot be attached without;
+    /// `form` says what it looks like.
+    pub(crate) fn target(&self, form: &str) -> Result<&str, ProgramError> {
+        match self.attach_target() {
+            Some(target) if !target.is_empty() => Ok(target),
+            _ => Err(self.no_target(form)),
+        }
+    }
+
+    pub(crate) fn no_target(&self, form: &str) -> ProgramError {
+        let section = self.section();
+        let kind = self.section_kind();
+        self.attach_error(LinkError::NoTarget(format!(
+            "its section {section:?} does not say where to attach it; that would be \"{kind}/{form}\""
+        )))
+    }
+
     pub(crate) fn spec(&self) -> Option<&ProgramSpec> {
         self.source.as_ref().map(|source| &source.spec)
     }
@@ -242,6 +259,13 @@ impl ProgramData {
 
     pub(crate) fn take_link(&mut self, id: LinkId) -> Result<OwnedLink, ProgramError> {
         Ok(self.links.take(id)?)
+    }
+
+    pub(crate) fn link(&self, id: LinkId) -> Result<&OwnedLink, ProgramError> {
+        match self.links.iter().find(|(other, _)| *other == id) {
+            Some((_, link)) => Ok(link),
+            None => Err(LinkError::NotAttached.into()),
+        }
     }
 
     pub(crate) fn links(&self) -> std::slice::Iter<'_, (LinkId, OwnedLink)> {

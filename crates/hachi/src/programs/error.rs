@@ -112,4 +112,14 @@ impl ProgramError {
             actual: format!("{}{section}", program.prog_type().name()),
         }
     }
+
+    pub(crate) fn is_no_such_target(&self) -> bool {
+        matches!(
+            self,
+            ProgramError::Attach {
+                error: LinkError::NoSuchTarget { .. },
+                ..
+            }
+        )
+    }
 }

@@ -19,21 +19,48 @@
 mod attach;
 mod data;
 mod error;
+mod extension;
+mod fentry;
+mod fexit;
+mod fmod_ret;
+mod fsession;
 mod info;
+mod iter;
+mod kprobe;
+mod lsm;
+mod lsm_cgroup;
 mod other;
+mod raw_tracepoint;
 mod rejection;
+mod syscall;
 mod test_run;
+mod tp_btf;
+mod tracepoint;
+mod tracing;
 mod xdp;
 
 pub use attach::{AttachOptions, Attached, AttachedAll};
 pub use data::ProgramFd;
 pub(crate) use data::{ProgramData, program_methods};
 pub use error::ProgramError;
+pub use extension::Extension;
+pub use fentry::FEntry;
+pub use fexit::FExit;
+pub use fmod_ret::FModRet;
+pub use fsession::FSession;
 pub use hachi_obj::{AttachType, ProgramType};
 pub use info::{ProgramInfo, loaded_programs};
+pub use iter::{CgroupIterOrder, Iter, IterOver};
+pub use kprobe::{KProbe, ProbeKind};
+pub use lsm::Lsm;
+pub use lsm_cgroup::LsmCgroup;
 pub use other::OtherProgram;
+pub use raw_tracepoint::RawTracePoint;
 pub use rejection::Rejection;
+pub use syscall::Syscall;
 pub use test_run::{TestRun, TestRunOptions};
+pub use tp_btf::BtfTracePoint;
+pub use tracepoint::TracePoint;
 pub use xdp::{Xdp, XdpFlags, XdpMd};
 
 pub use crate::links::{self, XdpLink, XdpLinkId};
@@ -128,6 +155,19 @@ macro_rules! programs {
 // messages.
 programs! {
     (ProgramType::Xdp, _, _) => Xdp "xdp",
+    (ProgramType::Tracepoint, _, _) => TracePoint "tracepoint",
+    (ProgramType::RawTracepoint | ProgramType::RawTracepointWritable, _, _) => RawTracePoint "raw_tracepoint",
+    (ProgramType::Tracing, Some(AttachType::TraceRawTp), _) => BtfTracePoint "tp_btf",
+    (ProgramType::Tracing, Some(AttachType::TraceFentry), _) => FEntry "fentry",
+    (ProgramType::Tracing, Some(AttachType::TraceFexit), _) => FExit "fexit",
+    (ProgramType::Tracing, Some(AttachType::ModifyReturn), _) => FModRet "fmod_ret",
+    (ProgramType::Tracing, Some(AttachType::TraceFsession), _) => FSession "fsession",
+    (ProgramType::Tracing, Some(AttachType::TraceIter), _) => Iter "iter",
+    (ProgramType::Ext, _, _) => Extension "freplace",
+    (ProgramType::Lsm, Some(AttachType::LsmMac), _) => Lsm "lsm",
+    (ProgramType::Lsm, Some(AttachType::LsmCgroup), _) => LsmCgroup "lsm_cgroup",
+    (ProgramType::Kprobe, None, "" | "kprobe" | "kretprobe" | "ksyscall" | "kretsyscall") => KProbe "kprobe",
+    (ProgramType::Syscall, _, _) => Syscall "syscall",
 }
 
 impl Program {

@@ -27,6 +27,7 @@ pub(crate) enum Cmd {
     ProgGetFdById = 13,
     MapGetFdById = 14,
     ObjGetInfoByFd = 15,
+    RawTracepointOpen = 17,
     BtfLoad = 18,
     BtfGetFdById = 19,
     BtfGetNextId = 23,
@@ -39,6 +40,7 @@ pub(crate) enum Cmd {
     LinkUpdate = 29,
     LinkGetFdById = 30,
     LinkGetNextId = 31,
+    IterCreate = 33,
     LinkDetach = 34,
 }
 
@@ -60,6 +62,7 @@ impl Cmd {
             Cmd::ProgGetFdById => "BPF_PROG_GET_FD_BY_ID",
             Cmd::MapGetFdById => "BPF_MAP_GET_FD_BY_ID",
             Cmd::ObjGetInfoByFd => "BPF_OBJ_GET_INFO_BY_FD",
+            Cmd::RawTracepointOpen => "BPF_RAW_TRACEPOINT_OPEN",
             Cmd::BtfLoad => "BPF_BTF_LOAD",
             Cmd::BtfGetFdById => "BPF_BTF_GET_FD_BY_ID",
             Cmd::BtfGetNextId => "BPF_BTF_GET_NEXT_ID",
@@ -72,6 +75,7 @@ impl Cmd {
             Cmd::LinkUpdate => "BPF_LINK_UPDATE",
             Cmd::LinkGetFdById => "BPF_LINK_GET_FD_BY_ID",
             Cmd::LinkGetNextId => "BPF_LINK_GET_NEXT_ID",
+            Cmd::IterCreate => "BPF_ITER_CREATE",
             Cmd::LinkDetach => "BPF_LINK_DETACH",
         }
     }
@@ -229,6 +233,36 @@ pub(crate) struct LinkCreate {
     /// Or `target_ifindex`.
     pub(crate) target_fd: u32,
     pub(crate) attach_type: u32,
+    pub(crate) flags: u32,
+}
+
+/// `BPF_LINK_CREATE` for programs of the tracing family, with the part that depends on the attach
+/// type as words.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+pub(crate) struct LinkCreateTracing {
+    pub(crate) prog_fd: u32,
+    pub(crate) target_fd: u32,
+    pub(crate) attach_type: u32,
+    pub(crate) flags: u32,
+    pub(crate) words: [u64; 6],
+}
+
+/// `BPF_RAW_TRACEPOINT_OPEN`.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+pub(crate) struct RawTracepoint {
+    pub(crate) name: u64,
+    pub(crate) prog_fd: u32,
+    pub(crate) pad: u32,
+    pub(crate) cookie: u64,
+}
+
+/// `BPF_ITER_CREATE`.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+pub(crate) struct IterCreate {
+    pub(crate) link_fd: u32,
     pub(crate) flags: u32,
 }
 

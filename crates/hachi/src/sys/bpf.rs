@@ -55,19 +55,19 @@ unsafe fn call<A>(cmd: Cmd, attr: &mut A) -> Result<()> {
 ///
 /// # Safety
 /// As [`bpf`].
-unsafe fn call_fd<A>(cmd: Cmd, attr: &mut A) -> io::Result<OwnedFd> {
+pub(super) unsafe fn call_fd<A>(cmd: Cmd, attr: &mut A) -> io::Result<OwnedFd> {
     // SAFETY: passed on.
     let fd = unsafe { bpf(cmd, attr) }?;
     // SAFETY: the kernel just made this descriptor for us; a file descriptor fits an int.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as libc::c_int) })
 }
 
-fn raw(fd: BorrowedFd<'_>) -> u32 {
+pub(super) fn raw(fd: BorrowedFd<'_>) -> u32 {
     // Borrowed descriptors are never negative.
     fd.as_raw_fd() as u32
 }
 
-fn address<T: ?Sized>(pointer: *const T) -> u64 {
+pub(super) fn address<T: ?Sized>(pointer: *const T) -> u64 {
     pointer.cast::<()>() as usize as u64
 }
 
@@ -419,6 +419,20 @@ pub(crate) fn prog_test_run(
     };
     // SAFETY: addresses and lengths were just set from live slices, out ones borrowed mutably.
     unsafe { call(Cmd::ProgTestRun, attr) }
+}
+
+/// `BPF_PROG_TEST_RUN` of a `BPF_PROG_TYPE_SYSCALL` program, which may change its context. The
+/// result is what it returned.
+pub(crate) fn prog_call(fd: BorrowedFd<'_>, context: &mut [u8]) -> Result<u32> {
+    let mut attr = attr::TestRun {
+        prog_fd: raw(fd),
+        ctx_in: address(context.as_mut_ptr()),
+        ctx_size_in: u32::try_from(context.len()).unwrap_or(u32::MAX),
+        ..Default::default()
+    };
+    // SAFETY: the context is live, writable, and as long as said.
+    unsafe { call(Cmd::ProgTestRun, &mut attr) }?;
+    Ok(attr.retval)
 }
 
 /// The id after `id` among the objects of one kind; `None` at the end.

@@ -9,4 +9,7 @@ pub(crate) mod memlock;
 pub(crate) mod mmap;
 pub(crate) mod net;
 pub(crate) mod netlink;
+pub(crate) mod perf;
 pub(crate) mod poll;
+pub(crate) mod tracefs;
+pub(crate) mod tracing;

@@ -11,6 +11,8 @@ use hachi::{
 };
 use hachi_asm::{AluOp, Imm64, JumpOp, Operand, Size, build};
 
+pub mod tracing;
+
 /// Helper numbers, `enum bpf_func_id`.
 pub const MAP_LOOKUP_ELEM: u32 = 1;
 pub const MAP_UPDATE_ELEM: u32 = 2;

@@ -1,0 +1,51 @@
+//! Iterators: links whose runs are files.
+
+use std::{
+    fs::File,
+    os::fd::{AsFd as _, BorrowedFd},
+};
+
+use super::{FdLink, LinkError, OwnedLink};
+use crate::{
+    features,
+    programs::ProgramFd,
+    sys::tracing::{self, LinkTo},
+};
+
+/// `BPF_TRACE_ITER` of `enum bpf_attach_type`.
+const BPF_TRACE_ITER: u32 = 28;
+
+/// Attaches an iterator with a `union bpf_iter_link_info`, which may be empty.
+pub(crate) fn attach(
+    program: &ProgramFd,
+    info: &[u8],
+    target: &str,
+) -> Result<OwnedLink, LinkError> {
+    match tracing::link_create(program.as_fd(), BPF_TRACE_ITER, &LinkTo::Iter { info }) {
+        Ok(fd) => Ok(FdLink::new(fd).into()),
+        Err(error) => {
+            if info.len() > 4 {
+                features::ITER_PARAMETERS.require_after(&error)?;
+            }
+            Err(LinkError::attach(target, error))
+        }
+    }
+}
+
+/// Starts one run.
+pub(crate) fn open(link: BorrowedFd<'_>) -> Result<File, LinkError> {
+    tracing::iter_create(link)
+        .map(File::from)
+        .map_err(|error| LinkError::Syscall {
+            operation: "run",
+            error,
+        })
+}
+
+impl FdLink {
+    /// Runs the iterator that this link is of, from its start: what it writes (`bpf_seq_write` and
+    /// the like) is what is read here. Linux ≥ 5.8.
+    pub fn read_iter(&self) -> Result<File, LinkError> {
+        open(self.as_fd())
+    }
+}

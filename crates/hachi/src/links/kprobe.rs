@@ -1,0 +1,182 @@
+//! Probes of kernel functions, by the kernel's perf PMU or by tracefs.
+
+use std::{
+    ffi::CString,
+    fs,
+    io::{BufRead as _, BufReader},
+    os::fd::OwnedFd,
+};
+
+use super::{LinkError, OwnedLink, perf_event};
+use crate::{
+    near::Near,
+    programs::{ProbeKind, ProgramFd},
+    sys::{errno::SyscallError, perf},
+    tracefs::Probe,
+};
+
+/// Where in the kernel.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place<'a> {
+    /// So many bytes into a function.
+    Function { name: &'a str, offset: u64 },
+    /// At an address.
+    Address(u64),
+}
+
+impl std::fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Place::Function { name, offset: 0 } => write!(f, "kernel function {name}"),
+            Place::Function { name, offset } => write!(f, "kernel function {name}+{offset:#x}"),
+            Place::Address(address) => write!(f, "kernel address {address:#x}"),
+        }
+    }
+}
+
+/// How to make the probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// By the PMU where the kernel has it (Linux ≥ 4.17), else by tracefs.
+    Best,
+    Tracefs,
+}
+
+/// Attaches to a place in the kernel.
+pub(crate) fn attach(
+    program: &ProgramFd,
+    kind: ProbeKind,
+    place: Place<'_>,
+    cookie: u64,
+    way: Way,
+) -> Result<OwnedLink, LinkError> {
+    let target = place.to_string();
+    let pmu = match way {
+        Way::Best => perf::pmu("kprobe", "type").map_err(|error| LinkError::io(&*target, error))?,
+        Way::Tracefs => None,
+    };
+    let (event, probe) = match pmu {
+        Some(pmu) => (open(pmu, kind, place)?, None),
+        None => {
+            let (event, probe) = open_by_tracefs(kind, place)?;
+            (event, Some(probe))
+        }
+    };
+    perf_event::attach(program, event, cookie, probe, &target)
+}
+
+fn open(pmu: u32, kind: ProbeKind, place: Place<'_>) -> Result<OwnedFd, LinkError> {
+    let target = place.to_string();
+    let config = match kind {
+        ProbeKind::Entry => 0,
+        ProbeKind::Return => {
+            perf::return_bit("kprobe").map_err(|error| LinkError::io(&*target, error))?
+        }
+    };
+    let (name, at) = match place {
+        Place::Function { name, offset } => (Some(c_name(name)?), offset),
+        Place::Address(address) => (None, address),
+    };
+    perf::open_probe(pmu, config, name.as_deref(), at, -1, 0).map_err(|error| explain(place, error))
+}
+
+fn open_by_tracefs(kind: ProbeKind, place: Place<'_>) -> Result<(OwnedFd, Probe), LinkError> {
+    let target = place.to_string();
+    let at = match place {
+        Place::Function { name, offset } => {
+            // The line would end, or mean something else.
+            c_name(name)?;
+            format!("{name}+{offset}")
+        }
+        Place::Address(address) => format!("{address:#x}"),
+    };
+    let made = Probe::new("kprobe_events", kind == ProbeKind::Return, &at);
+    let probe = made.map_err(|error| match error.raw_os_error() {
+        Some(_) => explain(place, SyscallError::new("writing kprobe_events", error)),
+        None if error.kind() == std::io::ErrorKind::NotFound => LinkError::Invalid(
+            "this kernel has no kprobes (CONFIG_KPROBES and CONFIG_KPROBE_EVENTS)".to_owned(),
+        ),
+        None => LinkError::io(&*target, error),
+    })?;
+    let event = probe.open(-1, 0, &target)?;
+    Ok((event, probe))
+}
+
+/// What the function of a system call may be called, the likeliest first: with the wrapper that most
+/// architectures have, and without.
+pub(crate) fn syscall_functions(name: &str) -> [String; 3] {
+    let wrapper = if cfg!(target_arch = "x86_64") {
+        "x64"
+    } else if cfg!(target_arch = "x86") {
+        "ia32"
+    } else if cfg!(target_arch = "aarch64") {
+        "arm64"
+    } else if cfg!(target_arch = "s390x") {
+        "s390x"
+    } else if cfg!(target_arch = "riscv64") {
+        "riscv"
+    } else if cfg!(target_arch = "loongarch64") {
+        "loongarch"
+    } else {
+        "se"
+    };
+    [
+        format!("__{wrapper}_sys_{name}"),
+        format!("__se_sys_{name}"),
+        format!("sys_{name}"),
+    ]
+}
+
+fn c_name(name: &str) -> Result<CString, LinkError> {
+    match CString::new(name) {
+        Ok(c_name) if !name.contains(char::is_whitespace) => Ok(c_name),
+        _ => Err(LinkError::no_such("kernel function", name, String::new())),
+    }
+}
+
+fn explain(place: Place<'_>, error: SyscallError) -> LinkError {
+    if let Place::Function { name, .. } = place
+        && matches!(error.errno(), libc::ENOENT | libc::EINVAL)
+        && let Some(hint) = absent(name)
+    {
+        return LinkError::no_such("kernel function", name, hint);
+    }
+    LinkError::attach(&place.to_string(), error)
+}
+
+/// If the kernel has no function of this name: a hint at similar ones.
+pub(crate) fn absent(wanted: &str) -> Option<String> {
+    let mut near = Near::new(wanted);
+    let mut any = false;
+    let mut here = false;
+    for_each_function(|name, _| {
+        any = true;
+        here |= name == wanted;
+        near.offer(name);
+    });
+    (any && !here).then(|| near.hint())
+}
+
+/// Calls `f` with name and address (0 if this process may not know it) of each function of the kernel
+/// and its modules.
+pub(crate) fn for_each_function(mut f: impl FnMut(&str, u64)) {
+    let Ok(file) = fs::File::open("/proc/kallsyms") else {
+        return;
+    };
+    let mut reader = BufReader::with_capacity(64 * 1024, file);
+    let mut line = Vec::new();
+    while reader.read_until(b'\n', &mut line).is_ok_and(|len| len > 0) {
+        if let Some((name, address)) = function(&line) {
+            f(name, address);
+        }
+        line.clear();
+    }
+}
+
+/// `ffffffff81000000 T _stext`, for functions.
+fn function(line: &[u8]) -> Option<(&str, u64)> {
+    let mut words = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
+    let address = u64::from_str_radix(words.next()?, 16).ok()?;
+    let kind = words.next()?;
+    matches!(kind, "t" | "T" | "w" | "W").then_some((words.next()?, address))
+}

@@ -1,0 +1,99 @@
+//! Programs that were loaded for their target: `tp_btf`, `fentry` and the like, LSM; and raw
+//! tracepoints, which share their system call.
+
+use std::{
+    ffi::CStr,
+    os::fd::{AsFd as _, BorrowedFd},
+};
+
+use super::{FdLink, LinkError, OwnedLink};
+use crate::{
+    features,
+    programs::ProgramFd,
+    sys::tracing::{self, LinkTo},
+};
+
+/// Attaches to what the program was loaded for.
+pub(crate) fn attach(
+    program: &ProgramFd,
+    attach_type: u32,
+    cookie: u64,
+    target: &str,
+) -> Result<OwnedLink, LinkError> {
+    let result = if cookie == 0 {
+        tracing::raw_tracepoint_open(program.as_fd(), None, 0)
+    } else {
+        tracing::link_create(program.as_fd(), attach_type, &LinkTo::Tracing { cookie })
+    };
+    match result {
+        Ok(fd) => Ok(FdLink::new(fd).into()),
+        Err(error) => {
+            if cookie != 0 {
+                features::TRACING_COOKIE.require_after(&error)?;
+            }
+            Err(LinkError::attach(target, error))
+        }
+    }
+}
+
+/// Attaches in the place of a function of another program.
+pub(crate) fn attach_to_function(
+    program: &ProgramFd,
+    other: &ProgramFd,
+    btf_id: u32,
+    function: &str,
+) -> Result<OwnedLink, LinkError> {
+    let to = LinkTo::Function {
+        program: other.as_fd(),
+        btf_id,
+        cookie: 0,
+    };
+    match tracing::link_create(program.as_fd(), 0, &to) {
+        Ok(fd) => Ok(FdLink::new(fd).into()),
+        Err(error) => {
+            features::EXTENSION_RETARGET.require_after(&error)?;
+            Err(LinkError::attach(&format!("function {function:?}"), error))
+        }
+    }
+}
+
+/// Attaches an LSM program to a cgroup.
+pub(crate) fn attach_to_cgroup(
+    program: &ProgramFd,
+    attach_type: u32,
+    directory: BorrowedFd<'_>,
+    target: &str,
+) -> Result<OwnedLink, LinkError> {
+    match tracing::link_create(program.as_fd(), attach_type, &LinkTo::Cgroup { directory }) {
+        Ok(fd) => Ok(FdLink::new(fd).into()),
+        Err(error) => Err(LinkError::attach(target, error)),
+    }
+}
+
+/// Attaches to a raw tracepoint.
+pub(crate) fn attach_raw_tracepoint(
+    program: &ProgramFd,
+    name: &CStr,
+    cookie: u64,
+) -> Result<OwnedLink, LinkError> {
+    match tracing::raw_tracepoint_open(program.as_fd(), Some(name), cookie) {
+        Ok(fd) => Ok(FdLink::new(fd).into()),
+        Err(error) => {
+            if cookie != 0 {
+                features::RAW_TRACEPOINT_COOKIE.require_after(&error)?;
+            }
+            let name = name.to_string_lossy();
+            if error.errno() == libc::ENOENT {
+                return Err(LinkError::no_such(
+                    "raw tracepoint",
+                    &name,
+                    crate::tracefs::events_like(&name),
+                ));
+            }
+            Err(LinkError::attach(
+                &format!("raw tracepoint {name:?}"),
+                error,
+            ))
+        }
+    }
+}

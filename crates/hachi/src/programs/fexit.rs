@@ -1,0 +1,26 @@
+//! Returns of kernel functions, by the function's type.
+
+use super::{ProgramData, ProgramError, ProgramFd, tracing::loaded_for_target};
+
+/// A program at the return of a kernel function (`BPF_PROG_TYPE_TRACING`, `BPF_TRACE_FEXIT`), with the
+/// function's arguments and its result. Linux ≥ 5.5; functions of modules: 5.11.
+///
+/// Sections `fexit/FUNCTION` and `fexit.s/FUNCTION` (may sleep; Linux ≥ 5.10).
+#[derive(Debug)]
+pub struct FExit {
+    pub(crate) data: ProgramData,
+}
+
+loaded_for_target!(FExit, "fexit", "kernel function");
+
+impl FExit {
+    /// Loads the program for a function of another loaded BPF program, which must have been loaded
+    /// with BTF. Linux ≥ 5.6.
+    pub fn load_for_program(
+        &mut self,
+        program: &ProgramFd,
+        function: &str,
+    ) -> Result<(), ProgramError> {
+        self.data.load_for_program(program, function)
+    }
+}

@@ -1,0 +1,58 @@
+//! Raw tracepoints: the same places as tracepoints, with the arguments as the kernel has them.
+
+use std::{ffi::CString, path::Path};
+
+use super::{AttachOptions, Attached, ProgramData, ProgramError, program_methods};
+use crate::links::{LinkError, LinkId, tracing};
+
+/// A program at a raw tracepoint (`BPF_PROG_TYPE_RAW_TRACEPOINT`, `…_WRITABLE`), which gets the
+/// tracepoint's arguments as an array of `u64`. Linux ≥ 4.17.
+///
+/// Sections `raw_tracepoint/NAME` and `raw_tp/NAME`; with `.w` (Linux ≥ 5.2) the program may write
+/// to the tracepoint's buffer, where it has one.
+#[derive(Debug)]
+pub struct RawTracePoint {
+    pub(crate) data: ProgramData,
+}
+
+program_methods!(RawTracePoint);
+
+impl RawTracePoint {
+    /// Opens the program pinned at `path`. It is loaded already and can be attached.
+    pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, ProgramError> {
+        ProgramData::from_pin(path.as_ref(), "raw_tracepoint").map(|data| RawTracePoint { data })
+    }
+
+    /// Loads the program into the kernel, which verifies it.
+    pub fn load(&mut self) -> Result<(), ProgramError> {
+        self.data.load()
+    }
+
+    /// Attaches the loaded program to a tracepoint by its name, without a category: `sys_enter`.
+    ///
+    /// # Errors
+    /// [`LinkError::NoSuchTarget`] in [`ProgramError::Attach`], with similar names.
+    pub fn attach(&mut self, name: &str) -> Result<LinkId, ProgramError> {
+        self.attach_with_cookie(name, 0)
+    }
+
+    /// As [`attach`](Self::attach); `bpf_get_attach_cookie` gives the program `cookie`. Linux ≥
+    /// 6.10.
+    pub fn attach_with_cookie(&mut self, name: &str, cookie: u64) -> Result<LinkId, ProgramError> {
+        let program = self.data.fd()?;
+        let link = match CString::new(name) {
+            Ok(c_name) => tracing::attach_raw_tracepoint(program, &c_name, cookie),
+            Err(_) => Err(LinkError::no_such("raw tracepoint", name, String::new())),
+        };
+        self.data.own(link)
+    }
+
+    pub(crate) fn attach_by_section(
+        &mut self,
+        _: &AttachOptions,
+    ) -> Result<Vec<Attached>, ProgramError> {
+        let name = self.data.target("NAME")?.to_owned();
+        let link = self.attach(&name)?;
+        Ok(Attached::one(link, format!("raw tracepoint {name}")))
+    }
+}

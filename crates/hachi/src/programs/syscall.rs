@@ -1,0 +1,48 @@
+//! Programs that user space calls, like a system call.
+
+use std::{os::fd::AsFd as _, path::Path};
+
+use super::{AttachOptions, Attached, ProgramData, ProgramError, program_methods};
+use crate::{links::LinkError, sys::bpf};
+
+/// A program that runs when user space says so (`BPF_PROG_TYPE_SYSCALL`), in its context, and may
+/// sleep. Linux ≥ 5.14.
+///
+/// Section `syscall`. It is not attached, but [called](Self::call).
+#[derive(Debug)]
+pub struct Syscall {
+    pub(crate) data: ProgramData,
+}
+
+program_methods!(Syscall);
+
+impl Syscall {
+    /// Opens the program pinned at `path`. It is loaded already and can be called.
+    pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, ProgramError> {
+        ProgramData::from_pin(path.as_ref(), "syscall").map(|data| Syscall { data })
+    }
+
+    /// Loads the program into the kernel, which verifies it.
+    pub fn load(&mut self) -> Result<(), ProgramError> {
+        self.data.load()
+    }
+
+    /// Runs the program with `context` as its argument, which it may change (at most 64 KiB; empty:
+    /// none). The result is what it returned.
+    pub fn call(&self, context: &mut [u8]) -> Result<u32, ProgramError> {
+        let fd = self.data.fd()?;
+        bpf::prog_call(fd.as_fd(), context).map_err(|error| ProgramError::SyscallError {
+            name: self.name().to_owned(),
+            error,
+        })
+    }
+
+    pub(crate) fn attach_by_section(
+        &mut self,
+        _: &AttachOptions,
+    ) -> Result<Vec<Attached>, ProgramError> {
+        Err(self.data.attach_error(LinkError::NoTarget(
+            "it is not attached, but called (`Syscall::call`)".to_owned(),
+        )))
+    }
+}

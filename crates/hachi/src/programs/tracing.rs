@@ -1,0 +1,96 @@
+//! What all programs have in common that are loaded for their target, a type of the kernel's BTF.
+
+/// The methods of such a program. `$section` is one of its sections, `$what` says what the target
+/// is.
+macro_rules! loaded_for_target {
+    ($type:ident, $section:literal, $what:literal) => {
+        $crate::programs::program_methods!($type);
+
+        impl $type {
+            /// Opens the program pinned at `path`. It is loaded already and can be attached.
+            pub fn from_pin<P: AsRef<std::path::Path>>(
+                path: P,
+            ) -> Result<Self, $crate::programs::ProgramError> {
+                $crate::programs::ProgramData::from_pin(path.as_ref(), $section)
+                    .map(|data| $type { data })
+            }
+
+            #[doc = concat!("Loads the program for the ", $what, " called `name`, whatever its section names.")]
+            ///
+            /// `btf` are the kernel's types ([`Btf::from_sys_fs`](crate::Btf::from_sys_fs)); share
+            /// one among several programs. What they do not have is searched for in the modules.
+            ///
+            /// # Errors
+            /// [`ProgramError::Unloadable`](crate::programs::ProgramError::Unloadable), with similar
+            /// names, if there is no such target.
+            pub fn load(
+                &mut self,
+                name: &str,
+                btf: &$crate::Btf,
+            ) -> Result<(), $crate::programs::ProgramError> {
+                let target = $crate::load::Target {
+                    btf: Some(btf),
+                    ..Default::default()
+                };
+                self.data.load_for(Some(name), &target)
+            }
+
+            /// Loads the program for what its section names.
+            pub fn load_by_section(&mut self) -> Result<(), $crate::programs::ProgramError> {
+                self.data.load()
+            }
+
+            /// Attaches the program to what it was loaded for.
+            pub fn attach(
+                &mut self,
+            ) -> Result<$crate::links::LinkId, $crate::programs::ProgramError> {
+                self.data.attach_as_loaded($what, 0)
+            }
+
+            /// As [`attach`](Self::attach); `bpf_get_attach_cookie` gives the program `cookie`.
+            /// Linux ≥ 5.19.
+            pub fn attach_with_cookie(
+                &mut self,
+                cookie: u64,
+            ) -> Result<$crate::links::LinkId, $crate::programs::ProgramError> {
+                self.data.attach_as_loaded($what, cookie)
+            }
+
+            pub(crate) fn attach_by_section(
+                &mut self,
+                _: &$crate::programs::AttachOptions,
+            ) -> Result<Vec<$crate::programs::Attached>, $crate::programs::ProgramError> {
+                let link = self.data.attach_as_loaded($what, 0)?;
+                Ok($crate::programs::Attached::one(link, self.data.target_in_words($what)))
+            }
+        }
+    };
+}
+pub(crate) use loaded_for_target;
+
+use super::{ProgramData, ProgramError, ProgramType, lsm};
+use crate::links::{LinkId, tracing};
+
+impl ProgramData {
+    pub(crate) fn attach_as_loaded(
+        &mut self,
+        what: &str,
+        cookie: u64,
+    ) -> Result<LinkId, ProgramError> {
+        if self.kind() == ProgramType::Lsm {
+            lsm::check_active().map_err(|error| self.attach_error(error))?;
+        }
+        let attach_type = self.attach_type().map_or(0, |kind| kind as u32);
+        let target = self.target_in_words(what);
+        let link = tracing::attach(self.fd()?, attach_type, cookie, &target);
+        self.own(link)
+    }
+
+    /// `kernel function do_unlinkat`.
+    pub(crate) fn target_in_words(&self, what: &str) -> String {
+        match self.attach_target() {
+            Some(name) => format!("{what} {name}"),
+            None => what.to_owned(),
+        }
+    }
+}

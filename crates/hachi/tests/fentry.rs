@@ -1,0 +1,154 @@
+//! Programs at entry and return of kernel functions, and in their place.
+
+mod support;
+
+use hachi::{
+    Btf,
+    programs::{AttachOptions, Extension, FEntry, FExit, FModRet, ProgramError, TestRunOptions},
+};
+use hachi_test::require_bpf;
+use support::{
+    load,
+    tracing::{Observer, argument, cookie, get, getpgid, observer, seen, watching},
+};
+
+/// What getpgid(2) calls to ask whether it may, on every architecture.
+const FUNCTION: &str = "security_task_getpgid";
+
+#[test]
+fn entries_and_returns() {
+    require_bpf!();
+    for kind in ["fentry", "fexit"] {
+        // The result stands behind the one argument.
+        let value = argument(i16::from(kind == "fexit"));
+        let section = format!("{kind}/{FUNCTION}");
+        let mut ebpf = load(watching(vec![observer("probe", &section, &value, None)]));
+        attempt!(get(&mut ebpf, "probe").load());
+        let all = ebpf.attach_all(&AttachOptions::new()).unwrap();
+        assert_eq!(
+            all.attached[0].1.target,
+            format!("kernel function {FUNCTION}")
+        );
+        getpgid(3);
+        let (count, value) = seen(&ebpf);
+        assert_eq!(count, 3, "{kind}");
+        assert_eq!(value == 0, kind == "fexit", "a task, and success");
+        get(&mut ebpf, "probe")
+            .detach(all.attached[0].1.link)
+            .unwrap();
+        getpgid(1);
+        assert_eq!(seen(&ebpf).0, 3);
+    }
+}
+
+#[test]
+fn by_name_with_a_cookie() {
+    require_bpf!();
+    let btf = Btf::from_sys_fs().unwrap();
+    let old = support::older_than(5, 19);
+    let value: &[_] = if old { &[] } else { &cookie() };
+    let mut ebpf = load(watching(vec![observer("probe", "fentry", value, None)]));
+    let program: &mut FEntry = get(&mut ebpf, "probe").try_into().unwrap();
+    attempt!(program.load(FUNCTION, &btf));
+    attempt!(program.attach_with_cookie(5));
+    getpgid(1);
+    assert_eq!(seen(&ebpf), (1, 5));
+}
+
+#[test]
+fn results_are_replaced() {
+    require_bpf!();
+    let denial = Observer {
+        result: -libc::EPERM,
+        ..Default::default()
+    };
+    let program = denial.program("deny", &format!("fmod_ret/{FUNCTION}"));
+    let mut ebpf = load(watching(vec![program]));
+    attempt!(get(&mut ebpf, "deny").load());
+    let program: &mut FModRet = get(&mut ebpf, "deny").try_into().unwrap();
+    let id = program.attach().unwrap();
+    // SAFETY: numbers only.
+    let call = || unsafe { libc::getpgid(libc::getpid()) };
+    assert_eq!(call(), -1);
+    assert_eq!(
+        std::io::Error::last_os_error().raw_os_error(),
+        Some(libc::EPERM)
+    );
+    program.detach(id).unwrap();
+    assert!(call() > 0);
+    assert_eq!(seen(&ebpf).0, 1);
+}
+
+#[test]
+fn functions_of_other_programs_are_traced_and_replaced() {
+    require_bpf!();
+    let mut ebpf = load(support::tracing::with_function("outer", "inner"));
+    let target = get(&mut ebpf, "outer");
+    target.load().unwrap();
+    let fd = target.fd().unwrap().clone();
+    let options = TestRunOptions {
+        data: &[0; 64],
+        ..Default::default()
+    };
+    let verdict = |ebpf: &hachi::Ebpf| {
+        ebpf.program("outer")
+            .unwrap()
+            .test_run(&options)
+            .unwrap()
+            .return_value
+    };
+    assert_eq!(verdict(&ebpf), 2);
+
+    let mut replacement = load(support::tracing::function_of_its_own(
+        "other",
+        "freplace/inner",
+    ));
+    let extension: &mut Extension = get(&mut replacement, "other").try_into().unwrap();
+    let error = extension.load(fd.clone(), "inne").unwrap_err().to_string();
+    assert!(
+        error.contains("no function \"inne\"") && error.contains("did you mean \"inner\""),
+        "{error}"
+    );
+    attempt!(extension.load(fd.clone(), "inner"));
+    let id = extension.attach().unwrap();
+    assert_eq!(verdict(&ebpf), 1, "the replacement's");
+    extension.detach(id).unwrap();
+    assert_eq!(verdict(&ebpf), 2);
+    // And anew, named explicitly.
+    let id = extension.attach_to_program(&fd, "inner").unwrap();
+    assert_eq!(verdict(&ebpf), 1);
+    extension.detach(id).unwrap();
+
+    let mut watcher = load(watching(vec![observer(
+        "watch",
+        "fexit",
+        &argument(1),
+        None,
+    )]));
+    let program: &mut FExit = get(&mut watcher, "watch").try_into().unwrap();
+    program.load_for_program(&fd, "outer").unwrap();
+    program.attach().unwrap();
+    verdict(&ebpf);
+    assert_eq!(seen(&watcher), (1, 2));
+}
+
+#[test]
+fn wrong_names_get_a_hint() {
+    require_bpf!();
+    let mut ebpf = load(watching(vec![observer(
+        "probe",
+        "fentry/security_task_getpgdi",
+        &[],
+        None,
+    )]));
+    let error = get(&mut ebpf, "probe").load().unwrap_err();
+    assert!(matches!(&error, ProgramError::Unloadable { .. }), "{error}");
+    let error = error.to_string();
+    assert!(
+        error.contains("no function \"security_task_getpgdi\"") && error.contains(FUNCTION),
+        "{error}"
+    );
+    let mut ebpf = load(watching(vec![observer("probe", "freplace/x", &[], None)]));
+    let error = get(&mut ebpf, "probe").load().unwrap_err().to_string();
+    assert!(error.contains("Extension::load"), "{error}");
+}

@@ -1,0 +1,117 @@
+//! Programs at raw tracepoints.
+
+mod support;
+
+use hachi::programs::{AttachOptions, RawTracePoint};
+use hachi_test::require_bpf;
+use support::{
+    load,
+    tracing::{SYS_GETPGID, argument, cookie, get, getpgid, observer, seen, watching},
+};
+
+fn program(ebpf: &mut hachi::Ebpf) -> &mut RawTracePoint {
+    get(ebpf, "on_enter").try_into().unwrap()
+}
+
+#[test]
+fn sees_the_arguments() {
+    require_bpf!();
+    for section in ["raw_tp/sys_enter", "raw_tracepoint/sys_enter"] {
+        let object = observer("on_enter", section, &argument(1), Some(SYS_GETPGID));
+        let mut ebpf = load(watching(vec![object]));
+        program(&mut ebpf).load().unwrap();
+        let id = program(&mut ebpf).attach("sys_enter").unwrap();
+        getpgid(5);
+        assert_eq!(seen(&ebpf), (5, SYS_GETPGID as u64));
+        program(&mut ebpf).detach(id).unwrap();
+        getpgid(1);
+        assert_eq!(seen(&ebpf).0, 5);
+        // And by the section's own name, for as long as the object lives.
+        let all = ebpf.attach_all(&AttachOptions::new()).unwrap();
+        assert_eq!(all.attached[0].1.target, "raw tracepoint sys_enter");
+        getpgid(1);
+        assert_eq!(seen(&ebpf).0, 6);
+    }
+}
+
+#[test]
+fn cookies() {
+    require_bpf!();
+    let value: &[_] = if support::older_than(6, 10) {
+        &[]
+    } else {
+        &cookie()
+    };
+    let mut ebpf = load(watching(vec![observer(
+        "on_enter",
+        "raw_tp/sys_enter",
+        value,
+        None,
+    )]));
+    let program = program(&mut ebpf);
+    program.load().unwrap();
+    attempt!(program.attach_with_cookie("sys_enter", 77));
+    getpgid(1);
+    assert_eq!(seen(&ebpf).1, 77);
+}
+
+/// `bpf_test_finish` is passed at the end of each test run that copies out, and its only argument
+/// (the error) may be written.
+#[test]
+fn writable_programs_change_what_happens() {
+    require_bpf!();
+    use hachi::programs::{ProgramError, TestRunOptions};
+    use hachi_asm::{Size, build};
+    let writer = support::program(
+        "on_enter",
+        "raw_tp.w/bpf_test_finish",
+        vec![
+            build::load(Size::Dw, 2, 1, 0),
+            build::store_imm(Size::W, 2, 0, -libc::ENOTTY),
+            build::mov_imm(0, 0),
+            build::exit(),
+        ],
+        &[],
+    );
+    let mut ebpf = load(support::spec(
+        Vec::new(),
+        vec![writer, support::verdict("pass", 2)],
+    ));
+    get(&mut ebpf, "pass").load().unwrap();
+    program(&mut ebpf).load().unwrap();
+    let options = TestRunOptions {
+        data: &[0; 64],
+        ..Default::default()
+    };
+    // The tracepoint is the whole system's, so the attachment is as short as can be.
+    let id = attempt!(program(&mut ebpf).attach("bpf_test_finish"));
+    let error = get(&mut ebpf, "pass").test_run(&options).unwrap_err();
+    program(&mut ebpf).detach(id).unwrap();
+    let ProgramError::SyscallError { error, .. } = &error else {
+        panic!("{error}")
+    };
+    assert_eq!(error.errno(), libc::ENOTTY);
+    assert!(get(&mut ebpf, "pass").test_run(&options).is_ok());
+}
+
+#[test]
+fn wrong_names_get_a_hint() {
+    require_bpf!();
+    let mut ebpf = load(watching(vec![observer(
+        "on_enter",
+        "raw_tp/sys_entr",
+        &[],
+        None,
+    )]));
+    program(&mut ebpf).load().unwrap();
+    let error = ebpf
+        .attach_all(&AttachOptions::new())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("no raw tracepoint \"sys_entr\"; did you mean")
+            && error.contains("\"sys_enter\""),
+        "{error}"
+    );
+    assert!(program(&mut ebpf).attach("a\0b").is_err());
+}
