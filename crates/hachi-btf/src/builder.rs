@@ -21,9 +21,14 @@ impl BtfBuilder {
 
     /// No types yet, on top of a base.
     pub fn split(base: &Btf<'_>) -> BtfBuilder {
+        BtfBuilder::on(base.last_id())
+    }
+
+    /// No types yet, on top of a base with so many.
+    pub(crate) fn on(before: u32) -> BtfBuilder {
         BtfBuilder {
             types: Vec::new(),
-            before: base.last_id(),
+            before,
         }
     }
 
@@ -131,6 +136,26 @@ impl BtfBuilder {
         self.types.retain(|_| live.next().unwrap_or_default());
         self.map_refs(|old| map.get(old as usize).copied().unwrap_or(0));
         map
+    }
+
+    /// Keeps the types for which `keep` holds, whatever refers to the others.
+    #[cfg(feature = "edit")]
+    pub(crate) fn retain_types(&mut self, keep: impl FnMut(&Type) -> bool) {
+        self.types.retain(keep);
+    }
+
+    /// Moves each type to the id that `map` has for it, which are all different, and changes all
+    /// references accordingly.
+    #[cfg(feature = "edit")]
+    pub(crate) fn reorder(&mut self, map: &[u32]) {
+        let first = self.first_id();
+        let mut old: Vec<(u32, Type)> = (first..)
+            .zip(std::mem::take(&mut self.types))
+            .map(|(id, ty)| (map[id as usize], ty))
+            .collect();
+        old.sort_unstable_by_key(|(id, _)| *id);
+        self.types.extend(old.into_iter().map(|(_, ty)| ty));
+        self.map_refs(|old| map.get(old as usize).copied().unwrap_or(0));
     }
 
     /// Replaces every reference between types.

@@ -8,11 +8,15 @@
 //! * [`Types`] has what both forms share: sizes, resolution of typedefs and qualifiers, lookup
 //!   by name, and type names as C would write them ([`Types::type_name`]).
 //! * [`sanitize`](mod@sanitize) rewrites what an older kernel would refuse.
+//! * `edit` (a feature) works on whole sets: [`BtfBuilder`] can then `append`, `merge`, `dedup` and
+//!   `permute`, and split BTF can be distilled and moved onto another base.
 //! * `print` (a feature) writes types and values as text.
 //!
 //! The format is that of the kernel's `Documentation/bpf/btf.rst` and `linux/btf.h`.
 
 mod builder;
+#[cfg(feature = "edit")]
+pub mod edit;
 mod encode;
 mod error;
 pub mod ext;

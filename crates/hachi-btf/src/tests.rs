@@ -32,7 +32,7 @@ fn param(name: &str, type_id: u32) -> Param {
 }
 
 /// One type of each kind, referring to each other.
-fn zoo() -> BtfBuilder {
+pub(crate) fn zoo() -> BtfBuilder {
     let mut b = BtfBuilder::new();
     let u32_ = b.add(int("unsigned int", 4, false)); // 1
     let char_ = b.add(int("char", 1, true)); // 2

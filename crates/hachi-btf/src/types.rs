@@ -449,6 +449,28 @@ impl<S> Type<S> {
         }
     }
 
+    /// The ids it refers to, in the order of [`Type::for_each_ref`].
+    pub fn refs(&self) -> Vec<u32> {
+        match self {
+            Type::Int(_) | Type::Enum(_) | Type::Enum64(_) | Type::Fwd(_) | Type::Float(_) => {
+                Vec::new()
+            }
+            Type::Ptr(t) => vec![t.type_id],
+            Type::Array(t) => vec![t.type_id, t.index_type_id],
+            Type::Struct(t) | Type::Union(t) => t.members.iter().map(|m| m.type_id).collect(),
+            Type::Typedef(t) => vec![t.type_id],
+            Type::Volatile(t) | Type::Const(t) | Type::Restrict(t) => vec![t.type_id],
+            Type::Func(t) => vec![t.type_id],
+            Type::FuncProto(t) => std::iter::once(t.ret_type_id)
+                .chain(t.params.iter().map(|p| p.type_id))
+                .collect(),
+            Type::Var(t) => vec![t.type_id],
+            Type::DataSec(t) => t.vars.iter().map(|v| v.type_id).collect(),
+            Type::DeclTag(t) => vec![t.type_id],
+            Type::TypeTag(t) => vec![t.type_id],
+        }
+    }
+
     /// The same type with its strings converted.
     pub fn map_names<'s, T>(&'s self, mut f: impl FnMut(&'s S) -> T) -> Type<T> {
         let mut composite = |t: &'s Composite<S>| Composite {

@@ -116,9 +116,7 @@ impl<'t> C<'t> {
         if self.contained.is_none() {
             let mut all = HashSet::new();
             for id in 1..=self.types.last_id() {
-                self.types.decode(id)?.for_each_ref(|target| {
-                    all.insert(*target);
-                });
+                all.extend(self.types.decode(id)?.refs());
             }
             all.retain(|&id| {
                 self.types
