@@ -3,6 +3,7 @@
 mod support;
 
 use std::process::Command;
+use std::time::Instant;
 
 use hachi_btf::edit::{distil, relocate};
 use hachi_btf::*;
@@ -31,19 +32,22 @@ fn a_kernels_types_added_to_themselves_are_the_same_types() {
     }
     for (name, bytes) in kernels {
         let btf = Btf::parse(&bytes).expect("parses");
-        let once = BtfBuilder::from_btf(&btf).expect("reads");
+        let mut once = BtfBuilder::from_btf(&btf).expect("reads");
         let mut twice = once.clone();
         let by = twice.append(&btf).expect("appends");
-        let start = std::time::Instant::now();
+        // Kernels were freed of duplicates when they were built, by algorithms of their time.
+        once.dedup().expect("is sound");
+        assert!(once.last_id() > by - by / 500, "{}", by - once.last_id());
+        let start = Instant::now();
         let map = twice.dedup().expect("is sound");
         eprintln!("{name}: {} types in {:?}", 2 * by, start.elapsed());
         assert_eq!(twice.last_id(), once.last_id() + things(&btf));
         for id in 1..=by {
-            assert_eq!(map[id as usize], id, "what was unique stays");
-            assert_eq!(twice.get(id), once.get(id));
-            let kind = once.get(id).map(Type::kind);
-            if !matches!(kind, Some(Kind::Var | Kind::DataSec | Kind::DeclTag)) {
-                assert_eq!(map[(id + by) as usize], id);
+            let (first, second) = (map[id as usize], map[(id + by) as usize]);
+            assert_eq!(twice.get(first), once.get(first));
+            let kind = btf.shape(id).expect("is sound").kind;
+            if !matches!(kind, Kind::Var | Kind::DataSec | Kind::DeclTag) {
+                assert_eq!(first, second);
             }
         }
     }
