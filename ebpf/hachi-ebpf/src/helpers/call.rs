@@ -1,34 +1,5 @@
 //! How a helper is called: the kernel knows each by a number.
 
-/// Defines helpers: `pub [unsafe] fn name(arguments) -> Result = number;`.
-macro_rules! helpers {
-    () => {};
-    (
-        $(#[$meta:meta])*
-        pub unsafe fn $name:ident($($arg:ident: $ty:ty),*) -> $ret:ty = $number:literal;
-        $($rest:tt)*
-    ) => {
-        $(#[$meta])*
-        #[inline(always)]
-        pub unsafe fn $name($($arg: $ty),*) -> $ret {
-            helper_call!($number, ($($arg: $ty),*) -> $ret)
-        }
-        helpers! { $($rest)* }
-    };
-    (
-        $(#[$meta:meta])*
-        pub fn $name:ident($($arg:ident: $ty:ty),*) -> $ret:ty = $number:literal;
-        $($rest:tt)*
-    ) => {
-        $(#[$meta])*
-        #[inline(always)]
-        pub fn $name($($arg: $ty),*) -> $ret {
-            helper_call!($number, ($($arg: $ty),*) -> $ret)
-        }
-        helpers! { $($rest)* }
-    };
-}
-
 #[cfg(hachi_bpf)]
 macro_rules! helper_call {
     ($number:literal, ($($arg:ident: $ty:ty),*) -> $ret:ty) => {{
@@ -72,6 +43,9 @@ mod absent {
     }
     impl Absent for u64 {
         const ABSENT: Self = 0;
+    }
+    impl Absent for i32 {
+        const ABSENT: Self = -(ENOSYS as i32);
     }
     impl Absent for i64 {
         const ABSENT: Self = -ENOSYS;

@@ -4,6 +4,8 @@
 //! comments, `-` for nothing. The generated files are checked in too, so that a build needs no generator;
 //! `--check` fails when they are not what the sources say.
 
+mod helper_bindings;
+
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -19,6 +21,11 @@ const TABLES: &[Table] = &[
         source: "codegen/helpers.tsv",
         output: "crates/hachi-asm/src/generated/helpers.rs",
         generate: helpers,
+    },
+    Table {
+        source: "codegen/helpers.tsv",
+        output: "ebpf/hachi-ebpf/src/helpers/generated.rs",
+        generate: helper_bindings::generate,
     },
     Table {
         source: "codegen/map_types.tsv",
@@ -106,13 +113,22 @@ impl Row<'_> {
 
     /// A kernel version as a Rust tuple.
     fn kernel(&self, column: usize) -> Result<String, String> {
+        let (major, minor) = self.version(column)?;
+        Ok(format!("({major}, {minor})"))
+    }
+
+    /// A kernel version as people write it.
+    fn kernel_text(&self, column: usize) -> Result<String, String> {
+        let (major, minor) = self.version(column)?;
+        Ok(format!("{major}.{minor}"))
+    }
+
+    fn version(&self, column: usize) -> Result<(u8, u8), String> {
         let text = self.field(column)?;
         let parts = text.split_once('.').and_then(|(major, minor)| {
             Some((major.parse::<u8>().ok()?, minor.parse::<u8>().ok()?))
         });
-        let (major, minor) =
-            parts.ok_or_else(|| format!("{}: '{text}' is not a kernel version", self.place))?;
-        Ok(format!("({major}, {minor})"))
+        parts.ok_or_else(|| format!("{}: '{text}' is not a kernel version", self.place))
     }
 }
 
