@@ -14,12 +14,21 @@
 mod call;
 #[rustfmt::skip]
 pub mod generated;
+mod memory;
 mod printk;
-mod tracing;
-
-pub use tracing::*;
+mod text;
 
 pub use generated::*;
+// These take the place of what is generated under the same names.
+pub use memory::{
+    bpf_copy_from_user, bpf_copy_from_user_buf, bpf_get_current_comm, bpf_get_ns_current_pid_tgid,
+    bpf_probe_read, bpf_probe_read_buf, bpf_probe_read_kernel, bpf_probe_read_kernel_buf,
+    bpf_probe_read_kernel_str_bytes, bpf_probe_read_str_bytes, bpf_probe_read_user,
+    bpf_probe_read_user_buf, bpf_probe_read_user_str_bytes,
+};
+#[doc(hidden)]
+pub use text::__snprintf;
+pub use text::{bpf_strncmp, bpf_strtol, bpf_strtoul};
 
 use crate::cty::c_long;
 
@@ -27,4 +36,25 @@ use crate::cty::c_long;
 #[inline(always)]
 pub(crate) fn check(result: c_long) -> Result<(), c_long> {
     if result < 0 { Err(result) } else { Ok(()) }
+}
+
+/// The difference between the checksums of `from` and `to`, either of which may be empty, added to
+/// `seed` (4.6). Both have at most 128 elements.
+///
+/// # Errors
+/// `-EINVAL` when one is longer.
+#[inline(always)]
+pub fn csum_diff(from: &[u32], to: &[u32], seed: u32) -> Result<u32, c_long> {
+    // SAFETY: both are readable for their lengths.
+    let result = unsafe {
+        generated::bpf_csum_diff(
+            from.as_ptr(),
+            size_of_val(from) as u32,
+            to.as_ptr(),
+            size_of_val(to) as u32,
+            seed,
+        )
+    };
+    check(result)?;
+    Ok(result as u32)
 }

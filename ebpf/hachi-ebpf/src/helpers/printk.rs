@@ -1,7 +1,7 @@
 //! The kernel's own way to print.
 
 /// Prints to `/sys/kernel/tracing/trace_pipe`, with the placeholders of the kernel's printk (`%d`,
-/// `%u`, `%x`, `%llu`, …) and at most three integers.
+/// `%u`, `%x`, `%llu`, …) and integers: three of them, or up to twelve (5.16).
 ///
 /// ```
 /// # fn f() {
@@ -36,6 +36,23 @@ macro_rules! bpf_printk {
                 $a as u64,
                 $b as u64,
                 $c as u64,
+            )
+        }
+    }};
+    ($format:literal, $($arg:expr),+ $(,)?) => {{
+        const FORMAT: &str = concat!($format, "\0");
+        #[allow(
+            clippy::unnecessary_cast,
+            reason = "the arguments may be of any integer type"
+        )]
+        let arguments = [$($arg as u64),+];
+        // SAFETY: the string is a constant that ends with a NUL; the arguments are readable.
+        unsafe {
+            $crate::helpers::bpf_trace_vprintk(
+                FORMAT.as_ptr().cast(),
+                FORMAT.len() as u32,
+                arguments.as_ptr().cast(),
+                ::core::mem::size_of_val(&arguments) as u32,
             )
         }
     }};

@@ -114,7 +114,7 @@ fn probe<T: Scalar>(at: *const c_void) -> Result<T, c_long> {
     let mut value = MaybeUninit::<T::Raw>::uninit();
     // SAFETY: the destination is writable for the size given; the kernel checks the source.
     let result = unsafe {
-        helpers::raw::bpf_probe_read_kernel(
+        helpers::generated::bpf_probe_read_kernel(
             value.as_mut_ptr().cast(),
             size_of::<T::Raw>() as u32,
             at,
@@ -202,7 +202,11 @@ impl Mode for Probed {
         // SAFETY: a unit has at most 8 bytes, which the verifier checks; and the kernel checks the
         // source.
         let result = unsafe {
-            helpers::raw::bpf_probe_read_kernel(to.cast(), size as u32, add(at, ask(Ask::Offset)))
+            helpers::generated::bpf_probe_read_kernel(
+                to.cast(),
+                size as u32,
+                add(at, ask(Ask::Offset)),
+            )
         };
         helpers::check(result)?;
         let left = unit.wrapping_shl(ask(Ask::LeftShift) as u32);
