@@ -113,6 +113,26 @@ impl CoreReloKind {
         ];
         ALL.get(number as usize).copied()
     }
+
+    /// As libbpf's logs call it.
+    pub fn name(self) -> &'static str {
+        use CoreReloKind::*;
+        match self {
+            FieldByteOffset => "byte_off",
+            FieldByteSize => "byte_sz",
+            FieldExists => "field_exists",
+            FieldSigned => "signed",
+            FieldLshiftU64 => "lshift_u64",
+            FieldRshiftU64 => "rshift_u64",
+            TypeIdLocal => "local_type_id",
+            TypeIdTarget => "target_type_id",
+            TypeExists => "type_exists",
+            TypeMatches => "type_matches",
+            TypeSize => "type_size",
+            EnumValExists => "enumval_exists",
+            EnumValValue => "enumval_value",
+        }
+    }
 }
 
 /// An instruction to adjust to the running kernel's types.

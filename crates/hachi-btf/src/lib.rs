@@ -7,6 +7,7 @@
 //! * [`ext`] reads and writes `.BTF.ext`: function info, line info and CO-RE records.
 //! * [`Types`] has what both forms share: sizes, resolution of typedefs and qualifiers, lookup
 //!   by name, and type names as C would write them ([`Types::type_name`]).
+//! * [`mod@core`] finds out what CO-RE records become on a kernel.
 //! * [`sanitize`](mod@sanitize) rewrites what an older kernel would refuse.
 //! * `edit` (a feature) works on whole sets: [`BtfBuilder`] can then `append`, `merge`, `dedup` and
 //!   `permute`, and split BTF can be distilled and moved onto another base.
@@ -15,6 +16,7 @@
 //! The format is that of the kernel's `Documentation/bpf/btf.rst` and `linux/btf.h`.
 
 mod builder;
+pub mod core;
 #[cfg(feature = "edit")]
 pub mod edit;
 mod encode;

@@ -9,12 +9,21 @@ use crate::{Btf, Kind};
 /// (libbpf's `bpf_core_essential_name_len`): CO-RE ignores it, so that an object can describe
 /// several shapes of one kernel type.
 pub fn essential_name(name: &str) -> &str {
-    let bytes = name.as_bytes();
-    let at = (1..bytes.len().saturating_sub(3))
-        .rev()
-        .find(|&at| is_flavour(bytes, at));
+    let len = essential_bytes(name.as_bytes()).len();
     // A flavour starts with an ASCII character, so this cuts between characters.
-    at.and_then(|at| name.get(..at)).unwrap_or(name)
+    name.get(..len).unwrap_or(name)
+}
+
+/// As [`essential_name`], of bytes that need not be text.
+pub(crate) fn essential_bytes(name: &[u8]) -> &[u8] {
+    // Hardly any name has a flavour, so look for the underscores first.
+    if !may_have_flavour(name) {
+        return name;
+    }
+    let at = (1..name.len().saturating_sub(3))
+        .rev()
+        .find(|&at| is_flavour(name, at));
+    &name[..at.unwrap_or(name.len())]
 }
 
 fn is_flavour(name: &[u8], at: usize) -> bool {
@@ -99,14 +108,7 @@ impl NameTable {
 
 /// A hash of a name without its flavour.
 pub(crate) fn essential_hash(name: &[u8]) -> u32 {
-    // Hardly any name has one, so look for the underscores first.
-    if !may_have_flavour(name) {
-        return hash(name);
-    }
-    let at = (1..name.len().saturating_sub(3))
-        .rev()
-        .find(|&at| is_flavour(name, at));
-    hash(&name[..at.unwrap_or(name.len())])
+    hash(essential_bytes(name))
 }
 
 /// Whether three underscores follow each other, eight bytes at a time.

@@ -57,17 +57,18 @@ pub struct Btf<'a> {
     sorted: OnceLock<Option<Range<u32>>>,
     data_names: OnceLock<NameTable>,
     code_names: OnceLock<NameTable>,
+    pub(crate) pointer_size: OnceLock<u32>,
 }
 
 /// One type record, located but not decoded.
 #[derive(Clone, Copy)]
-struct Record<'a> {
+pub(crate) struct Record<'a> {
     /// Everything from the record on.
     bytes: &'a [u8],
     endian: Endian,
-    kind: Kind,
-    vlen: usize,
-    kind_flag: bool,
+    pub(crate) kind: Kind,
+    pub(crate) vlen: usize,
+    pub(crate) kind_flag: bool,
 }
 
 impl<'a> Record<'a> {
@@ -76,20 +77,32 @@ impl<'a> Record<'a> {
         read_u32(self.bytes, at, self.endian).unwrap_or(0)
     }
 
-    fn name_off(&self) -> u32 {
+    /// Word `w` of the `i`th group of `N` words after the fixed part.
+    pub(crate) fn group_word<const N: usize>(&self, i: usize, w: usize) -> u32 {
+        self.word(RECORD + (i * N + w) * size_of::<u32>())
+    }
+
+    pub(crate) fn name_off(&self) -> u32 {
         self.word(0)
     }
 
     /// The size, or the id of the type referred to, by kind.
-    fn size_or_type(&self) -> u32 {
+    pub(crate) fn size_or_type(&self) -> u32 {
         self.word(8)
     }
 
     /// The words after the fixed part, in groups of `N`.
     fn groups<const N: usize>(self) -> impl Iterator<Item = [u32; N]> + 'a {
-        (0..self.vlen).map(move |i| {
-            std::array::from_fn(|w| self.word(RECORD + (i * N + w) * size_of::<u32>()))
-        })
+        (0..self.vlen).map(move |i| std::array::from_fn(|w| self.group_word::<N>(i, w)))
+    }
+
+    /// Offset in bits and, for bit-fields, width of a member whose third word is `place`. With the
+    /// kind flag the two share the word.
+    pub(crate) fn member_place(&self, place: u32) -> (u32, u8) {
+        match self.kind_flag {
+            true => (place & 0xff_ffff, (place >> 24) as u8),
+            false => (place, 0),
+        }
     }
 }
 
@@ -151,6 +164,7 @@ impl<'a> Btf<'a> {
             sorted: OnceLock::new(),
             data_names: OnceLock::new(),
             code_names: OnceLock::new(),
+            pointer_size: OnceLock::new(),
         })
     }
 
@@ -241,7 +255,7 @@ impl<'a> Btf<'a> {
         Ok(index)
     }
 
-    fn record(&self, id: u32) -> Result<Record<'a>, Error> {
+    pub(crate) fn record(&self, id: u32) -> Result<Record<'a>, Error> {
         let index = self.index()?;
         let first_id = self.first_id();
         if let (Some(base), true) = (self.base, id < first_id) {
@@ -365,11 +379,7 @@ impl<'a> Btf<'a> {
 
     fn composite(&self, r: Record<'a>, name: &'a str) -> Result<Composite<&'a str>, Error> {
         let members = r.groups().map(|[name, type_id, place]| {
-            // With the kind flag the offset shares its word with the width of a bit-field.
-            let (bit_offset, bit_size) = match r.kind_flag {
-                true => (place & 0xff_ffff, (place >> 24) as u8),
-                false => (place, 0),
-            };
+            let (bit_offset, bit_size) = r.member_place(place);
             Ok(Member {
                 name: self.string(name)?,
                 type_id,
@@ -506,7 +516,15 @@ impl<'a> Btf<'a> {
         name_off.map_or(&[], |offset| self.name_bytes(offset))
     }
 
-    fn name_bytes(&self, offset: u32) -> &'a [u8] {
+    /// Whether the string at `offset` is `name`, without looking for its end first.
+    pub(crate) fn is_named(&self, offset: u32, name: &[u8]) -> bool {
+        self.string_tail(offset)
+            .and_then(|tail| tail.strip_prefix(name))
+            .is_some_and(|rest| rest.first() == Some(&0))
+    }
+
+    /// The string at `offset`; empty where there is none that can be read.
+    pub(crate) fn name_bytes(&self, offset: u32) -> &'a [u8] {
         match offset {
             0 => &[],
             _ => self

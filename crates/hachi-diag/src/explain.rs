@@ -143,6 +143,18 @@ impl Builder<'_> {
                 kind => format!("{kind} programs"),
             },
         );
+        let missing = self
+            .input
+            .missing
+            .iter()
+            .find(|missing| Some(missing.insn) == insn);
+        self.captures.set(
+            "missing",
+            missing.map_or(
+                "a field or type that this kernel does not have is used",
+                |missing| missing.what,
+            ),
+        );
         let number = |name| -> Option<i64> { self.captures.get(name)?.parse().ok() };
         let (offset, size, len) = (number("n_off"), number("n_size"), number("n_len"));
         if let Some(size) = size {

@@ -58,6 +58,17 @@ pub struct Line<'a> {
     pub text: &'a str,
 }
 
+/// An instruction that could not be adjusted to the kernel's types (CO-RE), so that the loader made
+/// it one the verifier refuses wherever it can be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Missing<'a> {
+    /// Index of the instruction, in slots.
+    pub insn: usize,
+    /// What the kernel lacks, as a sentence without a full stop: "field `task_struct.foo` does not
+    /// exist on this kernel".
+    pub what: &'a str,
+}
+
 /// What [`explain`] works on. Only `program` and `log` are needed; the rest makes the answer better.
 #[derive(Debug, Clone, Copy)]
 pub struct Input<'a> {
@@ -72,6 +83,8 @@ pub struct Input<'a> {
     /// Line information, sorted by `insn`. Without it the log's own `;` lines are used, which name a
     /// file without its directory (Linux ≥ 6.8) or no file at all.
     pub lines: &'a [Line<'a>],
+    /// Instructions that ask for what the kernel does not have (CO-RE), replaced by the loader.
+    pub missing: &'a [Missing<'a>],
 }
 
 impl<'a> Input<'a> {
@@ -83,6 +96,7 @@ impl<'a> Input<'a> {
             log,
             errno: None,
             lines: &[],
+            missing: &[],
         }
     }
 }

@@ -72,6 +72,32 @@ pub enum Error {
         /// What's wrong.
         why: String,
     },
+    /// A CO-RE record that cannot be resolved on this kernel.
+    #[error("program '{program}', {place}: {source}")]
+    Core {
+        /// The program.
+        program: String,
+        /// Which instruction, and the source line if that is known.
+        place: String,
+        /// What's wrong.
+        source: Box<hachi_btf::core::CoreError>,
+    },
+    /// A CO-RE record whose answer does not fit the instruction it belongs to.
+    #[error("program '{program}', {place}: the instruction cannot be relocated: {why}")]
+    CoreInsn {
+        /// The program.
+        program: String,
+        /// Which instruction, and the source line if that is known.
+        place: String,
+        /// Why not.
+        why: String,
+    },
+    /// The kernel's types cannot be read.
+    #[error("the kernel's types: {source}")]
+    KernelBtf {
+        /// Why.
+        source: hachi_btf::Error,
+    },
     /// A map definition that makes no sense.
     #[error("map '{map}': {why}")]
     Map {

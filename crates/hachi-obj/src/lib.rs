@@ -17,6 +17,7 @@
 //! # }
 //! ```
 
+pub mod core;
 mod elf;
 mod error;
 mod externs;

@@ -1,7 +1,7 @@
 use hachi_asm::Insn;
 use hachi_btf::ext::{CoreRelo, FuncInfo, LineInfo};
 
-use crate::{AttachType, ProgramType, SectionDef};
+use crate::{AttachType, ProgramType, SectionDef, core::Poisoned};
 
 /// A program to be loaded: its own code, then the subprograms it calls, calls already fixed up.
 ///
@@ -40,6 +40,9 @@ pub struct ProgramSpec {
     pub line_info: Vec<LineInfo>,
     /// Accesses to adjust to the running kernel's types.
     pub core_relos: Vec<CoreRelo>,
+    /// What the kernel turned out not to have when `core_relos` were applied, by instruction; see
+    /// [`Spec::relocate`](crate::Spec::relocate).
+    pub poisoned: Vec<Poisoned>,
 }
 
 /// A function inside a program.
@@ -112,6 +115,7 @@ impl ProgramSpec {
             func_info: Vec::new(),
             line_info: Vec::new(),
             core_relos: Vec::new(),
+            poisoned: Vec::new(),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::{
     fs,
     os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    path::PathBuf,
     sync::OnceLock,
 };
 
@@ -17,9 +18,18 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct KernelBtf {
     /// What the caller said to use.
-    given: Option<Btf>,
+    given: Option<GivenBtf>,
+    /// The same, opened.
+    opened: OnceLock<Result<Btf, String>>,
     vmlinux: OnceLock<Result<Btf, String>>,
     modules: OnceLock<Vec<ModuleBtf>>,
+}
+
+/// Types of the kernel that the caller brought along.
+#[derive(Clone, Debug)]
+pub(crate) enum GivenBtf {
+    Types(Btf),
+    File(PathBuf),
 }
 
 /// The types of a module; their ids continue those of vmlinux.
@@ -47,34 +57,62 @@ pub(crate) struct KernelType<'k> {
 }
 
 impl KernelBtf {
-    /// With the types that [`EbpfLoader::btf`](crate::EbpfLoader::btf) was given.
-    pub(crate) fn new(given: Option<Btf>) -> Self {
+    /// With what the caller said to use, if anything.
+    pub(crate) fn new(given: Option<GivenBtf>) -> Self {
         KernelBtf {
             given,
             ..Default::default()
         }
     }
 
-    #[expect(dead_code, reason = "CO-RE relocation is about to use it")]
     /// The types to relocate against: those given, else the running kernel's. The error is a
     /// sentence that names the file.
     pub(crate) fn target(&self) -> Result<&Btf, String> {
-        match &self.given {
+        match self.given()? {
             Some(btf) => Ok(btf),
             None => self.running(),
+        }
+    }
+
+    /// What [`EbpfLoader::btf`](crate::EbpfLoader::btf) or
+    /// [`btf_file`](crate::EbpfLoader::btf_file) said to use.
+    fn given(&self) -> Result<Option<&Btf>, String> {
+        let Some(given) = &self.given else {
+            return Ok(None);
+        };
+        let open = || match given {
+            GivenBtf::Types(btf) => Ok(btf.clone()),
+            GivenBtf::File(path) => {
+                Btf::parse_file(path).map_err(|error| format!("{}: {error}", path.display()))
+            }
+        };
+        match self.opened.get_or_init(open) {
+            Ok(btf) => Ok(Some(btf)),
+            Err(error) => Err(error.clone()),
         }
     }
 
     /// The running kernel's types, whose ids bpf(2) knows. The error is a sentence that names the
     /// file.
     pub(crate) fn running(&self) -> Result<&Btf, String> {
-        if let Some(given) = self.given.as_ref().filter(|btf| btf.is_running()) {
+        if let Some(GivenBtf::Types(given)) = &self.given
+            && given.is_running()
+        {
             return Ok(given);
         }
         self.vmlinux
             .get_or_init(|| Btf::from_sys_fs().map_err(|error| error.to_string()))
             .as_ref()
             .map_err(Clone::clone)
+    }
+
+    /// The types of modules to relocate against, for what [`target`](Self::target) lacks: none if
+    /// that is not the running kernel's, since its modules are not known.
+    pub(crate) fn target_modules(&self) -> &[ModuleBtf] {
+        match self.target() {
+            Ok(target) if target.is_running() => self.modules(),
+            _ => &[],
+        }
     }
 
     /// The types of all loaded modules (Linux ≥ 5.11). Those that cannot be read are left out.

@@ -11,7 +11,7 @@ use hachi_obj::Spec;
 
 use crate::{
     Btf, Pod,
-    kernel_btf::KernelBtf,
+    kernel_btf::{GivenBtf, KernelBtf},
     load::{self, Object, Options},
     maps::{Map, MapError},
     programs::{Program, ProgramError},
@@ -105,7 +105,7 @@ impl<'a, T: Pod> From<&'a T> for GlobalData<'a> {
 #[derive(Debug, Default)]
 pub struct EbpfLoader {
     options: Options,
-    btf: Option<Btf>,
+    btf: Option<GivenBtf>,
     globals: Vec<(String, Vec<u8>, bool)>,
     max_entries: Vec<(String, u32)>,
     pins: Vec<(String, PathBuf)>,
@@ -118,11 +118,22 @@ impl EbpfLoader {
         Self::default()
     }
 
-    /// Types of the kernel, for programs that attach to its functions (`tp_btf`, `fentry`, `lsm`,
-    /// `iter`). Without this, or with `None`, `/sys/kernel/btf/vmlinux` is read when (and only
-    /// when) a program needs it.
+    /// Types of the kernel to relocate programs against (CO-RE). Without this, or with `None`,
+    /// `/sys/kernel/btf/vmlinux` is read when (and only when) a program needs it, and the types of
+    /// modules when it lacks something.
+    ///
+    /// On a kernel that does not show its types (CONFIG_DEBUG_INFO_BTF unset, or Linux < 5.4), give
+    /// those made for it elsewhere: `hachi btf min` cuts them down to what an object needs. Types
+    /// opened once ([`Btf::from_sys_fs`]) can be given to several loaders.
     pub fn btf(&mut self, btf: Option<&Btf>) -> &mut Self {
-        self.btf = btf.cloned();
+        self.btf = btf.cloned().map(GivenBtf::Types);
+        self
+    }
+
+    /// As [`btf`](Self::btf), from a file of raw BTF, which is read when (and only when) a program
+    /// needs it.
+    pub fn btf_file<P: AsRef<Path>>(&mut self, path: P) -> &mut Self {
+        self.btf = Some(GivenBtf::File(path.as_ref().to_owned()));
         self
     }
 

@@ -322,7 +322,7 @@ fn what_this_version_cannot_do_is_said() {
         access: "0".into(),
         kind: obj::CoreReloKind::FieldByteOffset,
     });
-    assert!(refused(odd).contains("needs CO-RE support (1 relocations"));
+    assert!(refused(odd).contains("has CO-RE records, but its object has no BTF"));
 
     let mut odd = verdict("odd", 0);
     odd.relocations.push(obj::Relocation {

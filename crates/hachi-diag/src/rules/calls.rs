@@ -6,11 +6,11 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         id: "unresolved-relocation",
         patterns: &["invalid func unknown#195896080", "call unknown#195896080"],
-        title: "a field or type that this kernel does not have is used",
-        why: "the relocation here (CO-RE) found no match in this kernel's types; the loader left an instruction that may not be reached",
+        title: "{missing}",
+        why: "the program was adjusted to the kernel's types (CO-RE); where they have no match it may not come by",
         help: &[
-            "ask first: `if field_exists!(…) { … }`, and the verifier drops the branch on kernels without it",
-            "name the type or field as the running kernel does; `hachi btf` prints its definition",
+            "ask first, and the verifier drops the branch on kernels without it: `if field_exists!(…) { … }` (`bpf_core_field_exists(…)` in C)",
+            "name the type or field as this kernel does: `hachi btf find` and `hachi btf layout` show what it has",
         ],
         ..Rule::ROW
     },

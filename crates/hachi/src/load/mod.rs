@@ -4,7 +4,8 @@
 //! 2. [`ObjectBtf::load`]: hand over the types; sanitised only if the kernel refuses them.
 //! 3. [`maps::create`]: create or reuse, fill with initial contents, freeze, pin.
 //! 4. [`Object`]: what all programs of the object share from then on.
-//! 5. [`program`]: relocate, load, and on refusal load again with a log.
+//! 5. [`program`]: relocate (to the kernel's types, to the maps' descriptors), load, and on refusal
+//!    load again with a log.
 //!
 //! Until step 5 nothing is verified, so a program that is never loaded may need what the kernel (or
 //! this crate) lacks. Whatever a step has made is owned by a value that undoes it on drop, so an
@@ -17,7 +18,7 @@ mod types;
 
 use std::{ffi::CString, path::PathBuf};
 
-use hachi_obj::{ProgramSpec, Spec};
+use hachi_obj::{ProgramSpec, Spec, core::CoreTypes};
 
 use self::types::ObjectBtf;
 pub(crate) use self::{
@@ -47,6 +48,8 @@ pub(crate) struct Object {
     license: CString,
     kernel_version: u32,
     btf: ObjectBtf,
+    /// The object's types as CO-RE records mean them; `None` if it has no such records.
+    core: Option<CoreTypes>,
     maps: Vec<(String, MapFd)>,
     /// Maps that were left out, and why.
     missing_maps: Vec<(String, String)>,
@@ -78,6 +81,7 @@ pub(crate) fn object(
     kernel_btf: KernelBtf,
 ) -> Result<Loaded, EbpfError> {
     check(&spec)?;
+    let core = CoreTypes::of(&spec)?;
     let btf = ObjectBtf::load(&mut spec);
     let mut pins = PinGuard::default();
     let created = maps::create(&spec, options, &btf, &mut pins)?;
@@ -87,6 +91,7 @@ pub(crate) fn object(
         license: CString::new(spec.license.replace('\0', "")).unwrap_or_default(),
         kernel_version: kernel_version(spec.kernel_version),
         btf,
+        core,
         maps: created
             .maps
             .iter()

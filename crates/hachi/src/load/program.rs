@@ -32,6 +32,7 @@ pub(crate) fn program(
     target: &Target<'_>,
 ) -> Result<LoadedProgram, ProgramError> {
     check_program(spec)?;
+    relocate_types(object, spec)?;
     relocate(object, spec)?;
     let mut attr = program_attr(object, spec)?;
     if let Some(found) = target::find(object, spec, target)? {
@@ -89,15 +90,6 @@ fn check_program(spec: &ProgramSpec) -> Result<(), ProgramError> {
             ),
         ));
     }
-    if !spec.core_relos.is_empty() {
-        return Err(unloadable(
-            spec,
-            format!(
-                "it needs CO-RE support ({} relocations against the kernel's types), which this version does not have yet",
-                spec.core_relos.len()
-            ),
-        ));
-    }
     for relocation in &spec.relocations {
         match &relocation.kind {
             RelocationKind::Kfunc { name } => {
@@ -116,6 +108,49 @@ fn check_program(spec: &ProgramSpec) -> Result<(), ProgramError> {
         }
     }
     Ok(())
+}
+
+/// Adjusts what the program knows of the kernel's types (CO-RE). The kernel's are opened for the
+/// first program that asks for them.
+fn relocate_types(object: &Object, spec: &mut ProgramSpec) -> Result<(), ProgramError> {
+    if spec.core_relos.is_empty() {
+        return Ok(());
+    }
+    let Some(core) = &object.core else {
+        return Err(unloadable(
+            spec,
+            "it has CO-RE records, but its object has no BTF that says what they are about",
+        ));
+    };
+    let kernel = match spec.needs_kernel_types() {
+        true => Some(
+            object
+                .kernel_btf
+                .target()
+                .map_err(|reason| no_kernel_types(spec, &reason))?
+                .types(),
+        ),
+        false => None,
+    };
+    let modules = || {
+        let modules = object.kernel_btf.target_modules().iter();
+        modules.map(|module| module.btf.types()).collect()
+    };
+    core.relocate(spec, kernel, &modules)
+        .map_err(|error| ProgramError::Relocation {
+            name: spec.name.clone(),
+            error: Box::new(error),
+        })
+}
+
+fn no_kernel_types(spec: &ProgramSpec, reason: &str) -> ProgramError {
+    unloadable(
+        spec,
+        format!(
+            "it depends on the kernel's types in {} places (CO-RE), and they cannot be read: {reason}. If this kernel was built without CONFIG_DEBUG_INFO_BTF, bring its types along: `EbpfLoader::btf` takes them, `hachi btf min` makes a small file of them",
+            spec.core_relos.len()
+        ),
+    )
 }
 
 /// Writes map descriptors into the instructions that want them. Can be repeated.
@@ -216,6 +251,7 @@ fn load_with_fallbacks(
         lines: spec.line_info.clone(),
         btf_problem: object.btf.problem.clone(),
         functions: spec.functions.clone(),
+        missing: spec.poisoned.clone(),
     })))
 }
 

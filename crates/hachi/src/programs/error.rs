@@ -51,6 +51,15 @@ pub enum ProgramError {
     #[error("{0}")]
     LoadError(Box<Rejection>),
 
+    /// The program cannot be adjusted to the kernel's types (CO-RE).
+    #[error("cannot adjust it to this kernel's types: {error}")]
+    Relocation {
+        /// The program.
+        name: String,
+        /// Which record, and why.
+        error: Box<hachi_obj::Error>,
+    },
+
     /// The program needs something that this version of Hachi does not do.
     #[error("program {name:?} cannot be loaded: {reason}")]
     Unloadable {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use hachi_obj::{Function, LineInfo};
+use hachi_obj::{Function, LineInfo, core::Poisoned};
 
 use crate::sys::errno::SyscallError;
 
@@ -27,6 +27,9 @@ pub struct Rejection {
     pub lines: Vec<LineInfo>,
     /// The functions the program consists of.
     pub functions: Vec<Function>,
+    /// What the program asks of the kernel's types that they do not have, by instruction. The
+    /// verifier refuses such an instruction if it can be reached.
+    pub missing: Vec<Poisoned>,
     /// Why the kernel has no types (and so no source lines) of the object, if it refused them.
     pub btf_problem: Option<String>,
 }
@@ -45,12 +48,22 @@ impl Rejection {
                 text: &line.text,
             })
             .collect();
+        let sentences: Vec<(usize, String)> = self
+            .missing
+            .iter()
+            .map(|poisoned| (poisoned.insn, poisoned.missing.to_string()))
+            .collect();
+        let missing: Vec<_> = sentences
+            .iter()
+            .map(|(insn, what)| hachi_diag::Missing { insn: *insn, what })
+            .collect();
         hachi_diag::explain(&hachi_diag::Input {
             program: &self.program,
             kind: self.kind,
             log: &self.log,
             errno: Some(self.error.errno()),
             lines: &lines,
+            missing: &missing,
         })
     }
 }

@@ -44,15 +44,12 @@ pub fn spec(maps: Vec<MapSpec>, programs: Vec<ProgramSpec>) -> Spec {
 pub fn program(name: &str, section: &str, insns: Vec<Insn>, maps: &[(usize, &str)]) -> ProgramSpec {
     let (def, target) = sections::lookup(section).expect("a known section");
     ProgramSpec {
-        name: name.to_owned(),
         section: section.to_owned(),
         section_def: Some(def),
-        program_type: def.program_type,
         attach_type: def.attach_type,
         attach_target: target.map(str::to_owned),
         sleepable: def.sleepable,
         frags: def.frags,
-        autoload: true,
         functions: vec![Function {
             name: name.to_owned(),
             start: 0,
@@ -68,9 +65,7 @@ pub fn program(name: &str, section: &str, insns: Vec<Insn>, maps: &[(usize, &str
                 },
             })
             .collect(),
-        func_info: Vec::new(),
-        line_info: Vec::new(),
-        core_relos: Vec::new(),
+        ..ProgramSpec::new(name, def.program_type)
     }
 }
 

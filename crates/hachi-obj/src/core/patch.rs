@@ -1,0 +1,121 @@
+//! Answers written into instructions (`bpf_core_patch_insn` of libbpf).
+
+use hachi_asm::Insn;
+use hachi_asm::consts::*;
+use hachi_btf::core::{Reason, Value};
+
+/// Number of a helper that no kernel has: 0xbad2310, "bad relo". A call of it stands in for an
+/// instruction whose question has no answer; libbpf uses the same.
+pub const POISON: i32 = 0x0bad_2310;
+
+/// Writes an answer into the instruction at `at`. Gives a reason to poison it instead if it
+/// accesses memory in a size that would read a wrong value.
+pub(super) fn apply(
+    insns: &mut [Insn],
+    at: usize,
+    value: &Value,
+) -> Result<Option<Reason>, String> {
+    let Some([insn, rest @ ..]) = insns.get_mut(at..) else {
+        return Err("it lies beyond the end of the program".into());
+    };
+    let check = |found: u64| match value.validate && found != value.local {
+        true => Err(format!(
+            "it holds {found} where {} is expected; the object's code and .BTF do not belong together, build it again",
+            value.local
+        )),
+        false => Ok(()),
+    };
+    match insn.class() {
+        BPF_ALU | BPF_ALU64 if !insn.is_src_reg() => {
+            check(i64::from(insn.imm) as u64)?;
+            insn.imm = value.target as i32;
+        }
+        BPF_LDX | BPF_ST | BPF_STX => {
+            check(i64::from(insn.off) as u64)?;
+            let off = i16::try_from(value.target).map_err(|_| {
+                format!(
+                    "the offset is {} on this kernel, more than a load or store can express",
+                    value.target
+                )
+            })?;
+            if value.local_size != value.target_size {
+                if !value.resizable {
+                    return Ok(Some(Reason::OtherSize {
+                        local: value.local_size,
+                        target: value.target_size,
+                    }));
+                }
+                let bytes = access_size(*insn);
+                if bytes != value.local_size {
+                    return Err(format!(
+                        "it accesses {bytes} bytes of a field of {}",
+                        value.local_size
+                    ));
+                }
+                let size = match value.target_size {
+                    8 => BPF_DW,
+                    4 => BPF_W,
+                    2 => BPF_H,
+                    1 => BPF_B,
+                    other => {
+                        return Err(format!(
+                            "the field has {other} bytes on this kernel, which no load or store accesses"
+                        ));
+                    }
+                };
+                insn.code = insn.mode() | size | insn.class();
+            }
+            insn.off = off;
+        }
+        BPF_LD => {
+            let Some(second) = rest.first_mut().filter(|second| {
+                let empty = |i: &Insn| i.src == 0 && i.off == 0;
+                insn.is_ld_imm64()
+                    && empty(insn)
+                    && empty(second)
+                    && second.code == 0
+                    && second.dst == 0
+            }) else {
+                return Err("it is no load of a 64-bit number".into());
+            };
+            check(u64::from(second.imm as u32) << 32 | u64::from(insn.imm as u32))?;
+            insn.imm = value.target as i32;
+            second.imm = (value.target >> 32) as i32;
+        }
+        _ => {
+            return Err(format!(
+                "it (opcode {:#04x}) holds no number that could be adjusted",
+                insn.code
+            ));
+        }
+    }
+    Ok(None)
+}
+
+fn access_size(insn: Insn) -> u32 {
+    match insn.size() {
+        BPF_DW => 8,
+        BPF_W => 4,
+        BPF_H => 2,
+        _ => 1,
+    }
+}
+
+/// Replaces the instruction at `at`, both slots of an `ld_imm64`, by calls of a helper that does
+/// not exist.
+pub(super) fn poison(insns: &mut [Insn], at: usize) {
+    let Some([insn, rest @ ..]) = insns.get_mut(at..) else {
+        return;
+    };
+    let poison = Insn {
+        code: BPF_JMP | BPF_CALL,
+        imm: POISON,
+        ..Insn::default()
+    };
+    if insn.is_ld_imm64()
+        && let Some(second) = rest.first_mut()
+    {
+        *second = poison;
+    }
+    *insn = poison;
+}

@@ -1,0 +1,124 @@
+//! CO-RE: programs become what libbpf makes of them, instruction for instruction, on every kernel.
+//!
+//! The objects of `objects/core` ask every question there is; `libbpf` is the peer to compare with.
+
+use hachi_asm::{Endian, Insn};
+use hachi_btf::Btf;
+use hachi_obj::core::CoreTypes;
+use hachi_obj::{ProgramSpec, RelocationKind, Spec};
+use hachi_test::{require_bpf, skip};
+use hachi_tests::{cargo, root, success, target_dir};
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The objects made by clang, in the byte order of this machine.
+fn objects() -> Vec<PathBuf> {
+    let suffix = match Endian::NATIVE {
+        Endian::Little => ".bpfel.o",
+        Endian::Big => ".bpfeb.o",
+    };
+    let mut objects: Vec<PathBuf> = fs::read_dir(root().join("tests/objects/core"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.to_str().unwrap().ends_with(suffix))
+        .collect();
+    objects.sort();
+    assert!(objects.len() >= 6);
+    objects
+}
+
+/// The program that relocates with libbpf; what is lacking if it cannot be built.
+fn peer() -> Result<PathBuf, String> {
+    let target = target_dir().join("libbpf");
+    let mut build = cargo(&root().join("tests/libbpf"));
+    build
+        .args(["build", "--quiet", "--release", "--target-dir"])
+        .arg(&target);
+    match build.output() {
+        Ok(output) if output.status.success() => Ok(target.join("release/libbpf-peer")),
+        Ok(output) => Err(format!(
+            "libbpf cannot be built (needs cc, libelf-dev and zlib1g-dev): {}",
+            String::from_utf8_lossy(&output.stderr)
+        )),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// What libbpf makes of each program; `None` where it refuses.
+fn theirs(peer: &Path, object: &Path, btf: &Path) -> HashMap<String, Option<Vec<Insn>>> {
+    let text = success(Command::new(peer).arg("insns").arg(object).arg(btf));
+    let mut programs = HashMap::new();
+    let mut current = None;
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix("program ") {
+            programs.insert(name.to_owned(), Some(Vec::new()));
+            current = Some(name.to_owned());
+        } else if let Some(name) = line.strip_prefix("error ") {
+            programs.insert(name.to_owned(), None);
+        } else if let Some(name) = &current {
+            let bytes = u64::from_str_radix(line, 16).unwrap().to_be_bytes();
+            let insns = programs.get_mut(name).unwrap().as_mut().unwrap();
+            insns.push(Insn::decode(bytes, Endian::NATIVE));
+        }
+    }
+    programs
+}
+
+/// The instructions without what only the running kernel supplies: descriptors of maps.
+fn comparable(program: &ProgramSpec, insns: &[Insn]) -> Vec<Insn> {
+    let mut insns = insns.to_vec();
+    for relocation in &program.relocations {
+        if let RelocationKind::Map { .. } | RelocationKind::GlobalData { .. } = relocation.kind {
+            insns[relocation.insn].imm = 0;
+        }
+    }
+    insns
+}
+
+/// The types of the kernels to compare on, as files.
+fn kernels() -> Vec<PathBuf> {
+    vec!["/sys/kernel/btf/vmlinux".into()]
+}
+
+#[test]
+fn instructions_are_those_of_libbpf() {
+    require_bpf!();
+    let peer = match peer() {
+        Ok(peer) => peer,
+        Err(reason) => skip!("{reason}"),
+    };
+    let (mut records, mut refused) = (0, 0);
+    for path in kernels() {
+        let bytes = fs::read(&path).unwrap();
+        let kernel = Btf::parse(&bytes).unwrap();
+        for object in objects() {
+            let spec = Spec::parse(&fs::read(&object).unwrap()).unwrap();
+            let types = CoreTypes::of(&spec).unwrap().unwrap();
+            let mut theirs = theirs(&peer, &object, &path);
+            for program in spec.programs {
+                let what = format!(
+                    "{} of {} on {}",
+                    program.name,
+                    object.display(),
+                    path.display()
+                );
+                let mut ours = program.clone();
+                let result = types.relocate(&mut ours, Some(&kernel), &Vec::new);
+                match (result, theirs.remove(&program.name).expect(&what)) {
+                    (Ok(()), Some(theirs)) => {
+                        let ours = comparable(&program, &ours.insns);
+                        assert_eq!(ours, comparable(&program, &theirs), "{what}");
+                        records += program.core_relos.len();
+                    }
+                    (Err(_), None) => refused += 1,
+                    (Err(error), Some(_)) => panic!("{what}: libbpf relocates it: {error}"),
+                    (Ok(()), None) => panic!("{what}: libbpf refuses it"),
+                }
+            }
+        }
+    }
+    assert!(records > 300, "{records}");
+    assert!(refused >= 3, "{refused}");
+}
