@@ -2,11 +2,7 @@
 
 mod support;
 
-use hachi::{
-    Btf, Ebpf, EbpfLoader,
-    obj::core::Poisoned,
-    programs::{Program, ProgramError},
-};
+use hachi::{Btf, Ebpf, EbpfLoader, obj::core::Poisoned, programs::ProgramError};
 use hachi_test::{require_bpf, skip};
 use support::one;
 
@@ -20,10 +16,7 @@ fn load_program(ebpf: &mut Ebpf, name: &str) -> Result<(), ProgramError> {
 
 /// What the program turned out to ask for in vain.
 fn poisoned<'e>(ebpf: &'e Ebpf, name: &str) -> &'e [Poisoned] {
-    match ebpf.program(name).unwrap() {
-        Program::Other(program) => &program.spec().unwrap().poisoned,
-        other => panic!("{name} is {other:?}"),
-    }
+    &ebpf.program(name).unwrap().spec().unwrap().poisoned
 }
 
 macro_rules! require_btf {
