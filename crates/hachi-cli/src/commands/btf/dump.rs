@@ -51,7 +51,11 @@ pub fn run(args: Args) -> Result {
     types.check_index().map_err(failed)?;
     let ids = select(types, &args.names)?;
     let ids = ids.iter().copied();
-    let language = if args.json { Language::Json } else { args.format };
+    let language = if args.json {
+        Language::Json
+    } else {
+        args.format
+    };
     let text = match language {
         Language::Raw => print::raw(types, ids),
         Language::Json => print::json(types, ids),

@@ -5,6 +5,7 @@ mod dump;
 mod find;
 mod layout;
 pub mod source;
+mod used;
 
 use crate::failure::Result;
 

@@ -29,13 +29,17 @@ impl Source {
 /// Opens types by what the user says: `running` for the running kernel's, an id if it is a number, else a file. `base` is
 /// what split BTF continues.
 pub fn open(wanted: &str, base: Option<&str>) -> Result<Btf> {
+    if let (Some(_), true) = (base, wanted == "running" || wanted.parse::<u32>().is_ok()) {
+        return Err(Failure::usage(format!("{wanted} needs no --base"))
+            .help("it is for the types of a module, in a file"));
+    }
     if wanted == "running" {
         return Btf::from_sys_fs().map_err(|error| {
             Failure::missing(format!("the running kernel's types: {error}"))
                 .help("the kernel needs CONFIG_DEBUG_INFO_BTF; or name a file with its types")
         });
     }
-    if let (Ok(id), false) = (wanted.parse(), Path::new(wanted).exists()) {
+    if let Ok(id) = wanted.parse() {
         return Btf::from_id(id).map_err(|error| {
             Failure::because(format!("opening BTF object {id}"), &error)
                 .help("`hachi prog list --json` and `hachi map list --json` name the ids in use")
