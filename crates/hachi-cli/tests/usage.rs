@@ -32,6 +32,7 @@ const COMMANDS: &[&[&str]] = &[
     &["run"],
     &["dis"],
     &["inspect"],
+    &["bindgen"],
     &["prog", "list"],
     &["map", "list"],
     &["map", "dump"],
