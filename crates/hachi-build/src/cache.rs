@@ -18,15 +18,21 @@ use crate::{Error, error::IoContext, sys};
 /// Name of the stamp file in a complete entry.
 const STAMP: &str = "complete";
 
-/// The cache directory.
+/// The directory in which built and downloaded things are kept, safely for several processes at once.
+///
+/// An entry is a directory that is complete when it is there: it appears all at once, whoever makes it
+/// holds its lock, and one that was damaged since is made anew.
 #[derive(Debug, Clone)]
-pub(crate) struct Cache {
+pub struct Cache {
     root: PathBuf,
 }
 
 impl Cache {
     /// The directory asked for, else `$HACHI_CACHE`, `$XDG_CACHE_HOME/hachi` or `~/.cache/hachi`.
-    pub(crate) fn locate(asked: Option<&Path>) -> Result<Cache, Error> {
+    ///
+    /// # Errors
+    /// When there is no home directory either.
+    pub fn locate(asked: Option<&Path>) -> Result<Cache, Error> {
         let root = asked
             .map(Path::to_path_buf)
             .or_else(|| setting("HACHI_CACHE").map(PathBuf::from))
@@ -43,18 +49,18 @@ impl Cache {
     }
 
     /// Path of the entry `name`, whether it exists or not. A name may hold `/`.
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
 
     /// The entry `name`, if it is there and complete.
-    pub(crate) fn get(&self, name: &str) -> Option<PathBuf> {
+    pub fn get(&self, name: &str) -> Option<PathBuf> {
         let path = self.path(name);
         is_complete(&path).then_some(path)
     }
 
     /// Complete entries in `group` whose names begin with `prefix`, newest first.
-    pub(crate) fn find(&self, group: &str, prefix: &str) -> Vec<PathBuf> {
+    pub fn find(&self, group: &str, prefix: &str) -> Vec<PathBuf> {
         let mut found: Vec<(SystemTime, PathBuf)> = fs::read_dir(self.path(group))
             .into_iter()
             .flatten()
@@ -74,11 +80,14 @@ impl Cache {
     }
 
     /// The entry `name`, made by `make` (which fills an empty directory) unless it is complete already.
-    pub(crate) fn get_or_make(
+    ///
+    /// # Errors
+    /// Those of `make`, and when the cache cannot be written to.
+    pub fn get_or_make<E: From<Error>>(
         &self,
         name: &str,
-        make: impl FnOnce(&Path) -> Result<(), Error>,
-    ) -> Result<PathBuf, Error> {
+        make: impl FnOnce(&Path) -> Result<(), E>,
+    ) -> Result<PathBuf, E> {
         if let Some(found) = self.get(name) {
             return Ok(found);
         }
@@ -108,7 +117,7 @@ impl Cache {
         }
         let temporary = group.join(format!("{temporary_prefix}{}", std::process::id()));
         fs::create_dir(&temporary).with_context("create", &temporary)?;
-        let made = make(&temporary).and_then(|()| write_stamp(&temporary));
+        let made = make(&temporary).and_then(|()| Ok(write_stamp(&temporary)?));
         if let Err(error) = made {
             let _ = fs::remove_dir_all(&temporary);
             return Err(error);
@@ -258,7 +267,7 @@ mod tests {
         assert_eq!(fs::read(made.join("lib/a")).unwrap(), b"12345");
         assert_eq!(cache.get("group/x"), Some(made.clone()));
         let again = cache
-            .get_or_make("group/x", |_| panic!("made twice"))
+            .get_or_make("group/x", |_| -> Result<(), Error> { panic!("made twice") })
             .unwrap();
         assert_eq!(again, made);
         assert_eq!(cache.find("group", "x"), [made]);

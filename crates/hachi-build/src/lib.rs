@@ -22,6 +22,7 @@
 //! | `HACHI_SRC` | a checkout of Hachi, whose crates single files are built with, see [`hachi_source`] |
 //! | `HACHI_EBPF_PROFILE` | `release` or `debug`: the profile [`build_ebpf`] uses (default `release`) |
 
+mod archive;
 mod builder;
 mod cache;
 mod cargo;
@@ -33,7 +34,9 @@ mod single;
 mod sys;
 mod toolchain;
 
+pub use archive::{Archive, Offer, Suite};
 pub use builder::{Artifact, Builder, Profile};
+pub use cache::Cache;
 pub use error::Error;
 pub use hachi_linker::{Cpu, intercept};
 pub use script::{Package, build_ebpf};

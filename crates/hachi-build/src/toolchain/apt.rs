@@ -4,30 +4,19 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use super::compiler::{Compiler, OLDEST};
 use super::source::{PARTS, downloaded_name};
 use crate::{
     Error,
+    archive::{Archive, Offer, Suite, apt, run},
     cache::Cache,
     error::IoContext,
     process::{in_path, last_words, output, shown, spawn_error},
     sys::is_root,
 };
-
-/// A package and a version of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Offer {
-    pub(super) package: String,
-    pub(super) version: String,
-}
-
-impl Offer {
-    fn spec(&self) -> String {
-        format!("{}={}", self.package, self.version)
-    }
-}
 
 /// Packages that together make a compiler with a `core` for eBPF: compiler, library, cargo.
 /// The second family exists on stable releases, whose own compiler is too old for web browsers.
@@ -39,25 +28,13 @@ const FAMILIES: [(&str, &str, &str); 2] = [
 /// This machine's distribution, if apt manages it.
 #[derive(Debug, Clone)]
 pub(super) struct Apt {
-    /// `debian`, `ubuntu`…
-    id: String,
-    /// `bookworm`, `noble`…
-    codename: String,
+    archive: Archive,
 }
 
 impl Apt {
     pub(super) fn detect() -> Option<Apt> {
-        in_path("apt-get").and(in_path("dpkg-deb"))?;
-        let text = fs::read_to_string("/etc/os-release").ok()?;
-        let field = |name: &str| {
-            text.lines()
-                .find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
-                .map(|value| value.trim_matches('"').to_string())
-        };
-        Some(Apt {
-            id: field("ID")?,
-            codename: field("VERSION_CODENAME")?,
-        })
+        let archive = Archive::detect()?;
+        Some(Apt { archive })
     }
 
     /// The packages to install so that a compiler with a `core` for eBPF is there: the library for the
@@ -111,121 +88,67 @@ impl Apt {
         cache.get_or_make(&downloaded_name(release), |dir| {
             let work = dir.join("apt");
             fs::create_dir(&work).with_context("create", &work)?;
-            let mut looked_at = vec![format!("{} (own sources)", self.codename)];
-            let mut found = offers(&[], release)
-                .into_iter()
-                .next()
-                .map(|offer| (offer, Vec::new()));
-            if found.is_none()
-                && let Some(mirror) = self.mirror()
-            {
-                for suite in self.neighbours() {
-                    let options = self.private_state(&work, &mirror, &suite)?;
-                    let mut update = apt("apt-get");
-                    update.args(["-q", "update"]).args(&options);
-                    eprintln!("hachi: looking for rust-src {release} in {suite}");
-                    looked_at.push(suite);
-                    // The suite may not exist (yet, or any more) on this mirror.
-                    if run(&mut update).is_err() {
-                        continue;
-                    }
-                    found = offers(&options, release)
-                        .into_iter()
-                        .next()
-                        .map(|offer| (offer, options));
-                    if found.is_some() {
-                        break;
-                    }
+            let mut looked_at = Vec::new();
+            let mut found = None;
+            for suite in self.suites(&work)? {
+                eprintln!("hachi: looking for rust-src {release} in {}", suite.name());
+                looked_at.push(suite.name().to_string());
+                // It may not exist (yet, or any more) on this mirror.
+                if suite.update(Duration::ZERO).is_err() {
+                    continue;
+                }
+                found = offers(&suite, release)
+                    .into_iter()
+                    .next()
+                    .map(|offer| (offer, suite));
+                if found.is_some() {
+                    break;
                 }
             }
-            let Some((offer, options)) = found else {
+            let Some((offer, suite)) = found else {
                 return Err(Error::Install {
                     command: format!("search for a rust-src package of version {release}"),
                     output: format!("none in {}", looked_at.join(", ")),
                 });
             };
-            let mut download = apt("apt-get");
-            download
-                .args(["-q", "download"])
-                .args(&options)
-                .arg(offer.spec())
-                .current_dir(&work);
             eprintln!("hachi: downloading {} (nothing is installed)", offer.spec());
-            run(&mut download)?;
+            suite.download(&[offer.spec()], &work)?;
             unpack_source(&work, dir)?;
             fs::remove_dir_all(&work).with_context("remove", &work)
         })
     }
 
-    /// The archive that this release comes from, by the machine's own configuration.
-    fn mirror(&self) -> Option<String> {
-        let mut query = apt("apt-get");
-        query.args([
-            "indextargets",
-            "--format",
-            "$(RELEASE) $(COMPONENT) $(REPO_URI)",
-            "Created-By: Packages",
-        ]);
-        let answer = output(&mut query).ok()?;
-        let text = String::from_utf8_lossy(&answer.stdout).into_owned();
-        text.lines().find_map(|line| {
-            let mut words = line.split(' ');
-            let ours = words.next()? == self.codename && words.next()? == "main";
-            words.next().filter(|_| ours).map(str::to_string)
-        })
+    /// Where to look: the machine's own suites first, then a few neighbours of its release on the same
+    /// mirror.
+    fn suites(&self, work: &Path) -> Result<Vec<Suite>, Error> {
+        let mut suites = vec![Suite::own(self.archive.codename())];
+        if let Some(mirror) = self.archive.mirror(self.archive.codename()) {
+            for name in self.neighbours() {
+                suites.push(self.archive.suite(work, &mirror, &name)?);
+            }
+        }
+        Ok(suites)
     }
 
     /// Suites worth a look, likeliest first: backports carry the newest compilers of a stable release.
     fn neighbours(&self) -> Vec<String> {
-        let series = series(&self.id);
-        let Some(own) = series.iter().position(|name| *name == self.codename) else {
+        let series = self.archive.series();
+        let codename = self.archive.codename();
+        let Some(own) = series.iter().position(|name| name == codename) else {
             return Vec::new();
         };
         let next = series.get(own + 1);
         let mut suites: Vec<String> = next
             .into_iter()
-            .chain([&self.codename])
+            .map(String::as_str)
+            .chain([codename])
             .map(|name| format!("{name}-backports"))
             .collect();
         suites.extend(series.iter().skip(own + 1).take(2).cloned());
-        if self.id == "debian" {
+        if self.archive.id() == "debian" {
             suites.push("sid".into());
         }
         suites
-    }
-
-    /// Options for apt tools that see only one suite and keep their state below `work`.
-    fn private_state(&self, work: &Path, mirror: &str, suite: &str) -> Result<Vec<String>, Error> {
-        let dir = work.join(suite);
-        for sub in ["lists/partial", "cache/archives/partial"] {
-            let sub = dir.join(sub);
-            fs::create_dir_all(&sub).with_context("create", &sub)?;
-        }
-        let keyring = ["gpg", "pgp"]
-            .map(|extension| {
-                format!(
-                    "/usr/share/keyrings/{}-archive-keyring.{extension}",
-                    self.id
-                )
-            })
-            .into_iter()
-            .find(|path| Path::new(path).is_file())
-            .map(|path| format!("[signed-by={path}] "))
-            .unwrap_or_default();
-        let list = dir.join("sources.list");
-        fs::write(&list, format!("deb {keyring}{mirror} {suite} main\n"))
-            .with_context("write", &list)?;
-        Ok([
-            ("Dir::Etc::SourceList", list),
-            ("Dir::Etc::SourceParts", "/dev/null".into()),
-            ("Dir::State::Lists", dir.join("lists")),
-            ("Dir::Cache", dir.join("cache")),
-            // The files are ours, not those of apt's own unprivileged user.
-            ("APT::Sandbox::User", "root".into()),
-        ]
-        .into_iter()
-        .flat_map(|(name, value)| ["-o".to_string(), format!("{name}={}", value.display())])
-        .collect())
     }
 }
 
@@ -238,56 +161,12 @@ pub(super) fn install_command(packages: &[String]) -> Command {
     command
 }
 
-/// An apt tool that neither asks questions nor speaks another language.
-fn apt(program: &str) -> Command {
-    let mut command = Command::new(program);
-    command
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .env("LC_ALL", "C");
-    command
-}
-
-fn run(command: &mut Command) -> Result<(), Error> {
-    let answer = output(command)?;
-    if answer.status.success() {
-        return Ok(());
-    }
-    Err(Error::Install {
-        command: shown(command),
-        output: last_words(&answer),
-    })
-}
-
-/// Library source packages of this release that apt, with these options, knows of.
-fn offers(options: &[String], release: &str) -> Vec<Offer> {
+/// Library source packages of this release.
+fn offers(suite: &Suite, release: &str) -> Vec<Offer> {
     let minor: String = release.split('.').take(2).collect::<Vec<_>>().join(".");
-    let mut query = apt("apt-cache");
-    query.args(options).args([
-        "madison",
-        "rust-src",
-        "rust-web-src",
-        &format!("rust-{minor}-src"),
-    ]);
-    let Ok(answer) = output(&mut query) else {
-        return Vec::new();
-    };
-    let mut offers = parse_madison(&String::from_utf8_lossy(&answer.stdout));
+    let mut offers = suite.offers(&["rust-src", "rust-web-src", &format!("rust-{minor}-src")]);
     offers.retain(|offer| upstream(&offer.version) == release);
     offers
-}
-
-/// Lines such as `  rust-src | 1.63.0+dfsg1-2 | http://… bookworm/main amd64 Packages`.
-fn parse_madison(text: &str) -> Vec<Offer> {
-    text.lines()
-        .filter_map(|line| {
-            let mut fields = line.split('|').map(str::trim);
-            let (package, version) = (fields.next()?, fields.next()?);
-            Some(Offer {
-                package: package.into(),
-                version: version.into(),
-            })
-        })
-        .collect()
 }
 
 /// The upstream part of a package version: `1.95.0` of `1.95.0+dfsg1-2~bpo13+1`.
@@ -387,24 +266,6 @@ fn choose(policies: &[Policy], with_cargo: bool) -> Vec<String> {
         }
     }
     Vec::new()
-}
-
-/// The releases of a distribution, oldest first.
-fn series(id: &str) -> Vec<String> {
-    let table = fs::read_to_string(format!("/usr/share/distro-info/{id}.csv")).unwrap_or_default();
-    let listed: Vec<String> = table
-        .lines()
-        .skip(1)
-        .filter_map(|line| line.split(',').nth(2))
-        .filter(|name| !["sid", "experimental"].contains(name))
-        .map(str::to_string)
-        .collect();
-    if listed.is_empty() && id == "debian" {
-        return ["bullseye", "bookworm", "trixie", "forky", "duke"]
-            .map(String::from)
-            .into();
-    }
-    listed
 }
 
 /// Takes the parts of the library that `core` is made of out of the one package file in `work`.
@@ -553,36 +414,19 @@ libstd-rust-dev-bpf:
     }
 
     #[test]
-    fn madison_is_read() {
-        let text = "  rust-src | 1.63.0+dfsg1-2 | http://mirror.example/debian bookworm/main amd64 Packages\n\
-                    rust-web-src | 1.96.0+dfsg1-1~deb12u2 | http://mirror.example/debian-security bookworm-security/main amd64 Packages\n";
-        let offers = parse_madison(text);
-        assert_eq!(
-            offers[0],
-            Offer {
-                package: "rust-src".into(),
-                version: "1.63.0+dfsg1-2".into()
-            }
-        );
-        assert_eq!(offers[1].package, "rust-web-src");
-    }
-
-    #[test]
     fn backports_of_the_next_release_come_first() {
-        let apt = Apt {
-            id: "debian".into(),
-            codename: "bookworm".into(),
+        let apt = |codename: &str| Apt {
+            archive: Archive {
+                id: "debian".into(),
+                codename: codename.into(),
+            },
         };
-        let suites = apt.neighbours();
+        let suites = apt("bookworm").neighbours();
         assert_eq!(
             suites[..3],
             ["trixie-backports", "bookworm-backports", "trixie"]
         );
         assert_eq!(suites.last().unwrap(), "sid");
-        let unknown = Apt {
-            id: "debian".into(),
-            codename: "nosuch".into(),
-        };
-        assert!(unknown.neighbours().is_empty());
+        assert!(apt("nosuch").neighbours().is_empty());
     }
 }

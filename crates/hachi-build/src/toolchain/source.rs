@@ -218,7 +218,7 @@ fn name_by_content(entry: &Path, sysroot: &Path, lib: &Path) -> Result<(), Error
 /// `RUSTC_BOOTSTRAP`, in this call and no other. Compiled with line tables (so that a diagnostic can
 /// point into it) and as bitcode only, since every eBPF program is linked by full LTO.
 pub(super) fn build(compiler: &Compiler, source: &Source, cache: &Cache) -> Result<PathBuf, Error> {
-    let entry = cache.get_or_make(&entry_name(compiler, source)?, |entry| {
+    let entry = cache.get_or_make::<Error>(&entry_name(compiler, source)?, |entry| {
         let sysroot = entry.join("new");
         eprintln!(
             "hachi: building `core` for eBPF with rustc {} (once; takes about 10 s)",
