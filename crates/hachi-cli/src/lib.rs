@@ -52,17 +52,24 @@ enum Command {
     Build(commands::build::Args),
     Check(commands::check::Args),
     Run(commands::run::Args),
+    Test(commands::test::Args),
     Dis(commands::dis::Args),
     Inspect(commands::inspect::Args),
     Prog(commands::prog::Args),
     Map(commands::map::Args),
     Link(commands::link::Args),
     Btf(commands::btf::Args),
-    Bindgen(commands::bindgen::Args),
     Pin(commands::pin::PinArgs),
     Unpin(commands::pin::UnpinArgs),
     Ld(commands::ld::Args),
     Doctor(commands::doctor::Args),
+}
+
+/// Becomes what `hachi test --kernel` needs this program to be in other places: the first
+/// process of a guest, or what cargo runs in place of a test program. Returns at once otherwise.
+pub fn intercept() {
+    hachi_test::kernels::intercept();
+    commands::test::intercept();
 }
 
 /// Runs the command with these arguments, the program's name first.
@@ -110,13 +117,13 @@ fn run(command: Command) -> Result {
         Command::Build(args) => commands::build::run(args),
         Command::Check(args) => commands::check::run(args),
         Command::Run(args) => commands::run::run(args),
+        Command::Test(args) => commands::test::run(args),
         Command::Dis(args) => commands::dis::run(args),
         Command::Inspect(args) => commands::inspect::run(args),
         Command::Prog(args) => commands::prog::run(args),
         Command::Map(args) => commands::map::run(args),
         Command::Link(args) => commands::link::run(args),
         Command::Btf(args) => commands::btf::run(args),
-        Command::Bindgen(args) => commands::bindgen::run(args),
         Command::Pin(args) => commands::pin::pin(args),
         Command::Unpin(args) => commands::pin::unpin(args),
         Command::Ld(args) => commands::ld::run(args),

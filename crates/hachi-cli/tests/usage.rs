@@ -30,9 +30,9 @@ const COMMANDS: &[&[&str]] = &[
     &["build"],
     &["check"],
     &["run"],
+    &["test"],
     &["dis"],
     &["inspect"],
-    &["bindgen"],
     &["prog", "list"],
     &["map", "list"],
     &["map", "dump"],
@@ -208,4 +208,31 @@ fn building_what_is_not_there() {
     hachi(["build".as_ref(), dir.join("notes.txt").as_os_str()])
         .code(1)
         .says(&["notes.txt"]);
+}
+
+/// Without a kernel it is cargo's; with one it says what it lacks.
+#[test]
+fn testing_needs_cargo_or_qemu() {
+    let dir = TempDir::new().unwrap();
+    let manifest = "[package]\nname = \"tiny\"\nedition = \"2024\"\n[workspace]\n";
+    fs::write(dir.join("Cargo.toml"), manifest).unwrap();
+    fs::create_dir(dir.join("src")).unwrap();
+    let test =
+        "#[test]\nfn answers() { assert_eq!(std::env::var(\"ANSWER\").as_deref(), Ok(\"42\")); }\n";
+    fs::write(dir.join("src/lib.rs"), test).unwrap();
+    let in_package = |arguments: &[&str]| {
+        let mut command = command(arguments);
+        command
+            .current_dir(dir.path())
+            .env("CARGO_TARGET_DIR", dir.join("target"));
+        command
+    };
+    let plain = ["test", "--", "--lib", "answers"];
+    run(in_package(&plain).env("ANSWER", "42"))
+        .code(0)
+        .prints(&["1 passed"]);
+    run(in_package(&plain).env("ANSWER", "41")).code(1);
+    run(in_package(&["test", "--kernel", "6.1"]).env("HACHI_QEMU", "/nowhere/qemu"))
+        .code(3)
+        .says(&["qemu-system-x86_64", "apt-get install"]);
 }

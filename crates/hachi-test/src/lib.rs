@@ -29,7 +29,10 @@
 //! * [`Bpffs`], [`Cgroup`], [`TempDir`]: a private BPF filesystem to pin in, a cgroup, a directory;
 //!   each is removed on drop, and what a killed run left is removed by the next one.
 //! * [`EchoServer`], [`tcp_request`], [`udp_request`], [`Host::ping`], [`Host::send_frame`]: traffic.
-//! * [`skip!`] and [`require_bpf!`]: say that a test could not run, in a way the runner counts.
+//! * [`skip!`], [`supported!`], [`require_bpf!`], [`require_host!`]: say that a test could not run, in a
+//!   way the runner counts.
+//!
+//! * `kernels` (with the feature of that name): Linux of other versions, to run tests in.
 //!
 //! Needs Linux ≥ 4.11, `CAP_NET_ADMIN` and `CAP_SYS_ADMIN` (in practice: root), and the `ip` program
 //! of iproute2; [`Host::ping`] also needs `ping` of iputils.
@@ -37,6 +40,8 @@
 mod bpffs;
 mod cgroup;
 mod error;
+#[cfg(feature = "kernels")]
+pub mod kernels;
 mod netns;
 mod process;
 mod skip;
@@ -52,7 +57,7 @@ pub use netns::Netns;
 pub use process::{
     Guarded, find_program, interrupted, on_interrupt, open_descriptors, private_mounts,
 };
-pub use skip::{bpf_available, is_root, report_skip};
+pub use skip::{bpf_available, in_guest, is_root, report_skip, report_unsupported};
 pub use tempdir::TempDir;
 pub use traffic::{
     EchoServer, Ping, tcp_request, tcp_request_from, udp_request, udp_request_from, udp_send,

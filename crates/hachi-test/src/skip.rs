@@ -8,6 +8,9 @@ use std::sync::OnceLock;
 /// The environment variable that names a file to which every skipped test adds one line.
 const SKIP_FILE: &str = "HACHI_TEST_SKIPS";
 
+/// How the reason of a test that a kernel is too old for begins to say so.
+const NEEDS: &str = "needs Linux ≥ ";
+
 /// Leaves a test (a function that returns `()`) as *skipped*, with the reason.
 ///
 /// The test harness knows only passed and failed, so a skipped test passes; but a line
@@ -40,12 +43,108 @@ macro_rules! require_bpf {
     };
 }
 
+/// Leaves the test as skipped in a guest (see the feature `kernels`), where there is neither a compiler
+/// nor what the host has in its file system.
+///
+/// ```
+/// // with #[test] above it:
+/// fn compiles_a_program() {
+///     hachi_test::require_host!("a compiler");
+///     // …
+/// }
+/// ```
+#[macro_export]
+macro_rules! require_host {
+    ($what:literal) => {
+        if $crate::in_guest() {
+            $crate::skip!("guests do not have {}", $what);
+        }
+    };
+}
+
+/// The value of a `Result`; leaves the test as skipped if the error is that the kernel is too old for
+/// what was tried.
+///
+/// An error "… needs Linux ≥ 6.6 …" is a declaration, and this tests it: on Linux 6.6 and newer the test
+/// fails. (Not if the error says that a kernel may be built without it, unless in a guest, whose kernels
+/// have everything.) Any other error fails the test, as `unwrap` would.
+///
+/// ```
+/// // with #[test] above it:
+/// fn uses_something_new() {
+///     let answer: Result<u32, std::io::Error> = Ok(7);
+///     assert_eq!(hachi_test::supported!(answer), 7);
+/// }
+/// ```
+#[macro_export]
+macro_rules! supported {
+    ($result:expr) => {
+        match $result {
+            ::core::result::Result::Ok(value) => value,
+            ::core::result::Result::Err(error) => {
+                $crate::report_unsupported(&error);
+                return;
+            }
+        }
+    };
+}
+
+/// Reports the current test as skipped if the error is that the running kernel is too old; what
+/// [`supported!`] calls.
+///
+/// # Panics
+/// With the error and its causes, if it is another, or the kernel is new enough.
+#[track_caller]
+pub fn report_unsupported(error: &dyn std::error::Error) {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        // Some errors print their source themselves.
+        if !text.contains(&next) {
+            text = format!("{text}: {next}");
+        }
+        cause = error.source();
+    }
+    assert!(text.contains(NEEDS), "{text}");
+    report_skip(format_args!("{text}"));
+}
+
+/// Whether this process runs in a guest: see the feature `kernels`.
+pub fn in_guest() -> bool {
+    std::env::var_os("HACHI_GUEST").is_some()
+}
+
+/// What is wrong with a reason to be skipped on the kernel `running`, if anything: it declares that an
+/// older one would do.
+fn wrongly_declared(reason: &str, running: &str, guest: bool) -> Option<String> {
+    let (_, needed) = reason.split_once(NEEDS)?;
+    let optional = reason.contains("configured out") && !guest;
+    let too_old = version(running) < version(needed);
+    (!too_old && !optional)
+        .then(|| format!("declared for an older kernel than {running}: {reason}"))
+}
+
+/// The first two numbers: `(6, 1)` of `6.1.0-56-cloud-amd64`.
+fn version(text: &str) -> Option<(u32, u32)> {
+    let mut numbers = text
+        .split(|c: char| !c.is_ascii_digit())
+        .map_while(|digits| digits.parse().ok());
+    numbers.next().zip(numbers.next())
+}
+
 /// Reports the current test as skipped; what [`skip!`] calls. Where skipping is forbidden
-/// (`HACHI_TEST_NO_SKIP=1`) it panics instead.
+/// (`HACHI_TEST_NO_SKIP=1`), or the reason is that the test "needs Linux ≥" a version that the running
+/// kernel has, it panics instead.
 ///
 /// # Panics
 /// See above.
+#[track_caller]
 pub fn report_skip(reason: fmt::Arguments<'_>) {
+    let running = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    if let Some(wrong) = wrongly_declared(&reason.to_string(), running.trim(), in_guest()) {
+        panic!("{wrong}");
+    }
     let thread = std::thread::current();
     let name = thread.name().unwrap_or("unnamed test");
     if std::env::var_os("HACHI_TEST_NO_SKIP").is_some_and(|value| value == "1") {
@@ -87,4 +186,24 @@ pub fn bpf_available() -> Result<(), String> {
         })
     });
     answer.clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn declared_versions_are_checked() {
+        let wrong = |reason, running| wrongly_declared(reason, running, false).is_some();
+        assert!(!wrong("no printer", "6.1.0"));
+        assert!(!wrong(
+            "bpf_loop needs Linux ≥ 5.17",
+            "5.10.0-46-cloud-amd64"
+        ));
+        assert!(wrong("bpf_loop needs Linux ≥ 5.17", "5.17.1"));
+        assert!(wrong("it needs Linux ≥ 6.6 (running 6.12)", "6.12.107"));
+        let optional = "kprobes needs Linux ≥ 4.1 (running 6.18, which should have it: it may be configured out)";
+        assert!(!wrong(optional, "6.18.44"));
+        assert!(wrongly_declared(optional, "6.18.44", true).is_some());
+    }
 }

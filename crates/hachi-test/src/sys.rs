@@ -275,3 +275,82 @@ pub fn on_interrupt() {
 pub fn shutdown(stream: &std::net::TcpStream) {
     let _ = stream.shutdown(Shutdown::Both);
 }
+
+/// What the first process of a guest needs.
+#[cfg(feature = "kernels")]
+mod guest {
+    use super::{check, io};
+    use std::ffi::CStr;
+    use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+    /// `mount -t KIND -o OPTIONS SOURCE TARGET`.
+    pub fn mount(source: &CStr, target: &CStr, kind: &CStr, options: &CStr) -> io::Result<()> {
+        // SAFETY: all strings are NUL-terminated and outlive the call.
+        check(unsafe {
+            libc::mount(
+                source.as_ptr(),
+                target.as_ptr(),
+                kind.as_ptr(),
+                0,
+                options.as_ptr().cast(),
+            )
+        })
+        .map(drop)
+    }
+
+    /// Inserts the kernel module in the open file; one that is there already is no error.
+    pub fn insert_module(file: RawFd) -> io::Result<()> {
+        // SAFETY: the parameters are an empty string; a bad descriptor is EBADF.
+        let result = unsafe { libc::syscall(libc::SYS_finit_module, file, c"".as_ptr(), 0) };
+        match result {
+            0 => Ok(()),
+            _ => match io::Error::last_os_error() {
+                error if error.raw_os_error() == Some(libc::EEXIST) => Ok(()),
+                error => Err(error),
+            },
+        }
+    }
+
+    /// Brings the loopback interface of this network namespace up.
+    pub fn loopback_up() -> io::Result<()> {
+        // SAFETY: no pointers.
+        let fd = check(unsafe {
+            libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0)
+        })?;
+        // SAFETY: a descriptor the kernel just gave us, owned by nobody else.
+        let socket = unsafe { OwnedFd::from_raw_fd(fd) };
+        // SAFETY: all-zero is a valid ifreq.
+        let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+        request.ifr_name[0] = b'l' as libc::c_char;
+        request.ifr_name[1] = b'o' as libc::c_char;
+        request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
+        // SAFETY: SIOCSIFFLAGS reads one ifreq.
+        check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) })
+            .map(drop)
+    }
+
+    /// Ends all that is left of the process group `leader`.
+    pub fn kill_group(leader: u32) {
+        if let Ok(leader @ 2..) = i32::try_from(leader) {
+            // SAFETY: no pointers; the group was made for a child of ours. None being left is fine.
+            unsafe { libc::kill(-leader, libc::SIGKILL) };
+        }
+    }
+
+    /// Waits for orphans that have ended, which fall to the first process.
+    pub fn reap() {
+        // SAFETY: no status is asked for; WNOHANG returns when there is none.
+        while unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) } > 0 {}
+    }
+
+    /// Switches the machine off.
+    pub fn power_off() {
+        // SAFETY: no pointers. Without CAP_SYS_BOOT it only fails.
+        unsafe {
+            libc::sync();
+            libc::reboot(libc::RB_POWER_OFF);
+        }
+    }
+}
+#[cfg(feature = "kernels")]
+pub use guest::*;

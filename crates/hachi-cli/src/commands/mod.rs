@@ -1,6 +1,5 @@
 //! One file per command.
 
-pub mod bindgen;
 pub mod btf;
 pub mod build;
 pub mod check;
@@ -14,3 +13,4 @@ pub mod new;
 pub mod pin;
 pub mod prog;
 pub mod run;
+pub mod test;

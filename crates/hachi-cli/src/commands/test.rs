@@ -1,0 +1,497 @@
+//! `hachi test`: a package's tests, here or on other kernels.
+//!
+//! On other kernels cargo builds the tests as ever, but "runs" them with this command in place of each
+//! test program, which only notes what would have been run and how. Then a guest for each kernel runs all
+//! of it at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use anstream::println;
+use hachi_test::TempDir;
+use hachi_test::kernels::{self, Guest, Kernel, Outcome, Run, TestResult};
+use serde_json::{Value, json};
+
+use crate::failure::{Failure, Kind, Result};
+use crate::output::{BAD, DIM, GOOD, WARN, count, table};
+
+/// The file in which a run of the tests is noted instead of done.
+const NOTE: &str = "HACHI_TEST_NOTE";
+
+/// Run the tests of a package, on this machine or on other kernels
+///
+/// Without --kernel this is `cargo test`. With it the same test programs run in virtual machines, on Debian's
+/// kernels of the versions named, which are fetched once. That needs no root and no /dev/kvm. Tests run as root
+/// there, and one after the other, each in a process of its own.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hachi test --kernel 6.1
+  hachi test --kernel 5.10,6.1,6.12 -- -p firewall drops
+  hachi test --kernel 6.1 --with objects -- --test attach -- --nocapture
+
+A test may skip itself with hachi_test::skip! and its relatives; one that is skipped on every kernel is reported.")]
+pub struct Args {
+    /// A version such as 6.1 or 6.12.107; several separated by commas
+    #[arg(long, value_name = "VERSION", value_delimiter = ',')]
+    kernel: Vec<String>,
+    /// Make a file or directory available, at the same path; may be given several times
+    #[arg(long, value_name = "PATH", requires = "kernel")]
+    with: Vec<PathBuf>,
+    /// Make a program of this machine available, with its libraries
+    #[arg(long, value_name = "NAME", requires = "kernel")]
+    program: Vec<String>,
+    /// Insert a kernel module, if the kernel has it as one
+    #[arg(long, value_name = "NAME", requires = "kernel")]
+    module: Vec<String>,
+    /// How many seconds a test may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    timeout: u64,
+    /// How many kernels to run at a time [default: one per processor]
+    #[arg(long, value_name = "NUMBER")]
+    jobs: Option<usize>,
+    /// Write the results as JSON to DIR/KERNEL.json
+    #[arg(long, value_name = "DIR", requires = "kernel")]
+    report: Option<PathBuf>,
+    /// Print every test, not only those that fail
+    #[arg(short, long)]
+    verbose: bool,
+    /// Arguments for `cargo test`
+    #[arg(last = true, value_name = "CARGO TEST ARGUMENTS")]
+    cargo: Vec<String>,
+}
+
+/// Notes what is to be run and ends, where cargo runs this program in place of a test program.
+pub fn intercept() {
+    let Some(note) = std::env::var_os(NOTE) else {
+        return;
+    };
+    let noted = note_run(Path::new(&note));
+    if let Err(error) = &noted {
+        eprintln!("hachi: {}: {error}", Path::new(&note).display());
+    }
+    std::process::exit(i32::from(noted.is_err()));
+}
+
+fn note_run(note: &Path) -> std::io::Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let relevant = |name: &str| {
+        let ours =
+            name.starts_with("CARGO") || name.starts_with("HACHI_") || name.starts_with("RUST_");
+        (ours && name != NOTE) || name == "LD_LIBRARY_PATH"
+    };
+    let environment: Vec<(String, String)> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| relevant(name))
+        .collect();
+    let line = json!({
+        "program": arguments.next(),
+        "arguments": arguments.collect::<Vec<String>>(),
+        "directory": std::env::current_dir()?,
+        "environment": environment,
+        "seconds": 0,
+    });
+    let mut file = File::options().append(true).create(true).open(note)?;
+    writeln!(file, "{line}")
+}
+
+pub fn run(args: Args) -> Result {
+    if args.kernel.is_empty() {
+        let mut cargo = cargo();
+        let status = cargo.arg("test").args(&args.cargo).status();
+        let status = status.map_err(|error| Failure::because("cannot run cargo", &error))?;
+        return match status.success() {
+            true => Ok(()),
+            false => Err(Failure::silent(Kind::Failed)),
+        };
+    }
+    // First what may be missing and what may take long, then the build.
+    let mut guest = Guest::new().map_err(failure)?;
+    let kernels: Vec<Kernel> = args
+        .kernel
+        .iter()
+        .map(|version| Kernel::find(version).map_err(failure))
+        .collect::<Result<_>>()?;
+    for run in noted_runs(&args.cargo)? {
+        guest
+            .add_run(Run {
+                seconds: args.timeout,
+                ..run
+            })
+            .map_err(failure)?;
+    }
+    if guest.runs().is_empty() {
+        return Err(Failure::new("there is nothing to run")
+            .help("see `cargo test --help` on how tests are chosen"));
+    }
+    for path in &args.with {
+        let path =
+            std::path::absolute(path).map_err(|error| Failure::because(path.display(), &error))?;
+        guest.add_path(&path).map_err(failure)?;
+    }
+    for name in &args.program {
+        let path = hachi_test::find_program(name)
+            .ok_or_else(|| Failure::missing(format!("`{name}` is not installed")))?;
+        guest.add_program(&path).map_err(failure)?;
+    }
+    for name in &args.module {
+        guest.add_module(name);
+    }
+    // Guests are ended in order, and their files removed.
+    hachi_test::on_interrupt();
+    let reports = run_all(&guest, &kernels, &args)?;
+    summary(&reports, &args)
+}
+
+fn failure(error: kernels::Error) -> Failure {
+    match &error {
+        kernels::Error::Missing { fix, .. } => Failure::missing(&error).help(fix),
+        kernels::Error::NotDebian { .. } | kernels::Error::Architecture => Failure::missing(&error),
+        _ => Failure::because("", &error),
+    }
+}
+
+fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()))
+}
+
+/// Lets cargo build the tests, and gives what it would run.
+fn noted_runs(arguments: &[String]) -> Result<Vec<Run>> {
+    let io = |error: std::io::Error| Failure::because("cannot note the tests", &error);
+    let directory = TempDir::new().map_err(|error| Failure::because("", &error))?;
+    let note = directory.join("runs");
+    let this = std::env::current_exe().map_err(io)?;
+    let runner = format!("target.{}.runner=[{}]", host()?, json!(this));
+    let own_arguments = arguments.iter().take_while(|argument| *argument != "--");
+    let mut command = cargo();
+    command
+        .arg("test")
+        .arg("--config")
+        .arg(runner)
+        .env(NOTE, &note);
+    // Documentation tests are programs of one test each, and would be noted without being built.
+    if !own_arguments
+        .into_iter()
+        .any(|argument| selects_targets(argument))
+    {
+        command.arg("--tests");
+    }
+    let status = command
+        .args(arguments)
+        .stdout(std::process::Stdio::null())
+        .status()
+        .map_err(|error| Failure::because("cannot run cargo", &error))?;
+    if !status.success() {
+        return Err(Failure::new("cargo did not build the tests"));
+    }
+    let text = fs::read_to_string(&note).unwrap_or_default();
+    text.lines()
+        .map(|line| {
+            serde_json::from_str(line)
+                .map_err(|error| Failure::because("cannot read the notes", &error))
+        })
+        .collect()
+}
+
+/// Whether an argument of `cargo test` says which kinds of targets to test.
+fn selects_targets(argument: &str) -> bool {
+    let name = argument.split('=').next().unwrap_or(argument);
+    let kinds = [
+        "lib",
+        "bin",
+        "bins",
+        "test",
+        "tests",
+        "example",
+        "examples",
+        "bench",
+        "benches",
+        "all-targets",
+    ];
+    name.strip_prefix("--")
+        .is_some_and(|name| kinds.contains(&name))
+}
+
+/// The target that cargo builds for when it is told nothing else.
+fn host() -> Result<String> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or("rustc".into());
+    let output = Command::new(rustc)
+        .arg("-vV")
+        .output()
+        .map_err(|error| Failure::because("cannot run rustc", &error))?;
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .find_map(|line| line.strip_prefix("host: ").map(str::to_owned))
+        .ok_or_else(|| Failure::new("`rustc -vV` names no host"))
+}
+
+/// What came of one kernel.
+struct Report<'a> {
+    /// The version asked for.
+    version: &'a str,
+    kernel: &'a Kernel,
+    time: Duration,
+    results: Vec<(String, TestResult)>,
+    /// Why it did not come to its end.
+    problem: Option<String>,
+}
+
+impl Report<'_> {
+    fn number(&self, is: impl Fn(&Outcome) -> bool) -> usize {
+        self.results
+            .iter()
+            .filter(|(_, result)| is(&result.outcome))
+            .count()
+    }
+
+    fn passed(&self) -> usize {
+        self.number(|outcome| *outcome == Outcome::Passed)
+    }
+
+    fn failed(&self) -> usize {
+        self.number(|outcome| matches!(outcome, Outcome::Failed(_)))
+    }
+
+    /// Skipped and ignored.
+    fn skipped(&self) -> usize {
+        self.results.len() - self.passed() - self.failed()
+    }
+
+    fn json(&self, guest: &Guest) -> Value {
+        let tests = self.results.iter().map(|(_, result)| {
+            let run = &guest.runs()[result.run];
+            let (outcome, reason) = match &result.outcome {
+                Outcome::Passed => ("passed", None),
+                Outcome::Ignored => ("ignored", None),
+                Outcome::Skipped(reason) => ("skipped", Some(reason)),
+                Outcome::Failed(reason) => ("failed", Some(reason)),
+            };
+            json!({
+                "package": package(run),
+                "program": program(run),
+                "test": result.test,
+                "outcome": outcome,
+                "reason": reason,
+                "milliseconds": result.duration.as_millis() as u64,
+                "output": result.output,
+            })
+        });
+        json!({
+            "kernel": self.version,
+            "release": self.kernel.release(),
+            "seconds": self.time.as_secs_f64(),
+            "problem": self.problem,
+            "tests": tests.collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn package(run: &Run) -> &str {
+    let variable = run
+        .environment
+        .iter()
+        .find(|(name, _)| name == "CARGO_PKG_NAME");
+    variable.map_or("", |(_, value)| value)
+}
+
+/// The program's name without the hash that cargo adds.
+fn program(run: &Run) -> &str {
+    let name = run.program.rsplit('/').next().unwrap_or(&run.program);
+    match name.rsplit_once('-') {
+        Some((name, hash)) if hash.len() == 16 && hash.chars().all(|c| c.is_ascii_hexdigit()) => {
+            name
+        }
+        _ => name,
+    }
+}
+
+/// `package program test`, without what repeats.
+fn title(run: &Run, test: Option<&str>) -> String {
+    let mut parts = vec![package(run)];
+    if program(run) != package(run).replace('-', "_") {
+        parts.push(program(run));
+    }
+    parts.extend(test);
+    parts.retain(|part| !part.is_empty());
+    parts.join(" ")
+}
+
+/// Runs all kernels, some at a time.
+fn run_all<'a>(guest: &Guest, kernels: &'a [Kernel], args: &'a Args) -> Result<Vec<Report<'a>>> {
+    let next = Mutex::new(kernels.iter().zip(&args.kernel).enumerate());
+    let reports = Mutex::new(BTreeMap::new());
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let verbose = args.verbose || kernels.len() == 1;
+    std::thread::scope(|scope| {
+        for _ in 0..args.jobs.unwrap_or(processors).clamp(1, kernels.len()) {
+            scope.spawn(|| {
+                loop {
+                    let taken = next.lock().map(|mut next| next.next());
+                    let Ok(Some((number, (kernel, version)))) = taken else {
+                        break;
+                    };
+                    let report = run_kernel(guest, kernel, version, verbose);
+                    if let Ok(mut reports) = reports.lock() {
+                        reports.insert(number, report);
+                    }
+                }
+            });
+        }
+    });
+    let reports = reports
+        .into_inner()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
+    if let Some(directory) = &args.report {
+        let write = |report: &Report<'_>| {
+            fs::create_dir_all(directory)?;
+            let path = directory.join(format!("{}.json", report.version));
+            fs::write(path, format!("{:#}\n", report.json(guest)))
+        };
+        for report in reports.values() {
+            write(report).map_err(|error| Failure::because(directory.display(), &error))?;
+        }
+    }
+    Ok(reports.into_values().collect())
+}
+
+fn run_kernel<'a>(
+    guest: &Guest,
+    kernel: &'a Kernel,
+    version: &'a str,
+    verbose: bool,
+) -> Report<'a> {
+    let start = Instant::now();
+    let mut results = Vec::new();
+    let mut look = |result: &TestResult| {
+        let run = &guest.runs()[result.run];
+        let title = title(run, result.test.as_deref());
+        let shown = run
+            .arguments
+            .iter()
+            .any(|argument| argument == "--nocapture" || argument == "--show-output");
+        print_result(version, &title, result, verbose, shown);
+        results.push((title, result.clone()));
+    };
+    let problem = guest
+        .run(kernel, &mut look)
+        .err()
+        .map(|error| error.to_string());
+    let report = Report {
+        version,
+        kernel,
+        time: start.elapsed(),
+        results,
+        problem,
+    };
+    if let Some(problem) = &report.problem {
+        println!("{BAD}{version}{BAD:#} {problem}");
+    }
+    report
+}
+
+fn print_result(version: &str, title: &str, result: &TestResult, verbose: bool, shown: bool) {
+    let seconds = result.duration.as_secs_f64();
+    let line = match &result.outcome {
+        Outcome::Failed(reason) => {
+            let output = result.output.trim_end().replace('\n', "\n    ");
+            format!("{BAD}FAILED{BAD:#} {reason}\n    {output}")
+        }
+        _ if !verbose => return,
+        Outcome::Passed => format!("{GOOD}ok{GOOD:#}"),
+        Outcome::Ignored => format!("{WARN}ignored{WARN:#}"),
+        Outcome::Skipped(reason) => format!("{WARN}skipped{WARN:#}: {reason}"),
+    };
+    println!("{version} {title} {DIM}({seconds:.2} s){DIM:#} {line}");
+    if shown && !matches!(result.outcome, Outcome::Failed(_)) {
+        println!("    {}", result.output.trim_end().replace('\n', "\n    "));
+    }
+}
+
+fn summary(reports: &[Report<'_>], args: &Args) -> Result {
+    println!();
+    table(
+        ["kernel", "release", "passed", "failed", "skipped", "time"],
+        reports.iter().map(|report| {
+            [
+                report.version.to_owned(),
+                report.kernel.release().to_owned(),
+                report.passed().to_string(),
+                report.failed().to_string(),
+                report.skipped().to_string(),
+                format!("{:.1} s", report.time.as_secs_f64()),
+            ]
+        }),
+    );
+    for title in never_run(reports) {
+        println!("{WARN}skipped on every kernel{WARN:#}: {title}");
+    }
+    let failed: usize = reports.iter().map(Report::failed).sum();
+    let broken: Vec<&str> = reports
+        .iter()
+        .filter(|report| report.problem.is_some())
+        .map(|report| report.version)
+        .collect();
+    let _ = args;
+    if failed == 0 && broken.is_empty() {
+        return Ok(());
+    }
+    let mut message = count(failed, "failed test");
+    if !broken.is_empty() {
+        message = format!("{message}; not all was run on {}", broken.join(", "));
+    }
+    Err(Failure::new(message))
+}
+
+/// The tests that no kernel ran, although there was a choice.
+fn never_run<'a>(reports: &'a [Report<'_>]) -> BTreeSet<&'a str> {
+    let results = || reports.iter().flat_map(|report| &report.results);
+    let ran: BTreeSet<&str> = results()
+        .filter(|(_, result)| matches!(result.outcome, Outcome::Passed | Outcome::Failed(_)))
+        .map(|(title, _)| title.as_str())
+        .collect();
+    let skipped = results().filter(|(_, result)| matches!(result.outcome, Outcome::Skipped(_)));
+    match reports.len() {
+        0 | 1 => BTreeSet::new(),
+        _ => skipped
+            .map(|(title, _)| title.as_str())
+            .filter(|title| !ran.contains(title))
+            .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(program: &str, package: &str) -> Run {
+        Run {
+            program: program.to_owned(),
+            environment: vec![("CARGO_PKG_NAME".to_owned(), package.to_owned())],
+            ..Run::default()
+        }
+    }
+
+    #[test]
+    fn titles_say_each_thing_once() {
+        let unit = run("/t/debug/deps/fire_wall-0123456789abcdef", "fire-wall");
+        assert_eq!(title(&unit, Some("tests::a")), "fire-wall tests::a");
+        let integration = run("/t/debug/deps/drop-it-0123456789abcdef", "fire-wall");
+        assert_eq!(title(&integration, None), "fire-wall drop-it");
+        assert_eq!(title(&run("/t/plain", ""), Some("a")), "plain a");
+    }
+
+    #[test]
+    fn a_choice_of_targets_is_seen() {
+        for argument in ["--lib", "--test", "--test=x", "--all-targets"] {
+            assert!(selects_targets(argument), "{argument}");
+        }
+        for argument in ["-p", "--package", "name", "--release", "tests"] {
+            assert!(!selects_targets(argument), "{argument}");
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! The initial file system of a guest: a cpio archive (format `newc`, as the kernel's
+//! `Documentation/driver-api/early-userspace/buffer-format.rst` says), held open for additions.
+
+use super::error::{Error, IoContext, Result};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufWriter, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// What will be there, by absolute path; sorted, so that directories come before what is in them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Initramfs {
+    entries: BTreeMap<PathBuf, Entry>,
+}
+
+#[derive(Clone, Debug)]
+enum Entry {
+    Directory,
+    /// A file of the host, read when the archive is written.
+    File {
+        from: PathBuf,
+        mode: u32,
+    },
+    Bytes {
+        bytes: Vec<u8>,
+        mode: u32,
+    },
+}
+
+impl Initramfs {
+    pub(super) fn directory(&mut self, path: impl AsRef<Path>) {
+        for ancestor in path.as_ref().ancestors() {
+            if ancestor.parent().is_some() {
+                self.entries
+                    .entry(ancestor.into())
+                    .or_insert(Entry::Directory);
+            }
+        }
+    }
+
+    fn insert(&mut self, path: &Path, entry: Entry) {
+        self.directory(path.parent().unwrap_or(path));
+        self.entries.insert(path.into(), entry);
+    }
+
+    pub(super) fn bytes(&mut self, path: impl AsRef<Path>, bytes: Vec<u8>, mode: u32) {
+        self.insert(path.as_ref(), Entry::Bytes { bytes, mode });
+    }
+
+    /// The host's file `from` as `path`.
+    pub(super) fn file(&mut self, path: impl AsRef<Path>, from: &Path) -> Result<()> {
+        let mode = fs::metadata(from)
+            .during("read", from)?
+            .permissions()
+            .mode();
+        let from = from.into();
+        self.insert(path.as_ref(), Entry::File { from, mode });
+        Ok(())
+    }
+
+    /// A file, or a directory with what in it is `wanted`, where it is on the host. Links are followed.
+    pub(super) fn tree(&mut self, path: &Path, wanted: &dyn Fn(&Path) -> bool) -> Result<()> {
+        if !path.is_dir() {
+            return self.file(path, path);
+        }
+        self.directory(path);
+        for entry in fs::read_dir(path).during("read", path)? {
+            let entry = entry.during("read", path)?.path();
+            // Sockets and dangling links have no contents to carry.
+            if (entry.is_file() || entry.is_dir()) && wanted(&entry) {
+                self.tree(&entry, wanted)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A program of the host as `path`, and the libraries it needs where they are on the host.
+    pub(super) fn program(&mut self, path: impl AsRef<Path>, from: &Path) -> Result<()> {
+        self.file(path, from)?;
+        for library in libraries(from)? {
+            if !self.entries.contains_key(&library) {
+                self.file(&library, &library)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the archive.
+    pub(super) fn write(&self, path: &Path) -> Result<()> {
+        let file = fs::File::create(path).during("create", path)?;
+        let mut out = Archive {
+            out: BufWriter::with_capacity(1 << 20, file),
+            number: 0,
+            at: 0,
+        };
+        let result = (|| {
+            for (path, entry) in &self.entries {
+                let name = path.strip_prefix("/").unwrap_or(path);
+                let name = name.as_os_str().as_encoded_bytes();
+                match entry {
+                    Entry::Directory => out.entry(name, libc::S_IFDIR | 0o755, b"")?,
+                    Entry::File { from, mode } => out.entry(name, *mode, &fs::read(from)?)?,
+                    Entry::Bytes { bytes, mode } => {
+                        out.entry(name, libc::S_IFREG | mode, bytes)?;
+                    }
+                }
+            }
+            out.entry(b"TRAILER!!!", 0, b"")?;
+            out.out.flush()
+        })();
+        result.during("write", path)
+    }
+}
+
+struct Archive<W> {
+    out: W,
+    /// The number of the entry; as inode numbers, since equal ones would be hard links.
+    number: u32,
+    /// How much was written.
+    at: usize,
+}
+
+impl<W: Write> Archive<W> {
+    fn entry(&mut self, name: &[u8], mode: u32, contents: &[u8]) -> std::io::Result<()> {
+        self.number += 1;
+        let size = u32::try_from(contents.len()).map_err(std::io::Error::other)?;
+        let fields = [
+            self.number,
+            mode,
+            0, // user
+            0, // group
+            1, // links
+            0, // time
+            size,
+            0, // the device it is on, in two numbers
+            0,
+            0, // the device it is, in two numbers
+            0,
+            name.len() as u32 + 1,
+            0, // checksum: none in this format
+        ];
+        let mut header = b"070701".to_vec();
+        for field in fields {
+            write!(header, "{field:08x}")?;
+        }
+        header.extend(name);
+        header.push(0);
+        self.padded(&header)?;
+        self.padded(contents)
+    }
+
+    /// The bytes, and zeroes up to a multiple of four.
+    fn padded(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.out.write_all(bytes)?;
+        self.at += bytes.len();
+        let missing = self.at.next_multiple_of(4) - self.at;
+        self.at += missing;
+        self.out.write_all(&[0; 3][..missing])
+    }
+}
+
+/// The shared libraries that a program needs, and its dynamic linker, as `ldd` finds them.
+fn libraries(program: &Path) -> Result<Vec<PathBuf>> {
+    let output = Command::new("ldd")
+        .arg(program)
+        .env("LC_ALL", "C")
+        .stdin(Stdio::null())
+        .output()
+        .during("run `ldd` on", program)?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    if let Some(line) = text.lines().find(|line| line.contains("not found")) {
+        return Err(Error::Malformed {
+            path: program.into(),
+            problem: format!("a library it needs is missing: {}", line.trim()),
+        });
+    }
+    // `libc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x…)` or `/lib64/ld-linux-x86-64.so.2 (0x…)`;
+    // a static program has no such line.
+    let path = |line: &str| {
+        let line = line.split_once("=> ").map_or(line, |(_, path)| path).trim();
+        let path = line.split(" (").next()?;
+        path.starts_with('/').then(|| path.into())
+    };
+    Ok(text.lines().filter_map(path).collect())
+}
+
+/// A copy of `program` in `directory` without debugging information, which a guest has no use for;
+/// the program itself where there is no `strip`. Its symbols stay.
+pub(super) fn stripped<'a>(program: &'a Path, directory: &Path) -> Cow<'a, Path> {
+    let name = program.as_os_str().as_encoded_bytes();
+    let copy = directory.join(String::from_utf8_lossy(name).replace('/', "%"));
+    let stripped = Command::new("strip")
+        .args(["--strip-debug", "-o"])
+        .arg(&copy)
+        .arg(program)
+        .stdin(Stdio::null())
+        .output();
+    match stripped {
+        Ok(output) if output.status.success() => Cow::Owned(copy),
+        _ => Cow::Borrowed(program),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::TempDir;
+
+    /// The kernel's reader is strict about all of this; `cpio` is not there everywhere.
+    #[test]
+    fn the_archive_has_the_form() {
+        let directory = TempDir::new().unwrap();
+        let mut files = Initramfs::default();
+        files.bytes("/b/c", b"hello".to_vec(), 0o644);
+        files.directory("/a");
+        files.write(&directory.join("cpio")).unwrap();
+        let archive = fs::read(directory.join("cpio")).unwrap();
+        let mut rest = archive.as_slice();
+        let mut found = Vec::new();
+        while !rest.is_empty() {
+            assert_eq!(&rest[..6], b"070701");
+            let field = |number: usize| {
+                let text = std::str::from_utf8(&rest[6 + 8 * number..][..8]).unwrap();
+                usize::from_str_radix(text, 16).unwrap()
+            };
+            let (mode, size, name_size) = (field(1), field(6), field(11));
+            let name = String::from_utf8(rest[110..110 + name_size - 1].to_vec()).unwrap();
+            assert_eq!(rest[110 + name_size - 1], 0);
+            let start = (110 + name_size).next_multiple_of(4);
+            found.push((name, mode, rest[start..start + size].to_vec()));
+            rest = &rest[(start + size).next_multiple_of(4)..];
+        }
+        let directory = |name: &str| (name.to_owned(), 0o40755, Vec::new());
+        let file = ("b/c".to_owned(), 0o100_644, b"hello".to_vec());
+        let end = ("TRAILER!!!".to_owned(), 0, Vec::new());
+        assert_eq!(found, [directory("a"), directory("b"), file, end]);
+    }
+
+    #[test]
+    fn this_program_needs_the_c_library() {
+        let libraries = libraries(&std::env::current_exe().unwrap()).unwrap();
+        assert!(libraries.iter().all(|path| path.is_file()));
+        // None when the tests are linked statically.
+        if let [first, ..] = libraries.as_slice() {
+            assert!(first.is_absolute());
+        }
+    }
+}
