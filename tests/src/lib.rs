@@ -7,6 +7,9 @@
 //!
 //! `HACHI_BIN` names a ready-built command; without it, it is built. `HACHI_EXAMPLES_TARGET` is where
 //! example workspaces and generated projects are built, `target/examples` by default.
+//!
+//! In a guest, which has no compiler, fixtures are those that the host built before (the program
+//! `fixtures` of this package does) and carried along.
 
 pub mod libbpf;
 
@@ -25,11 +28,16 @@ pub fn root() -> &'static Path {
 
 /// Where cargo puts what it builds for the repository's own workspace.
 pub fn target_dir() -> PathBuf {
-    // This program is target/PROFILE/deps/NAME.
+    // This program is target/PROFILE/deps/NAME, or target/PROFILE/NAME.
     let this = std::env::current_exe().expect("our own path");
-    this.ancestors()
-        .nth(3)
-        .expect("a test program is three levels below the target directory")
+    let profile = this
+        .ancestors()
+        .skip(1)
+        .find(|path| !path.ends_with("deps"))
+        .expect("our own directory");
+    profile
+        .parent()
+        .expect("the directory of a profile is in the target directory")
         .to_owned()
 }
 
@@ -129,6 +137,31 @@ fn both(output: &Output) -> String {
     String::from_utf8_lossy(stdout).into_owned() + &String::from_utf8_lossy(stderr)
 }
 
+/// The fixtures that tests load, with the options of `hachi build`: what the host builds for guests.
+pub const FIXTURES: &[(&str, &[&str])] = &[
+    ("bare", &[]),
+    ("core_proof", &[]),
+    ("drops", &[]),
+    ("drops", &["--debug"]),
+    ("drops", &["--cpu", "v1"]),
+    ("drops", &["--cpu", "v2"]),
+    ("drops", &["--cpu", "v3"]),
+    ("drops", &["--cpu", "v4"]),
+    ("maps", &[]),
+    ("maps", &["--debug"]),
+    ("packets", &[]),
+    ("packets", &["--debug"]),
+    ("packets", &["--cpu", "v2"]),
+    ("rejected", &[]),
+    ("tracepoint", &[]),
+    ("xdp", &[]),
+];
+
+/// Where fixtures are built, each with its options in a directory of its own.
+pub fn fixtures_dir() -> PathBuf {
+    target_dir().join("fixtures")
+}
+
 /// The source file of a fixture.
 pub fn fixture_source(name: &str) -> PathBuf {
     let path = root().join("tests/fixtures").join(name);
@@ -152,14 +185,17 @@ pub fn fixture(name: &str) -> PathBuf {
 #[track_caller]
 pub fn fixture_with(name: &str, options: &[&str]) -> PathBuf {
     let source = fixture_source(name);
-    let directory = target_dir()
-        .join("fixtures")
-        .join(format!("{name}{}", options.concat()));
+    let directory = fixtures_dir().join(format!("{name}{}", options.concat()));
+    let object = directory.join(format!("{name}.o"));
+    if hachi_test::in_guest() {
+        let there = object.is_file();
+        assert!(there, "{name} with {options:?} has to be in `FIXTURES`");
+        return object;
+    }
     fs::create_dir_all(&directory).expect("a directory to build in");
     // Several test programs may want it at the same time: the first builds, the others find it built.
     let lock = File::create(directory.join("lock")).expect("a lock file");
     lock.lock().expect("the lock");
-    let object = directory.join(format!("{name}.o"));
     let modified = |path: &Path| fs::metadata(path).and_then(|data| data.modified());
     let newest = [hachi_bin(), &source]
         .map(|path| modified(path).expect("a file that exists"))

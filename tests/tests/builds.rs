@@ -4,7 +4,9 @@ mod support;
 
 use hachi::Ebpf;
 use hachi::programs::XdpFlags;
-use hachi_test::{EchoServer, TempDir, VethPair, find_program, require_bpf, skip, udp_request};
+use hachi_test::{
+    EchoServer, TempDir, VethPair, find_program, require_bpf, require_host, skip, udp_request,
+};
 use hachi_tests::{
     cargo, failure, fixture, fixture_source, fixture_with, hachi, hachi_bin, root, success,
 };
@@ -26,6 +28,7 @@ fn programs(object: &Path) -> Vec<String> {
 /// One file, no package around it, no crate inside it.
 #[test]
 fn a_single_file_builds() {
+    require_host!("a compiler");
     let object = fixture("bare");
     assert_eq!(programs(&object), ["bare"]);
     let bytes = std::fs::read(&object).unwrap();
@@ -36,6 +39,7 @@ fn a_single_file_builds() {
 /// What is printed on stdout is the objects' paths, one on each line, and nothing else.
 #[test]
 fn build_prints_the_paths() {
+    require_host!("a compiler");
     let directory = TempDir::new().unwrap();
     let mut build = hachi(["build"]);
     build.arg(root().join("examples/book-hello-xdp/hello-xdp-ebpf"));
@@ -49,6 +53,7 @@ fn build_prints_the_paths() {
 /// The compiler's message comes through, with the place, and nothing pretends to have been built.
 #[test]
 fn a_compile_error_is_shown() {
+    require_host!("a compiler");
     let directory = TempDir::new().unwrap();
     let file = directory.join("broken.rs");
     std::fs::write(
@@ -68,6 +73,7 @@ fn a_compile_error_is_shown() {
 /// Every way to a toolchain that this machine has makes an object that works.
 #[test]
 fn each_way_builds_what_loads() {
+    require_host!("a compiler");
     require_bpf!();
     let wire = VethPair::new().unwrap();
     let mut ways = Vec::new();
@@ -104,6 +110,7 @@ fn each_way_builds_what_loads() {
 /// Two builds that start from an empty cache at the same time do not get in each other's way.
 #[test]
 fn concurrent_builds_share_an_empty_cache() {
+    require_host!("a compiler");
     let cache = TempDir::new().unwrap();
     let builds: Vec<_> = ["drops", "xdp"]
         .map(|name| {
@@ -122,6 +129,7 @@ fn concurrent_builds_share_an_empty_cache() {
 
 #[test]
 fn cargo_hachi_is_the_same_command() {
+    require_host!("a compiler");
     let directory = hachi_bin().parent().unwrap();
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut path: Vec<_> = std::env::split_paths(&path).collect();
@@ -137,6 +145,7 @@ fn cargo_hachi_is_the_same_command() {
 /// A C function, compiled by clang to an eBPF object, is linked into a Rust program.
 #[test]
 fn c_links_into_rust() {
+    require_host!("a compiler");
     require_bpf!();
     let Some(clang) = ["clang", "clang-19", "clang-22"]
         .into_iter()
@@ -187,6 +196,7 @@ fn c_links_into_rust() {
 /// The object of a debug build may be larger, but it is the same program to the outside.
 #[test]
 fn both_profiles_have_the_same_programs() {
+    require_host!("a compiler");
     for name in ["drops", "maps", "xdp"] {
         let (release, debug) = (fixture(name), fixture_with(name, &["--debug"]));
         assert_eq!(programs(&release), programs(&debug), "{name}");

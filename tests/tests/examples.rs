@@ -2,7 +2,7 @@
 
 mod support;
 
-use hachi_test::{Bpffs, Guarded, VethPair, find_program, require_bpf, skip};
+use hachi_test::{Bpffs, Guarded, VethPair, find_program, require_bpf, require_host, skip};
 use hachi_tests::{cargo, examples_target_dir, root, success};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -28,6 +28,7 @@ fn interrupt(process: Guarded) -> String {
 /// The 2021 book's first program: `cargo xtask build-ebpf`, then path and interface.
 #[test]
 fn the_2021_books_hello_xdp_runs() {
+    require_host!("a compiler");
     require_bpf!();
     let program = build("book-hello-xdp", "hello-xdp");
     let mut xtask = cargo(&root().join("examples/book-hello-xdp"));
@@ -56,6 +57,7 @@ fn the_2021_books_hello_xdp_runs() {
 /// Its mistakes are told in one line each.
 #[test]
 fn the_2021_books_hello_xdp_explains_mistakes() {
+    require_host!("a compiler");
     let program = build("book-hello-xdp", "hello-xdp");
     let run = |arguments: &[&str]| {
         let text = hachi_tests::failure(Command::new(&program).args(arguments), 1);
@@ -69,6 +71,7 @@ fn the_2021_books_hello_xdp_explains_mistakes() {
 
 #[test]
 fn the_firewall_blocks_counts_and_outlives_its_program() {
+    require_host!("a compiler");
     require_bpf!();
     if find_program("ping").is_none() {
         skip!("ping is not installed");
@@ -152,6 +155,7 @@ fn the_firewall_blocks_counts_and_outlives_its_program() {
 /// `run` without `--pin` leaves nothing; `pin` comes back at once and leaves everything.
 #[test]
 fn the_firewall_lives_as_long_as_asked() {
+    require_host!("a compiler");
     require_bpf!();
     let program = build("xdp-firewall", "xdp-firewall");
     let wire = VethPair::new().unwrap();
@@ -194,6 +198,7 @@ fn the_firewall_lives_as_long_as_asked() {
 /// A frame that says IPv4 and ends before its header does: dropped and counted, unless asked otherwise.
 #[test]
 fn the_firewall_drops_cut_short_packets_unless_told_to_pass_them() {
+    require_host!("a compiler");
     require_bpf!();
     let program = build("xdp-firewall", "xdp-firewall");
     for (options, verdict) in [(&[][..], "malformed"), (&["--pass-malformed"], "passed")] {

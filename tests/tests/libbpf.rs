@@ -1,6 +1,6 @@
 //! What we build, everyone opens: every object goes through libbpf, by Debian's bpftool.
 
-use hachi_test::{Bpffs, TempDir, find_program, require_bpf, skip};
+use hachi_test::{Bpffs, TempDir, find_program, require_bpf, require_host, skip};
 use hachi_tests::{fixture, fixture_with, hachi, root, success};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -25,6 +25,7 @@ fn objects(directory: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn bpftool_loads_every_object() {
+    require_host!("the objects of the examples");
     require_bpf!();
     let Some(bpftool) = find_program("bpftool") else {
         skip!("bpftool is not installed");
@@ -43,6 +44,7 @@ fn bpftool_loads_every_object() {
 
 #[test]
 fn bpftool_makes_a_skeleton_of_every_object() {
+    require_host!("the objects of the examples");
     let Some(bpftool) = find_program("bpftool") else {
         skip!("bpftool is not installed");
     };
@@ -58,6 +60,7 @@ fn bpftool_makes_a_skeleton_of_every_object() {
 /// libbpf finds each map under its own name, with the sizes its types have.
 #[test]
 fn maps_arrive_under_their_names() {
+    require_host!("the objects of the examples");
     require_bpf!();
     let Some(bpftool) = find_program("bpftool") else {
         skip!("bpftool is not installed");
@@ -74,6 +77,7 @@ fn maps_arrive_under_their_names() {
 /// Our objects carry the Rust lines: the kernel has them for every program.
 #[test]
 fn the_kernel_keeps_the_rust_lines() {
+    require_host!("the objects of the examples");
     require_bpf!();
     let Some(bpftool) = find_program("bpftool") else {
         skip!("bpftool is not installed");

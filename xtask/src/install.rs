@@ -33,6 +33,13 @@ pub const BPFTOOL: Tool = Tool {
     purpose: "opens our objects with libbpf, as an outside check",
 };
 
+/// Runs other kernels. On Debian 12 its `qemu-utils`, if installed from backports, gives way.
+pub const QEMU: Tool = Tool {
+    program: "qemu-system-x86_64",
+    package: "qemu-system-x86",
+    purpose: "runs other kernels",
+};
+
 /// Sees to it that the tools are there. Gives those that are not and could not be installed, each
 /// with the reason; touches nothing, not even the network, when all are present.
 pub fn ensure(tools: &[Tool]) -> Vec<(Tool, String)> {

@@ -10,6 +10,7 @@ mod demo;
 mod first_xdp;
 mod install;
 mod manifests;
+mod matrix;
 mod shell;
 mod test;
 
@@ -20,7 +21,10 @@ const USAGE: &str = "\
 cargo xtask COMMAND
 
   demo [--fast]      build the firewall, filter real traffic with it, and show everything
-  test [STEP...]     all that CI checks; with names, only those steps (--list names them)
+  test [STEP...]     all that CI checks; with names, only those steps (--list names them);
+                     with --kernels 5.10,6.1 the kernel matrix, on those kernels
+  guest --kernel VERSION[,VERSION...] ARGUMENT...
+                     tests on other kernels: any arguments of `cargo test`
   bench [NAME...]    measure builds and loads, beside other toolkits where they are installed
   codegen [--check]  write the generated tables again, or only compare
   first-xdp          write examples/first-xdp again, from the template of `hachi new`
@@ -41,7 +45,9 @@ fn main() -> ExitCode {
 fn run(arguments: &[&str]) -> Result<ExitCode> {
     match arguments {
         ["demo", options @ ..] => demo::run(options),
+        ["test", "--kernels", kernels] => test::matrix_on(kernels),
         ["test", options @ ..] => test::run(options),
+        ["guest", options @ ..] => matrix::guest(options),
         ["codegen"] => codegen::run(false)
             .map(|()| ExitCode::SUCCESS)
             .map_err(Into::into),

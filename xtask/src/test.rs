@@ -1,11 +1,11 @@
 //! `cargo xtask test`: everything CI checks, with one summary.
 
-use crate::install::{self, BPFTOOL, IP, NC, PING};
+use crate::install::{self, BPFTOOL, IP, NC, PING, QEMU};
 use crate::shell::{
     Result, bold, capture, cargo, dim, examples_target_dir, green, other_workspaces, red, root,
     run as run_command, target_dir, watch,
 };
-use crate::{book, codegen, first_xdp, manifests};
+use crate::{book, codegen, first_xdp, manifests, matrix};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -66,6 +66,11 @@ const STEPS: &[Step] = &[
         check: tests,
     },
     Step {
+        name: "matrix",
+        about: "the integration tests again, on other kernels",
+        check: |tally| tally.matrix(matrix::KERNELS),
+    },
+    Step {
         name: "examples",
         about: "the examples: no warnings, and their own tests pass",
         check: examples,
@@ -109,11 +114,24 @@ pub fn run(arguments: &[&str]) -> Result<ExitCode> {
             return Ok(ExitCode::from(2));
         }
     }
+    let wanted = |step: &&Step| arguments.is_empty() || arguments.contains(&step.name);
+    Ok(run_steps(STEPS.iter().filter(wanted)))
+}
+
+/// The matrix alone, on these kernels: versions separated by commas.
+pub fn matrix_on(kernels: &str) -> Result<ExitCode> {
+    build_hachi()?;
     let mut tally = Tally::default();
-    for step in STEPS {
-        if !arguments.is_empty() && !arguments.contains(&step.name) {
-            continue;
-        }
+    if let Err(error) = tally.matrix(kernels) {
+        tally.failed += 1;
+        tally.failures.push(error.to_string());
+    }
+    Ok(tally.close())
+}
+
+fn run_steps<'a>(steps: impl Iterator<Item = &'a Step>) -> ExitCode {
+    let mut tally = Tally::default();
+    for step in steps {
         println!("{}", bold(format!("== {}: {}", step.name, step.about)));
         let start = Instant::now();
         match (step.check)(&mut tally) {
@@ -128,7 +146,7 @@ pub fn run(arguments: &[&str]) -> Result<ExitCode> {
             }
         }
     }
-    Ok(tally.close())
+    tally.close()
 }
 
 impl Tally {
@@ -193,6 +211,51 @@ impl Tally {
             Err("see above".into())
         }
     }
+
+    /// Runs the kernel matrix. A test has to run somewhere: one that was skipped on this machine and then
+    /// on every kernel has failed.
+    fn matrix(&mut self, kernels: &str) -> Result {
+        if let Some(reason) = matrix::obstacle() {
+            self.skip("matrix", reason);
+            return Ok(());
+        }
+        let mut command = matrix::command(&hachi(), kernels)?;
+        let mut nowhere = Vec::new();
+        let succeeded = watch(matrix::all(&mut command), |line| {
+            if let Some([passed, failed, skipped]) = matrix_row(line) {
+                self.passed += passed;
+                self.failed += failed;
+                self.skipped += skipped;
+            } else if let Some(title) = line.strip_prefix("skipped on every kernel: ") {
+                let test = title.rsplit(' ').next().unwrap_or(title);
+                let here = format!("skipped {test}: ");
+                if self.skips.iter().any(|skip| skip.starts_with(&here)) {
+                    nowhere.push(title.to_owned());
+                }
+            }
+        })?;
+        if !nowhere.is_empty() {
+            return Err(format!("skipped here and on every kernel: {}", nowhere.join(", ")).into());
+        }
+        match succeeded {
+            true => Ok(()),
+            false => Err("see above".into()),
+        }
+    }
+}
+
+/// Reads a row of the matrix's table, `6.1  6.1.0-56-cloud-amd64  65  1  2  45.2 s`, as `[65, 1, 2]`.
+fn matrix_row(line: &str) -> Option<[usize; 3]> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let [version, release, passed, failed, skipped, _, "s"] = words[..] else {
+        return None;
+    };
+    release.starts_with(version).then_some(())?;
+    Some([
+        passed.parse().ok()?,
+        failed.parse().ok()?,
+        skipped.parse().ok()?,
+    ])
 }
 
 /// Reads `test result: ok. 3 passed; 0 failed; 1 ignored; …` as `[3, 0, 1]`.
@@ -209,7 +272,7 @@ fn closing_line(line: &str) -> Option<[usize; 3]> {
 fn tools(tally: &mut Tally) -> Result {
     install::ensure_component("rustfmt")?;
     install::ensure_component("clippy")?;
-    for (tool, reason) in install::ensure(&[IP, PING, NC, BPFTOOL]) {
+    for (tool, reason) in install::ensure(&[IP, PING, NC, BPFTOOL, QEMU]) {
         tally.skip(&format!("what needs `{}`", tool.program), reason);
     }
     if let Err(reason) = hachi_test::bpf_available() {
@@ -273,6 +336,11 @@ fn doc(_: &mut Tally) -> Result {
 /// The `hachi` command that the later steps use.
 fn hachi() -> PathBuf {
     target_dir().join("debug/hachi")
+}
+
+/// Builds that command and nothing else.
+fn build_hachi() -> Result {
+    run_command(cargo(root()).args(["build", "--quiet", "--package", "hachi-cli"]))
 }
 
 fn build(_: &mut Tally) -> Result {
@@ -350,6 +418,17 @@ mod tests {
         assert_eq!(closing_line(line), Some([12, 1, 2]));
         assert_eq!(closing_line("test result of mine"), None);
         assert_eq!(closing_line("running 3 tests"), None);
+    }
+
+    #[test]
+    fn rows_of_the_matrix_are_read() {
+        let row = "6.1     6.1.0-56-cloud-amd64  65      1       2        45.2 s";
+        assert_eq!(matrix_row(row), Some([65, 1, 2]));
+        assert_eq!(
+            matrix_row("KERNEL  RELEASE  PASSED  FAILED  SKIPPED  TIME"),
+            None
+        );
+        assert_eq!(matrix_row(""), None);
     }
 
     #[test]

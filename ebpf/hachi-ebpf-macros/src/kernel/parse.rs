@@ -58,8 +58,7 @@ pub struct Function {
 pub enum Type {
     /// An integer, `bool`, or a pointer to such a thing: the tokens as they are.
     Scalar(TokenStream),
-    /// A number of an enumerator: of an enum declared elsewhere, or if it is an integer, of one
-    /// without a name.
+    /// A number of an enumerator, of an enum declared elsewhere.
     Enum(Ident),
     /// A pointer to a structure declared elsewhere.
     Pointer(TokenStream),
@@ -98,10 +97,6 @@ const SCALARS: [&str; 25] = [
     "c_longlong",
     "c_ulonglong",
 ];
-
-pub fn is_scalar(name: &str) -> bool {
-    SCALARS.contains(&name)
-}
 
 struct Parser {
     tokens: std::iter::Peekable<std::vec::IntoIter<TokenTree>>,
@@ -309,7 +304,7 @@ impl Parser {
             _ => {}
         }
         let (path, last) = self.path(first)?;
-        Ok(match is_scalar(&last) {
+        Ok(match SCALARS.contains(&last.as_str()) {
             true => Type::Scalar(path),
             false => Type::Named(path),
         })
@@ -345,7 +340,7 @@ impl Parser {
         }
         let first = self.ident("what the pointer points to")?;
         let (path, last) = self.path(first)?;
-        if is_scalar(&last) {
+        if SCALARS.contains(&last.as_str()) {
             stars.extend(path);
             return Ok(Type::Scalar(stars));
         }
