@@ -37,7 +37,10 @@
 #[cfg(all(feature = "panic-handler", not(hachi_bpf)))]
 extern crate std;
 
+pub mod atomic;
 pub mod bindings;
+mod callback;
+mod control;
 pub mod cty;
 mod global;
 pub mod helpers;
@@ -51,8 +54,14 @@ mod packet;
 mod panic;
 pub mod programs;
 
+pub use control::{bpf_loop, may_goto, repeat};
 pub use global::Global;
 pub use hachi_common::Pod;
+/// What macros use.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::control::{NumState, Numbers};
+}
 #[doc(hidden)]
 pub use license::__c_string;
 /// The levels of [`log!`](crate::log!).

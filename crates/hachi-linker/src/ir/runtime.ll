@@ -631,12 +631,55 @@ define i32 @__hachi_atomic_cmpxchg32(ptr %p, i32 %old, i32 %new) #0 {
   ret i32 %x
 }
 
+; The same without order, for which eBPF has instructions that give no result and that older kernels know.
+
+define i64 @__hachi_atomic_add64_relaxed(ptr %p, i64 %v) #0 {
+  %r = atomicrmw add ptr %p, i64 %v monotonic
+  ret i64 %r
+}
+define i64 @__hachi_atomic_and64_relaxed(ptr %p, i64 %v) #0 {
+  %r = atomicrmw and ptr %p, i64 %v monotonic
+  ret i64 %r
+}
+define i64 @__hachi_atomic_or64_relaxed(ptr %p, i64 %v) #0 {
+  %r = atomicrmw or ptr %p, i64 %v monotonic
+  ret i64 %r
+}
+define i64 @__hachi_atomic_xor64_relaxed(ptr %p, i64 %v) #0 {
+  %r = atomicrmw xor ptr %p, i64 %v monotonic
+  ret i64 %r
+}
+define i32 @__hachi_atomic_add32_relaxed(ptr %p, i32 %v) #0 {
+  %r = atomicrmw add ptr %p, i32 %v monotonic
+  ret i32 %r
+}
+define i32 @__hachi_atomic_and32_relaxed(ptr %p, i32 %v) #0 {
+  %r = atomicrmw and ptr %p, i32 %v monotonic
+  ret i32 %r
+}
+define i32 @__hachi_atomic_or32_relaxed(ptr %p, i32 %v) #0 {
+  %r = atomicrmw or ptr %p, i32 %v monotonic
+  ret i32 %r
+}
+define i32 @__hachi_atomic_xor32_relaxed(ptr %p, i32 %v) #0 {
+  %r = atomicrmw xor ptr %p, i32 %v monotonic
+  ret i32 %r
+}
+
 ; A full barrier: the kernel orders everything around an atomic operation that returns the old value.
 define void @__hachi_fence() #0 {
   %slot = alloca i64, align 8
   store volatile i64 0, ptr %slot, align 8
   %r = atomicrmw xchg ptr %slot, i64 1 seq_cst
   ret void
+}
+
+; --- control flow -------------------------------------------------------------------------------------------------
+
+; 1, or 0 when the kernel's patience is at its end: `may_goto +1` jumps then. In bytes, since not every assembler knows it.
+define i64 @__hachi_may_goto() #0 {
+  %r = call i64 asm sideeffect "$0 = 0\0A.byte 0xe5, 0\0A.short 1\0A.long 0\0A$0 = 1", "=r"()
+  ret i64 %r
 }
 
 attributes #0 = { alwaysinline nounwind "no-builtins" "no-jump-tables"="true" }

@@ -1,8 +1,11 @@
 //! What all maps are made of.
 
 use core::cell::UnsafeCell;
+use core::ops::ControlFlow;
 use core::ptr::null;
 
+use crate::bindings::BPF_F_NUMA_NODE;
+use crate::callback;
 use crate::cty::{c_long, c_void};
 use crate::helpers;
 
@@ -19,6 +22,7 @@ pub struct MapDef<K, V> {
     map_flags: u32,
     pinning: u32,
     map_extra: u64,
+    numa_node: u32,
     key: *const K,
     value: *const V,
 }
@@ -32,6 +36,26 @@ pub(super) enum Pinning {
     ByName = 1,
 }
 
+impl<K, V> MapDef<K, V> {
+    pub(super) const fn new(
+        r#type: u32,
+        max_entries: u32,
+        map_flags: u32,
+        pinning: Pinning,
+    ) -> Self {
+        MapDef {
+            r#type,
+            max_entries,
+            map_flags,
+            pinning: pinning as u32,
+            map_extra: 0,
+            numa_node: 0,
+            key: null(),
+            value: null(),
+        }
+    }
+}
+
 /// A definition in a static. (The cell makes the static writable, which the kernel's view of it
 /// is.)
 #[repr(transparent)]
@@ -41,16 +65,21 @@ pub(super) struct Map<K, V>(UnsafeCell<MapDef<K, V>>);
 unsafe impl<K, V> Sync for Map<K, V> {}
 
 impl<K, V> Map<K, V> {
-    pub const fn new(r#type: u32, max_entries: u32, map_flags: u32, pinning: Pinning) -> Self {
-        Map(UnsafeCell::new(MapDef {
-            r#type,
-            max_entries,
-            map_flags,
-            pinning: pinning as u32,
-            map_extra: 0,
-            key: null(),
-            value: null(),
-        }))
+    pub const fn new(def: MapDef<K, V>) -> Self {
+        Map(UnsafeCell::new(def))
+    }
+
+    pub const fn numa_node(self, node: u32) -> Self {
+        let mut def = self.0.into_inner();
+        def.map_flags |= BPF_F_NUMA_NODE;
+        def.numa_node = node;
+        Map::new(def)
+    }
+
+    pub const fn map_extra(self, extra: u64) -> Self {
+        let mut def = self.0.into_inner();
+        def.map_extra = extra;
+        Map::new(def)
     }
 
     #[inline(always)]
@@ -64,11 +93,17 @@ impl<K, V> Map<K, V> {
         // SAFETY: the map is one of the object's, and `K` is its key type.
         let value =
             unsafe { helpers::bpf_map_lookup_elem(self.as_ptr(), (&raw const *key).cast()) };
-        if value.is_null() {
-            None
-        } else {
-            Some(value.cast())
-        }
+        non_null(value)
+    }
+
+    /// A pointer to the value of `key` on another CPU.
+    #[inline(always)]
+    pub fn lookup_on(&self, key: &K, cpu: u32) -> Option<*mut V> {
+        // SAFETY: the map is a per-CPU one of the object's, and `K` is its key type.
+        let value = unsafe {
+            helpers::bpf_map_lookup_percpu_elem(self.as_ptr(), (&raw const *key).cast(), cpu)
+        };
+        non_null(value)
     }
 
     /// The value of `key`, in place.
@@ -112,4 +147,310 @@ impl<K, V> Map<K, V> {
         unsafe { value.write(change(value.read())) };
         Some(())
     }
+
+    /// The value of `key`, which is made from `initial` if there is none.
+    #[inline(always)]
+    pub fn get_or_insert(&self, key: &K, initial: &V) -> Option<*mut V> {
+        if let Some(value) = self.lookup(key) {
+            return Some(value);
+        }
+        // Another CPU may have been first; its value is as good.
+        let _ = self.insert(key, initial, crate::bindings::BPF_NOEXIST);
+        self.lookup(key)
+    }
+
+    /// Calls `f` for each entry, until it says to stop.
+    #[inline(always)]
+    pub fn for_each<F: FnMut(&K, *mut V) -> ControlFlow<()>>(
+        &self,
+        mut f: F,
+    ) -> Result<u32, c_long> {
+        // SAFETY: the map is one of the object's; the callback gets the closure that it is made
+        // for, which lives as long as the call.
+        let visited = unsafe {
+            helpers::bpf_for_each_map_elem(
+                self.as_ptr(),
+                callback::address(callback::map_element::<K, V, F> as *const ()),
+                (&raw mut f).cast(),
+                0,
+            )
+        };
+        helpers::check(visited)?;
+        Ok(visited as u32)
+    }
+}
+
+/// What a helper returned, as a pointer to a `T` if it is not null.
+#[inline(always)]
+pub(super) fn non_null<T>(pointer: *mut c_void) -> Option<*mut T> {
+    if pointer.is_null() {
+        None
+    } else {
+        Some(pointer.cast())
+    }
+}
+
+/// Defines a kind of map: the struct, and how it is made.
+///
+/// `flags` are added to those that the user gives.
+macro_rules! map_kind {
+    (
+        $(#[$doc:meta])*
+        $name:ident$(<$($param:ident),+>)? = $kind:ident($key:ty => $value:ty),
+        $(flags: $flags:expr,)?
+        entries: $entries:literal
+    ) => {
+        $(#[$doc])*
+        #[repr(transparent)]
+        pub struct $name$(<$($param),+>)? {
+            def: $crate::maps::def::Map<$key, $value>,
+        }
+
+        impl$(<$($param),+>)? $name$(<$($param),+>)? {
+            const fn define(max_entries: u32, flags: u32, pinning: $crate::maps::def::Pinning) -> Self {
+                $name {
+                    def: $crate::maps::def::Map::new($crate::maps::def::MapDef::new(
+                        $crate::bindings::bpf_map_type::$kind,
+                        max_entries,
+                        flags $(| $flags)?,
+                        pinning,
+                    )),
+                }
+            }
+
+            #[doc = concat!("A map of ", $entries, "; `flags` are those of map creation (`BPF_F_…`), usually 0.")]
+            pub const fn with_max_entries(max_entries: u32, flags: u32) -> Self {
+                $name::define(max_entries, flags, $crate::maps::def::Pinning::None)
+            }
+
+            /// The same, pinned by its name: loaded a second time, it is the map that is there
+            /// already.
+            pub const fn pinned(max_entries: u32, flags: u32) -> Self {
+                $name::define(max_entries, flags, $crate::maps::def::Pinning::ByName)
+            }
+
+            /// The same, in the memory of this NUMA node (4.14).
+            #[must_use]
+            pub const fn with_numa_node(self, node: u32) -> Self {
+                $name { def: self.def.numa_node(node) }
+            }
+
+            /// The map as the helpers take it.
+            #[inline(always)]
+            pub fn as_ptr(&self) -> *mut $crate::cty::c_void {
+                self.def.as_ptr()
+            }
+        }
+    };
+}
+
+/// Methods of maps whose values lie in place: looking at them and changing them.
+///
+/// After the type comes how a key is taken, as a parameter and as a reference, and how the
+/// documentation calls the value and its absence.
+macro_rules! map_values {
+    (
+        [$($param:ident),+] $name:ty: ($key:ident: $key_ty:ty => $key_ref:expr) -> $value:ty,
+        $the:literal, none: $none:literal, races: $races:literal
+    ) => {
+        impl<$($param),+> $name {
+            #[doc = concat!("The ", $the, ", in place; `None` ", $none, ".")]
+            #[inline(always)]
+            pub fn get(&self, $key: $key_ty) -> Option<&$value> {
+                self.def.get($key_ref)
+            }
+
+            #[doc = concat!("A pointer to the ", $the, "; `None` ", $none, ".")]
+            #[inline(always)]
+            pub fn get_ptr(&self, $key: $key_ty) -> Option<*const $value> {
+                self.def.lookup($key_ref).map(|value| value.cast_const())
+            }
+
+            #[doc = concat!("A pointer to the ", $the, ", to write through; `None` ", $none, ".")]
+            #[inline(always)]
+            pub fn get_ptr_mut(&self, $key: $key_ty) -> Option<*mut $value> {
+                self.def.lookup($key_ref)
+            }
+
+            #[doc = concat!("Replaces the ", $the, " by what `change` makes of it; `None`, with nothing done, ", $none, ".")]
+            ///
+            #[doc = $races]
+            #[inline(always)]
+            pub fn update(&self, $key: $key_ty, change: impl FnOnce($value) -> $value) -> Option<()>
+            where
+                $value: Copy,
+            {
+                self.def.update($key_ref, change)
+            }
+        }
+    };
+}
+
+/// Methods of maps with a value for each CPU.
+macro_rules! map_per_cpu {
+    ([$($param:ident),+] $name:ty: ($key:ident: $key_ty:ty => $key_ref:expr) -> $value:ty) => {
+        impl<$($param),+> $name {
+            /// The value on the CPU of that number, which may be changing it at this moment (5.19).
+            #[inline(always)]
+            pub fn get_on_cpu(&self, $key: $key_ty, cpu: u32) -> Option<&$value> {
+                // SAFETY: as of `get`.
+                self.def.lookup_on($key_ref, cpu).map(|value| unsafe { &*value })
+            }
+
+            /// A pointer to the value on the CPU of that number (5.19).
+            #[inline(always)]
+            pub fn get_ptr_mut_on_cpu(&self, $key: $key_ty, cpu: u32) -> Option<*mut $value> {
+                self.def.lookup_on($key_ref, cpu)
+            }
+        }
+    };
+}
+
+/// Going through all entries of a map.
+macro_rules! map_for_each {
+    ([$($param:ident),+] $name:ty: $key:ty => $value:ty) => {
+        impl<$($param),+> $name {
+            /// Calls `f` with each key and a pointer to its value, until it breaks; gives the number
+            /// of calls (5.13).
+            ///
+            /// The program is verified with `f` once, however many entries there are. What `f`
+            /// captures by reference are variables of the program, as in any closure.
+            ///
+            /// # Errors
+            /// `-EINVAL` when the kernel cannot go through maps of the kind.
+            #[inline(always)]
+            pub fn for_each(
+                &self,
+                f: impl FnMut(&$key, *mut $value) -> ::core::ops::ControlFlow<()>,
+            ) -> Result<u32, $crate::cty::c_long> {
+                self.def.for_each(f)
+            }
+        }
+    };
+}
+
+/// Methods of maps whose entries come and go.
+macro_rules! map_entries {
+    ([$($param:ident),+] $name:ty: $key:ty => $value:ty, of: $of:literal, full: $full:literal) => {
+        impl<$($param),+> $name {
+            #[doc = concat!("Gives `key` the value `value`", $of, "; `flags` is `BPF_ANY` (0), `BPF_NOEXIST` or `BPF_EXIST`.")]
+            ///
+            /// # Errors
+            #[doc = concat!($full, " `-EEXIST` or `-ENOENT` as the flags say.")]
+            #[inline(always)]
+            pub fn insert(
+                &self,
+                key: impl ::core::borrow::Borrow<$key>,
+                value: impl ::core::borrow::Borrow<$value>,
+                flags: u64,
+            ) -> Result<(), $crate::cty::c_long> {
+                self.def.insert(key.borrow(), value.borrow(), flags)
+            }
+
+            /// Removes `key` and its value.
+            ///
+            /// # Errors
+            /// `-ENOENT` when there is no such key.
+            #[inline(always)]
+            pub fn remove(&self, key: impl ::core::borrow::Borrow<$key>) -> Result<(), $crate::cty::c_long> {
+                self.def.remove(key.borrow())
+            }
+
+            /// The value of `key`, which is `initial` if there was none; `None` when there is no
+            /// room for it.
+            ///
+            /// With [atomics](crate::atomic) it counts exactly, whoever else does:
+            /// ```
+            /// # use hachi_ebpf::{atomic::{AtomicU64, Ordering}, maps::HashMap};
+            /// static SEEN: HashMap<u32, AtomicU64> = HashMap::with_max_entries(1024, 0);
+            ///
+            /// fn saw(address: u32) -> Option<()> {
+            ///     SEEN.get_or_insert(address, AtomicU64::new(0))?.fetch_add(1, Ordering::Relaxed);
+            ///     Some(())
+            /// }
+            /// ```
+            #[inline(always)]
+            pub fn get_or_insert(
+                &self,
+                key: impl ::core::borrow::Borrow<$key>,
+                initial: impl ::core::borrow::Borrow<$value>,
+            ) -> Option<&$value> {
+                let value = self.def.get_or_insert(key.borrow(), initial.borrow())?;
+                // SAFETY: as of `get`.
+                Some(unsafe { &*value })
+            }
+
+            /// Replaces the value of `key` by what `change` makes of it; if there is none, `change`
+            /// gets `initial`. `None`, with nothing done, when there is no room for it.
+            ///
+            /// As [`update`](Self::update), this is a read and a write.
+            #[inline(always)]
+            pub fn update_or_insert(
+                &self,
+                key: impl ::core::borrow::Borrow<$key>,
+                initial: impl ::core::borrow::Borrow<$value>,
+                change: impl FnOnce($value) -> $value,
+            ) -> Option<()>
+            where
+                $value: Copy,
+            {
+                let value = self.def.get_or_insert(key.borrow(), initial.borrow())?;
+                // SAFETY: the pointer is to a value of the map; see `Map::update`.
+                unsafe { value.write(change(value.read())) };
+                Some(())
+            }
+        }
+    };
+}
+
+/// Methods of maps of values without keys.
+macro_rules! map_queue {
+    ([$($param:ident),+] $name:ty: $value:ty, next: $next:literal) => {
+        impl<$($param),+> $name {
+            /// Adds a value; with `flags` `BPF_EXIST`, the oldest makes room for it if the map is
+            /// full.
+            ///
+            /// # Errors
+            /// `-E2BIG` when the map is full.
+            #[inline(always)]
+            pub fn push(
+                &self,
+                value: impl ::core::borrow::Borrow<$value>,
+                flags: u64,
+            ) -> Result<(), $crate::cty::c_long> {
+                let value: *const $value = value.borrow();
+                // SAFETY: the map is one of the object's, and the value of its type.
+                $crate::helpers::check(unsafe {
+                    $crate::helpers::bpf_map_push_elem(self.as_ptr(), value.cast(), flags)
+                })
+            }
+
+            #[doc = concat!("Takes out the value ", $next, "; `None` when there is none.")]
+            #[inline(always)]
+            pub fn pop(&self) -> Option<$value> {
+                let mut value = ::core::mem::MaybeUninit::<$value>::uninit();
+                // SAFETY: the map is one of the object's, and there is room for a value.
+                let result = unsafe {
+                    $crate::helpers::bpf_map_pop_elem(self.as_ptr(), value.as_mut_ptr().cast())
+                };
+                // SAFETY: success means that all of the value was written.
+                (result == 0).then(|| unsafe { value.assume_init() })
+            }
+
+            #[doc = concat!("A copy of the value ", $next, "; `None` when there is none.")]
+            #[inline(always)]
+            pub fn peek(&self) -> Option<$value>
+            where
+                $value: Copy,
+            {
+                let mut value = ::core::mem::MaybeUninit::<$value>::uninit();
+                // SAFETY: the map is one of the object's, and there is room for a value.
+                let result = unsafe {
+                    $crate::helpers::bpf_map_peek_elem(self.as_ptr(), value.as_mut_ptr().cast())
+                };
+                // SAFETY: success means that all of the value was written.
+                (result == 0).then(|| unsafe { value.assume_init() })
+            }
+        }
+    };
 }

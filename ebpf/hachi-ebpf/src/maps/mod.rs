@@ -18,18 +18,41 @@
 //!
 //! Errors are the kernel's, negative `errno` numbers as the helpers return them.
 
-mod array;
+#[macro_use]
 mod def;
+
+mod array;
+mod bloom_filter;
+mod cgroup_array;
+mod cpu_map;
+mod dev_map;
 mod hash_map;
 pub mod lpm_trie;
 mod per_cpu_array;
 mod per_cpu_hash_map;
+mod perf_event_array;
+mod program_array;
+mod queue;
+mod redirect;
 pub mod ring_buf;
+mod stack;
+mod stack_trace;
+mod xsk_map;
 
 pub use array::Array;
+pub use bloom_filter::BloomFilter;
+pub use cgroup_array::CgroupArray;
+pub use cpu_map::CpuMap;
 pub use def::MapDef;
+pub use dev_map::{DevMap, DevMapHash, DevMapValue};
 pub use hash_map::{HashMap, LruHashMap};
 pub use lpm_trie::LpmTrie;
 pub use per_cpu_array::PerCpuArray;
 pub use per_cpu_hash_map::{LruPerCpuHashMap, PerCpuHashMap};
+pub use perf_event_array::{PerfEventArray, PerfEventByteArray};
+pub use program_array::ProgramArray;
+pub use queue::Queue;
 pub use ring_buf::RingBuf;
+pub use stack::Stack;
+pub use stack_trace::StackTrace;
+pub use xsk_map::XskMap;

@@ -3,7 +3,7 @@
 use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ops::{Deref, DerefMut};
 
-use super::def::{Map, Pinning};
+use super::def::{Map, MapDef, Pinning};
 use crate::bindings::bpf_map_type::BPF_MAP_TYPE_RINGBUF;
 use crate::cty::{c_long, c_void};
 use crate::helpers;
@@ -34,14 +34,24 @@ impl RingBuf {
     /// size (the loader rounds up); `flags` are those of map creation, usually 0.
     pub const fn with_byte_size(byte_size: u32, flags: u32) -> Self {
         RingBuf {
-            def: Map::new(BPF_MAP_TYPE_RINGBUF, byte_size, flags, Pinning::None),
+            def: Map::new(MapDef::new(
+                BPF_MAP_TYPE_RINGBUF,
+                byte_size,
+                flags,
+                Pinning::None,
+            )),
         }
     }
 
     /// The same, pinned by its name: loaded a second time, it is the map that is there already.
     pub const fn pinned(byte_size: u32, flags: u32) -> Self {
         RingBuf {
-            def: Map::new(BPF_MAP_TYPE_RINGBUF, byte_size, flags, Pinning::ByName),
+            def: Map::new(MapDef::new(
+                BPF_MAP_TYPE_RINGBUF,
+                byte_size,
+                flags,
+                Pinning::ByName,
+            )),
         }
     }
 

@@ -1,0 +1,45 @@
+//! Functions that the kernel calls back: closures, made into such.
+//!
+//! A helper like `bpf_loop` takes the address of a function and a pointer for it. The function is
+//! made for each type of closure, the pointer is the closure's. The kernel verifies the function with
+//! that pointer as what it is, a pointer to the caller's stack, so a closure may use what it
+//! captures.
+
+use core::ops::ControlFlow;
+
+use crate::cty::{c_long, c_void};
+
+/// The address of a callback as helpers take it.
+#[inline(always)]
+pub(crate) fn address(function: *const ()) -> *mut c_void {
+    function.cast_mut().cast()
+}
+
+/// What a callback returns to the kernel.
+#[inline(always)]
+fn verdict(flow: ControlFlow<()>) -> c_long {
+    match flow {
+        ControlFlow::Continue(()) => 0,
+        ControlFlow::Break(()) => 1,
+    }
+}
+
+/// For `bpf_loop`.
+pub(crate) unsafe extern "C" fn iteration<F: FnMut(u32) -> ControlFlow<()>>(
+    index: u64,
+    closure: *mut F,
+) -> c_long {
+    // SAFETY: the helper passes on the pointer to the closure, which its caller lends it alone.
+    verdict(unsafe { (*closure)(index as u32) })
+}
+
+/// For `bpf_for_each_map_elem`.
+pub(crate) unsafe extern "C" fn map_element<K, V, F: FnMut(&K, *mut V) -> ControlFlow<()>>(
+    _map: *mut c_void,
+    key: *const K,
+    value: *mut V,
+    closure: *mut F,
+) -> c_long {
+    // SAFETY: key and value are the map's; the closure is its caller's, lent alone.
+    verdict(unsafe { (*closure)(&*key, value) })
+}

@@ -1,0 +1,57 @@
+//! `BPF_MAP_TYPE_BLOOM_FILTER`
+
+use core::borrow::Borrow;
+
+use crate::cty::c_long;
+use crate::helpers;
+
+map_kind! {
+    /// A Bloom filter: says of a value that it was surely not added, or perhaps was (5.16).
+    ///
+    /// All bytes of a value count, so its type must have no padding: derive [`Pod`](crate::Pod).
+    BloomFilter<T> = BPF_MAP_TYPE_BLOOM_FILTER(() => T),
+    entries: "about `max_entries` values"
+}
+
+impl<T> BloomFilter<T> {
+    /// The same, with so many hash functions, 1 to 15 (the kernel's choice is 5): more of them are
+    /// mistaken less often and take longer.
+    #[must_use]
+    pub const fn with_hash_functions(self, count: u8) -> Self {
+        BloomFilter {
+            def: self.def.map_extra(count as u64),
+        }
+    }
+
+    /// Adds a value. `flags` is 0.
+    ///
+    /// # Errors
+    /// `-EINVAL` for other flags.
+    #[inline(always)]
+    pub fn insert(&self, value: impl Borrow<T>, flags: u64) -> Result<(), c_long> {
+        let value: *const T = value.borrow();
+        // SAFETY: the map is one of the object's, and the value of its type.
+        helpers::check(unsafe { helpers::bpf_map_push_elem(self.as_ptr(), value.cast(), flags) })
+    }
+
+    /// Whether the value may have been added. `false` is certain.
+    ///
+    /// # Errors
+    /// `-ENOENT` when it was surely not added: this is Aya's shape; see
+    /// [`may_contain`](Self::may_contain).
+    #[inline(always)]
+    pub fn contains(&self, value: impl Borrow<T>) -> Result<(), c_long> {
+        let value: *const T = value.borrow();
+        // SAFETY: the map is one of the object's, and the value of its type. The kernel only reads
+        // it.
+        helpers::check(unsafe {
+            helpers::bpf_map_peek_elem(self.as_ptr(), value.cast_mut().cast())
+        })
+    }
+
+    /// Whether the value may have been added. `false` is certain.
+    #[inline(always)]
+    pub fn may_contain(&self, value: impl Borrow<T>) -> bool {
+        self.contains(value).is_ok()
+    }
+}

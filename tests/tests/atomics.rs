@@ -1,0 +1,36 @@
+//! Atomic operations of programs, on values of maps and on globals.
+
+use hachi::Ebpf;
+use hachi::maps::{Array, HashMap};
+use hachi::programs::{TestRunOptions, Xdp};
+use hachi_test::require_bpf;
+use hachi_tests::{fixture, fixture_with};
+use std::path::Path;
+
+fn check(object: &Path) {
+    let mut ebpf = Ebpf::load_file(object).unwrap();
+    let program: &mut Xdp = ebpf.program_mut("count").unwrap().try_into().unwrap();
+    program.load().unwrap();
+    let options = TestRunOptions {
+        data: &[0; 64],
+        repeat: 3,
+        ..Default::default()
+    };
+    assert_eq!(program.test_run(&options).unwrap().return_value, 2);
+
+    let by_key = HashMap::<_, u32, u64>::try_from(ebpf.map("BY_KEY").unwrap()).unwrap();
+    assert_eq!(by_key.get(&7, 0).unwrap(), 103);
+    let wide = Array::<_, u64>::try_from(ebpf.map("WIDE").unwrap()).unwrap();
+    let values: Vec<u64> = (0..7).map(|i| wide.get(&i, 0).unwrap()).collect();
+    assert_eq!(values, [9, 0xf0, 0xff, 0x3c, 0xc3, 1 << 40, 9]);
+    let narrow = Array::<_, u32>::try_from(ebpf.map("NARROW").unwrap()).unwrap();
+    let values: Vec<u32> = (0..4).map(|i| narrow.get(&i, 0).unwrap()).collect();
+    assert_eq!(values, [78, u32::MAX, 0x102, 77]);
+}
+
+#[test]
+fn every_operation() {
+    require_bpf!();
+    check(&fixture("atomics"));
+    check(&fixture_with("atomics", &["--debug"]));
+}
