@@ -87,7 +87,10 @@ fn check_process(proof: &Proof) {
     // The id of a cgroup is the number of its directory.
     let id = fs::metadata(cgroup.path()).unwrap().st_ino();
     for (way, name) in (0..).zip(WAYS) {
-        let process = proof.process(way);
+        let mut process = proof.process(way);
+        // Behind the name's end older kernels leave what was there before.
+        let end = process.comm.iter().position(|&byte| byte == 0).unwrap();
+        process.comm[end..].fill(0);
         println!(
             "process read by {name}: offsets of pid, tgid, comm, real_parent, cgroups; dfl_cgrp; kn; id: {:?}",
             process.offsets

@@ -4,6 +4,7 @@ use crate::error::{self, Error, Result};
 use crate::sys;
 use std::ffi::OsStr;
 use std::fs::File;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::process::CommandExt;
 use std::panic::resume_unwind;
@@ -25,22 +26,21 @@ impl Netns {
     /// Makes a namespace and brings its loopback interface up.
     ///
     /// # Errors
-    /// Without `CAP_SYS_ADMIN`, or without the `ip` program.
+    /// Without `CAP_SYS_ADMIN`.
     pub fn new() -> Result<Self> {
         // A namespace belongs to a thread: a short-lived one makes it, the descriptor keeps it.
         let made = thread::spawn(|| {
             sys::unshare_net()?;
+            sys::loopback_up()?;
             File::open("/proc/thread-self/ns/net")
         });
         let file = made
             .join()
             .unwrap_or_else(|panic| resume_unwind(panic))
             .map_err(Error::during("making a network namespace"))?;
-        let netns = Self {
+        Ok(Self {
             file: Arc::new(file),
-        };
-        netns.ip(["link", "set", "lo", "up"])?;
-        Ok(netns)
+        })
     }
 
     /// The namespace the calling thread is in.
@@ -104,6 +104,18 @@ impl Netns {
     {
         let output = error::run(self.command("ip").args(arguments))?;
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Runs several commands of `ip`, one a line, up to the first that fails: starting a program takes
+    /// longer than what it does.
+    pub(crate) fn ip_batch(&self, commands: &str) -> Result<()> {
+        let (reader, mut writer) = io::pipe().map_err(Error::during("making a pipe"))?;
+        writer
+            .write_all(commands.as_bytes())
+            .map_err(Error::during("writing to a pipe"))?;
+        drop(writer);
+        let mut command = self.command("ip");
+        error::run(command.args(["-batch", "-"]).stdin(reader)).map(drop)
     }
 }
 

@@ -29,6 +29,32 @@ pub fn setns_net(fd: RawFd) -> io::Result<()> {
     check(unsafe { libc::setns(fd, libc::CLONE_NEWNET) }).map(drop)
 }
 
+/// Brings the loopback interface of this network namespace up.
+pub fn loopback_up() -> io::Result<()> {
+    // SAFETY: no pointers.
+    let fd =
+        check(unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) })?;
+    // SAFETY: a descriptor the kernel just gave us, owned by nobody else.
+    let socket = unsafe { OwnedFd::from_raw_fd(fd) };
+    // SAFETY: all-zero is a valid ifreq.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    request.ifr_name[0] = b'l' as libc::c_char;
+    request.ifr_name[1] = b'o' as libc::c_char;
+    request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
+    // SAFETY: SIOCSIFFLAGS reads one ifreq.
+    check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) })
+        .map(drop)
+}
+
+/// The number of an interface of the calling thread's network namespace.
+pub fn interface_index(name: &CStr) -> io::Result<u32> {
+    // SAFETY: the name is NUL-terminated and outlives the call.
+    match unsafe { libc::if_nametoindex(name.as_ptr()) } {
+        0 => Err(io::Error::last_os_error()),
+        index => Ok(index),
+    }
+}
+
 /// `mount -t bpf` on `target`.
 pub fn mount_bpffs(target: &CStr) -> io::Result<()> {
     // SAFETY: all strings are NUL-terminated and outlive the call; this file system takes no data.
@@ -279,9 +305,7 @@ pub fn shutdown(stream: &std::net::TcpStream) {
 /// What the first process of a guest needs.
 #[cfg(feature = "kernels")]
 mod guest {
-    use super::{check, io};
-    use std::ffi::CStr;
-    use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+    use super::{CStr, RawFd, check, io};
 
     /// `mount -t KIND -o OPTIONS SOURCE TARGET`.
     pub fn mount(source: &CStr, target: &CStr, kind: &CStr, options: &CStr) -> io::Result<()> {
@@ -309,24 +333,6 @@ mod guest {
                 error => Err(error),
             },
         }
-    }
-
-    /// Brings the loopback interface of this network namespace up.
-    pub fn loopback_up() -> io::Result<()> {
-        // SAFETY: no pointers.
-        let fd = check(unsafe {
-            libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0)
-        })?;
-        // SAFETY: a descriptor the kernel just gave us, owned by nobody else.
-        let socket = unsafe { OwnedFd::from_raw_fd(fd) };
-        // SAFETY: all-zero is a valid ifreq.
-        let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-        request.ifr_name[0] = b'l' as libc::c_char;
-        request.ifr_name[1] = b'o' as libc::c_char;
-        request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
-        // SAFETY: SIOCSIFFLAGS reads one ifreq.
-        check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) })
-            .map(drop)
     }
 
     /// Ends all that is left of the process group `leader`.

@@ -4,6 +4,7 @@ use crate::error::{self, Error, Result};
 use crate::netns::Netns;
 use crate::sys;
 use crate::traffic::Ping;
+use std::ffi::CString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Two network namespaces joined by a pair of virtual Ethernet interfaces, both up, with addresses.
@@ -40,85 +41,82 @@ impl VethPair {
     pub fn new() -> Result<Self> {
         let (left, right) = (Netns::new()?, Netns::new()?);
         let peer = right.path();
-        left.ip([
-            "link".as_ref(),
-            "add".as_ref(),
-            "left0".as_ref(),
-            "type".as_ref(),
-            "veth".as_ref(),
-            "peer".as_ref(),
-            "name".as_ref(),
-            "right0".as_ref(),
-            "netns".as_ref(),
-            peer.as_os_str(),
-        ])?;
         let mut pair = Self {
-            left: Host::set_up(left.clone(), "left0", 1, right.clone())?,
-            right: Host::set_up(right, "right0", 2, left)?,
+            left: Host::new(&left, &right, ["left0", "right0"], 1),
+            right: Host::new(&right, &left, ["right0", "left0"], 2),
         };
-        // Known only now that both are there.
-        pair.left.peer_interface = pair.right.interface.clone();
-        pair.right.peer_interface = pair.left.interface.clone();
-        for host in [&pair.left, &pair.right] {
-            host.introduce(host.ipv4.into())?;
-            // Fails only where IPv6 is switched off, as adding the address did.
-            let _ = host.introduce(host.ipv6.into());
+        let (left, right) = (&pair.left, &pair.right);
+        let cable = format!(
+            "link add left0 address {} type veth peer name right0 address {} netns {}\n",
+            text(left.mac),
+            text(right.mac),
+            peer.display()
+        );
+        left.netns.ip_batch(&(cable + &left.commands(right)))?;
+        right.netns.ip_batch(&right.commands(left))?;
+        for (host, peer) in [(left, right), (right, left)] {
+            // Where IPv6 is switched off, the tests that want it say so by failing to send; the others
+            // go on.
+            let _ = host.netns.ip_batch(&host.commands_v6(peer));
+        }
+        for host in [&mut pair.left, &mut pair.right] {
+            host.index = host.find_index()?;
         }
         Ok(pair)
     }
 }
 
 impl Host {
-    fn set_up(netns: Netns, interface: &str, number: u8, peer: Netns) -> Result<Self> {
-        let ipv4 = Ipv4Addr::new(10, 77, 0, number);
-        let ipv6 = Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, number.into());
-        netns.ip(["address", "add", &format!("{ipv4}/24"), "dev", interface])?;
-        // Without `nodad` the address could not be used for the first second or two. Where IPv6 is
-        // switched off, the tests that want it say so by failing to send; the others go on.
-        let _ = netns.ip([
-            "address",
-            "add",
-            &format!("{ipv6}/64"),
-            "dev",
+    /// An end of which only the namespace is there yet; its number in addresses.
+    fn new(netns: &Netns, peer: &Netns, interfaces: [&str; 2], number: u8) -> Self {
+        let [interface, peer_interface] = interfaces.map(str::to_owned);
+        Self {
+            netns: netns.clone(),
             interface,
-            "nodad",
-        ]);
-        netns.ip(["link", "set", interface, "up"])?;
-        let listing = netns.ip(["-o", "link", "show", "dev", interface])?;
-        let broken = || Error::Command {
-            command: format!("ip -o link show dev {interface}"),
-            output: format!("not understood: {listing}"),
-        };
-        let index = listing
-            .split(':')
-            .next()
-            .and_then(|number| number.trim().parse().ok())
-            .ok_or_else(broken)?;
-        let mac = listing
-            .split_whitespace()
-            .skip_while(|word| *word != "link/ether")
-            .nth(1)
-            .and_then(parse_mac)
-            .ok_or_else(broken)?;
-        Ok(Self {
-            netns,
-            interface: interface.to_owned(),
-            index,
-            mac,
-            ipv4,
-            ipv6,
-            peer,
-            peer_interface: String::new(),
-        })
+            index: 0,
+            // One of those that anybody may use.
+            mac: [2, 0, 0, 0x77, 0, number],
+            ipv4: Ipv4Addr::new(10, 77, 0, number),
+            ipv6: Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, number.into()),
+            peer: peer.clone(),
+            peer_interface,
+        }
+    }
+
+    fn commands(&self, peer: &Self) -> String {
+        let Self {
+            interface, ipv4, ..
+        } = self;
+        let (peer, mac) = (peer.ipv4, text(peer.mac));
+        format!(
+            "address add {ipv4}/24 dev {interface}\n\
+             link set {interface} up\n\
+             neighbour replace {peer} lladdr {mac} dev {interface} nud permanent\n"
+        )
+    }
+
+    /// Without `nodad` the address could not be used for the first second or two.
+    fn commands_v6(&self, peer: &Self) -> String {
+        let Self {
+            interface, ipv6, ..
+        } = self;
+        let (peer, mac) = (peer.ipv6, text(peer.mac));
+        format!(
+            "address add {ipv6}/64 dev {interface} nodad\n\
+             neighbour replace {peer} lladdr {mac} dev {interface} nud permanent\n"
+        )
+    }
+
+    fn find_index(&self) -> Result<u32> {
+        let name = CString::new(self.interface.as_str()).unwrap_or_default();
+        self.netns
+            .run(|| sys::interface_index(&name))
+            .map_err(Error::during(format!("looking for {}", self.interface)))
     }
 
     /// Tells the other end that `address` is this one's.
     fn introduce(&self, address: IpAddr) -> Result<()> {
-        let (address, mac) = (
-            address.to_string(),
-            self.mac.map(|byte| format!("{byte:02x}")),
-        );
-        let mac = mac.join(":");
+        let (address, mac) = (address.to_string(), text(self.mac));
         let mut command = vec!["neighbour", "replace", &address, "lladdr", &mac];
         command.extend(["dev", &self.peer_interface, "nud", "permanent"]);
         self.peer.ip(command).map(drop)
@@ -219,24 +217,7 @@ impl Host {
     }
 }
 
-fn parse_mac(text: &str) -> Option<[u8; 6]> {
-    let mut mac = [0; 6];
-    let mut parts = text.split(':');
-    for byte in &mut mac {
-        *byte = u8::from_str_radix(parts.next()?, 16).ok()?;
-    }
-    parts.next().is_none().then_some(mac)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn mac_addresses_parse() {
-        assert_eq!(parse_mac("02:00:0a:ff:00:01"), Some([2, 0, 10, 255, 0, 1]));
-        assert_eq!(parse_mac("02:00:0a:ff:00"), None);
-        assert_eq!(parse_mac("02:00:0a:ff:00:01:02"), None);
-        assert_eq!(parse_mac("02:00:0a:ff:00:zz"), None);
-    }
+/// `02:00:00:77:00:01`
+fn text(mac: [u8; 6]) -> String {
+    mac.map(|byte| format!("{byte:02x}")).join(":")
 }
