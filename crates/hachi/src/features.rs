@@ -16,7 +16,9 @@ use hachi_asm::{Insn, build};
 use crate::{
     KernelVersion,
     maps::MapType,
+    programs::ProgramType,
     sys::{
+        attach::{BEFORE, How, Place, link_create},
         attr, bpf,
         errno::{ENOTSUPP, SyscallError},
         tracing::{self, LinkTo},
@@ -220,17 +222,29 @@ features! {
     BTF_ENUM64: "64-bit enumerations in BTF", (6, 0), || btf(&[sample::ENUM64]);
     /// Iterators over the threads of a process or the cgroups of a hierarchy.
     ITER_PARAMETERS: "iterators over one process or one cgroup hierarchy", (6, 1), || by_version(6, 1);
+    /// Links of netfilter programs.
+    NETFILTER_LINK: "netfilter programs", (6, 4), netfilter;
     /// Programs attached to many places of a binary at once.
     UPROBE_MULTI: "uprobe.multi", (6, 6), || uprobe_multi(48);
+    /// Fragments put together for netfilter programs.
+    NETFILTER_DEFRAG: "defragmenting for netfilter programs", (6, 6), || by_version(6, 6);
+    /// Ordered lists of classifiers.
+    TCX: "TCX (ordered classifiers with links)", (6, 6), || on_interface(46);
+    /// Programs of netkit devices.
+    NETKIT: "netkit", (6, 7), || on_interface(54);
     /// Sections in BTF whose names start with `?` (not to be loaded unless asked).
     BTF_QMARK_DATASEC: "optional sections in BTF", (6, 9),
         || btf(&[sample::INT, sample::VAR, sample::OPTIONAL_DATASEC]);
     /// Programs that run at entry and return of kernel functions, with memory in between.
     KPROBE_SESSION: "kprobe.session", (6, 10), || kprobe_multi(56);
+    /// Links of programs for maps of sockets.
+    SOCK_MAP_LINK: "bpf_link of a map of sockets", (6, 10), sock_map_link;
     /// Cookies for raw tracepoints.
     RAW_TRACEPOINT_COOKIE: "a cookie for a raw tracepoint", (6, 10), raw_tracepoint_cookie;
     /// Programs that run at entry and return of functions of a binary, with memory in between.
     UPROBE_SESSION: "uprobe.session", (6, 13), || uprobe_multi(57);
+    /// Programs of a cgroup in a chosen order.
+    CGROUP_ORDER: "an order among the programs of a cgroup", (6, 17), cgroup_order;
 }
 
 /// `BPF_PROG_TYPE_KPROBE`, `…_TRACEPOINT`, `…_RAW_TRACEPOINT`.
@@ -291,10 +305,69 @@ fn attach(prog_type: u32, attach_type: u32, to: &LinkTo<'_>, yes: i32) -> Answer
     }
 }
 
-fn perf_link() -> Answer {
-    // Nothing has the highest of descriptors.
+/// Nothing has the highest of descriptors.
+fn nothing() -> BorrowedFd<'static> {
     // SAFETY: only its number is used, to be refused.
-    let event = unsafe { BorrowedFd::borrow_raw(i32::MAX) };
+    unsafe { BorrowedFd::borrow_raw(i32::MAX) }
+}
+
+/// As [`attach`] for what has a [`Place`], with `flags`.
+fn attach_at(
+    prog_type: ProgramType,
+    attach_type: u32,
+    place: Place<'_>,
+    flags: u32,
+    yes: i32,
+) -> Answer {
+    let mut attr = attr::ProgLoad {
+        prog_type: prog_type as u32,
+        ..Default::default()
+    };
+    let program = match load_fd(&mut attr, &return_zero()) {
+        Ok(program) => program,
+        Err(error) => return answer(Err::<(), _>(error)),
+    };
+    let how = How {
+        attach_type,
+        flags,
+        ..How::default()
+    };
+    match link_create(program.as_fd(), place, &how, "BPF_LINK_CREATE") {
+        Err(error) if error.errno() == yes => Answer::Yes,
+        result => answer(result.map_err(|error| error.io_error)),
+    }
+}
+
+fn on_interface(attach_type: u32) -> Answer {
+    // No interface has this index.
+    let place = Place::Interface(i32::MAX as u32);
+    attach_at(ProgramType::SchedCls, attach_type, place, 0, libc::ENODEV)
+}
+
+fn sock_map_link() -> Answer {
+    // BPF_SK_MSG_VERDICT
+    let place = Place::Fd(nothing());
+    attach_at(ProgramType::SkMsg, 7, place, 0, libc::EBADF)
+}
+
+fn cgroup_order() -> Answer {
+    // BPF_CGROUP_INET_EGRESS; flags are looked at before the cgroup.
+    let place = Place::Fd(nothing());
+    attach_at(ProgramType::CgroupSkb, 1, place, BEFORE, libc::EBADF)
+}
+
+fn netfilter() -> Answer {
+    // BPF_NETFILTER
+    let mut attr = attr::ProgLoad {
+        prog_type: ProgramType::Netfilter as u32,
+        expected_attach_type: 45,
+        ..Default::default()
+    };
+    load(&mut attr, &[build::mov_imm(0, 1), build::exit()])
+}
+
+fn perf_link() -> Answer {
+    let event = nothing();
     let to = LinkTo::PerfEvent { event, cookie: 0 };
     attach(TRACEPOINT, 41, &to, libc::EBADF)
 }
@@ -599,6 +672,11 @@ mod tests {
         // A kernel built without CONFIG_KPROBES has none of these, however new it is.
         let kprobes = std::path::Path::new("/sys/bus/event_source/devices/kprobe").exists();
         for feature in ALL {
+            // Nor need a kernel be built with CONFIG_NETKIT.
+            if feature.name == "netkit" {
+                assert!(!feature.is_supported() || running >= feature.since);
+                continue;
+            }
             if !kprobes && feature.name.starts_with("kprobe") {
                 assert!(!feature.is_supported(), "{}", feature.name);
                 continue;

@@ -83,6 +83,15 @@ pub enum LinkError {
         error: SyscallError,
     },
 
+    /// The kernel refused to say what is attached.
+    #[error("cannot list the programs at {target}: {error}")]
+    Query {
+        /// What was asked about.
+        target: String,
+        /// The kernel's answer.
+        error: SyscallError,
+    },
+
     /// The kernel refused another operation on the attachment.
     #[error("cannot {operation} the link: {error}")]
     Syscall {
@@ -115,6 +124,10 @@ impl LinkError {
             target: target.to_owned(),
             error,
         }
+    }
+
+    pub(crate) fn query(target: String, error: SyscallError) -> Self {
+        LinkError::Query { target, error }
     }
 
     pub(crate) fn io(target: impl Into<String>, error: std::io::Error) -> Self {

@@ -103,6 +103,16 @@ impl FdLink {
         })
     }
 
+    /// Makes the link run `new` from now on, provided it runs `old` until then; else `EPERM`.
+    pub fn replace(&mut self, old: &ProgramFd, new: &ProgramFd) -> Result<(), LinkError> {
+        bpf::link_update(self.as_fd(), new.as_fd(), Some(old.as_fd())).map_err(|error| {
+            LinkError::Syscall {
+                operation: "update",
+                error,
+            }
+        })
+    }
+
     /// Pins the link; as [`OwnedLink::pin`].
     pub fn pin<P: AsRef<Path>>(self, path: P) -> Result<PinnedLink, PinError> {
         OwnedLink::Fd(self).pin(path)

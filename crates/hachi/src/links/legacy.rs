@@ -11,9 +11,14 @@ pub(crate) trait Legacy: fmt::Debug + Send + Sync {
     /// Ends the attachment. Called once.
     fn undo(&mut self) -> Result<(), SyscallError>;
 
-    /// The attached program, if the attachment goes on without this process. `None` if it ends when
-    /// this value is dropped, whether or not that undoes it.
-    fn persistent(&self) -> Option<&ProgramFd> {
+    /// Whether the attachment goes on without this process. If not, it ends when this value is
+    /// dropped, whether or not that undoes it.
+    fn is_persistent(&self) -> bool {
+        false
+    }
+
+    /// The program to pin in place of the link, if the attachment can be found by it again.
+    fn pinnable(&self) -> Option<&ProgramFd> {
         None
     }
 
@@ -28,13 +33,20 @@ pub(crate) trait Legacy: fmt::Debug + Send + Sync {
     fn if_index(&self) -> Option<u32> {
         None
     }
+
+    /// Priority and handle of the filter that it is.
+    fn tc_filter(&self) -> Option<(u16, u32)> {
+        None
+    }
 }
 
 /// An attachment without a `bpf_link`, which detaches when it is dropped all the same.
 ///
 /// Some go on until they are undone, also when the process ends in disorder: those made by netlink
-/// (XDP before Linux 5.9). They can be pinned and kept. Others end with the process: programs on
-/// perf events (tracepoints, kprobes, uprobes before Linux 5.15).
+/// (XDP before Linux 5.9, filters of a qdisc), which can be pinned and kept, and programs of cgroups
+/// and socket maps (but see [`CgroupAttachMode`](crate::programs::CgroupAttachMode)), which can be
+/// kept. Others end with the process: programs on perf events (tracepoints, kprobes, uprobes before
+/// Linux 5.15); or with the socket they are for.
 #[derive(Debug)]
 pub struct LegacyLink {
     inner: Box<dyn Legacy>,
@@ -74,16 +86,38 @@ impl LegacyLink {
         self.inner.if_index()
     }
 
+    pub(crate) fn tc_filter(&self) -> Option<(u16, u32)> {
+        self.inner.tc_filter()
+    }
+
+    pub(crate) fn check_persistent(&self, path: &Path) -> Result<(), PinError> {
+        if self.inner.is_persistent() {
+            return Ok(());
+        }
+        Err(unsuitable(
+            path,
+            "would have to hold an attachment that has no bpf_link (this kernel has none of its kind) and that ends \
+             with the process, or with the socket it is for",
+        ))
+    }
+
     /// The program to pin in place of the link.
-    pub(crate) fn persistent_program(&self, path: &Path) -> Result<&ProgramFd, PinError> {
-        self.inner
-            .persistent()
-            .ok_or_else(|| PinError::Unsuitable {
-                path: path.to_owned(),
-                reason: "would have to hold an attachment that has no bpf_link (this kernel has none of its kind) \
-                         and that ends with the process"
-                    .to_owned(),
-            })
+    pub(crate) fn pinnable(&self, path: &Path) -> Result<&ProgramFd, PinError> {
+        self.check_persistent(path)?;
+        self.inner.pinnable().ok_or_else(|| {
+            unsuitable(
+                path,
+                "would have to name an attachment that has no bpf_link; it goes on without a pin when it is kept \
+                 (`OwnedLink::keep`)",
+            )
+        })
+    }
+}
+
+fn unsuitable(path: &Path, reason: &str) -> PinError {
+    PinError::Unsuitable {
+        path: path.to_owned(),
+        reason: reason.to_owned(),
     }
 }
 

@@ -13,14 +13,24 @@
 //! ways to attach have none ([`LegacyLink`]): some last until they are undone, some as long as
 //! another descriptor. The types here make them obey the same rule.
 
+pub(crate) mod attached;
+pub(crate) mod cgroup;
 mod error;
 mod fd;
 mod info;
 pub(crate) mod iter;
 pub(crate) mod kprobe;
 mod legacy;
+pub(crate) mod netfilter;
+pub(crate) mod netns;
+mod order;
 pub(crate) mod perf_event;
 mod pinned;
+mod query;
+pub(crate) mod sock_map;
+pub(crate) mod socket;
+pub(crate) mod tc;
+pub(crate) mod tcx;
 pub(crate) mod tracing;
 mod xdp;
 
@@ -34,7 +44,11 @@ pub use fd::FdLink;
 pub use info::{LinkInfo, LinkTarget, loaded_links};
 pub(crate) use legacy::Legacy;
 pub use legacy::LegacyLink;
+pub use order::LinkOrder;
 pub use pinned::PinnedLink;
+pub(crate) use query::interface_index;
+pub use query::{AttachedProgram, Attachments};
+pub use tc::{TcFilterInfo, tc_filters};
 pub(crate) use xdp::{Request as XdpRequest, attach as attach_xdp};
 pub use xdp::{XdpAttachment, XdpLink, XdpLinkId, XdpMode, xdp_attachments};
 
@@ -105,7 +119,7 @@ impl OwnedLink {
         match &self {
             OwnedLink::Fd(link) => pin::pin(link.as_fd(), path, ObjectKind::Link)?,
             OwnedLink::Legacy(link) => {
-                let program = link.persistent_program(path)?;
+                let program = link.pinnable(path)?;
                 pin::pin(program.as_fd(), path, ObjectKind::Program)?;
             }
         }
@@ -130,7 +144,7 @@ impl OwnedLink {
                 Kept::Pinned(path)
             }
             OwnedLink::Legacy(link) => {
-                link.persistent_program(&directory)?;
+                link.check_persistent(&directory)?;
                 Kept::Persistent
             }
         };
@@ -159,6 +173,25 @@ impl OwnedLink {
         match self {
             OwnedLink::Fd(link) => link.update(program),
             OwnedLink::Legacy(link) => link.update(program),
+        }
+    }
+
+    /// Priority and handle, if it is a filter of a qdisc.
+    pub fn tc_filter(&self) -> Option<(u16, u32)> {
+        match self {
+            OwnedLink::Fd(_) => None,
+            OwnedLink::Legacy(link) => link.tc_filter(),
+        }
+    }
+
+    /// As [`update`](Self::update), provided the attachment runs `old` until then (else `EPERM`); for
+    /// links of the kernel.
+    pub fn replace(&mut self, old: &ProgramFd, new: &ProgramFd) -> Result<(), LinkError> {
+        match self {
+            OwnedLink::Fd(link) => link.replace(old, new),
+            OwnedLink::Legacy(_) => Err(LinkError::WrongKind(
+                "an attachment without a bpf_link cannot compare and exchange its program",
+            )),
         }
     }
 

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{FdLink, LinkError, OwnedLink, xdp};
+use super::{FdLink, LinkError, OwnedLink, tc, xdp};
 use crate::{
     pin::{self, PinError},
     programs::ProgramFd,
@@ -31,8 +31,9 @@ impl PinnedLink {
 
     /// Opens the link pinned at `path`, in this or another process.
     ///
-    /// A pinned XDP program is taken for the pin of an attachment by netlink (see
-    /// [`OwnedLink::pin`]) if it is attached to an interface of this network namespace that way.
+    /// A pinned program of type XDP or a pinned classifier is taken for the pin of an attachment by
+    /// netlink (see [`OwnedLink::pin`]) if it is attached to an interface of this network namespace
+    /// that way.
     pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, PinError> {
         let path = path.as_ref();
         let (fd, kind) = pin::open_any(path)?;
@@ -40,7 +41,11 @@ impl PinnedLink {
             ObjectKind::Link => OwnedLink::Fd(FdLink::new(fd)),
             ObjectKind::Program => {
                 let program = ProgramFd::new(fd);
-                match xdp::find(&program)
+                let found = xdp::find(&program).and_then(|found| match found {
+                    Some(link) => Ok(Some(link)),
+                    None => tc::find(&program),
+                });
+                match found
                     .map_err(|error| PinError::syscall("find the attachment of", path, error))?
                 {
                     Some(link) => OwnedLink::Legacy(link),

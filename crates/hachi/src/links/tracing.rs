@@ -1,10 +1,7 @@
 //! Programs that were loaded for their target: `tp_btf`, `fentry` and the like, LSM; and raw
 //! tracepoints, which share their system call.
 
-use std::{
-    ffi::CStr,
-    os::fd::{AsFd as _, BorrowedFd},
-};
+use std::{ffi::CStr, os::fd::AsFd as _};
 
 use super::{FdLink, LinkError, OwnedLink};
 use crate::{
@@ -54,19 +51,6 @@ pub(crate) fn attach_to_function(
             features::EXTENSION_RETARGET.require_after(&error)?;
             Err(LinkError::attach(&format!("function {function:?}"), error))
         }
-    }
-}
-
-/// Attaches an LSM program to a cgroup.
-pub(crate) fn attach_to_cgroup(
-    program: &ProgramFd,
-    attach_type: u32,
-    directory: BorrowedFd<'_>,
-    target: &str,
-) -> Result<OwnedLink, LinkError> {
-    match tracing::link_create(program.as_fd(), attach_type, &LinkTo::Cgroup { directory }) {
-        Ok(fd) => Ok(FdLink::new(fd).into()),
-        Err(error) => Err(LinkError::attach(target, error)),
     }
 }
 

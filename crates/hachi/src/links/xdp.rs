@@ -10,6 +10,7 @@ use crate::{
     features,
     programs::{ProgramFd, ProgramInfo, XdpFlags},
     sys::{
+        attach::{self, How, Place},
         bpf,
         errno::{ENOTSUPP, SyscallError},
         net,
@@ -92,7 +93,11 @@ pub(crate) fn find(program: &ProgramFd) -> Result<Option<LegacyLink>, SyscallErr
 }
 
 impl Legacy for XdpNetlink {
-    fn persistent(&self) -> Option<&ProgramFd> {
+    fn is_persistent(&self) -> bool {
+        true
+    }
+
+    fn pinnable(&self) -> Option<&ProgramFd> {
         Some(&self.program)
     }
 
@@ -253,7 +258,13 @@ pub(crate) fn attach(request: &Request<'_>) -> Result<OwnedLink, LinkError> {
     };
     // REPLACE takes the place of a program attached by netlink, which only netlink can do.
     if !flags.contains(XdpFlags::REPLACE) && features::BPF_LINK.is_supported() {
-        match bpf::link_create(program.as_fd(), if_index, BPF_XDP, flags.bits()) {
+        let how = How {
+            attach_type: BPF_XDP,
+            flags: flags.bits(),
+            ..How::default()
+        };
+        let place = Place::Interface(if_index);
+        match attach::link_create(program.as_fd(), place, &how, "BPF_LINK_CREATE (xdp)") {
             Ok(fd) => return Ok(FdLink::new(fd).into()),
             // Links exist but not for XDP (Linux 5.7 and 5.8), or the driver refuses: then netlink
             // either works or tells in words what is wrong, which this command does not.

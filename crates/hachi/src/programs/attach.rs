@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{ProgramError, XdpFlags};
+use super::{CgroupAttachMode, ProgramData, ProgramError, TcAttachType, XdpFlags};
 use crate::{
     Ebpf,
     links::{LinkError, LinkId},
@@ -13,7 +13,9 @@ use crate::{
 pub struct AttachOptions {
     pub(crate) interfaces: Vec<String>,
     pub(crate) xdp_flags: XdpFlags,
+    pub(crate) tc_direction: TcAttachType,
     pub(crate) cgroup: Option<PathBuf>,
+    pub(crate) cgroup_mode: CgroupAttachMode,
     pub(crate) pid: Option<u32>,
     pub(crate) binary: Option<PathBuf>,
 }
@@ -36,6 +38,19 @@ impl AttachOptions {
         self
     }
 
+    /// Which packets classifiers get whose sections do not say it (`classifier`, `tc`). Received
+    /// ones, if not given.
+    pub fn tc_direction(mut self, direction: TcAttachType) -> Self {
+        self.tc_direction = direction;
+        self
+    }
+
+    /// How programs of cgroups are attached.
+    pub fn cgroup_mode(mut self, mode: CgroupAttachMode) -> Self {
+        self.cgroup_mode = mode;
+        self
+    }
+
     /// The directory of the cgroup for programs of cgroups.
     pub fn cgroup(mut self, directory: impl Into<PathBuf>) -> Self {
         self.cgroup = Some(directory.into());
@@ -52,6 +67,16 @@ impl AttachOptions {
     pub fn binary(mut self, path: impl Into<PathBuf>) -> Self {
         self.binary = Some(path.into());
         self
+    }
+
+    /// The interfaces for a program that needs one.
+    pub(crate) fn interfaces_for(&self, program: &ProgramData) -> Result<&[String], ProgramError> {
+        if self.interfaces.is_empty() {
+            return Err(program.attach_error(LinkError::NoTarget(
+                "it needs an interface, which its section cannot name".to_owned(),
+            )));
+        }
+        Ok(&self.interfaces)
     }
 }
 

@@ -74,7 +74,20 @@ impl ProgramData {
 
     /// The program pinned at `path`, which must be of the type of programs in section `section`.
     pub(crate) fn from_pin(path: &Path, section: &str) -> Result<Self, ProgramError> {
-        let section_def = sections::lookup(section).map(|(def, _)| def);
+        Self::from_pin_as(path, sections::lookup(section).map(|(def, _)| def))
+    }
+
+    /// The program pinned at `path`, which must be of the type of those with this attach type; the
+    /// kernel does not say which one it was loaded for.
+    pub(crate) fn from_pin_for(path: &Path, attach_type: AttachType) -> Result<Self, ProgramError> {
+        let mut all = sections::all().iter();
+        Self::from_pin_as(path, all.find(|def| def.attach_type == Some(attach_type)))
+    }
+
+    fn from_pin_as(
+        path: &Path,
+        section_def: Option<&'static SectionDef>,
+    ) -> Result<Self, ProgramError> {
         let expected = section_def.map_or(ProgramType::Unspec, |def| def.program_type);
         let fd = pin::open(path, ObjectKind::Program)?;
         let info = ProgramInfo::of(fd.as_fd())

@@ -1,13 +1,12 @@
 //! Linux security modules for the processes of a cgroup.
 
-use std::{fs::File, os::fd::AsFd, path::Path};
+use std::{os::fd::AsFd, path::Path};
 
-use super::{AttachOptions, Attached, ProgramData, ProgramError, lsm, program_methods};
-use crate::{
-    Btf,
-    links::{LinkError, LinkId, tracing},
-    load::Target,
+use super::{
+    AttachOptions, AttachType, Attached, CgroupAttachMode, ProgramData, ProgramError, lsm,
+    program_methods,
 };
+use crate::{Btf, links::LinkId, load::Target};
 
 /// As [`Lsm`](super::Lsm), for the processes of a cgroup (`BPF_PROG_TYPE_LSM`, `BPF_LSM_CGROUP`): it
 /// returns 1 to allow and 0 to refuse. Linux ≥ 6.0.
@@ -46,27 +45,23 @@ impl LsmCgroup {
     /// Attaches the loaded program to the cgroup whose directory is open here.
     pub fn attach<T: AsFd>(&mut self, cgroup: T) -> Result<LinkId, ProgramError> {
         lsm::check_active().map_err(|error| self.data.attach_error(error))?;
-        let target = format!("a cgroup, for {}", self.data.target_in_words("LSM hook"));
-        let attach_type = self.data.attach_type().map_or(0, |kind| kind as u32);
-        let link = tracing::attach_to_cgroup(self.data.fd()?, attach_type, cgroup.as_fd(), &target);
-        self.data.own(link)
+        let mode = CgroupAttachMode::AllowMultiple;
+        self.data
+            .attach_to_cgroup(AttachType::LsmCgroup, cgroup.as_fd(), mode)
     }
 
     pub(crate) fn attach_by_section(
         &mut self,
         options: &AttachOptions,
     ) -> Result<Vec<Attached>, ProgramError> {
-        let Some(path) = &options.cgroup else {
-            return Err(self.data.attach_error(LinkError::NoTarget(
-                "it needs a cgroup, which its section cannot name".to_owned(),
-            )));
-        };
-        let cgroup = File::open(path).map_err(|error| {
-            self.data
-                .attach_error(LinkError::io(format!("cgroup {}", path.display()), error))
-        })?;
-        let link = self.attach(&cgroup)?;
+        lsm::check_active().map_err(|error| self.data.attach_error(error))?;
+        let mut attached = self
+            .data
+            .attach_to_cgroup_by_section(AttachType::LsmCgroup, options)?;
         let hook = self.data.target_in_words("LSM hook");
-        Ok(Attached::one(link, format!("{hook} of {}", path.display())))
+        for one in &mut attached {
+            one.target = format!("{hook} of {}", one.target);
+        }
+        Ok(attached)
     }
 }

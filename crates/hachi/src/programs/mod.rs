@@ -17,21 +17,42 @@
 //! See [`links`] for how long an attachment lasts.
 
 mod attach;
+mod cgroup;
+mod cgroup_device;
+mod cgroup_skb;
+mod cgroup_sock;
+mod cgroup_sock_addr;
+mod cgroup_sockopt;
+mod cgroup_sysctl;
 mod data;
 mod error;
 mod extension;
 mod fentry;
 mod fexit;
+mod flow_dissector;
 mod fmod_ret;
 mod fsession;
 mod info;
 mod iter;
 mod kprobe;
+mod lirc_mode2;
 mod lsm;
 mod lsm_cgroup;
+mod lwt;
+mod multi;
+mod netfilter;
+mod netkit;
+mod netns;
 mod other;
 mod raw_tracepoint;
 mod rejection;
+mod sched_classifier;
+mod sk_lookup;
+mod sk_msg;
+mod sk_reuseport;
+mod sk_skb;
+mod sock_ops;
+mod socket_filter;
 mod syscall;
 mod test_run;
 mod tp_btf;
@@ -40,30 +61,54 @@ mod tracing;
 mod xdp;
 
 pub use attach::{AttachOptions, Attached, AttachedAll};
+pub use cgroup::CgroupAttachMode;
+pub use cgroup_device::CgroupDevice;
+pub use cgroup_skb::{CgroupSkb, CgroupSkbAttachType};
+pub use cgroup_sock::{CgroupSock, CgroupSockAttachType};
+pub use cgroup_sock_addr::{CgroupSockAddr, CgroupSockAddrAttachType};
+pub use cgroup_sockopt::{CgroupSockopt, CgroupSockoptAttachType};
+pub use cgroup_sysctl::CgroupSysctl;
 pub use data::ProgramFd;
 pub(crate) use data::{ProgramData, program_methods};
 pub use error::ProgramError;
 pub use extension::Extension;
 pub use fentry::FEntry;
 pub use fexit::FExit;
+pub use flow_dissector::FlowDissector;
 pub use fmod_ret::FModRet;
 pub use fsession::FSession;
 pub use hachi_obj::{AttachType, ProgramType};
 pub use info::{ProgramInfo, loaded_programs};
 pub use iter::{CgroupIterOrder, Iter, IterOver};
 pub use kprobe::{KProbe, ProbeKind};
+pub use lirc_mode2::LircMode2;
 pub use lsm::Lsm;
 pub use lsm_cgroup::LsmCgroup;
+pub use lwt::{LwtIn, LwtOut, LwtSeg6Local, LwtXmit};
+pub use multi::MultiProgram;
+pub(crate) use multi::multi_program;
+pub use netfilter::{Netfilter, NetfilterFamily, NetfilterHook, NetfilterPoint};
+pub use netkit::{Netkit, NetkitAttachType};
 pub use other::OtherProgram;
 pub use raw_tracepoint::RawTracePoint;
 pub use rejection::Rejection;
+pub use sched_classifier::{
+    NlOptions, SchedClassifier, SchedClassifierLink, SchedClassifierLinkId, TcAttachOptions,
+    TcAttachType, qdisc_add_clsact, qdisc_detach_program,
+};
+pub use sk_lookup::SkLookup;
+pub use sk_msg::SkMsg;
+pub use sk_reuseport::SkReuseport;
+pub use sk_skb::{SkSkb, SkSkbKind};
+pub use sock_ops::SockOps;
+pub use socket_filter::SocketFilter;
 pub use syscall::Syscall;
 pub use test_run::{TestRun, TestRunOptions};
 pub use tp_btf::BtfTracePoint;
 pub use tracepoint::TracePoint;
 pub use xdp::{Xdp, XdpFlags, XdpMd};
 
-pub use crate::links::{self, XdpLink, XdpLinkId};
+pub use crate::links::{self, LinkOrder, XdpLink, XdpLinkId};
 use crate::links::{LinkId, OwnedLink};
 
 macro_rules! programs {
@@ -168,6 +213,27 @@ programs! {
     (ProgramType::Lsm, Some(AttachType::LsmCgroup), _) => LsmCgroup "lsm_cgroup",
     (ProgramType::Kprobe, None, "" | "kprobe" | "kretprobe" | "ksyscall" | "kretsyscall") => KProbe "kprobe",
     (ProgramType::Syscall, _, _) => Syscall "syscall",
+    (ProgramType::SchedCls, Some(AttachType::NetkitPrimary | AttachType::NetkitPeer), _) => Netkit "netkit",
+    (ProgramType::SchedCls, _, _) => SchedClassifier "classifier",
+    (ProgramType::CgroupSkb, _, _) => CgroupSkb "cgroup_skb",
+    (ProgramType::CgroupSock, _, _) => CgroupSock "cgroup_sock",
+    (ProgramType::CgroupSockAddr, _, _) => CgroupSockAddr "cgroup_sock_addr",
+    (ProgramType::CgroupSockopt, _, _) => CgroupSockopt "cgroup_sockopt",
+    (ProgramType::CgroupSysctl, _, _) => CgroupSysctl "cgroup_sysctl",
+    (ProgramType::CgroupDevice, _, _) => CgroupDevice "cgroup_device",
+    (ProgramType::SockOps, _, _) => SockOps "sock_ops",
+    (ProgramType::SkLookup, _, _) => SkLookup "sk_lookup",
+    (ProgramType::SkMsg, _, _) => SkMsg "sk_msg",
+    (ProgramType::SkSkb, _, _) => SkSkb "sk_skb",
+    (ProgramType::SkReuseport, _, _) => SkReuseport "sk_reuseport",
+    (ProgramType::SocketFilter, _, _) => SocketFilter "socket_filter",
+    (ProgramType::FlowDissector, _, _) => FlowDissector "flow_dissector",
+    (ProgramType::Netfilter, _, _) => Netfilter "netfilter",
+    (ProgramType::LwtIn, _, _) => LwtIn "lwt_in",
+    (ProgramType::LwtOut, _, _) => LwtOut "lwt_out",
+    (ProgramType::LwtXmit, _, _) => LwtXmit "lwt_xmit",
+    (ProgramType::LwtSeg6local, _, _) => LwtSeg6Local "lwt_seg6local",
+    (ProgramType::LircMode2, _, _) => LircMode2 "lirc_mode2",
 }
 
 impl Program {

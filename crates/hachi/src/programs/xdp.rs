@@ -5,10 +5,7 @@ use std::path::Path;
 use bitflags::bitflags;
 
 use super::{AttachOptions, AttachType, Attached, ProgramData, ProgramError, program_methods};
-use crate::{
-    links::{self, LinkError, LinkId, OwnedLink, XdpRequest},
-    sys::net,
-};
+use crate::links::{self, LinkId, OwnedLink, XdpRequest, interface_index};
 
 bitflags! {
     /// How to attach an XDP program. The default takes driver mode where the driver has it and skb
@@ -91,12 +88,9 @@ impl Xdp {
     /// [`LinkError`] in [`ProgramError::Attach`]: no such interface, another program there (named),
     /// no driver support.
     pub fn attach(&mut self, interface: &str, flags: XdpFlags) -> Result<LinkId, ProgramError> {
-        match net::if_index(interface) {
-            Some(index) => self.attach_to_if_index(index, flags),
-            None => Err(self.data.attach_error(LinkError::NoSuchInterface {
-                name: interface.to_owned(),
-                existing: net::if_names(),
-            })),
+        match interface_index(interface) {
+            Ok(index) => self.attach_to_if_index(index, flags),
+            Err(error) => Err(self.data.attach_error(error)),
         }
     }
 
@@ -128,24 +122,11 @@ impl Xdp {
         &mut self,
         options: &AttachOptions,
     ) -> Result<Vec<Attached>, ProgramError> {
-        let attach_type = self.data.attach_type();
-        let reason = if matches!(
-            attach_type,
-            Some(AttachType::XdpDevmap | AttachType::XdpCpumap)
-        ) {
-            Some("it runs from an entry of a map")
-        } else if options.interfaces.is_empty() {
-            Some("an XDP program needs an interface, which its section cannot name")
-        } else {
-            None
-        };
-        if let Some(reason) = reason {
-            return Err(self
-                .data
-                .attach_error(LinkError::NoTarget(reason.to_owned())));
+        if let Some(AttachType::XdpDevmap | AttachType::XdpCpumap) = self.data.attach_type() {
+            return self.data.not_by_section("it runs from an entry of a map");
         }
         let mut attached = Vec::new();
-        for interface in &options.interfaces {
+        for interface in options.interfaces_for(&self.data)? {
             attached.push(Attached {
                 link: self.attach(interface, options.xdp_flags)?,
                 target: format!("interface {interface}"),

@@ -21,12 +21,15 @@ pub(crate) enum Cmd {
     ProgLoad = 5,
     ObjPin = 6,
     ObjGet = 7,
+    ProgAttach = 8,
+    ProgDetach = 9,
     ProgTestRun = 10,
     ProgGetNextId = 11,
     MapGetNextId = 12,
     ProgGetFdById = 13,
     MapGetFdById = 14,
     ObjGetInfoByFd = 15,
+    ProgQuery = 16,
     RawTracepointOpen = 17,
     BtfLoad = 18,
     BtfGetFdById = 19,
@@ -56,6 +59,9 @@ impl Cmd {
             Cmd::ProgLoad => "BPF_PROG_LOAD",
             Cmd::ObjPin => "BPF_OBJ_PIN",
             Cmd::ObjGet => "BPF_OBJ_GET",
+            Cmd::ProgAttach => "BPF_PROG_ATTACH",
+            Cmd::ProgDetach => "BPF_PROG_DETACH",
+            Cmd::ProgQuery => "BPF_PROG_QUERY",
             Cmd::ProgTestRun => "BPF_PROG_TEST_RUN",
             Cmd::ProgGetNextId => "BPF_PROG_GET_NEXT_ID",
             Cmd::MapGetNextId => "BPF_MAP_GET_NEXT_ID",
@@ -225,15 +231,53 @@ pub(crate) struct BtfLoad {
     pub(crate) btf_log_true_size: u32,
 }
 
-/// `BPF_LINK_CREATE`, without the part that depends on the attach type.
+/// `BPF_LINK_CREATE`, with the part that depends on the attach type as words.
 #[derive(Clone, Copy, Default)]
 #[repr(C)]
 pub(crate) struct LinkCreate {
+    /// Or `map_fd`.
     pub(crate) prog_fd: u32,
     /// Or `target_ifindex`.
     pub(crate) target_fd: u32,
     pub(crate) attach_type: u32,
     pub(crate) flags: u32,
+    pub(crate) words: [u32; 4],
+}
+
+/// `BPF_PROG_ATTACH` and `BPF_PROG_DETACH`.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+pub(crate) struct ProgAttach {
+    /// Or `target_ifindex`.
+    pub(crate) target_fd: u32,
+    pub(crate) attach_bpf_fd: u32,
+    pub(crate) attach_type: u32,
+    pub(crate) attach_flags: u32,
+    pub(crate) replace_bpf_fd: u32,
+    /// Or `relative_id`.
+    pub(crate) relative_fd: u32,
+    pub(crate) expected_revision: u64,
+}
+
+/// `BPF_PROG_QUERY`.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+pub(crate) struct ProgQuery {
+    /// Or `target_ifindex`.
+    pub(crate) target_fd: u32,
+    pub(crate) attach_type: u32,
+    pub(crate) query_flags: u32,
+    /// Out.
+    pub(crate) attach_flags: u32,
+    pub(crate) prog_ids: u64,
+    /// In: room; out: programs.
+    pub(crate) count: u32,
+    pub(crate) pad: u32,
+    pub(crate) prog_attach_flags: u64,
+    pub(crate) link_ids: u64,
+    pub(crate) link_attach_flags: u64,
+    /// Out.
+    pub(crate) revision: u64,
 }
 
 /// `BPF_LINK_CREATE` for programs of the tracing family, with the part that depends on the attach
@@ -398,6 +442,11 @@ mod tests {
         assert_eq!(offset_of!(ProgLoad, log_true_size), 140);
         assert_eq!(offset_of!(TestRun, repeat), 32);
         assert_eq!(offset_of!(TestRun, flags), 64);
+        assert_eq!(offset_of!(LinkCreate, words), 16);
+        assert_eq!(offset_of!(ProgAttach, expected_revision), 24);
+        assert_eq!(offset_of!(ProgQuery, prog_ids), 16);
+        assert_eq!(offset_of!(ProgQuery, prog_attach_flags), 32);
+        assert_eq!(offset_of!(ProgQuery, revision), 56);
         assert_eq!(offset_of!(GetInfo, info), 8);
         assert_eq!(offset_of!(BtfLoad, btf_log_true_size), 28);
         assert_eq!(offset_of!(ProgInfo, load_time), 40);

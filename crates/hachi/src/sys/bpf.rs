@@ -43,7 +43,7 @@ unsafe fn bpf<A>(cmd: Cmd, attr: &mut A) -> io::Result<libc::c_long> {
 ///
 /// # Safety
 /// As [`bpf`].
-unsafe fn call<A>(cmd: Cmd, attr: &mut A) -> Result<()> {
+pub(super) unsafe fn call<A>(cmd: Cmd, attr: &mut A) -> Result<()> {
     // SAFETY: passed on.
     unsafe { bpf(cmd, attr) }
         .map(drop)
@@ -577,24 +577,6 @@ pub(crate) fn btf_bytes(fd: BorrowedFd<'_>) -> Result<Vec<u8>> {
     unsafe { obj_info(fd, &mut info) }?;
     bytes.truncate(info.btf_size as usize);
     Ok(bytes)
-}
-
-/// `BPF_LINK_CREATE` on an interface (Linux ≥ 5.9 for XDP).
-pub(crate) fn link_create(
-    program: BorrowedFd<'_>,
-    target: u32,
-    attach_type: u32,
-    flags: u32,
-) -> Result<OwnedFd> {
-    let mut attr = attr::LinkCreate {
-        prog_fd: raw(program),
-        target_fd: target,
-        attach_type,
-        flags,
-    };
-    // SAFETY: no address in the attribute.
-    unsafe { call_fd(Cmd::LinkCreate, &mut attr) }
-        .map_err(|error| SyscallError::new(Cmd::LinkCreate.name(), error))
 }
 
 /// `BPF_LINK_CREATE` that cannot succeed, for probing: no descriptor is number -1.

@@ -100,6 +100,10 @@ pub(crate) fn name(errno: i32) -> Option<&'static str> {
         libc::EEXIST => "EEXIST",
         libc::ENODEV => "ENODEV",
         libc::ENOTDIR => "ENOTDIR",
+        libc::ENOTSOCK => "ENOTSOCK",
+        libc::ESTALE => "ESTALE",
+        libc::EPROTO => "EPROTO",
+        libc::EAFNOSUPPORT => "EAFNOSUPPORT",
         libc::EISDIR => "EISDIR",
         libc::EINVAL => "EINVAL",
         libc::EMFILE => "EMFILE",
@@ -127,6 +131,9 @@ pub(crate) fn name(errno: i32) -> Option<&'static str> {
 /// One sentence for an error of `call`; `None` when the errno's own text says as much.
 fn meaning(call: &str, errno: i32) -> Option<String> {
     let text = match (call, errno) {
+        ("BPF_LINK_UPDATE", libc::EPERM) if has_all_rights() => {
+            "the link runs another program than the one that was to be replaced"
+        }
         (_, libc::EPERM) => return Some(privileges(call)),
         ("BPF_OBJ_PIN" | "BPF_OBJ_GET", libc::EACCES) => {
             "the path's permissions forbid it; pins belong to who made them (usually root)"
@@ -162,11 +169,30 @@ fn meaning(call: &str, errno: i32) -> Option<String> {
         ("BPF_PROG_TEST_RUN", ENOTSUPP | libc::EOPNOTSUPP) => {
             "this kernel cannot test-run programs of this type"
         }
-        ("BPF_LINK_CREATE" | "netlink RTM_SETLINK", libc::EOPNOTSUPP) => {
+        ("BPF_LINK_CREATE (xdp)" | "netlink RTM_SETLINK", libc::EOPNOTSUPP) => {
             "the interface's driver does not support XDP in this mode; try XdpFlags::SKB_MODE"
         }
-        ("BPF_LINK_CREATE" | "netlink RTM_SETLINK", libc::ENODEV) => "the interface is gone",
+        ("BPF_LINK_CREATE (xdp)" | "netlink RTM_SETLINK", libc::ENODEV) => "the interface is gone",
         ("BPF_LINK_UPDATE", libc::ENOLINK) => "the link is detached already",
+        ("netlink RTM_NEWTFILTER", libc::EEXIST) => {
+            "there is a filter with this priority and handle; choose others, or 0 to let the kernel choose"
+        }
+        ("netlink RTM_NEWTFILTER", libc::EINVAL | libc::ENOENT) => {
+            "the interface has no such qdisc, or the kernel has no BPF filters (module cls_bpf)"
+        }
+        ("netlink RTM_NEWQDISC", libc::ENOENT) => {
+            "the kernel has no qdisc clsact (module sch_ingress)"
+        }
+        ("BPF_PROG_QUERY", libc::EINVAL) => {
+            "the kernel cannot list programs of this kind there, or not yet"
+        }
+        ("getsockopt SO_COOKIE", libc::ENOTSOCK) => "the descriptor is no socket's",
+        ("setsockopt SO_ATTACH_REUSEPORT_EBPF", libc::EINVAL) => {
+            "the socket shares its port with none: set SO_REUSEPORT before it is bound"
+        }
+        ("setsockopt SO_ATTACH_BPF" | "setsockopt SO_ATTACH_REUSEPORT_EBPF", libc::ENOMEM) => {
+            "the program is larger than net.core.optmem_max allows"
+        }
         ("BPF_MAP_LOOKUP_ELEM" | "BPF_OBJ_GET_INFO_BY_FD", libc::EBADF) => {
             "the descriptor is not of the expected kind"
         }
@@ -191,14 +217,19 @@ pub(crate) fn effective_capabilities() -> Option<u64> {
     u64::from_str_radix(line.trim(), 16).ok()
 }
 
+/// Whether nothing can be refused for want of a capability.
+fn has_all_rights() -> bool {
+    effective_capabilities().is_some_and(|caps| caps & (1 << SYS_ADMIN.0) != 0)
+}
+
 /// What a call may need (Linux ≥ 5.8; CAP_SYS_ADMIN stands for all of it), and on what that
 /// depends.
 fn needed(call: &str) -> (&'static [Capability], &'static str) {
-    if call.contains("netlink") {
+    if call.contains("netlink") || call.contains("sockopt") {
         (&[NET_ADMIN], "")
     } else if call.contains("_ID") {
         (&[SYS_ADMIN], "")
-    } else if call.contains("LINK") {
+    } else if call.contains("LINK") || call.contains("ATTACH") {
         (&[BPF, NET_ADMIN], "")
     } else if call == "BPF_PROG_LOAD" {
         (

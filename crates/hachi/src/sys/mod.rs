@@ -1,5 +1,6 @@
 //! The system calls, wrapped so that the rest of the crate needs no `unsafe`.
 
+pub(crate) mod attach;
 pub(crate) mod attr;
 pub(crate) mod bpf;
 pub(crate) mod cpu;
@@ -11,5 +12,6 @@ pub(crate) mod net;
 pub(crate) mod netlink;
 pub(crate) mod perf;
 pub(crate) mod poll;
+pub(crate) mod socket;
 pub(crate) mod tracefs;
 pub(crate) mod tracing;

@@ -54,8 +54,6 @@ pub(crate) enum LinkTo<'a> {
         btf_id: u32,
         cookie: u64,
     },
-    /// A cgroup, for LSM programs of cgroups.
-    Cgroup { directory: BorrowedFd<'a> },
     /// An iterator; `info` is a `union bpf_iter_link_info`, or empty.
     Iter { info: &'a [u8] },
     /// Several kernel functions (`BPF_TRACE_KPROBE_MULTI`, `…_SESSION`).
@@ -106,7 +104,6 @@ pub(crate) fn link_create(
             words[0] = pair(btf_id, 0);
             words[1] = cookie;
         }
-        LinkTo::Cgroup { directory } => attr.target_fd = raw(directory),
         LinkTo::Iter { info } => {
             if !info.is_empty() {
                 words[0] = address(info.as_ptr());
@@ -155,7 +152,6 @@ impl LinkTo<'_> {
         match self {
             LinkTo::PerfEvent { .. } => "BPF_LINK_CREATE (perf_event)",
             LinkTo::Tracing { .. } | LinkTo::Function { .. } => "BPF_LINK_CREATE (tracing)",
-            LinkTo::Cgroup { .. } => "BPF_LINK_CREATE (cgroup)",
             LinkTo::Iter { .. } => "BPF_LINK_CREATE (iter)",
             LinkTo::KprobeMulti { .. } => "BPF_LINK_CREATE (kprobe_multi)",
             LinkTo::UprobeMulti { .. } => "BPF_LINK_CREATE (uprobe_multi)",

@@ -1,57 +1,32 @@
-//! Just enough rtnetlink to attach, detach and query XDP programs.
+//! Just enough rtnetlink to attach, detach and query XDP programs and classifiers.
 //!
 //! Written by hand rather than with netlink-packet-route: that crate and what it needs (a derive
 //! macro on syn among others) take 37 s to build in release mode on two cores (measured, version
-//! 0.34), almost twice what a whole user workspace may take here, for the two messages below.
+//! 0.34), almost twice what a whole user workspace may take here, for the few messages below.
 //!
-//! Sources: `man 7 rtnetlink`, `include/uapi/linux/{netlink,rtnetlink,if_link}.h`, and for the
-//! meaning of the XDP attributes `do_setlink` and `dev_change_xdp_fd` in the kernel.
+//! Sources: `man 7 rtnetlink`, `include/uapi/linux/{netlink,rtnetlink}.h`.
+
+mod tc;
+mod xdp;
 
 use std::{
     io,
-    os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
+    os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
     ptr,
 };
 
+pub(crate) use self::{
+    tc::{Filter, FilterPlace},
+    xdp::XdpState,
+};
 use super::errno::SyscallError;
 
-const SET: &str = "netlink RTM_SETLINK";
-const GET: &str = "netlink RTM_GETLINK";
-
 const NLMSG_HEADER: usize = 16;
-const IFINFO: usize = 16;
 const NLA_TYPE_MASK: u16 = 0x3fff;
-
-const IFLA_IFNAME: u16 = 3;
-const IFLA_EXT_MASK: u16 = 29;
-const IFLA_XDP: u16 = 43;
-const RTEXT_FILTER_SKIP_STATS: u32 = 1 << 3;
-
-const IFLA_XDP_FD: u16 = 1;
-const IFLA_XDP_ATTACHED: u16 = 2;
-const IFLA_XDP_FLAGS: u16 = 3;
-const IFLA_XDP_PROG_ID: u16 = 4;
-const IFLA_XDP_DRV_PROG_ID: u16 = 5;
-const IFLA_XDP_SKB_PROG_ID: u16 = 6;
-const IFLA_XDP_HW_PROG_ID: u16 = 7;
-const IFLA_XDP_EXPECTED_FD: u16 = 8;
 
 const NLMSGERR_ATTR_MSG: u16 = 1;
 const NLM_F_CAPPED: u16 = 0x100;
 const NLM_F_ACK_TLVS: u16 = 0x200;
-
-/// What of XDP is attached to one interface.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct XdpState {
-    pub(crate) if_index: u32,
-    pub(crate) if_name: String,
-    /// `XDP_ATTACHED_*`: 0 none, 1 driver, 2 generic, 3 hardware, 4 more than one.
-    pub(crate) attached: u8,
-    pub(crate) prog_id: Option<u32>,
-    pub(crate) drv_prog_id: Option<u32>,
-    pub(crate) skb_prog_id: Option<u32>,
-    pub(crate) hw_prog_id: Option<u32>,
-}
 
 /// A rtnetlink socket. It belongs to the network namespace of the thread that opened it, forever:
 /// a link made through it can be undone from any thread.
@@ -92,67 +67,14 @@ impl Netlink {
         Ok(Netlink { socket })
     }
 
-    /// Makes `program` (none: nothing) the XDP program of an interface. `flags` are `XDP_FLAGS_*`;
-    /// with `expected`, the kernel refuses unless that program is the one attached now (Linux ≥
-    /// 5.7).
-    pub(crate) fn xdp_set(
-        &self,
-        if_index: u32,
-        program: Option<BorrowedFd<'_>>,
-        flags: u32,
-        expected: Option<BorrowedFd<'_>>,
-    ) -> Result<(), SyscallError> {
-        let mut request = Request::new(libc::RTM_SETLINK, libc::NLM_F_ACK, if_index);
-        request.nested(IFLA_XDP, |request| {
-            request.attribute(
-                IFLA_XDP_FD,
-                program.map_or(-1, |fd| fd.as_raw_fd()).to_ne_bytes(),
-            );
-            if flags != 0 {
-                request.attribute(IFLA_XDP_FLAGS, flags.to_ne_bytes());
-            }
-            if let Some(fd) = expected {
-                request.attribute(IFLA_XDP_EXPECTED_FD, fd.as_raw_fd().to_ne_bytes());
-            }
-        });
-        self.exchange(SET, request.finish(), |_| {})
-    }
-
-    /// What is attached to one interface.
-    pub(crate) fn xdp_query(&self, if_index: u32) -> Result<XdpState, SyscallError> {
-        let mut request = Request::new(libc::RTM_GETLINK, libc::NLM_F_ACK, if_index);
-        request.attribute(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS.to_ne_bytes());
-        let mut state = None;
-        self.exchange(GET, request.finish(), |payload| {
-            state = XdpState::parse(payload)
-        })?;
-        state.ok_or_else(|| {
-            SyscallError::with_note(
-                GET,
-                libc::EBADMSG,
-                Some("no answer in the reply".to_owned()),
-            )
-        })
-    }
-
-    /// What is attached to each interface of the namespace.
-    pub(crate) fn xdp_query_all(&self) -> Result<Vec<XdpState>, SyscallError> {
-        let mut request = Request::new(libc::RTM_GETLINK, libc::NLM_F_DUMP, 0);
-        request.attribute(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS.to_ne_bytes());
-        let mut states = Vec::new();
-        self.exchange(GET, request.finish(), |payload| {
-            states.extend(XdpState::parse(payload))
-        })?;
-        Ok(states)
-    }
-
-    /// Sends one request and reads until its acknowledgement or the end of the dump; `on_link` gets
-    /// the payload of each RTM_NEWLINK.
+    /// Sends one request and reads until its acknowledgement or the end of the dump; `on_answer`
+    /// gets the payload of each message of kind `answers`.
     fn exchange(
         &self,
         call: &'static str,
         request: &[u8],
-        mut on_link: impl FnMut(&[u8]),
+        answers: u16,
+        on_answer: &mut dyn FnMut(&[u8]),
     ) -> Result<(), SyscallError> {
         let fd = self.socket.as_raw_fd();
         // SAFETY: the buffer is live and its length given.
@@ -178,7 +100,7 @@ impl Netlink {
                 match i32::from(header.kind) {
                     libc::NLMSG_DONE => return Ok(()),
                     libc::NLMSG_ERROR => return acknowledgement(call, header, payload),
-                    kind if kind == i32::from(libc::RTM_NEWLINK) => on_link(payload),
+                    kind if kind == i32::from(answers) => on_answer(payload),
                     _ => {}
                 }
             }
@@ -192,25 +114,27 @@ struct Request {
 }
 
 impl Request {
-    fn new(kind: u16, flags: i32, if_index: u32) -> Self {
+    /// `fixed` is the struct before the attributes.
+    fn new(kind: u16, flags: i32, fixed: &[u8]) -> Self {
         let mut bytes = Vec::with_capacity(128);
         bytes.extend_from_slice(&[0; 4]); // the length, set by `finish`
         bytes.extend_from_slice(&kind.to_ne_bytes());
         bytes.extend_from_slice(&((libc::NLM_F_REQUEST | flags) as u16).to_ne_bytes());
         bytes.extend_from_slice(&[0; 8]); // sequence number and port: one request at a time needs none
-        bytes.extend_from_slice(&[0; 4]); // ifinfomsg: family, padding, type
-        bytes.extend_from_slice(&if_index.to_ne_bytes());
-        bytes.extend_from_slice(&[0; 8]); // flags, change mask
+        bytes.extend_from_slice(fixed);
         Request { bytes }
     }
 
-    fn attribute(&mut self, kind: u16, value: [u8; 4]) {
-        self.bytes.extend_from_slice(&8u16.to_ne_bytes());
+    fn attribute(&mut self, kind: u16, value: &[u8]) {
+        // Values here are numbers and names: far from the 64 KiB that a length can say.
+        let length = (4 + value.len()) as u16;
+        self.bytes.extend_from_slice(&length.to_ne_bytes());
         self.bytes.extend_from_slice(&kind.to_ne_bytes());
-        self.bytes.extend_from_slice(&value);
+        self.bytes.extend_from_slice(value);
+        self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
     }
 
-    fn nested(&mut self, kind: u16, fill: impl FnOnce(&mut Self)) {
+    fn nested(&mut self, kind: u16, fill: &dyn Fn(&mut Self)) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(&[0; 2]);
         self.bytes
@@ -290,59 +214,9 @@ fn acknowledgement(call: &'static str, header: Header, payload: &[u8]) -> Result
     Err(SyscallError::with_note(call, errno, text))
 }
 
-impl XdpState {
-    /// Reads the payload of an RTM_NEWLINK.
-    fn parse(payload: &[u8]) -> Option<Self> {
-        let mut state = XdpState {
-            if_index: u32_at(payload, 4)?,
-            ..Default::default()
-        };
-        for (kind, value) in attributes(payload.get(IFINFO..)?) {
-            match kind {
-                IFLA_IFNAME => state.if_name = super::bpf::name_text(value),
-                IFLA_XDP => {
-                    for (kind, value) in attributes(value) {
-                        let id = u32_at(value, 0).filter(|&id| id != 0);
-                        match kind {
-                            IFLA_XDP_ATTACHED => state.attached = *value.first()?,
-                            IFLA_XDP_PROG_ID => state.prog_id = id,
-                            IFLA_XDP_DRV_PROG_ID => state.drv_prog_id = id,
-                            IFLA_XDP_SKB_PROG_ID => state.skb_prog_id = id,
-                            IFLA_XDP_HW_PROG_ID => state.hw_prog_id = id,
-                            _ => {}
-                        }
-                    }
-                }
-                _ => {}
-            }
-        }
-        Some(state)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn request_has_the_documented_layout() {
-        let mut request = Request::new(libc::RTM_SETLINK, libc::NLM_F_ACK, 7);
-        request.nested(IFLA_XDP, |request| {
-            request.attribute(IFLA_XDP_FD, (-1i32).to_ne_bytes());
-            request.attribute(IFLA_XDP_FLAGS, 2u32.to_ne_bytes());
-        });
-        let bytes = request.finish();
-        assert_eq!(bytes.len(), 16 + 16 + 4 + 8 + 8);
-        assert_eq!(u32_at(bytes, 0), Some(52));
-        assert_eq!(u16_at(bytes, 4), Some(libc::RTM_SETLINK));
-        assert_eq!(u32_at(bytes, 20), Some(7));
-        assert_eq!(u16_at(bytes, 32), Some(20));
-        let (kind, inner) = attributes(&bytes[32..]).next().unwrap();
-        assert_eq!(kind, IFLA_XDP);
-        let inner: Vec<_> = attributes(inner).collect();
-        assert_eq!(inner[0], (IFLA_XDP_FD, &[0xff; 4][..]));
-        assert_eq!(inner[1], (IFLA_XDP_FLAGS, &2u32.to_ne_bytes()[..]));
-    }
 
     #[test]
     fn malformed_replies_end_quietly() {
@@ -355,8 +229,8 @@ mod tests {
             kind: 2,
             flags: NLM_F_ACK_TLVS,
         };
-        assert!(acknowledgement(SET, header, &[]).is_err());
-        assert!(acknowledgement(SET, header, &[0xf0, 0xff, 0xff, 0xff]).is_err());
+        assert!(acknowledgement("test", header, &[]).is_err());
+        assert!(acknowledgement("test", header, &[0xf0, 0xff, 0xff, 0xff]).is_err());
     }
 
     #[test]
@@ -369,18 +243,8 @@ mod tests {
             kind: 2,
             flags: NLM_F_ACK_TLVS | NLM_F_CAPPED,
         };
-        let error = acknowledgement(SET, header, &payload).unwrap_err();
+        let error = acknowledgement("test", header, &payload).unwrap_err();
         assert_eq!(error.errno(), libc::EBUSY);
         assert_eq!(error.meaning(), Some("no way"));
-    }
-
-    #[test]
-    fn loopback_answers() {
-        let netlink = Netlink::open().unwrap();
-        let all = netlink.xdp_query_all().unwrap();
-        let lo = all.iter().find(|state| state.if_name == "lo").unwrap();
-        assert_eq!(netlink.xdp_query(lo.if_index).unwrap().if_name, "lo");
-        let error = netlink.xdp_query(i32::MAX as u32).unwrap_err();
-        assert_eq!(error.errno(), libc::ENODEV);
     }
 }

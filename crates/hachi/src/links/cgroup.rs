@@ -1,0 +1,83 @@
+//! Programs for the processes of a cgroup and of the cgroups below it.
+
+use std::os::fd::{AsFd as _, BorrowedFd};
+
+use super::{FdLink, LinkError, LinkOrder, OwnedLink, attached, query};
+use crate::{
+    features,
+    programs::{CgroupAttachMode, ProgramFd},
+    sys::{
+        attach::{self, ALLOW_MULTI, ALLOW_OVERRIDE, How, Place},
+        errno::SyscallError,
+    },
+};
+
+const CALL: &str = "BPF_LINK_CREATE (cgroup)";
+
+/// Attaches to the cgroup whose directory is open here.
+pub(crate) fn attach(
+    program: &ProgramFd,
+    attach_type: u32,
+    directory: BorrowedFd<'_>,
+    mode: CgroupAttachMode,
+) -> Result<OwnedLink, LinkError> {
+    let flags = match mode {
+        CgroupAttachMode::Single => 0,
+        CgroupAttachMode::AllowOverride => ALLOW_OVERRIDE,
+        CgroupAttachMode::AllowMultiple if features::BPF_LINK.is_supported() => {
+            return attach_in_order(program, attach_type, directory, LinkOrder::last());
+        }
+        CgroupAttachMode::AllowMultiple => ALLOW_MULTI,
+    };
+    let how = How {
+        attach_type,
+        flags,
+        ..How::default()
+    };
+    attached::attach(program, directory, how).map_err(|error| explain(error, directory))
+}
+
+/// Attaches by a `bpf_link`, which lets others attach as well.
+pub(crate) fn attach_in_order(
+    program: &ProgramFd,
+    attach_type: u32,
+    directory: BorrowedFd<'_>,
+    order: LinkOrder,
+) -> Result<OwnedLink, LinkError> {
+    let how = order.how(attach_type);
+    match attach::link_create(program.as_fd(), Place::Fd(directory), &how, CALL) {
+        Ok(fd) => Ok(FdLink::new(fd).into()),
+        Err(error) => {
+            if order.is_special() {
+                features::CGROUP_ORDER.require_after(&error)?;
+            }
+            Err(explain(error, directory))
+        }
+    }
+}
+
+/// Says what the kernel's answers mean for a cgroup.
+fn explain(error: SyscallError, directory: BorrowedFd<'_>) -> LinkError {
+    let note = match error.errno() {
+        libc::EPERM if query::may_attach() => {
+            "a program is attached to this cgroup or to one above it in a mode that allows no other of its kind here \
+             (CgroupAttachMode::Single, or AllowOverride and AllowMultiple mixed)"
+        }
+        libc::EBADF => {
+            "this is no directory of the version 2 hierarchy; `mount -t cgroup2` shows where that is mounted"
+        }
+        libc::E2BIG => "64 programs of this kind are attached already, which is the limit",
+        libc::ENODEV => "the cgroup was removed",
+        libc::ESTALE => "others have attached or detached since the revision that was expected",
+        libc::ENOENT => "what it is to run before or after is not attached to this cgroup",
+        libc::EINVAL => {
+            "the program is attached here already, or the order cannot be had, or the kernel is older than this kind \
+             of program"
+        }
+        _ => return LinkError::attach(&query::name("cgroup", directory), error),
+    };
+    LinkError::attach(
+        &query::name("cgroup", directory),
+        SyscallError::with_note(error.call, error.errno(), Some(note.to_owned())),
+    )
+}

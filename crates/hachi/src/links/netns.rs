@@ -1,0 +1,48 @@
+//! Programs for a whole network namespace.
+
+use std::os::fd::{AsFd as _, BorrowedFd};
+
+use super::{FdLink, LinkError, OwnedLink, query};
+use crate::{
+    features,
+    programs::ProgramFd,
+    sys::{
+        attach::{self, How, Place},
+        errno::SyscallError,
+    },
+};
+
+/// Attaches to the network namespace that is open here.
+pub(crate) fn attach(
+    program: &ProgramFd,
+    attach_type: u32,
+    netns: BorrowedFd<'_>,
+) -> Result<OwnedLink, LinkError> {
+    let how = How {
+        attach_type,
+        ..How::default()
+    };
+    match attach::link_create(
+        program.as_fd(),
+        Place::Fd(netns),
+        &how,
+        "BPF_LINK_CREATE (netns)",
+    ) {
+        Ok(fd) => Ok(FdLink::new(fd).into()),
+        Err(error) => {
+            features::BPF_LINK.require_after(&error)?;
+            let note = match error.errno() {
+                libc::EEXIST | libc::EBUSY => {
+                    "another flow dissector is attached there or, if this is not the first network namespace, in that"
+                }
+                libc::EINVAL | libc::EBADF => {
+                    "this is no network namespace; open /proc/self/ns/net or /run/netns/NAME"
+                }
+                libc::E2BIG => "64 programs of this kind are attached already, which is the limit",
+                _ => return Err(LinkError::attach(&query::name("netns", netns), error)),
+            };
+            let error = SyscallError::with_note(error.call, error.errno(), Some(note.to_owned()));
+            Err(LinkError::attach(&query::name("netns", netns), error))
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Where among the programs of one place a program runs.
+
+use super::{LinkError, OwnedLink};
+use crate::{
+    programs::{MultiProgram, ProgramError},
+    sys::attach::{AFTER, BEFORE, How, ID, LINK},
+};
+
+/// Where among the programs attached to the same interface (TCX, netkit: Linux ≥ 6.6) or cgroup
+/// (Linux ≥ 6.17) a program is to run. The default is [`last`](Self::last).
+///
+/// ```
+/// use hachi::programs::LinkOrder;
+/// # fn f() -> Result<(), hachi::programs::ProgramError> {
+/// let (revision, others) = hachi::programs::SchedClassifier::query_tcx("eth0", hachi::programs::TcAttachType::Ingress)?;
+/// // In front of the first, provided nobody has changed anything since we looked.
+/// let order = match others.first() {
+///     Some(first) => LinkOrder::before_program_id(first.id()),
+///     None => LinkOrder::first(),
+/// }
+/// .expecting(revision);
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LinkOrder {
+    flags: u32,
+    id: u32,
+    revision: u64,
+}
+
+impl LinkOrder {
+    const fn new(flags: u32, id: u32) -> Self {
+        LinkOrder {
+            flags,
+            id,
+            revision: 0,
+        }
+    }
+
+    /// Before all others.
+    pub const fn first() -> Self {
+        Self::new(BEFORE, 0)
+    }
+
+    /// After all others that are there now.
+    pub const fn last() -> Self {
+        Self::new(0, 0)
+    }
+
+    /// Right before what this link attaches. Fails if it has no `bpf_link`.
+    pub fn before_link(link: &OwnedLink) -> Result<Self, LinkError> {
+        Ok(Self::before_link_id(link_id(link)?))
+    }
+
+    /// Right after what this link attaches. Fails if it has no `bpf_link`.
+    pub fn after_link(link: &OwnedLink) -> Result<Self, LinkError> {
+        Ok(Self::after_link_id(link_id(link)?))
+    }
+
+    /// Right before what the link with this id attaches.
+    pub const fn before_link_id(id: u32) -> Self {
+        Self::new(BEFORE | ID | LINK, id)
+    }
+
+    /// Right after what the link with this id attaches.
+    pub const fn after_link_id(id: u32) -> Self {
+        Self::new(AFTER | ID | LINK, id)
+    }
+
+    /// Right before this loaded program.
+    pub fn before_program<P: MultiProgram>(program: &P) -> Result<Self, ProgramError> {
+        Ok(Self::before_program_id(program.id()?))
+    }
+
+    /// Right after this loaded program.
+    pub fn after_program<P: MultiProgram>(program: &P) -> Result<Self, ProgramError> {
+        Ok(Self::after_program_id(program.id()?))
+    }
+
+    /// Right before the program with this id.
+    pub const fn before_program_id(id: u32) -> Self {
+        Self::new(BEFORE | ID, id)
+    }
+
+    /// Right after the program with this id.
+    pub const fn after_program_id(id: u32) -> Self {
+        Self::new(AFTER | ID, id)
+    }
+
+    /// Only if nothing has changed there since a query found this revision; else the kernel says
+    /// `ESTALE`.
+    pub const fn expecting(mut self, revision: u64) -> Self {
+        self.revision = revision;
+        self
+    }
+
+    /// Whether it is anything but the order in which programs are attached.
+    pub(crate) fn is_special(&self) -> bool {
+        *self != Self::last()
+    }
+
+    pub(crate) fn how(&self, attach_type: u32) -> How {
+        How {
+            attach_type,
+            flags: self.flags,
+            relative: self.id,
+            revision: self.revision,
+        }
+    }
+}
+
+fn link_id(link: &OwnedLink) -> Result<u32, LinkError> {
+    match link {
+        OwnedLink::Fd(link) => match link.info() {
+            Ok(info) => Ok(info.id()),
+            Err(error) => Err(LinkError::Syscall {
+                operation: "describe",
+                error,
+            }),
+        },
+        OwnedLink::Legacy(_) => Err(LinkError::WrongKind(
+            "the program is attached in a way of older kernels, which knows no order relative to it",
+        )),
+    }
+}

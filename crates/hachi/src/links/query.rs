@@ -1,0 +1,135 @@
+//! What is attached where.
+
+use std::{
+    fs,
+    os::fd::{AsFd, AsRawFd as _, BorrowedFd},
+};
+
+use super::LinkError;
+use crate::{
+    programs::AttachType,
+    sys::{
+        attach::{self, ALLOW_MULTI, ALLOW_OVERRIDE, Place, QUERY_EFFECTIVE},
+        errno, net,
+    },
+};
+
+/// The programs of one kind that are attached to something, whoever attached them, in the order in
+/// which they run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attachments {
+    /// Goes up with each change there; for [`LinkOrder::expecting`](super::LinkOrder::expecting). 0
+    /// where the kernel does not count (cgroups before Linux 6.17).
+    pub revision: u64,
+    /// What others may attach, for a cgroup; `None` elsewhere or if nothing is attached to this very
+    /// cgroup.
+    pub mode: Option<crate::programs::CgroupAttachMode>,
+    /// The programs.
+    pub programs: Vec<AttachedProgram>,
+}
+
+/// One of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttachedProgram {
+    /// Its id; [`ProgramInfo::from_id`](crate::programs::ProgramInfo::from_id) tells more.
+    pub program_id: u32,
+    /// The id of the link that holds it. `None` if none does, and where the kernel does not say (it
+    /// does for interfaces only).
+    pub link_id: Option<u32>,
+}
+
+impl Attachments {
+    /// The programs at an interface of the calling thread's network namespace: `TcxIngress`,
+    /// `TcxEgress` (Linux ≥ 6.6), `NetkitPrimary`, `NetkitPeer` (Linux ≥ 6.7). For XDP see
+    /// [`xdp_attachments`](super::xdp_attachments), for filters of a qdisc
+    /// [`tc_filters`](super::tc_filters).
+    pub fn on_interface(interface: &str, attach_type: AttachType) -> Result<Self, LinkError> {
+        let index = super::interface_index(interface)?;
+        find(Place::Interface(index), attach_type, 0).map_err(|error| {
+            features_of_interfaces(attach_type, &error)
+                .unwrap_or_else(|| LinkError::query(format!("interface {interface:?}"), error))
+        })
+    }
+
+    /// The programs attached to what is open here: a cgroup's directory (`Cgroup…`), a network
+    /// namespace (`/proc/self/ns/net`; `FlowDissector`, `SkLookup`: Linux ≥ 5.6), a socket map
+    /// (`SkMsgVerdict`, `SkSkb…`: Linux ≥ 5.18) or an infrared receiver (`LircMode2`).
+    pub fn at(place: impl AsFd, attach_type: AttachType) -> Result<Self, LinkError> {
+        at(place.as_fd(), attach_type, 0)
+    }
+
+    /// As [`at`](Self::at) for a cgroup, with what it inherits from those above.
+    pub fn effective_at(place: impl AsFd, attach_type: AttachType) -> Result<Self, LinkError> {
+        at(place.as_fd(), attach_type, QUERY_EFFECTIVE)
+    }
+}
+
+fn features_of_interfaces(
+    attach_type: AttachType,
+    error: &errno::SyscallError,
+) -> Option<LinkError> {
+    let feature = match attach_type {
+        AttachType::NetkitPrimary | AttachType::NetkitPeer => &crate::features::NETKIT,
+        _ => &crate::features::TCX,
+    };
+    feature.require_after(error).err().map(LinkError::from)
+}
+
+fn at(
+    place: BorrowedFd<'_>,
+    attach_type: AttachType,
+    flags: u32,
+) -> Result<Attachments, LinkError> {
+    find(Place::Fd(place), attach_type, flags)
+        .map_err(|error| LinkError::query(name("", place), error))
+}
+
+fn find(
+    place: Place<'_>,
+    attach_type: AttachType,
+    flags: u32,
+) -> Result<Attachments, errno::SyscallError> {
+    use crate::programs::CgroupAttachMode as Mode;
+    let found = attach::prog_query(place, attach_type as u32, flags)?;
+    let of_a_cgroup = matches!(place, Place::Fd(_)) && attach_type.name().starts_with("cgroup");
+    let mode = match found.flags {
+        ALLOW_MULTI => Mode::AllowMultiple,
+        ALLOW_OVERRIDE => Mode::AllowOverride,
+        _ => Mode::Single,
+    };
+    let link = |at: usize| found.links.get(at).copied().filter(|&id| id != 0);
+    let programs: Vec<_> = found
+        .programs
+        .iter()
+        .enumerate()
+        .map(|(at, &program_id)| AttachedProgram {
+            program_id,
+            link_id: link(at),
+        })
+        .collect();
+    Ok(Attachments {
+        revision: found.revision,
+        mode: (of_a_cgroup && flags == 0 && !programs.is_empty()).then_some(mode),
+        programs,
+    })
+}
+
+/// What a descriptor is of, in words: `cgroup /sys/fs/cgroup/a`.
+pub(super) fn name(what: &str, fd: BorrowedFd<'_>) -> String {
+    let path = fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).unwrap_or_default();
+    format!("{what} {}", path.display()).trim().to_owned()
+}
+
+/// Whether this process has the rights to attach programs of the network.
+pub(super) fn may_attach() -> bool {
+    const CAP_NET_ADMIN: u64 = 1 << 12;
+    errno::effective_capabilities().is_some_and(|has| has & CAP_NET_ADMIN != 0)
+}
+
+/// The index of an interface, or an error that names those there are.
+pub(crate) fn interface_index(name: &str) -> Result<u32, LinkError> {
+    net::if_index(name).ok_or_else(|| LinkError::NoSuchInterface {
+        name: name.to_owned(),
+        existing: net::if_names(),
+    })
+}

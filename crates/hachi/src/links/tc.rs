@@ -1,0 +1,219 @@
+//! Classifiers as filters of an interface's qdisc, by netlink.
+
+use std::os::fd::AsFd as _;
+
+use super::{Legacy, LegacyLink, LinkError, OwnedLink, interface_index};
+use crate::{
+    programs::{NlOptions, ProgramFd, TcAttachType},
+    sys::{
+        bpf,
+        errno::SyscallError,
+        net,
+        netlink::{Filter, FilterPlace, Netlink},
+    },
+};
+
+/// A classifier attached by netlink. The kernel keeps it until it is removed.
+#[derive(Debug)]
+struct TcFilter {
+    /// Bound to the interface's network namespace, whichever thread drops the link.
+    netlink: Netlink,
+    place: FilterPlace,
+    name: String,
+    program: ProgramFd,
+}
+
+impl TcFilter {
+    /// Whether it is still this program that runs there.
+    fn is_ours(&self) -> Result<bool, SyscallError> {
+        let ours = bpf::prog_info(self.program.as_fd())?.id;
+        let filters = self
+            .netlink
+            .filters(self.place.if_index, self.place.parent)?;
+        Ok(filters
+            .iter()
+            .any(|filter| filter.place == self.place && filter.program_id == ours))
+    }
+}
+
+impl Legacy for TcFilter {
+    fn undo(&mut self) -> Result<(), SyscallError> {
+        let result = self.is_ours().and_then(|ours| match ours {
+            true => self.netlink.filter_remove(&self.place),
+            false => Ok(()),
+        });
+        match result {
+            // The interface is gone, or its qdisc, or someone else removed the filter just now.
+            Err(error)
+                if matches!(
+                    error.errno(),
+                    libc::ENODEV | libc::ENOENT | libc::EINVAL | libc::ENXIO
+                ) =>
+            {
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    fn is_persistent(&self) -> bool {
+        true
+    }
+
+    fn pinnable(&self) -> Option<&ProgramFd> {
+        Some(&self.program)
+    }
+
+    fn if_index(&self) -> Option<u32> {
+        Some(self.place.if_index)
+    }
+
+    fn update(&mut self, program: &ProgramFd) -> Result<(), LinkError> {
+        self.netlink
+            .filter_set(&self.place, &self.name, program.as_fd(), true)
+            .map_err(|error| LinkError::Syscall {
+                operation: "update",
+                error,
+            })?;
+        self.program = program.clone();
+        Ok(())
+    }
+
+    fn tc_filter(&self) -> Option<(u16, u32)> {
+        Some((self.place.priority, self.place.handle))
+    }
+}
+
+/// Finds where `program` is attached by netlink. The result does not detach when dropped.
+pub(crate) fn find(program: &ProgramFd) -> Result<Option<LegacyLink>, SyscallError> {
+    let id = bpf::prog_info(program.as_fd())?.id;
+    let netlink = Netlink::open()?;
+    for name in net::if_names() {
+        let Some(if_index) = net::if_index(&name) else {
+            continue;
+        };
+        for attach_type in [TcAttachType::Ingress, TcAttachType::Egress] {
+            // An interface without a qdisc of that sort has no filters either.
+            let filters = netlink
+                .filters(if_index, attach_type.parent())
+                .unwrap_or_default();
+            if let Some(filter) = filters.into_iter().find(|filter| filter.program_id == id) {
+                let mut link = LegacyLink::new(TcFilter {
+                    netlink,
+                    place: filter.place,
+                    name: filter.name,
+                    program: program.clone(),
+                });
+                link.forget();
+                return Ok(Some(link));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Gives an interface the qdisc `clsact`. True if it did not have it.
+pub(crate) fn add_clsact(if_index: u32) -> Result<(), SyscallError> {
+    Netlink::open()?.clsact_add(if_index)
+}
+
+/// Attaches as a filter; gives the interface the qdisc `clsact` if it has none.
+pub(crate) fn attach(
+    program: &ProgramFd,
+    program_name: &str,
+    interface: &str,
+    attach_type: TcAttachType,
+    options: NlOptions,
+) -> Result<OwnedLink, LinkError> {
+    let if_index = interface_index(interface)?;
+    let failed =
+        |error| LinkError::attach(&format!("{attach_type} of interface {interface:?}"), error);
+    let netlink = Netlink::open().map_err(failed)?;
+    let wanted = FilterPlace {
+        if_index,
+        parent: attach_type.parent(),
+        priority: options.priority,
+        handle: options.handle,
+    };
+    let set = || netlink.filter_set(&wanted, program_name, program.as_fd(), false);
+    let place = match set() {
+        Err(error) if no_qdisc(&error) && attach_type.is_clsact() => {
+            match netlink.clsact_add(if_index) {
+                Err(error) if error.errno() != libc::EEXIST => return Err(failed(error)),
+                // Made; or someone else did, or the interface has `ingress`, and then `set` says
+                // what is wrong.
+                _ => set(),
+            }
+        }
+        result => result,
+    }
+    .map_err(failed)?;
+    Ok(LegacyLink::new(TcFilter {
+        netlink,
+        place,
+        name: program_name.to_owned(),
+        program: program.clone(),
+    })
+    .into())
+}
+
+/// `EINVAL` is what most kernels say for a parent that is not there.
+fn no_qdisc(error: &SyscallError) -> bool {
+    matches!(error.errno(), libc::EINVAL | libc::ENOENT)
+}
+
+/// A filter with a BPF program on an interface, whoever made it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TcFilterInfo {
+    /// Its name: the program's, if Hachi attached it.
+    pub name: String,
+    /// Lower ones run first.
+    pub priority: u16,
+    /// Distinguishes filters of one priority.
+    pub handle: u32,
+    /// Id of the program.
+    pub program_id: u32,
+    place: FilterPlace,
+}
+
+impl TcFilterInfo {
+    /// Removes the filter, whoever made it. Needs CAP_NET_ADMIN. In the network namespace in which
+    /// it was listed.
+    pub fn detach(&self) -> Result<(), LinkError> {
+        Netlink::open()
+            .and_then(|netlink| netlink.filter_remove(&self.place))
+            .map_err(|error| LinkError::Syscall {
+                operation: "detach",
+                error,
+            })
+    }
+}
+
+/// The BPF filters of an interface of the calling thread's network namespace, in the order in which
+/// they run. None if it has no qdisc for them.
+pub fn tc_filters(
+    interface: &str,
+    attach_type: TcAttachType,
+) -> Result<Vec<TcFilterInfo>, LinkError> {
+    let if_index = interface_index(interface)?;
+    let found = Netlink::open().and_then(|netlink| netlink.filters(if_index, attach_type.parent()));
+    let filters = match found {
+        Err(error) if no_qdisc(&error) => Vec::new(),
+        result => result.map_err(|error| {
+            LinkError::query(format!("{attach_type} of interface {interface:?}"), error)
+        })?,
+    };
+    Ok(filters.into_iter().map(TcFilterInfo::from).collect())
+}
+
+impl From<Filter> for TcFilterInfo {
+    fn from(filter: Filter) -> Self {
+        TcFilterInfo {
+            name: filter.name,
+            priority: filter.place.priority,
+            handle: filter.place.handle,
+            program_id: filter.program_id,
+            place: filter.place,
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! What all programs for cgroups have in common.
+
+use std::{
+    fs::File,
+    os::fd::{AsFd as _, BorrowedFd},
+};
+
+use super::{AttachOptions, AttachType, Attached, ProgramData, ProgramError};
+use crate::links::{LinkError, LinkId, LinkOrder, cgroup};
+
+/// What else may be attached to a cgroup, and to those below it, beside the program.
+///
+/// Programs of the cgroups above run as well if they were attached with
+/// [`AllowMultiple`](Self::AllowMultiple).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum CgroupAttachMode {
+    /// Nothing: neither here nor below. One attached here in this mode is pushed out.
+    ///
+    /// There is no `bpf_link` for this, so that the attachment stays if the process is killed.
+    Single,
+    /// A cgroup below may have a program of its own, which then runs instead. One attached here in
+    /// this mode is pushed out.
+    ///
+    /// There is no `bpf_link` for this either.
+    AllowOverride,
+    /// Others may be attached, here and below; all of them run, for most kinds until one refuses.
+    /// This makes a `bpf_link` (Linux ≥ 5.7).
+    #[default]
+    AllowMultiple,
+}
+
+/// The methods of programs for cgroups but the one that attaches. `$first` is the attach type of
+/// those whose section names none.
+macro_rules! cgroup_methods {
+    ($type:ident, $first:ident) => {
+        $crate::programs::program_methods!($type);
+        $crate::programs::multi_program!($type);
+
+        impl $type {
+            /// Loads the program into the kernel, which verifies it.
+            pub fn load(&mut self) -> Result<(), $crate::programs::ProgramError> {
+                self.data.load()
+            }
+
+            /// Makes an existing attachment run this program, without a gap in between, and takes it
+            /// over; see [`Xdp::attach_to_link`](crate::programs::Xdp::attach_to_link).
+            pub fn attach_to_link(
+                &mut self,
+                link: impl Into<$crate::links::OwnedLink>,
+            ) -> Result<$crate::links::LinkId, $crate::programs::ProgramError> {
+                self.data.attach_to_link(link.into())
+            }
+
+            pub(crate) fn attach_by_section(
+                &mut self,
+                options: &$crate::programs::AttachOptions,
+            ) -> Result<Vec<$crate::programs::Attached>, $crate::programs::ProgramError> {
+                self.data
+                    .attach_to_cgroup_by_section($crate::programs::AttachType::$first, options)
+            }
+        }
+    };
+}
+pub(crate) use cgroup_methods;
+
+/// As [`cgroup_methods`], with those that attach: for programs that know their attach type.
+macro_rules! cgroup_program {
+    ($type:ident, $first:ident) => {
+        $crate::programs::cgroup::cgroup_methods!($type, $first);
+
+        impl $type {
+            /// Attaches the loaded program to the cgroup whose directory (of the version 2
+            /// hierarchy) is open here: `File::open("/sys/fs/cgroup/user.slice")`. It runs for the
+            /// processes there and below, also for those that come later. Needs CAP_NET_ADMIN.
+            pub fn attach<T: std::os::fd::AsFd>(
+                &mut self,
+                cgroup: T,
+                mode: $crate::programs::CgroupAttachMode,
+            ) -> Result<$crate::links::LinkId, $crate::programs::ProgramError> {
+                self.data.attach_to_cgroup(
+                    $crate::programs::AttachType::$first,
+                    cgroup.as_fd(),
+                    mode,
+                )
+            }
+
+            /// As [`attach`](Self::attach) with
+            /// [`AllowMultiple`](crate::programs::CgroupAttachMode::AllowMultiple), at a chosen place
+            /// among the programs of the cgroup. Linux ≥ 6.17.
+            pub fn attach_in_order<T: std::os::fd::AsFd>(
+                &mut self,
+                cgroup: T,
+                order: $crate::links::LinkOrder,
+            ) -> Result<$crate::links::LinkId, $crate::programs::ProgramError> {
+                let first = $crate::programs::AttachType::$first;
+                self.data
+                    .attach_to_cgroup_in_order(first, cgroup.as_fd(), order)
+            }
+        }
+    };
+}
+pub(crate) use cgroup_program;
+
+/// An enumeration of the attach types of one program type, with the variants' kernel names.
+macro_rules! attach_types {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident => $kernel:ident,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name {
+            $($(#[$variant_doc])* $variant,)*
+        }
+
+        impl From<$name> for $crate::programs::AttachType {
+            fn from(kind: $name) -> Self {
+                match kind {
+                    $($name::$variant => $crate::programs::AttachType::$kernel,)*
+                }
+            }
+        }
+    };
+}
+pub(crate) use attach_types;
+
+impl ProgramData {
+    /// Attaches to a cgroup; `first` counts where the section says nothing.
+    pub(crate) fn attach_to_cgroup(
+        &mut self,
+        first: AttachType,
+        cgroup: BorrowedFd<'_>,
+        mode: CgroupAttachMode,
+    ) -> Result<LinkId, ProgramError> {
+        let attach_type = self.attach_type().unwrap_or(first) as u32;
+        let link = cgroup::attach(self.fd()?, attach_type, cgroup, mode);
+        self.own(link)
+    }
+
+    pub(crate) fn attach_to_cgroup_in_order(
+        &mut self,
+        first: AttachType,
+        cgroup: BorrowedFd<'_>,
+        order: LinkOrder,
+    ) -> Result<LinkId, ProgramError> {
+        let attach_type = self.attach_type().unwrap_or(first) as u32;
+        let link = cgroup::attach_in_order(self.fd()?, attach_type, cgroup, order);
+        self.own(link)
+    }
+
+    pub(crate) fn attach_to_cgroup_by_section(
+        &mut self,
+        first: AttachType,
+        options: &AttachOptions,
+    ) -> Result<Vec<Attached>, ProgramError> {
+        let Some(path) = &options.cgroup else {
+            return Err(self.attach_error(LinkError::NoTarget(
+                "it needs a cgroup, which its section cannot name".to_owned(),
+            )));
+        };
+        let target = format!("cgroup {}", path.display());
+        let cgroup = File::open(path)
+            .map_err(|error| self.attach_error(LinkError::io(target.as_str(), error)))?;
+        let link = self.attach_to_cgroup(first, cgroup.as_fd(), options.cgroup_mode)?;
+        Ok(Attached::one(link, target))
+    }
+}

@@ -1,0 +1,24 @@
+//! Devices that processes of a cgroup open and make.
+
+use std::path::Path;
+
+use super::{AttachType, ProgramData, ProgramError, cgroup::cgroup_program};
+
+/// A program asked when a process of a cgroup opens a device file or makes one
+/// (`BPF_PROG_TYPE_CGROUP_DEVICE`): it returns 1 to allow and 0 to refuse with `EPERM`. Linux ≥ 4.15.
+///
+/// Section `cgroup/dev`.
+#[derive(Debug)]
+pub struct CgroupDevice {
+    pub(crate) data: ProgramData,
+}
+
+cgroup_program!(CgroupDevice, CgroupDevice);
+
+impl CgroupDevice {
+    /// Opens the program pinned at `path`. It is loaded already and can be attached.
+    pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, ProgramError> {
+        ProgramData::from_pin_for(path.as_ref(), AttachType::CgroupDevice)
+            .map(|data| CgroupDevice { data })
+    }
+}

@@ -1,0 +1,69 @@
+//! Packets of the processes of a cgroup.
+
+use std::{os::fd::AsFd, path::Path};
+
+use super::{
+    AttachType, CgroupAttachMode, ProgramData, ProgramError,
+    cgroup::{attach_types, cgroup_methods},
+};
+use crate::links::{LinkId, LinkOrder};
+
+/// A program that sees the packets which sockets of a cgroup's processes send and receive
+/// (`BPF_PROG_TYPE_CGROUP_SKB`): it returns 1 to let one pass and 0 to drop it. Packets begin with
+/// the IP header. Linux ≥ 4.10.
+///
+/// Sections `cgroup_skb/ingress`, `cgroup_skb/egress`, and `cgroup/skb` for both.
+#[derive(Debug)]
+pub struct CgroupSkb {
+    pub(crate) data: ProgramData,
+}
+
+attach_types! {
+    /// Which packets.
+    CgroupSkbAttachType {
+        /// Received ones.
+        Ingress => CgroupInetIngress,
+        /// Sent ones.
+        Egress => CgroupInetEgress,
+    }
+}
+
+cgroup_methods!(CgroupSkb, CgroupInetIngress);
+
+impl CgroupSkb {
+    /// Opens the program pinned at `path`. It is loaded already and can be attached.
+    pub fn from_pin<P: AsRef<Path>>(
+        path: P,
+        attach_type: CgroupSkbAttachType,
+    ) -> Result<Self, ProgramError> {
+        ProgramData::from_pin_for(path.as_ref(), attach_type.into()).map(|data| CgroupSkb { data })
+    }
+
+    /// Attaches the loaded program to the cgroup whose directory (of the version 2 hierarchy) is
+    /// open here: `File::open("/sys/fs/cgroup/user.slice")`. It runs for the processes there and
+    /// below, also for those that come later. Needs CAP_NET_ADMIN.
+    pub fn attach<T: AsFd>(
+        &mut self,
+        cgroup: T,
+        attach_type: CgroupSkbAttachType,
+        mode: CgroupAttachMode,
+    ) -> Result<LinkId, ProgramError> {
+        let number = AttachType::from(attach_type) as u32;
+        let link = crate::links::cgroup::attach(self.data.fd()?, number, cgroup.as_fd(), mode);
+        self.data.own(link)
+    }
+
+    /// As [`attach`](Self::attach) with [`CgroupAttachMode::AllowMultiple`], at a chosen place among
+    /// the programs of the cgroup. Linux ≥ 6.17.
+    pub fn attach_in_order<T: AsFd>(
+        &mut self,
+        cgroup: T,
+        attach_type: CgroupSkbAttachType,
+        order: LinkOrder,
+    ) -> Result<LinkId, ProgramError> {
+        let number = AttachType::from(attach_type) as u32;
+        let link =
+            crate::links::cgroup::attach_in_order(self.data.fd()?, number, cgroup.as_fd(), order);
+        self.data.own(link)
+    }
+}

@@ -1,0 +1,51 @@
+//! Infrared receivers.
+
+use std::{os::fd::AsFd, path::Path};
+
+use super::{AttachOptions, AttachType, Attached, ProgramData, ProgramError, program_methods};
+use crate::{
+    links::{LinkError, LinkId, attached},
+    sys::attach::How,
+};
+
+/// A program that decodes what an infrared receiver sees (`BPF_PROG_TYPE_LIRC_MODE2`). Linux ≥ 4.18.
+///
+/// Section `lirc_mode2`.
+#[derive(Debug)]
+pub struct LircMode2 {
+    pub(crate) data: ProgramData,
+}
+
+program_methods!(LircMode2);
+
+impl LircMode2 {
+    /// Opens the program pinned at `path`. It is loaded already and can be attached.
+    pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, ProgramError> {
+        ProgramData::from_pin(path.as_ref(), "lirc_mode2").map(|data| LircMode2 { data })
+    }
+
+    /// Loads the program into the kernel, which verifies it.
+    pub fn load(&mut self) -> Result<(), ProgramError> {
+        self.data.load()
+    }
+
+    /// Attaches the loaded program to the device that is open here: `File::open("/dev/lirc0")`. It
+    /// runs beside the kernel's decoders and other programs. There is no `bpf_link` for this.
+    pub fn attach<T: AsFd>(&mut self, device: T) -> Result<LinkId, ProgramError> {
+        let how = How {
+            attach_type: AttachType::LircMode2 as u32,
+            ..How::default()
+        };
+        let link = attached::attach(self.data.fd()?, device.as_fd(), how)
+            .map_err(|error| LinkError::attach("an infrared receiver", error));
+        self.data.own(link)
+    }
+
+    pub(crate) fn attach_by_section(
+        &mut self,
+        _: &AttachOptions,
+    ) -> Result<Vec<Attached>, ProgramError> {
+        self.data
+            .not_by_section("it needs a device, which its section cannot name")
+    }
+}

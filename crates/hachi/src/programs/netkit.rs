@@ -1,0 +1,76 @@
+//! Programs of netkit devices.
+
+use super::{
+    AttachOptions, AttachType, Attached, ProgramData, ProgramError, cgroup::attach_types,
+    multi_program, program_methods,
+};
+use crate::links::{LinkId, LinkOrder, OwnedLink, interface_index, tcx};
+
+/// A program that sees each packet that one end of a netkit pair sends
+/// (`BPF_PROG_TYPE_SCHED_CLS`): it returns what becomes of it, such as `NETKIT_PASS` (0) and
+/// `NETKIT_DROP` (2), or -1 to leave that to the next program. Linux ≥ 6.7.
+///
+/// Sections `netkit/primary` and `netkit/peer`.
+#[derive(Debug)]
+pub struct Netkit {
+    pub(crate) data: ProgramData,
+}
+
+attach_types! {
+    /// Which end of the pair sends.
+    NetkitAttachType {
+        /// The interface itself, which is the primary one.
+        Primary => NetkitPrimary,
+        /// Its peer, usually in a container.
+        Peer => NetkitPeer,
+    }
+}
+
+program_methods!(Netkit);
+multi_program!(Netkit);
+
+impl Netkit {
+    /// Loads the program into the kernel, which verifies it.
+    pub fn load(&mut self) -> Result<(), ProgramError> {
+        self.data.load()
+    }
+
+    /// Attaches the loaded program to a pair by the name of its primary interface, which is in the
+    /// calling thread's network namespace. Needs CAP_NET_ADMIN.
+    pub fn attach(
+        &mut self,
+        interface: &str,
+        attach_type: NetkitAttachType,
+        order: LinkOrder,
+    ) -> Result<LinkId, ProgramError> {
+        let program = self.data.fd()?;
+        let number = AttachType::from(attach_type) as u32;
+        let link = interface_index(interface)
+            .and_then(|if_index| tcx::attach(tcx::NETKIT, program, if_index, number, order));
+        self.data.own(link)
+    }
+
+    /// Makes an existing attachment run this program, without a gap in between, and takes it over;
+    /// see [`Xdp::attach_to_link`](super::Xdp::attach_to_link).
+    pub fn attach_to_link(&mut self, link: impl Into<OwnedLink>) -> Result<LinkId, ProgramError> {
+        self.data.attach_to_link(link.into())
+    }
+
+    pub(crate) fn attach_by_section(
+        &mut self,
+        options: &AttachOptions,
+    ) -> Result<Vec<Attached>, ProgramError> {
+        let (end, word) = match self.data.attach_type() {
+            Some(AttachType::NetkitPeer) => (NetkitAttachType::Peer, "peer of "),
+            _ => (NetkitAttachType::Primary, ""),
+        };
+        let mut attached = Vec::new();
+        for interface in options.interfaces_for(&self.data)? {
+            attached.push(Attached {
+                link: self.attach(interface, end, LinkOrder::default())?,
+                target: format!("{word}interface {interface}"),
+            });
+        }
+        Ok(attached)
+    }
+}

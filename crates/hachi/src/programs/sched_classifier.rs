@@ -1,0 +1,238 @@
+//! Classifiers: programs that see each packet an interface receives or sends, as a socket buffer.
+
+use std::{fmt, io, path::Path};
+
+use super::{
+    AttachOptions, AttachType, Attached, ProgramData, ProgramError, ProgramInfo, multi_program,
+    program_methods,
+};
+use crate::{
+    features,
+    links::{
+        Attachments, LinkError, LinkId, LinkOrder, OwnedLink, interface_index, tc, tc_filters, tcx,
+    },
+};
+
+/// A classifier (`BPF_PROG_TYPE_SCHED_CLS`): it returns what becomes of the packet, such as
+/// `TC_ACT_OK` and `TC_ACT_SHOT`, or with TCX -1 to leave that to the next program. Linux ≥ 4.1.
+///
+/// Sections `tc/ingress`, `tc/egress`, `tcx/ingress`, `tcx/egress`; `tc` and `classifier` for both.
+#[derive(Debug)]
+pub struct SchedClassifier {
+    pub(crate) data: ProgramData,
+}
+
+/// The name Aya has for it.
+pub type SchedClassifierLink = OwnedLink;
+
+/// The name Aya has for it.
+pub type SchedClassifierLinkId = LinkId;
+
+/// Which packets of an interface.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum TcAttachType {
+    /// Received ones.
+    #[default]
+    Ingress,
+    /// Sent ones.
+    Egress,
+    /// Those of this parent (`TC_H_MAKE(major, minor)`) of another qdisc than `clsact`; by netlink
+    /// only.
+    Custom(u32),
+}
+
+impl TcAttachType {
+    /// `TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS or …_EGRESS)`.
+    pub(crate) fn parent(self) -> u32 {
+        match self {
+            TcAttachType::Ingress => 0xffff_fff2,
+            TcAttachType::Egress => 0xffff_fff3,
+            TcAttachType::Custom(parent) => parent,
+        }
+    }
+
+    pub(crate) fn is_clsact(self) -> bool {
+        !matches!(self, TcAttachType::Custom(_))
+    }
+
+    fn tcx(self) -> Option<AttachType> {
+        match self {
+            TcAttachType::Ingress => Some(AttachType::TcxIngress),
+            TcAttachType::Egress => Some(AttachType::TcxEgress),
+            TcAttachType::Custom(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for TcAttachType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TcAttachType::Ingress => f.write_str("ingress"),
+            TcAttachType::Egress => f.write_str("egress"),
+            TcAttachType::Custom(parent) => {
+                write!(f, "parent {:x}:{:x}", parent >> 16, parent & 0xffff)
+            }
+        }
+    }
+}
+
+/// How to attach a classifier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TcAttachOptions {
+    /// As a filter of a qdisc, by netlink.
+    Netlink(NlOptions),
+    /// In the interface's list of programs (TCX), by a `bpf_link`. Linux ≥ 6.6.
+    TcxOrder(LinkOrder),
+}
+
+/// Where among the filters of a qdisc.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct NlOptions {
+    /// Filters with lower numbers run first; 0 lets the kernel choose one lower than all there are.
+    pub priority: u16,
+    /// Distinguishes filters of one priority; 0 lets the kernel choose.
+    pub handle: u32,
+}
+
+program_methods!(SchedClassifier);
+multi_program!(SchedClassifier);
+
+impl SchedClassifier {
+    /// Opens the classifier pinned at `path`. It is loaded already and can be attached.
+    pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, ProgramError> {
+        ProgramData::from_pin(path.as_ref(), "classifier").map(|data| SchedClassifier { data })
+    }
+
+    /// Loads the program into the kernel, which verifies it.
+    pub fn load(&mut self) -> Result<(), ProgramError> {
+        self.data.load()
+    }
+
+    /// Attaches the loaded program to an interface of the calling thread's network namespace, after
+    /// those that are attached already.
+    ///
+    /// Makes a `bpf_link` by TCX (Linux ≥ 6.6) or, on older kernels, a filter of the interface's
+    /// `clsact` qdisc (made if need be, and left there) by netlink; either way the attachment lasts
+    /// until this program is dropped, unless the link is [taken](Self::take_link). TCX programs run
+    /// before filters. Needs CAP_NET_ADMIN.
+    pub fn attach(
+        &mut self,
+        interface: &str,
+        attach_type: TcAttachType,
+    ) -> Result<LinkId, ProgramError> {
+        let options = if attach_type.is_clsact() && features::TCX.is_supported() {
+            TcAttachOptions::TcxOrder(LinkOrder::default())
+        } else {
+            TcAttachOptions::Netlink(NlOptions::default())
+        };
+        self.attach_with_options(interface, attach_type, options)
+    }
+
+    /// As [`attach`](Self::attach), in this way and at this place.
+    ///
+    /// # Errors
+    /// [`LinkError`] in [`ProgramError::Attach`]: no such interface; the kernel has no TCX; priority
+    /// and handle are taken (`EEXIST`); another revision than expected (`ESTALE`); what is to come
+    /// before or after is not there (`ENOENT`).
+    pub fn attach_with_options(
+        &mut self,
+        interface: &str,
+        attach_type: TcAttachType,
+        options: TcAttachOptions,
+    ) -> Result<LinkId, ProgramError> {
+        let program = self.data.fd()?;
+        let link = match (options, attach_type.tcx()) {
+            (TcAttachOptions::Netlink(options), _) => {
+                tc::attach(program, self.data.name(), interface, attach_type, options)
+            }
+            (TcAttachOptions::TcxOrder(order), Some(kind)) => interface_index(interface)
+                .and_then(|if_index| tcx::attach(tcx::TCX, program, if_index, kind as u32, order)),
+            (TcAttachOptions::TcxOrder(_), None) => Err(LinkError::Invalid(format!(
+                "{attach_type} of a qdisc takes filters only: TcAttachOptions::Netlink"
+            ))),
+        };
+        self.data.own(link)
+    }
+
+    /// Makes an existing attachment run this program, without a gap in between, and takes it over;
+    /// see [`Xdp::attach_to_link`](super::Xdp::attach_to_link).
+    pub fn attach_to_link(&mut self, link: impl Into<OwnedLink>) -> Result<LinkId, ProgramError> {
+        self.data.attach_to_link(link.into())
+    }
+
+    /// The programs in an interface's list (TCX), in the order in which they run, whoever attached
+    /// them; and the revision, for [`LinkOrder::expecting`]. Linux ≥ 6.6.
+    ///
+    /// [`Attachments::on_interface`] also tells their links.
+    pub fn query_tcx(
+        interface: &str,
+        attach_type: TcAttachType,
+    ) -> Result<(u64, Vec<ProgramInfo>), ProgramError> {
+        let Some(kind) = attach_type.tcx() else {
+            return Ok((0, Vec::new()));
+        };
+        let found = Attachments::on_interface(interface, kind)?;
+        let programs: Result<_, _> = found
+            .programs
+            .iter()
+            .map(|program| ProgramInfo::from_id(program.program_id))
+            .collect();
+        Ok((found.revision, programs?))
+    }
+
+    pub(crate) fn attach_by_section(
+        &mut self,
+        options: &AttachOptions,
+    ) -> Result<Vec<Attached>, ProgramError> {
+        let direction = match self.data.attach_type() {
+            Some(AttachType::TcxIngress) => TcAttachType::Ingress,
+            Some(AttachType::TcxEgress) => TcAttachType::Egress,
+            _ => options.tc_direction,
+        };
+        let interfaces = options.interfaces_for(&self.data)?;
+        let mut attached = Vec::new();
+        for interface in interfaces {
+            attached.push(Attached {
+                link: self.attach(interface, direction)?,
+                target: format!("{direction} of interface {interface}"),
+            });
+        }
+        Ok(attached)
+    }
+}
+
+/// Gives an interface of the calling thread's network namespace the qdisc `clsact`, which filters
+/// are attached to. Attaching does that by itself. Needs CAP_NET_ADMIN.
+///
+/// # Errors
+/// [`io::ErrorKind::AlreadyExists`] if it has it.
+pub fn qdisc_add_clsact(interface: &str) -> Result<(), io::Error> {
+    let if_index = interface_index(interface)
+        .map_err(|error| io::Error::new(io::ErrorKind::NotFound, error))?;
+    tc::add_clsact(if_index).map_err(|error| error.io_error)
+}
+
+/// Removes the filters called `name` from an interface, whoever made them; a filter that Hachi made
+/// has the program's name.
+///
+/// # Errors
+/// [`io::ErrorKind::NotFound`] if there is none.
+pub fn qdisc_detach_program(
+    interface: &str,
+    attach_type: TcAttachType,
+    name: &str,
+) -> Result<(), io::Error> {
+    let filters = tc_filters(interface, attach_type).map_err(io::Error::other)?;
+    let mut found = false;
+    for filter in filters.iter().filter(|filter| filter.name == name) {
+        filter.detach().map_err(io::Error::other)?;
+        found = true;
+    }
+    if found {
+        return Ok(());
+    }
+    Err(io::Error::new(
+        io::ErrorKind::NotFound,
+        format!("no filter {name:?} at {attach_type} of interface {interface:?}"),
+    ))
+}

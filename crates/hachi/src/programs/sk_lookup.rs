@@ -1,0 +1,52 @@
+//! Which socket gets a packet.
+
+use std::{os::fd::AsFd, path::Path};
+
+use super::{AttachOptions, AttachType, Attached, ProgramData, ProgramError, program_methods};
+use crate::links::{LinkId, OwnedLink};
+
+/// A program that chooses the socket which gets a new connection or datagram, before the kernel looks
+/// for one that listens (`BPF_PROG_TYPE_SK_LOOKUP`): it returns `SK_PASS` (1) or `SK_DROP` (0). Linux ≥
+/// 5.9.
+///
+/// Section `sk_lookup`.
+#[derive(Debug)]
+pub struct SkLookup {
+    pub(crate) data: ProgramData,
+}
+
+program_methods!(SkLookup);
+
+impl SkLookup {
+    /// Opens the program pinned at `path`. It is loaded already and can be attached.
+    pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, ProgramError> {
+        ProgramData::from_pin(path.as_ref(), "sk_lookup").map(|data| SkLookup { data })
+    }
+
+    /// Loads the program into the kernel, which verifies it.
+    pub fn load(&mut self) -> Result<(), ProgramError> {
+        self.data.load()
+    }
+
+    /// Attaches the loaded program to the network namespace that is open here:
+    /// `File::open("/run/netns/NAME")`, `File::open("/proc/self/ns/net")`. By a `bpf_link`, Linux ≥
+    /// 5.9. Needs CAP_NET_ADMIN there.
+    pub fn attach<T: AsFd>(&mut self, netns: T) -> Result<LinkId, ProgramError> {
+        self.data
+            .attach_to_netns(AttachType::SkLookup, netns.as_fd())
+    }
+
+    /// Makes an existing attachment run this program, without a gap in between, and takes it over;
+    /// see [`Xdp::attach_to_link`](super::Xdp::attach_to_link).
+    pub fn attach_to_link(&mut self, link: impl Into<OwnedLink>) -> Result<LinkId, ProgramError> {
+        self.data.attach_to_link(link.into())
+    }
+
+    /// To the network namespace of the calling thread.
+    pub(crate) fn attach_by_section(
+        &mut self,
+        _: &AttachOptions,
+    ) -> Result<Vec<Attached>, ProgramError> {
+        self.data.attach_to_own_netns(AttachType::SkLookup)
+    }
+}

@@ -1,0 +1,50 @@
+//! What sockets in a map send.
+
+use std::{os::fd::AsFd, path::Path};
+
+use super::{AttachOptions, AttachType, Attached, ProgramData, ProgramError, program_methods};
+use crate::links::{LinkId, sock_map};
+
+/// A program that decides what becomes of the messages which sockets in a map send
+/// (`BPF_PROG_TYPE_SK_MSG`): it returns `SK_PASS` (1), perhaps after a redirection to another socket,
+/// or `SK_DROP` (0). Linux ≥ 4.17.
+///
+/// Section `sk_msg`.
+#[derive(Debug)]
+pub struct SkMsg {
+    pub(crate) data: ProgramData,
+}
+
+program_methods!(SkMsg);
+
+impl SkMsg {
+    /// Opens the program pinned at `path`. It is loaded already and can be attached.
+    pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, ProgramError> {
+        ProgramData::from_pin(path.as_ref(), "sk_msg").map(|data| SkMsg { data })
+    }
+
+    /// Loads the program into the kernel, which verifies it.
+    pub fn load(&mut self) -> Result<(), ProgramError> {
+        self.data.load()
+    }
+
+    /// Attaches the loaded program to a map of sockets (`SockMap`, `SockHash`): it runs for those put
+    /// there. By a `bpf_link` (Linux ≥ 6.10) or, on older kernels, without; either way until this
+    /// program is dropped, unless the link is [taken](Self::take_link).
+    pub fn attach<T: AsFd>(&mut self, map: T) -> Result<LinkId, ProgramError> {
+        let link = sock_map::attach(
+            self.data.fd()?,
+            AttachType::SkMsgVerdict as u32,
+            map.as_fd(),
+        );
+        self.data.own(link)
+    }
+
+    pub(crate) fn attach_by_section(
+        &mut self,
+        _: &AttachOptions,
+    ) -> Result<Vec<Attached>, ProgramError> {
+        self.data
+            .not_by_section("it needs a map of sockets, which its section cannot name")
+    }
+}

@@ -1,0 +1,53 @@
+//! Which of the sockets that share a port gets a packet.
+
+use std::{os::fd::AsFd, path::Path};
+
+use super::{AttachOptions, Attached, ProgramData, ProgramError, program_methods};
+use crate::{
+    links::{LinkId, socket},
+    sys::socket::Hook,
+};
+
+/// A program that chooses among sockets which share a port (`SO_REUSEPORT`) the one that gets a new
+/// connection or datagram (`BPF_PROG_TYPE_SK_REUSEPORT`): with `bpf_sk_select_reuseport`, and
+/// returns `SK_PASS` (1) or `SK_DROP` (0). Linux ≥ 4.19.
+///
+/// Sections `sk_reuseport` and `sk_reuseport/migrate` (is also asked where connections go whose
+/// socket is closed; Linux ≥ 5.14).
+#[derive(Debug)]
+pub struct SkReuseport {
+    pub(crate) data: ProgramData,
+}
+
+program_methods!(SkReuseport);
+
+impl SkReuseport {
+    /// Opens the program pinned at `path`. It is loaded already and can be attached.
+    pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, ProgramError> {
+        ProgramData::from_pin(path.as_ref(), "sk_reuseport").map(|data| SkReuseport { data })
+    }
+
+    /// Loads the program into the kernel, which verifies it.
+    pub fn load(&mut self) -> Result<(), ProgramError> {
+        self.data.load()
+    }
+
+    /// Attaches the loaded program to the group of sockets that this one is of.
+    ///
+    /// The link does not keep the socket open: if that is closed before, so much the better. It is
+    /// known by its descriptor, so that one which was closed while a duplicate stays open keeps the
+    /// program.
+    pub fn attach<T: AsFd>(&mut self, socket: T) -> Result<LinkId, ProgramError> {
+        let link = socket::attach(self.data.fd()?, Hook::Reuseport, socket.as_fd());
+        self.data.own(link)
+    }
+
+    pub(crate) fn attach_by_section(
+        &mut self,
+        _: &AttachOptions,
+    ) -> Result<Vec<Attached>, ProgramError> {
+        self.data.not_by_section(
+            "it needs a socket of a group that shares a port, which its section cannot name",
+        )
+    }
+}

@@ -1,0 +1,66 @@
+//! What sockets in a map receive.
+
+use std::{os::fd::AsFd, path::Path};
+
+use super::{
+    AttachOptions, AttachType, Attached, ProgramData, ProgramError, cgroup::attach_types,
+    program_methods,
+};
+use crate::links::{LinkId, sock_map};
+
+/// A program that decides what becomes of what sockets in a map receive (`BPF_PROG_TYPE_SK_SKB`).
+/// Linux ≥ 4.14.
+///
+/// Sections `sk_skb/stream_parser` (returns the length of the next message), `sk_skb/stream_verdict`
+/// (returns `SK_PASS`, 1, perhaps after a redirection, or `SK_DROP`, 0), `sk_skb/verdict` (the same
+/// for all kinds of socket, without a parser; Linux ≥ 5.13).
+#[derive(Debug)]
+pub struct SkSkb {
+    pub(crate) data: ProgramData,
+}
+
+attach_types! {
+    /// Which decision.
+    SkSkbKind {
+        /// Where a message ends.
+        StreamParser => SkSkbStreamParser,
+        /// What becomes of a message of a stream.
+        StreamVerdict => SkSkbStreamVerdict,
+        /// What becomes of a packet, of whatever socket.
+        Verdict => SkSkbVerdict,
+    }
+}
+
+program_methods!(SkSkb);
+
+impl SkSkb {
+    /// Opens the program pinned at `path`. It is loaded already and can be attached.
+    pub fn from_pin<P: AsRef<Path>>(path: P, kind: SkSkbKind) -> Result<Self, ProgramError> {
+        ProgramData::from_pin_for(path.as_ref(), kind.into()).map(|data| SkSkb { data })
+    }
+
+    /// Loads the program into the kernel, which verifies it.
+    pub fn load(&mut self) -> Result<(), ProgramError> {
+        self.data.load()
+    }
+
+    /// Attaches the loaded program to a map of sockets (`SockMap`, `SockHash`): it runs for those put
+    /// there. By a `bpf_link` (Linux ≥ 6.10) or, on older kernels, without; either way until this
+    /// program is dropped, unless the link is [taken](Self::take_link).
+    pub fn attach<T: AsFd>(&mut self, map: T) -> Result<LinkId, ProgramError> {
+        let kind = self
+            .data
+            .attach_type()
+            .unwrap_or(AttachType::SkSkbStreamVerdict);
+        let link = sock_map::attach(self.data.fd()?, kind as u32, map.as_fd());
+        self.data.own(link)
+    }
+
+    pub(crate) fn attach_by_section(
+        &mut self,
+        _: &AttachOptions,
+    ) -> Result<Vec<Attached>, ProgramError> {
+        self.data
+            .not_by_section("it needs a map of sockets, which its section cannot name")
+    }
+}

@@ -1,0 +1,50 @@
+//! What a single socket receives.
+
+use std::{os::fd::AsFd, path::Path};
+
+use super::{AttachOptions, Attached, ProgramData, ProgramError, program_methods};
+use crate::{
+    links::{LinkId, socket},
+    sys::socket::Hook,
+};
+
+/// A program that a socket passes what it receives to (`BPF_PROG_TYPE_SOCKET_FILTER`): it returns how
+/// many bytes of the packet the socket gets, 0 to drop it. Linux ≥ 3.19.
+///
+/// Section `socket`.
+#[derive(Debug)]
+pub struct SocketFilter {
+    pub(crate) data: ProgramData,
+}
+
+program_methods!(SocketFilter);
+
+impl SocketFilter {
+    /// Opens the program pinned at `path`. It is loaded already and can be attached.
+    pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, ProgramError> {
+        ProgramData::from_pin(path.as_ref(), "socket").map(|data| SocketFilter { data })
+    }
+
+    /// Loads the program into the kernel, which verifies it.
+    pub fn load(&mut self) -> Result<(), ProgramError> {
+        self.data.load()
+    }
+
+    /// Attaches the loaded program to a socket, in the place of the filter it has.
+    ///
+    /// The link does not keep the socket open: if that is closed before, so much the better. It is
+    /// known by its descriptor, so that one which was closed while a duplicate stays open keeps the
+    /// program.
+    pub fn attach<T: AsFd>(&mut self, socket: T) -> Result<LinkId, ProgramError> {
+        let link = socket::attach(self.data.fd()?, Hook::Filter, socket.as_fd());
+        self.data.own(link)
+    }
+
+    pub(crate) fn attach_by_section(
+        &mut self,
+        _: &AttachOptions,
+    ) -> Result<Vec<Attached>, ProgramError> {
+        self.data
+            .not_by_section("it needs a socket, which its section cannot name")
+    }
+}

@@ -1,0 +1,208 @@
+//! Classifiers by rtnetlink: the qdisc `clsact` and its filters of kind `bpf`.
+//!
+//! Sources: `include/uapi/linux/{rtnetlink,pkt_sched,pkt_cls}.h`, and `tc_new_tfilter` and
+//! `cls_bpf_change` in the kernel.
+
+use std::os::fd::{AsRawFd as _, BorrowedFd};
+
+use super::{Netlink, Request, SyscallError, attributes, u32_at};
+
+const NEW_QDISC: &str = "netlink RTM_NEWQDISC";
+const NEW_FILTER: &str = "netlink RTM_NEWTFILTER";
+const DELETE_FILTER: &str = "netlink RTM_DELTFILTER";
+const GET_FILTER: &str = "netlink RTM_GETTFILTER";
+
+/// Length of `struct tcmsg`.
+const TCMSG: usize = 20;
+
+const TC_H_CLSACT: u32 = 0xffff_fff1;
+const ETH_P_ALL: u16 = 3;
+
+const TCA_KIND: u16 = 1;
+const TCA_OPTIONS: u16 = 2;
+const TCA_BPF_FD: u16 = 6;
+const TCA_BPF_NAME: u16 = 7;
+const TCA_BPF_FLAGS: u16 = 8;
+const TCA_BPF_ID: u16 = 11;
+const TCA_BPF_FLAG_ACT_DIRECT: u32 = 1;
+
+/// Where a filter is, or is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FilterPlace {
+    pub(crate) if_index: u32,
+    /// The qdisc or class: for `clsact` `TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS or …_EGRESS)`.
+    pub(crate) parent: u32,
+    /// 0 lets the kernel choose.
+    pub(crate) priority: u16,
+    /// Distinguishes filters of one priority; 0 lets the kernel choose.
+    pub(crate) handle: u32,
+}
+
+/// A filter of kind `bpf` that runs in direct-action mode or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Filter {
+    pub(crate) place: FilterPlace,
+    pub(crate) name: String,
+    pub(crate) program_id: u32,
+}
+
+impl FilterPlace {
+    /// `struct tcmsg`.
+    fn message(&self) -> [u8; TCMSG] {
+        // Family and padding; interface; handle; parent; priority and protocol.
+        let info = u32::from(self.priority) << 16 | u32::from(ETH_P_ALL.to_be());
+        let mut bytes = [0; TCMSG];
+        for (at, word) in [self.if_index, self.handle, self.parent, info]
+            .iter()
+            .enumerate()
+        {
+            bytes[4 + 4 * at..][..4].copy_from_slice(&word.to_ne_bytes());
+        }
+        bytes
+    }
+}
+
+impl Netlink {
+    /// Gives an interface the qdisc `clsact`. `EEXIST` if it has it, or another in its place.
+    pub(crate) fn clsact_add(&self, if_index: u32) -> Result<(), SyscallError> {
+        let place = FilterPlace {
+            if_index,
+            parent: TC_H_CLSACT,
+            priority: 0,
+            handle: TC_H_CLSACT & 0xffff_0000,
+        };
+        let mut message = place.message();
+        message[16..].fill(0); // no filter, so no protocol
+        let flags = libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_EXCL;
+        let mut request = Request::new(libc::RTM_NEWQDISC, flags, &message);
+        request.attribute(TCA_KIND, b"clsact\0");
+        self.exchange(NEW_QDISC, request.finish(), 0, &mut |_| {})
+    }
+
+    /// Makes `program` a filter in direct-action mode; `replace` says that one of that place,
+    /// priority and handle is to be exchanged rather than in the way. Returns where it came to be.
+    pub(crate) fn filter_set(
+        &self,
+        place: &FilterPlace,
+        name: &str,
+        program: BorrowedFd<'_>,
+        replace: bool,
+    ) -> Result<FilterPlace, SyscallError> {
+        let exclusive = if replace { 0 } else { libc::NLM_F_EXCL };
+        let flags = libc::NLM_F_ACK | libc::NLM_F_ECHO | libc::NLM_F_CREATE | exclusive;
+        let mut request = Request::new(libc::RTM_NEWTFILTER, flags, &place.message());
+        request.attribute(TCA_KIND, b"bpf\0");
+        request.nested(TCA_OPTIONS, &|request| {
+            request.attribute(TCA_BPF_FD, &program.as_raw_fd().to_ne_bytes());
+            let mut text = name.as_bytes().to_vec();
+            text.push(0);
+            request.attribute(TCA_BPF_NAME, &text);
+            request.attribute(TCA_BPF_FLAGS, &TCA_BPF_FLAG_ACT_DIRECT.to_ne_bytes());
+        });
+        let mut made = None;
+        self.exchange(
+            NEW_FILTER,
+            request.finish(),
+            libc::RTM_NEWTFILTER,
+            &mut |payload| made = Filter::parse(payload).or(made.take()),
+        )?;
+        // The echo says what the kernel chose.
+        Ok(made.map_or(*place, |filter: Filter| filter.place))
+    }
+
+    /// Removes one filter.
+    pub(crate) fn filter_remove(&self, place: &FilterPlace) -> Result<(), SyscallError> {
+        let mut request = Request::new(libc::RTM_DELTFILTER, libc::NLM_F_ACK, &place.message());
+        request.attribute(TCA_KIND, b"bpf\0");
+        self.exchange(DELETE_FILTER, request.finish(), 0, &mut |_| {})
+    }
+
+    /// The BPF filters below `parent`, in the order in which they run.
+    pub(crate) fn filters(&self, if_index: u32, parent: u32) -> Result<Vec<Filter>, SyscallError> {
+        let place = FilterPlace {
+            if_index,
+            parent,
+            priority: 0,
+            handle: 0,
+        };
+        let mut message = place.message();
+        message[16..].fill(0); // of all priorities and protocols
+        let mut request = Request::new(libc::RTM_GETTFILTER, libc::NLM_F_DUMP, &message);
+        let mut filters = Vec::new();
+        self.exchange(
+            GET_FILTER,
+            request.finish(),
+            libc::RTM_NEWTFILTER,
+            &mut |payload| filters.extend(Filter::parse(payload)),
+        )?;
+        Ok(filters)
+    }
+}
+
+impl Filter {
+    /// Reads the payload of an RTM_NEWTFILTER; `None` if it is not of a BPF program.
+    fn parse(payload: &[u8]) -> Option<Self> {
+        let mut filter = Filter {
+            place: FilterPlace {
+                if_index: u32_at(payload, 4)?,
+                handle: u32_at(payload, 8)?,
+                parent: u32_at(payload, 12)?,
+                priority: (u32_at(payload, 16)? >> 16) as u16,
+            },
+            name: String::new(),
+            program_id: 0,
+        };
+        let mut is_bpf = false;
+        for (kind, value) in attributes(payload.get(TCMSG..)?) {
+            match kind {
+                TCA_KIND => is_bpf = value == b"bpf\0",
+                TCA_OPTIONS => {
+                    for (kind, value) in attributes(value) {
+                        match kind {
+                            TCA_BPF_NAME => filter.name = crate::sys::bpf::name_text(value),
+                            TCA_BPF_ID => filter.program_id = u32_at(value, 0)?,
+                            _ => {}
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        // A dump has an entry without handle for each priority, before its filters.
+        (is_bpf && filter.program_id != 0).then_some(filter)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_can_be_read_as_an_answer() {
+        let place = FilterPlace {
+            if_index: 3,
+            parent: 0xffff_fff2,
+            priority: 50,
+            handle: 7,
+        };
+        let mut payload = place.message().to_vec();
+        assert_eq!(
+            u32_at(&payload, 16),
+            Some(50 << 16 | u32::from(3u16.to_be()))
+        );
+        assert_eq!(Filter::parse(&payload), None);
+        let mut request = Request { bytes: Vec::new() };
+        request.attribute(TCA_KIND, b"bpf\0");
+        request.nested(TCA_OPTIONS, &|request| {
+            request.attribute(TCA_BPF_NAME, b"a filter\0");
+            request.attribute(TCA_BPF_ID, &11u32.to_ne_bytes());
+        });
+        payload.extend(request.bytes);
+        let filter = Filter::parse(&payload).unwrap();
+        assert_eq!((filter.place, filter.program_id), (place, 11));
+        assert_eq!(filter.name, "a filter");
+        for end in 0..payload.len() {
+            let _ = Filter::parse(&payload[..end]);
+        }
+    }
+}
