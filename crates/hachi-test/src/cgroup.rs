@@ -5,8 +5,10 @@ use crate::tempdir::{self, unique_name};
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 
 /// A cgroup (version 2) of our own, removed on drop once the processes in it have ended.
 #[derive(Debug)]
@@ -68,6 +70,50 @@ impl Cgroup {
             command.pre_exec(move || (&members).write_all(b"0"));
         }
         Ok(command)
+    }
+
+    /// Runs `work` in a thread that is a member of the group for that time, and so are the sockets it
+    /// makes, and the threads. The group becomes a threaded one, which a process can be a member of
+    /// with some of its threads.
+    ///
+    /// # Panics
+    /// If the thread cannot enter the group: the whole process must be in the root of the hierarchy
+    /// or in the group above. And if `work` panics.
+    pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        let enter = || -> std::io::Result<()> {
+            let kind = self.path.join("cgroup.type");
+            if std::fs::read_to_string(&kind)?.trim() != "threaded" {
+                std::fs::write(&kind, "threaded")?;
+            }
+            std::fs::write(self.path.join("cgroup.threads"), "0")
+        };
+        let current = thread::current();
+        // The same name, so that what `skip!` and panics say still names the test.
+        let name = current.name().unwrap_or("cgroup").to_owned();
+        thread::scope(|scope| {
+            thread::Builder::new()
+                .name(name)
+                .spawn_scoped(scope, || {
+                    if let Err(error) = enter() {
+                        panic!("a thread cannot enter {}: {error}", self.path.display());
+                    }
+                    work()
+                })
+                .expect("starting a thread")
+                .join()
+                .unwrap_or_else(|panic| resume_unwind(panic))
+        })
+    }
+
+    /// Makes a cgroup below this one, which goes when it is dropped: before this one.
+    ///
+    /// # Errors
+    /// Where it cannot be made.
+    pub fn child(&self, name: &str) -> Result<Self> {
+        let path = self.path.join(name);
+        std::fs::create_dir(&path)
+            .map_err(Error::during(format!("creating cgroup {}", path.display())))?;
+        Ok(Self { path })
     }
 }
 

@@ -71,8 +71,8 @@ fn explain(error: SyscallError, directory: BorrowedFd<'_>) -> LinkError {
         libc::ESTALE => "others have attached or detached since the revision that was expected",
         libc::ENOENT => "what it is to run before or after is not attached to this cgroup",
         libc::EINVAL => {
-            "the program is attached here already, or the order cannot be had, or the kernel is older than this kind \
-             of program"
+            "the program is attached here already, or the kernel is older than this kind of program, or the place is \
+             given by another program (it must be by a link)"
         }
         _ => return LinkError::attach(&query::name("cgroup", directory), error),
     };

@@ -9,6 +9,8 @@ use crate::{
 /// Where among the programs attached to the same interface (TCX, netkit: Linux ≥ 6.6) or cgroup
 /// (Linux ≥ 6.17) a program is to run. The default is [`last`](Self::last).
 ///
+/// At a cgroup, a place is given by a link, not by a program: that is all the kernel takes.
+///
 /// ```
 /// use hachi::programs::LinkOrder;
 /// # fn f() -> Result<(), hachi::programs::ProgramError> {

@@ -88,7 +88,8 @@ pub enum TcAttachOptions {
 /// Where among the filters of a qdisc.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct NlOptions {
-    /// Filters with lower numbers run first; 0 lets the kernel choose one lower than all there are.
+    /// Filters with lower numbers run first. 0 lets the kernel choose: above 32768, and lower with
+    /// each choice.
     pub priority: u16,
     /// Distinguishes filters of one priority; 0 lets the kernel choose.
     pub handle: u32,

@@ -11,6 +11,7 @@ use hachi::{
 };
 use hachi_asm::{AluOp, Imm64, JumpOp, Operand, Size, build};
 
+pub mod network;
 pub mod tracing;
 
 /// Helper numbers, `enum bpf_func_id`.
@@ -239,4 +240,27 @@ pub fn older_than(major: u16, minor: u16) -> bool {
 /// The descriptors open now, as text, to compare before and after.
 pub fn descriptors() -> Vec<(u32, String)> {
     hachi_test::open_descriptors()
+}
+
+/// Has `work` leave no descriptor behind, in a process of its own, since other tests open some at the
+/// same time. `test` is the name of the test that calls this; `prepare` gives the work.
+pub fn alone<W: FnMut()>(test: &str, prepare: impl FnOnce() -> W) {
+    const ALONE: &str = "HACHI_TEST_ALONE";
+    if std::env::var_os(ALONE).is_none() {
+        let status = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", test, "--nocapture", "--test-threads=1"])
+            .env(ALONE, "1")
+            .status()
+            .unwrap();
+        assert!(status.success());
+        return;
+    }
+    let mut work = prepare();
+    // Whatever is opened once and kept (feature probes, /proc) is so by now.
+    work();
+    let before = descriptors();
+    for _ in 0..3 {
+        work();
+    }
+    assert_eq!(descriptors(), before);
 }

@@ -36,8 +36,10 @@ pub struct Observer<'a> {
     pub only: Option<i32>,
     /// Runs in other threads do not count.
     pub mine: bool,
-    /// Returned by runs that count; the others return 0.
+    /// Returned by runs that count.
     pub result: i32,
+    /// Returned by the others.
+    pub otherwise: i32,
 }
 
 impl Default for Observer<'_> {
@@ -47,6 +49,7 @@ impl Default for Observer<'_> {
             only: None,
             mine: true,
             result: 0,
+            otherwise: 0,
         }
     }
 }
@@ -90,7 +93,7 @@ impl Observer<'_> {
         for at in exits {
             insns[at].off = i16::try_from(end - at - 1).unwrap();
         }
-        insns.extend([build::mov_imm(0, 0), build::exit()]);
+        insns.extend([build::mov_imm(0, self.otherwise), build::exit()]);
         super::program(name, section, insns, &maps)
     }
 }
