@@ -1,8 +1,9 @@
 //! Measures Hachi's builds and loads, beside other toolkits where they are installed.
 //!
-//! `cargo xtask bench [build] [link] [load]`. Figures are medians; where there is something to compare
+//! `cargo xtask bench [build] [link] [load] [btf]`. Figures are medians; where there is something to compare
 //! with, the ratio of the medians is printed too (below 1: Hachi takes less).
 
+mod btf;
 mod build;
 mod link;
 mod load;
@@ -17,6 +18,7 @@ const BENCHES: &[Bench] = &[
     ("build", build::run),
     ("link", link::run),
     ("load", load::run),
+    ("btf", btf::run),
 ];
 
 fn main() -> ExitCode {
