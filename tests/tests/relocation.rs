@@ -4,10 +4,11 @@
 
 use hachi_asm::{Endian, Insn};
 use hachi_btf::Btf;
+use hachi_btf::core::Minimizer;
 use hachi_obj::core::CoreTypes;
-use hachi_obj::{ProgramSpec, RelocationKind, Spec};
-use hachi_test::{require_bpf, skip};
-use hachi_tests::{cargo, root, success, target_dir};
+use hachi_obj::{CoreReloKind, ProgramSpec, RelocationKind, Spec};
+use hachi_test::{TempDir, require_bpf, skip};
+use hachi_tests::{cargo, hachi, root, success, target_dir};
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -121,4 +122,96 @@ fn instructions_are_those_of_libbpf() {
     }
     assert!(records > 300, "{records}");
     assert!(refused >= 3, "{refused}");
+}
+
+/// The few types that an object needs make the same program of it as all the kernel has.
+#[test]
+fn minimal_types_are_as_good_as_all() {
+    let mut compared = 0;
+    for path in kernels() {
+        let Ok(bytes) = fs::read(&path) else { continue };
+        let kernel = Btf::parse(&bytes).unwrap();
+        for object in objects() {
+            let spec = Spec::parse(&fs::read(&object).unwrap()).unwrap();
+            let types = CoreTypes::of(&spec).unwrap().unwrap();
+            let local = types.types().unwrap();
+            let mut needed = Minimizer::new(&kernel);
+            for relo in spec.programs.iter().flat_map(|p| &p.core_relos) {
+                // What makes no sense needs nothing.
+                let _ = needed.add(&local, relo);
+            }
+            let min = needed.finish().unwrap().encode(kernel.endian()).unwrap();
+            assert!(min.len() < bytes.len() / 50, "{} bytes", min.len());
+            let min = Btf::parse(&min).unwrap();
+            for program in spec.programs {
+                let relocated = |kernel: &Btf<'_>| {
+                    let mut program = program.clone();
+                    // Of these, the numbers of types differ.
+                    program
+                        .core_relos
+                        .retain(|relo| relo.kind != CoreReloKind::TypeIdTarget);
+                    types
+                        .relocate(&mut program, Some(kernel), &Vec::new)
+                        .map(|()| program.insns)
+                        .map_err(|error| error.to_string())
+                };
+                assert_eq!(relocated(&min), relocated(&kernel), "{}", program.name);
+                compared += 1;
+            }
+        }
+    }
+    if compared == 0 {
+        skip!("no kernel shows its types here");
+    }
+}
+
+#[test]
+fn the_command_cuts_types_down_and_checks_objects() {
+    let directory = TempDir::new().unwrap();
+    let min = directory.join("min.btf");
+    let object = |name: &str| {
+        let objects = objects();
+        let found = objects.into_iter().find(|path| {
+            let file = path.file_name().unwrap().to_str().unwrap();
+            file.starts_with(name)
+        });
+        found.unwrap()
+    };
+    if !Path::new("/sys/kernel/btf/vmlinux").exists() {
+        skip!("this kernel does not show its types");
+    }
+    let mut cut = hachi(["btf", "min", "running"]);
+    cut.arg(&min).arg(object("sched")).arg(object("missing"));
+    assert!(success(&mut cut).contains("CO-RE relocations"));
+    assert!(fs::metadata(&min).unwrap().len() < 8192);
+
+    // What is missing is told by source line, and the same with few types as with all.
+    let check = |btf: &Path| {
+        let mut check = hachi(["btf", "check", "--json", "--btf"]);
+        check.arg(btf).arg(object("missing"));
+        let output = check.output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        document["checks"][0]["unresolved"].clone()
+    };
+    let found = check(Path::new("running"));
+    let told = |what: &str| {
+        let all = found.as_array().unwrap();
+        all.iter().any(|one| {
+            one["program"] == "unguarded"
+                && one["file"].as_str().unwrap().ends_with("missing.c")
+                && one["problem"].as_str().unwrap().contains(what)
+        })
+    };
+    assert!(told(
+        "field `task_struct.gone_number` does not exist on this kernel"
+    ));
+    let lines = |found: &serde_json::Value| -> Vec<u64> {
+        let all = found.as_array().unwrap().iter();
+        all.map(|one| one["line"].as_u64().unwrap()).collect()
+    };
+    assert_eq!(lines(&check(&min)), lines(&found));
+    let mut check = hachi(["btf", "check"]);
+    check.arg(object("bitfields"));
+    assert!(success(&mut check).contains("all resolve"));
 }

@@ -26,6 +26,8 @@ mod names;
 #[cfg(feature = "print")]
 pub mod print;
 mod reader;
+#[cfg(feature = "rust")]
+pub mod rust;
 pub mod sanitize;
 mod strings;
 #[cfg(test)]

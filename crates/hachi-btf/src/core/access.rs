@@ -20,6 +20,9 @@ pub(super) struct Access<'a> {
     /// and leave no point. Empty for questions about a type; the variant for those about an enum.
     pub(super) points: Vec<Point<'a>>,
     pub(super) bit_offset: u32,
+    /// Of a path in the kernel's types: all members stepped through, those without a name too, as
+    /// struct or union and number.
+    pub(super) members: Vec<(u32, u32)>,
 }
 
 /// A step of a path.
@@ -75,6 +78,7 @@ impl<'a> Access<'a> {
             root,
             points: Vec::new(),
             bit_offset: 0,
+            members: Vec::new(),
         }
     }
 

@@ -97,6 +97,7 @@ fn fields(
             }
             found.bit_offset = found.bit_offset.wrapping_add(hit.bit_offset);
             found.points.push(hit.point);
+            found.members.extend(hit.members.iter().rev());
             id = hit.type_id;
             continue;
         }
@@ -137,6 +138,8 @@ struct Hit<'t> {
     type_id: u32,
     /// From the start of the struct that was searched.
     bit_offset: u32,
+    /// The members on the way, the innermost first.
+    members: Vec<(u32, u32)>,
 }
 
 impl Search<'_> {
@@ -164,12 +167,14 @@ impl Search<'_> {
                     },
                     type_id: field.type_id,
                     bit_offset: field.bit_offset,
+                    members: vec![(node.id, i as u32)],
                 }));
             }
             if btf.is_named(field.name_off, b"") {
                 let inner = Node::peeled(btf, field.type_id)?;
                 if let Some(mut hit) = self.member(btf, &inner)? {
                     hit.bit_offset = hit.bit_offset.wrapping_add(field.bit_offset);
+                    hit.members.push((node.id, i as u32));
                     return Ok(Some(hit));
                 }
             }

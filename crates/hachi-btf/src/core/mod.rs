@@ -19,12 +19,16 @@ mod error;
 mod field;
 mod kinds;
 mod matches;
+#[cfg(feature = "edit")]
+mod min;
 mod node;
 mod value;
 
 use self::access::Access;
 use self::error::text;
 pub use self::error::{CoreError, Missing, Reason};
+#[cfg(feature = "edit")]
+pub use self::min::Minimizer;
 use self::node::{Budget, Node};
 use crate::Btf;
 use crate::ext::{CoreRelo, CoreReloKind};
@@ -91,11 +95,9 @@ impl<'l, 't> Resolver<'l, 't> {
 
     /// Types with the name and kind of `root`: of the kernel, or else of all modules.
     fn candidates(&self, root: &Node<'_>) -> Vec<Candidate<'t>> {
-        let name = text(root.name(self.local));
         let of = |btf: &'t Btf<'t>| {
-            let ids = btf.candidates(&name).into_iter();
-            ids.filter(move |&id| Node::at(btf, id).is_ok_and(|node| node.same_kind(root)))
-                .map(move |id| Candidate { btf, id })
+            let ids = candidates_in(btf, self.local, root).into_iter();
+            ids.map(move |id| Candidate { btf, id })
         };
         let Some(kernel) = self.kernel else {
             return Vec::new();
@@ -188,4 +190,11 @@ impl<'l, 't> Resolver<'l, 't> {
             reason,
         })
     }
+}
+
+/// Types of `btf` with the name and kind of `root`, a type of `local`.
+fn candidates_in(btf: &Btf<'_>, local: &Btf<'_>, root: &Node<'_>) -> Vec<u32> {
+    let mut ids = btf.candidates(&text(root.name(local)));
+    ids.retain(|&id| Node::at(btf, id).is_ok_and(|node| node.same_kind(root)));
+    ids
 }

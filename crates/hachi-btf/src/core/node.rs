@@ -247,15 +247,19 @@ impl Btf<'_> {
             return base.pointer_size();
         }
         *self.pointer_size.get_or_init(|| {
-            let is_long = |node: &Node<'_>| {
-                node.is(Kind::Int)
-                    && matches!(node.size(), 4 | 8)
-                    && LONG.iter().any(|long| node.name(self) == long.as_bytes())
-            };
             (1..=self.last_id())
                 .filter_map(|id| Node::at(self, id).ok())
-                .find(is_long)
+                .find(|node| node.is_long(self))
                 .map_or(8, |node| node.size())
         })
+    }
+}
+
+impl<'b> Node<'b> {
+    /// Whether it is C's `long`.
+    pub(super) fn is_long(&self, btf: &Btf<'b>) -> bool {
+        self.is(Kind::Int)
+            && matches!(self.size(), 4 | 8)
+            && LONG.iter().any(|long| self.name(btf) == long.as_bytes())
     }
 }

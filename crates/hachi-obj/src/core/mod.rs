@@ -51,7 +51,11 @@ impl CoreTypes {
         Ok(Some(CoreTypes { bytes }))
     }
 
-    fn types(&self) -> Result<Btf<'_>, Error> {
+    /// The types, to which the records of the object's programs refer.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub fn types(&self) -> Result<Btf<'_>, Error> {
         Btf::parse(&self.bytes).map_err(|source| Error::Btf {
             section: ".BTF",
             source,

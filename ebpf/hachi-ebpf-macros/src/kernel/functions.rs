@@ -3,7 +3,7 @@
 use proc_macro::{Span, TokenStream, TokenTree};
 
 use super::parse::{Function, Type};
-use super::types::scalar;
+use super::types::{scalar, with_library};
 use crate::tokens::{Error, fill};
 
 /// A type with a method for each argument of the function, and one for its result.
@@ -49,7 +49,7 @@ pub fn arguments(library: &TokenStream, item: &Function) -> Result<TokenStream, 
         __2 struct __3<'c, S: __0::kernel::Source> {
             context: &'c S,
         }
-        #[allow(dead_code)]
+        #[allow(dead_code, non_snake_case)]
         impl<'c, S: __0::kernel::Source> __3<'c, S> {
             /// The arguments that a program was called with.
             #[inline(always)]
@@ -146,7 +146,7 @@ fn is_pointer(tokens: &TokenStream) -> bool {
 /// The type of an argument that the program passes.
 fn passed(library: &TokenStream, ty: &Type, span: Span) -> Result<TokenStream, Error> {
     match ty {
-        Type::Scalar(tokens) if is_pointer(tokens) => Ok(tokens.clone()),
+        Type::Scalar(tokens) if is_pointer(tokens) => Ok(with_library(library, tokens)),
         Type::Scalar(_) | Type::Enum(_) => Ok(scalar(library, ty)),
         Type::Pointer(to) => Ok(fill("__0", Span::mixed_site(), &[to])),
         _ => Err(by_value(span)),

@@ -58,7 +58,8 @@ pub struct Function {
 pub enum Type {
     /// An integer, `bool`, or a pointer to such a thing: the tokens as they are.
     Scalar(TokenStream),
-    /// A number of an enumerator, of an enum declared elsewhere.
+    /// A number of an enumerator: of an enum declared elsewhere, or if it is an integer, of one
+    /// without a name.
     Enum(Ident),
     /// A pointer to a structure declared elsewhere.
     Pointer(TokenStream),
@@ -97,6 +98,10 @@ const SCALARS: [&str; 25] = [
     "c_longlong",
     "c_ulonglong",
 ];
+
+pub fn is_scalar(name: &str) -> bool {
+    SCALARS.contains(&name)
+}
 
 struct Parser {
     tokens: std::iter::Peekable<std::vec::IntoIter<TokenTree>>,
@@ -304,7 +309,7 @@ impl Parser {
             _ => {}
         }
         let (path, last) = self.path(first)?;
-        Ok(match SCALARS.contains(&last.as_str()) {
+        Ok(match is_scalar(&last) {
             true => Type::Scalar(path),
             false => Type::Named(path),
         })
@@ -340,7 +345,7 @@ impl Parser {
         }
         let first = self.ident("what the pointer points to")?;
         let (path, last) = self.path(first)?;
-        if SCALARS.contains(&last.as_str()) {
+        if is_scalar(&last) {
             stars.extend(path);
             return Ok(Type::Scalar(stars));
         }

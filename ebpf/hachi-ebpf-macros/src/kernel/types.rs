@@ -2,7 +2,7 @@
 
 use proc_macro::{Ident, Span, TokenStream, TokenTree};
 
-use super::parse::{Composite, Enum, Field, Head, Type};
+use super::parse::{Composite, Enum, Field, Head, Type, is_scalar};
 use crate::tokens::fill;
 
 /// Where fields are found from.
@@ -77,7 +77,7 @@ fn handle(
                 Self { at }
             }
         }
-        #[allow(dead_code)]
+        #[allow(dead_code, non_snake_case)]
         impl<M: __0::kernel::Mode> __3<M> { __4 }
         __5",
         Span::mixed_site(),
@@ -241,26 +241,36 @@ fn anonymous(
     TokenTree::from(ident).into()
 }
 
-/// A scalar type as Rust has it; C's names are the library's.
+/// A scalar type as Rust has it. Pointers are `const`: what is read is only an address.
 pub fn scalar(library: &TokenStream, ty: &Type) -> TokenStream {
     match ty {
         Type::Enum(name) => TokenTree::from(name.clone()).into(),
-        Type::Scalar(tokens) => tokens
-            .clone()
+        Type::Scalar(tokens) => with_library(library, tokens)
             .into_iter()
             .map(|token| match &token {
-                TokenTree::Ident(ident) if ident.to_string().starts_with("c_") => {
-                    let ident = TokenTree::from(ident.clone()).into();
-                    fill("__0::cty::__1", Span::mixed_site(), &[library, &ident])
-                }
                 TokenTree::Ident(ident) if ident.to_string() == "mut" => {
-                    TokenTree::from(Ident::new("const", ident.span())).into()
+                    TokenTree::from(Ident::new("const", ident.span()))
                 }
-                _ => TokenStream::from(token),
+                _ => token,
             })
             .collect(),
         _ => unreachable!("only scalars and enums are asked for"),
     }
+}
+
+/// A type with C's names as the library's.
+pub fn with_library(library: &TokenStream, tokens: &TokenStream) -> TokenStream {
+    tokens
+        .clone()
+        .into_iter()
+        .map(|token| match &token {
+            TokenTree::Ident(ident) if ident.to_string().starts_with("c_") => {
+                let ident = TokenTree::from(ident.clone()).into();
+                fill("__0::cty::__1", Span::mixed_site(), &[library, &ident])
+            }
+            _ => TokenStream::from(token),
+        })
+        .collect()
 }
 
 /// The kind of a type, as questions name it.
@@ -275,6 +285,8 @@ fn leaf(ty: &Type) -> String {
                 text
             }
         }
+        // An enum without a name is declared by the integer it is.
+        Type::Enum(name) if is_scalar(&name.to_string()) => "enum".to_owned(),
         Type::Enum(name) => format!("enum {name}"),
         Type::Pointer(_) => "*".to_owned(),
         Type::Named(_) | Type::Anonymous(..) => "struct".to_owned(),

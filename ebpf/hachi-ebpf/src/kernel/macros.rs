@@ -55,6 +55,8 @@ impl<H: Handle> Step for H {
 ///         se: sched_entity,                  // an embedded structure
 ///         sched_reset_on_fork: u32 / 1,      // a bit field, of so many bits
 ///         last_siginfo: *const kernel_siginfo,
+///         pcount: enum node_states,          // a number of an enum that is declared
+///         kind: enum u32,                    // or of one without a name
 ///         alloc_lock: struct {               // one without a name: `task_struct_alloc_lock`
 ///             rlock: raw_spinlock,
 ///         },
@@ -70,7 +72,7 @@ impl<H: Handle> Step for H {
 ///     /// A structure that only a `typedef` gives a name.
 ///     pub typedef atomic_t { counter: i32 }
 ///     /// A number, of which these values have names.
-///     pub enum hrtimer_restart: u32 { HRTIMER_NORESTART = 0, HRTIMER_RESTART = 1 }
+///     pub enum node_states: u32 { N_POSSIBLE = 0, N_ONLINE = 1 }
 ///
 ///     /// The arguments of a function or tracepoint: `wake_up_new_task::of(&ctx).p()`.
 ///     pub fn wake_up_new_task(p: *const task_struct);
@@ -110,7 +112,7 @@ macro_rules! __kfunc {
     (@ [$safety:ident] [$($unsafe:ident)?] $symbol:literal [$($meta:tt)*] [$($vis:tt)*]
         $name:ident ($($param:ident: $type:ty,)*) $result:ty) => {
         $($meta)*
-        #[allow(clippy::too_many_arguments, dead_code)]
+        #[allow(clippy::too_many_arguments, dead_code, non_snake_case)]
         #[inline(always)]
         $($vis)* $($unsafe)? fn $name($($param: $type),*) -> $result {
             $crate::__call_kfunc!([$safety] $symbol ($($param: $type),*) $result)
@@ -119,7 +121,7 @@ macro_rules! __kfunc {
     (@ [$safety:ident] [$($unsafe:ident)?] pointer $symbol:literal [$($meta:tt)*] [$($vis:tt)*]
         $name:ident ($($param:ident: $type:ty,)*) $result:ty) => {
         $($meta)*
-        #[allow(clippy::too_many_arguments, dead_code)]
+        #[allow(clippy::too_many_arguments, dead_code, non_snake_case)]
         #[inline(always)]
         $($vis)* $($unsafe)? fn $name($($param: $type),*) -> ::core::option::Option<$result> {
             let pointer: *const $crate::cty::c_void =
