@@ -216,7 +216,7 @@ features! {
     XDP_FRAGS: "XDP on multi-buffer packets (xdp.frags)", (5, 18), xdp_frags;
     /// Programs attached to many kernel functions at once.
     KPROBE_MULTI: "kprobe.multi", (5, 18), || kprobe_multi(42);
-    /// Cookies for fentry, fexit, fmod_ret, tp_btf and LSM programs.
+    /// Cookies for fentry, fexit, fmod_ret and LSM programs.
     TRACING_COOKIE: "a cookie for this type of program", (5, 19), tracing_cookie;
     /// 64-bit enumerations in BTF.
     BTF_ENUM64: "64-bit enumerations in BTF", (6, 0), || btf(&[sample::ENUM64]);
@@ -239,7 +239,7 @@ features! {
     KPROBE_SESSION: "kprobe.session", (6, 10), || kprobe_multi(56);
     /// Links of programs for maps of sockets.
     SOCK_MAP_LINK: "bpf_link of a map of sockets", (6, 10), sock_map_link;
-    /// Cookies for raw tracepoints.
+    /// Cookies for raw tracepoints, also of programs in `tp_btf`.
     RAW_TRACEPOINT_COOKIE: "a cookie for a raw tracepoint", (6, 10), raw_tracepoint_cookie;
     /// Programs that run at entry and return of functions of a binary, with memory in between.
     UPROBE_SESSION: "uprobe.session", (6, 13), || uprobe_multi(57);

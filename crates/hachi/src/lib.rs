@@ -51,6 +51,7 @@ pub mod pin;
 pub mod programs;
 mod sys;
 mod tracefs;
+mod user;
 pub mod util;
 mod version;
 

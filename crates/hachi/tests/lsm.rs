@@ -3,7 +3,6 @@
 mod support;
 
 use std::{
-    fs::File,
     io,
     process::{Command, Stdio},
 };
@@ -50,14 +49,18 @@ fn refuses() {
 fn sleepable_programs_by_name() {
     require_bpf!();
     let btf = Btf::from_sys_fs().unwrap();
-    // Hooks where the kernel may sleep are listed there (`sleepable_lsm_hooks`).
-    let mut program = Observer::default().program("asked", "lsm.s");
-    program.section = "lsm.s".to_owned();
-    let mut ebpf = load(watching(vec![program]));
+    // The first hook that was allowed to sleep: the end of execve(2), in the new process.
+    let program = Observer {
+        mine: false,
+        ..Default::default()
+    };
+    let mut ebpf = load(watching(vec![program.program("asked", "lsm.s")]));
     let program: &mut Lsm = get(&mut ebpf, "asked").try_into().unwrap();
-    attempt!(program.load("file_open", &btf));
+    attempt!(program.load("bprm_committed_creds", &btf));
     attempt!(program.attach());
-    File::open("/proc/self/exe").unwrap();
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.arg("--list").stdout(Stdio::null());
+    assert!(child.status().unwrap().success());
     assert!(seen(&ebpf).0 >= 1);
 }
 

@@ -7,7 +7,6 @@ use std::{
 
 use super::{FdLink, LinkError, OwnedLink};
 use crate::{
-    features,
     programs::ProgramFd,
     sys::tracing::{self, LinkTo},
 };
@@ -23,12 +22,7 @@ pub(crate) fn attach(
 ) -> Result<OwnedLink, LinkError> {
     match tracing::link_create(program.as_fd(), BPF_TRACE_ITER, &LinkTo::Iter { info }) {
         Ok(fd) => Ok(FdLink::new(fd).into()),
-        Err(error) => {
-            if info.len() > 4 {
-                features::ITER_PARAMETERS.require_after(&error)?;
-            }
-            Err(LinkError::attach(target, error))
-        }
+        Err(error) => Err(LinkError::attach(target, error)),
     }
 }
 

@@ -24,6 +24,7 @@ mod legacy;
 pub(crate) mod netfilter;
 pub(crate) mod netns;
 mod order;
+pub(crate) mod multi;
 pub(crate) mod perf_event;
 mod pinned;
 mod query;
@@ -32,6 +33,8 @@ pub(crate) mod socket;
 pub(crate) mod tc;
 pub(crate) mod tcx;
 pub(crate) mod tracing;
+pub(crate) mod uprobe;
+pub(crate) mod usdt;
 mod xdp;
 
 use std::{

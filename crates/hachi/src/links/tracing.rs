@@ -10,6 +10,9 @@ use crate::{
     sys::tracing::{self, LinkTo},
 };
 
+/// `BPF_TRACE_RAW_TP` of `enum bpf_attach_type`.
+const BPF_TRACE_RAW_TP: u32 = 23;
+
 /// Attaches to what the program was loaded for.
 pub(crate) fn attach(
     program: &ProgramFd,
@@ -20,16 +23,16 @@ pub(crate) fn attach(
     let result = if cookie == 0 {
         tracing::raw_tracepoint_open(program.as_fd(), None, 0)
     } else {
+        // Older kernels do not refuse a cookie, but forget it.
+        match attach_type {
+            BPF_TRACE_RAW_TP => features::RAW_TRACEPOINT_COOKIE.require()?,
+            _ => features::TRACING_COOKIE.require()?,
+        }
         tracing::link_create(program.as_fd(), attach_type, &LinkTo::Tracing { cookie })
     };
     match result {
         Ok(fd) => Ok(FdLink::new(fd).into()),
-        Err(error) => {
-            if cookie != 0 {
-                features::TRACING_COOKIE.require_after(&error)?;
-            }
-            Err(LinkError::attach(target, error))
-        }
+        Err(error) => Err(LinkError::attach(target, error)),
     }
 }
 

@@ -28,6 +28,7 @@ pub(crate) use self::{
 use crate::{
     EbpfError, KernelVersion, VerifierLogLevel,
     kernel_btf::KernelBtf,
+    links::usdt::SpecIds,
     maps::{Map, MapFd},
     pin::PinGuard,
 };
@@ -58,9 +59,20 @@ pub(crate) struct Object {
     /// The kernel's types, read when the first program needs them.
     kernel_btf: KernelBtf,
     log_level: VerifierLogLevel,
+    usdt_ids: SpecIds,
 }
 
 impl Object {
+    /// The map called `name`, also when it was taken out of the loaded object.
+    pub(crate) fn map(&self, name: &str) -> Option<&MapFd> {
+        let found = self.maps.iter().find(|(other, _)| other == name);
+        found.map(|(_, map)| map)
+    }
+
+    pub(crate) fn usdt_ids(&self) -> &SpecIds {
+        &self.usdt_ids
+    }
+
     pub(crate) fn btf_problem(&self) -> Option<&str> {
         self.btf.problem.as_deref()
     }
@@ -101,6 +113,7 @@ pub(crate) fn object(
         slots,
         kernel_btf,
         log_level: options.log_level,
+        usdt_ids: SpecIds::default(),
     };
     Ok(Loaded {
         object,

@@ -213,8 +213,8 @@ fn load_with_fallbacks(
     };
     // The verifier had something to say, or it is a question of rights: then older ways would not
     // help.
-    let about_arguments =
-        matches!(first.error.errno(), libc::EINVAL | libc::E2BIG) && first.log.is_empty();
+    let about_arguments = matches!(first.error.errno(), libc::EINVAL | libc::E2BIG)
+        && (first.log.is_empty() || first.log.contains("processed 0 insns"));
     if about_arguments {
         let mut changed = false;
         if !features::OBJECT_NAMES.is_supported() {

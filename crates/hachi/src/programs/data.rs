@@ -227,6 +227,16 @@ impl ProgramData {
         self.source.as_ref().map(|source| &source.spec)
     }
 
+    /// What it has in common with the other programs of its object.
+    pub(crate) fn object(&self) -> Result<&Arc<Object>, ProgramError> {
+        match &self.source {
+            Some(source) => Ok(&source.object),
+            None => Err(self.attach_error(LinkError::Invalid(
+                "a program opened from a pin lacks the maps of its object".to_owned(),
+            ))),
+        }
+    }
+
     pub(crate) fn log(&self) -> &str {
         &self.log
     }

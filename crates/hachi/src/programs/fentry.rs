@@ -12,7 +12,7 @@ pub struct FEntry {
     pub(crate) data: ProgramData,
 }
 
-loaded_for_target!(FEntry, "fentry", "kernel function");
+loaded_for_target!(FEntry, "fentry", "kernel function", cookies: "5.19");
 
 impl FEntry {
     /// Loads the program for a function of another loaded BPF program, which must have been loaded

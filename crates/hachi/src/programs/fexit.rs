@@ -11,7 +11,7 @@ pub struct FExit {
     pub(crate) data: ProgramData,
 }
 
-loaded_for_target!(FExit, "fexit", "kernel function");
+loaded_for_target!(FExit, "fexit", "kernel function", cookies: "5.19");
 
 impl FExit {
     /// Loads the program for a function of another loaded BPF program, which must have been loaded

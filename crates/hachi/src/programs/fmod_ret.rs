@@ -12,4 +12,4 @@ pub struct FModRet {
     pub(crate) data: ProgramData,
 }
 
-loaded_for_target!(FModRet, "fmod_ret", "kernel function");
+loaded_for_target!(FModRet, "fmod_ret", "kernel function", cookies: "5.19");

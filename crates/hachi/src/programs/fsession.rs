@@ -12,4 +12,4 @@ pub struct FSession {
     pub(crate) data: ProgramData,
 }
 
-loaded_for_target!(FSession, "fsession", "kernel function");
+loaded_for_target!(FSession, "fsession", "kernel function", cookies: "7.0");

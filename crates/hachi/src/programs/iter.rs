@@ -8,7 +8,7 @@ use std::{
 
 use super::{AttachOptions, Attached, ProgramData, ProgramError, program_methods};
 use crate::{
-    Btf,
+    Btf, features,
     links::{LinkError, LinkId, OwnedLink, iter},
     load::Target,
     pin::{PinError, pin},
@@ -110,6 +110,16 @@ impl Iter {
 
     /// Makes the loaded program ready to run over some objects of its kind.
     pub fn attach_over(&mut self, over: IterOver<'_>) -> Result<LinkId, ProgramError> {
+        let newer = matches!(
+            over,
+            IterOver::Cgroup { .. } | IterOver::Thread(_) | IterOver::Process(_)
+        );
+        if newer {
+            // Older kernels do not refuse, but visit everything.
+            features::ITER_PARAMETERS
+                .require()
+                .map_err(|error| self.data.attach_error(error.into()))?;
+        }
         let target = self.data.target_in_words("iterator");
         let link = iter::attach(self.data.fd()?, &over.info(), &target);
         self.data.own(link)

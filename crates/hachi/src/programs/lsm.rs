@@ -13,7 +13,7 @@ pub struct Lsm {
     pub(crate) data: ProgramData,
 }
 
-loaded_for_target!(Lsm, "lsm", "LSM hook");
+loaded_for_target!(Lsm, "lsm", "LSM hook", cookies: "5.19");
 
 /// Fails if the kernel is known not to ask BPF programs.
 pub(crate) fn check_active() -> Result<(), LinkError> {

@@ -36,6 +36,7 @@ mod info;
 mod iter;
 mod kprobe;
 mod lirc_mode2;
+mod kprobe_multi;
 mod lsm;
 mod lsm_cgroup;
 mod lwt;
@@ -44,6 +45,7 @@ mod netfilter;
 mod netkit;
 mod netns;
 mod other;
+mod perf_event;
 mod raw_tracepoint;
 mod rejection;
 mod sched_classifier;
@@ -58,6 +60,9 @@ mod test_run;
 mod tp_btf;
 mod tracepoint;
 mod tracing;
+mod uprobe;
+mod uprobe_multi;
+mod usdt;
 mod xdp;
 
 pub use attach::{AttachOptions, Attached, AttachedAll};
@@ -82,6 +87,7 @@ pub use info::{ProgramInfo, loaded_programs};
 pub use iter::{CgroupIterOrder, Iter, IterOver};
 pub use kprobe::{KProbe, ProbeKind};
 pub use lirc_mode2::LircMode2;
+pub use kprobe_multi::KProbeMulti;
 pub use lsm::Lsm;
 pub use lsm_cgroup::LsmCgroup;
 pub use lwt::{LwtIn, LwtOut, LwtSeg6Local, LwtXmit};
@@ -90,6 +96,10 @@ pub(crate) use multi::multi_program;
 pub use netfilter::{Netfilter, NetfilterFamily, NetfilterHook, NetfilterPoint};
 pub use netkit::{Netkit, NetkitAttachType};
 pub use other::OtherProgram;
+pub use perf_event::{
+    BreakpointConfig, HardwareEvent, HwCacheEvent, HwCacheOp, HwCacheResult, PerfBreakpointLength,
+    PerfBreakpointType, PerfEvent, PerfEventConfig, PerfEventScope, SamplePolicy, SoftwareEvent,
+};
 pub use raw_tracepoint::RawTracePoint;
 pub use rejection::Rejection;
 pub use sched_classifier::{
@@ -106,6 +116,9 @@ pub use syscall::Syscall;
 pub use test_run::{TestRun, TestRunOptions};
 pub use tp_btf::BtfTracePoint;
 pub use tracepoint::TracePoint;
+pub use uprobe::{UProbe, UProbeAttachLocation};
+pub use uprobe_multi::UProbeMulti;
+pub use usdt::Usdt;
 pub use xdp::{Xdp, XdpFlags, XdpMd};
 
 pub use crate::links::{self, LinkOrder, XdpLink, XdpLinkId};
@@ -212,6 +225,11 @@ programs! {
     (ProgramType::Lsm, Some(AttachType::LsmMac), _) => Lsm "lsm",
     (ProgramType::Lsm, Some(AttachType::LsmCgroup), _) => LsmCgroup "lsm_cgroup",
     (ProgramType::Kprobe, None, "" | "kprobe" | "kretprobe" | "ksyscall" | "kretsyscall") => KProbe "kprobe",
+    (ProgramType::Kprobe, None, "uprobe" | "uretprobe" | "uprobe.s" | "uretprobe.s") => UProbe "uprobe",
+    (ProgramType::Kprobe, None, "usdt" | "usdt.s") => Usdt "usdt",
+    (ProgramType::Kprobe, Some(AttachType::TraceKprobeMulti | AttachType::TraceKprobeSession), _) => KProbeMulti "kprobe.multi",
+    (ProgramType::Kprobe, Some(AttachType::TraceUprobeMulti | AttachType::TraceUprobeSession), _) => UProbeMulti "uprobe.multi",
+    (ProgramType::PerfEvent, _, _) => PerfEvent "perf_event",
     (ProgramType::Syscall, _, _) => Syscall "syscall",
     (ProgramType::SchedCls, Some(AttachType::NetkitPrimary | AttachType::NetkitPeer), _) => Netkit "netkit",
     (ProgramType::SchedCls, _, _) => SchedClassifier "classifier",

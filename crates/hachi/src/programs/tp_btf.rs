@@ -12,4 +12,4 @@ pub struct BtfTracePoint {
     pub(crate) data: ProgramData,
 }
 
-loaded_for_target!(BtfTracePoint, "tp_btf", "tracepoint");
+loaded_for_target!(BtfTracePoint, "tp_btf", "tracepoint", cookies: "6.10");

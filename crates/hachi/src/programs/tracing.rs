@@ -1,9 +1,9 @@
 //! What all programs have in common that are loaded for their target, a type of the kernel's BTF.
 
 /// The methods of such a program. `$section` is one of its sections, `$what` says what the target
-/// is.
+/// is, `$since` is the first kernel that keeps cookies with it.
 macro_rules! loaded_for_target {
-    ($type:ident, $section:literal, $what:literal) => {
+    ($type:ident, $section:literal, $what:literal, cookies: $since:literal) => {
         $crate::programs::program_methods!($type);
 
         impl $type {
@@ -48,7 +48,7 @@ macro_rules! loaded_for_target {
             }
 
             /// As [`attach`](Self::attach); `bpf_get_attach_cookie` gives the program `cookie`.
-            /// Linux ≥ 5.19.
+            #[doc = concat!("Linux ≥ ", $since, ".")]
             pub fn attach_with_cookie(
                 &mut self,
                 cookie: u64,

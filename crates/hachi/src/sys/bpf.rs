@@ -558,8 +558,12 @@ pub(crate) fn kernel_btf_name(fd: BorrowedFd<'_>) -> Result<Option<String>> {
         ..Default::default()
     };
     // SAFETY: the one address has the length next to it.
-    unsafe { obj_info(fd, &mut info) }?;
-    Ok((info.kernel_btf != 0).then(|| name_text(&name)))
+    match unsafe { obj_info(fd, &mut info) } {
+        Ok(()) => Ok((info.kernel_btf != 0).then(|| name_text(&name))),
+        // Linux < 5.11 does not know the fields of the name.
+        Err(error) if error.errno() == libc::E2BIG => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// The raw bytes of a loaded BTF object.

@@ -15,7 +15,7 @@ pub(crate) struct Attr {
     pub(crate) kind: u32,
     pub(crate) size: u32,
     pub(crate) config: u64,
-    /// Or a frequency.
+    /// Or a frequency, with [`FREQ`].
     pub(crate) sample_period: u64,
     pub(crate) sample_type: u64,
     pub(crate) read_format: u64,
@@ -35,6 +35,10 @@ pub(crate) struct Attr {
     pub(crate) sample_max_stack: u16,
     pub(crate) reserved: u16,
 }
+
+/// Bits of `flags`.
+pub(crate) const INHERIT: u64 = 1 << 1;
+pub(crate) const FREQ: u64 = 1 << 10;
 
 /// `PERF_TYPE_TRACEPOINT`.
 const TYPE_TRACEPOINT: u32 = 2;

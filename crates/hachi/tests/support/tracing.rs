@@ -7,7 +7,9 @@ use hachi::{
     programs::{Program, ProgramError},
 };
 use hachi_asm::{JumpOp, Operand, Size, build};
-use hachi_btf::{BtfBuilder, Func, FuncProto, Int, Linkage, Param, Ptr, Type, ext::FuncInfo};
+use hachi_btf::{
+    BtfBuilder, Composite, Func, FuncProto, Int, Linkage, Member, Param, Ptr, Type, ext::FuncInfo,
+};
 
 /// Helper numbers, `enum bpf_func_id`.
 pub const GET_CURRENT_PID_TGID: u32 = 14;
@@ -151,7 +153,19 @@ pub fn with_function(name: &str, inner: &str) -> Spec {
     });
     let mut types = Types::default();
     let int = types.int();
-    let pointer = types.btf.add(Type::Ptr(Ptr { type_id: 0 }));
+    // By this name the kernel recognises the context; it takes the parameters of a program whose
+    // types it does not recognise for five numbers.
+    let context = types.btf.add(Type::Struct(Composite {
+        name: "xdp_md".to_owned(),
+        size: 4,
+        members: vec![Member {
+            name: "data".to_owned(),
+            type_id: int,
+            bit_offset: 0,
+            bit_size: 0,
+        }],
+    }));
+    let pointer = types.btf.add(Type::Ptr(Ptr { type_id: context }));
     let outer = types.function(name, pointer, int);
     let inner = types.function(inner, int, int);
     program.func_info = vec![

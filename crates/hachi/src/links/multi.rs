@@ -1,0 +1,257 @@
+//! One program at many places, by one link.
+
+use std::{
+    collections::HashSet,
+    ffi::{CStr, CString},
+    fs::File,
+    io::{BufRead as _, BufReader},
+    os::fd::AsFd as _,
+    path::Path,
+};
+
+use super::{FdLink, LinkError, OwnedLink, kprobe, uprobe};
+use crate::{
+    features::Feature,
+    programs::{ProbeKind, ProgramFd},
+    sys::{
+        tracefs,
+        tracing::{self, LinkTo},
+    },
+};
+
+/// `BPF_F_KPROBE_MULTI_RETURN`, `BPF_F_UPROBE_MULTI_RETURN`.
+const RETURN: u32 = 1;
+
+/// What both kinds of links are told.
+pub(crate) struct Request<'a> {
+    pub(crate) program: &'a ProgramFd,
+    /// `BPF_TRACE_KPROBE_MULTI` and the like.
+    pub(crate) attach_type: u32,
+    pub(crate) kind: ProbeKind,
+    /// One for each place, or none.
+    pub(crate) cookies: &'a [u64],
+    /// What older kernels lack.
+    pub(crate) feature: &'static Feature,
+}
+
+impl Request<'_> {
+    fn flags(&self) -> u32 {
+        match self.kind {
+            ProbeKind::Entry => 0,
+            ProbeKind::Return => RETURN,
+        }
+    }
+
+    fn create(&self, to: &LinkTo<'_>, target: &str) -> Result<OwnedLink, LinkError> {
+        match tracing::link_create(self.program.as_fd(), self.attach_type, to) {
+            Ok(fd) => Ok(FdLink::new(fd).into()),
+            Err(error) => {
+                self.feature.require_after(&error)?;
+                Err(LinkError::attach(target, error))
+            }
+        }
+    }
+
+    /// A cookie for each of `count` places, or none at all.
+    fn check_cookies(&self, count: usize) -> Result<(), LinkError> {
+        if self.cookies.is_empty() || self.cookies.len() == count {
+            return Ok(());
+        }
+        Err(LinkError::Invalid(format!(
+            "{} cookies were given for {count} places; there must be one for each, or none",
+            self.cookies.len()
+        )))
+    }
+}
+
+/// Attaches to the kernel functions of these names.
+pub(crate) fn attach_to_functions(
+    request: &Request<'_>,
+    names: &[&str],
+) -> Result<OwnedLink, LinkError> {
+    request.check_cookies(names.len())?;
+    let mut c_names = Vec::with_capacity(names.len());
+    for name in names {
+        c_names.push(
+            CString::new(*name)
+                .map_err(|_| LinkError::no_such("kernel function", name, String::new()))?,
+        );
+    }
+    let symbols: Vec<&CStr> = c_names.iter().map(CString::as_c_str).collect();
+    let to = LinkTo::KprobeMulti {
+        symbols: &symbols,
+        addresses: &[],
+        cookies: request.cookies,
+        flags: request.flags(),
+    };
+    let target = match names {
+        [one] => format!("kernel function {one}"),
+        _ => format!("{} kernel functions", names.len()),
+    };
+    request.create(&to, &target).map_err(|error| {
+        // Which one, if one is not there at all.
+        let missing = match &error {
+            LinkError::Attach { error, .. } if error.errno() == libc::ESRCH => names
+                .iter()
+                .find_map(|name| Some((name, kprobe::absent(name)?))),
+            _ => None,
+        };
+        match missing {
+            Some((name, hint)) => LinkError::no_such("kernel function", name, hint),
+            None => error,
+        }
+    })
+}
+
+/// Attaches to kernel functions by their addresses.
+pub(crate) fn attach_to_addresses(
+    request: &Request<'_>,
+    addresses: &[u64],
+) -> Result<OwnedLink, LinkError> {
+    request.check_cookies(addresses.len())?;
+    let to = LinkTo::KprobeMulti {
+        symbols: &[],
+        addresses,
+        cookies: request.cookies,
+        flags: request.flags(),
+    };
+    request.create(&to, &format!("{} kernel functions", addresses.len()))
+}
+
+/// Attaches to all kernel functions whose names fit `pattern`, as far as they can be traced.
+pub(crate) fn attach_to_matching(
+    request: &Request<'_>,
+    pattern: &str,
+) -> Result<OwnedLink, LinkError> {
+    if !is_pattern(pattern) {
+        return attach_to_functions(request, &[pattern]);
+    }
+    let traceable = traceable(pattern)?;
+    let mut addresses = Vec::new();
+    kprobe::for_each_function(|name, address| {
+        if address != 0 && traceable.contains(name) {
+            addresses.push(address);
+        }
+    });
+    addresses.sort_unstable();
+    addresses.dedup();
+    if traceable.is_empty() {
+        return Err(LinkError::no_such(
+            "traceable kernel function",
+            pattern,
+            ": nothing fits the pattern".to_owned(),
+        ));
+    }
+    if addresses.is_empty() {
+        // This process may not see addresses.
+        let mut names: Vec<_> = traceable.iter().map(String::as_str).collect();
+        names.sort_unstable();
+        return attach_to_functions(request, &names);
+    }
+    attach_to_addresses(request, &addresses)
+}
+
+/// The names of functions that can be traced and fit.
+fn traceable(pattern: &str) -> Result<HashSet<String>, LinkError> {
+    let file = "available_filter_functions";
+    let read = || {
+        let path = tracefs::root()?.join(file);
+        let mut reader = BufReader::with_capacity(64 * 1024, File::open(path)?);
+        let mut names = HashSet::new();
+        let mut line = String::new();
+        while reader.read_line(&mut line)? > 0 {
+            // A module's name may follow.
+            if let Some(name) = line.split_ascii_whitespace().next()
+                && fits(pattern.as_bytes(), name.as_bytes())
+            {
+                names.insert(name.to_owned());
+            }
+            line.clear();
+        }
+        Ok(names)
+    };
+    read().map_err(|error: std::io::Error| {
+        LinkError::io(
+            format!("kernel functions {pattern}"),
+            std::io::Error::new(error.kind(), format!("{file} of tracefs: {error}")),
+        )
+    })
+}
+
+/// Attaches to places of one binary. `semaphores` are as many as offsets, or none.
+pub(crate) fn attach_to_places(
+    request: &Request<'_>,
+    path: &Path,
+    offsets: &[u64],
+    pid: Option<u32>,
+) -> Result<OwnedLink, LinkError> {
+    request.check_cookies(offsets.len())?;
+    let c_path = uprobe::path_for_link(path)?;
+    let to = LinkTo::UprobeMulti {
+        path: &c_path,
+        offsets,
+        semaphores: &[],
+        cookies: request.cookies,
+        flags: request.flags(),
+        pid: pid.unwrap_or(0),
+    };
+    let target = format!("{} places of {}", offsets.len(), path.display());
+    request
+        .create(&to, &target)
+        .map_err(|error| match (&error, pid) {
+            (LinkError::Attach { error, .. }, Some(pid)) if error.errno() == libc::ESRCH => {
+                LinkError::no_such("process", &pid.to_string(), String::new())
+            }
+            _ => error,
+        })
+}
+
+pub(crate) fn is_pattern(text: &str) -> bool {
+    text.contains(['*', '?'])
+}
+
+/// Whether `name` fits `pattern`, in which `*` is any text and `?` any one byte.
+pub(crate) fn fits(pattern: &[u8], name: &[u8]) -> bool {
+    let (mut p, mut n) = (0, 0);
+    // Where to go on with one more byte taken by the last `*`.
+    let mut retry = None;
+    while n < name.len() {
+        match pattern.get(p) {
+            Some(b'*') => {
+                retry = Some((p + 1, n + 1));
+                p += 1;
+            }
+            Some(&byte) if byte == b'?' || byte == name[n] => {
+                p += 1;
+                n += 1;
+            }
+            _ => match retry {
+                Some((after, next)) => {
+                    (p, n) = (after, next);
+                    retry = Some((after, next + 1));
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[p..].iter().all(|&byte| byte == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns() {
+        let fits = |pattern: &str, name: &str| fits(pattern.as_bytes(), name.as_bytes());
+        assert!(fits("tcp_*", "tcp_connect"));
+        assert!(fits("*connect", "tcp_v4_connect"));
+        assert!(fits("a*b*c", "aXbYbZc"));
+        assert!(fits("?cp_*", "tcp_"));
+        assert!(fits("*", ""));
+        assert!(!fits("tcp_*", "udp_connect"));
+        assert!(!fits("a*b", "abc"));
+        assert!(!fits("a?", "a"));
+        assert!(fits("abc", "abc") && !fits("abc", "abcd"));
+    }
+}

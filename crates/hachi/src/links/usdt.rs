@@ -1,0 +1,265 @@
+//! USDT probes: a uprobe at each of a probe's places, and a record for the program of where the
+//! arguments are.
+//!
+//! The program is written with libbpf's `usdt.bpf.h`, which brings two maps: an array of records,
+//! and, for kernels without cookies, a table from addresses to records.
+
+use std::{
+    os::fd::AsFd as _,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use super::{
+    Legacy, LegacyLink, LinkError, OwnedLink,
+    uprobe::{self, Place},
+};
+use crate::{
+    features,
+    load::Object,
+    maps::{MapFd, MapInfo},
+    programs::{ProbeKind, ProgramFd},
+    sys::{bpf, errno::SyscallError},
+    user::{
+        elf::Binary,
+        path,
+        usdt::{self, Site},
+        usdt_args::{self, SPEC_SIZE},
+    },
+};
+
+const SPECS: &str = "__bpf_usdt_specs";
+const ADDRESSES: &str = "__bpf_usdt_ip_to_spec_id";
+
+/// Which records of an object's array are in use.
+#[derive(Debug, Default)]
+pub(crate) struct SpecIds(Mutex<Vec<bool>>);
+
+impl SpecIds {
+    fn lock(&self) -> MutexGuard<'_, Vec<bool>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The first that is free.
+    fn take(&self, capacity: u32) -> Option<u32> {
+        let mut used = self.lock();
+        let at = used.iter().position(|used| !used).unwrap_or(used.len());
+        let id = u32::try_from(at).ok().filter(|&id| id < capacity)?;
+        if at == used.len() {
+            used.push(true);
+        } else {
+            used[at] = true;
+        }
+        Some(id)
+    }
+
+    fn release(&self, id: u32) {
+        if let Some(used) = self.lock().get_mut(id as usize) {
+            *used = false;
+        }
+    }
+}
+
+/// The uprobes of one probe.
+#[derive(Debug)]
+struct Usdt {
+    links: Vec<OwnedLink>,
+    ids: Vec<u32>,
+    /// Keys in the table of addresses.
+    addresses: Vec<u64>,
+    object: Arc<Object>,
+}
+
+impl Legacy for Usdt {
+    fn undo(&mut self) -> Result<(), SyscallError> {
+        // Dropped links detach.
+        self.links.clear();
+        if let Some(map) = self.object.map(ADDRESSES) {
+            for address in &self.addresses {
+                // SAFETY: keys were checked to have 8 bytes before the first was put in.
+                unsafe { bpf::map_delete(map.as_fd(), address.to_ne_bytes().as_ptr()) }?;
+            }
+        }
+        for &id in &self.ids {
+            self.object.usdt_ids().release(id);
+        }
+        Ok(())
+    }
+}
+
+/// What to attach to.
+pub(crate) struct Request<'a> {
+    pub(crate) program: &'a ProgramFd,
+    pub(crate) object: &'a Arc<Object>,
+    pub(crate) target: &'a Path,
+    pub(crate) provider: &'a str,
+    pub(crate) name: &'a str,
+    pub(crate) pid: Option<u32>,
+    pub(crate) cookie: u64,
+}
+
+/// Attaches to every place of a probe.
+pub(crate) fn attach(request: &Request<'_>) -> Result<OwnedLink, LinkError> {
+    let (specs, capacity) = specs_map(request.object)?;
+    let path = path::resolve(request.target, request.pid)?;
+    let binary = Binary::open(&path)?;
+    let shown = path.display().to_string();
+    let sites = usdt::sites(&binary, request.provider, request.name, &shown)?;
+    // From here on, an error undoes what was done before it.
+    let mut usdt = Undo(Usdt {
+        links: Vec::new(),
+        ids: Vec::new(),
+        addresses: Vec::new(),
+        object: request.object.clone(),
+    });
+    let mut known: Vec<(&str, u32)> = Vec::new();
+    for site in &sites {
+        let id = match known.iter().find(|(text, _)| *text == site.arguments) {
+            Some((_, id)) => *id,
+            None => {
+                let id = add_spec(request, site, specs, capacity, &mut usdt.0)?;
+                known.push((&site.arguments, id));
+                id
+            }
+        };
+        let cookies = features::PERF_LINK.is_supported();
+        if !cookies {
+            add_address(request, &binary, &path, site, id, &mut usdt.0)?;
+        }
+        let place = Place {
+            path: &path,
+            offset: site.offset,
+            semaphore: site.semaphore,
+            pid: request.pid,
+        };
+        let cookie = if cookies { u64::from(id) } else { 0 };
+        // A cookie of 0 is what one gets without a cookie, too.
+        let link = uprobe::attach(request.program, ProbeKind::Entry, &place, cookie, false)?;
+        usdt.0.links.push(link);
+    }
+    Ok(LegacyLink::new(usdt.finish()).into())
+}
+
+/// Undoes what it holds unless finished.
+struct Undo(Usdt);
+
+impl Undo {
+    fn finish(mut self) -> Usdt {
+        Usdt {
+            links: std::mem::take(&mut self.0.links),
+            ids: std::mem::take(&mut self.0.ids),
+            addresses: std::mem::take(&mut self.0.addresses),
+            object: self.0.object.clone(),
+        }
+    }
+}
+
+impl Drop for Undo {
+    fn drop(&mut self) {
+        // The error that led here is the one to tell.
+        let _ = self.0.undo();
+    }
+}
+
+/// The array of records, and how many it holds.
+fn specs_map(object: &Object) -> Result<(&MapFd, u32), LinkError> {
+    let Some(map) = object.map(SPECS) else {
+        return Err(LinkError::Invalid(format!(
+            "the object has no map {SPECS:?}, which USDT programs need: include usdt.bpf.h"
+        )));
+    };
+    let info = map_info(SPECS, map)?;
+    if info.key_size() != 4 || info.value_size() as usize != SPEC_SIZE {
+        return Err(LinkError::Invalid(format!(
+            "map {SPECS:?} is of another layout: values of {} bytes instead of {SPEC_SIZE}",
+            info.value_size()
+        )));
+    }
+    Ok((map, info.max_entries()))
+}
+
+fn map_info(name: &str, map: &MapFd) -> Result<MapInfo, LinkError> {
+    MapInfo::of(map.as_fd()).map_err(|error| LinkError::attach(&format!("map {name:?}"), error))
+}
+
+fn add_spec(
+    request: &Request<'_>,
+    site: &Site,
+    specs: &MapFd,
+    capacity: u32,
+    usdt: &mut Usdt,
+) -> Result<u32, LinkError> {
+    let probe = format!("USDT probe {}:{}", request.provider, request.name);
+    let arguments = usdt_args::parse(&site.arguments)
+        .map_err(|problem| LinkError::Invalid(format!("{probe} cannot be watched: {problem}")))?;
+    let id = request.object.usdt_ids().take(capacity).ok_or_else(|| {
+        LinkError::Invalid(format!(
+            "{probe}: map {SPECS:?} has no room for more than {capacity} records; enlarge it (BPF_USDT_MAX_SPEC_CNT)"
+        ))
+    })?;
+    usdt.ids.push(id);
+    let value = usdt_args::spec(&arguments, request.cookie);
+    // SAFETY: `specs_map` checked that keys have 4 bytes and values as many as this.
+    unsafe { bpf::map_update(specs.as_fd(), id.to_ne_bytes().as_ptr(), value.as_ptr(), 0) }
+        .map_err(|error| LinkError::attach(&probe, error))?;
+    Ok(id)
+}
+
+/// For kernels without cookies: the program finds its record by the address it runs at.
+fn add_address(
+    request: &Request<'_>,
+    binary: &Binary,
+    path: &Path,
+    site: &Site,
+    id: u32,
+    usdt: &mut Usdt,
+) -> Result<(), LinkError> {
+    let address = match (binary.is_movable(), request.pid) {
+        (false, _) => site.address,
+        (true, Some(pid)) => path::mapped_address(pid, path, site.offset)?,
+        (true, None) => {
+            features::PERF_LINK
+                .require_for("a USDT probe of position-independent code in all processes")?;
+            site.address
+        }
+    };
+    let Some(map) = request.object.map(ADDRESSES) else {
+        return Err(LinkError::Invalid(format!(
+            "the object has no map {ADDRESSES:?}, which USDT programs need: include usdt.bpf.h"
+        )));
+    };
+    let info = map_info(ADDRESSES, map)?;
+    if (info.key_size(), info.value_size()) != (8, 4) {
+        return Err(LinkError::Invalid(format!(
+            "map {ADDRESSES:?} is of another layout"
+        )));
+    }
+    // SAFETY: keys have 8 bytes and values 4, as was just checked.
+    unsafe {
+        bpf::map_update(
+            map.as_fd(),
+            address.to_ne_bytes().as_ptr(),
+            id.to_ne_bytes().as_ptr(),
+            0,
+        )
+    }
+    .map_err(|error| LinkError::attach(&format!("map {ADDRESSES:?}"), error))?;
+    usdt.addresses.push(address);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SpecIds;
+
+    #[test]
+    fn records_are_used_again() {
+        let ids = SpecIds::default();
+        assert_eq!(
+            [ids.take(2), ids.take(2), ids.take(2)],
+            [Some(0), Some(1), None]
+        );
+        ids.release(0);
+        assert_eq!([ids.take(2), ids.take(2)], [Some(0), None]);
+    }
+}

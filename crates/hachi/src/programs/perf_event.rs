@@ -1,0 +1,358 @@
+//! Programs that run when a counter of the CPU or of the kernel has counted enough.
+
+use std::path::Path;
+
+use super::{AttachOptions, Attached, ProgramData, ProgramError, ProgramFd, program_methods};
+use crate::{
+    links::{LinkError, LinkId, OwnedLink, perf_event},
+    sys::perf,
+};
+
+/// A program at a perf event (`BPF_PROG_TYPE_PERF_EVENT`): it runs each time so many events were
+/// counted, or so often a second. Linux ≥ 4.9.
+///
+/// Section `perf_event`.
+#[derive(Debug)]
+pub struct PerfEvent {
+    pub(crate) data: ProgramData,
+}
+
+program_methods!(PerfEvent);
+
+/// What is counted (`perf_event_open(2)`, `type` and `config`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PerfEventConfig {
+    /// Events of the CPU that every architecture has a notion of; absent in many virtual machines.
+    Hardware(HardwareEvent),
+    /// Events of the kernel.
+    Software(SoftwareEvent),
+    /// A tracepoint by its number (`id` in tracefs).
+    TracePoint {
+        /// The number.
+        event_id: u64,
+    },
+    /// Events of a cache.
+    HwCache {
+        /// Which cache.
+        event: HwCacheEvent,
+        /// What is done to it.
+        operation: HwCacheOp,
+        /// With which result.
+        result: HwCacheResult,
+    },
+    /// An event of this model of CPU.
+    Raw {
+        /// Its number in the CPU's manual.
+        event_id: u64,
+    },
+    /// Access to an address.
+    Breakpoint(BreakpointConfig),
+    /// An event of another unit of the machine, listed in `/sys/bus/event_source/devices`.
+    Pmu {
+        /// The number in `type`.
+        pmu_type: u32,
+        /// Put together as the files in `format` say.
+        config: u64,
+    },
+}
+
+/// `enum perf_hw_id`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+#[allow(missing_docs, reason = "the names say it all")]
+pub enum HardwareEvent {
+    CpuCycles = 0,
+    Instructions = 1,
+    CacheReferences = 2,
+    CacheMisses = 3,
+    BranchInstructions = 4,
+    BranchMisses = 5,
+    BusCycles = 6,
+    StalledCyclesFrontend = 7,
+    StalledCyclesBackend = 8,
+    RefCpuCycles = 9,
+}
+
+/// `enum perf_sw_ids`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+#[allow(missing_docs, reason = "the names say it all")]
+pub enum SoftwareEvent {
+    /// Time in nanoseconds.
+    CpuClock = 0,
+    /// Time of the process in nanoseconds.
+    TaskClock = 1,
+    PageFaults = 2,
+    ContextSwitches = 3,
+    CpuMigrations = 4,
+    PageFaultsMin = 5,
+    PageFaultsMaj = 6,
+    AlignmentFaults = 7,
+    EmulationFaults = 8,
+    /// Counts nothing.
+    Dummy = 9,
+    BpfOutput = 10,
+    CgroupSwitches = 11,
+}
+
+/// `enum perf_hw_cache_id`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+#[allow(missing_docs, reason = "the names say it all")]
+pub enum HwCacheEvent {
+    L1d = 0,
+    L1i = 1,
+    /// The last level.
+    Ll = 2,
+    Dtlb = 3,
+    Itlb = 4,
+    /// Branch prediction.
+    Bpu = 5,
+    /// Local memory.
+    Node = 6,
+}
+
+/// `enum perf_hw_cache_op_id`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+#[allow(missing_docs, reason = "the names say it all")]
+pub enum HwCacheOp {
+    Read = 0,
+    Write = 1,
+    Prefetch = 2,
+}
+
+/// `enum perf_hw_cache_op_result_id`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+#[allow(missing_docs, reason = "the names say it all")]
+pub enum HwCacheResult {
+    Access = 0,
+    Miss = 1,
+}
+
+/// An address that the CPU watches (`linux/hw_breakpoint.h`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BreakpointConfig {
+    /// Memory is read or written.
+    Data {
+        /// Which of the two.
+        r#type: PerfBreakpointType,
+        /// From here on.
+        address: u64,
+        /// So many bytes.
+        length: PerfBreakpointLength,
+    },
+    /// An instruction is executed.
+    Instruction {
+        /// Where.
+        address: u64,
+    },
+}
+
+/// `HW_BREAKPOINT_R`, `…_W` and both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+#[allow(missing_docs, reason = "the names say it all")]
+pub enum PerfBreakpointType {
+    Read = 1,
+    Write = 2,
+    ReadWrite = 3,
+}
+
+/// `HW_BREAKPOINT_LEN_1` and so on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+#[allow(missing_docs, reason = "the names say it all")]
+pub enum PerfBreakpointLength {
+    Len1 = 1,
+    Len2 = 2,
+    Len4 = 4,
+    Len8 = 8,
+}
+
+/// `HW_BREAKPOINT_X`.
+const EXECUTE: u32 = 4;
+
+/// When the program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SamplePolicy {
+    /// Each time this many events were counted.
+    Period(u64),
+    /// About so often a second, at most `/proc/sys/kernel/perf_event_max_sample_rate`.
+    Frequency(u64),
+}
+
+/// Where events are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PerfEventScope {
+    /// In the calling thread.
+    CallingProcess {
+        /// While it runs on this CPU; on any, if not given.
+        cpu: Option<u32>,
+    },
+    /// In one process or thread.
+    OneProcess {
+        /// Its id.
+        pid: u32,
+        /// While it runs on this CPU; on any, if not given.
+        cpu: Option<u32>,
+    },
+    /// On one CPU, whatever runs there. Attach to each CPU to see everything.
+    AllProcessesOneCpu {
+        /// Its number.
+        cpu: u32,
+    },
+}
+
+impl PerfEventConfig {
+    fn attr(self) -> perf::Attr {
+        let plain = |kind, config| perf::Attr {
+            kind,
+            config,
+            ..Default::default()
+        };
+        match self {
+            PerfEventConfig::Hardware(event) => plain(0, event as u64),
+            PerfEventConfig::Software(event) => plain(1, event as u64),
+            PerfEventConfig::TracePoint { event_id } => plain(2, event_id),
+            PerfEventConfig::HwCache {
+                event,
+                operation,
+                result,
+            } => plain(
+                3,
+                event as u64 | (operation as u64) << 8 | (result as u64) << 16,
+            ),
+            PerfEventConfig::Raw { event_id } => plain(4, event_id),
+            PerfEventConfig::Breakpoint(breakpoint) => {
+                let (bp_type, address, length) = match breakpoint {
+                    BreakpointConfig::Data {
+                        r#type,
+                        address,
+                        length,
+                    } => (r#type as u32, address, length as u64),
+                    BreakpointConfig::Instruction { address } => {
+                        (EXECUTE, address, size_of::<libc::c_long>() as u64)
+                    }
+                };
+                perf::Attr {
+                    bp_type,
+                    config1: address,
+                    config2: length,
+                    ..plain(5, 0)
+                }
+            }
+            PerfEventConfig::Pmu { pmu_type, config } => plain(pmu_type, config),
+        }
+    }
+}
+
+impl PerfEvent {
+    /// Opens the program pinned at `path`. It is loaded already and can be attached.
+    pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, ProgramError> {
+        ProgramData::from_pin(path.as_ref(), "perf_event").map(|data| PerfEvent { data })
+    }
+
+    /// Loads the program into the kernel, which verifies it.
+    pub fn load(&mut self) -> Result<(), ProgramError> {
+        self.data.load()
+    }
+
+    /// Makes the loaded program run when so much was counted of an event. With `inherit`, processes
+    /// that the process starts from then on are counted, too.
+    ///
+    /// Makes a `bpf_link` (Linux ≥ 5.15) or, on older kernels, a perf event that lasts as long as
+    /// this program. Needs CAP_PERFMON.
+    ///
+    /// # Errors
+    /// [`LinkError`] in [`ProgramError::Attach`]: the machine does not count that, no such process or
+    /// CPU.
+    pub fn attach(
+        &mut self,
+        config: PerfEventConfig,
+        scope: PerfEventScope,
+        sample_policy: SamplePolicy,
+        inherit: bool,
+    ) -> Result<LinkId, ProgramError> {
+        self.attach_with_cookie(config, scope, sample_policy, inherit, 0)
+    }
+
+    /// As [`attach`](Self::attach); `bpf_get_attach_cookie` gives the program `cookie`. Linux ≥
+    /// 5.15.
+    pub fn attach_with_cookie(
+        &mut self,
+        config: PerfEventConfig,
+        scope: PerfEventScope,
+        sample_policy: SamplePolicy,
+        inherit: bool,
+        cookie: u64,
+    ) -> Result<LinkId, ProgramError> {
+        let mut attr = config.attr();
+        match sample_policy {
+            SamplePolicy::Period(period) => attr.sample_period = period,
+            SamplePolicy::Frequency(frequency) => {
+                attr.sample_period = frequency;
+                attr.flags |= perf::FREQ;
+            }
+        }
+        if inherit {
+            attr.flags |= perf::INHERIT;
+        }
+        let link = attach(self.data.fd()?, config, attr, scope, cookie);
+        self.data.own(link)
+    }
+
+    pub(crate) fn attach_by_section(
+        &mut self,
+        _: &AttachOptions,
+    ) -> Result<Vec<Attached>, ProgramError> {
+        Err(self.data.attach_error(LinkError::NoTarget(
+            "its section cannot say which events to count; use `PerfEvent::attach`".to_owned(),
+        )))
+    }
+}
+
+fn attach(
+    program: &ProgramFd,
+    config: PerfEventConfig,
+    attr: perf::Attr,
+    scope: PerfEventScope,
+    cookie: u64,
+) -> Result<OwnedLink, LinkError> {
+    let cpu_number = |cpu: Option<u32>| cpu.map_or(-1, |cpu| cpu as i32);
+    let (pid, cpu) = match scope {
+        PerfEventScope::CallingProcess { cpu } => (0, cpu_number(cpu)),
+        PerfEventScope::OneProcess { pid, cpu } => (pid as i32, cpu_number(cpu)),
+        PerfEventScope::AllProcessesOneCpu { cpu } => (-1, cpu as i32),
+    };
+    let target = format!("perf event {config:?}");
+    let event = perf::open_plain(attr, pid, cpu).map_err(|error| {
+        let advice = match (error.errno(), config) {
+            (libc::ESRCH, _) => {
+                return LinkError::no_such("process", &pid.to_string(), String::new());
+            }
+            (libc::ENODEV | libc::EINVAL | libc::ENXIO, _) if cpu >= 0 && !is_online(cpu) => {
+                return LinkError::no_such("online CPU", &cpu.to_string(), String::new());
+            }
+            (
+                libc::ENOENT | libc::EOPNOTSUPP | libc::ENODEV,
+                PerfEventConfig::Hardware(_) | PerfEventConfig::HwCache { .. } | PerfEventConfig::Raw { .. },
+            ) => "; this machine does not count it (virtual machines often have no counters): try a software event such as CpuClock",
+            _ => "",
+        };
+        LinkError::attach(&format!("{target}{advice}"), error)
+    })?;
+    perf_event::attach(program, event, cookie, None, &target)
+}
+
+fn is_online(cpu: i32) -> bool {
+    let online = std::fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
+    online.trim().split(',').any(|range| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let number = |text: &str| text.parse::<i32>().ok();
+        number(first).is_some_and(|first| first <= cpu)
+            && number(last).is_some_and(|last| cpu <= last)
+    })
+}

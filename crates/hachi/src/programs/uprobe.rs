@@ -1,0 +1,225 @@
+//! Probes of functions, or instructions, of programs and libraries.
+
+use std::path::{Path, PathBuf};
+
+use super::{
+    AttachOptions, Attached, ProbeKind, ProgramData, ProgramError, kprobe, program_methods,
+};
+use crate::{
+    links::{
+        LinkError, LinkId,
+        uprobe::{self, Place},
+    },
+    user::{elf::Binary, path},
+};
+
+/// A program at a function (or an instruction) of a program or library, entered or returning
+/// (`BPF_PROG_TYPE_KPROBE`), which gets the registers. Linux ≥ 4.1.
+///
+/// Sections `uprobe/PATH:FUNCTION`, `uprobe/PATH:FUNCTION+OFFSET`, `uretprobe/PATH:FUNCTION`, and
+/// with `.s` such as may sleep (Linux ≥ 6.0), so that they can read memory that is not there yet.
+#[derive(Debug)]
+pub struct UProbe {
+    pub(crate) data: ProgramData,
+}
+
+program_methods!(UProbe);
+
+/// A place in a program or library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UProbeAttachLocation<'a> {
+    /// A function by its name, which may have a version: `pthread_create@GLIBC_2.34`.
+    Symbol(&'a str),
+    /// So many bytes into a function.
+    SymbolOffset(&'a str, u64),
+    /// So many bytes into the file.
+    AbsoluteOffset(u64),
+}
+
+impl<'a> From<&'a str> for UProbeAttachLocation<'a> {
+    fn from(name: &'a str) -> Self {
+        UProbeAttachLocation::Symbol(name)
+    }
+}
+
+impl From<u64> for UProbeAttachLocation<'static> {
+    fn from(offset: u64) -> Self {
+        UProbeAttachLocation::AbsoluteOffset(offset)
+    }
+}
+
+impl UProbe {
+    /// Opens the program pinned at `path`. It is loaded already and can be attached.
+    pub fn from_pin<P: AsRef<Path>>(path: P, kind: ProbeKind) -> Result<Self, ProgramError> {
+        let section = match kind {
+            ProbeKind::Entry => "uprobe",
+            ProbeKind::Return => "uretprobe",
+        };
+        ProgramData::from_pin(path.as_ref(), section).map(|data| UProbe { data })
+    }
+
+    /// Loads the program into the kernel, which verifies it.
+    pub fn load(&mut self) -> Result<(), ProgramError> {
+        self.data.load()
+    }
+
+    /// Entry or return, by the section.
+    pub fn kind(&self) -> ProbeKind {
+        ProbeKind::of_section(self.data.section_kind())
+    }
+
+    /// Attaches the loaded program to a place in a program or library: `attach("malloc", "libc",
+    /// None, None)`.
+    ///
+    /// `target` is a path, or the name of a library (`libc.so.6`, `libc`) or of a program. With `pid`
+    /// only this process runs the program (0: the calling one); without, everybody who passes, now
+    /// and later. `bpf_get_attach_cookie` gives the program `cookie` (Linux ≥ 5.15).
+    ///
+    /// Makes a `bpf_link` (Linux ≥ 5.15) or, on older kernels, a perf event; kernels before 4.17 are
+    /// told by tracefs. Needs CAP_PERFMON; CAP_SYS_ADMIN before Linux 6.7 or so.
+    ///
+    /// # Errors
+    /// [`LinkError`] in [`ProgramError::Attach`]: no such function, library or process, with similar
+    /// names; several functions of that name.
+    pub fn attach<'loc, T: AsRef<Path>, Loc: Into<UProbeAttachLocation<'loc>>>(
+        &mut self,
+        location: Loc,
+        target: T,
+        pid: Option<i32>,
+        cookie: Option<u64>,
+    ) -> Result<LinkId, ProgramError> {
+        let request = Request {
+            location: location.into(),
+            target: target.as_ref(),
+            pid,
+            cookie: cookie.unwrap_or(0),
+            tracefs: false,
+        };
+        self.attach_to(&request)
+    }
+
+    /// As [`attach`](Self::attach), by an event written to `uprobe_events` of tracefs, which others
+    /// can see there, although the kernel may have better ways.
+    pub fn attach_by_tracefs<'loc, T: AsRef<Path>, Loc: Into<UProbeAttachLocation<'loc>>>(
+        &mut self,
+        location: Loc,
+        target: T,
+        pid: Option<i32>,
+    ) -> Result<LinkId, ProgramError> {
+        let request = Request {
+            location: location.into(),
+            target: target.as_ref(),
+            pid,
+            cookie: 0,
+            tracefs: true,
+        };
+        self.attach_to(&request)
+    }
+
+    fn attach_to(&mut self, request: &Request<'_>) -> Result<LinkId, ProgramError> {
+        let program = self.data.fd()?;
+        let link = request.resolve().and_then(|(path, offset, pid)| {
+            let place = Place {
+                path: &path,
+                offset,
+                semaphore: 0,
+                pid,
+            };
+            uprobe::attach(
+                program,
+                self.kind(),
+                &place,
+                request.cookie,
+                request.tracefs,
+            )
+        });
+        self.data.own(link)
+    }
+
+    pub(crate) fn attach_by_section(
+        &mut self,
+        options: &AttachOptions,
+    ) -> Result<Vec<Attached>, ProgramError> {
+        let (path, function) = self.data.user_target(options, "FUNCTION")?;
+        let (name, offset) = match function.split_once('+') {
+            None => (&*function, 0),
+            Some((name, text)) => match kprobe::number(text) {
+                Some(offset) => (name, offset),
+                None => return Err(self.data.no_target("PATH:FUNCTION+OFFSET")),
+            },
+        };
+        // A number alone is an offset in the file.
+        let location = match kprobe::number(name) {
+            Some(at) => UProbeAttachLocation::AbsoluteOffset(at + offset),
+            None => UProbeAttachLocation::SymbolOffset(name, offset),
+        };
+        let request = Request {
+            location,
+            target: &path,
+            pid: options.pid.map(|pid| pid as i32),
+            cookie: 0,
+            tracefs: false,
+        };
+        let link = self.attach_to(&request)?;
+        Ok(Attached::one(
+            link,
+            format!("function {function} of {}", path.display()),
+        ))
+    }
+}
+
+impl ProgramData {
+    /// A section's `PATH:REST`, or `REST` where the options say which binary.
+    pub(crate) fn user_target(
+        &self,
+        options: &AttachOptions,
+        form: &str,
+    ) -> Result<(PathBuf, String), ProgramError> {
+        let form = format!("PATH:{form}");
+        let target = self.target(&form)?;
+        match (target.split_once(':'), &options.binary) {
+            (_, Some(binary)) if !target.contains('/') => Ok((binary.clone(), target.to_owned())),
+            (Some((path, rest)), _) if !path.is_empty() && !rest.is_empty() => {
+                Ok((PathBuf::from(path), rest.to_owned()))
+            }
+            _ => Err(self.no_target(&form)),
+        }
+    }
+}
+
+/// What [`UProbe::attach`] was given.
+struct Request<'a> {
+    location: UProbeAttachLocation<'a>,
+    target: &'a Path,
+    pid: Option<i32>,
+    cookie: u64,
+    tracefs: bool,
+}
+
+impl Request<'_> {
+    /// The file, the offset in it, and the process.
+    fn resolve(&self) -> Result<(PathBuf, u64, Option<u32>), LinkError> {
+        let pid = process(self.pid)?;
+        let path = path::resolve(self.target, pid)?;
+        let offset = match self.location {
+            UProbeAttachLocation::AbsoluteOffset(offset) => offset,
+            UProbeAttachLocation::Symbol(name) => Binary::open(&path)?.function_offset(name)?,
+            UProbeAttachLocation::SymbolOffset(name, offset) => Binary::open(&path)?
+                .function_offset(name)?
+                .checked_add(offset)
+                .ok_or_else(|| LinkError::Invalid(format!("offset {offset:#x} is too large")))?,
+        };
+        Ok((path, offset, pid))
+    }
+}
+
+/// A process as callers give it; 0 is this one.
+pub(crate) fn process(pid: Option<i32>) -> Result<Option<u32>, LinkError> {
+    match pid {
+        None => Ok(None),
+        Some(0) => Ok(Some(std::process::id())),
+        Some(pid) => u32::try_from(pid)
+            .map(Some)
+            .map_err(|_| LinkError::no_such("process", &pid.to_string(), String::new())),
+    }
+}

@@ -1,0 +1,401 @@
+//! Binaries: symbols, and places in the file by address.
+
+use std::{
+    fs::File,
+    io,
+    os::fd::AsFd as _,
+    path::{Path, PathBuf},
+};
+
+use object::{
+    Endianness, SymbolIndex,
+    elf::{self, FileHeader32, FileHeader64},
+    read::elf::{FileHeader, ProgramHeader as _, SectionHeader as _, Sym as _, VersionTable},
+};
+
+use crate::{
+    links::{LinkError, multi},
+    near::Near,
+    sys::mmap::Mmap,
+};
+
+/// A binary, mapped into memory.
+pub(crate) struct Binary {
+    path: PathBuf,
+    map: Mmap,
+    len: usize,
+}
+
+/// A function of a binary.
+#[derive(Clone, Debug)]
+pub(crate) struct Function<'a> {
+    pub(crate) name: &'a str,
+    /// `GLIBC_2.34`, if symbols have versions.
+    version: Option<&'a str>,
+    /// The version is not the one that linkers choose.
+    hidden: bool,
+    global: bool,
+    pub(crate) address: u64,
+}
+
+/// A part of the file that is mapped at an address.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Segment {
+    pub(crate) address: u64,
+    offset: u64,
+    size: u64,
+    pub(crate) executable: bool,
+}
+
+/// A section with the address it is mapped at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Section<'a> {
+    pub(crate) address: u64,
+    pub(crate) data: &'a [u8],
+}
+
+type Result<T> = std::result::Result<T, object::read::Error>;
+
+impl Binary {
+    pub(crate) fn open(path: &Path) -> std::result::Result<Self, LinkError> {
+        Self::map(path).map_err(|error| LinkError::io(path.display().to_string(), error))
+    }
+
+    fn map(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let len = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
+        if len == 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the file is empty",
+            ));
+        }
+        let binary = Binary {
+            path: path.to_owned(),
+            map: Mmap::read_only(file.as_fd(), len)?,
+            len,
+        };
+        match binary.bytes() {
+            [0x7f, b'E', b'L', b'F', ..] => Ok(binary),
+            _ => Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "it is not an ELF file (of a script, take the interpreter)",
+            )),
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: the mapping has that length, is readable, and lives as long as `self`. Should
+        // somebody shorten the file meanwhile, access is a bus error, as with any mapped binary.
+        unsafe { std::slice::from_raw_parts(self.map.ptr(), self.len) }
+    }
+
+    fn malformed(&self, error: object::read::Error) -> LinkError {
+        LinkError::io(
+            self.path.display().to_string(),
+            io::Error::new(io::ErrorKind::InvalidData, error.to_string()),
+        )
+    }
+
+    fn is_64(&self) -> bool {
+        self.bytes().get(4) == Some(&elf::ELFCLASS64.0)
+    }
+
+    /// All functions defined here, those for the dynamic linker first.
+    pub(crate) fn functions(&self) -> std::result::Result<Vec<Function<'_>>, LinkError> {
+        let found = if self.is_64() {
+            functions::<FileHeader64<Endianness>>(self.bytes())
+        } else {
+            functions::<FileHeader32<Endianness>>(self.bytes())
+        };
+        found.map_err(|error| self.malformed(error))
+    }
+
+    pub(crate) fn segments(&self) -> std::result::Result<Vec<Segment>, LinkError> {
+        let found = if self.is_64() {
+            segments::<FileHeader64<Endianness>>(self.bytes())
+        } else {
+            segments::<FileHeader32<Endianness>>(self.bytes())
+        };
+        found.map_err(|error| self.malformed(error))
+    }
+
+    pub(crate) fn section(
+        &self,
+        name: &str,
+    ) -> std::result::Result<Option<Section<'_>>, LinkError> {
+        let found = if self.is_64() {
+            section::<FileHeader64<Endianness>>(self.bytes(), name)
+        } else {
+            section::<FileHeader32<Endianness>>(self.bytes(), name)
+        };
+        found.map_err(|error| self.malformed(error))
+    }
+
+    /// Bytes of an address, and whether the byte order is the machine's.
+    pub(crate) fn word(&self) -> (usize, bool) {
+        let big = self.bytes().get(5) == Some(&elf::ELFDATA2MSB.0);
+        let word = if self.is_64() { 8 } else { 4 };
+        (word, big == cfg!(target_endian = "big"))
+    }
+
+    /// Whether it is loaded at other addresses than it was linked for (`ET_DYN`).
+    pub(crate) fn is_movable(&self) -> bool {
+        let kind = self
+            .bytes()
+            .get(16..18)
+            .and_then(|bytes| bytes.try_into().ok());
+        kind.map(u16::from_ne_bytes) != Some(elf::ET_EXEC.0)
+    }
+
+    /// Where in the file the byte at `address` is.
+    pub(crate) fn offset_of(&self, address: u64) -> std::result::Result<u64, LinkError> {
+        offset_in(&self.segments()?, address).ok_or_else(|| {
+            LinkError::Invalid(format!(
+                "address {address:#x} is nowhere in {}",
+                self.path.display()
+            ))
+        })
+    }
+
+    /// Where in the file the function called `name` begins. `name` may have a version, as in
+    /// `pthread_create@GLIBC_2.2.5`.
+    pub(crate) fn function_offset(&self, name: &str) -> std::result::Result<u64, LinkError> {
+        let functions = self.functions()?;
+        let (wanted, version) = match name.split_once('@') {
+            Some((wanted, version)) => (wanted, Some(version.trim_start_matches('@'))),
+            None => (name, None),
+        };
+        // The version that linkers choose counts more than others, and what others can see more than
+        // what they cannot.
+        let rank = |function: &Function<'_>| (!function.hidden, function.global);
+        let candidates: Vec<_> = functions
+            .iter()
+            .filter(|function| {
+                function.name == wanted
+                    && version.is_none_or(|version| function.version == Some(version))
+            })
+            .collect();
+        let Some(best) = candidates.iter().map(|function| rank(function)).max() else {
+            return Err(self.no_function(&functions, wanted, version));
+        };
+        let mut addresses: Vec<_> = candidates
+            .iter()
+            .filter(|function| rank(function) == best)
+            .map(|function| function.address)
+            .collect();
+        addresses.sort_unstable();
+        addresses.dedup();
+        match addresses[..] {
+            [address] => self.offset_of(address),
+            _ => Err(LinkError::Invalid(format!(
+                "{} has {} functions called {name:?}, at {addresses:#x?}; choose one by its offset in the file",
+                self.path.display(),
+                addresses.len()
+            ))),
+        }
+    }
+
+    /// Where in the file the functions begin whose names fit `pattern`, each place once.
+    pub(crate) fn matching_offsets(
+        &self,
+        pattern: &str,
+    ) -> std::result::Result<Vec<u64>, LinkError> {
+        let segments = self.segments()?;
+        let mut offsets: Vec<u64> = self
+            .functions()?
+            .iter()
+            .filter(|function| multi::fits(pattern.as_bytes(), function.name.as_bytes()))
+            .filter_map(|function| offset_in(&segments, function.address))
+            .collect();
+        offsets.sort_unstable();
+        offsets.dedup();
+        if offsets.is_empty() {
+            return Err(LinkError::no_such(
+                "function",
+                pattern,
+                format!(" in {}: nothing fits the pattern", self.path.display()),
+            ));
+        }
+        Ok(offsets)
+    }
+
+    fn no_function(
+        &self,
+        functions: &[Function<'_>],
+        wanted: &str,
+        version: Option<&str>,
+    ) -> LinkError {
+        let versions: Vec<_> = functions
+            .iter()
+            .filter(|function| function.name == wanted)
+            .filter_map(|function| function.version)
+            .collect();
+        let hint = if version.is_some() && !versions.is_empty() {
+            format!("; its versions are {}", crate::error::list(&versions))
+        } else if functions.is_empty() {
+            "; the file has no symbols at all (it was stripped), so give the offset in the file instead".to_owned()
+        } else {
+            let mut near = Near::new(wanted);
+            for function in functions {
+                near.offer(function.name);
+            }
+            near.hint()
+        };
+        let name = match version {
+            Some(version) => format!("{wanted}@{version}"),
+            None => wanted.to_owned(),
+        };
+        LinkError::no_such(
+            "function",
+            &name,
+            format!(" in {}{hint}", self.path.display()),
+        )
+    }
+}
+
+/// Where in the file an address is.
+pub(crate) fn offset_in(segments: &[Segment], address: u64) -> Option<u64> {
+    segments.iter().find_map(|segment| {
+        let inside = address.checked_sub(segment.address)?;
+        (inside < segment.size).then(|| segment.offset.checked_add(inside))?
+    })
+}
+
+fn functions<H: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> Result<Vec<Function<'_>>> {
+    let header = H::parse(bytes)?;
+    let endian = header.endian()?;
+    let sections = header.sections(endian, bytes)?;
+    let mut functions = Vec::new();
+    for table in [elf::SHT_DYNSYM, elf::SHT_SYMTAB] {
+        let symbols = sections.symbols(endian, bytes, table)?;
+        let versions = match table {
+            elf::SHT_DYNSYM => sections.versions(endian, bytes)?,
+            _ => None,
+        };
+        for (index, symbol) in symbols.enumerate() {
+            if symbol.st_type() != elf::STT_FUNC || symbol.is_undefined(endian) {
+                continue;
+            }
+            let Ok(Ok(name)) = symbols.symbol_name(endian, symbol).map(std::str::from_utf8) else {
+                continue;
+            };
+            // The plain table has versions in the names.
+            let (name, in_name) = match name.split_once('@') {
+                Some((name, version)) => (name, Some(version)),
+                None => (name, None),
+            };
+            let (version, hidden) = match in_name {
+                Some(text) => match text.strip_prefix('@') {
+                    Some(version) => (Some(version), false),
+                    None => (Some(text), true),
+                },
+                None => version::<H>(versions.as_ref(), endian, index),
+            };
+            functions.push(Function {
+                name,
+                version,
+                hidden,
+                global: symbol.st_bind() != elf::STB_LOCAL,
+                address: symbol.st_value(endian).into(),
+            });
+        }
+    }
+    Ok(functions)
+}
+
+fn version<'a, H: FileHeader<Endian = Endianness>>(
+    versions: Option<&VersionTable<'a, H>>,
+    endian: Endianness,
+    index: SymbolIndex,
+) -> (Option<&'a str>, bool) {
+    let Some(versions) = versions else {
+        return (None, false);
+    };
+    let at = versions.version_index(endian, index);
+    let name = match versions.version(at.index()) {
+        Ok(Some(version)) => std::str::from_utf8(version.name()).ok(),
+        _ => None,
+    };
+    (name, at.is_hidden())
+}
+
+fn segments<H: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> Result<Vec<Segment>> {
+    let header = H::parse(bytes)?;
+    let endian = header.endian()?;
+    let segments = header.program_headers(endian, bytes)?.iter();
+    Ok(segments
+        .filter(|segment| segment.p_type(endian) == elf::PT_LOAD)
+        .map(|segment| Segment {
+            address: segment.p_vaddr(endian).into(),
+            offset: segment.p_offset(endian).into(),
+            size: segment.p_filesz(endian).into(),
+            executable: segment.p_flags(endian).contains(elf::PF_X),
+        })
+        .collect())
+}
+
+fn section<'a, H: FileHeader<Endian = Endianness>>(
+    bytes: &'a [u8],
+    name: &str,
+) -> Result<Option<Section<'a>>> {
+    let header = H::parse(bytes)?;
+    let endian = header.endian()?;
+    let sections = header.sections(endian, bytes)?;
+    let Some((_, section)) = sections.section_by_name(endian, name.as_bytes()) else {
+        return Ok(None);
+    };
+    Ok(Some(Section {
+        address: section.sh_addr(endian).into(),
+        data: section.data(endian, bytes)?,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[unsafe(no_mangle)]
+    #[inline(never)]
+    extern "C" fn hachi_test_function_of_this_binary() -> u32 {
+        std::hint::black_box(7)
+    }
+
+    #[test]
+    fn functions_are_found_where_they_are() {
+        assert_eq!(hachi_test_function_of_this_binary(), 7);
+        let exe = std::env::current_exe().unwrap();
+        let binary = Binary::open(&exe).unwrap();
+        let offset = binary
+            .function_offset("hachi_test_function_of_this_binary")
+            .unwrap();
+        // What the file has there is what runs.
+        let code = hachi_test_function_of_this_binary as *const u8;
+        // SAFETY: at least one instruction lies there.
+        assert_eq!(binary.bytes()[offset as usize], unsafe { *code });
+        let error = binary
+            .function_offset("hachi_test_function_of_this_binery")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("did you mean \"hachi_test_function_of_this_binary\"?"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_is_no_binary_is_said() {
+        for (path, text) in [("/nowhere", "No such file"), ("/proc/self/status", "")] {
+            let Err(error) = Binary::open(Path::new(path)) else {
+                panic!("{path}")
+            };
+            let error = error.to_string();
+            assert!(error.contains(path) && error.contains(text), "{error}");
+        }
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+        let Err(error) = Binary::open(Path::new(script)) else {
+            panic!()
+        };
+        assert!(error.to_string().contains("not an ELF file"), "{error}");
+    }
+}

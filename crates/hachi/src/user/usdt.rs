@@ -1,0 +1,199 @@
+//! USDT: probes that a program's author put there, described in ELF notes.
+//!
+//! The format of the notes is SystemTap's (`UserSpaceProbeImplementation`, `sys/sdt.h`).
+
+use super::elf::{Binary, Section, Segment, offset_in};
+use crate::{links::LinkError, near::Near};
+
+/// A place where a probe is passed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Site {
+    /// In memory, as linked.
+    pub(crate) address: u64,
+    /// In the file.
+    pub(crate) offset: u64,
+    /// Where in the file the counter is that the program looks at; 0 for none.
+    pub(crate) semaphore: u64,
+    /// How to get at the arguments, in the assembler's words.
+    pub(crate) arguments: String,
+}
+
+/// A note as it stands in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Note<'a> {
+    location: u64,
+    base: u64,
+    semaphore: u64,
+    provider: &'a str,
+    name: &'a str,
+    arguments: &'a str,
+}
+
+/// All places of probe `provider`:`name`.
+pub(crate) fn sites(
+    binary: &Binary,
+    provider: &str,
+    name: &str,
+    path: &str,
+) -> Result<Vec<Site>, LinkError> {
+    let (word, ours) = binary.word();
+    if !ours {
+        return Err(LinkError::Invalid(format!(
+            "{path} is for machines of the other byte order"
+        )));
+    }
+    let segments = binary.segments()?;
+    let base = binary.section(".stapsdt.base")?;
+    let section = binary.section(".note.stapsdt")?;
+    let data = section.map_or(&[][..], |section| section.data);
+    let mut found = Vec::new();
+    let probe = format!("{provider}:{name}");
+    let mut near = Near::new(&probe);
+    for note in notes(data, word) {
+        if note.provider == provider && note.name == name {
+            let site = site(&note, base, &segments).ok_or_else(|| {
+                LinkError::Invalid(format!(
+                    "the note of probe {probe} in {path} points to {:#x}, which is no code of the file",
+                    note.location
+                ))
+            })?;
+            found.push(site);
+        } else {
+            near.offer(&format!("{}:{}", note.provider, note.name));
+        }
+    }
+    if found.is_empty() {
+        let hint = if data.is_empty() {
+            format!(" in {path}, which has none at all")
+        } else {
+            format!(" in {path}{}", near.hint())
+        };
+        return Err(LinkError::no_such("USDT probe", &probe, hint));
+    }
+    Ok(found)
+}
+
+/// Places are as at the time the notes were written; whoever moved the code (prelink) moved the base
+/// with it.
+fn site(note: &Note<'_>, base: Option<Section<'_>>, segments: &[Segment]) -> Option<Site> {
+    let moved = match base {
+        Some(base) if note.base != 0 => base.address.wrapping_sub(note.base),
+        _ => 0,
+    };
+    let address = note.location.wrapping_add(moved);
+    let code: Vec<_> = segments
+        .iter()
+        .copied()
+        .filter(|segment| segment.executable)
+        .collect();
+    let semaphore = match note.semaphore {
+        0 => 0,
+        at => offset_in(segments, at.wrapping_add(moved))?,
+    };
+    Some(Site {
+        address,
+        offset: offset_in(&code, address)?,
+        semaphore,
+        arguments: note.arguments.to_owned(),
+    })
+}
+
+/// The notes of a section, for addresses of `word` bytes. Ends at the first that is malformed.
+pub(crate) fn notes(mut data: &[u8], word: usize) -> impl Iterator<Item = Note<'_>> {
+    std::iter::from_fn(move || {
+        loop {
+            let (name, kind, description, rest) = raw_note(data)?;
+            data = rest;
+            if name == b"stapsdt\0"
+                && kind == 3
+                && let Some(note) = probe(description, word)
+            {
+                return Some(note);
+            }
+        }
+    })
+}
+
+/// Name, type and description of a note, and what follows it.
+fn raw_note(data: &[u8]) -> Option<(&[u8], u32, &[u8], &[u8])> {
+    let number = |at: usize| Some(u32::from_ne_bytes(*data.get(at..)?.first_chunk::<4>()?));
+    let (name_len, len, kind) = (number(0)? as usize, number(4)? as usize, number(8)?);
+    let rest = data.get(12..)?;
+    let name = rest.get(..name_len)?;
+    let rest = rest.get(name_len.checked_next_multiple_of(4)?..)?;
+    let description = rest.get(..len)?;
+    // The last one may lack its padding.
+    let end = len.checked_next_multiple_of(4)?.min(rest.len());
+    Some((name, kind, description, &rest[end..]))
+}
+
+/// Three addresses and three strings.
+fn probe(description: &[u8], word: usize) -> Option<Note<'_>> {
+    let address = |index: usize| {
+        let bytes = description.get(index * word..)?;
+        Some(match word {
+            8 => u64::from_ne_bytes(*bytes.first_chunk()?),
+            _ => u32::from_ne_bytes(*bytes.first_chunk()?).into(),
+        })
+    };
+    let mut strings = description
+        .get(3 * word..)?
+        .split(|&byte| byte == 0)
+        .map(|text| std::str::from_utf8(text).ok());
+    Some(Note {
+        location: address(0)?,
+        base: address(1)?,
+        semaphore: address(2)?,
+        provider: strings.next()??,
+        name: strings.next()??,
+        arguments: strings.next()??,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn note(strings: &str) -> Vec<u8> {
+        let mut description = Vec::new();
+        for address in [0x1000u64, 0x2000, 0x3000] {
+            description.extend(address.to_ne_bytes());
+        }
+        description.extend(strings.bytes());
+        let mut bytes = Vec::new();
+        for number in [8, description.len() as u32, 3] {
+            bytes.extend(number.to_ne_bytes());
+        }
+        bytes.extend(b"stapsdt\0");
+        bytes.extend(&description);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes
+    }
+
+    #[test]
+    fn notes_are_read_and_the_broken_end_it() {
+        let mut bytes = note("libc\0setjmp\08@%rdi -4@%esi\0");
+        bytes.extend(note("a\0b\0\0"));
+        let found: Vec<_> = notes(&bytes, 8).collect();
+        assert_eq!(found.len(), 2);
+        assert_eq!(
+            found[0],
+            Note {
+                location: 0x1000,
+                base: 0x2000,
+                semaphore: 0x3000,
+                provider: "libc",
+                name: "setjmp",
+                arguments: "8@%rdi -4@%esi",
+            }
+        );
+        for len in 0..bytes.len() {
+            for word in [4, 8] {
+                assert!(notes(&bytes[..len], word).count() <= 2);
+            }
+        }
+        let mut endless = bytes.clone();
+        endless[4..8].fill(0xff);
+        assert_eq!(notes(&endless, 8).count(), 0);
+    }
+}
