@@ -202,7 +202,10 @@ impl Request<'_> {
         let pid = process(self.pid)?;
         let path = path::resolve(self.target, pid)?;
         let offset = match self.location {
-            UProbeAttachLocation::AbsoluteOffset(offset) => offset,
+            UProbeAttachLocation::AbsoluteOffset(offset) => {
+                Binary::open(&path)?.check_offset(offset)?;
+                offset
+            }
             UProbeAttachLocation::Symbol(name) => Binary::open(&path)?.function_offset(name)?,
             UProbeAttachLocation::SymbolOffset(name, offset) => Binary::open(&path)?
                 .function_offset(name)?

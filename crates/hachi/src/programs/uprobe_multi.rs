@@ -137,7 +137,13 @@ enum Places<'a> {
 impl Places<'_> {
     fn offsets(self, path: &Path) -> Result<Vec<u64>, LinkError> {
         match self {
-            Places::Offsets(offsets) => Ok(offsets.to_vec()),
+            Places::Offsets(offsets) => {
+                let binary = Binary::open(path)?;
+                offsets
+                    .iter()
+                    .try_for_each(|&offset| binary.check_offset(offset))?;
+                Ok(offsets.to_vec())
+            }
             Places::Functions(names) => {
                 let binary = Binary::open(path)?;
                 names

@@ -158,6 +158,18 @@ impl Binary {
         })
     }
 
+    /// The kernel does not look whether there is anything.
+    pub(crate) fn check_offset(&self, offset: u64) -> std::result::Result<(), LinkError> {
+        if offset < self.len as u64 {
+            return Ok(());
+        }
+        Err(LinkError::Invalid(format!(
+            "offset {offset:#x} lies beyond the end of {}, which has {:#x} bytes",
+            self.path.display(),
+            self.len
+        )))
+    }
+
     /// Where in the file the function called `name` begins. `name` may have a version, as in
     /// `pthread_create@GLIBC_2.2.5`.
     pub(crate) fn function_offset(&self, name: &str) -> std::result::Result<u64, LinkError> {
