@@ -669,15 +669,16 @@ mod tests {
             return;
         }
         let running = KernelVersion::current().unwrap();
-        // A kernel built without CONFIG_KPROBES has none of these, however new it is.
-        let kprobes = std::path::Path::new("/sys/bus/event_source/devices/kprobe").exists();
+        // A kernel built without CONFIG_FPROBE has none of these, however new it is.
+        let mut fprobe = false;
+        crate::links::kprobe::for_each_function(|name, _| fprobe |= name == "register_fprobe_ips");
         for feature in ALL {
             // Nor need a kernel be built with CONFIG_NETKIT.
             if feature.name == "netkit" {
                 assert!(!feature.is_supported() || running >= feature.since);
                 continue;
             }
-            if !kprobes && feature.name.starts_with("kprobe") {
+            if !fprobe && feature.name.starts_with("kprobe") {
                 assert!(!feature.is_supported(), "{}", feature.name);
                 continue;
             }

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use anstream::{eprintln, println};
 use anstyle::Style;
+use hachi::links::LinkError;
 use hachi::log_format::{Level, Message};
 use hachi::maps::{Map, MapData, RingBuf};
-use hachi::programs::{ProgramError, Xdp, XdpFlags};
+use hachi::programs::{AttachOptions, AttachType, Attached, ProgramError, XdpFlags};
 use hachi::{Ebpf, EbpfLoader, EbpfLogger};
 use hachi_obj::{ProgramSpec, ProgramType};
 use serde_json::{Value, json};
@@ -30,6 +31,8 @@ use crate::value;
 Examples:
   hachi run firewall.o --iface eth0
   hachi run firewall-ebpf --iface lo --mode skb --set LOG_DROPS=1
+  hachi run execsnoop.o                                                       # its sections say where
+  hachi run malloc.o --pid 4321
   hachi run firewall.o --iface eth0 --pin /sys/fs/bpf/firewall --duration 0   # pin it and come back
   hachi unpin --recursive /sys/fs/bpf/firewall                                # and end it")]
 pub struct Args {
@@ -39,6 +42,15 @@ pub struct Args {
     /// The interface to attach XDP programs to; may be given several times
     #[arg(short, long, value_name = "IFACE")]
     iface: Vec<String>,
+    /// The cgroup to attach cgroup programs to, as the path of its directory
+    #[arg(long, value_name = "DIR")]
+    cgroup: Option<PathBuf>,
+    /// Watch only this process with probes in user space
+    #[arg(long, value_name = "PID")]
+    pid: Option<u32>,
+    /// The program or library that probes in user space are for, if their sections do not say
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
     /// Where XDP programs run: in the driver if it can (auto), in the generic path, the driver, or the card
     #[arg(long, value_name = "MODE", value_enum, default_value = "auto")]
     mode: Mode,
@@ -84,6 +96,25 @@ impl Mode {
     }
 }
 
+impl Args {
+    fn attach_options(&self) -> AttachOptions {
+        let mut options = AttachOptions::new().xdp_flags(self.mode.flags());
+        for interface in &self.iface {
+            options = options.interface(interface);
+        }
+        if let Some(cgroup) = &self.cgroup {
+            options = options.cgroup(cgroup);
+        }
+        if let Some(pid) = self.pid {
+            options = options.pid(pid);
+        }
+        if let Some(binary) = &self.binary {
+            options = options.binary(binary);
+        }
+        options
+    }
+}
+
 fn parse_seconds(text: &str) -> std::result::Result<Duration, String> {
     text.parse()
         .ok()
@@ -111,17 +142,24 @@ pub fn run(args: Args) -> Result {
     // Readers stand ready before the first event.
     let mut logger = EbpfLogger::init(&mut ebpf).ok();
     let mut events = Events::of(&mut ebpf)?;
+    let mut attached = Vec::new();
     for name in &programs {
-        attach(&mut ebpf, name, &args, &mut pins)?;
+        attached.extend(attach(&mut ebpf, name, &args, &mut pins)?);
+    }
+    if attached.is_empty() {
+        return Err(Failure::new(format!(
+            "{} has no program to attach",
+            path.display()
+        )));
     }
     pins.keep();
-    announce(&programs, &args);
+    announce(&attached, &args);
 
     let started = Instant::now();
     let mut messages = Vec::new();
     watch(&signals, logger.as_mut(), &mut events, &args, &mut messages)?;
     drop(ebpf);
-    finish(&programs, &args, &events, messages, started.elapsed());
+    finish(&attached, &args, &events, messages, started.elapsed());
     Ok(())
 }
 
@@ -151,22 +189,19 @@ fn resolve(args: &Args) -> Result<PathBuf> {
     }
 }
 
-/// The programs to attach, by name, once it is clear that they can be.
+/// The programs to attach, by name, as far as that can be told without the kernel.
 fn plan(object: &Object, args: &Args) -> Result<Vec<String>> {
-    let chosen = object.select(&args.program)?;
     let asked = !args.program.is_empty();
+    let mut chosen = object.select(&args.program)?;
+    // Sections that begin with `?` are only for those who ask.
+    chosen.retain(|program| asked || program.autoload);
     let mut names = Vec::new();
-    for program in chosen {
-        match attachable(program) {
-            Ok(()) => names.push(program.name.clone()),
-            // Of all programs, those that can be attached are meant; one asked for by name must be.
-            Err(reason) if asked => {
-                return Err(Failure::new(format!(
-                    "program {} cannot be attached: {reason}",
-                    program.name
-                )));
-            }
-            Err(reason) => output::warn(format!("program {} is left out: {reason}", program.name)),
+    for program in &chosen {
+        if program.program_type == ProgramType::Unspec {
+            let reason = format!("section {} names no kind of program", program.section);
+            leave_out(&program.name, &reason, args)?;
+        } else {
+            names.push(program.name.clone());
         }
     }
     if names.is_empty() {
@@ -175,34 +210,45 @@ fn plan(object: &Object, args: &Args) -> Result<Vec<String>> {
             object.path.display()
         )));
     }
-    if args.iface.is_empty() {
-        return Err(
-            Failure::usage(format!("XDP program {} needs an interface", names[0]))
-                .help("give it with --iface IFACE; `ip link` lists the interfaces"),
-        );
-    }
-    if names.len() > 1 {
-        return Err(Failure::usage(
+    let of_interfaces: Vec<&str> = chosen
+        .iter()
+        .filter(|program| is_xdp(program))
+        .map(|program| program.name.as_str())
+        .collect();
+    match of_interfaces[..] {
+        [name, ..] if args.iface.is_empty() => Err(Failure::usage(format!(
+            "XDP program {name} needs an interface"
+        ))
+        .help("give it with --iface IFACE; `ip link` lists the interfaces")),
+        [_, _, ..] => Err(Failure::usage(
             "an interface takes one XDP program, and the object has several",
         )
-        .help(format!("choose one with --program: {}", names.join(", "))));
+        .help(format!(
+            "choose one with --program: {}",
+            of_interfaces.join(", ")
+        ))),
+        _ => Ok(names),
     }
-    Ok(names)
 }
 
-fn attachable(program: &ProgramSpec) -> std::result::Result<(), String> {
-    let section = &program.section;
-    match (program.program_type, section.rsplit('/').next()) {
-        (ProgramType::Xdp, Some("devmap" | "cpumap")) => Err(format!(
-            "programs in section {section} run from an entry of a map"
-        )),
-        (ProgramType::Xdp, _) => Ok(()),
-        (ProgramType::Unspec, _) => Err(format!("section {section} names no kind of program")),
-        (other, _) => Err(format!(
-            "`hachi run` attaches XDP programs, and this is of type {} (section {section})",
-            other.name()
-        )),
+/// Whether it is for interfaces (and not for entries of a map).
+fn is_xdp(program: &ProgramSpec) -> bool {
+    program.program_type == ProgramType::Xdp
+        && !matches!(
+            program.attach_type,
+            Some(AttachType::XdpDevmap | AttachType::XdpCpumap)
+        )
+}
+
+/// Of all programs, those that can be attached are meant; one asked for by name must be.
+fn leave_out(name: &str, reason: &str, args: &Args) -> Result {
+    if !args.program.is_empty() {
+        return Err(Failure::new(format!(
+            "program {name} cannot be attached: {reason}"
+        )));
     }
+    output::warn(format!("program {name} is left out: {reason}"));
+    Ok(())
 }
 
 /// `NAME=VALUE` for a global of 1, 2, 4 or 8 bytes.
@@ -243,7 +289,28 @@ fn pin_maps(ebpf: &Ebpf, dir: &Path, pins: &mut Pins) -> Result {
     Ok(())
 }
 
-fn attach(ebpf: &mut Ebpf, name: &str, args: &Args, pins: &mut Pins) -> Result {
+/// A program and what it is attached to.
+struct Attachment {
+    program: String,
+    /// In words.
+    target: String,
+}
+
+impl Attachment {
+    fn interface(&self) -> Option<&str> {
+        self.target.strip_prefix("interface ")
+    }
+
+    fn json(&self) -> Value {
+        let mut value = json!({ "program": self.program, "target": self.target });
+        if let Some(interface) = self.interface() {
+            value["iface"] = interface.into();
+        }
+        value
+    }
+}
+
+fn attach(ebpf: &mut Ebpf, name: &str, args: &Args, pins: &mut Pins) -> Result<Vec<Attachment>> {
     let failed = |error: &ProgramError| match error {
         ProgramError::LoadError(rejection) if !rejection.log.is_empty() => {
             eprintln!("{}", rejection.explain().render(true).trim_end());
@@ -252,7 +319,6 @@ fn attach(ebpf: &mut Ebpf, name: &str, args: &Args, pins: &mut Pins) -> Result {
         error => Failure::because("", error),
     };
     let program = ebpf.program_mut(name).map_err(|error| failed(&error))?;
-    let program: &mut Xdp = program.try_into().map_err(|error| failed(&error))?;
     program.load().map_err(|error| failed(&error))?;
     if let Some(dir) = &args.pin {
         let path = dir.join("programs").join(name);
@@ -261,29 +327,47 @@ fn attach(ebpf: &mut Ebpf, name: &str, args: &Args, pins: &mut Pins) -> Result {
             .map_err(|error| Failure::because("", &error))?;
         pins.add(path);
     }
-    for iface in &args.iface {
-        let link = program
-            .attach(iface, args.mode.flags())
-            .map_err(|error| failed(&error))?;
+    let attached = match program.attach_by_section(&args.attach_options()) {
+        Ok(attached) => attached,
+        Err(ProgramError::Attach {
+            error: LinkError::NoTarget(reason),
+            ..
+        }) => {
+            leave_out(name, &reason, args)?;
+            return Ok(Vec::new());
+        }
+        Err(error) => return Err(failed(&error)),
+    };
+    let mut attachments = Vec::new();
+    for Attached { link, target } in attached {
+        let attachment = Attachment {
+            program: name.to_owned(),
+            target,
+        };
         if let Some(dir) = &args.pin {
-            let path = dir.join("links").join(format!("{name}-{iface}"));
+            let file = match attachment.interface() {
+                Some(interface) => format!("{name}-{interface}"),
+                None => name.to_owned(),
+            };
+            let path = dir.join("links").join(file);
             let link = program.take_link(link).map_err(|error| failed(&error))?;
             link.pin(&path)
                 .map_err(|error| Failure::because("", &error))?;
             pins.add(path);
         }
+        attachments.push(attachment);
     }
-    Ok(())
+    Ok(attachments)
 }
 
-fn announce(programs: &[String], args: &Args) {
+fn announce(attachments: &[Attachment], args: &Args) {
     if args.duration == Some(Duration::ZERO) || args.format.json {
         return;
     }
-    for name in programs {
+    for attachment in attachments {
         println!(
-            "{GOOD}attached{GOOD:#} {BOLD}{name}{BOLD:#} to {}",
-            args.iface.join(", ")
+            "{GOOD}attached{GOOD:#} {BOLD}{}{BOLD:#} to {}",
+            attachment.program, attachment.target
         );
     }
     if args.duration.is_none() {
@@ -449,16 +533,15 @@ fn tell(message: &Message<'_>, args: &Args, messages: &mut Vec<Value>) {
     }
 }
 
-fn finish(programs: &[String], args: &Args, events: &Events, messages: Vec<Value>, ran: Duration) {
+fn finish(
+    attachments: &[Attachment],
+    args: &Args,
+    events: &Events,
+    messages: Vec<Value>,
+    ran: Duration,
+) {
     if args.format.json {
-        let attached: Vec<Value> = programs
-            .iter()
-            .flat_map(|program| {
-                args.iface
-                    .iter()
-                    .map(move |iface| json!({ "program": program, "iface": iface }))
-            })
-            .collect();
+        let attached: Vec<Value> = attachments.iter().map(Attachment::json).collect();
         output::print_json(&json!({
             "attached": attached,
             "pinned": args.pin,

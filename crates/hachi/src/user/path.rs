@@ -9,18 +9,21 @@ use super::ld_cache;
 use crate::{links::LinkError, near};
 
 /// Directories that are searched for libraries where the dynamic linker's cache does not help.
-const LIBRARIES: [&str; 6] = [
+const LIBRARIES: &[&str] = &[
     "/lib64",
     "/usr/lib64",
     "/lib",
     "/usr/lib",
     "/usr/local/lib",
     // Debian and its kin.
-    if cfg!(target_arch = "aarch64") {
-        "/usr/lib/aarch64-linux-gnu"
-    } else {
-        "/usr/lib/x86_64-linux-gnu"
-    },
+    #[cfg(target_arch = "x86_64")]
+    "/lib/x86_64-linux-gnu",
+    #[cfg(target_arch = "x86_64")]
+    "/usr/lib/x86_64-linux-gnu",
+    #[cfg(target_arch = "aarch64")]
+    "/lib/aarch64-linux-gnu",
+    #[cfg(target_arch = "aarch64")]
+    "/usr/lib/aarch64-linux-gnu",
 ];
 
 /// The file that `target` names: a path, or, without a slash, the name of a library (whole or in
