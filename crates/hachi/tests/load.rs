@@ -141,7 +141,6 @@ fn other_types_load_but_do_not_attach() {
         "sk_skb/stream_parser",
         "sk_lookup",
         "flow_dissector",
-        "perf_event",
         "lwt_in",
         "cgroup/sysctl",
         "netfilter",

@@ -102,11 +102,11 @@ fn site(note: &Note<'_>, base: Option<Section<'_>>, segments: &[Segment]) -> Opt
 pub(crate) fn notes(mut data: &[u8], word: usize) -> impl Iterator<Item = Note<'_>> {
     std::iter::from_fn(move || {
         loop {
-            let (name, kind, description, rest) = raw_note(data)?;
+            let (raw, rest) = raw_note(data)?;
             data = rest;
-            if name == b"stapsdt\0"
-                && kind == 3
-                && let Some(note) = probe(description, word)
+            if raw.name == b"stapsdt\0"
+                && raw.kind == 3
+                && let Some(note) = probe(raw.description, word)
             {
                 return Some(note);
             }
@@ -114,8 +114,15 @@ pub(crate) fn notes(mut data: &[u8], word: usize) -> impl Iterator<Item = Note<'
     })
 }
 
-/// Name, type and description of a note, and what follows it.
-fn raw_note(data: &[u8]) -> Option<(&[u8], u32, &[u8], &[u8])> {
+/// A note of any kind.
+struct RawNote<'a> {
+    name: &'a [u8],
+    kind: u32,
+    description: &'a [u8],
+}
+
+/// The first note, and what follows it.
+fn raw_note(data: &[u8]) -> Option<(RawNote<'_>, &[u8])> {
     let number = |at: usize| Some(u32::from_ne_bytes(*data.get(at..)?.first_chunk::<4>()?));
     let (name_len, len, kind) = (number(0)? as usize, number(4)? as usize, number(8)?);
     let rest = data.get(12..)?;
@@ -124,7 +131,12 @@ fn raw_note(data: &[u8]) -> Option<(&[u8], u32, &[u8], &[u8])> {
     let description = rest.get(..len)?;
     // The last one may lack its padding.
     let end = len.checked_next_multiple_of(4)?.min(rest.len());
-    Some((name, kind, description, &rest[end..]))
+    let note = RawNote {
+        name,
+        kind,
+        description,
+    };
+    Some((note, &rest[end..]))
 }
 
 /// Three addresses and three strings.
