@@ -10,6 +10,8 @@ pub(crate) struct Near<'w> {
 
 /// How many names a message tells.
 const SHOWN: usize = 4;
+/// Names that differ in more letters are other names.
+const FARTHEST: usize = 4;
 
 impl<'w> Near<'w> {
     pub(crate) fn new(wanted: &'w str) -> Self {
@@ -22,7 +24,7 @@ impl<'w> Near<'w> {
     pub(crate) fn offer(&mut self, name: &str) {
         let limit = match self.found.get(SHOWN - 1) {
             Some((worst, _)) => *worst,
-            None => self.wanted.len() / 3 + 1,
+            None => (self.wanted.len() / 3 + 1).min(FARTHEST),
         };
         let Some(distance) = distance(self.wanted, name, limit) else {
             return;
@@ -60,25 +62,42 @@ pub(crate) fn hint<'c>(wanted: &str, candidates: impl IntoIterator<Item = &'c st
 
 /// How many letters to insert, delete or replace; one that continues the other counts as one step.
 /// `None` if that is more than `limit`.
+///
+/// Called for each of a hundred thousand names, of which nearly all are to be dismissed after a few
+/// letters.
 fn distance(a: &str, b: &str, limit: usize) -> Option<usize> {
+    const LONGEST: usize = 128;
     let (a, b) = (a.as_bytes(), b.as_bytes());
     if a.len() >= 3 && (b.starts_with(a) || b.ends_with(a)) {
         return (1 <= limit).then_some(1);
     }
-    if a.len().abs_diff(b.len()) > limit || a.len() > 128 {
+    if a.len().abs_diff(b.len()) > limit || a.len().max(b.len()) > LONGEST {
         return None;
     }
-    let mut row: Vec<usize> = (0..=b.len()).collect();
+    // Only cells so near the diagonal can be within the limit; the others count as beyond it.
+    let beyond = limit + 1;
+    let mut row = [beyond; LONGEST + 1];
+    for (j, cell) in row.iter_mut().enumerate().take(limit + 1) {
+        *cell = j;
+    }
     for (i, x) in a.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
+        let first = i.saturating_sub(limit);
+        let last = (i + limit).min(b.len().saturating_sub(1));
+        let mut diagonal = row[first];
+        row[first] = if first == 0 { i + 1 } else { beyond };
+        let mut least = row[first];
+        for j in first..=last {
+            let Some(y) = b.get(j) else { break };
             let replaced = diagonal + usize::from(x != y);
             diagonal = row[j + 1];
             row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+            least = least.min(row[j + 1]);
+        }
+        if least > limit {
+            return None;
         }
     }
-    row.last().copied().filter(|&steps| steps <= limit)
+    Some(row[b.len()]).filter(|&steps| steps <= limit)
 }
 
 #[cfg(test)]
@@ -95,6 +114,10 @@ mod tests {
         assert_eq!(
             hint("tcp_v4_con", ["tcp_v4_connect"]),
             "; did you mean \"tcp_v4_connect\"?"
+        );
+        assert_eq!(
+            hint("abcdef", ["bcdef", "abcdfe", "xabcdef", "abcd"]),
+            "; did you mean \"bcdef\", \"xabcdef\", \"abcdfe\" or \"abcd\"?"
         );
         assert_eq!(hint("zzz", names), "");
         assert_eq!(hint("", names), "");
