@@ -1,12 +1,17 @@
-//! One object for every kernel: fields are read where this kernel has them.
+//! One object for every kernel: what Rust programs ask and read of the kernel's structures.
 
+use hachi::Ebpf;
 use hachi::maps::{Array, HashMap, MapData};
+use hachi::programs::{AttachOptions, Iter};
+use hachi_btf::{Btf, Kind, Types as _};
 use hachi_test::{Bpffs, Cgroup, Netns, require_bpf, skip};
 use hachi_tests::{fixture, libbpf::Libbpf};
 use std::fs;
+use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::linux::fs::MetadataExt as _;
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// `Process` of the fixture.
 #[repr(C)]
@@ -46,6 +51,13 @@ struct Connection {
 unsafe impl hachi::Pod for Process {}
 // SAFETY: as above.
 unsafe impl hachi::Pod for Connection {}
+
+/// Keeps the tests apart: the programs look at the children of this process, which are those of all
+/// tests.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// How the fixture's programs read, by the first part of its maps' keys.
 const WAYS: [&str; 3] = ["loads", "probing", "probing, raw tracepoint"];
@@ -156,6 +168,15 @@ fn check_connection(proof: &Proof, host: IpAddr, family: u32) {
     }
 }
 
+/// Pins all maps under their names, but those that are sections.
+fn pin_maps(ebpf: &Ebpf) -> Bpffs {
+    let bpffs = Bpffs::new().unwrap();
+    for (name, map) in ebpf.maps().filter(|(name, _)| !name.contains('.')) {
+        map.data().pin(bpffs.join(name)).unwrap();
+    }
+    bpffs
+}
+
 fn check(proof: &Proof) {
     check_process(proof);
     check_connection(proof, Ipv4Addr::LOCALHOST.into(), 2);
@@ -163,8 +184,20 @@ fn check(proof: &Proof) {
 }
 
 #[test]
+fn facts_read_from_the_kernel_are_true() {
+    require_bpf!();
+    let _alone = alone();
+    let mut ebpf = Ebpf::load_file(fixture("core_proof")).unwrap();
+    let attached = ebpf.attach_all(&AttachOptions::new()).unwrap();
+    assert_eq!(attached.attached.len(), 6);
+    let bpffs = pin_maps(&ebpf);
+    check(&Proof { bpffs });
+}
+
+#[test]
 fn facts_read_from_the_kernel_are_true_by_libbpf() {
     require_bpf!();
+    let _alone = alone();
     let Some(libbpf) = Libbpf::open() else {
         skip!("libbpf is not installed");
     };
@@ -175,4 +208,105 @@ fn facts_read_from_the_kernel_are_true_by_libbpf() {
         object.pin_map(map, &bpffs.join(map)).unwrap();
     }
     check(&Proof { bpffs });
+}
+
+/// The answers of the fixture `core_questions`, in its order, as the kernel's BTF has them.
+fn expected_answers(btf: &Btf<'_>) -> [u64; 24] {
+    let task = btf.find("task_struct", Kind::Struct).unwrap();
+    let members = btf.members(task).unwrap();
+    let offset = |name: &str| {
+        let member = members.iter().find(|member| member.name == name);
+        u64::from(member.unwrap().bit_offset / 8)
+    };
+    let size = u64::from(btf.size_of(task).unwrap());
+    [
+        offset("pid"),
+        16,
+        1,
+        0,
+        1,
+        0,
+        offset("usage"),
+        offset("comm") + 3,
+        1,
+        offset("pid_links") + 32,
+        16,
+        1,
+        0,
+        1,
+        1,
+        size,
+        0,
+        1,
+        0,
+        task.into(),
+        1,
+        181,
+        0,
+        // (__u64)-128
+        0xffff_ffff_ffff_ff80,
+    ]
+}
+
+/// Starts a child and compares what the fixture `core_questions` made of it.
+fn check_questions(bpffs: &Bpffs) {
+    let map = |name: &str| MapData::from_pin(bpffs.join(name)).unwrap();
+    let mut wanted = Array::<_, u32>::try_from(map("WANTED")).unwrap();
+    wanted.set(0, std::process::id(), 0).unwrap();
+    assert!(Command::new("true").status().unwrap().success());
+    let answers = Array::<_, [u64; 24]>::try_from(map("ANSWERS")).unwrap();
+    let bytes = fs::read("/sys/kernel/btf/vmlinux").unwrap();
+    let expected = expected_answers(&Btf::parse(&bytes).unwrap());
+    assert_eq!(answers.get(&0, 0).unwrap(), expected);
+    let values = Array::<_, [u64; 8]>::try_from(map("VALUES")).unwrap();
+    let direct = values.get(&0, 0).unwrap();
+    assert_eq!(values.get(&1, 0).unwrap(), direct, "read by probing");
+    // Running, no such field, the second letter of its name, a bit that nobody sets, one that the
+    // kernel sets meanwhile, somebody uses it, its links lie somewhere, and our parent.
+    let parent = u64::from(std::os::unix::process::parent_id());
+    assert_eq!(direct, [0, 0xdead, b'r'.into(), 0, 1, 1, 1, parent]);
+}
+
+#[test]
+fn every_question_has_the_kernels_answer() {
+    require_bpf!();
+    let _alone = alone();
+    let mut ebpf = Ebpf::load_file(fixture("core_questions")).unwrap();
+    ebpf.attach_all(&AttachOptions::new()).unwrap();
+    let bpffs = pin_maps(&ebpf);
+    check_questions(&bpffs);
+}
+
+#[test]
+fn every_question_has_the_kernels_answer_by_libbpf() {
+    require_bpf!();
+    let _alone = alone();
+    let Some(libbpf) = Libbpf::open() else {
+        skip!("libbpf is not installed");
+    };
+    let mut object = libbpf.load(&fixture("core_questions")).unwrap();
+    object.attach().unwrap();
+    let bpffs = Bpffs::new().unwrap();
+    for map in ["WANTED", "ANSWERS", "VALUES"] {
+        object.pin_map(map, &bpffs.join(map)).unwrap();
+    }
+    check_questions(&bpffs);
+}
+
+#[test]
+fn an_iterator_prints_what_it_reads() {
+    require_bpf!();
+    let _alone = alone();
+    let mut ebpf = Ebpf::load_file(fixture("core_questions")).unwrap();
+    let threads: &mut Iter = ebpf.program_mut("threads").unwrap().try_into().unwrap();
+    threads.load_by_section().unwrap();
+    let link = threads.attach().unwrap();
+    let mut text = String::new();
+    threads
+        .read(link)
+        .unwrap()
+        .read_to_string(&mut text)
+        .unwrap();
+    let this = format!("{} ", std::process::id());
+    assert!(text.lines().any(|line| line.starts_with(&this)), "{text}");
 }

@@ -8,13 +8,13 @@ use hachi_btf::core::Minimizer;
 use hachi_obj::core::CoreTypes;
 use hachi_obj::{CoreReloKind, ProgramSpec, RelocationKind, Spec};
 use hachi_test::{TempDir, require_bpf, skip};
-use hachi_tests::{cargo, hachi, root, success, target_dir};
+use hachi_tests::{cargo, fixture, hachi, root, success, target_dir};
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The objects made by clang, in the byte order of this machine.
+/// Objects that ask: those made by clang, in the byte order of this machine, and our own.
 fn objects() -> Vec<PathBuf> {
     let suffix = match Endian::NATIVE {
         Endian::Little => ".bpfel.o",
@@ -27,6 +27,8 @@ fn objects() -> Vec<PathBuf> {
         .collect();
     objects.sort();
     assert!(objects.len() >= 6);
+    // And ours, made from Rust.
+    objects.extend(["core_proof", "core_questions"].map(fixture));
     objects
 }
 

@@ -181,17 +181,17 @@ impl LocalTypes {
         }
         let id = match ty {
             TypeExpr::Void => 0,
-            TypeExpr::Int { bytes, signed } => btf.add(Type::Int(Int {
-                name: ty.to_string(),
-                size: *bytes,
-                bits: (bytes * 8) as u8,
+            TypeExpr::Int(int) => btf.add(Type::Int(Int {
+                name: int.c_name.into(),
+                size: int.bytes,
+                bits: (int.bytes * 8) as u8,
                 offset: 0,
-                signed: *signed,
+                signed: int.signed,
                 char: false,
                 bool: false,
             })),
             TypeExpr::Bool => btf.add(Type::Int(Int {
-                name: "bool".into(),
+                name: "_Bool".into(),
                 size: 1,
                 bits: 8,
                 offset: 0,
@@ -258,10 +258,7 @@ impl LocalTypes {
     }
 
     fn make_array(&mut self, type_id: u32, nelems: u32, btf: &mut BtfBuilder) -> u32 {
-        let index = TypeExpr::Int {
-            bytes: 4,
-            signed: false,
-        };
+        let index = TypeExpr::int("u32").expect("it is among the integers");
         let index_type_id = self.make(&index, btf);
         btf.add(Type::Array(Array {
             type_id,
@@ -547,6 +544,7 @@ mod tests {
             }
             Some(Type::Array(t)) => format!("[{};{}]", show(btf, t.type_id), t.nelems),
             Some(Type::Ptr(_)) => "*".into(),
+            Some(Type::Int(t)) => format!("{}{}", if t.signed { 'i' } else { 'u' }, t.size * 8),
             _ => btf.shape(id).unwrap().name.to_owned(),
         }
     }

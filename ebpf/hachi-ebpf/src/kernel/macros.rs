@@ -333,8 +333,9 @@ macro_rules! type_id_local {
 }
 
 /// Whether this kernel has a type with these members, of matching types, among others:
-/// `type_matches!(struct task_struct { pid: i32, comm: [u8; 16] })`. Loaders know this question
-/// since libbpf 1.0.
+/// `type_matches!(struct task_struct { pid: i32, stack: *mut c_void })`. Here integers must be of the
+/// same size, sign and name in C: write `u64` for `unsigned long long` and `c_ulong` for `unsigned
+/// long`. Loaders know this question since libbpf 1.0.
 #[macro_export]
 macro_rules! type_matches {
     (struct $name:ident $body:tt) => {

@@ -447,7 +447,7 @@ mod tests {
         );
         assert_eq!(
             parse(built).unwrap().to_string(),
-            "hachi:1:field_byte_offset:struct:task_struct:se.type[0].x=[*i8;4]"
+            "hachi:1:field_byte_offset:struct:task_struct:se.type[0].x=[*c_char;4]"
         );
         let built = concat!(
             "hachi:1:kfunc:",

@@ -5,8 +5,8 @@ use std::fmt;
 /// A type, as a symbol's name spells it (grammar: `docs/core-symbols.md`, "Types").
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum TypeExpr {
-    /// An integer of so many bytes.
-    Int { bytes: u32, signed: bool },
+    /// An integer.
+    Int(&'static IntType),
     /// `bool`.
     Bool,
     /// A floating point number of so many bytes.
@@ -32,6 +32,65 @@ pub(crate) enum TypeExpr {
     Typedef(String, Box<TypeExpr>),
     /// A function: parameters with their names (which may be empty), and the result.
     Fn(Vec<(String, TypeExpr)>, Box<TypeExpr>),
+}
+
+/// An integer type. Its name in C matters for `type_matches`, which distinguishes C's `long` from its `long long`.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct IntType {
+    /// As it is written in a symbol.
+    spelling: &'static str,
+    pub bytes: u32,
+    pub signed: bool,
+    /// As the kernel's BTF has it.
+    pub c_name: &'static str,
+}
+
+macro_rules! ints {
+    ($($spelling:literal $bytes:literal $signed:literal $c_name:literal;)*) => {
+        &[$(IntType { spelling: $spelling, bytes: $bytes, signed: $signed, c_name: $c_name },)*]
+    };
+}
+
+/// All integer types.
+static INTS: &[IntType] = ints! {
+    "u8" 1 false "unsigned char";
+    "i8" 1 true "signed char";
+    "c_char" 1 true "char";
+    "u16" 2 false "short unsigned int";
+    "i16" 2 true "short int";
+    "u32" 4 false "unsigned int";
+    "i32" 4 true "int";
+    "u64" 8 false "long long unsigned int";
+    "i64" 8 true "long long int";
+    "c_ulong" 8 false "long unsigned int";
+    "c_long" 8 true "long int";
+    "u128" 16 false "__int128 unsigned";
+    "i128" 16 true "__int128";
+};
+
+/// Other spellings of integer types.
+const ALIASES: [(&str, &str); 10] = [
+    ("c_uchar", "u8"),
+    ("c_schar", "i8"),
+    ("c_ushort", "u16"),
+    ("c_short", "i16"),
+    ("c_uint", "u32"),
+    ("c_int", "i32"),
+    ("c_ulonglong", "u64"),
+    ("c_longlong", "i64"),
+    ("usize", "c_ulong"),
+    ("isize", "c_long"),
+];
+
+impl TypeExpr {
+    /// The integer of this spelling.
+    pub(crate) fn int(spelling: &str) -> Option<TypeExpr> {
+        let alias = ALIASES.iter().find(|alias| alias.0 == spelling);
+        let spelling = alias.map_or(spelling, |alias| alias.1);
+        INTS.iter()
+            .find(|int| int.spelling == spelling)
+            .map(TypeExpr::Int)
+    }
 }
 
 /// A member of a structure or union.
@@ -195,7 +254,7 @@ impl<'a> Parser<'a> {
             return Ok(None);
         }
         let width = match ty {
-            TypeExpr::Int { bytes, .. } if *bytes <= 8 => bytes * 8,
+            TypeExpr::Int(int) if int.bytes <= 8 => int.bytes * 8,
             TypeExpr::Bool => 8,
             TypeExpr::Enum { .. } => 32,
             _ => return Err("only an integer or enum can be a bit field".into()),
@@ -294,18 +353,10 @@ impl<'a> Parser<'a> {
             self.at += 2;
             name = self.name()?;
         }
-        let int = |bytes, signed| TypeExpr::Int { bytes, signed };
+        if let Some(int) = TypeExpr::int(&name) {
+            return Ok(int);
+        }
         Ok(match name.as_str() {
-            "u8" | "c_uchar" => int(1, false),
-            "i8" | "c_char" | "c_schar" => int(1, true),
-            "u16" | "c_ushort" => int(2, false),
-            "i16" | "c_short" => int(2, true),
-            "u32" | "c_uint" => int(4, false),
-            "i32" | "c_int" => int(4, true),
-            "u64" | "usize" | "c_ulong" | "c_ulonglong" => int(8, false),
-            "i64" | "isize" | "c_long" | "c_longlong" => int(8, true),
-            "u128" => int(16, false),
-            "i128" => int(16, true),
             "bool" => TypeExpr::Bool,
             "f32" | "c_float" => TypeExpr::Float { bytes: 4 },
             "f64" | "c_double" => TypeExpr::Float { bytes: 8 },
@@ -403,9 +454,7 @@ impl fmt::Display for Escaped<'_> {
 impl fmt::Display for TypeExpr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            TypeExpr::Int { bytes, signed } => {
-                write!(f, "{}{}", if *signed { 'i' } else { 'u' }, bytes * 8)
-            }
+            TypeExpr::Int(int) => f.write_str(int.spelling),
             TypeExpr::Bool => f.write_str("bool"),
             TypeExpr::Float { bytes } => write!(f, "f{}", bytes * 8),
             TypeExpr::Void => f.write_str("void"),
@@ -485,6 +534,8 @@ mod tests {
         let cases = [
             ("u32", "u32"),
             ("core::ffi::c_int", "i32"),
+            ("usize", "c_ulong"),
+            ("c_char", "c_char"),
             ("[u8; 16]", "[u8;16]"),
             ("*const core::ffi::c_void", "*void"),
             ("*mut task_struct", "*struct task_struct"),
