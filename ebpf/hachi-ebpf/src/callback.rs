@@ -8,6 +8,7 @@
 use core::ops::ControlFlow;
 
 use crate::cty::{c_long, c_void};
+use crate::dynptr::Dynptr;
 
 /// The address of a callback as helpers take it.
 #[inline(always)]
@@ -42,4 +43,13 @@ pub(crate) unsafe extern "C" fn map_element<K, V, F: FnMut(&K, *mut V) -> Contro
 ) -> c_long {
     // SAFETY: key and value are the map's; the closure is its caller's, lent alone.
     verdict(unsafe { (*closure)(&*key, value) })
+}
+
+/// For `bpf_user_ringbuf_drain`.
+pub(crate) unsafe extern "C" fn user_record<F: FnMut(&Dynptr) -> ControlFlow<()>>(
+    record: *const Dynptr,
+    closure: *mut F,
+) -> c_long {
+    // SAFETY: the record is the kernel's, there for the call; the closure is its caller's, lent alone.
+    verdict(unsafe { (*closure)(&*record) })
 }

@@ -42,6 +42,7 @@ pub mod bindings;
 mod callback;
 mod control;
 pub mod cty;
+mod dynptr;
 mod global;
 pub mod helpers;
 pub mod kernel;
@@ -49,12 +50,14 @@ mod license;
 pub mod log;
 pub mod macros;
 pub mod maps;
+#[macro_use]
 mod packet;
 #[cfg(all(feature = "panic-handler", hachi_bpf))]
 mod panic;
 pub mod programs;
 
 pub use control::{bpf_loop, may_goto, repeat};
+pub use dynptr::Dynptr;
 pub use global::Global;
 pub use hachi_common::Pod;
 /// What macros use.

@@ -58,3 +58,75 @@ pub(crate) const fn assert_unaligned<T>() {
         "a reference into a packet is possible only to a type of alignment 1, such as a byte array; take a copy with `read`"
     );
 }
+
+/// Looking into a packet: methods for contexts that have `packet`, which gives its ends.
+macro_rules! packet_reads {
+    ($name:ident) => {
+        impl $name {
+            /// A copy of the `T` at `offset`; `None` when the packet ends before it does.
+            ///
+            /// Only the fields that are used are loaded. Integers come as they stand in the packet,
+            /// that is in network byte order: read `[u8; 2]` and take `u16::from_be_bytes`, or
+            /// convert with `u16::from_be`.
+            #[inline(always)]
+            pub fn read<T: $crate::Pod>(&self, offset: usize) -> Option<T> {
+                let at = $crate::packet::checked::<T>(offset, || self.packet())?;
+                // SAFETY: all of `T` is in the packet; the read is unaligned, and any bytes make a
+                // `T`.
+                Some(unsafe { at.read_unaligned() })
+            }
+
+            /// The `T` at `offset`, in place; `None` when the packet ends before it does.
+            ///
+            /// `T` must have alignment 1, as byte arrays and the headers made of them have; another
+            /// one is an error when the program is built. Use [`read`](Self::read) for it.
+            #[inline(always)]
+            pub fn get<T: $crate::Pod>(&self, offset: usize) -> Option<&T> {
+                const { $crate::packet::assert_unaligned::<T>() };
+                let at = $crate::packet::checked::<T>(offset, || self.packet())?;
+                // SAFETY: all of `T` is in the packet, any bytes make a `T`, and alignment 1 is every
+                // address's.
+                Some(unsafe { &*at })
+            }
+
+            /// The `len` bytes at `offset`, in place; `None` when the packet ends before they do.
+            ///
+            /// `len` must be a constant, and so must the positions used in the slice: the verifier
+            /// relates no two variables to each other. For the rest there are [`read`](Self::read)
+            /// byte by byte, which checks each, and `load_bytes`.
+            #[inline(always)]
+            pub fn bytes(&self, offset: usize, len: usize) -> Option<&[u8]> {
+                let at = $crate::packet::checked_bytes(offset, len, || self.packet())?;
+                // SAFETY: the bytes are in the packet.
+                Some(unsafe { core::slice::from_raw_parts(at, len) })
+            }
+        }
+    };
+}
+
+/// Changing a packet: as [`packet_reads`].
+macro_rules! packet_writes {
+    ($name:ident) => {
+        impl $name {
+            /// Overwrites what stands at `offset` with `value`; `None`, with nothing written, when
+            /// the packet ends too early.
+            #[inline(always)]
+            pub fn write<T: $crate::Pod>(&mut self, offset: usize, value: T) -> Option<()> {
+                let at = $crate::packet::checked::<T>(offset, || self.packet())?;
+                // SAFETY: all of `T` is in the packet, which `self` borrows alone; the write is
+                // unaligned.
+                unsafe { at.write_unaligned(value) };
+                Some(())
+            }
+
+            /// As [`get`](Self::get), to be changed.
+            #[inline(always)]
+            pub fn get_mut<T: $crate::Pod>(&mut self, offset: usize) -> Option<&mut T> {
+                const { $crate::packet::assert_unaligned::<T>() };
+                let at = $crate::packet::checked::<T>(offset, || self.packet())?;
+                // SAFETY: as in `get`; `self` borrows the packet alone.
+                Some(unsafe { &mut *at })
+            }
+        }
+    };
+}

@@ -292,3 +292,53 @@ fn try_firewall(ctx: XdpContext) -> Result<u32, ()> {
     let said = said.unwrap();
     assert!(!said.contains("warning"), "{said}");
 }
+
+#[test]
+fn programs_for_the_network() {
+    let errors = errors_of(
+        "network",
+        "use aya_ebpf::macros::*;
+use aya_ebpf::programs::*;
+#[cgroup_sock_addr] pub fn a(ctx: SockAddrContext) -> i32 { 1 }
+#[cgroup_skb(inward)] pub fn b(ctx: SkBuffContext) -> i32 { 1 }
+#[sk_msg(ingress)] pub fn c(ctx: SkMsgContext) -> u32 { 1 }
+#[classifier] pub fn d(ctx: TcContext) { }
+#[sk_lookup] pub fn e(ctx: SkLookupContext, more: u32) -> u32 { 1 }
+",
+    );
+    assert_contains(
+        &errors,
+        &[
+            "`#[cgroup_sock_addr]` needs one of `bind4`, `bind6`",
+            "lib.rs:5:1",
+            "`#[cgroup_skb]` knows one of `ingress`, `egress`; it knows `name = \"…\"` as well",
+            "lib.rs:6:14",
+            "`#[sk_msg]` knows `name = \"…\"`",
+            "lib.rs:7:10",
+            "the program should look like `fn name(ctx: TcContext) -> i32`",
+            "lib.rs:8:22",
+            "with one argument, the context",
+        ],
+    );
+    let errors = errors_of(
+        "network_types",
+        "use aya_ebpf::macros::*;
+use aya_ebpf::programs::*;
+#[classifier] pub fn a(ctx: TcContext) -> u64 { 1 }
+pub fn b(mut ctx: TcContext) -> u8 { let first = ctx.get::<[u8; 1]>(0); let _ = ctx.pull_data(4); first.unwrap()[0] }
+pub fn c(ctx: &SockAddrContext) -> Option<u8> { ctx.read(0) }
+pub static D: aya_ebpf::maps::BloomFilter<u32> = aya_ebpf::maps::BloomFilter::with_max_entries(1, 0);
+pub fn e() -> u32 { D.get(0) }
+",
+    );
+    assert_contains(
+        &errors,
+        &[
+            "expected `i32`, found `u64`",
+            "lib.rs:5:43",
+            "cannot borrow `ctx` as mutable",
+            "method not found in `&hachi_ebpf::programs::SockAddrContext`",
+            "method not found in `BloomFilter<u32>`",
+        ],
+    );
+}

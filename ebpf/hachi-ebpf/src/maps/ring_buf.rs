@@ -6,6 +6,7 @@ use core::ops::{Deref, DerefMut};
 use super::def::{Map, MapDef, Pinning};
 use crate::bindings::bpf_map_type::BPF_MAP_TYPE_RINGBUF;
 use crate::cty::{c_long, c_void};
+use crate::dynptr::Dynptr;
 use crate::helpers;
 
 /// A ring buffer: records from programs on all CPUs to one reader in user space, in order (5.8).
@@ -80,6 +81,54 @@ impl RingBuf {
             None
         } else {
             Some(RingBufEntry(entry.cast()))
+        }
+    }
+
+    /// Reserves `size` bytes, any number, lets `fill` write them, and hands them to the reader if
+    /// that succeeds (5.19).
+    ///
+    /// ```
+    /// # use hachi_ebpf::maps::RingBuf;
+    /// # static EVENTS: RingBuf = RingBuf::with_byte_size(4096, 0);
+    /// fn report(name: &[u8; 16], count: u32) -> Result<(), i64> {
+    ///     EVENTS.reserve_with(4 + 16 * count, |record| {
+    ///         record.write(0, &count)?;
+    ///         record.write(4, name)
+    ///     })
+    /// }
+    /// ```
+    /// What `fill` leaves out are bytes of older records.
+    ///
+    /// # Errors
+    /// What `fill` returns: then the reader never sees the record. When the buffer is full, or `size`
+    /// is too large for it, `fill` is not called: `-ENOSPC` and its like.
+    #[inline(always)]
+    pub fn reserve_with<T>(
+        &self,
+        size: u32,
+        fill: impl FnOnce(&mut Dynptr) -> Result<T, c_long>,
+    ) -> Result<T, c_long> {
+        // It stays in this place from here to the end: the verifier knows it by that.
+        let mut record = MaybeUninit::<Dynptr>::uninit();
+        let at = record.as_mut_ptr();
+        // SAFETY: the map is a ring buffer of the object. Even if there is no room, the kernel wants
+        // the dynptr back, and an empty one is a good one.
+        unsafe {
+            let reserved = helpers::bpf_ringbuf_reserve_dynptr(self.as_ptr(), size, 0, at.cast());
+            if reserved < 0 {
+                helpers::bpf_ringbuf_discard_dynptr(at.cast(), 0);
+                return Err(reserved);
+            }
+            match fill(&mut *at) {
+                Ok(value) => {
+                    helpers::bpf_ringbuf_submit_dynptr(at.cast(), 0);
+                    Ok(value)
+                }
+                Err(error) => {
+                    helpers::bpf_ringbuf_discard_dynptr(at.cast(), 0);
+                    Err(error)
+                }
+            }
         }
     }
 

@@ -29,24 +29,8 @@ impl EbpfContext for XdpContext {
     }
 }
 
-/// A field of the kernel's context.
-///
-/// Volatile where a packet's start is wanted, so that each access starts from a pointer of its own:
-/// LLVM would otherwise share sums of a pointer and a variable between accesses, and the verifier
-/// does not see that what was compared with the end of the packet and what is loaded from are the
-/// same address. Also for one of two fields between which a program may choose: LLVM would load at
-/// a variable offset, which the verifier refuses in a context; two different kinds of load it
-/// leaves alone.
-macro_rules! field {
-    ($self:ident.$field:ident) => {
-        // SAFETY: `new` was given the kernel's context, which is valid while the program runs.
-        unsafe { (*$self.ctx).$field }
-    };
-    (volatile $self:ident.$field:ident) => {
-        // SAFETY: as above.
-        unsafe { (&raw const (*$self.ctx).$field).read_volatile() }
-    };
-}
+packet_reads!(XdpContext);
+packet_writes!(XdpContext);
 
 impl XdpContext {
     /// Wraps the context that the kernel called an XDP program with. `#[xdp]` does so.
@@ -120,62 +104,6 @@ impl XdpContext {
     #[inline(always)]
     fn packet(&self) -> (*mut u8, *mut u8) {
         (self.data() as *mut u8, self.data_end() as *mut u8)
-    }
-
-    /// A copy of the `T` at `offset`; `None` when the packet ends before it does.
-    ///
-    /// Only the fields that are used are loaded. Integers come as they stand in the packet, that is
-    /// in network byte order: read `[u8; 2]` and take `u16::from_be_bytes`, or convert with
-    /// `u16::from_be`.
-    #[inline(always)]
-    pub fn read<T: Pod>(&self, offset: usize) -> Option<T> {
-        let at = packet::checked::<T>(offset, || self.packet())?;
-        // SAFETY: all of `T` is in the packet; the read is unaligned, and any bytes make a `T`.
-        Some(unsafe { at.read_unaligned() })
-    }
-
-    /// Overwrites what stands at `offset` with `value`; `None`, with nothing written, when the
-    /// packet ends too early.
-    #[inline(always)]
-    pub fn write<T: Pod>(&mut self, offset: usize, value: T) -> Option<()> {
-        let at = packet::checked::<T>(offset, || self.packet())?;
-        // SAFETY: all of `T` is in the packet, which `self` borrows alone; the write is unaligned.
-        unsafe { at.write_unaligned(value) };
-        Some(())
-    }
-
-    /// The `T` at `offset`, in place; `None` when the packet ends before it does.
-    ///
-    /// `T` must have alignment 1, as byte arrays and the headers made of them have; another one is
-    /// an error when the program is built. Use [`read`](Self::read) for it.
-    #[inline(always)]
-    pub fn get<T: Pod>(&self, offset: usize) -> Option<&T> {
-        const { packet::assert_unaligned::<T>() };
-        let at = packet::checked::<T>(offset, || self.packet())?;
-        // SAFETY: all of `T` is in the packet, any bytes make a `T`, and alignment 1 is every
-        // address's.
-        Some(unsafe { &*at })
-    }
-
-    /// As [`get`](Self::get), to be changed.
-    #[inline(always)]
-    pub fn get_mut<T: Pod>(&mut self, offset: usize) -> Option<&mut T> {
-        const { packet::assert_unaligned::<T>() };
-        let at = packet::checked::<T>(offset, || self.packet())?;
-        // SAFETY: as in `get`; `self` borrows the packet alone.
-        Some(unsafe { &mut *at })
-    }
-
-    /// The `len` bytes at `offset`, in place; `None` when the packet ends before they do.
-    ///
-    /// `len` must be a constant, and so must the positions used in the slice: the verifier relates
-    /// no two variables to each other. For the rest there are [`read`](Self::read) byte by byte,
-    /// which checks each, and [`load_bytes`](Self::load_bytes).
-    #[inline(always)]
-    pub fn bytes(&self, offset: usize, len: usize) -> Option<&[u8]> {
-        let at = packet::checked_bytes(offset, len, || self.packet())?;
-        // SAFETY: the bytes are in the packet.
-        Some(unsafe { core::slice::from_raw_parts(at, len) })
     }
 
     /// Copies bytes from any buffer of the packet into `to` (5.18).
