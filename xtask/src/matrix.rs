@@ -12,7 +12,11 @@ pub const KERNELS: &str = "5.10,6.1,6.12,7";
 const PACKAGES: &[&str] = &["hachi", "hachi-tests"];
 
 /// Files that tests read and that are not in their own package.
-const FILES: &[&str] = &["crates/hachi-obj/tests/data", "tests/fixtures"];
+const FILES: &[&str] = &[
+    "crates/hachi-obj/tests/data",
+    "tests/fixtures",
+    "tests/objects",
+];
 
 /// The system's libbpf, which some tests load objects with.
 fn libbpf() -> Option<PathBuf> {

@@ -1,5 +1,6 @@
 //! One file per command.
 
+pub mod bindgen;
 pub mod btf;
 pub mod build;
 pub mod check;

@@ -8,11 +8,11 @@ use hachi_btf::print::{self, Change};
 use hachi_btf::{Btf, Kind, Types as _};
 use serde_json::{Value, json};
 
-use super::find::matches;
 use super::{source, used};
 use crate::failure::{Failure, Result};
 use crate::object;
 use crate::output::{self, BAD, BOLD, Format, GOOD, WARN};
+use hachi_btf::rust::matches;
 
 /// Show what changed between two kernels' types
 ///

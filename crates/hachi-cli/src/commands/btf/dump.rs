@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use anstream::print;
 use hachi_btf::{Btf, Types as _, print};
 
-use super::find::matches;
 use super::source;
 use crate::failure::{Failure, Result};
+use hachi_btf::rust::matches;
 
 /// Print types: as C, as they are encoded, or as JSON
 ///

@@ -1,6 +1,7 @@
 //! `hachi btf find`: which types there are.
 
 use anstream::println;
+use hachi_btf::rust::matches;
 use hachi_btf::{Kind, Types as _};
 use serde_json::{Value, json};
 
@@ -163,55 +164,4 @@ fn find(btf: &hachi::Btf, pattern: &str, kind: Option<Kind>, members: bool) -> R
 
 fn has_size(kind: Kind) -> bool {
     !matches!(kind, Kind::Func | Kind::DeclTag | Kind::Fwd)
-}
-
-/// Whether a name matches a pattern with `*` and `?`.
-pub fn matches(pattern: &str, name: &str) -> bool {
-    let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
-    let (mut p, mut n) = (0, 0);
-    // Where the last `*` is and up to where it reaches: if what follows fails, it takes one more.
-    let mut star = None;
-    while n < name.len() {
-        match pattern.get(p) {
-            Some(b'*') => {
-                star = Some((p, n));
-                p += 1;
-            }
-            Some(&byte) if byte == b'?' || byte == name[n] => {
-                p += 1;
-                n += 1;
-            }
-            _ => match &mut star {
-                Some((at, reach)) => {
-                    *reach += 1;
-                    (p, n) = (*at + 1, *reach);
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[p..].iter().all(|&byte| byte == b'*')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns() {
-        for (pattern, name, expected) in [
-            ("sock", "sock", true),
-            ("sock", "socket", false),
-            ("*", "", true),
-            ("bpf_*", "bpf_map", true),
-            ("bpf_*", "xbpf_map", false),
-            ("*_map*", "bpf_map_ops", true),
-            ("*a*b*", "xxbxaxb", true),
-            ("*a*b*", "xxbxax", false),
-            ("s?ck", "sock", true),
-            ("s?ck", "sck", false),
-        ] {
-            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
-        }
-    }
 }

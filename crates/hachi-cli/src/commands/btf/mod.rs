@@ -1,9 +1,11 @@
 //! `hachi btf`: type information, of kernels and of objects.
 
+mod check;
 mod diff;
 mod dump;
 mod find;
 mod layout;
+mod min;
 pub mod source;
 mod used;
 
@@ -22,6 +24,8 @@ enum Command {
     Find(find::Args),
     Layout(layout::Args),
     Diff(diff::Args),
+    Min(min::Args),
+    Check(check::Args),
 }
 
 pub fn run(args: Args) -> Result {
@@ -30,5 +34,7 @@ pub fn run(args: Args) -> Result {
         Command::Find(args) => find::run(args),
         Command::Layout(args) => layout::run(args),
         Command::Diff(args) => diff::run(args),
+        Command::Min(args) => min::run(args),
+        Command::Check(args) => check::run(args),
     }
 }

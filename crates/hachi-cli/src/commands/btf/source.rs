@@ -12,7 +12,12 @@ use crate::failure::{Failure, Result};
 #[derive(Debug, clap::Args)]
 pub struct Source {
     /// Whose types: `running`, a file (raw BTF, or ELF with a .BTF section), or the id of a BTF object
-    #[arg(long, value_name = "FILE|running|ID", default_value = "running")]
+    #[arg(
+        long,
+        alias = "kernel",
+        value_name = "FILE|running|ID",
+        default_value = "running"
+    )]
     btf: String,
     /// The types that those of a kernel module continue
     #[arg(long, value_name = "FILE|running")]

@@ -1,0 +1,148 @@
+//! `hachi btf check`: whether an object finds what it needs in kernels' types.
+
+use std::path::PathBuf;
+
+use anstream::println;
+use hachi_obj::{ProgramSpec, core::CoreTypes};
+use serde_json::{Value, json};
+
+use super::source;
+use crate::failure::{Failure, Kind, Result};
+use crate::object;
+use crate::output::{self, BAD, BOLD, DIM, Format, GOOD};
+
+/// Check that objects find what they ask of kernels' types
+///
+/// Prints one line for each CO-RE relocation that a kernel has no answer to. Whether that matters depends on the
+/// program: code behind a check such as `field_exists` is never reached on such a kernel, and loads.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hachi btf check firewall.o
+  hachi btf check trace.o --btf vmlinux-5.10.btf --btf vmlinux-6.12.btf
+  hachi btf check trace.o --btf running --json")]
+pub struct Args {
+    /// The objects
+    #[arg(required = true, value_name = "OBJ")]
+    objects: Vec<PathBuf>,
+    /// Types of a kernel: a file (raw BTF, or ELF with a .BTF section) or `running`; several may be given
+    #[arg(long, value_name = "FILE|running", default_value = "running")]
+    btf: Vec<String>,
+    #[command(flatten)]
+    format: Format,
+}
+
+/// A relocation without an answer.
+struct Unresolved {
+    program: String,
+    /// The instruction's slot, if it is known.
+    insn: Option<usize>,
+    /// File, line and column.
+    place: Option<(String, u32, u32)>,
+    what: String,
+}
+
+impl Unresolved {
+    fn json(&self) -> Value {
+        let (file, line, column) = match &self.place {
+            Some((file, line, column)) => (Some(file), Some(line), Some(column)),
+            None => (None, None, None),
+        };
+        json!({
+            "program": self.program,
+            "instruction": self.insn,
+            "file": file,
+            "line": line,
+            "column": column,
+            "problem": self.what,
+        })
+    }
+
+    fn print(&self) {
+        let place = match &self.place {
+            Some((file, line, 0)) => format!("{file}:{line}: "),
+            Some((file, line, column)) => format!("{file}:{line}:{column}: "),
+            None => String::new(),
+        };
+        println!("  {place}{DIM}{}:{DIM:#} {}", self.program, self.what);
+    }
+}
+
+pub fn run(args: Args) -> Result {
+    let mut documents = Vec::new();
+    let mut complete = true;
+    for wanted in &args.btf {
+        let kernel = source::open(wanted, None)?;
+        for path in &args.objects {
+            let mut spec = object::open(path)?.spec;
+            let failed = |error: &dyn std::error::Error| Failure::because(path.display(), error);
+            let mut unresolved = Vec::new();
+            let total: usize = spec.programs.iter().map(|p| p.core_relos.len()).sum();
+            if let Some(core) = CoreTypes::of(&spec).map_err(|error| failed(&error))? {
+                for program in &mut spec.programs {
+                    check(&core, program, kernel.types(), &mut unresolved);
+                }
+            }
+            complete &= unresolved.is_empty();
+            if args.format.json {
+                documents.push(json!({
+                    "btf": wanted,
+                    "object": path,
+                    "relocations": total,
+                    "unresolved": unresolved.iter().map(Unresolved::json).collect::<Vec<_>>(),
+                }));
+                continue;
+            }
+            let verdict = match unresolved.len() {
+                0 => format!("{GOOD}all resolve{GOOD:#}"),
+                count => format!("{BAD}{} missing{BAD:#}", output::count(count, "answer")),
+            };
+            println!(
+                "{BOLD}{}{BOLD:#} with the types of {wanted}: {}, {verdict}",
+                path.display(),
+                output::count(total, "CO-RE relocation"),
+            );
+            unresolved.iter().for_each(Unresolved::print);
+        }
+    }
+    if args.format.json {
+        output::print_json(&json!({ "checks": documents }));
+    }
+    match complete {
+        true => Ok(()),
+        false => Err(Failure::silent(Kind::Failed)),
+    }
+}
+
+fn check(
+    core: &CoreTypes,
+    program: &mut ProgramSpec,
+    kernel: &hachi_btf::Btf<'_>,
+    out: &mut Vec<Unresolved>,
+) {
+    let name = program.name.clone();
+    if let Err(error) = core.relocate(program, Some(kernel), &Vec::new) {
+        out.push(Unresolved {
+            program: name,
+            insn: None,
+            place: None,
+            what: error.to_string(),
+        });
+        return;
+    }
+    let first = out.len();
+    for poisoned in &program.poisoned {
+        let line = program.line_at(poisoned.insn);
+        let found = Unresolved {
+            program: name.clone(),
+            insn: Some(poisoned.insn),
+            place: line.map(|line| (object::short_file(&line.file), line.line, line.column)),
+            what: poisoned.missing.to_string(),
+        };
+        // One access may ask several questions of the same field.
+        let told = |other: &Unresolved| other.place == found.place && other.what == found.what;
+        if found.place.is_none() || !out[first..].iter().any(told) {
+            out.push(found);
+        }
+    }
+}

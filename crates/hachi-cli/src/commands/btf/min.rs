@@ -1,0 +1,89 @@
+//! `hachi btf min`: as few types of a kernel as objects need.
+
+use std::path::PathBuf;
+
+use anstream::println;
+use hachi_btf::core::Minimizer;
+use hachi_obj::{CoreReloKind, core::CoreTypes};
+use serde_json::json;
+
+use super::source;
+use crate::failure::{Failure, Result};
+use crate::object;
+use crate::output::{self, Format, grouped};
+
+/// Cut a kernel's types down to what objects need
+///
+/// The result takes the place of the whole: the objects become the same programs with it. Ship it for kernels that do
+/// not show their types, and give it to `EbpfLoader::btf`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hachi btf min vmlinux-4.19.btf firewall-4.19.btf firewall.o
+  hachi btf min running small.btf trace.o execsnoop.o")]
+pub struct Args {
+    /// The kernel's types: a file (raw BTF, or ELF with a .BTF section) or `running`
+    #[arg(value_name = "BTF")]
+    btf: String,
+    /// The file to write
+    out: PathBuf,
+    /// The objects that will be loaded with it
+    #[arg(required = true, value_name = "OBJ")]
+    objects: Vec<PathBuf>,
+    #[command(flatten)]
+    format: Format,
+}
+
+pub fn run(args: Args) -> Result {
+    let kernel = source::open(&args.btf, None)?;
+    let kernel = kernel.types();
+    let mut needed = Minimizer::new(kernel);
+    let mut records = 0;
+    for path in &args.objects {
+        let spec = object::open(path)?.spec;
+        let failed = |error: &dyn std::error::Error| Failure::because(path.display(), error);
+        let Some(core) = CoreTypes::of(&spec).map_err(|error| failed(&error))? else {
+            continue;
+        };
+        let local = core.types().map_err(|error| failed(&error))?;
+        let mut ids = 0;
+        for relo in spec.programs.iter().flat_map(|p| &p.core_relos) {
+            needed.add(&local, relo).map_err(|error| failed(&error))?;
+            records += 1;
+            ids += usize::from(relo.kind == CoreReloKind::TypeIdTarget);
+        }
+        if ids > 0 {
+            output::warn(format!(
+                "{} asks for the id of a type in the kernel's own BTF {}: what it gets is the id in the file, of which the kernel knows nothing",
+                path.display(),
+                match ids {
+                    1 => "once".to_owned(),
+                    _ => format!("{ids} times"),
+                }
+            ));
+        }
+    }
+    let failed = |error| Failure::because("cutting down the types", &error);
+    let types = needed.finish().map_err(failed)?;
+    let bytes = types.encode(kernel.endian()).map_err(failed)?;
+    std::fs::write(&args.out, &bytes)
+        .map_err(|error| Failure::because(format!("writing {}", args.out.display()), &error))?;
+    let document = || {
+        json!({
+            "out": args.out,
+            "bytes": bytes.len(),
+            "types": types.len(),
+            "relocations": records,
+        })
+    };
+    args.format.print(document, || {
+        println!(
+            "{}: {}, {} bytes, for {}",
+            args.out.display(),
+            output::count(types.len(), "type"),
+            grouped(bytes.len() as u64),
+            output::count(records, "CO-RE relocation"),
+        );
+    });
+    Ok(())
+}
