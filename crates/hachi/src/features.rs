@@ -5,6 +5,8 @@
 //! kernel, once, when first needed, and the answer is kept. The loader itself probes lazily: only
 //! after a kernel has refused something.
 
+mod map_types;
+
 use std::{
     fmt, io,
     os::fd::{AsFd as _, BorrowedFd, OwnedFd},
@@ -12,6 +14,9 @@ use std::{
 };
 
 use hachi_asm::{Insn, build};
+
+pub use self::map_types::{map_type_is_supported, require_map_type};
+pub(crate) use self::map_types::{needs_types, plain_types};
 
 use crate::{
     KernelVersion,
@@ -537,6 +542,7 @@ fn map_batch() -> Answer {
         let batch = unsafe {
             bpf::map_lookup_batch(
                 fd,
+                false,
                 std::ptr::null(),
                 std::ptr::from_mut(&mut cursor).cast(),
                 std::ptr::from_mut(&mut key).cast(),
@@ -582,6 +588,10 @@ fn bpf_link() -> Answer {
 /// Loads a small BTF made of the given types (as words; ids in order from 1), whose names are
 /// string 1, `a`, or 3, `?a`.
 fn btf(types: &[&[u32]]) -> Answer {
+    answer(load_btf(types))
+}
+
+fn load_btf(types: &[&[u32]]) -> io::Result<OwnedFd> {
     let strings = b"\0a\0?a\0";
     let type_bytes: Vec<u8> = types
         .iter()
@@ -598,7 +608,7 @@ fn btf(types: &[&[u32]]) -> Answer {
     }
     bytes.extend_from_slice(&type_bytes);
     bytes.extend_from_slice(strings);
-    answer(bpf::btf_load(&bytes, None).map_err(|error| error.io_error))
+    bpf::btf_load(&bytes, None).map_err(|error| error.io_error)
 }
 
 /// Types for the probes above, laid out as in include/uapi/linux/btf.h: name, info (kind << 24 |

@@ -7,13 +7,13 @@ use std::{
 };
 
 use bitflags::bitflags;
-use hachi_obj::Spec;
+use hachi_obj::{GlobalVar, Spec};
 
 use crate::{
     Btf, Pod,
     kernel_btf::{GivenBtf, KernelBtf},
     load::{self, Object, Options},
-    maps::{Map, MapError},
+    maps::{GlobalVariable, Map, MapData, MapError},
     programs::{Program, ProgramError},
 };
 
@@ -189,6 +189,15 @@ impl EbpfLoader {
         self
     }
 
+    /// Lets the object use a map that exists already (of another object, pinned, made with
+    /// [`MapData::from_spec`]) in place of its own map `name`. Type and sizes must agree.
+    pub fn reuse_map(&mut self, name: &str, map: &MapData) -> &mut Self {
+        self.options
+            .replacements
+            .push((name.to_owned(), map.share()));
+        self
+    }
+
     /// Leaves out maps that the kernel or this version of Hachi cannot create, instead of failing.
     /// Programs that use one cannot be loaded then; the others can.
     pub fn allow_unsupported_maps(&mut self) -> &mut Self {
@@ -259,6 +268,7 @@ impl EbpfLoader {
         Ok(Ebpf {
             programs,
             maps: loaded.maps,
+            globals: loaded.globals,
             object,
             log_sites: loaded.log_sites,
         })
@@ -296,6 +306,7 @@ pub struct Ebpf {
     // First, so that programs are detached before anything else goes.
     programs: Vec<Program>,
     maps: Vec<(String, Map)>,
+    globals: Vec<GlobalVar>,
     object: Arc<Object>,
     pub(crate) log_sites: Option<Vec<u8>>,
 }
@@ -337,6 +348,28 @@ impl Ebpf {
                 name: name.to_owned(),
                 available: self.maps.iter().map(|(name, _)| name.clone()).collect(),
             })
+    }
+
+    /// The global variable `name` of the object's programs, to be read and written while they run. `V`
+    /// must have its size, and be what its BTF says. (Its initial value is set by
+    /// [`EbpfLoader::override_global`].)
+    ///
+    /// ```no_run
+    /// # let ebpf = hachi::Ebpf::load_file("x.o")?;
+    /// let limit = ebpf.global::<u32>("LIMIT")?;
+    /// limit.set(2 * limit.get()?)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn global<V: Pod>(&self, name: &str) -> Result<GlobalVariable<V>, MapError> {
+        let variable = self
+            .globals
+            .iter()
+            .find(|variable| variable.name == name)
+            .ok_or_else(|| MapError::NoSuchGlobal {
+                name: name.to_owned(),
+                available: self.globals.iter().map(|v| v.name.clone()).collect(),
+            })?;
+        GlobalVariable::new(variable, self.map(&variable.map)?.data())
     }
 
     /// All maps, with their names, in the order of the object.

@@ -72,6 +72,8 @@ pub enum MapType {
     Arena = 33,
     /// `BPF_MAP_TYPE_INSN_ARRAY`, Linux 6.19.
     InsnArray = 34,
+    /// `BPF_MAP_TYPE_RHASH`, Linux 7.2.
+    Rhash = 35,
 }
 
 impl MapType {
@@ -112,6 +114,7 @@ impl MapType {
             32 => MapType::CgrpStorage,
             33 => MapType::Arena,
             34 => MapType::InsnArray,
+            35 => MapType::Rhash,
             _ => return None,
         })
     }
@@ -153,6 +156,7 @@ impl MapType {
             MapType::CgrpStorage => "cgrp_storage",
             MapType::Arena => "arena",
             MapType::InsnArray => "insn_array",
+            MapType::Rhash => "rhash",
         }
     }
 
@@ -193,6 +197,7 @@ impl MapType {
             MapType::CgrpStorage => (6, 2),
             MapType::Arena => (6, 9),
             MapType::InsnArray => (6, 19),
+            MapType::Rhash => (7, 2),
         }
     }
 }

@@ -10,7 +10,7 @@ use hachi_obj::{DataKind, MapSpec, MapType, Pinning, Spec};
 
 use super::{Options, types::ObjectBtf};
 use crate::{
-    EbpfError, Unsupported, features,
+    EbpfError, features,
     maps::{Map, MapData, MapError, MapFd},
     pin::{self, PinError, PinGuard},
     sys::{attr, cpu, errno::SyscallError, fs::ObjectKind, mmap::page_size},
@@ -33,10 +33,23 @@ pub(super) fn create(
         maps: Vec::with_capacity(spec.maps.len()),
         missing: Vec::new(),
     };
+    for (name, _) in &options.replacements {
+        if !spec.maps.iter().any(|map| &map.name == name) {
+            return Err(MapError::NotFound {
+                name: name.clone(),
+                available: spec.maps.iter().map(|map| map.name.clone()).collect(),
+            }
+            .into());
+        }
+    }
     for map in &spec.maps {
-        let skip = match unsupported(map) {
+        let given = options
+            .replacements
+            .iter()
+            .rfind(|(name, _)| *name == map.name);
+        let skip = match unsupported(map).filter(|_| given.is_none()) {
             Some(reason) => Some(reason),
-            None => match create_or_reuse(spec, map, options, btf, pins) {
+            None => match create_or_reuse(spec, map, given, options, btf, pins) {
                 Ok(data) => {
                     created
                         .maps
@@ -89,10 +102,20 @@ fn unsupported(map: &MapSpec) -> Option<String> {
 fn create_or_reuse(
     spec: &Spec,
     map: &MapSpec,
+    given: Option<&(String, MapData)>,
     options: &Options,
     btf: &ObjectBtf,
     pins: &mut PinGuard,
 ) -> Result<MapData, MapError> {
+    if let Some((_, given)) = given {
+        return match differences(map, given)? {
+            Some(difference) => Err(MapError::IncompatibleMap {
+                name: map.name.clone(),
+                difference,
+            }),
+            None => Ok(given.share().with_name(&map.name)),
+        };
+    }
     let path = match (&map.pin_path, map.pinning) {
         (Some(path), _) => Some(path.clone()),
         (None, Pinning::ByName) => {
@@ -110,7 +133,7 @@ fn create_or_reuse(
     {
         return Ok(data);
     }
-    let data = create_one(spec, map, btf)?;
+    let data = create_one(&spec.name, map, btf)?;
     initialize(map, &data)?;
     if let Some(path) = path {
         match pin::pin(data.as_fd(), &path, ObjectKind::Map) {
@@ -135,48 +158,51 @@ fn reuse(map: &MapSpec, path: &Path) -> Result<Option<MapData>, MapError> {
         Err(PinError::NotFound { .. }) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
+    if let Some(difference) = differences(map, &data)? {
+        return Err(MapError::IncompatiblePin {
+            name: map.name.clone(),
+            path: path.to_owned(),
+            difference,
+        });
+    }
+    Ok(Some(data.with_name(&map.name)))
+}
+
+/// In what an existing map differs from the one declared, as far as programs would notice.
+fn differences(map: &MapSpec, data: &MapData) -> Result<Option<String>, MapError> {
     let wanted = parameters(map).map_err(|error| MapError::IoError {
         name: map.name.clone(),
         error,
     })?;
     // The verifier cares for read-only; the rest of the flags say how memory is allocated.
     const ACCESS: u32 = 1 << 3 | 1 << 4 | 1 << 7 | 1 << 8;
-    let differences = [
+    let size = |what: &'static str, wanted: u32, found: u32| {
+        (what, wanted.to_string(), found.to_string())
+    };
+    let access = |flags: u32| format!("{:#x}", flags & ACCESS);
+    let differences: Vec<_> = [
         ("type", map.kind.name().to_owned(), data.type_name()),
-        (
-            "key size",
-            wanted.key_size.to_string(),
-            data.key_size().to_string(),
-        ),
-        (
-            "value size",
-            wanted.value_size.to_string(),
-            data.value_size().to_string(),
-        ),
-        (
-            "max_entries",
-            wanted.max_entries.to_string(),
-            data.max_entries().to_string(),
-        ),
+        size("key size", wanted.key_size, data.key_size()),
+        size("value size", wanted.value_size, data.value_size()),
+        size("max_entries", wanted.max_entries, data.max_entries()),
         (
             "access flags",
-            format!("{:#x}", wanted.map_flags & ACCESS),
-            format!("{:#x}", data.flags() & ACCESS),
+            access(wanted.map_flags),
+            access(data.flags()),
         ),
-    ];
-    let differences: Vec<_> = differences
-        .into_iter()
-        .filter(|(_, wanted, found)| wanted != found)
-        .map(|(what, wanted, found)| format!("{what} {found} there, {wanted} in the object"))
-        .collect();
-    if !differences.is_empty() {
-        return Err(MapError::IncompatiblePin {
-            name: map.name.clone(),
-            path: path.to_owned(),
-            difference: differences.join("; "),
-        });
-    }
-    Ok(Some(data.with_name(&map.name)))
+    ]
+    .into_iter()
+    .filter(|(_, wanted, found)| wanted != found)
+    .map(|(what, wanted, found)| format!("{what} {found} there, {wanted} in the object"))
+    .collect();
+    Ok((!differences.is_empty()).then(|| differences.join("; ")))
+}
+
+/// A map on its own.
+pub(crate) fn create_map(map: &MapSpec) -> Result<MapData, MapError> {
+    let data = create_one("", map, &ObjectBtf::default())?;
+    initialize(map, &data)?;
+    Ok(data)
 }
 
 /// The parameters of a map with those filled in that depend on the machine.
@@ -234,7 +260,7 @@ fn takes_btf(kind: MapType) -> bool {
     )
 }
 
-fn create_one(spec: &Spec, map: &MapSpec, btf: &ObjectBtf) -> Result<MapData, MapError> {
+fn create_one(object: &str, map: &MapSpec, btf: &ObjectBtf) -> Result<MapData, MapError> {
     let mut attr = parameters(map).map_err(|error| MapError::IoError {
         name: map.name.clone(),
         error,
@@ -242,8 +268,7 @@ fn create_one(spec: &Spec, map: &MapSpec, btf: &ObjectBtf) -> Result<MapData, Ma
     let failed = |attr: &attr::MapCreate, error: SyscallError| {
         let kind = map.kind.name();
         if error.errno() == libc::EINVAL
-            && let Some(error) =
-                Unsupported::if_older(&format!("map type {kind}"), map.kind.first_kernel())
+            && let Err(error) = features::require_map_type(map.kind)
         {
             return MapError::UnsupportedType {
                 name: map.name.clone(),
@@ -261,21 +286,29 @@ fn create_one(spec: &Spec, map: &MapSpec, btf: &ObjectBtf) -> Result<MapData, Ma
     };
     // Only lends its shape to the outer map; closed afterwards.
     let inner = match &map.inner {
-        Some(inner) => Some(create_one(spec, inner, btf)?),
+        Some(inner) => Some(create_one(object, inner, btf)?),
         None => None,
     };
     if let Some(inner) = &inner {
         attr.inner_map_fd = inner.as_raw_fd() as u32;
     }
-    if let Some(fd) = &btf.fd
+    let types = if let Some(fd) = &btf.fd
         && takes_btf(map.kind)
         && map.btf_value_type_id != 0
     {
         attr.btf_fd = fd.as_raw_fd() as u32;
         attr.btf_key_type_id = map.btf_key_type_id;
         attr.btf_value_type_id = map.btf_value_type_id;
+        None
+    } else if features::needs_types(map.kind) {
+        features::plain_types(map.value_size).ok()
+    } else {
+        None
+    };
+    if let Some(types) = &types {
+        types.describe(&mut attr);
     }
-    let kernel_name = map.kernel_name(&spec.name);
+    let kernel_name = map.kernel_name(object);
     let full = match bpf_create(&kernel_name, &mut attr) {
         Ok(data) => return Ok(data.with_name(&map.name)),
         Err(error) => error,
@@ -322,6 +355,22 @@ fn bpf_create(name: &str, attr: &mut attr::MapCreate) -> Result<MapData, Syscall
 
 /// Gives a map of global variables its contents, and makes constants constant.
 fn initialize(map: &MapSpec, data: &MapData) -> Result<(), MapError> {
+    if map.kind == MapType::Arena {
+        // Programs with pointers into an arena are refused until it has an address in user space.
+        let memory = data.mapping()?;
+        if let Some(contents) = &map.contents
+            && !memory.write(0, contents)
+        {
+            return Err(MapError::Unsuitable {
+                name: map.name.clone(),
+                reason: format!(
+                    "its variables take {} bytes, the arena has {}; raise max_entries (pages)",
+                    contents.len(),
+                    memory.len()
+                ),
+            });
+        }
+    }
     if !matches!(
         map.data,
         Some(DataKind::Rodata | DataKind::Data | DataKind::Bss)

@@ -18,10 +18,11 @@ mod types;
 
 use std::{ffi::CString, path::PathBuf};
 
-use hachi_obj::{ProgramSpec, Spec, core::CoreTypes};
+use hachi_obj::{GlobalVar, ProgramSpec, Spec, core::CoreTypes};
 
 use self::types::ObjectBtf;
 pub(crate) use self::{
+    maps::create_map,
     program::program,
     target::{Target, function_id},
 };
@@ -29,7 +30,7 @@ use crate::{
     EbpfError, KernelVersion, VerifierLogLevel,
     kernel_btf::KernelBtf,
     links::usdt::SpecIds,
-    maps::{Map, MapFd},
+    maps::{Map, MapData, MapFd},
     pin::PinGuard,
 };
 
@@ -39,6 +40,8 @@ pub(crate) struct Options {
     /// Directory of maps pinned by name; `/sys/fs/bpf` if not given.
     pub(crate) pin_directory: Option<PathBuf>,
     pub(crate) allow_unsupported_maps: bool,
+    /// Maps to use in place of those declared, by the names of the latter.
+    pub(crate) replacements: Vec<(String, MapData)>,
     pub(crate) log_level: VerifierLogLevel,
 }
 
@@ -83,6 +86,7 @@ pub(crate) struct Loaded {
     pub(crate) object: Object,
     pub(crate) maps: Vec<(String, Map)>,
     pub(crate) programs: Vec<ProgramSpec>,
+    pub(crate) globals: Vec<GlobalVar>,
     pub(crate) log_sites: Option<Vec<u8>>,
 }
 
@@ -119,6 +123,7 @@ pub(crate) fn object(
         object,
         maps: created.maps,
         programs: spec.programs,
+        globals: spec.globals,
         log_sites: spec.log_sites,
     })
 }

@@ -1,33 +1,19 @@
 //! `BPF_MAP_TYPE_ARRAY`.
 
-use std::{
-    borrow::{Borrow, BorrowMut},
-    marker::PhantomData,
-};
+use std::borrow::{Borrow, BorrowMut};
 
-use super::{MapData, MapError, MapType, typed_map};
+use super::{Batches, MapData, MapError, MappedArray, view::view};
 use crate::Pod;
 
-/// A fixed number of values, all present and zero from the start. Linux ≥ 3.19.
-#[derive(Debug)]
-pub struct Array<T, V: Pod> {
-    inner: T,
-    _value: PhantomData<V>,
+view! {
+    /// A fixed number of values, all present and zero from the start. Linux ≥ 3.19.
+    Array<V>: Array, "Array (array)", u32 => V
 }
 
 impl<T: Borrow<MapData>, V: Pod> Array<T, V> {
-    pub(crate) fn new(map: T) -> Result<Self, MapError> {
-        map.borrow()
-            .check::<u32, V>(&[MapType::Array], "Array (array)")?;
-        Ok(Array {
-            inner: map,
-            _value: PhantomData,
-        })
-    }
-
     /// The number of elements.
     pub fn len(&self) -> u32 {
-        self.inner.borrow().max_entries()
+        self.map().max_entries()
     }
 
     /// Never true: the kernel refuses arrays without elements.
@@ -35,28 +21,42 @@ impl<T: Borrow<MapData>, V: Pod> Array<T, V> {
         self.len() == 0
     }
 
-    /// The element at `index`. `flags` is 0 (or `BPF_F_LOCK`).
+    /// The element at `index`. `flags` is 0 (or [`BPF_F_LOCK`](super::BPF_F_LOCK)).
     pub fn get(&self, index: &u32, flags: u64) -> Result<V, MapError> {
-        let map = self.inner.borrow();
+        let map = self.map();
         map.check_index(*index)?;
-        map.get(index, flags)?.ok_or_else(|| MapError::KeyNotFound {
-            name: map.name().to_owned(),
-        })
+        map.get(index, flags)?.ok_or_else(|| map.key_not_found())
     }
 
     /// All elements in order.
     pub fn iter(&self) -> impl Iterator<Item = Result<V, MapError>> + '_ {
         (0..self.len()).map(|index| self.get(&index, 0))
     }
-}
 
-impl<T: BorrowMut<MapData>, V: Pod> Array<T, V> {
-    /// Sets the element at `index`. `flags` is 0 (or `BPF_F_LOCK`).
-    pub fn set(&mut self, index: u32, value: impl Borrow<V>, flags: u64) -> Result<(), MapError> {
-        let map = self.inner.borrow_mut();
-        map.check_index(index)?;
-        map.set(&index, value.borrow(), flags)
+    /// All indices and elements in order, `room` at a time: one system call for that many where the
+    /// kernel can (Linux ≥ 5.6).
+    pub fn batches(&self, room: usize) -> Result<Batches<'_, u32, V>, MapError> {
+        Batches::new(self.map(), room, false)
+    }
+
+    /// The elements as memory, read and written without system calls. The map must have been created
+    /// with the flag `BPF_F_MMAPABLE`. Linux ≥ 5.5.
+    pub fn mmap(&self) -> Result<MappedArray<V>, MapError> {
+        MappedArray::new(self.map())
     }
 }
 
-typed_map!(Array<V>);
+impl<T: BorrowMut<MapData>, V: Pod> Array<T, V> {
+    /// Sets the element at `index`. `flags` is 0 (or [`BPF_F_LOCK`](super::BPF_F_LOCK)).
+    pub fn set(&mut self, index: u32, value: impl Borrow<V>, flags: u64) -> Result<(), MapError> {
+        let map = self.map();
+        map.check_index(index)?;
+        map.set(&index, value.borrow(), flags)
+    }
+
+    /// Sets many elements, in one system call where the kernel can (Linux ≥ 5.6), one by one
+    /// elsewhere. Stops at the first error; what was set before it stays.
+    pub fn set_batch(&mut self, indices: &[u32], values: &[V], flags: u64) -> Result<(), MapError> {
+        self.map().set_batch(indices, values, flags)
+    }
+}

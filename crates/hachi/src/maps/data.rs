@@ -3,14 +3,20 @@
 use std::{
     os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
     path::Path,
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
-use super::{MapError, MapInfo, MapType, RawIter, type_name};
+use super::{MapError, MapInfo, MapType, type_name};
 use crate::{
-    Pod,
+    load,
+    obj::MapSpec,
     pin::{self, PinError},
-    sys::{attr, bpf, cpu, errno::SyscallError, fs::ObjectKind},
+    sys::{
+        attr, bpf,
+        errno::SyscallError,
+        fs::ObjectKind,
+        mmap::{Mmap, page_size},
+    },
 };
 
 /// The descriptor of a map. Programs not loaded yet share it, so it stays open until all are done.
@@ -41,9 +47,26 @@ pub struct MapData {
     value_size: u32,
     max_entries: u32,
     map_flags: u32,
+    /// Where an arena is to be mapped; other types give it other meanings.
+    map_extra: u64,
+    /// The map's memory, once something has asked for it.
+    mapping: OnceLock<Arc<Mmap>>,
 }
 
 impl MapData {
+    /// Creates a map that no object declares: to put into a map of maps, to be shared by objects, to
+    /// be used without a program.
+    ///
+    /// ```no_run
+    /// # use hachi::{maps::{HashMap, MapData, MapType}, obj::MapSpec};
+    /// let spec = MapSpec::new("FLOWS", MapType::Hash, 4, 8, 1024);
+    /// let mut flows: HashMap<_, u32, u64> = MapData::from_spec(&spec)?.try_into()?;
+    /// # Ok::<(), hachi::maps::MapError>(())
+    /// ```
+    pub fn from_spec(spec: &MapSpec) -> Result<Self, MapError> {
+        load::create_map(spec)
+    }
+
     /// Opens the map pinned at `path` on a BPF file system.
     pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, PinError> {
         let path = path.as_ref();
@@ -73,6 +96,8 @@ impl MapData {
             value_size: info.value_size,
             max_entries: info.max_entries,
             map_flags: info.map_flags,
+            map_extra: info.map_extra,
+            mapping: OnceLock::new(),
         })
     }
 
@@ -88,6 +113,8 @@ impl MapData {
             value_size: attr.value_size,
             max_entries: attr.max_entries,
             map_flags: attr.map_flags,
+            map_extra: attr.map_extra,
+            mapping: OnceLock::new(),
         })
     }
 
@@ -95,6 +122,16 @@ impl MapData {
     pub(crate) fn with_name(mut self, name: &str) -> Self {
         name.clone_into(&mut self.name);
         self
+    }
+
+    /// Another hold on the same map.
+    pub(crate) fn share(&self) -> Self {
+        MapData {
+            fd: self.fd.clone(),
+            name: self.name.clone(),
+            mapping: self.mapping.clone(),
+            ..*self
+        }
     }
 
     /// The descriptor.
@@ -164,243 +201,51 @@ impl MapData {
     }
 
     /// Makes the map read-only for user space, for good; programs still write it. Linux ≥ 5.2.
+    ///
+    /// Not while the map is memory-mapped for writing.
     pub fn freeze(&self) -> Result<(), MapError> {
         bpf::map_freeze(self.fd.as_fd()).map_err(|error| self.error(error))
     }
 
-    /// Bytes that one lookup writes: the value's size; for per-CPU maps, rounded up to 8 and once
-    /// for each possible CPU.
-    pub fn lookup_size(&self) -> Result<usize, MapError> {
-        let size = self.value_size as usize;
-        if !self.is_per_cpu() {
-            return Ok(size);
+    /// The map's memory in this process, mapped once: an array's (`BPF_F_MMAPABLE`) or an arena's.
+    /// Read-only when the map is.
+    pub(crate) fn mapping(&self) -> Result<&Arc<Mmap>, MapError> {
+        if let Some(mapping) = self.mapping.get() {
+            return Ok(mapping);
         }
-        Ok(size.next_multiple_of(8) * self.possible_cpus()?)
-    }
-
-    pub(crate) fn possible_cpus(&self) -> Result<usize, MapError> {
-        cpu::possible().map_err(|error| MapError::IoError {
-            name: self.name.clone(),
-            error,
-        })
-    }
-
-    /// The value of `key` as bytes; `None` when there is no such key. `key` must have the map's key
-    /// size.
-    pub fn lookup_bytes(&self, key: &[u8], flags: u64) -> Result<Option<Vec<u8>>, MapError> {
-        let mut value = vec![0; self.lookup_size()?];
-        Ok(self
-            .lookup_bytes_into(key, &mut value, flags)?
-            .then_some(value))
-    }
-
-    /// As [`lookup_bytes`](Self::lookup_bytes) into a buffer of [`lookup_size`](Self::lookup_size)
-    /// bytes; false when there is no such key.
-    pub fn lookup_bytes_into(
-        &self,
-        key: &[u8],
-        value: &mut [u8],
-        flags: u64,
-    ) -> Result<bool, MapError> {
-        self.check_key(key.len())?;
-        self.check_value(value.len())?;
-        // SAFETY: both lengths were just checked.
-        unsafe { bpf::map_lookup(self.fd.as_fd(), key.as_ptr(), value.as_mut_ptr(), flags) }
-            .map_err(|error| self.error(error))
-    }
-
-    /// Sets the value of `key`, both as bytes of the map's sizes
-    /// ([`lookup_size`](Self::lookup_size) for the value).
-    pub fn update_bytes(&mut self, key: &[u8], value: &[u8], flags: u64) -> Result<(), MapError> {
-        self.check_key(key.len())?;
-        self.check_value(value.len())?;
-        // SAFETY: both lengths were just checked.
-        unsafe { bpf::map_update(self.fd.as_fd(), key.as_ptr(), value.as_ptr(), flags) }
-            .map_err(|error| self.error(error))
-    }
-
-    /// Removes `key`; false when there is no such key.
-    pub fn delete_bytes(&mut self, key: &[u8]) -> Result<bool, MapError> {
-        self.check_key(key.len())?;
-        // SAFETY: the length was just checked.
-        unsafe { bpf::map_delete(self.fd.as_fd(), key.as_ptr()) }.map_err(|error| self.error(error))
-    }
-
-    /// All elements as bytes, for any map type that has keys.
-    pub fn iter_bytes(&self) -> RawIter<'_> {
-        RawIter::new(self)
-    }
-
-    pub(crate) fn check_key(&self, size: usize) -> Result<(), MapError> {
-        if size == self.key_size as usize {
-            return Ok(());
+        let page = page_size();
+        let (address, len) = match self.map_type() {
+            Some(MapType::Arena) => (
+                usize::try_from(self.map_extra).unwrap_or(0),
+                self.max_entries as usize * page,
+            ),
+            _ => {
+                let stride = (self.value_size as usize).next_multiple_of(8);
+                (0, stride * self.max_entries as usize)
+            }
+        };
+        let len = len.next_multiple_of(page);
+        let mapping = Mmap::at(address, self.as_fd(), len).or_else(|error| {
+            match error.raw_os_error() {
+                // Frozen, or constant for this side.
+                Some(libc::EPERM | libc::EACCES) => Mmap::new(self.as_fd(), len, 0, false),
+                _ => Err(error),
+            }
+        });
+        match mapping {
+            Ok(mapping) => Ok(self.mapping.get_or_init(|| Arc::new(mapping))),
+            Err(error) => Err(self.io_error("mmap", error)),
         }
-        Err(MapError::InvalidKeySize {
-            name: self.name.clone(),
-            size,
-            expected: self.key_size as usize,
-        })
     }
 
-    fn check_value(&self, size: usize) -> Result<(), MapError> {
-        let expected = self.lookup_size()?;
-        if size == expected {
-            return Ok(());
-        }
-        Err(MapError::InvalidValueSize {
-            name: self.name.clone(),
-            size,
-            expected,
-        })
+    pub(crate) fn io_error(&self, call: &'static str, error: std::io::Error) -> MapError {
+        self.error(SyscallError::new(call, error))
     }
 
     pub(crate) fn error(&self, error: SyscallError) -> MapError {
         MapError::SyscallError {
             name: self.name.clone(),
             error,
-        }
-    }
-
-    /// Writes the one value of a map of global variables, which need not be writable from outside
-    /// the loader.
-    pub(crate) fn write_contents(&self, contents: &[u8]) -> Result<(), MapError> {
-        self.check_key(4)?;
-        self.check_value(contents.len())?;
-        let key = 0u32;
-        // SAFETY: both lengths were just checked.
-        unsafe {
-            bpf::map_update(
-                self.fd.as_fd(),
-                std::ptr::from_ref(&key).cast(),
-                contents.as_ptr(),
-                0,
-            )
-        }
-        .map_err(|error| self.error(error))
-    }
-
-    /// Puts a map or program into slot `index` of a map of those.
-    pub(crate) fn put_descriptor(&self, index: u32, value: BorrowedFd<'_>) -> Result<(), MapError> {
-        self.check_key(4)?;
-        Self::put_descriptor_in(&self.fd, index, value).map_err(|error| self.error(error))
-    }
-
-    /// As [`put_descriptor`](Self::put_descriptor), into a map known to have 4-byte keys: all that
-    /// hold descriptors do.
-    pub(crate) fn put_descriptor_in(
-        map: &MapFd,
-        index: u32,
-        value: BorrowedFd<'_>,
-    ) -> Result<(), SyscallError> {
-        let value = value.as_raw_fd();
-        // SAFETY: maps of descriptors have 4-byte keys, as the kernel checks when it creates arrays
-        // of maps or programs and `put_descriptor` for hashes of maps, and 4-byte values.
-        unsafe {
-            bpf::map_update(
-                map.as_fd(),
-                std::ptr::from_ref(&index).cast(),
-                std::ptr::from_ref(&value).cast(),
-                0,
-            )
-        }
-    }
-
-    /// The check of every typed view: one of `kinds`, with keys `K` and values `V` by size.
-    pub(crate) fn check<K: Pod, V: Pod>(
-        &self,
-        kinds: &[MapType],
-        view: &'static str,
-    ) -> Result<(), MapError> {
-        if !self.map_type().is_some_and(|kind| kinds.contains(&kind)) {
-            return Err(MapError::InvalidMapType {
-                name: self.name.clone(),
-                expected: view,
-                actual: self.type_name(),
-            });
-        }
-        self.check_key(size_of::<K>())?;
-        if size_of::<V>() != self.value_size as usize {
-            return Err(MapError::InvalidValueSize {
-                name: self.name.clone(),
-                size: size_of::<V>(),
-                expected: self.value_size as usize,
-            });
-        }
-        Ok(())
-    }
-
-    /// The check of indexed maps.
-    pub(crate) fn check_index(&self, index: u32) -> Result<(), MapError> {
-        if index < self.max_entries {
-            return Ok(());
-        }
-        Err(MapError::OutOfBounds {
-            name: self.name.clone(),
-            index,
-            max_entries: self.max_entries,
-        })
-    }
-
-    /// Typed lookup for maps that are not per-CPU; the view has [`check`](Self::check)ed `K` and
-    /// `V`.
-    pub(crate) fn get<K: Pod, V: Pod>(&self, key: &K, flags: u64) -> Result<Option<V>, MapError> {
-        debug_assert!(!self.is_per_cpu());
-        debug_assert_eq!(
-            (size_of::<K>(), size_of::<V>()),
-            (self.key_size as usize, self.value_size as usize)
-        );
-        let mut value = std::mem::MaybeUninit::<V>::uninit();
-        // SAFETY: the sizes are the map's, as every view checks when it is made.
-        let found = unsafe {
-            bpf::map_lookup(
-                self.fd.as_fd(),
-                std::ptr::from_ref(key).cast(),
-                value.as_mut_ptr().cast(),
-                flags,
-            )
-        }
-        .map_err(|error| self.error(error))?;
-        // SAFETY: when the key was found the kernel wrote the whole value, and a Pod accepts any
-        // bytes.
-        Ok(found.then(|| unsafe { value.assume_init() }))
-    }
-
-    /// Typed update; as [`get`](Self::get).
-    pub(crate) fn set<K: Pod, V: Pod>(
-        &self,
-        key: &K,
-        value: &V,
-        flags: u64,
-    ) -> Result<(), MapError> {
-        debug_assert!(!self.is_per_cpu());
-        debug_assert_eq!(
-            (size_of::<K>(), size_of::<V>()),
-            (self.key_size as usize, self.value_size as usize)
-        );
-        // SAFETY: the sizes are the map's, as every view checks when it is made.
-        unsafe {
-            bpf::map_update(
-                self.fd.as_fd(),
-                std::ptr::from_ref(key).cast(),
-                std::ptr::from_ref(value).cast(),
-                flags,
-            )
-        }
-        .map_err(|error| self.error(error))
-    }
-
-    /// Typed delete; as [`get`](Self::get).
-    pub(crate) fn remove<K: Pod>(&self, key: &K) -> Result<(), MapError> {
-        debug_assert_eq!(size_of::<K>(), self.key_size as usize);
-        // SAFETY: the size is the map's, as every view checks when it is made.
-        let found = unsafe { bpf::map_delete(self.fd.as_fd(), std::ptr::from_ref(key).cast()) }
-            .map_err(|error| self.error(error))?;
-        if found {
-            Ok(())
-        } else {
-            Err(MapError::KeyNotFound {
-                name: self.name.clone(),
-            })
         }
     }
 }

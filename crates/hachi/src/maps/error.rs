@@ -17,6 +17,30 @@ pub enum MapError {
         available: Vec<String>,
     },
 
+    /// The object has no global variable of that name.
+    #[error("no global variable {name:?}; the object has {}", crate::error::list(available))]
+    NoSuchGlobal {
+        /// The name asked for.
+        name: String,
+        /// The names there are.
+        available: Vec<String>,
+    },
+
+    /// The Rust type given for a global variable is not its type.
+    #[error("global variable {name:?} has {expected} bytes{declared}; {given} has {size}")]
+    GlobalMismatch {
+        /// The variable.
+        name: String,
+        /// The Rust type given.
+        given: &'static str,
+        /// Its size.
+        size: usize,
+        /// The variable's size.
+        expected: usize,
+        /// The name of its type in the object's BTF, in parentheses; empty where there is none.
+        declared: String,
+    },
+
     /// The map is of another type than the typed view.
     #[error("map {name:?} is of type {actual}; {expected} was asked for")]
     InvalidMapType {
@@ -29,25 +53,49 @@ pub enum MapError {
     },
 
     /// The Rust type of the key has another size than the map's keys.
-    #[error("map {name:?} has keys of {expected} bytes; the Rust type given has {size}")]
+    #[error("map {name:?} has keys of {expected} bytes{declared}; {given} has {size}")]
     InvalidKeySize {
         /// The map.
         name: String,
-        /// Size of the type given.
+        /// The Rust type given.
+        given: &'static str,
+        /// Its size.
         size: usize,
         /// Size of the map's keys.
         expected: usize,
+        /// The name of their type in the map's BTF, in parentheses; empty where there is none.
+        declared: String,
     },
 
     /// The Rust type of the value has another size than the map's values.
-    #[error("map {name:?} has values of {expected} bytes; the Rust type given has {size}")]
+    #[error("map {name:?} has values of {expected} bytes{declared}; {given} has {size}")]
     InvalidValueSize {
         /// The map.
         name: String,
-        /// Size of the type given.
+        /// The Rust type given.
+        given: &'static str,
+        /// Its size.
         size: usize,
         /// Size of the map's values.
         expected: usize,
+        /// The name of their type in the map's BTF, in parentheses; empty where there is none.
+        declared: String,
+    },
+
+    /// The Rust type has the right size, but is something else than the map's BTF says.
+    #[error(
+        "map {name:?} has {what} of type `{declared}`, which {given} is not; \
+         use a type of the same parts, or an array of bytes ([u8; N])"
+    )]
+    TypeMismatch {
+        /// The map.
+        name: String,
+        /// Keys or values.
+        what: &'static str,
+        /// The Rust type given.
+        given: &'static str,
+        /// The type in the map's BTF, as C writes it.
+        declared: String,
     },
 
     /// An array index beyond the end.
@@ -132,6 +180,15 @@ pub enum MapError {
         name: String,
         /// The pin.
         path: PathBuf,
+        /// What differs, both values.
+        difference: String,
+    },
+
+    /// A map given to be used by an object is not like the one declared.
+    #[error("map {name:?} cannot be replaced by the one given: {difference}")]
+    IncompatibleMap {
+        /// The map.
+        name: String,
         /// What differs, both values.
         difference: String,
     },

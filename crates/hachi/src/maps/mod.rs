@@ -21,32 +21,73 @@
 //! Every access is one system call on memory that programs use at the same time; values are copied
 //! whole, but a program may be writing the same value meanwhile.
 
+mod access;
+mod arena;
 mod array;
+#[cfg(feature = "tokio")]
+mod asynchronous;
+mod batch;
+mod bloom_filter;
+mod cgroup_array;
+mod cgroup_storage;
 mod data;
+mod dev_map;
 mod error;
+mod event_poll;
+mod events;
 mod hash_map;
 mod info;
+mod insn_array;
 mod iter;
 pub mod lpm_trie;
+mod mapped;
+mod of_maps;
 mod per_cpu_array;
 mod per_cpu_hash_map;
 mod per_cpu_values;
+mod perf_event_array;
+mod program_array;
+mod queue;
 mod ring_buf;
+mod sock_map;
+mod stack_trace;
+mod storage;
+mod types;
+mod user_ring_buf;
+mod view;
+mod walk;
 
+pub use arena::Arena;
 pub use array::Array;
+#[cfg(feature = "tokio")]
+pub use asynchronous::{AsyncEvents, AsyncPerfEvents, AsyncRingBuf, AsyncUserRingBuf, PerfEvent};
+pub use bloom_filter::BloomFilter;
+pub use cgroup_array::CgroupArray;
+pub use cgroup_storage::{CgroupStorage, CgroupStorageKey, PerCpuCgroupStorage};
 pub use data::{MapData, MapFd};
+pub use dev_map::{CpuMap, CpuMapValue, DevMap, DevMapHash, DevMapValue};
 pub use error::MapError;
+pub use event_poll::EventPoll;
+pub use events::{EventItem, Events, WrongEventSize};
 pub use hachi_obj::MapType;
 pub use hash_map::HashMap;
 pub use info::{MapInfo, loaded_maps};
-pub use iter::{Iter, Keys, PerCpuIter, RawIter};
+pub use insn_array::{InsnArray, InsnArrayValue};
+pub use iter::{Batches, Iter, Keys, PerCpuIter, RawIter};
 pub use lpm_trie::LpmTrie;
+pub use mapped::{GlobalVariable, MappedArray, Shared};
+pub use of_maps::{ArrayOfMaps, HashOfMaps};
 pub use per_cpu_array::PerCpuArray;
 pub use per_cpu_hash_map::PerCpuHashMap;
 pub use per_cpu_values::PerCpuValues;
-#[cfg(feature = "tokio")]
-pub use ring_buf::AsyncRingBuf;
+pub use perf_event_array::{PerfEventArray, PerfEventArrayBuffer, PerfEvents, PerfEventsRead};
+pub use program_array::ProgramArray;
+pub use queue::{Queue, Stack};
 pub use ring_buf::{RingBuf, RingBufItem};
+pub use sock_map::{ReusePortSockArray, SockHash, SockMap, XskMap};
+pub use stack_trace::{StackFrame, StackTrace, StackTraceMap};
+pub use storage::{CgrpStorage, InodeStorage, SkStorage, TaskStorage};
+pub use user_ring_buf::{UserRingBuf, UserRingBufItem};
 
 /// `BPF_ANY`: create the element or replace its value.
 pub const BPF_ANY: u64 = 0;
@@ -54,6 +95,9 @@ pub const BPF_ANY: u64 = 0;
 pub const BPF_NOEXIST: u64 = 1;
 /// `BPF_EXIST`: only replace the value.
 pub const BPF_EXIST: u64 = 2;
+/// `BPF_F_LOCK`: read or write under the spin lock (`struct bpf_spin_lock`) that the value contains.
+/// Linux ≥ 5.1.
+pub const BPF_F_LOCK: u64 = 4;
 
 macro_rules! map_types {
     ($($variant:ident = $kind:ident;)*) => {
@@ -142,6 +186,7 @@ map_types! {
     CgrpStorage = CgrpStorage;
     Arena = Arena;
     InsnArray = InsnArray;
+    RHash = Rhash;
 }
 
 /// The kernel's name of a map type, also of one that is newer than this crate.
@@ -151,44 +196,6 @@ pub(crate) fn type_name(number: u32) -> String {
         None => format!("map type {number}"),
     }
 }
-
-/// `TryFrom` for a typed view (from a map, from references to one, and from bare map data), and the
-/// way back. All go through the view's `new`, which checks kind and sizes.
-macro_rules! typed_map {
-    ($view:ident < $($param:ident),* >) => {
-        impl<T: std::borrow::Borrow<$crate::maps::MapData>, $($param: $crate::Pod),*> $view<T, $($param),*> {
-            /// The map itself: its name, its description, pinning.
-            pub fn map(&self) -> &$crate::maps::MapData {
-                self.inner.borrow()
-            }
-        }
-        impl<$($param: $crate::Pod),*> TryFrom<$crate::maps::MapData> for $view<$crate::maps::MapData, $($param),*> {
-            type Error = $crate::maps::MapError;
-            fn try_from(data: $crate::maps::MapData) -> Result<Self, Self::Error> {
-                Self::new(data)
-            }
-        }
-        impl<$($param: $crate::Pod),*> TryFrom<$crate::maps::Map> for $view<$crate::maps::MapData, $($param),*> {
-            type Error = $crate::maps::MapError;
-            fn try_from(map: $crate::maps::Map) -> Result<Self, Self::Error> {
-                Self::new(map.into_data())
-            }
-        }
-        impl<'a, $($param: $crate::Pod),*> TryFrom<&'a $crate::maps::Map> for $view<&'a $crate::maps::MapData, $($param),*> {
-            type Error = $crate::maps::MapError;
-            fn try_from(map: &'a $crate::maps::Map) -> Result<Self, Self::Error> {
-                Self::new(map.data())
-            }
-        }
-        impl<'a, $($param: $crate::Pod),*> TryFrom<&'a mut $crate::maps::Map> for $view<&'a mut $crate::maps::MapData, $($param),*> {
-            type Error = $crate::maps::MapError;
-            fn try_from(map: &'a mut $crate::maps::Map) -> Result<Self, Self::Error> {
-                Self::new(map.data_mut())
-            }
-        }
-    };
-}
-pub(crate) use typed_map;
 
 #[cfg(test)]
 mod tests {

@@ -1,34 +1,20 @@
 //! `BPF_MAP_TYPE_PERCPU_ARRAY`.
 
-use std::{
-    borrow::{Borrow, BorrowMut},
-    marker::PhantomData,
-};
+use std::borrow::{Borrow, BorrowMut};
 
-use super::{MapData, MapError, MapType, PerCpuValues, typed_map};
+use super::{MapData, MapError, PerCpuValues, view::view};
 use crate::Pod;
 
-/// A fixed number of elements, each with one value for every possible CPU, zero from the start:
-/// counters that programs raise without contention and user space sums. Linux ≥ 4.6.
-#[derive(Debug)]
-pub struct PerCpuArray<T, V: Pod> {
-    inner: T,
-    _value: PhantomData<V>,
+view! {
+    /// A fixed number of elements, each with one value for every possible CPU, zero from the start:
+    /// counters that programs raise without contention and user space sums. Linux ≥ 4.6.
+    PerCpuArray<V>: PercpuArray, "PerCpuArray (percpu_array)", u32 => V
 }
 
 impl<T: Borrow<MapData>, V: Pod> PerCpuArray<T, V> {
-    pub(crate) fn new(map: T) -> Result<Self, MapError> {
-        map.borrow()
-            .check::<u32, V>(&[MapType::PercpuArray], "PerCpuArray (percpu_array)")?;
-        Ok(PerCpuArray {
-            inner: map,
-            _value: PhantomData,
-        })
-    }
-
     /// The number of elements.
     pub fn len(&self) -> u32 {
-        self.inner.borrow().max_entries()
+        self.map().max_entries()
     }
 
     /// Never true: the kernel refuses arrays without elements.
@@ -51,14 +37,12 @@ impl<T: Borrow<MapData>, V: Pod> PerCpuArray<T, V> {
         flags: u64,
         values: &mut PerCpuValues<V>,
     ) -> Result<(), MapError> {
-        let map = self.inner.borrow();
+        let map = self.map();
         map.check_index(*index)?;
         if map.get_per_cpu(index, flags, values)? {
             return Ok(());
         }
-        Err(MapError::KeyNotFound {
-            name: map.name().to_owned(),
-        })
+        Err(map.key_not_found())
     }
 
     /// All elements in order.
@@ -70,10 +54,8 @@ impl<T: Borrow<MapData>, V: Pod> PerCpuArray<T, V> {
 impl<T: BorrowMut<MapData>, V: Pod> PerCpuArray<T, V> {
     /// Sets the values of the element at `index`, one for each possible CPU. `flags` is 0.
     pub fn set(&mut self, index: u32, values: PerCpuValues<V>, flags: u64) -> Result<(), MapError> {
-        let map = self.inner.borrow_mut();
+        let map = self.map();
         map.check_index(index)?;
         map.set_per_cpu(&index, &values, flags)
     }
 }
-
-typed_map!(PerCpuArray<V>);

@@ -1,33 +1,17 @@
 //! `BPF_MAP_TYPE_PERCPU_HASH` and `BPF_MAP_TYPE_LRU_PERCPU_HASH`.
 
-use std::{
-    borrow::{Borrow, BorrowMut},
-    marker::PhantomData,
-};
+use std::borrow::{Borrow, BorrowMut};
 
-use super::{Keys, MapData, MapError, MapType, PerCpuIter, PerCpuValues, typed_map};
+use super::{Keys, MapData, MapError, PerCpuIter, PerCpuValues, view::view};
 use crate::Pod;
 
-/// A hash table with one value for every possible CPU under each key, plain (Linux ≥ 4.6) or LRU
-/// (Linux ≥ 4.10).
-#[derive(Debug)]
-pub struct PerCpuHashMap<T, K: Pod, V: Pod> {
-    inner: T,
-    _types: PhantomData<(K, V)>,
+view! {
+    /// A hash table with one value for every possible CPU under each key, plain (Linux ≥ 4.6) or LRU
+    /// (Linux ≥ 4.10).
+    PerCpuHashMap<K, V>: PercpuHash | LruPercpuHash, "PerCpuHashMap (percpu_hash or lru_percpu_hash)", K => V
 }
 
 impl<T: Borrow<MapData>, K: Pod, V: Pod> PerCpuHashMap<T, K, V> {
-    pub(crate) fn new(map: T) -> Result<Self, MapError> {
-        map.borrow().check::<K, V>(
-            &[MapType::PercpuHash, MapType::LruPercpuHash],
-            "PerCpuHashMap (percpu_hash or lru_percpu_hash)",
-        )?;
-        Ok(PerCpuHashMap {
-            inner: map,
-            _types: PhantomData,
-        })
-    }
-
     /// The values of `key`; [`MapError::KeyNotFound`] when there are none. `flags` is 0.
     pub fn get(&self, key: &K, flags: u64) -> Result<PerCpuValues<V>, MapError> {
         let mut values = PerCpuValues::default();
@@ -43,24 +27,22 @@ impl<T: Borrow<MapData>, K: Pod, V: Pod> PerCpuHashMap<T, K, V> {
         flags: u64,
         values: &mut PerCpuValues<V>,
     ) -> Result<(), MapError> {
-        let map = self.inner.borrow();
+        let map = self.map();
         if map.get_per_cpu(key, flags, values)? {
             return Ok(());
         }
-        Err(MapError::KeyNotFound {
-            name: map.name().to_owned(),
-        })
+        Err(map.key_not_found())
     }
 
     /// All elements, in no order. See [`Iter`](super::Iter) for what happens when the map changes
     /// meanwhile.
     pub fn iter(&self) -> PerCpuIter<'_, K, V> {
-        PerCpuIter::new(self.inner.borrow())
+        PerCpuIter::new(self.map())
     }
 
     /// All keys, in no order.
     pub fn keys(&self) -> Keys<'_, K> {
-        Keys::new(self.inner.borrow())
+        Keys::new(self.map())
     }
 }
 
@@ -73,15 +55,42 @@ impl<T: BorrowMut<MapData>, K: Pod, V: Pod> PerCpuHashMap<T, K, V> {
         values: PerCpuValues<V>,
         flags: u64,
     ) -> Result<(), MapError> {
-        self.inner
-            .borrow_mut()
+        self.map()
             .set_per_cpu(key.borrow(), &values, flags)
     }
 
     /// Removes `key`; [`MapError::KeyNotFound`] when it is not there.
     pub fn remove(&mut self, key: &K) -> Result<(), MapError> {
-        self.inner.borrow_mut().remove(key)
+        self.map().remove(key)
+    }
+
+    /// Removes `key` and returns its values, as one step. Linux ≥ 5.14.
+    pub fn take(&mut self, key: &K) -> Result<Option<PerCpuValues<V>>, MapError> {
+        let bytes = self
+            .inner
+            .borrow_mut()
+            .take_bytes(hachi_common::bytes_of(key), 0)?;
+        Ok(bytes.map(|bytes| PerCpuValues::from_strides(&bytes)))
+    }
+
+    /// Removes all elements and yields them; as [`HashMap::drain`](super::HashMap::drain).
+    pub fn drain(&mut self) -> PerCpuIter<'_, K, V> {
+        PerCpuIter::taking(self.map())
+    }
+
+    /// Sets the values of many keys, in one system call where the kernel can (Linux ≥ 5.6), one by one
+    /// elsewhere. Stops at the first error; what was set before it stays.
+    pub fn insert_batch(
+        &mut self,
+        keys: &[K],
+        values: &[PerCpuValues<V>],
+        flags: u64,
+    ) -> Result<(), MapError> {
+        self.map().set_batch_per_cpu(keys, values, flags)
+    }
+
+    /// Removes many keys; as [`HashMap::remove_batch`](super::HashMap::remove_batch).
+    pub fn remove_batch(&mut self, keys: &[K]) -> Result<usize, MapError> {
+        self.map().remove_batch(keys)
     }
 }
-
-typed_map!(PerCpuHashMap<K, V>);

@@ -41,12 +41,12 @@ impl<T: Pod> PerCpuValues<T> {
         PerCpuValues { values }
     }
 
-    /// The bytes an update takes, to `bytes`, which keeps its capacity.
+    /// Adds the bytes an update takes to `bytes`.
     fn write_strides(&self, bytes: &mut Vec<u8>) {
         let stride = size_of::<T>().next_multiple_of(8);
-        bytes.clear();
-        bytes.resize(stride * self.values.len(), 0);
-        for (to, value) in bytes.chunks_exact_mut(stride).zip(&self.values) {
+        let start = bytes.len();
+        bytes.resize(start + stride * self.values.len(), 0);
+        for (to, value) in bytes[start..].chunks_exact_mut(stride).zip(&self.values) {
             to[..size_of::<T>()].copy_from_slice(hachi_common::bytes_of(value));
         }
     }
@@ -92,22 +92,49 @@ impl MapData {
 
     /// Typed update; as [`get_per_cpu`](Self::get_per_cpu).
     pub(crate) fn set_per_cpu<K: Pod, V: Pod>(
-        &mut self,
+        &self,
         key: &K,
         values: &PerCpuValues<V>,
         flags: u64,
     ) -> Result<(), MapError> {
+        self.set_batch_per_cpu(std::slice::from_ref(key), std::slice::from_ref(values), flags)
+    }
+
+    /// As [`set_per_cpu`](Self::set_per_cpu) for many keys.
+    pub(crate) fn set_batch_per_cpu<K: Pod, V: Pod>(
+        &self,
+        keys: &[K],
+        values: &[PerCpuValues<V>],
+        flags: u64,
+    ) -> Result<(), MapError> {
+        self.check_batch(keys.len(), values.len())?;
         let expected = self.possible_cpus()?;
-        if values.len() != expected {
+        if let Some(wrong) = values.iter().find(|values| values.len() != expected) {
             return Err(MapError::CpuCount {
                 name: self.name().to_owned(),
-                given: values.len(),
+                given: wrong.len(),
                 expected,
             });
         }
         SCRATCH.with_borrow_mut(|bytes| {
-            values.write_strides(bytes);
-            self.update_bytes(hachi_common::bytes_of(key), bytes, flags)
+            bytes.clear();
+            values.iter().for_each(|values| values.write_strides(bytes));
+            let size = size_of::<V>().next_multiple_of(8) * expected;
+            // SAFETY: there are as many values as keys, each as long as an update reads.
+            unsafe {
+                match keys {
+                    [key] => {
+                        self.update_raw(std::ptr::from_ref(key).cast(), bytes.as_ptr(), flags)
+                    }
+                    _ => self.update_batch_raw(
+                        keys.as_ptr().cast(),
+                        bytes.as_ptr(),
+                        size,
+                        keys.len(),
+                        flags,
+                    ),
+                }
+            }
         })
     }
 }
@@ -165,7 +192,7 @@ mod tests {
         let values = PerCpuValues {
             values: Box::new([1u32, 2, 3]),
         };
-        let mut bytes = vec![0xff; 3];
+        let mut bytes = Vec::new();
         values.write_strides(&mut bytes);
         assert_eq!(bytes.len(), 24);
         assert_eq!(bytes[8..12], 2u32.to_ne_bytes());

@@ -15,11 +15,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Map, MapData, MapError, MapType};
-use crate::sys::{
+use super::{Events, MapData, MapError, MapType, view::conversions};
+use crate::{
+    Pod,
+    sys::{
     mmap::{Mmap, page_size},
     poll,
-};
+}};
 
 const HEADER: usize = 8;
 const BUSY_BIT: u32 = 1 << 31;
@@ -28,8 +30,10 @@ const DISCARD_BIT: u32 = 1 << 30;
 /// The reading end of a ring buffer. Linux ≥ 5.8.
 ///
 /// [`next`](Self::next) never waits. To wait, use [`next_timeout`](Self::next_timeout), poll the
-/// descriptor ([`AsFd`]) with whatever event loop there is, or, with the feature `tokio`,
-/// [`AsyncRingBuf`].
+/// descriptor ([`AsFd`]) with whatever event loop there is ([`EventPoll`](super::EventPoll) is one for several
+/// buffers), or, with the feature `tokio`, `into_async`.
+///
+/// [`events`](Self::events) reads records as values of a Rust type.
 ///
 /// One ring buffer has one reader: two `RingBuf` on the same map would each take records from the
 /// other.
@@ -46,32 +50,26 @@ const DISCARD_BIT: u32 = 1 << 30;
 /// ```
 #[derive(Debug)]
 pub struct RingBuf<T> {
-    map: T,
+    inner: T,
     ring: Ring,
 }
 
 impl<T: Borrow<MapData>> RingBuf<T> {
     pub(crate) fn new(map: T) -> Result<Self, MapError> {
         let data = map.borrow();
-        if data.map_type() != Some(MapType::Ringbuf) {
-            return Err(MapError::InvalidMapType {
-                name: data.name().to_owned(),
-                expected: "RingBuf (ringbuf)",
-                actual: data.type_name(),
-            });
-        }
+        data.check_kind(&[MapType::Ringbuf], "RingBuf (ringbuf)")?;
         let ring = Ring::new(data.as_fd(), data.max_entries() as usize).map_err(|error| {
             MapError::IoError {
                 name: data.name().to_owned(),
                 error,
             }
         })?;
-        Ok(RingBuf { map, ring })
+        Ok(RingBuf { inner: map, ring })
     }
 
     /// The map itself: its name, its description, pinning.
     pub fn map(&self) -> &MapData {
-        self.map.borrow()
+        self.inner.borrow()
     }
 
     /// The next record, if there is one. Its space is given back to programs when it is dropped.
@@ -88,18 +86,24 @@ impl<T: Borrow<MapData>> RingBuf<T> {
 
     /// As [`next`](Self::next), waiting for at most `timeout` when there is no record.
     pub fn next_timeout(&mut self, timeout: Duration) -> io::Result<Option<RingBufItem<'_>>> {
+        Ok(match self.next_ready(timeout)? {
+            true => self.next(),
+            false => None,
+        })
+    }
+
+    /// Waits until [`next`](Self::next) has a record; false when `timeout` has passed.
+    pub(crate) fn next_ready(&mut self, timeout: Duration) -> io::Result<bool> {
         let deadline = Instant::now().checked_add(timeout);
         loop {
-            // Peeked twice, since a borrow that is returned in one branch would last for all of
-            // them.
-            if self.ring.peek().is_some() {
-                return Ok(self.next());
+            if self.is_readable() {
+                return Ok(true);
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             if left == Some(Duration::ZERO) {
-                return Ok(None);
+                return Ok(false);
             }
-            if poll::readable(self.map.borrow().as_fd(), left)? && self.ring.peek().is_none() {
+            if poll::readable(self.as_fd(), left)? && !self.is_readable() {
                 // Readable, but the first record is still being written: its program is about to
                 // finish.
                 std::thread::yield_now();
@@ -107,20 +111,33 @@ impl<T: Borrow<MapData>> RingBuf<T> {
         }
     }
 
+    /// The records as events of the type `E`, in place.
+    pub fn events<E: Pod>(self) -> Events<T, E> {
+        Events::new(self)
+    }
+
+    /// Whether there is a record to read.
+    pub(crate) fn is_readable(&mut self) -> bool {
+        self.ring.peek().is_some()
+    }
+
+    /// Bytes of the record that [`next`](Self::next) would return; 0 when there is none.
+    pub(crate) fn readable_size(&mut self) -> usize {
+        self.ring.peek().map_or(0, |(_, size)| size)
+    }
+
     /// Waits until there is a record to read (true) or `timeout` has passed (false; `None` waits
     /// forever).
     pub fn wait(&self, timeout: Option<Duration>) -> io::Result<bool> {
-        poll::readable(self.map.borrow().as_fd(), timeout)
+        poll::readable(self.inner.borrow().as_fd(), timeout)
     }
 
-    /// Calls `f` with every record there is and returns their number. Does not wait.
-    pub fn drain(&mut self, mut f: impl FnMut(&[u8])) -> usize {
-        let mut count = 0;
-        while let Some(record) = self.next() {
-            f(&record);
-            count += 1;
-        }
-        count
+    /// Calls `f` with every record there is, in place, and returns their number. Does not wait.
+    ///
+    /// The fastest way to read: the space of records is given back in batches (of at most a quarter
+    /// of the ring, so that programs find room meanwhile), not one by one.
+    pub fn drain(&mut self, f: impl FnMut(&[u8])) -> usize {
+        self.ring.drain(f)
     }
 
     /// Bytes of records (headers included) not read yet.
@@ -135,43 +152,17 @@ impl<T: Borrow<MapData>> RingBuf<T> {
 /// Readable when there is a record.
 impl<T: Borrow<MapData>> AsFd for RingBuf<T> {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.map.borrow().fd().as_fd()
+        self.inner.borrow().fd().as_fd()
     }
 }
 
 impl<T: Borrow<MapData>> AsRawFd for RingBuf<T> {
     fn as_raw_fd(&self) -> RawFd {
-        self.map.borrow().as_raw_fd()
+        self.inner.borrow().as_raw_fd()
     }
 }
 
-impl TryFrom<MapData> for RingBuf<MapData> {
-    type Error = MapError;
-    fn try_from(data: MapData) -> Result<Self, MapError> {
-        Self::new(data)
-    }
-}
-
-impl TryFrom<Map> for RingBuf<MapData> {
-    type Error = MapError;
-    fn try_from(map: Map) -> Result<Self, MapError> {
-        Self::new(map.into_data())
-    }
-}
-
-impl<'a> TryFrom<&'a Map> for RingBuf<&'a MapData> {
-    type Error = MapError;
-    fn try_from(map: &'a Map) -> Result<Self, MapError> {
-        Self::new(map.data())
-    }
-}
-
-impl<'a> TryFrom<&'a mut Map> for RingBuf<&'a mut MapData> {
-    type Error = MapError;
-    fn try_from(map: &'a mut Map) -> Result<Self, MapError> {
-        Self::new(map.data_mut())
-    }
-}
+conversions!(RingBuf<>);
 
 /// One record, in place: the bytes are the ring buffer's own memory (8-byte aligned).
 pub struct RingBufItem<'a> {
@@ -304,6 +295,50 @@ impl Ring {
         None
     }
 
+    fn drain(&mut self, mut f: impl FnMut(&[u8])) -> usize {
+        let quarter = (self.mask + 1) / 4;
+        let mut count = 0;
+        // What `f` panics over is given back, too.
+        let mut batch = Batch {
+            given_back: self.consumer_position,
+            ring: self,
+        };
+        loop {
+            let ring = &mut *batch.ring;
+            while ring.consumer_position != ring.producer_position {
+                let header = ring.header().load(Ordering::Acquire);
+                if header & BUSY_BIT != 0 {
+                    break;
+                }
+                let size = ((header & !DISCARD_BIT) as usize).min(ring.mask + 1 - HEADER);
+                let offset = ring.data + (ring.consumer_position & ring.mask) + HEADER;
+                ring.advance(size);
+                if header & DISCARD_BIT == 0 {
+                    // SAFETY: as in `scan` and `RingBufItem`: a finished record inside of the mapping,
+                    // which programs reuse only after the position in the shared page passes it.
+                    f(unsafe { slice::from_raw_parts(ring.producer.ptr().add(offset), size) });
+                    count += 1;
+                }
+                if ring.consumer_position.wrapping_sub(batch.given_back) >= quarter {
+                    batch.given_back = ring.consumer_position;
+                    ring.publish();
+                }
+            }
+            batch.given_back = ring.consumer_position;
+            ring.publish();
+            // As in `peek`.
+            fence(Ordering::SeqCst);
+            let position = ring.producer().load(Ordering::Acquire);
+            if position == ring.consumer_position {
+                return count;
+            }
+            ring.producer_position = position;
+            if ring.header().load(Ordering::Acquire) & BUSY_BIT != 0 {
+                return count;
+            }
+        }
+    }
+
     #[inline]
     fn header(&self) -> &AtomicU32 {
         let offset = self.data + (self.consumer_position & self.mask);
@@ -315,93 +350,31 @@ impl Ring {
     /// Gives back the record of `size` bytes at the consumer's position.
     #[inline]
     fn consume(&mut self, size: usize) {
+        self.advance(size);
+        self.publish();
+    }
+
+    #[inline]
+    fn advance(&mut self, size: usize) {
         let taken = (size + HEADER).next_multiple_of(8);
         self.consumer_position = self.consumer_position.wrapping_add(taken);
+    }
+
+    #[inline]
+    fn publish(&self) {
         self.consumer()
             .store(self.consumer_position, Ordering::Release);
     }
 }
 
-#[cfg(feature = "tokio")]
-mod asynchronous {
-    use std::{
-        borrow::Borrow,
-        io,
-        pin::Pin,
-        task::{Context, Poll, ready},
-    };
-
-    use tokio::io::{Interest, unix::AsyncFd};
-
-    use super::{MapData, RingBuf, RingBufItem};
-    use crate::maps::MapFd;
-
-    /// A ring buffer read by tokio. Made inside a runtime with I/O enabled, by
-    /// [`RingBuf::into_async`].
-    ///
-    /// [`next`](Self::next) lends each record in place; as a `Stream` it yields copies.
-    #[derive(Debug)]
-    pub struct AsyncRingBuf<T: Borrow<MapData>> {
-        /// A hold of its own on the map, so that the descriptor registered cannot change or close
-        /// before this.
-        ready: AsyncFd<MapFd>,
-        ring: RingBuf<T>,
-    }
-
-    impl<T: Borrow<MapData>> RingBuf<T> {
-        /// Registers the ring buffer with the current tokio runtime.
-        pub fn into_async(self) -> io::Result<AsyncRingBuf<T>> {
-            let fd = self.map().fd().clone();
-            // Deprecated for types whose descriptor may change under way; this one's cannot. What
-            // replaces it exists in the newest tokio only.
-            #[allow(deprecated)]
-            let ready = AsyncFd::with_interest(fd, Interest::READABLE)?;
-            Ok(AsyncRingBuf { ready, ring: self })
-        }
-    }
-
-    impl<T: Borrow<MapData>> AsyncRingBuf<T> {
-        /// The next record, as soon as there is one. Cancel safe.
-        pub async fn next(&mut self) -> io::Result<RingBufItem<'_>> {
-            std::future::poll_fn(|cx| self.poll_ready(cx)).await?;
-            match self.ring.next() {
-                Some(record) => Ok(record),
-                None => Err(io::Error::other(
-                    "a ready record vanished: is there a second reader?",
-                )),
-            }
-        }
-
-        /// The next record if there is one already.
-        pub fn try_next(&mut self) -> Option<RingBufItem<'_>> {
-            self.ring.next()
-        }
-
-        /// Ready when `next` has a record.
-        fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-            loop {
-                if self.ring.ring.peek().is_some() {
-                    return Poll::Ready(Ok(()));
-                }
-                let mut guard = ready!(self.ready.poll_read_ready(cx))?;
-                // Only after looking once more: an event that came since must not be forgotten.
-                if self.ring.ring.peek().is_none() {
-                    guard.clear_ready();
-                }
-            }
-        }
-    }
-
-    impl<T: Borrow<MapData> + Unpin> futures_core::Stream for AsyncRingBuf<T> {
-        type Item = io::Result<Vec<u8>>;
-
-        fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-            let this = self.get_mut();
-            ready!(this.poll_ready(cx))?;
-            Poll::Ready(this.ring.next().map(|record| Ok(record.to_vec())))
-        }
-    }
+/// Gives back what has been read, however the reading ends.
+struct Batch<'a> {
+    ring: &'a mut Ring,
+    given_back: usize,
 }
 
-#[cfg(feature = "tokio")]
-pub use asynchronous::AsyncRingBuf;
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        self.ring.publish();
+    }
+}

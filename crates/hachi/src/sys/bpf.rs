@@ -278,20 +278,26 @@ pub(crate) struct Batch {
     pub(crate) error: Option<SyscallError>,
 }
 
-/// `BPF_MAP_LOOKUP_BATCH`: up to `room` elements from the position `cursor_in` (null: from the
-/// start).
+/// `BPF_MAP_LOOKUP_BATCH`, or `BPF_MAP_LOOKUP_AND_DELETE_BATCH` to `take` them: up to `room` elements
+/// from the position `cursor_in` (null: from the start).
 ///
 /// # Safety
 /// `keys` and `values` must be writable for `room` keys and values of the map's sizes; the cursors
 /// must be null or valid for `max(4, key size)` bytes.
 pub(crate) unsafe fn map_lookup_batch(
     fd: BorrowedFd<'_>,
+    take: bool,
     cursor_in: *const u8,
     cursor_out: *mut u8,
     keys: *mut u8,
     values: *mut u8,
     room: u32,
 ) -> Batch {
+    let cmd = if take {
+        Cmd::MapLookupAndDeleteBatch
+    } else {
+        Cmd::MapLookupBatch
+    };
     let mut attr = attr::MapBatch {
         in_batch: address(cursor_in),
         out_batch: address(cursor_out),
@@ -302,7 +308,7 @@ pub(crate) unsafe fn map_lookup_batch(
         ..Default::default()
     };
     // SAFETY: passed on.
-    let error = unsafe { call(Cmd::MapLookupBatch, &mut attr) }.err();
+    let error = unsafe { call(cmd, &mut attr) }.err();
     Batch {
         count: attr.count.min(room),
         error,

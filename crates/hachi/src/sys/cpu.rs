@@ -23,6 +23,28 @@ pub(crate) fn possible() -> io::Result<usize> {
     Ok(*COUNT.get_or_init(|| count))
 }
 
+/// The numbers of the CPUs that are online now.
+pub(crate) fn online() -> io::Result<Vec<u32>> {
+    const ONLINE: &str = "/sys/devices/system/cpu/online";
+    let text = fs::read_to_string(ONLINE)
+        .map_err(|error| io::Error::new(error.kind(), format!("{ONLINE}: {error}")))?;
+    list(&text).ok_or_else(|| {
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("{ONLINE}: cannot read {text:?}"),
+        )
+    })
+}
+
+fn list(text: &str) -> Option<Vec<u32>> {
+    let mut cpus = Vec::new();
+    for range in text.trim().split(',') {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        cpus.extend(first.parse::<u32>().ok()?..=last.parse::<u16>().ok()?.into());
+    }
+    Some(cpus)
+}
+
 /// The kernel sizes per-CPU values by its highest possible id, so a gap in the list counts as CPUs.
 fn count(text: &str) -> Option<usize> {
     let mut highest = None;
@@ -45,5 +67,8 @@ mod tests {
         assert_eq!(count(""), None);
         assert_eq!(count("a-b"), None);
         assert!(possible().unwrap() >= 1);
+        assert_eq!(list("0,2-4\n"), Some(vec![0, 2, 3, 4]));
+        assert_eq!(list("x"), None);
+        assert!(!online().unwrap().is_empty());
     }
 }

@@ -164,6 +164,9 @@ fn meaning(call: &str, errno: i32) -> Option<String> {
         ("BPF_MAP_DELETE_ELEM", libc::EINVAL) => {
             "elements of this map type cannot be deleted (arrays have all their elements, always)"
         }
+        ("BPF_MAP_FREEZE", libc::EBUSY) => {
+            "the map is memory-mapped for writing, or frozen already; freeze it before it is mapped"
+        }
         ("BPF_PROG_LOAD", libc::E2BIG) => "the program is too large for the verifier",
         ("BPF_PROG_LOAD", libc::ENOMEM) => "not enough memory to verify or to compile the program",
         ("BPF_PROG_TEST_RUN", ENOTSUPP | libc::EOPNOTSUPP) => {

@@ -4,6 +4,7 @@ use std::{
     io,
     os::fd::{AsRawFd as _, BorrowedFd},
     ptr::{self, NonNull},
+    sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering},
 };
 
 /// A mapping, unmapped on drop.
@@ -11,6 +12,7 @@ use std::{
 pub(crate) struct Mmap {
     start: NonNull<u8>,
     len: usize,
+    writable: bool,
 }
 
 // SAFETY: the mapping is plain shared memory owned by this value; who accesses it through `ptr`
@@ -28,25 +30,41 @@ impl Mmap {
         writable: bool,
     ) -> io::Result<Self> {
         let protection = libc::PROT_READ | if writable { libc::PROT_WRITE } else { 0 };
-        Self::with(fd, len, offset, protection, libc::MAP_SHARED)
+        Self::with(ptr::null_mut(), fd, len, offset, protection, libc::MAP_SHARED)
+    }
+
+    /// As [`new`](Self::new) from the start of `fd`, at `address` (0: where the kernel likes), which
+    /// must be free.
+    pub(crate) fn at(address: usize, fd: BorrowedFd<'_>, len: usize) -> io::Result<Self> {
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let fixed = if address == 0 {
+            0
+        } else {
+            libc::MAP_FIXED_NOREPLACE
+        };
+        let address = ptr::without_provenance_mut(address);
+        Self::with(address, fd, len, 0, protection, libc::MAP_SHARED | fixed)
     }
 
     /// Maps the first `len` bytes of `fd`, private and readable.
     pub(crate) fn read_only(fd: BorrowedFd<'_>, len: usize) -> io::Result<Self> {
-        Self::with(fd, len, 0, libc::PROT_READ, libc::MAP_PRIVATE)
+        let (protection, sharing) = (libc::PROT_READ, libc::MAP_PRIVATE);
+        Self::with(ptr::null_mut(), fd, len, 0, protection, sharing)
     }
 
     fn with(
+        address: *mut libc::c_void,
         fd: BorrowedFd<'_>,
         len: usize,
         offset: usize,
         protection: libc::c_int,
         sharing: libc::c_int,
     ) -> io::Result<Self> {
-        // SAFETY: a new mapping at an address the kernel chooses touches no memory in use.
+        // SAFETY: a new mapping, at an address the kernel chooses or finds free, touches no memory in
+        // use.
         let start = unsafe {
             libc::mmap(
-                ptr::null_mut(),
+                address,
                 len,
                 protection,
                 sharing,
@@ -58,7 +76,11 @@ impl Mmap {
             return Err(io::Error::last_os_error());
         }
         match NonNull::new(start.cast()) {
-            Some(start) => Ok(Mmap { start, len }),
+            Some(start) => Ok(Mmap {
+                start,
+                len,
+                writable: protection & libc::PROT_WRITE != 0,
+            }),
             None => Err(io::Error::other("mmap returned address 0")),
         }
     }
@@ -67,6 +89,117 @@ impl Mmap {
     /// there at any time.
     pub(crate) fn ptr(&self) -> *mut u8 {
         self.start.as_ptr()
+    }
+
+    /// Bytes mapped.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether this process may write there.
+    pub(crate) fn is_writable(&self) -> bool {
+        self.writable
+    }
+
+    /// Copies bytes out while others may write them: values of 1, 2, 4 or 8 bytes at a multiple of
+    /// their size are read in one piece, others in several. False when they are not all inside.
+    pub(crate) fn read(&self, offset: usize, to: &mut [u8]) -> bool {
+        if !self.contains(offset, to.len()) {
+            return false;
+        }
+        // SAFETY: the range was just checked.
+        unsafe { load_shared(self.ptr().add(offset), to) };
+        true
+    }
+
+    /// As [`read`](Self::read), the other way; also false when the mapping is read-only.
+    pub(crate) fn write(&self, offset: usize, from: &[u8]) -> bool {
+        if !self.writable || !self.contains(offset, from.len()) {
+            return false;
+        }
+        // SAFETY: the range was just checked, and it is writable.
+        unsafe { store_shared(self.ptr().add(offset), from) };
+        true
+    }
+
+    fn contains(&self, offset: usize, len: usize) -> bool {
+        offset.checked_add(len).is_some_and(|end| end <= self.len)
+    }
+}
+
+/// The largest power of two up to 8 that `address` is a multiple of and that is not above `left`.
+#[inline]
+fn piece(address: usize, left: usize) -> usize {
+    [8, 4, 2]
+        .into_iter()
+        .find(|&size| left >= size && address.is_multiple_of(size))
+        .unwrap_or(1)
+}
+
+/// Reads memory that programs and other processes write meanwhile.
+///
+/// # Safety
+/// `from` must be readable for the length of `to`.
+#[inline]
+pub(crate) unsafe fn load_shared(from: *const u8, to: &mut [u8]) {
+    let mut at = 0;
+    while at < to.len() {
+        // SAFETY: `at` is below the length the caller vouches for; a piece stays below it and is
+        // aligned. Atomic reads of memory that may be read-only are plain loads at these sizes.
+        unsafe {
+            let place = from.add(at).cast_mut();
+            let left = &mut to[at..];
+            let size = piece(place.addr(), left.len());
+            match size {
+                8 => left[..8].copy_from_slice(
+                    &AtomicU64::from_ptr(place.cast())
+                        .load(Ordering::Relaxed)
+                        .to_ne_bytes(),
+                ),
+                4 => left[..4].copy_from_slice(
+                    &AtomicU32::from_ptr(place.cast())
+                        .load(Ordering::Relaxed)
+                        .to_ne_bytes(),
+                ),
+                2 => left[..2].copy_from_slice(
+                    &AtomicU16::from_ptr(place.cast())
+                        .load(Ordering::Relaxed)
+                        .to_ne_bytes(),
+                ),
+                _ => left[0] = AtomicU8::from_ptr(place).load(Ordering::Relaxed),
+            }
+            at += size;
+        }
+    }
+}
+
+/// Writes memory that programs and other processes read and write meanwhile.
+///
+/// # Safety
+/// `to` must be writable for the length of `from`.
+#[inline]
+pub(crate) unsafe fn store_shared(to: *mut u8, from: &[u8]) {
+    let mut left = from;
+    let mut place = to;
+    while let Some(&first) = left.first() {
+        let size = piece(place.addr(), left.len());
+        // SAFETY: as in `load_shared`.
+        unsafe {
+            if let (8, Some(bytes)) = (size, left.first_chunk()) {
+                AtomicU64::from_ptr(place.cast())
+                    .store(u64::from_ne_bytes(*bytes), Ordering::Relaxed);
+            } else if let (4, Some(bytes)) = (size, left.first_chunk()) {
+                AtomicU32::from_ptr(place.cast())
+                    .store(u32::from_ne_bytes(*bytes), Ordering::Relaxed);
+            } else if let (2, Some(bytes)) = (size, left.first_chunk()) {
+                AtomicU16::from_ptr(place.cast())
+                    .store(u16::from_ne_bytes(*bytes), Ordering::Relaxed);
+            } else {
+                AtomicU8::from_ptr(place).store(first, Ordering::Relaxed);
+            }
+            place = place.add(size);
+        }
+        left = &left[size..];
     }
 }
 
@@ -82,4 +215,28 @@ pub(crate) fn page_size() -> usize {
     // SAFETY: no arguments to get wrong.
     let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     usize::try_from(size).unwrap_or(4096)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shared_copies_at_any_alignment() {
+        let mut memory = [0u64; 4];
+        let start = memory.as_mut_ptr().cast::<u8>();
+        for offset in 0..9 {
+            for len in 0..17 {
+                let from: Vec<u8> = (1..=len).collect();
+                let mut back = vec![0; usize::from(len)];
+                // SAFETY: at most 8 + 16 bytes of the 32.
+                unsafe {
+                    store_shared(start.add(offset), &from);
+                    load_shared(start.add(offset), &mut back);
+                }
+                assert_eq!(back, from);
+            }
+        }
+        assert_eq!((piece(8, 9), piece(12, 9), piece(8, 3), piece(7, 8)), (8, 4, 2, 1));
+    }
 }

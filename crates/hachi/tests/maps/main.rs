@@ -1,5 +1,6 @@
 //! Maps in the real kernel.
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::{

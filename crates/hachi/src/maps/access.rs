@@ -1,0 +1,327 @@
+//! Reading and writing single elements.
+//!
+//! What is done with bytes is done once, here; the typed views are thin wrappers that have checked
+//! that their Rust types have the map's sizes.
+
+use std::{
+    mem::MaybeUninit,
+    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd},
+    ptr,
+};
+
+use super::{MapData, MapError, MapFd, MapType, RawIter, types};
+use crate::{
+    Pod, features,
+    sys::{
+        bpf, cpu,
+        errno::{ENOTSUPP, SyscallError},
+    },
+};
+
+impl MapData {
+    /// Bytes that one lookup writes: the value's size; for per-CPU maps, rounded up to 8 and once
+    /// for each possible CPU.
+    pub fn lookup_size(&self) -> Result<usize, MapError> {
+        let size = self.value_size() as usize;
+        if !self.is_per_cpu() {
+            return Ok(size);
+        }
+        Ok(size.next_multiple_of(8) * self.possible_cpus()?)
+    }
+
+    pub(crate) fn possible_cpus(&self) -> Result<usize, MapError> {
+        cpu::possible().map_err(|error| MapError::IoError {
+            name: self.name().to_owned(),
+            error,
+        })
+    }
+
+    /// The value of `key` as bytes; `None` when there is no such key. `key` must have the map's key
+    /// size (and be empty for maps without keys: queues, stacks).
+    pub fn lookup_bytes(&self, key: &[u8], flags: u64) -> Result<Option<Vec<u8>>, MapError> {
+        let mut value = vec![0; self.lookup_size()?];
+        Ok(self
+            .lookup_bytes_into(key, &mut value, flags)?
+            .then_some(value))
+    }
+
+    /// As [`lookup_bytes`](Self::lookup_bytes) into a buffer of [`lookup_size`](Self::lookup_size)
+    /// bytes; false when there is no such key.
+    pub fn lookup_bytes_into(
+        &self,
+        key: &[u8],
+        value: &mut [u8],
+        flags: u64,
+    ) -> Result<bool, MapError> {
+        self.check_key(key.len())?;
+        self.check_value(value.len())?;
+        // SAFETY: both lengths were just checked.
+        unsafe { self.lookup_raw(pointer(key), value.as_mut_ptr(), flags) }
+    }
+
+    /// As [`lookup_bytes`](Self::lookup_bytes), and removes the element in the same step. Linux ≥
+    /// 4.20 for queues and stacks, ≥ 5.14 for hash maps.
+    pub fn take_bytes(&mut self, key: &[u8], flags: u64) -> Result<Option<Vec<u8>>, MapError> {
+        self.check_key(key.len())?;
+        let mut value = vec![0; self.lookup_size()?];
+        // SAFETY: the key's length was just checked, the value's is the map's.
+        let found = unsafe { self.take_raw(pointer(key), value.as_mut_ptr(), flags) }?;
+        Ok(found.then_some(value))
+    }
+
+    /// Sets the value of `key`, both as bytes of the map's sizes
+    /// ([`lookup_size`](Self::lookup_size) for the value).
+    pub fn update_bytes(&mut self, key: &[u8], value: &[u8], flags: u64) -> Result<(), MapError> {
+        self.check_key(key.len())?;
+        self.check_value(value.len())?;
+        // SAFETY: both lengths were just checked.
+        unsafe { self.update_raw(pointer(key), value.as_ptr(), flags) }
+    }
+
+    /// Removes `key`; false when there is no such key.
+    pub fn delete_bytes(&mut self, key: &[u8]) -> Result<bool, MapError> {
+        self.check_key(key.len())?;
+        // SAFETY: the length was just checked.
+        unsafe { self.delete_raw(pointer(key)) }
+    }
+
+    /// All elements as bytes, for any map type that has keys.
+    pub fn iter_bytes(&self) -> RawIter<'_> {
+        RawIter::new(self)
+    }
+
+    /// # Safety
+    /// As [`bpf::map_lookup`].
+    #[inline]
+    pub(crate) unsafe fn lookup_raw(
+        &self,
+        key: *const u8,
+        value: *mut u8,
+        flags: u64,
+    ) -> Result<bool, MapError> {
+        // SAFETY: passed on.
+        unsafe { bpf::map_lookup(self.as_fd(), key, value, flags) }
+            .map_err(|error| self.error(error))
+    }
+
+    /// # Safety
+    /// As [`bpf::map_lookup`].
+    pub(crate) unsafe fn take_raw(
+        &self,
+        key: *const u8,
+        value: *mut u8,
+        flags: u64,
+    ) -> Result<bool, MapError> {
+        // SAFETY: passed on.
+        unsafe { bpf::map_lookup_and_delete(self.as_fd(), key, value, flags) }.map_err(|error| {
+            let new = !matches!(self.map_type(), Some(MapType::Queue | MapType::Stack));
+            match error.errno() {
+                libc::EINVAL | ENOTSUPP | libc::EOPNOTSUPP if new => {
+                    match features::HASH_LOOKUP_AND_DELETE.require() {
+                        Err(unsupported) => unsupported.into(),
+                        Ok(()) => self.error(error),
+                    }
+                }
+                _ => self.error(error),
+            }
+        })
+    }
+
+    /// # Safety
+    /// As [`bpf::map_update`].
+    #[inline]
+    pub(crate) unsafe fn update_raw(
+        &self,
+        key: *const u8,
+        value: *const u8,
+        flags: u64,
+    ) -> Result<(), MapError> {
+        // SAFETY: passed on.
+        unsafe { bpf::map_update(self.as_fd(), key, value, flags) }
+            .map_err(|error| self.error(error))
+    }
+
+    /// # Safety
+    /// As [`bpf::map_delete`].
+    #[inline]
+    pub(crate) unsafe fn delete_raw(&self, key: *const u8) -> Result<bool, MapError> {
+        // SAFETY: passed on.
+        unsafe { bpf::map_delete(self.as_fd(), key) }.map_err(|error| self.error(error))
+    }
+
+    pub(crate) fn check_key(&self, size: usize) -> Result<(), MapError> {
+        let expected = self.key_size() as usize;
+        if size == expected {
+            return Ok(());
+        }
+        Err(MapError::InvalidKeySize {
+            name: self.name().to_owned(),
+            given: "the slice given",
+            size,
+            expected,
+            declared: types::declared(self).0,
+        })
+    }
+
+    fn check_value(&self, size: usize) -> Result<(), MapError> {
+        let expected = self.lookup_size()?;
+        if size == expected {
+            return Ok(());
+        }
+        Err(MapError::InvalidValueSize {
+            name: self.name().to_owned(),
+            given: "the slice given",
+            size,
+            expected,
+            declared: types::declared(self).1,
+        })
+    }
+
+    /// Writes the one value of a map of global variables, which need not be writable from outside
+    /// the loader.
+    pub(crate) fn write_contents(&self, contents: &[u8]) -> Result<(), MapError> {
+        self.check_key(4)?;
+        self.check_value(contents.len())?;
+        let key = 0u32;
+        // SAFETY: both lengths were just checked.
+        unsafe { self.update_raw(ptr::from_ref(&key).cast(), contents.as_ptr(), 0) }
+    }
+
+    /// Puts a map or program into slot `index` of a map of those.
+    pub(crate) fn put_descriptor(&self, index: u32, value: BorrowedFd<'_>) -> Result<(), MapError> {
+        self.check_key(4)?;
+        Self::put_descriptor_in(self.fd(), index, value).map_err(|error| self.error(error))
+    }
+
+    /// As [`put_descriptor`](Self::put_descriptor), into a map known to have 4-byte keys: all that
+    /// hold descriptors do.
+    pub(crate) fn put_descriptor_in(
+        map: &MapFd,
+        index: u32,
+        value: BorrowedFd<'_>,
+    ) -> Result<(), SyscallError> {
+        let value = value.as_raw_fd();
+        // SAFETY: maps of descriptors have 4-byte keys, as the kernel checks when it creates arrays
+        // of maps or programs and `put_descriptor` for hashes of maps, and 4-byte values.
+        unsafe {
+            bpf::map_update(
+                map.as_fd(),
+                ptr::from_ref(&index).cast(),
+                ptr::from_ref(&value).cast(),
+                0,
+            )
+        }
+    }
+
+    /// Puts what a descriptor refers to (a map, program, socket, cgroup) under `key`, whose view has
+    /// been checked. Where values have 8 bytes (to be read as socket cookies), so has this one.
+    pub(crate) fn put_fd<K: Pod>(
+        &self,
+        key: &K,
+        value: BorrowedFd<'_>,
+        flags: u64,
+    ) -> Result<(), MapError> {
+        let value = value.as_raw_fd() as u32;
+        match self.value_size() {
+            8 => self.set(key, &u64::from(value), flags),
+            _ => self.set(key, &value, flags),
+        }
+    }
+
+    /// The check of indexed maps.
+    pub(crate) fn check_index(&self, index: u32) -> Result<(), MapError> {
+        if index < self.max_entries() {
+            return Ok(());
+        }
+        Err(MapError::OutOfBounds {
+            name: self.name().to_owned(),
+            index,
+            max_entries: self.max_entries(),
+        })
+    }
+
+    pub(crate) fn key_not_found(&self) -> MapError {
+        MapError::KeyNotFound {
+            name: self.name().to_owned(),
+        }
+    }
+
+    /// Typed lookup for maps that are not per-CPU; the view has [`check`](Self::check)ed `K` and
+    /// `V`.
+    #[inline]
+    pub(crate) fn get<K: Pod, V: Pod>(&self, key: &K, flags: u64) -> Result<Option<V>, MapError> {
+        self.fetch(|value| {
+            // SAFETY: the sizes are the map's, as every view checks when it is made.
+            unsafe { self.lookup_raw(key_pointer(key), value, flags) }
+        })
+    }
+
+    /// As [`get`](Self::get), removing the element.
+    pub(crate) fn take<K: Pod, V: Pod>(&self, key: &K, flags: u64) -> Result<Option<V>, MapError> {
+        self.fetch(|value| {
+            // SAFETY: as in `get`.
+            unsafe { self.take_raw(key_pointer(key), value, flags) }
+        })
+    }
+
+    #[inline]
+    fn fetch<V: Pod>(
+        &self,
+        read: impl FnOnce(*mut u8) -> Result<bool, MapError>,
+    ) -> Result<Option<V>, MapError> {
+        debug_assert!(!self.is_per_cpu());
+        debug_assert_eq!(size_of::<V>(), self.value_size() as usize);
+        let mut value = MaybeUninit::<V>::uninit();
+        let found = read(value.as_mut_ptr().cast())?;
+        // SAFETY: when the key was found the kernel wrote the whole value, and a Pod accepts any
+        // bytes.
+        Ok(found.then(|| unsafe { value.assume_init() }))
+    }
+
+    /// Typed update; as [`get`](Self::get).
+    #[inline]
+    pub(crate) fn set<K: Pod, V: Pod>(
+        &self,
+        key: &K,
+        value: &V,
+        flags: u64,
+    ) -> Result<(), MapError> {
+        debug_assert!(!self.is_per_cpu());
+        debug_assert_eq!(
+            (size_of::<K>(), size_of::<V>()),
+            (self.key_size() as usize, self.value_size() as usize)
+        );
+        // SAFETY: the sizes are the map's, as every view checks when it is made.
+        unsafe { self.update_raw(key_pointer(key), ptr::from_ref(value).cast(), flags) }
+    }
+
+    /// Typed delete; as [`get`](Self::get).
+    #[inline]
+    pub(crate) fn remove<K: Pod>(&self, key: &K) -> Result<(), MapError> {
+        debug_assert_eq!(size_of::<K>(), self.key_size() as usize);
+        // SAFETY: the size is the map's, as every view checks when it is made.
+        if unsafe { self.delete_raw(ptr::from_ref(key).cast()) }? {
+            Ok(())
+        } else {
+            Err(self.key_not_found())
+        }
+    }
+}
+
+/// The kernel insists on no key, rather than on an empty one, where maps have none.
+fn pointer(key: &[u8]) -> *const u8 {
+    if key.is_empty() {
+        ptr::null()
+    } else {
+        key.as_ptr()
+    }
+}
+
+#[inline]
+fn key_pointer<K: Pod>(key: &K) -> *const u8 {
+    if size_of::<K>() == 0 {
+        ptr::null()
+    } else {
+        ptr::from_ref(key).cast()
+    }
+}

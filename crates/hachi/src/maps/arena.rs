@@ -1,0 +1,98 @@
+//! `BPF_MAP_TYPE_ARENA`: memory that programs and this process address alike.
+
+use std::{borrow::Borrow, fmt, sync::Arc};
+
+use super::{MapData, MapError, MapType, view::conversions};
+use crate::{Pod, sys::mmap::Mmap};
+
+/// Pages not allocated by a program make this process die (SIGSEGV) rather than being added.
+const BPF_F_SEGV_ON_FAULT: u32 = 1 << 17;
+
+/// Up to 4 GiB of sparse memory, shared with programs: a pointer into it means the same on both sides.
+/// Linux ≥ 6.9 (x86-64; arm64 ≥ 6.10).
+///
+/// Pages come to be when they are touched from here, or allocated by a program.
+pub struct Arena<T> {
+    inner: T,
+    memory: Arc<Mmap>,
+}
+
+impl<T: Borrow<MapData>> Arena<T> {
+    pub(crate) fn new(map: T) -> Result<Self, MapError> {
+        map.borrow()
+            .check_kind(&[MapType::Arena], "Arena (arena)")?;
+        let memory = map.borrow().mapping()?.clone();
+        Ok(Arena { inner: map, memory })
+    }
+
+    /// The map itself: its name, its description, pinning.
+    pub fn map(&self) -> &MapData {
+        self.inner.borrow()
+    }
+
+    /// Where it begins, in this process and for programs.
+    pub fn as_ptr(&self) -> *mut u8 {
+        self.memory.ptr()
+    }
+
+    /// Bytes of addresses.
+    pub fn len(&self) -> usize {
+        self.memory.len()
+    }
+
+    /// Never true: the kernel refuses arenas without pages.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The value at `offset`. Integers at a multiple of their size are read in one piece.
+    pub fn get<V: Pod>(&self, offset: usize) -> Result<V, MapError> {
+        let mut bytes = vec![0; size_of::<V>()];
+        self.check(offset, bytes.len())?;
+        self.memory.read(offset, &mut bytes);
+        hachi_common::read_bytes(&bytes).ok_or_else(|| self.outside(offset, bytes.len()))
+    }
+
+    /// Sets the value at `offset`; as [`get`](Self::get).
+    pub fn set<V: Pod>(&self, offset: usize, value: &V) -> Result<(), MapError> {
+        self.check(offset, size_of::<V>())?;
+        self.memory.write(offset, hachi_common::bytes_of(value));
+        Ok(())
+    }
+
+    fn check(&self, offset: usize, len: usize) -> Result<(), MapError> {
+        if self.map().flags() & BPF_F_SEGV_ON_FAULT != 0 {
+            return Err(MapError::Unsuitable {
+                name: self.map().name().to_owned(),
+                reason: "it has the flag BPF_F_SEGV_ON_FAULT: whether a page is there only its \
+                         programs know; go through `as_ptr`"
+                    .to_owned(),
+            });
+        }
+        match offset.checked_add(len) {
+            Some(end) if end <= self.len() => Ok(()),
+            _ => Err(self.outside(offset, len)),
+        }
+    }
+
+    fn outside(&self, offset: usize, len: usize) -> MapError {
+        MapError::Unsuitable {
+            name: self.map().name().to_owned(),
+            reason: format!(
+                "bytes {offset} to {} are beyond its {} bytes",
+                offset.saturating_add(len),
+                self.len()
+            ),
+        }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Arena<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Arena")
+            .field("map", &self.inner)
+            .finish_non_exhaustive()
+    }
+}
+
+conversions!(Arena<>);

@@ -1,0 +1,103 @@
+//! `BPF_MAP_TYPE_STACK_TRACE`.
+
+use std::borrow::{Borrow, BorrowMut};
+
+use super::{Keys, MapData, MapError, MapType, view::conversions};
+
+/// Call stacks by the ids that the helper `bpf_get_stackid` returns. Linux ≥ 4.6.
+#[derive(Debug)]
+pub struct StackTraceMap<T> {
+    inner: T,
+    max_depth: usize,
+}
+
+/// One call stack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StackTrace {
+    /// What the program got.
+    pub id: u32,
+    frames: Vec<StackFrame>,
+}
+
+/// One call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StackFrame {
+    /// The address of the instruction.
+    pub ip: u64,
+}
+
+impl StackTrace {
+    /// The calls, innermost first.
+    pub fn frames(&self) -> &[StackFrame] {
+        &self.frames
+    }
+}
+
+impl<T: Borrow<MapData>> StackTraceMap<T> {
+    pub(crate) fn new(map: T) -> Result<Self, MapError> {
+        let data = map.borrow();
+        data.check_kind(&[MapType::StackTrace], "StackTraceMap (stack_trace)")?;
+        const BPF_F_STACK_BUILD_ID: u32 = 1 << 5;
+        if data.flags() & BPF_F_STACK_BUILD_ID != 0 {
+            return Err(MapError::Unsuitable {
+                name: data.name().to_owned(),
+                reason: "it has build ids instead of addresses (BPF_F_STACK_BUILD_ID); read it as \
+                         bytes"
+                    .to_owned(),
+            });
+        }
+        let max_depth = data.value_size() as usize / size_of::<u64>();
+        Ok(StackTraceMap {
+            inner: map,
+            max_depth,
+        })
+    }
+
+    /// The map itself: its name, its description, pinning.
+    pub fn map(&self) -> &MapData {
+        self.inner.borrow()
+    }
+
+    /// The most calls that a stack can have; deeper ones are cut.
+    pub fn max_stack_depth(&self) -> usize {
+        self.max_depth
+    }
+
+    /// The stack of an id; [`MapError::KeyNotFound`] when there is none. `flags` is 0.
+    pub fn get(&self, stack_id: &u32, flags: u64) -> Result<StackTrace, MapError> {
+        let bytes = self
+            .map()
+            .lookup_bytes(&stack_id.to_ne_bytes(), flags)?
+            .ok_or_else(|| self.map().key_not_found())?;
+        let (addresses, _) = bytes.as_chunks();
+        let frames = addresses
+            .iter()
+            .map(|&bytes| u64::from_ne_bytes(bytes))
+            .take_while(|&ip| ip != 0)
+            .map(|ip| StackFrame { ip })
+            .collect();
+        Ok(StackTrace {
+            id: *stack_id,
+            frames,
+        })
+    }
+
+    /// All ids there are.
+    pub fn stack_ids(&self) -> Keys<'_, u32> {
+        Keys::new(self.map())
+    }
+
+    /// All stacks there are.
+    pub fn iter(&self) -> impl Iterator<Item = Result<StackTrace, MapError>> + '_ {
+        self.stack_ids().map(|id| self.get(&id?, 0))
+    }
+}
+
+impl<T: BorrowMut<MapData>> StackTraceMap<T> {
+    /// Makes room for another stack; [`MapError::KeyNotFound`] when there is none of that id.
+    pub fn remove(&mut self, stack_id: &u32) -> Result<(), MapError> {
+        self.map().remove(stack_id)
+    }
+}
+
+conversions!(StackTraceMap<>);

@@ -1,0 +1,204 @@
+//! The event that `bpf_perf_event_output` writes to, and its ring of records.
+//!
+//! The layout is that of `linux/perf_event.h`: a page of metadata with the positions of the kernel
+//! (`data_head`) and of the reader (`data_tail`), then the data, whose records may be split at its end.
+
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use super::{
+    errno::SyscallError,
+    mmap::{Mmap, page_size},
+    perf,
+};
+
+const TYPE_SOFTWARE: u32 = 1;
+const COUNT_SW_BPF_OUTPUT: u64 = 10;
+const SAMPLE_RAW: u64 = 1 << 10;
+
+const RECORD_LOST: u32 = 2;
+const RECORD_SAMPLE: u32 = 9;
+
+/// Where in the metadata page the positions are.
+const DATA_HEAD: usize = 1024;
+const DATA_TAIL: usize = 1032;
+
+/// Bytes of `struct perf_event_header`: type, misc, size.
+const HEADER: usize = 8;
+
+/// One thing found in a buffer.
+pub(crate) enum Record<'a> {
+    /// What a program sent. Padded: up to 7 bytes at the end are nobody's.
+    Sample(&'a [u8]),
+    /// So many samples found no room.
+    Lost(u64),
+}
+
+/// The ring of one CPU. Closing it ends the output.
+#[derive(Debug)]
+pub(crate) struct PerfBuffer {
+    event: OwnedFd,
+    map: Mmap,
+    /// Bytes of data: a power of two.
+    size: usize,
+    /// A record that is split at the end of the data, joined.
+    joined: Vec<u8>,
+}
+
+impl PerfBuffer {
+    /// A buffer of `pages` pages (a power of two) for what programs send on `cpu`. The reader is woken
+    /// when `wakeup_events` records have come.
+    pub(crate) fn open(cpu: u32, pages: usize, wakeup_events: u32) -> Result<Self, SyscallError> {
+        let attr = perf::Attr {
+            kind: TYPE_SOFTWARE,
+            config: COUNT_SW_BPF_OUTPUT,
+            sample_period: 1,
+            sample_type: SAMPLE_RAW,
+            wakeup_events,
+            ..Default::default()
+        };
+        let event = perf::open_plain(attr, -1, cpu as i32)?;
+        let page = page_size();
+        let size = pages * page;
+        let map = Mmap::new(event.as_fd(), page + size, 0, true)
+            .map_err(|error| SyscallError::new("mmap of a perf buffer", error))?;
+        // Counting starts with the event enabled: `disabled` is not set in `flags`.
+        Ok(PerfBuffer {
+            event,
+            map,
+            size,
+            joined: Vec::new(),
+        })
+    }
+
+    fn position(&self, at: usize) -> &AtomicU64 {
+        // SAFETY: the metadata page has an aligned u64 at both places, and lives as long as the
+        // mapping.
+        unsafe { &*self.map.ptr().add(at).cast::<AtomicU64>() }
+    }
+
+    /// Whether there is a record to read.
+    pub(crate) fn is_readable(&self) -> bool {
+        self.position(DATA_HEAD).load(Ordering::Acquire)
+            != self.position(DATA_TAIL).load(Ordering::Relaxed)
+    }
+
+    /// Calls `f` with every record there is. Samples are lent in place; only one that is split at the
+    /// end of the data is copied. Their room is given back at the end.
+    pub(crate) fn read(&mut self, mut f: impl FnMut(Record<'_>)) {
+        let head = self.position(DATA_HEAD).load(Ordering::Acquire);
+        let mut tail = self.position(DATA_TAIL).load(Ordering::Relaxed);
+        while tail != head {
+            let left = usize::try_from(head.wrapping_sub(tail)).unwrap_or(usize::MAX);
+            let at = tail as usize & (self.size - 1);
+            // Records are multiples of 8 long, so a header is never split.
+            let mut header = [0; HEADER];
+            self.copy(at, &mut header);
+            let [k0, k1, k2, k3, _, _, s0, s1] = header;
+            let kind = u32::from_ne_bytes([k0, k1, k2, k3]);
+            let size = usize::from(u16::from_ne_bytes([s0, s1]));
+            if size < HEADER || size > left || size > self.size {
+                // Never seen from a kernel; without a length there is no way on but to the head.
+                tail = head;
+                break;
+            }
+            let body = at + HEADER;
+            if at + size <= self.size {
+                // SAFETY: the record lies inside the data, between the positions, where the kernel
+                // does not write until the tail passes it.
+                let bytes = unsafe {
+                    std::slice::from_raw_parts(
+                        self.map.ptr().add(page_size() + body),
+                        size - HEADER,
+                    )
+                };
+                deliver(kind, bytes, &mut f);
+            } else {
+                let mut joined = std::mem::take(&mut self.joined);
+                joined.resize(size - HEADER, 0);
+                self.copy(body & (self.size - 1), &mut joined);
+                deliver(kind, &joined, &mut f);
+                self.joined = joined;
+            }
+            tail = tail.wrapping_add(size as u64);
+        }
+        self.position(DATA_TAIL).store(tail, Ordering::Release);
+    }
+
+    /// Copies bytes of the data, from its start again when the end is reached.
+    fn copy(&self, at: usize, to: &mut [u8]) {
+        let first = to.len().min(self.size - at);
+        let data = page_size();
+        let (until_end, rest) = to.split_at_mut(first);
+        self.map.read(data + at, until_end);
+        self.map.read(data, rest);
+    }
+}
+
+/// Tells samples from losses; other records (throttling) carry nothing.
+fn deliver(kind: u32, body: &[u8], f: &mut impl FnMut(Record<'_>)) {
+    match kind {
+        // The size of what follows, and that.
+        RECORD_SAMPLE => {
+            if let Some((size, data)) = body.split_first_chunk()
+                && let Some(data) = data.get(..u32::from_ne_bytes(*size) as usize)
+            {
+                f(Record::Sample(data));
+            }
+        }
+        // The event's id, and how many.
+        RECORD_LOST => {
+            if let Some(count) = body.get(8..16).and_then(<[u8]>::first_chunk) {
+                f(Record::Lost(u64::from_ne_bytes(*count)));
+            }
+        }
+        _ => {}
+    }
+}
+
+impl AsFd for PerfBuffer {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.event.as_fd()
+    }
+}
+
+/// As an [`io::Error`], for the size of a buffer that is none.
+pub(crate) fn check_pages(pages: usize) -> io::Result<()> {
+    if pages.is_power_of_two() && pages <= 1 << 20 {
+        return Ok(());
+    }
+    Err(io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!("a perf buffer has a power of two of pages, not {pages}"),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn malformed_records_are_nothing() {
+        let mut seen = 0;
+        for body in [&[][..], &[1], &[200, 0, 0, 0, 1], &[0; 15]] {
+            deliver(RECORD_LOST, body, &mut |_| seen += 1);
+        }
+        deliver(RECORD_SAMPLE, &[200, 0, 0, 0, 1], &mut |_| seen += 1);
+        deliver(77, &[0; 64], &mut |_| seen += 1);
+        assert_eq!(seen, 0);
+        deliver(RECORD_SAMPLE, &[2, 0, 0, 0, 7, 8, 9], &mut |record| {
+            assert!(matches!(record, Record::Sample([7, 8])));
+            seen += 1;
+        });
+        assert_eq!(seen, 1);
+    }
+
+    #[test]
+    fn pages_are_a_power_of_two() {
+        assert!(check_pages(8).is_ok());
+        assert!(check_pages(0).is_err() && check_pages(3).is_err());
+    }
+}
