@@ -160,7 +160,9 @@ mod tests {
     fn says_which_kernel_has_it() {
         if let Err(error) = require_map_type(MapType::Rhash) {
             assert!(
-                error.to_string().starts_with("map type rhash needs Linux ≥ 7.2 (running "),
+                error
+                    .to_string()
+                    .starts_with("map type rhash needs Linux ≥ 7.2 (running "),
                 "{error}"
             );
         }

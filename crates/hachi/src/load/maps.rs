@@ -176,9 +176,8 @@ fn differences(map: &MapSpec, data: &MapData) -> Result<Option<String>, MapError
     })?;
     // The verifier cares for read-only; the rest of the flags say how memory is allocated.
     const ACCESS: u32 = 1 << 3 | 1 << 4 | 1 << 7 | 1 << 8;
-    let size = |what: &'static str, wanted: u32, found: u32| {
-        (what, wanted.to_string(), found.to_string())
-    };
+    let size =
+        |what: &'static str, wanted: u32, found: u32| (what, wanted.to_string(), found.to_string());
     let access = |flags: u32| format!("{:#x}", flags & ACCESS);
     let differences: Vec<_> = [
         ("type", map.kind.name().to_owned(), data.type_name()),

@@ -95,4 +95,4 @@ impl<T: fmt::Debug> fmt::Debug for Arena<T> {
     }
 }
 
-conversions!(Arena<>);
+conversions!(Arena);

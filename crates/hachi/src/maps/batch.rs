@@ -1,8 +1,9 @@
 //! Writing and removing many elements at once.
 //!
 //! Where the kernel has the commands (Linux ≥ 5.6, hash maps and arrays; other types later or never)
-//! one system call moves all; elsewhere the same is done element by element. Both stop at the first
-//! error, with what came before it done.
+//! one system call moves all; elsewhere, and with flags that the commands refuse (`BPF_NOEXIST`,
+//! `BPF_EXIST`), the same is done element by element. Both stop at the first error, with what came
+//! before it done.
 
 use std::os::fd::AsFd as _;
 
@@ -77,7 +78,9 @@ impl MapData {
     ) -> Result<(), MapError> {
         let key_size = self.key_size() as usize;
         let mut done = 0;
-        while done < count {
+        // The command refuses the other flags.
+        let batches = flags & !super::BPF_F_LOCK == 0;
+        while batches && done < count {
             let left = u32::try_from(count - done).unwrap_or(u32::MAX);
             // SAFETY: `done` elements of each are behind the pointers, `left` before them.
             let batch = unsafe {

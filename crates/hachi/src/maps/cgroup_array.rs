@@ -1,9 +1,6 @@
 //! `BPF_MAP_TYPE_CGROUP_ARRAY`.
 
-use std::{
-    borrow::BorrowMut,
-    os::fd::AsFd,
-};
+use std::{borrow::BorrowMut, os::fd::AsFd};
 
 use super::{MapData, MapError, view::view};
 

@@ -143,7 +143,7 @@ macro_rules! targets {
             }
         }
 
-        conversions!($view<>);
+        conversions!($view);
     };
 }
 

@@ -18,7 +18,10 @@ pub enum MapError {
     },
 
     /// The object has no global variable of that name.
-    #[error("no global variable {name:?}; the object has {}", crate::error::list(available))]
+    #[error(
+        "no global variable {name:?}; the object has {}",
+        crate::error::list(available)
+    )]
     NoSuchGlobal {
         /// The name asked for.
         name: String,

@@ -71,7 +71,12 @@ impl<E: Pod> Deref for EventItem<'_, E> {
 /// The record as an event, if it is one by size.
 fn event<E: Pod>(record: &[u8]) -> Option<&E> {
     // Records begin at multiples of 8 (after a header of 8 bytes).
-    const { assert!(align_of::<E>() <= 8, "events cannot need more than 8-byte alignment") };
+    const {
+        assert!(
+            align_of::<E>() <= 8,
+            "events cannot need more than 8-byte alignment"
+        )
+    };
     let place = record.as_ptr().cast::<E>();
     // SAFETY: size and alignment are checked, a Pod accepts any bytes, and the borrow is the record's.
     (record.len() == size_of::<E>() && place.is_aligned()).then(|| unsafe { &*place })

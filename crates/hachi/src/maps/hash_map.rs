@@ -80,8 +80,8 @@ impl<T: BorrowMut<MapData>, K: Pod, V: Pod> HashMap<T, K, V> {
         Batches::new(self.map(), room, true)
     }
 
-    /// Sets many values, in one system call where the kernel can (Linux ≥ 5.6), one by one
-    /// elsewhere.
+    /// Sets many values, in one system call where the kernel can (Linux ≥ 5.6, `flags` 0 or
+    /// [`BPF_F_LOCK`](super::BPF_F_LOCK)), one by one elsewhere.
     ///
     /// Stops at the first error; what was set before it stays.
     pub fn insert_batch(&mut self, keys: &[K], values: &[V], flags: u64) -> Result<(), MapError> {

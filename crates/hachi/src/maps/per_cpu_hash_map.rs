@@ -55,8 +55,7 @@ impl<T: BorrowMut<MapData>, K: Pod, V: Pod> PerCpuHashMap<T, K, V> {
         values: PerCpuValues<V>,
         flags: u64,
     ) -> Result<(), MapError> {
-        self.map()
-            .set_per_cpu(key.borrow(), &values, flags)
+        self.map().set_per_cpu(key.borrow(), &values, flags)
     }
 
     /// Removes `key`; [`MapError::KeyNotFound`] when it is not there.

@@ -97,7 +97,11 @@ impl MapData {
         values: &PerCpuValues<V>,
         flags: u64,
     ) -> Result<(), MapError> {
-        self.set_batch_per_cpu(std::slice::from_ref(key), std::slice::from_ref(values), flags)
+        self.set_batch_per_cpu(
+            std::slice::from_ref(key),
+            std::slice::from_ref(values),
+            flags,
+        )
     }
 
     /// As [`set_per_cpu`](Self::set_per_cpu) for many keys.
@@ -123,9 +127,7 @@ impl MapData {
             // SAFETY: there are as many values as keys, each as long as an update reads.
             unsafe {
                 match keys {
-                    [key] => {
-                        self.update_raw(std::ptr::from_ref(key).cast(), bytes.as_ptr(), flags)
-                    }
+                    [key] => self.update_raw(std::ptr::from_ref(key).cast(), bytes.as_ptr(), flags),
                     _ => self.update_batch_raw(
                         keys.as_ptr().cast(),
                         bytes.as_ptr(),

@@ -19,9 +19,10 @@ use super::{Events, MapData, MapError, MapType, view::conversions};
 use crate::{
     Pod,
     sys::{
-    mmap::{Mmap, page_size},
-    poll,
-}};
+        mmap::{Mmap, page_size},
+        poll,
+    },
+};
 
 const HEADER: usize = 8;
 const BUSY_BIT: u32 = 1 << 31;
@@ -162,7 +163,7 @@ impl<T: Borrow<MapData>> AsRawFd for RingBuf<T> {
     }
 }
 
-conversions!(RingBuf<>);
+conversions!(RingBuf);
 
 /// One record, in place: the bytes are the ring buffer's own memory (8-byte aligned).
 pub struct RingBufItem<'a> {

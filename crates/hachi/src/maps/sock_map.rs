@@ -75,7 +75,7 @@ macro_rules! indexed {
             }
         }
 
-        conversions!($view<>);
+        conversions!($view);
     };
 }
 

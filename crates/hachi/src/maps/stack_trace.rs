@@ -100,4 +100,4 @@ impl<T: BorrowMut<MapData>> StackTraceMap<T> {
     }
 }
 
-conversions!(StackTraceMap<>);
+conversions!(StackTraceMap);

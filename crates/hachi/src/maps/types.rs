@@ -50,11 +50,7 @@ impl MapData {
     }
 
     /// The first half of [`check`](Self::check).
-    pub(crate) fn check_kind(
-        &self,
-        kinds: &[MapType],
-        view: &'static str,
-    ) -> Result<(), MapError> {
+    pub(crate) fn check_kind(&self, kinds: &[MapType], view: &'static str) -> Result<(), MapError> {
         if self.map_type().is_some_and(|kind| kinds.contains(&kind)) {
             return Ok(());
         }
@@ -156,19 +152,22 @@ fn unit(name: &str) -> Option<u32> {
 /// Whether type `id` is one value of `unit` bytes, or an array of such, in however many wrappings.
 /// What cannot be told is taken to be.
 fn holds(btf: &Btf<'_>, mut id: u32, unit: u32) -> bool {
+    let mut array = false;
     // Types come from outside and may refer to themselves.
     for _ in 0..32 {
         let Ok(resolved) = btf.resolve(id) else {
             return true;
         };
         match btf.decode(resolved) {
-            Ok(Type::Array(array)) => id = array.type_id,
+            Ok(Type::Array(of)) => (id, array) = (of.type_id, true),
             Ok(Type::Struct(inner)) => match inner.members.as_slice() {
                 [only] => id = only.type_id,
                 _ => return false,
             },
             Ok(Type::Int(_) | Type::Enum(_) | Type::Enum64(_) | Type::Ptr(_) | Type::Float(_)) => {
-                return btf.size_of(resolved).is_ok_and(|size| size == unit);
+                // Bytes may be anything on this side, too.
+                let fits = |size| size == unit || (size == 1 && array);
+                return btf.size_of(resolved).is_ok_and(fits);
             }
             _ => return true,
         }

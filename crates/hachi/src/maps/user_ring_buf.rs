@@ -213,7 +213,7 @@ impl<T: Borrow<MapData>> AsRawFd for UserRingBuf<T> {
     }
 }
 
-conversions!(UserRingBuf<>);
+conversions!(UserRingBuf);
 
 /// The mapped ring.
 #[derive(Debug)]

@@ -36,7 +36,13 @@ macro_rules! view {
 /// `TryFrom` for a typed view: from a map, from references to one, and from bare map data. All go
 /// through the view's `new`, which checks kind and sizes.
 macro_rules! conversions {
+    ($view:ident) => {
+        $crate::maps::view::conversions! { $view [] }
+    };
     ($view:ident < $($param:ident),* >) => {
+        $crate::maps::view::conversions! { $view [$($param),*] }
+    };
+    ($view:ident [$($param:ident),*]) => {
         impl<$($param: $crate::Pod),*> TryFrom<$crate::maps::MapData> for $view<$crate::maps::MapData, $($param),*> {
             type Error = $crate::maps::MapError;
             fn try_from(data: $crate::maps::MapData) -> Result<Self, Self::Error> {

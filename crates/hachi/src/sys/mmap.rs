@@ -30,7 +30,14 @@ impl Mmap {
         writable: bool,
     ) -> io::Result<Self> {
         let protection = libc::PROT_READ | if writable { libc::PROT_WRITE } else { 0 };
-        Self::with(ptr::null_mut(), fd, len, offset, protection, libc::MAP_SHARED)
+        Self::with(
+            ptr::null_mut(),
+            fd,
+            len,
+            offset,
+            protection,
+            libc::MAP_SHARED,
+        )
     }
 
     /// As [`new`](Self::new) from the start of `fd`, at `address` (0: where the kernel likes), which
@@ -237,6 +244,9 @@ mod tests {
                 assert_eq!(back, from);
             }
         }
-        assert_eq!((piece(8, 9), piece(12, 9), piece(8, 3), piece(7, 8)), (8, 4, 2, 1));
+        assert_eq!(
+            (piece(8, 9), piece(12, 9), piece(8, 3), piece(7, 8)),
+            (8, 4, 2, 1)
+        );
     }
 }

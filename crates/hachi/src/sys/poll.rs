@@ -26,11 +26,7 @@ pub(crate) fn milliseconds_left(deadline: Option<Instant>) -> libc::c_int {
     })
 }
 
-fn wait(
-    fd: BorrowedFd<'_>,
-    events: libc::c_short,
-    timeout: Option<Duration>,
-) -> io::Result<bool> {
+fn wait(fd: BorrowedFd<'_>, events: libc::c_short, timeout: Option<Duration>) -> io::Result<bool> {
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     loop {
         let mut poll = libc::pollfd {

@@ -1,12 +1,18 @@
 //! Maps in the real kernel.
 
+mod batch;
+mod collections;
+mod events;
+mod kinds;
+mod memory;
+mod nested;
+mod redirect;
+mod storage;
 #[path = "../support/mod.rs"]
 mod support;
+mod types;
 
-use std::{
-    collections::BTreeMap,
-    sync::atomic::{AtomicBool, Ordering},
-};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use hachi::{
     Ebpf, EbpfLoader,
@@ -123,36 +129,6 @@ fn a_full_map_says_so() {
     map.insert(2, 2, 0).unwrap();
     let error = map.insert(3, 3, 0).unwrap_err().to_string();
     assert!(error.contains("the map is full (max_entries)"), "{error}");
-}
-
-#[test]
-fn batches_are_complete() {
-    require_bpf!();
-    const COUNT: u32 = 20_000;
-    let mut ebpf = one(MapType::Hash, 4, 8, COUNT);
-    let mut map: HashMap<_, u32, u64> = ebpf.map_mut("M").unwrap().try_into().unwrap();
-    let keys: Vec<u32> = (0..COUNT).collect();
-    let values: Vec<u64> = keys.iter().map(|&key| u64::from(key) * 3).collect();
-    map.insert_batch(&keys, &values, 0).unwrap();
-    let all: BTreeMap<u32, u64> = map.iter().map(Result::unwrap).collect();
-    assert_eq!(all.len(), COUNT as usize);
-    assert!(all.iter().all(|(&key, &value)| value == u64::from(key) * 3));
-    assert_eq!(map.keys().map(Result::unwrap).count(), COUNT as usize);
-
-    // Keys that are not there are skipped, wherever they stand.
-    let some: Vec<u32> = (0..COUNT + 10).step_by(2).collect();
-    assert_eq!(map.remove_batch(&some).unwrap(), COUNT as usize / 2);
-    assert_eq!(map.remove_batch(&some).unwrap(), 0);
-    assert_eq!(map.iter().count(), COUNT as usize / 2);
-    let wrong = map.insert_batch(&keys[..2], &values[..1], 0).unwrap_err();
-    assert!(matches!(
-        wrong,
-        MapError::BatchLengths {
-            keys: 2,
-            values: 1,
-            ..
-        }
-    ));
 }
 
 /// Half of the elements stay for the whole time and must be seen exactly once; the other half comes
@@ -284,11 +260,11 @@ fn types_and_sizes_are_checked() {
     );
     assert_eq!(
         message(HashMap::<_, u16, u64>::try_from(&*map).unwrap_err()),
-        "map \"M\" has keys of 4 bytes; the Rust type given has 2"
+        "map \"M\" has keys of 4 bytes; u16 has 2"
     );
     assert_eq!(
         message(HashMap::<_, u32, u32>::try_from(&mut *map).unwrap_err()),
-        "map \"M\" has values of 8 bytes; the Rust type given has 4"
+        "map \"M\" has values of 8 bytes; u32 has 4"
     );
     assert!(matches!(
         RingBuf::try_from(&*map),
@@ -389,27 +365,6 @@ fn perf_arrays_have_one_slot_per_cpu() {
     let map = ebpf.map("M").unwrap();
     assert!(matches!(map, Map::PerfEventArray(_)));
     assert_eq!(map.data().max_entries() as usize, nr_cpus().unwrap());
-}
-
-#[test]
-fn maps_of_maps_are_filled() {
-    require_bpf!();
-    let mut outer = MapSpec::new("OUTER", MapType::ArrayOfMaps, 4, 4, 2);
-    outer.inner = Some(Box::new(MapSpec::new("", MapType::Array, 4, 8, 1)));
-    outer.entries.push(hachi::obj::InitialEntry {
-        index: 1,
-        target: "INNER".to_owned(),
-    });
-    let inner = MapSpec::new("INNER", MapType::Array, 4, 8, 1);
-    let ebpf = load(spec(vec![outer, inner], Vec::new()));
-    let held = ebpf
-        .map("OUTER")
-        .unwrap()
-        .data()
-        .lookup_bytes(&1u32.to_ne_bytes(), 0)
-        .unwrap();
-    let id = ebpf.map("INNER").unwrap().data().info().unwrap().id();
-    assert_eq!(held, Some(id.to_ne_bytes().to_vec()));
 }
 
 #[test]

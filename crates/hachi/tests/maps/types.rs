@@ -1,0 +1,101 @@
+//! Rust types against the map's own.
+
+use hachi::{
+    maps::{Array, HashMap, Map, MapError, MapType},
+    obj::MapSpec,
+};
+use hachi_btf::{BtfBuilder, Composite, Int, Member, Type};
+use hachi_test::require_bpf;
+
+use crate::support::{load, spec};
+
+fn int(types: &mut BtfBuilder, name: &str, size: u32) -> u32 {
+    types.add(Type::Int(Int {
+        name: name.to_owned(),
+        size,
+        bits: 8 * size as u8,
+        offset: 0,
+        signed: false,
+        char: false,
+        bool: false,
+    }))
+}
+
+fn structure(types: &mut BtfBuilder, name: &str, members: &[(&str, u32)]) -> u32 {
+    let members: Vec<_> = members
+        .iter()
+        .enumerate()
+        .map(|(index, &(name, type_id))| Member {
+            name: name.to_owned(),
+            type_id,
+            bit_offset: 32 * index as u32,
+            bit_size: 0,
+        })
+        .collect();
+    types.add(Type::Struct(Composite {
+        name: name.to_owned(),
+        size: 4 * members.len() as u32,
+        members,
+    }))
+}
+
+/// A map from `struct port { u32 }` to `struct counts { u32 packets; u32 bytes; }`.
+fn object(kind: MapType) -> hachi::Ebpf {
+    let mut types = BtfBuilder::new();
+    let u32_id = int(&mut types, "unsigned int", 4);
+    let port = structure(&mut types, "port", &[("number", u32_id)]);
+    let counts = structure(
+        &mut types,
+        "counts",
+        &[("packets", u32_id), ("bytes", u32_id)],
+    );
+    let mut map = MapSpec::new("M", kind, 4, 8, 4);
+    map.btf_key_type_id = if kind == MapType::Array { u32_id } else { port };
+    map.btf_value_type_id = counts;
+    let mut object = spec(vec![map], Vec::new());
+    object.btf = Some(types);
+    load(object)
+}
+
+#[test]
+fn errors_name_both_types() {
+    require_bpf!();
+    let ebpf = object(MapType::Hash);
+    let map = ebpf.map("M").unwrap();
+    fn message<T>(result: Result<T, MapError>) -> String {
+        result.err().unwrap().to_string()
+    }
+    assert_eq!(
+        message(HashMap::<_, u16, [u32; 2]>::try_from(map)),
+        "map \"M\" has keys of 4 bytes (struct port); u16 has 2"
+    );
+    assert_eq!(
+        message(HashMap::<_, u32, u32>::try_from(map)),
+        "map \"M\" has values of 8 bytes (struct counts); u32 has 4"
+    );
+    let error = message(HashMap::<_, u32, u64>::try_from(map));
+    assert!(
+        error.starts_with("map \"M\" has values of type `struct counts`, which u64 is not"),
+        "{error}"
+    );
+    let error = message(HashMap::<_, [u16; 2], [u8; 8]>::try_from(map));
+    assert!(
+        error.starts_with("map \"M\" has keys of type `struct port`, which [u16; 2] is not"),
+        "{error}"
+    );
+}
+
+#[test]
+fn types_that_fit() {
+    require_bpf!();
+    fn fits(map: &Map) {
+        // A struct of one number is that number; bytes go for anything.
+        HashMap::<_, u32, [u8; 8]>::try_from(map).unwrap();
+        HashMap::<_, i32, [u8; 8]>::try_from(map).unwrap();
+        HashMap::<_, [u8; 4], [u8; 8]>::try_from(map).unwrap();
+    }
+    fits(object(MapType::Hash).map("M").unwrap());
+    let array = object(MapType::Array);
+    let array = Array::<_, [u8; 8]>::try_from(array.map("M").unwrap());
+    assert_eq!(array.unwrap().get(&1, 0).unwrap(), [0; 8]);
+}
