@@ -37,7 +37,7 @@ impl<T: Borrow<MapData>, K: Pod, V: Pod> HashMap<T, K, V> {
     }
 
     /// All elements, up to `room` at a time, or more if the kernel has more to give at once. One
-    /// system call for each batch on Linux ≥ 5.6, some for each element before.
+    /// system call for each batch on Linux ≥ 5.6; some for each element before, and of an `rhash`.
     pub fn batches(&self, room: usize) -> Result<Batches<'_, K, V>, MapError> {
         Batches::new(self.map(), room, false)
     }

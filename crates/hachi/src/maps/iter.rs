@@ -105,6 +105,9 @@ impl Iterator for RawIter<'_> {
     }
 }
 
+/// Keys, and as many values.
+type Slices<'a, K, V> = (&'a [K], &'a [V]);
+
 /// The elements of a map, a buffer full at a time: keys and values as slices, not copied again.
 ///
 /// What [`Iter`] says about changes meanwhile holds here too. A buffer that is not full is not the end;
@@ -142,7 +145,7 @@ impl<'a, K: Pod, V: Pod> Batches<'a, K, V> {
 
     /// The next keys and their values; `None` at the end.
     #[allow(clippy::should_implement_trait)] // lends from itself, which Iterator cannot
-    pub fn next(&mut self) -> Result<Option<(&[K], &[V])>, MapError> {
+    pub fn next(&mut self) -> Result<Option<Slices<'_, K, V>>, MapError> {
         if !self.walk.refill(self.map)? {
             return Ok(None);
         }

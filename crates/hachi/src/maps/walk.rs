@@ -5,7 +5,8 @@
 //! - *Batches* (hash maps and arrays, Linux ≥ 5.6): for hash maps the kernel copies whole buckets and
 //!   its cursor is a bucket number, so deletions cannot lead the walk astray: an element that stays in
 //!   the map is seen exactly once. A batch that comes back short is not the end; only `ENOENT` is.
-//! - *Key by key* (other types, older kernels): the kernel answers "the key after this one", and
+//! - *Key by key* (other types, older kernels; resizable hashes too, whose batches go by key and lose
+//!   their way when the table is resized, which draining it does): the kernel answers "the key after this one", and
 //!   when this one was deleted meanwhile it starts over. Keys already seen are therefore remembered
 //!   (as 128-bit hashes), so that a restart repeats nothing and the walk always ends.
 
@@ -136,7 +137,6 @@ impl Walk {
                     | MapType::PercpuHash
                     | MapType::LruPercpuHash
                     | MapType::HashOfMaps
-                    | MapType::Rhash
             )
         );
         let array = matches!(map.map_type(), Some(MapType::Array | MapType::PercpuArray));

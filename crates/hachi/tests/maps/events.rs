@@ -340,8 +340,10 @@ fn drainer() -> Spec {
     object
 }
 
-fn user_ring() -> Result<(Ebpf, UserRingBuf<MapData>, HashMap<MapData, u32, u64>), hachi::EbpfError>
-{
+/// The loaded program, its buffer and its sum.
+type UserRing = (Ebpf, UserRingBuf<MapData>, HashMap<MapData, u32, u64>);
+
+fn user_ring() -> Result<UserRing, hachi::EbpfError> {
     let mut ebpf = EbpfLoader::new().load_spec(drainer())?;
     ebpf.program_mut("drain").unwrap().load().unwrap();
     let ring = ebpf.take_map("RING").unwrap().try_into().unwrap();

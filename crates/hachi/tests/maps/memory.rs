@@ -151,6 +151,9 @@ fn constants_are_read_only() {
 #[test]
 fn arenas() {
     require_bpf!();
+    if crate::cpu_lacks_cmpxchg16b() {
+        hachi_test::skip!("the CPU has no cmpxchg16b");
+    }
     let mut map = MapSpec::new("ARENA", MapType::Arena, 0, 0, 4);
     map.flags = MMAPABLE;
     map.data = Some(DataKind::Arena);
@@ -207,6 +210,9 @@ fn arenas() {
 #[test]
 fn an_arena_too_small_for_its_variables() {
     require_bpf!();
+    if crate::cpu_lacks_cmpxchg16b() {
+        hachi_test::skip!("the CPU has no cmpxchg16b");
+    }
     let mut map = MapSpec::new("ARENA", MapType::Arena, 0, 0, 1);
     map.flags = MMAPABLE;
     let address = 1u64 << 44;

@@ -45,6 +45,9 @@ macro_rules! lives_with {
 #[test]
 fn with_sockets() {
     require_bpf!();
+    if crate::cpu_lacks_cmpxchg16b() {
+        hachi_test::skip!("the CPU has no cmpxchg16b");
+    }
     let socket = || TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let map = supported!(create(MapType::SkStorage));
     lives_with!(SkStorage, map, socket(), socket());
@@ -53,6 +56,9 @@ fn with_sockets() {
 #[test]
 fn with_files() {
     require_bpf!();
+    if crate::cpu_lacks_cmpxchg16b() {
+        hachi_test::skip!("the CPU has no cmpxchg16b");
+    }
     let map = supported!(create(MapType::InodeStorage));
     let directory = TempDir::new().unwrap();
     let file = |name| File::create(directory.path().join(name)).unwrap();
@@ -72,6 +78,9 @@ fn pidfd(pid: u32) -> OwnedFd {
 #[test]
 fn with_tasks() {
     require_bpf!();
+    if crate::cpu_lacks_cmpxchg16b() {
+        hachi_test::skip!("the CPU has no cmpxchg16b");
+    }
     let map = supported!(create(MapType::TaskStorage));
     let mut child = std::process::Command::new("sleep")
         .arg("60")
@@ -87,6 +96,9 @@ fn with_tasks() {
 #[test]
 fn with_cgroups() {
     require_bpf!();
+    if crate::cpu_lacks_cmpxchg16b() {
+        hachi_test::skip!("the CPU has no cmpxchg16b");
+    }
     let map = supported!(create(MapType::CgrpStorage));
     let (this, other) = match (Cgroup::new(), Cgroup::new()) {
         (Ok(this), Ok(other)) => (this, other),
