@@ -32,7 +32,8 @@
 //! `Result` whose error says what there is, and [`Pod`] types must not have padding.
 //!
 //! # Features
-//! * `tokio`: [`maps::RingBuf::into_async`].
+//! * `tokio`: `into_async` of [`RingBuf`](maps::RingBuf), [`Events`](maps::Events),
+//!   [`PerfEvents`](maps::PerfEvents) and [`UserRingBuf`](maps::UserRingBuf).
 
 #![cfg(target_os = "linux")]
 
