@@ -91,7 +91,7 @@ fn draining_leaves_nothing_and_yields_all() {
     while let Some((_, values)) = batches.next().unwrap() {
         total += values.iter().sum::<u64>();
     }
-    assert_eq!(total, COUNT.into());
+    assert_eq!(total, u64::from(COUNT));
     assert_eq!(map.keys().count(), 0);
 }
 
