@@ -401,7 +401,7 @@ fn print_result(version: &str, title: &str, result: &TestResult, verbose: bool, 
             let output = result.output.trim_end().replace('\n', "\n    ");
             format!("{BAD}FAILED{BAD:#} {reason}\n    {output}")
         }
-        _ if !verbose => return,
+        _ if !verbose && !shown => return,
         Outcome::Passed => format!("{GOOD}ok{GOOD:#}"),
         Outcome::Ignored => format!("{WARN}ignored{WARN:#}"),
         Outcome::Skipped(reason) => format!("{WARN}skipped{WARN:#}: {reason}"),

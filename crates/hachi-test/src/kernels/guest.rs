@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// A guest that says nothing for so long hangs: a test that takes its time reports every few seconds.
-const STALLED: Duration = Duration::from_secs(60);
+const STALLED: Duration = Duration::from_secs(90);
 
 /// What is kept of a test's output.
 const MOST_OUTPUT: usize = 1 << 20;
