@@ -489,6 +489,10 @@ impl Types for Btf<'_> {
         }
     }
 
+    fn pointer_size(&self) -> u32 {
+        self.long_size()
+    }
+
     fn find(&self, name: &str, kind: Kind) -> Option<u32> {
         let in_base = self.base.and_then(|base| base.find(name, kind));
         in_base.or_else(|| self.find_own(name, kind))

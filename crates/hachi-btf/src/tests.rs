@@ -540,6 +540,53 @@ fn exercise(bytes: &[u8], ext: Option<&[u8]>) {
     if let Some(ext) = ext {
         let _ = BtfExt::parse(ext, &btf);
     }
+    #[cfg(feature = "edit")]
+    exercise_edit(&btf);
+    #[cfg(feature = "print")]
+    exercise_print(&btf);
+}
+
+#[cfg(feature = "edit")]
+fn exercise_edit(btf: &Btf<'_>) {
+    let Ok(mut builder) = BtfBuilder::from_btf(btf) else {
+        return;
+    };
+    let _ = builder.append(btf);
+    let _ = builder.dedup();
+    builder.sort_by_name();
+    // The same as a part on top of itself, far enough down that its references stay within.
+    let mut split = BtfBuilder::split(btf);
+    for (_, ty) in builder.iter() {
+        split.add(ty.clone());
+    }
+    let Ok(bytes) = split.encode_split(btf) else {
+        return;
+    };
+    let Ok(part) = Btf::parse_split(&bytes, btf) else {
+        return;
+    };
+    if let Ok(distilled) = edit::distil(&part) {
+        let small = distilled.base.encode(btf.endian()).expect("was read");
+        let small = Btf::parse(&small).expect("was written");
+        let bytes = distilled.split.encode_split(&small).expect("was read");
+        let part = Btf::parse_split(&bytes, &small).expect("was written");
+        let _ = edit::relocate(&part, btf);
+    }
+    let _ = split.dedup_split(btf);
+}
+
+#[cfg(feature = "print")]
+fn exercise_print(btf: &Btf<'_>) {
+    let ids = 1..=btf.last_id();
+    let _ = print::header(btf, ids.clone(), "GUARD");
+    let _ = print::raw(btf, ids.clone());
+    let _ = print::json(btf, ids.clone());
+    for id in ids.clone() {
+        let _ = print::Layout::new(btf, id, true).map(|layout| layout.text(64));
+        let value = print::Value::decode(btf, id, &[0xa5; 64]);
+        let _ = value.map(|value| (value.to_string(), value.to_json()));
+        let _ = print::diff((btf, Some(id)), (btf, Some(1)));
+    }
 }
 
 #[test]

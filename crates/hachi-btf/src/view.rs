@@ -92,7 +92,12 @@ pub trait Types {
         )))
     }
 
-    /// Bytes a value of this type takes on the BPF machine (pointers take 8).
+    /// Bytes of a pointer on the machine these types are of, which is 8 on BPF itself.
+    fn pointer_size(&self) -> u32 {
+        8
+    }
+
+    /// Bytes a value of this type takes.
     ///
     /// # Errors
     /// If it has no size: void, a function, a struct only announced; or if it is malformed.
@@ -114,7 +119,7 @@ pub trait Types {
                 | Kind::Enum64
                 | Kind::DataSec
                 | Kind::Float => shape.size,
-                Kind::Ptr => 8,
+                Kind::Ptr => self.pointer_size(),
                 Kind::Array => {
                     count = count.checked_mul(shape.nelems).ok_or_else(|| {
                         Error::malformed(format!("array [{id}] is larger than 4 GiB"))
@@ -148,7 +153,7 @@ pub trait Types {
         )))
     }
 
-    /// Alignment of a value of this type in bytes, as the C ABI of the BPF machine has it.
+    /// Alignment of a value of this type in bytes, as the C ABI of BPF and most machines has it.
     ///
     /// # Errors
     /// As [`Types::size_of`].
@@ -187,7 +192,7 @@ fn align_of<T: Types + ?Sized>(
     match shape.kind {
         // An __int128 is aligned to its 16 bytes; of other sizes there are none beyond 8.
         Kind::Int | Kind::Enum | Kind::Enum64 | Kind::Float => Ok(shape.size.clamp(1, 16)),
-        Kind::Ptr => Ok(8),
+        Kind::Ptr => Ok(types.pointer_size()),
         Kind::Array
         | Kind::Typedef
         | Kind::Volatile

@@ -240,11 +240,11 @@ const LONG: [&str; 11] = [
 ];
 
 impl Btf<'_> {
-    /// Bytes of a pointer on the machine these types are of: the size of `long`; 8 if they do not
-    /// have that.
-    pub fn pointer_size(&self) -> u32 {
+    /// As [`Types::pointer_size`](crate::Types::pointer_size): the size of `long`; 8 if there is
+    /// none.
+    pub(crate) fn long_size(&self) -> u32 {
         if let Some(base) = self.base() {
-            return base.pointer_size();
+            return base.long_size();
         }
         *self.pointer_size.get_or_init(|| {
             (1..=self.last_id())

@@ -189,7 +189,10 @@ impl Decoder<'_, '_> {
                     _ => None,
                 }
             }
-            Type::Ptr(_) => Some(Value::Pointer(self.number(bytes.get(..8)?)? as u64)),
+            Type::Ptr(_) => {
+                let size = self.btf.pointer_size() as usize;
+                Some(Value::Pointer(self.number(bytes.get(..size)?)? as u64))
+            }
             ty @ (Type::Enum(_) | Type::Enum64(_)) => {
                 let size = self.btf.size_of(id).ok()?;
                 let number = self.number(bytes.get(..size as usize)?)?;

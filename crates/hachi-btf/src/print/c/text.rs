@@ -276,7 +276,18 @@ impl C<'_> {
     }
 }
 
+/// Gaps of more bits than this are filled by an array, which needs a name: no compiler makes such
+/// gaps, but they would make the text endless.
+const WIDE: u64 = 8 << 16;
+
 fn fill(text: &mut String, tabs: &str, used: u64, gap: u64) {
+    if gap > WIDE {
+        let (start, end) = (used.next_multiple_of(8), used + gap);
+        fill(text, tabs, used, start - used);
+        let bytes = (end - start) / 8;
+        let _ = writeln!(text, "{tabs}char __gap_{}[{bytes}];", start / 8);
+        return fill(text, tabs, start + 8 * bytes, end % 8);
+    }
     for (unit, bits) in filling(used, gap) {
         let _ = writeln!(text, "{tabs}{unit}: {bits};");
     }
