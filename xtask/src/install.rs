@@ -12,6 +12,15 @@ pub struct Tool {
     pub purpose: &'static str,
 }
 
+impl Tool {
+    /// Whether it is installed, under its name or (as compilers are) with a version behind it.
+    fn is_there(&self) -> bool {
+        let versioned = || (14..=30).map(|version| format!("{}-{version}", self.program));
+        find_program(self.program).is_some()
+            || versioned().any(|name| find_program(&name).is_some())
+    }
+}
+
 pub const IP: Tool = Tool {
     program: "ip",
     package: "iproute2",
@@ -40,12 +49,18 @@ pub const QEMU: Tool = Tool {
     purpose: "runs other kernels",
 };
 
+pub const CLANG: Tool = Tool {
+    program: "clang",
+    package: "clang",
+    purpose: "compiles C for BPF, to judge the types we print and merge",
+};
+
 /// Sees to it that the tools are there. Gives those that are not and could not be installed, each
 /// with the reason; touches nothing, not even the network, when all are present.
 pub fn ensure(tools: &[Tool]) -> Vec<(Tool, String)> {
     let missing: Vec<Tool> = tools
         .iter()
-        .filter(|tool| find_program(tool.program).is_none())
+        .filter(|tool| !tool.is_there())
         .copied()
         .collect();
     if missing.is_empty() {
@@ -73,7 +88,7 @@ pub fn ensure(tools: &[Tool]) -> Vec<(Tool, String)> {
     };
     missing
         .into_iter()
-        .filter(|tool| find_program(tool.program).is_none())
+        .filter(|tool| !tool.is_there())
         .map(|tool| (tool, problem.clone()))
         .collect()
 }

@@ -87,6 +87,9 @@ fn types_are_printed_in_all_formats() {
     let definition = "struct point {\n\tint x;\n\tint: 32;\n\tint y;\n\tint: 32;\n};\n";
     assert!(c.stdout.contains(definition), "{}", c.stdout);
     assert!(!c.stdout.contains("colour"));
+    hachi(["btf", "dump", &old, "--format", "rust", "--type", "point"])
+        .code(0)
+        .prints(&["struct point", "x: i32"]);
     hachi(["btf", "dump", &old, "--type", "line"])
         .code(1)
         .says(&["no type line", "hachi btf find"]);

@@ -3,15 +3,17 @@
 use std::collections::BTreeSet;
 
 use anstream::print;
+use hachi_btf::rust::Bindings;
 use hachi_btf::{Btf, Types as _, print};
 
 use super::source;
 use crate::failure::{Failure, Result};
 use hachi_btf::rust::matches;
 
-/// Print types: as C, as they are encoded, or as JSON
+/// Print types: as C, as Rust, as they are encoded, or as JSON
 ///
-/// C compiles, and gives structs the layouts they have; it serves as vmlinux.h. Raw and JSON are what bpftool prints.
+/// C compiles, and gives structs the layouts they have; it serves as vmlinux.h. Rust is what `hachi bindgen` prints. Raw
+/// and JSON are what bpftool prints.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -41,6 +43,7 @@ pub struct Args {
 enum Language {
     Raw,
     C,
+    Rust,
     Json,
 }
 
@@ -49,20 +52,32 @@ pub fn run(args: Args) -> Result {
     let types = btf.types();
     let failed = |error: hachi_btf::Error| Failure::because(&args.btf, &error);
     types.check_index().map_err(failed)?;
-    let ids = select(types, &args.names)?;
-    let ids = ids.iter().copied();
-    let language = if args.json {
-        Language::Json
-    } else {
-        args.format
+    let language = match args.json {
+        true => Language::Json,
+        false => args.format,
     };
+    let ids = || select(types, &args.names).map(Vec::into_iter);
     let text = match language {
-        Language::Raw => print::raw(types, ids),
-        Language::Json => print::json(types, ids),
-        Language::C => print::header(types, ids, "__VMLINUX_H__"),
+        Language::Raw => print::raw(types, ids()?).map_err(failed)?,
+        Language::Json => print::json(types, ids()?).map_err(failed)?,
+        Language::C => print::header(types, ids()?, "__VMLINUX_H__").map_err(failed)?,
+        Language::Rust => {
+            rust(types, &args.names).map_err(|error| Failure::because(&args.btf, &error))?
+        }
     };
-    print!("{}", text.map_err(failed)?);
+    print!("{text}");
     Ok(())
+}
+
+/// What `hachi bindgen` prints for these names, or for all.
+fn rust(types: &Btf<'_>, names: &[String]) -> std::result::Result<String, hachi_btf::rust::Error> {
+    let bindings = match names {
+        [] => Bindings::new().ask("*"),
+        names => names
+            .iter()
+            .fold(Bindings::new(), |bindings, name| bindings.ask(name)),
+    };
+    bindings.generate(types)
 }
 
 /// The ids to print: of one part alone if there is a base.

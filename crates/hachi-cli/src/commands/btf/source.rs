@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use hachi::Btf;
+use hachi_btf::edit::relocate;
 use object::{Object as _, ObjectSection as _};
 
 use crate::failure::{Failure, Result};
@@ -47,13 +48,21 @@ pub fn open(wanted: &str, base: Option<&str>) -> Result<Btf> {
     if let Ok(id) = wanted.parse() {
         return Btf::from_id(id).map_err(|error| {
             Failure::because(format!("opening BTF object {id}"), &error)
-                .help("`hachi prog list --json` and `hachi map list --json` name the ids in use")
+                .help("a number is the id of a BTF object, not that of a program or map")
         });
     }
-    let bytes = read(Path::new(wanted))?;
-    let parsed = match base {
-        Some(base) => Btf::parse_split(&bytes, &open(base, None)?),
-        None => Btf::parse(&bytes),
+    let file = read(Path::new(wanted))?;
+    let parsed = match (base, file.base) {
+        (None, None) => Btf::parse(&file.types),
+        (Some(base), None) => Btf::parse_split(&file.types, &open(base, None)?),
+        // A module's own small base stands in for the kernel's, or is exchanged for it.
+        (None, Some(own)) => Btf::parse(&own).and_then(|own| Btf::parse_split(&file.types, &own)),
+        (Some(base), Some(own)) => {
+            let base = open(base, None)?;
+            let moved = move_onto(&file.types, &own, base.types())
+                .map_err(|error| Failure::because(wanted, &error))?;
+            Btf::parse_split(&moved, &base)
+        }
     };
     parsed.map_err(|error| {
         let failure = Failure::because(wanted, &error);
@@ -66,24 +75,55 @@ pub fn open(wanted: &str, base: Option<&str>) -> Result<Btf> {
     })
 }
 
-/// The raw BTF in a file: all of it, or the `.BTF` section of an ELF file.
-pub fn read(path: &Path) -> Result<Vec<u8>> {
+/// Distilled types on top of another base than their own.
+fn move_onto(
+    types: &[u8],
+    own: &[u8],
+    base: &hachi_btf::Btf<'_>,
+) -> std::result::Result<Vec<u8>, hachi_btf::Error> {
+    let own = hachi_btf::Btf::parse(own)?;
+    let split = hachi_btf::Btf::parse_split(types, &own)?;
+    relocate(&split, base)?.encode_split(base)
+}
+
+/// Raw BTF in a file.
+struct File {
+    types: Vec<u8>,
+    /// The distilled base that modules bring along.
+    base: Option<Vec<u8>>,
+}
+
+/// Reads raw BTF: all of a file, or the section `.BTF` of an ELF file and `.BTF.base` if it has that.
+fn read(path: &Path) -> Result<File> {
     let shown = path.display();
     let bytes = std::fs::read(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => Failure::new(format!("there is no file {shown}")),
         _ => Failure::because(format!("reading {shown}"), &error),
     })?;
     if !bytes.starts_with(b"\x7fELF") {
-        return Ok(bytes);
+        return Ok(File {
+            types: bytes,
+            base: None,
+        });
     }
     let elf = object::File::parse(&*bytes)
         .map_err(|error| Failure::because(format!("reading {shown}"), &error))?;
-    let section = elf.section_by_name(".BTF").ok_or_else(|| {
+    let section = |name: &str| match elf.section_by_name(name) {
+        None => Ok(None),
+        Some(section) => match section.data() {
+            Ok(data) => Ok(Some(data.to_vec())),
+            Err(error) => Err(Failure::because(
+                format!("section {name} of {shown}"),
+                &error,
+            )),
+        },
+    };
+    let types = section(".BTF")?.ok_or_else(|| {
         Failure::new(format!("{shown} has no section .BTF"))
             .help("objects get one with `hachi build`, or `clang -g -target bpf`")
     })?;
-    let data = section
-        .data()
-        .map_err(|error| Failure::because(format!("section .BTF of {shown}"), &error))?;
-    Ok(data.to_vec())
+    Ok(File {
+        types,
+        base: section(".BTF.base")?,
+    })
 }
