@@ -223,7 +223,11 @@ impl Btf<'_> {
 
     /// Positions in this part of types that may have this essential name, ascending.
     fn positions(&self, essential: &str, group: Group) -> Vec<u32> {
-        if let Some(named) = self.sorted() {
+        // To know that all names are sorted one must have read them all, which takes longer than
+        // to index the few data types.
+        if group == Group::Code
+            && let Some(named) = self.sorted()
+        {
             let name_at = |at| self.name_bytes_at(at);
             let all = prefixed(named, essential.as_bytes(), name_at);
             // Among those that start like it, the name itself comes first; flavours follow.

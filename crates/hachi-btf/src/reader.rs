@@ -42,7 +42,7 @@ const RECORD_LEN: [(u8, u8); 32] = {
 /// for a kernel of today. The bytes are borrowed, so that they can be a mapped file. Either byte
 /// order is read. Clones share nothing but the bytes.
 ///
-/// If the types are sorted by name, anonymous ones first (Linux ≥ 7.0 sorts its own), names are
+/// If the types are sorted by name, anonymous ones first (Linux ≥ 7.0 sorts its own), functions are
 /// found by binary search and need no index.
 #[derive(Debug, Clone)]
 pub struct Btf<'a> {

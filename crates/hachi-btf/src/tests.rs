@@ -331,12 +331,17 @@ fn names_are_found_sorted_or_not() {
                 name: (*name).into(),
                 union: false,
             }));
+            b.add(Type::Func(Func {
+                name: (*name).into(),
+                type_id: 0,
+                linkage: Linkage::Static,
+            }));
         }
         let bytes = b.encode(Endian::NATIVE).expect("encodes");
         let btf = Btf::parse(&bytes).expect("parses");
         assert_eq!(btf.sorted().is_some(), sorted);
         for name in ["a", "b", "b_", "bb", "c", "c___x", "d", "", "b___new"] {
-            for kind in [Kind::Typedef, Kind::Fwd, Kind::Func] {
+            for kind in [Kind::Typedef, Kind::Fwd, Kind::Func, Kind::Var] {
                 assert_eq!(btf.find(name, kind), b.find(name, kind), "{name}");
             }
             let wanted = essential_name(name);
@@ -344,7 +349,7 @@ fn names_are_found_sorted_or_not() {
                 .iter()
                 .filter(|(_, ty)| {
                     let name = ty.name().map_or("", |name| essential_name(name));
-                    name == wanted && !name.is_empty()
+                    name == wanted && !name.is_empty() && ty.kind() != Kind::Func
                 })
                 .map(|(id, _)| id)
                 .collect();
