@@ -1,4 +1,9 @@
-//! Settings that user space gives before the program is loaded.
+//! Variables shared with user space: settings that it gives before the program is loaded, and what
+//! programs write.
+
+use core::cell::UnsafeCell;
+
+use crate::Pod;
 
 /// A read-only setting: user space may replace its value before loading, the program reads it.
 ///
@@ -30,5 +35,47 @@ impl<T: Copy> Global<T> {
         // SAFETY: reads through a reference. Volatile because the value is replaced after the
         // compiler has seen it.
         unsafe { (&raw const self.0).read_volatile() }
+    }
+}
+
+/// A variable that programs write, and user space too (5.2).
+///
+/// ```
+/// use hachi_ebpf::GlobalMut;
+///
+/// #[unsafe(no_mangle)]
+/// static LAST_SEEN: GlobalMut<[u8; 4]> = GlobalMut::new([0; 4]);
+///
+/// fn seen(address: [u8; 4]) {
+///     LAST_SEEN.store(address);
+/// }
+/// ```
+/// It lies in the section `.data`, or `.bss` if it is zero; these are maps of one value, which user
+/// space finds by name. All CPUs share it. A value of up to 8 bytes is read and written at once; a
+/// larger one may be seen half written. For counting take [atomics](crate::atomic).
+#[repr(transparent)]
+pub struct GlobalMut<T>(UnsafeCell<T>);
+
+// SAFETY: access is volatile and by copy, and any bytes make a `T`.
+unsafe impl<T: Pod> Sync for GlobalMut<T> {}
+
+impl<T: Pod> GlobalMut<T> {
+    /// A variable with this value, unless user space gives another before the program is loaded.
+    pub const fn new(value: T) -> Self {
+        GlobalMut(UnsafeCell::new(value))
+    }
+
+    /// The value.
+    #[inline(always)]
+    pub fn load(&self) -> T {
+        // SAFETY: the variable is there, and any bytes make a `T`.
+        unsafe { self.0.get().read_volatile() }
+    }
+
+    /// Replaces the value.
+    #[inline(always)]
+    pub fn store(&self, value: T) {
+        // SAFETY: as above.
+        unsafe { self.0.get().write_volatile(value) }
     }
 }

@@ -55,10 +55,11 @@ mod packet;
 #[cfg(all(feature = "panic-handler", hachi_bpf))]
 mod panic;
 pub mod programs;
+pub mod sync;
 
 pub use control::{bpf_loop, may_goto, repeat};
 pub use dynptr::Dynptr;
-pub use global::Global;
+pub use global::{Global, GlobalMut};
 pub use hachi_common::Pod;
 /// What macros use.
 #[doc(hidden)]

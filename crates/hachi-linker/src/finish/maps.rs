@@ -9,7 +9,8 @@
 //! #[repr(C)] struct MapDef<K, V> { r#type: u32, max_entries: u32, …, key: *const K, value: *const V }
 //! ```
 //!
-//! The numbers of that value are here moved into a type made for each map.
+//! The numbers of that value are here moved into a type made for each map. A map of maps has another
+//! definition as its last member, `values`: that of the maps in it.
 
 use std::collections::HashMap;
 
@@ -262,6 +263,12 @@ impl Unit {
                 // `values: [*const Inner; 0]`, which libbpf wants as it is.
                 Some(Type::Array(array)) if array.nelems == 0 => Field::Type(member.type_id),
                 _ if size == 0 => continue,
+                _ if member.name == "values"
+                    && let Some(mut inner) = peel(&self.btf, member.type_id) =>
+                {
+                    inner.offset += definition.offset + u64::from(member.bit_offset / 8);
+                    Field::Inner(self.fields_of(name, section, symbol, &inner)?)
+                }
                 _ => {
                     let ty = self.btf.type_name(member.type_id);
                     let error = Diagnostic::error(format!(
@@ -301,6 +308,8 @@ enum Field {
     Char,
     /// This type as it is.
     Type(u32),
+    /// The definition of the maps that a map of maps holds.
+    Inner(Vec<(String, Field)>),
 }
 
 /// What became of a definition.
@@ -339,17 +348,7 @@ impl Made {
         if let Some(&id) = self.arrays.get(&nelems) {
             return id;
         }
-        let int = *self.int.get_or_insert_with(|| {
-            btf.add(Type::Int(Int {
-                name: "int".into(),
-                size: 4,
-                bits: 32,
-                offset: 0,
-                signed: true,
-                char: false,
-                bool: false,
-            }))
-        });
+        let int = self.int(btf);
         let type_id = btf.add(Type::Array(Array {
             type_id: int,
             index_type_id: int,
@@ -360,10 +359,39 @@ impl Made {
         id
     }
 
+    /// An array, of no length, of pointers to definitions.
+    fn inner(&mut self, btf: &mut BtfBuilder, fields: Vec<(String, Field)>) -> u32 {
+        let (_, type_id) = self.definition(btf, fields);
+        let type_id = btf.add(Type::Ptr(Ptr { type_id }));
+        let index_type_id = self.int(btf);
+        btf.add(Type::Array(Array {
+            type_id,
+            index_type_id,
+            nelems: 0,
+        }))
+    }
+
+    fn int(&mut self, btf: &mut BtfBuilder) -> u32 {
+        *self.int.get_or_insert_with(|| {
+            btf.add(Type::Int(Int {
+                name: "int".into(),
+                size: 4,
+                bits: 32,
+                offset: 0,
+                signed: true,
+                char: false,
+                bool: false,
+            }))
+        })
+    }
+
     /// A structure of these members, and its size.
     fn definition(&mut self, btf: &mut BtfBuilder, fields: Vec<(String, Field)>) -> (u64, u32) {
         let mut members: Vec<Member> = Vec::new();
+        let mut pointers = 0;
         for (name, field) in fields {
+            let bit_offset = pointers * 64;
+            pointers += u32::from(!matches!(field, Field::Inner(_)));
             let type_id = match field {
                 Field::Number(number) => self.number(btf, &name, number),
                 Field::Char => *self.char.get_or_insert_with(|| {
@@ -371,15 +399,16 @@ impl Made {
                     btf.add(Type::Ptr(Ptr { type_id }))
                 }),
                 Field::Type(id) => id,
+                Field::Inner(fields) => self.inner(btf, fields),
             };
             members.push(Member {
                 name,
                 type_id,
-                bit_offset: members.len() as u32 * 64,
+                bit_offset,
                 bit_size: 0,
             });
         }
-        let size = members.len() as u32 * 8;
+        let size = pointers * 8;
         let id = btf.add(Type::Struct(Composite {
             name: String::new(),
             size,

@@ -127,7 +127,10 @@ fn definition_of(
                 values = Some(member.bit_offset / 8);
                 map.inner = inner_map(btf, name, member.type_id)?;
                 set_size(name, "value", &mut map.value_size, 4)?;
-                set_size(name, "key", &mut map.key_size, 4)?;
+                // Without a key type it is an array.
+                if map.key_size == 0 {
+                    map.key_size = 4;
+                }
             }
             other => {
                 return fail(format!(

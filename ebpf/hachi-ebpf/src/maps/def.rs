@@ -180,6 +180,16 @@ impl<K, V> Map<K, V> {
     }
 }
 
+/// A map with keys and values whose types are known.
+pub trait TypedMap {
+    /// The type of its keys.
+    type Key;
+    /// The type of its values.
+    type Value;
+    /// The map as the helpers take it.
+    fn as_map_ptr(&self) -> *mut c_void;
+}
+
 /// What a helper returned, as a pointer to a `T` if it is not null.
 #[inline(always)]
 pub(super) fn non_null<T>(pointer: *mut c_void) -> Option<*mut T> {
@@ -238,6 +248,16 @@ macro_rules! map_kind {
             /// The map as the helpers take it.
             #[inline(always)]
             pub fn as_ptr(&self) -> *mut $crate::cty::c_void {
+                self.def.as_ptr()
+            }
+        }
+
+        impl$(<$($param),+>)? $crate::maps::TypedMap for $name$(<$($param),+>)? {
+            type Key = $key;
+            type Value = $value;
+
+            #[inline(always)]
+            fn as_map_ptr(&self) -> *mut $crate::cty::c_void {
                 self.def.as_ptr()
             }
         }

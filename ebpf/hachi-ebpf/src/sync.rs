@@ -1,0 +1,234 @@
+//! Locks and timers in the values of maps.
+
+use core::cell::UnsafeCell;
+use core::ops::{Deref, DerefMut};
+
+use crate::cty::{c_int, c_long, c_void};
+use crate::helpers;
+use crate::maps::TypedMap;
+
+/// The lock in a value, by the name that the kernel looks for: `struct bpf_spin_lock` (5.1).
+///
+/// [`Locked`] puts it to use.
+#[allow(non_camel_case_types, reason = "C's own name")]
+#[repr(transparent)]
+pub struct bpf_spin_lock(UnsafeCell<u32>);
+
+// SAFETY: only the kernel touches it, atomically.
+unsafe impl Sync for bpf_spin_lock {}
+
+/// A value with a lock around it, for the values of hash tables, arrays and storage maps (5.1).
+///
+/// ```
+/// use hachi_ebpf::{macros::map, maps::Array, sync::Locked};
+///
+/// #[derive(Clone, Copy)]
+/// #[repr(C)]
+/// struct Bucket {
+///     tokens: u64,
+///     filled_at: u64,
+/// }
+///
+/// #[map]
+/// static BUCKETS: Array<Locked<Bucket>> = Array::with_max_entries(16, 0);
+///
+/// fn take(index: u32) -> bool {
+///     let Some(bucket) = BUCKETS.get(index) else { return false };
+///     let mut bucket = bucket.lock();
+///     let enough = bucket.tokens > 0;
+///     bucket.tokens = bucket.tokens.saturating_sub(1);
+///     enough
+/// }
+/// ```
+/// While it is locked a program may call nothing, no helper and no function that is not inlined, lock
+/// nothing else, and not panic: a panic ends the program at once. (In a debug build `+` and `-` panic
+/// when they overflow.) The verifier makes sure of that, and that it is unlocked on every way out: the
+/// guard does so when it is dropped. User space reads and writes the value as a whole with the flag
+/// `BPF_F_LOCK`; for it the value is four bytes, which are the lock's, padding if `T` is aligned to 8,
+/// and `T`.
+///
+/// Tracing programs may use no locks.
+#[repr(C)]
+pub struct Locked<T> {
+    lock: bpf_spin_lock,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: the value is reached only with the lock held.
+unsafe impl<T: Send> Sync for Locked<T> {}
+
+impl<T> Locked<T> {
+    /// A value, unlocked.
+    pub const fn new(value: T) -> Self {
+        Locked {
+            lock: bpf_spin_lock(UnsafeCell::new(0)),
+            value: UnsafeCell::new(value),
+        }
+    }
+
+    /// Takes the lock, which is given back when the guard is dropped.
+    #[inline(always)]
+    pub fn lock(&self) -> LockGuard<'_, T> {
+        // SAFETY: the lock lies in the value of a map, or the verifier refuses the program.
+        unsafe { helpers::bpf_spin_lock(self.lock.0.get().cast()) };
+        LockGuard(self)
+    }
+}
+
+/// A lock that is held; gives access to what it protects.
+#[must_use = "dropped, it unlocks at once"]
+pub struct LockGuard<'a, T>(&'a Locked<T>);
+
+impl<T> Deref for LockGuard<'_, T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        // SAFETY: the lock is held.
+        unsafe { &*self.0.value.get() }
+    }
+}
+
+impl<T> DerefMut for LockGuard<'_, T> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: the lock is held.
+        unsafe { &mut *self.0.value.get() }
+    }
+}
+
+impl<T> Drop for LockGuard<'_, T> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // SAFETY: the lock is held, and given back here.
+        unsafe { helpers::bpf_spin_unlock(self.0.lock.0.get().cast()) };
+    }
+}
+
+/// A timer in a value, by the name that the kernel looks for: `struct bpf_timer` (5.15).
+///
+/// ```
+/// use hachi_ebpf::{macros::map, maps::HashMap, sync::{CLOCK_MONOTONIC, bpf_timer as Timer}};
+///
+/// #[repr(C)]
+/// struct Flow {
+///     packets: u64,
+///     timer: Timer,
+/// }
+///
+/// #[map]
+/// static FLOWS: HashMap<u32, Flow> = HashMap::with_max_entries(1024, 0);
+///
+/// /// Forgets the flow in ten seconds.
+/// fn forget_later(flow: u32) -> Result<(), i64> {
+///     let Some(entry) = FLOWS.get(flow) else { return Ok(()) };
+///     let _ = entry.timer.init(&FLOWS, CLOCK_MONOTONIC);
+///     entry.timer.set_callback(&FLOWS, |flow, _| {
+///         let _ = FLOWS.remove(flow);
+///     })?;
+///     entry.timer.start(10_000_000_000, 0)
+/// }
+/// ```
+/// It stops when its entry, or the last reference of user space to the map, goes away.
+#[allow(non_camel_case_types, reason = "C's own name")]
+#[repr(C)]
+pub struct bpf_timer {
+    opaque: UnsafeCell<[u64; 2]>,
+}
+
+// SAFETY: only the kernel touches it, with a lock of its own.
+unsafe impl Sync for bpf_timer {}
+
+/// Time since the machine started, without the time it was suspended: for [`bpf_timer::init`].
+pub const CLOCK_MONOTONIC: u64 = 1;
+/// Time since the machine started, with the time it was suspended: for [`bpf_timer::init`].
+pub const CLOCK_BOOTTIME: u64 = 7;
+
+impl bpf_timer {
+    /// A timer that was not prepared yet.
+    pub const fn new() -> Self {
+        bpf_timer {
+            opaque: UnsafeCell::new([0; 2]),
+        }
+    }
+
+    fn as_ptr(&self) -> *mut crate::bindings::bpf_timer {
+        self.opaque.get().cast()
+    }
+
+    /// Prepares the timer, which lies in a value of `map`, once.
+    ///
+    /// # Errors
+    /// `-EBUSY` when it is prepared already, `-EPERM` when user space holds no reference to the map.
+    #[inline(always)]
+    pub fn init(&self, map: &impl TypedMap, clock: u64) -> Result<(), c_long> {
+        // SAFETY: the verifier makes sure that the timer lies in a value of the map.
+        helpers::check(unsafe { helpers::bpf_timer_init(self.as_ptr(), map.as_map_ptr(), clock) })
+    }
+
+    /// Sets what is called with key and value when the timer expires. `f` may capture nothing: it
+    /// runs long after the program.
+    ///
+    /// # Errors
+    /// `-EINVAL` when the timer is not prepared.
+    #[inline(always)]
+    pub fn set_callback<M: TypedMap, F: Fn(&M::Key, &M::Value) + Copy + 'static>(
+        &self,
+        _map: &M,
+        _f: F,
+    ) -> Result<(), c_long> {
+        const {
+            assert!(
+                size_of::<F>() == 0,
+                "a timer's closure may capture nothing: it runs when the program is long over"
+            )
+        };
+        let callback = expired::<M, F> as *const ();
+        // SAFETY: the function is one for the keys and values of the map, in which the verifier makes
+        // sure that the timer lies.
+        helpers::check(unsafe {
+            helpers::bpf_timer_set_callback(self.as_ptr(), crate::callback::address(callback))
+        })
+    }
+
+    /// Lets the timer expire in `nanoseconds`; `flags`: `BPF_F_TIMER_ABS` (at that time; 6.4),
+    /// `BPF_F_TIMER_CPU_PIN` (on this CPU; 6.7).
+    ///
+    /// # Errors
+    /// `-EINVAL` when it is not prepared, or nothing would be called.
+    #[inline(always)]
+    pub fn start(&self, nanoseconds: u64, flags: u64) -> Result<(), c_long> {
+        // SAFETY: the verifier makes sure that the timer lies in a value of a map.
+        helpers::check(unsafe { helpers::bpf_timer_start(self.as_ptr(), nanoseconds, flags) })
+    }
+
+    /// Stops the timer and waits for what it called; gives whether it was running.
+    ///
+    /// # Errors
+    /// `-EDEADLK` from what it called, `-EINVAL` when it is not prepared.
+    #[inline(always)]
+    pub fn cancel(&self) -> Result<bool, c_long> {
+        // SAFETY: as above.
+        let result = unsafe { helpers::bpf_timer_cancel(self.as_ptr()) };
+        helpers::check(result)?;
+        Ok(result == 1)
+    }
+}
+
+impl Default for bpf_timer {
+    fn default() -> Self {
+        bpf_timer::new()
+    }
+}
+
+unsafe extern "C" fn expired<M: TypedMap, F: Fn(&M::Key, &M::Value) + Copy>(
+    _map: *mut c_void,
+    key: *const M::Key,
+    value: *const M::Value,
+) -> c_int {
+    // SAFETY: `F` has no bytes (`set_callback` makes sure), and there was one.
+    let f = unsafe { core::ptr::dangling::<F>().read() };
+    // SAFETY: key and value are the map's.
+    unsafe { f(&*key, &*value) };
+    0
+}

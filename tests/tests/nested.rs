@@ -1,0 +1,59 @@
+//! Maps in maps, locks and timers in values, variables shared with user space.
+
+use hachi::maps::{Array, MapData};
+use hachi::programs::TestRunOptions;
+use hachi::{Ebpf, EbpfLoader};
+use hachi_test::require_bpf;
+use hachi_tests::{fixture, fixture_with};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// `Locked<Pair>` and `Timed` of the fixture.
+type Words<const N: usize> = [u64; N];
+
+fn check(object: &Path) {
+    let mut ebpf = EbpfLoader::new()
+        .override_global("LIMIT", &7u32, true)
+        .load_file(object)
+        .unwrap();
+    for (name, program) in ebpf.programs_mut() {
+        program
+            .load()
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+    let run = |name: &str, repeat: u32| {
+        let options = TestRunOptions {
+            data: &[0; 64],
+            repeat,
+            ..Default::default()
+        };
+        let program = ebpf.program(name).unwrap();
+        program.test_run(&options).unwrap().return_value
+    };
+    // There are no maps in the maps yet.
+    assert_eq!(run("inner_maps", 1), 1);
+
+    assert_eq!(run("locks", 3), 2);
+    let pairs = array::<3>(&ebpf, "PAIRS");
+    assert_eq!(pairs.get(&1, 0).unwrap()[1..], [3, 6]);
+
+    assert_eq!(run("timers", 1), 2);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while array::<3>(&ebpf, "TIMED").get(&1, 0).unwrap()[0] != 1 {
+        assert!(Instant::now() < deadline, "the timer did not expire");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+
+    assert_eq!(run("variables", 2), 2);
+}
+
+fn array<'a, const N: usize>(ebpf: &'a Ebpf, name: &str) -> Array<&'a MapData, Words<N>> {
+    Array::try_from(ebpf.map(name).unwrap()).unwrap()
+}
+
+#[test]
+fn in_values_and_globals() {
+    require_bpf!();
+    check(&fixture("nested"));
+    check(&fixture_with("nested", &["--debug"]));
+}
