@@ -137,25 +137,44 @@ fn both(output: &Output) -> String {
     String::from_utf8_lossy(stdout).into_owned() + &String::from_utf8_lossy(stderr)
 }
 
-/// The fixtures that tests load, with the options of `hachi build`: what the host builds for guests.
-pub const FIXTURES: &[(&str, &[&str])] = &[
-    ("bare", &[]),
-    ("core_proof", &[]),
-    ("drops", &[]),
+/// What tests in guests load beside each fixture in release: fixtures with options of `hachi build`.
+const VARIANTS: &[(&str, &[&str])] = &[
+    ("atomics", &["--debug"]),
+    ("collections", &["--debug"]),
     ("drops", &["--debug"]),
     ("drops", &["--cpu", "v1"]),
     ("drops", &["--cpu", "v2"]),
     ("drops", &["--cpu", "v3"]),
     ("drops", &["--cpu", "v4"]),
-    ("maps", &[]),
+    ("kfuncs", &["--debug"]),
+    ("loops", &["--debug"]),
     ("maps", &["--debug"]),
-    ("packets", &[]),
+    ("network", &["--debug"]),
     ("packets", &["--debug"]),
     ("packets", &["--cpu", "v2"]),
-    ("rejected", &[]),
-    ("tracepoint", &[]),
-    ("xdp", &[]),
 ];
+
+/// The one fixture that is not whole by itself: its test links it with C.
+const PARTS: &[&str] = &["calls_c"];
+
+/// Builds all that tests in guests load.
+///
+/// # Panics
+/// When one does not build.
+pub fn build_fixtures() {
+    let directory = root().join("tests/fixtures");
+    let entries = fs::read_dir(&directory).expect("the fixtures' sources");
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        let is_source = path.extension().is_some_and(|extension| extension == "rs");
+        if is_source && !PARTS.contains(&&*name) {
+            fixture(&name);
+        }
+    }
+    for (name, options) in VARIANTS {
+        fixture_with(name, options);
+    }
+}
 
 /// Where fixtures are built, each with its options in a directory of its own.
 pub fn fixtures_dir() -> PathBuf {
@@ -189,7 +208,7 @@ pub fn fixture_with(name: &str, options: &[&str]) -> PathBuf {
     let object = directory.join(format!("{name}.o"));
     if hachi_test::in_guest() {
         let there = object.is_file();
-        assert!(there, "{name} with {options:?} has to be in `FIXTURES`");
+        assert!(there, "{name} with {options:?} has to be in `VARIANTS`");
         return object;
     }
     fs::create_dir_all(&directory).expect("a directory to build in");

@@ -1,8 +1,6 @@
 //! Builds the fixtures that tests load, for guests that cannot, and prints the directory they are in.
 
 fn main() {
-    for (name, options) in hachi_tests::FIXTURES {
-        hachi_tests::fixture_with(name, options);
-    }
+    hachi_tests::build_fixtures();
     println!("{}", hachi_tests::fixtures_dir().display());
 }
