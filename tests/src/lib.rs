@@ -149,6 +149,7 @@ const VARIANTS: &[(&str, &[&str])] = &[
     ("kfuncs", &["--debug"]),
     ("loops", &["--debug"]),
     ("maps", &["--debug"]),
+    ("nested", &["--debug"]),
     ("network", &["--debug"]),
     ("packets", &["--debug"]),
     ("packets", &["--cpu", "v2"]),
