@@ -176,6 +176,32 @@ fn meaning(call: &str, errno: i32) -> Option<String> {
             "the interface's driver does not support XDP in this mode; try XdpFlags::SKB_MODE"
         }
         ("BPF_LINK_CREATE (xdp)" | "netlink RTM_SETLINK", libc::ENODEV) => "the interface is gone",
+        ("BPF_LINK_CREATE (kprobe_multi)", libc::ESRCH) => {
+            "one of the functions does not exist, cannot be traced, or has several of its name"
+        }
+        ("BPF_LINK_CREATE (kprobe_multi)", libc::EOPNOTSUPP) => {
+            "this kernel is built without CONFIG_FPROBE"
+        }
+        ("BPF_LINK_CREATE (iter)", libc::EBADF | libc::EINVAL) => {
+            "the iterator needs to be told what to visit, and takes nothing else"
+        }
+        ("BPF_RAW_TRACEPOINT_OPEN", libc::E2BIG) => {
+            "the function has as many programs as it can have"
+        }
+        ("BPF_RAW_TRACEPOINT_OPEN", libc::EBUSY) => {
+            "another program takes the function's place, or traces it"
+        }
+        ("perf_event_open" | "writing kprobe_events", libc::EINVAL) => {
+            "no instruction begins there, the function may not be probed, or the kernel does not count that"
+        }
+        ("perf_event_open", libc::EACCES) => {
+            "needs CAP_PERFMON, or a lower /proc/sys/kernel/perf_event_paranoid; root has it, so try sudo"
+        }
+        ("writing uprobe_events", libc::EINVAL) => "the offset lies beyond the file",
+        ("PERF_EVENT_IOC_SET_BPF", libc::EEXIST) => "the event has a program already",
+        ("PERF_EVENT_IOC_SET_BPF" | "BPF_LINK_CREATE (perf_event)", libc::EINVAL) => {
+            "the program is of another type than the event wants, or a sleepable one not for uprobes"
+        }
         ("BPF_LINK_UPDATE", libc::ENOLINK) => "the link is detached already",
         ("netlink RTM_NEWTFILTER", libc::EEXIST) => {
             "there is a filter with this priority and handle; choose others, or 0 to let the kernel choose"
