@@ -68,6 +68,13 @@ pub use crate::{
     version::KernelVersion,
 };
 
+/// For the fuzz targets, which see only what is public.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use crate::user::fuzz as user;
+}
+
 /// Renamed to [`Ebpf`].
 #[deprecated(note = "renamed to `Ebpf`")]
 pub type Bpf = Ebpf;

@@ -85,7 +85,7 @@ impl Xdp {
     /// Needs CAP_NET_ADMIN.
     ///
     /// # Errors
-    /// [`LinkError`] in [`ProgramError::Attach`]: no such interface, another program there (named),
+    /// [`LinkError`](crate::links::LinkError) in [`ProgramError::Attach`]: no such interface, another program there (named),
     /// no driver support.
     pub fn attach(&mut self, interface: &str, flags: XdpFlags) -> Result<LinkId, ProgramError> {
         match interface_index(interface) {

@@ -363,6 +363,26 @@ fn section<'a, H: FileHeader<Endian = Endianness>>(
     }))
 }
 
+/// Reads `bytes` as a binary of either class.
+#[cfg(any(fuzzing, test))]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let _ = functions::<FileHeader64<Endianness>>(bytes);
+    let _ = functions::<FileHeader32<Endianness>>(bytes);
+    for name in [".note.stapsdt", ".stapsdt.base"] {
+        let _ = section::<FileHeader64<Endianness>>(bytes, name);
+        let _ = section::<FileHeader32<Endianness>>(bytes, name);
+    }
+    for segments in [
+        segments::<FileHeader64<Endianness>>(bytes),
+        segments::<FileHeader32<Endianness>>(bytes),
+    ]
+    .into_iter()
+    .flatten()
+    {
+        let _ = offset_in(&segments, u64::MAX);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -29,6 +29,13 @@ pub(crate) struct Note<'a> {
     arguments: &'a str,
 }
 
+#[cfg(any(fuzzing, test))]
+impl<'a> Note<'a> {
+    pub(crate) fn arguments(&self) -> &'a str {
+        self.arguments
+    }
+}
+
 /// All places of probe `provider`:`name`.
 pub(crate) fn sites(
     binary: &Binary,
