@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::layout::filling;
 use super::names::{c_ident, is_c_number};
-use super::{C, DEPTH, State};
+use super::{C, DEPTH};
 use crate::print::is_composite;
 use crate::view::{Declarator, Style, keyword};
 use crate::{Error, Kind, Shape, Type};
@@ -268,11 +268,6 @@ impl C<'_> {
             _ => {}
         }
         Ok(text)
-    }
-
-    /// Whether a type was written in full.
-    pub fn is_defined(&self, id: u32) -> bool {
-        self.state(id) == State::Defined
     }
 }
 
