@@ -49,7 +49,10 @@ enum State {
 /// btf.add(Type::Ptr(Ptr { type_id: node }));
 /// let mut c = hachi_btf::print::C::new(&btf);
 /// c.define(node)?;
-/// assert_eq!(c.into_text(), "struct node {\n\tstruct node *next;\n};\n\n");
+/// assert_eq!(
+///     c.into_text(),
+///     "struct node;\n\nstruct node {\n\tstruct node *next;\n};\n\n"
+/// );
 /// # Ok::<(), hachi_btf::Error>(())
 /// ```
 pub struct C<'t> {
