@@ -4,7 +4,7 @@
 //! so is the small C program that does the same with libbpf, where a C compiler and libbpf's headers
 //! and static libraries are installed.
 
-use crate::tools::{Result, cargo, hachi, median, ratio, report, root, scratch, succeed};
+use crate::tools::{Result, cargo, hachi, libbpf, median, ratio, report, root, scratch, succeed};
 use hachi_test::bpf_available;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -34,7 +34,7 @@ pub fn run() -> Result {
     succeed(&mut build)?;
     let ours = Figures::measure(&target.join(host()?).join("release/loader"), &object)?;
     ours.print("Hachi");
-    match libbpf() {
+    match libbpf("load") {
         Ok(program) => {
             let theirs = Figures::measure(&program, &object)?;
             theirs.print("libbpf");
@@ -128,17 +128,6 @@ fn numbers(text: &str) -> Result<[f64; 3]> {
     let mut numbers = text.split_whitespace().map(str::parse);
     let mut next = || -> Result<f64> { Ok(numbers.next().ok_or("too few numbers")??) };
     Ok([next()?, next()?, next()?])
-}
-
-fn libbpf() -> Result<PathBuf> {
-    let program = scratch("libbpf")?.join("load");
-    let mut cc = Command::new("cc");
-    cc.args(["-O2", "-static", "-o"])
-        .arg(&program)
-        .arg(root().join("benches/libbpf/load.c"))
-        .args(["-lbpf", "-lelf", "-lz"]);
-    succeed(&mut cc).map_err(|_| "needs cc, libbpf-dev, libelf-dev and zlib1g-dev")?;
-    Ok(program)
 }
 
 fn host() -> Result<String> {

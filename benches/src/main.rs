@@ -1,12 +1,14 @@
-//! Measures Hachi's builds and loads, beside other toolkits where they are installed.
+//! Measures Hachi's builds, loads and maps, beside other toolkits where they are installed.
 //!
-//! `cargo xtask bench [build] [link] [load] [btf]`. Figures are medians; where there is something to compare
+//! `cargo xtask bench [build] [link] [load] [maps] [ringbuf] [btf]`. Figures are medians; where there is something to compare
 //! with, the ratio of the medians is printed too (below 1: Hachi takes less).
 
 mod btf;
 mod build;
 mod link;
 mod load;
+mod maps;
+mod ringbuf;
 mod tools;
 
 use std::process::ExitCode;
@@ -18,6 +20,8 @@ const BENCHES: &[Bench] = &[
     ("build", build::run),
     ("link", link::run),
     ("load", load::run),
+    ("maps", maps::run),
+    ("ringbuf", ringbuf::run),
     ("btf", btf::run),
 ];
 

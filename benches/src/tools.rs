@@ -90,6 +90,44 @@ pub fn ratio(what: &str, ours: Duration, theirs: Duration) {
     println!("  {what:44} {ratio:>8.2}x");
 }
 
+/// Prints a figure in nanoseconds; as [`report`].
+pub fn nanos(what: &str, nanos: f64, goal: Option<f64>) {
+    let verdict = match goal {
+        Some(goal) if nanos <= goal => format!("goal ≤ {goal:.1} ns: met"),
+        Some(goal) => format!("goal ≤ {goal:.1} ns: MISSED"),
+        None => String::new(),
+    };
+    println!("  {what:44} {nanos:>6.1} ns  {verdict}");
+}
+
+/// As [`ratio`], of figures in nanoseconds.
+pub fn nanos_ratio(what: &str, ours: f64, theirs: f64) {
+    println!("  {what:44} {:>8.3}x", ours / theirs);
+}
+
+/// CPU time of this thread so far, the kernel's on its behalf included.
+pub fn cpu_time() -> Duration {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the struct is live, and the call only writes to it.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// The C program `benches/libbpf/NAME.c`, built now.
+pub fn libbpf(name: &str) -> Result<PathBuf> {
+    let program = scratch("libbpf")?.join(name);
+    let mut cc = Command::new("cc");
+    cc.args(["-O2", "-static", "-o"])
+        .arg(&program)
+        .arg(root().join(format!("benches/libbpf/{name}.c")))
+        .args(["-lbpf", "-lelf", "-lz"]);
+    succeed(&mut cc).map_err(|_| "needs cc, libbpf-dev, libelf-dev and zlib1g-dev")?;
+    Ok(program)
+}
+
 fn shown(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
     match seconds {

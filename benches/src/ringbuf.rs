@@ -1,0 +1,125 @@
+//! What it costs to read a full ring buffer, an event of 64 bytes: beside libbpf.
+
+use crate::tools::{Result, cpu_time, libbpf, median, nanos, nanos_ratio, succeed};
+use hachi::EbpfLoader;
+use hachi::maps::{MapData, MapType, RingBuf};
+use hachi::obj::{Insn, MapSpec, ProgramSpec, ProgramType, Relocation, RelocationKind, Spec};
+use hachi::programs::{TestRunOptions, Xdp};
+use hachi_asm::{Imm64, Size, build};
+use hachi_test::{Bpffs, bpf_available};
+use std::process::Command;
+
+/// Room for somewhat more than the events.
+const RING: u32 = 16 << 20;
+const EVENTS: u32 = 200_000;
+const ROUNDS: usize = 21;
+const GOAL: f64 = 14.0;
+
+pub fn run() -> Result {
+    if let Err(reason) = bpf_available() {
+        println!("  skipped: {reason}");
+        return Ok(());
+    }
+    let bpffs = Bpffs::new()?;
+    let mut ebpf = EbpfLoader::new().load_spec(object())?;
+    let mut ring: RingBuf<MapData> = ebpf.take_map("RING")?.try_into()?;
+    let program: &mut Xdp = ebpf.program_mut("send")?.try_into()?;
+    program.load()?;
+    let send = || {
+        program.test_run(&TestRunOptions {
+            data: &[0; 64],
+            repeat: EVENTS,
+            ..Default::default()
+        })
+    };
+    let libbpf = libbpf("maps");
+    match &libbpf {
+        Ok(_) => ring.map().pin(bpffs.join("ring"))?,
+        Err(error) => println!("  (libbpf: not measured: {error})"),
+    }
+    let mut drained = Vec::new();
+    let mut one_by_one = Vec::new();
+    let mut theirs = Vec::new();
+    for _ in 0..ROUNDS {
+        send()?;
+        let mut sum = 0u64;
+        let start = cpu_time();
+        let count = ring.drain(|event| sum += u64::from(event[0]) + event.len() as u64);
+        drained.push(per_event(start));
+        assert_eq!((count, sum), (EVENTS as usize, 65 * u64::from(EVENTS)));
+
+        send()?;
+        let start = cpu_time();
+        let mut count = 0;
+        while let Some(event) = ring.next() {
+            sum += u64::from(event[0]) + event.len() as u64;
+            count += 1;
+        }
+        one_by_one.push(per_event(start));
+        assert_eq!((count, sum), (EVENTS, 130 * u64::from(EVENTS)));
+
+        if let Ok(libbpf) = &libbpf {
+            send()?;
+            let mut command = Command::new(libbpf);
+            let printed = succeed(command.arg("ring").arg(bpffs.join("ring")))?;
+            theirs.push(printed.trim().parse()?);
+            // What is written there we have not read ourselves: begin anew behind it.
+            drop(ring);
+            ring = MapData::from_pin(bpffs.join("ring"))?.try_into()?;
+        }
+    }
+    let ours = median(&drained);
+    nanos("Hachi: `drain`, an event", ours, Some(GOAL));
+    nanos("Hachi: `next`, an event", median(&one_by_one), None);
+    if !theirs.is_empty() {
+        let theirs = median(&theirs);
+        nanos("libbpf: ring_buffer__consume, an event", theirs, None);
+        nanos_ratio("Hachi / libbpf", ours, theirs);
+    }
+    Ok(())
+}
+
+fn per_event(start: std::time::Duration) -> f64 {
+    (cpu_time() - start).as_secs_f64() * 1e9 / f64::from(EVENTS)
+}
+
+/// A program that sends 64 bytes, all 1.
+fn object() -> Spec {
+    const RINGBUF_OUTPUT: u32 = 130;
+    const NO_WAKEUP: i32 = 1;
+    let mut insns: Vec<Insn> = build::ld_imm64(1, Imm64::Value(0x0101_0101_0101_0101)).into();
+    for word in 1..=8 {
+        insns.push(build::store(Size::Dw, 10, -8 * word, 1));
+    }
+    insns.extend([
+        build::mov(2, 10),
+        build::add_imm(2, -64),
+        build::mov_imm(3, 64),
+        build::mov_imm(4, NO_WAKEUP),
+    ]);
+    let at = insns.len();
+    insns.extend(build::ld_imm64(1, Imm64::MapFd(0)));
+    insns.extend([build::call_helper(RINGBUF_OUTPUT), build::exit()]);
+    let mut program = ProgramSpec::new("send", ProgramType::Xdp);
+    program.section = "xdp".to_owned();
+    program.insns = insns;
+    program.relocations.push(Relocation {
+        insn: at,
+        kind: RelocationKind::Map {
+            name: "RING".to_owned(),
+        },
+    });
+    Spec {
+        name: "bench".to_owned(),
+        license: "GPL".to_owned(),
+        kernel_version: 0,
+        endian: hachi::obj::Endian::NATIVE,
+        programs: vec![program],
+        maps: vec![MapSpec::new("RING", MapType::Ringbuf, 0, 0, RING)],
+        globals: Vec::new(),
+        externs: Vec::new(),
+        btf: None,
+        log_sites: None,
+        warnings: Vec::new(),
+    }
+}
