@@ -138,17 +138,29 @@ fn batches(map: &mut HashMap<MapData, u32, u64>) -> Result {
     for (index, name) in ["update", "lookup", "delete"].into_iter().enumerate() {
         let median_ours = median(&ours[index]);
         if theirs[index].is_empty() {
-            nanos(&format!("Hachi: batch {name}, an element"), median_ours, None);
+            nanos(
+                &format!("Hachi: batch {name}, an element"),
+                median_ours,
+                None,
+            );
             continue;
         }
         let median_theirs = median(&theirs[index]);
-        nanos(&format!("libbpf: batch {name}, an element"), median_theirs, None);
+        nanos(
+            &format!("libbpf: batch {name}, an element"),
+            median_theirs,
+            None,
+        );
         nanos(
             &format!("Hachi: batch {name}, an element"),
             median_ours,
             Some(1.03 * median_theirs),
         );
-        nanos_ratio(&format!("Hachi / libbpf, batch {name}"), median_ours, median_theirs);
+        nanos_ratio(
+            &format!("Hachi / libbpf, batch {name}"),
+            median_ours,
+            median_theirs,
+        );
     }
     Ok(())
 }

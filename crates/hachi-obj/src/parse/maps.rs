@@ -38,6 +38,8 @@ pub(super) fn defined(spec: &mut Spec, elf: &Elf<'_>, places: &mut Places) -> Re
         if let Some(values_offset) = values {
             let start = u64::from(entry.offset) + u64::from(values_offset);
             map.entries = entries(elf, index, name, start, end)?;
+            // Relocations are in whatever order the compiler wrote them.
+            map.entries.sort_by_key(|entry| entry.index);
         }
         places.maps.push(MapPlace {
             section: index,

@@ -502,13 +502,13 @@ mod asynchronous {
         require_bpf!();
         let (ebpf, mut ring, _) = supported!(user_ring());
         while ring.push(&1u64).unwrap() {}
+        assert!(ring.reserve(8).is_none());
         std::thread::scope(|scope| {
             later(scope, || {
                 fire(&ebpf, "drain");
             });
             block_on(async {
                 let mut ring = ring.into_async().unwrap();
-                assert!(ring.try_reserve(8).is_none());
                 ring.reserve(8).await.unwrap().submit();
                 assert!(ring.reserve(1 << 20).await.is_err());
             });
