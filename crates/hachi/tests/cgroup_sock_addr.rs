@@ -45,8 +45,10 @@ fn connections_go_elsewhere() {
     let there = server.local_addr().unwrap();
     // Whatever address is asked for, another is connected to.
     let redirect = [
-        build::store_imm(Size::W, CTX, USER_IP4, address(Ipv4Addr::LOCALHOST)),
-        build::store_imm(Size::W, CTX, USER_PORT, port(there.port())),
+        build::mov_imm(1, address(Ipv4Addr::LOCALHOST)),
+        build::store(Size::W, CTX, USER_IP4, 1),
+        build::mov_imm(1, port(there.port())),
+        build::store(Size::W, CTX, USER_PORT, 1),
     ];
     let ebpf = attached(&cgroup, "cgroup/connect4", &redirect, 1);
     let connect = || netns.run(|| TcpStream::connect("192.0.2.1:9").unwrap().peer_addr());

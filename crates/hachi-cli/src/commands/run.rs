@@ -10,7 +10,7 @@ use anstyle::Style;
 use hachi::links::LinkError;
 use hachi::log_format::{Level, Message};
 use hachi::maps::{Map, MapData, RingBuf};
-use hachi::programs::{AttachOptions, AttachType, Attached, ProgramError, XdpFlags};
+use hachi::programs::{AttachOptions, AttachType, Attached, ProgramError, TcAttachType, XdpFlags};
 use hachi::{Ebpf, EbpfLoader, EbpfLogger};
 use hachi_obj::{ProgramSpec, ProgramType};
 use serde_json::{Value, json};
@@ -33,15 +33,19 @@ Examples:
   hachi run firewall-ebpf --iface lo --mode skb --set LOG_DROPS=1
   hachi run execsnoop.o                                                       # its sections say where
   hachi run malloc.o --pid 4321
+  hachi run connections.o --cgroup /sys/fs/cgroup/user.slice
   hachi run firewall.o --iface eth0 --pin /sys/fs/bpf/firewall --duration 0   # pin it and come back
   hachi unpin --recursive /sys/fs/bpf/firewall                                # and end it")]
 pub struct Args {
     /// An object, a package or a .rs file
     #[arg(value_name = "OBJECT|PATH")]
     target: PathBuf,
-    /// The interface to attach XDP programs to; may be given several times
+    /// The interface to attach XDP programs and classifiers to; may be given several times
     #[arg(short, long, value_name = "IFACE")]
     iface: Vec<String>,
+    /// Attach classifiers whose sections do not say it to what an interface sends, not to what it receives
+    #[arg(long)]
+    egress: bool,
     /// The cgroup to attach cgroup programs to, as the path of its directory
     #[arg(long, value_name = "DIR")]
     cgroup: Option<PathBuf>,
@@ -101,6 +105,9 @@ impl Args {
         let mut options = AttachOptions::new().xdp_flags(self.mode.flags());
         for interface in &self.iface {
             options = options.interface(interface);
+        }
+        if self.egress {
+            options = options.tc_direction(TcAttachType::Egress);
         }
         if let Some(cgroup) = &self.cgroup {
             options = options.cgroup(cgroup);

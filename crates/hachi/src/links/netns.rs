@@ -5,7 +5,7 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use super::{FdLink, LinkError, OwnedLink, query};
 use crate::{
     features,
-    programs::ProgramFd,
+    programs::{AttachType, ProgramFd},
     sys::{
         attach::{self, How, Place},
         errno::SyscallError,
@@ -33,7 +33,10 @@ pub(crate) fn attach(
             features::BPF_LINK.require_after(&error)?;
             let note = match error.errno() {
                 libc::EEXIST | libc::EBUSY => {
-                    "another flow dissector is attached there or, if this is not the first network namespace, in that"
+                    "a flow dissector is attached in the first network namespace, which counts for all"
+                }
+                libc::E2BIG if attach_type == AttachType::FlowDissector as u32 => {
+                    "another flow dissector is attached there"
                 }
                 libc::EINVAL | libc::EBADF => {
                     "this is no network namespace; open /proc/self/ns/net or /run/netns/NAME"

@@ -124,9 +124,19 @@ impl SchedClassifier {
         let options = if attach_type.is_clsact() && features::TCX.is_supported() {
             TcAttachOptions::TcxOrder(LinkOrder::default())
         } else {
-            TcAttachOptions::Netlink(NlOptions::default())
+            TcAttachOptions::Netlink(self.after_all(interface, attach_type))
         };
         self.attach_with_options(interface, attach_type, options)
+    }
+
+    /// Where the kernel would choose a place before those it has chosen already, and TCX one after.
+    fn after_all(&self, interface: &str, attach_type: TcAttachType) -> NlOptions {
+        let filters = tc_filters(interface, attach_type).unwrap_or_default();
+        let last = filters.last().map_or(0, |filter| filter.priority);
+        NlOptions {
+            priority: if last == 0 { 0 } else { last.saturating_add(1) },
+            handle: 0,
+        }
     }
 
     /// As [`attach`](Self::attach), in this way and at this place.
