@@ -28,6 +28,7 @@ mod parse;
 mod program;
 pub mod sections;
 mod spec;
+mod struct_ops;
 
 pub use error::Error;
 pub use externs::{Extern, ExternKind};
@@ -38,3 +39,4 @@ pub use map::{DataKind, InitialEntry, MapSpec, Pinning};
 pub use program::{Function, ProgramSpec, Relocation, RelocationKind};
 pub use sections::SectionDef;
 pub use spec::{GlobalVar, Spec};
+pub use struct_ops::{StructOpsMember, StructOpsSpec, StructOpsValue};

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use hachi_btf::{BtfBuilder, Endian};
 
-use crate::{DataKind, Error, Extern, MapSpec, ProgramSpec};
+use crate::{DataKind, Error, Extern, MapSpec, ProgramSpec, StructOpsSpec};
 
 /// What an object file contains, as plain data.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct Spec {
     pub maps: Vec<MapSpec>,
     /// The global variables, by section and offset.
     pub globals: Vec<GlobalVar>,
+    /// The structs of functions that the kernel calls.
+    pub struct_ops: Vec<StructOpsSpec>,
     /// What the running system must supply.
     pub externs: Vec<Extern>,
     /// Type information, completed from the ELF file (sizes of sections, offsets of variables).

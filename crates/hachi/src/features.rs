@@ -227,6 +227,8 @@ features! {
     BTF_ENUM64: "64-bit enumerations in BTF", (6, 0), || btf(&[sample::ENUM64]);
     /// Iterators over the threads of a process or the cgroups of a hierarchy.
     ITER_PARAMETERS: "iterators over one process or one cgroup hierarchy", (6, 1), || by_version(6, 1);
+    /// Structs of functions registered by links.
+    STRUCT_OPS_LINK: "bpf_link of a struct of functions", (6, 4), || by_version(6, 4);
     /// Links of netfilter programs.
     NETFILTER_LINK: "netfilter programs", (6, 4), netfilter;
     /// Programs attached to many places of a binary at once.

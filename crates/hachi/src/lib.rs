@@ -50,6 +50,7 @@ pub mod maps;
 mod near;
 pub mod pin;
 pub mod programs;
+mod struct_ops;
 mod sys;
 mod tracefs;
 mod user;
@@ -64,6 +65,7 @@ pub use crate::{
     features::Unsupported,
     loader::{Ebpf, EbpfError, EbpfLoader, GlobalData, VerifierLogLevel},
     log::{EbpfLogger, EbpfLoggerError, LogRecord},
+    struct_ops::StructOps,
     sys::errno::SyscallError,
     version::KernelVersion,
 };

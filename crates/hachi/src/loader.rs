@@ -312,6 +312,10 @@ pub struct Ebpf {
 }
 
 impl Ebpf {
+    pub(crate) fn object(&self) -> &Arc<Object> {
+        &self.object
+    }
+
     /// Loads an object file with the default settings; see [`EbpfLoader`] for others.
     pub fn load_file<P: AsRef<Path>>(path: P) -> Result<Self, EbpfError> {
         EbpfLoader::new().load_file(path)

@@ -10,17 +10,6 @@ use crate::{DataKind, Error, GlobalVar, MapSpec, MapType, Spec};
 pub(super) fn sections(spec: &mut Spec, elf: &Elf<'_>, places: &mut Places) -> Result<(), Error> {
     let mut made: Vec<MapSpec> = Vec::new();
     for (index, section) in elf.sections.iter().enumerate() {
-        if section
-            .name
-            .trim_start_matches('?')
-            .starts_with(".struct_ops")
-            && section.size > 0
-        {
-            spec.warnings.push(format!(
-                "section {}: structs of functions are not read; its programs load, but nothing registers them",
-                section.name
-            ));
-        }
         let Some(kind) = data_kind(section) else {
             continue;
         };

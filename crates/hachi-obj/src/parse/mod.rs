@@ -9,6 +9,7 @@ mod externs;
 mod info;
 mod legacy;
 mod maps;
+mod struct_ops;
 
 use hachi_btf::BtfExt;
 
@@ -26,6 +27,7 @@ pub(crate) fn object(bytes: &[u8]) -> Result<Spec, Error> {
         programs: Vec::new(),
         maps: Vec::new(),
         globals: Vec::new(),
+        struct_ops: Vec::new(),
         externs: Vec::new(),
         btf,
         log_sites: elf.section(".hachi.log").map(|(_, s)| s.data.to_vec()),
@@ -38,6 +40,7 @@ pub(crate) fn object(bytes: &[u8]) -> Result<Spec, Error> {
     legacy::defined(&mut spec, &elf, &mut places)?;
     data::sections(&mut spec, &elf, &mut places)?;
     data::globals(&mut spec, &elf, &places);
+    struct_ops::sections(&mut spec, &elf)?;
     externs::collect(&mut spec, &elf)?;
     let functions = code::functions(&mut spec, &elf)?;
     code::hide_functions(&mut spec, &functions);

@@ -13,12 +13,13 @@
 
 mod maps;
 mod program;
+pub(crate) mod struct_ops;
 mod target;
 mod types;
 
 use std::{ffi::CString, path::PathBuf};
 
-use hachi_obj::{GlobalVar, ProgramSpec, Spec, core::CoreTypes};
+use hachi_obj::{GlobalVar, ProgramSpec, Spec, StructOpsSpec, core::CoreTypes};
 
 use self::types::ObjectBtf;
 pub(crate) use self::{
@@ -59,6 +60,8 @@ pub(crate) struct Object {
     missing_maps: Vec<(String, String)>,
     /// Slots of program arrays to be filled as programs are loaded: array, index, program.
     slots: Vec<(MapFd, u32, String)>,
+    /// Structs of functions that programs of the object are.
+    struct_ops: Vec<StructOpsSpec>,
     /// The kernel's types, read when the first program needs them.
     kernel_btf: KernelBtf,
     log_level: VerifierLogLevel,
@@ -115,6 +118,7 @@ pub(crate) fn object(
             .collect(),
         missing_maps: created.missing,
         slots,
+        struct_ops: spec.struct_ops,
         kernel_btf,
         log_level: options.log_level,
         usdt_ids: SpecIds::default(),

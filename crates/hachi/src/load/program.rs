@@ -38,6 +38,9 @@ pub(crate) fn program(
     if let Some(found) = target::find(object, spec, target)? {
         attr.attach_btf_id = found.btf_id;
         attr.attach_prog_fd = found.fd;
+        if let Some(member) = found.member {
+            attr.expected_attach_type = member;
+        }
     }
     let insns = Insn::encode_all(&spec.insns, Endian::NATIVE);
     let debug = object

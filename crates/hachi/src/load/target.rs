@@ -26,6 +26,8 @@ pub(crate) struct Target<'a> {
 /// What `BPF_PROG_LOAD` is told.
 pub(super) struct AttachTarget {
     pub(super) btf_id: u32,
+    /// In the place of the section's `expected_attach_type`: the number of a struct's member.
+    pub(super) member: Option<u32>,
     /// Of the program or of the module's types that `btf_id` is of; 0 for the kernel itself.
     pub(super) fd: u32,
 }
@@ -36,6 +38,10 @@ pub(super) fn find(
     spec: &ProgramSpec,
     target: &Target<'_>,
 ) -> Result<Option<AttachTarget>, ProgramError> {
+    if spec.program_type == ProgramType::StructOps {
+        let found = super::struct_ops::member_of(object, spec);
+        return found.map(Some).map_err(|reason| unloadable(spec, reason));
+    }
     if !needed(spec) {
         return Ok(None);
     }
@@ -69,6 +75,7 @@ fn named(spec: &ProgramSpec) -> Result<&str, String> {
 fn in_program(spec: &ProgramSpec, program: BorrowedFd<'_>) -> Result<AttachTarget, String> {
     Ok(AttachTarget {
         btf_id: function_id(program, named(spec)?)?,
+        member: None,
         fd: program.as_raw_fd() as u32,
     })
 }
@@ -135,7 +142,11 @@ fn in_kernel(
     if let Some(btf) = given.filter(|btf| btf.is_running())
         && let Some(btf_id) = btf.types().find(&name, kind)
     {
-        return Ok(AttachTarget { btf_id, fd: 0 });
+        return Ok(AttachTarget {
+            btf_id,
+            member: None,
+            fd: 0,
+        });
     }
     let needs = |error| format!("it needs the kernel's types: {error}");
     let Some(found) = kernel.find(&name, kind).map_err(needs)? else {
@@ -158,6 +169,7 @@ fn in_kernel(
     };
     Ok(AttachTarget {
         btf_id: found.id,
+        member: None,
         fd,
     })
 }

@@ -55,6 +55,7 @@ mod sk_reuseport;
 mod sk_skb;
 mod sock_ops;
 mod socket_filter;
+mod struct_ops;
 mod syscall;
 mod test_run;
 mod tp_btf;
@@ -112,6 +113,7 @@ pub use sk_reuseport::SkReuseport;
 pub use sk_skb::{SkSkb, SkSkbKind};
 pub use sock_ops::SockOps;
 pub use socket_filter::SocketFilter;
+pub use struct_ops::StructOpsProgram;
 pub use syscall::Syscall;
 pub use test_run::{TestRun, TestRunOptions};
 pub use tp_btf::BtfTracePoint;
@@ -247,6 +249,7 @@ programs! {
     (ProgramType::SocketFilter, _, _) => SocketFilter "socket_filter",
     (ProgramType::FlowDissector, _, _) => FlowDissector "flow_dissector",
     (ProgramType::Netfilter, _, _) => Netfilter "netfilter",
+    (ProgramType::StructOps, _, _) => StructOpsProgram "struct_ops",
     (ProgramType::LwtIn, _, _) => LwtIn "lwt_in",
     (ProgramType::LwtOut, _, _) => LwtOut "lwt_out",
     (ProgramType::LwtXmit, _, _) => LwtXmit "lwt_xmit",

@@ -81,6 +81,15 @@ pub(crate) fn netfilter_link(
     create(raw(program), 0, &how, words, "BPF_LINK_CREATE (netfilter)")
 }
 
+/// `BPF_LINK_CREATE` of a map of operations, which has no program (Linux ≥ 6.4).
+pub(crate) fn struct_ops_link(map: BorrowedFd<'_>, attach_type: u32) -> Result<OwnedFd> {
+    let how = How {
+        attach_type,
+        ..How::default()
+    };
+    create(raw(map), 0, &how, [0; 4], "BPF_LINK_CREATE (struct_ops)")
+}
+
 fn create(
     program: u32,
     target: u32,

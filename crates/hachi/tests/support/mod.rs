@@ -34,6 +34,7 @@ pub fn spec(maps: Vec<MapSpec>, programs: Vec<ProgramSpec>) -> Spec {
         programs,
         maps,
         globals: Vec::new(),
+        struct_ops: Vec::new(),
         externs: Vec::new(),
         btf: None,
         log_sites: None,

@@ -1,0 +1,34 @@
+//! Structs of functions that the kernel calls, such as a congestion control for TCP.
+
+/// A variable in section `.struct_ops` or `.struct_ops.link`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StructOpsSpec {
+    /// Its name.
+    pub name: String,
+    /// The kernel's struct: `tcp_congestion_ops`.
+    pub type_name: String,
+    /// It is registered by a link (section `.struct_ops.link`, Linux 6.4), not for as long as its
+    /// map has a value.
+    pub link: bool,
+    /// The members that are not zero, in the order of the struct. The loader finds their places in
+    /// the running kernel's struct by their names.
+    pub members: Vec<StructOpsMember>,
+}
+
+/// One of its members.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StructOpsMember {
+    /// Its name.
+    pub name: String,
+    /// What it holds.
+    pub value: StructOpsValue,
+}
+
+/// What a member holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StructOpsValue {
+    /// Data, at most as long as the member (there may be padding behind it).
+    Bytes(Vec<u8>),
+    /// The name of a program of the object.
+    Program(String),
+}

@@ -1,0 +1,185 @@
+//! Structs of functions that the kernel calls: congestion controls for TCP, schedulers, and the like.
+
+use std::os::fd::{AsFd as _, AsRawFd as _};
+
+use hachi_obj::ProgramType;
+
+use crate::{
+    Ebpf, features,
+    links::{FdLink, Legacy, LegacyLink, LinkError, OwnedLink},
+    load::struct_ops::layout,
+    maps::{MapData, MapType},
+    programs::{AttachType, ProgramError, ProgramFd},
+    sys::{attach, attr, bpf, errno::SyscallError},
+};
+
+/// A struct of functions that was made ready for the kernel: its programs are loaded, and it is the
+/// value of a map (`BPF_MAP_TYPE_STRUCT_OPS`). Linux ≥ 5.6.
+///
+/// In the object, it is a variable in section `.struct_ops.link` (or `.struct_ops`) whose type is
+/// the kernel's struct.
+#[derive(Debug)]
+pub struct StructOps {
+    map: MapData,
+    value: Vec<u8>,
+    link: bool,
+}
+
+impl Ebpf {
+    /// The names of the structs of functions that the object has.
+    pub fn struct_ops_names(&self) -> Vec<String> {
+        self.object().struct_ops_names()
+    }
+
+    /// Makes the struct of functions called `name` ready, and loads its programs where that is not
+    /// done yet. Each call makes one of its own.
+    ///
+    /// # Errors
+    /// [`ProgramError::Unloadable`] if there is no such struct, or the kernel's is another;
+    /// and what loading a program returns.
+    pub fn struct_ops(&mut self, name: &str) -> Result<StructOps, ProgramError> {
+        let failed = |reason: String| ProgramError::Unloadable {
+            name: name.to_owned(),
+            reason,
+        };
+        let object = self.object().clone();
+        let Some(ops) = object.struct_ops(name) else {
+            return Err(failed(format!(
+                "the object has no struct of functions of that name; it has {}",
+                crate::error::list(&object.struct_ops_names())
+            )));
+        };
+        let mut layout = layout(&object, ops).map_err(failed)?;
+        for (at, program) in &layout.programs {
+            let program = self.program_mut(program)?;
+            if program.fd().is_err() {
+                program.load()?;
+            }
+            debug_assert_eq!(program.prog_type(), ProgramType::StructOps);
+            let number = program.fd()?.as_raw_fd() as u64;
+            // A pointer's place, in which the kernel looks for a descriptor.
+            if let Some(place) = layout.value.get_mut(*at..*at + 8) {
+                place.copy_from_slice(&number.to_ne_bytes());
+            }
+        }
+        /// `BPF_F_LINK`: registered by a link, not by setting the value.
+        const BPF_F_LINK: u32 = attach::LINK;
+        let mut attr = attr::MapCreate {
+            map_type: MapType::StructOps as u32,
+            key_size: 4,
+            value_size: layout.value.len() as u32,
+            max_entries: 1,
+            map_flags: if ops.link { BPF_F_LINK } else { 0 },
+            btf_vmlinux_value_type_id: layout.value_type_id,
+            ..Default::default()
+        };
+        let syscall = |error| ProgramError::SyscallError {
+            name: name.to_owned(),
+            error,
+        };
+        let map = match MapData::create(name, &mut attr) {
+            Ok(map) => map,
+            Err(error) => {
+                if ops.link
+                    && let Err(error) = features::STRUCT_OPS_LINK.require_after(&error)
+                {
+                    return Err(ProgramError::Unsupported {
+                        name: name.to_owned(),
+                        error,
+                    });
+                }
+                return Err(syscall(error));
+            }
+        };
+        let ready = StructOps {
+            map,
+            value: layout.value,
+            link: ops.link,
+        };
+        if ready.link {
+            ready.set().map_err(syscall)?;
+        }
+        Ok(ready)
+    }
+}
+
+impl StructOps {
+    /// The map whose value it is.
+    pub fn map(&self) -> &MapData {
+        &self.map
+    }
+
+    fn set(&self) -> Result<(), SyscallError> {
+        let key = 0u32;
+        // SAFETY: the key is the 4 bytes, the value as long as the map was made for.
+        unsafe {
+            bpf::map_update(
+                self.map.as_fd(),
+                std::ptr::from_ref(&key).cast(),
+                self.value.as_ptr(),
+                0,
+            )
+        }
+    }
+
+    /// Registers it: the kernel calls its functions from now on, where it is chosen (a congestion
+    /// control by `TCP_CONGESTION` or `net.ipv4.tcp_congestion_control`). It is registered as long as
+    /// the link returned.
+    ///
+    /// By a `bpf_link` if it is of section `.struct_ops.link` (Linux ≥ 6.4).
+    pub fn attach(&self) -> Result<OwnedLink, LinkError> {
+        let failed = |error| LinkError::attach(&format!("struct {:?}", self.map.name()), error);
+        if self.link {
+            let fd = attach::struct_ops_link(self.map.as_fd(), AttachType::StructOps as u32);
+            return Ok(FdLink::new(fd.map_err(failed)?).into());
+        }
+        self.set().map_err(failed)?;
+        Ok(LegacyLink::new(Registered {
+            map: self.map.fd().clone(),
+        })
+        .into())
+    }
+
+    /// Makes an existing link run these functions, without a gap in between. Both must be the same
+    /// kind of struct, by the same name where it has one. Linux ≥ 6.4.
+    pub fn update(&self, link: &mut OwnedLink) -> Result<(), LinkError> {
+        match link {
+            OwnedLink::Fd(link) => {
+                bpf::link_update(link.as_fd(), self.map.as_fd(), None).map_err(|error| {
+                    LinkError::Syscall {
+                        operation: "update",
+                        error,
+                    }
+                })
+            }
+            _ => Err(LinkError::WrongKind(
+                "a struct of section .struct_ops has no bpf_link, which is what can change",
+            )),
+        }
+    }
+}
+
+/// A struct that is registered because its map has a value.
+#[derive(Debug)]
+struct Registered {
+    map: crate::maps::MapFd,
+}
+
+impl Legacy for Registered {
+    fn undo(&mut self) -> Result<(), SyscallError> {
+        let key = 0u32;
+        // SAFETY: the key is the 4 bytes the map was made for.
+        unsafe { bpf::map_delete(self.map.as_fd(), std::ptr::from_ref(&key).cast()) }.map(drop)
+    }
+
+    fn is_persistent(&self) -> bool {
+        // As long as the map.
+        false
+    }
+
+    fn update(&mut self, _: &ProgramFd) -> Result<(), LinkError> {
+        Err(LinkError::WrongKind(
+            "a struct of functions has several programs",
+        ))
+    }
+}

@@ -1,0 +1,163 @@
+//! Structs of functions that the kernel calls: a congestion control for TCP.
+
+mod support;
+
+use std::{
+    fs::{self, File},
+    io::{self, Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    os::fd::AsRawFd as _,
+};
+
+use hachi::{
+    Ebpf,
+    links::OwnedLink,
+    obj::{Insn, MapSpec, MapType, Spec, StructOpsMember, StructOpsSpec, StructOpsValue},
+};
+use hachi_asm::build;
+use hachi_test::{Netns, require_bpf};
+use support::{
+    load,
+    network::counting,
+    tracing::{SEEN, seen},
+};
+
+/// A congestion control with the fewest functions the kernel takes, called `name`; the one that says
+/// where slow start ends counts its runs.
+fn congestion_control(variable: &str, name: &str, link: bool) -> Spec {
+    let two: Vec<Insn> = vec![build::mov_imm(0, 2), build::exit()];
+    let nothing: Vec<Insn> = vec![build::mov_imm(0, 0), build::exit()];
+    let programs = vec![
+        counting("threshold", "struct_ops/threshold", 2),
+        support::program("avoid", "struct_ops/avoid", nothing, &[]),
+        support::program("undo", "struct_ops/undo", two, &[]),
+    ];
+    let map = MapSpec::new(SEEN, MapType::Array, 4, 8, 2);
+    let mut spec = support::spec(vec![map], programs);
+    let member = |name: &str, value| StructOpsMember {
+        name: name.to_owned(),
+        value,
+    };
+    let program = |name: &str| StructOpsValue::Program(name.to_owned());
+    spec.struct_ops.push(StructOpsSpec {
+        name: variable.to_owned(),
+        type_name: "tcp_congestion_ops".to_owned(),
+        link,
+        members: vec![
+            member("ssthresh", program("threshold")),
+            member("cong_avoid", program("avoid")),
+            member("undo_cwnd", program("undo")),
+            member("name", StructOpsValue::Bytes(name.as_bytes().to_vec())),
+        ],
+    });
+    spec
+}
+
+/// Chooses a congestion control for a socket.
+fn choose(socket: &TcpStream, name: &str) -> io::Result<()> {
+    // SAFETY: the name has the length given.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_CONGESTION,
+            name.as_ptr().cast(),
+            name.len() as u32,
+        )
+    };
+    match result {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Sends something over a connection with this congestion control, with so many packets lost on the
+/// way that it is asked.
+fn transfer(netns: &Netns, name: &str) -> io::Result<()> {
+    netns.run(|| {
+        let server = TcpListener::bind("127.0.0.1:0")?;
+        let mut client = TcpStream::connect(server.local_addr()?)?;
+        choose(&client, name)?;
+        let (mut accepted, _) = server.accept()?;
+        client.write_all(b"hello")?;
+        accepted.read_exact(&mut [0; 5])
+    })
+}
+
+fn available() -> String {
+    fs::read_to_string("/proc/sys/net/ipv4/tcp_available_congestion_control").unwrap()
+}
+
+fn runs(ebpf: &Ebpf) -> u64 {
+    seen(ebpf).0
+}
+
+#[test]
+fn a_connection_uses_it() {
+    require_bpf!();
+    let netns = Netns::new().unwrap();
+    let name = format!("hachi{}a", std::process::id());
+    for link in [false, true] {
+        let mut ebpf = load(congestion_control("control", &name, link));
+        assert_eq!(ebpf.struct_ops_names(), ["control"]);
+        let ready = attempt!(ebpf.struct_ops("control"));
+        assert!(!available().contains(&name));
+        assert!(transfer(&netns, &name).is_err());
+        let registered = ready.attach().unwrap();
+        assert_eq!(matches!(registered, OwnedLink::Fd(_)), link);
+        assert!(available().contains(&name));
+        transfer(&netns, &name).unwrap();
+        drop((ready, ebpf));
+        assert!(available().contains(&name), "the link is its own master");
+        drop(registered);
+        assert!(!available().contains(&name), "link: {link}");
+    }
+}
+
+#[test]
+fn functions_are_asked_and_exchanged() {
+    require_bpf!();
+    let netns = Netns::new().unwrap();
+    let name = format!("hachi{}b", std::process::id());
+    let mut first = load(congestion_control("control", &name, true));
+    let mut second = load(congestion_control("other", &name, true));
+    let one = attempt!(first.struct_ops("control"));
+    let two = second.struct_ops("other").unwrap();
+    let mut link = one.attach().unwrap();
+    // A lost segment makes the kernel ask where slow start ends: the receiver is not there.
+    let lose = || {
+        netns.run(|| {
+            let server = TcpListener::bind("127.0.0.1:0").unwrap();
+            let mut client = TcpStream::connect(server.local_addr().unwrap()).unwrap();
+            choose(&client, &name).unwrap();
+            netns.ip(["link", "set", "lo", "down"]).unwrap();
+            let _ = client.write_all(b"hello");
+            std::thread::sleep(std::time::Duration::from_millis(700));
+            netns.ip(["link", "set", "lo", "up"]).unwrap();
+        })
+    };
+    lose();
+    assert!(runs(&first) >= 1);
+    two.update(&mut link).unwrap();
+    let before = runs(&first);
+    lose();
+    assert!(runs(&second) >= 1);
+    assert_eq!(runs(&first), before);
+}
+
+#[test]
+fn what_the_kernel_lacks_is_said_in_words() {
+    require_bpf!();
+    let mut spec = congestion_control("control", "unused", true);
+    spec.struct_ops[0].members[0].name = "slow_start".to_owned();
+    let mut ebpf = load(spec);
+    let error = ebpf.struct_ops("control").unwrap_err().to_string();
+    assert!(error.contains("no member \"slow_start\""), "{error}");
+    let error = ebpf.struct_ops("contrôle").unwrap_err().to_string();
+    assert!(error.contains("control"), "{error}");
+    let mut spec = congestion_control("control", "unused", true);
+    spec.struct_ops[0].type_name = "task_struct".to_owned();
+    let error = load(spec).struct_ops("control").unwrap_err().to_string();
+    assert!(error.contains("task_struct"), "{error}");
+    assert!(File::open("/proc/self/exe").is_ok());
+}
