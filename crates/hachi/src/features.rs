@@ -590,10 +590,15 @@ fn bpf_link() -> Answer {
 /// Loads a small BTF made of the given types (as words; ids in order from 1), whose names are
 /// string 1, `a`, or 3, `?a`.
 fn btf(types: &[&[u32]]) -> Answer {
-    answer(load_btf(types))
+    answer(load_btf(types).map_err(|error| error.io_error))
 }
 
-fn load_btf(types: &[&[u32]]) -> io::Result<OwnedFd> {
+/// BTF that says nothing much, where the kernel wants some.
+pub(crate) fn some_btf() -> Result<OwnedFd, SyscallError> {
+    load_btf(&[sample::INT])
+}
+
+fn load_btf(types: &[&[u32]]) -> Result<OwnedFd, SyscallError> {
     let strings = b"\0a\0?a\0";
     let type_bytes: Vec<u8> = types
         .iter()
@@ -610,7 +615,7 @@ fn load_btf(types: &[&[u32]]) -> io::Result<OwnedFd> {
     }
     bytes.extend_from_slice(&type_bytes);
     bytes.extend_from_slice(strings);
-    bpf::btf_load(&bytes, None).map_err(|error| error.io_error)
+    bpf::btf_load(&bytes, None)
 }
 
 /// Types for the probes above, laid out as in include/uapi/linux/btf.h: name, info (kind << 24 |

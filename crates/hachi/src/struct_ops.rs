@@ -62,6 +62,19 @@ impl Ebpf {
                 place.copy_from_slice(&number.to_ne_bytes());
             }
         }
+        let syscall = |error| ProgramError::SyscallError {
+            name: name.to_owned(),
+            error,
+        };
+        // The kernel wants the object's types, though it does not look at them.
+        let stand_in;
+        let btf = match object.btf_fd() {
+            Some(btf) => btf,
+            None => {
+                stand_in = features::some_btf().map_err(syscall)?;
+                stand_in.as_fd()
+            }
+        };
         /// `BPF_F_LINK`: registered by a link, not by setting the value.
         const BPF_F_LINK: u32 = attach::LINK;
         let mut attr = attr::MapCreate {
@@ -70,12 +83,9 @@ impl Ebpf {
             value_size: layout.value.len() as u32,
             max_entries: 1,
             map_flags: if ops.link { BPF_F_LINK } else { 0 },
+            btf_fd: btf.as_raw_fd() as u32,
             btf_vmlinux_value_type_id: layout.value_type_id,
             ..Default::default()
-        };
-        let syscall = |error| ProgramError::SyscallError {
-            name: name.to_owned(),
-            error,
         };
         let map = match MapData::create(name, &mut attr) {
             Ok(map) => map,

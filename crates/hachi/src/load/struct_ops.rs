@@ -1,5 +1,7 @@
 //! Structs of functions: where their members are in the running kernel.
 
+use std::os::fd::{AsFd as _, BorrowedFd};
+
 use hachi_btf::{Btf, Kind, Member, Type, Types as _};
 use hachi_obj::{ProgramSpec, StructOpsSpec, StructOpsValue};
 
@@ -85,6 +87,11 @@ pub(super) fn member_of(object: &Object, spec: &ProgramSpec) -> Result<AttachTar
 }
 
 impl Object {
+    /// The descriptor of the object's types, if the kernel took them.
+    pub(crate) fn btf_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.btf.fd.as_ref().map(|fd| fd.as_fd())
+    }
+
     /// A struct of functions by its name.
     pub(crate) fn struct_ops(&self, name: &str) -> Option<&StructOpsSpec> {
         self.struct_ops.iter().find(|ops| ops.name == name)
