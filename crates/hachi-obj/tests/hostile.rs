@@ -4,11 +4,12 @@ use hachi_asm::disasm;
 use hachi_obj::Spec;
 use hachi_obj::inspect::{self, SpecNames};
 
-const OBJECTS: [&[u8]; 7] = [
+const OBJECTS: [&[u8]; 8] = [
     include_bytes!("data/basic.bpfel.o"),
     include_bytes!("data/calls.bpfel.o"),
     include_bytes!("data/core.bpfel.o"),
     include_bytes!("data/legacy.bpfel.o"),
+    include_bytes!("data/struct_ops.bpfel.o"),
     include_bytes!("data/rust.bpfel.o"),
     include_bytes!("data/core.bpfeb.o"),
     include_bytes!("data/calls.bpfeb.o"),

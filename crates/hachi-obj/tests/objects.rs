@@ -5,7 +5,7 @@ use hachi_btf::{Endian, Type, Types as _};
 use hachi_obj::inspect::{self, SpecNames};
 use hachi_obj::{
     AttachType, CoreReloKind, DataKind, Error, ExternKind, MapType, Pinning, ProgramSpec,
-    ProgramType, RelocationKind, Spec,
+    ProgramType, RelocationKind, Spec, StructOpsValue,
 };
 
 macro_rules! object {
@@ -612,4 +612,35 @@ fn bad_input_is_one_clear_error() {
     };
     let error = wrong_order.check_endian().expect_err("refused").to_string();
     assert!(error.contains("build it for bpf"), "{error}");
+}
+
+#[test]
+fn structs_of_functions_are_read() {
+    for bytes in [object!("struct_ops.bpfel"), object!("struct_ops.bpfeb")] {
+        let spec = parse(bytes);
+        assert_eq!(spec.warnings, [""; 0]);
+        assert_eq!(
+            names(&spec.struct_ops, |ops| &ops.name),
+            ["linked", "plain"]
+        );
+        let [linked, plain] = &spec.struct_ops[..] else {
+            unreachable!();
+        };
+        assert!(!plain.link && linked.link);
+        for ops in [plain, linked] {
+            assert_eq!(ops.type_name, "tcp_congestion_ops");
+            assert_eq!(
+                names(&ops.members, |member| &member.name),
+                ["ssthresh", "cong_avoid", "undo_cwnd", "name"],
+                "those that are set"
+            );
+            let function = StructOpsValue::Program("avoid".to_owned());
+            assert_eq!(ops.members[1].value, function);
+        }
+        let name = b"hachi_linked\0\0\0\0".to_vec();
+        assert_eq!(linked.members[3].value, StructOpsValue::Bytes(name));
+        for program in &spec.programs {
+            assert_eq!(program.program_type, ProgramType::StructOps);
+        }
+    }
 }
