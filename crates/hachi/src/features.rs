@@ -590,15 +590,15 @@ fn bpf_link() -> Answer {
 /// Loads a small BTF made of the given types (as words; ids in order from 1), whose names are
 /// string 1, `a`, or 3, `?a`.
 fn btf(types: &[&[u32]]) -> Answer {
-    answer(load_btf(types).map_err(|error| error.io_error))
+    answer(load_btf(types))
 }
 
 /// BTF that says nothing much, where the kernel wants some.
 pub(crate) fn some_btf() -> Result<OwnedFd, SyscallError> {
-    load_btf(&[sample::INT])
+    load_btf(&[sample::INT]).map_err(|error| SyscallError::new("BPF_BTF_LOAD", error))
 }
 
-fn load_btf(types: &[&[u32]]) -> Result<OwnedFd, SyscallError> {
+fn load_btf(types: &[&[u32]]) -> io::Result<OwnedFd> {
     let strings = b"\0a\0?a\0";
     let type_bytes: Vec<u8> = types
         .iter()
@@ -615,7 +615,7 @@ fn load_btf(types: &[&[u32]]) -> Result<OwnedFd, SyscallError> {
     }
     bytes.extend_from_slice(&type_bytes);
     bytes.extend_from_slice(strings);
-    bpf::btf_load(&bytes, None)
+    bpf::btf_load(&bytes, None).map_err(|error| error.io_error)
 }
 
 /// Types for the probes above, laid out as in include/uapi/linux/btf.h: name, info (kind << 24 |
