@@ -22,6 +22,8 @@ mod matches;
 #[cfg(feature = "edit")]
 mod min;
 mod node;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use self::access::Access;
