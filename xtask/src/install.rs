@@ -4,7 +4,7 @@ use crate::shell::{Result, capture, dim};
 use hachi_test::{find_program, is_root};
 use std::process::Command;
 
-/// A program, and the Debian package that holds it.
+/// A program (or a file, by its path), and the Debian package that holds it.
 #[derive(Clone, Copy, Debug)]
 pub struct Tool {
     pub program: &'static str,
@@ -13,8 +13,12 @@ pub struct Tool {
 }
 
 impl Tool {
-    /// Whether it is installed, under its name or (as compilers are) with a version behind it.
+    /// Whether it is installed, under its name or (as compilers are) with a version behind it; a
+    /// library for building with, by a file of it.
     fn is_there(&self) -> bool {
+        if self.program.starts_with('/') {
+            return std::path::Path::new(self.program).is_file();
+        }
         let versioned = || (14..=30).map(|version| format!("{}-{version}", self.program));
         find_program(self.program).is_some()
             || versioned().any(|name| find_program(&name).is_some())
@@ -47,6 +51,13 @@ pub const QEMU: Tool = Tool {
     program: "qemu-system-x86_64",
     package: "qemu-system-x86",
     purpose: "runs other kernels",
+};
+
+/// With zlib, which it depends on.
+pub const LIBELF: Tool = Tool {
+    program: "/usr/include/libelf.h",
+    package: "libelf-dev",
+    purpose: "lets libbpf be built, to compare relocations with",
 };
 
 pub const CLANG: Tool = Tool {

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: everything CI checks, with one summary.
 
-use crate::install::{self, BPFTOOL, CLANG, IP, NC, PING, QEMU};
+use crate::install::{self, BPFTOOL, CLANG, IP, LIBELF, NC, PING, QEMU};
 use crate::shell::{
     Result, bold, capture, cargo, dim, examples_target_dir, green, other_workspaces, red, root,
     run as run_command, target_dir, watch,
@@ -272,7 +272,7 @@ fn closing_line(line: &str) -> Option<[usize; 3]> {
 fn tools(tally: &mut Tally) -> Result {
     install::ensure_component("rustfmt")?;
     install::ensure_component("clippy")?;
-    for (tool, reason) in install::ensure(&[IP, PING, NC, BPFTOOL, CLANG, QEMU]) {
+    for (tool, reason) in install::ensure(&[IP, PING, NC, BPFTOOL, CLANG, LIBELF, QEMU]) {
         tally.skip(&format!("what needs `{}`", tool.program), reason);
     }
     if let Err(reason) = hachi_test::bpf_available() {
