@@ -277,12 +277,12 @@ impl Session<'_> {
         let mut ended = "ended".to_owned();
         let mut last = Instant::now();
         loop {
+            if crate::interrupted() {
+                return Err(self.trouble("interrupted".to_owned()));
+            }
             let line = match lines.recv_timeout(Duration::from_millis(200)) {
                 Ok(line) => line,
                 Err(mpsc::RecvTimeoutError::Disconnected) => break,
-                Err(mpsc::RecvTimeoutError::Timeout) if crate::interrupted() => {
-                    return Err(self.trouble("interrupted".to_owned()));
-                }
                 Err(mpsc::RecvTimeoutError::Timeout) if last.elapsed() < STALLED => continue,
                 Err(mpsc::RecvTimeoutError::Timeout) => {
                     ended = format!("stalled: nothing for {STALLED:?}");
