@@ -120,6 +120,7 @@ fn object() -> Spec {
         externs: Vec::new(),
         btf: None,
         log_sites: None,
+        struct_ops: Vec::new(),
         warnings: Vec::new(),
     }
 }
