@@ -88,8 +88,11 @@ fn run_without_a_packet() {
             data: &[0x45; 64],
             ..Default::default()
         });
-        if section == "lwt_seg6local" {
-            let error = run.unwrap_err().to_string();
+        // Newer kernels cannot run this one.
+        if section == "lwt_seg6local"
+            && let Err(error) = &run
+        {
+            let error = error.to_string();
             assert!(error.contains("cannot test-run"), "{error}");
             continue;
         }

@@ -142,10 +142,6 @@ fn runs_without_a_packet() {
         ..Default::default()
     };
     let run = ebpf.program("choose").unwrap().test_run(&options);
-    if support::older_than(5, 13) {
-        assert!(run.is_err());
-        return;
-    }
     assert_eq!(run.unwrap().return_value, SK_DROP as u32);
     assert_eq!(seen(&ebpf).0, 1);
 }

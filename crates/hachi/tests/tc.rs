@@ -152,18 +152,11 @@ fn what_others_put_in_its_place_stays() {
         handle: 1,
     };
     attach(&netns, &mut ours, options);
-    let path = bpffs.join("theirs");
-    program(&mut theirs).pin(&path).unwrap();
-    let pinned = path.to_str().unwrap();
-    let output = netns
-        .command("tc")
-        .args(["filter", "replace", "dev", "lo", "ingress", "pref", "1"])
-        .args(["handle", "1", "bpf", "da", "pinned", pinned])
-        .output();
-    let Ok(output) = output else {
-        hachi_test::skip!("there is no program `tc`");
-    };
-    assert!(output.status.success(), "{output:?}");
+    // Someone else finds the filter by its program, and exchanges that.
+    let path = bpffs.join("ours");
+    program(&mut ours).pin(&path).unwrap();
+    let mut found = netns.run(|| PinnedLink::from_pin(&path)).unwrap();
+    found.update(program(&mut theirs).fd().unwrap()).unwrap();
     drop(ours);
     let id = program(&mut theirs).info().unwrap().id();
     assert_eq!(on_lo(&netns), [(1, 1, id)]);

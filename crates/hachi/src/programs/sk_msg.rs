@@ -30,7 +30,8 @@ impl SkMsg {
 
     /// Attaches the loaded program to a map of sockets (`SockMap`, `SockHash`): it runs for those put
     /// there. By a `bpf_link` (Linux ≥ 6.10) or, on older kernels, without; either way until this
-    /// program is dropped, unless the link is [taken](Self::take_link).
+    /// program is dropped, unless the link is [taken](Self::take_link). A map has one program of a kind:
+    /// one that is there is in the way of a link, and pushed out on older kernels.
     pub fn attach<T: AsFd>(&mut self, map: T) -> Result<LinkId, ProgramError> {
         let link = sock_map::attach(
             self.data.fd()?,
