@@ -89,11 +89,12 @@ macro_rules! rmw {
             #[cfg(hachi_bpf)]
             {
                 let at = self.0.get().cast::<$raw>();
+                let operation = match order {
+                    Ordering::Relaxed => runtime::$relaxed,
+                    _ => runtime::$full,
+                };
                 // SAFETY: the number is there, aligned, and shared by atomic operations.
-                (match order {
-                    Ordering::Relaxed => unsafe { runtime::$relaxed(at, value as $raw) },
-                    _ => unsafe { runtime::$full(at, value as $raw) },
-                }) as $int
+                unsafe { operation(at, value as $raw) as $int }
             }
             #[cfg(not(hachi_bpf))]
             self.std().$method(value, order)
@@ -222,9 +223,9 @@ macro_rules! atomic {
                     let _ = (success, failure);
                     let at = self.0.get().cast();
                     // SAFETY: the number is there, aligned, and shared by atomic operations.
-                    let before =
-                        unsafe { runtime::$compare_exchange(at, current as $raw, new as $raw) }
-                            as $int;
+                    let before = unsafe {
+                        runtime::$compare_exchange(at, current as $raw, new as $raw) as $int
+                    };
                     if before == current {
                         Ok(before)
                     } else {
