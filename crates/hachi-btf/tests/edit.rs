@@ -68,7 +68,7 @@ const UNITS: [(&str, &str); 3] = [
          struct node { struct list *list; struct node *next; unsigned long long value; };
          typedef struct node node_t;
          struct list { struct node *first; struct list *next; enum colour colour; };
-         node_t node; struct list *a_list; const volatile node_t *const pointer;",
+         node_t node; struct list a_list; const volatile node_t *const pointer;",
     ),
     (
         "other",
