@@ -210,14 +210,8 @@ fn facts_read_from_the_kernel_are_true_by_libbpf() {
     check(&Proof { bpffs });
 }
 
-/// The value of `PERF_CONTEXT_KERNEL`, which has 64 bits, and had 32 in the types of kernels before 6.0.
-fn context_kernel(btf: &Btf<'_>) -> u64 {
-    let wide = btf.find("perf_callchain_context", Kind::Enum64);
-    match wide {
-        Some(_) => -128_i64 as u64,
-        None => (-128_i32 as u32).into(),
-    }
-}
+/// The value of `PERF_CONTEXT_KERNEL`. Its type had 32 bits before 6.0; its sign is extended then.
+const CONTEXT_KERNEL: u64 = -128_i64 as u64;
 
 /// The answers of the fixture `core_questions`, in its order, as the kernel's BTF has them.
 fn expected_answers(btf: &Btf<'_>) -> [u64; 24] {
@@ -252,7 +246,7 @@ fn expected_answers(btf: &Btf<'_>) -> [u64; 24] {
         1,
         5,
         0,
-        context_kernel(btf),
+        CONTEXT_KERNEL,
     ]
 }
 
