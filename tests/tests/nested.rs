@@ -8,9 +8,6 @@ use hachi_tests::{fixture, fixture_with};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// `Locked<Pair>` and `Timed` of the fixture.
-type Words<const N: usize> = [u64; N];
-
 fn check(object: &Path) {
     let mut ebpf = EbpfLoader::new()
         .override_global("LIMIT", &7u32, true)
@@ -34,12 +31,11 @@ fn check(object: &Path) {
     assert_eq!(run("inner_maps", 1), 1);
 
     assert_eq!(run("locks", 3), 2);
-    let pairs = array::<3>(&ebpf, "PAIRS");
-    assert_eq!(pairs.get(&1, 0).unwrap()[1..], [3, 6]);
+    assert_eq!(words(&ebpf, "PAIRS")[1..], [3, 6]);
 
     assert_eq!(run("timers", 1), 2);
     let deadline = Instant::now() + Duration::from_secs(10);
-    while array::<3>(&ebpf, "TIMED").get(&1, 0).unwrap()[0] != 1 {
+    while words(&ebpf, "TIMED")[0] != 1 {
         assert!(Instant::now() < deadline, "the timer did not expire");
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -47,8 +43,12 @@ fn check(object: &Path) {
     assert_eq!(run("variables", 2), 2);
 }
 
-fn array<'a, const N: usize>(ebpf: &'a Ebpf, name: &str) -> Array<&'a MapData, Words<N>> {
-    Array::try_from(ebpf.map(name).unwrap()).unwrap()
+/// The second element of an array of `Locked<Pair>` or `Timed`.
+fn words(ebpf: &Ebpf, name: &str) -> Vec<u64> {
+    let array = Array::<&MapData, [u8; 24]>::try_from(ebpf.map(name).unwrap()).unwrap();
+    let bytes = array.get(&1, 0).unwrap();
+    let (words, _) = bytes.as_chunks();
+    words.iter().copied().map(u64::from_ne_bytes).collect()
 }
 
 #[test]
