@@ -3,7 +3,7 @@
 use hachi::Ebpf;
 use hachi::maps::{Array, HashMap};
 use hachi::programs::{TestRunOptions, Xdp};
-use hachi_test::{require_bpf, skip};
+use hachi_test::{require_bpf, require_kernel};
 use hachi_tests::{fixture, fixture_with};
 use std::path::Path;
 
@@ -31,9 +31,7 @@ fn check(object: &Path) {
 #[test]
 fn every_operation() {
     require_bpf!();
-    if hachi::KernelVersion::current().unwrap() < hachi::KernelVersion::new(5, 12, 0) {
-        skip!("an atomic operation with a result needs Linux ≥ 5.12");
-    }
+    require_kernel!("5.12", "an atomic operation with a result");
     check(&fixture("atomics"));
     check(&fixture_with("atomics", &["--debug"]));
 }

@@ -1,6 +1,6 @@
 //! `hachi bindgen`: what it writes compiles, for both sides, and is formatted.
 
-use hachi_test::{TempDir, find_program, require_bpf, skip};
+use hachi_test::{TempDir, find_program, require_bpf, require_host, skip};
 use hachi_tests::{cargo, failure, hachi, libbpf::Libbpf, root, success, target_dir};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -37,6 +37,7 @@ fn bindings(names: &[&str], path: &Path) -> String {
 
 #[test]
 fn many_types_compile_on_the_development_machine() {
+    require_host!("a compiler");
     require_btf!();
     let project = TempDir::new().unwrap();
     fs::create_dir(project.join("src")).unwrap();
@@ -129,6 +130,7 @@ hachi_ebpf::license!("GPL");
 
 #[test]
 fn many_types_compile_for_programs_and_load() {
+    require_host!("a compiler");
     require_btf!();
     require_bpf!();
     let Some(libbpf) = Libbpf::open() else {

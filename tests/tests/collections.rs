@@ -3,7 +3,7 @@
 use hachi::Ebpf;
 use hachi::maps::Array;
 use hachi::programs::TestRunOptions;
-use hachi_test::require_bpf;
+use hachi_test::{require_bpf, require_kernel};
 use hachi_tests::{fixture, fixture_with};
 use std::path::Path;
 
@@ -47,6 +47,7 @@ fn check(object: &Path) {
 #[test]
 fn all_kinds() {
     require_bpf!();
+    require_kernel!("5.16", "the Bloom filter");
     check(&fixture("collections"));
     check(&fixture_with("collections", &["--debug"]));
 }

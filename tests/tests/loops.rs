@@ -3,7 +3,7 @@
 use hachi::Ebpf;
 use hachi::maps::{Array, HashMap};
 use hachi::programs::{TestRunOptions, Xdp};
-use hachi_test::{require_bpf, skip};
+use hachi_test::{require_bpf, require_kernel, skip};
 use hachi_tests::{fixture, fixture_with, libbpf::Libbpf};
 use std::path::Path;
 
@@ -54,6 +54,7 @@ fn check(object: &Path) {
 #[test]
 fn closures_and_patience() {
     require_bpf!();
+    require_kernel!("6.9", "may_goto");
     check(&fixture("loops"));
     check(&fixture_with("loops", &["--debug"]));
 }
@@ -62,6 +63,7 @@ fn closures_and_patience() {
 #[test]
 fn numbers_by_kernel_functions() {
     require_bpf!();
+    require_kernel!("6.4", "an iterator over numbers");
     let Some(library) = Libbpf::open() else {
         skip!("libbpf is not installed");
     };

@@ -3,7 +3,7 @@
 use hachi::maps::{Array, MapData};
 use hachi::programs::TestRunOptions;
 use hachi::{Ebpf, EbpfLoader};
-use hachi_test::require_bpf;
+use hachi_test::{require_bpf, require_kernel};
 use hachi_tests::{fixture, fixture_with};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -54,6 +54,7 @@ fn words(ebpf: &Ebpf, name: &str) -> Vec<u64> {
 #[test]
 fn in_values_and_globals() {
     require_bpf!();
+    require_kernel!("5.15", "a timer");
     check(&fixture("nested"));
     check(&fixture_with("nested", &["--debug"]));
 }

@@ -3,7 +3,7 @@
 use hachi::Ebpf;
 use hachi::maps::Array;
 use hachi::programs::{TestRun, TestRunOptions};
-use hachi_test::require_bpf;
+use hachi_test::{kernel_is_older_than, require_bpf};
 use hachi_tests::{fixture, fixture_with};
 use std::path::Path;
 
@@ -56,8 +56,11 @@ fn check(object: &Path) {
     assert_eq!(run("filter", &other).return_value, 0);
 
     assert_eq!(run("cgroup_packet", &packet).return_value, 1);
-    other[23] = 1;
-    assert_eq!(run("cgroup_packet", &other).return_value, 0);
+    // Test runs of older kernels do not show such programs the packet's bytes; real packets do.
+    if !kernel_is_older_than("6.18") {
+        other[23] = 1;
+        assert_eq!(run("cgroup_packet", &other).return_value, 0);
+    }
 
     assert_eq!(run("dissector", &packet).return_value, 0);
     assert_eq!(run("route_in", &packet).return_value, 0);

@@ -57,7 +57,9 @@ pub use netns::Netns;
 pub use process::{
     Guarded, find_program, interrupted, on_interrupt, open_descriptors, private_mounts,
 };
-pub use skip::{bpf_available, in_guest, is_root, report_skip, report_unsupported};
+pub use skip::{
+    bpf_available, in_guest, is_root, kernel_is_older_than, report_skip, report_unsupported,
+};
 pub use tempdir::TempDir;
 pub use traffic::{
     EchoServer, Ping, tcp_request, tcp_request_from, udp_request, udp_request_from, udp_send,

@@ -43,6 +43,25 @@ macro_rules! require_bpf {
     };
 }
 
+/// Leaves the test as skipped on kernels older than what it is about. To be used where no error says so
+/// (see [`supported!`]): in tests of programs that older verifiers reject.
+///
+/// ```
+/// // with #[test] above it:
+/// fn iterates() {
+///     hachi_test::require_kernel!("4.4", "a kernel for BPF");
+///     // …
+/// }
+/// ```
+#[macro_export]
+macro_rules! require_kernel {
+    ($version:literal, $what:literal) => {
+        if $crate::kernel_is_older_than($version) {
+            $crate::skip!("{} needs Linux ≥ {}", $what, $version);
+        }
+    };
+}
+
 /// Leaves the test as skipped in a guest (see the feature `kernels`), where there is neither a compiler
 /// nor what the host has in its file system.
 ///
@@ -110,6 +129,15 @@ pub fn report_unsupported(error: &dyn std::error::Error) {
     report_skip(format_args!("{text}"));
 }
 
+/// Whether the running kernel is older than `version`, such as `6.1`.
+pub fn kernel_is_older_than(needed: &str) -> bool {
+    version(&release()) < version(needed)
+}
+
+fn release() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default()
+}
+
 /// Whether this process runs in a guest: see the feature `kernels`.
 pub fn in_guest() -> bool {
     std::env::var_os("HACHI_GUEST").is_some()
@@ -141,7 +169,7 @@ fn version(text: &str) -> Option<(u32, u32)> {
 /// See above.
 #[track_caller]
 pub fn report_skip(reason: fmt::Arguments<'_>) {
-    let running = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let running = release();
     if let Some(wrong) = wrongly_declared(&reason.to_string(), running.trim(), in_guest()) {
         panic!("{wrong}");
     }

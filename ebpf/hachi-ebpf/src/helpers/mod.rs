@@ -33,9 +33,17 @@ pub use text::{bpf_strncmp, bpf_strtol, bpf_strtoul};
 use crate::cty::c_long;
 
 /// What a helper returned, as a `Result`: negative numbers are errors (`-errno`).
+///
+/// Only the lower half counts: until 6.4 some maps' operations returned an `int`, and where the kernel calls
+/// them in the helper's place the upper half is not of the same sign.
 #[inline(always)]
 pub(crate) fn check(result: c_long) -> Result<(), c_long> {
-    if result < 0 { Err(result) } else { Ok(()) }
+    let result = result as i32;
+    if result < 0 {
+        Err(result.into())
+    } else {
+        Ok(())
+    }
 }
 
 /// The difference between the checksums of `from` and `to`, either of which may be empty, added to

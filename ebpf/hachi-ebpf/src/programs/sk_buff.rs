@@ -101,11 +101,12 @@ macro_rules! skb_fields {
             ) -> Result<usize, $crate::cty::c_long> {
                 let have = (self.len() as usize).saturating_sub(offset);
                 // The verifier wants to see limits compared with the very number that the helper
-                // gets.
-                let len = $crate::packet::opaque(have.min(to.len()));
-                if len == 0 || len > to.len() {
+                // gets, and before 6.8 learns nothing of a number that is not 0: hence one less.
+                let last = $crate::packet::opaque(have.min(to.len()).wrapping_sub(1));
+                if last >= to.len() {
                     return Err(-14);
                 }
+                let len = last + 1;
                 // SAFETY: the context is the kernel's, the buffer is writable for the length.
                 $crate::helpers::check(unsafe {
                     $crate::helpers::bpf_skb_load_bytes(
