@@ -62,7 +62,9 @@ fn check(object: &Path) {
         assert_eq!(run("cgroup_packet", &other).return_value, 0);
     }
 
-    assert_eq!(run("dissector", &packet).return_value, 0);
+    // Until 6.1 they are tested by themselves; what they return then is theirs.
+    let unheard = u32::from(kernel_is_older_than("6.1"));
+    assert_eq!(run("dissector", &packet).return_value, unheard);
     assert_eq!(run("route_in", &packet).return_value, 0);
     assert_eq!(run("route_xmit", &packet).return_value, 0);
 }

@@ -140,8 +140,9 @@ fn breakpoints() {
     assert_eq!(count, 3);
 }
 
+/// Where there are none, as in most virtual machines, the error says so.
 #[test]
-fn hardware_counters_where_there_are_any() {
+fn hardware_counters_count_or_are_said_to_be_missing() {
     require_bpf!();
     let mut ebpf = object(&[]);
     let cycles = PerfEventConfig::Hardware(HardwareEvent::CpuCycles);
@@ -157,7 +158,6 @@ fn hardware_counters_where_there_are_any() {
                 error.contains("virtual machines often have no counters"),
                 "{error}"
             );
-            hachi_test::skip!("{error}");
         }
     }
 }
