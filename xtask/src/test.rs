@@ -404,7 +404,8 @@ fn demo(tally: &mut Tally) -> Result {
         tally.skip("demo", reason);
         return Ok(());
     }
-    let mut demo = Command::new(std::env::current_exe()?);
+    // Not by this program's own path: an earlier step may have built it again.
+    let mut demo = Command::new(target_dir().join("debug/xtask"));
     run_command(demo.args(["demo", "--fast"]).env("HACHI_BIN", hachi()))
 }
 

@@ -184,9 +184,10 @@ fn command(run: &Run) -> Command {
         .env("HOME", "/")
         // With one thread the harness runs tests on the main one, which has no test's name.
         .env("RUST_TEST_THREADS", "2")
+        .envs(run.environment.iter().map(|(name, value)| (name, value)))
+        // Whatever the host has under these names is about the host.
         .env("HACHI_TEST_SKIPS", SKIPS)
-        .env("HACHI_GUEST", "1")
-        .envs(run.environment.iter().map(|(name, value)| (name, value)));
+        .env("HACHI_GUEST", "1");
     command
 }
 
