@@ -44,7 +44,7 @@ macro_rules! require_bpf {
 }
 
 /// Leaves the test as skipped on kernels older than what it is about. To be used where no error says so
-/// (see [`supported!`]): in tests of programs that older verifiers reject.
+/// (see [`supported!`](crate::supported)): in tests of programs that older verifiers reject.
 ///
 /// ```
 /// // with #[test] above it:
@@ -109,7 +109,7 @@ macro_rules! supported {
 }
 
 /// Reports the current test as skipped if the error is that the running kernel is too old; what
-/// [`supported!`] calls.
+/// [`supported!`](crate::supported) calls.
 ///
 /// # Panics
 /// With the error and its causes, if it is another, or the kernel is new enough.
