@@ -48,6 +48,7 @@ mod skip;
 mod sys;
 mod tempdir;
 mod traffic;
+mod userns;
 mod veth;
 
 pub use bpffs::Bpffs;
@@ -64,4 +65,5 @@ pub use tempdir::TempDir;
 pub use traffic::{
     EchoServer, Ping, tcp_request, tcp_request_from, udp_request, udp_request_from, udp_send,
 };
+pub use userns::run_delegated;
 pub use veth::{Host, VethPair};

@@ -242,6 +242,8 @@ features! {
     /// Sections in BTF whose names start with `?` (not to be loaded unless asked).
     BTF_QMARK_DATASEC: "optional sections in BTF", (6, 9),
         || btf(&[sample::INT, sample::VAR, sample::OPTIONAL_DATASEC]);
+    /// Rights delegated to a user namespace; see [`BpfToken`](crate::BpfToken).
+    BPF_TOKEN: "BPF tokens", (6, 9), bpf_token;
     /// Programs that run at entry and return of kernel functions, with memory in between.
     KPROBE_SESSION: "kprobe.session", (6, 10), || kprobe_multi(56);
     /// Links of programs for maps of sockets.
@@ -289,7 +291,7 @@ fn load_fd(attr: &mut attr::ProgLoad, insns: &[Insn]) -> io::Result<OwnedFd> {
         line_info_rec_size: 0,
         fd_array: &[],
     };
-    bpf::prog_load(attr, &image, None)
+    bpf::prog_load(attr, &image, None).map_err(|error| error.io_error)
 }
 
 /// Tries to attach a program of this type to something that does not exist. A kernel that can do it
@@ -484,8 +486,8 @@ fn map(map_type: MapType, key: u32, value: u32, entries: u32, flags: u32) -> att
     }
 }
 
-fn create(mut attr: attr::MapCreate) -> Answer {
-    answer(bpf::map_create(&mut attr).map_err(|error| error.io_error))
+fn create(attr: attr::MapCreate) -> Answer {
+    answer(bpf::map_create(&attr).map_err(|error| error.io_error))
 }
 
 fn mmapable_array() -> Answer {
@@ -507,7 +509,7 @@ fn ringbuf() -> Answer {
 
 /// Runs `probe` on a fresh array of one element.
 fn with_array(probe: impl FnOnce(std::os::fd::BorrowedFd<'_>) -> Answer) -> Answer {
-    match bpf::map_create(&mut map(MapType::Array, 4, 8, 1, 0)) {
+    match bpf::map_create(&map(MapType::Array, 4, 8, 1, 0)) {
         Ok(fd) => probe(fd.as_fd()),
         Err(_) => Answer::Unknown,
     }
@@ -518,7 +520,7 @@ fn map_freeze() -> Answer {
 }
 
 fn hash_lookup_and_delete() -> Answer {
-    let Ok(fd) = bpf::map_create(&mut map(MapType::Hash, 4, 4, 1, 0)) else {
+    let Ok(fd) = bpf::map_create(&map(MapType::Hash, 4, 4, 1, 0)) else {
         return Answer::Unknown;
     };
     let (key, mut value) = (0u32, 0u32);
@@ -576,6 +578,13 @@ fn global_data() -> Answer {
         let [low, high] = build::ld_imm64(1, address);
         load(&mut attr, &[low, high, build::mov_imm(0, 0), build::exit()])
     })
+}
+
+fn bpf_token() -> Answer {
+    match bpf::token_create(nothing()) {
+        Err(error) if error.errno() == libc::EBADF => Answer::Yes,
+        result => answer(result.map_err(|error| error.io_error)),
+    }
 }
 
 fn bpf_link() -> Answer {

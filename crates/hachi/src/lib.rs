@@ -52,6 +52,7 @@ pub mod pin;
 pub mod programs;
 mod struct_ops;
 mod sys;
+mod token;
 mod tracefs;
 mod user;
 pub mod util;
@@ -67,6 +68,7 @@ pub use crate::{
     log::{EbpfLogger, EbpfLoggerError, LogRecord},
     struct_ops::StructOps,
     sys::errno::SyscallError,
+    token::{BpfToken, BpfTokenError, Delegation},
     version::KernelVersion,
 };
 

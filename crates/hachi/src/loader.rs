@@ -10,7 +10,7 @@ use bitflags::bitflags;
 use hachi_obj::{GlobalVar, Spec};
 
 use crate::{
-    Btf, Pod,
+    BpfToken, Btf, Pod,
     kernel_btf::{GivenBtf, KernelBtf},
     load::{self, Object, Options},
     maps::{GlobalVariable, Map, MapData, MapError},
@@ -217,6 +217,13 @@ impl EbpfLoader {
     /// the others. No effect on objects that do not log.
     pub fn log_level(&mut self, level: log::LevelFilter) -> &mut Self {
         self.log_level = Some(level);
+        self
+    }
+
+    /// Loads with the rights that this token stands for, in every call that takes one. Not needed
+    /// where the token is found without: see [`BpfToken`].
+    pub fn bpf_token(&mut self, token: &BpfToken) -> &mut Self {
+        self.options.token = Some(token.clone());
         self
     }
 

@@ -43,6 +43,7 @@ impl Ebpf {
             reason,
         };
         let object = self.object().clone();
+        let _token = object.use_token();
         let Some(ops) = object.struct_ops(name) else {
             return Err(failed(format!(
                 "the object has no struct of functions of that name; it has {}",

@@ -105,7 +105,7 @@ fn probe(kind: MapType) -> Answer {
     let types;
     match kind {
         MapType::ArrayOfMaps | MapType::HashOfMaps => {
-            inner = bpf::map_create(&mut map(MapType::Array, 4, 4, 1, 0));
+            inner = bpf::map_create(&map(MapType::Array, 4, 4, 1, 0));
             match &inner {
                 Ok(inner) => attr.inner_map_fd = inner.as_fd().as_raw_fd() as u32,
                 Err(_) => return Answer::Unknown,
@@ -124,7 +124,7 @@ fn probe(kind: MapType) -> Answer {
         }
         _ => {}
     }
-    match bpf::map_create(&mut attr) {
+    match bpf::map_create(&attr) {
         Err(error) if error.errno() == ENOTSUPP && kind == MapType::StructOps => Answer::Yes,
         result => super::answer(result.map_err(|error| error.io_error)),
     }

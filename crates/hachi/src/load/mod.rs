@@ -28,11 +28,12 @@ pub(crate) use self::{
     target::{Target, function_id},
 };
 use crate::{
-    EbpfError, KernelVersion, VerifierLogLevel,
+    BpfToken, EbpfError, KernelVersion, VerifierLogLevel,
     kernel_btf::KernelBtf,
     links::usdt::SpecIds,
     maps::{Map, MapData, MapFd},
     pin::PinGuard,
+    token,
 };
 
 /// How to load, from [`EbpfLoader`](crate::EbpfLoader).
@@ -44,6 +45,7 @@ pub(crate) struct Options {
     /// Maps to use in place of those declared, by the names of the latter.
     pub(crate) replacements: Vec<(String, MapData)>,
     pub(crate) log_level: VerifierLogLevel,
+    pub(crate) token: Option<BpfToken>,
 }
 
 /// What the programs of one object share. Holds the maps' descriptors, whose numbers end up in
@@ -65,10 +67,16 @@ pub(crate) struct Object {
     /// The kernel's types, read when the first program needs them.
     kernel_btf: KernelBtf,
     log_level: VerifierLogLevel,
+    token: Option<BpfToken>,
     usdt_ids: SpecIds,
 }
 
 impl Object {
+    /// Lets this thread's calls use the token that the loader was given, if it was.
+    pub(crate) fn use_token(&self) -> token::Scope {
+        token::Scope::enter(self.token.as_ref())
+    }
+
     /// The map called `name`, also when it was taken out of the loaded object.
     pub(crate) fn map(&self, name: &str) -> Option<&MapFd> {
         let found = self.maps.iter().find(|(other, _)| other == name);
@@ -99,6 +107,7 @@ pub(crate) fn object(
     options: &Options,
     kernel_btf: KernelBtf,
 ) -> Result<Loaded, EbpfError> {
+    let _token = token::Scope::enter(options.token.as_ref());
     check(&spec)?;
     let core = CoreTypes::of(&spec)?;
     let btf = ObjectBtf::load(&mut spec);
@@ -121,6 +130,7 @@ pub(crate) fn object(
         struct_ops: spec.struct_ops,
         kernel_btf,
         log_level: options.log_level,
+        token: options.token.clone(),
         usdt_ids: SpecIds::default(),
     };
     Ok(Loaded {

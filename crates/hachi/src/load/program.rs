@@ -1,9 +1,6 @@
 //! Step 5: a program.
 
-use std::{
-    io,
-    os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
-};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 
 use hachi_obj::{Endian, Insn, ProgramSpec, RelocationKind};
 
@@ -31,6 +28,7 @@ pub(crate) fn program(
     spec: &mut ProgramSpec,
     target: &Target<'_>,
 ) -> Result<LoadedProgram, ProgramError> {
+    let _token = object.use_token();
     check_program(spec)?;
     relocate_types(object, spec)?;
     relocate(object, spec)?;
@@ -296,12 +294,12 @@ fn load_once(
     }
     let too_complex = silent_error
         .as_ref()
-        .is_some_and(|error| error.raw_os_error() == Some(libc::E2BIG));
+        .is_some_and(|error| error.errno() == libc::E2BIG);
     let mut buffer = vec![0; if too_complex { LOG_END } else { LOG_START }];
     loop {
         attr.log_true_size = 0;
         let result = bpf::prog_load(attr, image, Some((&mut buffer, level.bits())));
-        let full = matches!(&result, Err(error) if error.raw_os_error() == Some(libc::ENOSPC));
+        let full = matches!(&result, Err(error) if error.errno() == libc::ENOSPC);
         // Kernels that tell the true size (Linux ≥ 6.4) keep the end of a log rather than its
         // start.
         let has_end = attr.log_true_size != 0;
@@ -327,15 +325,9 @@ fn load_once(
                 } else {
                     error
                 };
-                Err(refusal(error, bpf::name_text(&buffer)))
+                let log = bpf::name_text(&buffer);
+                Err(Refusal { error, log })
             }
         };
-    }
-}
-
-fn refusal(error: io::Error, log: String) -> Refusal {
-    Refusal {
-        error: SyscallError::new("BPF_PROG_LOAD", error),
-        log,
     }
 }

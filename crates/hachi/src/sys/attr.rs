@@ -46,6 +46,7 @@ pub(crate) enum Cmd {
     LinkGetNextId = 31,
     IterCreate = 33,
     LinkDetach = 34,
+    TokenCreate = 36,
 }
 
 impl Cmd {
@@ -85,6 +86,7 @@ impl Cmd {
             Cmd::LinkGetNextId => "BPF_LINK_GET_NEXT_ID",
             Cmd::IterCreate => "BPF_ITER_CREATE",
             Cmd::LinkDetach => "BPF_LINK_DETACH",
+            Cmd::TokenCreate => "BPF_TOKEN_CREATE",
         }
     }
 }
@@ -107,6 +109,8 @@ pub(crate) struct MapCreate {
     pub(crate) btf_value_type_id: u32,
     pub(crate) btf_vmlinux_value_type_id: u32,
     pub(crate) map_extra: u64,
+    pub(crate) value_type_btf_obj_fd: i32,
+    pub(crate) map_token_fd: i32,
 }
 
 /// `BPF_MAP_*_ELEM`, `BPF_MAP_GET_NEXT_KEY` (whose `next_key` takes the place of `value`) and
@@ -168,6 +172,9 @@ pub(crate) struct ProgLoad {
     pub(crate) core_relo_rec_size: u32,
     /// Out, Linux ≥ 6.4: the size the whole log would have had.
     pub(crate) log_true_size: u32,
+    pub(crate) prog_token_fd: i32,
+    /// Here so that no byte of the struct is padding.
+    pub(crate) fd_array_cnt: u32,
 }
 
 /// `BPF_OBJ_PIN` and `BPF_OBJ_GET`.
@@ -231,6 +238,16 @@ pub(crate) struct BtfLoad {
     pub(crate) btf_log_level: u32,
     /// Out, Linux ≥ 6.4.
     pub(crate) btf_log_true_size: u32,
+    pub(crate) btf_flags: u32,
+    pub(crate) btf_token_fd: i32,
+}
+
+/// `BPF_TOKEN_CREATE`.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+pub(crate) struct TokenCreate {
+    pub(crate) flags: u32,
+    pub(crate) bpffs_fd: u32,
 }
 
 /// `BPF_LINK_CREATE`, with the part that depends on the attach type as words.
@@ -396,6 +413,8 @@ pub(crate) struct MapInfo {
     pub(crate) btf_value_type_id: u32,
     pub(crate) btf_vmlinux_id: u32,
     pub(crate) map_extra: u64,
+    pub(crate) value_type_btf_obj_fd: i32,
+    pub(crate) map_token_fd: i32,
 }
 
 /// `struct bpf_btf_info`.

@@ -13,8 +13,8 @@ use std::{
 use super::{
     attr::{self, Cmd},
     errno::SyscallError,
-    memlock,
 };
+use crate::token::{self, Wanted};
 
 type Result<T> = std::result::Result<T, SyscallError>;
 
@@ -94,12 +94,34 @@ pub(crate) fn name_text(name: &[u8]) -> String {
     String::from_utf8_lossy(&name[..end]).into_owned()
 }
 
-pub(crate) fn map_create(attr: &mut attr::MapCreate) -> Result<OwnedFd> {
-    memlock::with_limit_raised(|| {
+/// `BPF_TOKEN_CREATE`, from the root directory of a BPF file system (Linux ≥ 6.9).
+pub(crate) fn token_create(bpffs: BorrowedFd<'_>) -> Result<OwnedFd> {
+    let mut attr = attr::TokenCreate {
+        flags: 0,
+        bpffs_fd: raw(bpffs),
+    };
+    // SAFETY: no address in the attribute.
+    unsafe { call_fd(Cmd::TokenCreate, &mut attr) }
+        .map_err(|error| SyscallError::new(Cmd::TokenCreate.name(), error))
+}
+
+/// Enters a token, or that there is none, in the fields of an attribute that are for it.
+fn set_token(token: Option<BorrowedFd<'_>>, flags: &mut u32, fd: &mut i32) {
+    const BPF_F_TOKEN_FD: u32 = 1 << 16;
+    match token {
+        Some(token) => (*flags, *fd) = (*flags | BPF_F_TOKEN_FD, token.as_raw_fd()),
+        None => (*flags, *fd) = (*flags & !BPF_F_TOKEN_FD, 0),
+    }
+}
+
+pub(crate) fn map_create(attr: &attr::MapCreate) -> Result<OwnedFd> {
+    let mut attr = *attr;
+    let kind = attr.map_type;
+    token::call(Wanted::Map { kind }, &mut |token| {
+        set_token(token, &mut attr.map_flags, &mut attr.map_token_fd);
         // SAFETY: the attribute holds no address.
-        unsafe { call_fd(Cmd::MapCreate, attr) }
+        unsafe { call_fd(Cmd::MapCreate, &mut attr) }
     })
-    .map_err(|error| SyscallError::new(Cmd::MapCreate.name(), error))
 }
 
 /// Program to load, by slices rather than addresses.
@@ -121,7 +143,7 @@ pub(crate) fn prog_load(
     attr: &mut attr::ProgLoad,
     image: &ProgramImage<'_>,
     mut log: Option<(&mut [u8], u32)>,
-) -> io::Result<OwnedFd> {
+) -> Result<OwnedFd> {
     attr.insns = address(image.insns.as_ptr());
     attr.insn_cnt = (image.insns.len() / 8) as u32;
     attr.license = address(image.license.as_ptr());
@@ -138,7 +160,11 @@ pub(crate) fn prog_load(
     if !image.fd_array.is_empty() {
         attr.fd_array = address(image.fd_array.as_ptr());
     }
-    let mut call = || {
+    let wanted = Wanted::Program {
+        kind: attr.prog_type,
+        attach_type: attr.expected_attach_type,
+    };
+    token::call(wanted, &mut |token| {
         attr.log_buf = 0;
         attr.log_size = 0;
         attr.log_level = 0;
@@ -147,16 +173,14 @@ pub(crate) fn prog_load(
             attr.log_size = u32::try_from(buffer.len()).unwrap_or(u32::MAX);
             attr.log_level = *level;
         }
-        // SAFETY: every address was just set from a slice (or C string) that outlives the call,
-        // with its own length; the log is the one the kernel writes to and is borrowed mutably.
-        unsafe { call_fd(Cmd::ProgLoad, attr) }
-    };
-    // The verifier gives up when a signal is pending (a profiler's, say); libbpf tries as often.
-    let mut attempts = 5;
-    memlock::with_limit_raised(|| {
+        set_token(token, &mut attr.prog_flags, &mut attr.prog_token_fd);
+        // The verifier gives up when a signal is pending (a profiler's, say); libbpf tries as often.
+        let mut attempts = 5;
         loop {
             attempts -= 1;
-            match call() {
+            // SAFETY: every address was just set from a slice (or C string) that outlives the call,
+            // with its own length; the log is the one the kernel writes to and is borrowed mutably.
+            match unsafe { call_fd(Cmd::ProgLoad, attr) } {
                 Err(error) if error.raw_os_error() == Some(libc::EAGAIN) && attempts > 0 => {}
                 result => return result,
             }
@@ -176,9 +200,12 @@ pub(crate) fn btf_load(btf: &[u8], log: Option<&mut [u8]>) -> Result<OwnedFd> {
         attr.btf_log_size = u32::try_from(buffer.len()).unwrap_or(u32::MAX);
         attr.btf_log_level = 1;
     }
-    // SAFETY: both addresses come from slices that outlive the call, with lengths not above theirs.
-    unsafe { call_fd(Cmd::BtfLoad, &mut attr) }
-        .map_err(|error| SyscallError::new(Cmd::BtfLoad.name(), error))
+    token::call(Wanted::Types, &mut |token| {
+        set_token(token, &mut attr.btf_flags, &mut attr.btf_token_fd);
+        // SAFETY: both addresses come from slices that outlive the call, with lengths not above
+        // theirs.
+        unsafe { call_fd(Cmd::BtfLoad, &mut attr) }
+    })
 }
 
 fn elem(fd: BorrowedFd<'_>, key: *const u8, value: *const u8, flags: u64) -> attr::MapElem {

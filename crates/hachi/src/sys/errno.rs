@@ -134,6 +134,7 @@ fn meaning(call: &str, errno: i32) -> Option<String> {
         ("BPF_LINK_UPDATE", libc::EPERM) if has_all_rights() => {
             "the link runs another program than the one that was to be replaced"
         }
+        ("BPF_TOKEN_CREATE", _) => return token(errno),
         (_, libc::EPERM) => return Some(privileges(call)),
         ("BPF_OBJ_PIN" | "BPF_OBJ_GET", libc::EACCES) => {
             "the path's permissions forbid it; pins belong to who made them (usually root)"
@@ -225,6 +226,23 @@ fn meaning(call: &str, errno: i32) -> Option<String> {
         ("BPF_MAP_LOOKUP_ELEM" | "BPF_OBJ_GET_INFO_BY_FD", libc::EBADF) => {
             "the descriptor is not of the expected kind"
         }
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+fn token(errno: i32) -> Option<String> {
+    let text = match errno {
+        libc::ENOENT => {
+            "that file system delegates nothing (mount options delegate_cmds and others)"
+        }
+        libc::EOPNOTSUPP => {
+            "tokens are for processes in a user namespace of their own; elsewhere capabilities count"
+        }
+        libc::EPERM => {
+            "the file system was mounted for another user namespace, or this process lacks CAP_BPF in its own"
+        }
+        libc::EINVAL => "that is no mounted BPF file system, or the kernel is older than Linux 6.9",
         _ => return None,
     };
     Some(text.to_owned())

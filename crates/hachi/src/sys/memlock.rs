@@ -7,20 +7,11 @@ use std::{
 
 use crate::features;
 
-/// Makes the call `f`; if an old kernel refuses it with `EPERM` for want of locked memory, raises
-/// the limit once for the process and makes the call again.
+/// Raises the limit, once for the process, if that can help; true when it was raised by this call.
 ///
-/// Only after a refusal, so that on kernels that charge the memory cgroup instead (5.11 and later)
-/// neither the limit is touched nor the probe run.
-pub(crate) fn with_limit_raised<T>(mut f: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    match f() {
-        Err(error) if error.raw_os_error() == Some(libc::EPERM) && raise() => f(),
-        result => result,
-    }
-}
-
-/// Raises the limit if that can help; true when it was raised by this call.
-fn raise() -> bool {
+/// To be called only after `EPERM`, so that on kernels that charge the memory cgroup instead (5.11
+/// and later) neither the limit is touched nor the probe run.
+pub(crate) fn raise() -> bool {
     static TRIED: AtomicBool = AtomicBool::new(false);
     // The probe below loads a program itself: the flag keeps that from coming here again.
     if TRIED.swap(true, Ordering::Relaxed) {

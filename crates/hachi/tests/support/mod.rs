@@ -233,9 +233,14 @@ pub fn untyped(name: &str) -> ProgramSpec {
     program
 }
 
+/// The running kernel.
+pub fn running() -> hachi::KernelVersion {
+    hachi::KernelVersion::current().unwrap()
+}
+
 /// Whether the running kernel is older than this release, so that a test has to be skipped.
 pub fn older_than(major: u16, minor: u16) -> bool {
-    hachi::KernelVersion::current().unwrap() < hachi::KernelVersion::new(major, minor, 0)
+    running() < hachi::KernelVersion::new(major, minor, 0)
 }
 
 /// The descriptors open now, as text, to compare before and after.
