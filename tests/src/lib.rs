@@ -153,6 +153,7 @@ const VARIANTS: &[(&str, &[&str])] = &[
     ("network", &["--debug"]),
     ("packets", &["--debug"]),
     ("packets", &["--cpu", "v2"]),
+    ("struct_ops", &["--debug"]),
 ];
 
 /// The one fixture that is not whole by itself: its test links it with C.

@@ -8,6 +8,7 @@ mod kernel;
 mod map;
 mod network;
 mod program;
+mod struct_ops;
 mod tokens;
 mod xdp;
 
@@ -638,6 +639,51 @@ pub fn netfilter(attribute: TokenStream, item: TokenStream) -> TokenStream {
         network::expand(&network::NETFILTER, attribute, item.clone()),
         item,
     )
+}
+
+/// Makes the methods of an implementation programs that the kernel calls through a structure of
+/// functions (5.6): a congestion control for TCP, a scheduler (6.12), a queueing discipline (6.16).
+///
+/// ```ignore
+/// kernel_types! {
+///     pub struct sock {}
+///     /// As `hachi bindgen struct_ops:tcp_congestion_ops` writes it.
+///     pub trait tcp_congestion_ops {
+///         const name: [u8; 16];
+///         fn ssthresh(sk: *mut sock) -> u32;
+///         fn cong_avoid(sk: *mut sock, ack: u32, acked: u32);
+///         fn undo_cwnd(sk: *mut sock) -> u32;
+///     }
+/// }
+///
+/// struct Careful;
+///
+/// #[struct_ops]
+/// impl tcp_congestion_ops for Careful {
+///     const name: [u8; 16] = c_chars("careful");
+///     fn ssthresh(_sk: sock) -> u32 {
+///         2
+///     }
+///     fn cong_avoid(_sk: sock, _ack: u32, _acked: u32) {}
+///     fn undo_cwnd(_sk: sock) -> u32 {
+///         2
+///     }
+/// }
+/// ```
+/// The trait is one of those that `kernel_types!` declares; its name is that of the kernel's structure.
+/// Members that the implementation leaves out are null in the kernel's structure, which may have
+/// others. Arguments are handles, read without `unsafe`, and methods are ordinary functions as well,
+/// which tests may call.
+///
+/// - `#[struct_ops(name = "careful")]`: the name of the structure in the object, by which the user
+///   side finds it (`Ebpf::struct_ops`), when it is not to be the type's. Programs are called by that
+///   name, `_`, and the member's.
+/// - `#[struct_ops(no_link)]`: it is registered for as long as its map has it, not by a link; for
+///   kernels before 6.4. (The section is `.struct_ops` rather than `.struct_ops.link`.)
+/// - `#[sleepable]` before a method: the program may sleep, where the kernel's function may (6.3).
+#[proc_macro_attribute]
+pub fn struct_ops(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    finish(struct_ops::expand(attribute, item.clone()), item)
 }
 
 /// Makes a static a map.

@@ -123,6 +123,67 @@ fn attributes_with_targets() {
 }
 
 #[test]
+fn structures_of_functions() {
+    let declaration = "aya_ebpf::kernel_types! { struct sock {} trait ops { const name: [u8; 4]; const flags: u32; fn init(sk: *mut sock) -> u32; } }
+use aya_ebpf::{kernel::c_chars, macros::struct_ops};
+struct A; struct B; struct C; struct D;
+";
+    let errors = errors_of(
+        "ops_written",
+        &format!(
+            "{declaration}#[struct_ops(link)] impl ops for A {{}}
+#[struct_ops] impl B {{}}
+#[struct_ops] impl<T> ops for C {{}}
+#[struct_ops] impl ops for D {{ #[sleepable] const flags: u32 = 1; }}
+#[struct_ops] fn e() {{}}
+"
+        ),
+    );
+    assert_contains(
+        &errors,
+        &[
+            "`#[struct_ops]` knows `name = \"…\"` and `no_link`",
+            "lib.rs:6:14",
+            "looks like `#[struct_ops] impl tcp_congestion_ops for Mine",
+            "lib.rs:7:15",
+            "a generic implementation has no programs",
+            "only functions may sleep",
+            "lib.rs:9:34",
+            "lib.rs:10:15",
+        ],
+    );
+    let errors = errors_of(
+        "ops_typed",
+        &format!(
+            "{declaration}#[struct_ops] impl ops for A {{ fn init(sk: u32) -> u32 {{ sk }} }}
+#[struct_ops] impl ops for B {{ fn inits(sk: sock) {{}} }}
+#[struct_ops] impl ops for C {{ const flags: u64 = 1; }}
+#[struct_ops] impl ops for D {{ const name: [u8; 4] = c_chars(\"four\"); }}
+"
+        ),
+    );
+    assert_contains(
+        &errors,
+        &[
+            "method `init` has an incompatible type for trait",
+            "lib.rs:6:44",
+            "method `inits` is not a member of trait `ops`",
+            "lib.rs:7:32",
+            "incompatible type for trait",
+            "lib.rs:8:45",
+        ],
+    );
+    for (members, said) in [
+        ("const a: *const sock;", "members that programs set are"),
+        ("static a: u32;", "expected `const` or `fn`"),
+        ("fn a(s: sock);", "arguments and results are"),
+    ] {
+        let source = format!("aya_ebpf::kernel_types! {{ struct sock; trait o {{ {members} }} }}");
+        assert_contains(&errors_of("ops_declared", &source), &[said]);
+    }
+}
+
+#[test]
 fn declarations_of_the_kernel() {
     let declared = |body: &str| {
         let name = "declarations";

@@ -84,7 +84,7 @@ fn taken(library: &TokenStream, ty: &Type, span: Span) -> Result<TokenStream, Er
     }
 }
 
-fn by_value(span: Span) -> Error {
+pub fn by_value(span: Span) -> Error {
     Error::new(
         span,
         "arguments and results are integers, `bool`, enums and pointers",

@@ -1,14 +1,16 @@
 //! `kernel_types!`: declarations of the kernel's types and functions.
 //!
-//! `parse` reads the declarations, `types` and `functions` write the code for them.
+//! `parse` reads the declarations, `types`, `functions` and `ops` write the code for them.
 
 mod functions;
+mod ops;
 mod parse;
 mod types;
 
 use proc_macro::{TokenStream, TokenTree};
 
 use crate::tokens::Error;
+pub use ops::entry as ops_entry;
 use parse::Item;
 
 /// Expands `(crate) items…`, where `crate` is what the library is called here.
@@ -25,6 +27,7 @@ pub fn expand(input: TokenStream) -> Result<TokenStream, Error> {
             Item::Enum(item) => types::enumeration(&library, &item),
             Item::Function(item) => functions::arguments(&library, &item)?,
             Item::Kfunc(item) => functions::kfunc(&library, &item)?,
+            Item::Ops(item) => ops::declaration(&library, &item)?,
         });
     }
     Ok(code)

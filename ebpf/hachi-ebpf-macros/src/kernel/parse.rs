@@ -12,6 +12,8 @@ pub enum Item {
     Function(Function),
     /// A function that programs call.
     Kfunc(Function),
+    /// A structure of functions that programs are.
+    Ops(Ops),
 }
 
 /// Attributes and visibility, and the name.
@@ -52,6 +54,13 @@ pub struct Function {
     pub weak: bool,
     pub params: Vec<(Ident, Type)>,
     pub result: Option<Type>,
+}
+
+/// A structure of functions and data, as a trait.
+pub struct Ops {
+    pub head: Head,
+    pub data: Vec<(Head, Type)>,
+    pub functions: Vec<Function>,
 }
 
 /// A type as it is declared.
@@ -197,7 +206,8 @@ impl Parser {
     fn item(&mut self) -> Result<Item, Error> {
         let (attributes, kernel_name) = self.attributes()?;
         let visibility = self.visibility();
-        const WHAT: &str = "`struct`, `union`, `typedef`, `enum`, `fn`, `kfunc` or `weak kfunc`";
+        const WHAT: &str =
+            "`struct`, `union`, `typedef`, `enum`, `trait`, `fn`, `kfunc` or `weak kfunc`";
         let keyword = self.ident(WHAT)?;
         let span = keyword.span();
         let mut keyword = keyword.to_string();
@@ -221,6 +231,7 @@ impl Parser {
                 }))
             }
             "enum" => self.enumeration(head).map(Item::Enum),
+            "trait" => self.ops(head).map(Item::Ops),
             "fn" => self.function(head, weak).map(Item::Function),
             "kfunc" => self.function(head, weak).map(Item::Kfunc),
             _ => Err(Error::new(span, format!("expected {WHAT}"))),
@@ -248,6 +259,37 @@ impl Parser {
             head,
             repr,
             variants,
+        })
+    }
+
+    /// `{ const name: type; fn name(…) -> type; … }`
+    fn ops(&mut self, head_of_all: Head) -> Result<Ops, Error> {
+        let body = self.group(Delimiter::Brace, "members in braces")?;
+        let mut parser = Parser::of(&body);
+        let (mut data, mut functions) = (Vec::new(), Vec::new());
+        while parser.tokens.peek().is_some() {
+            let (attributes, kernel_name) = parser.attributes()?;
+            let keyword = parser.ident("`const` or `fn`")?;
+            let name = parser.ident("a member's name")?;
+            let head = head(attributes, TokenStream::new(), name, kernel_name);
+            match keyword.to_string().as_str() {
+                "fn" => functions.push(parser.function(head, false)?),
+                "const" => {
+                    if !parser.eat_punct(':') {
+                        return parser.expected("`:` and the member's type");
+                    }
+                    data.push((head, parser.ty()?));
+                    if !parser.eat_punct(';') {
+                        return parser.expected("`;`");
+                    }
+                }
+                _ => return Err(Error::new(keyword.span(), "expected `const` or `fn`")),
+            }
+        }
+        Ok(Ops {
+            head: head_of_all,
+            data,
+            functions,
         })
     }
 

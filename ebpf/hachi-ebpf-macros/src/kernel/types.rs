@@ -343,6 +343,10 @@ pub fn enumeration(library: &TokenStream, item: &Enum) -> TokenStream {
         impl __0::kernel::Argument for __3 {
             #[inline(always)]
             fn from_argument(register: u64) -> Self { Self(register as __4) }
+        }
+        impl __0::kernel::Outcome for __3 {
+            #[inline(always)]
+            fn into_register(self) -> u64 { self.0 as u64 }
         }",
         here,
         &[

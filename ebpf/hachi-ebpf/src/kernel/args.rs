@@ -63,6 +63,51 @@ impl<H: Handle<Mode: Mode<Place = *const c_void>>> Argument for Option<H> {
     }
 }
 
+/// An argument of a function that the kernel calls with an array of them.
+///
+/// # Safety
+/// `context` must be what the kernel called the program with.
+#[doc(hidden)]
+#[inline(always)]
+pub unsafe fn argument_at<T: Argument>(context: *const u64, number: usize) -> T {
+    // SAFETY: the verifier checks the bounds. Volatile because several loads must not become one
+    // with a variable number.
+    T::from_argument(unsafe { context.add(number).read_volatile() })
+}
+
+/// What a function may return to the kernel: nothing, an integer, `bool`, an enum, or a handle.
+pub trait Outcome {
+    #[doc(hidden)]
+    fn into_register(self) -> u64;
+}
+
+macro_rules! outcomes {
+    ($($t:ty),*) => { $(
+        impl Outcome for $t {
+            #[inline(always)]
+            fn into_register(self) -> u64 {
+                self as u64
+            }
+        }
+    )* };
+}
+
+outcomes!(u8, u16, u32, u64, usize, i8, i16, i32, i64, isize, bool);
+
+impl Outcome for () {
+    #[inline(always)]
+    fn into_register(self) -> u64 {
+        0
+    }
+}
+
+impl<H: Handle<Mode: Mode<Place = *const c_void>>> Outcome for H {
+    #[inline(always)]
+    fn into_register(self) -> u64 {
+        self.as_ptr() as usize as u64
+    }
+}
+
 /// A context that holds arguments of a kernel function. What a function declared in
 /// [`kernel_types!`](crate::kernel_types) takes its arguments from.
 pub trait Source {

@@ -63,8 +63,12 @@ mod handle;
 mod macros;
 mod mode;
 mod scalar;
+mod text;
+mod write;
 
-pub use args::{Argument, Source, SourceOfResult};
+#[doc(hidden)]
+pub use args::argument_at;
+pub use args::{Argument, Outcome, Source, SourceOfResult};
 pub use array::{Array, Element, To};
 #[doc(hidden)]
 pub use ask::{Answer, Ask};
@@ -79,3 +83,6 @@ pub use macros::absent;
 pub use mode::Bits;
 pub use mode::{Direct, Mode, Probed};
 pub use scalar::Scalar;
+pub use text::c_chars;
+#[doc(hidden)]
+pub use write::place_of;
