@@ -16,7 +16,7 @@ pub mod libbpf;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 /// The root of the repository.
@@ -175,6 +175,56 @@ pub fn build_fixtures() {
     }
     for (name, options) in VARIANTS {
         fixture_with(name, options);
+    }
+}
+
+/// The workspaces of `examples/` whose programs tests in guests run, too.
+const EXAMPLES_FOR_GUESTS: &[&str] = &["tools"];
+
+/// The program `name` of the workspace `examples/WORKSPACE`, built now; in a guest, before.
+///
+/// # Panics
+/// When it does not build.
+#[track_caller]
+pub fn example(workspace: &str, name: &str) -> PathBuf {
+    if hachi_test::in_guest() {
+        return carried_examples().join(name);
+    }
+    // Once for all the tests of a program: cargo takes its time to find that there is nothing to do.
+    static BUILT: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    if !built.iter().any(|built| built == workspace) {
+        let mut build = cargo(&root().join("examples").join(workspace));
+        build.args(["build", "--quiet"]);
+        success(build.env("CARGO_TARGET_DIR", examples_target_dir()));
+        built.push(workspace.to_owned());
+    }
+    examples_target_dir().join("debug").join(name)
+}
+
+/// Where the examples' programs for guests are: among the fixtures, which are carried along.
+fn carried_examples() -> PathBuf {
+    fixtures_dir().join("examples")
+}
+
+/// Builds the examples that tests in guests run.
+///
+/// # Panics
+/// When one does not build.
+pub fn build_examples_for_guests() {
+    let directory = carried_examples();
+    fs::create_dir_all(&directory).expect("a directory for programs");
+    for workspace in EXAMPLES_FOR_GUESTS {
+        let sources = root().join(format!("examples/{workspace}/{workspace}/src/bin"));
+        for source in fs::read_dir(sources)
+            .expect("the programs' sources")
+            .flatten()
+        {
+            let source = source.path();
+            let name = source.file_stem().expect("a file name").to_string_lossy();
+            let program = example(workspace, &name);
+            fs::copy(program, directory.join(&*name)).expect("a copy of the program");
+        }
     }
 }
 

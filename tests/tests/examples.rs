@@ -3,19 +3,10 @@
 mod support;
 
 use hachi_test::{Bpffs, Guarded, VethPair, find_program, require_bpf, require_host, skip};
-use hachi_tests::{cargo, examples_target_dir, root, success};
-use std::path::PathBuf;
+use hachi_tests::{cargo, example, examples_target_dir, root, success};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use support::{udp_passes, wait_until};
-
-/// Builds the example's workspace and gives the program `name` of it.
-fn build(example: &str, name: &str) -> PathBuf {
-    let mut build = cargo(&root().join("examples").join(example));
-    build.args(["build", "--quiet"]);
-    success(build.env("CARGO_TARGET_DIR", examples_target_dir()));
-    examples_target_dir().join("debug").join(name)
-}
 
 /// Ends a program as Ctrl-C does and gives what it wrote.
 #[track_caller]
@@ -30,7 +21,7 @@ fn interrupt(process: Guarded) -> String {
 fn the_2021_books_hello_xdp_runs() {
     require_host!("a compiler");
     require_bpf!();
-    let program = build("book-hello-xdp", "hello-xdp");
+    let program = example("book-hello-xdp", "hello-xdp");
     let mut xtask = cargo(&root().join("examples/book-hello-xdp"));
     xtask.args(["xtask", "build-ebpf", "--release"]);
     let object = success(xtask.env("CARGO_TARGET_DIR", examples_target_dir()));
@@ -58,7 +49,7 @@ fn the_2021_books_hello_xdp_runs() {
 #[test]
 fn the_2021_books_hello_xdp_explains_mistakes() {
     require_host!("a compiler");
-    let program = build("book-hello-xdp", "hello-xdp");
+    let program = example("book-hello-xdp", "hello-xdp");
     let run = |arguments: &[&str]| {
         let text = hachi_tests::failure(Command::new(&program).args(arguments), 1);
         assert_eq!(text.lines().count(), 1, "{text}");
@@ -76,7 +67,7 @@ fn the_firewall_blocks_counts_and_outlives_its_program() {
     if find_program("ping").is_none() {
         skip!("ping is not installed");
     }
-    let program = build("xdp-firewall", "xdp-firewall");
+    let program = example("xdp-firewall", "xdp-firewall");
     let wire = VethPair::new().unwrap();
     let stranger = wire.left.add_ipv4(66).unwrap();
     let bpffs = Bpffs::new().unwrap();
@@ -157,7 +148,7 @@ fn the_firewall_blocks_counts_and_outlives_its_program() {
 fn the_firewall_lives_as_long_as_asked() {
     require_host!("a compiler");
     require_bpf!();
-    let program = build("xdp-firewall", "xdp-firewall");
+    let program = example("xdp-firewall", "xdp-firewall");
     let wire = VethPair::new().unwrap();
     let bpffs = Bpffs::new().unwrap();
     let pins = bpffs.join("firewall");
@@ -200,7 +191,7 @@ fn the_firewall_lives_as_long_as_asked() {
 fn the_firewall_drops_cut_short_packets_unless_told_to_pass_them() {
     require_host!("a compiler");
     require_bpf!();
-    let program = build("xdp-firewall", "xdp-firewall");
+    let program = example("xdp-firewall", "xdp-firewall");
     for (options, verdict) in [(&[][..], "malformed"), (&["--pass-malformed"], "passed")] {
         let wire = VethPair::new().unwrap();
         let bpffs = Bpffs::new().unwrap();

@@ -56,6 +56,7 @@ mod packet;
 mod panic;
 pub mod programs;
 pub mod sync;
+mod user;
 
 pub use control::{bpf_loop, may_goto, repeat};
 pub use dynptr::Dynptr;
@@ -73,3 +74,4 @@ pub use log::Level;
 pub use programs::EbpfContext;
 /// The name [`EbpfContext`] had in 2021. Deprecated.
 pub use programs::EbpfContext as BpfContext;
+pub use user::UserPtr;

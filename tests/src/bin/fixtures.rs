@@ -1,6 +1,8 @@
-//! Builds the fixtures that tests load, for guests that cannot, and prints the directory they are in.
+//! Builds the fixtures that tests load and the examples that they run, for guests that cannot, and
+//! prints the directory they are in.
 
 fn main() {
     hachi_tests::build_fixtures();
+    hachi_tests::build_examples_for_guests();
     println!("{}", hachi_tests::fixtures_dir().display());
 }

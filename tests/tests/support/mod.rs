@@ -1,6 +1,8 @@
 //! What several capabilities need.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub mod running;
+
 use hachi::Ebpf;
 use hachi::programs::{Xdp, XdpFlags, XdpLinkId};
 use hachi_test::{EchoServer, Host, VethPair, udp_request};
