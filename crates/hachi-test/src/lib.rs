@@ -31,6 +31,7 @@
 //! * [`EchoServer`], [`tcp_request`], [`udp_request`], [`Host::ping`], [`Host::send_frame`]: traffic.
 //! * [`skip!`], [`supported!`], [`require_bpf!`], [`require_host!`]: say that a test could not run, in a
 //!   way the runner counts.
+//! * [`exercises`]: what a test shows to work, for a table of what is supported.
 //!
 //! * `kernels` (with the feature of that name): Linux of other versions, to run tests in.
 //!
@@ -45,6 +46,7 @@ pub mod kernels;
 mod netns;
 mod process;
 mod skip;
+mod support;
 mod sys;
 mod tempdir;
 mod traffic;
@@ -61,6 +63,7 @@ pub use process::{
 pub use skip::{
     bpf_available, in_guest, is_root, kernel_is_older_than, report_skip, report_unsupported,
 };
+pub use support::{Exercise, exercises};
 pub use tempdir::TempDir;
 pub use traffic::{
     EchoServer, Ping, tcp_request, tcp_request_from, udp_request, udp_request_from, udp_send,

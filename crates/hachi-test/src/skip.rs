@@ -178,6 +178,7 @@ pub fn report_skip(reason: fmt::Arguments<'_>) {
     if std::env::var_os("HACHI_TEST_NO_SKIP").is_some_and(|value| value == "1") {
         panic!("{name} would be skipped, which HACHI_TEST_NO_SKIP forbids: {reason}");
     }
+    crate::support::note_skip(reason);
     let line = format!("skipped {name}: {reason}\n");
     // Not eprint!: the harness would swallow it, since the test passes.
     let _ = io::stderr().write_all(line.as_bytes());

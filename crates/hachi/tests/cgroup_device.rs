@@ -8,7 +8,7 @@ use hachi::{
     links::Attachments,
     programs::{AttachOptions, AttachType, CgroupAttachMode, CgroupDevice},
 };
-use hachi_test::{Bpffs, Cgroup, require_bpf};
+use hachi_test::{Bpffs, Cgroup, exercises, require_bpf};
 use support::{
     network::{loaded, observing, observing_only, open, word},
     tracing::seen,
@@ -22,6 +22,7 @@ const NULL: i32 = 3;
 #[test]
 fn opening_is_refused() {
     require_bpf!();
+    let _row = exercises("cgroup/dev", "link");
     let cgroup = Cgroup::new().unwrap();
     let mut ebpf = loaded(observing_only("asked", "cgroup/dev", &word(MINOR), NULL, 1));
     let options = AttachOptions::new().cgroup(cgroup.path());

@@ -16,7 +16,7 @@ use hachi::{
         ProgramError, TestRunOptions,
     },
 };
-use hachi_test::{Bpffs, Cgroup, Netns, require_bpf};
+use hachi_test::{Bpffs, Cgroup, Netns, exercises, require_bpf};
 use support::{
     load,
     network::{counting, loaded, open},
@@ -71,6 +71,11 @@ fn refuses_packets_of_members() {
         CgroupAttachMode::AllowOverride,
         CgroupAttachMode::Single,
     ] {
+        let way = match mode {
+            CgroupAttachMode::AllowMultiple => "link",
+            _ => "BPF_PROG_ATTACH",
+        };
+        let _row = exercises("cgroup/skb", way);
         let mut ebpf = verdict(0);
         attach(&cgroup, &mut ebpf, mode).unwrap();
         assert_eq!(programs(&cgroup).mode, Some(mode));
@@ -88,6 +93,8 @@ fn refuses_packets_of_members() {
 #[test]
 fn attached_by_section() {
     require_bpf!();
+    let _rows =
+        ["cgroup_skb/ingress", "cgroup_skb/egress"].map(|section| exercises(section, "link"));
     let (netns, cgroup) = (Netns::new().unwrap(), Cgroup::new().unwrap());
     let programs = vec![
         counting("received", "cgroup_skb/ingress", 1),

@@ -8,7 +8,7 @@ use hachi::{
     Ebpf,
     programs::{AttachOptions, CgroupAttachMode, CgroupSock, CgroupSockAttachType},
 };
-use hachi_test::{Bpffs, Cgroup, Netns, require_bpf};
+use hachi_test::{Bpffs, Cgroup, Netns, exercises, require_bpf};
 use support::{
     network::{loaded, observing, open, word},
     tracing::seen,
@@ -32,6 +32,7 @@ fn making_a_socket_is_refused() {
     let (netns, cgroup) = (Netns::new().unwrap(), Cgroup::new().unwrap());
     let bind = || cgroup.run(|| netns.run(|| UdpSocket::bind("127.0.0.1:0")));
     for section in ["cgroup/sock", "cgroup/sock_create"] {
+        let _row = exercises(section, "link");
         let ebpf = attached(&cgroup, section, 0);
         let error = bind().unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::EPERM));
@@ -47,14 +48,16 @@ fn bound_and_closed() {
     let (netns, cgroup) = (Netns::new().unwrap(), Cgroup::new().unwrap());
     for local in ["127.0.0.1:0", "[::1]:0"] {
         let family = if local.starts_with('[') { 6 } else { 4 };
-        let bound = attached(&cgroup, &format!("cgroup/post_bind{family}"), 1);
+        let section = format!("cgroup/post_bind{family}");
+        let _rows = [&section, "cgroup/sock_release"].map(|section| exercises(section, "link"));
+        let bound = attached(&cgroup, &section, 1);
         let closed = attached(&cgroup, "cgroup/sock_release", 1);
         let socket = cgroup.run(|| netns.run(|| UdpSocket::bind(local))).unwrap();
         assert_eq!((seen(&bound), seen(&closed).0), ((1, UDP), 0));
         drop(socket);
         assert_eq!(seen(&closed), (1, UDP));
         drop(bound);
-        let refused = attached(&cgroup, &format!("cgroup/post_bind{family}"), 0);
+        let refused = attached(&cgroup, &section, 0);
         let error = cgroup.run(|| netns.run(|| UdpSocket::bind(local)));
         assert_eq!(error.unwrap_err().raw_os_error(), Some(libc::EPERM));
         assert_eq!(seen(&refused).0, 1);

@@ -13,7 +13,7 @@ use hachi::{
     programs::{AttachOptions, CgroupAttachMode, CgroupSockAddr, CgroupSockAddrAttachType},
 };
 use hachi_asm::{Size, build};
-use hachi_test::{Bpffs, Cgroup, Netns, TempDir, require_bpf};
+use hachi_test::{Bpffs, Cgroup, Netns, TempDir, exercises, require_bpf};
 use support::{
     load,
     network::{address, counting, loaded, observing, open, port, word},
@@ -62,22 +62,16 @@ fn bind_and_connect_are_refused() {
     let (netns, cgroup) = (Netns::new().unwrap(), Cgroup::new().unwrap());
     both(|family, local| {
         let bind = || netns.run(|| UdpSocket::bind(local));
-        let ebpf = attached(
-            &cgroup,
-            &format!("cgroup/bind{family}"),
-            &word(USER_PORT),
-            0,
-        );
+        let sections = ["bind", "connect"].map(|call| format!("cgroup/{call}{family}"));
+        let _rows = sections
+            .each_ref()
+            .map(|section| exercises(section, "link"));
+        let ebpf = attached(&cgroup, &sections[0], &word(USER_PORT), 0);
         let error = cgroup.run(bind).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::EPERM));
         assert_eq!(seen(&ebpf).0, 1);
         drop(ebpf);
-        let ebpf = attached(
-            &cgroup,
-            &format!("cgroup/connect{family}"),
-            &word(USER_PORT),
-            0,
-        );
+        let ebpf = attached(&cgroup, &sections[1], &word(USER_PORT), 0);
         let target = SocketAddr::new(local.ip(), 7);
         let connect = || bind()?.connect(target);
         let error = cgroup.run(connect).unwrap_err();
@@ -93,18 +87,12 @@ fn datagrams_are_seen_on_both_ways() {
     require_bpf!();
     let (netns, cgroup) = (Netns::new().unwrap(), Cgroup::new().unwrap());
     both(|family, local| {
-        let sent = attached(
-            &cgroup,
-            &format!("cgroup/sendmsg{family}"),
-            &word(USER_PORT),
-            1,
-        );
-        let received = attached(
-            &cgroup,
-            &format!("cgroup/recvmsg{family}"),
-            &word(USER_PORT),
-            1,
-        );
+        let sections = ["sendmsg", "recvmsg"].map(|call| format!("cgroup/{call}{family}"));
+        let _rows = sections
+            .each_ref()
+            .map(|section| exercises(section, "link"));
+        let [sent, received] =
+            sections.map(|section| attached(&cgroup, &section, &word(USER_PORT), 1));
         let port = cgroup.run(|| {
             netns.run(|| {
                 let socket = UdpSocket::bind(local).unwrap();
@@ -125,8 +113,11 @@ fn names_are_asked_for() {
     require_bpf!();
     let (netns, cgroup) = (Netns::new().unwrap(), Cgroup::new().unwrap());
     both(|family, local| {
-        let own = attached(&cgroup, &format!("cgroup/getsockname{family}"), &[], 1);
-        let theirs = attached(&cgroup, &format!("cgroup/getpeername{family}"), &[], 1);
+        let sections = ["getsockname", "getpeername"].map(|call| format!("cgroup/{call}{family}"));
+        let _rows = sections
+            .each_ref()
+            .map(|section| exercises(section, "link"));
+        let [own, theirs] = sections.map(|section| attached(&cgroup, &section, &[], 1));
         cgroup.run(|| {
             netns.run(|| {
                 let server = UdpSocket::bind(local).unwrap();
@@ -143,6 +134,14 @@ fn names_are_asked_for() {
 #[test]
 fn sockets_of_this_host() {
     require_bpf!();
+    let _rows = [
+        "cgroup/connect_unix",
+        "cgroup/sendmsg_unix",
+        "cgroup/recvmsg_unix",
+        "cgroup/getpeername_unix",
+        "cgroup/getsockname_unix",
+    ]
+    .map(|section| exercises(section, "link"));
     let cgroup = Cgroup::new().unwrap();
     let directory = TempDir::new().unwrap();
     let sections = [

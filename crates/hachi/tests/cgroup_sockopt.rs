@@ -9,7 +9,7 @@ use hachi::{
     programs::{AttachOptions, CgroupAttachMode, CgroupSockopt, CgroupSockoptAttachType},
 };
 use hachi_asm::{JumpOp, Operand, Size, build};
-use hachi_test::{Bpffs, Cgroup, require_bpf};
+use hachi_test::{Bpffs, Cgroup, exercises, require_bpf};
 use support::{
     network::{loaded, observing, open, word},
     tracing::{CTX, seen},
@@ -48,6 +48,7 @@ fn get_ttl(socket: &UdpSocket) -> io::Result<i32> {
 #[test]
 fn setting_is_refused() {
     require_bpf!();
+    let _row = exercises("cgroup/setsockopt", "link");
     let cgroup = Cgroup::new().unwrap();
     let set = || {
         cgroup.run(|| {
@@ -65,6 +66,7 @@ fn setting_is_refused() {
 #[test]
 fn getting_is_answered() {
     require_bpf!();
+    let _row = exercises("cgroup/getsockopt", "link");
     let cgroup = Cgroup::new().unwrap();
     // Writes 77 over what the kernel answered.
     let answer = [

@@ -5,7 +5,7 @@ mod support;
 use std::{fs, io};
 
 use hachi::programs::{AttachOptions, CgroupAttachMode, CgroupSysctl};
-use hachi_test::{Bpffs, Cgroup, Netns, require_bpf};
+use hachi_test::{Bpffs, Cgroup, Netns, exercises, require_bpf};
 use support::{
     network::{loaded, observing, observing_only, open, word},
     tracing::seen,
@@ -19,6 +19,7 @@ const PATH: &str = "/proc/sys/net/ipv4/ip_default_ttl";
 #[test]
 fn writing_is_refused() {
     require_bpf!();
+    let _row = exercises("cgroup/sysctl", "link");
     let (netns, cgroup) = (Netns::new().unwrap(), Cgroup::new().unwrap());
     let write = || cgroup.run(|| netns.run(|| fs::write(PATH, "65\n")));
     let read = || -> io::Result<String> { cgroup.run(|| netns.run(|| fs::read_to_string(PATH))) };

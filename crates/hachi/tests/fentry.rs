@@ -6,7 +6,7 @@ use hachi::{
     Btf,
     programs::{AttachOptions, Extension, FEntry, FExit, FModRet, ProgramError, TestRunOptions},
 };
-use hachi_test::require_bpf;
+use hachi_test::{VethPair, exercises, require_bpf};
 use support::{
     load,
     tracing::{Observer, argument, cookie, get, getpgid, observer, seen, watching},
@@ -18,6 +18,7 @@ const FUNCTION: &str = "security_task_getpgid";
 #[test]
 fn entries_and_returns() {
     require_bpf!();
+    let _rows = ["fentry", "fexit"].map(|kind| exercises(kind, "link"));
     for kind in ["fentry", "fexit"] {
         // The result stands behind the one argument.
         let value = argument(i16::from(kind == "fexit"));
@@ -41,6 +42,63 @@ fn entries_and_returns() {
     }
 }
 
+/// A session is a run at the entry and one at the return.
+#[test]
+fn sessions_see_both_ends() {
+    require_bpf!();
+    let _row = exercises("fsession", "link");
+    let section = format!("fsession/{FUNCTION}");
+    let mut ebpf = load(watching(vec![observer("probe", &section, &[], None)]));
+    attempt!(get(&mut ebpf, "probe").load());
+    attempt!(ebpf.attach_all(&AttachOptions::new()));
+    getpgid(3);
+    assert_eq!(seen(&ebpf).0, 6);
+}
+
+/// At the function of a system call, which may sleep.
+#[test]
+fn sleepable_programs() {
+    require_bpf!();
+    for (kind, runs) in [
+        ("fentry", 1),
+        ("fexit", 1),
+        ("fmod_ret", 1),
+        ("fsession", 2),
+    ] {
+        let _row = exercises(format!("{kind}.s"), "link");
+        let section = format!("{kind}.s/__x64_sys_getpgid");
+        let mut ebpf = load(watching(vec![observer("probe", &section, &[], None)]));
+        match get(&mut ebpf, "probe").load() {
+            Err(error) if error.to_string().contains("not sleepable") => {
+                // Only functions that errors may be injected into; since 7.0, all system calls.
+                hachi_test::report_skip(format_args!("CONFIG_FUNCTION_ERROR_INJECTION is off"));
+                continue;
+            }
+            result => attempt!(result),
+        }
+        attempt!(ebpf.attach_all(&AttachOptions::new()));
+        getpgid(1);
+        assert_eq!(seen(&ebpf).0, runs, "{kind}");
+    }
+}
+
+/// The driver of virtual cables, which is a module on most kernels.
+#[test]
+fn functions_of_modules() {
+    require_bpf!();
+    let _row = exercises("fentry", "link, in a module");
+    let wire = VethPair::new().unwrap();
+    let program = Observer {
+        mine: false,
+        ..Default::default()
+    };
+    let mut ebpf = load(watching(vec![program.program("probe", "fentry/veth_xmit")]));
+    attempt!(get(&mut ebpf, "probe").load());
+    ebpf.attach_all(&AttachOptions::new()).unwrap();
+    assert!(wire.left.ping(wire.right.ipv4(), 2).unwrap().all_answered());
+    assert!(seen(&ebpf).0 >= 4);
+}
+
 #[test]
 fn by_name_with_a_cookie() {
     require_bpf!();
@@ -58,6 +116,7 @@ fn by_name_with_a_cookie() {
 #[test]
 fn results_are_replaced() {
     require_bpf!();
+    let _row = exercises("fmod_ret", "link");
     let denial = Observer {
         result: -libc::EPERM,
         ..Default::default()
@@ -82,6 +141,7 @@ fn results_are_replaced() {
 #[test]
 fn functions_of_other_programs_are_traced_and_replaced() {
     require_bpf!();
+    let _row = exercises("freplace", "link");
     let mut ebpf = load(support::tracing::with_function("outer", "inner"));
     let target = get(&mut ebpf, "outer");
     target.load().unwrap();

@@ -7,7 +7,7 @@ use hachi::{
     programs::{AttachType, FlowDissector, SchedClassifier, TcAttachType, TestRunOptions},
 };
 use hachi_asm::build;
-use hachi_test::{Netns, require_bpf};
+use hachi_test::{Netns, exercises, require_bpf};
 use support::{
     network::{TC_ACT_OK, counting, loaded, observing},
     tracing::{CTX, seen},
@@ -18,6 +18,7 @@ const BPF_OK: i32 = 0;
 #[test]
 fn asked_for_the_hash_of_a_packet() {
     require_bpf!();
+    let _row = exercises("flow_dissector", "link");
     let netns = Netns::new().unwrap();
     let mut dissector = loaded(counting("dissect", "flow_dissector", BPF_OK));
     typed!(dissector, "dissect", FlowDissector)

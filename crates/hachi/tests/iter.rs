@@ -10,7 +10,7 @@ use hachi::{
     programs::{AttachOptions, CgroupIterOrder, Iter, IterOver},
 };
 use hachi_asm::{JumpOp, Operand, Size, build};
-use hachi_test::{Bpffs, Cgroup, require_bpf};
+use hachi_test::{Bpffs, Cgroup, exercises, require_bpf};
 use support::{load, spec, tracing::get};
 
 const SEQ_WRITE: u32 = 127;
@@ -47,11 +47,21 @@ fn length(mut file: File) -> usize {
 #[test]
 fn all_tasks() {
     require_bpf!();
-    let mut ebpf = load(spec(Vec::new(), vec![writer("iter/task")]));
+    for section in ["iter", "iter.s"] {
+        let _row = exercises(section, "link");
+        let tasks = format!("{section}/task");
+        let mut ebpf = load(spec(Vec::new(), vec![writer(&tasks)]));
+        attempt!(program(&mut ebpf).load_by_section());
+        count_tasks(&mut ebpf);
+    }
+}
+
+/// Starts threads between two runs of the program, and finds them.
+fn count_tasks(ebpf: &mut hachi::Ebpf) {
     let all = ebpf.attach_all(&AttachOptions::new()).unwrap();
     assert_eq!(all.attached[0].1.target, "iterator task");
     let id = all.attached[0].1.link;
-    let before = length(program(&mut ebpf).read(id).unwrap());
+    let before = length(program(ebpf).read(id).unwrap());
     // A thread more is a task more, seen by the next run (others come and go meanwhile).
     let (release, wait) = mpsc::channel::<()>();
     let threads: Vec<_> = (0..40)
@@ -66,7 +76,7 @@ fn all_tasks() {
             (end, thread)
         })
         .collect();
-    let with = length(program(&mut ebpf).read(id).unwrap());
+    let with = length(program(ebpf).read(id).unwrap());
     assert!(with > before + 10, "{before} {with}");
     for (end, thread) in threads {
         drop(end);

@@ -6,7 +6,7 @@ use hachi::{
     links::OwnedLink,
     programs::{AttachOptions, KProbe, ProbeKind},
 };
-use hachi_test::{Bpffs, require_bpf};
+use hachi_test::{Bpffs, exercises, require_bpf};
 use support::{
     load,
     tracing::{Observer, cookie, get, getpgid, observer, reset, seen, watching},
@@ -30,6 +30,8 @@ fn program(ebpf: &mut hachi::Ebpf) -> &mut KProbe {
 
 #[test]
 fn entries_and_returns_by_every_way() {
+    let ways = ["perf event", "tracefs"];
+    let _rows = ["kprobe", "kretprobe"].map(|kind| ways.map(|way| exercises(kind, way)));
     require_kprobes!();
     for (kind, section) in [
         (ProbeKind::Entry, format!("kprobe/{FUNCTION}")),
@@ -69,9 +71,12 @@ fn entries_and_returns_by_every_way() {
 
 #[test]
 fn system_calls_whatever_their_functions_are_called() {
+    let kinds = ["ksyscall", "kretsyscall"];
+    let _rows = kinds.map(|kind| exercises(kind, "perf event"));
     require_kprobes!();
-    for section in ["ksyscall/getpgid", "kretsyscall/getpgid"] {
-        let mut ebpf = load(watching(vec![observer("probe", section, &[], None)]));
+    for kind in kinds {
+        let section = format!("{kind}/getpgid");
+        let mut ebpf = load(watching(vec![observer("probe", &section, &[], None)]));
         let all = ebpf.attach_all(&AttachOptions::new()).unwrap();
         assert_eq!(all.attached[0].1.target, "system call getpgid");
         getpgid(2);

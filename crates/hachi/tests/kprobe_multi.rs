@@ -3,7 +3,7 @@
 mod support;
 
 use hachi::programs::{AttachOptions, KProbeMulti};
-use hachi_test::require_bpf;
+use hachi_test::{exercises, require_bpf};
 use support::{
     load,
     tracing::{cookie, get, getpgid, observer, seen, watching},
@@ -28,8 +28,10 @@ fn program(ebpf: &mut hachi::Ebpf) -> &mut KProbeMulti {
 
 #[test]
 fn patterns_names_and_addresses() {
+    let sections = ["kprobe.multi", "kretprobe.multi"];
+    let _rows = sections.map(|section| exercises(section, "link"));
     require_fprobe!();
-    for section in ["kprobe.multi", "kretprobe.multi"] {
+    for section in sections {
         let mut ebpf = load(watching(vec![observer("probe", section, &[], None)]));
         attempt!(program(&mut ebpf).load());
         let id = attempt!(program(&mut ebpf).attach("security_task_getpg*"));
@@ -79,6 +81,7 @@ fn cookies_tell_functions_apart() {
 
 #[test]
 fn sessions_see_both_ends() {
+    let _row = exercises("kprobe.session", "link");
     require_fprobe!();
     let section = format!("kprobe.session/{FUNCTION}");
     let mut ebpf = load(watching(vec![observer("probe", &section, &[], None)]));

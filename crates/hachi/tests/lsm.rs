@@ -11,7 +11,7 @@ use hachi::{
     Btf,
     programs::{AttachOptions, Lsm, LsmCgroup},
 };
-use hachi_test::{Cgroup, require_bpf};
+use hachi_test::{Cgroup, exercises, require_bpf};
 use support::{
     load,
     tracing::{Observer, get, getpgid, seen, watching},
@@ -29,6 +29,7 @@ fn call() -> io::Result<i32> {
 #[test]
 fn refuses() {
     require_bpf!();
+    let _row = exercises("lsm", "link");
     let denial = Observer {
         result: -libc::EACCES,
         ..Default::default()
@@ -48,6 +49,7 @@ fn refuses() {
 #[test]
 fn sleepable_programs_by_name() {
     require_bpf!();
+    let _row = exercises("lsm.s", "link");
     let btf = Btf::from_sys_fs().unwrap();
     // The first hook that was allowed to sleep: the end of execve(2), in the new process.
     let program = Observer {
@@ -67,6 +69,7 @@ fn sleepable_programs_by_name() {
 #[test]
 fn for_the_processes_of_a_cgroup() {
     require_bpf!();
+    let _row = exercises("lsm_cgroup", "link");
     let cgroup = Cgroup::new().unwrap();
     // Returns 0, which refuses.
     let program = Observer {

@@ -2,8 +2,8 @@
 
 mod support;
 
-use hachi::programs::{AttachOptions, LwtIn, LwtOut, LwtXmit, TestRunOptions};
-use hachi_test::{Bpffs, VethPair, require_bpf};
+use hachi::programs::{AttachOptions, LwtIn, LwtOut, LwtSeg6Local, LwtXmit, TestRunOptions};
+use hachi_test::{Bpffs, VethPair, exercises, require_bpf};
 use support::{
     load,
     network::{counting, loaded},
@@ -26,6 +26,7 @@ fn routes_run_what_is_pinned() {
         ("lwt_out", LwtOut::encap as fn(&std::path::Path) -> String),
         ("lwt_xmit", LwtXmit::encap),
     ] {
+        let _row = exercises(section, "route");
         assert!(ping().all_answered(), "{section}");
         let mut ebpf = loaded(counting("drop", section, BPF_DROP));
         let all = ebpf.attach_all(&AttachOptions::new()).unwrap();
@@ -51,6 +52,7 @@ fn routes_run_what_is_pinned() {
 #[test]
 fn received_by_a_route() {
     require_bpf!();
+    let _row = exercises("lwt_in", "route");
     let wire = VethPair::new().unwrap();
     let bpffs = Bpffs::new().unwrap();
     let host = &wire.right;
@@ -74,6 +76,41 @@ fn received_by_a_route() {
         .unwrap();
     let target = std::net::Ipv4Addr::new(10, 78, 0, 1);
     assert!(wire.left.ping(target, 1).unwrap().none_answered());
+    assert!(seen(&ebpf).0 >= 1);
+}
+
+#[test]
+fn endpoints_of_segment_routing() {
+    require_bpf!();
+    let _row = exercises("lwt_seg6local", "route");
+    let wire = VethPair::new().unwrap();
+    let bpffs = Bpffs::new().unwrap();
+    let (left, right) = (&wire.left, &wire.right);
+    let ebpf = loaded(counting("end", "lwt_seg6local", BPF_DROP));
+    ebpf.program("end").unwrap().pin(bpffs.join("end")).unwrap();
+    right.netns().run(|| {
+        for interface in ["all", right.interface()] {
+            let directory = format!("/proc/sys/net/ipv6/conf/{interface}");
+            std::fs::write(format!("{directory}/seg6_enabled"), "1").unwrap();
+            std::fs::write(format!("{directory}/forwarding"), "1").unwrap();
+        }
+    });
+    // The first segment ends where the program is; there is one more, as is required.
+    let encap = LwtSeg6Local::encap(&bpffs.join("end"));
+    let mut route = vec!["-6", "route", "add", "fd78::1/128"];
+    route.extend(encap.split(' '));
+    route.extend(["dev", right.interface()]);
+    right.netns().ip(&route).unwrap();
+    let via = right.ipv6().to_string();
+    let dev = left.interface();
+    left.netns()
+        .ip(["-6", "route", "add", "fd78::1/128", "via", &via, "dev", dev])
+        .unwrap();
+    let mut route = vec!["-6", "route", "add", "fd79::1/128", "encap", "seg6"];
+    route.extend(["mode", "encap", "segs", "fd78::1,fd78::2", "dev", dev]);
+    left.netns().ip(&route).unwrap();
+    let target: std::net::Ipv6Addr = "fd79::1".parse().unwrap();
+    assert!(left.ping(target, 1).unwrap().none_answered());
     assert!(seen(&ebpf).0 >= 1);
 }
 

@@ -5,7 +5,7 @@ mod support;
 use hachi::programs::{
     AttachOptions, Netfilter, NetfilterFamily, NetfilterHook, NetfilterPoint, TestRunOptions,
 };
-use hachi_test::{VethPair, require_bpf};
+use hachi_test::{VethPair, exercises, require_bpf};
 use support::{
     load,
     network::counting,
@@ -18,6 +18,7 @@ const NF_ACCEPT: i32 = 1;
 #[test]
 fn drops_real_packets_of_one_protocol() {
     require_bpf!();
+    let _row = exercises("netfilter", "link");
     let wire = VethPair::new().unwrap();
     let host = wire.right.netns();
     let mut ebpf = load(watching(vec![counting("drop", "netfilter", NF_DROP)]));

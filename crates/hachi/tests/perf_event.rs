@@ -8,7 +8,7 @@ use hachi::programs::{
     AttachOptions, BreakpointConfig, HardwareEvent, PerfBreakpointLength, PerfBreakpointType,
     PerfEvent, PerfEventConfig, PerfEventScope, SamplePolicy, SoftwareEvent,
 };
-use hachi_test::require_bpf;
+use hachi_test::{exercises, require_bpf};
 use support::{
     load,
     tracing::{Observer, cookie, get, seen, watching},
@@ -40,6 +40,7 @@ fn spin(time: Duration) {
 #[test]
 fn timers() {
     require_bpf!();
+    let _row = exercises("perf_event", "perf event");
     let mut ebpf = object(&[]);
     for policy in [
         SamplePolicy::Period(1_000_000),

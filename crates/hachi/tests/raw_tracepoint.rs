@@ -2,8 +2,9 @@
 
 mod support;
 
-use hachi::programs::{AttachOptions, RawTracePoint};
-use hachi_test::require_bpf;
+use hachi::programs::{AttachOptions, ProgramError, RawTracePoint, TestRunOptions};
+use hachi_asm::{Size, build};
+use hachi_test::{exercises, require_bpf};
 use support::{
     load,
     tracing::{SYS_GETPGID, argument, cookie, get, getpgid, observer, seen, watching},
@@ -16,8 +17,10 @@ fn program(ebpf: &mut hachi::Ebpf) -> &mut RawTracePoint {
 #[test]
 fn sees_the_arguments() {
     require_bpf!();
-    for section in ["raw_tp/sys_enter", "raw_tracepoint/sys_enter"] {
-        let object = observer("on_enter", section, &argument(1), Some(SYS_GETPGID));
+    for kind in ["raw_tp", "raw_tracepoint"] {
+        let _row = exercises(kind, "link");
+        let section = format!("{kind}/sys_enter");
+        let object = observer("on_enter", &section, &argument(1), Some(SYS_GETPGID));
         let mut ebpf = load(watching(vec![object]));
         program(&mut ebpf).load().unwrap();
         let id = program(&mut ebpf).attach("sys_enter").unwrap();
@@ -60,11 +63,20 @@ fn cookies() {
 #[test]
 fn writable_programs_change_what_happens() {
     require_bpf!();
-    use hachi::programs::{ProgramError, TestRunOptions};
-    use hachi_asm::{Size, build};
+    let kinds = ["raw_tp.w", "raw_tracepoint.w"];
+    let _rows = kinds.map(|kind| exercises(kind, "link"));
+    for kind in kinds {
+        let mut ebpf = load(failing_test_runs(kind));
+        attempt!(program(&mut ebpf).load());
+        check_test_runs_fail(&mut ebpf);
+    }
+}
+
+/// A program that has test runs fail, and one to be run.
+fn failing_test_runs(kind: &str) -> hachi::obj::Spec {
     let writer = support::program(
         "on_enter",
-        "raw_tp.w/bpf_test_finish",
+        &format!("{kind}/bpf_test_finish"),
         vec![
             build::load(Size::Dw, 2, 1, 0),
             build::store_imm(Size::W, 2, 0, -libc::ENOTTY),
@@ -73,25 +85,24 @@ fn writable_programs_change_what_happens() {
         ],
         &[],
     );
-    let mut ebpf = load(support::spec(
-        Vec::new(),
-        vec![writer, support::verdict("pass", 2)],
-    ));
-    get(&mut ebpf, "pass").load().unwrap();
-    program(&mut ebpf).load().unwrap();
+    support::spec(Vec::new(), vec![writer, support::verdict("pass", 2)])
+}
+
+fn check_test_runs_fail(ebpf: &mut hachi::Ebpf) {
+    get(ebpf, "pass").load().unwrap();
     let options = TestRunOptions {
         data: &[0; 64],
         ..Default::default()
     };
     // The tracepoint is the whole system's, so the attachment is as short as can be.
-    let id = attempt!(program(&mut ebpf).attach("bpf_test_finish"));
-    let error = get(&mut ebpf, "pass").test_run(&options).unwrap_err();
-    program(&mut ebpf).detach(id).unwrap();
+    let id = program(ebpf).attach("bpf_test_finish").unwrap();
+    let error = get(ebpf, "pass").test_run(&options).unwrap_err();
+    program(ebpf).detach(id).unwrap();
     let ProgramError::SyscallError { error, .. } = &error else {
         panic!("{error}")
     };
     assert_eq!(error.errno(), libc::ENOTTY);
-    assert!(get(&mut ebpf, "pass").test_run(&options).is_ok());
+    assert!(get(ebpf, "pass").test_run(&options).is_ok());
 }
 
 #[test]

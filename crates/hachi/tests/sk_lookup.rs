@@ -17,7 +17,7 @@ use hachi::{
     programs::{AttachOptions, AttachType, SkLookup, TestRunOptions},
 };
 use hachi_asm::{JumpOp, Operand, Size, build};
-use hachi_test::{Netns, require_bpf};
+use hachi_test::{Netns, exercises, require_bpf};
 use support::{
     MAP_LOOKUP_ELEM, load, map_address,
     network::{counting, loaded},
@@ -35,6 +35,7 @@ fn lookup(result: i32) -> Ebpf {
 #[test]
 fn connections_are_dropped() {
     require_bpf!();
+    let _row = exercises("sk_lookup", "link");
     let netns = Netns::new().unwrap();
     let mut ebpf = lookup(SK_DROP);
     let program = typed!(ebpf, "choose", SkLookup);

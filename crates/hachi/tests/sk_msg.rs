@@ -16,7 +16,7 @@ use hachi::{
     programs::{AttachType, SkMsg, SkSkb, SkSkbKind},
 };
 use hachi_asm::{Size, build};
-use hachi_test::{Bpffs, Netns, require_bpf};
+use hachi_test::{Bpffs, Netns, exercises, require_bpf, require_kernel};
 use support::{
     load,
     network::{counting, observing},
@@ -82,6 +82,7 @@ fn programs(map: BorrowedFd<'_>, attach_type: AttachType) -> usize {
 #[test]
 fn messages_are_refused() {
     require_bpf!();
+    let _row = exercises("sk_msg", "map");
     let netns = Netns::new().unwrap();
     let mut ebpf = object(counting("judge", "sk_msg", SK_DROP));
     let (mut client, mut server) = connected(&netns);
@@ -125,6 +126,8 @@ fn only_maps_of_sockets() {
 #[test]
 fn streams_are_cut_and_judged() {
     require_bpf!();
+    let _rows =
+        ["sk_skb/stream_parser", "sk_skb/stream_verdict"].map(|section| exercises(section, "map"));
     let netns = Netns::new().unwrap();
     let bpffs = Bpffs::new().unwrap();
     // Returns the length of all there is: one message. The counter keeps it.
@@ -157,6 +160,7 @@ fn streams_are_cut_and_judged() {
 #[test]
 fn packets_are_judged() {
     require_bpf!();
+    let _row = exercises("sk_skb/verdict", "map");
     let netns = Netns::new().unwrap();
     let program = counting("judge", "sk_skb/verdict", SK_DROP);
     let maps = vec![
@@ -185,6 +189,23 @@ fn packets_are_judged() {
     client.send(b"hello").unwrap();
     server.recv(&mut [0; 8]).unwrap_err();
     assert_eq!(seen(&ebpf).0, 1);
+}
+
+/// A section that does not say which kind: the verdict on streams, here without a parser.
+#[test]
+fn streams_are_judged_by_plain_programs() {
+    require_bpf!();
+    let _row = exercises("sk_skb", "map");
+    require_kernel!("5.13", "a verdict on streams without a parser");
+    let netns = Netns::new().unwrap();
+    let mut judge = object(counting("judge", "sk_skb", SK_DROP));
+    let map = map_fd(&judge);
+    typed!(judge, "judge", SkSkb).attach(&map).unwrap();
+    let (mut client, mut server) = connected(&netns);
+    put(&mut judge, &server);
+    client.write_all(b"hello").unwrap();
+    server.read(&mut [0; 8]).unwrap_err();
+    assert_eq!(seen(&judge).0, 1);
 }
 
 #[test]

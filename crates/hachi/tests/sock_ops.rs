@@ -5,7 +5,7 @@ mod support;
 use std::net::{TcpListener, TcpStream};
 
 use hachi::programs::{AttachOptions, CgroupAttachMode, SockOps};
-use hachi_test::{Bpffs, Cgroup, Netns, require_bpf};
+use hachi_test::{Bpffs, Cgroup, Netns, exercises, require_bpf};
 use support::{
     network::{counting, loaded, observing_only, open, word},
     tracing::seen,
@@ -30,6 +30,7 @@ fn connect(netns: &Netns, cgroup: &Cgroup) {
 #[test]
 fn connections_are_told_of_on_both_sides() {
     require_bpf!();
+    let _row = exercises("sockops", "link");
     let (netns, cgroup) = (Netns::new().unwrap(), Cgroup::new().unwrap());
     let mut objects =
         [CONNECTED, ACCEPTED].map(|op| loaded(observing_only("told", "sockops", &word(OP), op, 0)));

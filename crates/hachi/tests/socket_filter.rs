@@ -13,7 +13,7 @@ use hachi::{
     Ebpf,
     programs::{AttachOptions, SkReuseport, SocketFilter, TestRunOptions},
 };
-use hachi_test::{Bpffs, Netns, require_bpf};
+use hachi_test::{Bpffs, Netns, exercises, require_bpf};
 use support::{
     network::{counting, loaded},
     tracing::seen,
@@ -77,6 +77,7 @@ fn through(netns: &Netns, socket: &UdpSocket) -> Option<usize> {
 #[test]
 fn datagrams_are_dropped_and_cut() {
     require_bpf!();
+    let _row = exercises("socket", "setsockopt");
     let netns = Netns::new().unwrap();
     let socket = netns.run(|| UdpSocket::bind("127.0.0.1:0")).unwrap();
     assert_eq!(through(&netns, &socket), Some(5));
@@ -138,6 +139,7 @@ fn what_is_no_socket_is_refused_in_words() {
 #[test]
 fn a_group_of_sockets() {
     require_bpf!();
+    let _row = exercises("sk_reuseport", "setsockopt");
     let netns = Netns::new().unwrap();
     let bpffs = Bpffs::new().unwrap();
     let (one, two) = netns.run(|| {
@@ -171,6 +173,7 @@ fn a_group_of_sockets() {
 #[test]
 fn migration_loads_where_the_kernel_has_it() {
     require_bpf!();
+    let _row = exercises("sk_reuseport/migrate", "setsockopt");
     let program = counting("choose", "sk_reuseport/migrate", SK_PASS);
     let mut ebpf = support::load(support::tracing::watching(vec![program]));
     attempt!(support::tracing::get(&mut ebpf, "choose").load());

@@ -15,7 +15,7 @@ use hachi::{
     obj::{Insn, MapSpec, MapType, Spec, StructOpsMember, StructOpsSpec, StructOpsValue},
 };
 use hachi_asm::build;
-use hachi_test::{Netns, require_bpf};
+use hachi_test::{Netns, exercises, require_bpf, require_kernel};
 use support::{
     load,
     network::counting,
@@ -98,6 +98,7 @@ fn a_connection_uses_it() {
     let netns = Netns::new().unwrap();
     let name = format!("hachi{}a", std::process::id());
     for link in [false, true] {
+        let _row = exercises("struct_ops", if link { "link" } else { "map" });
         let mut ebpf = load(congestion_control("control", &name, link));
         assert_eq!(ebpf.struct_ops_names(), ["control"]);
         let ready = attempt!(ebpf.struct_ops("control"));
@@ -112,6 +113,65 @@ fn a_connection_uses_it() {
         drop(registered);
         assert!(!available().contains(&name), "link: {link}");
     }
+}
+
+#[test]
+fn functions_that_may_sleep() {
+    require_bpf!();
+    let _row = exercises("struct_ops.s", "link");
+    let netns = Netns::new().unwrap();
+    let name = format!("hachi{}c", std::process::id());
+    let mut spec = congestion_control("control", &name, true);
+    // Runs as a socket chooses it.
+    spec.programs
+        .push(counting("start", "struct_ops.s/start", 0));
+    spec.struct_ops[0].members.push(StructOpsMember {
+        name: "init".to_owned(),
+        value: StructOpsValue::Program("start".to_owned()),
+    });
+    let mut ebpf = load(spec);
+    let ready = attempt!(ebpf.struct_ops("control"));
+    let _registered = ready.attach().unwrap();
+    transfer(&netns, &name).unwrap();
+    assert!(runs(&ebpf) >= 1);
+}
+
+/// A scheduler with the default for everything; it is told of each task that gets a processor.
+#[test]
+fn a_scheduler_runs_tasks() {
+    require_bpf!();
+    let _row = exercises("struct_ops", "link, sched_ext_ops");
+    require_kernel!("6.12", "struct sched_ext_ops");
+    let map = MapSpec::new(SEEN, MapType::Array, 4, 8, 2);
+    let programs = vec![counting("running", "struct_ops/running", 0)];
+    let mut spec = support::spec(vec![map], programs);
+    let member = |name: &str, value| StructOpsMember {
+        name: name.to_owned(),
+        value,
+    };
+    spec.struct_ops.push(StructOpsSpec {
+        name: "scheduler".to_owned(),
+        type_name: "sched_ext_ops".to_owned(),
+        link: true,
+        members: vec![
+            member("running", StructOpsValue::Program("running".to_owned())),
+            member("name", StructOpsValue::Bytes(b"hachi_test".to_vec())),
+        ],
+    });
+    let mut ebpf = load(spec);
+    let ready = match ebpf.struct_ops("scheduler") {
+        Err(error) if error.to_string().contains("nobody register") => {
+            hachi_test::skip!("this kernel was built without CONFIG_SCHED_CLASS_EXT")
+        }
+        result => attempt!(result),
+    };
+    let registered = ready.attach().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    assert!(runs(&ebpf) >= 1);
+    let state = || fs::read_to_string("/sys/kernel/sched_ext/state").unwrap();
+    assert_eq!(state().trim(), "enabled");
+    drop(registered);
+    assert_ne!(state().trim(), "enabled");
 }
 
 #[test]

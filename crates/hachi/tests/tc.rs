@@ -12,7 +12,7 @@ use hachi::{
         qdisc_add_clsact, qdisc_detach_program,
     },
 };
-use hachi_test::{Bpffs, Netns, VethPair, require_bpf};
+use hachi_test::{Bpffs, Netns, VethPair, exercises, require_bpf};
 use support::{
     network::{TC_ACT_OK, TC_ACT_SHOT, counting, loaded},
     tracing::seen,
@@ -61,8 +61,13 @@ fn drops_real_packets() {
     let wire = VethPair::new().unwrap();
     let host = &wire.right;
     let ping = || wire.left.ping(wire.right.ipv4(), 1).unwrap();
-    let mut ebpf = dropping();
-    for (runs, direction) in [(1, TcAttachType::Ingress), (2, TcAttachType::Egress)] {
+    for (section, direction) in [
+        ("classifier", TcAttachType::Ingress),
+        ("classifier", TcAttachType::Egress),
+        ("tc", TcAttachType::Ingress),
+    ] {
+        let _row = exercises(section, "netlink");
+        let mut ebpf = loaded(counting("drop_all", section, TC_ACT_SHOT));
         assert!(ping().all_answered());
         let program = program(&mut ebpf);
         let id = host
@@ -70,7 +75,7 @@ fn drops_real_packets() {
             .run(|| program.attach_with_options(host.interface(), direction, NETLINK))
             .unwrap();
         assert!(ping().none_answered(), "{direction}");
-        assert!(seen(&ebpf).0 >= runs, "{direction}");
+        assert!(seen(&ebpf).0 >= 1, "{direction}");
         let link = typed!(ebpf, "drop_all", SchedClassifier)
             .take_link(id)
             .unwrap();
@@ -86,6 +91,36 @@ fn drops_real_packets() {
         drop(link);
         assert!(ping().all_answered(), "{direction}");
     }
+}
+
+/// Actions are attached to other filters, by what is pinned.
+#[test]
+fn actions_of_filters() {
+    require_bpf!();
+    let _row = exercises("action", "pinned, by tc");
+    let wire = VethPair::new().unwrap();
+    let bpffs = Bpffs::new().unwrap();
+    let host = &wire.right;
+    let ping = || wire.left.ping(wire.right.ipv4(), 1).unwrap();
+    let ebpf = loaded(counting("act", "action", TC_ACT_SHOT));
+    let path = bpffs.join("act");
+    ebpf.program("act").unwrap().pin(&path).unwrap();
+    host.netns()
+        .run(|| qdisc_add_clsact(host.interface()))
+        .unwrap();
+    assert!(ping().all_answered());
+    let mut tc = host.netns().command("tc");
+    tc.args(["filter", "add", "dev", host.interface(), "ingress"]);
+    tc.args(["protocol", "ip", "u32", "match", "u32", "0", "0"]);
+    tc.args(["action", "bpf", "object-pinned"]).arg(&path);
+    let output = tc.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    if said.contains("Failed to load TC action module") {
+        hachi_test::skip!("this kernel was built without CONFIG_NET_ACT_BPF");
+    }
+    assert!(output.status.success(), "{said}");
+    assert!(ping().none_answered());
+    assert!(seen(&ebpf).0 >= 1);
 }
 
 #[test]

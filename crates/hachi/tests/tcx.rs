@@ -9,7 +9,7 @@ use hachi::{
         AttachOptions, AttachType, LinkOrder, SchedClassifier, TcAttachOptions, TcAttachType,
     },
 };
-use hachi_test::{Netns, VethPair, require_bpf};
+use hachi_test::{Netns, VethPair, exercises, require_bpf};
 use support::{
     load,
     network::{TC_ACT_OK, TC_ACT_SHOT, TCX_NEXT, counting, loaded},
@@ -87,6 +87,27 @@ fn drops_real_packets_and_passes_them_on() {
     assert!(ping().all_answered());
     assert!(seen(&last).0 >= 1);
     assert_eq!(seen(&ebpf).0, before);
+}
+
+#[test]
+fn both_directions_by_section() {
+    require_bpf!();
+    let sections = ["tcx/ingress", "tcx/egress", "tc/ingress", "tc/egress"];
+    let _rows = sections.map(|section| exercises(section, "link"));
+    let wire = VethPair::new().unwrap();
+    let host = &wire.right;
+    let ping = || wire.left.ping(wire.right.ipv4(), 1).unwrap();
+    let options = AttachOptions::new().interface(host.interface());
+    for section in sections {
+        assert!(ping().all_answered());
+        let mut ebpf = loaded(counting("drop", section, TC_ACT_SHOT));
+        let all = attempt!(host.netns().run(|| ebpf.attach_all(&options)));
+        let direction = section.split('/').next_back().unwrap();
+        assert!(all.attached[0].1.target.starts_with(direction));
+        assert!(ping().none_answered(), "{section}");
+        assert!(seen(&ebpf).0 >= 1, "{section}");
+    }
+    assert!(ping().all_answered());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use hachi::{
     Btf,
     programs::{AttachOptions, BtfTracePoint, ProgramError},
 };
-use hachi_test::{Bpffs, require_bpf};
+use hachi_test::{Bpffs, exercises, require_bpf};
 use support::{
     load,
     tracing::{SYS_GETPGID, argument, cookie, get, getpgid, observer, seen, watching},
@@ -28,6 +28,7 @@ fn program(ebpf: &mut hachi::Ebpf) -> &mut BtfTracePoint {
 #[test]
 fn by_section() {
     require_bpf!();
+    let _row = exercises("tp_btf", "link");
     let mut ebpf = object("tp_btf/sys_enter");
     let all = ebpf.attach_all(&AttachOptions::new()).unwrap();
     assert_eq!(all.attached[0].1.target, "tracepoint sys_enter");

@@ -6,7 +6,7 @@ use hachi::{
     links::{LinkError, LinkTarget, OwnedLink, loaded_links},
     programs::{AttachOptions, ProgramError, TracePoint, Xdp},
 };
-use hachi_test::{Bpffs, require_bpf};
+use hachi_test::{Bpffs, exercises, require_bpf};
 use support::{
     load,
     tracing::{cookie, get, getpgid, observer, reset, seen, watching},
@@ -15,10 +15,14 @@ use support::{
 const SECTION: &str = "tracepoint/syscalls/sys_enter_getpgid";
 
 fn object() -> hachi::Ebpf {
+    object_of(SECTION)
+}
+
+fn object_of(section: &str) -> hachi::Ebpf {
     // The record begins with 8 common bytes, then the system call's number.
     let mut ebpf = load(watching(vec![observer(
         "on_getpgid",
-        SECTION,
+        section,
         &support::tracing::argument(1),
         None,
     )]));
@@ -68,19 +72,22 @@ fn runs_at_each_event_and_not_after() {
 #[test]
 fn by_section() {
     require_bpf!();
-    let mut ebpf = object();
-    let all = ebpf.attach_all(&AttachOptions::new()).unwrap();
-    assert_eq!(all.left_out, []);
-    let [(name, attached)] = &all.attached[..] else {
-        panic!("{all:?}")
-    };
-    assert_eq!(name, "on_getpgid");
-    assert_eq!(attached.target, "tracepoint syscalls/sys_enter_getpgid");
-    getpgid(2);
-    assert_eq!(seen(&ebpf).0, 2);
-    get(&mut ebpf, "on_getpgid").detach(attached.link).unwrap();
-    getpgid(1);
-    assert_eq!(seen(&ebpf).0, 2);
+    for kind in ["tracepoint", "tp"] {
+        let _row = exercises(kind, "perf event");
+        let mut ebpf = object_of(&format!("{kind}/syscalls/sys_enter_getpgid"));
+        let all = ebpf.attach_all(&AttachOptions::new()).unwrap();
+        assert_eq!(all.left_out, []);
+        let [(name, attached)] = &all.attached[..] else {
+            panic!("{all:?}")
+        };
+        assert_eq!(name, "on_getpgid");
+        assert_eq!(attached.target, "tracepoint syscalls/sys_enter_getpgid");
+        getpgid(2);
+        assert_eq!(seen(&ebpf).0, 2);
+        get(&mut ebpf, "on_getpgid").detach(attached.link).unwrap();
+        getpgid(1);
+        assert_eq!(seen(&ebpf).0, 2);
+    }
 }
 
 #[test]

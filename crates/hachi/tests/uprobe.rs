@@ -8,7 +8,7 @@ use hachi::{
     links::OwnedLink,
     programs::{AttachOptions, ProbeKind, ProgramError, UProbe, UProbeAttachLocation, UProbeMulti},
 };
-use hachi_test::{Bpffs, require_bpf};
+use hachi_test::{Bpffs, exercises, require_bpf};
 use support::{
     load,
     tracing::{Observer, argument, cookie, get, observer, reset, seen, watching},
@@ -55,6 +55,7 @@ fn entries_and_returns_by_every_way() {
         program(&mut ebpf).load().unwrap();
         assert_eq!(program(&mut ebpf).kind(), kind);
         for tracefs in [false, true] {
+            let _row = exercises(section, if tracefs { "tracefs" } else { "perf event" });
             let symbol = "hachi_probe_me_first";
             let id = if tracefs {
                 program(&mut ebpf).attach_by_tracefs(symbol, this(), None)
@@ -208,12 +209,15 @@ fn versions_of_a_function() {
 #[test]
 fn sleepable() {
     require_bpf!();
-    let section = format!("uprobe.s/{}:hachi_probe_me_first", this().display());
-    let mut ebpf = load(watching(vec![observer("probe", &section, &[], None)]));
-    attempt!(get(&mut ebpf, "probe").load());
-    ebpf.attach_all(&AttachOptions::new()).unwrap();
-    hachi_probe_me_first(1);
-    assert_eq!(seen(&ebpf).0, 1);
+    for kind in ["uprobe.s", "uretprobe.s"] {
+        let _row = exercises(kind, "perf event");
+        let section = format!("{kind}/{}:hachi_probe_me_first", this().display());
+        let mut ebpf = load(watching(vec![observer("probe", &section, &[], None)]));
+        attempt!(get(&mut ebpf, "probe").load());
+        ebpf.attach_all(&AttachOptions::new()).unwrap();
+        hachi_probe_me_first(1);
+        assert_eq!(seen(&ebpf).0, 1);
+    }
 }
 
 fn multi(ebpf: &mut hachi::Ebpf) -> &mut UProbeMulti {
@@ -223,10 +227,17 @@ fn multi(ebpf: &mut hachi::Ebpf) -> &mut UProbeMulti {
 #[test]
 fn many_places_by_one_link() {
     require_bpf!();
+    let sections = [
+        "uprobe.multi",
+        "uretprobe.multi",
+        "uprobe.multi.s",
+        "uretprobe.multi.s",
+    ];
+    let _rows = sections.map(|section| exercises(section, "link"));
     let names = ["hachi_probe_me_first", "hachi_probe_me_second"];
     let old = support::older_than(6, 6);
     let value: &[_] = if old { &[] } else { &cookie() };
-    for section in ["uprobe.multi", "uretprobe.multi"] {
+    for section in sections {
         let mut ebpf = load(watching(vec![observer("probe", section, value, None)]));
         attempt!(multi(&mut ebpf).load());
         let id = attempt!(multi(&mut ebpf).attach("hachi_probe_me_*", this(), None));
@@ -261,16 +272,15 @@ fn many_places_by_one_link() {
 #[test]
 fn sessions_see_both_ends() {
     require_bpf!();
-    let mut ebpf = load(watching(vec![observer(
-        "probe",
-        "uprobe.session",
-        &[],
-        None,
-    )]));
-    attempt!(multi(&mut ebpf).load());
-    attempt!(multi(&mut ebpf).attach("hachi_probe_me_first", this(), None));
-    hachi_probe_me_first(1);
-    assert_eq!(seen(&ebpf).0, 2);
+    let sections = ["uprobe.session", "uprobe.session.s"];
+    let _rows = sections.map(|section| exercises(section, "link"));
+    for section in sections {
+        let mut ebpf = load(watching(vec![observer("probe", section, &[], None)]));
+        attempt!(multi(&mut ebpf).load());
+        attempt!(multi(&mut ebpf).attach("hachi_probe_me_first", this(), None));
+        hachi_probe_me_first(1);
+        assert_eq!(seen(&ebpf).0, 2, "{section}");
+    }
 }
 
 #[test]

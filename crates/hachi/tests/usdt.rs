@@ -12,7 +12,7 @@ use hachi::{
     obj::{MapSpec, MapType, Spec},
     programs::{AttachOptions, Usdt},
 };
-use hachi_test::require_bpf;
+use hachi_test::{exercises, require_bpf};
 use support::{
     load,
     tracing::{Observer, argument, cookie, get, seen, watching},
@@ -115,6 +115,7 @@ fn addresses(ebpf: &Ebpf) -> usize {
 #[test]
 fn every_place_of_a_probe() {
     require_bpf!();
+    let _row = exercises("usdt", "perf event");
     let mut ebpf = load(object("usdt", 4, &argument(14)));
     program(&mut ebpf).load().unwrap();
     let id = program(&mut ebpf)
@@ -149,6 +150,18 @@ fn every_place_of_a_probe() {
             .unwrap();
         program(&mut ebpf).detach(id).unwrap();
     }
+}
+
+#[test]
+fn sleepable() {
+    require_bpf!();
+    let _row = exercises("usdt.s", "perf event");
+    let section = format!("usdt.s/{}:hachi:request", this().display());
+    let mut ebpf = load(object(&section, 4, &argument(14)));
+    attempt!(program(&mut ebpf).load());
+    ebpf.attach_all(&AttachOptions::new()).unwrap();
+    request(11);
+    assert_eq!(seen(&ebpf), (1, 11));
 }
 
 #[test]

@@ -12,8 +12,15 @@ use hachi::{
     },
     programs::{ProgramError, Xdp, XdpFlags, XdpLink, XdpLinkId},
 };
-use hachi_test::{Bpffs, Netns, VethPair, require_bpf};
-use support::{load, one, xdp};
+use hachi_asm::build;
+use hachi_test::{Bpffs, Netns, VethPair, exercises, require_bpf, udp_send};
+use support::{
+    load,
+    network::observing_only,
+    one,
+    tracing::{CTX, VALUE, seen, watching},
+    xdp,
+};
 
 /// Both ways to attach: REPLACE is only possible by netlink, also where nothing is to be replaced.
 const WAYS: [XdpFlags; 2] = [
@@ -71,6 +78,8 @@ fn drops_real_packets() {
         XdpFlags::SKB_MODE,
         XdpFlags::REPLACE,
     ] {
+        let netlink = flags.contains(XdpFlags::REPLACE);
+        let _row = exercises("xdp", if netlink { "netlink" } else { "link" });
         let id = host
             .netns()
             .run(|| program.attach(host.interface(), flags))
@@ -86,6 +95,40 @@ fn drops_real_packets() {
         program.detach(id).unwrap();
         assert!(ping().all_answered(), "{flags:?}");
     }
+}
+
+/// Of packets in several buffers, which drivers give only to programs that say they can take it.
+#[test]
+fn packets_in_several_buffers() {
+    require_bpf!();
+    let _row = exercises("xdp.frags", "link");
+    let wire = VethPair::new().unwrap();
+    for host in [&wire.left, &wire.right] {
+        let mtu = ["link", "set", host.interface(), "mtu", "9000"];
+        host.netns().ip(mtu).unwrap();
+    }
+    let host = &wire.right;
+    // bpf_xdp_get_buff_len
+    let length = [
+        build::mov(1, CTX),
+        build::call_helper(188),
+        build::mov(VALUE, 0),
+    ];
+    // With the headers of Ethernet, IPv4 and UDP.
+    const LENGTH: i32 = 8000 + 14 + 20 + 8;
+    let program = observing_only("long", "xdp.frags", &length, LENGTH, support::XDP_DROP);
+    let mut ebpf = load(watching(vec![program]));
+    attempt!(ebpf.program_mut("long").unwrap().load());
+    let program: &mut Xdp = ebpf.program_mut("long").unwrap().try_into().unwrap();
+    host.netns()
+        .run(|| program.attach(host.interface(), XdpFlags::DRV_MODE))
+        .unwrap();
+    udp_send(wire.left.netns(), None, (host.ipv4(), 7).into(), &[0; 8000]).unwrap();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(2);
+    while seen(&ebpf).0 == 0 && std::time::Instant::now() < deadline {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    assert_eq!(seen(&ebpf), (1, LENGTH as u64));
 }
 
 #[test]

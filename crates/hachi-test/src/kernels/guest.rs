@@ -29,10 +29,11 @@ const MODULES: &[&str] = &[
     "sch_ingress",
     "cls_bpf",
     "act_bpf",
+    "cls_u32",
 ];
 
 /// What tests start, where the host has it.
-const PROGRAMS: &[&str] = &["sh", "ip", "ping", "cat", "true", "sleep"];
+const PROGRAMS: &[&str] = &["sh", "ip", "tc", "ping", "cat", "true", "sleep"];
 
 /// What to run, on any kernel: test programs and what they need.
 #[derive(Debug)]
@@ -71,6 +72,8 @@ pub struct TestResult {
     pub duration: Duration,
     /// What it wrote to stdout and stderr.
     pub output: String,
+    /// What it exercised, a line each: see [`Exercise`](crate::Exercise).
+    pub support: String,
 }
 
 /// Why a guest ended before it was done.
@@ -209,6 +212,7 @@ impl Guest {
                     outcome: Outcome::Failed(format!("the guest {problem}")),
                     duration: Duration::ZERO,
                     output: String::new(),
+                    support: String::new(),
                 };
                 session.add(result, look);
             }
@@ -407,6 +411,7 @@ fn judge(run: usize, test: Option<String>, end: &End, output: String) -> TestRes
         outcome,
         duration: Duration::from_millis(end.milliseconds),
         output,
+        support: end.support.clone(),
     }
 }
 

@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 /// Where a test says that it was skipped.
 const SKIPS: &str = "/hachi-skips";
 
+/// Where a test says what it exercised.
+const SUPPORT: &str = "/hachi-support";
+
 /// How often a test that goes on is reported to do so.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
@@ -187,6 +190,7 @@ fn command(run: &Run) -> Command {
         .envs(run.environment.iter().map(|(name, value)| (name, value)))
         // Whatever the host has under these names is about the host.
         .env("HACHI_TEST_SKIPS", SKIPS)
+        .env("HACHI_TEST_SUPPORT", SUPPORT)
         .env("HACHI_GUEST", "1");
     command
 }
@@ -207,6 +211,7 @@ fn arguments_for(test: &str, arguments: &[String]) -> Vec<String> {
 
 fn run_one(number: usize, run: &Run, test: Option<String>, report: &mut Report) -> io::Result<()> {
     let _ = fs::remove_file(SKIPS);
+    let _ = fs::remove_file(SUPPORT);
     let arguments = match &test {
         Some(test) => arguments_for(test, &run.arguments),
         None => run.arguments.clone(),
@@ -226,6 +231,7 @@ fn run_one(number: usize, run: &Run, test: Option<String>, report: &mut Report) 
     };
     end.milliseconds = start.elapsed().as_millis() as u64;
     end.skips = fs::read_to_string(SKIPS).unwrap_or_default();
+    end.support = fs::read_to_string(SUPPORT).unwrap_or_default();
     report.send(&Event::End(end))
 }
 

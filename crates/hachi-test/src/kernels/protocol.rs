@@ -78,4 +78,7 @@ pub struct End {
     pub milliseconds: u64,
     /// What it wrote to the file named by `HACHI_TEST_SKIPS`.
     pub skips: String,
+    /// What it wrote to the file named by `HACHI_TEST_SUPPORT`.
+    #[serde(default)]
+    pub support: String,
 }

@@ -12,12 +12,21 @@ use hachi::{
         ReusePortSockArray, SockHash, SockMap, XskMap,
     },
     obj::{Insn, MapSpec, ProgramSpec},
-    programs::{TestRunOptions, Xdp},
+    programs::{TestRunOptions, Xdp, XdpFlags},
 };
 use hachi_asm::build;
-use hachi_test::require_bpf;
+use hachi_test::{VethPair, exercises, require_bpf};
 
-use crate::support::{XDP_PASS, load, map_address, program, spec, verdict};
+use crate::{
+    attempt,
+    support::{
+        XDP_PASS, load, map_address,
+        network::counting,
+        program, spec,
+        tracing::{SEEN, seen},
+        verdict,
+    },
+};
 
 const XDP_REDIRECT: u32 = 4;
 
@@ -126,6 +135,66 @@ fn cpus() {
     assert_eq!(map.get(0, 0).unwrap().queue_size, 64);
     map.clear_index(0).unwrap();
     assert_eq!(run(&ebpf), XDP_PASS as u32);
+}
+
+/// Packets arrive, are redirected, and run the program that the map's element names.
+#[test]
+fn programs_of_elements_see_packets() {
+    require_bpf!();
+    for (section, element) in [
+        ("xdp", "xdp/devmap"),
+        ("xdp", "xdp/cpumap"),
+        ("xdp.frags", "xdp.frags/devmap"),
+        ("xdp.frags", "xdp.frags/cpumap"),
+    ] {
+        let _row = exercises(element, "map");
+        let wire = VethPair::new().unwrap();
+        let host = &wire.right;
+        // A cable takes redirected packets if there is a program at its other end.
+        let mut other = load(crate::support::one("pass", XDP_PASS));
+        let pass = crate::support::xdp(&mut other, "pass");
+        let left = &wire.left;
+        left.netns()
+            .run(|| pass.attach(left.interface(), XdpFlags::DRV_MODE))
+            .unwrap();
+        let kind = match element.ends_with("devmap") {
+            true => MapType::Devmap,
+            false => MapType::Cpumap,
+        };
+        let maps = vec![
+            MapSpec::new(SEEN, MapType::Array, 4, 8, 2),
+            MapSpec::new("M", kind, 4, 8, 1),
+        ];
+        let mut first = redirector("M", 0);
+        first.section = section.to_owned();
+        first.frags = section.ends_with("frags");
+        let programs = vec![first, counting("there", element, XDP_PASS)];
+        let mut ebpf = load(spec(maps, programs));
+        for name in ["there", "redirect"] {
+            attempt!(ebpf.program_mut(name).unwrap().load());
+        }
+        let there: &Xdp = ebpf.program("there").unwrap().try_into().unwrap();
+        let there = there.fd().unwrap().clone();
+        let map = take(&mut ebpf);
+        match kind {
+            // Back to where it came from.
+            MapType::Devmap => host.netns().run(|| {
+                let mut map = DevMap::try_from(map).unwrap();
+                map.set(0, host.index(), Some(&there), 0).unwrap();
+            }),
+            _ => {
+                let mut map = CpuMap::try_from(map).unwrap();
+                map.set(0, 64, Some(&there), 0).unwrap();
+            }
+        }
+        let redirect: &mut Xdp = ebpf.program_mut("redirect").unwrap().try_into().unwrap();
+        host.netns()
+            .run(|| redirect.attach(host.interface(), XdpFlags::DRV_MODE))
+            .unwrap();
+        let ping = left.ping(host.ipv4(), 3).unwrap();
+        assert_eq!(ping.all_answered(), kind == MapType::Cpumap, "{element}");
+        assert!(seen(&ebpf).0 >= 3, "{element}");
+    }
 }
 
 #[test]

@@ -1,0 +1,34 @@
+//! Programs that user space calls.
+
+mod support;
+
+use hachi::programs::{AttachOptions, Syscall};
+use hachi_asm::{Size, build};
+use hachi_test::{exercises, require_bpf};
+use support::{
+    load,
+    network::observing,
+    tracing::{CTX, VALUE, get, seen, watching},
+};
+
+#[test]
+fn called_with_a_context_that_it_changes() {
+    require_bpf!();
+    let _row = exercises("syscall", "call");
+    // Keeps the first word of the context, and puts another there.
+    let exchange = [
+        build::load(Size::Dw, VALUE, CTX, 0),
+        build::mov_imm(1, 78),
+        build::store(Size::Dw, CTX, 0, 1),
+    ];
+    let program = observing("called", "syscall", &exchange, 5);
+    let mut ebpf = load(watching(vec![program]));
+    attempt!(get(&mut ebpf, "called").load());
+    let program: &mut Syscall = get(&mut ebpf, "called").try_into().unwrap();
+    let mut context = 77u64.to_ne_bytes();
+    assert_eq!(program.call(&mut context).unwrap(), 5);
+    assert_eq!(u64::from_ne_bytes(context), 78);
+    assert_eq!(seen(&ebpf), (1, 77));
+    let all = ebpf.attach_all(&AttachOptions::new()).unwrap();
+    assert!(all.left_out[0].1.contains("called"), "{:?}", all.left_out);
+}
