@@ -12,6 +12,7 @@ mod install;
 mod manifests;
 mod matrix;
 mod shell;
+mod support;
 mod test;
 
 use shell::Result;
@@ -27,6 +28,8 @@ cargo xtask COMMAND
                      tests on other kernels: any arguments of `cargo test`
   bench [NAME...]    measure builds and loads, beside other toolkits where they are installed
   codegen [--check]  write the generated tables again, or only compare
+  support [--kernels VERSION[,VERSION...] | --check]
+                     write docs/support.md from what tests do here and there
   first-xdp          write examples/first-xdp again, from the template of `hachi new`
 ";
 
@@ -55,6 +58,7 @@ fn run(arguments: &[&str]) -> Result<ExitCode> {
             .map(|()| ExitCode::SUCCESS)
             .map_err(Into::into),
         ["first-xdp"] => first_xdp::write().map(|()| ExitCode::SUCCESS),
+        ["support", options @ ..] => support::run(options),
         ["bench", names @ ..] => bench::run(names),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");

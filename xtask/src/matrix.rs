@@ -31,8 +31,8 @@ pub fn obstacle() -> Option<String> {
 }
 
 /// A run of tests on the kernels, with the fixtures built: `hachi test …`, to which arguments of
-/// `cargo test` may be added.
-pub fn command(hachi: &Path, kernels: &str) -> Result<Command> {
+/// `cargo test` may be added. The results go to `report`, a file for each kernel.
+pub fn command(hachi: &Path, kernels: &str, report: Option<&Path>) -> Result<Command> {
     let mut fixtures = cargo(root());
     fixtures
         .args([
@@ -54,8 +54,9 @@ pub fn command(hachi: &Path, kernels: &str) -> Result<Command> {
     if let Some(libbpf) = libbpf() {
         test.arg("--program").arg(libbpf);
     }
-    // The results, a file for each kernel.
-    test.arg("--report").arg(target_dir().join("matrix"));
+    if let Some(directory) = report {
+        test.arg("--report").arg(directory);
+    }
     test.arg("--");
     Ok(test)
 }
@@ -78,7 +79,7 @@ pub fn guest(arguments: &[&str]) -> Result<ExitCode> {
         return Err(reason.into());
     }
     run_command(cargo(root()).args(["build", "--quiet", "--package", "hachi-cli"]))?;
-    let mut test = command(&target_dir().join("debug/hachi"), kernels)?;
+    let mut test = command(&target_dir().join("debug/hachi"), kernels, None)?;
     run_command(test.args(arguments))?;
     Ok(ExitCode::SUCCESS)
 }

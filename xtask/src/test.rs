@@ -5,7 +5,7 @@ use crate::shell::{
     Result, bold, capture, cargo, dim, examples_target_dir, green, other_workspaces, red, root,
     run as run_command, target_dir, watch,
 };
-use crate::{book, codegen, first_xdp, manifests, matrix};
+use crate::{book, codegen, first_xdp, manifests, matrix, support};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -44,6 +44,11 @@ const STEPS: &[Step] = &[
         name: "codegen",
         about: "the generated tables are what the generator makes",
         check: codegen,
+    },
+    Step {
+        name: "support",
+        about: "docs/support.md has every kind of program, and its tests exist",
+        check: |_| support::check(),
     },
     Step {
         name: "clippy",
@@ -219,7 +224,7 @@ impl Tally {
             self.skip("matrix", reason);
             return Ok(());
         }
-        let mut command = matrix::command(&hachi(), kernels)?;
+        let mut command = matrix::command(&hachi(), kernels, Some(&support::directory()))?;
         let mut nowhere = Vec::new();
         let succeeded = watch(matrix::all(&mut command), |line| {
             if let Some([passed, failed, skipped]) = matrix_row(line) {
@@ -234,6 +239,10 @@ impl Tally {
                 }
             }
         })?;
+        let lost = support::regressions()?;
+        if !lost.is_empty() {
+            return Err(format!("docs/support.md says otherwise: {}", lost.join("; ")).into());
+        }
         if !nowhere.is_empty() {
             return Err(format!("skipped here and on every kernel: {}", nowhere.join(", ")).into());
         }
@@ -356,6 +365,7 @@ fn tests(tally: &mut Tally) -> Result {
     let mut test = cargo(root());
     test.args(["test", "--all-features", "--workspace", "--no-fail-fast"]);
     test.env("HACHI_BIN", hachi())
+        .env("HACHI_TEST_SUPPORT", support::begin_here()?)
         .env("HACHI_EXAMPLES_TARGET", examples_target_dir());
     match tally.cargo_test(&mut test)? {
         0 => Err("no test ran".into()),

@@ -6,7 +6,7 @@ use hachi::{
     Btf,
     programs::{AttachOptions, Extension, FEntry, FExit, FModRet, ProgramError, TestRunOptions},
 };
-use hachi_test::{VethPair, exercises, require_bpf};
+use hachi_test::{VethPair, exercises, require_bpf, require_kernel};
 use support::{
     load,
     tracing::{Observer, argument, cookie, get, getpgid, observer, seen, watching},
@@ -87,6 +87,7 @@ fn sleepable_programs() {
 fn functions_of_modules() {
     require_bpf!();
     let _row = exercises("fentry", "link, in a module");
+    require_kernel!("5.11", "the types of modules");
     let wire = VethPair::new().unwrap();
     let program = Observer {
         mine: false,

@@ -55,7 +55,7 @@ pub struct Args {
     /// How many kernels to run at a time [default: one per processor]
     #[arg(long, value_name = "NUMBER")]
     jobs: Option<usize>,
-    /// Write the results as JSON to DIR/KERNEL.json
+    /// Write the results as JSON to DIR/KERNEL.json, and what tests say they exercise to DIR/KERNEL.tsv
     #[arg(long, value_name = "DIR", requires = "kernel")]
     report: Option<PathBuf>,
     /// Print every test, not only those that fail
@@ -262,6 +262,17 @@ impl Report<'_> {
         self.results.len() - self.passed() - self.failed()
     }
 
+    /// The kernel's release, and a line for each thing that a test exercised.
+    fn exercised(&self) -> String {
+        let mut text = format!("{}\n", self.kernel.release());
+        text.extend(
+            self.results
+                .iter()
+                .map(|(_, result)| result.support.as_str()),
+        );
+        text
+    }
+
     fn json(&self, guest: &Guest) -> Value {
         let tests = self.results.iter().map(|(_, result)| {
             let run = &guest.runs()[result.run];
@@ -349,8 +360,9 @@ fn run_all<'a>(guest: &Guest, kernels: &'a [Kernel], args: &'a Args) -> Result<V
     if let Some(directory) = &args.report {
         let write = |report: &Report<'_>| {
             fs::create_dir_all(directory)?;
-            let path = directory.join(format!("{}.json", report.version));
-            fs::write(path, format!("{:#}\n", report.json(guest)))
+            let path = |extension| directory.join(format!("{}.{extension}", report.version));
+            fs::write(path("json"), format!("{:#}\n", report.json(guest)))?;
+            fs::write(path("tsv"), report.exercised())
         };
         for report in reports.values() {
             write(report).map_err(|error| Failure::because(directory.display(), &error))?;
