@@ -8,7 +8,7 @@ use hachi::{
     links::LinkOrder,
     programs::{AttachOptions, Netkit, NetkitAttachType},
 };
-use hachi_test::{EchoServer, Netns, exercises, require_bpf, udp_request};
+use hachi_test::{EchoServer, Netns, exercises, require_bpf, require_kernel, udp_request};
 use support::{
     load,
     network::counting,
@@ -45,6 +45,7 @@ fn packets_of_both_ends_are_dropped() {
     require_bpf!();
     let sections = ["netkit/primary", "netkit/peer"];
     let _rows = sections.map(|section| exercises(section, "link"));
+    require_kernel!("6.7", "netkit");
     let mut ebpf = load(watching(vec![
         counting("primary", sections[0], NETKIT_DROP),
         counting("peer", sections[1], NETKIT_DROP),
