@@ -1,3 +1,5 @@
+use crate::kconfig::KconfigType;
+
 /// Something the object uses and the running system supplies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Extern {
@@ -30,9 +32,32 @@ pub enum ExternKind {
     Kconfig {
         /// Its type in the object's BTF.
         type_id: u32,
+        /// The same, as far as it matters for the value.
+        ty: KconfigType,
         /// Where its value goes in the map's only value, in bytes.
         offset: u32,
         /// How many bytes it takes.
         size: u32,
     },
+}
+
+impl Extern {
+    /// The name it has in the kernel: a function's without its flavour, what follows three
+    /// underscores (`bpf_task_acquire___5_18`), so that a program can declare a function as different
+    /// kernels have it.
+    pub fn kernel_name(&self) -> &str {
+        match self.kind {
+            ExternKind::Kfunc { .. } => hachi_btf::essential_name(&self.name),
+            _ => &self.name,
+        }
+    }
+
+    /// Whether the kernel's types are needed to find it.
+    pub fn is_typed(&self) -> bool {
+        match self.kind {
+            ExternKind::Kfunc { .. } => true,
+            ExternKind::Ksym { type_id } => type_id.is_some(),
+            ExternKind::Kconfig { .. } => false,
+        }
+    }
 }

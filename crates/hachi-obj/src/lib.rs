@@ -22,6 +22,7 @@ mod elf;
 mod error;
 mod externs;
 pub mod inspect;
+pub mod kconfig;
 mod kinds;
 mod map;
 mod parse;

@@ -369,6 +369,40 @@ fn what_the_kernel_must_supply_is_listed() {
 }
 
 #[test]
+fn options_have_types() {
+    use hachi_obj::kconfig::KconfigType::*;
+    for bytes in [object!("externs.bpfel"), object!("externs.bpfeb")] {
+        let mut spec = parse(bytes);
+        let externs = spec.externs.clone();
+        let find = |name: &str| externs.iter().find(|e| e.name == name).expect(name);
+        let endian = spec.endian;
+        let map = spec.map_mut(".kconfig").expect("exists");
+        let value = map.contents.as_mut().expect("zeros");
+        for (name, wanted, len) in [
+            ("LINUX_KERNEL_VERSION", Int { signed: false }, 4),
+            ("CONFIG_HZ", Int { signed: true }, 4),
+            ("CONFIG_HACHI_NO_SUCH_OPTION", Int { signed: true }, 8),
+            ("CONFIG_BPF_SYSCALL", Bool, 1),
+            ("CONFIG_NET", Tristate, 4),
+            ("CONFIG_INET", Char { signed: true }, 1),
+            ("CONFIG_DEFAULT_HOSTNAME", Text, 16),
+        ] {
+            let (ty, place) = find(name).kconfig(value).expect("an option");
+            assert_eq!((ty, place.len()), (wanted, len), "{name}");
+        }
+        let (ty, place) = find("CONFIG_HZ").kconfig(value).expect("an option");
+        ty.write("250", place, endian).expect("fits");
+        let word = place.try_into().expect("four bytes");
+        assert_eq!(endian.u32(word), 250);
+
+        assert_eq!(find("runqueues").kconfig(value), None);
+        let acquire = find("bpf_task_acquire___now");
+        assert_eq!(acquire.kernel_name(), "bpf_task_acquire");
+        assert!(acquire.is_typed() && !find("_stext").is_typed());
+    }
+}
+
+#[test]
 fn legacy_maps_are_read() {
     for bytes in [object!("legacy.bpfel"), object!("legacy.bpfeb")] {
         let spec = parse(bytes);

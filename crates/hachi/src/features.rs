@@ -209,12 +209,16 @@ features! {
     MEMCG_ACCOUNTING: "memory charged to cgroups", (5, 11), memcg_accounting;
     /// Floating-point types in BTF.
     BTF_FLOAT: "floating-point types in BTF", (5, 13), || btf(&[sample::FLOAT]);
+    /// Functions of the kernel that programs call by their BTF ids.
+    KFUNC: "calls of kernel functions (kfuncs)", (5, 13), || by_version(5, 13);
     /// `BPF_MAP_LOOKUP_AND_DELETE_ELEM` of hash maps.
     HASH_LOOKUP_AND_DELETE: "taking elements out of hash maps", (5, 14), hash_lookup_and_delete;
     /// Links of programs on perf events (tracepoints, kprobes, uprobes), and cookies for them.
     PERF_LINK: "bpf_link of a perf event", (5, 15), perf_link;
     /// Declaration tags in BTF.
     BTF_DECL_TAG: "declaration tags in BTF", (5, 16), || btf(&[sample::INT, sample::VAR, sample::DECL_TAG]);
+    /// The same in modules.
+    MODULE_KFUNC: "calls of functions of kernel modules (kfuncs)", (5, 16), || by_version(5, 16);
     /// Type tags in BTF.
     BTF_TYPE_TAG: "type tags in BTF", (5, 17), || btf(&[sample::INT, sample::TAGGED]);
     /// XDP programs that take packets of several buffers.
@@ -227,6 +231,8 @@ features! {
     BTF_ENUM64: "64-bit enumerations in BTF", (6, 0), || btf(&[sample::ENUM64]);
     /// Iterators over the threads of a process or the cgroups of a hierarchy.
     ITER_PARAMETERS: "iterators over one process or one cgroup hierarchy", (6, 1), || by_version(6, 1);
+    /// Addresses of kernel functions by their BTF ids.
+    KFUNC_ADDRESS: "addresses of kernel functions (kfuncs)", (6, 4), || by_version(6, 4);
     /// Structs of functions registered by links.
     STRUCT_OPS_LINK: "bpf_link of a struct of functions", (6, 4), || by_version(6, 4);
     /// Links of netfilter programs.

@@ -32,6 +32,8 @@
 //! `Result` whose error says what there is, and [`Pod`] types must not have padding.
 //!
 //! # Features
+//! * `config-gz` (on by default): kernel configuration options (`.kconfig`) from `/proc/config.gz`,
+//!   where there is no `/boot/config-RELEASE`.
 //! * `tokio`: `into_async` of [`RingBuf`](maps::RingBuf), [`Events`](maps::Events),
 //!   [`PerfEvents`](maps::PerfEvents) and [`UserRingBuf`](maps::UserRingBuf).
 
@@ -41,7 +43,9 @@ mod btf;
 mod error;
 pub mod features;
 mod ids;
+mod kallsyms;
 mod kernel_btf;
+mod kernel_config;
 pub mod links;
 mod load;
 mod loader;

@@ -65,6 +65,13 @@ pub enum EbpfError {
     #[error(transparent)]
     MapError(#[from] MapError),
 
+    /// The text given for a kernel configuration is none.
+    #[error("the kernel configuration given to the loader: {reason}")]
+    KernelConfig {
+        /// Which line, and why.
+        reason: String,
+    },
+
     /// Something about a program failed.
     #[error(transparent)]
     ProgramError(#[from] ProgramError),
@@ -134,6 +141,17 @@ impl EbpfLoader {
     /// needs it.
     pub fn btf_file<P: AsRef<Path>>(&mut self, path: P) -> &mut Self {
         self.btf = Some(GivenBtf::File(path.as_ref().to_owned()));
+        self
+    }
+
+    /// Values of kernel configuration options (`.kconfig`: `extern int CONFIG_HZ __kconfig;` in C), as
+    /// text: lines such as `CONFIG_HZ=250`. What it does not set is looked for in the kernel's own
+    /// configuration: `/boot/config-RELEASE`, else `/proc/config.gz`. Those are read only if a program
+    /// reads such an option.
+    ///
+    /// A program that reads an option set nowhere does not load, unless it declares it as weak.
+    pub fn kernel_config(&mut self, text: &str) -> &mut Self {
+        self.options.kernel_config = Some(text.to_owned());
         self
     }
 

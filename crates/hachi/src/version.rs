@@ -1,6 +1,6 @@
 //! Kernel versions.
 
-use std::{ffi::CStr, fmt, mem::MaybeUninit};
+use std::{ffi::CStr, fmt, fs, mem::MaybeUninit};
 
 /// A kernel release as two or three numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,16 +25,29 @@ impl KernelVersion {
 
     /// The running kernel, from uname(2); `None` if it calls itself something unreadable.
     pub fn current() -> Option<Self> {
-        let mut names = MaybeUninit::<libc::utsname>::uninit();
-        // SAFETY: the buffer is one utsname long.
-        if unsafe { libc::uname(names.as_mut_ptr()) } != 0 {
-            return None;
+        let names = uname()?;
+        Self::parse(text(&names.release))
+    }
+
+    /// As [`current`](Self::current), also where a distribution's release says less than the kernel
+    /// knows of itself: `LINUX_VERSION_CODE`. (As libbpf; Debian's release ends in `.0`, and Ubuntu's
+    /// too.)
+    pub(crate) fn exact() -> Option<Self> {
+        let signature = fs::read_to_string("/proc/version_signature").unwrap_or_default();
+        // `Ubuntu 6.8.0-52.53-generic 6.8.12`
+        if let Some(version) = signature
+            .split_ascii_whitespace()
+            .nth(2)
+            .and_then(Self::parse)
+        {
+            return Some(version);
         }
-        // SAFETY: the call succeeded, so it filled the buffer.
-        let names = unsafe { names.assume_init() };
-        // SAFETY: the kernel NUL-terminates each field.
-        let release = unsafe { CStr::from_ptr(names.release.as_ptr()) };
-        Self::parse(release.to_str().ok()?)
+        // `#1 SMP Debian 5.10.234-1 (2025-02-24)`
+        let names = uname()?;
+        match text(&names.version).split_once("Debian ") {
+            Some((_, version)) => Self::parse(version),
+            None => Self::parse(text(&names.release)),
+        }
     }
 
     fn parse(release: &str) -> Option<Self> {
@@ -54,6 +67,28 @@ impl KernelVersion {
     pub fn code(self) -> u32 {
         u32::from(self.major) << 16 | u32::from(self.minor) << 8 | u32::from(self.patch.min(255))
     }
+}
+
+/// The running kernel's release, from uname(2): `6.12.7-amd64`.
+pub(crate) fn release() -> Option<String> {
+    uname().map(|names| text(&names.release).to_owned())
+}
+
+fn uname() -> Option<libc::utsname> {
+    let mut names = MaybeUninit::<libc::utsname>::uninit();
+    // SAFETY: the buffer is one utsname long.
+    if unsafe { libc::uname(names.as_mut_ptr()) } != 0 {
+        return None;
+    }
+    // SAFETY: the call succeeded, so it filled the buffer.
+    Some(unsafe { names.assume_init() })
+}
+
+fn text(field: &[libc::c_char]) -> &str {
+    // SAFETY: `c_char` is one byte, of either sign.
+    let bytes: &[u8] = unsafe { &*(std::ptr::from_ref(field) as *const [u8]) };
+    let text = CStr::from_bytes_until_nul(bytes).unwrap_or_default();
+    text.to_str().unwrap_or_default()
 }
 
 /// `5.15`, and the patch level where it is not 0.

@@ -29,6 +29,7 @@ mod value;
 use self::access::Access;
 use self::error::text;
 pub use self::error::{CoreError, Missing, Reason};
+pub use self::kinds::declarations_agree;
 #[cfg(feature = "edit")]
 pub use self::min::Minimizer;
 use self::node::{Budget, Node};

@@ -15,6 +15,25 @@ pub(super) const RULES: &[Rule] = &[
         ..Rule::ROW
     },
     Rule {
+        id: "missing-kfunc",
+        patterns: &["invalid func unknown#2002000000", "call unknown#2002000000"],
+        title: "{missing}",
+        why: "the function is declared as weak, so that the program loads without it; but its call can be reached",
+        help: &[
+            "ask first, and the verifier drops the branch on kernels without it: `if kfunc_exists!(…) { … }` (`if (bpf_ksym_exists(…))` in C)",
+            "functions of modules are there when the module is loaded (`modprobe`)",
+        ],
+        ..Rule::ROW
+    },
+    Rule {
+        id: "variable-without-address",
+        patterns: &["ldimm64 failed to find the address for kernel symbol '{name}'."],
+        title: "the kernel does not know where its variable `{name}` is",
+        why: "the kernel's types have the variable, but its list of symbols does not: it was built without CONFIG_KALLSYMS_ALL, and lists functions only",
+        help: &["declaring the variable as weak does not help; keep the code out of programs for such kernels"],
+        ..Rule::ROW
+    },
+    Rule {
         id: "helper-not-for-this-type",
         patterns: &[
             "program of this type cannot use helper {helper}#{n}",

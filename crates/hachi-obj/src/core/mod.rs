@@ -5,25 +5,48 @@
 
 mod patch;
 
+use std::fmt;
+
 use hachi_btf::Btf;
 use hachi_btf::core::{CoreError, Missing, Modules, Outcome, Resolver};
 use hachi_btf::ext::CoreReloKind;
 
-use crate::{Error, ProgramSpec, Spec};
+use crate::{Error, Extern, ProgramSpec, Spec};
 
-pub use patch::POISON;
+pub use patch::{POISON, POISON_KFUNC, poison_kfunc};
 
 /// An instruction that asks for something the kernel does not have. It was replaced by one that the
-/// verifier refuses if it can be reached ([`POISON`]).
+/// verifier refuses if it can be reached ([`POISON`], [`POISON_KFUNC`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Poisoned {
     /// Its slot.
     pub insn: usize,
     /// What it asks for.
-    pub missing: Missing,
+    pub missing: Absent,
 }
 
-/// The object's side of CO-RE: the types its records refer to.
+/// What the kernel does not have. `Display` says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Absent {
+    /// A type, field or enumerator.
+    Type(Missing),
+    /// A kernel function of this name (and of the type that the program declares).
+    Kfunc(String),
+}
+
+impl fmt::Display for Absent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Absent::Type(missing) => missing.fmt(f),
+            Absent::Kfunc(name) => write!(
+                f,
+                "kernel function `{name}` does not exist on this kernel, or is of another type there"
+            ),
+        }
+    }
+}
+
+/// The object's side of CO-RE and of typed externs: the types they refer to.
 ///
 /// Apart from the [`Spec`], because the types must stay as they are in the object, whatever becomes
 /// of those that are loaded into the kernel.
@@ -33,7 +56,8 @@ pub struct CoreTypes {
 }
 
 impl CoreTypes {
-    /// `None` if no program of the object has CO-RE records, or there are no types.
+    /// `None` if there are no types, or nobody asks for them: no program has CO-RE records, and there
+    /// are no typed externs.
     ///
     /// # Errors
     /// If the object's types cannot be encoded.
@@ -41,7 +65,8 @@ impl CoreTypes {
         let Some(btf) = &spec.btf else {
             return Ok(None);
         };
-        if spec.programs.iter().all(|p| p.core_relos.is_empty()) {
+        let relocated = spec.programs.iter().any(|p| !p.core_relos.is_empty());
+        if !relocated && !spec.externs.iter().any(Extern::is_typed) {
             return Ok(None);
         }
         let bytes = btf.encode(spec.endian).map_err(|source| Error::Btf {
@@ -101,7 +126,10 @@ impl CoreTypes {
             };
             if let Some(missing) = missing {
                 patch::poison(&mut insns, at);
-                poisoned.push(Poisoned { insn: at, missing });
+                poisoned.push(Poisoned {
+                    insn: at,
+                    missing: Absent::Type(missing),
+                });
             }
         }
         program.insns = insns;

@@ -8,6 +8,10 @@ use hachi_btf::core::{Reason, Value};
 /// instruction whose question has no answer; libbpf uses the same.
 pub const POISON: i32 = 0x0bad_2310;
 
+/// Number of a helper that no kernel has. A call of it stands in for the call of a kernel function
+/// that this kernel does not have; the first of the numbers that libbpf uses.
+pub const POISON_KFUNC: i32 = 2_002_000_000;
+
 /// Writes an answer into the instruction at `at`. Gives a reason to poison it instead if it
 /// accesses memory in a size that would read a wrong value.
 pub(super) fn apply(
@@ -107,15 +111,24 @@ pub(super) fn poison(insns: &mut [Insn], at: usize) {
     let Some([insn, rest @ ..]) = insns.get_mut(at..) else {
         return;
     };
-    let poison = Insn {
-        code: BPF_JMP | BPF_CALL,
-        imm: POISON,
-        ..Insn::default()
-    };
+    let poison = helper_call(POISON);
     if insn.is_ld_imm64()
         && let Some(second) = rest.first_mut()
     {
         *second = poison;
     }
     *insn = poison;
+}
+
+/// Replaces the call of a kernel function by that of a helper which does not exist.
+pub fn poison_kfunc(insn: &mut Insn) {
+    *insn = helper_call(POISON_KFUNC);
+}
+
+fn helper_call(imm: i32) -> Insn {
+    Insn {
+        code: BPF_JMP | BPF_CALL,
+        imm,
+        ..Insn::default()
+    }
 }

@@ -1,11 +1,15 @@
 //! Externs: symbols that are undefined in ELF and described in BTF, in section `.kconfig` or
 //! `.ksyms`.
 
-use hachi_btf::{BtfBuilder, DataSec, Int, Kind, Linkage, Type, Types, Var};
+use hachi_btf::{BtfBuilder, DataSec, Int, Linkage, Type, Types, Var};
 
 use crate::elf::{Elf, Symbol};
+use crate::kconfig::KconfigType;
 use crate::map::BPF_F_RDONLY_PROG;
 use crate::{DataKind, Error, Extern, ExternKind, MapSpec, MapType, Spec};
+
+/// How long a text may be, in bytes.
+const MAX_TEXT: u32 = 4096;
 
 pub(super) fn collect(spec: &mut Spec, elf: &Elf<'_>) -> Result<(), Error> {
     let Some(btf) = &mut spec.btf else {
@@ -143,6 +147,7 @@ fn kconfig<'e>(
         weak: bool,
         btf_id: u32,
         type_id: u32,
+        ty: KconfigType,
     }
     let mut entries = Vec::new();
     for entry in &sec.vars {
@@ -153,27 +158,18 @@ fn kconfig<'e>(
             continue;
         };
         let size = btf.size_of(v.type_id).map_err(in_btf)?;
-        let kind = btf
-            .resolve(v.type_id)
-            .and_then(|id| Ok(btf.shape(id)?.kind));
-        let fits = match kind.map_err(in_btf)? {
-            Kind::Int => matches!(size, 1 | 2 | 4 | 8),
-            Kind::Enum | Kind::Enum64 => size == 4,
-            Kind::Array => size > 0 && size <= 4096,
-            _ => false,
-        };
-        if !fits {
-            return Err(Error::Relocation {
-                section: ".kconfig".into(),
-                offset: 0,
-                symbol: v.name.clone(),
-                why: format!(
-                    "a value of type '{}' cannot hold a configuration option; use an integer, bool, char array or enum libbpf_tristate",
-                    btf.type_name(v.type_id)
-                ),
-            });
-        }
+        let ty = kconfig_type(btf, v.type_id).map_err(in_btf)?;
+        let ty = ty.ok_or_else(|| Error::Relocation {
+            section: ".kconfig".into(),
+            offset: 0,
+            symbol: v.name.clone(),
+            why: format!(
+                "a value of type '{}' cannot hold a configuration option; use an integer, bool, char array or enum libbpf_tristate",
+                btf.type_name(v.type_id)
+            ),
+        })?;
         entries.push(Entry {
+            ty,
             align: btf.align_of(v.type_id).map_err(in_btf)?,
             size,
             name: v.name.clone(),
@@ -197,12 +193,37 @@ fn kconfig<'e>(
             btf_id: e.btf_id,
             kind: ExternKind::Kconfig {
                 type_id: e.type_id,
+                ty: e.ty,
                 offset,
                 size: e.size,
             },
         });
     }
     Ok(end)
+}
+
+/// What a type holds (`find_kcfg_type` of libbpf); `None` if it is for no option.
+fn kconfig_type(btf: &BtfBuilder, id: u32) -> Result<Option<KconfigType>, hachi_btf::Error> {
+    let id = btf.resolve(id)?;
+    let size = btf.size_of(id)?;
+    Ok(match btf.get(id) {
+        Some(Type::Int(int)) => match size {
+            1 if int.bool => Some(KconfigType::Bool),
+            1 => Some(KconfigType::Char { signed: int.signed }),
+            2 | 4 | 8 if !int.bool => Some(KconfigType::Int { signed: int.signed }),
+            _ => None,
+        },
+        Some(Type::Enum(of)) if size == 4 && of.name == "libbpf_tristate" => {
+            Some(KconfigType::Tristate)
+        }
+        Some(Type::Array(array)) if (1..=MAX_TEXT).contains(&size) => {
+            match kconfig_type(btf, array.type_id)? {
+                Some(KconfigType::Char { .. }) => Some(KconfigType::Text),
+                _ => None,
+            }
+        }
+        _ => None,
+    })
 }
 
 fn place_kconfig(btf: &mut BtfBuilder, id: u32, mut sec: DataSec, externs: &[Extern], size: u32) {

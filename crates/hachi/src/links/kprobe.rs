@@ -1,14 +1,10 @@
 //! Probes of kernel functions, by the kernel's perf PMU or by tracefs.
 
-use std::{
-    ffi::CString,
-    fs,
-    io::{BufRead as _, BufReader},
-    os::fd::OwnedFd,
-};
+use std::{ffi::CString, os::fd::OwnedFd};
 
 use super::{LinkError, OwnedLink, perf_event};
 use crate::{
+    kallsyms,
     near::Near,
     programs::{ProbeKind, ProgramFd},
     sys::{errno::SyscallError, perf},
@@ -160,23 +156,10 @@ pub(crate) fn absent(wanted: &str) -> Option<String> {
 /// Calls `f` with name and address (0 if this process may not know it) of each function of the kernel
 /// and its modules.
 pub(crate) fn for_each_function(mut f: impl FnMut(&str, u64)) {
-    let Ok(file) = fs::File::open("/proc/kallsyms") else {
-        return;
-    };
-    let mut reader = BufReader::with_capacity(64 * 1024, file);
-    let mut line = Vec::new();
-    while reader.read_until(b'\n', &mut line).is_ok_and(|len| len > 0) {
-        if let Some((name, address)) = function(&line) {
+    // Without the list there are none.
+    let _ = kallsyms::for_each_symbol(&mut |kind, name, address| {
+        if matches!(kind, b't' | b'T' | b'w' | b'W') {
             f(name, address);
         }
-        line.clear();
-    }
-}
-
-/// `ffffffff81000000 T _stext`, for functions.
-fn function(line: &[u8]) -> Option<(&str, u64)> {
-    let mut words = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
-    let address = u64::from_str_radix(words.next()?, 16).ok()?;
-    let kind = words.next()?;
-    matches!(kind, "t" | "T" | "w" | "W").then_some((words.next()?, address))
+    });
 }

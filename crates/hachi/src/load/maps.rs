@@ -63,10 +63,7 @@ pub(super) fn create(
             },
         };
         if let Some(reason) = skip {
-            // Maps that only the loader's own later versions fill never fail the object: programs
-            // that do not use them work.
-            let optional = map.data == Some(DataKind::Kconfig);
-            if !options.allow_unsupported_maps && !optional {
+            if !options.allow_unsupported_maps {
                 return Err(MapError::Unsuitable {
                     name: map.name.clone(),
                     reason,
@@ -90,11 +87,8 @@ fn is_unsupported(error: &MapError) -> bool {
 
 /// Why this version cannot create a map, whatever the kernel.
 fn unsupported(map: &MapSpec) -> Option<String> {
-    match (map.kind, map.data) {
-        (MapType::StructOps, _) => Some("struct_ops maps are not supported yet".to_owned()),
-        (_, Some(DataKind::Kconfig)) => {
-            Some("kernel configuration variables (.kconfig) are not supported yet".to_owned())
-        }
+    match map.kind {
+        MapType::StructOps => Some("struct_ops maps are not supported yet".to_owned()),
         _ => None,
     }
 }
@@ -372,14 +366,14 @@ fn initialize(map: &MapSpec, data: &MapData) -> Result<(), MapError> {
     }
     if !matches!(
         map.data,
-        Some(DataKind::Rodata | DataKind::Data | DataKind::Bss)
+        Some(DataKind::Rodata | DataKind::Data | DataKind::Bss | DataKind::Kconfig)
     ) {
         return Ok(());
     }
     if let Some(contents) = &map.contents {
         data.write_contents(contents)?;
     }
-    if map.data == Some(DataKind::Rodata)
+    if matches!(map.data, Some(DataKind::Rodata | DataKind::Kconfig))
         && let Err(error) = data.freeze()
     {
         // Without it the verifier takes the values for variables: slower code, same meaning.

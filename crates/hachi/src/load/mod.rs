@@ -2,15 +2,18 @@
 //!
 //! 1. [`check`]: can this object run here at all?
 //! 2. [`ObjectBtf::load`]: hand over the types; sanitised only if the kernel refuses them.
-//! 3. [`maps::create`]: create or reuse, fill with initial contents, freeze, pin.
+//! 3. [`maps::create`]: create or reuse, fill with initial contents, freeze, pin. Those of `.kconfig`
+//!    are found out before ([`kconfig::fill`]).
 //! 4. [`Object`]: what all programs of the object share from then on.
-//! 5. [`program`]: relocate (to the kernel's types, to the maps' descriptors), load, and on refusal
-//!    load again with a log.
+//! 5. [`program`]: relocate (to the kernel's types, to the maps' descriptors, to the kernel's functions
+//!    and variables), load, and on refusal load again with a log.
 //!
 //! Until step 5 nothing is verified, so a program that is never loaded may need what the kernel (or
 //! this crate) lacks. Whatever a step has made is owned by a value that undoes it on drop, so an
 //! error leaves nothing behind.
 
+mod externs;
+mod kconfig;
 mod maps;
 mod program;
 pub(crate) mod struct_ops;
@@ -21,7 +24,7 @@ use std::{ffi::CString, path::PathBuf};
 
 use hachi_obj::{GlobalVar, ProgramSpec, Spec, StructOpsSpec, core::CoreTypes};
 
-use self::types::ObjectBtf;
+use self::{externs::Externs, types::ObjectBtf};
 pub(crate) use self::{
     maps::create_map,
     program::program,
@@ -46,6 +49,8 @@ pub(crate) struct Options {
     pub(crate) replacements: Vec<(String, MapData)>,
     pub(crate) log_level: VerifierLogLevel,
     pub(crate) token: Option<BpfToken>,
+    /// Text of a kernel configuration that goes before the kernel's own.
+    pub(crate) kernel_config: Option<String>,
 }
 
 /// What the programs of one object share. Holds the maps' descriptors, whose numbers end up in
@@ -55,8 +60,9 @@ pub(crate) struct Object {
     license: CString,
     kernel_version: u32,
     btf: ObjectBtf,
-    /// The object's types as CO-RE records mean them; `None` if it has no such records.
+    /// The object's types as CO-RE records and externs mean them; `None` if nobody asks for them.
     core: Option<CoreTypes>,
+    externs: Externs,
     maps: Vec<(String, MapFd)>,
     /// Maps that were left out, and why.
     missing_maps: Vec<(String, String)>,
@@ -109,6 +115,7 @@ pub(crate) fn object(
 ) -> Result<Loaded, EbpfError> {
     let _token = token::Scope::enter(options.token.as_ref());
     check(&spec)?;
+    let unset = kconfig::fill(&mut spec, options.kernel_config.as_deref())?;
     let core = CoreTypes::of(&spec)?;
     let btf = ObjectBtf::load(&mut spec);
     let mut pins = PinGuard::default();
@@ -120,6 +127,7 @@ pub(crate) fn object(
         kernel_version: kernel_version(spec.kernel_version),
         btf,
         core,
+        externs: Externs::new(spec.externs, unset),
         maps: created
             .maps
             .iter()

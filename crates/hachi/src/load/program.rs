@@ -5,7 +5,7 @@ use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use hachi_obj::{Endian, Insn, ProgramSpec, RelocationKind};
 
 use super::{
-    Object, Target, target,
+    Object, Target, externs, target,
     types::{FUNC_INFO_SIZE, LINE_INFO_SIZE},
 };
 use crate::{
@@ -32,6 +32,7 @@ pub(crate) fn program(
     check_program(spec)?;
     relocate_types(object, spec)?;
     relocate(object, spec)?;
+    let modules = externs::relocate(object, spec)?;
     let mut attr = program_attr(object, spec)?;
     if let Some(found) = target::find(object, spec, target)? {
         attr.attach_btf_id = found.btf_id;
@@ -52,7 +53,7 @@ pub(crate) fn program(
         func_info_rec_size: FUNC_INFO_SIZE,
         line_info: &[],
         line_info_rec_size: LINE_INFO_SIZE,
-        fd_array: &[],
+        fd_array: &modules,
     };
     if let (Some(debug), Some(fd)) = (debug, &object.btf.fd) {
         attr.prog_btf_fd = fd.as_raw_fd() as u32;
@@ -80,7 +81,7 @@ pub(super) fn unloadable(spec: &ProgramSpec, reason: impl Into<String>) -> Progr
     }
 }
 
-/// Refuses what this version cannot do, in words rather than by the kernel's errno.
+/// Refuses what cannot be loaded, in words rather than by the kernel's errno.
 fn check_program(spec: &ProgramSpec) -> Result<(), ProgramError> {
     if spec.section_def.is_none() && spec.program_type == hachi_obj::ProgramType::Unspec {
         return Err(unloadable(
@@ -90,23 +91,6 @@ fn check_program(spec: &ProgramSpec) -> Result<(), ProgramError> {
                 spec.section
             ),
         ));
-    }
-    for relocation in &spec.relocations {
-        match &relocation.kind {
-            RelocationKind::Kfunc { name } => {
-                return Err(unloadable(
-                    spec,
-                    format!("it calls the kernel function {name:?}; kfuncs are not supported yet"),
-                ));
-            }
-            RelocationKind::Ksym { name } => {
-                return Err(unloadable(
-                    spec,
-                    format!("it uses the kernel variable {name:?}; those are not supported yet"),
-                ));
-            }
-            RelocationKind::Map { .. } | RelocationKind::GlobalData { .. } => {}
-        }
     }
     Ok(())
 }

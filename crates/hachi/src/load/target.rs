@@ -1,7 +1,7 @@
 //! What a program of the tracing family is for: the kernel wants to know when it loads the program,
 //! as the id of a type.
 
-use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, RawFd};
 
 use hachi_btf::{Kind, Types as _};
 use hachi_obj::{AttachType, ProgramSpec, ProgramType};
@@ -9,7 +9,7 @@ use hachi_obj::{AttachType, ProgramSpec, ProgramType};
 use super::{Object, program::unloadable};
 use crate::{
     Btf,
-    kernel_btf::KernelBtf,
+    kernel_btf::{KernelBtf, ModuleBtf},
     near::Near,
     programs::{ProgramError, ProgramInfo},
 };
@@ -157,15 +157,7 @@ fn in_kernel(
     };
     let fd = match found.module {
         None => 0,
-        Some(module) => match module.fd() {
-            Some(fd) => fd.as_raw_fd() as u32,
-            None => {
-                return Err(format!(
-                    "{what} {target:?} is in module {}, whose types only CAP_SYS_ADMIN may hand to the kernel",
-                    module.name
-                ));
-            }
-        },
+        Some(module) => module_fd(module)? as u32,
     };
     Ok(AttachTarget {
         btf_id: found.id,
@@ -174,7 +166,19 @@ fn in_kernel(
     })
 }
 
-fn hint(btf: &Btf, prefix: &str, wanted: &str, kind: Kind) -> String {
+/// What the kernel is told about the types of a module.
+pub(super) fn module_fd(module: &ModuleBtf) -> Result<RawFd, String> {
+    let fd = module.fd().ok_or_else(|| {
+        format!(
+            "what it needs is in module {}, whose types only CAP_SYS_ADMIN may hand to the kernel",
+            module.name
+        )
+    })?;
+    Ok(fd.as_raw_fd())
+}
+
+/// A hint at names like the one that is not there.
+pub(super) fn hint(btf: &Btf, prefix: &str, wanted: &str, kind: Kind) -> String {
     let mut near = Near::new(wanted);
     for (_, ty) in btf.types().iter().into_iter().flatten().flatten() {
         if ty.kind() == kind

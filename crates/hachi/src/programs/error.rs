@@ -60,7 +60,7 @@ pub enum ProgramError {
         error: Box<hachi_obj::Error>,
     },
 
-    /// The program needs something that this version of Hachi does not do.
+    /// The program needs something that the running system, or this version of Hachi, does not have.
     #[error("program {name:?} cannot be loaded: {reason}")]
     Unloadable {
         /// The program.

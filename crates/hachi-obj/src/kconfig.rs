@@ -1,0 +1,259 @@
+//! Kernel configurations: text as in `/proc/config.gz`, and what becomes of it in the map `.kconfig`.
+//!
+//! The rules are libbpf's (`bpf_object__process_kconfig_line`).
+
+use hachi_btf::Endian;
+
+use crate::{Extern, ExternKind};
+
+/// What a program takes a configuration option for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KconfigType {
+    /// `bool`: 1 for `y`, 0 for `n`.
+    Bool,
+    /// `enum libbpf_tristate`: 0 for `n`, 1 for `y`, 2 for `m`.
+    Tristate,
+    /// One byte: the letter `y`, `n` or `m` itself, or a small number.
+    Char {
+        /// Negative numbers fit it.
+        signed: bool,
+    },
+    /// A number of 2, 4 or 8 bytes.
+    Int {
+        /// Negative numbers fit it.
+        signed: bool,
+    },
+    /// An array of bytes: a text without its quotes, NUL-terminated, cut where it is too long.
+    Text,
+}
+
+/// The options that a configuration sets, with their values as written: `("CONFIG_HZ", "250")`.
+/// Comments, among them `# CONFIG_X is not set`, are passed over.
+///
+/// # Errors
+/// A sentence, for a line that begins like an option and has no value.
+pub fn options(text: &str) -> impl Iterator<Item = Result<(&str, &str), String>> {
+    let lines = text.lines().enumerate();
+    lines.filter_map(|(number, line)| {
+        let line = line.trim_end();
+        if !line.starts_with("CONFIG_") {
+            return None;
+        }
+        let option = line.split_once('=').filter(|(_, value)| !value.is_empty());
+        Some(option.ok_or_else(|| {
+            format!(
+                "line {} of the kernel configuration is {line:?}; expected CONFIG_NAME=VALUE",
+                number + 1
+            )
+        }))
+    })
+}
+
+impl KconfigType {
+    /// Writes the value of an option, as the configuration has it, to its `place`.
+    ///
+    /// # Errors
+    /// A sentence part, if such a value has no place in this type.
+    pub fn write(self, value: &str, place: &mut [u8], endian: Endian) -> Result<(), String> {
+        match value.as_bytes() {
+            [b'"', text @ ..] => {
+                let Some(text) = text.strip_suffix(b"\"") else {
+                    return Err(format!("its value {value} lacks the closing quote"));
+                };
+                self.write_text(value, text, place)
+            }
+            [letter @ (b'y' | b'n' | b'm')] => self.write_letter(*letter, place, endian),
+            _ => match number(value) {
+                Some(_) if !matches!(self, KconfigType::Int { .. } | KconfigType::Char { .. }) => {
+                    Err(self.unfit(value, "an integer"))
+                }
+                Some(number) => self.write_number(number, place, endian),
+                None => Err(format!(
+                    "its value {value} is neither y, n, m, a number nor a quoted text"
+                )),
+            },
+        }
+    }
+
+    /// Writes a number to the `place` of an option.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub fn write_number(self, value: u64, place: &mut [u8], endian: Endian) -> Result<(), String> {
+        let bits = 8 * place.len() as u32;
+        let beyond = match self {
+            KconfigType::Bool => value > 1,
+            KconfigType::Tristate | KconfigType::Text => {
+                return Err(self.unfit(&value.to_string(), "an integer"));
+            }
+            _ if bits >= 64 => false,
+            KconfigType::Char { signed: true } | KconfigType::Int { signed: true } => {
+                value.wrapping_add(1 << (bits - 1)) >> bits != 0
+            }
+            _ => value >> bits != 0,
+        };
+        if beyond {
+            return Err(format!(
+                "its value {value} ({value:#x}) does not fit {bits} bits"
+            ));
+        }
+        let room = place.len();
+        match endian {
+            Endian::Little => place.copy_from_slice(&value.to_le_bytes()[..room]),
+            Endian::Big => place.copy_from_slice(&value.to_be_bytes()[8 - room..]),
+        }
+        Ok(())
+    }
+
+    fn write_letter(self, letter: u8, place: &mut [u8], endian: Endian) -> Result<(), String> {
+        let number = match (self, letter) {
+            (KconfigType::Char { .. }, letter) => letter,
+            (KconfigType::Bool | KconfigType::Tristate, b'n') => 0,
+            (KconfigType::Bool | KconfigType::Tristate, b'y') => 1,
+            (KconfigType::Tristate, _) => 2,
+            (KconfigType::Bool, _) => {
+                return Err(self.unfit("m", "`enum libbpf_tristate` or `char`"));
+            }
+            _ => {
+                let letter = char::from(letter).to_string();
+                return Err(self.unfit(&letter, "`bool`, `enum libbpf_tristate` or `char`"));
+            }
+        };
+        // An enum has four bytes, the others one.
+        let wide = KconfigType::Int { signed: false };
+        wide.write_number(number.into(), place, endian)
+    }
+
+    fn write_text(self, value: &str, text: &[u8], place: &mut [u8]) -> Result<(), String> {
+        if self != KconfigType::Text {
+            return Err(self.unfit(value, "an array of `char`"));
+        }
+        place.fill(0);
+        // The last byte stays NUL.
+        let room = place.len().saturating_sub(1);
+        for (to, from) in place[..room].iter_mut().zip(text) {
+            *to = *from;
+        }
+        Ok(())
+    }
+
+    fn unfit(self, value: &str, wanted: &str) -> String {
+        let own = match self {
+            KconfigType::Bool => "a `bool`",
+            KconfigType::Tristate => "an `enum libbpf_tristate`",
+            KconfigType::Char { .. } => "a `char`",
+            KconfigType::Int { .. } => "an integer",
+            KconfigType::Text => "an array of `char`",
+        };
+        format!("its value {value} wants {wanted}, and the program declares it as {own}")
+    }
+}
+
+impl Extern {
+    /// Of a configuration option: its type, and its place in the value of the map `.kconfig`.
+    pub fn kconfig<'v>(&self, value: &'v mut [u8]) -> Option<(KconfigType, &'v mut [u8])> {
+        let ExternKind::Kconfig {
+            ty, offset, size, ..
+        } = self.kind
+        else {
+            return None;
+        };
+        let place = value.get_mut(offset as usize..)?.get_mut(..size as usize)?;
+        Some((ty, place))
+    }
+}
+
+/// A number as C writes it: decimal, `0x…` or octal, with a sign; negative ones as two's complement.
+fn number(text: &str) -> Option<u64> {
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text),
+    };
+    let (radix, digits) = match digits.as_bytes() {
+        [b'0', b'x' | b'X', ..] => (16, &digits[2..]),
+        [b'0', _, ..] => (8, &digits[1..]),
+        _ => (10, digits),
+    };
+    if digits.starts_with('+') {
+        return None;
+    }
+    let number = u64::from_str_radix(digits, radix).ok()?;
+    Some(if negative {
+        number.wrapping_neg()
+    } else {
+        number
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(ty: KconfigType, value: &str, len: usize) -> Result<Vec<u8>, String> {
+        let mut place = vec![0xaa; len];
+        ty.write(value, &mut place, Endian::Big)?;
+        Ok(place)
+    }
+
+    #[test]
+    fn values_go_where_they_fit() {
+        use KconfigType::*;
+        let signed = Int { signed: true };
+        let unsigned = Int { signed: false };
+        let letter = Char { signed: true };
+        for (ty, value, bytes) in [
+            (Bool, "y", &[1][..]),
+            (Bool, "n", &[0]),
+            (Tristate, "m", &[0, 0, 0, 2]),
+            (Tristate, "y", &[0, 0, 0, 1]),
+            (letter, "m", b"m"),
+            (letter, "-1", &[0xff]),
+            (unsigned, "250", &[0, 0, 0, 250]),
+            (unsigned, "0x10", &[0, 16]),
+            (unsigned, "010", &[0, 8]),
+            (unsigned, "0", &[0, 0]),
+            (signed, "-2", &[0xff, 0xfe]),
+            (unsigned, "0xffffffffffffffff", &[0xff; 8]),
+            (Text, "\"gcc\"", b"gcc\0\0"),
+            (Text, "\"clang\"", b"clan\0"),
+            (Text, "\"\"", b"\0\0"),
+        ] {
+            assert_eq!(
+                write(ty, value, bytes.len()).as_deref(),
+                Ok(bytes),
+                "{value}"
+            );
+        }
+        for (ty, value, len, why) in [
+            (Bool, "m", 1, "libbpf_tristate"),
+            (Bool, "1", 1, "an integer"),
+            (Text, "y", 4, "`bool`"),
+            (unsigned, "y", 4, "`bool`"),
+            (unsigned, "\"text\"", 4, "array"),
+            (Text, "\"text", 4, "closing quote"),
+            (unsigned, "256", 1, "8 bits"),
+            (signed, "128", 1, "8 bits"),
+            (signed, "-129", 1, "8 bits"),
+            (unsigned, "yes", 4, "neither"),
+            (unsigned, "12a", 4, "neither"),
+            (unsigned, "", 4, "neither"),
+            (unsigned, "0x", 4, "neither"),
+            (unsigned, "é", 4, "neither"),
+        ] {
+            let error = write(ty, value, len).unwrap_err();
+            assert!(error.contains(why), "{value}: {error}");
+        }
+    }
+
+    #[test]
+    fn options_stand_on_lines_of_their_own() {
+        let text = "# CONFIG_A is not set\nCONFIG_B=y\r\n\nOTHER=1\nCONFIG_C=\"a=b\"\nCONFIG_D";
+        let found: Vec<_> = options(text).collect();
+        assert_eq!(
+            found[..2],
+            [Ok(("CONFIG_B", "y")), Ok(("CONFIG_C", "\"a=b\""))]
+        );
+        assert!(found[2].as_ref().unwrap_err().contains("line 6"));
+        assert_eq!(found.len(), 3);
+    }
+}
