@@ -21,7 +21,7 @@ pub(crate) fn for_each_symbol(f: &mut dyn FnMut(u8, &str, u64)) -> io::Result<()
     Ok(())
 }
 
-/// `ffffffff81000000 T _stext`, and for modules `	[module]`.
+/// `ffffffff81000000 T _stext`, and behind it in brackets the module it is in.
 fn symbol(line: &[u8]) -> Option<(u8, &str, u64)> {
     let mut words = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
     let address = u64::from_str_radix(words.next()?, 16).ok()?;
