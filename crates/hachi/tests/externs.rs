@@ -95,11 +95,9 @@ fn options_of_the_running_kernel() {
     assert_eq!(found.hz.to_string(), option(&config, "CONFIG_HZ").unwrap());
     assert_eq!((found.bpf, found.net, found.inet), (1, 1, u32::from(b'y')));
     assert_eq!((found.absent, found.tomorrow), (0, 0));
-    assert_eq!(
-        found.cookie,
-        (running >= hachi::KernelVersion::new(5, 15, 0)).into()
-    );
-    assert_eq!(found.wrapper, cfg!(target_arch = "x86_64").into());
+    let since_5_15 = running >= hachi::KernelVersion::new(5, 15, 0);
+    assert_eq!(found.cookie, u32::from(since_5_15));
+    assert_eq!(found.wrapper, u32::from(cfg!(target_arch = "x86_64")));
     let end = found.hostname.iter().position(|&byte| byte == 0).unwrap();
     let hostname = format!(
         "\"{}\"",
