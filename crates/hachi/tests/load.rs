@@ -341,7 +341,10 @@ fn what_this_version_cannot_do_is_said() {
             name: "bpf_rcu_read_lock".to_owned(),
         },
     });
-    assert!(refused(odd).contains("\"bpf_rcu_read_lock\"; kfuncs are not supported"));
+    assert!(
+        refused(odd)
+            .contains("\"bpf_rcu_read_lock\" of the kernel, which the object does not declare")
+    );
 
     let error = refused(support::untyped("odd"));
     assert!(
