@@ -160,22 +160,6 @@ fn cpu_v4() {
 }
 
 #[test]
-fn kernel_functions_and_variables_are_refused_in_words() {
-    require_bpf!();
-    let mut ebpf = Ebpf::load_file(object("core")).unwrap();
-    let error = ebpf
-        .program_mut("on_switch")
-        .unwrap()
-        .load()
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("\"on_switch\"") && error.contains("not supported yet"),
-        "{error}"
-    );
-}
-
-#[test]
 fn what_is_no_object_is_said_with_the_files_name() {
     let fails = |path: &str| Ebpf::load_file(path).unwrap_err();
     let error = fails("/nowhere/x.o");
