@@ -137,16 +137,17 @@ impl Function {
             Returns::Zero => ("u32", "{ let _ = unsafe { __0 }; 0 }".to_owned()),
         };
         let body = fill(&body, span, &[&call]);
+        // A test calls the function itself, and the name may be one of C's.
         let export = if symbol == section {
             // Of two equal names LLVM makes one symbol, and complains. When rustc compiles for eBPF
             // that is the linker's matter; for the development machine's own target it is LLVM in
             // rustc that complains, and the linker takes the difference out again.
             format!(
                 "#[cfg_attr(target_os = \"none\", unsafe(export_name = {symbol:?}))]
-                #[cfg_attr(not(target_os = \"none\"), unsafe(export_name = \"{symbol}.hachi\"))]"
+                #[cfg_attr(all(not(test), not(target_os = \"none\")), unsafe(export_name = \"{symbol}.hachi\"))]"
             )
         } else {
-            format!("#[unsafe(export_name = {symbol:?})]")
+            format!("#[cfg_attr(not(test), unsafe(export_name = {symbol:?}))]")
         };
         fill(
             // `const _` keeps the name of the entry out of the way of others in the module. A
@@ -156,6 +157,7 @@ impl Function {
                     {export}
                     #[cfg_attr(not(target_vendor = \"apple\"), unsafe(link_section = {section:?}))]
                     #[allow(unused_unsafe, clippy::let_unit_value)]
+                    #[cfg_attr(test, allow(dead_code))]
                     extern \"C\" fn program(context: *mut ::core::ffi::c_void) -> {ty} __0
                 }};"
             ),

@@ -20,6 +20,7 @@ use crate::Pod;
 ///
 /// The value lies in the section `.rodata`, which the loader freezes: the verifier knows it then,
 /// and leaves out the code that a setting turns off. It takes kernel 5.2 (global data).
+#[derive(Clone, Copy)]
 #[repr(transparent)]
 pub struct Global<T>(T);
 
@@ -32,6 +33,10 @@ impl<T: Copy> Global<T> {
     /// The value.
     #[inline(always)]
     pub fn load(&self) -> T {
+        #[cfg(all(feature = "test", not(hachi_bpf)))]
+        if let Some(Global(value)) = crate::test::global(self) {
+            return value;
+        }
         // SAFETY: reads through a reference. Volatile because the value is replaced after the
         // compiler has seen it.
         unsafe { (&raw const self.0).read_volatile() }
@@ -68,6 +73,10 @@ impl<T: Pod> GlobalMut<T> {
     /// The value.
     #[inline(always)]
     pub fn load(&self) -> T {
+        #[cfg(all(feature = "test", not(hachi_bpf)))]
+        if let Some(value) = crate::test::global(self.0.get()) {
+            return value;
+        }
         // SAFETY: the variable is there, and any bytes make a `T`.
         unsafe { self.0.get().read_volatile() }
     }
@@ -75,7 +84,13 @@ impl<T: Pod> GlobalMut<T> {
     /// Replaces the value.
     #[inline(always)]
     pub fn store(&self, value: T) {
+        // Each test has variables of its own.
+        #[cfg(all(feature = "test", not(hachi_bpf)))]
+        crate::test::set_global(self.0.get(), value);
+        #[cfg(not(all(feature = "test", not(hachi_bpf))))]
         // SAFETY: as above.
-        unsafe { self.0.get().write_volatile(value) }
+        unsafe {
+            self.0.get().write_volatile(value)
+        }
     }
 }

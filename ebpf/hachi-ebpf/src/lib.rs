@@ -22,7 +22,9 @@
 //! A program's crate is `#![no_std]` and `#![no_main]`, and is built by `hachi build` or, from a
 //! build script, by `hachi-build`. Those set `--cfg hachi_bpf`. Without it, that is for the
 //! development machine, this crate compiles as well, so that `cargo check`, clippy, rust-analyzer
-//! and the documentation work: there the calls into the kernel do nothing and report failure.
+//! and the documentation work: there the calls into the kernel do nothing and report failure. With
+//! the feature `test` they work in the process itself, so that `cargo test` can run programs: see the
+//! module `test`.
 //!
 //! # Coming from Aya
 //! Names and shapes are those of Aya's kernel side where it has them; a program written for it
@@ -34,7 +36,7 @@
 #![no_std]
 
 // On the development machine the standard library provides the panic handler.
-#[cfg(all(feature = "panic-handler", not(hachi_bpf)))]
+#[cfg(all(any(feature = "panic-handler", feature = "test"), not(hachi_bpf)))]
 extern crate std;
 
 pub mod atomic;
@@ -56,6 +58,8 @@ mod packet;
 mod panic;
 pub mod programs;
 pub mod sync;
+#[cfg(all(feature = "test", not(hachi_bpf)))]
+pub mod test;
 mod user;
 
 pub use control::{bpf_loop, may_goto, repeat};

@@ -42,6 +42,12 @@ static HACHI_LOG_LOST: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 
 static HACHI_LOG_LEVEL: Global<u8> = Global::new(Level::Trace as u8);
 
+/// Where tests find the messages.
+#[cfg(all(feature = "test", not(hachi_bpf)))]
+pub(crate) fn ring() -> &'static RingBuf {
+    &HACHI_LOG
+}
+
 /// One call of a logging macro.
 #[doc(hidden)]
 pub trait Site {

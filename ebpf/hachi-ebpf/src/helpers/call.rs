@@ -16,41 +16,79 @@ macro_rules! helper_call {
 
 #[cfg(not(hachi_bpf))]
 macro_rules! helper_call {
-    ($number:literal, ($($arg:ident: $ty:ty),*) -> $ret:ty) => {{
-        $(let _ = $arg;)*
-        <$ret as $crate::helpers::call::Absent>::ABSENT
-    }};
+    ($number:literal, ($($arg:ident: $ty:ty),*) -> $ret:ty) => {
+        // SAFETY: the arguments are those of the helper of this number, its conditions the caller's.
+        $crate::helpers::call::Register::from_register(unsafe {
+            $crate::helpers::call::host(
+                $number,
+                &[$($crate::helpers::call::Register::to_register($arg)),*],
+            )
+        })
+    };
 }
 
-/// What helpers give where there is no kernel behind them.
+/// Calls what stands in a helper's place on the development machine; `None` if nothing does.
+#[cfg(all(not(hachi_bpf), feature = "test"))]
+pub(crate) use crate::test::call as host;
+
+#[cfg(all(not(hachi_bpf), not(feature = "test")))]
+#[allow(clippy::missing_safety_doc, reason = "of its namesake it is unsafe")]
+pub(crate) unsafe fn host(_number: u32, _arguments: &[u64]) -> Option<u64> {
+    None
+}
+
+/// What helpers take and give, as the registers hold it.
 #[cfg(not(hachi_bpf))]
-pub(crate) trait Absent {
-    const ABSENT: Self;
+pub(crate) trait Register {
+    fn to_register(self) -> u64;
+    /// What a helper gave; of one that is not there, a failure.
+    fn from_register(register: Option<u64>) -> Self;
 }
 
 #[cfg(not(hachi_bpf))]
-mod absent {
-    use super::Absent;
+mod register {
+    use super::Register;
 
     /// `ENOSYS`, "function not implemented".
     const ENOSYS: i64 = 38;
 
-    impl Absent for () {
-        const ABSENT: Self = ();
+    impl Register for () {
+        fn to_register(self) -> u64 {
+            0
+        }
+        fn from_register(_: Option<u64>) {}
     }
-    impl Absent for u32 {
-        const ABSENT: Self = 0;
+
+    macro_rules! integers {
+        ($($t:ty: $absent:expr),*) => { $(
+            impl Register for $t {
+                fn to_register(self) -> u64 {
+                    self as u64
+                }
+                fn from_register(register: Option<u64>) -> $t {
+                    register.map_or($absent, |register| register as $t)
+                }
+            }
+        )* };
     }
-    impl Absent for u64 {
-        const ABSENT: Self = 0;
+
+    integers!(u16: 0, u32: 0, u64: 0, i32: -(ENOSYS as i32), i64: -ENOSYS);
+
+    impl<T> Register for *mut T {
+        fn to_register(self) -> u64 {
+            self.expose_provenance() as u64
+        }
+        fn from_register(register: Option<u64>) -> *mut T {
+            core::ptr::with_exposed_provenance_mut(register.unwrap_or(0) as usize)
+        }
     }
-    impl Absent for i32 {
-        const ABSENT: Self = -(ENOSYS as i32);
-    }
-    impl Absent for i64 {
-        const ABSENT: Self = -ENOSYS;
-    }
-    impl<T> Absent for *mut T {
-        const ABSENT: Self = core::ptr::null_mut();
+
+    impl<T> Register for *const T {
+        fn to_register(self) -> u64 {
+            self.expose_provenance() as u64
+        }
+        fn from_register(register: Option<u64>) -> *const T {
+            core::ptr::with_exposed_provenance(register.unwrap_or(0) as usize)
+        }
     }
 }

@@ -8,7 +8,8 @@
 //! and which types of programs may call it in a current kernel (6.18; older ones allow fewer).
 //!
 //! In a build for the development machine there is no kernel behind them: pointers come back null,
-//! results negative (`-ENOSYS`), numbers zero.
+//! results negative (`-ENOSYS`), numbers zero. With the feature `test` there is one in the process
+//! itself: see the module `test`.
 
 #[macro_use]
 mod call;

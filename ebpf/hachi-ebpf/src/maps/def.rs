@@ -21,6 +21,11 @@ pub struct MapDef<K, V> {
     max_entries: u32,
     map_flags: u32,
     pinning: u32,
+    // On the development machine the types are not to be found out in another way.
+    #[cfg(not(hachi_bpf))]
+    key_size: u32,
+    #[cfg(not(hachi_bpf))]
+    value_size: u32,
     map_extra: u64,
     numa_node: u32,
     key: *const K,
@@ -48,6 +53,10 @@ impl<K, V> MapDef<K, V> {
             max_entries,
             map_flags,
             pinning: pinning as u32,
+            #[cfg(not(hachi_bpf))]
+            key_size: size_of::<K>() as u32,
+            #[cfg(not(hachi_bpf))]
+            value_size: size_of::<V>() as u32,
             map_extra: 0,
             numa_node: 0,
             key: null(),

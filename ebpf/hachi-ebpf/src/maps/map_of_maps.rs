@@ -17,6 +17,10 @@ struct OuterDef<K, M> {
     max_entries: u32,
     map_flags: u32,
     pinning: u32,
+    #[cfg(not(hachi_bpf))]
+    key_size: u32,
+    #[cfg(not(hachi_bpf))]
+    value_size: u32,
     key: *const K,
     values: M,
 }
@@ -37,6 +41,16 @@ macro_rules! map_of_maps {
         // use.
         unsafe impl<$($param,)? M> Sync for $name<$($param,)? M> {}
 
+        #[cfg(all(feature = "test", not(hachi_bpf)))]
+        impl<$($param,)? M> crate::test::Outer for $name<$($param,)? M> {
+            type Key = $key;
+            type Inner = M;
+
+            fn address(&self) -> *mut c_void {
+                self.as_ptr()
+            }
+        }
+
         impl<$($param,)? M> $name<$($param,)? M> {
             const fn define(max_entries: u32, flags: u32, inner: M, pinning: Pinning) -> Self {
                 $name {
@@ -45,6 +59,10 @@ macro_rules! map_of_maps {
                         max_entries,
                         map_flags: flags,
                         pinning: pinning as u32,
+                        #[cfg(not(hachi_bpf))]
+                        key_size: size_of::<$key>() as u32,
+                        #[cfg(not(hachi_bpf))]
+                        value_size: size_of::<*const M>() as u32,
                         key: null(),
                         values: inner,
                     }),

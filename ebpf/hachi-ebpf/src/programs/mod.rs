@@ -19,6 +19,22 @@ macro_rules! field {
     };
 }
 
+/// The address in a field of the context `ctx`, which C declares as 32 bits wide. The verifier makes the
+/// load one of a pointer; in a test, what is missing is that of the context, which lies beside it.
+#[inline(always)]
+pub(crate) fn address<C>(ctx: *const C, field: u32) -> usize {
+    #[cfg(hachi_bpf)]
+    {
+        let _ = ctx;
+        field as usize
+    }
+    #[cfg(not(hachi_bpf))]
+    {
+        let distance = field.wrapping_sub(ctx.addr() as u32) as i32;
+        ctx.addr().wrapping_add_signed(distance as isize)
+    }
+}
+
 #[macro_use]
 mod sk_buff;
 

@@ -55,6 +55,21 @@ mod machine {
     pub const RESULT: usize = 5;
 }
 
+#[cfg(all(feature = "test", not(hachi_bpf)))]
+impl pt_regs {
+    /// Sets a function's argument, for a test. Those that are not in a register are lost.
+    pub fn set_argument(&mut self, number: usize, value: u64) {
+        if let Some(&at) = ARGUMENTS.get(number) {
+            self.words[at] = value;
+        }
+    }
+
+    /// Sets what a function returned, for a test.
+    pub fn set_result(&mut self, value: u64) {
+        self.words[RESULT] = value;
+    }
+}
+
 /// A function's argument by its number.
 #[inline(always)]
 pub(super) fn argument(regs: *const pt_regs, number: usize) -> Option<u64> {

@@ -10,13 +10,13 @@ macro_rules! skb_packet {
             /// Address of the first byte of the packet.
             #[inline(always)]
             pub fn data(&self) -> usize {
-                field!(volatile self.data) as usize
+                $crate::programs::address(self.ctx, field!(volatile self.data))
             }
 
             /// Address after the last byte that can be looked into directly; `pull_data` adds more.
             #[inline(always)]
             pub fn data_end(&self) -> usize {
-                field!(self.data_end) as usize
+                $crate::programs::address(self.ctx, field!(self.data_end))
             }
 
             /// Where the packet starts, and where the part of it ends that lies in one piece.

@@ -1,6 +1,6 @@
 //! XDP: packets as the network driver receives them.
 
-use super::EbpfContext;
+use super::{EbpfContext, address};
 use crate::bindings::xdp_md;
 use crate::cty::{c_long, c_void};
 use crate::{Pod, helpers, packet};
@@ -45,20 +45,20 @@ impl XdpContext {
     /// Address of the first byte of the packet.
     #[inline(always)]
     pub fn data(&self) -> usize {
-        field!(volatile self.data) as usize
+        address(self.ctx, field!(volatile self.data))
     }
 
     /// Address after the last byte of the packet (of its first buffer).
     #[inline(always)]
     pub fn data_end(&self) -> usize {
-        field!(self.data_end) as usize
+        address(self.ctx, field!(self.data_end))
     }
 
     /// Address of the metadata in front of the packet; the same as [`data`](Self::data) when there
     /// is none (4.15).
     #[inline(always)]
     pub fn metadata(&self) -> usize {
-        field!(volatile self.data_meta) as usize
+        address(self.ctx, field!(volatile self.data_meta))
     }
 
     /// Address after the last byte of the metadata.

@@ -1,10 +1,11 @@
 //! The firewall's kernel side: looks at each packet as it arrives, lets it through or drops it.
 
-#![no_std]
-#![no_main]
+#![cfg_attr(not(test), no_std, no_main)]
 #![forbid(unsafe_code)]
 
 mod packet;
+#[cfg(test)]
+mod tests;
 
 use hachi_ebpf::{
     Global,
