@@ -89,7 +89,7 @@ pub fn allocated(value: &[u8]) -> *mut u8 {
 /// Values start at multiples of 8 bytes, or what more their type may want.
 fn stride(value_size: u32) -> usize {
     let size = value_size as usize;
-    size.next_multiple_of(if size % 16 == 0 { 16 } else { 8 })
+    size.next_multiple_of(if size.is_multiple_of(16) { 16 } else { 8 })
 }
 
 impl Map {

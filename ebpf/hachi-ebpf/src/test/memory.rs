@@ -1,6 +1,5 @@
 //! Reading memory that may not be there.
 
-use std::vec;
 use std::vec::Vec;
 
 use super::Done;
@@ -18,7 +17,7 @@ pub fn read(address: u64, to: &mut [u8]) -> Done {
 /// The bytes up to a NUL, or `most` of them.
 pub fn read_string(address: u64, most: usize) -> Done<Vec<u8>> {
     let mut text = Vec::new();
-    let mut piece = vec![0; 64];
+    let mut piece = [0; 64];
     while text.len() < most {
         let at = address + text.len() as u64;
         // A piece ends where a page does: the next may not be there.

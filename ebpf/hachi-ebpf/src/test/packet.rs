@@ -121,7 +121,7 @@ pub fn xdp_adjust_meta(frame: Frame, ctx: &mut xdp_md, delta: i32) -> Done {
         return Err(EINVAL);
     }
     let len = data - meta;
-    if len % 4 != 0 || len > MOST_METADATA {
+    if !len.is_multiple_of(4) || len > MOST_METADATA {
         return Err(EACCES);
     }
     ctx.data_meta = meta as u32;

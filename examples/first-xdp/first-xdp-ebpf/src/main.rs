@@ -1,7 +1,6 @@
 //! The XDP program: runs in the kernel, once for each packet that arrives.
 
-#![no_std]
-#![no_main]
+#![cfg_attr(not(test), no_std, no_main)]
 
 use hachi_ebpf::bindings::xdp_action;
 use hachi_ebpf::info;
@@ -55,4 +54,36 @@ fn count(index: u32, bytes: u64) {
         packets: counter.packets + 1,
         bytes: counter.bytes + bytes,
     });
+}
+
+/// The program as an ordinary function, with maps in the test's memory.
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hachi_ebpf::test::{Input, Kernel};
+
+    #[test]
+    fn drops_what_is_blocked_and_counts() {
+        let kernel = Kernel::new();
+        BLOCKLIST.insert([192, 0, 2, 7], 1, 0).unwrap();
+        let verdict = |source| Input::new(packet_from(source)).run(first_xdp);
+        assert_eq!(verdict([192, 0, 2, 7]), xdp_action::XDP_DROP);
+        assert_eq!(verdict([192, 0, 2, 8]), xdp_action::XDP_PASS);
+        assert_eq!(COUNTERS.get(DROPPED).unwrap().packets, 1);
+        assert_eq!(COUNTERS.get(PASSED).unwrap().bytes, 64);
+        assert_eq!(kernel.logs(), ["dropped 64 bytes from 192.0.2.7"]);
+    }
+
+    #[test]
+    fn passes_what_is_cut_short() {
+        assert_eq!(Input::new([0; 13]).run(first_xdp), xdp_action::XDP_PASS);
+    }
+
+    /// An Ethernet frame with the start of an IPv4 header in it.
+    fn packet_from(source: [u8; 4]) -> [u8; 64] {
+        let mut packet = [0; 64];
+        packet[12..14].copy_from_slice(&0x0800u16.to_be_bytes());
+        packet[26..30].copy_from_slice(&source);
+        packet
+    }
 }

@@ -34,14 +34,8 @@ fn drops_blocked_prefixes_but_for_what_is_allowed() {
     SOURCES_V4.insert(Key::new(24, STRANGER), DROP, 0).unwrap();
     SOURCES_V4.insert(Key::new(32, STRANGER), ALLOW, 0).unwrap();
     assert_eq!(verdict(ipv4(STRANGER, TCP, 80)), xdp_action::XDP_PASS);
-    assert_eq!(
-        verdict(ipv4([192, 0, 2, 8], TCP, 80)),
-        xdp_action::XDP_DROP
-    );
-    assert_eq!(
-        verdict(ipv4([192, 0, 3, 8], TCP, 80)),
-        xdp_action::XDP_PASS
-    );
+    assert_eq!(verdict(ipv4([192, 0, 2, 8], TCP, 80)), xdp_action::XDP_DROP);
+    assert_eq!(verdict(ipv4([192, 0, 3, 8], TCP, 80)), xdp_action::XDP_PASS);
 }
 
 #[test]
