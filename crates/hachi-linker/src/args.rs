@@ -7,7 +7,7 @@ use std::{
     str::FromStr,
 };
 
-use crate::{Cpu, Error, Options};
+use crate::{Cpu, Error, Options, Panics};
 
 /// Options of other eBPF linkers that projects carry in their `-C link-arg`; they ask for what this linker does
 /// anyway, or tune what it has no knob for. The number of values each takes as separate arguments.
@@ -132,7 +132,9 @@ impl Options {
                 self.llvm_args
                     .extend(list.split_whitespace().map(str::to_owned));
             }
-            "--strict-panics" => self.strict_panics = true,
+            "--strict-panics" => self.panics = Panics::Deny,
+            "--panics" => self.panics = args.text(name, inline)?.parse()?,
+            "--min-kernel" => self.min_kernel = Some(args.text(name, inline)?.parse()?),
             "--retarget" | "--hachi-retarget" => self.retarget = true,
             "--cpu" => {
                 let cpu = args.text(name, inline)?;
@@ -207,6 +209,7 @@ fn expand_response_files(args: Vec<OsString>) -> Result<Vec<OsString>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Kernel;
 
     fn parse(line: &str) -> Result<Options, Error> {
         Options::from_args(line.split_whitespace())
@@ -241,11 +244,12 @@ mod tests {
 
     #[test]
     fn a_person() {
-        let o = parse("a.o b.bc -o out.o --cpu v3 --export main --strict-panics --save-temps t")
+        let o = parse("a.o b.bc -o out.o --cpu v3 --export main --strict-panics --min-kernel 5.15.3 --save-temps t")
             .unwrap();
         assert_eq!(o.inputs.len(), 2);
         assert_eq!(o.exports, ["main"]);
-        assert!(o.strict_panics);
+        assert_eq!(o.panics, Panics::Deny);
+        assert_eq!(o.min_kernel, Some(Kernel(5, 15)));
         assert_eq!(o.save_temps.as_deref(), Some(Path::new("t")));
     }
 
@@ -263,6 +267,8 @@ mod tests {
             ("a.o -o", "`-o` needs a value"),
             ("a.o -o x --cpu v9", "`v9`"),
             ("a.o -o x --frobnicate", "--frobnicate"),
+            ("a.o -o x --panics=never", "`never`"),
+            ("a.o -o x --min-kernel new", "`new`"),
             ("@/nonexistent/args", "/nonexistent/args"),
         ] {
             let error = parse(line).unwrap_err().to_string();

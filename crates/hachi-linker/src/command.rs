@@ -20,7 +20,8 @@ An INPUT is an LLVM bitcode file, an archive of such files (.a, .rlib), or a rel
       --llvm FILE          the libLLVM to use (also HACHI_LLVM); default: the compiler's own
       --rustc PATH         the compiler whose libLLVM is meant
       --retarget           the bitcode was compiled for this machine; turn it into eBPF
-      --strict-panics      refuse code that can still panic
+      --panics HOW         code that can still panic: allow, warn (default) or deny
+      --min-kernel VERSION refuse what kernels as old as this (5.15) do not have
       --llvm-args=ARGS     switches for LLVM itself
       --save-temps DIR     keep the intermediate files
   -h, --help               this text

@@ -16,7 +16,8 @@
 //! Panics in programs (`unwrap`, overflow, an index out of bounds) end the program with the value 0, which nearly every
 //! kind of program may return (`XDP_ABORTED`, for example); where the kernel insists on 1, with that. In a callback such
 //! as that of `bpf_loop` they end the loop. In a global function, which the kernel verifies by itself, they call
-//! `bpf_throw` (Linux 6.7). What a panic handler would do is never done.
+//! `bpf_throw` (Linux 6.7). What a panic handler would do is never done. Each place at which a panic was left by
+//! optimisation is warned about; [`Panics`] tells otherwise.
 //!
 //! # Functions that need no definition
 //! `memcpy`, `memmove`, `memset`, `memcmp`, `bcmp`, `strlen`, the symbols of `docs/core-symbols.md`, and, because
@@ -31,6 +32,7 @@
 //! ```
 
 mod args;
+mod check;
 mod child;
 mod command;
 mod diagnostic;
@@ -49,7 +51,7 @@ pub use diagnostic::{Diagnostic, Frame, Level, Location};
 pub use error::Error;
 pub use find::find_libllvm;
 pub use link::{Output, link};
-pub use options::{Cpu, Options};
+pub use options::{Cpu, Kernel, Options, Panics};
 
 /// Environment variable that turns a program calling [`intercept`] into the linker, whatever its value.
 pub const LINKER_ENV: &str = "HACHI_LINKER";

@@ -16,7 +16,7 @@ use object::{
 };
 
 use crate::{
-    Diagnostic, Error, Options, child, find,
+    Diagnostic, Error, Options, check, child, find,
     finish::{self, FinishInput, InputObject},
     ir,
 };
@@ -70,7 +70,7 @@ pub fn link(options: &Options) -> Result<Output, Error> {
         cpu: options.cpu,
         opt_level: options.opt_level.unwrap_or(2).clamp(1, 3),
         retarget: options.retarget,
-        strict_panics: options.strict_panics,
+        panics: options.panics,
         llvm_args: options.llvm_args.clone(),
         save_temps: options.save_temps.clone(),
     };
@@ -120,9 +120,11 @@ pub fn link(options: &Options) -> Result<Output, Error> {
         package_dir: package_dir.as_deref(),
     })
     .map_err(Error::Rejected)?;
+    let checked = check::check(&finished.object, options.min_kernel).map_err(Error::Rejected)?;
     write(&options.output, &finished.object)?;
     let mut warnings = compiled.warnings;
     warnings.extend(finished.warnings);
+    warnings.extend(checked);
     Ok(Output {
         warnings,
         object_size: finished.object.len() as u64,

@@ -1,6 +1,8 @@
 //! What to link, and how.
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf, str::FromStr};
+
+use crate::Error;
 
 /// The generation of the eBPF instruction set to generate code for (LLVM's `-mcpu`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -14,6 +16,69 @@ pub enum Cpu {
     V3,
     /// Adds signed division, sign-extending loads and moves, byte swaps, long jumps (kernel 6.6).
     V4,
+}
+
+/// What to do about each place that can still panic after optimisation. Such a panic ends the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Panics {
+    /// Nothing.
+    Allow,
+    /// Warn of it, but not of overflow checks, which somebody asked for.
+    #[default]
+    Warn,
+    /// Refuse the program.
+    Deny,
+}
+
+impl Panics {
+    /// `allow`, `warn` or `deny`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Panics::Allow => "allow",
+            Panics::Warn => "warn",
+            Panics::Deny => "deny",
+        }
+    }
+}
+
+impl FromStr for Panics {
+    type Err = Error;
+
+    fn from_str(s: &str) -> Result<Self, Error> {
+        [Panics::Allow, Panics::Warn, Panics::Deny]
+            .into_iter()
+            .find(|panics| panics.name() == s)
+            .ok_or_else(|| {
+                Error::Usage(format!(
+                    "panics can be `allow`ed, `warn`ed of or `deny`ed, not `{s}`"
+                ))
+            })
+    }
+}
+
+/// A version of Linux: major and minor number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Kernel(pub u8, pub u8);
+
+impl fmt::Display for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.0, self.1)
+    }
+}
+
+impl FromStr for Kernel {
+    type Err = Error;
+
+    /// `5.15`; a third number is left aside.
+    fn from_str(s: &str) -> Result<Self, Error> {
+        let mut numbers = s.splitn(3, '.').map(str::parse::<u8>);
+        match (numbers.next(), numbers.next()) {
+            (Some(Ok(major)), Some(Ok(minor))) => Ok(Kernel(major, minor)),
+            _ => Err(Error::Usage(format!(
+                "`{s}` is no version of Linux such as `5.15`"
+            ))),
+        }
+    }
 }
 
 /// Everything one link needs to know.
@@ -38,8 +103,10 @@ pub struct Options {
     pub rustc: Option<PathBuf>,
     /// The input is bitcode for the host, to be turned into eBPF (the fallback for machines without a `core` for eBPF).
     pub retarget: bool,
-    /// Refuse programs that still hold a reachable panic after optimisation, naming each.
-    pub strict_panics: bool,
+    /// What to do about panics that optimisation did not prove impossible.
+    pub panics: Panics,
+    /// Refuse what kernels as old as this do not have.
+    pub min_kernel: Option<Kernel>,
     /// Switches for LLVM itself, such as `-bpf-stack-size=1024`; for experts.
     pub llvm_args: Vec<String>,
     /// Directory to which each stage writes its intermediate files.

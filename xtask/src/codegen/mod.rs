@@ -155,22 +155,51 @@ fn helpers(rows: &[Row]) -> Result<String, String> {
         "#[rustfmt::skip]\npub(super) static HELPERS: [Helper; {}] = [",
         rows.len() + 1
     );
-    let mut row = |id, name: &str, kernel: &str, gpl| {
+    let mut row = |id, name: &str, kernel: &str, gpl, types: String| {
         let _ = writeln!(
             out,
-            "    Helper {{ id: {id}, name: \"bpf_{name}\", first_kernel: {kernel}, gpl_only: {gpl} }},"
+            "    Helper {{ id: {id}, name: \"bpf_{name}\", first_kernel: {kernel}, gpl_only: {gpl}, program_types: {types} }},"
         );
     };
-    row(0, "unspec", "(0, 0)", false);
+    row(0, "unspec", "(0, 0)", false, "0".into());
+    let program_types = program_type_numbers()?;
     for (i, r) in rows.iter().enumerate() {
         let id = r.number(0)?;
         if id != i as u32 + 1 {
             return Err(format!("{}: number {id}, expected {}", r.place, i + 1));
         }
-        row(id, r.field(1)?, &r.kernel(2)?, r.field(3)? == "gpl");
+        let types = program_type_mask(r, r.field(4)?, &program_types)?;
+        row(id, r.field(1)?, &r.kernel(2)?, r.field(3)? == "gpl", types);
     }
     out.push_str("];\n");
     Ok(out)
+}
+
+/// The numbers of program types by their names in helpers.tsv.
+fn program_type_numbers() -> Result<Vec<(String, u32)>, String> {
+    const SOURCE: &str = "codegen/program_types.tsv";
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let text = read(&root.join(SOURCE))?;
+    parse(SOURCE, &text)?
+        .iter()
+        .map(|row| Ok((row.field(1)?.to_ascii_lowercase(), row.number(0)?)))
+        .collect()
+}
+
+/// `xdp,tracing` as a number with one bit for each, `*` as all bits.
+fn program_type_mask(row: &Row, list: &str, known: &[(String, u32)]) -> Result<String, String> {
+    if list == "*" {
+        return Ok("!0".into());
+    }
+    let mut mask = 0u64;
+    for name in list.split(',') {
+        let (_, number) = known
+            .iter()
+            .find(|(known, _)| known == name)
+            .ok_or_else(|| format!("{}: no program type '{name}'", row.place))?;
+        mask |= 1 << number;
+    }
+    Ok(format!("{mask:#x}"))
 }
 
 /// A UAPI enum: number, kernel name without prefix, first kernel.

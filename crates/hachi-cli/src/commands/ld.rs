@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anstream::{eprintln, println};
-use hachi_linker::{Cpu, Error, Options};
+use hachi_linker::{Cpu, Error, Kernel, Options, Panics};
 use serde_json::json;
 
 use crate::commands::build::parse_cpu;
@@ -41,9 +41,12 @@ pub struct Args {
     /// The bitcode was compiled for this machine: turn it into eBPF
     #[arg(long)]
     retarget: bool,
-    /// Refuse code that can still panic
-    #[arg(long)]
-    strict_panics: bool,
+    /// Code that can still panic: allow, warn or deny
+    #[arg(long, value_name = "HOW", default_value = "warn")]
+    panics: Panics,
+    /// Refuse what kernels as old as this do not have
+    #[arg(long, value_name = "VERSION")]
+    min_kernel: Option<Kernel>,
     /// Keep the intermediate files here
     #[arg(long, value_name = "DIR")]
     save_temps: Option<PathBuf>,
@@ -60,7 +63,8 @@ pub fn run(args: Args) -> Result {
         exports: args.export,
         llvm: args.llvm,
         retarget: args.retarget,
-        strict_panics: args.strict_panics,
+        panics: args.panics,
+        min_kernel: args.min_kernel,
         save_temps: args.save_temps,
         ..Options::default()
     };

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::{QUESTION_PREFIX, prepare::is_helper_number};
 use crate::{
-    Diagnostic,
+    Diagnostic, Panics,
     llvm::{Attr, Chain, Function, Inst, Module, Op, TypeKind, Value},
     names,
 };
@@ -26,68 +26,124 @@ struct Site {
     chain: Chain,
 }
 
-/// The markers of one module.
+/// What became of the markers of one module.
+#[derive(Default)]
 pub(super) struct Aborts {
-    /// With strict panics, what each marker's number stands for. Else empty: markers carry no number, so that LLVM can
-    /// merge them.
-    sites: Vec<Site>,
-    strict: bool,
     lowered: u64,
     complaints: Vec<Diagnostic>,
     warnings: Vec<Diagnostic>,
 }
 
+/// Replaces every direct call that never returns by a marker. With `sites` each marker has its number there; without,
+/// they are all alike, so that LLVM can merge them.
+fn mark(module: Module, mut sites: Option<&mut Vec<Site>>) {
+    let context = module.context;
+    let params = match sites {
+        Some(_) => vec![context.int_type(32)],
+        None => Vec::new(),
+    };
+    let marker = module.declare(MARKER, context.void_type().function(&params));
+    for attr in [Attr::NoReturn, Attr::NoUnwind, Attr::Cold] {
+        marker.add(module, attr);
+    }
+    let builder = context.builder();
+    for function in module.functions() {
+        for inst in function.instructions() {
+            if inst.op() != Op::CALL {
+                continue;
+            }
+            let Some(callee) = inst.called_function() else {
+                continue;
+            };
+            let returns = !inst.call_has(Attr::NoReturn) && !callee.has(Attr::NoReturn);
+            // Who throws by the kernel's function is taken at their word.
+            if callee == marker || returns || callee.name().starts_with(QUESTION_PREFIX) {
+                continue;
+            }
+            let mut args = Vec::new();
+            if let Some(sites) = &mut sites {
+                args.push(context.int_type(32).number(sites.len() as u64));
+                sites.push(Site {
+                    callee: names::demangle(&callee.name()),
+                    chain: inst.chain(),
+                });
+            }
+            builder.before(inst).call(marker.ty(), marker.0, &args);
+            // Its result, if it has one, is never looked at.
+            if inst.0.is_used() {
+                inst.0.replace_with(inst.0.ty().undef());
+            }
+            inst.erase();
+        }
+    }
+}
+
+/// Whether optimisation left any marker.
+pub(super) fn remain(module: Module) -> bool {
+    module
+        .function(MARKER)
+        .is_some_and(|marker| !marker.calls().is_empty())
+}
+
 impl Aborts {
     /// Replaces every direct call that never returns.
-    pub(super) fn mark(module: Module, strict: bool) -> Self {
-        let context = module.context;
-        let params = if strict {
-            vec![context.int_type(32)]
-        } else {
-            Vec::new()
+    pub(super) fn mark(module: Module) -> Self {
+        mark(module, None);
+        Aborts::default()
+    }
+
+    /// Finds the places that can panic. That takes numbered markers, which change what LLVM makes of the code; so it is
+    /// done with a copy of the module, taken before it was marked.
+    pub(super) fn find_panics(
+        &mut self,
+        copy: Module,
+        how: Panics,
+        optimise: impl FnOnce(Module) -> Result<(), Vec<Diagnostic>>,
+    ) -> Result<(), Vec<Diagnostic>> {
+        let mut sites = Vec::new();
+        mark(copy, Some(&mut sites));
+        optimise(copy)?;
+        let Some(marker) = copy.function(MARKER) else {
+            return Ok(());
         };
-        let marker = module.declare(MARKER, context.void_type().function(&params));
-        for attr in [Attr::NoReturn, Attr::NoUnwind, Attr::Cold] {
-            marker.add(module, attr);
+        for call in marker.calls() {
+            let number = call.arguments().first().and_then(|number| number.as_u64());
+            let site = number.and_then(|number| sites.get(number as usize));
+            self.tell(call, site, how);
         }
-        let mut aborts = Aborts {
-            sites: Vec::new(),
-            strict,
-            lowered: 0,
-            complaints: Vec::new(),
-            warnings: Vec::new(),
+        Ok(())
+    }
+
+    /// Tells of one place that can panic, once.
+    fn tell(&mut self, call: Inst, site: Option<&Site>, how: Panics) {
+        let callee = site.map_or("", |site| site.callee.as_str());
+        if how == Panics::Warn && is_overflow(callee) {
+            return;
+        }
+        let mut chain = call.chain();
+        if let Some(site) = site.filter(|_| chain.0.is_empty()) {
+            chain = site.chain.clone();
+        }
+        // The copies of an inlined function are one place.
+        let (reason, way_out) = reason(callee);
+        let message = format!("this can panic: {reason}");
+        let list = match how {
+            Panics::Deny => &mut self.complaints,
+            _ => &mut self.warnings,
         };
-        let builder = context.builder();
-        for function in module.functions() {
-            for inst in function.instructions() {
-                if inst.op() != Op::CALL {
-                    continue;
-                }
-                let Some(callee) = inst.called_function() else {
-                    continue;
-                };
-                let returns = !inst.call_has(Attr::NoReturn) && !callee.has(Attr::NoReturn);
-                // Who throws by the kernel's function is taken at their word.
-                if callee == marker || returns || callee.name().starts_with(QUESTION_PREFIX) {
-                    continue;
-                }
-                let mut args = Vec::new();
-                if strict {
-                    args.push(context.int_type(32).number(aborts.sites.len() as u64));
-                    aborts.sites.push(Site {
-                        callee: names::demangle(&callee.name()),
-                        chain: inst.chain(),
-                    });
-                }
-                builder.before(inst).call(marker.ty(), marker.0, &args);
-                // Its result, if it has one, is never looked at.
-                if inst.0.is_used() {
-                    inst.0.replace_with(inst.0.ty().undef());
-                }
-                inst.erase();
-            }
+        let d = match how {
+            Panics::Deny => Diagnostic::error(message).help(format!(
+                "{way_out}; or link without `--panics=deny`, and the program ends there"
+            )),
+            _ => Diagnostic::warning(message)
+                .note("the program ends there with the value of an aborted one")
+                .help(way_out),
+        };
+        let d = chain.locate(d);
+        let known = |other: &Diagnostic| other.message == d.message && other.location == d.location;
+        if !list.iter().any(known) {
+            list.push(d);
         }
-        aborts
     }
 
     /// Turns the markers that are left, and other ends of the world, into returns.
@@ -121,9 +177,6 @@ impl Aborts {
                     continue;
                 };
                 self.lowered += 1;
-                if self.strict {
-                    self.complain(marker);
-                }
                 if matches!(way, WayOut::Throw) {
                     self.warn_of_throw(function);
                 }
@@ -151,34 +204,12 @@ impl Aborts {
         }
     }
 
-    fn complain(&mut self, marker: Inst) {
-        let site = marker
-            .arguments()
-            .first()
-            .and_then(|number| number.as_u64())
-            .and_then(|number| self.sites.get(number as usize));
-        let mut chain = marker.chain();
-        let mut what = "this can panic".to_owned();
-        if let Some(site) = site {
-            what = format!("this can panic: {}", reason(&site.callee));
-            if chain.0.is_empty() {
-                chain = site.chain.clone();
-            }
-        }
-        let d = chain.locate(Diagnostic::error(what)).help(
-            "handle the case with `checked_…`, `wrapping_…`, `get(…)` or a `match`; or link without `--strict-panics`, which ends the program there",
-        );
-        if !self.complaints.contains(&d) {
-            self.complaints.push(d);
-        }
-    }
-
-    /// With strict panics: what is still there. To be asked after [`Aborts::lower`].
+    /// Where panics are denied: what can panic.
     pub(super) fn complaints(&mut self) -> Vec<Diagnostic> {
         std::mem::take(&mut self.complaints)
     }
 
-    /// What the author should know about the ways out.
+    /// What the author should know about panics and the ways out.
     pub(super) fn warnings(&mut self) -> Vec<Diagnostic> {
         std::mem::take(&mut self.warnings)
     }
@@ -261,23 +292,56 @@ fn callback_stop(function: Function) -> u64 {
     u64::from(all(&[164, 180, 181, 209]))
 }
 
-/// A panic function's meaning in words.
-fn reason(callee: &str) -> &'static str {
+/// Is it a check that `overflow-checks` asks for?
+fn is_overflow(callee: &str) -> bool {
+    let last = callee.rsplit("::").next().unwrap_or(callee);
+    last.starts_with("panic_const_")
+        && last.ends_with("_overflow")
+        && !last.contains("_div_")
+        && !last.contains("_rem_")
+}
+
+/// A panic function's meaning in words, and what to write instead.
+fn reason(callee: &str) -> (&'static str, &'static str) {
     let last = callee.rsplit("::").next().unwrap_or(callee);
     match last {
-        "panic_bounds_check" => "an index may be out of bounds",
-        "panic_const_add_overflow"
-        | "panic_const_sub_overflow"
-        | "panic_const_mul_overflow"
-        | "panic_const_neg_overflow"
-        | "panic_const_shl_overflow"
-        | "panic_const_shr_overflow" => "arithmetic may overflow",
-        "panic_const_div_by_zero" | "panic_const_rem_by_zero" => "a divisor may be zero",
-        "panic_const_div_overflow" | "panic_const_rem_overflow" => "a division may overflow",
-        "unwrap_failed" | "expect_failed" => "`unwrap` or `expect` may meet `None` or `Err`",
-        "len_mismatch_fail" => "slices may differ in length",
-        _ if last.starts_with("slice_") => "a slice's range may be out of bounds",
-        _ => "a call that never returns",
+        "panic_bounds_check" => (
+            "an index may be out of bounds",
+            "use `get(index)`, or mask the index (`index & (LEN - 1)` for a length that is a power of two), so that the bound is known here",
+        ),
+        _ if is_overflow(callee) => (
+            "arithmetic may overflow",
+            "use `wrapping_…`, `saturating_…` or `checked_…`",
+        ),
+        "panic_const_div_by_zero" | "panic_const_rem_by_zero" => (
+            "a divisor may be zero",
+            "use `checked_div` or `checked_rem`, or return early when it is zero",
+        ),
+        "panic_const_div_overflow" | "panic_const_rem_overflow" => (
+            "a division may overflow",
+            "use `checked_div`, `wrapping_div` or the like",
+        ),
+        "unwrap_failed" | "expect_failed" => (
+            "`unwrap` or `expect` may meet `None` or `Err`",
+            "handle the other case: `let Some(value) = … else { return … }`, `?` or `unwrap_or(…)`",
+        ),
+        // Of core's own, which `Option::unwrap` and the like use.
+        "panic" if callee.contains("panicking") => (
+            "an assertion or `unwrap` may fail",
+            "handle the case with `let … else`, `?` or an early return",
+        ),
+        "len_mismatch_fail" => (
+            "slices may differ in length",
+            "give both the same constant length (`first_chunk`, arrays)",
+        ),
+        _ if last.starts_with("slice_") => (
+            "a slice's range may be out of bounds",
+            "use `get(range)`, or `first_chunk` and patterns for constant lengths",
+        ),
+        _ => (
+            "a call that never returns",
+            "return early instead of calling it",
+        ),
     }
 }
 
@@ -307,8 +371,16 @@ mod tests {
 
     #[test]
     fn reasons() {
-        assert!(reason("core::panicking::panic_bounds_check").contains("out of bounds"));
-        assert!(reason("core::slice::index::slice_end_index_len_fail").contains("range"));
-        assert!(reason("a::die").contains("never returns"));
+        assert!(
+            reason("core::panicking::panic_bounds_check")
+                .0
+                .contains("out of bounds")
+        );
+        assert!(
+            reason("core::slice::index::slice_end_index_len_fail")
+                .0
+                .contains("range")
+        );
+        assert!(reason("a::die").0.contains("never returns"));
     }
 }

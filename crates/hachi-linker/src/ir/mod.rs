@@ -31,7 +31,7 @@ mod truths;
 use std::{collections::BTreeSet, path::PathBuf};
 
 use crate::{
-    Cpu, Diagnostic,
+    Cpu, Diagnostic, Panics,
     llvm::{Context, Machine, Module},
     wire::{Compiled, Failure, Outcome},
 };
@@ -52,7 +52,7 @@ pub(crate) struct Job {
     pub(crate) cpu: Cpu,
     pub(crate) opt_level: u8,
     pub(crate) retarget: bool,
-    pub(crate) strict_panics: bool,
+    pub(crate) panics: Panics,
     pub(crate) llvm_args: Vec<String>,
     pub(crate) save_temps: Option<PathBuf>,
 }
@@ -98,14 +98,18 @@ pub(crate) fn compile(job: Job) -> Outcome {
         .map_err(|m| internal("drop dead code", m))?;
     prepare::attributes(module, &entries);
     runtime::forget_own_definitions(module);
-    let mut aborts = aborts::Aborts::mark(module, job.strict_panics);
+    let untouched = (job.panics != Panics::Allow).then(|| module.copy());
+    let mut aborts = aborts::Aborts::mark(module);
     save(&job, module, "2-prepared.ll");
 
-    module
-        .run_passes(machine, &format!("default<O{}>", job.opt_level))
-        .and_then(|()| module.run_passes(machine, "function(expand-memcmp),globaldce"))
-        .map_err(|m| internal("optimise the program", m))?;
+    optimise(module, machine, &job)?;
     save(&job, module, "3-optimised.ll");
+    if let Some(copy) = untouched {
+        if aborts::remain(module) {
+            aborts.find_panics(copy, job.panics, |copy| optimise(copy, machine, &job))?;
+        }
+        copy.dispose();
+    }
     let mut diagnostics = if job.retarget {
         scan::host_assembly(module)
     } else {
@@ -150,6 +154,14 @@ pub(crate) fn compile(job: Job) -> Outcome {
         abort_sites: aborts.lowered(),
         warnings: aborts.warnings(),
     })
+}
+
+/// LLVM's own optimisation.
+fn optimise(module: Module, machine: Machine, job: &Job) -> Result<(), Vec<Diagnostic>> {
+    module
+        .run_passes(machine, &format!("default<O{}>", job.opt_level))
+        .and_then(|()| module.run_passes(machine, "function(expand-memcmp),globaldce"))
+        .map_err(|m| internal("optimise the program", m))
 }
 
 /// Keeps an intermediate state when asked to. Failing to is no reason to fail the link.

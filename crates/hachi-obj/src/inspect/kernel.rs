@@ -17,6 +17,9 @@ pub struct Requirement {
     pub what: String,
     /// Where it is first used: `program 'xdp_firewall'`, `map 'EVENTS'`.
     pub by: String,
+    /// For what is used in code: the index of that program in [`Spec::programs`], and the slot of
+    /// the first instruction that uses it.
+    pub at: Option<(usize, usize)>,
 }
 
 /// The oldest kernel that has all that the object uses. What depends on configuration, drivers
@@ -29,74 +32,162 @@ pub fn minimum_kernel(spec: &Spec) -> Kernel {
 pub fn requirements(spec: &Spec) -> Vec<Requirement> {
     let mut found = Found::default();
     for map in &spec.maps {
-        let by = format!("map '{}'", map.name);
-        map_needs(map, &by, &mut found);
+        let user = User {
+            by: format!("map '{}'", map.name),
+            at: None,
+        };
+        map_needs(map, &user, &mut found);
     }
-    for program in &spec.programs {
-        let by = format!("program '{}'", program.name);
-        program_needs(program, &by, &mut found);
+    for (index, program) in spec.programs.iter().enumerate() {
+        let user = User {
+            by: format!("program '{}'", program.name),
+            at: Some((index, 0)),
+        };
+        program_needs(program, &user, &mut found);
     }
     let mut list: Vec<Requirement> = found
         .0
         .into_iter()
-        .map(|(what, (kernel, by))| Requirement { kernel, what, by })
+        .map(|(what, (kernel, user))| Requirement {
+            kernel,
+            what,
+            by: user.by,
+            at: user.at,
+        })
         .collect();
     list.sort_by(|a, b| b.kernel.cmp(&a.kernel).then_with(|| a.what.cmp(&b.what)));
     list
 }
 
-#[derive(Default)]
-struct Found(BTreeMap<String, (Kernel, String)>);
+/// Who uses something, and where.
+#[derive(Clone)]
+struct User {
+    by: String,
+    at: Option<(usize, usize)>,
+}
 
-impl Found {
-    fn add(&mut self, kernel: Kernel, what: impl Into<String>, by: &str) {
-        self.0
-            .entry(what.into())
-            .or_insert_with(|| (kernel, by.to_owned()));
+impl User {
+    /// The same program at another slot.
+    fn at_slot(&self, slot: usize) -> User {
+        User {
+            by: self.by.clone(),
+            at: self.at.map(|(program, _)| (program, slot)),
+        }
     }
 }
 
-fn map_needs(map: &MapSpec, by: &str, found: &mut Found) {
+#[derive(Default)]
+struct Found(BTreeMap<String, (Kernel, User)>);
+
+impl Found {
+    fn add(&mut self, kernel: Kernel, what: impl Into<String>, user: &User) {
+        self.0
+            .entry(what.into())
+            .or_insert_with(|| (kernel, user.clone()));
+    }
+}
+
+fn map_needs(map: &MapSpec, user: &User, found: &mut Found) {
     match map.data {
-        Some(_) => found.add((5, 2), "global variables", by),
+        Some(_) => found.add((5, 2), "global variables", user),
         None => found.add(
             map.kind.first_kernel(),
             format!("map type {}", map.kind.name()),
-            by,
+            user,
         ),
     }
     if let Some(inner) = &map.inner {
-        map_needs(inner, by, found);
+        map_needs(inner, user, found);
     }
 }
 
-fn program_needs(program: &ProgramSpec, by: &str, found: &mut Found) {
+fn program_needs(program: &ProgramSpec, user: &User, found: &mut Found) {
     match program.section_def {
         Some(def) => found.add(
             def.first_kernel,
             format!("programs in section {}", def.name.trim_end_matches('/')),
-            by,
+            user,
         ),
         None if program.program_type == ProgramType::Unspec => {}
         None => found.add(
             program.program_type.first_kernel(),
             format!("program type {}", program.program_type.name()),
-            by,
+            user,
         ),
     }
     if program.insns.len() > hachi_asm::consts::BPF_MAXINSNS {
-        found.add((5, 2), "more than 4096 instructions", by);
+        found.add((5, 2), "more than 4096 instructions", user);
     }
     for (slot, op) in ops(program) {
-        op_needs(program, slot, op, by, found);
+        op_needs(program, slot, op, &user.at_slot(slot), found);
     }
-    if has_loop(program) {
-        found.add((5, 3), "loops", by);
+    if let Some(slot) = first_loop(program) {
+        found.add((5, 3), "loops", &user.at_slot(slot));
     }
 }
 
-/// Whether some path through the code comes back to where it was. A jump backwards alone need not.
-fn has_loop(program: &ProgramSpec) -> bool {
+/// The first kernels of the kernel functions that programs use most; others need a kernel by far
+/// newer than the first one with calls of kernel functions, but which is not known here.
+const KFUNCS: &[(&str, Kernel)] = &[
+    ("bpf_obj_new_impl", (6, 2)),
+    ("bpf_obj_drop_impl", (6, 2)),
+    ("bpf_list_push_front_impl", (6, 2)),
+    ("bpf_list_push_back_impl", (6, 2)),
+    ("bpf_list_pop_front", (6, 2)),
+    ("bpf_list_pop_back", (6, 2)),
+    ("bpf_task_acquire", (6, 2)),
+    ("bpf_task_release", (6, 2)),
+    ("bpf_rcu_read_lock", (6, 2)),
+    ("bpf_rcu_read_unlock", (6, 2)),
+    ("bpf_rdonly_cast", (6, 2)),
+    ("bpf_cast_to_kern_ctx", (6, 2)),
+    ("bpf_task_from_pid", (6, 2)),
+    ("bpf_xdp_metadata_rx_timestamp", (6, 3)),
+    ("bpf_xdp_metadata_rx_hash", (6, 3)),
+    ("bpf_rbtree_add_impl", (6, 3)),
+    ("bpf_rbtree_remove", (6, 3)),
+    ("bpf_rbtree_first", (6, 3)),
+    ("bpf_cpumask_create", (6, 3)),
+    ("bpf_cpumask_release", (6, 3)),
+    ("bpf_dynptr_from_skb", (6, 4)),
+    ("bpf_dynptr_from_xdp", (6, 4)),
+    ("bpf_dynptr_slice", (6, 4)),
+    ("bpf_dynptr_slice_rdwr", (6, 4)),
+    ("bpf_iter_num_new", (6, 4)),
+    ("bpf_iter_num_next", (6, 4)),
+    ("bpf_iter_num_destroy", (6, 4)),
+    ("bpf_refcount_acquire_impl", (6, 4)),
+    ("bpf_dynptr_adjust", (6, 5)),
+    ("bpf_dynptr_is_null", (6, 5)),
+    ("bpf_dynptr_size", (6, 5)),
+    ("bpf_dynptr_clone", (6, 5)),
+    ("bpf_throw", (6, 7)),
+    ("bpf_iter_task_new", (6, 7)),
+    ("bpf_iter_css_new", (6, 7)),
+    ("bpf_get_file_xattr", (6, 8)),
+    ("bpf_arena_alloc_pages", (6, 9)),
+    ("bpf_arena_free_pages", (6, 9)),
+    ("bpf_wq_init", (6, 10)),
+    ("bpf_wq_start", (6, 10)),
+    ("bpf_wq_set_callback_impl", (6, 10)),
+    ("bpf_preempt_disable", (6, 10)),
+    ("bpf_preempt_enable", (6, 10)),
+];
+
+fn kfunc_needs(program: &ProgramSpec, slot: usize, user: &User, found: &mut Found) {
+    let name = match program.relocation_at(slot).map(|r| &r.kind) {
+        Some(RelocationKind::Kfunc { name }) => name.as_str(),
+        _ => "",
+    };
+    match KFUNCS.iter().find(|(known, _)| *known == name) {
+        Some((_, kernel)) => found.add(*kernel, format!("kernel function {name}"), user),
+        None => found.add((5, 13), "calls of kernel functions", user),
+    }
+}
+
+/// The first slot found from which control comes back to where it was. A jump backwards alone
+/// need not.
+fn first_loop(program: &ProgramSpec) -> Option<usize> {
     #[derive(Clone, Copy, PartialEq)]
     enum State {
         New,
@@ -129,7 +220,7 @@ fn has_loop(program: &ProgramSpec) -> bool {
                 continue;
             };
             match state[to] {
-                State::Open => return true,
+                State::Open => return Some(*slot),
                 State::Done => {}
                 State::New => {
                     state[to] = State::Open;
@@ -138,48 +229,48 @@ fn has_loop(program: &ProgramSpec) -> bool {
             }
         }
     }
-    false
+    None
 }
 
-fn op_needs(program: &ProgramSpec, slot: usize, op: Op, by: &str, found: &mut Found) {
+fn op_needs(program: &ProgramSpec, slot: usize, op: Op, user: &User, found: &mut Found) {
     match op {
         Op::Call(CallTarget::Helper(id)) => {
             if let Some(helper) = hachi_asm::helpers::by_id(id as u32) {
-                found.add(helper.first_kernel, format!("helper {}", helper.name), by);
+                found.add(helper.first_kernel, format!("helper {}", helper.name), user);
             }
         }
-        Op::Call(CallTarget::Local(_)) => found.add((4, 16), "calls of functions", by),
-        Op::Call(CallTarget::Kfunc { .. }) => found.add((5, 13), "calls of kernel functions", by),
+        Op::Call(CallTarget::Local(_)) => found.add((4, 16), "calls of functions", user),
+        Op::Call(CallTarget::Kfunc { .. }) => kfunc_needs(program, slot, user, found),
         Op::LdImm64 { imm, .. } => match imm {
-            Imm64::Func(_) => found.add((5, 13), "callbacks", by),
+            Imm64::Func(_) => found.add((5, 13), "callbacks", user),
             _ => {
                 if let Some(RelocationKind::Ksym { .. }) =
                     program.relocation_at(slot).map(|r| &r.kind)
                 {
-                    found.add((5, 10), "addresses of kernel variables", by);
+                    found.add((5, 10), "addresses of kernel variables", user);
                 }
             }
         },
         Op::Alu { op, .. } => match op {
-            AluOp::Sdiv | AluOp::Smod => found.add((6, 6), "signed division (cpu v4)", by),
-            AluOp::MovSx(_) => found.add((6, 6), "sign-extending moves (cpu v4)", by),
+            AluOp::Sdiv | AluOp::Smod => found.add((6, 6), "signed division (cpu v4)", user),
+            AluOp::MovSx(_) => found.add((6, 6), "sign-extending moves (cpu v4)", user),
             _ => {}
         },
-        Op::Bswap { .. } => found.add((6, 6), "unconditional byte swaps (cpu v4)", by),
+        Op::Bswap { .. } => found.add((6, 6), "unconditional byte swaps (cpu v4)", user),
         Op::Load { signed: true, .. } => {
-            found.add((6, 6), "sign-extending loads (cpu v4)", by);
+            found.add((6, 6), "sign-extending loads (cpu v4)", user);
         }
-        Op::Ja { long: true, .. } => found.add((6, 6), "32-bit jumps (cpu v4)", by),
-        Op::Jump { wide: false, .. } => found.add((5, 1), "32-bit comparisons (cpu v3)", by),
+        Op::Ja { long: true, .. } => found.add((6, 6), "32-bit jumps (cpu v4)", user),
+        Op::Jump { wide: false, .. } => found.add((5, 1), "32-bit comparisons (cpu v3)", user),
         Op::Atomic { op, fetch, .. } if fetch || op != AtomicOp::Add => {
-            found.add((5, 12), "atomic operations beyond addition (cpu v3)", by);
+            found.add((5, 12), "atomic operations beyond addition (cpu v3)", user);
         }
         Op::LoadAcquire { .. } | Op::StoreRelease { .. } => {
-            found.add((6, 15), "load-acquire and store-release (cpu v4)", by);
+            found.add((6, 15), "load-acquire and store-release (cpu v4)", user);
         }
-        Op::MayGoto { .. } => found.add((6, 9), "may_goto", by),
-        Op::AddrSpaceCast { .. } => found.add((6, 9), "arena pointers", by),
-        Op::Jx { .. } => found.add((6, 19), "jumps to computed addresses", by),
+        Op::MayGoto { .. } => found.add((6, 9), "may_goto", user),
+        Op::AddrSpaceCast { .. } => found.add((6, 9), "arena pointers", user),
+        Op::Jx { .. } => found.add((6, 19), "jumps to computed addresses", user),
         _ => {}
     }
 }
@@ -199,7 +290,7 @@ mod tests {
             start: 0,
             len: insns.len(),
         }];
-        has_loop(&program)
+        first_loop(&program).is_some()
     }
 
     #[test]

@@ -4,7 +4,7 @@ use hachi_asm::consts::BPF_REG_FP;
 use hachi_asm::{AluOp, CallTarget, Imm64, Op, Operand};
 
 use super::ops;
-use crate::ProgramSpec;
+use crate::{ProgramSpec, RelocationKind};
 
 /// Stack use of a program, estimated from the code alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +14,63 @@ pub struct StackDepth {
     /// Bytes of the deepest chain of calls, each frame rounded up to 32 as the verifier does.
     /// `None` if the functions call each other in a circle, which the kernel refuses.
     pub deepest: Option<u32>,
+    /// That chain of calls: indices of `frames`, the program itself first. Of a circle, the chain
+    /// that closes it, with the function called again at its end.
+    pub path: Vec<usize>,
+    /// The functions that each function calls or hands out as callbacks that run at once, as
+    /// indices of `frames`.
+    pub calls: Vec<Vec<usize>>,
+}
+
+impl StackDepth {
+    /// The chain of calls that needs most stack before it comes to a function: indices of
+    /// `frames`, the program itself first, the function last. Without meaning where functions call
+    /// each other in a circle.
+    pub fn path_to(&self, function: usize) -> Vec<usize> {
+        // Bytes above each function, and its caller on that way.
+        let mut above: Vec<Option<(u32, usize)>> = vec![None; self.frames.len()];
+        if let Some(first) = above.first_mut() {
+            *first = Some((0, 0));
+        }
+        for _ in 0..self.frames.len() {
+            for (caller, callees) in self.calls.iter().enumerate() {
+                let Some((depth, _)) = above[caller] else {
+                    continue;
+                };
+                let depth = depth.saturating_add(rounded(self.frames[caller].bytes, 32));
+                for &callee in callees.iter().filter(|callee| **callee != 0) {
+                    if above[callee].is_none_or(|(known, _)| known < depth) {
+                        above[callee] = Some((depth, caller));
+                    }
+                }
+            }
+        }
+        let mut path = vec![function];
+        while let Some(&first) = path.last()
+            && first != 0
+            && path.len() <= self.frames.len()
+        {
+            match above.get(first).copied().flatten() {
+                Some((_, caller)) => path.push(caller),
+                None => break,
+            }
+        }
+        path.reverse();
+        path
+    }
+
+    /// Bytes of the deepest chain with each frame rounded up to a multiple of `granularity`: 32,
+    /// or 16 for the just-in-time compilers of kernels since 6.8.
+    pub fn path_bytes(&self, granularity: u32) -> u32 {
+        let frames = self.path.iter().filter_map(|&index| self.frames.get(index));
+        frames
+            .map(|frame| rounded(frame.bytes, granularity))
+            .fold(0, u32::saturating_add)
+    }
+}
+
+fn rounded(bytes: u32, granularity: u32) -> u32 {
+    bytes.max(1).next_multiple_of(granularity.max(1))
 }
 
 /// Stack use of one function.
@@ -23,6 +80,10 @@ pub struct Frame {
     pub function: String,
     /// The lowest offset from r10 it touches or hands out, in bytes.
     pub bytes: u32,
+    /// The slot that does so; the function's first one if it uses no stack.
+    pub deepest_at: usize,
+    /// The slot of its first call of `bpf_tail_call`.
+    pub tail_call: Option<usize>,
 }
 
 /// Estimates stack use. Follows copies of r10 through moves and additions of constants, in the
@@ -34,6 +95,8 @@ pub fn stack_depth(program: &ProgramSpec) -> StackDepth {
         .map(|f| Frame {
             function: f.name.clone(),
             bytes: 0,
+            deepest_at: f.start,
+            tail_call: None,
         })
         .collect();
     let mut calls: Vec<Vec<usize>> = vec![Vec::new(); frames.len()];
@@ -41,6 +104,7 @@ pub fn stack_depth(program: &ProgramSpec) -> StackDepth {
         let after = program.functions.partition_point(|f| f.start <= slot);
         after.checked_sub(1)
     };
+    let asynchronous = runs_callbacks_later(program);
     // Offset from r10 of each register that holds a stack address.
     let mut alias = fresh();
     let mut current = None;
@@ -55,7 +119,9 @@ pub fn stack_depth(program: &ProgramSpec) -> StackDepth {
         let mut touch = |offset: i64| {
             let depth = u32::try_from(-offset).unwrap_or(0);
             let frame = &mut frames[function];
-            frame.bytes = frame.bytes.max(depth);
+            if depth > frame.bytes {
+                (frame.bytes, frame.deepest_at) = (depth, slot);
+            }
         };
         let mut touch_at = |alias: &[Option<i64>; 16], register: u8, off: i16| {
             if let Some(base) = alias[register as usize & 15] {
@@ -97,7 +163,12 @@ pub fn stack_depth(program: &ProgramSpec) -> StackDepth {
             _ => {}
         }
         alias[BPF_REG_FP as usize] = Some(0);
+        if matches!(op, Op::Call(CallTarget::Helper(TAIL_CALL))) {
+            frames[function].tail_call.get_or_insert(slot);
+        }
         let callee = match op {
+            // Timers and work queues run their callbacks later, on a stack of their own.
+            Op::LdImm64 { .. } if asynchronous => None,
             Op::Call(CallTarget::Local(off))
             | Op::LdImm64 {
                 imm: Imm64::Func(off),
@@ -111,8 +182,31 @@ pub fn stack_depth(program: &ProgramSpec) -> StackDepth {
             calls[function].push(callee);
         }
     }
-    let deepest = deepest(&frames, &calls);
-    StackDepth { frames, deepest }
+    let (deepest, path) = deepest(&frames, &calls);
+    StackDepth {
+        frames,
+        deepest,
+        path,
+        calls,
+    }
+}
+
+const TAIL_CALL: i32 = 12;
+const TIMER_SET_CALLBACK: i32 = 170;
+
+/// Whether the program hands a callback to something that calls it after the program has ended.
+fn runs_callbacks_later(program: &ProgramSpec) -> bool {
+    let kfunc = |slot| match program.relocation_at(slot).map(|r| &r.kind) {
+        Some(RelocationKind::Kfunc { name }) => {
+            name.starts_with("bpf_wq_") || name.starts_with("bpf_task_work_")
+        }
+        _ => false,
+    };
+    ops(program).any(|(slot, op)| match op {
+        Op::Call(CallTarget::Helper(id)) => id == TIMER_SET_CALLBACK,
+        Op::Call(_) => kfunc(slot),
+        _ => false,
+    })
 }
 
 fn fresh() -> [Option<i64>; 16] {
@@ -121,48 +215,65 @@ fn fresh() -> [Option<i64>; 16] {
     alias
 }
 
-/// The deepest chain from the first function; `None` if there is a circle.
-fn deepest(frames: &[Frame], calls: &[Vec<usize>]) -> Option<u32> {
-    /// Where the walk stands with a function.
+/// The deepest chain from the first function and its depth; without a depth, a circle.
+fn deepest(frames: &[Frame], calls: &[Vec<usize>]) -> (Option<u32>, Vec<usize>) {
+    /// Where the walk stands with a function: how deep it goes, and by which callee.
     #[derive(Clone, Copy)]
     enum State {
         New,
         Open,
-        Done(u32),
+        Done(u32, Option<usize>),
     }
-    if frames.is_empty() {
-        return Some(0);
-    }
-    let own = |f: usize| frames[f].bytes.max(1).saturating_add(31) & !31;
     let mut state = vec![State::New; frames.len()];
     // A stack of our own: how deep calls nest is up to the file.
-    let mut path = vec![(0, 0)];
-    state[0] = State::Open;
-    loop {
-        let &mut (function, ref mut next) = path.last_mut()?;
+    let mut open: Vec<(usize, usize)> = Vec::new();
+    if !frames.is_empty() {
+        state[0] = State::Open;
+        open.push((0, 0));
+    }
+    while let Some((function, next)) = open.last_mut() {
+        let function = *function;
         if let Some(&callee) = calls[function].get(*next) {
             *next += 1;
             match state[callee] {
-                State::Done(_) => {}
-                State::Open => return None,
+                State::Done(..) => {}
+                State::Open => {
+                    let circle = open.iter().map(|(function, _)| *function);
+                    return (None, circle.chain([callee]).collect());
+                }
                 State::New => {
                     state[callee] = State::Open;
-                    path.push((callee, 0));
+                    open.push((callee, 0));
                 }
             }
             continue;
         }
-        let below = calls[function].iter().map(|&callee| match state[callee] {
-            State::Done(depth) => depth,
-            _ => 0,
-        });
-        let depth = own(function).saturating_add(below.max().unwrap_or(0));
-        state[function] = State::Done(depth);
-        path.pop();
-        if path.is_empty() {
-            return Some(depth);
-        }
+        let below = calls[function]
+            .iter()
+            .filter_map(|&callee| match state[callee] {
+                State::Done(depth, _) => Some((depth, callee)),
+                _ => None,
+            });
+        let below = below.max_by_key(|(depth, _)| *depth);
+        let depth =
+            rounded(frames[function].bytes, 32).saturating_add(below.map_or(0, |(depth, _)| depth));
+        state[function] = State::Done(depth, below.map(|(_, callee)| callee));
+        open.pop();
     }
+    let mut path = Vec::new();
+    let mut depth = 0;
+    let mut next = (!frames.is_empty()).then_some(0);
+    while let Some(function) = next {
+        path.push(function);
+        next = match state[function] {
+            State::Done(bytes, callee) => {
+                depth = depth.max(bytes);
+                callee
+            }
+            _ => None,
+        };
+    }
+    (Some(depth), path)
 }
 
 #[cfg(test)]
@@ -200,11 +311,15 @@ mod tests {
         assert_eq!(depth.frames[0].bytes, 40);
         assert_eq!(depth.frames[1].bytes, 104);
         assert_eq!(depth.deepest, Some(64 + 128));
+        assert_eq!(depth.path, [0, 1]);
+        assert_eq!(depth.path_bytes(16), 48 + 112);
+        assert_eq!(depth.frames[1].deepest_at, 5);
     }
 
     #[test]
     fn a_circle_of_calls_has_no_depth() {
         let code = [call_local(-1), exit()];
-        assert_eq!(stack_depth(&program(&[&code])).deepest, None);
+        let depth = stack_depth(&program(&[&code]));
+        assert_eq!((depth.deepest, depth.path), (None, vec![0, 0]));
     }
 }

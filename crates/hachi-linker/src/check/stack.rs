@@ -1,0 +1,162 @@
+//! Stack along calls. Single functions are checked when their code is generated.
+
+use hachi_obj::{
+    ProgramSpec, ProgramType,
+    inspect::{self, StackDepth},
+};
+
+use super::{line, locate};
+use crate::{Diagnostic, names};
+
+/// `MAX_BPF_STACK`: bytes for a program and the functions it calls.
+const LIMIT: u32 = 512;
+
+/// The verifier's bound for the callers of a function that makes tail calls.
+const TAIL_CALL_LIMIT: u32 = 256;
+
+/// `MAX_CALL_FRAMES`.
+const FRAMES: usize = 8;
+
+/// What a function rounds its stack up to, on kernels since 6.8 that compile programs and on all others.
+const COMPILED: u32 = 16;
+const INTERPRETED: u32 = 32;
+
+pub(super) fn check(program: &ProgramSpec, found: &mut Vec<Diagnostic>) {
+    if program.functions.len() < 2 {
+        return;
+    }
+    let stack = inspect::stack_depth(program);
+    if stack.deepest.is_none() {
+        found.push(recursion(program, &stack));
+        return;
+    }
+    if stack.path.len() > FRAMES {
+        let d = Diagnostic::error(format!(
+            "calls are nested {} deep in the program `{}`, but eBPF allows {FRAMES} frames",
+            stack.path.len(),
+            program.name
+        ));
+        let d = path(d, program, &stack, &stack.path);
+        found.push(d.help("let some of the functions be inlined, or merge them"));
+    }
+    total(program, &stack, found);
+    tail_calls(program, &stack, found);
+}
+
+fn total(program: &ProgramSpec, stack: &StackDepth, found: &mut Vec<Diagnostic>) {
+    let (compiled, interpreted) = (stack.path_bytes(COMPILED), stack.path_bytes(INTERPRETED));
+    if interpreted <= LIMIT {
+        return;
+    }
+    let message = format!(
+        "the calls of the program `{}` need {} bytes of stack together, but eBPF has {LIMIT}",
+        program.name,
+        if compiled > LIMIT {
+            compiled
+        } else {
+            interpreted
+        },
+    );
+    let d = if compiled <= LIMIT {
+        Diagnostic::warning(message)
+            .note("kernels before 6.8, which count in steps of 32 bytes, refuse the program")
+    } else if has_private_stack(program.program_type) {
+        Diagnostic::warning(message).note(
+            "only kernels since 6.13 on x86-64 and arm64 give the functions of such a program stacks of their own",
+        )
+    } else {
+        Diagnostic::error(message)
+    };
+    let d = path(d, program, stack, &stack.path);
+    found.push(d.help(
+        "move large values into a per-CPU array map used as scratch space, or pass references to the caller's",
+    ));
+}
+
+/// Program types that the kernel may run with a stack for each function (Linux 6.13).
+fn has_private_stack(program_type: ProgramType) -> bool {
+    matches!(
+        program_type,
+        ProgramType::Kprobe
+            | ProgramType::Tracepoint
+            | ProgramType::PerfEvent
+            | ProgramType::RawTracepoint
+            | ProgramType::RawTracepointWritable
+            | ProgramType::Tracing
+            | ProgramType::Lsm
+            | ProgramType::StructOps
+    )
+}
+
+/// A function that goes on with another program leaves its callers' stack in use; the kernel allows those 256 bytes.
+fn tail_calls(program: &ProgramSpec, stack: &StackDepth, found: &mut Vec<Diagnostic>) {
+    for (index, frame) in stack.frames.iter().enumerate().skip(1) {
+        let Some(slot) = frame.tail_call else {
+            continue;
+        };
+        let way = stack.path_to(index);
+        let callers = StackDepth {
+            path: way[..way.len() - 1].to_vec(),
+            ..stack.clone()
+        };
+        let bytes = callers.path_bytes(COMPILED);
+        if bytes < TAIL_CALL_LIMIT {
+            continue;
+        }
+        let d = Diagnostic::error(format!(
+            "`{}` makes a tail call while its callers use {bytes} bytes of stack, but eBPF allows them less than {TAIL_CALL_LIMIT}",
+            names::demangle(&frame.function),
+        ));
+        let d = locate(path(d, program, stack, &way), program, slot);
+        found.push(
+            d.help("make the tail call in the program itself, or let the function be inlined"),
+        );
+    }
+}
+
+fn recursion(program: &ProgramSpec, stack: &StackDepth) -> Diagnostic {
+    let again = stack.path.last().copied().unwrap_or(0);
+    let first = stack.path.iter().position(|&index| index == again);
+    let circle = &stack.path[first.unwrap_or(0)..];
+    let names: Vec<String> = circle
+        .iter()
+        .map(|&index| names::demangle(&stack.frames[index].function))
+        .collect();
+    let d = Diagnostic::error(format!(
+        "recursion, which eBPF does not allow: `{}`",
+        names.join("` calls `")
+    ))
+    .help("use a loop, with an array as stack if need be");
+    match program.functions.get(again) {
+        Some(function) => locate(d, program, function.start),
+        None => d,
+    }
+}
+
+/// Adds a chain of calls, and points at the frame that takes most.
+fn path(
+    mut d: Diagnostic,
+    program: &ProgramSpec,
+    stack: &StackDepth,
+    path: &[usize],
+) -> Diagnostic {
+    for (depth, &index) in path.iter().enumerate() {
+        let frame = &stack.frames[index];
+        let verb = if depth == 0 { "" } else { "calls " };
+        let place = program
+            .functions
+            .get(index)
+            .and_then(|f| line(program, f.start))
+            .map_or(String::new(), |location| format!(" at {location}"));
+        d.notes.push(format!(
+            "{verb}`{}`: {} bytes{place}",
+            names::demangle(&frame.function),
+            frame.bytes
+        ));
+    }
+    let largest = path.iter().max_by_key(|&&index| stack.frames[index].bytes);
+    match largest {
+        Some(&index) => locate(d, program, stack.frames[index].deepest_at),
+        None => d,
+    }
+}
