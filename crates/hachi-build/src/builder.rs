@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    Cpu, Error, Search, Toolchain,
+    Cpu, Error, Kernel, Panics, Search, Toolchain,
     cache::{Cache, setting},
     cargo::{
         Audience, Job,
@@ -58,6 +58,8 @@ pub struct Builder {
     bins: Vec<String>,
     profile: Profile,
     cpu: Cpu,
+    min_kernel: Option<Kernel>,
+    panics: Option<Panics>,
     out_dir: Option<PathBuf>,
     target_dir: Option<PathBuf>,
     features: Vec<String>,
@@ -93,6 +95,19 @@ impl Builder {
     /// Selects the instruction set; [`Cpu::V3`] when never called.
     pub fn cpu(mut self, cpu: Cpu) -> Self {
         self.cpu = cpu;
+        self
+    }
+
+    /// Refuses programs that use what kernels as old as this do not have.
+    pub fn min_kernel(mut self, kernel: Kernel) -> Self {
+        self.min_kernel = Some(kernel);
+        self
+    }
+
+    /// Selects what to do about code that can still panic after optimisation. When never called:
+    /// what the variable `HACHI_PANICS` says (`allow`, `warn` or `deny`), else [`Panics::Warn`].
+    pub fn panics(mut self, panics: Panics) -> Self {
+        self.panics = Some(panics);
         self
     }
 
@@ -212,6 +227,8 @@ impl Builder {
             bins: &self.bins,
             profile: self.profile,
             cpu: self.cpu,
+            min_kernel: self.min_kernel,
+            panics: panics(self.panics)?,
             features: &self.features,
             no_default_features: self.no_default_features,
             locked: self.locked,
@@ -296,6 +313,23 @@ impl Builder {
             }),
         }
     }
+}
+
+/// What to do about panics: what was asked for, else what the environment says, else the default.
+pub(crate) fn panics(asked: Option<Panics>) -> Result<Panics, Error> {
+    const VARIABLE: &str = "HACHI_PANICS";
+    if let Some(panics) = asked {
+        return Ok(panics);
+    }
+    let Some(value) = setting(VARIABLE) else {
+        return Ok(Panics::default());
+    };
+    let value = value.to_string_lossy().into_owned();
+    value.parse().map_err(|_| Error::Setting {
+        variable: VARIABLE,
+        value,
+        expected: "`allow`, `warn` or `deny`",
+    })
 }
 
 /// A package that has something to build.

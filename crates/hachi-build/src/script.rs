@@ -7,8 +7,8 @@ use std::{
 };
 
 use crate::{
-    Cpu, Error, Profile, Search, Toolchain,
-    builder::{checked, copy_if_changed},
+    Cpu, Error, Kernel, Panics, Profile, Search, Toolchain,
+    builder::{checked, copy_if_changed, panics},
     cache::setting,
     cargo::{Audience, Job, inputs::Inputs, metadata::Metadata},
 };
@@ -29,6 +29,12 @@ pub struct Package {
     pub profile: Option<Profile>,
     /// The instruction set to generate code for.
     pub cpu: Cpu,
+    /// The oldest kernel the programs must run on, such as `Kernel(5, 15)`: using anything newer is
+    /// an error. Nothing is demanded when absent.
+    pub min_kernel: Option<Kernel>,
+    /// What to do about code that can still panic after optimisation; `HACHI_PANICS` (`allow`, `warn`
+    /// or `deny`), else [`Panics::Warn`], when absent.
+    pub panics: Option<Panics>,
 }
 
 impl From<&str> for Package {
@@ -115,13 +121,14 @@ where
 }
 
 /// Our own variables that change what is built.
-const SETTINGS: [&str; 7] = [
+const SETTINGS: [&str; 8] = [
     "HACHI_TOOLCHAIN",
     "HACHI_RUSTC",
     "HACHI_RUST_SRC",
     "HACHI_LLVM",
     "HACHI_CACHE",
     "HACHI_EBPF_PROFILE",
+    "HACHI_PANICS",
     "HACHI_YES",
 ];
 
@@ -204,6 +211,8 @@ impl Script {
             bins: &[],
             profile: package.profile.unwrap_or(self.profile),
             cpu: package.cpu,
+            min_kernel: package.min_kernel,
+            panics: panics(package.panics)?,
             features: &package.features,
             no_default_features: package.no_default_features,
             locked: self.outer.locked,

@@ -218,11 +218,31 @@ fn from_a_build_script() -> Outcome {
     let output = project.cargo(&["build", "--offline"]).output().unwrap();
     let err = text(&output.stderr);
     assert!(
-        err.contains("warning: app@0.1.0: warning: unused variable: `unused`"),
+        err.contains("warning: app@0.1.0: unused variable: `unused`"),
         "{err}"
     );
     assert!(err.contains("app-ebpf/src/main.rs:16:"), "{err}");
-    edit("app-ebpf/src/main.rs", "let unused = 0;", "nonsense();");
+    // What the linker finds as well, unless it is not to.
+    let panics = "core::hint::black_box([1; 3])[core::hint::black_box(1)] +";
+    edit("app-ebpf/src/main.rs", "let unused = 0;", panics);
+    let output = project.cargo(&["build", "--offline"]).output().unwrap();
+    let err = text(&output.stderr);
+    assert!(
+        err.contains("warning: app@0.1.0: this can panic: an index may be out of bounds")
+            && err.contains("app-ebpf/src/main.rs:16:"),
+        "{err}"
+    );
+    let output = project
+        .cargo(&["build", "--offline"])
+        .env("HACHI_PANICS", "allow")
+        .output()
+        .unwrap();
+    let err = text(&output.stderr);
+    assert!(
+        output.status.success() && !err.contains("can panic"),
+        "{err}"
+    );
+    edit("app-ebpf/src/main.rs", panics, "nonsense();");
     let output = project.cargo(&["build", "--offline"]).output().unwrap();
     let err = text(&output.stderr);
     assert!(!output.status.success());

@@ -63,6 +63,12 @@ fn every_command_has_help_with_an_example() {
 fn mistakes_are_exit_code_two() {
     hachi(["frobnicate"]).code(2).says(&["frobnicate"]);
     hachi(["build", "--sideways"]).code(2).says(&["--sideways"]);
+    hachi(["build", "--min-kernel", "new"])
+        .code(2)
+        .says(&["5.15"]);
+    hachi(["build", "--panics", "never"])
+        .code(2)
+        .says(&["deny"]);
     hachi(["build", "--cpu", "v9"])
         .code(2)
         .says(&["v1, v2, v3 or v4"]);

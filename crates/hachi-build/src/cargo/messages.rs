@@ -34,6 +34,8 @@ impl Audience {
             Audience::Terminal { .. } => eprintln!("{}", text.trim_end()),
             Audience::BuildScript => {
                 for line in text.lines().filter(|line| !line.trim().is_empty()) {
+                    // Cargo writes that word itself.
+                    let line = line.strip_prefix("warning: ").unwrap_or(line);
                     println!("cargo::warning={line}");
                 }
             }

@@ -16,7 +16,7 @@ use std::{
 };
 
 use crate::{
-    Cpu, Error, Profile, Toolchain, Way,
+    Cpu, Error, Kernel, Panics, Profile, Toolchain, Way,
     cache::{Hash, Lock, setting},
     error::IoContext,
     process::{shown, spawn_error},
@@ -40,6 +40,8 @@ pub(crate) struct Job<'a> {
     pub(crate) bins: &'a [String],
     pub(crate) profile: Profile,
     pub(crate) cpu: Cpu,
+    pub(crate) min_kernel: Option<Kernel>,
+    pub(crate) panics: Panics,
     pub(crate) features: &'a [String],
     pub(crate) no_default_features: bool,
     pub(crate) locked: bool,
@@ -241,6 +243,12 @@ impl Job<'_> {
         flag("-Clink-arg=--llvm=", Some(self.toolchain.llvm.as_os_str()));
         if self.cpu != Cpu::default() {
             flag(&format!("-Clink-arg=--cpu={}", cpu_name(self.cpu)), None);
+        }
+        if let Some(kernel) = self.min_kernel {
+            flag(&format!("-Clink-arg=--min-kernel={kernel}"), None);
+        }
+        if self.panics != Panics::default() {
+            flag(&format!("-Clink-arg=--panics={}", self.panics.name()), None);
         }
         // Vector code ends as masks and bit counts, which cost stack and which the verifier cannot follow.
         flag("-Cno-vectorize-loops", None);

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, stderr, stdin};
 use std::path::{Path, PathBuf};
 
 use anstream::println;
-use hachi_build::{Artifact, Builder, Cpu, Profile, Search, Toolchain};
+use hachi_build::{Artifact, Builder, Cpu, Kernel, Panics, Profile, Search, Toolchain};
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, Kind, Result};
@@ -19,6 +19,7 @@ Examples:
   hachi build                                # the package or workspace in this directory
   hachi build firewall-ebpf --out objects
   hachi build probe.rs --cpu v2
+  hachi build firewall-ebpf --min-kernel 5.15 --panics deny
   hachi check $(hachi build firewall-ebpf)")]
 pub struct Args {
     /// A package, a workspace or a .rs file
@@ -48,6 +49,12 @@ pub struct BuildOptions {
     /// Instruction set: v1, v2, v3 (Linux 5.12) or v4 (Linux 6.6)
     #[arg(long, value_name = "CPU", default_value = "v3", value_parser = parse_cpu)]
     cpu: Cpu,
+    /// Refuse what kernels as old as this, such as 5.15, do not have
+    #[arg(long, value_name = "VERSION")]
+    min_kernel: Option<Kernel>,
+    /// Code that can still panic: allow, warn or deny (default: HACHI_PANICS, else warn)
+    #[arg(long, value_name = "HOW")]
+    panics: Option<Panics>,
     /// Enable these features of the package, separated by commas
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     features: Vec<String>,
@@ -150,6 +157,12 @@ pub fn build(path: &Path, options: &BuildOptions, out: Option<&Path>) -> Result<
         .locked(options.locked)
         .offline(options.offline)
         .verbose(options.verbose);
+    if let Some(kernel) = options.min_kernel {
+        builder = builder.min_kernel(kernel);
+    }
+    if let Some(panics) = options.panics {
+        builder = builder.panics(panics);
+    }
     for bin in &options.bin {
         builder = builder.bin(bin);
     }

@@ -113,14 +113,22 @@ impl Report {
         print_kernel(major, minor);
         for need in self.needs.iter().take(3) {
             let (major, minor) = need.kernel;
+            let place = self.place(need).map_or(String::new(), |p| format!(", {p}"));
             println!(
-                "    {DIM}{major}.{minor:<3}{DIM:#} {} ({})",
+                "    {DIM}{major}.{minor:<3}{DIM:#} {} ({}{place})",
                 need.what, need.by
             );
         }
         if self.needs.len() > 3 {
             println!("    {DIM}… all with --json{DIM:#}");
         }
+    }
+
+    /// The source line that needs something.
+    fn place(&self, need: &inspect::Requirement) -> Option<String> {
+        let (program, slot) = need.at?;
+        let line = self.spec().programs.get(program)?.line_at(slot)?;
+        Some(format!("{}:{}", line.file, line.line))
     }
 
     fn show_programs(&self) {
@@ -278,6 +286,7 @@ impl Report {
                     "kernel": format!("{}.{}", need.kernel.0, need.kernel.1),
                     "what": need.what,
                     "by": need.by,
+                    "line": self.place(need),
                 })
             })
             .collect();
