@@ -29,6 +29,8 @@
 //! * [`Bpffs`], [`Cgroup`], [`TempDir`]: a private BPF filesystem to pin in, a cgroup, a directory;
 //!   each is removed on drop, and what a killed run left is removed by the next one.
 //! * [`EchoServer`], [`tcp_request`], [`udp_request`], [`Host::ping`], [`Host::send_frame`]: traffic.
+//! * [`each_call_fails`], [`fail_on_leaks`]: what is left behind, when calls fail and at the end.
+//! * [`run_delegated`]: a process like one in a container, with rights over bpf(2).
 //! * [`skip!`], [`supported!`], [`require_bpf!`], [`require_host!`]: say that a test could not run, in a
 //!   way the runner counts.
 //! * [`exercises`]: what a test shows to work, for a table of what is supported.
@@ -41,6 +43,7 @@
 mod bpffs;
 mod cgroup;
 mod error;
+mod faults;
 #[cfg(feature = "kernels")]
 pub mod kernels;
 mod netns;
@@ -56,9 +59,11 @@ mod veth;
 pub use bpffs::Bpffs;
 pub use cgroup::Cgroup;
 pub use error::{Error, Result};
+pub use faults::{Fault, each_call_fails};
 pub use netns::Netns;
 pub use process::{
-    Guarded, find_program, interrupted, on_interrupt, open_descriptors, private_mounts,
+    Guarded, allow_open_descriptors, fail_on_leaks, find_program, interrupted, on_interrupt,
+    open_descriptors, private_mounts,
 };
 pub use skip::{
     bpf_available, in_guest, is_root, kernel_is_older_than, report_skip, report_unsupported,

@@ -7,6 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A child process that is ended when this value is dropped, and by the kernel when the thread that
@@ -144,6 +145,59 @@ pub fn open_descriptors() -> Vec<(u32, String)> {
         .collect();
     found.sort();
     found
+}
+
+/// Lets this process fail, however its tests end, if it still has a descriptor then that it did not have
+/// when this was called. It is said which.
+///
+/// What tests of a program have in common calls it before `main`, so that it counts for all of them:
+///
+/// ```
+/// #[used]
+/// // SAFETY: the loader calls what is in this section, which takes no arguments.
+/// #[unsafe(link_section = ".init_array")]
+/// static NO_LEAKS: extern "C" fn() = {
+///     extern "C" fn watch() {
+///         hachi_test::fail_on_leaks();
+///     }
+///     watch
+/// };
+/// ```
+pub fn fail_on_leaks() {
+    allow_open_descriptors();
+    sys::at_exit(look_for_leaks);
+}
+
+/// What is open now may be so when this process ends: see [`fail_on_leaks`].
+pub fn allow_open_descriptors() {
+    let mut allowed = ALLOWED.lock().unwrap_or_else(PoisonError::into_inner);
+    *allowed = open_descriptors();
+}
+
+static ALLOWED: Mutex<Vec<(u32, String)>> = Mutex::new(Vec::new());
+
+/// What the loader opens once and keeps: tracefs where it is not mounted (the root of a mount that is
+/// nowhere), and the token of a user namespace.
+const KEPT: [&str; 2] = ["/", "/bpf-token (deleted)"];
+
+extern "C" fn look_for_leaks() {
+    let allowed = ALLOWED.lock().unwrap_or_else(PoisonError::into_inner);
+    let leaked = || {
+        let mut now = open_descriptors();
+        now.retain(|descriptor| {
+            !allowed.contains(descriptor) && !KEPT.contains(&descriptor.1.as_str())
+        });
+        now
+    };
+    // A thread that was not waited for may be about to close one.
+    let patience = Instant::now() + Duration::from_millis(500);
+    while !leaked().is_empty() {
+        if Instant::now() > patience {
+            eprintln!("descriptors are left open: {:?}", leaked());
+            sys::exit_now(101);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// Lets this process end in order on Ctrl-C: the first SIGINT or SIGTERM only makes [`interrupted`]

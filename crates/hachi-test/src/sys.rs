@@ -7,7 +7,9 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+mod faults;
 mod userns;
+pub use faults::*;
 pub use userns::*;
 
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {
@@ -298,6 +300,18 @@ pub fn on_interrupt() {
         // this cannot fail.
         unsafe { libc::signal(signal, handler as libc::sighandler_t) };
     }
+}
+
+/// Has `function` called when `main` returns, or exit(3) is called.
+pub fn at_exit(function: extern "C" fn()) {
+    // SAFETY: the function lives as long as the program. Without memory for it nothing happens.
+    unsafe { libc::atexit(function) };
+}
+
+/// Ends this process at once.
+pub fn exit_now(status: i32) -> ! {
+    // SAFETY: never returns, and runs nothing of ours.
+    unsafe { libc::_exit(status) }
 }
 
 /// Wakes whoever waits on the socket; errors do not matter here (the peer may be gone already).

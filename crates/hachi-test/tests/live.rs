@@ -1,8 +1,8 @@
 //! The surroundings themselves, on the running kernel.
 
 use hachi_test::{
-    EchoServer, Netns, VethPair, find_program, open_descriptors, skip, tcp_request,
-    tcp_request_from, udp_request, udp_request_from,
+    EchoServer, Netns, VethPair, each_call_fails, find_program, open_descriptors, skip,
+    tcp_request, tcp_request_from, udp_request, udp_request_from,
 };
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
@@ -186,4 +186,42 @@ fn guarded_children_end() {
     let child = hachi_test::Guarded::spawn(sleep.arg("100")).unwrap();
     let (status, _) = child.interrupt(Duration::from_secs(5)).unwrap();
     assert!(!status.success());
+}
+
+#[test]
+fn every_call_fails_once_with_each_error() {
+    if !hachi_test::is_root() {
+        skip!("seccomp(2) without further ado needs root");
+    }
+    let read = || -> std::io::Result<String> {
+        let first = std::fs::read_to_string("/proc/self/comm")?;
+        Ok(first + &std::fs::read_to_string("/proc/self/comm")?)
+    };
+    let outcomes = std::sync::Mutex::new(Vec::new());
+    let calls = each_call_fails(
+        &[libc::ENOMEM, libc::EIO],
+        || (),
+        |()| {
+            let errno = read().err().and_then(|error| error.raw_os_error());
+            outcomes.lock().unwrap().push((errno, None));
+        },
+        |(), fault| {
+            // With all calls working again.
+            assert!(read().is_ok());
+            outcomes.lock().unwrap().last_mut().unwrap().1 = fault.cloned();
+        },
+    )
+    .unwrap();
+    assert_eq!(calls.iter().filter(|call| *call == "openat").count(), 2);
+    let outcomes = outcomes.into_inner().unwrap();
+    // One run without a fault, one for each call and error, and one past the end for each error.
+    assert_eq!(outcomes.len(), 1 + 2 * (calls.len() + 1));
+    for (errno, fault) in outcomes {
+        match fault {
+            // A file's size is only a hint to who reads it.
+            Some(fault) if fault.call == "statx" => assert_eq!(errno, None),
+            Some(fault) => assert_eq!(errno, Some(fault.errno), "{fault:?}"),
+            None => assert_eq!(errno, None),
+        }
+    }
 }

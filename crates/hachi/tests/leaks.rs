@@ -1,10 +1,10 @@
 //! Attaching and failing to attach leave no descriptor open, and detaching none either.
 //!
-//! One test in a program of its own: descriptors are counted for the whole process.
+//! In a program of its own: descriptors are counted for the whole process.
 
 mod support;
 
-use std::env;
+use std::{env, process::Command};
 
 use hachi::{
     Btf,
@@ -28,6 +28,9 @@ extern "C" fn hachi_leak_probe(value: u64) -> u64 {
 #[test]
 fn no_descriptor_is_left_open() {
     require_bpf!();
+    if !support::apart("no_descriptor_is_left_open") {
+        return;
+    }
     let bpffs = Bpffs::new().unwrap();
     let this = env::current_exe().unwrap();
     hachi_leak_probe(1);
@@ -135,5 +138,27 @@ fn no_descriptor_is_left_open() {
         after.len(),
         before.len(),
         "\nbefore {before:?}\nafter {after:?}"
+    );
+}
+
+/// The guard of all these tests: see `support::NO_LEAKS`.
+#[test]
+fn a_leak_is_a_failure() {
+    const LEAK: &str = "HACHI_TEST_LEAK";
+    require_bpf!();
+    if env::var_os(LEAK).is_some() {
+        std::mem::forget(load(support::with_global("LEAKED", 1)));
+        return;
+    }
+    let output = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "a_leak_is_a_failure", "--nocapture"])
+        .env(LEAK, "1")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(101), "{text}");
+    assert!(
+        text.contains("descriptors are left open") && text.contains("anon_inode:bpf-map"),
+        "{text}"
     );
 }

@@ -12,46 +12,14 @@ use std::{
 use hachi::{
     Ebpf,
     links::OwnedLink,
-    obj::{Insn, MapSpec, MapType, Spec, StructOpsMember, StructOpsSpec, StructOpsValue},
+    obj::{MapSpec, MapType, StructOpsMember, StructOpsSpec, StructOpsValue},
 };
-use hachi_asm::build;
 use hachi_test::{Netns, exercises, require_bpf, require_kernel};
 use support::{
     load,
-    network::counting,
+    network::{congestion_control, counting},
     tracing::{SEEN, seen},
 };
-
-/// A congestion control with the fewest functions the kernel takes, called `name`; the one that says
-/// where slow start ends counts its runs.
-fn congestion_control(variable: &str, name: &str, link: bool) -> Spec {
-    let two: Vec<Insn> = vec![build::mov_imm(0, 2), build::exit()];
-    let nothing: Vec<Insn> = vec![build::mov_imm(0, 0), build::exit()];
-    let programs = vec![
-        counting("threshold", "struct_ops/threshold", 2),
-        support::program("avoid", "struct_ops/avoid", nothing, &[]),
-        support::program("undo", "struct_ops/undo", two, &[]),
-    ];
-    let map = MapSpec::new(SEEN, MapType::Array, 4, 8, 2);
-    let mut spec = support::spec(vec![map], programs);
-    let member = |name: &str, value| StructOpsMember {
-        name: name.to_owned(),
-        value,
-    };
-    let program = |name: &str| StructOpsValue::Program(name.to_owned());
-    spec.struct_ops.push(StructOpsSpec {
-        name: variable.to_owned(),
-        type_name: "tcp_congestion_ops".to_owned(),
-        link,
-        members: vec![
-            member("ssthresh", program("threshold")),
-            member("cong_avoid", program("avoid")),
-            member("undo_cwnd", program("undo")),
-            member("name", StructOpsValue::Bytes(name.as_bytes().to_vec())),
-        ],
-    });
-    spec
-}
 
 /// Chooses a congestion control for a socket.
 fn choose(socket: &TcpStream, name: &str) -> io::Result<()> {

@@ -140,9 +140,13 @@ pub(crate) fn attach(
         Err(error) if no_qdisc(&error) && attach_type.is_clsact() => {
             match netlink.clsact_add(if_index) {
                 Err(error) if error.errno() != libc::EEXIST => return Err(failed(error)),
-                // Made; or someone else did, or the interface has `ingress`, and then `set` says
-                // what is wrong.
-                _ => set(),
+                Ok(()) => set().inspect_err(|_| {
+                    // It was made for this filter only.
+                    let _ = netlink.clsact_remove(if_index);
+                }),
+                // Someone else made it, or the interface has `ingress`, and then `set` says what is
+                // wrong.
+                Err(_) => set(),
             }
         }
         result => result,

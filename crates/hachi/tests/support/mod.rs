@@ -14,6 +14,17 @@ use hachi_asm::{AluOp, Imm64, JumpOp, Operand, Size, build};
 pub mod network;
 pub mod tracing;
 
+/// No test of any program with this module leaves a descriptor open.
+#[used]
+// SAFETY: the loader calls what is in this section.
+#[unsafe(link_section = ".init_array")]
+static NO_LEAKS: extern "C" fn() = {
+    extern "C" fn watch() {
+        hachi_test::fail_on_leaks();
+    }
+    watch
+};
+
 /// Helper numbers, `enum bpf_func_id`.
 pub const MAP_LOOKUP_ELEM: u32 = 1;
 pub const MAP_UPDATE_ELEM: u32 = 2;
@@ -248,17 +259,27 @@ pub fn descriptors() -> Vec<(u32, String)> {
     hachi_test::open_descriptors()
 }
 
-/// Has `work` leave no descriptor behind, in a process of its own, since other tests open some at the
-/// same time. `test` is the name of the test that calls this; `prepare` gives the work.
-pub fn alone<W: FnMut()>(test: &str, prepare: impl FnOnce() -> W) {
+/// Whether this process runs nothing but the test of this name. Where it does not, such a one is
+/// started, and what it finds is what the test finds. For what concerns a process as a whole, since the
+/// tests of a program run beside each other.
+pub fn apart(test: &str) -> bool {
     const ALONE: &str = "HACHI_TEST_ALONE";
-    if std::env::var_os(ALONE).is_none() {
-        let status = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", test, "--nocapture", "--test-threads=1"])
-            .env(ALONE, "1")
-            .status()
-            .unwrap();
-        assert!(status.success());
+    if std::env::var_os(ALONE).is_some() {
+        return true;
+    }
+    let status = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env(ALONE, "1")
+        .status()
+        .unwrap();
+    assert!(status.success());
+    false
+}
+
+/// Has `work` leave no descriptor behind. `test` is the name of the test that calls this; `prepare`
+/// gives the work.
+pub fn alone<W: FnMut()>(test: &str, prepare: impl FnOnce() -> W) {
+    if !apart(test) {
         return;
     }
     let mut work = prepare();

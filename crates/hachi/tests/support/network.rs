@@ -4,12 +4,14 @@ use std::{fs::File, net::Ipv4Addr};
 
 use hachi::{
     Ebpf,
-    obj::{Insn, ProgramSpec},
+    obj::{
+        Insn, MapSpec, MapType, ProgramSpec, Spec, StructOpsMember, StructOpsSpec, StructOpsValue,
+    },
 };
 use hachi_asm::{Size, build};
 use hachi_test::Cgroup;
 
-use super::tracing::{CTX, Observer, VALUE, watching};
+use super::tracing::{CTX, Observer, SEEN, VALUE, watching};
 
 /// What classifiers return.
 pub const TC_ACT_OK: i32 = 0;
@@ -86,4 +88,35 @@ pub fn address(address: Ipv4Addr) -> i32 {
 /// A port as the word in a context: in network byte order.
 pub fn port(port: u16) -> i32 {
     i32::from(port.to_be())
+}
+
+/// A congestion control with the fewest functions the kernel takes, called `name`; the one that says
+/// where slow start ends counts its runs.
+pub fn congestion_control(variable: &str, name: &str, link: bool) -> Spec {
+    let two: Vec<Insn> = vec![build::mov_imm(0, 2), build::exit()];
+    let nothing: Vec<Insn> = vec![build::mov_imm(0, 0), build::exit()];
+    let programs = vec![
+        counting("threshold", "struct_ops/threshold", 2),
+        super::program("avoid", "struct_ops/avoid", nothing, &[]),
+        super::program("undo", "struct_ops/undo", two, &[]),
+    ];
+    let map = MapSpec::new(SEEN, MapType::Array, 4, 8, 2);
+    let mut spec = super::spec(vec![map], programs);
+    let member = |name: &str, value| StructOpsMember {
+        name: name.to_owned(),
+        value,
+    };
+    let program = |name: &str| StructOpsValue::Program(name.to_owned());
+    spec.struct_ops.push(StructOpsSpec {
+        name: variable.to_owned(),
+        type_name: "tcp_congestion_ops".to_owned(),
+        link,
+        members: vec![
+            member("ssthresh", program("threshold")),
+            member("cong_avoid", program("avoid")),
+            member("undo_cwnd", program("undo")),
+            member("name", StructOpsValue::Bytes(name.as_bytes().to_vec())),
+        ],
+    });
+    spec
 }

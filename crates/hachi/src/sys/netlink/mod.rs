@@ -84,12 +84,16 @@ impl Netlink {
         }
         // The kernel never puts more than 32 KiB into one read of a dump.
         let mut buffer = vec![0u8; 32 * 1024];
+        // What was asked for is done by now: without its answer nobody would know what to undo. So a
+        // failure to read it (no memory, a signal) is not the end.
+        let mut attempts = 8;
         loop {
             // SAFETY: the buffer is live, writable and its length given.
             let got = unsafe { libc::recv(fd, buffer.as_mut_ptr().cast(), buffer.len(), 0) };
             let Ok(got) = usize::try_from(got) else {
                 let error = io::Error::last_os_error();
-                if error.kind() == io::ErrorKind::Interrupted {
+                attempts -= 1;
+                if attempts > 0 || error.kind() == io::ErrorKind::Interrupted {
                     continue;
                 }
                 return Err(SyscallError::new(call, error));

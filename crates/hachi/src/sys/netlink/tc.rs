@@ -8,6 +8,7 @@ use std::os::fd::{AsRawFd as _, BorrowedFd};
 use super::{Netlink, Request, SyscallError, attributes, u32_at};
 
 const NEW_QDISC: &str = "netlink RTM_NEWQDISC";
+const DELETE_QDISC: &str = "netlink RTM_DELQDISC";
 const NEW_FILTER: &str = "netlink RTM_NEWTFILTER";
 const DELETE_FILTER: &str = "netlink RTM_DELTFILTER";
 const GET_FILTER: &str = "netlink RTM_GETTFILTER";
@@ -65,6 +66,22 @@ impl FilterPlace {
 impl Netlink {
     /// Gives an interface the qdisc `clsact`. `EEXIST` if it has it, or another in its place.
     pub(crate) fn clsact_add(&self, if_index: u32) -> Result<(), SyscallError> {
+        let flags = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
+        self.clsact(NEW_QDISC, libc::RTM_NEWQDISC, flags, if_index)
+    }
+
+    /// Takes the qdisc `clsact` from an interface, with all filters.
+    pub(crate) fn clsact_remove(&self, if_index: u32) -> Result<(), SyscallError> {
+        self.clsact(DELETE_QDISC, libc::RTM_DELQDISC, 0, if_index)
+    }
+
+    fn clsact(
+        &self,
+        call: &'static str,
+        kind: u16,
+        flags: i32,
+        if_index: u32,
+    ) -> Result<(), SyscallError> {
         let place = FilterPlace {
             if_index,
             parent: TC_H_CLSACT,
@@ -73,10 +90,9 @@ impl Netlink {
         };
         let mut message = place.message();
         message[16..].fill(0); // no filter, so no protocol
-        let flags = libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_EXCL;
-        let mut request = Request::new(libc::RTM_NEWQDISC, flags, &message);
+        let mut request = Request::new(kind, libc::NLM_F_ACK | flags, &message);
         request.attribute(TCA_KIND, b"clsact\0");
-        self.exchange(NEW_QDISC, request.finish(), 0, &mut |_| {})
+        self.exchange(call, request.finish(), 0, &mut |_| {})
     }
 
     /// Makes `program` a filter in direct-action mode; `replace` says that one of that place,
