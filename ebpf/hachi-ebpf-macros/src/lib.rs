@@ -5,6 +5,7 @@
 mod args;
 mod function;
 mod kernel;
+mod log;
 mod map;
 mod network;
 mod program;
@@ -697,6 +698,13 @@ pub fn struct_ops(attribute: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn map(attribute: TokenStream, item: TokenStream) -> TokenStream {
     finish(map::expand(attribute, item.clone()), item)
+}
+
+/// Puts the variables named in a log message's format behind it; see `hachi_ebpf::log`.
+#[doc(hidden)]
+#[proc_macro]
+pub fn __log_inline(input: TokenStream) -> TokenStream {
+    log::expand(input).unwrap_or_else(Error::into_compile_error)
 }
 
 /// Declares types and functions of the kernel: what `hachi_ebpf::kernel_types!` expands to.

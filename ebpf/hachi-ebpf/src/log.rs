@@ -6,6 +6,7 @@
 //!
 //! fn report(ctx: &XdpContext, source: [u8; 4], port: u16) {
 //!     info!(ctx, "drop {:i} port {}", source, port);
+//!     info!(ctx, "drop {source:i} port {port:#06x}");
 //! }
 //! ```
 //! The first argument is the program's context, as in Aya; where there is none at hand it may be
@@ -13,8 +14,8 @@
 //!
 //! Arguments are integers, `bool`, `char`, pointers, `Ipv4Addr`, `Ipv6Addr`, byte arrays, and text
 //! and byte slices (of which the first 64 bytes are sent); placeholders are `{}` and `{:…}` with,
-//! at the end, `x`, `X`, `o`, `b`, `?`, `p`, `i` (an IP address) or `mac`, and before it a width as
-//! in `std::fmt`. Numbers of arguments and kinds of placeholders are checked when the program is
+//! at the end, `x`, `X`, `o`, `b`, `?`, `p`, `i` (an IP address) or `mac`, and before it `#`, zeros and a
+//! width as in `std::fmt`. A placeholder may name a variable, as the second line does. Numbers of arguments and kinds of placeholders are checked when the program is
 //! compiled.
 //!
 //! The program sends the arguments alone, through a ring buffer (5.8): a message costs some twenty
@@ -135,19 +136,19 @@ macro_rules! log {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __log {
-    ([$level:expr] target: $target:expr, $format:literal $($args:tt)*) => {
-        $crate::__log_site!([$level] $target, $format $($args)*)
+    ([$level:expr] target: $target:expr, $format:literal $(, $arg:expr)* $(,)?) => {
+        $crate::macros::__log_inline! { $crate [$level] [$target] $format $(($arg))* }
     };
-    ([$level:expr] $format:literal $($args:tt)*) => {
-        $crate::__log_site!([$level] ::core::module_path!(), $format $($args)*)
+    ([$level:expr] $format:literal $(, $arg:expr)* $(,)?) => {
+        $crate::macros::__log_inline! { $crate [$level] [::core::module_path!()] $format $(($arg))* }
     };
-    ([$level:expr] $ctx:expr, target: $target:expr, $format:literal $($args:tt)*) => {{
+    ([$level:expr] $ctx:expr, target: $target:expr, $format:literal $(, $arg:expr)* $(,)?) => {{
         let _ = &$ctx;
-        $crate::__log_site!([$level] $target, $format $($args)*)
+        $crate::macros::__log_inline! { $crate [$level] [$target] $format $(($arg))* }
     }};
-    ([$level:expr] $ctx:expr, $format:literal $($args:tt)*) => {{
+    ([$level:expr] $ctx:expr, $format:literal $(, $arg:expr)* $(,)?) => {{
         let _ = &$ctx;
-        $crate::__log_site!([$level] ::core::module_path!(), $format $($args)*)
+        $crate::macros::__log_inline! { $crate [$level] [::core::module_path!()] $format $(($arg))* }
     }};
 }
 

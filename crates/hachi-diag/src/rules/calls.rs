@@ -30,7 +30,9 @@ pub(super) const RULES: &[Rule] = &[
         patterns: &["ldimm64 failed to find the address for kernel symbol '{name}'."],
         title: "the kernel does not know where its variable `{name}` is",
         why: "the kernel's types have the variable, but its list of symbols does not: it was built without CONFIG_KALLSYMS_ALL, and lists functions only",
-        help: &["declaring the variable as weak does not help; keep the code out of programs for such kernels"],
+        help: &[
+            "declaring the variable as weak does not help; keep the code out of programs for such kernels",
+        ],
         ..Rule::ROW
     },
     Rule {
