@@ -137,8 +137,14 @@ fn implement(item: Item) -> Result<TokenStream, Error> {
             &[&item.pod, &item.name_tokens()],
         ));
         for field in &item.fields {
+            // The compiler names the function whose bound is not met.
+            let check = format!(
+                "the_field_{}_of_{}_must_be_pod",
+                field.name.trim_start_matches("r#"),
+                item.name.to_string().trim_start_matches("r#")
+            );
             code.extend(fill(
-                "const _: fn() = || { fn every_field_must_be_pod<T: __0>() {} every_field_must_be_pod::<__1>() };",
+                &format!("const _: fn() = || {{ #[allow(non_snake_case)] fn {check}<T: __0>() {{}} {check}::<__1>() }};"),
                 field.span,
                 &[&item.pod, &field.ty],
             ));

@@ -16,6 +16,11 @@ use core::mem::size_of;
 /// - have no padding, inside or at the end: every byte of a value is initialised;
 /// - accept any bit pattern: no `bool`, `char`, enum, reference or `NonZero…` inside;
 /// - hold no pointer that means something to one side only.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not plain data, so user space and kernel cannot share it (`Pod`)",
+    label = "not every pattern of bits, or not every byte, of `{Self}` is a value",
+    note = "for `bool`, `char` and enums take an integer of that size and convert; for references and pointers the value itself, or a `u64`; for structs of your own `#[derive(Clone, Copy, Pod)] #[repr(C)]`"
+)]
 pub unsafe trait Pod: Copy + 'static {}
 
 macro_rules! pod {

@@ -128,11 +128,25 @@ fn errors_name_the_field() {
 #[derive(Clone, Copy, Pod)] #[repr(C)] struct Flag { on: bool }
 #[derive(Clone, Copy, Pod)] #[repr(C, packed)] struct Text<T> { value: T, letter: char }
 #[derive(Pod)] #[repr(C)] struct Unique { id: u8 }
+#[derive(Clone, Copy, Pod)] #[repr(C)] struct Raw { at: *const u8 }
+#[derive(Clone, Copy, PartialEq)] #[repr(u8)] enum Color { Red }
+#[derive(Clone, Copy, Pod)] #[repr(C)] struct Painted(u8, Color);
+#[derive(Clone, Copy, Pod)] #[repr(C)] struct Static { text: &'static [u8; 4] }
+#[derive(Clone, Copy, Pod)] #[repr(C)] struct Some { r#type: core::num::NonZeroU8 }
 ",
     );
     for expected in [
-        "the trait bound `bool: Pod` is not satisfied",
-        "the trait bound `char: Pod` is not satisfied",
+        "`bool` is not plain data, so user space and kernel cannot share it",
+        "required by a bound in `the_field_on_of_Flag_must_be_pod`",
+        "`char` is not plain data",
+        "`*const u8` is not plain data",
+        "the_field_at_of_Raw_must_be_pod",
+        "`Color` is not plain data",
+        "the_field_1_of_Painted_must_be_pod",
+        "`&'static [u8; 4]` is not plain data",
+        "the_field_text_of_Static_must_be_pod",
+        "the_field_type_of_Some_must_be_pod",
+        "for `bool`, `char` and enums take an integer of that size",
         "the trait bound `Unique: Copy` is not satisfied",
         "lib.rs:2:58",
     ] {
@@ -144,6 +158,7 @@ fn errors_name_the_field() {
 #[derive(Clone, Copy, Pod)] #[repr(C)] struct Gap { a: u8, b: u32 }
 #[derive(Clone, Copy, Pod)] #[repr(C)] struct Tail(u32, u8);
 #[derive(Clone, Copy, Pod)] #[repr(C, align(8))] struct Wide { only: u32 }
+#[derive(Clone, Copy, Pod)] #[repr(C)] struct Middle { a: u32, b: u16, c: u64, d: u8 }
 ",
     );
     for expected in [
@@ -151,6 +166,8 @@ fn errors_name_the_field() {
         "lib.rs:2:60",
         "padding at the end of `Tail`, after its field `1`",
         "padding at the end of `Wide`, after its field `only`",
+        "padding between the fields `b` and `c` of `Middle`",
+        "padding at the end of `Middle`, after its field `d`",
     ] {
         assert!(errors.contains(expected), "missing: {expected}\n{errors}");
     }
