@@ -290,3 +290,12 @@ pub mod bpf_lwt_encap_mode {
     pub const BPF_LWT_ENCAP_SEG6_INLINE: Type = 1;
     pub const BPF_LWT_ENCAP_IP: Type = 2;
 }
+
+// What TC programs return, from `include/uapi/linux/pkt_cls.h`.
+pub const TC_ACT_UNSPEC: i32 = -1;
+pub const TC_ACT_OK: i32 = 0;
+pub const TC_ACT_RECLASSIFY: i32 = 1;
+pub const TC_ACT_SHOT: i32 = 2;
+pub const TC_ACT_PIPE: i32 = 3;
+pub const TC_ACT_STOLEN: i32 = 4;
+pub const TC_ACT_REDIRECT: i32 = 7;

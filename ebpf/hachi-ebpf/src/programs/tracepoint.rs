@@ -19,6 +19,17 @@ impl TracePointContext {
         Self { ctx }
     }
 
+    /// The field at `offset`, by one load: an integer of 1 to 8 bytes at a constant offset. (The
+    /// verifier refuses others, and attaching fails where the record ends before.)
+    ///
+    /// Offsets and sizes are those of [`read_at`](Self::read_at).
+    #[inline(always)]
+    pub fn field<T: Pod>(&self, offset: usize) -> T {
+        // SAFETY: the verifier checks that the field is in the record; any bytes make a `T`. Volatile
+        // because several loads with variable numbers must not become one.
+        unsafe { self.ctx.byte_add(offset).cast::<T>().read_volatile() }
+    }
+
     /// The field at `offset` bytes, as
     /// `/sys/kernel/tracing/events/CATEGORY/NAME/format` says (`offset:`, `size:`).
     ///

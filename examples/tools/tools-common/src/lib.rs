@@ -3,6 +3,12 @@
 #![no_std]
 
 pub mod execsnoop;
+pub mod guard;
+pub mod histogram;
+pub mod l4lb;
+pub mod opensnoop;
+pub mod ratelimit;
+pub mod tcp;
 
 /// A thread's name, with zeroes after it.
 pub type Comm = [u8; 16];

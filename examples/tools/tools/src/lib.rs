@@ -1,12 +1,15 @@
 //! What the tools share.
 
+pub mod maglev;
+
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
-use hachi::maps::RingBuf;
+use hachi::maps::{PerCpuArray, RingBuf};
 use hachi::programs::AttachOptions;
 use hachi::{Ebpf, Pod};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -72,4 +75,60 @@ pub fn follow<E: Pod>(ebpf: &mut Ebpf, mut show: impl FnMut(&E)) -> anyhow::Resu
 pub fn text(bytes: &[u8]) -> Cow<'_, str> {
     let length = bytes.iter().position(|&byte| byte == 0);
     String::from_utf8_lossy(&bytes[..length.unwrap_or(bytes.len())])
+}
+
+/// The counts of a histogram with a bar for each power of two, and their unit.
+pub fn histogram(counts: &[u64], unit: &str) -> String {
+    const WIDTH: u64 = 40;
+    let most = counts.iter().copied().max().unwrap_or(0).max(1);
+    let end = counts.iter().rposition(|&count| count > 0);
+    let mut text = format!("{unit:>24} : {:<8} distribution\n", "count");
+    for (slot, &count) in counts[..end.map_or(0, |end| end + 1)].iter().enumerate() {
+        let (from, to) = if slot == 0 {
+            (0, 1)
+        } else {
+            (1 << slot, (2 << slot) - 1)
+        };
+        let bar = "*".repeat((count * WIDTH / most) as usize);
+        text += &format!("{from:>10} -> {to:<10} : {count:<8} |{bar:<40}|\n");
+    }
+    text
+}
+
+/// The histogram that the programs have filled: the per-CPU array `HISTOGRAM`.
+pub fn counts(ebpf: &Ebpf) -> anyhow::Result<Vec<u64>> {
+    let array: PerCpuArray<_, u64> = PerCpuArray::try_from(ebpf.map("HISTOGRAM")?)?;
+    let mut counts = Vec::new();
+    for on_cpus in array.iter() {
+        counts.push(on_cpus?.iter().sum());
+    }
+    Ok(counts)
+}
+
+/// An address of `version` 4 or 6 of IP.
+pub fn address(version: u16, bytes: [u8; 16]) -> IpAddr {
+    match version {
+        4 => IpAddr::from([bytes[0], bytes[1], bytes[2], bytes[3]]),
+        _ => IpAddr::from(bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn histograms_read_well() {
+        let text = histogram(&[1, 0, 4, 0], "usecs");
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 4);
+        assert!(lines[1].starts_with("         0 -> 1          : 1        |********** "));
+        assert!(lines[3].starts_with("         4 -> 7          : 4        |*****"));
+    }
+
+    #[test]
+    fn text_ends_at_the_nul() {
+        assert_eq!(text(b"cat\0\0t"), "cat");
+        assert_eq!(text(b"full"), "full");
+    }
 }
