@@ -40,6 +40,7 @@ fn check_maps(object: &std::path::Path) {
     let values: Vec<u64> = map.iter().map(|entry| entry.unwrap().1).collect();
     assert!(values.contains(&7000), "{values:?}");
     // A private one, in a module.
+    // ANCHOR: typed
     let map = HashMap::<_, Flow, u64>::try_from(ebpf.map("FLOWS").unwrap()).unwrap();
     let key = Flow {
         address: wire.left.ipv4().octets(),
@@ -47,12 +48,15 @@ fn check_maps(object: &std::path::Path) {
         zero: 0,
     };
     assert_eq!(map.get(&key, 0).unwrap(), 7);
+    // ANCHOR_END: typed
     // The longest prefix won, and only packets from the wire's own network were counted.
     let first = Array::<_, u64>::try_from(ebpf.map("FIRST").unwrap()).unwrap();
     assert!(first.get(&0, 0).unwrap() >= 100);
     // Each program access reached its own map: the others of the same section are untouched.
+    // ANCHOR: per_cpu
     let second = PerCpuArray::<_, u64>::try_from(ebpf.map("SECOND").unwrap()).unwrap();
     let sum = |index: u32| second.get(&index, 0).unwrap().iter().sum::<u64>();
+    // ANCHOR_END: per_cpu
     assert_eq!([sum(0), sum(1)], [0, 0]);
     assert!(sum(2) >= 1);
 }

@@ -268,6 +268,7 @@ fn oldest_kernel() {
 }
 
 const PANICS: &str = "
+    // ANCHOR: panics
     fn work(x: &[u32; 3]) -> u32 {
         let table = core::hint::black_box([3u32, 1, 4, 1, 5]);
         let first = table[x[0] as usize]; // index
@@ -275,6 +276,7 @@ const PANICS: &str = "
         let found = part.iter().copied().find(|v| *v == first).unwrap(); // unwrap
         first / x[2] + twice(&table, found) + twice(&table, first) // divide
     }
+    // ANCHOR_END: panics
     #[inline(always)]
     fn twice(table: &[u32; 5], at: u32) -> u32 {
         table[at as usize] // twice
@@ -324,13 +326,16 @@ fn panics_that_cannot_be() {
     silent(
         &program(
             "xdp",
-            "fn work(x: &[u32; 3]) -> u32 {
+            "// ANCHOR: without
+            fn work(x: &[u32; 3]) -> u32 {
                 let table = core::hint::black_box([3u32, 1, 4, 1]);
                 let first = table[(x[0] & 3) as usize];
                 let Some(second) = table.get(x[1] as usize) else { return 0 };
                 let Some(part) = table.get(1..(x[1] as usize)) else { return 1 };
                 first / (second | 1) + part.first().copied().unwrap_or(7)
-            }",
+            }
+            // ANCHOR_END: without
+            ",
         ),
         &release(),
     );

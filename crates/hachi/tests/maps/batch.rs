@@ -19,10 +19,12 @@ fn batches_are_complete() {
     const COUNT: u32 = 20_000;
     let mut ebpf = one(MapType::Hash, 4, 8, COUNT);
     let mut map: HashMap<_, u32, u64> = ebpf.map_mut("M").unwrap().try_into().unwrap();
+    // ANCHOR: batch
     let keys: Vec<u32> = (0..COUNT).collect();
     let values: Vec<u64> = keys.iter().map(|&key| u64::from(key) * 3).collect();
     map.insert_batch(&keys, &values, 0).unwrap();
     let all: BTreeMap<u32, u64> = map.iter().map(Result::unwrap).collect();
+    // ANCHOR_END: batch
     assert_eq!(all.len(), COUNT as usize);
     assert!(all.iter().all(|(&key, &value)| value == u64::from(key) * 3));
     assert_eq!(map.keys().map(Result::unwrap).count(), COUNT as usize);
