@@ -24,14 +24,27 @@ pub enum Returns {
     Zero,
 }
 
-/// Reads a function; `signature` is what it should look like, for errors.
-pub fn parse(item: TokenStream, signature: &str, returns: Returns) -> Result<Function, Error> {
-    let expected = |span: Span, what: &str| {
+/// What stands between a function's attributes and its body.
+pub struct Signature {
+    pub name: Ident,
+    pub parameters: Group,
+    /// The type of the result, if there is one.
+    pub result: Vec<TokenTree>,
+}
+
+/// An error at a place, which also says what the program should look like.
+fn expected(signature: &str) -> impl Fn(Span, &str) -> Error {
+    move |span, what| {
         Error::new(
             span,
             format!("{what}: the program should look like `{signature}`"),
         )
-    };
+    }
+}
+
+/// Reads the head of a function; `looks` is what the function should look like, for errors.
+pub fn signature(item: TokenStream, looks: &str) -> Result<Signature, Error> {
+    let expected = expected(looks);
     let mut tokens = item.into_iter();
     // Attributes, visibility and qualifiers stand before `fn`.
     let mut last = Span::call_site();
@@ -61,26 +74,42 @@ pub fn parse(item: TokenStream, signature: &str, returns: Returns) -> Result<Fun
         }
         None => return Err(expected(name.span(), "the function has no parameters")),
     };
-    let (context, context_span) = context(&parameters, expected)?;
-    let mut result_span = None;
+    let mut result = Vec::new();
     let mut arrow = false;
     for token in tokens {
-        if matches!(&token, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace) {
+        if matches!(&token, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace)
+            || is_ident(&token, "where")
+        {
             break;
         }
-        if arrow && result_span.is_none() && !is_punct(&token, '>') {
-            result_span = Some(token.span());
+        if arrow && !(result.is_empty() && is_punct(&token, '>')) {
+            result.push(token.clone());
         }
         arrow |= is_punct(&token, '-');
     }
-    if result_span.is_none() && matches!(returns, Returns::Its(_)) {
-        return Err(expected(name.span(), "the function returns nothing"));
+    Ok(Signature {
+        name,
+        parameters,
+        result,
+    })
+}
+
+/// Reads a function; `looks` is what it should look like, for errors.
+pub fn parse(item: TokenStream, looks: &str, returns: Returns) -> Result<Function, Error> {
+    let signature = signature(item, looks)?;
+    let expected = expected(looks);
+    let (context, context_span) = context(&signature.parameters, &expected)?;
+    if signature.result.is_empty() && matches!(returns, Returns::Its(_)) {
+        return Err(expected(
+            signature.name.span(),
+            "the function returns nothing",
+        ));
     }
     Ok(Function {
-        name,
+        name: signature.name,
         context,
         context_span,
-        result_span,
+        result_span: signature.result.first().map(TokenTree::span),
     })
 }
 
@@ -99,9 +128,7 @@ fn context(
             "the kernel calls the function with one argument, the context",
         ));
     };
-    let colon = parameter.iter().position(|token| is_punct(token, ':'));
-    let Some((colon, first)) = colon.and_then(|colon| Some((colon, parameter.get(colon + 1)?)))
-    else {
+    let Some(ty @ [first, ..]) = type_of(parameter) else {
         return Err(expected(parameter[0].span(), "the argument has no type"));
     };
     if is_punct(first, '&') {
@@ -110,10 +137,13 @@ fn context(
             "the context comes by value, not by reference",
         ));
     }
-    Ok((
-        parameter[colon + 1..].iter().cloned().collect(),
-        first.span(),
-    ))
+    Ok((ty.iter().cloned().collect(), first.span()))
+}
+
+/// The type of a parameter.
+pub fn type_of(parameter: &[TokenTree]) -> Option<&[TokenTree]> {
+    let colon = parameter.iter().position(|token| is_punct(token, ':'))?;
+    parameter.get(colon + 1..)
 }
 
 impl Function {
@@ -137,27 +167,13 @@ impl Function {
             Returns::Zero => ("u32", "{ let _ = unsafe { __0 }; 0 }".to_owned()),
         };
         let body = fill(&body, span, &[&call]);
-        // A test calls the function itself, and the name may be one of C's.
-        let export = if symbol == section {
-            // Of two equal names LLVM makes one symbol, and complains. When rustc compiles for eBPF
-            // that is the linker's matter; for the development machine's own target it is LLVM in
-            // rustc that complains, and the linker takes the difference out again.
-            format!(
-                "#[cfg_attr(target_os = \"none\", unsafe(export_name = {symbol:?}))]
-                #[cfg_attr(all(not(test), not(target_os = \"none\")), unsafe(export_name = \"{symbol}.hachi\"))]"
-            )
-        } else {
-            format!("#[cfg_attr(not(test), unsafe(export_name = {symbol:?}))]")
-        };
+        let export = export(symbol, section);
         fill(
-            // `const _` keeps the name of the entry out of the way of others in the module. A
-            // Mach-O section would need a segment as well; objects for the kernel are ELF.
+            // `const _` keeps the name of the entry out of the way of others in the module.
             &format!(
                 "const _: () = {{
                     {export}
-                    #[cfg_attr(not(target_vendor = \"apple\"), unsafe(link_section = {section:?}))]
                     #[allow(unused_unsafe, clippy::let_unit_value)]
-                    #[cfg_attr(test, allow(dead_code))]
                     extern \"C\" fn program(context: *mut ::core::ffi::c_void) -> {ty} __0
                 }};"
             ),
@@ -165,4 +181,26 @@ impl Function {
             &[&body],
         )
     }
+}
+
+/// The attributes that put a function or static into the object under the name `symbol`; a test, whose
+/// other names may be the same as one of C's, does without.
+pub fn export(symbol: &str, section: &str) -> String {
+    let name = if symbol == section {
+        // Of two equal names LLVM makes one symbol, and complains. When rustc compiles for eBPF that
+        // is the linker's matter; for the development machine's own target it is LLVM in rustc that
+        // complains, and the linker takes the difference out again.
+        format!(
+            "#[cfg_attr(target_os = \"none\", unsafe(export_name = {symbol:?}))]
+            #[cfg_attr(all(not(test), not(target_os = \"none\")), unsafe(export_name = \"{symbol}.hachi\"))]"
+        )
+    } else {
+        format!("#[cfg_attr(not(test), unsafe(export_name = {symbol:?}))]")
+    };
+    // A Mach-O section would need a segment as well; objects for the kernel are ELF.
+    format!(
+        "{name}
+        #[cfg_attr(test, allow(dead_code))]
+        #[cfg_attr(not(target_vendor = \"apple\"), unsafe(link_section = {section:?}))]"
+    )
 }

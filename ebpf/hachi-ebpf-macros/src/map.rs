@@ -3,6 +3,7 @@
 use proc_macro::{Span, TokenStream, TokenTree};
 
 use crate::args;
+use crate::function::export;
 use crate::tokens::{Error, fill, is_ident};
 
 pub fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenStream, Error> {
@@ -35,16 +36,7 @@ pub fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenStream, 
     };
     let symbol = name.map_or(own, |name| name.text);
     // Exported, so that the map is made even if no program uses it: user space may count on it.
-    // Not in a test, where the name may be one of C's.
-    let mut code = fill(
-        &format!(
-            "#[cfg_attr(not(test), unsafe(export_name = {symbol:?}))]
-            #[cfg_attr(test, allow(dead_code))]
-            #[cfg_attr(not(target_vendor = \"apple\"), unsafe(link_section = \".maps\"))]"
-        ),
-        Span::mixed_site(),
-        &[],
-    );
+    let mut code = fill(&export(&symbol, ".maps"), Span::mixed_site(), &[]);
     code.extend(item);
     Ok(code)
 }

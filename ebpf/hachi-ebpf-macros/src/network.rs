@@ -1,4 +1,5 @@
-//! The attributes of programs for the network and for cgroups: those whose place is one of a few.
+//! The attributes of programs whose place is one of a few, or nowhere: those for the network and for
+//! cgroups, and others without a target.
 
 use proc_macro::{Span, TokenStream};
 
@@ -217,6 +218,30 @@ pub const NETFILTER: Kind = Kind {
     signature: "fn name(ctx: NetfilterContext) -> i32",
     result: "i32",
     section: Some("netfilter"),
+    places: &[],
+};
+
+pub const PERF_EVENT: Kind = Kind {
+    attribute: "perf_event",
+    signature: "fn name(ctx: PerfEventContext) -> u32",
+    result: "u32",
+    section: Some("perf_event"),
+    places: &[],
+};
+
+pub const SYSCALL: Kind = Kind {
+    attribute: "syscall",
+    signature: "fn name(ctx: SyscallContext<T>) -> u32",
+    result: "u32",
+    section: Some("syscall"),
+    places: &[],
+};
+
+pub const LIRC_MODE2: Kind = Kind {
+    attribute: "lirc_mode2",
+    signature: "fn name(ctx: LircMode2Context) -> i32",
+    result: "i32",
+    section: Some("lirc_mode2"),
     places: &[],
 };
 

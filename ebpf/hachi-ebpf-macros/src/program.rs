@@ -11,21 +11,38 @@ pub struct Kind {
     pub attribute: &'static str,
     /// What a program looks like.
     pub signature: &'static str,
-    /// The section's name, to which `.s` is added for sleepable programs and `/TARGET` for a target.
+    /// The section's name, to which words and the target are added.
     pub section: &'static str,
-    /// The arguments whose values, joined by `/`, are the target: all of them or none.
+    /// The arguments whose values, joined by `joint`, are the target: all of them or none.
     pub target: &'static [&'static str],
-    pub sleepable: bool,
+    pub joint: &'static str,
+    /// An `offset` may be added to the target.
+    pub offset: bool,
+    /// Words that may be said, and what each adds to the section's name, in this order.
+    pub words: &'static [(&'static str, &'static str)],
     pub returns: Returns,
 }
+
+/// The word that most kinds know, if any.
+const SLEEPABLE: &[(&str, &str)] = &[("sleepable", ".s")];
+
+/// What most kinds are.
+const PLAIN: Kind = Kind {
+    attribute: "",
+    signature: "",
+    section: "",
+    target: &["function"],
+    joint: "/",
+    offset: false,
+    words: &[],
+    returns: Returns::Zero,
+};
 
 pub const BTF_TRACEPOINT: Kind = Kind {
     attribute: "btf_tracepoint",
     signature: "fn name(ctx: BtfTracePointContext) -> i32",
     section: "tp_btf",
-    target: &["function"],
-    sleepable: false,
-    returns: Returns::Zero,
+    ..PLAIN
 };
 
 pub const RAW_TRACEPOINT: Kind = Kind {
@@ -33,8 +50,8 @@ pub const RAW_TRACEPOINT: Kind = Kind {
     signature: "fn name(ctx: RawTracePointContext) -> i32",
     section: "raw_tracepoint",
     target: &["tracepoint"],
-    sleepable: false,
-    returns: Returns::Zero,
+    words: &[("writable", ".w")],
+    ..PLAIN
 };
 
 pub const TRACEPOINT: Kind = Kind {
@@ -42,26 +59,41 @@ pub const TRACEPOINT: Kind = Kind {
     signature: "fn name(ctx: TracePointContext) -> u32",
     section: "tracepoint",
     target: &["category", "name"],
-    sleepable: false,
-    returns: Returns::Zero,
+    ..PLAIN
 };
 
 pub const FENTRY: Kind = Kind {
     attribute: "fentry",
     signature: "fn name(ctx: FEntryContext) -> i32",
     section: "fentry",
-    target: &["function"],
-    sleepable: true,
-    returns: Returns::Zero,
+    words: SLEEPABLE,
+    ..PLAIN
 };
 
 pub const FEXIT: Kind = Kind {
     attribute: "fexit",
     signature: "fn name(ctx: FExitContext) -> i32",
     section: "fexit",
-    target: &["function"],
-    sleepable: true,
-    returns: Returns::Zero,
+    words: SLEEPABLE,
+    ..PLAIN
+};
+
+pub const FMOD_RET: Kind = Kind {
+    attribute: "fmod_ret",
+    signature: "fn name(ctx: FModRetContext) -> i32",
+    section: "fmod_ret",
+    words: SLEEPABLE,
+    returns: Returns::Its("i32"),
+    ..PLAIN
+};
+
+pub const FSESSION: Kind = Kind {
+    attribute: "fsession",
+    signature: "fn name(ctx: FSessionContext) -> i32",
+    section: "fsession",
+    words: SLEEPABLE,
+    returns: Returns::Its("i32"),
+    ..PLAIN
 };
 
 pub const LSM: Kind = Kind {
@@ -69,26 +101,101 @@ pub const LSM: Kind = Kind {
     signature: "fn name(ctx: LsmContext) -> i32",
     section: "lsm",
     target: &["hook"],
-    sleepable: true,
+    words: SLEEPABLE,
     returns: Returns::Its("i32"),
+    ..PLAIN
+};
+
+pub const LSM_CGROUP: Kind = Kind {
+    attribute: "lsm_cgroup",
+    signature: "fn name(ctx: LsmContext) -> i32",
+    section: "lsm_cgroup",
+    target: &["hook"],
+    returns: Returns::Its("i32"),
+    ..PLAIN
 };
 
 pub const KPROBE: Kind = Kind {
     attribute: "kprobe",
     signature: "fn name(ctx: ProbeContext) -> u32",
     section: "kprobe",
-    target: &["function"],
-    sleepable: false,
-    returns: Returns::Zero,
+    offset: true,
+    words: &[("multi", ".multi")],
+    ..PLAIN
 };
 
 pub const KRETPROBE: Kind = Kind {
     attribute: "kretprobe",
     signature: "fn name(ctx: RetProbeContext) -> u32",
     section: "kretprobe",
-    target: &["function"],
-    sleepable: false,
-    returns: Returns::Zero,
+    words: &[("multi", ".multi")],
+    ..PLAIN
+};
+
+pub const KPROBE_SESSION: Kind = Kind {
+    attribute: "kprobe_session",
+    signature: "fn name(ctx: ProbeSessionContext) -> u32",
+    section: "kprobe.session",
+    returns: Returns::Its("u32"),
+    ..PLAIN
+};
+
+pub const KSYSCALL: Kind = Kind {
+    attribute: "ksyscall",
+    signature: "fn name(ctx: SyscallProbeContext) -> u32",
+    section: "ksyscall",
+    target: &["syscall"],
+    ..PLAIN
+};
+
+pub const KRETSYSCALL: Kind = Kind {
+    attribute: "kretsyscall",
+    signature: "fn name(ctx: RetProbeContext) -> u32",
+    section: "kretsyscall",
+    target: &["syscall"],
+    ..PLAIN
+};
+
+pub const UPROBE: Kind = Kind {
+    attribute: "uprobe",
+    signature: "fn name(ctx: ProbeContext) -> u32",
+    section: "uprobe",
+    target: &["path", "function"],
+    joint: ":",
+    offset: true,
+    words: &[("multi", ".multi"), ("sleepable", ".s")],
+    ..PLAIN
+};
+
+pub const URETPROBE: Kind = Kind {
+    attribute: "uretprobe",
+    signature: "fn name(ctx: RetProbeContext) -> u32",
+    section: "uretprobe",
+    target: &["path", "function"],
+    joint: ":",
+    words: &[("multi", ".multi"), ("sleepable", ".s")],
+    ..PLAIN
+};
+
+pub const UPROBE_SESSION: Kind = Kind {
+    attribute: "uprobe_session",
+    signature: "fn name(ctx: ProbeSessionContext) -> u32",
+    section: "uprobe.session",
+    target: &["path", "function"],
+    joint: ":",
+    words: SLEEPABLE,
+    returns: Returns::Its("u32"),
+    ..PLAIN
+};
+
+pub const USDT: Kind = Kind {
+    attribute: "usdt",
+    signature: "fn name(ctx: UsdtContext) -> u32",
+    section: "usdt",
+    target: &["path", "provider", "name"],
+    joint: ":",
+    words: SLEEPABLE,
+    ..PLAIN
 };
 
 pub const ITER: Kind = Kind {
@@ -96,8 +203,9 @@ pub const ITER: Kind = Kind {
     signature: "fn name(ctx: IterContext) -> i32",
     section: "iter",
     target: &["target"],
-    sleepable: true,
+    words: SLEEPABLE,
     returns: Returns::Its("i32"),
+    ..PLAIN
 };
 
 /// What was written in the attribute.
@@ -122,7 +230,8 @@ fn choose(kind: &Kind, args: Vec<Arg>) -> Result<Chosen, Error> {
     let named = |key: &str| args.iter().any(|arg| arg.key.to_string() == key);
     let has_target = kind.target.first().is_some_and(|first| named(first));
     let mut targets: Vec<Option<Text>> = kind.target.iter().map(|_| None).collect();
-    let (mut name, mut offset, mut sleepable) = (None, None, false);
+    let (mut name, mut offset) = (None, None);
+    let mut said = vec![false; kind.words.len()];
     for arg in args {
         let key = arg.key.to_string();
         let place = kind.target.iter().position(|target| *target == key);
@@ -137,21 +246,24 @@ fn choose(kind: &Kind, args: Vec<Arg>) -> Result<Chosen, Error> {
                 args::check_name(&text)?;
                 name = Some(text);
             }
-            (_, "sleepable") if kind.sleepable => {
-                arg.flag()?;
-                sleepable = true;
-            }
-            (_, "offset") if kind.section == "kprobe" && has_target => {
+            (_, "offset") if kind.offset && has_target => {
                 offset = Some(arg.into_number()?);
             }
-            _ => return Err(Error::new(arg.key.span(), known(kind))),
+            (_, word) => {
+                let Some(at) = kind.words.iter().position(|(known, _)| *known == word) else {
+                    return Err(Error::new(arg.key.span(), known(kind)));
+                };
+                arg.flag()?;
+                said[at] = true;
+            }
         }
     }
     let mut section = kind.section.to_owned();
-    if sleepable {
-        section.push_str(".s");
+    for ((_, suffix), said) in kind.words.iter().zip(said) {
+        section.push_str(if said { suffix } else { "" });
     }
     if has_target {
+        let mut before = "/";
         for (target, key) in targets.iter().zip(kind.target) {
             let Some(target) = target else {
                 let span = targets.iter().flatten().next().map(|t| t.literal.span());
@@ -160,8 +272,9 @@ fn choose(kind: &Kind, args: Vec<Arg>) -> Result<Chosen, Error> {
                     format!("`{} = \"…\"` is missing", key),
                 ));
             };
-            section.push('/');
+            section.push_str(before);
             section.push_str(&target.text);
+            before = kind.joint;
         }
     }
     if let Some(offset) = offset {
@@ -192,12 +305,10 @@ fn known(kind: &Kind) -> String {
     if !kind.target.contains(&"name") {
         all.push("`name = \"…\"`".to_owned());
     }
-    if kind.section == "kprobe" {
+    if kind.offset {
         all.push("`offset = …`".to_owned());
     }
-    if kind.sleepable {
-        all.push("`sleepable`".to_owned());
-    }
+    all.extend(kind.words.iter().map(|(word, _)| format!("`{word}`")));
     let last = all.pop().unwrap_or_default();
     format!(
         "`#[{}]` knows {} and {last}",

@@ -3,6 +3,7 @@
 use proc_macro::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 
 use crate::args::{self, Text};
+use crate::function::export;
 use crate::kernel::ops_entry;
 use crate::tokens::{Error, fill, is_ident, is_punct};
 
@@ -214,11 +215,11 @@ impl Implementation {
                     let entry = Ident::new(&ops_entry(plain), member.name.span());
                     let entry = TokenTree::from(entry).into();
                     let program = format!(
-                        "#[unsafe(export_name = {symbol:?})]
-                        #[cfg_attr(not(target_vendor = \"apple\"), unsafe(link_section = {section:?}))]
+                        "{}
                         unsafe extern \"C\" fn program_{plain}(context: *mut ::core::ffi::c_void) -> u64 {{
                             unsafe {{ <__0 as __1>::__2(context.cast()) }}
-                        }}"
+                        }}",
+                        export(&symbol, &section)
                     );
                     outer.extend(fill(&program, here, &[on, interface, &entry]));
                     let ty = "pub __0: unsafe extern \"C\" fn(*mut ::core::ffi::c_void) -> u64,";
@@ -237,11 +238,11 @@ impl Implementation {
                     #[allow(non_camel_case_types, non_snake_case)]
                     #[repr(C)]
                     struct __1 {{ __2 }}
-                    #[unsafe(export_name = {object:?})]
-                    #[cfg_attr(not(target_vendor = \"apple\"), unsafe(link_section = {section:?}))]
+                    {}
                     static OPS: __1 = __1 {{ __3 }};
                 }};
-            }};"
+            }};",
+            export(object, section)
         );
         Ok(fill(&code, here, &[&outer, &structure, &fields, &values]))
     }
