@@ -154,6 +154,7 @@ const VARIANTS: &[(&str, &[&str])] = &[
     ("network", &["--debug"]),
     ("packets", &["--debug"]),
     ("packets", &["--cpu", "v2"]),
+    ("probes", &["--debug"]),
     ("struct_ops", &["--debug"]),
 ];
 

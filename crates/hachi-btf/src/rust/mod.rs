@@ -112,7 +112,8 @@ impl Bindings {
     ///   an iterator;
     /// - `kfunc:bpf_task_acquire`: a function that programs call. A wildcard finds those that are
     ///   marked as kfuncs (in BTF made since Linux 6.10);
-    /// - `struct_ops:tcp_congestion_ops`: the arguments of each function in a structure of functions.
+    /// - `struct_ops:tcp_congestion_ops`: a structure of functions as a trait, which `#[struct_ops]`
+    ///   implements with programs.
     #[must_use]
     pub fn ask(mut self, pattern: impl Into<String>) -> Self {
         self.patterns.push(pattern.into());

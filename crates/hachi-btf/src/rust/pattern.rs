@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Error;
+use super::fields::{self, Field, Ty};
 use crate::{Btf, Kind, Type, Types as _};
 
 /// What was asked for.
@@ -11,6 +12,7 @@ pub(super) struct Asked {
     /// Types by id, in the order asked for, with the patterns for their fields; none means all.
     pub types: Vec<(u32, Option<Vec<String>>)>,
     pub functions: Vec<Function>,
+    pub ops: Vec<Ops>,
     /// Enumerators of enums without a name.
     pub constants: Vec<Constant>,
 }
@@ -34,6 +36,18 @@ pub(super) struct Function {
 pub(super) enum Role {
     Arguments,
     Kfunc,
+    /// In a structure of functions.
+    Member,
+}
+
+/// A structure of functions.
+#[derive(Debug)]
+pub(super) struct Ops {
+    pub id: u32,
+    pub name: String,
+    /// Members that programs can set.
+    pub data: Vec<Field>,
+    pub functions: Vec<Function>,
 }
 
 #[derive(Debug)]
@@ -186,7 +200,7 @@ impl<'a> Names<'a> {
         }
         let before = asked.constants.len();
         for &id in &self.anonymous {
-            for (name, ty, value) in super::fields::enumerators(btf, id)? {
+            for (name, ty, value) in fields::enumerators(btf, id)? {
                 if matches(pattern, name) {
                     asked.constants.push(Constant {
                         name: name.to_owned(),
@@ -208,7 +222,7 @@ impl<'a> Names<'a> {
         kind: &str,
         name: &str,
     ) -> Result<bool, Error> {
-        let before = asked.functions.len();
+        let before = asked.functions.len() + asked.ops.len();
         match kind {
             "fn" | "iter" | "lsm" | "kfunc" => {
                 let (prefix, role) = match kind {
@@ -249,7 +263,7 @@ impl<'a> Names<'a> {
                 });
             }
         }
-        Ok(asked.functions.len() > before)
+        Ok(asked.functions.len() + asked.ops.len() > before)
     }
 
     /// The kernel has a `typedef void (*btf_trace_NAME)(void *, …)` for each tracepoint.
@@ -286,27 +300,41 @@ impl<'a> Names<'a> {
         Ok(())
     }
 
-    /// Each member that is a pointer to a function.
+    /// Structures with members that are pointers to functions.
     fn struct_ops(&self, btf: &Btf<'a>, asked: &mut Asked, name: &str) -> Result<(), Error> {
         for ids in matching(&self.types, name) {
             for &id in ids {
                 let shape = btf.shape(id)?;
-                if shape.kind != Kind::Struct {
+                if shape.kind != Kind::Struct || asked.ops.iter().any(|ops| ops.id == id) {
                     continue;
                 }
+                let mut functions = Vec::new();
                 for member in btf.members(id)? {
                     let Some(proto) = pointed_proto(btf, member.type_id)? else {
                         continue;
                     };
-                    asked.functions.push(Function {
-                        name: format!("{}_{}", shape.name, member.name),
+                    functions.push(Function {
+                        name: member.name.to_owned(),
                         proto,
-                        role: Role::Arguments,
+                        role: Role::Member,
                         names: Vec::new(),
                         skip: 0,
-                        what: format!("Arguments of `{}` in `{}`", member.name, shape.name),
+                        what: format!("`{}`", btf.declaration(proto, member.name)),
                     });
                 }
+                if functions.is_empty() {
+                    continue;
+                }
+                let mut data = fields::fields(btf, id)?;
+                data.retain(|field| {
+                    field.bits.is_none() && field.ty.as_ref().is_some_and(can_be_set)
+                });
+                asked.ops.push(Ops {
+                    id,
+                    name: shape.name.to_owned(),
+                    data,
+                    functions,
+                });
             }
         }
         Ok(())
@@ -385,6 +413,16 @@ fn pointed_proto(btf: &Btf<'_>, id: u32) -> Result<Option<u32>, Error> {
     let proto = btf.resolve(btf.shape(id)?.type_id)?;
     let is_proto = proto != 0 && btf.shape(proto)?.kind == Kind::FuncProto;
     Ok(is_proto.then_some(proto))
+}
+
+/// Whether a constant of the type can be written: no pointer, and nothing of several members.
+fn can_be_set(ty: &Ty) -> bool {
+    match ty {
+        Ty::Scalar(name) => !name.starts_with('*'),
+        Ty::Enum(_) => true,
+        Ty::Array(element, _) => can_be_set(element),
+        _ => false,
+    }
 }
 
 #[cfg(test)]

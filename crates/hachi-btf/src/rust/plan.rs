@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::fields::{self, Field, Ty};
 use super::name::Ident;
-use super::pattern::{Asked, Constant, Function};
+use super::pattern::{Asked, Constant, Function, Ops, Role};
 use crate::{Btf, Error, Types as _};
 
 /// How many enumerators an enum may have that comes along without having been asked for.
@@ -14,6 +14,7 @@ const FEW: u32 = 16;
 pub(super) struct Plan {
     pub types: Vec<Declaration>,
     pub functions: Vec<(Ident, Function)>,
+    pub ops: Vec<(Ident, Ops)>,
     pub constants: Vec<(Ident, Constant)>,
     idents: BTreeMap<u32, Ident>,
 }
@@ -44,21 +45,28 @@ struct Collector<'a, 'b> {
 }
 
 impl Plan {
-    pub fn new(btf: &Btf<'_>, asked: Asked, depth: u32) -> Result<Plan, Error> {
-        let order: Vec<u32> = asked.types.iter().map(|(id, _)| *id).collect();
+    pub fn new(btf: &Btf<'_>, mut asked: Asked, depth: u32) -> Result<Plan, Error> {
+        let types = std::mem::take(&mut asked.types);
+        let order: Vec<u32> = types.iter().map(|(id, _)| *id).collect();
         let mut collector = Collector {
             btf,
-            filters: asked.types.into_iter().collect(),
+            filters: types.into_iter().collect(),
             bodies: BTreeMap::new(),
             queue: order.iter().map(|&id| (id, depth)).collect(),
             followed: BTreeMap::new(),
         };
-        for function in &asked.functions {
+        let members = asked.ops.iter().flat_map(|ops| &ops.functions);
+        for function in asked.functions.iter().chain(members) {
             collector.add_function(function, depth)?;
+        }
+        for field in asked.ops.iter().flat_map(|ops| &ops.data) {
+            if let Some(ty) = &field.ty {
+                collector.add_needed(ty, depth);
+            }
         }
         collector.run()?;
         let bodies = collector.bodies;
-        name(btf, order, bodies, asked.functions, asked.constants)
+        name(btf, order, bodies, asked)
     }
 
     /// What a declared type is called.
@@ -142,8 +150,7 @@ fn name(
     btf: &Btf<'_>,
     order: Vec<u32>,
     mut bodies: BTreeMap<u32, Body>,
-    functions: Vec<Function>,
-    constants: Vec<Constant>,
+    asked: Asked,
 ) -> Result<Plan, Error> {
     let mut rest = Vec::new();
     for (&id, body) in &bodies {
@@ -160,6 +167,11 @@ fn name(
     let ids = order.into_iter().chain(rest.into_iter().map(|r| r.3));
 
     let mut taken = BTreeSet::new();
+    // These first: it is by the name of the trait that the kernel's structure is found.
+    let ops = asked.ops.into_iter();
+    let ops = ops
+        .map(|ops| (Ident::new(&ops.name, &mut taken, ""), ops))
+        .collect();
     let mut idents = BTreeMap::new();
     let mut types = Vec::new();
     for id in ids {
@@ -170,7 +182,7 @@ fn name(
             "union" => "_union",
             "typedef" => "_t",
             "enum" => "_enum",
-            _ => "",
+            _ => "_struct",
         };
         idents.insert(
             id,
@@ -180,23 +192,24 @@ fn name(
     }
     // Functions to call and constants are values; Rust does not confuse them with types.
     let mut values = BTreeSet::new();
+    let functions = asked.functions.into_iter();
     let functions = functions
-        .into_iter()
         .map(|function| {
             let taken = match function.role {
-                super::pattern::Role::Arguments => &mut taken,
-                super::pattern::Role::Kfunc => &mut values,
+                Role::Kfunc => &mut values,
+                _ => &mut taken,
             };
             (Ident::new(&function.name, taken, "_fn"), function)
         })
         .collect();
+    let constants = asked.constants.into_iter();
     let constants = constants
-        .into_iter()
         .map(|constant| (Ident::new(&constant.name, &mut values, "_value"), constant))
         .collect();
     Ok(Plan {
         types,
         functions,
+        ops,
         constants,
         idents,
     })

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::fields::{self, Field, Ty};
 use super::name::Ident;
-use super::pattern::{Function, Role};
+use super::pattern::{Function, Ops, Role};
 use super::plan::{Body, Declaration, Plan};
 use crate::{Btf, Error, Type, Types as _};
 
@@ -41,6 +41,13 @@ pub(super) fn module(
         }
         first = false;
         declare_function(&mut out, btf, plan, ident, function)?;
+    }
+    for (ident, ops) in &plan.ops {
+        if !first {
+            out.push('\n');
+        }
+        first = false;
+        declare_ops(&mut out, btf, plan, ident, ops)?;
     }
     out.push_str("}\n");
     for (ident, constant) in &plan.constants {
@@ -182,6 +189,37 @@ fn write_type(out: &mut String, plan: &Plan, ty: &Ty, indent: &str) {
     }
 }
 
+/// A structure of functions, as a trait.
+fn declare_ops(
+    out: &mut String,
+    btf: &Btf<'_>,
+    plan: &Plan,
+    ident: &Ident,
+    ops: &Ops,
+) -> Result<(), Error> {
+    let size = btf.size_of(ops.id).unwrap_or(0);
+    let what = format!("Functions of `struct {}`, {size} bytes.", ops.name);
+    doc(out, "    ", &what);
+    let _ = writeln!(out, "    pub trait {} {{", ident.text);
+    let mut taken = BTreeSet::new();
+    for field in &ops.data {
+        let Some(ty) = &field.ty else {
+            continue;
+        };
+        let name = Ident::new(&field.name, &mut taken, "");
+        doc(out, "        ", &format!("`{}`", field.declaration));
+        let _ = write!(out, "        const {}: ", name.text);
+        write_type(out, plan, ty, "        ");
+        out.push_str(";\n");
+    }
+    for function in &ops.functions {
+        let name = Ident::new(&function.name, &mut taken, "_fn");
+        declare_function(out, btf, plan, &name, function)?;
+    }
+    out.push_str("    }\n");
+    Ok(())
+}
+
 fn declare_function(
     out: &mut String,
     btf: &Btf<'_>,
@@ -189,11 +227,12 @@ fn declare_function(
     ident: &Ident,
     function: &Function,
 ) -> Result<(), Error> {
-    doc(out, "    ", &function.what);
-    let keyword = match function.role {
-        Role::Arguments => "fn",
-        Role::Kfunc => "kfunc",
+    let (indent, keyword) = match function.role {
+        Role::Arguments => ("    ", "pub fn"),
+        Role::Kfunc => ("    ", "pub kfunc"),
+        Role::Member => ("        ", "fn"),
     };
+    doc(out, indent, &function.what);
     // The names of the methods that are there anyway.
     let mut taken = BTreeSet::from(["of".to_owned(), "result".to_owned()]);
     let (mut params, mut rest) = (Vec::new(), None);
@@ -235,21 +274,21 @@ fn declare_function(
     if let Some(rest) = rest {
         doc(
             out,
-            "    ",
+            indent,
             &format!("and further arguments, from `{rest}` on"),
         );
     }
-    let head = format!("    pub {keyword} {}", ident.text);
-    out.push_str(&ident.attribute("    "));
+    let head = format!("{indent}{keyword} {}", ident.text);
+    out.push_str(&ident.attribute(indent));
     let line = format!("{head}({}){arrow};", params.join(", "));
     if line.len() <= 100 {
         let _ = writeln!(out, "{line}");
     } else {
         let _ = writeln!(out, "{head}(");
         for param in params {
-            let _ = writeln!(out, "        {param},");
+            let _ = writeln!(out, "{indent}    {param},");
         }
-        let _ = writeln!(out, "    ){arrow};");
+        let _ = writeln!(out, "{indent}){arrow};");
     }
     Ok(())
 }

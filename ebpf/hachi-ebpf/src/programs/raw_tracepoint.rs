@@ -2,10 +2,35 @@
 
 use super::EbpfContext;
 use super::btf_args::context_of_arguments;
+use crate::Pod;
 use crate::cty::c_void;
 use crate::kernel::{Argument, Probed, Source};
 
 context_of_arguments! {
     /// The arguments of a tracepoint, of which the verifier knows nothing (4.17).
     RawTracePointContext, Probed
+}
+
+impl RawTracePointContext {
+    /// The tracepoint's buffer: what the kernel looks at when the program has run. For programs that
+    /// are `writable`, at tracepoints that have one, such as `nbd_send_request` (5.2); the verifier
+    /// refuses others.
+    #[inline(always)]
+    pub fn buffer<T: Pod>(&self) -> T {
+        // SAFETY: the verifier knows the buffer and checks that all of `T` lies in it; any bytes make
+        // a `T`. Volatile because the kernel looks at it, too.
+        unsafe { self.place::<T>().read_volatile() }
+    }
+
+    /// Replaces the buffer, or its first bytes.
+    #[inline(always)]
+    pub fn set_buffer<T: Pod>(&mut self, value: T) {
+        // SAFETY: as for reading.
+        unsafe { self.place::<T>().write_volatile(value) }
+    }
+
+    #[inline(always)]
+    fn place<T>(&self) -> *mut T {
+        self.register(0) as usize as *mut T
+    }
 }
