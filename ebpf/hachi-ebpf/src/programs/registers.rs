@@ -101,14 +101,14 @@ crate::kernel_types! {
 impl pt_regs {
     /// Sets a function's argument, for a test. Those that are not in a register are lost.
     pub fn set_argument(&mut self, number: usize, value: u64) {
-        if let Some(&at) = ARGUMENTS.get(number) {
+        if let Some(&at) = MACHINE.arguments.get(number) {
             self.words[at] = value;
         }
     }
 
     /// Sets what a function returned, for a test.
     pub fn set_result(&mut self, value: u64) {
-        self.words[RESULT] = value;
+        self.words[MACHINE.result] = value;
     }
 }
 

@@ -56,15 +56,23 @@ macro_rules! session {
             /// What [`set_cookie`](Self::set_cookie) kept for this run of the function.
             #[inline(always)]
             pub fn cookie(&self) -> u64 {
+                let place = cookie(self.as_ptr());
+                // Null only where there is no kernel.
+                if place.is_null() {
+                    return 0;
+                }
                 // SAFETY: the kernel gives the place of eight bytes, which the verifier knows.
-                unsafe { cookie(self.as_ptr()).read_volatile() }
+                unsafe { place.read_volatile() }
             }
 
             /// Keeps eight bytes until the function returns.
             #[inline(always)]
             pub fn set_cookie(&self, value: u64) {
-                // SAFETY: as for reading.
-                unsafe { cookie(self.as_ptr()).write_volatile(value) }
+                let place = cookie(self.as_ptr());
+                if !place.is_null() {
+                    // SAFETY: as for reading.
+                    unsafe { place.write_volatile(value) }
+                }
             }
         }
     };

@@ -5,6 +5,7 @@ use std::vec::Vec;
 use super::map;
 use super::packet::{self, Frame};
 use super::state::with;
+use crate::Pod;
 use crate::bindings::*;
 use crate::cty::c_void;
 use crate::programs::*;
@@ -169,6 +170,23 @@ contexts! {
     FEntryContext: Arguments;
     FExitContext: Arguments;
     LsmContext: Arguments;
+    FModRetContext: Arguments;
+    FSessionContext: Arguments;
+    ProbeSessionContext: pt_regs;
+    SyscallProbeContext: pt_regs;
+    UsdtContext: pt_regs;
+    PerfEventContext: bpf_perf_event_data;
+    LircMode2Context: u32;
+}
+
+impl<T: Pod> sealed::Sealed for SyscallContext<T> {}
+
+impl<T: Pod> Context for SyscallContext<T> {
+    type Fields = T;
+
+    unsafe fn from_parts(fields: *mut T, _: *mut u8) -> Self {
+        SyscallContext::new(fields.cast())
+    }
 }
 
 impl sealed::Sealed for TracePointContext {}
