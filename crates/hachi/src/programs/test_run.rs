@@ -2,7 +2,10 @@
 
 use std::{os::fd::BorrowedFd, time::Duration};
 
-use crate::sys::{attr, bpf, errno::SyscallError};
+use crate::{
+    Unsupported,
+    sys::{attr, bpf, errno::SyscallError},
+};
 
 /// What to run a program on. `Default` is: no data, once.
 #[derive(Clone, Copy, Debug, Default)]
@@ -18,19 +21,31 @@ pub struct TestRunOptions<'a> {
     pub context_out: usize,
     /// How often to run; 0 is once. The duration reported is the mean.
     pub repeat: u32,
-    /// `BPF_F_TEST_*` flags, such as [`TEST_XDP_LIVE_FRAMES`](Self::TEST_XDP_LIVE_FRAMES).
+    /// `BPF_F_TEST_*` flags: [`TEST_RUN_ON_CPU`](Self::TEST_RUN_ON_CPU),
+    /// [`TEST_XDP_LIVE_FRAMES`](Self::TEST_XDP_LIVE_FRAMES).
     pub flags: u32,
+    /// The CPU to run on, with [`TEST_RUN_ON_CPU`](Self::TEST_RUN_ON_CPU); else 0.
+    pub cpu: u32,
+    /// How many frames are handed over at a time, with
+    /// [`TEST_XDP_LIVE_FRAMES`](Self::TEST_XDP_LIVE_FRAMES); 0 leaves it to the kernel (64).
+    pub batch_size: u32,
 }
 
 impl TestRunOptions<'_> {
-    /// `BPF_F_TEST_XDP_LIVE_FRAMES`: an XDP program's verdicts are carried out, on real frames.
-    /// Linux ≥ 5.18.
+    /// `BPF_F_TEST_RUN_ON_CPU`: on the CPU that `cpu` says. Programs at raw tracepoints (also typed
+    /// ones) only; Linux ≥ 5.10.
+    pub const TEST_RUN_ON_CPU: u32 = 1 << 0;
+    /// `BPF_F_TEST_XDP_LIVE_FRAMES`: an XDP program's verdicts are carried out, on real frames, which
+    /// come from the interface that the context (a `struct xdp_md`) names: sent, redirected, or received
+    /// there. No output comes back, so there is no room to be given for it. Linux ≥ 5.18.
     pub const TEST_XDP_LIVE_FRAMES: u32 = 1 << 1;
 
     pub(crate) fn run(&self, program: BorrowedFd<'_>) -> Result<TestRun, SyscallError> {
         let mut attr = attr::TestRun {
             repeat: self.repeat,
             flags: self.flags,
+            cpu: self.cpu,
+            batch_size: self.batch_size,
             ..Default::default()
         };
         let mut data = vec![0; self.data_out];
@@ -47,7 +62,8 @@ impl TestRunOptions<'_> {
         match result {
             // The output was longer than the room for it; the rest of the answer is valid.
             Err(error) if error.errno() == libc::ENOSPC => {}
-            result => result?,
+            Err(error) => return Err(self.explain(error)),
+            Ok(()) => {}
         }
         data.truncate(attr.data_size_out as usize);
         context.truncate(attr.ctx_size_out as usize);
@@ -58,6 +74,17 @@ impl TestRunOptions<'_> {
             context,
             data_size: attr.data_size_out as usize,
         })
+    }
+
+    /// What an older kernel has against it.
+    fn explain(&self, error: SyscallError) -> SyscallError {
+        let live = self.flags & Self::TEST_XDP_LIVE_FRAMES != 0;
+        match Unsupported::if_older("a test run with live frames", (5, 18)) {
+            Some(older) if live && error.errno() == libc::EINVAL => {
+                SyscallError::with_note(error.call, libc::EINVAL, Some(older.to_string()))
+            }
+            _ => error,
+        }
     }
 }
 

@@ -413,8 +413,6 @@ pub(crate) struct MapInfo {
     pub(crate) btf_value_type_id: u32,
     pub(crate) btf_vmlinux_id: u32,
     pub(crate) map_extra: u64,
-    pub(crate) value_type_btf_obj_fd: i32,
-    pub(crate) map_token_fd: i32,
 }
 
 /// `struct bpf_btf_info`.
@@ -451,6 +449,9 @@ mod tests {
         assert_eq!(offset_of!(MapCreate, map_name), 28);
         assert_eq!(offset_of!(MapCreate, btf_vmlinux_value_type_id), 60);
         assert_eq!(offset_of!(MapCreate, map_extra), 64);
+        assert_eq!(offset_of!(MapCreate, map_token_fd), 76);
+        assert_eq!(offset_of!(ProgLoad, prog_token_fd), 144);
+        assert_eq!(offset_of!(BtfLoad, btf_token_fd), 36);
         assert_eq!(offset_of!(MapElem, key), 8);
         assert_eq!(offset_of!(MapBatch, count), 32);
         assert_eq!(offset_of!(MapBatch, elem_flags), 40);
