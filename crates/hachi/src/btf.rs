@@ -145,3 +145,28 @@ impl fmt::Debug for Btf {
             .finish()
     }
 }
+
+/// A BTF object in the kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BtfInfo {
+    /// Its id, for [`Btf::from_id`].
+    pub id: u32,
+    /// Bytes.
+    pub size: u32,
+    /// `vmlinux` or the module whose types it has; `None` for those of programs and maps (and on
+    /// Linux < 5.11).
+    pub kernel: Option<String>,
+}
+
+/// All types loaded on the system, in the order of their ids. Needs CAP_SYS_ADMIN; Linux ≥ 5.4.
+pub fn loaded_btf() -> impl Iterator<Item = io::Result<BtfInfo>> {
+    crate::ids::each(bpf::btf_next_id, |id| {
+        let fd = bpf::btf_fd_by_id(id)?;
+        Ok(BtfInfo {
+            id,
+            size: bpf::btf_size(fd.as_fd())?,
+            kernel: bpf::kernel_btf_name(fd.as_fd())?,
+        })
+    })
+    .map(|result| result.map_err(io::Error::other))
+}

@@ -42,6 +42,7 @@
 mod btf;
 mod error;
 pub mod features;
+mod holders;
 mod ids;
 mod kallsyms;
 mod kernel_btf;
@@ -66,8 +67,9 @@ pub use hachi_common::{Pod, bytes_of, log as log_format, read_bytes};
 pub use hachi_obj as obj;
 
 pub use crate::{
-    btf::Btf,
+    btf::{Btf, BtfInfo, loaded_btf},
     features::Unsupported,
+    holders::{Held, Holder, Probe, ProbeAt, holders, holders_in},
     loader::{Ebpf, EbpfError, EbpfLoader, GlobalData, VerifierLogLevel},
     log::{EbpfLogger, EbpfLoggerError, LogRecord},
     struct_ops::StructOps,

@@ -6,11 +6,17 @@ use std::{
 };
 
 use super::LinkError;
-use crate::sys::{attr, bpf, errno::SyscallError};
+use crate::{
+    Probe,
+    sys::{attr, bpf, errno::SyscallError, inspect},
+};
 
 /// What the kernel says about a `bpf_link`.
 #[derive(Clone)]
-pub struct LinkInfo(attr::LinkInfo);
+pub struct LinkInfo {
+    info: attr::LinkInfo,
+    probe: Option<Probe>,
+}
 
 /// What a link attaches its program to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,36 +64,55 @@ pub(crate) const TYPE_XDP: u32 = 6;
 
 impl LinkInfo {
     pub(crate) fn of(fd: BorrowedFd<'_>) -> Result<Self, SyscallError> {
-        bpf::link_info(fd).map(LinkInfo)
+        let info = bpf::link_info(fd)?;
+        let place = inspect::link_place(fd, &info)?;
+        let probe = place.and_then(|place| Probe::of_link(info.prog_id, place));
+        Ok(LinkInfo { info, probe })
+    }
+
+    /// The link with the given id. Needs CAP_SYS_ADMIN.
+    pub fn from_id(id: u32) -> Result<Self, LinkError> {
+        bpf::link_fd_by_id(id)
+            .and_then(|fd| Self::of(fd.as_fd()))
+            .map_err(|error| LinkError::Syscall {
+                operation: "describe",
+                error,
+            })
+    }
+
+    /// Where the program is, if it is at a raw tracepoint, or (Linux ≥ 6.6) at a tracepoint, kprobe or
+    /// uprobe that the link holds by a perf event.
+    pub fn probe(&self) -> Option<&Probe> {
+        self.probe.as_ref()
     }
 
     /// The id, unique among links.
     pub fn id(&self) -> u32 {
-        self.0.id
+        self.info.id
     }
 
     /// The number of the type in `enum bpf_link_type`.
     pub fn link_type(&self) -> u32 {
-        self.0.link_type
+        self.info.link_type
     }
 
     /// The kernel's name of the type, in lower case: `xdp`.
     pub fn type_name(&self) -> String {
-        match TYPES.get(self.0.link_type as usize) {
+        match TYPES.get(self.info.link_type as usize) {
             Some(name) => (*name).to_owned(),
-            None => format!("link type {}", self.0.link_type),
+            None => format!("link type {}", self.info.link_type),
         }
     }
 
     /// The id of the attached program.
     pub fn program_id(&self) -> u32 {
-        self.0.prog_id
+        self.info.prog_id
     }
 
     /// What it is attached to.
     pub fn target(&self) -> LinkTarget {
-        let word = |at: usize| self.0.union[at];
-        match TYPES.get(self.0.link_type as usize) {
+        let word = |at: usize| self.info.union[at];
+        match TYPES.get(self.info.link_type as usize) {
             Some(&"xdp" | &"tcx" | &"netkit") => LinkTarget::Interface { index: word(0) },
             Some(&"cgroup") => {
                 let (first, second) = (u64::from(word(0)), u64::from(word(1)));

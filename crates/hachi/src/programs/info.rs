@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use hachi_asm::{Endian, Insn};
+use hachi_asm::Insn;
 use hachi_obj::ProgramType;
 
 use super::ProgramError;
@@ -28,11 +28,7 @@ impl ProgramInfo {
         let info = bpf::prog_info(fd)?;
         let mut map_ids = vec![0; info.nr_map_ids as usize];
         if !map_ids.is_empty() {
-            let buffers = bpf::ProgInfoBuffers {
-                map_ids: &mut map_ids,
-                ..Default::default()
-            };
-            bpf::prog_info_with(fd, buffers)?;
+            bpf::prog_map_ids(fd, &mut map_ids)?;
         }
         Ok(ProgramInfo { info, map_ids })
     }
@@ -130,8 +126,8 @@ impl ProgramInfo {
         (self.info.verified_insns != 0).then_some(self.info.verified_insns)
     }
 
-    /// Runs and time spent in them, while the kernel counts those (`sysctl
-    /// kernel.bpf_stats_enabled=1`).
+    /// Runs and time spent in them, while the kernel counts those: see [`RunStats`](super::RunStats),
+    /// or `sysctl kernel.bpf_stats_enabled=1`.
     pub fn run_stats(&self) -> (u64, Duration) {
         (
             self.info.run_cnt,
@@ -139,23 +135,9 @@ impl ProgramInfo {
         )
     }
 
-    /// The instructions after the kernel's rewriting. Needs CAP_PERFMON (or root).
+    /// The instructions after the kernel's rewriting. As [`code`](Self::code), which has more.
     pub fn xlated(&self) -> Result<Vec<Insn>, ProgramError> {
-        let mut bytes = vec![0; self.info.xlated_prog_len as usize];
-        bpf::prog_fd_by_id(self.info.id)
-            .and_then(|fd| {
-                let buffers = bpf::ProgInfoBuffers {
-                    xlated: &mut bytes,
-                    ..Default::default()
-                };
-                bpf::prog_info_with(fd.as_fd(), buffers)
-            })
-            .map_err(|error| ProgramError::SyscallError {
-                name: self.name(),
-                error,
-            })?;
-        // The kernel hands out whole instructions.
-        Ok(Insn::decode_all(&bytes, Endian::NATIVE).unwrap_or_default())
+        Ok(self.code()?.xlated)
     }
 }
 

@@ -33,6 +33,7 @@ pub(crate) enum Cmd {
     RawTracepointOpen = 17,
     BtfLoad = 18,
     BtfGetFdById = 19,
+    TaskFdQuery = 20,
     BtfGetNextId = 23,
     MapLookupAndDeleteElem = 21,
     MapFreeze = 22,
@@ -44,6 +45,7 @@ pub(crate) enum Cmd {
     LinkUpdate = 29,
     LinkGetFdById = 30,
     LinkGetNextId = 31,
+    EnableStats = 32,
     IterCreate = 33,
     LinkDetach = 34,
     TokenCreate = 36,
@@ -84,6 +86,8 @@ impl Cmd {
             Cmd::LinkUpdate => "BPF_LINK_UPDATE",
             Cmd::LinkGetFdById => "BPF_LINK_GET_FD_BY_ID",
             Cmd::LinkGetNextId => "BPF_LINK_GET_NEXT_ID",
+            Cmd::TaskFdQuery => "BPF_TASK_FD_QUERY",
+            Cmd::EnableStats => "BPF_ENABLE_STATS",
             Cmd::IterCreate => "BPF_ITER_CREATE",
             Cmd::LinkDetach => "BPF_LINK_DETACH",
             Cmd::TokenCreate => "BPF_TOKEN_CREATE",
@@ -327,6 +331,30 @@ pub(crate) struct RawTracepoint {
 pub(crate) struct IterCreate {
     pub(crate) link_fd: u32,
     pub(crate) flags: u32,
+}
+
+/// `BPF_ENABLE_STATS`.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+pub(crate) struct EnableStats {
+    /// `enum bpf_stats_type`.
+    pub(crate) kind: u32,
+}
+
+/// `BPF_TASK_FD_QUERY`.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+pub(crate) struct TaskFdQuery {
+    pub(crate) pid: u32,
+    pub(crate) fd: u32,
+    pub(crate) flags: u32,
+    pub(crate) buf_len: u32,
+    pub(crate) buf: u64,
+    /// Out, as all that follows.
+    pub(crate) prog_id: u32,
+    pub(crate) fd_type: u32,
+    pub(crate) probe_offset: u64,
+    pub(crate) probe_addr: u64,
 }
 
 /// `BPF_LINK_UPDATE`.

@@ -525,7 +525,7 @@ pub(crate) fn btf_fd_by_id(id: u32) -> Result<OwnedFd> {
 /// # Safety
 /// `T` must be the info struct of the kind of object `fd` is, and addresses in it valid for the
 /// lengths next to them.
-unsafe fn obj_info<T>(fd: BorrowedFd<'_>, info: &mut T) -> Result<()> {
+pub(super) unsafe fn obj_info<T>(fd: BorrowedFd<'_>, info: &mut T) -> Result<()> {
     let mut attr = attr::GetInfo {
         bpf_fd: raw(fd),
         info_len: size_of::<T>() as u32,
@@ -542,29 +542,16 @@ pub(crate) fn prog_info(fd: BorrowedFd<'_>) -> Result<attr::ProgInfo> {
     Ok(info)
 }
 
-/// The variable-length parts of a program's info that [`prog_info_with`] asks for.
-#[derive(Default)]
-pub(crate) struct ProgInfoBuffers<'a> {
-    pub(crate) map_ids: &'a mut [u32],
-    pub(crate) xlated: &'a mut [u8],
-}
-
-/// As [`prog_info`], filling the buffers given (each as long as a first [`prog_info`] said).
-pub(crate) fn prog_info_with(
-    fd: BorrowedFd<'_>,
-    buffers: ProgInfoBuffers<'_>,
-) -> Result<attr::ProgInfo> {
+/// The ids of a program's maps, as many as there is room for.
+pub(crate) fn prog_map_ids(fd: BorrowedFd<'_>, ids: &mut [u32]) -> Result<()> {
     let mut info = attr::ProgInfo {
-        nr_map_ids: buffers.map_ids.len() as u32,
-        map_ids: address(buffers.map_ids.as_mut_ptr()),
-        xlated_prog_len: buffers.xlated.len() as u32,
-        xlated_prog_insns: address(buffers.xlated.as_mut_ptr()),
+        nr_map_ids: ids.len() as u32,
+        map_ids: address(ids.as_mut_ptr()),
         ..Default::default()
     };
-    // SAFETY: both addresses were set from mutable slices together with their lengths; all other
-    // lengths are zero.
-    unsafe { obj_info(fd, &mut info) }?;
-    Ok(info)
+    // SAFETY: the one address was set from a mutable slice with its length; all other lengths are
+    // zero.
+    unsafe { obj_info(fd, &mut info) }
 }
 
 pub(crate) fn map_info(fd: BorrowedFd<'_>) -> Result<attr::MapInfo> {
@@ -599,12 +586,17 @@ pub(crate) fn kernel_btf_name(fd: BorrowedFd<'_>) -> Result<Option<String>> {
     }
 }
 
-/// The raw bytes of a loaded BTF object.
-pub(crate) fn btf_bytes(fd: BorrowedFd<'_>) -> Result<Vec<u8>> {
+/// How many bytes a loaded BTF object has.
+pub(crate) fn btf_size(fd: BorrowedFd<'_>) -> Result<u32> {
     let mut info = attr::BtfInfo::default();
     // SAFETY: all lengths zero.
     unsafe { obj_info(fd, &mut info) }?;
-    let mut bytes = vec![0; info.btf_size as usize];
+    Ok(info.btf_size)
+}
+
+/// The raw bytes of a loaded BTF object.
+pub(crate) fn btf_bytes(fd: BorrowedFd<'_>) -> Result<Vec<u8>> {
+    let mut bytes = vec![0; btf_size(fd)? as usize];
     let mut info = attr::BtfInfo {
         btf: address(bytes.as_mut_ptr()),
         btf_size: bytes.len() as u32,

@@ -274,7 +274,7 @@ fn has_all_rights() -> bool {
 fn needed(call: &str) -> (&'static [Capability], &'static str) {
     if call.contains("netlink") || call.contains("sockopt") {
         (&[NET_ADMIN], "")
-    } else if call.contains("_ID") {
+    } else if call.contains("_ID") || matches!(call, "BPF_TASK_FD_QUERY" | "BPF_ENABLE_STATS") {
         (&[SYS_ADMIN], "")
     } else if call.contains("LINK") || call.contains("ATTACH") {
         (&[BPF, NET_ADMIN], "")

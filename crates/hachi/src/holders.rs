@@ -1,0 +1,215 @@
+//! Who holds what: the processes that have programs, maps, links and probes open.
+
+use std::{fs, path::Path};
+
+use crate::sys::inspect;
+
+/// A descriptor of a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The process.
+    pub pid: u32,
+    /// The name of its first thread.
+    pub command: String,
+    /// The descriptor's number there.
+    pub fd: u32,
+    /// What it is of.
+    pub held: Held,
+}
+
+/// What a descriptor is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Held {
+    /// A program, by id.
+    Program(u32),
+    /// A map, by id.
+    Map(u32),
+    /// A link, by id, and the id of its program (0 where the kernel does not show it);
+    /// [`LinkInfo::from_id`](crate::links::LinkInfo::from_id) tells more.
+    Link {
+        /// The link's.
+        id: u32,
+        /// Its program's.
+        program_id: u32,
+    },
+    /// Types, by id.
+    Btf(u32),
+    /// A perf event with a program.
+    Probe(Probe),
+}
+
+/// Where a program is: at a tracepoint, a function of the kernel or a place in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// The program's id.
+    pub program_id: u32,
+    /// What it is at.
+    pub kind: ProbeAt,
+    /// The tracepoint, the kernel's function, or the file. Empty if the probe is at an address.
+    pub name: String,
+    /// In the function or file.
+    pub offset: u64,
+    /// Of the kernel's code; 0 if it is hidden, and for what is no kprobe.
+    pub address: u64,
+}
+
+/// `enum bpf_task_fd_type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[allow(missing_docs, reason = "the kernel's names say it")]
+pub enum ProbeAt {
+    RawTracepoint,
+    Tracepoint,
+    Kprobe,
+    Kretprobe,
+    Uprobe,
+    Uretprobe,
+}
+
+impl ProbeAt {
+    fn from_number(number: u32) -> Option<Self> {
+        let all = [
+            ProbeAt::RawTracepoint,
+            ProbeAt::Tracepoint,
+            ProbeAt::Kprobe,
+            ProbeAt::Kretprobe,
+            ProbeAt::Uprobe,
+            ProbeAt::Uretprobe,
+        ];
+        all.get(number as usize).copied()
+    }
+}
+
+/// All descriptors of BPF objects of all processes that this one may look at (all, for root), in the
+/// order of the processes' ids. From `/proc`, and `BPF_TASK_FD_QUERY` for perf events (which needs
+/// CAP_SYS_ADMIN; without it they are left out).
+///
+/// What comes or goes while they are listed may be missing.
+pub fn holders() -> impl Iterator<Item = Holder> {
+    let mut processes = numbers(Path::new("/proc"));
+    processes.sort_unstable();
+    processes.into_iter().flat_map(of_process)
+}
+
+/// As [`holders`], of one process.
+pub fn holders_in(pid: u32) -> impl Iterator<Item = Holder> {
+    of_process(pid).into_iter()
+}
+
+fn of_process(pid: u32) -> Vec<Holder> {
+    let root = format!("/proc/{pid}");
+    let root = Path::new(&root);
+    let mut fds = numbers(&root.join("fd"));
+    fds.sort_unstable();
+    let mut found = Vec::new();
+    for fd in fds {
+        let name = fs::read_link(root.join("fd").join(fd.to_string()));
+        let name = name.unwrap_or_default();
+        let Some(name) = name
+            .to_str()
+            .and_then(|name| name.strip_prefix("anon_inode:"))
+        else {
+            continue;
+        };
+        let held = match name.trim_matches(['[', ']']) {
+            "perf_event" => probe(pid, fd),
+            "bpf-map" | "bpf-prog" | "bpf_link" | "bpf-link" | "btf" => {
+                let path = root.join("fdinfo").join(fd.to_string());
+                held(&fs::read_to_string(path).unwrap_or_default())
+            }
+            _ => None,
+        };
+        if let Some(held) = held {
+            let command = fs::read_to_string(root.join("comm")).unwrap_or_default();
+            found.push(Holder {
+                pid,
+                command: command.trim_end().to_owned(),
+                fd,
+                held,
+            });
+        }
+    }
+    found
+}
+
+/// The entries of a directory that are numbers.
+fn numbers(directory: &Path) -> Vec<u32> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect()
+}
+
+/// What a file in `fdinfo` shows.
+fn held(text: &str) -> Option<Held> {
+    let number = |name: &str| {
+        let mut lines = text.lines();
+        let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+        value.trim().parse().ok()
+    };
+    // Links show their program's id, too.
+    if let Some(id) = number("link_id") {
+        let program_id = number("prog_id").unwrap_or(0);
+        return Some(Held::Link { id, program_id });
+    }
+    number("map_id")
+        .map(Held::Map)
+        .or_else(|| number("prog_id").map(Held::Program))
+        .or_else(|| number("btf_id").map(Held::Btf))
+}
+
+impl Probe {
+    pub(crate) fn of_link(program_id: u32, place: inspect::LinkPlace) -> Option<Self> {
+        // BPF_LINK_TYPE_RAW_TRACEPOINT, …_PERF_EVENT
+        let kind = match place.kind {
+            (1, _) => ProbeAt::RawTracepoint,
+            (7, 1) => ProbeAt::Uprobe,
+            (7, 2) => ProbeAt::Uretprobe,
+            (7, 3) => ProbeAt::Kprobe,
+            (7, 4) => ProbeAt::Kretprobe,
+            (7, 5) => ProbeAt::Tracepoint,
+            _ => return None,
+        };
+        Some(Probe {
+            program_id,
+            kind,
+            name: place.name,
+            offset: place.offset,
+            address: place.address,
+        })
+    }
+}
+
+fn probe(pid: u32, fd: u32) -> Option<Held> {
+    let found = inspect::task_fd_query(pid, fd).ok()?;
+    Some(Held::Probe(Probe {
+        program_id: found.program_id,
+        kind: ProbeAt::from_number(found.kind)?,
+        name: found.name,
+        offset: found.offset,
+        address: found.address,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_shows_of_descriptors() {
+        let text = "pos:\t0\nflags:\t02000000\nlink_type:\txdp\nlink_id:\t7\nprog_tag:\t3b185187f1855c4c\nprog_id:\t42\n";
+        let link = Held::Link {
+            id: 7,
+            program_id: 42,
+        };
+        assert_eq!(held(text), Some(link));
+        assert_eq!(
+            held("prog_type:\t6\nprog_id:\t42\n"),
+            Some(Held::Program(42))
+        );
+        assert_eq!(held("map_type:\t1\nmap_id:\t9\n"), Some(Held::Map(9)));
+        assert_eq!(held("btf_id:\t3\n"), Some(Held::Btf(3)));
+        assert_eq!(held("pos:\t0\nmap_id:\tmany\n"), None);
+    }
+}
