@@ -147,6 +147,7 @@ const VARIANTS: &[(&str, &[&str])] = &[
     ("drops", &["--cpu", "v3"]),
     ("drops", &["--cpu", "v4"]),
     ("kfuncs", &["--debug"]),
+    ("kobjects", &["--debug"]),
     ("logs", &["--debug"]),
     ("loops", &["--debug"]),
     ("maps", &["--debug"]),

@@ -7,8 +7,9 @@
 
 use core::ops::ControlFlow;
 
-use crate::cty::{c_long, c_void};
+use crate::cty::{c_int, c_long, c_void};
 use crate::dynptr::Dynptr;
+use crate::maps::TypedMap;
 
 /// The address of a callback as helpers take it.
 #[inline(always)]
@@ -52,4 +53,29 @@ pub(crate) unsafe extern "C" fn user_record<F: FnMut(&Dynptr) -> ControlFlow<()>
 ) -> c_long {
     // SAFETY: the record is the kernel's, there for the call; the closure is its caller's, lent alone.
     verdict(unsafe { (*closure)(&*record) })
+}
+
+/// The address of a callback for what lies in a value of a map and happens later: a timer, work. `f` is
+/// called with key and value.
+#[inline(always)]
+pub(crate) fn later<M: TypedMap, F: Fn(&M::Key, &M::Value) + Copy + 'static>(_f: F) -> *mut c_void {
+    const {
+        assert!(
+            size_of::<F>() == 0,
+            "the closure may capture nothing: it runs when the program is long over"
+        )
+    };
+    address(in_value::<M, F> as *const ())
+}
+
+unsafe extern "C" fn in_value<M: TypedMap, F: Fn(&M::Key, &M::Value) + Copy>(
+    _map: *mut c_void,
+    key: *const M::Key,
+    value: *const M::Value,
+) -> c_int {
+    // SAFETY: `F` has no bytes (`later` makes sure), and there was one.
+    let f = unsafe { core::ptr::dangling::<F>().read() };
+    // SAFETY: key and value are the map's.
+    unsafe { f(&*key, &*value) };
+    0
 }

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | an ordinary loop with bounds known when loading | 5.3 | each round |
 //! | [`bpf_loop`] | 5.17 | the closure once |
-//! | [`bpf_for!`](crate::bpf_for) | 6.4 | until nothing new is learned |
+//! | [`bpf_for!`](crate::bpf_for) over numbers; over [tasks and the like](crate::iterate) | 6.4; 6.7 | until nothing new is learned |
 //! | [`may_goto`] | 6.9 | until nothing new is learned |
 
 use core::ops::ControlFlow;
@@ -74,116 +74,21 @@ pub fn repeat(mut f: impl FnMut() -> ControlFlow<()>) {
     }
 }
 
-/// A loop over a range of `i32` that need not be known when loading (6.4).
+/// Ends the program at once, from however deep in its functions, with the value `cookie` (6.7).
 ///
-/// ```
-/// use hachi_ebpf::bpf_for;
-///
-/// fn first_multiple(of: i32, end: i32) -> Option<i32> {
-///     bpf_for!(i in 1..end => {
-///         if i % of == 0 {
-///             return Some(i);
-///         }
-///     });
-///     None
-/// }
-/// ```
-/// `break`, `continue`, `return` and `?` work as in a `for`. The verifier follows the body until another
-/// round can bring nothing new: what changes in each round without limit (a counter, a sum) should be
-/// memory of a map or a global, or [`bpf_loop`] be taken.
-#[macro_export]
-macro_rules! bpf_for {
-    ($variable:pat in $range:expr => $body:block) => {{
-        let mut state = $crate::__private::NumState::new();
-        let mut numbers = $crate::__private::Numbers::new(&mut state, $range);
-        while let ::core::option::Option::Some($variable) = numbers.next_number() {
-            $body
+/// The verifier refuses it while the program holds a lock or a reference: no destructors run. (A
+/// panic needs no kernel of that version: the linker makes it a way out of the function. Only in
+/// functions that are verified by themselves, exported ones, it becomes this.) In a test, it panics.
+#[inline(always)]
+pub fn throw(cookie: u64) -> ! {
+    #[cfg(hachi_bpf)]
+    {
+        unsafe extern "C" {
+            #[link_name = "hachi:1:kfunc:bpf_throw:fn(u64)"]
+            safe fn bpf_throw(cookie: u64) -> !;
         }
-    }};
-}
-
-/// `struct bpf_iter_num`, which the kernel wants to find where it was made.
-#[doc(hidden)]
-#[repr(C, align(8))]
-pub struct NumState(
-    #[cfg(hachi_bpf)] core::mem::MaybeUninit<u64>,
-    #[cfg(not(hachi_bpf))] core::ops::Range<i32>,
-);
-
-impl NumState {
-    #[doc(hidden)]
-    #[inline(always)]
-    #[allow(clippy::new_without_default, reason = "for the macro only")]
-    pub const fn new() -> Self {
-        #[cfg(hachi_bpf)]
-        return NumState(core::mem::MaybeUninit::uninit());
-        #[cfg(not(hachi_bpf))]
-        NumState(0..0)
+        bpf_throw(cookie)
     }
-}
-
-/// An iteration over numbers, ended when it is dropped.
-#[doc(hidden)]
-pub struct Numbers<'a>(&'a mut NumState);
-
-#[cfg(hachi_bpf)]
-mod kfuncs {
-    use super::NumState;
-
-    unsafe extern "C" {
-        #[link_name = "hachi:1:kfunc:bpf_iter_num_new:fn(*bpf_iter_num, i32, i32) -> i32"]
-        pub fn bpf_iter_num_new(state: *mut NumState, start: i32, end: i32) -> i32;
-        #[link_name = "hachi:1:kfunc:bpf_iter_num_next:fn(*bpf_iter_num) -> *i32"]
-        pub fn bpf_iter_num_next(state: *mut NumState) -> *const i32;
-        #[link_name = "hachi:1:kfunc:bpf_iter_num_destroy:fn(*bpf_iter_num)"]
-        pub fn bpf_iter_num_destroy(state: *mut NumState);
-    }
-}
-
-impl<'a> Numbers<'a> {
-    #[doc(hidden)]
-    #[inline(always)]
-    pub fn new(state: &'a mut NumState, range: core::ops::Range<i32>) -> Self {
-        #[cfg(hachi_bpf)]
-        // SAFETY: the state is not in use; it stays where it is until `drop`. If the range is bad the
-        // iteration is an empty one.
-        unsafe {
-            kfuncs::bpf_iter_num_new(state, range.start, range.end)
-        };
-        #[cfg(not(hachi_bpf))]
-        {
-            state.0 = range;
-        }
-        Numbers(state)
-    }
-
-    #[doc(hidden)]
-    #[inline(always)]
-    pub fn next_number(&mut self) -> Option<i32> {
-        #[cfg(hachi_bpf)]
-        {
-            // SAFETY: the state was made by `new`; the number is there until the next call.
-            unsafe {
-                let number = kfuncs::bpf_iter_num_next(self.0);
-                if number.is_null() {
-                    None
-                } else {
-                    Some(*number)
-                }
-            }
-        }
-        #[cfg(not(hachi_bpf))]
-        self.0.0.next()
-    }
-}
-
-impl Drop for Numbers<'_> {
-    #[inline(always)]
-    fn drop(&mut self) {
-        #[cfg(hachi_bpf)]
-        // SAFETY: the state was made by `new`, and is not used any more.
-        unsafe {
-            kfuncs::bpf_iter_num_destroy(self.0)
-        };
-    }
+    #[cfg(not(hachi_bpf))]
+    panic!("the program throws {cookie}")
 }

@@ -47,7 +47,9 @@ pub mod cty;
 mod dynptr;
 mod global;
 pub mod helpers;
+pub mod iterate;
 pub mod kernel;
+mod kptr;
 mod license;
 pub mod log;
 pub mod macros;
@@ -57,20 +59,19 @@ mod packet;
 #[cfg(all(feature = "panic-handler", hachi_bpf))]
 mod panic;
 pub mod programs;
+mod rcu;
+mod stream;
 pub mod sync;
 #[cfg(all(feature = "test", not(hachi_bpf)))]
 pub mod test;
 mod user;
+mod workqueue;
 
-pub use control::{bpf_loop, may_goto, repeat};
+pub use control::{bpf_loop, may_goto, repeat, throw};
 pub use dynptr::Dynptr;
 pub use global::{Global, GlobalMut};
 pub use hachi_common::Pod;
-/// What macros use.
-#[doc(hidden)]
-pub mod __private {
-    pub use crate::control::{NumState, Numbers};
-}
+pub use kptr::{Counted, KPtr, Owned};
 #[doc(hidden)]
 pub use license::__c_string;
 /// The levels of [`log!`](crate::log!).
@@ -78,4 +79,6 @@ pub use log::Level;
 pub use programs::EbpfContext;
 /// The name [`EbpfContext`] had in 2021. Deprecated.
 pub use programs::EbpfContext as BpfContext;
+#[doc(hidden)]
+pub use stream::__stream_print;
 pub use user::UserPtr;

@@ -1,11 +1,14 @@
-//! Locks and timers in the values of maps.
+//! Locks, timers and work in the values of maps; the RCU lock.
 
 use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
 
-use crate::cty::{c_int, c_long, c_void};
-use crate::helpers;
+use crate::cty::c_long;
 use crate::maps::TypedMap;
+use crate::{callback, helpers};
+
+pub use crate::rcu::{RcuReadGuard, rcu_read_lock};
+pub use crate::workqueue::bpf_wq;
 
 /// The lock in a value, by the name that the kernel looks for: `struct bpf_spin_lock` (5.1).
 ///
@@ -175,20 +178,12 @@ impl bpf_timer {
     pub fn set_callback<M: TypedMap, F: Fn(&M::Key, &M::Value) + Copy + 'static>(
         &self,
         _map: &M,
-        _f: F,
+        f: F,
     ) -> Result<(), c_long> {
-        const {
-            assert!(
-                size_of::<F>() == 0,
-                "a timer's closure may capture nothing: it runs when the program is long over"
-            )
-        };
-        let callback = expired::<M, F> as *const ();
+        let callback = callback::later::<M, F>(f);
         // SAFETY: the function is one for the keys and values of the map, in which the verifier makes
         // sure that the timer lies.
-        helpers::check(unsafe {
-            helpers::bpf_timer_set_callback(self.as_ptr(), crate::callback::address(callback))
-        })
+        helpers::check(unsafe { helpers::bpf_timer_set_callback(self.as_ptr(), callback) })
     }
 
     /// Lets the timer expire in `nanoseconds`; `flags`: `BPF_F_TIMER_ABS` (at that time; 6.4),
@@ -219,16 +214,4 @@ impl Default for bpf_timer {
     fn default() -> Self {
         bpf_timer::new()
     }
-}
-
-unsafe extern "C" fn expired<M: TypedMap, F: Fn(&M::Key, &M::Value) + Copy>(
-    _map: *mut c_void,
-    key: *const M::Key,
-    value: *const M::Value,
-) -> c_int {
-    // SAFETY: `F` has no bytes (`set_callback` makes sure), and there was one.
-    let f = unsafe { core::ptr::dangling::<F>().read() };
-    // SAFETY: key and value are the map's.
-    unsafe { f(&*key, &*value) };
-    0
 }

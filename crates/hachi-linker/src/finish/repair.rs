@@ -2,7 +2,7 @@
 //!
 //! The rules are those of the kernel's `kernel/bpf/btf.c`; what LLVM emits was found by trying.
 
-use hachi_btf::{Array, BtfBuilder, Composite, Int, Member, Type, Types, Variant};
+use hachi_btf::{Array, BtfBuilder, Composite, Int, Member, Ptr, Type, TypeTag, Types, Variant};
 
 use super::link::{Bound, Unit};
 use super::names;
@@ -38,6 +38,7 @@ impl Unit {
         for id in unions {
             name_discriminant(btf, id);
         }
+        kptrs(btf);
         let extern_vars: Vec<u32> = self.externs.iter().map(|e| e.type_id).collect();
         for (id, ty) in btf.iter_mut() {
             repair(ty, char_id, extern_vars.contains(&id));
@@ -157,6 +158,45 @@ fn wrapped(btf: &BtfBuilder, id: u32) -> Option<u32> {
         return None;
     };
     (only.bit_offset == 0 && size(only) == t.size).then_some(only.type_id)
+}
+
+/// The kernel side's `KPtr<T>` is a pointer with the tag by which the kernel knows that it owns what
+/// it points to.
+fn kptrs(btf: &mut BtfBuilder) {
+    let found = btf.iter().filter_map(|(id, ty)| match ty {
+        Type::Struct(t) => Some((id, kptr_to(t)?.to_owned())),
+        _ => None,
+    });
+    let found: Vec<(u32, String)> = found.collect();
+    for (id, name) in found {
+        // The kernel looks its own type up by the name.
+        let object = btf.add(Type::Struct(Composite {
+            name,
+            size: 0,
+            members: Vec::new(),
+        }));
+        let tagged = btf.add(Type::TypeTag(TypeTag {
+            value: "kptr".to_owned(),
+            type_id: object,
+            attribute: false,
+        }));
+        if let Some(ty) = btf.get_mut(id) {
+            *ty = Type::Ptr(Ptr { type_id: tagged });
+        }
+    }
+}
+
+/// The name of `T` in the kernel, if the structure is `KPtr<T>`: its path and parameters are Rust's, and
+/// what follows `___` says which of several declarations it is.
+fn kptr_to(t: &Composite) -> Option<&str> {
+    let inner = t.name.strip_prefix("KPtr<")?.strip_suffix('>')?;
+    let holds = |member: &Member| member.name == "hachi_kptr";
+    if t.size != 8 || !t.members.iter().any(holds) {
+        return None;
+    }
+    let path = inner.split('<').next()?;
+    let name = path.rsplit("::").next()?;
+    Some(name.split("___").next().unwrap_or(name))
 }
 
 /// A payload enum is a union of its variants and a number without a name that tells which is meant.
@@ -283,6 +323,28 @@ mod tests {
             .map(|m| (m.name.as_str(), m.type_id))
             .collect();
         assert_eq!(names, [("__0", 7), ("ue4", 7), ("b", 7)]);
+    }
+
+    #[test]
+    fn kptrs_are_tagged_pointers() {
+        let kptr = |name: &str, member: &str| Composite {
+            name: name.into(),
+            size: 8,
+            members: vec![Member {
+                name: member.into(),
+                type_id: 0,
+                bit_offset: 0,
+                bit_size: 0,
+            }],
+        };
+        let name = "KPtr<a::b::task_struct___old<hachi_ebpf::kernel::mode::Direct>>";
+        assert_eq!(kptr_to(&kptr(name, "hachi_kptr")), Some("task_struct"));
+        assert_eq!(
+            kptr_to(&kptr("KPtr<a::cgroup>", "hachi_kptr")),
+            Some("cgroup")
+        );
+        assert_eq!(kptr_to(&kptr("KPtr<a::cgroup>", "other")), None);
+        assert_eq!(kptr_to(&kptr("KPtrs<a::cgroup>", "hachi_kptr")), None);
     }
 
     #[test]

@@ -151,6 +151,7 @@ macro_rules! __call_kfunc {
             #[link_name = concat!("hachi:1:", $symbol)]
             fn kfunc($($param: $type),*) -> $result;
         }
+        // SAFETY: the function around it is unsafe, or has checked, for the same conditions.
         unsafe { kfunc($($param),*) }
     }};
 }
