@@ -146,6 +146,7 @@ const VARIANTS: &[(&str, &[&str])] = &[
     ("drops", &["--cpu", "v2"]),
     ("drops", &["--cpu", "v3"]),
     ("drops", &["--cpu", "v4"]),
+    ("externs", &["--debug"]),
     ("kfuncs", &["--debug"]),
     ("kobjects", &["--debug"]),
     ("logs", &["--debug"]),

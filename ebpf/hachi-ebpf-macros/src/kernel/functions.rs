@@ -125,7 +125,7 @@ pub fn kfunc(library: &TokenStream, item: &Function) -> Result<TokenStream, Erro
         (false, false) => "unsafe",
         (false, true) => "unsafe pointer",
     };
-    Ok(fill(
+    let mut made = fill(
         &format!("__0::__kfunc! {{ {kind} {symbol:?} [__1] [__2] __3 (__4) __5 }}"),
         here,
         &[
@@ -136,7 +136,29 @@ pub fn kfunc(library: &TokenStream, item: &Function) -> Result<TokenStream, Erro
             &params,
             &result,
         ],
-    ))
+    );
+    if item.weak {
+        // A type of the function's name; the two are in different namespaces.
+        let question = format!("kfunc_exists:{}:{signature}", head.kernel_name);
+        made.extend(fill(
+            &format!(
+                "#[doc(hidden)]
+                #[allow(non_camel_case_types, dead_code)]
+                __1 enum __2 {{}}
+                #[allow(dead_code)]
+                impl __2 {{
+                    #[doc(hidden)]
+                    #[inline(always)]
+                    __1 fn exists() -> bool {{
+                        __0::__question!({question:?}) != 0
+                    }}
+                }}"
+            ),
+            here,
+            &[library, &head.visibility, &name],
+        ));
+    }
+    Ok(made)
 }
 
 fn is_pointer(tokens: &TokenStream) -> bool {

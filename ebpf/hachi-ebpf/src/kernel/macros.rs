@@ -91,7 +91,9 @@ impl<H: Handle> Step for H {
 /// [`enum_value!`](crate::enum_value) asks for the running kernel's value instead.
 ///
 /// A kfunc takes and returns handles (`Option` of one where it returns a pointer). The verifier
-/// checks these and integers, so calling it is safe, unless it has other pointers as parameters.
+/// checks these and integers, so calling it is safe, unless it has other pointers as parameters. Whether
+/// the kernel has a `weak` one is a question to ask first: [`kfunc_exists!`](crate::kfunc_exists). A
+/// program may declare a function as several kernels have it, told apart by what follows `___`.
 #[macro_export]
 macro_rules! kernel_types {
     ($($declarations:tt)*) => {

@@ -53,12 +53,17 @@
 //! task_struct<M>)`. And a reference `&task_struct` would promise Rust that the pointer is not
 //! null, which the kernel does not.
 //!
+//! Functions of the kernel (`kfunc` in [`kernel_types!`](crate::kernel_types), asked about by
+//! [`kfunc_exists!`](crate::kfunc_exists)), variables ([`ksym!`](crate::ksym)) and options of its
+//! configuration ([`kconfig!`](crate::kconfig)) are found by the loader, by name.
+//!
 //! An embedded structure is a handle as well (`task.se()`), at no cost: offsets add up. An array is
 //! an [`Array`], to be read whole or by element.
 
 mod args;
 mod array;
 mod ask;
+mod externs;
 mod handle;
 mod macros;
 mod mode;
@@ -73,6 +78,9 @@ pub use array::{Array, Element, To};
 #[doc(hidden)]
 pub use ask::{Answer, Ask};
 pub use ask::{Asked, Exists, Offset, Size};
+#[doc(hidden)]
+pub use externs::OptionValue;
+pub use externs::Tristate;
 pub use handle::Handle;
 #[doc(hidden)]
 pub use macros::Step;
