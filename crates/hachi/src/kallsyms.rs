@@ -3,18 +3,23 @@
 use std::{
     fs,
     io::{self, BufRead as _, BufReader},
+    ops::ControlFlow,
 };
 
 pub(crate) const FILE: &str = "/proc/kallsyms";
 
 /// Calls `f` with the kind (a letter, as of nm(1)), name and address (0 if this process may not know
-/// it) of each symbol of the kernel and its modules: some hundred thousand.
-pub(crate) fn for_each_symbol(f: &mut dyn FnMut(u8, &str, u64)) -> io::Result<()> {
+/// it) of each symbol of the kernel and its modules, some hundred thousand, as long as it wants more.
+pub(crate) fn for_each_symbol(
+    f: &mut dyn FnMut(u8, &str, u64) -> ControlFlow<()>,
+) -> io::Result<()> {
     let mut reader = BufReader::with_capacity(64 * 1024, fs::File::open(FILE)?);
     let mut line = Vec::new();
     while reader.read_until(b'\n', &mut line)? > 0 {
-        if let Some((kind, name, address)) = symbol(&line) {
-            f(kind, name, address);
+        if let Some((kind, name, address)) = symbol(&line)
+            && f(kind, name, address).is_break()
+        {
+            break;
         }
         line.clear();
     }

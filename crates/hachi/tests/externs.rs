@@ -5,7 +5,7 @@
 use hachi::{
     EbpfError, EbpfLoader, Pod,
     maps::Array,
-    programs::{AttachOptions, ProgramError},
+    programs::{AttachOptions, ProgramError, TestRunOptions},
 };
 use hachi_test::{require_bpf, require_kernel, supported};
 
@@ -145,27 +145,31 @@ fn options_given() {
 #[test]
 fn only_programs_that_use_it_need_it() {
     require_bpf!();
-    let mut loader = EbpfLoader::new();
-    refused(
-        &mut loader,
-        "missing_option",
-        &["\"CONFIG_HACHI_MISSING_OPTION\"", "weak"],
-    );
-    refused(
-        &mut loader,
-        "missing_variable",
-        &["variable \"hachi_missing_variable\"", "weak"],
-    );
-    refused(
-        &mut loader,
-        "missing_symbol",
-        &["\"hachi_missing_symbol\"", "/proc/kallsyms", "weak"],
-    );
-    refused(
-        &mut loader,
-        "missing_function",
-        &["function \"hachi_missing_function\"", "weak"],
-    );
+    let mut ebpf = EbpfLoader::new().load(OBJECT).unwrap();
+    for (program, words) in [
+        (
+            "missing_option",
+            ["\"CONFIG_HACHI_MISSING_OPTION\"", "weak"],
+        ),
+        (
+            "missing_variable",
+            ["variable \"hachi_missing_variable\"", "weak"],
+        ),
+        (
+            "missing_symbol",
+            ["\"hachi_missing_symbol\"", "/proc/kallsyms"],
+        ),
+        (
+            "missing_function",
+            ["function \"hachi_missing_function\"", "weak"],
+        ),
+    ] {
+        let error = ebpf.program_mut(program).unwrap().load().unwrap_err();
+        let error = error.to_string();
+        for word in [words[0], words[1], program] {
+            assert!(error.contains(word), "no {word} in: {error}");
+        }
+    }
 }
 
 #[test]
@@ -204,6 +208,32 @@ fn functions_of_the_kernel() {
     require_kernel!("6.2", "bpf_rcu_read_lock");
     let found = supported!(run(&mut EbpfLoader::new(), "functions"));
     assert!(found.acquired >= 1);
+}
+
+/// Connection tracking is a module on most kernels.
+#[test]
+fn functions_of_modules() {
+    require_bpf!();
+    require_kernel!("6.0", "bpf_xdp_ct_lookup");
+    let mut ebpf = EbpfLoader::new().load(OBJECT).unwrap();
+    let program = ebpf.program_mut("tracked").unwrap();
+    match program.load() {
+        Err(error) if error.to_string().contains("nor a loaded module has") => {
+            hachi_test::skip!("module nf_conntrack is not loaded");
+        }
+        result => result.unwrap(),
+    }
+    let options = TestRunOptions {
+        data: &[0; 64],
+        ..Default::default()
+    };
+    assert_eq!(program.test_run(&options).unwrap().return_value, 2);
+    let found: Results = ebpf.global("results").unwrap().get().unwrap();
+    assert_eq!(
+        found.text as i64,
+        -i64::from(libc::ENOENT),
+        "no such connection"
+    );
 }
 
 #[test]

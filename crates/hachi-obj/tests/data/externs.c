@@ -22,6 +22,20 @@ extern void hachi_no_such_function(int x) __ksym __weak;
 extern void hachi_missing_function(int x) __ksym;
 extern int bpf_rcu_read_lock___wrong(int x) __ksym;
 
+// Of module nf_conntrack, on most kernels.
+struct nf_conn {
+	unsigned long status;
+} __attribute__((preserve_access_index));
+struct bpf_ct_opts {
+	int netns_id;
+	int error;
+	unsigned char l4proto;
+	unsigned char reserved[3];
+};
+extern struct nf_conn *bpf_xdp_ct_lookup(struct xdp_md *ctx, struct bpf_sock_tuple *tuple, __u32 size,
+					 struct bpf_ct_opts *opts, __u32 opts_size) __ksym;
+extern void bpf_ct_release(struct nf_conn *connection) __ksym __weak;
+
 extern const struct rq runqueues __ksym;
 extern const int bpf_prog_active __ksym;
 extern const struct rq hachi_no_such_variable __ksym __weak;
@@ -151,6 +165,22 @@ SEC("tp_btf/task_newtask")
 int wrong_function(__u64 *ctx)
 {
 	return bpf_rcu_read_lock___wrong(1);
+}
+
+SEC("xdp")
+int tracked(struct xdp_md *ctx)
+{
+	struct bpf_sock_tuple tuple = {};
+	struct bpf_ct_opts opts = { .netns_id = -1, .l4proto = 6 };
+	struct nf_conn *connection;
+
+	if (!bpf_ct_release)
+		return XDP_ABORTED;
+	connection = bpf_xdp_ct_lookup(ctx, &tuple, sizeof(tuple.ipv4), &opts, sizeof(opts));
+	if (connection)
+		bpf_ct_release(connection);
+	results.text = opts.error;
+	return XDP_PASS;
 }
 
 char _license[] SEC("license") = "GPL";

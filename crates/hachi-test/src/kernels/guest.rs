@@ -30,6 +30,7 @@ const MODULES: &[&str] = &[
     "cls_bpf",
     "act_bpf",
     "cls_u32",
+    "nf_conntrack", // whose functions programs call
 ];
 
 /// What tests start, where the host has it.

@@ -1,6 +1,6 @@
 //! Probes of kernel functions, by the kernel's perf PMU or by tracefs.
 
-use std::{ffi::CString, os::fd::OwnedFd};
+use std::{ffi::CString, ops::ControlFlow, os::fd::OwnedFd};
 
 use super::{LinkError, OwnedLink, perf_event};
 use crate::{
@@ -161,5 +161,6 @@ pub(crate) fn for_each_function(mut f: impl FnMut(&str, u64)) {
         if matches!(kind, b't' | b'T' | b'w' | b'W') {
             f(name, address);
         }
+        ControlFlow::Continue(())
     });
 }

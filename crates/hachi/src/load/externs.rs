@@ -4,7 +4,7 @@
 //! kernel and, only if it is not there, in that of modules; untyped ones in `/proc/kallsyms`. The
 //! rules are libbpf's.
 
-use std::{os::fd::RawFd, sync::OnceLock};
+use std::{ops::ControlFlow, os::fd::RawFd, sync::OnceLock};
 
 use hachi_asm::consts::BPF_PSEUDO_BTF_ID;
 use hachi_btf::{Btf, Kind, Type, Types as _, core::declarations_agree};
@@ -107,6 +107,7 @@ fn addresses(list: &[Extern]) -> Result<Addresses, String> {
         {
             places.push(address);
         }
+        ControlFlow::Continue(())
     });
     listed.map_err(|error| format!("{} cannot be read: {error}", kallsyms::FILE))?;
     if hidden {
@@ -249,7 +250,13 @@ fn compare(
         _ => id,
     };
     let agree = declarations_agree(&own, local, types, target).map_err(|error| text(&error))?;
-    Ok((!agree).then(|| (own.type_name(local), types.type_name(target))))
+    // Parameters without a name got one for the kernel's sake.
+    let declared = || {
+        own.type_name(local)
+            .replace(" dummy_ksym", "")
+            .replace("dummy_ksym", "")
+    };
+    Ok((!agree).then(|| (declared(), types.type_name(target))))
 }
 
 fn untyped<'k>(object: &'k Object, wanted: &Extern) -> Result<Found<'k>, Trouble> {

@@ -3,6 +3,8 @@
 //! The kernel's configuration is looked for only if a program reads an option that the caller's own
 //! text does not set.
 
+use std::{ops::ControlFlow, sync::OnceLock};
+
 use hachi_obj::{DataKind, Endian, Extern, ExternKind, Spec, kconfig};
 
 use crate::{EbpfError, KernelVersion, features, kallsyms, kernel_config, links};
@@ -136,8 +138,17 @@ impl<'s> Options<'s> {
 
 /// Whether system calls have wrappers with names of their own, such as `__x64_sys_bpf` (Linux ≥ 4.17).
 fn has_syscall_wrapper() -> bool {
-    let [wrapper, ..] = links::kprobe::syscall_functions("bpf");
-    let mut found = false;
-    let listed = kallsyms::for_each_symbol(&mut |_, name, _| found |= name == wrapper);
-    listed.is_ok() && found
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    *ANSWER.get_or_init(|| {
+        let [wrapper, ..] = links::kprobe::syscall_functions("bpf");
+        let mut found = false;
+        let listed = kallsyms::for_each_symbol(&mut |_, name, _| {
+            found = name == wrapper;
+            match found {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        });
+        listed.is_ok() && found
+    })
 }
