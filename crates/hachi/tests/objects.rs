@@ -41,6 +41,8 @@ const PACKET: TestRunOptions<'_> = TestRunOptions {
     context_out: 0,
     repeat: 0,
     flags: 0,
+    cpu: 0,
+    batch_size: 0,
 };
 
 #[test]
