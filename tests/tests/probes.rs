@@ -199,6 +199,47 @@ fn kernel(name: &str, expected: impl Fn(i32) -> [u64; 3]) {
 }
 
 #[test]
+fn records_of_tracepoints() {
+    kernel("recorded", |_| [std::process::id().into(), 0, 0]);
+}
+
+#[test]
+fn texts_in_records_of_tracepoints() {
+    require_bpf!();
+    let mut ebpf = load(fixture("probes"));
+    if !attached(&mut ebpf, "executed") {
+        return;
+    }
+    let program = hachi_test::find_program("true").unwrap();
+    let path = format!("/.{}", program.display());
+    let mut child = std::process::Command::new(&path).spawn().unwrap();
+    child.wait().unwrap();
+    assert_eq!(seen(&ebpf), [1, child.id().into(), path.len() as u64, 0]);
+}
+
+#[test]
+fn sessions_of_functions() {
+    require_bpf!();
+    let mut ebpf = load(fixture("probes"));
+    let program = ebpf.program_mut("session").unwrap();
+    supported!(program.load());
+    let program: &mut UProbeMulti = program.try_into().unwrap();
+    supported!(program.attach("hachi_probed_*", this(), None));
+    hachi_probed_sum(20, 3, 4);
+    assert_eq!(seen(&ebpf), [1, 20, 27, 1]);
+}
+
+#[test]
+fn sessions_of_many_kernel_functions() {
+    kernel("kernel_session", |_| [5, 0, 1]);
+}
+
+#[test]
+fn sessions_of_kernel_functions() {
+    kernel("kernel_both", |_| [5, 0, 1]);
+}
+
+#[test]
 fn entries_of_system_calls() {
     kernel("calling", |_| [std::process::id().into(), 0, 0]);
 }

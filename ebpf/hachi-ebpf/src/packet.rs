@@ -59,6 +59,56 @@ pub(crate) const fn assert_unaligned<T>() {
     );
 }
 
+/// A field that says where a packet begins or ends.
+pub(crate) trait Place {
+    /// The address, in the context `ctx`.
+    fn place<C>(self, ctx: *const C) -> *mut u8;
+}
+
+/// What C declares as 32 bits wide.
+impl Place for u32 {
+    #[inline(always)]
+    fn place<C>(self, ctx: *const C) -> *mut u8 {
+        crate::programs::address(ctx, self) as *mut u8
+    }
+}
+
+impl<T> Place for *mut T {
+    #[inline(always)]
+    fn place<C>(self, _ctx: *const C) -> *mut u8 {
+        self.cast()
+    }
+}
+
+/// The ends of a packet, for contexts with the fields `data` and `data_end`.
+macro_rules! packet_ends {
+    ($name:ident) => {
+        impl $name {
+            /// Address of the packet's first byte.
+            #[inline(always)]
+            pub fn data(&self) -> usize {
+                $crate::packet::Place::place(field!(volatile self.data), self.ctx) as usize
+            }
+
+            /// Address after the last byte that can be looked into directly: the end of the first
+            /// piece, where a packet lies in several.
+            #[inline(always)]
+            pub fn data_end(&self) -> usize {
+                $crate::packet::Place::place(field!(self.data_end), self.ctx) as usize
+            }
+
+            /// The same two as pointers.
+            #[inline(always)]
+            fn packet(&self) -> (*mut u8, *mut u8) {
+                (
+                    $crate::packet::Place::place(field!(volatile self.data), self.ctx),
+                    $crate::packet::Place::place(field!(self.data_end), self.ctx),
+                )
+            }
+        }
+    };
+}
+
 /// Looking into a packet: methods for contexts that have `packet`, which gives its ends.
 macro_rules! packet_reads {
     ($name:ident) => {

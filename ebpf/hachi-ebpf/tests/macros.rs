@@ -123,6 +123,54 @@ fn attributes_with_targets() {
 }
 
 #[test]
+fn attributes_of_probes() {
+    let errors = errors_of(
+        "probes",
+        "use aya_ebpf::{macros::*, programs::*};
+#[uprobe(path = \"libc\")] pub fn a(ctx: ProbeContext) {}
+#[uretprobe(path = \"libc\", function = \"f\", offset = 1)] pub fn b(ctx: RetProbeContext) {}
+#[usdt(path = \"libc\", provider = \"libc\")] pub fn c(ctx: UsdtContext) {}
+#[kprobe(session)] pub fn d(ctx: ProbeContext) {}
+#[uprobe_session] pub fn e(ctx: ProbeSessionContext) {}
+#[fmod_ret(function = \"f\")] pub fn f(ctx: FModRetContext) {}
+#[syscall(sleepable)] pub fn g(ctx: SyscallContext<u64>) -> u32 { 0 }
+#[extension(functions = \"f\")] pub fn h(ctx: XdpContext) -> u32 { 0 }
+#[extension(function = \"f\")] pub fn i(ctx: &XdpContext) -> u32 { 0 }
+",
+    );
+    assert_contains(
+        &errors,
+        &[
+            "`function = \"…\"` is missing",
+            "lib.rs:4:17",
+            "`#[uretprobe]` knows `path = \"…\"`, `function = \"…\"`, `name = \"…\"`, `multi` and `sleepable`",
+            "lib.rs:5:44",
+            "`name = \"…\"` is missing",
+            "`#[kprobe]` knows `function = \"…\"`, `name = \"…\"`, `offset = …` and `multi`",
+            "`fn name(ctx: ProbeSessionContext) -> u32`",
+            "`fn name(ctx: FModRetContext) -> i32`",
+            "`#[syscall]` knows `name = \"…\"`",
+            "`#[extension]` knows `function = \"…\"` and `name = \"…\"`",
+            "arguments come by value",
+            "lib.rs:12:44",
+        ],
+    );
+    // What only the compiler can tell.
+    let errors = errors_of(
+        "typed_probes",
+        "use aya_ebpf::{macros::*, programs::*};
+#[perf_event] pub fn a(ctx: PerfEventContext) -> i64 { 0 }
+#[lsm_cgroup(hook = \"file_open\")] pub fn b(ctx: u32) -> i32 { 1 }
+#[uprobe_session] pub fn c(ctx: ProbeSessionContext) -> bool { false }
+",
+    );
+    assert_contains(&errors, &["mismatched types", "lib.rs:4:50", "lib.rs:5:49"]);
+    let source = "#[aya_ebpf::macros::syscall] pub fn d(ctx: aya_ebpf::programs::SyscallContext<u8>) -> u32 { 0 }";
+    let errors = errors_of("odd_argument", source);
+    assert_contains(&errors, &["pad it to a multiple of 8 bytes"]);
+}
+
+#[test]
 fn structures_of_functions() {
     let declaration = "aya_ebpf::kernel_types! { struct sock {} trait ops { const name: [u8; 4]; const flags: u32; fn init(sk: *mut sock) -> u32; } }
 use aya_ebpf::{kernel::c_chars, macros::struct_ops};

@@ -10,7 +10,7 @@ context! {
     FlowDissectorContext(__sk_buff), "#[flow_dissector]"
 }
 
-skb_packet!(FlowDissectorContext);
+packet_ends!(FlowDissectorContext);
 packet_reads!(FlowDissectorContext);
 
 impl FlowDissectorContext {

@@ -14,7 +14,7 @@ context! {
 }
 
 skb_fields!(LwtContext);
-skb_packet!(LwtContext);
+packet_ends!(LwtContext);
 packet_reads!(LwtContext);
 packet_writes!(LwtContext);
 skb_changes!(LwtContext);

@@ -3,31 +3,6 @@
 //! Which fields and methods a kind of program may use is the verifier's to say; the groups here are
 //! those that all kinds with such a method may use in a current kernel.
 
-/// The ends of the part of the packet that programs can look into directly.
-macro_rules! skb_packet {
-    ($name:ident) => {
-        impl $name {
-            /// Address of the first byte of the packet.
-            #[inline(always)]
-            pub fn data(&self) -> usize {
-                $crate::programs::address(self.ctx, field!(volatile self.data))
-            }
-
-            /// Address after the last byte that can be looked into directly; `pull_data` adds more.
-            #[inline(always)]
-            pub fn data_end(&self) -> usize {
-                $crate::programs::address(self.ctx, field!(self.data_end))
-            }
-
-            /// Where the packet starts, and where the part of it ends that lies in one piece.
-            #[inline(always)]
-            fn packet(&self) -> (*mut u8, *mut u8) {
-                (self.data() as *mut u8, self.data_end() as *mut u8)
-            }
-        }
-    };
-}
-
 /// What every program for such packets can ask.
 macro_rules! skb_fields {
     ($name:ident) => {

@@ -25,31 +25,11 @@ context_fields! { SkMsgContext {
     local_port: local_port -> u32;
 } }
 
+packet_ends!(SkMsgContext);
 packet_reads!(SkMsgContext);
 packet_writes!(SkMsgContext);
 
 impl SkMsgContext {
-    /// Address of the first byte of the message.
-    #[inline(always)]
-    pub fn data(&self) -> usize {
-        field!(volatile self.data) as usize
-    }
-
-    /// Address after the last byte that can be looked into directly; [`pull_data`](Self::pull_data)
-    /// adds more.
-    #[inline(always)]
-    pub fn data_end(&self) -> usize {
-        field!(self.data_end) as usize
-    }
-
-    #[inline(always)]
-    fn packet(&self) -> (*mut u8, *mut u8) {
-        (
-            field!(volatile self.data).cast(),
-            field!(self.data_end).cast(),
-        )
-    }
-
     /// Makes the bytes from `start` to `end` directly readable and writable (4.17). `flags` is 0.
     ///
     /// # Errors

@@ -23,17 +23,10 @@ context_fields! { SkReuseportContext {
     hash: hash -> u32;
 } }
 
+packet_ends!(SkReuseportContext);
 packet_reads!(SkReuseportContext);
 
 impl SkReuseportContext {
-    #[inline(always)]
-    fn packet(&self) -> (*mut u8, *mut u8) {
-        (
-            field!(volatile self.data).cast(),
-            field!(self.data_end).cast(),
-        )
-    }
-
     /// Whether the packet has no bytes.
     #[inline(always)]
     pub fn is_empty(&self) -> bool {

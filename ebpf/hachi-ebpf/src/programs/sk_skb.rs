@@ -15,7 +15,7 @@ context! {
 }
 
 skb_fields!(SkBuffContext);
-skb_packet!(SkBuffContext);
+packet_ends!(SkBuffContext);
 packet_reads!(SkBuffContext);
 packet_writes!(SkBuffContext);
 skb_changes!(SkBuffContext);

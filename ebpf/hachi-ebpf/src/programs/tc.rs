@@ -17,7 +17,7 @@ context! {
 }
 
 skb_fields!(TcContext);
-skb_packet!(TcContext);
+packet_ends!(TcContext);
 packet_reads!(TcContext);
 packet_writes!(TcContext);
 skb_changes!(TcContext);

@@ -4,6 +4,7 @@ use super::EbpfContext;
 use crate::Pod;
 use crate::cty::{c_long, c_void};
 use crate::helpers;
+use crate::kernel::{Handle, Probed};
 
 /// The record of a tracepoint (4.7).
 #[derive(Debug)]
@@ -17,6 +18,50 @@ impl TracePointContext {
     #[inline(always)]
     pub fn new(ctx: *mut c_void) -> Self {
         Self { ctx }
+    }
+
+    /// The record as the kernel's structure, whose fields this kernel has where it has them: offsets
+    /// need not be looked up.
+    ///
+    /// ```
+    /// use hachi_ebpf::{kernel_types, macros::tracepoint, programs::TracePointContext};
+    ///
+    /// kernel_types! {
+    ///     // As `hachi bindgen trace_event_raw_sched_process_exec` writes it.
+    ///     struct trace_event_raw_sched_process_exec { __data_loc_filename: u32, pid: i32 }
+    /// }
+    ///
+    /// #[tracepoint(category = "sched", name = "sched_process_exec")]
+    /// fn executed(ctx: TracePointContext) -> Result<(), i64> {
+    ///     let record: trace_event_raw_sched_process_exec<_> = ctx.record();
+    ///     let mut name = [0; 64];
+    ///     let name = ctx.text(record.__data_loc_filename()?, &mut name)?;
+    ///     # let _ = name;
+    ///     Ok(())
+    /// }
+    /// ```
+    /// It is `trace_event_raw_NAME`, or where several tracepoints have the same fields
+    /// `trace_event_raw_CLASS` (`sched_process_template`); of system calls `syscall_trace_enter` and
+    /// `syscall_trace_exit`. Linux 5.5.
+    #[inline(always)]
+    pub fn record<H: Handle<Mode = Probed>>(&self) -> H {
+        H::from_ptr(self.ctx)
+    }
+
+    /// The text that a field `__data_loc_…` of the record stands for, up to its end or that of `to`
+    /// (5.5).
+    ///
+    /// # Errors
+    /// `-EFAULT` where the field stands for nothing.
+    #[inline(always)]
+    pub fn text<'t>(&self, data_loc: u32, to: &'t mut [u8]) -> Result<&'t [u8], c_long> {
+        // The lower half is where it begins, the upper one how long it is.
+        let start = self
+            .ctx
+            .cast::<u8>()
+            .wrapping_add((data_loc & 0xffff) as usize);
+        // SAFETY: the kernel checks the address.
+        unsafe { helpers::bpf_probe_read_kernel_str_bytes(start, to) }
     }
 
     /// The field at `offset`, by one load: an integer of 1 to 8 bytes at a constant offset. (The

@@ -29,6 +29,7 @@ impl EbpfContext for XdpContext {
     }
 }
 
+packet_ends!(XdpContext);
 packet_reads!(XdpContext);
 packet_writes!(XdpContext);
 
@@ -40,18 +41,6 @@ impl XdpContext {
     #[inline(always)]
     pub unsafe fn new(ctx: *mut xdp_md) -> Self {
         XdpContext { ctx }
-    }
-
-    /// Address of the first byte of the packet.
-    #[inline(always)]
-    pub fn data(&self) -> usize {
-        address(self.ctx, field!(volatile self.data))
-    }
-
-    /// Address after the last byte of the packet (of its first buffer).
-    #[inline(always)]
-    pub fn data_end(&self) -> usize {
-        address(self.ctx, field!(self.data_end))
     }
 
     /// Address of the metadata in front of the packet; the same as [`data`](Self::data) when there
@@ -98,12 +87,6 @@ impl XdpContext {
     pub fn total_len(&self) -> u64 {
         // SAFETY: the context is the kernel's.
         unsafe { helpers::bpf_xdp_get_buff_len(self.ctx) }
-    }
-
-    /// The ends of the packet.
-    #[inline(always)]
-    fn packet(&self) -> (*mut u8, *mut u8) {
-        (self.data() as *mut u8, self.data_end() as *mut u8)
     }
 
     /// Copies bytes from any buffer of the packet into `to` (5.18).
