@@ -10,6 +10,8 @@ pub struct StructOpsSpec {
     /// It is registered by a link (section `.struct_ops.link`, Linux 6.4), not for as long as its
     /// map has a value.
     pub link: bool,
+    /// Whether it is registered with the object; `false` for sections that begin with `?`.
+    pub autoload: bool,
     /// The members that are not zero, in the order of the struct. The loader finds their places in
     /// the running kernel's struct by their names.
     pub members: Vec<StructOpsMember>,

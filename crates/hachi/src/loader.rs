@@ -12,6 +12,7 @@ use hachi_obj::{GlobalVar, Spec};
 use crate::{
     BpfToken, Btf, Pod,
     kernel_btf::{GivenBtf, KernelBtf},
+    links::OwnedLink,
     load::{self, Object, Options},
     maps::{GlobalVariable, Map, MapData, MapError},
     programs::{Program, ProgramError},
@@ -292,6 +293,7 @@ impl EbpfLoader {
             .collect();
         Ok(Ebpf {
             programs,
+            registered: Vec::new(),
             maps: loaded.maps,
             globals: loaded.globals,
             object,
@@ -330,6 +332,8 @@ impl EbpfLoader {
 pub struct Ebpf {
     // First, so that programs are detached before anything else goes.
     programs: Vec<Program>,
+    /// Structs of functions that [`attach_all`](Ebpf::attach_all) registered.
+    pub(crate) registered: Vec<(String, OwnedLink)>,
     maps: Vec<(String, Map)>,
     globals: Vec<GlobalVar>,
     object: Arc<Object>,

@@ -31,6 +31,22 @@ impl Ebpf {
         self.object().struct_ops_names()
     }
 
+    /// Makes all structs of functions ready that the object wants registered (the sections of the others
+    /// begin with `?`), and registers them, as [`struct_ops`](Self::struct_ops) and
+    /// [`StructOps::attach`] do. Returns their names with their links.
+    ///
+    /// # Errors
+    /// Of the first that cannot be; those before it are not registered any longer.
+    pub fn attach_struct_ops(&mut self) -> Result<Vec<(String, OwnedLink)>, ProgramError> {
+        let object = self.object().clone();
+        let mut links = Vec::new();
+        for name in object.wanted_struct_ops() {
+            let link = self.struct_ops(name)?.attach()?;
+            links.push((name.to_owned(), link));
+        }
+        Ok(links)
+    }
+
     /// Makes the struct of functions called `name` ready, and loads its programs where that is not
     /// done yet. Each call makes one of its own.
     ///

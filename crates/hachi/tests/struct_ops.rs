@@ -13,6 +13,7 @@ use hachi::{
     Ebpf,
     links::OwnedLink,
     obj::{MapSpec, MapType, StructOpsMember, StructOpsSpec, StructOpsValue},
+    programs::AttachOptions,
 };
 use hachi_test::{Netns, exercises, require_bpf, require_kernel};
 use support::{
@@ -121,6 +122,7 @@ fn a_scheduler_runs_tasks() {
         name: "scheduler".to_owned(),
         type_name: "sched_ext_ops".to_owned(),
         link: true,
+        autoload: true,
         members: vec![
             member("running", StructOpsValue::Program("running".to_owned())),
             member("name", StructOpsValue::Bytes(b"hachi_test".to_vec())),
@@ -140,6 +142,28 @@ fn a_scheduler_runs_tasks() {
     assert_eq!(state().trim(), "enabled");
     drop(registered);
     assert_ne!(state().trim(), "enabled");
+}
+
+#[test]
+fn all_that_an_object_wants_registered() {
+    require_bpf!();
+    let _row = exercises("struct_ops", "link, by attach_all");
+    let netns = Netns::new().unwrap();
+    let name = format!("hachi{}c", std::process::id());
+    let mut spec = congestion_control("control", &name, true);
+    let other = congestion_control("unwanted", "unused", true);
+    spec.struct_ops.extend(other.struct_ops);
+    spec.struct_ops[1].autoload = false;
+    let mut ebpf = load(spec);
+    let all = attempt!(ebpf.attach_all(&AttachOptions::new()));
+    assert_eq!(all.registered, ["control"]);
+    assert!(
+        all.attached.is_empty() && all.left_out.is_empty(),
+        "{all:?}"
+    );
+    transfer(&netns, &name).unwrap();
+    drop(ebpf);
+    assert!(!available().contains(&name));
 }
 
 #[test]

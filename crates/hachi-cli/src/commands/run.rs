@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anstream::{eprintln, println};
 use anstyle::Style;
-use hachi::links::LinkError;
+use hachi::links::{LinkError, OwnedLink};
 use hachi::log_format::{Level, Message};
 use hachi::maps::{Map, MapData, RingBuf};
 use hachi::programs::{AttachOptions, AttachType, Attached, ProgramError, TcAttachType, XdpFlags};
@@ -153,6 +153,7 @@ pub fn run(args: Args) -> Result {
     for name in &programs {
         attached.extend(attach(&mut ebpf, name, &args, &mut pins)?);
     }
+    let _registered = register(&mut ebpf, &args, &mut pins, &mut attached)?;
     if attached.is_empty() {
         return Err(Failure::new(format!(
             "{} has no program to attach",
@@ -340,7 +341,10 @@ fn attach(ebpf: &mut Ebpf, name: &str, args: &Args, pins: &mut Pins) -> Result<V
             error: LinkError::NoTarget(reason),
             ..
         }) => {
-            leave_out(name, &reason, args)?;
+            // Functions of structs run with these.
+            if program.prog_type() != ProgramType::StructOps || !args.program.is_empty() {
+                leave_out(name, &reason, args)?;
+            }
             return Ok(Vec::new());
         }
         Err(error) => return Err(failed(&error)),
@@ -365,6 +369,37 @@ fn attach(ebpf: &mut Ebpf, name: &str, args: &Args, pins: &mut Pins) -> Result<V
         attachments.push(attachment);
     }
     Ok(attachments)
+}
+
+/// Registers the structs of functions, unless programs were asked for by name. They stay so as long as
+/// their links.
+fn register(
+    ebpf: &mut Ebpf,
+    args: &Args,
+    pins: &mut Pins,
+    attached: &mut Vec<Attachment>,
+) -> Result<Vec<OwnedLink>> {
+    if !args.program.is_empty() {
+        return Ok(Vec::new());
+    }
+    let structs = ebpf.attach_struct_ops();
+    let structs = structs.map_err(|error| Failure::because("", &error))?;
+    let mut links = Vec::new();
+    for (name, link) in structs {
+        if let Some(dir) = &args.pin {
+            let path = dir.join("links").join(&name);
+            link.pin(&path)
+                .map_err(|error| Failure::because("", &error))?;
+            pins.add(path);
+        } else {
+            links.push(link);
+        }
+        attached.push(Attachment {
+            program: name,
+            target: "the kernel, as a struct of functions".to_owned(),
+        });
+    }
+    Ok(links)
 }
 
 fn announce(attachments: &[Attachment], args: &Args) {

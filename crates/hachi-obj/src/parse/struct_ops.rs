@@ -57,6 +57,7 @@ fn variables(
             // As for CO-RE, what follows three underscores tells variants of one type apart.
             type_name: of.name.split("___").next().unwrap_or_default().to_owned(),
             link,
+            autoload: !section.name.starts_with('?'),
             members,
         });
     }

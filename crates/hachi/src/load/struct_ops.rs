@@ -97,6 +97,17 @@ impl Object {
         self.struct_ops.iter().find(|ops| ops.name == name)
     }
 
+    /// The names of those that are to be registered with the object.
+    pub(crate) fn wanted_struct_ops(&self) -> impl Iterator<Item = &str> {
+        let wanted = self.struct_ops.iter().filter(|ops| ops.autoload);
+        wanted.map(|ops| ops.name.as_str())
+    }
+
+    /// Whether a program is a function of one of those.
+    pub(crate) fn is_of_wanted_struct(&self, program: &str) -> bool {
+        user_of(self, program).is_some_and(|(ops, _)| ops.autoload)
+    }
+
     /// The names of all.
     pub(crate) fn struct_ops_names(&self) -> Vec<String> {
         self.struct_ops.iter().map(|ops| ops.name.clone()).collect()

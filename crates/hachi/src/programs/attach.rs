@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{CgroupAttachMode, ProgramData, ProgramError, TcAttachType, XdpFlags};
+use super::{CgroupAttachMode, ProgramData, ProgramError, ProgramType, TcAttachType, XdpFlags};
 use crate::{
     Ebpf,
     links::{LinkError, LinkId},
@@ -100,6 +100,8 @@ impl Attached {
 pub struct AttachedAll {
     /// The name of the program with each attachment.
     pub attached: Vec<(String, Attached)>,
+    /// The structs of functions that were registered. The object keeps them so until it is dropped.
+    pub registered: Vec<String>,
     /// The programs that are loaded but were not attached, with the reason: their sections name no
     /// target, or something else runs them.
     pub left_out: Vec<(String, String)>,
@@ -107,14 +109,21 @@ pub struct AttachedAll {
 
 impl Ebpf {
     /// Loads (where that is not done yet) and attaches every program that the object wants loaded,
-    /// each as [`Program::attach_by_section`](super::Program::attach_by_section). Sections that begin with `?` do not want it.
+    /// each as [`Program::attach_by_section`](super::Program::attach_by_section), and registers its
+    /// structs of functions. Sections that begin with `?` do not want it.
     ///
     /// # Errors
     /// Of the first program that cannot be loaded or attached. What is attached already stays so.
     pub fn attach_all(&mut self, options: &AttachOptions) -> Result<AttachedAll, ProgramError> {
         let mut all = AttachedAll::default();
+        let object = self.object().clone();
         for (name, program) in self.programs_mut() {
-            if program.spec().is_none_or(|spec| !spec.autoload) {
+            let wanted = program.spec().is_some_and(|spec| spec.autoload);
+            // These run with their structs.
+            if !wanted
+                || program.prog_type() == ProgramType::StructOps
+                    && object.is_of_wanted_struct(&name)
+            {
                 continue;
             }
             if program.fd().is_err() {
@@ -131,6 +140,9 @@ impl Ebpf {
                 Err(error) => return Err(error),
             }
         }
+        let registered = self.attach_struct_ops()?;
+        all.registered = registered.iter().map(|(name, _)| name.clone()).collect();
+        self.registered.extend(registered);
         Ok(all)
     }
 }

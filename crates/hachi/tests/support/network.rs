@@ -111,6 +111,7 @@ pub fn congestion_control(variable: &str, name: &str, link: bool) -> Spec {
         name: variable.to_owned(),
         type_name: "tcp_congestion_ops".to_owned(),
         link,
+        autoload: true,
         members: vec![
             member("ssthresh", program("threshold")),
             member("cong_avoid", program("avoid")),
