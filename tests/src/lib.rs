@@ -139,6 +139,7 @@ fn both(output: &Output) -> String {
 
 /// What tests in guests load beside each fixture in release: fixtures with options of `hachi build`.
 const VARIANTS: &[(&str, &[&str])] = &[
+    ("arena", &["--debug"]),
     ("atomics", &["--debug"]),
     ("collections", &["--debug"]),
     ("drops", &["--debug"]),

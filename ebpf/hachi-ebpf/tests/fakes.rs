@@ -373,6 +373,24 @@ fn helpers_without_a_fake_fail_and_can_be_given_one() {
     assert_eq!((bpf_get_current_cgroup_id(), bpf_send_signal(9)), (77, 18));
 }
 
+static MEMORY: Arena = Arena::with_pages(2, 0);
+
+#[test]
+fn arenas() {
+    let kernel = Kernel::new();
+    let words = MEMORY.alloc_pages(1).unwrap().cast::<u64>();
+    MEMORY.write(words.add(511), 7).unwrap();
+    assert_eq!(
+        (MEMORY.read(words), MEMORY.get(words.add(511))),
+        (Some(0), Some(&7))
+    );
+    assert_eq!(MEMORY.read(words.add(512)), None);
+    assert_eq!(MEMORY.read(ArenaPtr::<u64>::null()), None);
+    assert!(MEMORY.alloc_pages(2).is_none());
+    drop(kernel);
+    assert_eq!(MEMORY.read(words), None);
+}
+
 #[xdp]
 fn packets(mut ctx: XdpContext) -> u32 {
     assert_eq!((ctx.len(), ctx.total_len()), (60, 60));

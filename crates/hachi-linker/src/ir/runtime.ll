@@ -682,5 +682,12 @@ define i64 @__hachi_may_goto() #0 {
   ret i64 %r
 }
 
+; The pointer by which a program reaches what user space has at %p in an arena: `r0 = addr_space_cast(r0, 0, 1)`, in bytes as
+; well. The arena is there because the instruction is only for programs that name their arena.
+define ptr @__hachi_arena_cast(ptr %p, ptr %arena) #0 {
+  %r = call ptr asm ".byte 0xbf, 0\0A.short 1\0A.long 1", "={r0},0,r"(ptr %p, ptr %arena)
+  ret ptr %r
+}
+
 attributes #0 = { alwaysinline nounwind "no-builtins" "no-jump-tables"="true" }
 attributes #1 = { noinline nounwind "no-builtins" "no-jump-tables"="true" }

@@ -21,6 +21,7 @@
 #[macro_use]
 mod def;
 
+mod arena;
 mod array;
 mod bloom_filter;
 mod cgroup_array;
@@ -44,6 +45,7 @@ mod storage;
 mod user_ring_buf;
 mod xsk_map;
 
+pub use arena::{Arena, ArenaPtr};
 pub use array::Array;
 pub use bloom_filter::BloomFilter;
 pub use cgroup_array::CgroupArray;

@@ -50,6 +50,7 @@
 //! to set something, or may run with `--test-threads=1`, starts with [`Kernel::new`], which forgets all
 //! that was before. The memory of maps' values is never freed, as references to it may be anywhere.
 
+mod arena;
 mod dynptr;
 mod helpers;
 mod input;
@@ -66,6 +67,7 @@ pub use input::{Context, Input};
 pub use kernel::{Kernel, Outer, Records};
 pub use task::Task;
 
+pub(crate) use arena::{arena_pages, in_arena};
 pub(crate) use helpers::call;
 pub(crate) use state::{global, set_global};
 

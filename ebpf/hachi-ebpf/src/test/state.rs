@@ -29,6 +29,8 @@ pub struct State {
     pub random: VecDeque<u32>,
     pub seed: u64,
     pub printed: Vec<String>,
+    /// Addresses and lengths of what arenas have allocated.
+    pub arena: Vec<(u64, usize)>,
     /// Packets that programs are running on.
     pub frames: Vec<Frame>,
     /// By the timers' addresses.
