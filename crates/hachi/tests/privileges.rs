@@ -1,19 +1,26 @@
 //! What a process without rights is told.
 //!
-//! One test, in a program of its own, that changes the capabilities of its thread.
+//! And what a process with few is allowed. Each test changes the capabilities of threads of its own.
 
 mod support;
 
 use std::io;
 
 use hachi::{
-    EbpfError, EbpfLoader,
-    maps::{MapData, MapError},
+    EbpfError, EbpfLoader, features,
+    maps::{HashMap, MapData, MapError, RingBuf},
     obj::{MapSpec, MapType},
-    programs::{ProgramError, XdpFlags},
+    programs::{
+        BtfTracePoint, ProgramError, RawTracePoint, SocketFilter, TestRunOptions, UProbe,
+        UProbeMulti, XdpFlags,
+    },
 };
 use hachi_test::{Bpffs, Netns, is_root, require_bpf};
-use support::{load, one, spec, xdp};
+use support::{
+    load, one, spec,
+    tracing::{observer, watching},
+    xdp,
+};
 
 /// `_LINUX_CAPABILITY_VERSION_3`.
 const VERSION: u32 = 0x2008_0522;
@@ -130,4 +137,129 @@ fn lose_capabilities(bpffs: &Bpffs) {
     if !support::older_than(5, 15) {
         assert_eq!(MapData::from_pin(bpffs.join("M")).unwrap().name(), "M");
     }
+}
+
+const CAP_PERFMON: u32 = 38;
+
+/// Runs `work` in a thread with only these capabilities.
+fn with_only(capabilities: &[u32], work: impl FnOnce() + Send) {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            keep_only(capabilities);
+            work();
+        });
+        if let Err(panic) = thread.join() {
+            std::panic::resume_unwind(panic);
+        }
+    });
+}
+
+/// What the error says if `name` cannot be loaded.
+fn refusal(ebpf: &mut hachi::Ebpf, name: &str) -> String {
+    let error = ebpf.program_mut(name).unwrap().load().unwrap_err();
+    assert!(matches!(error, ProgramError::LoadError(_)), "{error}");
+    error.to_string()
+}
+
+#[test]
+fn bpf_alone_is_enough_for_maps_and_filters() {
+    require_bpf!();
+    if !is_root() {
+        hachi_test::skip!("needs capabilities to give up");
+    }
+    with_only(&[CAP_BPF], || {
+        // With types, constants, and maps of a kind that is not for everybody.
+        let mut object = support::with_global("SEVEN", 7);
+        object.btf = support::tracing::with_function("unused", "inner").btf;
+        object
+            .maps
+            .push(MapSpec::new("HASH", MapType::Hash, 4, 4, 8));
+        object
+            .maps
+            .push(MapSpec::new("RING", MapType::Ringbuf, 0, 0, 4096));
+        let (filter, _) = hachi::obj::sections::lookup("socket").unwrap();
+        let program = &mut object.programs[0];
+        program.section = "socket".to_owned();
+        program.section_def = Some(filter);
+        program.program_type = filter.program_type;
+        program.attach_type = filter.attach_type;
+        let mut ebpf = load(object);
+        assert_eq!(ebpf.btf_problem(), None);
+        let filter: &mut SocketFilter = ebpf.program_mut("reader").unwrap().try_into().unwrap();
+        filter.load().unwrap();
+        let options = TestRunOptions {
+            data: &[0; 64],
+            ..Default::default()
+        };
+        assert_eq!(filter.test_run(&options).unwrap().return_value, 7);
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        filter.attach(&socket).unwrap();
+        let mut map: HashMap<_, u32, u32> = ebpf.map_mut("HASH").unwrap().try_into().unwrap();
+        map.insert(1, 2, 0).unwrap();
+        drop(RingBuf::try_from(ebpf.take_map("RING").unwrap()).unwrap());
+
+        let mut tracing = load(watching(vec![observer(
+            "tp",
+            "tp_btf/sys_enter",
+            &[],
+            None,
+        )]));
+        let text = refusal(&mut tracing, "tp");
+        assert!(text.contains("CAP_PERFMON"), "{text}");
+    });
+}
+
+#[test]
+fn perfmon_is_for_tracing() {
+    require_bpf!();
+    if !is_root() {
+        hachi_test::skip!("needs capabilities to give up");
+    }
+    with_only(&[CAP_BPF, CAP_PERFMON], || {
+        // The kernel's types come from a file; only ids of theirs would need CAP_SYS_ADMIN.
+        const FIELDS: &[u8] = include_bytes!("../../../tests/objects/core/fields.bpfel.o");
+        if cfg!(target_endian = "little") {
+            let mut ebpf = hachi::Ebpf::load(FIELDS).unwrap();
+            ebpf.program_mut("probed").unwrap().load().unwrap();
+        }
+        let mut ebpf = load(watching(vec![
+            observer("tp", "tp_btf/sys_enter", &[], None),
+            observer("raw", "raw_tp/sys_enter", &[], None),
+            observer("u", "uprobe", &[], None),
+        ]));
+        let program: &mut BtfTracePoint = ebpf.program_mut("tp").unwrap().try_into().unwrap();
+        program.load_by_section().unwrap();
+        program.attach().unwrap();
+        let program: &mut RawTracePoint = ebpf.program_mut("raw").unwrap().try_into().unwrap();
+        program.load().unwrap();
+        program.attach("sys_enter").unwrap();
+        // By a perf event, some kernels want more; by a link none does.
+        let this = std::env::current_exe().unwrap();
+        let program: &mut UProbe = ebpf.program_mut("u").unwrap().try_into().unwrap();
+        program.load().unwrap();
+        if let Err(error) = program.attach("hachi_privileged_probe", &this, None, None) {
+            assert!(error.to_string().contains("CAP_SYS_ADMIN"), "{error}");
+        }
+        if features::UPROBE_MULTI.is_supported() {
+            let mut ebpf = load(watching(vec![observer("multi", "uprobe.multi", &[], None)]));
+            let program: &mut UProbeMulti = ebpf.program_mut("multi").unwrap().try_into().unwrap();
+            program.load().unwrap();
+            program.attach("hachi_privileged_*", this, None).unwrap();
+            hachi_privileged_probe();
+            assert!(support::tracing::seen(&ebpf).0 > 0);
+        }
+        // That it does not exist is found out without rights over modules.
+        let mut nothing = load(watching(vec![observer("no", "tp_btf/nothing", &[], None)]));
+        let error = nothing.program_mut("no").unwrap().load().unwrap_err();
+        assert!(matches!(error, ProgramError::Unloadable { .. }), "{error}");
+
+        let text = refusal(&mut load(one("pass", 2)), "pass");
+        assert!(text.contains("this process lacks CAP_NET_ADMIN"), "{text}");
+    });
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn hachi_privileged_probe() {
+    std::hint::black_box(());
 }

@@ -195,6 +195,9 @@ fn meaning(call: &str, errno: i32) -> Option<String> {
         ("perf_event_open" | "writing kprobe_events", libc::EINVAL) => {
             "no instruction begins there, the function may not be probed, or the kernel does not count that"
         }
+        ("perf_event_open", libc::EACCES) if has(PERFMON) => {
+            "probes made so need CAP_SYS_ADMIN on this kernel, CAP_PERFMON is not enough; `uprobe.multi` and `kprobe.multi` do with it"
+        }
         ("perf_event_open", libc::EACCES) => {
             "needs CAP_PERFMON, or a lower /proc/sys/kernel/perf_event_paranoid; root has it, so try sudo"
         }
@@ -264,9 +267,13 @@ pub(crate) fn effective_capabilities() -> Option<u64> {
     u64::from_str_radix(line.trim(), 16).ok()
 }
 
+fn has((bit, _): Capability) -> bool {
+    effective_capabilities().is_some_and(|caps| caps & (1 << bit) != 0)
+}
+
 /// Whether nothing can be refused for want of a capability.
 fn has_all_rights() -> bool {
-    effective_capabilities().is_some_and(|caps| caps & (1 << SYS_ADMIN.0) != 0)
+    has(SYS_ADMIN)
 }
 
 /// What a call may need (Linux ≥ 5.8; CAP_SYS_ADMIN stands for all of it), and on what that
@@ -291,9 +298,7 @@ fn needed(call: &str) -> (&'static [Capability], &'static str) {
 /// Why the kernel said `EPERM`, told from what this process may do and how the system is set.
 fn privileges(call: &str) -> String {
     let (needed, depends) = needed(call);
-    let has =
-        |(bit, _): Capability| effective_capabilities().is_some_and(|caps| caps & (1 << bit) != 0);
-    if has(SYS_ADMIN) || needed.iter().all(|&capability| has(capability)) {
+    if has_all_rights() || needed.iter().all(|&capability| has(capability)) {
         return lockdown_note(call);
     }
     let names: Vec<_> = needed.iter().map(|(_, name)| *name).collect();
