@@ -164,7 +164,7 @@ impl<'a> Elf<'a> {
                 ))
             })?;
             target.relocations.append(&mut found);
-            target.relocations.sort_by_key(|reloc| reloc.offset);
+            target.relocations.sort_by_cached_key(|reloc| reloc.offset);
         }
         Ok(elf)
     }

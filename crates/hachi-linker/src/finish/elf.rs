@@ -377,7 +377,7 @@ impl Object {
                 addend,
             });
         }
-        relocs.sort_by_key(|reloc| reloc.offset);
+        relocs.sort_by_cached_key(|reloc| reloc.offset);
         Ok(())
     }
 }

@@ -510,8 +510,12 @@ impl Unit {
             }
         }
         for section in &mut self.sections {
-            section.lines.sort_by_key(|line| line.insn_off);
-            section.core.sort_by_key(|relo| relo.insn_off);
+            section
+                .lines
+                .sort_by_cached_key(|line| u64::from(line.insn_off));
+            section
+                .core
+                .sort_by_cached_key(|relo| u64::from(relo.insn_off));
         }
         Ok(())
     }

@@ -190,7 +190,9 @@ impl Unit {
             }
         }
         for section in &mut self.sections {
-            section.core.sort_by_key(|relo| relo.insn_off);
+            section
+                .core
+                .sort_by_cached_key(|relo| u64::from(relo.insn_off));
         }
         self.add_externs(externs, &mut types, &mut errors);
         if errors.is_empty() {
@@ -538,7 +540,7 @@ impl Externs {
 
     fn in_order(self) -> Vec<(String, Wanted)> {
         let mut all: Vec<_> = self.0.into_iter().collect();
-        all.sort_by_key(|(_, wanted)| wanted.number);
+        all.sort_by_cached_key(|(_, wanted)| wanted.number as u64);
         all
     }
 }

@@ -149,7 +149,7 @@ impl Unit {
             }
             offset += if insn.is_ld_imm64() { 16 } else { 8 };
         }
-        relocs.sort_by_key(|reloc| reloc.offset);
+        relocs.sort_by_cached_key(|reloc| reloc.offset);
     }
 
     /// Finds what is needed, and gives the edits that remove the rest: one for each section.

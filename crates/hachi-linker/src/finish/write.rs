@@ -40,7 +40,7 @@ impl Unit {
                     })
                 })
                 .collect();
-            vars.sort_by_key(|var| var.offset);
+            vars.sort_by_cached_key(|var| u64::from(var.offset));
             // The kernel allows no overlap; of two names for one place the first stays.
             let mut end = 0;
             vars.retain(|var| {
@@ -92,7 +92,7 @@ impl Unit {
                     type_id: bound.type_id,
                 })
                 .collect();
-            records.sort_by_key(|record| record.insn_off);
+            records.sort_by_cached_key(|record| u64::from(record.insn_off));
             push(&mut ext.func_info, &section.name, records);
             push::<LineInfo>(&mut ext.line_info, &section.name, section.lines.clone());
             push::<CoreRelo>(&mut ext.core_relo, &section.name, section.core.clone());
@@ -165,7 +165,7 @@ impl Unit {
             })
             .collect();
         // ELF wants local symbols first.
-        symbols.sort_by_key(|&at| self.symbols[at].binding != Binding::Local);
+        symbols.sort_by_cached_key(|&at| u64::from(self.symbols[at].binding != Binding::Local));
         let locals = symbols
             .iter()
             .filter(|&&at| self.symbols[at].binding == Binding::Local)

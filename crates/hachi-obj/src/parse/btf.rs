@@ -73,7 +73,7 @@ pub(super) fn complete(spec: &mut Spec, elf: &Elf<'_>) {
                 }
             }
         }
-        sec.vars.sort_by_key(|var| var.offset);
+        sec.vars.sort_by_cached_key(|var| u64::from(var.offset));
         if let Some(ty) = btf.get_mut(id) {
             *ty = Type::DataSec(sec);
         }

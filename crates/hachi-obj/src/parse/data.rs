@@ -102,7 +102,7 @@ pub(super) fn globals(spec: &mut Spec, elf: &Elf<'_>, places: &Places) {
                 });
             }
         }
-        vars.sort_by_key(|var| var.offset);
+        vars.sort_by_cached_key(|var| var.offset);
         spec.globals.append(&mut vars);
     }
 }

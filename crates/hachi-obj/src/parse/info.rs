@@ -93,7 +93,8 @@ pub(super) fn by_function(
         ));
     }
     for info in &mut out {
-        info.core.sort_by_key(|relo| relo.insn_off);
+        info.core
+            .sort_by_cached_key(|relo| u64::from(relo.insn_off));
     }
     Ok(out)
 }

@@ -19,7 +19,7 @@ pub(super) fn defined(spec: &mut Spec, elf: &Elf<'_>, places: &mut Places) -> Re
             .iter()
             .filter(|s| s.section == Some(index) && !s.is_section() && !s.name.is_empty())
             .collect();
-        symbols.sort_by_key(|s| s.value);
+        symbols.sort_by_cached_key(|s| s.value);
         for (i, symbol) in symbols.iter().enumerate() {
             let name = symbol.name;
             if spec.maps.iter().any(|map| map.name == name) {

@@ -39,7 +39,8 @@ pub(super) fn defined(spec: &mut Spec, elf: &Elf<'_>, places: &mut Places) -> Re
             let start = u64::from(entry.offset) + u64::from(values_offset);
             map.entries = entries(elf, index, name, start, end)?;
             // Relocations are in whatever order the compiler wrote them.
-            map.entries.sort_by_key(|entry| entry.index);
+            map.entries
+                .sort_by_cached_key(|entry| u64::from(entry.index));
         }
         places.maps.push(MapPlace {
             section: index,
