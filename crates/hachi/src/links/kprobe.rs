@@ -2,7 +2,10 @@
 
 use std::{ffi::CString, ops::ControlFlow, os::fd::OwnedFd};
 
-use super::{LinkError, OwnedLink, perf_event};
+use super::{
+    LinkError, OwnedLink,
+    perf_event::{self, Way},
+};
 use crate::{
     kallsyms,
     near::Near,
@@ -30,14 +33,6 @@ impl std::fmt::Display for Place<'_> {
     }
 }
 
-/// How to make the probe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
-    /// By the PMU where the kernel has it (Linux ≥ 4.17), else by tracefs.
-    Best,
-    Tracefs,
-}
-
 /// Attaches to a place in the kernel.
 pub(crate) fn attach(
     program: &ProgramFd,
@@ -46,19 +41,15 @@ pub(crate) fn attach(
     cookie: u64,
     way: Way,
 ) -> Result<OwnedLink, LinkError> {
-    let target = place.to_string();
-    let pmu = match way {
-        Way::Best => perf::pmu("kprobe", "type").map_err(|error| LinkError::io(&*target, error))?,
-        Way::Tracefs => None,
-    };
-    let (event, probe) = match pmu {
-        Some(pmu) => (open(pmu, kind, place)?, None),
-        None => {
-            let (event, probe) = open_by_tracefs(kind, place)?;
-            (event, Some(probe))
-        }
-    };
-    perf_event::attach(program, event, cookie, probe, &target)
+    perf_event::attach_probe(
+        program,
+        "kprobe",
+        way,
+        cookie,
+        &place.to_string(),
+        |pmu| open(pmu, kind, place),
+        || open_by_tracefs(kind, place),
+    )
 }
 
 fn open(pmu: u32, kind: ProbeKind, place: Place<'_>) -> Result<OwnedFd, LinkError> {

@@ -39,6 +39,39 @@ impl Legacy for PerfEvent {
     }
 }
 
+/// How to make the event of a probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// By the PMU where the kernel has it (Linux ≥ 4.17), else by tracefs.
+    Best,
+    Tracefs,
+}
+
+/// Makes a probe and has it run `program`: `open` makes it by the PMU (whose number it is told),
+/// `open_by_tracefs` by what it writes to tracefs. `pmu` is `kprobe` or `uprobe`.
+pub(crate) fn attach_probe(
+    program: &ProgramFd,
+    pmu: &str,
+    way: Way,
+    cookie: u64,
+    target: &str,
+    open: impl FnOnce(u32) -> Result<OwnedFd, LinkError>,
+    open_by_tracefs: impl FnOnce() -> Result<(OwnedFd, Probe), LinkError>,
+) -> Result<OwnedLink, LinkError> {
+    let pmu = match way {
+        Way::Best => perf::pmu(pmu, "type").map_err(|error| LinkError::io(target, error))?,
+        Way::Tracefs => None,
+    };
+    let (event, probe) = match pmu {
+        Some(pmu) => (open(pmu)?, None),
+        None => {
+            let (event, probe) = open_by_tracefs()?;
+            (event, Some(probe))
+        }
+    };
+    attach(program, event, cookie, probe, target)
+}
+
 /// Makes `event` run `program`. `target` says in words what the event is.
 ///
 /// With `probe`, the event is one that was made by writing to tracefs.

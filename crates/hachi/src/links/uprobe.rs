@@ -6,7 +6,10 @@ use std::{
     path::Path,
 };
 
-use super::{LinkError, OwnedLink, perf_event};
+use super::{
+    LinkError, OwnedLink,
+    perf_event::{self, Way},
+};
 use crate::{
     programs::{ProbeKind, ProgramFd},
     sys::{errno::SyscallError, fs::c_path, perf},
@@ -35,28 +38,23 @@ impl std::fmt::Display for Place<'_> {
     }
 }
 
-/// Attaches to a place. By tracefs only if the kernel has no PMU for it (Linux < 4.17), or `tracefs`.
+/// Attaches to a place.
 pub(crate) fn attach(
     program: &ProgramFd,
     kind: ProbeKind,
     place: &Place<'_>,
     cookie: u64,
-    tracefs: bool,
+    way: Way,
 ) -> Result<OwnedLink, LinkError> {
-    let target = place.to_string();
-    let pmu = if tracefs {
-        None
-    } else {
-        perf::pmu("uprobe", "type").map_err(|error| LinkError::io(&*target, error))?
-    };
-    let (event, probe) = match pmu {
-        Some(pmu) => (open(pmu, kind, place)?, None),
-        None => {
-            let (event, probe) = open_by_tracefs(kind, place)?;
-            (event, Some(probe))
-        }
-    };
-    perf_event::attach(program, event, cookie, probe, &target)
+    perf_event::attach_probe(
+        program,
+        "uprobe",
+        way,
+        cookie,
+        &place.to_string(),
+        |pmu| open(pmu, kind, place),
+        || open_by_tracefs(kind, place),
+    )
 }
 
 /// Every process on any one CPU, or one process on every CPU.

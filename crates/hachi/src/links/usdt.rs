@@ -12,6 +12,7 @@ use std::{
 
 use super::{
     Legacy, LegacyLink, LinkError, OwnedLink,
+    perf_event::Way,
     uprobe::{self, Place},
 };
 use crate::{
@@ -134,7 +135,7 @@ pub(crate) fn attach(request: &Request<'_>) -> Result<OwnedLink, LinkError> {
         };
         let cookie = if cookies { u64::from(id) } else { 0 };
         // A cookie of 0 is what one gets without a cookie, too.
-        let link = uprobe::attach(request.program, ProbeKind::Entry, &place, cookie, false)?;
+        let link = uprobe::attach(request.program, ProbeKind::Entry, &place, cookie, Way::Best)?;
         usdt.0.links.push(link);
     }
     Ok(LegacyLink::new(usdt.finish()).into())

@@ -5,7 +5,8 @@ use std::path::Path;
 use super::{AttachOptions, Attached, ProgramData, ProgramError, program_methods};
 use crate::links::{
     LinkId,
-    kprobe::{self, Place, Way},
+    kprobe::{self, Place},
+    perf_event::Way,
 };
 
 /// Whether a probe runs when a function is entered or when it returns.

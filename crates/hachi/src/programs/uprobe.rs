@@ -8,6 +8,7 @@ use super::{
 use crate::{
     links::{
         LinkError, LinkId,
+        perf_event::Way,
         uprobe::{self, Place},
     },
     user::{elf::Binary, path},
@@ -93,7 +94,7 @@ impl UProbe {
             target: target.as_ref(),
             pid,
             cookie: cookie.unwrap_or(0),
-            tracefs: false,
+            way: Way::Best,
         };
         self.attach_to(&request)
     }
@@ -111,7 +112,7 @@ impl UProbe {
             target: target.as_ref(),
             pid,
             cookie: 0,
-            tracefs: true,
+            way: Way::Tracefs,
         };
         self.attach_to(&request)
     }
@@ -125,13 +126,7 @@ impl UProbe {
                 semaphore: 0,
                 pid,
             };
-            uprobe::attach(
-                program,
-                self.kind(),
-                &place,
-                request.cookie,
-                request.tracefs,
-            )
+            uprobe::attach(program, self.kind(), &place, request.cookie, request.way)
         });
         self.data.own(link)
     }
@@ -158,7 +153,7 @@ impl UProbe {
             target: &path,
             pid: options.pid.map(|pid| pid as i32),
             cookie: 0,
-            tracefs: false,
+            way: Way::Best,
         };
         let link = self.attach_to(&request)?;
         Ok(Attached::one(
@@ -193,7 +188,7 @@ struct Request<'a> {
     target: &'a Path,
     pid: Option<i32>,
     cookie: u64,
-    tracefs: bool,
+    way: Way,
 }
 
 impl Request<'_> {
