@@ -454,13 +454,7 @@ impl Types for Btf<'_> {
             nelems: r.vlen as u32,
         };
         match r.kind {
-            Kind::Int
-            | Kind::Struct
-            | Kind::Union
-            | Kind::Enum
-            | Kind::Enum64
-            | Kind::DataSec
-            | Kind::Float => shape.size = word,
+            kind if kind.has_size() => shape.size = word,
             Kind::Array => {
                 shape.type_id = r.word(RECORD);
                 shape.nelems = r.word(RECORD + 8);

@@ -122,15 +122,7 @@ pub fn sanitize(btf: &mut BtfBuilder, features: &Features) {
                 let (name, size) = (e.name.clone(), e.size);
                 let names: Vec<String> = e.variants.iter().map(|v| v.name.clone()).collect();
                 let type_id = *placeholder.get_or_insert_with(|| {
-                    btf.add(Type::Int(Int {
-                        name: "enum64_placeholder".into(),
-                        size: 1,
-                        bits: 8,
-                        offset: 0,
-                        signed: false,
-                        char: false,
-                        bool: false,
-                    }))
+                    btf.add(Type::Int(Int::new("enum64_placeholder", 1, false)))
                 });
                 Some(Type::Union(Composite {
                     name,
@@ -157,15 +149,7 @@ pub fn sanitize(btf: &mut BtfBuilder, features: &Features) {
 /// An INT of one byte: small enough to stand in for a variable of any size. It keeps the name, which
 /// the section's replacement then uses.
 fn filler(name: &str) -> Type {
-    Type::Int(Int {
-        name: name.to_owned(),
-        size: 1,
-        bits: 8,
-        offset: 0,
-        signed: false,
-        char: false,
-        bool: false,
-    })
+    Type::Int(Int::new(name, 1, false))
 }
 
 fn variable_name(btf: &BtfBuilder, id: u32) -> String {

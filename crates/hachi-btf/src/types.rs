@@ -58,6 +58,29 @@ impl Kind {
         })
     }
 
+    /// Whether a type of this kind says its size; other kinds say a type, or nothing.
+    pub const fn has_size(self) -> bool {
+        matches!(
+            self,
+            Kind::Int
+                | Kind::Struct
+                | Kind::Union
+                | Kind::Enum
+                | Kind::Enum64
+                | Kind::DataSec
+                | Kind::Float
+        )
+    }
+
+    /// Whether a type of this kind is another type with something said about it: a name, a
+    /// qualifier, a tag. Its size and layout are those of the other.
+    pub const fn is_modifier(self) -> bool {
+        matches!(
+            self,
+            Kind::Typedef | Kind::Volatile | Kind::Const | Kind::Restrict | Kind::TypeTag
+        )
+    }
+
     /// Its name in the kernel's headers: `STRUCT`, `DECL_TAG`.
     pub const fn name(self) -> &'static str {
         match self {
@@ -101,6 +124,29 @@ pub struct Int<S = String> {
     pub char: bool,
     /// A truth value.
     pub bool: bool,
+}
+
+impl Int {
+    /// An integer of so many bytes, all of whose bits count.
+    pub fn new(name: &str, size: u32, signed: bool) -> Self {
+        Int {
+            name: name.to_owned(),
+            size,
+            bits: (size * 8) as u8,
+            offset: 0,
+            signed,
+            char: false,
+            bool: false,
+        }
+    }
+
+    /// A truth value of one byte.
+    pub fn boolean(name: &str) -> Self {
+        Int {
+            bool: true,
+            ..Int::new(name, 1, false)
+        }
+    }
 }
 
 /// A pointer.

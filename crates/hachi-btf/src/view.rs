@@ -81,7 +81,7 @@ pub trait Types {
             }
             let shape = self.shape(at)?;
             match shape.kind {
-                Kind::Typedef | Kind::Volatile | Kind::Const | Kind::Restrict | Kind::TypeTag => {
+                kind if kind.is_modifier() => {
                     at = shape.type_id;
                 }
                 _ => return Ok(at),
@@ -112,13 +112,7 @@ pub trait Types {
             }
             let shape = self.shape(at)?;
             let size = match shape.kind {
-                Kind::Int
-                | Kind::Struct
-                | Kind::Union
-                | Kind::Enum
-                | Kind::Enum64
-                | Kind::DataSec
-                | Kind::Float => shape.size,
+                kind if kind.has_size() => shape.size,
                 Kind::Ptr => self.pointer_size(),
                 Kind::Array => {
                     count = count.checked_mul(shape.nelems).ok_or_else(|| {
@@ -127,17 +121,11 @@ pub trait Types {
                     at = shape.type_id;
                     continue;
                 }
-                Kind::Typedef
-                | Kind::Volatile
-                | Kind::Const
-                | Kind::Restrict
-                | Kind::TypeTag
-                | Kind::Var
-                | Kind::DeclTag => {
+                kind if kind.is_modifier() || matches!(kind, Kind::Var | Kind::DeclTag) => {
                     at = shape.type_id;
                     continue;
                 }
-                Kind::Fwd | Kind::Func | Kind::FuncProto => {
+                _ => {
                     return Err(Error::malformed(format!(
                         "type [{id}] '{}' has no size",
                         shape.name
@@ -193,13 +181,9 @@ fn align_of<T: Types + ?Sized>(
         // An __int128 is aligned to its 16 bytes; of other sizes there are none beyond 8.
         Kind::Int | Kind::Enum | Kind::Enum64 | Kind::Float => Ok(shape.size.clamp(1, 16)),
         Kind::Ptr => Ok(types.pointer_size()),
-        Kind::Array
-        | Kind::Typedef
-        | Kind::Volatile
-        | Kind::Const
-        | Kind::Restrict
-        | Kind::TypeTag
-        | Kind::Var => align_of(types, shape.type_id, depth, budget),
+        kind if kind.is_modifier() || matches!(kind, Kind::Array | Kind::Var) => {
+            align_of(types, shape.type_id, depth, budget)
+        }
         Kind::Struct | Kind::Union => {
             let mut max = 1;
             for member in types.members(id)? {

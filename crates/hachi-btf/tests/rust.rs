@@ -10,13 +10,8 @@ struct Made(BtfBuilder);
 impl Made {
     fn int(&mut self, name: &str, size: u32, signed: bool) -> u32 {
         self.0.add(Type::Int(Int {
-            name: name.into(),
-            size,
-            bits: (size * 8) as u8,
-            offset: 0,
-            signed,
-            char: false,
             bool: name == "_Bool",
+            ..Int::new(name, size, signed)
         }))
     }
 

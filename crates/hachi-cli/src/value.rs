@@ -68,15 +68,7 @@ mod tests {
     #[test]
     fn what_has_no_type_is_bytes() {
         let mut btf = BtfBuilder::new();
-        let id = btf.add(Type::Int(Int {
-            name: "u32".into(),
-            size: 4,
-            bits: 32,
-            offset: 0,
-            signed: false,
-            char: false,
-            bool: false,
-        }));
+        let id = btf.add(Type::Int(Int::new("u32", 4, false)));
         let bytes = btf.encode(Endian::Little).unwrap();
         let btf = Btf::parse(&bytes).unwrap();
         assert_eq!(to_text(Some(&btf), id, &[1, 1, 0, 0]), "257");

@@ -13,15 +13,7 @@ use support::{hachi, keys, object};
 /// A kernel of sorts: `struct point` with these members, each of four bytes, and an enum.
 fn kernel(dir: &TempDir, file: &str, members: &[&str], values: &[(&str, i32)]) -> PathBuf {
     let mut btf = BtfBuilder::new();
-    let int = btf.add(Type::Int(Int {
-        name: "int".into(),
-        size: 4,
-        bits: 32,
-        offset: 0,
-        signed: true,
-        char: false,
-        bool: false,
-    }));
+    let int = btf.add(Type::Int(Int::new("int", 4, true)));
     let members = members.iter().enumerate().map(|(at, name)| Member {
         name: (*name).to_owned(),
         type_id: int,

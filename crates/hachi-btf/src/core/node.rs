@@ -38,9 +38,7 @@ impl<'b> Node<'b> {
         let mut node = Node::at(btf, id)?;
         for _ in 0..DEPTH {
             match node.kind() {
-                Some(
-                    Kind::Typedef | Kind::Volatile | Kind::Const | Kind::Restrict | Kind::TypeTag,
-                ) => node = Node::at(btf, node.type_id())?,
+                Some(kind) if kind.is_modifier() => node = Node::at(btf, node.type_id())?,
                 _ => return Ok(node),
             }
         }
@@ -162,25 +160,9 @@ pub(super) fn size_of(btf: &Btf<'_>, id: u32) -> Result<u32, Error> {
     for _ in 0..DEPTH {
         let node = Node::at(btf, at)?;
         let size = match node.kind() {
-            Some(
-                Kind::Int
-                | Kind::Struct
-                | Kind::Union
-                | Kind::Enum
-                | Kind::Enum64
-                | Kind::DataSec
-                | Kind::Float,
-            ) => node.size(),
+            Some(kind) if kind.has_size() => node.size(),
             Some(Kind::Ptr) => btf.pointer_size(),
-            Some(
-                Kind::Typedef
-                | Kind::Volatile
-                | Kind::Const
-                | Kind::Restrict
-                | Kind::Var
-                | Kind::DeclTag
-                | Kind::TypeTag,
-            ) => {
+            Some(kind) if kind.is_modifier() || matches!(kind, Kind::Var | Kind::DeclTag) => {
                 at = node.type_id();
                 continue;
             }
@@ -190,7 +172,7 @@ pub(super) fn size_of(btf: &Btf<'_>, id: u32) -> Result<u32, Error> {
                 at = element;
                 continue;
             }
-            Some(Kind::Fwd | Kind::Func | Kind::FuncProto) | None => {
+            _ => {
                 return Err(Error::malformed(format!("type [{id}] has no size")));
             }
         };

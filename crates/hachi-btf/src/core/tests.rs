@@ -6,15 +6,7 @@ use crate::{
 };
 
 fn int(name: &str, size: u32, signed: bool) -> Type {
-    Type::Int(Int {
-        name: name.into(),
-        size,
-        bits: (size * 8) as u8,
-        offset: 0,
-        signed,
-        char: false,
-        bool: false,
-    })
+    Type::Int(Int::new(name, size, signed))
 }
 
 fn member(name: &str, type_id: u32, bit_offset: u32, bit_size: u8) -> Member {

@@ -65,15 +65,7 @@ fn contained(split: &Btf<'_>) -> Result<Vec<bool>, Error> {
             *contained = true;
         }
         let shape = split.shape(id)?;
-        if matches!(
-            shape.kind,
-            Kind::Array
-                | Kind::Typedef
-                | Kind::Volatile
-                | Kind::Const
-                | Kind::Restrict
-                | Kind::TypeTag
-        ) {
+        if shape.kind.is_modifier() || shape.kind == Kind::Array {
             todo.push(shape.type_id);
         }
     }

@@ -347,15 +347,7 @@ mod tests {
     }
 
     fn int(name: &str, size: u32) -> Type {
-        Type::Int(Int {
-            name: name.into(),
-            size,
-            bits: 8 * size as u8,
-            offset: 0,
-            signed: false,
-            char: false,
-            bool: false,
-        })
+        Type::Int(Int::new(name, size, false))
     }
 
     #[test]

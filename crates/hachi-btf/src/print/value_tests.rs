@@ -3,13 +3,8 @@ use crate::{BtfBuilder, Composite, Enum, Var, VarSecInfo, Variant};
 
 fn int(name: &str, size: u32, signed: bool, bool: bool) -> Type {
     Type::Int(Int {
-        name: name.into(),
-        size,
-        bits: (size * 8) as u8,
-        offset: 0,
-        signed,
-        char: false,
         bool,
+        ..Int::new(name, size, signed)
     })
 }
 

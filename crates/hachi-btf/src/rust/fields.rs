@@ -47,7 +47,7 @@ fn strip(btf: &Btf<'_>, id: u32) -> Result<(u32, Option<u32>), Error> {
         let shape = btf.shape(at)?;
         match shape.kind {
             Kind::Typedef => typedef = Some(at),
-            Kind::Const | Kind::Volatile | Kind::Restrict | Kind::TypeTag => {}
+            kind if kind.is_modifier() => {}
             _ => return Ok((at, typedef)),
         }
         at = shape.type_id;

@@ -181,24 +181,8 @@ impl LocalTypes {
         }
         let id = match ty {
             TypeExpr::Void => 0,
-            TypeExpr::Int(int) => btf.add(Type::Int(Int {
-                name: int.c_name.into(),
-                size: int.bytes,
-                bits: (int.bytes * 8) as u8,
-                offset: 0,
-                signed: int.signed,
-                char: false,
-                bool: false,
-            })),
-            TypeExpr::Bool => btf.add(Type::Int(Int {
-                name: "_Bool".into(),
-                size: 1,
-                bits: 8,
-                offset: 0,
-                signed: false,
-                char: false,
-                bool: true,
-            })),
+            TypeExpr::Int(int) => btf.add(Type::Int(Int::new(int.c_name, int.bytes, int.signed))),
+            TypeExpr::Bool => btf.add(Type::Int(Int::boolean("_Bool"))),
             TypeExpr::Float { bytes } => btf.add(Type::Float(Float {
                 name: ty.to_string(),
                 size: *bytes,

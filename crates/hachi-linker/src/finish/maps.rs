@@ -372,17 +372,9 @@ impl Made {
     }
 
     fn int(&mut self, btf: &mut BtfBuilder) -> u32 {
-        *self.int.get_or_insert_with(|| {
-            btf.add(Type::Int(Int {
-                name: "int".into(),
-                size: 4,
-                bits: 32,
-                offset: 0,
-                signed: true,
-                char: false,
-                bool: false,
-            }))
-        })
+        *self
+            .int
+            .get_or_insert_with(|| btf.add(Type::Int(Int::new("int", 4, true))))
     }
 
     /// A structure of these members, and its size.

@@ -13,15 +13,7 @@ pub(super) fn char_type() -> Type {
 }
 
 fn unsigned(name: &str, size: u32) -> Type {
-    Type::Int(Int {
-        name: name.to_owned(),
-        size,
-        bits: (size * 8) as u8,
-        offset: 0,
-        signed: false,
-        char: false,
-        bool: false,
-    })
+    Type::Int(Int::new(name, size, false))
 }
 
 impl Unit {
@@ -237,7 +229,8 @@ fn repair(ty: &mut Type, char_id: u32, is_extern: bool) {
                 }
             }
             // Rust orders fields as it likes, and tells them in the order they were written.
-            t.members.sort_by_key(|member| member.bit_offset);
+            t.members
+                .sort_by_cached_key(|member| u64::from(member.bit_offset));
         }
         Type::Enum(t) => {
             t.name = names::readable(&t.name);

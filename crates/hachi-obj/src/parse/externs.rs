@@ -83,17 +83,7 @@ fn in_btf(source: hachi_btf::Error) -> Error {
 fn quieten_ksyms(btf: &mut BtfBuilder, id: u32, mut sec: DataSec) {
     let int = (1..=btf.len() as u32)
         .find(|&id| matches!(btf.get(id), Some(Type::Int(i)) if i.size == 4 && i.bits == 32));
-    let int = int.unwrap_or_else(|| {
-        btf.add(Type::Int(Int {
-            name: "int".into(),
-            size: 4,
-            bits: 32,
-            offset: 0,
-            signed: true,
-            char: false,
-            bool: false,
-        }))
-    });
+    let int = int.unwrap_or_else(|| btf.add(Type::Int(Int::new("int", 4, true))));
     let mut dummy = None;
     let mut offset = 0;
     for entry in &mut sec.vars {
@@ -238,7 +228,7 @@ fn place_kconfig(btf: &mut BtfBuilder, id: u32, mut sec: DataSec, externs: &[Ext
             _ => false,
         }
     });
-    sec.vars.sort_by_key(|entry| entry.offset);
+    sec.vars.sort_by_cached_key(|entry| u64::from(entry.offset));
     for entry in &sec.vars {
         if let Some(Type::Var(v)) = btf.get_mut(entry.type_id) {
             v.linkage = Linkage::Global;

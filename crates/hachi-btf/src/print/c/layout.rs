@@ -132,13 +132,9 @@ impl C<'_> {
         let shape = self.types.shape(id)?;
         match shape.kind {
             Kind::Struct | Kind::Union => Ok(self.plan(id, depth)?.align),
-            Kind::Array
-            | Kind::Typedef
-            | Kind::Volatile
-            | Kind::Const
-            | Kind::Restrict
-            | Kind::TypeTag
-            | Kind::Var => self.align(shape.type_id, depth),
+            kind if kind.is_modifier() || matches!(kind, Kind::Array | Kind::Var) => {
+                self.align(shape.type_id, depth)
+            }
             // Sizes that no number of C has are refused by the compiler.
             _ => Ok(self.types.align_of(id)?.next_power_of_two()),
         }

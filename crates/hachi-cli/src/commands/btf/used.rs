@@ -39,7 +39,7 @@ fn walk(types: &BtfBuilder, relo: &CoreRelo, parts: &mut BTreeMap<String, BTreeS
                 parts.entry(owner.clone()).or_default();
             }
             match shape.kind {
-                Kind::Typedef | Kind::Const | Kind::Volatile | Kind::Restrict | Kind::TypeTag => {
+                kind if kind.is_modifier() => {
                     id = shape.type_id;
                 }
                 _ => return Some(id),
