@@ -104,7 +104,7 @@ fn functions_of_modules() {
 fn by_name_with_a_cookie() {
     require_bpf!();
     let btf = Btf::from_sys_fs().unwrap();
-    let old = support::older_than(5, 19);
+    let old = hachi_test::kernel_is_older_than("5.19");
     let value: &[_] = if old { &[] } else { &cookie() };
     let mut ebpf = load(watching(vec![observer("probe", "fentry", value, None)]));
     let program: &mut FEntry = get(&mut ebpf, "probe").try_into().unwrap();

@@ -64,7 +64,11 @@ fn runs_without_a_packet() {
         ..Default::default()
     });
     // Old kernels say whether it was that.
-    let expected = if support::older_than(6, 1) { 1 } else { BPF_OK };
+    let expected = if hachi_test::kernel_is_older_than("6.1") {
+        1
+    } else {
+        BPF_OK
+    };
     assert_eq!(run.unwrap().return_value, expected as u32);
     assert_eq!(seen(&ebpf).0, 3);
 }

@@ -151,7 +151,9 @@ fn who_holds_what() {
     assert_eq!(raw.name, "sys_enter");
     match of(ids[1]) {
         // Links do not tell before Linux 6.6, and events do only where there are no links.
-        None => assert!(support::older_than(6, 6) && !support::older_than(5, 15)),
+        None => assert!(
+            hachi_test::kernel_is_older_than("6.6") && !hachi_test::kernel_is_older_than("5.15")
+        ),
         Some(tracepoint) => {
             assert_eq!(tracepoint.kind, ProbeAt::Tracepoint);
             assert_eq!(tracepoint.name, "sys_enter_getpgid");
@@ -242,7 +244,7 @@ fn all_of_the_system() {
         .unwrap();
     assert_eq!(types.kernel, None);
     assert!(types.size > 24);
-    if !support::older_than(5, 11) {
+    if !hachi_test::kernel_is_older_than("5.11") {
         let vmlinux = btf
             .iter()
             .find(|btf| btf.kernel.as_deref() == Some("vmlinux"));

@@ -161,7 +161,7 @@ fn cgroups_of_a_hierarchy() {
     }
     match count {
         Ok(counts) => assert_eq!(counts, (1, 3)),
-        Err(error) if support::older_than(6, 1) => {
+        Err(error) if hachi_test::kernel_is_older_than("6.1") => {
             assert!(
                 error.to_string().contains("no iterator \"cgroup\""),
                 "{error}"

@@ -56,7 +56,10 @@ fn entries_and_returns_by_every_way() {
                 program(&mut ebpf).links().next().unwrap().1,
                 OwnedLink::Fd(_)
             );
-            assert_eq!(is_link, way != 1 && !support::older_than(5, 15));
+            assert_eq!(
+                is_link,
+                way != 1 && !hachi_test::kernel_is_older_than("5.15")
+            );
             getpgid(3);
             assert_eq!(seen(&ebpf).0, 3, "{section} {way}");
             program(&mut ebpf).detach(id).unwrap();
@@ -115,7 +118,7 @@ fn offsets_and_addresses() {
 #[test]
 fn cookies() {
     require_kprobes!();
-    let old = support::older_than(5, 15);
+    let old = hachi_test::kernel_is_older_than("5.15");
     let value: &[_] = if old { &[] } else { &cookie() };
     let mut ebpf = load(watching(vec![observer("probe", "kprobe", value, None)]));
     let program = program(&mut ebpf);

@@ -16,7 +16,9 @@ macro_rules! require_fprobe {
     () => {
         require_bpf!();
         // Older kernels do not have it, and say so; newer ones may be built without.
-        if !support::older_than(5, 18) && !support::tracing::kernel_has("register_fprobe_ips") {
+        if !hachi_test::kernel_is_older_than("5.18")
+            && !support::tracing::kernel_has("register_fprobe_ips")
+        {
             hachi_test::skip!("this kernel was built without CONFIG_FPROBE");
         }
     };
@@ -61,7 +63,7 @@ fn patterns_names_and_addresses() {
 #[test]
 fn cookies_tell_functions_apart() {
     require_fprobe!();
-    let old = support::older_than(5, 18);
+    let old = hachi_test::kernel_is_older_than("5.18");
     let value: &[_] = if old { &[] } else { &cookie() };
     let mut ebpf = load(watching(vec![observer(
         "probe",
@@ -97,7 +99,7 @@ fn bad_input_is_named() {
     let mut ebpf = load(watching(vec![observer("probe", "kprobe.multi", &[], None)]));
     attempt!(program(&mut ebpf).load());
     let error = program(&mut ebpf).attach("security_task_getpgdi");
-    if support::older_than(5, 18) {
+    if hachi_test::kernel_is_older_than("5.18") {
         attempt!(error);
         return;
     }

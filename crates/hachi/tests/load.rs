@@ -165,7 +165,10 @@ fn all_types_load_as_what_their_sections_say() {
         let mut ebpf = load(spec(Vec::new(), vec![program("p", section, insns, &[])]));
         let program = ebpf.program_mut("p").unwrap();
         let (def, _) = obj::sections::lookup(section).unwrap();
-        let older = support::older_than(def.first_kernel.0.into(), def.first_kernel.1.into());
+        let older = hachi_test::kernel_is_older_than(&format!(
+            "{}.{}",
+            def.first_kernel.0, def.first_kernel.1
+        ));
         match program.load() {
             // The declared kernel is the first that attaches it; some load earlier.
             Ok(()) => {}

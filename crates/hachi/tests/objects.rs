@@ -30,10 +30,6 @@ fn loaded<'a>(ebpf: &'a mut Ebpf, name: &str) -> &'a mut Program {
     program
 }
 
-fn older_than(major: u16, minor: u16) -> bool {
-    hachi::KernelVersion::current().unwrap() < hachi::KernelVersion::new(major, minor, 0)
-}
-
 const PACKET: TestRunOptions<'_> = TestRunOptions {
     data: &[0; 64],
     context: &[],
@@ -109,7 +105,7 @@ fn overridden_constants_reach_the_program() {
 #[test]
 fn callbacks_tail_calls_and_maps_of_maps() {
     require_bpf!();
-    if older_than(5, 17) {
+    if hachi_test::kernel_is_older_than("5.17") {
         hachi_test::skip!("bpf_loop needs Linux ≥ 5.17");
     }
     let bpffs = Bpffs::new().unwrap();
@@ -146,7 +142,7 @@ fn maps_from_before_btf() {
 #[test]
 fn cpu_v4() {
     require_bpf!();
-    if older_than(6, 6) {
+    if hachi_test::kernel_is_older_than("6.6") {
         hachi_test::skip!("cpu v4 needs Linux ≥ 6.6");
     }
     let bpffs = Bpffs::new().unwrap();

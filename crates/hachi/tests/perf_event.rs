@@ -95,7 +95,7 @@ fn page_faults_one_by_one() {
 #[test]
 fn one_cpu_and_cookies() {
     require_bpf!();
-    let old = support::older_than(5, 15);
+    let old = hachi_test::kernel_is_older_than("5.15");
     let value: &[_] = if old { &[] } else { &cookie() };
     let mut ebpf = object(value);
     let clock = PerfEventConfig::Software(SoftwareEvent::CpuClock);

@@ -112,7 +112,7 @@ fn lose_capabilities(bpffs: &Bpffs) {
     );
     // Making a link takes no more than the program's descriptor (before Linux 5.15 and where bpf(2)
     // is closed to other users, CAP_BPF), but netlink does.
-    if !support::older_than(5, 15) {
+    if !hachi_test::kernel_is_older_than("5.15") {
         loaded
             .attach("lo", XdpFlags::SKB_MODE)
             .map(|id| loaded.detach(id))
@@ -134,7 +134,7 @@ fn lose_capabilities(bpffs: &Bpffs) {
         .to_string();
     assert!(text.contains("CAP_SYS_ADMIN"), "{text}");
     // Neither does opening a pin, beyond the right to the file.
-    if !support::older_than(5, 15) {
+    if !hachi_test::kernel_is_older_than("5.15") {
         assert_eq!(MapData::from_pin(bpffs.join("M")).unwrap().name(), "M");
     }
 }

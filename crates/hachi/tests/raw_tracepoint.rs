@@ -40,7 +40,7 @@ fn sees_the_arguments() {
 #[test]
 fn cookies() {
     require_bpf!();
-    let value: &[_] = if support::older_than(6, 10) {
+    let value: &[_] = if hachi_test::kernel_is_older_than("6.10") {
         &[]
     } else {
         &cookie()

@@ -73,7 +73,7 @@ fn programs(map: BorrowedFd<'_>, attach_type: AttachType) -> usize {
     match Attachments::at(map, attach_type) {
         Ok(found) => found.programs.len(),
         Err(error) => {
-            assert!(support::older_than(5, 18), "{error}");
+            assert!(hachi_test::kernel_is_older_than("5.18"), "{error}");
             usize::MAX
         }
     }
@@ -171,7 +171,7 @@ fn packets_are_judged() {
     attempt!(get(&mut ebpf, "judge").load());
     let map = map_fd(&ebpf);
     let program = typed!(ebpf, "judge", SkSkb);
-    if support::older_than(5, 13) {
+    if hachi_test::kernel_is_older_than("5.13") {
         program.attach(&map).unwrap_err();
         return;
     }

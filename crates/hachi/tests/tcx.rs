@@ -77,7 +77,7 @@ fn drops_real_packets_and_passes_them_on() {
     let accept = typed!(last, "accept", SchedClassifier);
     let first = LinkOrder::first();
     let options = TcAttachOptions::TcxOrder(first);
-    if support::older_than(6, 6) {
+    if hachi_test::kernel_is_older_than("6.6") {
         return;
     }
     host.netns()

@@ -76,7 +76,7 @@ fn pinned() {
 #[test]
 fn cookies() {
     require_bpf!();
-    let old = support::older_than(6, 10);
+    let old = hachi_test::kernel_is_older_than("6.10");
     let value: &[_] = if old { &[] } else { &cookie() };
     let mut ebpf = load(watching(vec![observer(
         "on_enter",

@@ -99,7 +99,7 @@ fn links_are_pinned_and_described_where_the_kernel_has_them() {
     let program = program(&mut ebpf);
     let id = program.attach("syscalls", "sys_enter_getpgid").unwrap();
     let link = program.take_link(id).unwrap();
-    if support::older_than(5, 15) {
+    if hachi_test::kernel_is_older_than("5.15") {
         assert!(matches!(link, OwnedLink::Legacy(_)));
         let error = link.pin(&path).unwrap_err().to_string();
         assert!(error.contains("no bpf_link"), "{error}");
@@ -132,7 +132,7 @@ fn links_are_pinned_and_described_where_the_kernel_has_them() {
 fn cookies_tell_attachments_apart() {
     require_bpf!();
     let mut spec = watching(vec![observer("on_getpgid", SECTION, &cookie(), None)]);
-    if support::older_than(5, 15) {
+    if hachi_test::kernel_is_older_than("5.15") {
         // The helper came with them; what remains is that the attempt says so.
         spec.programs[0] = support::tracing::observer("on_getpgid", SECTION, &[], None);
     }

@@ -67,7 +67,10 @@ fn entries_and_returns_by_every_way() {
                 program(&mut ebpf).links().next().unwrap().1,
                 OwnedLink::Fd(_)
             );
-            assert_eq!(is_link, !tracefs && !support::older_than(5, 15));
+            assert_eq!(
+                is_link,
+                !tracefs && !hachi_test::kernel_is_older_than("5.15")
+            );
             for _ in 0..3 {
                 hachi_probe_me_first(41);
             }
@@ -115,7 +118,7 @@ fn by_section() {
 #[test]
 fn offsets_processes_and_cookies() {
     require_bpf!();
-    let old = support::older_than(5, 15);
+    let old = hachi_test::kernel_is_older_than("5.15");
     let value: &[_] = if old { &[] } else { &cookie() };
     let mut ebpf = load(watching(vec![observer("probe", "uprobe", value, None)]));
     program(&mut ebpf).load().unwrap();
@@ -235,7 +238,7 @@ fn many_places_by_one_link() {
     ];
     let _rows = sections.map(|section| exercises(section, "link"));
     let names = ["hachi_probe_me_first", "hachi_probe_me_second"];
-    let old = support::older_than(6, 6);
+    let old = hachi_test::kernel_is_older_than("6.6");
     let value: &[_] = if old { &[] } else { &cookie() };
     for section in sections {
         let mut ebpf = load(watching(vec![observer("probe", section, value, None)]));

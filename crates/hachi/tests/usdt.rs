@@ -137,7 +137,7 @@ fn every_place_of_a_probe() {
     // The register's place, signed, and how far to shift.
     let first: Vec<_> = both.iter().map(|record| &record[12..16]).collect();
     assert!(first.contains(&&[112, 0, 0, 0][..]) && first.contains(&&[112, 0, 1, 48][..]));
-    let by_address = support::older_than(5, 15);
+    let by_address = hachi_test::kernel_is_older_than("5.15");
     assert_eq!(addresses(&ebpf), if by_address { 2 } else { 0 });
 
     program(&mut ebpf).detach(id).unwrap();
@@ -167,7 +167,7 @@ fn sleepable() {
 #[test]
 fn the_record_is_found_by_the_cookie() {
     require_bpf!();
-    if support::older_than(5, 15) {
+    if hachi_test::kernel_is_older_than("5.15") {
         hachi_test::skip!("cookies need Linux ≥ 5.15");
     }
     let mut ebpf = load(object("usdt", 4, &cookie()));

@@ -293,15 +293,7 @@ fn drainer() -> Spec {
     insns[function..function + 2].copy_from_slice(&build::ld_imm64(2, Imm64::Func(distance)));
 
     let mut types = BtfBuilder::new();
-    let int = types.add(Type::Int(Int {
-        name: "int".to_owned(),
-        size: 4,
-        bits: 32,
-        offset: 0,
-        signed: true,
-        char: false,
-        bool: false,
-    }));
+    let int = types.add(Type::Int(Int::new("int", 4, true)));
     let proto = types.add(Type::FuncProto(FuncProto {
         ret_type_id: int,
         params: Vec::new(),

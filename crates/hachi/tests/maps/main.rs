@@ -40,7 +40,7 @@ fn one(kind: MapType, key: u32, value: u32, entries: u32) -> Ebpf {
 fn cpu_lacks_cmpxchg16b() -> bool {
     let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let lacks = cfg!(target_arch = "x86_64") && !cpus.split_whitespace().any(|word| word == "cx16");
-    lacks && !support::older_than(7, 0)
+    lacks && !hachi_test::kernel_is_older_than("7.0")
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn hash_maps() {
         assert_eq!(map.get(&1, 0).unwrap(), 10);
         assert_eq!(map.try_get(&3, 0).unwrap(), None);
         assert!(matches!(map.get(&3, 0), Err(MapError::KeyNotFound { .. })));
-        if support::older_than(5, 14) {
+        if hachi_test::kernel_is_older_than("5.14") {
             let error = map.take(&2).unwrap_err();
             assert!(error.to_string().contains("needs Linux ≥ 5.14"), "{error}");
         } else {

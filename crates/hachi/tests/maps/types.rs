@@ -10,15 +10,7 @@ use hachi_test::require_bpf;
 use crate::support::{load, spec};
 
 fn int(types: &mut BtfBuilder, name: &str, size: u32) -> u32 {
-    types.add(Type::Int(Int {
-        name: name.to_owned(),
-        size,
-        bits: 8 * size as u8,
-        offset: 0,
-        signed: false,
-        char: false,
-        bool: false,
-    }))
+    types.add(Type::Int(Int::new(name, size, false)))
 }
 
 fn structure(types: &mut BtfBuilder, name: &str, members: &[(&str, u32)]) -> u32 {

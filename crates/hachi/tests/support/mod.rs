@@ -249,11 +249,6 @@ pub fn running() -> hachi::KernelVersion {
     hachi::KernelVersion::current().unwrap()
 }
 
-/// Whether the running kernel is older than this release, so that a test has to be skipped.
-pub fn older_than(major: u16, minor: u16) -> bool {
-    running() < hachi::KernelVersion::new(major, minor, 0)
-}
-
 /// The descriptors open now, as text, to compare before and after.
 pub fn descriptors() -> Vec<(u32, String)> {
     hachi_test::open_descriptors()

@@ -210,15 +210,7 @@ struct Types {
 
 impl Types {
     fn int(&mut self) -> u32 {
-        self.btf.add(Type::Int(Int {
-            name: "int".to_owned(),
-            size: 4,
-            bits: 32,
-            offset: 0,
-            signed: true,
-            char: false,
-            bool: false,
-        }))
+        self.btf.add(Type::Int(Int::new("int", 4, true)))
     }
 
     fn function(&mut self, name: &str, parameter: u32, result: u32) -> u32 {
