@@ -4,11 +4,13 @@ use std::os::fd::AsFd as _;
 
 use hachi::{
     features,
-    maps::{Map, MapData, MapError, MapType, PerfEventArray, StackTraceMap},
+    maps::{BPF_F_LOCK, Map, MapData, MapError, MapType, PerfEventArray, StackTraceMap},
     obj::MapSpec,
     util::nr_cpus,
 };
 use hachi_test::{require_bpf, supported};
+
+use crate::support::{load, spec};
 
 const NO_PREALLOC: u32 = 1;
 const MMAPABLE: u32 = 1 << 10;
@@ -162,4 +164,62 @@ fn bloom_filters_need_5_16() {
     require_bpf!();
     let map = supported!(MapData::from_spec(&small(MapType::BloomFilter).unwrap()));
     assert_eq!(map.type_name(), "bloom_filter");
+}
+
+/// `struct { struct bpf_spin_lock lock; int count; }`, as the type of a map's values.
+fn with_lock(kind: MapType) -> hachi::obj::Spec {
+    use hachi_btf::{BtfBuilder, Composite, Int, Member, Type};
+    let mut types = BtfBuilder::default();
+    let int = types.add(Type::Int(Int {
+        name: "int".to_owned(),
+        size: 4,
+        bits: 32,
+        offset: 0,
+        signed: true,
+        char: false,
+        bool: false,
+    }));
+    let member = |name: &str, type_id, bit_offset| Member {
+        name: name.to_owned(),
+        type_id,
+        bit_offset,
+        bit_size: 0,
+    };
+    let lock = types.add(Type::Struct(Composite {
+        name: "bpf_spin_lock".to_owned(),
+        size: 4,
+        members: vec![member("val", int, 0)],
+    }));
+    let value = types.add(Type::Struct(Composite {
+        name: "value".to_owned(),
+        size: 8,
+        members: vec![member("lock", lock, 0), member("count", int, 32)],
+    }));
+    let mut map = MapSpec::new("M", kind, 4, 8, 4);
+    (map.btf_key_type_id, map.btf_value_type_id) = (int, value);
+    let mut spec = spec(vec![map], Vec::new());
+    spec.btf = Some(types);
+    spec
+}
+
+#[test]
+fn values_under_their_lock() {
+    require_bpf!();
+    let key = 1u32.to_ne_bytes();
+    for kind in [MapType::Array, MapType::Hash] {
+        let mut ebpf = load(with_lock(kind));
+        let map = ebpf.map_mut("M").unwrap().data_mut();
+        map.update_bytes(&key, &[0, 0, 0, 0, 7, 0, 0, 0], 0)
+            .unwrap();
+        // What is written for the lock itself does not matter.
+        map.update_bytes(&key, &[9, 9, 9, 9, 8, 0, 0, 0], BPF_F_LOCK)
+            .unwrap();
+        let value = map.lookup_bytes(&key, BPF_F_LOCK).unwrap().unwrap();
+        assert_eq!(value, [0, 0, 0, 0, 8, 0, 0, 0], "{kind:?}");
+    }
+    // Where there is no lock, the kernel does not pretend.
+    let plain = MapSpec::new("M", MapType::Array, 4, 8, 4);
+    let mut ebpf = load(spec(vec![plain], Vec::new()));
+    let map = ebpf.map_mut("M").unwrap().data_mut();
+    assert!(map.update_bytes(&key, &[0; 8], BPF_F_LOCK).is_err());
 }
