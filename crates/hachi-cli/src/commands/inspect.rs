@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anstream::println;
 use hachi_btf::{Btf, BtfBuilder, Endian};
 use hachi_obj::inspect::{self, StackDepth};
-use hachi_obj::{DataKind, ExternKind, MapSpec, Pinning, ProgramSpec, Spec};
+use hachi_obj::{DataKind, Extern, ExternKind, MapSpec, Pinning, ProgramSpec, Spec};
 use serde_json::{Value, json};
 
 use crate::failure::Result;
@@ -243,9 +243,12 @@ impl Report {
             return;
         }
         println!("\n{BOLD}From the kernel{BOLD:#}");
+        let btf = self.parsed_btf();
         for extern_ in &self.spec().externs {
             let weak = if extern_.weak { ", optional" } else { "" };
-            println!("  {} ({}{weak})", extern_.name, extern_kind(extern_.kind));
+            let declared = declaration(btf.as_ref(), extern_);
+            let declared = declared.unwrap_or_else(|| extern_.name.clone());
+            println!("  {declared} ({}{weak})", extern_kind(extern_.kind));
         }
     }
 
@@ -293,7 +296,14 @@ impl Report {
         let externs: Vec<Value> = spec
             .externs
             .iter()
-            .map(|extern_| json!({ "name": extern_.name, "kind": extern_kind(extern_.kind), "optional": extern_.weak }))
+            .map(|extern_| {
+                json!({
+                    "name": extern_.name,
+                    "kind": extern_kind(extern_.kind),
+                    "declaration": declaration(btf.as_ref(), extern_),
+                    "optional": extern_.weak,
+                })
+            })
             .collect();
         json!({
             "path": self.object.path,
@@ -336,6 +346,22 @@ fn helper_name(used: &inspect::HelperUse) -> String {
     used.helper.map_or_else(
         || format!("unknown helper {}", used.id),
         |helper| helper.name.to_string(),
+    )
+}
+
+/// As C declares it; `None` if it has no type.
+fn declaration(btf: Option<&Btf<'_>>, extern_: &Extern) -> Option<String> {
+    let id = match extern_.kind {
+        ExternKind::Kfunc { proto } => proto,
+        ExternKind::Ksym { type_id } => type_id?,
+        ExternKind::Kconfig { type_id, .. } => type_id,
+    };
+    let declared = hachi_btf::Types::declaration(btf?, id, &extern_.name);
+    // The name of parameters that have none.
+    Some(
+        declared
+            .replace(" dummy_ksym", "")
+            .replace("dummy_ksym", ""),
     )
 }
 
