@@ -1,10 +1,11 @@
 //! Measures Hachi's builds, loads and maps, beside other toolkits where they are installed.
 //!
-//! `cargo xtask bench [build] [link] [load] [maps] [ringbuf] [btf]`. Figures are medians; where there is something to compare
+//! `cargo xtask bench [build] [link] [load] [maps] [ringbuf] [btf] [codegen]`. Figures are medians; where there is something to compare
 //! with, the ratio of the medians is printed too (below 1: Hachi takes less).
 
 mod btf;
 mod build;
+mod codegen;
 mod link;
 mod load;
 mod maps;
@@ -23,6 +24,7 @@ const BENCHES: &[Bench] = &[
     ("maps", maps::run),
     ("ringbuf", ringbuf::run),
     ("btf", btf::run),
+    ("codegen", codegen::run),
 ];
 
 fn main() -> ExitCode {
