@@ -6,7 +6,7 @@
 use hachi_ebpf::{
     Pod,
     bindings::xdp_action,
-    helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_current_uid_gid, bpf_ktime_get_ns},
+    helpers::{bpf_get_current_comm_buf, bpf_get_current_pid_tgid, bpf_get_current_uid_gid, bpf_ktime_get_ns},
     macros::*,
     maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
     programs::*,
@@ -40,6 +40,17 @@ struct Ipv4 {
 struct Ports {
     source: u16,
     destination: u16,
+}
+
+/// What a packet of UDP or TCP begins with.
+#[derive(Clone, Copy, Pod)]
+#[pod(crate = hachi_ebpf)]
+#[repr(C, packed)]
+struct Headers {
+    addresses: [u8; 12],
+    kind: u16,
+    ip: Ipv4,
+    ports: Ports,
 }
 
 /// The IPv4 header behind Ethernet's.
@@ -174,12 +185,14 @@ fn exec(_ctx: RawTracePointContext) -> i32 {
     let Some(mut event) = EVENTS.reserve::<Exec>(0) else {
         return 0;
     };
-    event.write(Exec {
-        process: bpf_get_current_pid_tgid(),
-        user: bpf_get_current_uid_gid(),
-        time: bpf_ktime_get_ns(),
-        name: bpf_get_current_comm().unwrap_or_default(),
-    });
+    let record = event.as_mut_ptr();
+    // SAFETY: the record has room for all fields, and its bytes, if older ones, are initialised.
+    unsafe {
+        (*record).process = bpf_get_current_pid_tgid();
+        (*record).user = bpf_get_current_uid_gid();
+        (*record).time = bpf_ktime_get_ns();
+        let _ = bpf_get_current_comm_buf(&mut (*record).name);
+    }
     event.submit(0);
     0
 }
@@ -223,14 +236,11 @@ fn rewrite(mut ctx: TcContext) -> i32 {
 
 #[inline(always)]
 fn rewrite_port(ctx: &mut TcContext) -> Option<()> {
-    // Bounds from the outside in: one check serves for all.
-    let ports: Ports = ctx.read(34)?;
-    let kind: u16 = ctx.read(12)?;
-    if kind != IPV4.to_be() {
-        return None;
-    }
-    let ip: Ipv4 = ctx.read(14)?;
-    if ip.protocol != UDP || ports.destination != 7u16.to_be() {
+    let headers: Headers = ctx.read(0)?;
+    if headers.kind != IPV4.to_be()
+        || headers.ip.protocol != UDP
+        || headers.ports.destination != 7u16.to_be()
+    {
         return None;
     }
     ctx.l4_csum_replace(40, 7u16.to_be().into(), 9u16.to_be().into(), 0x12)

@@ -10,6 +10,7 @@ pub(super) fn settle(module: Module) {
         for inst in function.instructions() {
             undefined(inst);
             alignment(inst);
+            copies(inst);
             widening(module, inst);
         }
     }
@@ -40,6 +41,22 @@ fn alignment(inst: Inst) {
     let bits = ty.int_bits();
     if matches!(bits, 16 | 32 | 64) && !may_be_stack(pointer, &mut Vec::new()) {
         inst.raise_alignment(bits / 8);
+    }
+}
+
+/// The same for what is copied from or to such a place.
+fn copies(inst: Inst) {
+    if inst.op() != Op::CALL
+        || inst
+            .called_function()
+            .is_none_or(|function| !function.name().starts_with("llvm.memcpy."))
+    {
+        return;
+    }
+    for (index, pointer) in (0..2).zip(inst.arguments()) {
+        if !may_be_stack(pointer, &mut Vec::new()) {
+            inst.align_argument(index, 8);
+        }
     }
 }
 

@@ -274,6 +274,11 @@ impl Inst {
         old.max(align).into()
     }
 
+    /// Of a call: says that the pointer it passes as this argument (from 0) has that alignment.
+    pub(crate) fn align_argument(self, index: u32, align: u32) {
+        ffi!(LLVMSetInstrParamAlignment(self.0.0, index + 1, align));
+    }
+
     /// Of a load, a store, a fence or a read-modify-write.
     pub(crate) fn ordering(self) -> Ordering {
         Ordering::from_raw(ffi!(LLVMGetOrdering(self.0.0)))

@@ -190,6 +190,7 @@ api! {
     fn LLVMGetGEPSourceElementType(Ref) -> Ref;
     fn LLVMGetAlignment(Ref) -> c_uint;
     fn LLVMSetAlignment(Ref, c_uint);
+    fn LLVMSetInstrParamAlignment(Ref, c_uint, c_uint);
     fn LLVMGetOrdering(Ref) -> c_int;
     fn LLVMSetOrdering(Ref, c_int);
     fn LLVMSetVolatile(Ref, Bool);

@@ -19,6 +19,17 @@ pub fn bpf_get_current_comm() -> Result<[u8; 16], c_long> {
     Ok(comm)
 }
 
+/// As [`bpf_get_current_comm`], into a place that is there already, such as a field of a record in a
+/// ring buffer: a copy less.
+///
+/// # Errors
+/// `-EINVAL` outside of any thread; then all of it is zero.
+#[inline(always)]
+pub fn bpf_get_current_comm_buf(comm: &mut [u8; 16]) -> Result<(), c_long> {
+    // SAFETY: the array is writable for its length.
+    check(unsafe { generated::bpf_get_current_comm((&raw mut *comm).cast(), 16) }).map(drop)
+}
+
 macro_rules! probe_reads {
     ($($what:literal $since:literal $value:ident $buf:ident $str:ident $raw:ident $raw_str:ident;)*) => { $(
         #[doc = concat!("Copies a value from ", $what, " (", $since, "; GPL only).")]

@@ -22,10 +22,10 @@ mod text;
 pub use generated::*;
 // These take the place of what is generated under the same names.
 pub use memory::{
-    bpf_copy_from_user, bpf_copy_from_user_buf, bpf_get_current_comm, bpf_get_ns_current_pid_tgid,
-    bpf_probe_read, bpf_probe_read_buf, bpf_probe_read_kernel, bpf_probe_read_kernel_buf,
-    bpf_probe_read_kernel_str_bytes, bpf_probe_read_str_bytes, bpf_probe_read_user,
-    bpf_probe_read_user_buf, bpf_probe_read_user_str_bytes,
+    bpf_copy_from_user, bpf_copy_from_user_buf, bpf_get_current_comm, bpf_get_current_comm_buf,
+    bpf_get_ns_current_pid_tgid, bpf_probe_read, bpf_probe_read_buf, bpf_probe_read_kernel,
+    bpf_probe_read_kernel_buf, bpf_probe_read_kernel_str_bytes, bpf_probe_read_str_bytes,
+    bpf_probe_read_user, bpf_probe_read_user_buf, bpf_probe_read_user_str_bytes,
 };
 #[doc(hidden)]
 pub use text::__snprintf;
