@@ -14,45 +14,34 @@ pub fn bpf_strncmp(s1: &[u8], s2: &'static CStr) -> c_long {
     unsafe { generated::bpf_strncmp(s1.as_ptr().cast(), s1.len() as u32, s2.as_ptr().cast()) }
 }
 
-/// The number at the beginning of `text`, and how many bytes it takes there (5.2; in all kinds of
-/// programs 5.10). `base` is 8, 10, 16, or 0 for what the text's beginning says.
-///
-/// # Errors
-/// `-EINVAL` when there is no number, `-ERANGE` when it is too large.
-#[inline(always)]
-pub fn bpf_strtol(text: &[u8], base: u64) -> Result<(i64, usize), c_long> {
-    let mut number = 0;
-    // SAFETY: the text is readable for its length.
-    let taken = unsafe {
-        generated::bpf_strtol(
-            text.as_ptr().cast(),
-            text.len() as u64,
-            base,
-            &raw mut number,
-        )
-    };
-    check(taken)?;
-    Ok((number, taken as usize))
+macro_rules! numbers {
+    ($($(#[$doc:meta])* $name:ident -> $number:ty;)*) => { $(
+        $(#[$doc])*
+        #[inline(always)]
+        pub fn $name(text: &[u8], base: u64) -> Result<($number, usize), c_long> {
+            let mut number = 0;
+            let (start, length) = (text.as_ptr().cast(), text.len() as u64);
+            // SAFETY: the text is readable for its length.
+            let taken = unsafe { generated::$name(start, length, base, &raw mut number) };
+            check(taken)?;
+            Ok((number, taken as usize))
+        }
+    )* };
 }
 
-/// As [`bpf_strtol`], for a number without a sign.
-///
-/// # Errors
-/// As [`bpf_strtol`].
-#[inline(always)]
-pub fn bpf_strtoul(text: &[u8], base: u64) -> Result<(u64, usize), c_long> {
-    let mut number = 0;
-    // SAFETY: the text is readable for its length.
-    let taken = unsafe {
-        generated::bpf_strtoul(
-            text.as_ptr().cast(),
-            text.len() as u64,
-            base,
-            &raw mut number,
-        )
-    };
-    check(taken)?;
-    Ok((number, taken as usize))
+numbers! {
+    /// The number at the beginning of `text`, and how many bytes it takes there (5.2; in all kinds of
+    /// programs 5.10). `base` is 8, 10, 16, or 0 for what the text's beginning says.
+    ///
+    /// # Errors
+    /// `-EINVAL` when there is no number, `-ERANGE` when it is too large.
+    bpf_strtol -> i64;
+
+    /// As [`bpf_strtol`], for a number without a sign.
+    ///
+    /// # Errors
+    /// As [`bpf_strtol`].
+    bpf_strtoul -> u64;
 }
 
 /// Writes text into a byte array, with the placeholders of the kernel's printk, and gives its length

@@ -125,8 +125,31 @@ fn probe<T: Scalar>(at: *const c_void) -> Result<T, c_long> {
     Ok(T::from_raw(unsafe { value.assume_init() }))
 }
 
+/// What the modes that read have in common: they do it at addresses.
+macro_rules! places_are_addresses {
+    () => {
+        type Place = *const c_void;
+
+        #[inline(always)]
+        fn embedded(at: *const c_void, ask: impl Fn(Ask) -> u64) -> *const c_void {
+            add(at, ask(Ask::Offset))
+        }
+
+        #[inline(always)]
+        fn within(at: *const c_void, _ask: impl Fn(Ask) -> u64) -> *const c_void {
+            at
+        }
+
+        #[inline(always)]
+        fn element(at: *const c_void, index: usize, stride: u64) -> *const c_void {
+            add(at, index as u64 * stride)
+        }
+    };
+}
+
 impl Mode for Direct {
-    type Place = *const c_void;
+    places_are_addresses!();
+
     type Value<T: Scalar> = T;
     type Pointer<H: Handle<Mode = Self>> = Option<H>;
 
@@ -155,21 +178,6 @@ impl Mode for Direct {
     }
 
     #[inline(always)]
-    fn embedded(at: *const c_void, ask: impl Fn(Ask) -> u64) -> *const c_void {
-        add(at, ask(Ask::Offset))
-    }
-
-    #[inline(always)]
-    fn within(at: *const c_void, _ask: impl Fn(Ask) -> u64) -> *const c_void {
-        at
-    }
-
-    #[inline(always)]
-    fn element(at: *const c_void, index: usize, stride: u64) -> *const c_void {
-        add(at, index as u64 * stride)
-    }
-
-    #[inline(always)]
     fn value_here<T: Scalar>(at: *const c_void) -> T {
         load(at)
     }
@@ -182,7 +190,8 @@ impl Mode for Direct {
 }
 
 impl Mode for Probed {
-    type Place = *const c_void;
+    places_are_addresses!();
+
     type Value<T: Scalar> = Result<T, c_long>;
     type Pointer<H: Handle<Mode = Self>> = Result<H, c_long>;
 
@@ -219,21 +228,6 @@ impl Mode for Probed {
         ask: impl Fn(Ask) -> u64,
     ) -> Result<H, c_long> {
         Self::pointer_here(add(at, ask(Ask::Offset)))
-    }
-
-    #[inline(always)]
-    fn embedded(at: *const c_void, ask: impl Fn(Ask) -> u64) -> *const c_void {
-        add(at, ask(Ask::Offset))
-    }
-
-    #[inline(always)]
-    fn within(at: *const c_void, _ask: impl Fn(Ask) -> u64) -> *const c_void {
-        at
-    }
-
-    #[inline(always)]
-    fn element(at: *const c_void, index: usize, stride: u64) -> *const c_void {
-        add(at, index as u64 * stride)
     }
 
     #[inline(always)]

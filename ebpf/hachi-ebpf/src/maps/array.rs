@@ -13,7 +13,7 @@ map_kind! {
 
 map_values! {
     [V] Array<V>: (index: u32 => &index) -> V, "value at `index`", none: "beyond the end",
-    races: "This is a read and a write, not one atomic step: when two CPUs do it at once, one of the changes may be lost. Exact counts take [atomics](crate::atomic), or a map with a value for each CPU."
+    values: shared
 }
 
 map_for_each! { [V] Array<V>: u32 => V }

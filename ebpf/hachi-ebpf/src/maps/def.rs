@@ -273,6 +273,16 @@ macro_rules! map_kind {
     };
 }
 
+/// Whom a change that is no atomic step may meet, by what values a map has.
+macro_rules! who_races {
+    (shared) => {
+        "This is a read and a write, not one atomic step: when two CPUs do it at once, one of the changes may be lost. Exact counts take [atomics](crate::atomic), or a map with a value for each CPU."
+    };
+    (per_cpu) => {
+        "Programs that may interrupt each other on one CPU (as tracing programs do) can lose a change."
+    };
+}
+
 /// Methods of maps whose values lie in place: looking at them and changing them.
 ///
 /// After the type comes how a key is taken, as a parameter and as a reference, and how the
@@ -280,7 +290,7 @@ macro_rules! map_kind {
 macro_rules! map_values {
     (
         [$($param:ident),+] $name:ty: ($key:ident: $key_ty:ty => $key_ref:expr) -> $value:ty,
-        $the:literal, none: $none:literal, races: $races:literal
+        $the:literal, none: $none:literal, values: $values:ident
     ) => {
         impl<$($param),+> $name {
             #[doc = concat!("The ", $the, ", in place; `None` ", $none, ".")]
@@ -303,7 +313,7 @@ macro_rules! map_values {
 
             #[doc = concat!("Replaces the ", $the, " by what `change` makes of it; `None`, with nothing done, ", $none, ".")]
             ///
-            #[doc = $races]
+            #[doc = who_races!($values)]
             #[inline(always)]
             pub fn update(&self, $key: $key_ty, change: impl FnOnce($value) -> $value) -> Option<()>
             where
@@ -429,6 +439,32 @@ macro_rules! map_entries {
                 Some(())
             }
         }
+    };
+}
+
+/// A kind of hash table, with all its methods.
+macro_rules! map_hash {
+    (
+        $(#[$doc:meta])*
+        $name:ident = $kind:ident, $the:literal, values: $values:ident,
+        of: $of:literal, full: $full:literal
+    ) => {
+        map_kind! {
+            $(#[$doc])*
+            ///
+            /// All bytes of a key count, so a key type must have no padding: derive [`Pod`](crate::Pod).
+            $name<K, V> = $kind(K => V),
+            entries: "up to `max_entries` entries"
+        }
+
+        map_values! {
+            [K, V] $name<K, V>: (key: impl ::core::borrow::Borrow<K> => key.borrow()) -> V, $the,
+            none: "when there is no such key", values: $values
+        }
+
+        map_for_each! { [K, V] $name<K, V>: K => V }
+
+        map_entries! { [K, V] $name<K, V>: K => V, of: $of, full: $full }
     };
 }
 

@@ -30,7 +30,7 @@ map_values! {
     [K, V] LpmTrie<K, V>: (key: impl Borrow<Key<K>> => key.borrow()) -> V,
     "value of the longest prefix that covers `key`",
     none: "when none does",
-    races: "This is a read and a write, not one atomic step: when two CPUs do it at once, one of the changes may be lost. Exact counts take [atomics](crate::atomic), or a map with a value for each CPU."
+    values: shared
 }
 
 map_entries! {

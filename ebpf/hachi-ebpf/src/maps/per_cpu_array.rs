@@ -21,7 +21,7 @@ map_kind! {
 map_values! {
     [V] PerCpuArray<V>: (index: u32 => &index) -> V, "value at `index` on this CPU",
     none: "beyond the end",
-    races: "Programs that may interrupt each other on one CPU (as tracing programs do) can lose a change."
+    values: per_cpu
 }
 
 map_per_cpu! { [V] PerCpuArray<V>: (index: u32 => &index) -> V }
