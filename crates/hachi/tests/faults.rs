@@ -28,7 +28,9 @@ use hachi::{
     },
 };
 use hachi_asm::build;
-use hachi_test::{Bpffs, Cgroup, Fault, Netns, each_call_fails, open_descriptors, require_bpf};
+use hachi_test::{
+    Bpffs, Cgroup, Fault, Netns, each_call_fails, open_descriptors, require_bpf, require_host,
+};
 use support::{
     XDP_PASS,
     network::counting,
@@ -95,6 +97,7 @@ fn check<B: Sync, T>(
     after: impl Fn(&B),
 ) {
     require_bpf!();
+    require_host!("the time to let each call fail");
     if !hachi_test::is_root() {
         hachi_test::skip!("needs root, to see all that is loaded");
     }
@@ -475,13 +478,14 @@ fn cgroups() {
 
 #[test]
 fn structs_of_functions() {
+    let link = features::STRUCT_OPS_LINK.is_supported();
     check(
         "structs_of_functions",
         &[PROG_LOAD, MAP_UPDATE],
         || (),
         |()| {
             let name = format!("hachi{:x}f", std::process::id());
-            let mut spec = support::network::congestion_control("control", &name, true);
+            let mut spec = support::network::congestion_control("control", &name, link);
             for program in &mut spec.programs {
                 program.name = mine(&program.name);
             }
