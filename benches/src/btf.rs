@@ -4,7 +4,7 @@
 //! be built. Relocating is compared by CPU time outside the kernel, because libbpf cannot relocate
 //! without trying out the kernel and handing it maps.
 
-use crate::tools::{Result, cargo, median, ratio, report, root, scratch, succeed};
+use crate::tools::{Result, aya, cargo, median, ratio, report, root, scratch, succeed};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -113,20 +113,4 @@ fn libbpf() -> Result<PathBuf> {
     build.args(["build", "--quiet", "--release", "--target-dir"]);
     succeed(build.arg(&target)).map_err(|_| "needs cc, libelf-dev and zlib1g-dev")?;
     Ok(target.join("release/libbpf-peer"))
-}
-
-/// Aya asks for a newer compiler than ours, for one library function that is unstable in it.
-fn aya() -> Result<PathBuf> {
-    let target = scratch("aya-peer")?;
-    let mut build = cargo(&root().join("benches/aya"));
-    build
-        .args(["build", "--quiet", "--release", "--ignore-rust-version"])
-        .env("RUSTC_BOOTSTRAP", "1")
-        .env(
-            "RUSTFLAGS",
-            "-Zcrate-attr=feature(result_option_map_or_default)",
-        )
-        .arg("--target-dir");
-    succeed(build.arg(&target))?;
-    Ok(target.join("release/aya-peer"))
 }

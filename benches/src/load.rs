@@ -1,10 +1,12 @@
 //! What loading an object costs beside the kernel's own work, and how much memory the process takes.
 //!
 //! The loader (`src/bin/loader.rs`) is linked statically, as one would ship it to many machines, and
-//! so is the small C program that does the same with libbpf, where a C compiler and libbpf's headers
-//! and static libraries are installed.
+//! so are those that do the same with libbpf in C (`libbpf/load.c`), with libbpf-rs (`libbpf-rs/`) and with
+//! Aya (`aya/`), where they can be built.
 
-use crate::tools::{Result, cargo, hachi, libbpf, median, ratio, report, root, scratch, succeed};
+use crate::tools::{
+    Result, build_static, built_peers, cargo, hachi, median, ratio, report, root, scratch, succeed,
+};
 use hachi_test::bpf_available;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -22,26 +24,50 @@ pub fn run() -> Result {
         println!("  skipped: {reason}");
         return Ok(());
     }
-    let object = firewall()?;
-    let target = scratch("static")?;
     let mut build = cargo(&root().join("benches"));
-    build
-        .args(["build", "--quiet", "--release", "--bin", "loader"])
-        // A target triple keeps the flags away from build scripts and macros, which cannot be static.
-        .args(["--target", &host()?, "--target-dir"])
-        .arg(&target)
-        .env("RUSTFLAGS", "-C target-feature=+crt-static");
-    succeed(&mut build)?;
-    let ours = Figures::measure(&target.join(host()?).join("release/loader"), &object)?;
-    ours.print("Hachi");
-    match libbpf("load") {
-        Ok(program) => {
-            let theirs = Figures::measure(&program, &object)?;
-            theirs.print("libbpf");
-            ratio("Hachi / libbpf, own CPU time", ours.own, theirs.own);
-            ratio("Hachi / libbpf, wall time", ours.wall, theirs.wall);
+    let ours = build_static(&mut build, &scratch("static")?, "")?.join("loader");
+    let peers = built_peers("load");
+    for (what, object) in [
+        ("the firewall", firewall()?),
+        (
+            "a tracer with a hundred CO-RE relocations",
+            root().join("tests/objects/core/sched.bpfel.o"),
+        ),
+    ] {
+        println!("  {what}:");
+        let ours = Figures::measure(Command::new(&ours), &object)?;
+        ours.print("Hachi", true);
+        for (name, program) in &peers {
+            let mut command = Command::new(program);
+            // The C program does nothing else.
+            if *name != "libbpf" {
+                command.arg("load");
+            }
+            let theirs = match Figures::measure(command, &object) {
+                Ok(theirs) => theirs,
+                Err(error) => {
+                    println!("  ({name}: not measured: {error})");
+                    continue;
+                }
+            };
+            theirs.print(name, false);
+            ratio(
+                &format!("Hachi / {name}, own CPU time"),
+                ours.own,
+                theirs.own,
+            );
+            ratio(
+                &format!("Hachi / {name}, wall time"),
+                ours.wall,
+                theirs.wall,
+            );
+            let memory = [ours.memory, theirs.memory].map(Duration::from_millis);
+            ratio(
+                &format!("Hachi / {name}, peak memory"),
+                memory[0],
+                memory[1],
+            );
         }
-        Err(error) => println!("  (libbpf: not measured: {error})"),
     }
     Ok(())
 }
@@ -76,13 +102,17 @@ struct Figures {
 }
 
 impl Figures {
-    fn measure(program: &Path, object: &Path) -> Result<Self> {
+    /// `program` still lacks the object and how often it is to be loaded.
+    fn measure(mut program: Command, object: &Path) -> Result<Self> {
+        program.arg(object);
+        let arguments: Vec<_> = program.get_args().map(ToOwned::to_owned).collect();
+        let run = |times: &str| -> Result<[f64; 3]> {
+            let mut command = Command::new(program.get_program());
+            numbers(&succeed(command.args(&arguments).arg(times))?)
+        };
         let mut samples: Vec<[f64; 4]> = Vec::new();
         for _ in 0..PROCESSES {
-            let mut memory = Command::new(program);
-            let once = numbers(&succeed(memory.arg(object).arg("1"))?)?;
-            let mut command = Command::new(program);
-            let many = numbers(&succeed(command.arg(object).arg(LOADS))?)?;
+            let (once, many) = (run("1")?, run(LOADS)?);
             samples.push([many[0], many[1], once[0], once[2]]);
         }
         let column = |index: usize| {
@@ -98,8 +128,8 @@ impl Figures {
         })
     }
 
-    fn print(&self, whose: &str) {
-        let goal = Some(Duration::from_millis(1));
+    fn print(&self, whose: &str, with_goals: bool) {
+        let goal = with_goals.then_some(Duration::from_millis(1));
         report(&format!("{whose}: a load, own CPU time"), self.own, goal);
         report(
             &format!("{whose}: a load, wall time with the kernel's"),
@@ -111,15 +141,13 @@ impl Figures {
             self.first,
             None,
         );
-        let verdict = if self.memory <= MEMORY_GOAL {
-            "met"
-        } else {
-            "MISSED"
+        let verdict = match self.memory <= MEMORY_GOAL {
+            _ if !with_goals => String::new(),
+            true => format!("goal ≤ {MEMORY_GOAL} KiB: met"),
+            false => format!("goal ≤ {MEMORY_GOAL} KiB: MISSED"),
         };
-        let memory = self.memory;
-        println!(
-            "  {whose}: peak memory of the process {memory:>16} KiB  goal ≤ {MEMORY_GOAL} KiB: {verdict}"
-        );
+        let what = format!("{whose}: peak memory of the process");
+        println!("  {what:44} {:>5} KiB  {verdict}", self.memory);
     }
 }
 
@@ -128,10 +156,4 @@ fn numbers(text: &str) -> Result<[f64; 3]> {
     let mut numbers = text.split_whitespace().map(str::parse);
     let mut next = || -> Result<f64> { Ok(numbers.next().ok_or("too few numbers")??) };
     Ok([next()?, next()?, next()?])
-}
-
-fn host() -> Result<String> {
-    let version = succeed(Command::new("rustc").arg("-vV"))?;
-    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
-    Ok(host.ok_or("rustc -vV names no host")?.to_owned())
 }

@@ -10,6 +10,7 @@ mod link;
 mod load;
 mod maps;
 mod ringbuf;
+mod timing;
 mod tools;
 
 use std::process::ExitCode;

@@ -1,6 +1,7 @@
-//! What it costs to read a full ring buffer, an event of 64 bytes: beside libbpf.
+//! What it costs to read a full ring buffer, an event of 64 bytes: beside libbpf, libbpf-rs and
+//! Aya.
 
-use crate::tools::{Result, cpu_time, libbpf, median, nanos, nanos_ratio, succeed};
+use crate::tools::{Result, built_peers, cpu_time, median, nanos, nanos_ratio, succeed};
 use hachi::EbpfLoader;
 use hachi::maps::{MapData, MapType, RingBuf};
 use hachi::obj::{Insn, MapSpec, ProgramSpec, ProgramType, Relocation, RelocationKind, Spec};
@@ -32,14 +33,12 @@ pub fn run() -> Result {
             ..Default::default()
         })
     };
-    let libbpf = libbpf("maps");
-    match &libbpf {
-        Ok(_) => ring.map().pin(bpffs.join("ring"))?,
-        Err(error) => println!("  (libbpf: not measured: {error})"),
-    }
+    let peers = built_peers("maps");
+    let pinned = bpffs.join("ring");
+    ring.map().pin(&pinned)?;
     let mut drained = Vec::new();
     let mut one_by_one = Vec::new();
-    let mut theirs = Vec::new();
+    let mut theirs = vec![Vec::new(); peers.len()];
     for _ in 0..ROUNDS {
         send()?;
         let mut sum = 0u64;
@@ -58,23 +57,22 @@ pub fn run() -> Result {
         one_by_one.push(per_event(start));
         assert_eq!((count, sum), (EVENTS, 130 * u64::from(EVENTS)));
 
-        if let Ok(libbpf) = &libbpf {
+        for ((_, program), times) in peers.iter().zip(&mut theirs) {
             send()?;
-            let mut command = Command::new(libbpf);
-            let printed = succeed(command.arg("ring").arg(bpffs.join("ring")))?;
-            theirs.push(printed.trim().parse()?);
+            let mut command = Command::new(program);
+            times.push(succeed(command.arg("ring").arg(&pinned))?.trim().parse()?);
             // What is written there we have not read ourselves: begin anew behind it.
             drop(ring);
-            ring = MapData::from_pin(bpffs.join("ring"))?.try_into()?;
+            ring = MapData::from_pin(&pinned)?.try_into()?;
         }
     }
     let ours = median(&drained);
     nanos("Hachi: `drain`, an event", ours, Some(GOAL));
     nanos("Hachi: `next`, an event", median(&one_by_one), None);
-    if !theirs.is_empty() {
-        let theirs = median(&theirs);
-        nanos("libbpf: ring_buffer__consume, an event", theirs, None);
-        nanos_ratio("Hachi / libbpf", ours, theirs);
+    for ((name, _), times) in peers.iter().zip(&theirs) {
+        let theirs = median(times);
+        nanos(&format!("{name}: an event"), theirs, None);
+        nanos_ratio(&format!("Hachi / {name}"), ours, theirs);
     }
     Ok(())
 }

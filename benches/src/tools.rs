@@ -1,5 +1,6 @@
 //! What the measurements share: running, timing, medians.
 
+pub use crate::timing::{cpu_time, median};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -67,13 +68,6 @@ pub fn time(command: &mut Command) -> Result<Duration> {
     Ok(start.elapsed())
 }
 
-/// The middle one.
-pub fn median<T: PartialOrd + Copy>(values: &[T]) -> T {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
-    sorted[sorted.len() / 2]
-}
-
 /// Prints one figure, and beside it the goal, if there is one.
 pub fn report(what: &str, duration: Duration, goal: Option<Duration>) {
     let verdict = match goal {
@@ -105,17 +99,6 @@ pub fn nanos_ratio(what: &str, ours: f64, theirs: f64) {
     println!("  {what:44} {:>8.3}x", ours / theirs);
 }
 
-/// CPU time of this thread so far, the kernel's on its behalf included.
-pub fn cpu_time() -> Duration {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: the struct is live, and the call only writes to it.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
-}
-
 /// The C program `benches/libbpf/NAME.c`, built now.
 pub fn libbpf(name: &str) -> Result<PathBuf> {
     let program = scratch("libbpf")?.join(name);
@@ -126,6 +109,67 @@ pub fn libbpf(name: &str) -> Result<PathBuf> {
         .args(["-lbpf", "-lelf", "-lz"]);
     succeed(&mut cc).map_err(|_| "needs cc, libbpf-dev, libelf-dev and zlib1g-dev")?;
     Ok(program)
+}
+
+/// The other toolkits' programs, by name: with libbpf in C, with libbpf-rs, with Aya.
+pub fn peers(c_program: &str) -> [(&'static str, Result<PathBuf>); 3] {
+    [
+        ("libbpf", libbpf(c_program)),
+        ("libbpf-rs", libbpf_rs()),
+        ("Aya", aya()),
+    ]
+}
+
+/// Those of the other toolkits' programs that could be built; says why the others could not.
+pub fn built_peers(c_program: &str) -> Vec<(&'static str, PathBuf)> {
+    let mut built = Vec::new();
+    for (name, program) in peers(c_program) {
+        match program {
+            Ok(program) => built.push((name, program)),
+            Err(error) => println!("  ({name}: not measured: {error})"),
+        }
+    }
+    built
+}
+
+/// Linked statically, as the loaders of a comparison all are. A target triple keeps the flags away from
+/// build scripts and macros, which cannot be static.
+pub fn build_static(build: &mut Command, target: &Path, flags: &str) -> Result<PathBuf> {
+    let host = host()?;
+    build
+        .args(["build", "--quiet", "--release", "--ignore-rust-version"])
+        .args(["--target", &host])
+        .arg("--target-dir")
+        .arg(target)
+        .env(
+            "RUSTFLAGS",
+            format!("-C target-feature=+crt-static {flags}"),
+        );
+    succeed(build)?;
+    Ok(target.join(host).join("release"))
+}
+
+fn host() -> Result<String> {
+    let version = succeed(Command::new("rustc").arg("-vV"))?;
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+    Ok(host.ok_or("rustc -vV names no host")?.to_owned())
+}
+
+fn libbpf_rs() -> Result<PathBuf> {
+    let mut build = cargo(&root().join("benches/libbpf-rs"));
+    // The build script of libbpf-sys looks no further for the static libraries of the system.
+    let libraries = "-L native=/usr/lib/x86_64-linux-gnu";
+    let built = build_static(&mut build, &scratch("libbpf-rs-peer")?, libraries);
+    let directory = built.map_err(|_| "needs cc, libelf-dev and zlib1g-dev")?;
+    Ok(directory.join("libbpf-rs-peer"))
+}
+
+/// Aya asks for a newer compiler than ours, for one library function that is unstable in it.
+pub fn aya() -> Result<PathBuf> {
+    let mut build = cargo(&root().join("benches/aya"));
+    build.env("RUSTC_BOOTSTRAP", "1");
+    let feature = "-Zcrate-attr=feature(result_option_map_or_default)";
+    Ok(build_static(&mut build, &scratch("aya-peer")?, feature)?.join("aya-peer"))
 }
 
 fn shown(duration: Duration) -> String {

@@ -92,10 +92,13 @@ pub fn directory() -> PathBuf {
 /// The file for results of this machine, begun anew.
 pub fn begin_here() -> Result<PathBuf> {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
-    let path = directory().join(format!("{HERE}.tsv"));
     fs::create_dir_all(directory())?;
-    fs::write(&path, release)?;
-    Ok(path)
+    fs::write(here_file(), release)?;
+    Ok(here_file())
+}
+
+fn here_file() -> PathBuf {
+    directory().join(format!("{HERE}.tsv"))
 }
 
 const HERE: &str = "host";
@@ -167,7 +170,16 @@ fn guests(kernels: &str) -> Result {
     run_command(cargo(root()).args(["build", "--quiet", "--package", "hachi-cli"]))?;
     let hachi = target_dir().join("debug/hachi");
     let mut test = matrix::command(&hachi, kernels, Some(&directory()))?;
-    run_command(test.args(test_programs()?))
+    test.args(test_programs()?).args(["--", "--exact"]);
+    // Only the tests that have declared something here.
+    let here = fs::read_to_string(here_file())?;
+    let here = parse(&here, true).ok_or("what the tests wrote cannot be read")?;
+    let names = here
+        .lines
+        .iter()
+        .filter_map(|line| line.test.split_once("::"));
+    let names: BTreeSet<&str> = names.map(|(_, name)| name).collect();
+    run_command(test.args(names))
 }
 
 /// Reads what is there, the older files first, so that newer ones for the same kernel count.

@@ -5,10 +5,14 @@
 //! opening the types included; and the private memory in KiB that the types take once they are open and
 //! have been searched.
 
+#[path = "../timing.rs"]
+mod timing;
+
 use hachi::Btf;
 use hachi::obj::{Spec, core::CoreTypes};
 use hachi_btf::{Kind, Types as _};
-use std::time::{Duration, Instant};
+use std::time::Instant;
+use timing::{median, micros, user_time};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -43,11 +47,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         times.push(start.elapsed());
     }
     let own = (user_time() - before) / count as u32;
-    let micros = |time: Duration| time.as_secs_f64() * 1e6;
     println!(
         "{:.1} {:.1} {:.1} {memory}",
-        micros(median(opens)),
-        micros(median(times)),
+        micros(median(&opens)),
+        micros(median(&times)),
         micros(own)
     );
     Ok(())
@@ -59,23 +62,6 @@ fn open() -> Result<Btf, Box<dyn std::error::Error>> {
         .find("task_struct", Kind::Struct)
         .ok_or("there are no tasks")?;
     Ok(btf)
-}
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort();
-    times[times.len() / 2]
-}
-
-/// CPU time of this process in user mode so far.
-fn user_time() -> Duration {
-    // SAFETY: all-zero is a valid rusage, and the call only writes to it.
-    let usage = unsafe {
-        let mut usage: libc::rusage = std::mem::zeroed();
-        libc::getrusage(libc::RUSAGE_SELF, &mut usage);
-        usage
-    };
-    let time = usage.ru_utime;
-    Duration::new(time.tv_sec as u64, time.tv_usec as u32 * 1000)
 }
 
 /// Memory that only this process has, in KiB: a mapped file of the kernel's is not among it.

@@ -9,10 +9,14 @@
 //!
 //! Needs root: libbpf tries out the kernel first.
 
+#[path = "../../../benches/src/timing.rs"]
+mod timing;
+
 use libbpf_sys::*;
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
+use timing::{median, micros, user_time};
 
 unsafe extern "C" fn silent(
     _: libbpf_print_level,
@@ -122,29 +126,12 @@ fn time(path: &CStr, count: usize) -> Option<()> {
     }
     let own = (user_time() - before) / count as u32;
     println!(
-        "{} {} {}",
-        median(opens).as_micros(),
-        median(times).as_micros(),
-        own.as_micros()
+        "{:.1} {:.1} {:.1}",
+        micros(median(&opens)),
+        micros(median(&times)),
+        micros(own)
     );
     Some(())
-}
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort();
-    times[times.len() / 2]
-}
-
-/// CPU time of this process outside the kernel.
-fn user_time() -> Duration {
-    // SAFETY: plain numbers, for which zeros are a value; filled in by the call.
-    let usage = unsafe {
-        let mut usage: libc::rusage = std::mem::zeroed();
-        libc::getrusage(libc::RUSAGE_SELF, &mut usage);
-        usage
-    };
-    let time = usage.ru_utime;
-    Duration::from_secs(time.tv_sec as u64) + Duration::from_micros(time.tv_usec as u64)
 }
 
 fn main() -> ExitCode {

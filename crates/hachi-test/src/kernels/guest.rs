@@ -31,6 +31,7 @@ const MODULES: &[&str] = &[
     "act_bpf",
     "cls_u32",
     "nf_conntrack", // whose functions programs call
+    "rc_loopback",
 ];
 
 /// What tests start, where the host has it.
