@@ -173,7 +173,7 @@ fn packets_are_judged() {
     let program = typed!(ebpf, "judge", SkSkb);
     if hachi_test::kernel_is_older_than("5.13") {
         program.attach(&map).unwrap_err();
-        return;
+        hachi_test::skip!("a verdict on all kinds of sockets needs Linux ≥ 5.13");
     }
     program.attach(&map).unwrap();
     let (server, client) = netns.run(|| {
