@@ -9,7 +9,7 @@ use hachi::{
 use hachi_test::{VethPair, exercises, require_bpf, require_kernel};
 use support::{
     load,
-    tracing::{Observer, argument, cookie, get, getpgid, observer, seen, watching},
+    tracing::{Observer, argument, cookie, get, getpgid, observer, seen, skip_reason, watching},
 };
 
 /// What getpgid(2) calls to ask whether it may, on every architecture.
@@ -68,13 +68,14 @@ fn sleepable_programs() {
         let _row = exercises(format!("{kind}.s"), "link");
         let section = format!("{kind}.s/__x64_sys_getpgid");
         let mut ebpf = load(watching(vec![observer("probe", &section, &[], None)]));
-        match get(&mut ebpf, "probe").load() {
-            Err(error) if error.to_string().contains("not sleepable") => {
+        if let Err(error) = get(&mut ebpf, "probe").load() {
+            let reason = match error.to_string().contains("not sleepable") {
                 // Only functions that errors may be injected into; since 7.0, all system calls.
-                hachi_test::report_skip(format_args!("CONFIG_FUNCTION_ERROR_INJECTION is off"));
-                continue;
-            }
-            result => attempt!(result),
+                true => "CONFIG_FUNCTION_ERROR_INJECTION is off".to_owned(),
+                false => skip_reason(&error).unwrap_or_else(|| panic!("{error}")),
+            };
+            hachi_test::report_skip(format_args!("{reason}"));
+            continue;
         }
         attempt!(ebpf.attach_all(&AttachOptions::new()));
         getpgid(1);
