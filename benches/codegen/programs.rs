@@ -6,7 +6,10 @@
 use hachi_ebpf::{
     Pod,
     bindings::xdp_action,
-    helpers::{bpf_get_current_comm_buf, bpf_get_current_pid_tgid, bpf_get_current_uid_gid, bpf_ktime_get_ns},
+    helpers::{
+        bpf_get_current_comm_buf, bpf_get_current_pid_tgid, bpf_get_current_uid_gid,
+        bpf_ktime_get_ns,
+    },
     macros::*,
     maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
     programs::*,
