@@ -23,13 +23,23 @@ fn want_context() -> bool {
     ) != 0
 }
 
+/// Whether the kernel has functions that do not. (One with neither has no sessions, and should be
+/// heard to say so, rather than that a function is missing.)
+#[inline(always)]
+fn want_nothing() -> bool {
+    crate::__question!(
+        "kfunc_exists:",
+        "bpf_session_is_return___before_7_0:fn()->bool"
+    ) != 0
+}
+
 #[inline(always)]
 fn is_return(ctx: *mut c_void) -> bool {
     if want_context() {
         // SAFETY: the context is the kernel's.
         unsafe { bpf_session_is_return(ctx) }
     } else {
-        bpf_session_is_return___before_7_0()
+        want_nothing() && bpf_session_is_return___before_7_0()
     }
 }
 
@@ -38,8 +48,10 @@ fn cookie(ctx: *mut c_void) -> *mut u64 {
     if want_context() {
         // SAFETY: the context is the kernel's.
         unsafe { bpf_session_cookie(ctx) }
-    } else {
+    } else if want_nothing() {
         bpf_session_cookie___before_7_0()
+    } else {
+        core::ptr::null_mut()
     }
 }
 
@@ -57,7 +69,7 @@ macro_rules! session {
             #[inline(always)]
             pub fn cookie(&self) -> u64 {
                 let place = cookie(self.as_ptr());
-                // Null only where there is no kernel.
+                // Null only where there are no sessions.
                 if place.is_null() {
                     return 0;
                 }
