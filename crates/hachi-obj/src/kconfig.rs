@@ -80,7 +80,11 @@ impl KconfigType {
     /// # Errors
     /// As [`write`](Self::write).
     pub fn write_number(self, value: u64, place: &mut [u8], endian: Endian) -> Result<(), String> {
-        let bits = 8 * place.len() as u32;
+        let room = place.len();
+        if !(1..=8).contains(&room) {
+            return Err(format!("{room} bytes are no room for a number"));
+        }
+        let bits = 8 * room as u32;
         let beyond = match self {
             KconfigType::Bool => value > 1,
             KconfigType::Tristate | KconfigType::Text => {
@@ -97,7 +101,6 @@ impl KconfigType {
                 "its value {value} ({value:#x}) does not fit {bits} bits"
             ));
         }
-        let room = place.len();
         match endian {
             Endian::Little => place.copy_from_slice(&value.to_le_bytes()[..room]),
             Endian::Big => place.copy_from_slice(&value.to_be_bytes()[8 - room..]),
@@ -234,6 +237,8 @@ mod tests {
             (unsigned, "256", 1, "8 bits"),
             (signed, "128", 1, "8 bits"),
             (signed, "-129", 1, "8 bits"),
+            (unsigned, "1", 16, "no room"),
+            (signed, "1", 0, "no room"),
             (unsigned, "yes", 4, "neither"),
             (unsigned, "12a", 4, "neither"),
             (unsigned, "", 4, "neither"),
