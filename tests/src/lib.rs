@@ -16,7 +16,7 @@ pub mod libbpf;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 use std::time::SystemTime;
 
 /// The root of the repository.
@@ -184,7 +184,7 @@ pub fn build_fixtures() {
 }
 
 /// The workspaces of `examples/` whose programs tests in guests run, too.
-const EXAMPLES_FOR_GUESTS: &[&str] = &["tools"];
+const EXAMPLES_FOR_GUESTS: &[&str] = &["programs", "tools"];
 
 /// The program `name` of the workspace `examples/WORKSPACE`, built now; in a guest, before.
 ///
@@ -197,7 +197,9 @@ pub fn example(workspace: &str, name: &str) -> PathBuf {
     }
     // Once for all the tests of a program: cargo takes its time to find that there is nothing to do.
     static BUILT: Mutex<Vec<String>> = Mutex::new(Vec::new());
-    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut built = BUILT
+        .lock()
+        .expect("an example did not build: see the first test");
     if !built.iter().any(|built| built == workspace) {
         let mut build = cargo(&root().join("examples").join(workspace));
         build.args(["build", "--quiet"]);
@@ -210,6 +212,18 @@ pub fn example(workspace: &str, name: &str) -> PathBuf {
 /// Where the examples' programs for guests are: among the fixtures, which are carried along.
 fn carried_examples() -> PathBuf {
     fixtures_dir().join("examples")
+}
+
+/// The names of the programs of a workspace of `examples/`.
+///
+/// # Panics
+/// When it is not there.
+pub fn programs_of(workspace: &str) -> Vec<String> {
+    let manifest = root().join(format!("examples/{workspace}/{workspace}/Cargo.toml"));
+    let manifest = fs::read_to_string(manifest).expect("the workspace's user side");
+    let programs = manifest.split("[[bin]]\nname = \"").skip(1);
+    let name = |text: &str| text.split_once('"').map(|(name, _)| name.to_owned());
+    programs.filter_map(name).collect()
 }
 
 /// Builds the examples that tests in guests run.

@@ -7,13 +7,13 @@ use hachi_test::{
     EchoServer, Netns, TempDir, VethPair, find_program, in_guest, require_bpf, require_host,
     require_kernel, skip, tcp_request,
 };
-use hachi_tests::{example, success};
+use hachi_tests::{example, programs_of, success};
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd as _;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use support::running::Running;
 
 /// The tool, not yet running.
@@ -384,15 +384,58 @@ fn tcpcc_controls_a_connection() {
 #[test]
 fn every_tool_explains_itself() {
     require_host!("all the tools");
-    let manifest = hachi_tests::root().join("examples/tools/tools/src/bin");
-    for source in fs::read_dir(manifest).unwrap().flatten() {
-        let name = source
-            .path()
-            .file_stem()
-            .unwrap()
-            .to_string_lossy()
-            .into_owned();
+    for name in programs_of("tools") {
         let help = success(tool(&name).arg("--help"));
         assert!(help.contains("Usage:"), "{name}: {help}");
+    }
+}
+
+/// Something to do for whoever watches.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn hachi_example_spins(time: Duration) {
+    let end = Instant::now() + time;
+    while Instant::now() < end {
+        (0..10_000u32).for_each(|n| drop(std::hint::black_box(n)));
+    }
+}
+
+#[test]
+fn profile_sees_the_function_that_takes_the_time() {
+    require_bpf!();
+    let pid = std::process::id().to_string();
+    let mut profile = tool("profile");
+    profile.args(["--pid", &pid, "--frequency", "999"]);
+    let profile = Running::start(&mut profile, "Sampling");
+    // In a thread that is started only now.
+    std::thread::spawn(|| hachi_example_spins(Duration::from_millis(500)))
+        .join()
+        .unwrap();
+    let text = profile.interrupt();
+    let line = text
+        .lines()
+        .find(|line| line.contains(";hachi_example_spins"));
+    let line = line.unwrap_or_else(|| panic!("{text}"));
+    assert!(line.rsplit(' ').next().unwrap().parse::<u64>().unwrap() > 0);
+}
+
+/// What the verifier keeps safe needs no `unsafe`: neither the tools' kernel sides nor the programs' have it.
+#[test]
+fn kernel_sides_have_no_unsafe_code() {
+    require_host!("the sources");
+    for workspace in ["tools", "programs"] {
+        let sources =
+            hachi_tests::root().join(format!("examples/{workspace}/{workspace}-ebpf/src/bin"));
+        let mut count = 0;
+        for source in fs::read_dir(sources).unwrap().flatten() {
+            let text = fs::read_to_string(source.path()).unwrap();
+            assert!(
+                text.contains("#![forbid(unsafe_code)]"),
+                "{:?}",
+                source.path()
+            );
+            count += 1;
+        }
+        assert!(count > 4, "{count} sources of {workspace}");
     }
 }

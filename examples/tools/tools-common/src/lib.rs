@@ -7,6 +7,7 @@ pub mod guard;
 pub mod histogram;
 pub mod l4lb;
 pub mod opensnoop;
+pub mod profile;
 pub mod ratelimit;
 pub mod tcp;
 

@@ -1,6 +1,7 @@
 //! What the tools share.
 
 pub mod maglev;
+pub mod symbols;
 
 use std::borrow::Cow;
 use std::net::IpAddr;
