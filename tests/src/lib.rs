@@ -234,15 +234,9 @@ pub fn build_examples_for_guests() {
     let directory = carried_examples();
     fs::create_dir_all(&directory).expect("a directory for programs");
     for workspace in EXAMPLES_FOR_GUESTS {
-        let sources = root().join(format!("examples/{workspace}/{workspace}/src/bin"));
-        for source in fs::read_dir(sources)
-            .expect("the programs' sources")
-            .flatten()
-        {
-            let source = source.path();
-            let name = source.file_stem().expect("a file name").to_string_lossy();
+        for name in programs_of(workspace) {
             let program = example(workspace, &name);
-            fs::copy(program, directory.join(&*name)).expect("a copy of the program");
+            fs::copy(program, directory.join(name)).expect("a copy of the program");
         }
     }
 }
