@@ -13,7 +13,8 @@ pub struct TestRunOptions<'a> {
     /// The packet (or other data) the program sees.
     pub data: &'a [u8],
     /// The context struct of the program's type, in the layout of the kernel's header; empty for
-    /// the kernel's default.
+    /// the kernel's default. What a syscall program changes in it comes back from
+    /// [`Syscall::call`](super::Syscall::call) only.
     pub context: &'a [u8],
     /// Bytes of room for the packet as the program leaves it; 0 does not ask for it.
     pub data_out: usize,
@@ -50,13 +51,14 @@ impl TestRunOptions<'_> {
         };
         let mut data = vec![0; self.data_out];
         let mut context = vec![0; self.context_out];
-        let (data_in, context_in) = (self.data, self.context);
+        // The kernel writes the context of a syscall program back to where it was read.
+        let mut context_in = self.context.to_vec();
         let result = bpf::prog_test_run(
             program,
             &mut attr,
-            data_in,
+            self.data,
             &mut data,
-            context_in,
+            &mut context_in,
             &mut context,
         );
         match result {

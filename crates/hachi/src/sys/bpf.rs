@@ -422,34 +422,27 @@ pub(crate) fn prog_test_run(
     attr: &mut attr::TestRun,
     data_in: &[u8],
     data_out: &mut [u8],
-    ctx_in: &[u8],
+    ctx_in: &mut [u8],
     ctx_out: &mut [u8],
 ) -> Result<()> {
     let length = |slice: &[u8]| u32::try_from(slice.len()).unwrap_or(u32::MAX);
-    let pointer = |slice: &[u8]| {
-        if slice.is_empty() {
-            0
-        } else {
-            address(slice.as_ptr())
-        }
+    // The kernel refuses an address of nothing.
+    let pointer = |slice: &mut [u8]| match slice.is_empty() {
+        true => 0,
+        false => address(slice.as_mut_ptr()),
     };
     attr.prog_fd = raw(fd);
-    attr.data_in = pointer(data_in);
+    attr.data_in = match data_in.is_empty() {
+        true => 0,
+        false => address(data_in.as_ptr()),
+    };
     attr.data_size_in = length(data_in);
     attr.data_size_out = length(data_out);
-    attr.data_out = if data_out.is_empty() {
-        0
-    } else {
-        address(data_out.as_mut_ptr())
-    };
-    attr.ctx_in = pointer(ctx_in);
+    attr.data_out = pointer(data_out);
     attr.ctx_size_in = length(ctx_in);
+    attr.ctx_in = pointer(ctx_in);
     attr.ctx_size_out = length(ctx_out);
-    attr.ctx_out = if ctx_out.is_empty() {
-        0
-    } else {
-        address(ctx_out.as_mut_ptr())
-    };
+    attr.ctx_out = pointer(ctx_out);
     // SAFETY: addresses and lengths were just set from live slices, out ones borrowed mutably.
     unsafe { call(Cmd::ProgTestRun, attr) }
 }
