@@ -151,7 +151,7 @@ fn perf_event() {
     let end = std::time::Instant::now() + Duration::from_millis(100);
     while std::time::Instant::now() < end {}
     // The events count what the process's first thread does, and threads that it starts from then on.
-    std::thread::spawn(|| (0..50_000_000u64).for_each(|n| drop(std::hint::black_box(n))));
+    std::thread::spawn(|| (0..50_000_000u64).for_each(|n| _ = std::hint::black_box(n)));
     running.wait_for("perf_event: at 0x");
     running.interrupt();
 }

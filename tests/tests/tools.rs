@@ -393,10 +393,10 @@ fn every_tool_explains_itself() {
 /// Something to do for whoever watches.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn hachi_example_spins(time: Duration) {
+fn hachi_example_spins(time: Duration) {
     let end = Instant::now() + time;
     while Instant::now() < end {
-        (0..10_000u32).for_each(|n| drop(std::hint::black_box(n)));
+        (0..10_000u32).for_each(|n| _ = std::hint::black_box(n));
     }
 }
 
