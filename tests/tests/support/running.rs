@@ -65,7 +65,8 @@ impl Running {
     #[track_caller]
     pub fn interrupt(self) -> String {
         let Running { process, output } = self;
-        let (status, _) = process.interrupt(Duration::from_secs(10)).unwrap();
+        // Long for a guest, where `profile` reads the symbols of its test.
+        let (status, _) = process.interrupt(Duration::from_secs(60)).unwrap();
         let text = |name| fs::read_to_string(output.join(name)).unwrap();
         assert!(status.success(), "{status}: {}", text("stderr"));
         text("stdout")
