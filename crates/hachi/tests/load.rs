@@ -49,6 +49,17 @@ fn programs_load_and_run() {
 }
 
 #[test]
+fn constants_belong_to_programs_that_do_not_use_them() {
+    require_bpf!();
+    let mut spec = support::with_global("bpf_metadata_version", 3);
+    spec.programs.push(verdict("pass", 2));
+    let mut ebpf = load(spec);
+    let constants = ebpf.map(".rodata").unwrap().data().info().unwrap().id();
+    let program = xdp(&mut ebpf, "pass");
+    assert_eq!(program.info().unwrap().map_ids(), [constants]);
+}
+
+#[test]
 fn test_runs_give_back_the_packet() {
     require_bpf!();
     let mut ebpf = load(one("pass", 2));

@@ -71,7 +71,20 @@ pub(crate) fn program(
             })?;
         }
     }
+    bind_constants(object, spec, &loaded);
     Ok(loaded)
+}
+
+/// Makes the object's constants maps of each of its programs, used or not, as libbpf does: so tools
+/// find what an object says about itself (`bpftool prog` shows variables `bpf_metadata_…`). The program
+/// works without.
+fn bind_constants(object: &Object, spec: &ProgramSpec, loaded: &LoadedProgram) {
+    let constants = object.maps.iter();
+    for (name, map) in constants.filter(|(name, _)| name.starts_with(".rodata")) {
+        if let Err(error) = bpf::prog_bind_map(loaded.fd.as_fd(), map.as_fd()) {
+            log::warn!("program {:?} goes without map {name:?}: {error}", spec.name);
+        }
+    }
 }
 
 pub(super) fn unloadable(spec: &ProgramSpec, reason: impl Into<String>) -> ProgramError {

@@ -48,6 +48,7 @@ pub(crate) enum Cmd {
     EnableStats = 32,
     IterCreate = 33,
     LinkDetach = 34,
+    ProgBindMap = 35,
     TokenCreate = 36,
 }
 
@@ -90,6 +91,7 @@ impl Cmd {
             Cmd::EnableStats => "BPF_ENABLE_STATS",
             Cmd::IterCreate => "BPF_ITER_CREATE",
             Cmd::LinkDetach => "BPF_LINK_DETACH",
+            Cmd::ProgBindMap => "BPF_PROG_BIND_MAP",
             Cmd::TokenCreate => "BPF_TOKEN_CREATE",
         }
     }
@@ -339,6 +341,15 @@ pub(crate) struct IterCreate {
 pub(crate) struct EnableStats {
     /// `enum bpf_stats_type`.
     pub(crate) kind: u32,
+}
+
+/// `BPF_PROG_BIND_MAP`.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+pub(crate) struct ProgBindMap {
+    pub(crate) prog_fd: u32,
+    pub(crate) map_fd: u32,
+    pub(crate) flags: u32,
 }
 
 /// `BPF_TASK_FD_QUERY`.

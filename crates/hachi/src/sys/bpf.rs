@@ -447,6 +447,18 @@ pub(crate) fn prog_test_run(
     unsafe { call(Cmd::ProgTestRun, attr) }
 }
 
+/// `BPF_PROG_BIND_MAP`: the map lives as long as the program, and is among its maps, although no
+/// instruction names it. Linux ≥ 5.10.
+pub(crate) fn prog_bind_map(program: BorrowedFd<'_>, map: BorrowedFd<'_>) -> Result<()> {
+    let mut attr = attr::ProgBindMap {
+        prog_fd: raw(program),
+        map_fd: raw(map),
+        flags: 0,
+    };
+    // SAFETY: no address in the attribute.
+    unsafe { call(Cmd::ProgBindMap, &mut attr) }
+}
+
 /// `BPF_PROG_TEST_RUN` of a `BPF_PROG_TYPE_SYSCALL` program, which may change its context. The
 /// result is what it returned.
 pub(crate) fn prog_call(fd: BorrowedFd<'_>, context: &mut [u8]) -> Result<u32> {
