@@ -382,6 +382,28 @@ fn tcpcc_controls_a_connection() {
 }
 
 #[test]
+fn schedfifo_schedules_threads() {
+    require_bpf!();
+    require_kernel!("6.13", "scx_bpf_dsq_insert");
+    let state = "/sys/kernel/sched_ext/state";
+    if !fs::exists(state).unwrap() {
+        skip!("this kernel was built without CONFIG_SCHED_CLASS_EXT");
+    }
+    let schedfifo = Running::start(tool("schedfifo").args(["--slice", "5000"]), "Scheduling");
+    assert_eq!(fs::read_to_string(state).unwrap().trim(), "enabled");
+    let threads =
+        (0..4).map(|_| std::thread::spawn(|| hachi_example_spins(Duration::from_millis(50))));
+    for thread in threads.collect::<Vec<_>>() {
+        thread.join().unwrap();
+    }
+    let text = schedfifo.interrupt();
+    // More than once each: their slices are a tenth of what they do.
+    let ran = text.lines().find_map(|line| line.strip_prefix("ran: "));
+    assert!(ran.unwrap().parse::<u64>().unwrap() > 8, "{text}");
+    assert_ne!(fs::read_to_string(state).unwrap().trim(), "enabled");
+}
+
+#[test]
 fn every_tool_explains_itself() {
     require_host!("all the tools");
     for name in programs_of("tools") {
