@@ -307,7 +307,7 @@ pub fn e(ctx: &XdpContext) { info!(ctx, \"{\", 1) }
             "a log message has more placeholders than arguments",
             "lib.rs:3:30",
             "a log message has more arguments than placeholders",
-            "a log placeholder holds no name or position",
+            "cannot find value `name` in this scope",
             "unknown hint in a log placeholder",
             "`{` without `}`",
         ],
