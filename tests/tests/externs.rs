@@ -4,7 +4,7 @@
 use hachi::maps::Array;
 use hachi::programs::{AttachOptions, ProgramError};
 use hachi::{Ebpf, EbpfLoader, KernelVersion};
-use hachi_test::{require_bpf, require_kernel, skip};
+use hachi_test::{kernel_is_older_than, require_bpf, require_kernel, skip};
 use hachi_tests::fixture_with;
 
 /// `Results` of the fixture.
@@ -73,7 +73,13 @@ fn symbols_and_variables() {
         if !kallsyms.contains(" runqueues\n") {
             skip!("this kernel was built without CONFIG_KALLSYMS_ALL");
         }
-        let found = run(&mut ebpf, "variables").unwrap();
+        let found = match run(&mut ebpf, "variables") {
+            // As Debian's 5.10, whose pahole left them out.
+            Err(error) if kernel_is_older_than("6.1") && error.to_string().contains("in BTF") => {
+                skip!("this kernel was built without types of its variables")
+            }
+            found => found.unwrap(),
+        };
         assert_eq!(found.cpus, 1);
     }
 }

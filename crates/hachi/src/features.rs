@@ -260,6 +260,8 @@ features! {
     UPROBE_SESSION: "uprobe.session", (6, 13), || uprobe_multi(57);
     /// Programs of a cgroup in a chosen order.
     CGROUP_ORDER: "an order among the programs of a cgroup", (6, 17), cgroup_order;
+    /// Typed programs attached to many kernel functions at once.
+    TRACING_MULTI: "fentry.multi", (7, 2), || by_version(7, 2);
 }
 
 /// `BPF_PROG_TYPE_KPROBE`, `…_TRACEPOINT`, `…_RAW_TRACEPOINT`.

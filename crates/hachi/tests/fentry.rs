@@ -4,7 +4,10 @@ mod support;
 
 use hachi::{
     Btf,
-    programs::{AttachOptions, Extension, FEntry, FExit, FModRet, ProgramError, TestRunOptions},
+    programs::{
+        AttachOptions, Extension, FEntry, FExit, FModRet, ProgramError, TestRunOptions,
+        TracingMulti,
+    },
 };
 use hachi_test::{VethPair, exercises, require_bpf, require_kernel};
 use support::{
@@ -55,6 +58,43 @@ fn sessions_see_both_ends() {
     assert_eq!(seen(&ebpf).0, 6);
 }
 
+#[test]
+fn many_functions_by_one_link() {
+    require_bpf!();
+    let kinds = ["fentry.multi", "fexit.multi", "fsession.multi"];
+    let _rows = kinds.map(|kind| exercises(kind, "link"));
+    for kind in kinds {
+        let runs = if kind == "fsession.multi" { 2 } else { 1 };
+        let mut ebpf = load(watching(vec![observer("probe", kind, &[], None)]));
+        let program: &mut TracingMulti = get(&mut ebpf, "probe").try_into().unwrap();
+        attempt!(program.load());
+        let btf = Btf::from_sys_fs().unwrap();
+        let id = program.attach("security_task_getpg*", &btf).unwrap();
+        getpgid(2);
+        assert_eq!(seen(&ebpf).0, 2 * runs, "{kind}");
+        let program: &mut TracingMulti = get(&mut ebpf, "probe").try_into().unwrap();
+        program.detach(id).unwrap();
+        let names = [FUNCTION, "security_task_getsid"];
+        program.attach_to_functions(&names, &[1, 2], &btf).unwrap();
+        getpgid(1);
+        // SAFETY: a number.
+        unsafe { libc::getsid(libc::getpid()) };
+        assert_eq!(seen(&ebpf).0, 4 * runs, "{kind}");
+        let section = format!("{kind}/{FUNCTION}");
+        let mut ebpf = load(watching(vec![observer("probe", &section, &[], None)]));
+        ebpf.attach_all(&AttachOptions::new()).unwrap();
+        getpgid(1);
+        assert_eq!(seen(&ebpf).0, runs, "{section}");
+    }
+    let mut ebpf = load(watching(vec![observer("probe", kinds[0], &[], None)]));
+    let program: &mut TracingMulti = get(&mut ebpf, "probe").try_into().unwrap();
+    program.load().unwrap();
+    let btf = Btf::from_sys_fs().unwrap();
+    let error = program.attach_to_functions(&["security_task_getpgidd"], &[], &btf);
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains(FUNCTION), "{error}");
+}
+
 /// At the function of a system call, which may sleep.
 #[test]
 fn sleepable_programs() {
@@ -64,6 +104,9 @@ fn sleepable_programs() {
         ("fexit", 1),
         ("fmod_ret", 1),
         ("fsession", 2),
+        ("fentry.multi", 1),
+        ("fexit.multi", 1),
+        ("fsession.multi", 2),
     ] {
         let _row = exercises(format!("{kind}.s"), "link");
         let section = format!("{kind}.s/__x64_sys_getpgid");

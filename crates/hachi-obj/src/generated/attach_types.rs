@@ -122,6 +122,12 @@ pub enum AttachType {
     TraceUprobeSession = 57,
     /// `BPF_TRACE_FSESSION`, Linux 7.0.
     TraceFsession = 58,
+    /// `BPF_TRACE_FENTRY_MULTI`, Linux 7.2.
+    TraceFentryMulti = 59,
+    /// `BPF_TRACE_FEXIT_MULTI`, Linux 7.2.
+    TraceFexitMulti = 60,
+    /// `BPF_TRACE_FSESSION_MULTI`, Linux 7.2.
+    TraceFsessionMulti = 61,
 }
 
 impl AttachType {
@@ -187,6 +193,9 @@ impl AttachType {
             56 => AttachType::TraceKprobeSession,
             57 => AttachType::TraceUprobeSession,
             58 => AttachType::TraceFsession,
+            59 => AttachType::TraceFentryMulti,
+            60 => AttachType::TraceFexitMulti,
+            61 => AttachType::TraceFsessionMulti,
             _ => return None,
         })
     }
@@ -253,6 +262,9 @@ impl AttachType {
             AttachType::TraceKprobeSession => "trace_kprobe_session",
             AttachType::TraceUprobeSession => "trace_uprobe_session",
             AttachType::TraceFsession => "trace_fsession",
+            AttachType::TraceFentryMulti => "trace_fentry_multi",
+            AttachType::TraceFexitMulti => "trace_fexit_multi",
+            AttachType::TraceFsessionMulti => "trace_fsession_multi",
         }
     }
 
@@ -318,6 +330,9 @@ impl AttachType {
             AttachType::TraceKprobeSession => (6, 10),
             AttachType::TraceUprobeSession => (6, 13),
             AttachType::TraceFsession => (7, 0),
+            AttachType::TraceFentryMulti => (7, 2),
+            AttachType::TraceFexitMulti => (7, 2),
+            AttachType::TraceFsessionMulti => (7, 2),
         }
     }
 }

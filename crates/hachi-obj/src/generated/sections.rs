@@ -5,7 +5,7 @@ use crate::{AttachType, ProgramType};
 
 /// In the order in which they are tried.
 #[rustfmt::skip]
-pub(super) static SECTIONS: [SectionDef; 105] = [
+pub(super) static SECTIONS: [SectionDef; 111] = [
     SectionDef { name: "socket", matching: Match::Exact, program_type: ProgramType::SocketFilter, attach_type: None, first_kernel: (3, 19), sleepable: false, needs_btf_target: false, attach_type_optional: false, frags: false },
     SectionDef { name: "sk_reuseport/migrate", matching: Match::Exact, program_type: ProgramType::SkReuseport, attach_type: Some(AttachType::SkReuseportSelectOrMigrate), first_kernel: (5, 14), sleepable: false, needs_btf_target: false, attach_type_optional: false, frags: false },
     SectionDef { name: "sk_reuseport", matching: Match::Exact, program_type: ProgramType::SkReuseport, attach_type: Some(AttachType::SkReuseportSelect), first_kernel: (4, 19), sleepable: false, needs_btf_target: false, attach_type_optional: true, frags: false },
@@ -52,6 +52,12 @@ pub(super) static SECTIONS: [SectionDef; 105] = [
     SectionDef { name: "fmod_ret.s", matching: Match::MaybeTarget, program_type: ProgramType::Tracing, attach_type: Some(AttachType::ModifyReturn), first_kernel: (5, 10), sleepable: true, needs_btf_target: true, attach_type_optional: false, frags: false },
     SectionDef { name: "fexit.s", matching: Match::MaybeTarget, program_type: ProgramType::Tracing, attach_type: Some(AttachType::TraceFexit), first_kernel: (5, 10), sleepable: true, needs_btf_target: true, attach_type_optional: false, frags: false },
     SectionDef { name: "fsession.s", matching: Match::MaybeTarget, program_type: ProgramType::Tracing, attach_type: Some(AttachType::TraceFsession), first_kernel: (7, 0), sleepable: true, needs_btf_target: true, attach_type_optional: false, frags: false },
+    SectionDef { name: "fentry.multi", matching: Match::MaybeTarget, program_type: ProgramType::Tracing, attach_type: Some(AttachType::TraceFentryMulti), first_kernel: (7, 2), sleepable: false, needs_btf_target: false, attach_type_optional: false, frags: false },
+    SectionDef { name: "fexit.multi", matching: Match::MaybeTarget, program_type: ProgramType::Tracing, attach_type: Some(AttachType::TraceFexitMulti), first_kernel: (7, 2), sleepable: false, needs_btf_target: false, attach_type_optional: false, frags: false },
+    SectionDef { name: "fsession.multi", matching: Match::MaybeTarget, program_type: ProgramType::Tracing, attach_type: Some(AttachType::TraceFsessionMulti), first_kernel: (7, 2), sleepable: false, needs_btf_target: false, attach_type_optional: false, frags: false },
+    SectionDef { name: "fentry.multi.s", matching: Match::MaybeTarget, program_type: ProgramType::Tracing, attach_type: Some(AttachType::TraceFentryMulti), first_kernel: (7, 2), sleepable: true, needs_btf_target: false, attach_type_optional: false, frags: false },
+    SectionDef { name: "fexit.multi.s", matching: Match::MaybeTarget, program_type: ProgramType::Tracing, attach_type: Some(AttachType::TraceFexitMulti), first_kernel: (7, 2), sleepable: true, needs_btf_target: false, attach_type_optional: false, frags: false },
+    SectionDef { name: "fsession.multi.s", matching: Match::MaybeTarget, program_type: ProgramType::Tracing, attach_type: Some(AttachType::TraceFsessionMulti), first_kernel: (7, 2), sleepable: true, needs_btf_target: false, attach_type_optional: false, frags: false },
     SectionDef { name: "freplace", matching: Match::MaybeTarget, program_type: ProgramType::Ext, attach_type: None, first_kernel: (5, 6), sleepable: false, needs_btf_target: true, attach_type_optional: false, frags: false },
     SectionDef { name: "lsm", matching: Match::MaybeTarget, program_type: ProgramType::Lsm, attach_type: Some(AttachType::LsmMac), first_kernel: (5, 7), sleepable: false, needs_btf_target: true, attach_type_optional: false, frags: false },
     SectionDef { name: "lsm.s", matching: Match::MaybeTarget, program_type: ProgramType::Lsm, attach_type: Some(AttachType::LsmMac), first_kernel: (5, 10), sleepable: true, needs_btf_target: true, attach_type_optional: false, frags: false },

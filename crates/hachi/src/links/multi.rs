@@ -9,8 +9,11 @@ use std::{
     path::Path,
 };
 
+use hachi_btf::{Kind, Types as _};
+
 use super::{FdLink, LinkError, OwnedLink, kprobe, uprobe};
 use crate::{
+    Btf,
     features::Feature,
     programs::{ProbeKind, ProgramFd},
     sys::{
@@ -136,11 +139,7 @@ pub(crate) fn attach_to_matching(
     addresses.sort_unstable();
     addresses.dedup();
     if traceable.is_empty() {
-        return Err(LinkError::no_such(
-            "traceable kernel function",
-            pattern,
-            ": nothing fits the pattern".to_owned(),
-        ));
+        return Err(nothing_fits(pattern));
     }
     if addresses.is_empty() {
         // This process may not see addresses.
@@ -149,6 +148,59 @@ pub(crate) fn attach_to_matching(
         return attach_to_functions(request, &names);
     }
     attach_to_addresses(request, &addresses)
+}
+
+/// Attaches to these functions of the kernel, by the ids of their types.
+pub(crate) fn attach_to_typed_functions(
+    request: &Request<'_>,
+    names: &[&str],
+    btf: &Btf,
+) -> Result<OwnedLink, LinkError> {
+    request.check_cookies(names.len())?;
+    let mut ids = Vec::with_capacity(names.len());
+    for name in names {
+        ids.push(btf.types().find(name, Kind::Func).ok_or_else(|| {
+            let hint = kprobe::absent(name).unwrap_or_else(|| ": it has no type in BTF".to_owned());
+            LinkError::no_such("kernel function", name, hint)
+        })?);
+    }
+    let target = match names {
+        [one] => format!("kernel function {one}"),
+        _ => format!("{} kernel functions", names.len()),
+    };
+    let to = LinkTo::TracingMulti {
+        ids: &ids,
+        cookies: request.cookies,
+    };
+    request.create(&to, &target)
+}
+
+/// Attaches to all functions of the kernel that fit `pattern`, have types, and can be traced.
+pub(crate) fn attach_to_matching_types(
+    request: &Request<'_>,
+    pattern: &str,
+    btf: &Btf,
+) -> Result<OwnedLink, LinkError> {
+    if !is_pattern(pattern) {
+        return attach_to_typed_functions(request, &[pattern], btf);
+    }
+    let traceable = traceable(pattern)?;
+    let mut names: Vec<_> = (traceable.iter().map(String::as_str))
+        .filter(|name| btf.types().find(name, Kind::Func).is_some())
+        .collect();
+    if names.is_empty() {
+        return Err(nothing_fits(pattern));
+    }
+    names.sort_unstable();
+    attach_to_typed_functions(request, &names, btf)
+}
+
+fn nothing_fits(pattern: &str) -> LinkError {
+    LinkError::no_such(
+        "traceable kernel function",
+        pattern,
+        ": nothing fits the pattern".to_owned(),
+    )
 }
 
 /// The names of functions that can be traced and fit.

@@ -62,6 +62,7 @@ mod test_run;
 mod tp_btf;
 mod tracepoint;
 mod tracing;
+mod tracing_multi;
 mod uprobe;
 mod uprobe_multi;
 mod usdt;
@@ -120,6 +121,7 @@ pub use syscall::Syscall;
 pub use test_run::{TestRun, TestRunOptions};
 pub use tp_btf::BtfTracePoint;
 pub use tracepoint::TracePoint;
+pub use tracing_multi::TracingMulti;
 pub use uprobe::{UProbe, UProbeAttachLocation};
 pub use uprobe_multi::UProbeMulti;
 pub use usdt::Usdt;
@@ -224,6 +226,7 @@ programs! {
     (ProgramType::Tracing, Some(AttachType::TraceFexit), _) => FExit "fexit",
     (ProgramType::Tracing, Some(AttachType::ModifyReturn), _) => FModRet "fmod_ret",
     (ProgramType::Tracing, Some(AttachType::TraceFsession), _) => FSession "fsession",
+    (ProgramType::Tracing, Some(AttachType::TraceFentryMulti | AttachType::TraceFexitMulti | AttachType::TraceFsessionMulti), _) => TracingMulti "fentry.multi",
     (ProgramType::Tracing, Some(AttachType::TraceIter), _) => Iter "iter",
     (ProgramType::Ext, _, _) => Extension "freplace",
     (ProgramType::Lsm, Some(AttachType::LsmMac), _) => Lsm "lsm",

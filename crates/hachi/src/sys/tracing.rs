@@ -64,6 +64,9 @@ pub(crate) enum LinkTo<'a> {
         cookies: &'a [u64],
         flags: u32,
     },
+    /// Several functions of the kernel's BTF (`BPF_TRACE_FENTRY_MULTI`, `…_FEXIT_MULTI`,
+    /// `…_FSESSION_MULTI`).
+    TracingMulti { ids: &'a [u32], cookies: &'a [u64] },
     /// Several places of one binary (`BPF_TRACE_UPROBE_MULTI`, `…_SESSION`).
     UprobeMulti {
         path: &'a CStr,
@@ -123,6 +126,13 @@ pub(crate) fn link_create(
             words[2] = pointer(addresses);
             words[3] = pointer(same_length(cookies, count));
         }
+        LinkTo::TracingMulti { ids, cookies } => {
+            if !ids.is_empty() {
+                words[0] = address(ids.as_ptr());
+            }
+            words[1] = pointer(same_length(cookies, ids.len()));
+            words[2] = pair(ids.len() as u32, 0);
+        }
         LinkTo::UprobeMulti {
             path,
             offsets,
@@ -154,6 +164,7 @@ impl LinkTo<'_> {
             LinkTo::Tracing { .. } | LinkTo::Function { .. } => "BPF_LINK_CREATE (tracing)",
             LinkTo::Iter { .. } => "BPF_LINK_CREATE (iter)",
             LinkTo::KprobeMulti { .. } => "BPF_LINK_CREATE (kprobe_multi)",
+            LinkTo::TracingMulti { .. } => "BPF_LINK_CREATE (tracing_multi)",
             LinkTo::UprobeMulti { .. } => "BPF_LINK_CREATE (uprobe_multi)",
         }
     }
