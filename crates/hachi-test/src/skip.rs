@@ -134,6 +134,16 @@ pub fn kernel_is_older_than(needed: &str) -> bool {
     version(&release()) < version(needed)
 }
 
+/// Whether the running kernel has a function of this name, which tells how it was built:
+/// `register_fprobe_ips` is there with CONFIG_FPROBE. From `/proc/kallsyms`.
+pub fn kernel_has(function: &str) -> bool {
+    let symbols = std::fs::read_to_string("/proc/kallsyms").unwrap_or_default();
+    let mut names = symbols
+        .lines()
+        .filter_map(|line| line.split_ascii_whitespace().nth(2));
+    names.any(|name| name == function)
+}
+
 fn release() -> String {
     std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default()
 }

@@ -17,7 +17,7 @@ macro_rules! require_fprobe {
         require_bpf!();
         // Older kernels do not have it, and say so; newer ones may be built without.
         if !hachi_test::kernel_is_older_than("5.18")
-            && !support::tracing::kernel_has("register_fprobe_ips")
+            && !hachi_test::kernel_has("register_fprobe_ips")
         {
             hachi_test::skip!("this kernel was built without CONFIG_FPROBE");
         }

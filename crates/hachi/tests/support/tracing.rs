@@ -304,11 +304,3 @@ pub fn getpgid(times: u32) {
 
 /// The system call's number.
 pub const SYS_GETPGID: i32 = libc::SYS_getpgid as i32;
-
-/// Whether the kernel has a function of this name.
-pub fn kernel_has(function: &str) -> bool {
-    std::fs::read_to_string("/proc/kallsyms")
-        .unwrap()
-        .lines()
-        .any(|line| line.split_ascii_whitespace().nth(2) == Some(function))
-}
