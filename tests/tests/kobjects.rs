@@ -3,14 +3,22 @@
 use hachi::Ebpf;
 use hachi::maps::Array;
 use hachi::programs::TestRunOptions;
-use hachi_test::{kernel_is_older_than, require_bpf, require_kernel};
+use hachi_test::{kernel_is_older_than, report_skip, require_bpf, require_kernel};
 use hachi_tests::{fixture, fixture_with};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 fn check(object: &Path) {
     let mut ebpf = Ebpf::load_file(object).unwrap();
+    // Linux 7 has other functions for work queues, which `hachi-ebpf` does not know yet.
+    let works = kernel_is_older_than("7.0");
+    if !works {
+        report_skip(format_args!("work queues as Linux 7.0 has them"));
+    }
     for (name, program) in ebpf.programs_mut() {
+        if name == "work" && !works {
+            continue;
+        }
         program
             .load()
             .unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -40,11 +48,13 @@ fn check(object: &Path) {
     assert_eq!(run("keep"), 2);
     assert_eq!(result(4), this);
 
-    assert_eq!(run("work"), 2);
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while result(6) != 1 {
-        assert!(Instant::now() < deadline, "the work was not done");
-        std::thread::sleep(Duration::from_millis(5));
+    if works {
+        assert_eq!(run("work"), 2);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while result(6) != 1 {
+            assert!(Instant::now() < deadline, "the work was not done");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     assert_eq!(run("leave"), 3);

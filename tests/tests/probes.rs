@@ -12,7 +12,7 @@ use hachi::programs::{
     ProgramError, RawTracePoint, SamplePolicy, SoftwareEvent, Syscall, TestRunOptions, UProbe,
     UProbeMulti, Usdt,
 };
-use hachi_test::{Cgroup, in_guest, require_bpf, skip, supported};
+use hachi_test::{Cgroup, in_guest, require_bpf, require_kernel, skip, supported};
 use hachi_tests::{fixture, fixture_with};
 
 /// Not inlined, and under this name in the symbol table.
@@ -220,6 +220,7 @@ fn texts_in_records_of_tracepoints() {
 #[test]
 fn sessions_of_functions() {
     require_bpf!();
+    require_kernel!("6.13", "uprobe.session");
     let mut ebpf = load(fixture("probes"));
     let program = ebpf.program_mut("session").unwrap();
     supported!(program.load());

@@ -144,6 +144,14 @@ pub fn kernel_has(function: &str) -> bool {
     names.any(|name| name == function)
 }
 
+/// Whether this machine cannot have timers, storage and arenas: from Linux 7.0 on their memory comes from
+/// an allocator that works only on CPUs with `cmpxchg16b`, which some guests are not given.
+pub fn cpu_lacks_cmpxchg16b() -> bool {
+    let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let lacks = cfg!(target_arch = "x86_64") && !cpus.split_whitespace().any(|word| word == "cx16");
+    lacks && !kernel_is_older_than("7.0")
+}
+
 fn release() -> String {
     std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default()
 }

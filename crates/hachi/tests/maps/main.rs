@@ -35,14 +35,6 @@ fn one(kind: MapType, key: u32, value: u32, entries: u32) -> Ebpf {
     load(spec(vec![map], Vec::new()))
 }
 
-/// Why this machine cannot have storage and arenas, if so: from Linux 7.0 on their memory comes from an
-/// allocator that works only on CPUs with `cmpxchg16b`, which some guests are not given.
-fn cpu_lacks_cmpxchg16b() -> bool {
-    let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let lacks = cfg!(target_arch = "x86_64") && !cpus.split_whitespace().any(|word| word == "cx16");
-    lacks && !hachi_test::kernel_is_older_than("7.0")
-}
-
 #[test]
 fn arrays() {
     require_bpf!();

@@ -151,7 +151,7 @@ fn constants_are_read_only() {
 #[test]
 fn arenas() {
     require_bpf!();
-    if crate::cpu_lacks_cmpxchg16b() {
+    if hachi_test::cpu_lacks_cmpxchg16b() {
         hachi_test::skip!("the CPU has no cmpxchg16b");
     }
     let mut map = MapSpec::new("ARENA", MapType::Arena, 0, 0, 4);
@@ -210,7 +210,7 @@ fn arenas() {
 #[test]
 fn an_arena_too_small_for_its_variables() {
     require_bpf!();
-    if crate::cpu_lacks_cmpxchg16b() {
+    if hachi_test::cpu_lacks_cmpxchg16b() {
         hachi_test::skip!("the CPU has no cmpxchg16b");
     }
     let mut map = MapSpec::new("ARENA", MapType::Arena, 0, 0, 1);

@@ -45,7 +45,7 @@ macro_rules! lives_with {
 #[test]
 fn with_sockets() {
     require_bpf!();
-    if crate::cpu_lacks_cmpxchg16b() {
+    if hachi_test::cpu_lacks_cmpxchg16b() {
         hachi_test::skip!("the CPU has no cmpxchg16b");
     }
     let socket = || TcpListener::bind(("127.0.0.1", 0)).unwrap();
@@ -56,7 +56,7 @@ fn with_sockets() {
 #[test]
 fn with_files() {
     require_bpf!();
-    if crate::cpu_lacks_cmpxchg16b() {
+    if hachi_test::cpu_lacks_cmpxchg16b() {
         hachi_test::skip!("the CPU has no cmpxchg16b");
     }
     let map = supported!(create(MapType::InodeStorage));
@@ -78,7 +78,7 @@ fn pidfd(pid: u32) -> OwnedFd {
 #[test]
 fn with_tasks() {
     require_bpf!();
-    if crate::cpu_lacks_cmpxchg16b() {
+    if hachi_test::cpu_lacks_cmpxchg16b() {
         hachi_test::skip!("the CPU has no cmpxchg16b");
     }
     let map = supported!(create(MapType::TaskStorage));
@@ -96,7 +96,7 @@ fn with_tasks() {
 #[test]
 fn with_cgroups() {
     require_bpf!();
-    if crate::cpu_lacks_cmpxchg16b() {
+    if hachi_test::cpu_lacks_cmpxchg16b() {
         hachi_test::skip!("the CPU has no cmpxchg16b");
     }
     let map = supported!(create(MapType::CgrpStorage));
