@@ -13,6 +13,7 @@ use std::io::Read as _;
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd as _;
 use std::process::Command;
+use std::sync::mpsc::{self, TryRecvError};
 use std::time::{Duration, Instant};
 use support::running::Running;
 
@@ -428,7 +429,15 @@ fn profile_sees_the_function_that_takes_the_time() {
     let pid = std::process::id().to_string();
     let mut profile = tool("profile");
     profile.args(["--pid", &pid, "--frequency", "999"]);
+    // Threads that end while it looks for them do not matter.
+    let (stop, stopped) = mpsc::channel::<()>();
+    std::thread::spawn(move || {
+        while stopped.try_recv() == Err(TryRecvError::Empty) {
+            std::thread::spawn(|| ()).join().unwrap();
+        }
+    });
     let profile = Running::start(&mut profile, "Sampling");
+    drop(stop);
     // In a thread that is started only now.
     std::thread::spawn(|| hachi_example_spins(Duration::from_millis(500)))
         .join()

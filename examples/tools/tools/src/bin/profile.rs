@@ -1,10 +1,13 @@
 //! Shows where threads spend their time, by stacks.
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::Parser;
 use hachi::Ebpf;
+use hachi::links::LinkError;
 use hachi::maps::{HashMap, StackTraceMap};
-use hachi::programs::{PerfEvent, PerfEventConfig, PerfEventScope, SamplePolicy, SoftwareEvent};
+use hachi::programs::{
+    PerfEvent, PerfEventConfig, PerfEventScope, ProgramError, SamplePolicy, SoftwareEvent,
+};
 use std::time::Duration;
 use tools::symbols::Symbols;
 use tools::{Interrupt, object, text};
@@ -38,14 +41,20 @@ fn main() -> anyhow::Result<()> {
             .map(|cpu| PerfEventScope::AllProcessesOneCpu { cpu })
             .collect(),
     };
+    let frequency = SamplePolicy::Frequency(args.frequency);
+    let mut attached = 0;
     for scope in scopes {
-        program.attach(
-            clock,
-            scope,
-            SamplePolicy::Frequency(args.frequency),
-            args.pid.is_some(),
-        )?;
+        match program.attach(clock, scope, frequency, args.pid.is_some()) {
+            // A thread that has ended since the list was read.
+            Err(ProgramError::Attach {
+                error: LinkError::NoSuchTarget { .. },
+                ..
+            }) if args.pid.is_some() => {}
+            Err(error) => return Err(error.into()),
+            Ok(_) => attached += 1,
+        }
     }
+    ensure!(attached > 0, "all threads have ended");
     println!("Sampling {} times a second; Ctrl-C ends.", args.frequency);
     interrupt.wait(Duration::from_secs(args.seconds.into()));
     print(&ebpf)
