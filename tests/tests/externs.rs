@@ -2,7 +2,7 @@
 //! the kernel.
 
 use hachi::maps::Array;
-use hachi::programs::{AttachOptions, ProgramError};
+use hachi::programs::{AttachOptions, ProgramError, TestRunOptions};
 use hachi::{Ebpf, EbpfLoader, KernelVersion};
 use hachi_test::{kernel_is_older_than, require_bpf, require_kernel, skip};
 use hachi_tests::fixture_with;
@@ -93,5 +93,25 @@ fn functions() {
         assert!(run(&mut ebpf, "functions").unwrap().acquired >= 1);
         let error = run(&mut ebpf, "missing_function").unwrap_err().to_string();
         assert!(error.contains("\"hachi_missing_function\""), "{error}");
+    }
+}
+
+/// Functions that a module brings, or that are built in.
+#[test]
+fn functions_of_modules() {
+    require_bpf!();
+    require_kernel!("6.1", "bpf_xdp_ct_lookup");
+    for variant in [&[][..], &["--debug"]] {
+        let mut ebpf = Ebpf::load_file(fixture_with("externs", variant)).unwrap();
+        let program = ebpf.program_mut("connection").unwrap();
+        program.load().unwrap();
+        let options = TestRunOptions {
+            data: &[0; 64],
+            ..Default::default()
+        };
+        match program.test_run(&options).unwrap().return_value {
+            3 => skip!("nothing tracks connections here: the module nf_conntrack is not loaded"),
+            found => assert_eq!(found, 2),
+        }
     }
 }

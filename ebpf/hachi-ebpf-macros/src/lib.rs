@@ -747,6 +747,47 @@ pub fn struct_ops(attribute: TokenStream, item: TokenStream) -> TokenStream {
     finish(struct_ops::expand(attribute, item.clone()), item)
 }
 
+/// Declares functions of the kernel (kfuncs), or of its modules, for programs to call.
+///
+/// ```ignore
+/// kernel_types! {
+///     struct task_struct { pid: i32 }
+///     struct xdp_md {}
+/// }
+///
+/// #[kfunc]
+/// extern "C" {
+///     fn bpf_task_from_pid(pid: i32) -> *mut task_struct;
+///     fn bpf_task_release(task: *mut task_struct);
+///     /// Not every kernel has it.
+///     #[weak]
+///     fn bpf_xdp_metadata_rx_timestamp(ctx: *const xdp_md, timestamp: &mut u64) -> i32;
+/// }
+/// ```
+/// Names and types are the kernel's; loaders look for both in its BTF, and in that of its modules. The block
+/// may also be `unsafe extern "C"`. `hachi bindgen kfunc:NAME` writes the declaration.
+///
+/// | declared | called with |
+/// | --- | --- |
+/// | integers, `bool`, `enum NAME` | the same |
+/// | `*const T`, `*mut T`, where `kernel_types!` declares `T` | a handle: `T`. As a result, `Option<T>` |
+/// | `&T`, `&mut T` | memory of the program's: an integer, a `#[repr(C)]` structure, an array of these |
+/// | `*const u32`, `*mut c_void` and the like | a raw pointer |
+///
+/// A context is passed as a handle: `xdp_md::from_ptr(ctx.as_ptr())`. What the verifier checks is safe to
+/// call; functions with raw pointers are `unsafe`, and such that may write to a structure (`&mut T`), because
+/// the compiler does not know whether all bytes make a `T`. `safe fn` says that they do.
+///
+/// - `#[weak]` before a function, or `#[kfunc(weak)]` for all: the program loads where the kernel does not
+///   have it, if `kfunc_exists!(NAME)` keeps it from calling it there.
+/// - `#[name = "…"]` before a function: what the kernel calls it.
+///
+/// Kernel functions take a licence compatible with the GPL, and kernel 5.13, for most programs 6.0.
+#[proc_macro_attribute]
+pub fn kfunc(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    kernel::expand_kfunc(attribute, item).unwrap_or_else(Error::into_compile_error)
+}
+
 /// Makes a static a map.
 ///
 /// ```ignore

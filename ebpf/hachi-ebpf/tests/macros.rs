@@ -94,6 +94,53 @@ fn attributes_and_signatures() {
 }
 
 #[test]
+fn functions_of_the_kernel() {
+    let errors = errors_of(
+        "kfuncs",
+        "use aya_ebpf::{bindings::xdp_md, kernel_types, macros::kfunc};
+kernel_types! { struct task_struct { pid: i32 } }
+#[kfunc(week)] extern \"C\" { fn a(); }
+#[kfunc] extern \"Rust\" { fn b(); }
+#[kfunc] pub struct C;
+#[kfunc]
+extern \"C\" {
+    fn d(context: *mut xdp_md);
+    fn e(a: u32, b: u32, c: u32, d: u32, e: u32, f: u32);
+    fn g(task: task_struct);
+    fn h() -> &u32;
+}
+#[kfunc] extern \"C\" { static F: u32; }
+#[kfunc] extern \"C\" { fn i(bytes: &[u8]); }
+#[kfunc]
+extern \"C\" {
+    fn j(task: *mut task_struct, out: *mut u32);
+}
+pub fn k(task: task_struct) { j(task, core::ptr::null_mut()); }
+",
+    );
+    assert_contains(
+        &errors,
+        &[
+            "`#[kfunc]` knows `weak`",
+            "lib.rs:5:9",
+            "the kernel's functions are `\"C\"`",
+            "lib.rs:6:17",
+            "expected an `extern \"C\"` block",
+            "`xdp_md: From<*const c_void>` is not satisfied",
+            "lib.rs:10:24",
+            "at most 5 arguments",
+            "variables of the kernel are `ksym!(NAME: type)`",
+            "arguments and results are integers, `bool`, enums and pointers",
+            "lib.rs:12:10",
+            "which may be null",
+            "lib.rs:13:15",
+            "expected `;` and the number of elements",
+            "call to unsafe function `j` is unsafe",
+        ],
+    );
+}
+
+#[test]
 fn attributes_with_targets() {
     let errors = errors_of(
         "targets",

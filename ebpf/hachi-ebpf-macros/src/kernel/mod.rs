@@ -1,8 +1,9 @@
-//! `kernel_types!`: declarations of the kernel's types and functions.
+//! `kernel_types!` and `#[kfunc]`: declarations of the kernel's types and functions.
 //!
-//! `parse` reads the declarations, `types`, `functions` and `ops` write the code for them.
+//! `parse` reads the declarations, `types`, `functions`, `kfunc` and `ops` write the code for them.
 
 mod functions;
+mod kfunc;
 mod ops;
 mod parse;
 mod types;
@@ -10,6 +11,7 @@ mod types;
 use proc_macro::{TokenStream, TokenTree};
 
 use crate::tokens::Error;
+pub use kfunc::expand as expand_kfunc;
 pub use ops::entry as ops_entry;
 use parse::Item;
 
@@ -26,7 +28,7 @@ pub fn expand(input: TokenStream) -> Result<TokenStream, Error> {
             Item::Composite(composite) => types::composite(&library, &composite),
             Item::Enum(item) => types::enumeration(&library, &item),
             Item::Function(item) => functions::arguments(&library, &item)?,
-            Item::Kfunc(item) => functions::kfunc(&library, &item)?,
+            Item::Kfunc(item) => kfunc::declare(&item)?,
             Item::Ops(item) => ops::declaration(&library, &item)?,
         });
     }

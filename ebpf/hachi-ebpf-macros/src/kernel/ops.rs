@@ -107,7 +107,7 @@ fn data(library: &TokenStream, ty: &Type) -> Result<TokenStream, Error> {
             Ok(fill("[__0; __1]", Span::mixed_site(), &[&of, &count]))
         }
         Type::Pointer(of) | Type::Named(of) => Err(unset(of)),
-        Type::Anonymous(_, span) => Err(Error::new(*span, UNSET)),
+        Type::Anonymous(_, span) | Type::Reference { span, .. } => Err(Error::new(*span, UNSET)),
         Type::Array(_, count) => Err(Error::new(count.span(), UNSET)),
     }
 }

@@ -51,7 +51,10 @@ pub struct Enum {
 
 pub struct Function {
     pub head: Head,
+    /// May the kernel lack it?
     pub weak: bool,
+    /// Does its author say that it is safe to call?
+    pub says_safe: bool,
     pub params: Vec<(Ident, Type)>,
     pub result: Option<Type>,
 }
@@ -77,6 +80,12 @@ pub enum Type {
     /// A structure or union without a name, declared here.
     Anonymous(Vec<Field>, Span),
     Array(Box<Type>, TokenTree),
+    /// Memory that a program lends the kernel.
+    Reference {
+        mutable: bool,
+        to: Box<Type>,
+        span: Span,
+    },
 }
 
 /// Types that are read as they are.
@@ -125,6 +134,36 @@ pub fn items(tokens: Vec<TokenTree>) -> Result<Vec<Item>, Error> {
         items.push(parser.item()?);
     }
     Ok(items)
+}
+
+/// The functions in an `extern "C" { … }`.
+pub fn extern_block(item: TokenStream) -> Result<Vec<Function>, Error> {
+    const LOOKS: &str = "an `extern \"C\"` block, with the functions in it";
+    let mut parser = Parser::new(item.into_iter().collect(), Span::call_site());
+    let (attributes, _) = parser.attributes()?;
+    parser.tokens.next_if(|token| is_ident(token, "unsafe"));
+    if parser
+        .tokens
+        .next_if(|token| is_ident(token, "extern"))
+        .is_none()
+    {
+        return parser.expected(LOOKS);
+    }
+    if let Some(TokenTree::Literal(abi)) = parser
+        .tokens
+        .next_if(|token| matches!(token, TokenTree::Literal(_)))
+        && abi.to_string() != "\"C\""
+    {
+        return Err(Error::new(abi.span(), "the kernel's functions are `\"C\"`"));
+    }
+    let body = parser.group(Delimiter::Brace, LOOKS)?;
+    parser.end()?;
+    let mut parser = Parser::of(&body);
+    let mut functions = Vec::new();
+    while parser.tokens.peek().is_some() {
+        functions.push(parser.foreign(&attributes)?);
+    }
+    Ok(functions)
 }
 
 impl Parser {
@@ -238,6 +277,35 @@ impl Parser {
         }
     }
 
+    /// `#[weak] pub safe fn name(…) -> type;`; `common` are attributes of the block.
+    fn foreign(&mut self, common: &TokenStream) -> Result<Function, Error> {
+        let (own, kernel_name) = self.attributes()?;
+        let (own, weak) = without_weak(own);
+        let attributes = common.clone().into_iter().chain(own).collect();
+        let visibility = self.visibility();
+        let says_safe = self
+            .tokens
+            .next_if(|token| is_ident(token, "safe"))
+            .is_some();
+        self.tokens.next_if(|token| is_ident(token, "unsafe"));
+        let keyword = self.ident("`fn`")?;
+        match keyword.to_string().as_str() {
+            "fn" => {}
+            "static" => {
+                return Err(Error::new(
+                    keyword.span(),
+                    "variables of the kernel are `ksym!(NAME: type)`",
+                ));
+            }
+            _ => return Err(Error::new(keyword.span(), "expected `fn`")),
+        }
+        let name = self.ident("a name")?;
+        let head = head(attributes, visibility, name, kernel_name);
+        let mut function = self.function(head, weak)?;
+        function.says_safe = says_safe;
+        Ok(function)
+    }
+
     /// `: u32 { A = 0, … }`
     fn enumeration(&mut self, head: Head) -> Result<Enum, Error> {
         if !self.eat_punct(':') {
@@ -303,13 +371,13 @@ impl Parser {
             if !parser.eat_punct(':') {
                 return parser.expected("`:` and the parameter's type");
             }
-            params.push((name, parser.ty()?));
+            params.push((name, parser.ty_or_reference()?));
             parser.end()?;
         }
         let mut result = None;
         if self.eat_punct('-') {
             self.eat_punct('>');
-            result = Some(self.ty()?);
+            result = Some(self.ty_or_reference()?);
         }
         if !self.eat_punct(';') {
             return self.expected("`;`");
@@ -317,9 +385,24 @@ impl Parser {
         Ok(Function {
             head,
             weak,
+            says_safe: false,
             params,
             result,
         })
+    }
+
+    /// `&mut type`, or a type.
+    fn ty_or_reference(&mut self) -> Result<Type, Error> {
+        let Some(ampersand) = self.tokens.next_if(|token| is_punct(token, '&')) else {
+            return self.ty();
+        };
+        let span = ampersand.span();
+        let mutable = self
+            .tokens
+            .next_if(|token| is_ident(token, "mut"))
+            .is_some();
+        let to = Box::new(self.ty()?);
+        Ok(Type::Reference { mutable, to, span })
     }
 
     fn ty(&mut self) -> Result<Type, Error> {
@@ -406,6 +489,17 @@ impl Parser {
             Some(_) => self.expected("nothing more here"),
         }
     }
+}
+
+/// Attributes but `#[weak]`, and whether that was among them.
+fn without_weak(attributes: TokenStream) -> (TokenStream, bool) {
+    let tokens: Vec<TokenTree> = attributes.into_iter().collect();
+    let is_weak = |pair: &[TokenTree]| matches!(pair, [_, TokenTree::Group(group)] if group.stream().to_string() == "weak");
+    let others = tokens.chunks(2).filter(|pair| !is_weak(pair));
+    (
+        others.flatten().cloned().collect(),
+        tokens.chunks(2).any(is_weak),
+    )
 }
 
 fn head(

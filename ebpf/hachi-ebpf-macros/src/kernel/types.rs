@@ -77,6 +77,14 @@ fn handle(
                 Self { at }
             }
         }
+        impl<M: __0::kernel::Mode<Place = *const ::core::ffi::c_void>>
+            ::core::convert::From<*const ::core::ffi::c_void> for __3<M>
+        {
+            #[inline(always)]
+            fn from(at: *const ::core::ffi::c_void) -> Self {
+                Self { at }
+            }
+        }
         #[allow(dead_code, non_snake_case)]
         impl<M: __0::kernel::Mode> __3<M> { __4 }
         __5",
@@ -130,6 +138,7 @@ fn accessor(around: &Around, field: &Field, inner: &mut TokenStream) -> TokenStr
             embedded("within", &name, library, &ask("field"))
         }
         Type::Array(..) => array(around, field, &path, &subject, inner),
+        Type::Reference { .. } => unreachable!("only parameters are references"),
     };
     let name = TokenStream::from(TokenTree::from(field.head.name.clone()));
     fill(
@@ -259,7 +268,7 @@ pub fn scalar(library: &TokenStream, ty: &Type) -> TokenStream {
 }
 
 /// A type with C's names as the library's.
-pub fn with_library(library: &TokenStream, tokens: &TokenStream) -> TokenStream {
+fn with_library(library: &TokenStream, tokens: &TokenStream) -> TokenStream {
     tokens
         .clone()
         .into_iter()
@@ -291,6 +300,7 @@ fn leaf(ty: &Type) -> String {
         Type::Pointer(_) => "*".to_owned(),
         Type::Named(_) | Type::Anonymous(..) => "struct".to_owned(),
         Type::Array(element, count) => format!("[{};{count}]", leaf(element)),
+        Type::Reference { .. } => unreachable!("only parameters are references"),
     }
 }
 

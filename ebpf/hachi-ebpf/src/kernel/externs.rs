@@ -1,17 +1,21 @@
 //! What the running system supplies by name: variables of the kernel and options of its
 //! configuration; and whether it has a function.
 
-/// Whether this kernel has a function that [`kernel_types!`](crate::kernel_types) declares as a `weak
-/// kfunc`, of that type: `kfunc_exists!(bpf_task_from_pid)`. In a program it is a constant, and the
-/// call behind it is dropped where the answer is no.
+/// Whether this kernel has a function that is declared as weak, by [`#[kfunc]`](crate::macros::kfunc) or in
+/// [`kernel_types!`](crate::kernel_types), of that type: `kfunc_exists!(bpf_task_from_pid)`. In a
+/// program it is a constant, and the call behind it is dropped where the answer is no.
 ///
 /// ```
-/// use hachi_ebpf::{kernel_types, kfunc_exists};
+/// use hachi_ebpf::{kernel_types, kfunc_exists, macros::kfunc};
 ///
 /// kernel_types! {
 ///     struct task_struct { pid: i32 }
-///     weak kfunc bpf_task_from_pid(pid: i32) -> *mut task_struct;
-///     weak kfunc bpf_task_release(p: *mut task_struct);
+/// }
+///
+/// #[kfunc(weak)]
+/// extern "C" {
+///     fn bpf_task_from_pid(pid: i32) -> *mut task_struct;
+///     fn bpf_task_release(p: *mut task_struct);
 /// }
 ///
 /// fn runs(pid: i32) -> Option<bool> {

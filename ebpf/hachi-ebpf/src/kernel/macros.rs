@@ -101,42 +101,7 @@ macro_rules! kernel_types {
     };
 }
 
-/// A function that calls one of the kernel's.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __kfunc {
-    (safe $($rest:tt)*) => {
-        $crate::__kfunc! { @ [safe] [] $($rest)* }
-    };
-    (unsafe $($rest:tt)*) => {
-        $crate::__kfunc! { @ [unsafe] [unsafe] $($rest)* }
-    };
-    (@ [$safety:ident] [$($unsafe:ident)?] $symbol:literal [$($meta:tt)*] [$($vis:tt)*]
-        $name:ident ($($param:ident: $type:ty,)*) $result:ty) => {
-        $($meta)*
-        #[allow(clippy::too_many_arguments, dead_code, non_snake_case)]
-        #[inline(always)]
-        $($vis)* $($unsafe)? fn $name($($param: $type),*) -> $result {
-            $crate::__call_kfunc!([$safety] $symbol ($($param: $type),*) $result)
-        }
-    };
-    (@ [$safety:ident] [$($unsafe:ident)?] pointer $symbol:literal [$($meta:tt)*] [$($vis:tt)*]
-        $name:ident ($($param:ident: $type:ty,)*) $result:ty) => {
-        $($meta)*
-        #[allow(clippy::too_many_arguments, dead_code, non_snake_case)]
-        #[inline(always)]
-        $($vis)* $($unsafe)? fn $name($($param: $type),*) -> ::core::option::Option<$result> {
-            let pointer: *const $crate::cty::c_void =
-                $crate::__call_kfunc!([$safety] $symbol ($($param: $type),*) *const $crate::cty::c_void);
-            if pointer.is_null() {
-                ::core::option::Option::None
-            } else {
-                ::core::option::Option::Some($crate::kernel::Handle::from_ptr(pointer))
-            }
-        }
-    };
-}
-
+/// Calls one of the kernel's functions, for the library itself.
 #[cfg(hachi_bpf)]
 #[doc(hidden)]
 #[macro_export]
