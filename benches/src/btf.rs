@@ -78,7 +78,8 @@ pub fn run() -> Result {
             micros(theirs[2]),
             None,
         );
-        let compare = |what: &str, at: usize| ratio(what, micros(ours[at]), micros(theirs[at]));
+        let compare =
+            |what: &str, at: usize| ratio(what, micros(ours[at]), micros(theirs[at]), None);
         compare(&format!("Hachi / {name}, open"), 0);
         compare(&format!("Hachi / {name}, relocate (goal ≤ {goal:.2})"), 2);
     }

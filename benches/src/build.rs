@@ -70,7 +70,7 @@ pub fn run() -> Result {
     .measure()?;
     print("Aya", theirs, [None; 3]);
     for (what, (ours, theirs)) in WHAT.iter().zip(ours.into_iter().zip(theirs)) {
-        ratio(&format!("Hachi / Aya, {what}"), ours, theirs);
+        ratio(&format!("Hachi / Aya, {what}"), ours, theirs, None);
     }
     Ok(())
 }

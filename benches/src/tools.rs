@@ -78,10 +78,15 @@ pub fn report(what: &str, duration: Duration, goal: Option<Duration>) {
     println!("  {what:44} {:>9}  {verdict}", shown(duration));
 }
 
-/// Prints how much of the other's figure ours is.
-pub fn ratio(what: &str, ours: Duration, theirs: Duration) {
+/// Prints how much of the other's figure ours is; as [`report`].
+pub fn ratio(what: &str, ours: Duration, theirs: Duration, goal: Option<f64>) {
     let ratio = ours.as_secs_f64() / theirs.as_secs_f64();
-    println!("  {what:44} {ratio:>8.2}x");
+    let verdict = match goal {
+        Some(goal) if ratio <= goal => format!("goal ≤ {goal:.2}: met"),
+        Some(goal) => format!("goal ≤ {goal:.2}: MISSED"),
+        None => String::new(),
+    };
+    println!("  {what:44} {ratio:>8.2}x  {verdict}");
 }
 
 /// Prints a figure in nanoseconds; as [`report`].
