@@ -237,7 +237,7 @@ fn oldest_kernel() {
         &helper("xdp", 130),
         &old,
         &[
-            "error: helper bpf_ringbuf_output needs Linux 5.8, but `--min-kernel` says 5.4",
+            "error: helper bpf_ringbuf_output: only since Linux 5.8, but `--min-kernel` says 5.4",
             "main.rs:{call}:",
             "= note: used by the program 'program'",
             "PerfEventArray",
@@ -258,7 +258,7 @@ fn oldest_kernel() {
         &division,
         &v4.clone().link_arg("--min-kernel=5.15"),
         &[
-            "signed division (cpu v4) needs Linux 6.6",
+            "signed division (cpu v4): only since Linux 6.6",
             "main.rs:{divide}:",
             "build with `--cpu v3`",
         ],

@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         for need in inspect::requirements(&spec) {
             println!(
                 "  needs {}.{}: {} ({})",
-                need.kernel.0, need.kernel.1, need.what, need.by
+                need.kernel.0, need.kernel.1, need.need, need.by
             );
         }
         for program in &spec.programs {

@@ -467,7 +467,7 @@ fn inspection_tells_kernels_helpers_and_stack() {
     let basic = parse(object!("basic.bpfel"));
     assert_eq!(inspect::minimum_kernel(&basic), (5, 8));
     let newest = &inspect::requirements(&basic)[0];
-    assert_eq!(newest.what, "helper bpf_ringbuf_reserve");
+    assert_eq!(newest.need.to_string(), "helper bpf_ringbuf_reserve");
     assert_eq!(newest.by, "program 'filter'");
     let filter = basic.program("filter").expect("exists");
     let helpers: Vec<_> = inspect::helpers(filter)
@@ -495,7 +495,7 @@ fn inspection_tells_kernels_helpers_and_stack() {
     assert_eq!(inspect::minimum_kernel(&v4), (6, 6));
     let what: Vec<String> = inspect::requirements(&v4)
         .into_iter()
-        .map(|r| r.what)
+        .map(|r| r.need.to_string())
         .collect();
     for expected in [
         "signed division (cpu v4)",

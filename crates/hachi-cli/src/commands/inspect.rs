@@ -116,7 +116,7 @@ impl Report {
             let place = self.place(need).map_or(String::new(), |p| format!(", {p}"));
             println!(
                 "    {DIM}{major}.{minor:<3}{DIM:#} {} ({}{place})",
-                need.what, need.by
+                need.need, need.by
             );
         }
         if self.needs.len() > 3 {
@@ -287,7 +287,7 @@ impl Report {
             .map(|need| {
                 json!({
                     "kernel": format!("{}.{}", need.kernel.0, need.kernel.1),
-                    "what": need.what,
+                    "what": need.need.to_string(),
                     "by": need.by,
                     "line": self.place(need),
                 })

@@ -44,7 +44,8 @@ pub(super) fn check(program: &ProgramSpec, found: &mut Vec<Diagnostic>) {
 }
 
 fn total(program: &ProgramSpec, stack: &StackDepth, found: &mut Vec<Diagnostic>) {
-    let (compiled, interpreted) = (stack.path_bytes(COMPILED), stack.path_bytes(INTERPRETED));
+    let bytes = |granularity| stack.bytes(&stack.path, granularity);
+    let (compiled, interpreted) = (bytes(COMPILED), bytes(INTERPRETED));
     if interpreted <= LIMIT {
         return;
     }
@@ -95,11 +96,7 @@ fn tail_calls(program: &ProgramSpec, stack: &StackDepth, found: &mut Vec<Diagnos
             continue;
         };
         let way = stack.path_to(index);
-        let callers = StackDepth {
-            path: way[..way.len() - 1].to_vec(),
-            ..stack.clone()
-        };
-        let bytes = callers.path_bytes(COMPILED);
+        let bytes = stack.bytes(&way[..way.len() - 1], COMPILED);
         if bytes < TAIL_CALL_LIMIT {
             continue;
         }

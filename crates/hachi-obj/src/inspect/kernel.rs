@@ -1,25 +1,86 @@
 //! The oldest kernel an object can run on, and why.
 
-use std::collections::BTreeMap;
+use std::{cmp::Reverse, fmt};
 
 use hachi_asm::helpers::Kernel;
 use hachi_asm::{AluOp, AtomicOp, CallTarget, Imm64, Op};
 
 use super::ops;
-use crate::{MapSpec, ProgramSpec, ProgramType, RelocationKind, Spec};
+use crate::{MapSpec, MapType, ProgramSpec, ProgramType, RelocationKind, Spec};
 
 /// Something an object uses that not every kernel has.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Requirement {
     /// The first kernel that has it.
     pub kernel: Kernel,
-    /// What it is: `helper bpf_ringbuf_output`, `map type ringbuf`.
-    pub what: String,
+    /// What it is.
+    pub need: Need,
     /// Where it is first used: `program 'xdp_firewall'`, `map 'EVENTS'`.
     pub by: String,
     /// For what is used in code: the index of that program in [`Spec::programs`], and the slot of
     /// the first instruction that uses it.
     pub at: Option<(usize, usize)>,
+}
+
+/// What an object may use that not every kernel has. In words by `Display`: `helper
+/// bpf_ringbuf_output`, `map type ringbuf`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Need {
+    /// Maps of a type.
+    Map(MapType),
+    /// Programs of a type.
+    Program(ProgramType),
+    /// Programs in sections of this kind.
+    Section(&'static str),
+    /// A helper.
+    Helper(&'static str),
+    /// A kernel function (kfunc).
+    Kfunc(String),
+    /// Any kernel function.
+    KfuncCalls,
+    /// The address of a kernel variable.
+    KernelVariables,
+    /// Maps that hold global variables.
+    GlobalVariables,
+    /// Functions of the program's own that are called.
+    FunctionCalls,
+    /// Functions of the program's own that are handed to the kernel.
+    Callbacks,
+    /// Control that comes back to where it was.
+    Loops,
+    /// More instructions than the first kernels took.
+    Size,
+    /// Instructions of a version of the instruction set, which the compiler's `--cpu` chooses.
+    Cpu {
+        /// The version: 3 or 4.
+        version: u8,
+        /// The instructions.
+        what: &'static str,
+    },
+    /// Instructions that only some sources ask for.
+    Instruction(&'static str),
+}
+
+impl fmt::Display for Need {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Need::Map(kind) => return write!(f, "map type {}", kind.name()),
+            Need::Program(kind) => return write!(f, "program type {}", kind.name()),
+            Need::Section(name) => return write!(f, "programs in section {name}"),
+            Need::Helper(name) => return write!(f, "helper {name}"),
+            Need::Kfunc(name) => return write!(f, "kernel function {name}"),
+            Need::Cpu { version, what } => return write!(f, "{what} (cpu v{version})"),
+            Need::KfuncCalls => "calls of kernel functions",
+            Need::KernelVariables => "addresses of kernel variables",
+            Need::GlobalVariables => "global variables",
+            Need::FunctionCalls => "calls of functions",
+            Need::Callbacks => "callbacks",
+            Need::Loops => "loops",
+            Need::Size => "more than 4096 instructions",
+            Need::Instruction(what) => what,
+        })
+    }
 }
 
 /// The oldest kernel that has all that the object uses. What depends on configuration, drivers
@@ -45,17 +106,8 @@ pub fn requirements(spec: &Spec) -> Vec<Requirement> {
         };
         program_needs(program, &user, &mut found);
     }
-    let mut list: Vec<Requirement> = found
-        .0
-        .into_iter()
-        .map(|(what, (kernel, user))| Requirement {
-            kernel,
-            what,
-            by: user.by,
-            at: user.at,
-        })
-        .collect();
-    list.sort_by(|a, b| b.kernel.cmp(&a.kernel).then_with(|| a.what.cmp(&b.what)));
+    let mut list = found.0;
+    list.sort_by_cached_key(|found| (Reverse(found.kernel), found.need.to_string()));
     list
 }
 
@@ -77,24 +129,26 @@ impl User {
 }
 
 #[derive(Default)]
-struct Found(BTreeMap<String, (Kernel, User)>);
+struct Found(Vec<Requirement>);
 
 impl Found {
-    fn add(&mut self, kernel: Kernel, what: impl Into<String>, user: &User) {
-        self.0
-            .entry(what.into())
-            .or_insert_with(|| (kernel, user.clone()));
+    fn add(&mut self, kernel: Kernel, need: Need, user: &User) {
+        if self.0.iter().any(|found| found.need == need) {
+            return;
+        }
+        self.0.push(Requirement {
+            kernel,
+            need,
+            by: user.by.clone(),
+            at: user.at,
+        });
     }
 }
 
 fn map_needs(map: &MapSpec, user: &User, found: &mut Found) {
     match map.data {
-        Some(_) => found.add((5, 2), "global variables", user),
-        None => found.add(
-            map.kind.first_kernel(),
-            format!("map type {}", map.kind.name()),
-            user,
-        ),
+        Some(_) => found.add((5, 2), Need::GlobalVariables, user),
+        None => found.add(map.kind.first_kernel(), Need::Map(map.kind), user),
     }
     if let Some(inner) = &map.inner {
         map_needs(inner, user, found);
@@ -105,24 +159,24 @@ fn program_needs(program: &ProgramSpec, user: &User, found: &mut Found) {
     match program.section_def {
         Some(def) => found.add(
             def.first_kernel,
-            format!("programs in section {}", def.name.trim_end_matches('/')),
+            Need::Section(def.name.trim_end_matches('/')),
             user,
         ),
         None if program.program_type == ProgramType::Unspec => {}
         None => found.add(
             program.program_type.first_kernel(),
-            format!("program type {}", program.program_type.name()),
+            Need::Program(program.program_type),
             user,
         ),
     }
     if program.insns.len() > hachi_asm::consts::BPF_MAXINSNS {
-        found.add((5, 2), "more than 4096 instructions", user);
+        found.add((5, 2), Need::Size, user);
     }
     for (slot, op) in ops(program) {
         op_needs(program, slot, op, &user.at_slot(slot), found);
     }
     if let Some(slot) = first_loop(program) {
-        found.add((5, 3), "loops", &user.at_slot(slot));
+        found.add((5, 3), Need::Loops, &user.at_slot(slot));
     }
 }
 
@@ -180,8 +234,8 @@ fn kfunc_needs(program: &ProgramSpec, slot: usize, user: &User, found: &mut Foun
         _ => "",
     };
     match KFUNCS.iter().find(|(known, _)| *known == name) {
-        Some((_, kernel)) => found.add(*kernel, format!("kernel function {name}"), user),
-        None => found.add((5, 13), "calls of kernel functions", user),
+        Some((_, kernel)) => found.add(*kernel, Need::Kfunc(name.to_owned()), user),
+        None => found.add((5, 13), Need::KfuncCalls, user),
     }
 }
 
@@ -233,44 +287,49 @@ fn first_loop(program: &ProgramSpec) -> Option<usize> {
 }
 
 fn op_needs(program: &ProgramSpec, slot: usize, op: Op, user: &User, found: &mut Found) {
+    let cpu = |version, what| Need::Cpu { version, what };
     match op {
         Op::Call(CallTarget::Helper(id)) => {
             if let Some(helper) = hachi_asm::helpers::by_id(id as u32) {
-                found.add(helper.first_kernel, format!("helper {}", helper.name), user);
+                found.add(helper.first_kernel, Need::Helper(helper.name), user);
             }
         }
-        Op::Call(CallTarget::Local(_)) => found.add((4, 16), "calls of functions", user),
+        Op::Call(CallTarget::Local(_)) => found.add((4, 16), Need::FunctionCalls, user),
         Op::Call(CallTarget::Kfunc { .. }) => kfunc_needs(program, slot, user, found),
         Op::LdImm64 { imm, .. } => match imm {
-            Imm64::Func(_) => found.add((5, 13), "callbacks", user),
+            Imm64::Func(_) => found.add((5, 13), Need::Callbacks, user),
             _ => {
                 if let Some(RelocationKind::Ksym { .. }) =
                     program.relocation_at(slot).map(|r| &r.kind)
                 {
-                    found.add((5, 10), "addresses of kernel variables", user);
+                    found.add((5, 10), Need::KernelVariables, user);
                 }
             }
         },
         Op::Alu { op, .. } => match op {
-            AluOp::Sdiv | AluOp::Smod => found.add((6, 6), "signed division (cpu v4)", user),
-            AluOp::MovSx(_) => found.add((6, 6), "sign-extending moves (cpu v4)", user),
+            AluOp::Sdiv | AluOp::Smod => found.add((6, 6), cpu(4, "signed division"), user),
+            AluOp::MovSx(_) => found.add((6, 6), cpu(4, "sign-extending moves"), user),
             _ => {}
         },
-        Op::Bswap { .. } => found.add((6, 6), "unconditional byte swaps (cpu v4)", user),
+        Op::Bswap { .. } => found.add((6, 6), cpu(4, "unconditional byte swaps"), user),
         Op::Load { signed: true, .. } => {
-            found.add((6, 6), "sign-extending loads (cpu v4)", user);
+            found.add((6, 6), cpu(4, "sign-extending loads"), user);
         }
-        Op::Ja { long: true, .. } => found.add((6, 6), "32-bit jumps (cpu v4)", user),
-        Op::Jump { wide: false, .. } => found.add((5, 1), "32-bit comparisons (cpu v3)", user),
+        Op::Ja { long: true, .. } => found.add((6, 6), cpu(4, "32-bit jumps"), user),
+        Op::Jump { wide: false, .. } => found.add((5, 1), cpu(3, "32-bit comparisons"), user),
         Op::Atomic { op, fetch, .. } if fetch || op != AtomicOp::Add => {
-            found.add((5, 12), "atomic operations beyond addition (cpu v3)", user);
+            found.add((5, 12), cpu(3, "atomic operations beyond addition"), user);
         }
         Op::LoadAcquire { .. } | Op::StoreRelease { .. } => {
-            found.add((6, 15), "load-acquire and store-release (cpu v4)", user);
+            found.add((6, 15), cpu(4, "load-acquire and store-release"), user);
         }
-        Op::MayGoto { .. } => found.add((6, 9), "may_goto", user),
-        Op::AddrSpaceCast { .. } => found.add((6, 9), "arena pointers", user),
-        Op::Jx { .. } => found.add((6, 19), "jumps to computed addresses", user),
+        Op::MayGoto { .. } => found.add((6, 9), Need::Instruction("may_goto"), user),
+        Op::AddrSpaceCast { .. } => found.add((6, 9), Need::Instruction("arena pointers"), user),
+        Op::Jx { .. } => found.add(
+            (6, 19),
+            Need::Instruction("jumps to computed addresses"),
+            user,
+        ),
         _ => {}
     }
 }

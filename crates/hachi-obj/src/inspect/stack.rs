@@ -59,10 +59,10 @@ impl StackDepth {
         path
     }
 
-    /// Bytes of the deepest chain with each frame rounded up to a multiple of `granularity`: 32,
+    /// Bytes of a chain of calls with each frame rounded up to a multiple of `granularity`: 32,
     /// or 16 for the just-in-time compilers of kernels since 6.8.
-    pub fn path_bytes(&self, granularity: u32) -> u32 {
-        let frames = self.path.iter().filter_map(|&index| self.frames.get(index));
+    pub fn bytes(&self, path: &[usize], granularity: u32) -> u32 {
+        let frames = path.iter().filter_map(|&index| self.frames.get(index));
         frames
             .map(|frame| rounded(frame.bytes, granularity))
             .fold(0, u32::saturating_add)
@@ -312,7 +312,7 @@ mod tests {
         assert_eq!(depth.frames[1].bytes, 104);
         assert_eq!(depth.deepest, Some(64 + 128));
         assert_eq!(depth.path, [0, 1]);
-        assert_eq!(depth.path_bytes(16), 48 + 112);
+        assert_eq!(depth.bytes(&[0, 1], 16), 48 + 112);
         assert_eq!(depth.frames[1].deepest_at, 5);
     }
 
