@@ -252,7 +252,7 @@ fn returns_of_system_calls() {
 
 /// As [`kernel`], by fprobes, which Debian's 6.1 was built without.
 fn kernel_by_fprobe(name: &str, expected: impl Fn(i32) -> [u64; 3]) {
-    if !hachi_test::kernel_is_older_than("5.18") && !hachi_test::kernel_has("register_fprobe_ips") {
+    if hachi_test::kernel_lacks_fprobe() {
         hachi_test::skip!("this kernel was built without CONFIG_FPROBE");
     }
     kernel(name, expected);

@@ -66,8 +66,8 @@ pub use process::{
     open_descriptors, private_mounts,
 };
 pub use skip::{
-    bpf_available, cpu_lacks_cmpxchg16b, in_guest, is_root, kernel_has, kernel_is_older_than,
-    report_skip, report_unsupported,
+    bpf_available, cpu_lacks_cmpxchg16b, in_guest, is_root, kernel_is_older_than,
+    kernel_lacks_fprobe, report_skip, report_unsupported,
 };
 pub use support::{Exercise, exercises};
 pub use tempdir::TempDir;

@@ -134,14 +134,14 @@ pub fn kernel_is_older_than(needed: &str) -> bool {
     version(&release()) < version(needed)
 }
 
-/// Whether the running kernel has a function of this name, which tells how it was built:
-/// `register_fprobe_ips` is there with CONFIG_FPROBE. From `/proc/kallsyms`.
-pub fn kernel_has(function: &str) -> bool {
+/// Whether the running kernel was built without CONFIG_FPROBE, though it is new enough to have it (Linux
+/// 5.18): then programs cannot be attached to many of its functions at once. From `/proc/kallsyms`.
+pub fn kernel_lacks_fprobe() -> bool {
     let symbols = std::fs::read_to_string("/proc/kallsyms").unwrap_or_default();
     let mut names = symbols
         .lines()
         .filter_map(|line| line.split_ascii_whitespace().nth(2));
-    names.any(|name| name == function)
+    !kernel_is_older_than("5.18") && !names.any(|name| name == "register_fprobe_ips")
 }
 
 /// Whether this machine cannot have timers, storage and arenas: from Linux 7.0 on their memory comes from

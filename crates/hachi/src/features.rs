@@ -703,9 +703,7 @@ mod tests {
             return;
         }
         let running = KernelVersion::current().unwrap();
-        // A kernel built without CONFIG_FPROBE has none of these, however new it is.
-        let mut fprobe = false;
-        crate::links::kprobe::for_each_function(|name, _| fprobe |= name == "register_fprobe_ips");
+        let lacks_fprobe = hachi_test::kernel_lacks_fprobe();
         for feature in ALL {
             // Nor need a kernel be built with CONFIG_NETKIT.
             if feature.name == NETKIT.name {
@@ -717,7 +715,8 @@ mod tests {
                 assert!(feature.is_supported() || running < feature.since);
                 continue;
             }
-            if !fprobe && feature.name.starts_with("kprobe") {
+            // All for kprobe.multi.
+            if lacks_fprobe && feature.name.starts_with("kprobe") {
                 assert!(!feature.is_supported(), "{}", feature.name);
                 continue;
             }

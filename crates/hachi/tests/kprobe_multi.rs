@@ -15,10 +15,7 @@ const FUNCTION: &str = "security_task_getpgid";
 macro_rules! require_fprobe {
     () => {
         require_bpf!();
-        // Older kernels do not have it, and say so; newer ones may be built without.
-        if !hachi_test::kernel_is_older_than("5.18")
-            && !hachi_test::kernel_has("register_fprobe_ips")
-        {
+        if hachi_test::kernel_lacks_fprobe() {
             hachi_test::skip!("this kernel was built without CONFIG_FPROBE");
         }
     };
