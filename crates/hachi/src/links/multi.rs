@@ -156,7 +156,6 @@ pub(crate) fn attach_to_typed_functions(
     names: &[&str],
     btf: &Btf,
 ) -> Result<OwnedLink, LinkError> {
-    request.check_cookies(names.len())?;
     let mut ids = Vec::with_capacity(names.len());
     for name in names {
         ids.push(btf.types().find(name, Kind::Func).ok_or_else(|| {
@@ -168,11 +167,7 @@ pub(crate) fn attach_to_typed_functions(
         [one] => format!("kernel function {one}"),
         _ => format!("{} kernel functions", names.len()),
     };
-    let to = LinkTo::TracingMulti {
-        ids: &ids,
-        cookies: request.cookies,
-    };
-    request.create(&to, &target)
+    attach_to_types(request, &ids, &target)
 }
 
 /// Attaches to all functions of the kernel that fit `pattern`, have types, and can be traced.
@@ -184,15 +179,27 @@ pub(crate) fn attach_to_matching_types(
     if !is_pattern(pattern) {
         return attach_to_typed_functions(request, &[pattern], btf);
     }
-    let traceable = traceable(pattern)?;
-    let mut names: Vec<_> = (traceable.iter().map(String::as_str))
-        .filter(|name| btf.types().find(name, Kind::Func).is_some())
+    let mut ids: Vec<_> = (traceable(pattern)?.iter())
+        .filter_map(|name| btf.types().find(name, Kind::Func))
         .collect();
-    if names.is_empty() {
+    if ids.is_empty() {
         return Err(nothing_fits(pattern));
     }
-    names.sort_unstable();
-    attach_to_typed_functions(request, &names, btf)
+    ids.sort_unstable();
+    attach_to_types(request, &ids, &format!("{} kernel functions", ids.len()))
+}
+
+fn attach_to_types(
+    request: &Request<'_>,
+    ids: &[u32],
+    target: &str,
+) -> Result<OwnedLink, LinkError> {
+    request.check_cookies(ids.len())?;
+    let to = LinkTo::TracingMulti {
+        ids,
+        cookies: request.cookies,
+    };
+    request.create(&to, target)
 }
 
 fn nothing_fits(pattern: &str) -> LinkError {
