@@ -102,6 +102,7 @@ fn of_process(pid: u32) -> Vec<Holder> {
     let root = Path::new(&root);
     let mut fds = numbers(&root.join("fd"));
     fds.sort_unstable();
+    let mut command = None;
     let mut found = Vec::new();
     for fd in fds {
         let name = fs::read_link(root.join("fd").join(fd.to_string()));
@@ -121,7 +122,8 @@ fn of_process(pid: u32) -> Vec<Holder> {
             _ => None,
         };
         if let Some(held) = held {
-            let command = fs::read_to_string(root.join("comm")).unwrap_or_default();
+            let command = command
+                .get_or_insert_with(|| fs::read_to_string(root.join("comm")).unwrap_or_default());
             found.push(Holder {
                 pid,
                 command: command.trim_end().to_owned(),
@@ -141,13 +143,15 @@ fn numbers(directory: &Path) -> Vec<u32> {
         .collect()
 }
 
-/// What a file in `fdinfo` shows.
+/// What a file in `fdinfo` shows under a name.
+pub(crate) fn shown<'t>(text: &'t str, name: &str) -> Option<&'t str> {
+    let value = (text.lines()).find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    Some(value.trim())
+}
+
+/// What the descriptor is of, by its file in `fdinfo`.
 fn held(text: &str) -> Option<Held> {
-    let number = |name: &str| {
-        let mut lines = text.lines();
-        let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-        value.trim().parse().ok()
-    };
+    let number = |name| shown(text, name)?.parse().ok();
     // Links show their program's id, too.
     if let Some(id) = number("link_id") {
         let program_id = number("prog_id").unwrap_or(0);

@@ -21,6 +21,7 @@ use std::{
 use hachi_obj::{AttachType, MapType, ProgramType};
 
 use crate::{
+    holders::shown,
     pin::BPFFS,
     sys::{attr::Cmd, bpf, errno::SyscallError, memlock},
 };
@@ -178,13 +179,9 @@ impl Delegation {
     }
 
     fn parse(text: &str) -> Self {
-        let set = |name: &str| {
-            let mut lines = text.lines();
-            let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-            match value.map_or("", str::trim) {
-                "any" => u64::MAX,
-                hex => u64::from_str_radix(hex.trim_start_matches("0x"), 16).unwrap_or(0),
-            }
+        let set = |name| match shown(text, name).unwrap_or_default() {
+            "any" => u64::MAX,
+            hex => u64::from_str_radix(hex.trim_start_matches("0x"), 16).unwrap_or(0),
         };
         Delegation {
             commands: set("allowed_cmds"),
