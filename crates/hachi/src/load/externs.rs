@@ -79,15 +79,14 @@ impl Externs {
         let addresses = self.addresses.get_or_init(|| addresses(&self.list));
         let addresses = addresses.as_ref().map_err(Clone::clone)?;
         let found = addresses.iter().find(|(name, _)| *name == wanted.name);
-        match found.map(|(_, found)| found.as_slice()) {
-            None => Ok(None),
-            Some([address]) => Ok(Some(*address)),
-            Some([first, second, ..]) => Err(format!(
+        match found.map_or(&[][..], |(_, found)| found) {
+            [] => Ok(None),
+            [address] => Ok(Some(*address)),
+            [first, second, ..] => Err(format!(
                 "{:?} is ambiguous: {} has it at {first:#x} and at {second:#x}",
                 wanted.name,
                 kallsyms::FILE
             )),
-            Some([]) => Ok(None),
         }
     }
 }

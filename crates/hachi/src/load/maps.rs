@@ -47,30 +47,15 @@ pub(super) fn create(
             .replacements
             .iter()
             .rfind(|(name, _)| *name == map.name);
-        let skip = match unsupported(map).filter(|_| given.is_none()) {
-            Some(reason) => Some(reason),
-            None => match create_or_reuse(spec, map, given, options, btf, pins) {
-                Ok(data) => {
-                    created
-                        .maps
-                        .push((map.name.clone(), Map::from_map_data(data)));
-                    None
-                }
-                Err(error) if options.allow_unsupported_maps && is_unsupported(&error) => {
-                    Some(error.to_string())
-                }
-                Err(error) => return Err(error.into()),
-            },
-        };
-        if let Some(reason) = skip {
-            if !options.allow_unsupported_maps {
-                return Err(MapError::Unsuitable {
-                    name: map.name.clone(),
-                    reason,
-                }
-                .into());
+        match create_or_reuse(spec, map, given, options, btf, pins) {
+            Ok(data) => {
+                let map = (map.name.clone(), Map::from_map_data(data));
+                created.maps.push(map);
             }
-            created.missing.push((map.name.clone(), reason));
+            Err(error) if options.allow_unsupported_maps && is_unsupported(&error) => {
+                created.missing.push((map.name.clone(), error.to_string()));
+            }
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(created)
@@ -82,14 +67,6 @@ fn is_unsupported(error: &MapError) -> bool {
         MapError::UnsupportedType { .. } => true,
         MapError::CreateError { error, .. } => error.errno() == libc::EINVAL,
         _ => false,
-    }
-}
-
-/// Why this version cannot create a map, whatever the kernel.
-fn unsupported(map: &MapSpec) -> Option<String> {
-    match map.kind {
-        MapType::StructOps => Some("struct_ops maps are not supported yet".to_owned()),
-        _ => None,
     }
 }
 
@@ -109,6 +86,13 @@ fn create_or_reuse(
             }),
             None => Ok(given.share().with_name(&map.name)),
         };
+    }
+    if map.kind == MapType::StructOps {
+        return Err(MapError::Unsuitable {
+            name: map.name.clone(),
+            reason: "a set of operations is a variable in section .struct_ops, not a map in .maps"
+                .to_owned(),
+        });
     }
     let path = match (&map.pin_path, map.pinning) {
         (Some(path), _) => Some(path.clone()),
