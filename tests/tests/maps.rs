@@ -115,3 +115,41 @@ fn a_view_checks_kind_and_sizes() {
         assert!(error.contains("WRAPPED"), "{error}");
     }
 }
+
+/// As are structs that are laid out otherwise, here and where the map is pinned.
+#[test]
+fn a_view_checks_fields() {
+    #[derive(Clone, Copy, Debug, Pod)]
+    #[repr(C)]
+    struct Renamed {
+        host: [u8; 4],
+        port: u16,
+        unused: [u8; 2],
+    }
+    #[derive(Clone, Copy, Debug, Pod)]
+    #[repr(C)]
+    struct Wide {
+        address: u32,
+        port: u32,
+    }
+    require_bpf!();
+    let bpffs = Bpffs::new().unwrap();
+    let path = bpffs.join("flows");
+    let ebpf = Ebpf::load_file(fixture("maps")).unwrap();
+    let map = ebpf.map("FLOWS").unwrap();
+    map.data().pin(&path).unwrap();
+    HashMap::<_, Renamed, u64>::try_from(map).unwrap();
+    let pinned = || MapData::from_pin(&path).unwrap();
+    HashMap::<_, Renamed, u64>::try_from(pinned()).unwrap();
+    for error in [
+        HashMap::<_, Wide, u64>::try_from(map).unwrap_err(),
+        HashMap::<_, Wide, u64>::try_from(pinned()).unwrap_err(),
+    ] {
+        let error = error.to_string();
+        let where_to = "`port` (4 bytes at offset 4) lies across `port` (2 bytes at offset 4)";
+        assert!(
+            error.contains("FLOWS") && error.contains(where_to),
+            "{error}"
+        );
+    }
+}

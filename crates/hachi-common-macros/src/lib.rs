@@ -112,6 +112,7 @@ fn implement(item: Item) -> Result<TokenStream, Error> {
         ));
     }
     let mut code = TokenStream::new();
+    let fields = fields(&item);
     if generic {
         let bounds = item
             .fields
@@ -119,7 +120,7 @@ fn implement(item: Item) -> Result<TokenStream, Error> {
             .map(|field| fill("__0: __1,", field.span, &[&field.ty, &item.pod]))
             .collect();
         code.extend(fill(
-            "#[automatically_derived] unsafe impl<__0> __1 for __2<__3> where __4 __5 {}",
+            "#[automatically_derived] unsafe impl<__0> __1 for __2<__3> where __4 __5 { __6 }",
             Span::mixed_site(),
             &[
                 &item.parameters,
@@ -128,13 +129,14 @@ fn implement(item: Item) -> Result<TokenStream, Error> {
                 &item.arguments,
                 &item.predicates,
                 &bounds,
+                &fields,
             ],
         ));
     } else {
         code.extend(fill(
-            "#[automatically_derived] unsafe impl __0 for __1 {}",
+            "#[automatically_derived] unsafe impl __0 for __1 { __2 }",
             Span::mixed_site(),
-            &[&item.pod, &item.name_tokens()],
+            &[&item.pod, &item.name_tokens(), &fields],
         ));
         for field in &item.fields {
             // The compiler names the function whose bound is not met.
@@ -154,6 +156,27 @@ fn implement(item: Item) -> Result<TokenStream, Error> {
         }
     }
     Ok(code)
+}
+
+/// The constant that tells the fields.
+fn fields(item: &Item) -> TokenStream {
+    let each = item
+        .fields
+        .iter()
+        .map(|field| {
+            let name = field.name.trim_start_matches("r#");
+            fill(
+                &format!("Self::Field {{ name: {name:?}, offset: ::core::mem::offset_of!(Self, __0), layout: <__1 as __2>::LAYOUT }},"),
+                field.span,
+                &[&field.name_tokens(), &field.ty, &item.pod],
+            )
+        })
+        .collect();
+    fill(
+        "const FIELDS: &'static [Self::Field] = &[__0];",
+        Span::mixed_site(),
+        &[&each],
+    )
 }
 
 /// Assertions that each field starts where the one before it ends, and that the last ends with the

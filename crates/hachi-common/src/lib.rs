@@ -5,6 +5,7 @@
 //! compile the same definitions:
 //!
 //! - [`Pod`]: types that may cross as plain bytes, with a derive macro that checks the claim;
+//! - [`layout`]: what such types are made of, for the comparison with a map's own types;
 //! - [`lpm_trie::Key`]: the key of a longest-prefix-match map;
 //! - [`log`]: the records that the logging macros of `hachi-ebpf` send to user space, and (with the
 //!   feature `std`) their decoder.
@@ -13,6 +14,7 @@
 
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 
+pub mod layout;
 pub mod log;
 pub mod lpm_trie;
 mod pod;

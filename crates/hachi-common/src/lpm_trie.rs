@@ -1,6 +1,8 @@
 //! The key of a longest-prefix-match map.
 
-use crate::Pod;
+use core::mem::offset_of;
+
+use crate::{Pod, layout::Field};
 
 /// A key of a `BPF_MAP_TYPE_LPM_TRIE` map: a prefix of `prefix_len` bits of `data`.
 ///
@@ -20,7 +22,20 @@ pub struct Key<K> {
 }
 
 // SAFETY: packed, so without padding, and both fields are plain data.
-unsafe impl<K: Pod> Pod for Key<K> {}
+unsafe impl<K: Pod> Pod for Key<K> {
+    const FIELDS: &'static [Field] = &[
+        Field {
+            name: "prefix_len",
+            offset: 0,
+            layout: u32::LAYOUT,
+        },
+        Field {
+            name: "data",
+            offset: offset_of!(Self, data),
+            layout: K::LAYOUT,
+        },
+    ];
+}
 
 impl<K: Pod> Key<K> {
     /// The prefix made of the first `prefix_len` bits of `data` (which is in network byte order).

@@ -2,6 +2,8 @@
 
 use core::mem::size_of;
 
+use crate::layout::{Field, Layout, Names, Parts};
+
 /// A type whose values may be copied to and from raw memory: a map key or value, an event in a ring
 /// buffer, a header in a packet.
 ///
@@ -21,12 +23,21 @@ use core::mem::size_of;
     label = "not every pattern of bits, or not every byte, of `{Self}` is a value",
     note = "for `bool`, `char` and enums take an integer of that size and convert; for references and pointers the value itself, or a `u64`; for structs of your own `#[derive(Clone, Copy, Pod)] #[repr(C)]`"
 )]
-pub unsafe trait Pod: Copy + 'static {}
+pub unsafe trait Pod: Copy + 'static + Names {
+    /// The fields of a struct, in the order of their offsets, as the derive macro tells them. None
+    /// by default: then what the bytes mean is not known, and the type goes for any of its size.
+    const FIELDS: &'static [Field] = &[];
+
+    /// What the bytes mean. User space compares it with the types that a map was declared with.
+    const LAYOUT: &'static Layout = &Layout::of_fields(size_of::<Self>(), Self::FIELDS);
+}
 
 macro_rules! pod {
     ($($t:ty),* $(,)?) => { $(
         // SAFETY: an integer has no padding and every bit pattern is one of its values.
-        unsafe impl Pod for $t {}
+        unsafe impl Pod for $t {
+            const LAYOUT: &'static Layout = &Layout::number(size_of::<$t>());
+        }
     )* };
 }
 
@@ -38,7 +49,12 @@ pod!(
 unsafe impl Pod for () {}
 
 // SAFETY: an array has no padding between its elements, and those are plain data themselves.
-unsafe impl<T: Pod, const N: usize> Pod for [T; N] {}
+unsafe impl<T: Pod, const N: usize> Pod for [T; N] {
+    const LAYOUT: &'static Layout = &Layout {
+        size: size_of::<Self>(),
+        parts: Parts::Elements(T::LAYOUT, N),
+    };
+}
 
 /// The bytes of `value`, in the order they have in memory.
 #[inline(always)]

@@ -3,7 +3,10 @@
 
 use std::{fs, path::Path, process::Command};
 
-use hachi_common::{Pod, bytes_of};
+use hachi_common::{
+    Pod, bytes_of,
+    layout::{Layout, Parts},
+};
 
 #[derive(Clone, Copy, Pod)]
 #[repr(C)]
@@ -73,6 +76,36 @@ fn plain_structs_are_pod() {
         bytes_of(&ByMacro { a: 0, b: [1; 4] }),
         [0, 0, 0, 0, 1, 1, 1, 1]
     );
+}
+
+#[test]
+fn fields_are_told() {
+    fn told<T: Pod>() -> Vec<(&'static str, usize, usize, bool)> {
+        assert_eq!(T::LAYOUT.size, size_of::<T>());
+        let known = |layout: &Layout| layout.parts != Parts::Unknown;
+        T::FIELDS
+            .iter()
+            .map(|f| (f.name, f.offset, f.layout.size, known(f.layout)))
+            .collect()
+    }
+    assert_eq!(
+        told::<Named>(),
+        [
+            ("type", 0, 8, true),
+            ("list", 8, 4, true),
+            ("last", 12, 4, true)
+        ]
+    );
+    assert_eq!(
+        told::<Generic<u32>>(),
+        [("tag", 0, 1, true), ("values", 1, 8, true)]
+    );
+    // By hand, nothing is told.
+    assert_eq!(told::<Wrapper<()>>(), [("0", 0, 0, false)]);
+    let Parts::Elements(element, 2) = <[Inner; 2]>::LAYOUT.parts else {
+        panic!("not an array");
+    };
+    assert!(matches!(element.parts, Parts::Fields(fields) if fields.len() == 3));
 }
 
 /// Compiles `source` as a crate that depends on this one; gives what the compiler says.

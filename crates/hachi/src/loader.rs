@@ -14,7 +14,7 @@ use crate::{
     kernel_btf::{GivenBtf, KernelBtf},
     links::OwnedLink,
     load::{self, Object, Options},
-    maps::{GlobalVariable, Map, MapData, MapError},
+    maps::{GlobalVariable, Map, MapData, MapError, types::Given},
     programs::{Program, ProgramError},
 };
 
@@ -81,21 +81,21 @@ pub enum EbpfError {
 /// The value of a global variable, as bytes. Made from a reference to anything that is [`Pod`], or
 /// to a slice of it.
 #[derive(Clone, Copy, Debug)]
-pub struct GlobalData<'a>(&'a [u8]);
+pub struct GlobalData<'a>(&'a [u8], Given);
 
 impl<'a, T: Pod> From<&'a [T]> for GlobalData<'a> {
     fn from(values: &'a [T]) -> Self {
         // SAFETY: `Pod` promises that every byte of each element is initialised; the length is
         // theirs.
-        GlobalData(unsafe {
-            std::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values))
-        })
+        let bytes =
+            unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) };
+        GlobalData(bytes, Given::slice::<T>(values.len()))
     }
 }
 
 impl<'a, T: Pod> From<&'a T> for GlobalData<'a> {
     fn from(value: &'a T) -> Self {
-        GlobalData(hachi_common::bytes_of(value))
+        GlobalData(hachi_common::bytes_of(value), Given::of::<T>())
     }
 }
 
@@ -114,7 +114,7 @@ impl<'a, T: Pod> From<&'a T> for GlobalData<'a> {
 pub struct EbpfLoader {
     options: Options,
     btf: Option<GivenBtf>,
-    globals: Vec<(String, Vec<u8>, bool)>,
+    globals: Vec<(String, Vec<u8>, Given, bool)>,
     max_entries: Vec<(String, u32)>,
     pins: Vec<(String, PathBuf)>,
     log_level: Option<log::LevelFilter>,
@@ -157,7 +157,8 @@ impl EbpfLoader {
     }
 
     /// Sets the initial value of a global variable of the object (`Global<T>` or a plain `static`).
-    /// `value` is a reference to the value, of the variable's size.
+    /// `value` is a reference to the value, of the variable's size and, where the object has
+    /// types, its layout.
     ///
     /// Constants are known to the verifier: code that a setting switches off costs nothing.
     /// With `must_exist`, an object without that variable is an error.
@@ -167,8 +168,9 @@ impl EbpfLoader {
         value: V,
         must_exist: bool,
     ) -> &mut Self {
+        let GlobalData(bytes, given) = value.into();
         self.globals
-            .push((name.to_owned(), value.into().0.to_vec(), must_exist));
+            .push((name.to_owned(), bytes.to_vec(), given, must_exist));
         self
     }
 
@@ -302,10 +304,13 @@ impl EbpfLoader {
     }
 
     fn edit(&self, spec: &mut Spec) -> Result<(), EbpfError> {
-        for (name, value, must_exist) in &self.globals {
+        for (name, value, given, must_exist) in &self.globals {
             match spec.set_global(name, value) {
                 Err(hachi_obj::Error::NoSuchGlobal { .. }) if !must_exist => {}
-                result => result?,
+                result => {
+                    result?;
+                    given.check_global(spec.global(name)?, spec.btf.as_ref())?;
+                }
             }
         }
         if let Some(level) = self.log_level {

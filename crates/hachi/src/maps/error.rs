@@ -30,7 +30,9 @@ pub enum MapError {
     },
 
     /// The Rust type given for a global variable is not its type.
-    #[error("global variable {name:?} has {expected} bytes{declared}; {given} has {size}")]
+    #[error(
+        "global variable {name:?} has {expected} bytes{declared}; {given} has {size}{difference}"
+    )]
     GlobalMismatch {
         /// The variable.
         name: String,
@@ -42,6 +44,8 @@ pub enum MapError {
         expected: usize,
         /// The name of its type in the object's BTF, in parentheses; empty where there is none.
         declared: String,
+        /// After a colon, which number is elsewhere; empty where it is only the sizes.
+        difference: String,
     },
 
     /// The map is of another type than the typed view.
@@ -87,7 +91,7 @@ pub enum MapError {
 
     /// The Rust type has the right size, but is something else than the map's BTF says.
     #[error(
-        "map {name:?} has {what} of type `{declared}`, which {given} is not; \
+        "map {name:?} has {what} of type `{declared}`, which {given} is not: {difference}; \
          use a type of the same parts, or an array of bytes ([u8; N])"
     )]
     TypeMismatch {
@@ -99,6 +103,8 @@ pub enum MapError {
         given: &'static str,
         /// The type in the map's BTF, as C writes it.
         declared: String,
+        /// Which number of the two is elsewhere or of another size, with offsets and sizes of both.
+        difference: String,
     },
 
     /// An array index beyond the end.

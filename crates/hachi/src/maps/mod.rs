@@ -1,7 +1,8 @@
 //! Maps: the memory that programs and user space share.
 //!
 //! An [`Ebpf`](crate::Ebpf) holds its maps as [`Map`] values, which only say what kind they are. A
-//! typed view checks kind, key size and value size once, and then reads and writes Rust values:
+//! typed view checks kind and sizes once, and, where the map has BTF, that the Rust types are laid out as
+//! keys and values are; then it reads and writes Rust values:
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -39,6 +40,7 @@ mod hash_map;
 mod info;
 mod insn_array;
 mod iter;
+mod layout;
 pub mod lpm_trie;
 mod mapped;
 mod of_maps;
@@ -52,7 +54,7 @@ mod ring_buf;
 mod sock_map;
 mod stack_trace;
 mod storage;
-mod types;
+pub(crate) mod types;
 mod user_ring_buf;
 mod view;
 mod walk;
