@@ -103,6 +103,12 @@ impl Btf {
         )
     }
 
+    /// Types that pass for those of the running kernel.
+    #[cfg(test)]
+    pub(crate) fn made_up(bytes: &[u8]) -> Self {
+        Self::new(Bytes::Owned(bytes.to_vec()), None, true).unwrap()
+    }
+
     fn new(bytes: Bytes, base: Option<Btf>, running: bool) -> io::Result<Self> {
         let text: *const [u8] = bytes.get();
         let below: Option<*const hachi_btf::Btf<'static>> =

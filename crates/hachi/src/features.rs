@@ -245,6 +245,8 @@ features! {
     TCX: "TCX (ordered classifiers with links)", (6, 6), || on_interface(46);
     /// Programs of netkit devices.
     NETKIT: "netkit", (6, 7), || on_interface(54);
+    /// Structs of functions of modules.
+    STRUCT_OPS_OF_MODULES: "structs of functions of modules", (6, 9), || by_version(6, 9);
     /// Sections in BTF whose names start with `?` (not to be loaded unless asked).
     BTF_QMARK_DATASEC: "optional sections in BTF", (6, 9),
         || btf(&[sample::INT, sample::VAR, sample::OPTIONAL_DATASEC]);

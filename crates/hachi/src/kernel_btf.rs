@@ -65,6 +65,22 @@ impl KernelBtf {
         }
     }
 
+    /// A kernel of the test's own.
+    #[cfg(test)]
+    pub(crate) fn made_up(vmlinux: &[u8], modules: &[(&str, &[u8])]) -> Self {
+        let vmlinux = Btf::made_up(vmlinux);
+        let modules = modules.iter().map(|&(name, bytes)| ModuleBtf {
+            name: name.to_owned(),
+            btf: Btf::of_module(bytes.to_vec(), &vmlinux).unwrap(),
+            fd: Some(std::fs::File::open("/dev/null").unwrap().into()),
+        });
+        KernelBtf {
+            modules: OnceLock::from(modules.collect::<Vec<_>>()),
+            given: Some(GivenBtf::Types(vmlinux)),
+            ..Default::default()
+        }
+    }
+
     /// The types to relocate against: those given, else the running kernel's. The error is a
     /// sentence that names the file.
     pub(crate) fn target(&self) -> Result<&Btf, String> {

@@ -17,7 +17,8 @@ use crate::{
 /// value of a map (`BPF_MAP_TYPE_STRUCT_OPS`). Linux ≥ 5.6.
 ///
 /// In the object, it is a variable in section `.struct_ops.link` (or `.struct_ops`) whose type is
-/// the kernel's struct.
+/// the kernel's struct. Structs of modules (Linux ≥ 6.9) are found in the BTF of those that are
+/// loaded.
 #[derive(Debug)]
 pub struct StructOps {
     map: MapData,
@@ -66,7 +67,7 @@ impl Ebpf {
                 crate::error::list(&object.struct_ops_names())
             )));
         };
-        let mut layout = layout(&object, ops).map_err(failed)?;
+        let mut layout = layout(object.kernel_btf(), ops).map_err(failed)?;
         for (at, program) in &layout.programs {
             let program = self.program_mut(program)?;
             if program.fd().is_err() {
@@ -94,26 +95,37 @@ impl Ebpf {
         };
         /// `BPF_F_LINK`: registered by a link, not by setting the value.
         const BPF_F_LINK: u32 = attach::LINK;
+        /// `BPF_F_VTYPE_BTF_OBJ_FD`: the value's type is one of a module.
+        const BPF_F_VTYPE_BTF_OBJ_FD: u32 = 1 << 15;
         let mut attr = attr::MapCreate {
             map_type: MapType::StructOps as u32,
             key_size: 4,
             value_size: layout.value.len() as u32,
             max_entries: 1,
             map_flags: if ops.link { BPF_F_LINK } else { 0 },
+            value_type_btf_obj_fd: layout.value_type_fd.unwrap_or(0),
             btf_fd: btf.as_raw_fd() as u32,
             btf_vmlinux_value_type_id: layout.value_type_id,
             ..Default::default()
         };
+        let mut needed = Vec::new();
+        if ops.link {
+            needed.push(&features::STRUCT_OPS_LINK);
+        }
+        if layout.value_type_fd.is_some() {
+            attr.map_flags |= BPF_F_VTYPE_BTF_OBJ_FD;
+            needed.push(&features::STRUCT_OPS_OF_MODULES);
+        }
         let map = match MapData::create(name, &mut attr) {
             Ok(map) => map,
             Err(error) => {
-                if ops.link
-                    && let Err(error) = features::STRUCT_OPS_LINK.require_after(&error)
-                {
-                    return Err(ProgramError::Unsupported {
-                        name: name.to_owned(),
-                        error,
-                    });
+                for feature in needed {
+                    if let Err(error) = feature.require_after(&error) {
+                        return Err(ProgramError::Unsupported {
+                            name: name.to_owned(),
+                            error,
+                        });
+                    }
                 }
                 return Err(syscall(error));
             }

@@ -1,15 +1,28 @@
 //! Structs of functions: where their members are in the running kernel.
 
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, RawFd};
 
 use hachi_btf::{Btf, Kind, Member, Type, Types as _};
 use hachi_obj::{ProgramSpec, StructOpsSpec, StructOpsValue};
 
-use super::{Object, target::AttachTarget};
+use super::{
+    Object,
+    target::{AttachTarget, hint, module_fd},
+};
+use crate::kernel_btf::{KernelBtf, ModuleBtf};
 
-/// The kernel's struct that an object's struct is one of.
+/// What the names of the structs begin with that wrap those which can be registered.
+const WRAPPER: &str = "bpf_struct_ops_";
+
+/// The kernel's struct that an object's struct is one of, and what wraps it.
+struct Registrable<'k> {
+    inner: KernelStruct<'k>,
+    wrapper: KernelStruct<'k>,
+    /// The module that has both; `None` for the kernel itself.
+    module: Option<&'k ModuleBtf>,
+}
+
 struct KernelStruct<'k> {
-    types: &'k Btf<'k>,
     id: u32,
     members: Vec<Member<&'k str>>,
     size: u32,
@@ -19,30 +32,57 @@ struct KernelStruct<'k> {
 pub(crate) struct Layout {
     /// The type of the map's value, `struct bpf_struct_ops_…`.
     pub(crate) value_type_id: u32,
+    /// The module's types that it is one of, open as long as the object; `None` for the kernel's own.
+    pub(crate) value_type_fd: Option<RawFd>,
     /// The value but for programs: zero, and the members that are data.
     pub(crate) value: Vec<u8>,
     /// Offsets in the value and the programs whose descriptors belong there.
     pub(crate) programs: Vec<(usize, String)>,
 }
 
-fn kernel_struct<'k>(object: &'k Object, name: &str) -> Result<KernelStruct<'k>, String> {
-    let btf = object.kernel_btf.running()?;
-    let types = btf.types();
+/// Looks in the kernel, then in its modules.
+fn registrable<'k>(kernel: &'k KernelBtf, name: &str) -> Result<Registrable<'k>, String> {
+    let wrapper = format!("{WRAPPER}{name}");
+    let Some(found) = kernel.find(&wrapper, Kind::Struct)? else {
+        return Err(not_registrable(kernel, name));
+    };
+    let types = match found.module {
+        Some(module) => module.btf.types(),
+        None => kernel.running()?.types(),
+    };
     let id = types
         .find(name, Kind::Struct)
-        .ok_or_else(|| format!("this kernel has no struct {name:?}"))?;
+        .ok_or_else(|| format!("the kernel has struct {wrapper:?}, but no struct {name:?}"))?;
+    Ok(Registrable {
+        inner: kernel_struct(types, id, name)?,
+        wrapper: kernel_struct(types, found.id, &wrapper)?,
+        module: found.module,
+    })
+}
+
+fn not_registrable(kernel: &KernelBtf, name: &str) -> String {
+    let modules: Vec<String> = kernel.modules().iter().map(|of| of.name.clone()).collect();
+    let modules = match modules.as_slice() {
+        [] => "; it has no modules with BTF loaded".to_owned(),
+        modules => format!(" or its modules ({})", crate::error::list(modules)),
+    };
+    let near = kernel
+        .running()
+        .map(|btf| hint(btf, WRAPPER, name, Kind::Struct));
+    format!(
+        "nobody can register a struct {name:?}: there is no struct \"{WRAPPER}{name}\" in the BTF of this kernel{modules}{}",
+        near.unwrap_or_default()
+    )
+}
+
+fn kernel_struct<'k>(types: &'k Btf<'k>, id: u32, name: &str) -> Result<KernelStruct<'k>, String> {
     let broken = |error: hachi_btf::Error| format!("the kernel's struct {name:?}: {error}");
     let members = types.members(id).map_err(broken)?;
     let size = match types.get(id).map_err(broken)? {
         Type::Struct(of) => of.size,
         _ => 0,
     };
-    Ok(KernelStruct {
-        types,
-        id,
-        members,
-        size,
-    })
+    Ok(KernelStruct { id, members, size })
 }
 
 impl KernelStruct<'_> {
@@ -72,21 +112,29 @@ pub(super) fn member_of(object: &Object, spec: &ProgramSpec) -> Result<AttachTar
     let Some((ops, member)) = user_of(object, &spec.name) else {
         return Err("no struct in section .struct_ops or .struct_ops.link has it".to_owned());
     };
-    let kernel = kernel_struct(object, &ops.type_name)?;
-    let Some((number, ..)) = kernel.member(member) else {
+    let kernel = registrable(&object.kernel_btf, &ops.type_name)?;
+    let Some((number, ..)) = kernel.inner.member(member) else {
         return Err(format!(
             "this kernel's struct {:?} has no member {member:?}",
             ops.type_name
         ));
     };
     Ok(AttachTarget {
-        btf_id: kernel.id,
+        btf_id: kernel.inner.id,
         member: Some(number as u32),
-        fd: 0,
+        fd: match kernel.module {
+            Some(module) => module_fd(module)? as u32,
+            None => 0,
+        },
     })
 }
 
 impl Object {
+    /// The kernel's types and its modules'.
+    pub(crate) fn kernel_btf(&self) -> &KernelBtf {
+        &self.kernel_btf
+    }
+
     /// The descriptor of the object's types, if the kernel took them.
     pub(crate) fn btf_fd(&self) -> Option<BorrowedFd<'_>> {
         self.btf.fd.as_ref().map(|fd| fd.as_fd())
@@ -115,24 +163,22 @@ impl Object {
 }
 
 /// What the map of a struct is to hold. The error is a sentence.
-pub(crate) fn layout(object: &Object, ops: &StructOpsSpec) -> Result<Layout, String> {
-    let wrapper = format!("bpf_struct_ops_{}", ops.type_name);
-    let outer = kernel_struct(object, &wrapper).map_err(|_| {
-        format!(
-            "this kernel lets nobody register a struct {:?}",
-            ops.type_name
-        )
-    })?;
-    let inner = kernel_struct(object, &ops.type_name)?;
-    let Some((_, data, _)) = outer.member("data") else {
+pub(crate) fn layout(kernel: &KernelBtf, ops: &StructOpsSpec) -> Result<Layout, String> {
+    let Registrable {
+        inner,
+        wrapper,
+        module,
+    } = registrable(kernel, &ops.type_name)?;
+    let Some((_, data, _)) = wrapper.member("data") else {
         return Err(format!(
-            "the kernel's struct {wrapper:?} has no member \"data\""
+            "the kernel's struct \"{WRAPPER}{}\" has no member \"data\"",
+            ops.type_name
         ));
     };
-    debug_assert!(outer.types.last_id() == inner.types.last_id());
     let mut layout = Layout {
-        value_type_id: outer.id,
-        value: vec![0; outer.size as usize],
+        value_type_id: wrapper.id,
+        value_type_fd: module.map(module_fd).transpose()?,
+        value: vec![0; wrapper.size as usize],
         programs: Vec::new(),
     };
     for member in &ops.members {
@@ -150,7 +196,10 @@ pub(crate) fn layout(object: &Object, ops: &StructOpsSpec) -> Result<Layout, Str
                 // What does not fit must be padding.
                 let rest = &bytes[length..];
                 let Some(place) = layout.value.get_mut(at..at + length) else {
-                    return Err(format!("the kernel's struct {wrapper:?} is too small"));
+                    return Err(format!(
+                        "the kernel's struct \"{WRAPPER}{}\" is too small",
+                        ops.type_name
+                    ));
                 };
                 if rest.iter().any(|&byte| byte != 0) {
                     return Err(format!(
@@ -163,4 +212,120 @@ pub(crate) fn layout(object: &Object, ops: &StructOpsSpec) -> Result<Layout, Str
         }
     }
     Ok(layout)
+}
+
+#[cfg(test)]
+mod tests {
+    use hachi_btf::{BtfBuilder, Composite, Endian, Int, Ptr};
+    use hachi_obj::StructOpsMember;
+
+    use super::*;
+
+    /// Adds `struct NAME { u32 id; void *run; }` and, if it can be registered, what wraps it.
+    fn ops(types: &mut BtfBuilder, name: &str, wrapped: bool) {
+        let member = |name: &str, type_id, bytes: u32| Member {
+            name: name.to_owned(),
+            type_id,
+            bit_offset: bytes * 8,
+            bit_size: 0,
+        };
+        let number = types.add(Type::Int(Int::new("unsigned int", 4, false)));
+        let pointer = types.add(Type::Ptr(Ptr { type_id: 0 }));
+        let data = types.add(Type::Struct(Composite {
+            name: name.to_owned(),
+            size: 16,
+            members: vec![member("id", number, 0), member("run", pointer, 8)],
+        }));
+        if wrapped {
+            types.add(Type::Struct(Composite {
+                name: format!("{WRAPPER}{name}"),
+                size: 80,
+                members: vec![member("common", number, 0), member("data", data, 64)],
+            }));
+        }
+    }
+
+    fn kernel() -> KernelBtf {
+        let mut own = BtfBuilder::new();
+        ops(&mut own, "tcp_ops", true);
+        ops(&mut own, "plain_ops", false);
+        let own = own.encode(Endian::NATIVE).unwrap();
+        let base = Btf::parse(&own).unwrap();
+        let module = |name| {
+            let mut types = BtfBuilder::split(&base);
+            ops(&mut types, name, true);
+            types.encode_split(&base).unwrap()
+        };
+        KernelBtf::made_up(
+            &own,
+            &[("smc", &module("smc_ops")), ("hid", &module("hid_ops"))],
+        )
+    }
+
+    fn spec(type_name: &str) -> StructOpsSpec {
+        let member = |name: &str, value| StructOpsMember {
+            name: name.to_owned(),
+            value,
+        };
+        StructOpsSpec {
+            name: "mine".to_owned(),
+            type_name: type_name.to_owned(),
+            link: true,
+            autoload: true,
+            members: vec![
+                member("id", StructOpsValue::Bytes(vec![7, 0, 0, 0])),
+                member("run", StructOpsValue::Program("runs".to_owned())),
+            ],
+        }
+    }
+
+    #[test]
+    fn structs_of_the_kernel_and_of_modules() {
+        let kernel = kernel();
+        for (name, module) in [
+            ("tcp_ops", None),
+            ("smc_ops", Some(0)),
+            ("hid_ops", Some(1)),
+        ] {
+            let layout = layout(&kernel, &spec(name)).unwrap();
+            let module = module.map(|index: usize| &kernel.modules()[index]);
+            let types = module
+                .map_or_else(|| kernel.running().unwrap(), |of| &of.btf)
+                .types();
+            let wrapper = types.find(&format!("{WRAPPER}{name}"), Kind::Struct);
+            assert_eq!(Some(layout.value_type_id), wrapper);
+            let fd = module.map(|of| module_fd(of).unwrap());
+            assert_eq!(layout.value_type_fd, fd);
+            assert_eq!((layout.value.len(), layout.value[64]), (80, 7));
+            assert_eq!(layout.programs, [(72, "runs".to_owned())]);
+            let found = registrable(&kernel, name).unwrap();
+            assert_eq!(Some(found.inner.id), types.find(name, Kind::Struct));
+            assert_eq!(
+                found.inner.member("run").map(|(number, ..)| number),
+                Some(1)
+            );
+        }
+    }
+
+    #[test]
+    fn errors_say_where_it_was_looked_for() {
+        let error = |name| layout(&kernel(), &spec(name)).err().unwrap();
+        let unknown = error("tcp_opts");
+        for part in [
+            "\"tcp_opts\"",
+            "\"bpf_struct_ops_tcp_opts\" in the BTF of this kernel or its modules (\"smc\" and \"hid\")",
+            "tcp_ops",
+        ] {
+            assert!(unknown.contains(part), "{unknown}");
+        }
+        // It exists, but for the kernel alone.
+        assert!(error("plain_ops").contains("nobody can register"));
+        let mut wrong = spec("hid_ops");
+        "stop".clone_into(&mut wrong.members[1].name);
+        let error = layout(&kernel(), &wrong).err().unwrap();
+        assert!(
+            error.contains("\"hid_ops\" has no member \"stop\""),
+            "{error}"
+        );
+    }
 }
