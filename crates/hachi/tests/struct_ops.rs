@@ -130,7 +130,7 @@ fn a_scheduler_runs_tasks() {
     });
     let mut ebpf = load(spec);
     let ready = match ebpf.struct_ops("scheduler") {
-        Err(error) if error.to_string().contains("nobody register") => {
+        Err(error) if error.to_string().contains("nobody can register") => {
             hachi_test::skip!("this kernel was built without CONFIG_SCHED_CLASS_EXT")
         }
         result => attempt!(result),
