@@ -416,7 +416,7 @@ fn unsupported_maps_can_be_left_out() {
         .unwrap_err()
         .to_string();
     assert!(
-        error.contains("map \"ODD\", which was left out: struct_ops"),
+        error.contains("map \"ODD\", which was left out: map \"ODD\": a set of operations"),
         "{error}"
     );
 }

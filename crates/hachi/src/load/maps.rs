@@ -52,7 +52,7 @@ pub(super) fn create(
                 let map = (map.name.clone(), Map::from_map_data(data));
                 created.maps.push(map);
             }
-            Err(error) if options.allow_unsupported_maps && is_unsupported(&error) => {
+            Err(error) if options.allow_unsupported_maps && is_unsupported(map, &error) => {
                 created.missing.push((map.name.clone(), error.to_string()));
             }
             Err(error) => return Err(error.into()),
@@ -62,8 +62,10 @@ pub(super) fn create(
 }
 
 /// Whether the kernel does not know such maps, as opposed to lacking memory or the caller's rights.
-fn is_unsupported(error: &MapError) -> bool {
+fn is_unsupported(map: &MapSpec, error: &MapError) -> bool {
     match error {
+        // No kernel does.
+        _ if map.kind == MapType::StructOps => true,
         MapError::UnsupportedType { .. } => true,
         MapError::CreateError { error, .. } => error.errno() == libc::EINVAL,
         _ => false,
