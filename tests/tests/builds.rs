@@ -4,21 +4,29 @@ mod support;
 
 use hachi::Ebpf;
 use hachi::programs::XdpFlags;
+use hachi_asm::{Endian, Op};
+use hachi_obj::Spec;
 use hachi_test::{
     EchoServer, TempDir, VethPair, find_program, require_bpf, require_host, skip, udp_request,
 };
 use hachi_tests::{
     cargo, failure, fixture, fixture_source, fixture_with, hachi, hachi_bin, root, success,
 };
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use support::udp_passes;
 
-/// The programs of the object, by the command that needs no kernel.
-fn programs(object: &Path) -> Vec<String> {
+/// What the command that needs no kernel says of the object.
+fn inspected(object: &Path) -> serde_json::Value {
     let document = success(hachi(["inspect", "--json"]).arg(object));
-    let document: serde_json::Value = serde_json::from_str(&document).unwrap();
-    let programs = document["objects"][0]["programs"]
+    let mut document: serde_json::Value = serde_json::from_str(&document).unwrap();
+    document["objects"][0].take()
+}
+
+/// The programs of the object.
+fn programs(object: &Path) -> Vec<String> {
+    let inspected = inspected(object);
+    let programs = inspected["programs"]
         .as_array()
         .expect("a list of programs");
     let name = |program: &serde_json::Value| program["name"].as_str().map(str::to_owned);
@@ -201,4 +209,122 @@ fn both_profiles_have_the_same_programs() {
         let (release, debug) = (fixture(name), fixture_with(name, &["--debug"]));
         assert_eq!(programs(&release), programs(&debug), "{name}");
     }
+}
+
+/// The target of the byte order that this machine has not.
+const OTHER_TARGET: &str = match Endian::NATIVE {
+    Endian::Little => "bpfeb-unknown-none",
+    Endian::Big => "bpfel-unknown-none",
+};
+
+/// The object of a fixture for this machine, and the one for machines of the other byte order.
+fn both_orders(name: &str) -> [PathBuf; 2] {
+    [
+        fixture(name),
+        fixture_with(name, &["--target", OTHER_TARGET]),
+    ]
+}
+
+/// Reads an object.
+fn spec(object: &Path) -> Spec {
+    Spec::parse(&std::fs::read(object).unwrap()).unwrap()
+}
+
+/// Where the order of bytes does not show in the code, programs for machines of either are the same down to
+/// their instructions, lines, types, maps and CO-RE records. Only the one can be run here; the other is as right.
+#[test]
+fn programs_for_the_other_byte_order_are_the_same() {
+    require_host!("a compiler");
+    for name in ["nested", "atomics", "kobjects", "externs"] {
+        let objects = both_orders(name);
+        let [here, mut there] = objects.each_ref().map(|object| spec(object));
+        assert_eq!(here.endian, Endian::NATIVE, "{name}");
+        assert_ne!(there.endian, Endian::NATIVE, "{name}");
+        // Values of variables differ in their bytes, but not as they are printed.
+        let [ours, theirs] = objects.each_ref().map(|object| inspected(object));
+        assert_eq!(ours["globals"], theirs["globals"], "{name}");
+        for (map, ours) in there.maps.iter_mut().zip(&here.maps) {
+            map.contents.clone_from(&ours.contents);
+        }
+        there.endian = here.endian;
+        assert_eq!(here, there, "{name}");
+        let listing = |object| success(hachi(["dis"]).arg(object));
+        assert_eq!(listing(&objects[0]), listing(&objects[1]), "{name}");
+    }
+}
+
+/// Where it does show: in questions about bit-fields, and in the machine, which has other registers.
+#[test]
+fn programs_for_the_other_byte_order_know_it() {
+    require_host!("a compiler");
+    let [here, there] = both_orders("core_questions").map(|object| spec(&object));
+    let questions = |spec: &Spec| -> Vec<_> {
+        let programs = spec.programs.iter();
+        let asked = programs.map(|program| {
+            let records = program.core_relos.iter();
+            records
+                .map(|relo| (relo.type_id, relo.access.clone(), relo.kind))
+                .collect::<Vec<_>>()
+        });
+        asked.collect()
+    };
+    assert_eq!(questions(&here), questions(&there));
+    assert_eq!((here.btf, here.maps), (there.btf, there.maps));
+
+    // The program `probe` begins by reading the first argument of a function: di, x0, a0 or r2.
+    let argument = |spec: &Spec| {
+        let probe = spec.program("probe").unwrap();
+        match Op::decode(&probe.insns, 0) {
+            Ok(Op::Load { off, .. }) => off,
+            other => panic!("{other:?}"),
+        }
+    };
+    let big = both_orders("core_hooks")
+        .map(|object| spec(&object))
+        .into_iter()
+        .find(|spec| spec.endian == Endian::Big)
+        .unwrap();
+    assert_eq!(argument(&big), 5 * 8, "s390x is the one that is known");
+    // And the first argument of a system call is where only its kernel knows.
+    let calls = both_orders("probes")
+        .map(|object| spec(&object))
+        .into_iter()
+        .find(|spec| spec.endian == Endian::Big)
+        .unwrap();
+    let types = calls.btf.unwrap();
+    assert!(format!("{types:?}").contains("orig_gpr2"));
+}
+
+/// Nothing of such an object gets to the kernel, and it is said why.
+#[test]
+fn programs_for_the_other_byte_order_are_refused() {
+    require_host!("a compiler");
+    require_bpf!();
+    let [_, object] = both_orders("nested");
+    for text in [
+        Ebpf::load_file(&object).unwrap_err().to_string(),
+        failure(hachi(["check"]).arg(&object), 1),
+    ] {
+        for word in ["nested.o", "big-endian", "little-endian", "build it for"] {
+            assert!(text.contains(word), "{word} in {text}");
+        }
+    }
+    // Nor is it linked with what is for this machine.
+    let directory = TempDir::new().unwrap();
+    let text = failure(
+        hachi(["ld"])
+            .args([fixture("nested"), object])
+            .arg("-o")
+            .arg(directory.join("both.o")),
+        1,
+    );
+    assert!(text.contains("differ in byte order"), "{text}");
+    let text = failure(
+        hachi(["ld", "--target", OTHER_TARGET])
+            .arg(fixture("nested"))
+            .arg("-o")
+            .arg(directory.join("other.o")),
+        1,
+    );
+    assert!(text.contains(OTHER_TARGET), "{text}");
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    Cpu, Error, Kernel, Panics, Search, Toolchain,
+    Cpu, Error, Kernel, Panics, Search, Target, Toolchain,
     cache::{Cache, setting},
     cargo::{
         Audience, Job,
@@ -57,6 +57,7 @@ pub struct Builder {
     path: PathBuf,
     bins: Vec<String>,
     profile: Profile,
+    target: Option<Target>,
     cpu: Cpu,
     min_kernel: Option<Kernel>,
     panics: Option<Panics>,
@@ -89,6 +90,14 @@ impl Builder {
     /// Selects the profile; [`Profile::Release`] when never called.
     pub fn profile(mut self, profile: Profile) -> Self {
         self.profile = profile;
+        self
+    }
+
+    /// Selects the byte order of the machine that the programs run on; this machine's when never called. It is also
+    /// the one whose registers `hachi-ebpf` reads: that of s390x for [`Target::Bpfeb`] elsewhere. A toolchain
+    /// given by [`Builder::toolchain`] has its own target, which counts instead.
+    pub fn target(mut self, target: Target) -> Self {
+        self.target = Some(target);
         self
     }
 
@@ -174,6 +183,7 @@ impl Builder {
             interactive: io::stdin().is_terminal() && io::stderr().is_terminal(),
             offline: self.offline,
             verbose: self.verbose,
+            target: self.target,
             ..Search::default()
         };
         let color = io::stderr().is_terminal()

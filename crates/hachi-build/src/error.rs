@@ -63,6 +63,18 @@ pub enum Error {
         /// The command that fixes it.
         help: String,
     },
+    /// There is no library for the target, and the fallback, this machine's own code, is of the other byte order.
+    #[error(
+        "no `core` library for {target}, and this machine's code, whose bytes are in the other order, cannot be turned into it: {reason}\n  = help: {help}"
+    )]
+    NoCore {
+        /// The target.
+        target: &'static str,
+        /// Why there is none.
+        reason: String,
+        /// The command that fixes it.
+        help: String,
+    },
     /// The library source does not compile.
     #[error(
         "`{}` cannot build `core` for eBPF from `{}`: is the source of the same version as the compiler?\n{output}",

@@ -38,7 +38,7 @@ pub use archive::{Archive, Offer, Suite};
 pub use builder::{Artifact, Builder, Profile};
 pub use cache::Cache;
 pub use error::Error;
-pub use hachi_linker::{Cpu, Kernel, Panics, intercept};
+pub use hachi_linker::{Cpu, Kernel, Panics, Target, intercept};
 pub use script::{Package, build_ebpf};
 pub use single::hachi_source;
 pub use toolchain::{Finding, Search, State, Toolchain, Version, Way};

@@ -9,7 +9,7 @@ use std::{
     process::{ExitCode, Stdio},
 };
 
-use hachi_build::{Error, Search, State, Toolchain, Way};
+use hachi_build::{Error, Search, State, Target, Toolchain, Way};
 use support::{
     NO_RUSTUP, Outcome, child, debian_toolchain, kept, library_source, real_rustc, scratch, text,
     texts, toolchain_without_source, write, write_script,
@@ -41,6 +41,10 @@ fn main() -> ExitCode {
         (
             "the_host_is_the_last_resort_and_says_so",
             the_host_is_the_last_resort_and_says_so,
+        ),
+        (
+            "the_host_is_no_resort_for_the_other_byte_order",
+            the_host_is_no_resort_for_the_other_byte_order,
         ),
         ("no_is_an_answer", no_is_an_answer),
         (
@@ -252,7 +256,7 @@ fn the_host_is_the_last_resort_and_says_so() -> Outcome {
     };
     let found = Toolchain::find(&search).unwrap();
     assert_eq!((found.way, &found.sysroot), (Way::HostRetarget, &None));
-    assert_eq!(found.target(), support::host());
+    assert_eq!(found.triple(), support::host());
     let warning = found.warning.unwrap();
     assert!(
         !warning.contains('\n') && warning.contains("supported way"),
@@ -275,6 +279,32 @@ fn the_host_is_the_last_resort_and_says_so() -> Outcome {
     })
     .unwrap();
     assert_eq!((found.way, found.warning), (Way::HostRetarget, None));
+    Ok(())
+}
+
+/// This machine's code has its bytes in this machine's order.
+fn the_host_is_no_resort_for_the_other_byte_order() -> Outcome {
+    let other = match Target::HOST {
+        Target::Bpfel => Target::Bpfeb,
+        Target::Bpfeb => Target::Bpfel,
+    };
+    let dir = scratch("other-order");
+    let search = Search {
+        rustc: Some(toolchain_without_source(&dir)),
+        cache: Some(dir.join("cache")),
+        target: Some(other),
+        ..Search::default()
+    };
+    for force in [None, Some(Way::HostRetarget)] {
+        let search = Search {
+            force,
+            ..search.clone()
+        };
+        let error = Toolchain::find(&search).unwrap_err().to_string();
+        for word in [other.triple(), "other order", "help: "] {
+            assert!(error.contains(word), "{word} in {error}");
+        }
+    }
     Ok(())
 }
 

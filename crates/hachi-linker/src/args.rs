@@ -23,7 +23,6 @@ const ACCEPTED: &[(&str, usize)] = &[
     ("--ignore-inline-never", 0),
     ("--log-file", 1),
     ("--log-level", 1),
-    ("--target", 1),
     ("--unroll-loops", 0),
     ("-g", 0),
 ];
@@ -136,6 +135,13 @@ impl Options {
             "--panics" => self.panics = args.text(name, inline)?.parse()?,
             "--min-kernel" => self.min_kernel = Some(args.text(name, inline)?.parse()?),
             "--retarget" | "--hachi-retarget" => self.retarget = true,
+            "--target" => {
+                let target = args.text(name, inline)?;
+                // What clang calls that of the inputs.
+                if target != "bpf" {
+                    self.target = Some(target.parse()?);
+                }
+            }
             "--cpu" => {
                 let cpu = args.text(name, inline)?;
                 // What rustc says when nobody chose.
@@ -209,7 +215,7 @@ fn expand_response_files(args: Vec<OsString>) -> Result<Vec<OsString>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Kernel;
+    use crate::{Kernel, Target};
 
     fn parse(line: &str) -> Result<Options, Error> {
         Options::from_args(line.split_whitespace())
@@ -260,12 +266,30 @@ mod tests {
     }
 
     #[test]
+    fn targets_have_long_and_short_names() {
+        for (name, target) in [
+            ("bpf", None),
+            ("bpfel", Some(Target::Bpfel)),
+            ("bpfeb", Some(Target::Bpfeb)),
+            ("bpfel-unknown-none", Some(Target::Bpfel)),
+            ("bpfeb-unknown-none", Some(Target::Bpfeb)),
+        ] {
+            let o = parse(&format!("a.o -o b --target {name}")).unwrap();
+            assert_eq!(o.target, target, "{name}");
+        }
+    }
+
+    #[test]
     fn mistakes_are_named() {
         for (line, word) in [
             ("a.o", "-o FILE"),
             ("-o x", "nothing to link"),
             ("a.o -o", "`-o` needs a value"),
             ("a.o -o x --cpu v9", "`v9`"),
+            (
+                "a.o -o x --target x86_64-unknown-none",
+                "`x86_64-unknown-none`",
+            ),
             ("a.o -o x --frobnicate", "--frobnicate"),
             ("a.o -o x --panics=never", "`never`"),
             ("a.o -o x --min-kernel new", "`new`"),

@@ -13,6 +13,7 @@ Usage: hachi-linker [OPTIONS] -o OUTPUT INPUT...
 An INPUT is an LLVM bitcode file, an archive of such files (.a, .rlib), or a relocatable eBPF object.
 
   -o, --output FILE        the object to write
+      --target TARGET      bpfel-unknown-none or bpfeb-unknown-none (default: as the inputs)
       --cpu v1|v2|v3|v4    instruction set (default v3: Linux 5.12 and later)
   -O1, -O2, -O3            optimisation (default -O2)
       --export NAME        keep this symbol visible (repeatable)

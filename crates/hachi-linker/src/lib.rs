@@ -51,7 +51,7 @@ pub use diagnostic::{Diagnostic, Frame, Level, Location};
 pub use error::Error;
 pub use find::find_libllvm;
 pub use link::{Output, link};
-pub use options::{Cpu, Kernel, Options, Panics};
+pub use options::{Cpu, Kernel, Options, Panics, Target};
 
 /// Environment variable that turns a program calling [`intercept`] into the linker, whatever its value.
 pub const LINKER_ENV: &str = "HACHI_LINKER";

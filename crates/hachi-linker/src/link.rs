@@ -16,7 +16,7 @@ use object::{
 };
 
 use crate::{
-    Diagnostic, Error, Options, check, child, find,
+    Diagnostic, Error, Options, Target, check, child, find,
     finish::{self, FinishInput, InputObject},
     ir,
 };
@@ -67,6 +67,7 @@ pub fn link(options: &Options) -> Result<Output, Error> {
         exports: exports(options)?,
         defined_elsewhere: BTreeSet::new(),
         used_elsewhere: BTreeSet::new(),
+        target: options.target,
         cpu: options.cpu,
         opt_level: options.opt_level.unwrap_or(2).clamp(1, 3),
         retarget: options.retarget,
@@ -82,7 +83,8 @@ pub fn link(options: &Options) -> Result<Output, Error> {
             Input::Elf { name, data } => elves.push((name, data)),
         }
     }
-    for (_, data) in &elves {
+    for (name, data) in &elves {
+        check_target(name, data, options.target)?;
         note_symbols(data, &mut job);
     }
     if let Some(dir) = &options.save_temps {
@@ -130,6 +132,23 @@ pub fn link(options: &Options) -> Result<Output, Error> {
         object_size: finished.object.len() as u64,
         abort_sites: compiled.abort_sites,
     })
+}
+
+/// Refuses an object of another byte order than the one asked for.
+fn check_target(name: &str, data: &[u8], asked: Option<Target>) -> Result<(), Error> {
+    let header = object::elf::FileHeader64::<object::Endianness>::parse(data);
+    let target = match header.is_ok_and(|header| header.is_big_endian()) {
+        true => Target::Bpfeb,
+        false => Target::Bpfel,
+    };
+    match asked.filter(|asked| *asked != target) {
+        None => Ok(()),
+        Some(asked) => Err(Error::Rejected(vec![Diagnostic::error(format!(
+            "`{name}` was compiled for `{}`, not for `{}`",
+            target.triple(),
+            asked.triple()
+        ))])),
+    }
 }
 
 /// The symbols to keep visible; `None` when nobody said.

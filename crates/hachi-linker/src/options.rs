@@ -18,6 +18,48 @@ pub enum Cpu {
     V4,
 }
 
+/// The byte order to generate code for. A kernel runs only programs of its machine's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// Least significant byte first: x86_64, aarch64, riscv64 and most others.
+    Bpfel,
+    /// Most significant byte first: s390x.
+    Bpfeb,
+}
+
+impl Target {
+    /// That of this machine.
+    pub const HOST: Target = if cfg!(target_endian = "big") {
+        Target::Bpfeb
+    } else {
+        Target::Bpfel
+    };
+
+    /// What rustc calls it: `bpfel-unknown-none` or `bpfeb-unknown-none`.
+    pub fn triple(self) -> &'static str {
+        match self {
+            Target::Bpfel => "bpfel-unknown-none",
+            Target::Bpfeb => "bpfeb-unknown-none",
+        }
+    }
+}
+
+impl FromStr for Target {
+    type Err = Error;
+
+    /// The triple, or only its first part, as LLVM and clang call the target.
+    fn from_str(s: &str) -> Result<Self, Error> {
+        [Target::Bpfel, Target::Bpfeb]
+            .into_iter()
+            .find(|target| s == target.triple() || s == &target.triple()[..5])
+            .ok_or_else(|| {
+                Error::Usage(format!(
+                    "unknown target `{s}`: eBPF has bpfel-unknown-none and bpfeb-unknown-none"
+                ))
+            })
+    }
+}
+
 /// What to do about each place that can still panic after optimisation. Such a panic ends the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Panics {
@@ -88,6 +130,8 @@ pub struct Options {
     pub inputs: Vec<PathBuf>,
     /// The object to write.
     pub output: PathBuf,
+    /// The byte order. When absent, that of the inputs, which must be of one; this machine's when they have none.
+    pub target: Option<Target>,
     /// The instruction set.
     pub cpu: Cpu,
     /// LLVM optimisation level of the pipeline, 1 to 3 (0 is raised to 1: unoptimised code is never

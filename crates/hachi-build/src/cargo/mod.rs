@@ -17,9 +17,10 @@ use std::{
 
 use crate::{
     Cpu, Error, Kernel, Panics, Profile, Toolchain, Way,
-    cache::{Hash, Lock, setting},
+    cache::{Hash, Lock},
     error::IoContext,
     process::{shown, spawn_error},
+    toolchain::machine,
 };
 
 pub(crate) mod inputs;
@@ -74,7 +75,7 @@ impl Job<'_> {
     /// Directory of the final objects.
     pub(crate) fn output_dir(&self) -> PathBuf {
         self.target_dir
-            .join(self.toolchain.target())
+            .join(self.toolchain.triple())
             .join(self.profile.directory())
     }
 
@@ -126,7 +127,7 @@ impl Job<'_> {
         scrub(&mut command, env::vars_os());
         command
             .arg("build")
-            .args(["--target", toolchain.target()])
+            .args(["--target", toolchain.triple()])
             .arg("--target-dir")
             .arg(self.target_dir)
             .arg(match self.audience {
@@ -182,7 +183,7 @@ impl Job<'_> {
         if toolchain.way != Way::HostRetarget {
             let variable = format!(
                 "CARGO_TARGET_{}_LINKER",
-                toolchain.target().to_uppercase().replace('-', "_")
+                toolchain.triple().to_uppercase().replace('-', "_")
             );
             command.env(variable, linker);
         }
@@ -232,9 +233,8 @@ impl Job<'_> {
         // By this, not by the target, our crates know that they are compiled for eBPF.
         flag("--cfg=hachi_bpf", None);
         flag("--check-cfg=cfg(hachi_bpf)", None);
-        // The machine whose registers a kprobe sees; the name is Aya's. A build script's target runs the programs.
-        let arch = setting("CARGO_CFG_TARGET_ARCH").unwrap_or(std::env::consts::ARCH.into());
-        let arch = arch.to_string_lossy();
+        // The machine whose registers a kprobe sees; the name is Aya's.
+        let arch = machine::architecture(self.toolchain.target);
         flag(&format!("--cfg=bpf_target_arch=\"{arch}\""), None);
         flag("--check-cfg=cfg(bpf_target_arch, values(any()))", None);
         if let Some(sysroot) = &self.toolchain.sysroot {

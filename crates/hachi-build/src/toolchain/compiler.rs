@@ -8,20 +8,13 @@ use std::{
 
 use super::{Search, Version};
 use crate::{
-    Error,
+    Error, Target,
     cache::setting,
     process::{in_path, last_words, output},
 };
 
 /// The oldest compiler that can build our kernel-side crates.
 pub(super) const OLDEST: (u32, u32) = (1, 88);
-
-/// The eBPF target of this machine's byte order.
-pub(crate) const TARGET: &str = if cfg!(target_endian = "big") {
-    "bpfeb-unknown-none"
-} else {
-    "bpfel-unknown-none"
-};
 
 /// A Rust compiler that answers.
 #[derive(Debug, Clone)]
@@ -179,7 +172,7 @@ impl Compiler {
         }
         sysroots
             .iter()
-            .filter(|sysroot| prebuilt_core(sysroot).is_some())
+            .filter(|sysroot| prebuilt_core(sysroot, search.target()).is_some())
             .filter_map(|sysroot| Compiler::ask(&sysroot.join("bin/rustc"), &search.dir()).ok())
             .filter(|found| found.version.number >= OLDEST)
             .filter(|found| active.is_none_or(|active| active.version != found.version))
@@ -212,15 +205,20 @@ impl Compiler {
 }
 
 /// The `core` library for eBPF that is part of a sysroot.
-pub(super) fn prebuilt_core(sysroot: &Path) -> Option<PathBuf> {
-    fs::read_dir(sysroot.join("lib/rustlib").join(TARGET).join("lib"))
-        .ok()?
-        .flatten()
-        .map(|entry| entry.path())
-        .find(|path| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            name.starts_with("libcore") && name.ends_with(".rlib")
-        })
+pub(super) fn prebuilt_core(sysroot: &Path, target: Target) -> Option<PathBuf> {
+    fs::read_dir(
+        sysroot
+            .join("lib/rustlib")
+            .join(target.triple())
+            .join("lib"),
+    )
+    .ok()?
+    .flatten()
+    .map(|entry| entry.path())
+    .find(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("libcore") && name.ends_with(".rlib")
+    })
 }
 
 /// A call of a compiler that nothing of the surroundings bends: cargo's and the user's flags are for other builds.

@@ -11,19 +11,19 @@
 use std::path::PathBuf;
 
 use crate::{
-    Error,
+    Error, Target,
     cache::{Cache, setting},
 };
 
 mod apt;
 mod ask;
 mod compiler;
+pub(crate) mod machine;
 mod prebuilt;
 mod source;
 mod survey;
 
 use compiler::Compiler;
-pub(crate) use compiler::TARGET;
 use source::Source;
 
 /// How a `core` library for eBPF was come by.
@@ -69,6 +69,9 @@ pub struct Search {
     pub verbose: bool,
     /// Use this way or fail; overrides `HACHI_TOOLCHAIN`.
     pub force: Option<Way>,
+    /// The byte order of the machine that the programs run on. When absent: in a build script that
+    /// of the machine it builds for, else this machine's.
+    pub target: Option<Target>,
     /// The compiler to use; overrides `HACHI_RUSTC`.
     pub rustc: Option<PathBuf>,
     /// The library source to use; overrides `HACHI_RUST_SRC`.
@@ -84,6 +87,8 @@ pub struct Toolchain {
     pub rustc: PathBuf,
     /// The cargo to drive it with.
     pub cargo: PathBuf,
+    /// What it compiles eBPF packages for.
+    pub target: Target,
     /// How its `core` for eBPF was come by.
     pub way: Way,
     /// The sysroot to pass by `--sysroot`; `None` when the compiler's own will do.
@@ -157,6 +162,10 @@ impl Search {
             .filter(|dir| !dir.as_os_str().is_empty())
             .unwrap_or_else(|| ".".into())
     }
+
+    fn target(&self) -> Target {
+        self.target.unwrap_or_else(machine::target)
+    }
 }
 
 impl Toolchain {
@@ -179,11 +188,11 @@ impl Toolchain {
         survey::survey(search)
     }
 
-    /// The target triple that this toolchain compiles eBPF packages for.
-    pub fn target(&self) -> &str {
+    /// The target triple that the compiler is given: the host's when the code is turned into eBPF later.
+    pub fn triple(&self) -> &str {
         match self.way {
             Way::HostRetarget => &self.version.host,
-            Way::Prebuilt | Way::Source => TARGET,
+            Way::Prebuilt | Way::Source => self.target.triple(),
         }
     }
 
@@ -206,6 +215,7 @@ impl Toolchain {
 
     fn new(
         compiler: &Compiler,
+        target: Target,
         way: Way,
         sysroot: Option<PathBuf>,
         explanation: Vec<String>,
@@ -219,6 +229,7 @@ impl Toolchain {
         Ok(Toolchain {
             rustc: compiler.rustc.clone(),
             cargo: compiler.cargo(),
+            target,
             way,
             sysroot,
             llvm,
@@ -331,7 +342,7 @@ impl<'a> Finder<'a> {
         if !self.wants(Way::Prebuilt) {
             return Ok(None);
         }
-        match prebuilt::usable(compiler, &self.cache) {
+        match prebuilt::usable(compiler, self.search.target(), &self.cache) {
             Ok(()) => self.take(
                 compiler,
                 Way::Prebuilt,
@@ -353,7 +364,8 @@ impl<'a> Finder<'a> {
     ) -> Result<Option<Toolchain>, Error> {
         let Some(sysroot) = source::cached(active, self.search, &self.cache)? else {
             why.push(format!(
-                "no `core` for rustc {} in the cache",
+                "no `core` for {} and rustc {} in the cache",
+                self.search.target().triple(),
                 active.version.release
             ));
             return Ok(None);
@@ -374,7 +386,7 @@ impl<'a> Finder<'a> {
             ));
             return Ok(None);
         };
-        match source::build(active, &source, &self.cache) {
+        match source::build(active, &source, self.search.target(), &self.cache) {
             Ok(sysroot) => {
                 let how = format!("a `core` for eBPF built from {}", source.dir.display());
                 self.take(active, Way::Source, Some(sysroot), &how, why)
@@ -398,17 +410,32 @@ impl<'a> Finder<'a> {
         why: &[String],
     ) -> Result<Option<Toolchain>, Error> {
         let taken = format!("using {compiler} with {how}");
-        Toolchain::new(compiler, way, sysroot, explain(why, taken)).map(Some)
+        let target = self.search.target();
+        Toolchain::new(compiler, target, way, sysroot, explain(why, taken)).map(Some)
     }
 
     /// Way 4.
     fn host_retarget(self, why: Vec<String>) -> Result<Toolchain, Error> {
         let active = self.active?;
+        let target = self.search.target();
+        if target != Target::HOST {
+            return Err(Error::NoCore {
+                target: target.triple(),
+                reason: why.join("; "),
+                help: survey::fix(Some(&active), None),
+            });
+        }
         let taken = format!(
             "using {active}, compiling for {} and turning the code into eBPF",
             active.version.host
         );
-        let mut found = Toolchain::new(&active, Way::HostRetarget, None, explain(&why, taken))?;
+        let mut found = Toolchain::new(
+            &active,
+            target,
+            Way::HostRetarget,
+            None,
+            explain(&why, taken),
+        )?;
         if self.force.is_none() {
             found.warning = Some(format!(
                 "no `core` library for eBPF: compiling for {} and turning that into eBPF, which works for most programs; for the supported way: {}",

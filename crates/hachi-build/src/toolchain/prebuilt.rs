@@ -2,8 +2,9 @@
 
 use std::{fs, path::Path, time::UNIX_EPOCH};
 
-use super::compiler::{Compiler, TARGET, command, prebuilt_core};
+use super::compiler::{Compiler, command, prebuilt_core};
 use crate::{
+    Target,
     cache::{Cache, Hash},
     error::IoContext,
     process::{last_words, output_with_input},
@@ -13,9 +14,9 @@ use crate::{
 ///
 /// Distributions package that library apart from the compiler and without a strict dependency, so
 /// the two can be of different versions; only compiling something tells.
-pub(super) fn usable(compiler: &Compiler, cache: &Cache) -> Result<(), String> {
-    let Some(library) = prebuilt_core(&compiler.sysroot) else {
-        return Err(format!("{compiler} has no library for {TARGET}"));
+pub(super) fn usable(compiler: &Compiler, target: Target, cache: &Cache) -> Result<(), String> {
+    let Some(library) = prebuilt_core(&compiler.sysroot, target) else {
+        return Err(format!("{compiler} has no library for {}", target.triple()));
     };
     let dir = cache.path("probed");
     let proof = dir.join(identity(compiler, &library));
@@ -33,7 +34,7 @@ pub(super) fn usable(compiler: &Compiler, cache: &Cache) -> Result<(), String> {
         "--crate-type=lib",
         "--edition=2021",
         "--target",
-        TARGET,
+        target.triple(),
     ])
     .args(["--emit=metadata", "-Cpanic=abort", "-o"])
     .arg(&out)

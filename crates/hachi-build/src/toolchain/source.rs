@@ -8,10 +8,10 @@ use std::{
 
 use super::{
     Search,
-    compiler::{Compiler, TARGET, command},
+    compiler::{Compiler, command},
 };
 use crate::{
-    Error,
+    Error, Target,
     cache::{Cache, Hash, setting},
     error::IoContext,
     process::{last_words, output},
@@ -148,10 +148,10 @@ fn release_of(library: &Path) -> Option<String> {
 }
 
 /// What all libraries built for this compiler have in common in their names.
-fn key_of(compiler: &Compiler) -> String {
+fn key_of(compiler: &Compiler, target: Target) -> String {
     let mut hash = Hash::new();
     hash.add(compiler.version.text.as_bytes());
-    hash.add(TARGET.as_bytes());
+    hash.add(target.triple().as_bytes());
     hash.add(RECIPE.as_bytes());
     format!("{}-{}-", compiler.version.release, hash.hex())
 }
@@ -167,11 +167,11 @@ pub(super) fn cached(
             return Ok(None);
         };
         return Ok(cache
-            .get(&entry_name(compiler, &source)?)
+            .get(&entry_name(compiler, &source, search.target())?)
             .and_then(|entry| sysroot_in(&entry)));
     }
     Ok(cache
-        .find(GROUP, &key_of(compiler))
+        .find(GROUP, &key_of(compiler, search.target()))
         .iter()
         .find_map(|entry| sysroot_in(entry)))
 }
@@ -189,8 +189,9 @@ pub(super) fn built_libraries(cache: &Cache) -> Option<PathBuf> {
     Some(dir)
 }
 
-fn entry_name(compiler: &Compiler, source: &Source) -> Result<String, Error> {
-    Ok(format!("{GROUP}/{}{}", key_of(compiler), source.hash()?))
+fn entry_name(compiler: &Compiler, source: &Source, target: Target) -> Result<String, Error> {
+    let key = key_of(compiler, target);
+    Ok(format!("{GROUP}/{key}{}", source.hash()?))
 }
 
 /// The sysroot in a cache entry: the one directory there, which is named by what it holds.
@@ -217,15 +218,24 @@ fn name_by_content(entry: &Path, sysroot: &Path, lib: &Path) -> Result<(), Error
 /// `core` can only be compiled with the unstable features that it is made of, hence
 /// `RUSTC_BOOTSTRAP`, in this call and no other. Compiled with line tables (so that a diagnostic can
 /// point into it) and as bitcode only, since every eBPF program is linked by full LTO.
-pub(super) fn build(compiler: &Compiler, source: &Source, cache: &Cache) -> Result<PathBuf, Error> {
-    let entry = cache.get_or_make::<Error>(&entry_name(compiler, source)?, |entry| {
+pub(super) fn build(
+    compiler: &Compiler,
+    source: &Source,
+    target: Target,
+    cache: &Cache,
+) -> Result<PathBuf, Error> {
+    let entry = cache.get_or_make::<Error>(&entry_name(compiler, source, target)?, |entry| {
         let sysroot = entry.join("new");
         eprintln!(
-            "hachi: building `core` for eBPF with rustc {} (once; takes about 10 s)",
+            "hachi: building `core` for {} with rustc {} (once; takes about 10 s)",
+            target.triple(),
             compiler.version.release
         );
         let start = Instant::now();
-        let lib = sysroot.join("lib/rustlib").join(TARGET).join("lib");
+        let lib = sysroot
+            .join("lib/rustlib")
+            .join(target.triple())
+            .join("lib");
         fs::create_dir_all(&lib).with_context("create", &lib)?;
         let threads = std::thread::available_parallelism()
             .map_or(1, usize::from)
@@ -238,7 +248,7 @@ pub(super) fn build(compiler: &Compiler, source: &Source, cache: &Cache) -> Resu
                 .commit()
                 .unwrap_or(&compiler.version.release)
         );
-        let mut core = library_call(compiler, "core", &lib);
+        let mut core = library_call(compiler, target, "core", &lib);
         core.arg("--edition")
             .arg(edition(&source.dir.join("core/Cargo.toml")))
             .arg(format!(
@@ -255,7 +265,7 @@ pub(super) fn build(compiler: &Compiler, source: &Source, cache: &Cache) -> Resu
         let text = "#![feature(compiler_builtins, staged_api)]\n#![compiler_builtins]\n#![no_std]\n\
                     #![unstable(feature = \"compiler_builtins\", issue = \"none\")]\n";
         fs::write(&stub, text).with_context("write", &stub)?;
-        let mut builtins = library_call(compiler, "compiler_builtins", &lib);
+        let mut builtins = library_call(compiler, target, "compiler_builtins", &lib);
         builtins
             .args(["--edition", "2021"])
             .arg("--sysroot")
@@ -272,7 +282,12 @@ pub(super) fn build(compiler: &Compiler, source: &Source, cache: &Cache) -> Resu
     Ok(sysroot_in(&entry).expect("a complete entry holds a sysroot"))
 }
 
-fn library_call(compiler: &Compiler, name: &str, out: &Path) -> std::process::Command {
+fn library_call(
+    compiler: &Compiler,
+    target: Target,
+    name: &str,
+    out: &Path,
+) -> std::process::Command {
     let mut call = command(&compiler.rustc);
     call.env("RUSTC_BOOTSTRAP", "1")
         // The working directory goes into debug information; nobody's own belongs there.
@@ -283,7 +298,7 @@ fn library_call(compiler: &Compiler, name: &str, out: &Path) -> std::process::Co
             "--crate-type",
             "rlib",
             "--target",
-            TARGET,
+            target.triple(),
         ])
         .args([
             "-Copt-level=3",

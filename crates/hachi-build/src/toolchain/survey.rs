@@ -100,7 +100,7 @@ fn prebuilt_finding(active: Option<&Compiler>, search: &Search, cache: &Cache) -
         .into_iter()
         .chain(Compiler::others_with_core(active, search))
     {
-        match prebuilt::usable(&compiler, cache) {
+        match prebuilt::usable(&compiler, search.target(), cache) {
             Ok(()) => {
                 return Finding {
                     way,

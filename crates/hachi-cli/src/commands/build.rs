@@ -4,7 +4,7 @@ use std::io::{IsTerminal, stderr, stdin};
 use std::path::{Path, PathBuf};
 
 use anstream::println;
-use hachi_build::{Artifact, Builder, Cpu, Kernel, Panics, Profile, Search, Toolchain};
+use hachi_build::{Artifact, Builder, Cpu, Kernel, Panics, Profile, Search, Target, Toolchain};
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, Kind, Result};
@@ -19,6 +19,7 @@ Examples:
   hachi build                                # the package or workspace in this directory
   hachi build firewall-ebpf --out objects
   hachi build probe.rs --cpu v2
+  hachi build probe.rs --target bpfeb-unknown-none
   hachi build firewall-ebpf --min-kernel 5.15 --panics deny
   hachi check $(hachi build firewall-ebpf)")]
 pub struct Args {
@@ -27,6 +28,9 @@ pub struct Args {
     path: PathBuf,
     #[command(flatten)]
     options: BuildOptions,
+    /// Byte order of the kernel's machine: bpfel-unknown-none or bpfeb-unknown-none (s390x) [default: this machine's]
+    #[arg(long, value_name = "TARGET")]
+    target: Option<Target>,
     /// Copy each object to DIR/NAME.o
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -89,7 +93,7 @@ pub fn parse_cpu(text: &str) -> std::result::Result<Cpu, String> {
 }
 
 pub fn run(args: Args) -> Result {
-    let objects = build(&args.path, &args.options, args.out.as_deref())?;
+    let objects = build(&args.path, &args.options, args.target, args.out.as_deref())?;
     let document = || {
         let objects: Vec<Value> = objects
             .iter()
@@ -113,7 +117,12 @@ pub fn run(args: Args) -> Result {
 }
 
 /// Builds what `path` names and returns the objects.
-pub fn build(path: &Path, options: &BuildOptions, out: Option<&Path>) -> Result<Vec<Artifact>> {
+pub fn build(
+    path: &Path,
+    options: &BuildOptions,
+    target: Option<Target>,
+    out: Option<&Path>,
+) -> Result<Vec<Artifact>> {
     if !path.exists() {
         return Err(Failure::new(format!("there is no {}", path.display()))
             .help("give a package's directory or a .rs file; `hachi new` makes a package"));
@@ -143,6 +152,7 @@ pub fn build(path: &Path, options: &BuildOptions, out: Option<&Path>) -> Result<
         assume_yes: options.yes,
         interactive: stdin().is_terminal() && stderr().is_terminal(),
         verbose: options.verbose,
+        target,
         ..Search::default()
     };
     let toolchain = Toolchain::find(&search).map_err(failure)?;
@@ -187,6 +197,7 @@ fn failure(error: hachi_build::Error) -> Failure {
     let kind = match &error {
         Error::NoCompiler { .. }
         | Error::ForcedWay { .. }
+        | Error::NoCore { .. }
         | Error::Install { .. }
         | Error::Spawn { .. } => Kind::Missing,
         Error::Llvm(_) | Error::NoCacheDirectory => Kind::Missing,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anstream::{eprintln, println};
-use hachi_linker::{Cpu, Error, Kernel, Options, Panics};
+use hachi_linker::{Cpu, Error, Kernel, Options, Panics, Target};
 use serde_json::json;
 
 use crate::commands::build::parse_cpu;
@@ -26,6 +26,9 @@ pub struct Args {
     /// The object to write
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
+    /// Byte order: bpfel-unknown-none or bpfeb-unknown-none [default: that of the inputs]
+    #[arg(long, value_name = "TARGET")]
+    target: Option<Target>,
     /// Instruction set: v1, v2, v3 (Linux 5.12) or v4 (Linux 6.6)
     #[arg(long, value_name = "CPU", default_value = "v3", value_parser = parse_cpu)]
     cpu: Cpu,
@@ -58,6 +61,7 @@ pub fn run(args: Args) -> Result {
     let options = Options {
         inputs: args.inputs,
         output: args.output.clone(),
+        target: args.target,
         cpu: args.cpu,
         export_symbols: args.export_symbols,
         exports: args.export,

@@ -8,6 +8,10 @@ use crate::{
     llvm::{self, Context, Module},
 };
 
+fn is_big_endian(module: Module) -> bool {
+    module.layout().starts_with('E')
+}
+
 /// Reads and joins everything, pulling in those archive members that define what is still undefined.
 pub(super) fn read(context: Context, job: &Job) -> Result<Module, Vec<Diagnostic>> {
     let mut all: Option<Module> = None;
@@ -20,6 +24,14 @@ pub(super) fn read(context: Context, job: &Job) -> Result<Module, Vec<Diagnostic
             // rustc leaves layouts unset in modules without code.
             if module.triple().is_empty() {
                 module.set_target(&whole.triple(), &whole.layout());
+            }
+            // LLVM would only warn.
+            if is_big_endian(whole) != is_big_endian(module) {
+                return Err(vec![Diagnostic::error(format!(
+                    "cannot link `{name}`, which was compiled for `{}`, with code for `{}`: their bytes are in different orders",
+                    module.triple(),
+                    whole.triple()
+                ))]);
             }
             whole.link(module).map(|()| whole).map_err(|message| {
                 vec![Diagnostic::error(format!(

@@ -31,7 +31,7 @@ mod truths;
 use std::{collections::BTreeSet, path::PathBuf};
 
 use crate::{
-    Cpu, Diagnostic, Panics,
+    Cpu, Diagnostic, Panics, Target,
     llvm::{Context, Machine, Module},
     wire::{Compiled, Failure, Outcome},
 };
@@ -49,6 +49,8 @@ pub(crate) struct Job {
     pub(crate) defined_elsewhere: BTreeSet<String>,
     /// Symbols that ELF inputs want from us.
     pub(crate) used_elsewhere: BTreeSet<String>,
+    /// The byte order asked for; that of the code when absent.
+    pub(crate) target: Option<Target>,
     pub(crate) cpu: Cpu,
     pub(crate) opt_level: u8,
     pub(crate) retarget: bool,

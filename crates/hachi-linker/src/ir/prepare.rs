@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Job, QUESTION_PREFIX, runtime};
 use crate::{
-    Diagnostic,
+    Diagnostic, Target,
     llvm::{Attr, Const, Function, Global, Machine, Module, Op, Value, linkage},
 };
 
@@ -23,25 +23,45 @@ pub(super) fn triple(module: Module, job: &Job) -> Result<String, Vec<Diagnostic
             ))
             .help("install the library source (`rustup component add rust-src`) and build for eBPF itself")]);
         }
-        return Ok("bpfel".into());
+        return as_asked(&triple, Target::Bpfel, job);
     }
-    if triple.is_empty() || triple.starts_with("bpf") {
-        return Ok(if triple.is_empty() {
-            "bpfel".into()
-        } else {
-            triple
-        });
+    if triple.is_empty() {
+        let target = job.target.unwrap_or(Target::HOST);
+        return Ok(target.triple().into());
     }
-    Err(vec![
-        Diagnostic::error(format!("the bitcode was compiled for `{triple}`, not for eBPF")).help(
-            "compile with `--target bpfel-unknown-none`, or give `--retarget` to turn host code into eBPF",
-        ),
-    ])
+    if !triple.starts_with("bpf") {
+        return Err(vec![
+            Diagnostic::error(format!("the bitcode was compiled for `{triple}`, not for eBPF")).help(
+                "compile with `--target bpfel-unknown-none`, or give `--retarget` to turn host code into eBPF",
+            ),
+        ]);
+    }
+    let target = match triple.split('-').next() {
+        Some("bpfel") => Target::Bpfel,
+        Some("bpfeb") => Target::Bpfeb,
+        // clang's `-target bpf`: for this machine.
+        _ => Target::HOST,
+    };
+    as_asked(&triple, target, job)
+}
+
+/// The triple of a target, unless the other one was asked for.
+fn as_asked(compiled_for: &str, target: Target, job: &Job) -> Result<String, Vec<Diagnostic>> {
+    match job.target.filter(|asked| *asked != target) {
+        None => Ok(target.triple().into()),
+        Some(asked) => Err(vec![
+            Diagnostic::error(format!(
+                "code compiled for `{compiled_for}` cannot be linked for `{asked}`: its bytes are in the other order",
+                asked = asked.triple()
+            ))
+            .help(format!("compile with `--target {}`", asked.triple())),
+        ]),
+    }
 }
 
 /// Makes code for the host look like code for eBPF.
 pub(super) fn retarget(module: Module, machine: Machine) -> Result<(), String> {
-    module.set_target("bpfel", LAYOUT_LITTLE);
+    module.set_target(Target::Bpfel.triple(), LAYOUT_LITTLE);
     module.clear_assembly();
     for function in module.functions() {
         // Exceptions cannot happen with panic=abort, but the host's library was compiled to clean up after them.

@@ -1,0 +1,29 @@
+//! The machine that the programs run on.
+//!
+//! A build script builds for the machine that its crate is built for, of which cargo tells; anybody else for this one.
+
+use std::env;
+
+use crate::{Target, cache::setting};
+
+/// The eBPF target of its byte order.
+pub(crate) fn target() -> Target {
+    match setting("CARGO_CFG_TARGET_ENDIAN") {
+        Some(order) if order == "big" => Target::Bpfeb,
+        Some(_) => Target::Bpfel,
+        None => Target::HOST,
+    }
+}
+
+/// Its architecture as Rust calls it, whose registers a kprobe sees. When programs are built for machines of the
+/// other byte order, it is the most common one of that order that can run them.
+pub(crate) fn architecture(of: Target) -> String {
+    if of == target() {
+        let named = setting("CARGO_CFG_TARGET_ARCH").unwrap_or(env::consts::ARCH.into());
+        return named.to_string_lossy().into_owned();
+    }
+    match of {
+        Target::Bpfel => "x86_64".into(),
+        Target::Bpfeb => "s390x".into(),
+    }
+}
