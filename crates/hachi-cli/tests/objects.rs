@@ -3,6 +3,7 @@
 mod support;
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use hachi_test::TempDir;
 use support::{hachi, keys, object};
@@ -50,6 +51,7 @@ fn the_keys_of_inspect_are_stable() {
             "programs",
             "requirements",
             "size",
+            "struct_ops",
             "warnings"
         ]
     );
@@ -79,11 +81,15 @@ fn the_keys_of_inspect_are_stable() {
     assert_eq!(
         keys(lengths),
         [
+            "entries",
+            "extra",
             "flags",
             "holds",
+            "inner",
             "key_size",
             "max_entries",
             "name",
+            "numa_node",
             "pinning",
             "type",
             "value_size"
@@ -103,6 +109,68 @@ fn the_keys_of_inspect_are_stable() {
         ["name", "offset", "section", "size", "value"]
     );
     assert_eq!(talkative["value"], 0);
+}
+
+/// An object of hachi-obj's tests, of either byte order: nothing is loaded.
+fn clangs(name: &str) -> PathBuf {
+    let objects = Path::new(env!("CARGO_MANIFEST_DIR")).join("../hachi-obj/tests/data");
+    objects.join(format!("{name}.o"))
+}
+
+#[test]
+fn inspect_shows_structs_of_functions() {
+    for (name, endian) in [
+        ("struct_ops.bpfel", "little-endian"),
+        ("struct_ops.bpfeb", "big-endian"),
+    ] {
+        let object = clangs(name);
+        hachi(["inspect".as_ref(), object.as_os_str()])
+            .code(0)
+            .prints(&[
+                endian,
+                "needs Linux 6.4",
+                "structs of functions registered by links (struct 'linked')",
+                "linked: struct tcp_congestion_ops, registered by a link",
+                "plain: struct tcp_congestion_ops, registered by its map",
+                "ssthresh = program threshold",
+            ]);
+        let document = hachi(["inspect".as_ref(), "--json".as_ref(), object.as_os_str()])
+            .code(0)
+            .json();
+        let linked = &document["objects"][0]["struct_ops"][0];
+        assert_eq!(
+            keys(linked),
+            ["autoload", "link", "members", "name", "type"]
+        );
+        let members = linked["members"].as_array().unwrap();
+        let member = |name: &str| {
+            members
+                .iter()
+                .find(|member| member["name"] == name)
+                .unwrap()
+        };
+        assert_eq!(member("undo_cwnd")["program"], "undo");
+        assert_eq!(member("name")["value"][0], b'h');
+    }
+}
+
+#[test]
+fn inspect_shows_what_is_special_about_maps() {
+    let object = clangs("calls.bpfel");
+    hachi(["inspect".as_ref(), object.as_os_str()])
+        .code(0)
+        .prints(&["of array maps with 2 entries, [0] = inner_a, [2] = inner_b"]);
+    let document = hachi(["inspect".as_ref(), "--json".as_ref(), object.as_os_str()])
+        .code(0)
+        .json();
+    let maps = document["objects"][0]["maps"].as_array().unwrap();
+    let outer = maps.iter().find(|map| map["name"] == "outer").unwrap();
+    assert_eq!(outer["inner"]["max_entries"], 2);
+    assert_eq!(outer["entries"][1]["target"], "inner_b");
+    let object = clangs("legacy.bpfel");
+    hachi(["inspect".as_ref(), object.as_os_str()])
+        .code(0)
+        .prints(&["flags 0x1", "pinned by name"]);
 }
 
 #[test]

@@ -117,7 +117,7 @@ fn stack_where_kernels_differ() {
         &[
             "warning: the calls of the program",
             "need 544 bytes",
-            "kernels before 6.8",
+            "kernels before 6.9",
         ],
     );
     warning(

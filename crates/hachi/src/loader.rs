@@ -255,10 +255,13 @@ impl EbpfLoader {
             path: path.to_owned(),
             error,
         })?;
-        let mut spec = Spec::parse(&bytes).map_err(|error| EbpfError::ParseError {
+        let named = |error| EbpfError::ParseError {
             object: path.display().to_string(),
             error,
-        })?;
+        };
+        let mut spec = Spec::parse(&bytes).map_err(named)?;
+        // Once more later, for objects that are no files: here there is a name to say.
+        spec.check_endian().map_err(named)?;
         // The Spec has its own copies of what it needs; free the file before the kernel's work.
         drop(bytes);
         if spec.name.is_empty()

@@ -11,7 +11,7 @@ use std::{
 };
 
 use hachi::{
-    Ebpf, Held, Holder, ProbeAt, holders, holders_in,
+    Ebpf, Held, Holder, KernelVersion, ProbeAt, holders, holders_in,
     links::LinkInfo,
     loaded_btf,
     maps::loaded_maps,
@@ -19,7 +19,7 @@ use hachi::{
         ProgramInfo, RawTracePoint, RunStats, TestRunOptions, TracePoint, UProbe, loaded_programs,
     },
 };
-use hachi_test::require_bpf;
+use hachi_test::{require_bpf, skip};
 use support::{
     load,
     tracing::{get, observer, watching, with_function},
@@ -249,5 +249,24 @@ fn all_of_the_system() {
             .iter()
             .find(|btf| btf.kernel.as_deref() == Some("vmlinux"));
         assert!(vmlinux.unwrap().size > 1 << 20);
+    }
+}
+
+/// Kernels have the functions of the table of what objects need from the version on that it says.
+#[test]
+fn kernel_functions_are_as_old_as_is_said() {
+    let Ok(bytes) = std::fs::read("/sys/kernel/btf/vmlinux") else {
+        skip!("the kernel has no type information");
+    };
+    let btf = hachi_btf::Btf::parse(&bytes).unwrap();
+    let running = support::running();
+    for (name, (major, minor)) in hachi_obj::inspect::kfuncs() {
+        let first = KernelVersion::new((*major).into(), (*minor).into(), 0);
+        let there = btf.find_own(name, hachi_btf::Kind::Func).is_some();
+        assert_eq!(
+            there,
+            running >= first,
+            "{name} of Linux {major}.{minor} on {running}"
+        );
     }
 }

@@ -13,7 +13,9 @@ use crate::object::{self, Object};
 use crate::output::{self, BOLD, DIM, Format};
 use crate::value;
 
-/// Say what is in an object: programs, maps, globals, types, and the oldest kernel it can run on
+mod structs;
+
+/// Say what is in an object: programs, maps, globals, structs, types, and the oldest kernel it can run on
 ///
 /// Reads files only; no privileges, no kernel.
 #[derive(Debug, clap::Args)]
@@ -95,6 +97,7 @@ impl Report {
         self.show_programs();
         self.show_maps();
         self.show_globals();
+        structs::show(spec, self.parsed_btf().as_ref());
         self.show_externs();
         match &spec.btf {
             Some(btf) => println!(
@@ -181,7 +184,7 @@ impl Report {
             .spec()
             .maps
             .iter()
-            .filter(|map| map.data.is_none())
+            .filter(|map| !matches!(map.data, Some(data) if data != DataKind::Arena))
             .collect();
         if maps.is_empty() {
             return;
@@ -199,14 +202,11 @@ impl Report {
                 typed(map.btf_key_type_id, map.key_size),
                 typed(map.btf_value_type_id, map.value_size),
                 output::grouped(map.max_entries.into()),
-                match map.pinning {
-                    Pinning::None => String::new(),
-                    Pinning::ByName => "by name".to_string(),
-                },
+                map_notes(map),
             ]
         });
         output::table(
-            ["  name", "type", "key", "value", "max entries", "pinned"],
+            ["  name", "type", "key", "value", "max entries", "notes"],
             rows,
         );
     }
@@ -315,6 +315,7 @@ impl Report {
             "programs": programs,
             "maps": maps,
             "globals": globals,
+            "struct_ops": structs::json(spec, btf.as_ref()),
             "externs": externs,
             "btf": spec.btf.as_ref().map(|btf| json!({
                 "types": btf.len(),
@@ -415,7 +416,37 @@ fn program_json(program: &ProgramSpec, stack: &StackDepth) -> Value {
     })
 }
 
+/// What few maps have.
+fn map_notes(map: &MapSpec) -> String {
+    let mut notes = Vec::new();
+    if map.pinning == Pinning::ByName {
+        notes.push("pinned by name".to_string());
+    }
+    if map.flags != 0 {
+        notes.push(format!("flags {:#x}", map.flags));
+    }
+    if map.map_extra != 0 {
+        notes.push(format!("extra {:#x}", map.map_extra));
+    }
+    if let Some(node) = map.numa_node {
+        notes.push(format!("NUMA node {node}"));
+    }
+    if let Some(inner) = &map.inner {
+        let (kind, entries) = (inner.kind.name(), output::grouped(inner.max_entries.into()));
+        notes.push(format!("of {kind} maps with {entries} entries"));
+    }
+    for entry in &map.entries {
+        notes.push(format!("[{}] = {}", entry.index, entry.target));
+    }
+    notes.join(", ")
+}
+
 fn map_json(map: &MapSpec) -> Value {
+    let entries: Vec<Value> = map
+        .entries
+        .iter()
+        .map(|entry| json!({ "index": entry.index, "target": entry.target }))
+        .collect();
     json!({
         "name": map.name,
         "type": map.kind.name(),
@@ -423,6 +454,10 @@ fn map_json(map: &MapSpec) -> Value {
         "value_size": map.value_size,
         "max_entries": map.max_entries,
         "flags": map.flags,
+        "extra": map.map_extra,
+        "numa_node": map.numa_node,
+        "inner": map.inner.as_deref().map(map_json),
+        "entries": entries,
         "pinning": match map.pinning { Pinning::None => "none", Pinning::ByName => "by_name" },
         "holds": map.data.map(|data| match data {
             DataKind::Rodata => "constants",

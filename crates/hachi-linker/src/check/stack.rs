@@ -1,7 +1,7 @@
 //! Stack along calls. Single functions are checked when their code is generated.
 
 use hachi_obj::{
-    ProgramSpec, ProgramType,
+    AttachType, ProgramSpec, ProgramType,
     inspect::{self, StackDepth},
 };
 
@@ -17,7 +17,8 @@ const TAIL_CALL_LIMIT: u32 = 256;
 /// `MAX_CALL_FRAMES`.
 const FRAMES: usize = 8;
 
-/// What a function rounds its stack up to, on kernels since 6.8 that compile programs and on all others.
+/// What a function rounds its stack up to, on kernels since 6.9 that compile programs and on all others
+/// (`round_up_stack_depth` in `kernel/bpf/verifier.c`).
 const COMPILED: u32 = 16;
 const INTERPRETED: u32 = 32;
 
@@ -60,10 +61,10 @@ fn total(program: &ProgramSpec, stack: &StackDepth, found: &mut Vec<Diagnostic>)
     );
     let d = if compiled <= LIMIT {
         Diagnostic::warning(message)
-            .note("kernels before 6.8, which count in steps of 32 bytes, refuse the program")
-    } else if has_private_stack(program.program_type) {
+            .note("kernels before 6.9, which count in steps of 32 bytes, refuse the program")
+    } else if has_private_stack(program) {
         Diagnostic::warning(message).note(
-            "only kernels since 6.13 on x86-64 and arm64 give the functions of such a program stacks of their own",
+            "only kernels since 6.13 on x86-64, or 6.17 on arm64, give the functions of such a program stacks of their own",
         )
     } else {
         Diagnostic::error(message)
@@ -74,19 +75,18 @@ fn total(program: &ProgramSpec, stack: &StackDepth, found: &mut Vec<Diagnostic>)
     ));
 }
 
-/// Program types that the kernel may run with a stack for each function (Linux 6.13).
-fn has_private_stack(program_type: ProgramType) -> bool {
-    matches!(
-        program_type,
+/// Programs that the kernel may run with a stack for each function: those that cannot interrupt themselves
+/// (`bpf_enable_priv_stack` in `kernel/bpf/verifier.c`), and those of a struct whose owner asks for it.
+fn has_private_stack(program: &ProgramSpec) -> bool {
+    match program.program_type {
         ProgramType::Kprobe
-            | ProgramType::Tracepoint
-            | ProgramType::PerfEvent
-            | ProgramType::RawTracepoint
-            | ProgramType::RawTracepointWritable
-            | ProgramType::Tracing
-            | ProgramType::Lsm
-            | ProgramType::StructOps
-    )
+        | ProgramType::Tracepoint
+        | ProgramType::PerfEvent
+        | ProgramType::RawTracepoint
+        | ProgramType::StructOps => true,
+        ProgramType::Tracing => program.attach_type != Some(AttachType::TraceIter),
+        _ => false,
+    }
 }
 
 /// A function that goes on with another program leaves its callers' stack in use; the kernel allows those 256 bytes.

@@ -43,6 +43,8 @@ pub enum Need {
     KernelVariables,
     /// Maps that hold global variables.
     GlobalVariables,
+    /// Structs of functions that are registered by links.
+    StructOpsLinks,
     /// Functions of the program's own that are called.
     FunctionCalls,
     /// Functions of the program's own that are handed to the kernel.
@@ -74,6 +76,7 @@ impl fmt::Display for Need {
             Need::KfuncCalls => "calls of kernel functions",
             Need::KernelVariables => "addresses of kernel variables",
             Need::GlobalVariables => "global variables",
+            Need::StructOpsLinks => "structs of functions registered by links",
             Need::FunctionCalls => "calls of functions",
             Need::Callbacks => "callbacks",
             Need::Loops => "loops",
@@ -98,6 +101,13 @@ pub fn requirements(spec: &Spec) -> Vec<Requirement> {
             at: None,
         };
         map_needs(map, &user, &mut found);
+    }
+    for ops in spec.struct_ops.iter().filter(|ops| ops.link) {
+        let user = User {
+            by: format!("struct '{}'", ops.name),
+            at: None,
+        };
+        found.add((6, 4), Need::StructOpsLinks, &user);
     }
     for (index, program) in spec.programs.iter().enumerate() {
         let user = User {
@@ -182,51 +192,80 @@ fn program_needs(program: &ProgramSpec, user: &User, found: &mut Found) {
 
 /// The first kernels of the kernel functions that programs use most; others need a kernel by far
 /// newer than the first one with calls of kernel functions, but which is not known here.
+///
+/// By the releases that hold the commits which ebpf-docs names (`data/feature-versions.yaml`). A name that ends in
+/// `_impl` counts from when it has that ending: the same function may be older under another.
 const KFUNCS: &[(&str, Kernel)] = &[
-    ("bpf_obj_new_impl", (6, 2)),
-    ("bpf_obj_drop_impl", (6, 2)),
-    ("bpf_list_push_front_impl", (6, 2)),
-    ("bpf_list_push_back_impl", (6, 2)),
-    ("bpf_list_pop_front", (6, 2)),
+    ("bpf_cast_to_kern_ctx", (6, 2)),
+    ("bpf_cgroup_acquire", (6, 2)),
+    ("bpf_cgroup_ancestor", (6, 2)),
+    ("bpf_cgroup_release", (6, 2)),
     ("bpf_list_pop_back", (6, 2)),
-    ("bpf_task_acquire", (6, 2)),
-    ("bpf_task_release", (6, 2)),
+    ("bpf_list_pop_front", (6, 2)),
+    ("bpf_obj_drop_impl", (6, 2)),
+    ("bpf_obj_new_impl", (6, 2)),
     ("bpf_rcu_read_lock", (6, 2)),
     ("bpf_rcu_read_unlock", (6, 2)),
     ("bpf_rdonly_cast", (6, 2)),
-    ("bpf_cast_to_kern_ctx", (6, 2)),
+    ("bpf_task_acquire", (6, 2)),
     ("bpf_task_from_pid", (6, 2)),
-    ("bpf_xdp_metadata_rx_timestamp", (6, 3)),
-    ("bpf_xdp_metadata_rx_hash", (6, 3)),
-    ("bpf_rbtree_add_impl", (6, 3)),
-    ("bpf_rbtree_remove", (6, 3)),
-    ("bpf_rbtree_first", (6, 3)),
+    ("bpf_task_release", (6, 2)),
+    ("bpf_cpumask_acquire", (6, 3)),
+    ("bpf_cpumask_clear_cpu", (6, 3)),
     ("bpf_cpumask_create", (6, 3)),
     ("bpf_cpumask_release", (6, 3)),
+    ("bpf_cpumask_set_cpu", (6, 3)),
+    ("bpf_cpumask_test_cpu", (6, 3)),
+    ("bpf_rbtree_first", (6, 3)),
+    ("bpf_rbtree_remove", (6, 3)),
+    ("bpf_xdp_metadata_rx_hash", (6, 3)),
+    ("bpf_xdp_metadata_rx_timestamp", (6, 3)),
+    ("bpf_cgroup_from_id", (6, 4)),
     ("bpf_dynptr_from_skb", (6, 4)),
     ("bpf_dynptr_from_xdp", (6, 4)),
     ("bpf_dynptr_slice", (6, 4)),
     ("bpf_dynptr_slice_rdwr", (6, 4)),
+    ("bpf_iter_num_destroy", (6, 4)),
     ("bpf_iter_num_new", (6, 4)),
     ("bpf_iter_num_next", (6, 4)),
-    ("bpf_iter_num_destroy", (6, 4)),
+    ("bpf_list_push_back_impl", (6, 4)),
+    ("bpf_list_push_front_impl", (6, 4)),
+    ("bpf_rbtree_add_impl", (6, 4)),
     ("bpf_refcount_acquire_impl", (6, 4)),
     ("bpf_dynptr_adjust", (6, 5)),
+    ("bpf_dynptr_clone", (6, 5)),
     ("bpf_dynptr_is_null", (6, 5)),
     ("bpf_dynptr_size", (6, 5)),
-    ("bpf_dynptr_clone", (6, 5)),
-    ("bpf_throw", (6, 7)),
-    ("bpf_iter_task_new", (6, 7)),
+    ("bpf_task_under_cgroup", (6, 5)),
+    ("bpf_map_sum_elem_count", (6, 6)),
+    ("bpf_iter_css_destroy", (6, 7)),
     ("bpf_iter_css_new", (6, 7)),
+    ("bpf_iter_css_next", (6, 7)),
+    ("bpf_iter_task_destroy", (6, 7)),
+    ("bpf_iter_task_new", (6, 7)),
+    ("bpf_iter_task_next", (6, 7)),
+    ("bpf_iter_task_vma_destroy", (6, 7)),
+    ("bpf_iter_task_vma_new", (6, 7)),
+    ("bpf_iter_task_vma_next", (6, 7)),
+    ("bpf_percpu_obj_drop_impl", (6, 7)),
+    ("bpf_percpu_obj_new_impl", (6, 7)),
+    ("bpf_throw", (6, 7)),
     ("bpf_get_file_xattr", (6, 8)),
     ("bpf_arena_alloc_pages", (6, 9)),
     ("bpf_arena_free_pages", (6, 9)),
-    ("bpf_wq_init", (6, 10)),
-    ("bpf_wq_start", (6, 10)),
-    ("bpf_wq_set_callback_impl", (6, 10)),
     ("bpf_preempt_disable", (6, 10)),
     ("bpf_preempt_enable", (6, 10)),
+    ("bpf_session_cookie", (6, 10)),
+    ("bpf_session_is_return", (6, 10)),
+    ("bpf_wq_init", (6, 10)),
+    ("bpf_wq_set_callback_impl", (6, 10)),
+    ("bpf_wq_start", (6, 10)),
 ];
+
+/// The kernel functions whose first kernel is known here, by that kernel and name.
+pub fn kfuncs() -> &'static [(&'static str, Kernel)] {
+    KFUNCS
+}
 
 fn kfunc_needs(program: &ProgramSpec, slot: usize, user: &User, found: &mut Found) {
     let name = match program.relocation_at(slot).map(|r| &r.kind) {

@@ -60,7 +60,7 @@ impl StackDepth {
     }
 
     /// Bytes of a chain of calls with each frame rounded up to a multiple of `granularity`: 32,
-    /// or 16 for the just-in-time compilers of kernels since 6.8.
+    /// or 16 for the just-in-time compilers of kernels since 6.9.
     pub fn bytes(&self, path: &[usize], granularity: u32) -> u32 {
         let frames = path.iter().filter_map(|&index| self.frames.get(index));
         frames
