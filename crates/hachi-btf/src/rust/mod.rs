@@ -111,7 +111,7 @@ impl Bindings {
     /// - `tp:sched_switch`, `lsm:file_open`, `iter:task`: those of a tracepoint, of a security hook, of
     ///   an iterator;
     /// - `kfunc:bpf_task_acquire`: a function that programs call. A wildcard finds those that are
-    ///   marked as kfuncs (in BTF made since Linux 6.10);
+    ///   marked as kfuncs (in BTF made since Linux 6.10) and have at most five arguments;
     /// - `struct_ops:tcp_congestion_ops`: a structure of functions as a trait, which `#[struct_ops]`
     ///   implements with programs.
     #[must_use]

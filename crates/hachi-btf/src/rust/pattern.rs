@@ -6,6 +6,9 @@ use super::Error;
 use super::fields::{self, Field, Ty};
 use crate::{Btf, Kind, Type, Types as _};
 
+/// Of calls of the kernel's functions: they are passed in registers.
+const MAX_ARGUMENTS: usize = 5;
+
 /// What was asked for.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
@@ -114,6 +117,7 @@ struct Names<'a> {
     /// Structures, unions, enums and typedefs, in this order for one name.
     types: BTreeMap<&'a str, Vec<u32>>,
     functions: BTreeMap<&'a str, u32>,
+    /// Functions that programs can call.
     kfuncs: BTreeSet<&'a str>,
     /// Enums without a name.
     anonymous: Vec<u32>,
@@ -150,7 +154,10 @@ impl<'a> Names<'a> {
                         names.functions.entry(func.name).or_insert(id);
                     }
                     Type::DeclTag(tag) if tag.value == "bpf_kfunc" => {
-                        if let Ok(Type::Func(func)) = btf.get(tag.type_id) {
+                        if let Ok(Type::Func(func)) = btf.get(tag.type_id)
+                            && let Ok(Type::FuncProto(proto)) = btf.get(func.type_id)
+                            && proto.params.len() <= MAX_ARGUMENTS
+                        {
                             names.kfuncs.insert(func.name);
                         }
                     }

@@ -24,9 +24,10 @@ use crate::{
     },
 };
 
-const HEADER: usize = 8;
-const BUSY_BIT: u32 = 1 << 31;
-const DISCARD_BIT: u32 = 1 << 30;
+/// Of a record, in bytes.
+pub(super) const HEADER: usize = 8;
+pub(super) const BUSY_BIT: u32 = 1 << 31;
+pub(super) const DISCARD_BIT: u32 = 1 << 30;
 
 /// The reading end of a ring buffer. Linux ≥ 5.8.
 ///

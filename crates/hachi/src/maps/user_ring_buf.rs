@@ -15,7 +15,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{MapData, MapError, MapType, view::conversions};
+use super::{
+    MapData, MapError, MapType,
+    ring_buf::{BUSY_BIT, DISCARD_BIT, HEADER},
+    view::conversions,
+};
 use crate::{
     Pod,
     sys::{
@@ -23,10 +27,6 @@ use crate::{
         poll,
     },
 };
-
-const HEADER: usize = 8;
-const BUSY_BIT: u32 = 1 << 31;
-const DISCARD_BIT: u32 = 1 << 30;
 
 /// The writing end of a ring buffer that programs read with `bpf_user_ringbuf_drain`. Linux ≥ 6.1.
 ///
