@@ -285,7 +285,10 @@ fn fill(text: &str, name: &str, source: &Source) -> String {
             "name" => out.push_str(name),
             "ident" => out.push_str(&identifier(name)),
             slot => match slot.strip_prefix("dep ") {
-                Some(package) => out.push_str(&source.dependency(package.trim())),
+                Some(package) => {
+                    let (package, options) = package.split_once(',').unwrap_or((package, ""));
+                    out.push_str(&source.dependency(package.trim(), options.trim()));
+                }
                 None => panic!("the template has an unknown slot {{{{{slot}}}}}"),
             },
         }
@@ -316,9 +319,10 @@ impl Source {
             .map_or(Source::Registry, Source::Checkout)
     }
 
-    /// The right-hand side of a line under `[dependencies]`.
-    fn dependency(&self, package: &str) -> String {
-        match self {
+    /// The right-hand side of a line under `[dependencies]`; `options` as in the braces there.
+    fn dependency(&self, package: &str, options: &str) -> String {
+        let version = || format!("version = \"{}\"", env!("CARGO_PKG_VERSION"));
+        let place = match self {
             Source::Checkout(dir) => {
                 let folder = match package.starts_with("hachi-ebpf") {
                     true => "ebpf",
@@ -327,17 +331,17 @@ impl Source {
                 let path = dir.join(folder).join(package);
                 // A TOML string in single quotes has no escapes; a path may hold anything but that quote.
                 match path.to_str() {
-                    Some(path) if !path.contains('\'') => format!("{{ path = '{path}' }}"),
+                    Some(path) if !path.contains('\'') => format!("path = '{path}'"),
                     _ => version(),
                 }
             }
             Source::Registry => version(),
+        };
+        match options {
+            "" => format!("{{ {place} }}"),
+            options => format!("{{ {place}, {options} }}"),
         }
     }
-}
-
-fn version() -> String {
-    format!("\"{}\"", env!("CARGO_PKG_VERSION"))
 }
 
 #[cfg(test)]
@@ -384,17 +388,17 @@ mod tests {
     fn dependencies_come_from_the_checkout_or_the_registry() {
         let checkout = Source::Checkout("/src/hachi".into());
         assert_eq!(
-            checkout.dependency("hachi"),
+            checkout.dependency("hachi", ""),
             "{ path = '/src/hachi/crates/hachi' }"
         );
         assert_eq!(
-            checkout.dependency("hachi-ebpf"),
-            "{ path = '/src/hachi/ebpf/hachi-ebpf' }"
+            checkout.dependency("hachi-ebpf", "optional = true"),
+            "{ path = '/src/hachi/ebpf/hachi-ebpf', optional = true }"
         );
         let quoted = Source::Checkout("/it's/hachi".into());
         assert_eq!(
-            quoted.dependency("hachi"),
-            Source::Registry.dependency("hachi")
+            quoted.dependency("hachi", ""),
+            Source::Registry.dependency("hachi", "")
         );
     }
 }
