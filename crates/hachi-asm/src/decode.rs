@@ -1,5 +1,7 @@
 //! Instructions with their meaning spelled out.
 
+use std::fmt;
+
 use crate::Insn;
 use crate::consts::*;
 
@@ -256,10 +258,9 @@ pub enum Op {
 }
 
 /// An instruction that no kernel knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DecodeError {
     /// Not an instruction.
-    #[error("no such instruction: opcode {code:#04x} with off {off} and imm {imm:#x}")]
     Unknown {
         /// Its opcode.
         code: u8,
@@ -269,10 +270,8 @@ pub enum DecodeError {
         imm: i32,
     },
     /// An `ld_imm64` whose second half is missing.
-    #[error("the program ends in the middle of a two-slot ld_imm64")]
     HalfImm64,
     /// The position is past the end.
-    #[error("no instruction at {at}: the program has {len}")]
     PastEnd {
         /// Position asked for.
         at: usize,
@@ -280,6 +279,25 @@ pub enum DecodeError {
         len: usize,
     },
 }
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DecodeError::Unknown { code, off, imm } => write!(
+                f,
+                "no such instruction: opcode {code:#04x} with off {off} and imm {imm:#x}"
+            ),
+            DecodeError::HalfImm64 => {
+                f.write_str("the program ends in the middle of a two-slot ld_imm64")
+            }
+            DecodeError::PastEnd { at, len } => {
+                write!(f, "no instruction at {at}: the program has {len}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for DecodeError {}
 
 impl Op {
     /// Slots the instruction takes: 2 for `ld_imm64`, else 1.

@@ -1,3 +1,5 @@
+use std::fmt;
+
 use crate::Endian;
 use crate::consts::*;
 
@@ -20,12 +22,23 @@ pub struct Insn {
 }
 
 /// The bytes given are not a whole number of instructions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{len} bytes are not a whole number of 8-byte eBPF instructions")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LengthError {
     /// How many bytes were given.
     pub len: usize,
 }
+
+impl fmt::Display for LengthError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let LengthError { len } = self;
+        write!(
+            f,
+            "{len} bytes are not a whole number of 8-byte eBPF instructions"
+        )
+    }
+}
+
+impl std::error::Error for LengthError {}
 
 impl Insn {
     /// Size of one encoded instruction in bytes.

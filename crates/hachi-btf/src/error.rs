@@ -1,10 +1,9 @@
+use std::fmt;
+
 /// Why BTF could not be read or written.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Error {
     /// The data ends before its header, or its header claims more than there is.
-    #[error(
-        "BTF is truncated: {what} needs {needs} bytes, {has} are there; rebuild the object or copy it again"
-    )]
     Truncated {
         /// Which part.
         what: &'static str,
@@ -14,27 +13,21 @@ pub enum Error {
         has: u64,
     },
     /// Not BTF at all.
-    #[error("not BTF: it starts with {magic:#06x}, not with the magic 0xeb9f")]
     BadMagic {
         /// What is there instead.
         magic: u16,
     },
     /// A version of the format nobody has defined yet.
-    #[error("BTF version {version} is unknown (only version 1 exists)")]
     BadVersion {
         /// The version found.
         version: u8,
     },
     /// A section, record or header that contradicts itself.
-    #[error("malformed BTF: {what}")]
     Malformed {
         /// What is wrong, and where.
         what: String,
     },
     /// A kind of type this version of Hachi doesn't know, so it cannot even skip it.
-    #[error(
-        "BTF type [{id}] is of kind {kind}, unknown to this version of Hachi (it knows 1 to 19); update Hachi, or build with a matching compiler"
-    )]
     UnknownKind {
         /// Id of the type.
         id: u32,
@@ -42,7 +35,6 @@ pub enum Error {
         kind: u32,
     },
     /// A reference to a type that isn't there.
-    #[error("BTF has no type [{id}] (its ids go up to {last})")]
     NoSuchType {
         /// Id asked for.
         id: u32,
@@ -50,7 +42,6 @@ pub enum Error {
         last: u32,
     },
     /// A string offset outside the string section, or a string that isn't UTF-8.
-    #[error("BTF string at offset {offset} is {what}")]
     BadString {
         /// Offset in the string section.
         offset: u32,
@@ -58,7 +49,6 @@ pub enum Error {
         what: &'static str,
     },
     /// Something that doesn't fit the format's fields.
-    #[error("cannot encode BTF type [{id}] '{name}': {what}")]
     Encode {
         /// Id of the type.
         id: u32,
@@ -68,6 +58,41 @@ pub enum Error {
         what: String,
     },
 }
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Truncated { what, needs, has } => write!(
+                f,
+                "BTF is truncated: {what} needs {needs} bytes, {has} are there; rebuild the object or copy it again"
+            ),
+            Error::BadMagic { magic } => write!(
+                f,
+                "not BTF: it starts with {magic:#06x}, not with the magic 0xeb9f"
+            ),
+            Error::BadVersion { version } => write!(
+                f,
+                "BTF version {version} is unknown (only version 1 exists)"
+            ),
+            Error::Malformed { what } => write!(f, "malformed BTF: {what}"),
+            Error::UnknownKind { id, kind } => write!(
+                f,
+                "BTF type [{id}] is of kind {kind}, unknown to this version of Hachi (it knows 1 to 19); update Hachi, or build with a matching compiler"
+            ),
+            Error::NoSuchType { id, last } => {
+                write!(f, "BTF has no type [{id}] (its ids go up to {last})")
+            }
+            Error::BadString { offset, what } => {
+                write!(f, "BTF string at offset {offset} is {what}")
+            }
+            Error::Encode { id, name, what } => {
+                write!(f, "cannot encode BTF type [{id}] '{name}': {what}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {}
 
 impl Error {
     pub(crate) fn malformed(what: impl Into<String>) -> Error {

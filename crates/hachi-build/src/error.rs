@@ -9,11 +9,9 @@ use std::{
 ///
 /// `Debug` prints the same text as `Display`, because that is what a `main` that returns this error
 /// shows to the user.
-#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A file or directory cannot be used.
-    #[error("cannot {action} `{}`: {source}", path.display())]
     Io {
         /// "read", "write", "create"…
         action: &'static str,
@@ -23,7 +21,6 @@ pub enum Error {
         source: io::Error,
     },
     /// A program that is needed cannot be started.
-    #[error("cannot run `{program}`: {source}")]
     Spawn {
         /// The program.
         program: String,
@@ -31,7 +28,6 @@ pub enum Error {
         source: io::Error,
     },
     /// An environment variable has a value that means nothing.
-    #[error("`{variable}={value}` is not understood: expected {expected}")]
     Setting {
         /// The variable.
         variable: &'static str,
@@ -41,12 +37,8 @@ pub enum Error {
         expected: &'static str,
     },
     /// There is no home directory to keep the cache in.
-    #[error(
-        "no place to keep built libraries: set HACHI_CACHE (or HOME) to a directory that can be written"
-    )]
     NoCacheDirectory,
     /// No Rust compiler was found at all, or the one named does not work.
-    #[error("no usable Rust compiler: {}\n  = help: {help}", tried.join("; "))]
     NoCompiler {
         /// Each compiler looked at, and what is wrong with it.
         tried: Vec<String>,
@@ -54,7 +46,6 @@ pub enum Error {
         help: String,
     },
     /// The way that was forced is not open.
-    #[error("HACHI_TOOLCHAIN={way} cannot be had: {reason}\n  = help: {help}")]
     ForcedWay {
         /// The way.
         way: &'static str,
@@ -64,9 +55,6 @@ pub enum Error {
         help: String,
     },
     /// There is no library for the target, and the fallback, this machine's own code, is of the other byte order.
-    #[error(
-        "no `core` library for {target}, and this machine's code, whose bytes are in the other order, cannot be turned into it: {reason}\n  = help: {help}"
-    )]
     NoCore {
         /// The target.
         target: &'static str,
@@ -76,10 +64,6 @@ pub enum Error {
         help: String,
     },
     /// The library source does not compile.
-    #[error(
-        "`{}` cannot build `core` for eBPF from `{}`: is the source of the same version as the compiler?\n{output}",
-        rustc.display(), source_dir.display()
-    )]
     CoreBuild {
         /// The compiler.
         rustc: PathBuf,
@@ -89,7 +73,6 @@ pub enum Error {
         output: String,
     },
     /// A directory named as library source is none.
-    #[error("`{}` is no library source tree: `core/src/lib.rs` is not in it{}", path.display(), .hint.as_deref().unwrap_or(""))]
     NotASourceTree {
         /// The directory.
         path: PathBuf,
@@ -97,10 +80,8 @@ pub enum Error {
         hint: Option<String>,
     },
     /// The compiler's LLVM library was not found.
-    #[error(transparent)]
-    Llvm(#[from] hachi_linker::Error),
+    Llvm(hachi_linker::Error),
     /// Something could not be installed or downloaded.
-    #[error("`{command}` failed: {output}")]
     Install {
         /// The command.
         command: String,
@@ -108,7 +89,6 @@ pub enum Error {
         output: String,
     },
     /// Cargo does not understand the package's manifest, or there is none.
-    #[error("cargo cannot read the package in `{}`:\n{output}", dir.display())]
     Manifest {
         /// The directory.
         dir: PathBuf,
@@ -116,10 +96,6 @@ pub enum Error {
         output: String,
     },
     /// The package named does not exist.
-    #[error(
-        "there is no package `{name}` in the workspace of `{}`; it has {}\n  = help: name one of these, or give the directory of the package, as in \"../{name}\"",
-        dir.display(), list(available)
-    )]
     NoSuchPackage {
         /// The name asked for.
         name: String,
@@ -129,19 +105,11 @@ pub enum Error {
         available: Vec<String>,
     },
     /// The directory is the root of a workspace without an eBPF package.
-    #[error(
-        "`{}` is a workspace without an eBPF package: no member with a binary depends on `hachi-ebpf`\n  = help: give the directory of the package to build",
-        dir.display()
-    )]
     NoEbpfPackage {
         /// The directory.
         dir: PathBuf,
     },
     /// The package has no binary target, so there is nothing to make an object of.
-    #[error(
-        "package `{package}` has no binary to build\n  = help: an eBPF program is a binary: put it in `src/main.rs`, or add a `[[bin]]` section to `{}`",
-        manifest.display()
-    )]
     NoBinary {
         /// The package.
         package: String,
@@ -149,10 +117,6 @@ pub enum Error {
         manifest: PathBuf,
     },
     /// The binary named does not exist.
-    #[error(
-        "package `{package}` has no binary `{name}`; it has {}",
-        list(available)
-    )]
     NoSuchBinary {
         /// The package.
         package: String,
@@ -162,25 +126,143 @@ pub enum Error {
         available: Vec<String>,
     },
     /// What is to be built is neither a package nor a Rust file.
-    #[error("cannot build `{}`: it is neither a directory with a `Cargo.toml` nor a `.rs` file", path.display())]
     NotBuildable {
         /// The path.
         path: PathBuf,
     },
     /// The package does not compile or link. The messages that say why have been printed already.
-    #[error("`{what}` was not built; the messages above say why")]
     Failed {
         /// The package or file.
         what: String,
     },
     /// `build_ebpf` was called from something that is not a build script.
-    #[error(
-        "`build_ebpf` works in a build script only: cargo's variable `{variable}` is not set\n  = help: use `hachi_build::Builder` elsewhere"
-    )]
     NotABuildScript {
         /// The variable that is missing.
         variable: &'static str,
     },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Io {
+                action,
+                path,
+                source,
+            } => write!(f, "cannot {action} `{}`: {source}", path.display()),
+            Error::Spawn { program, source } => write!(f, "cannot run `{program}`: {source}"),
+            Error::Setting {
+                variable,
+                value,
+                expected,
+            } => write!(
+                f,
+                "`{variable}={value}` is not understood: expected {expected}"
+            ),
+            Error::NoCacheDirectory => write!(
+                f,
+                "no place to keep built libraries: set HACHI_CACHE (or HOME) to a directory that can be written"
+            ),
+            Error::NoCompiler { tried, help } => write!(
+                f,
+                "no usable Rust compiler: {}\n  = help: {help}",
+                tried.join("; ")
+            ),
+            Error::ForcedWay { way, reason, help } => write!(
+                f,
+                "HACHI_TOOLCHAIN={way} cannot be had: {reason}\n  = help: {help}"
+            ),
+            Error::NoCore {
+                target,
+                reason,
+                help,
+            } => write!(
+                f,
+                "no `core` library for {target}, and this machine's code, whose bytes are in the other order, cannot be turned into it: {reason}\n  = help: {help}"
+            ),
+            Error::CoreBuild {
+                rustc,
+                source_dir,
+                output,
+            } => write!(
+                f,
+                "`{}` cannot build `core` for eBPF from `{}`: is the source of the same version as the compiler?\n{output}",
+                rustc.display(),
+                source_dir.display()
+            ),
+            Error::NotASourceTree { path, hint } => write!(
+                f,
+                "`{}` is no library source tree: `core/src/lib.rs` is not in it{}",
+                path.display(),
+                hint.as_deref().unwrap_or("")
+            ),
+            Error::Llvm(error) => write!(f, "{error}"),
+            Error::Install { command, output } => write!(f, "`{command}` failed: {output}"),
+            Error::Manifest { dir, output } => write!(
+                f,
+                "cargo cannot read the package in `{}`:\n{output}",
+                dir.display()
+            ),
+            Error::NoSuchPackage {
+                name,
+                dir,
+                available,
+            } => write!(
+                f,
+                "there is no package `{name}` in the workspace of `{}`; it has {}\n  = help: name one of these, or give the directory of the package, as in \"../{name}\"",
+                dir.display(),
+                list(available)
+            ),
+            Error::NoEbpfPackage { dir } => write!(
+                f,
+                "`{}` is a workspace without an eBPF package: no member with a binary depends on `hachi-ebpf`\n  = help: give the directory of the package to build",
+                dir.display()
+            ),
+            Error::NoBinary { package, manifest } => write!(
+                f,
+                "package `{package}` has no binary to build\n  = help: an eBPF program is a binary: put it in `src/main.rs`, or add a `[[bin]]` section to `{}`",
+                manifest.display()
+            ),
+            Error::NoSuchBinary {
+                package,
+                name,
+                available,
+            } => write!(
+                f,
+                "package `{package}` has no binary `{name}`; it has {}",
+                list(available)
+            ),
+            Error::NotBuildable { path } => write!(
+                f,
+                "cannot build `{}`: it is neither a directory with a `Cargo.toml` nor a `.rs` file",
+                path.display()
+            ),
+            Error::Failed { what } => {
+                write!(f, "`{what}` was not built; the messages above say why")
+            }
+            Error::NotABuildScript { variable } => write!(
+                f,
+                "`build_ebpf` works in a build script only: cargo's variable `{variable}` is not set\n  = help: use `hachi_build::Builder` elsewhere"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::Io { source, .. } => Some(source),
+            Error::Spawn { source, .. } => Some(source),
+            Error::Llvm(error) => std::error::Error::source(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<hachi_linker::Error> for Error {
+    fn from(error: hachi_linker::Error) -> Self {
+        Error::Llvm(error)
+    }
 }
 
 impl fmt::Debug for Error {

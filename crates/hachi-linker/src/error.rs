@@ -1,18 +1,17 @@
 //! Why a link failed.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use crate::Diagnostic;
 
 /// Why a link failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// The command line makes no sense.
-    #[error("{0}")]
     Usage(String),
     /// A file cannot be read or written.
-    #[error("cannot {action} `{}`: {source}", path.display())]
     Io {
         /// "read", "write", "create"…
         action: &'static str,
@@ -22,7 +21,6 @@ pub enum Error {
         source: std::io::Error,
     },
     /// An input file is none of the kinds that can be linked.
-    #[error("cannot link `{}`: {reason}", path.display())]
     Input {
         /// The file.
         path: PathBuf,
@@ -30,10 +28,6 @@ pub enum Error {
         reason: String,
     },
     /// The compiler's LLVM was not found.
-    #[error(
-        "cannot find the LLVM library of `{compiler}`{}\n  = help: name it with `HACHI_LLVM=/path/to/libLLVM.so` or `--llvm PATH`; it must be as new as the compiler's own (see `rustc -vV`)",
-        tried_list(tried)
-    )]
     LlvmNotFound {
         /// The compiler whose library was looked for.
         compiler: String,
@@ -41,7 +35,6 @@ pub enum Error {
         tried: Vec<PathBuf>,
     },
     /// A library was found but cannot be used.
-    #[error("cannot use the LLVM library `{}`: {reason}", path.display())]
     LlvmUnusable {
         /// The library.
         path: PathBuf,
@@ -49,11 +42,46 @@ pub enum Error {
         reason: String,
     },
     /// The program cannot become an eBPF object; each diagnostic says why, in Rust's terms.
-    #[error("{}", join(.0))]
     Rejected(Vec<Diagnostic>),
     /// The process that runs LLVM could not be started.
-    #[error("cannot start the process that runs LLVM: {0}")]
     Process(std::io::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Usage(text) => f.write_str(text),
+            Error::Io {
+                action,
+                path,
+                source,
+            } => write!(f, "cannot {action} `{}`: {source}", path.display()),
+            Error::Input { path, reason } => {
+                write!(f, "cannot link `{}`: {reason}", path.display())
+            }
+            Error::LlvmNotFound { compiler, tried } => write!(
+                f,
+                "cannot find the LLVM library of `{compiler}`{}\n  = help: name it with `HACHI_LLVM=/path/to/libLLVM.so` or `--llvm PATH`; it must be as new as the compiler's own (see `rustc -vV`)",
+                tried_list(tried)
+            ),
+            Error::LlvmUnusable { path, reason } => write!(
+                f,
+                "cannot use the LLVM library `{}`: {reason}",
+                path.display()
+            ),
+            Error::Rejected(list) => f.write_str(&join(list)),
+            Error::Process(error) => write!(f, "cannot start the process that runs LLVM: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::Io { source, .. } => Some(source),
+            _ => None,
+        }
+    }
 }
 
 impl Error {

@@ -1,41 +1,32 @@
+use std::fmt;
+
 use hachi_btf::Endian;
 
 /// Why an object could not be read or edited. Each names the part of the object concerned; the
 /// file is for the caller to add.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Error {
     /// The bytes are no ELF file.
-    #[error(
-        "not an ELF object: it starts with {start}; expected a BPF object (.o) as a BPF compiler writes it"
-    )]
     NotElf {
         /// The first bytes, or what they look like.
         start: String,
     },
     /// ELF, but not for BPF.
-    #[error(
-        "an ELF file for {machine}, not for BPF; build it with `hachi build`, or with clang's `--target=bpf`"
-    )]
     WrongMachine {
         /// The machine it is for.
         machine: String,
     },
     /// BPF, but not an object file.
-    #[error(
-        "a BPF ELF file, but {kind} instead of a relocatable object; give the .o file that the linker wrote"
-    )]
     NotRelocatable {
         /// What it is.
         kind: &'static str,
     },
     /// ELF that contradicts itself, usually because it was cut short.
-    #[error("the ELF file is damaged or truncated: {what}; copy or build it again")]
     BadElf {
         /// What is wrong, and where.
         what: String,
     },
     /// `.BTF` or `.BTF.ext` cannot be read.
-    #[error("section {section}: {source}")]
     Btf {
         /// The section.
         section: &'static str,
@@ -43,15 +34,11 @@ pub enum Error {
         source: hachi_btf::Error,
     },
     /// Something needs BTF and there is none.
-    #[error(
-        "{what} needs type information, but the object has no .BTF section; build it with debug info (`-g` for clang, `debug = 2` for cargo; `hachi build` does it by itself) and don't strip it"
-    )]
     MissingBtf {
         /// What needs it.
         what: String,
     },
     /// A relocation that cannot be resolved.
-    #[error("section {section}, offset {offset:#x}: relocation against '{symbol}': {why}")]
     Relocation {
         /// Section with the code or data.
         section: String,
@@ -63,7 +50,6 @@ pub enum Error {
         why: String,
     },
     /// A program that makes no sense.
-    #[error("program '{program}' in section {section}: {why}")]
     Program {
         /// Its name.
         program: String,
@@ -73,7 +59,6 @@ pub enum Error {
         why: String,
     },
     /// A CO-RE record that cannot be resolved on this kernel.
-    #[error("program '{program}', {place}: {source}")]
     Core {
         /// The program.
         program: String,
@@ -83,7 +68,6 @@ pub enum Error {
         source: Box<hachi_btf::core::CoreError>,
     },
     /// A CO-RE record whose answer does not fit the instruction it belongs to.
-    #[error("program '{program}', {place}: the instruction cannot be relocated: {why}")]
     CoreInsn {
         /// The program.
         program: String,
@@ -93,13 +77,11 @@ pub enum Error {
         why: String,
     },
     /// The kernel's types cannot be read.
-    #[error("the kernel's types: {source}")]
     KernelBtf {
         /// Why.
         source: hachi_btf::Error,
     },
     /// A map definition that makes no sense.
-    #[error("map '{map}': {why}")]
     Map {
         /// Its name.
         map: String,
@@ -107,7 +89,6 @@ pub enum Error {
         why: String,
     },
     /// No program of this name.
-    #[error("no program '{name}' in the object; it has {}", list(.existing))]
     NoSuchProgram {
         /// The name asked for.
         name: String,
@@ -115,7 +96,6 @@ pub enum Error {
         existing: Vec<String>,
     },
     /// A section name that stands for several programs.
-    #[error("'{name}' is a section with several programs ({}); use one of their names", list(.programs))]
     AmbiguousProgram {
         /// The name asked for.
         name: String,
@@ -123,7 +103,6 @@ pub enum Error {
         programs: Vec<String>,
     },
     /// No map of this name.
-    #[error("no map '{name}' in the object; it has {}", list(.existing))]
     NoSuchMap {
         /// The name asked for.
         name: String,
@@ -131,7 +110,6 @@ pub enum Error {
         existing: Vec<String>,
     },
     /// No global variable of this name.
-    #[error("no global variable '{name}' in the object; it has {}", list(.existing))]
     NoSuchGlobal {
         /// The name asked for.
         name: String,
@@ -139,9 +117,6 @@ pub enum Error {
         existing: Vec<String>,
     },
     /// A value of another size than the variable.
-    #[error(
-        "global variable '{name}' has {size} bytes, the value given has {given}; use the type it has in the program"
-    )]
     GlobalSize {
         /// The variable.
         name: String,
@@ -151,15 +126,108 @@ pub enum Error {
         given: usize,
     },
     /// The object is of the other byte order.
-    #[error(
-        "the object is {object}, this machine is {}; build it for {}",
-        Endian::NATIVE,
-        native_target()
-    )]
     WrongEndian {
         /// The object's order.
         object: Endian,
     },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::NotElf { start } => write!(
+                f,
+                "not an ELF object: it starts with {start}; expected a BPF object (.o) as a BPF compiler writes it"
+            ),
+            Error::WrongMachine { machine } => write!(
+                f,
+                "an ELF file for {machine}, not for BPF; build it with `hachi build`, or with clang's `--target=bpf`"
+            ),
+            Error::NotRelocatable { kind } => write!(
+                f,
+                "a BPF ELF file, but {kind} instead of a relocatable object; give the .o file that the linker wrote"
+            ),
+            Error::BadElf { what } => write!(
+                f,
+                "the ELF file is damaged or truncated: {what}; copy or build it again"
+            ),
+            Error::Btf { section, source } => write!(f, "section {section}: {source}"),
+            Error::MissingBtf { what } => write!(
+                f,
+                "{what} needs type information, but the object has no .BTF section; build it with debug info (`-g` for clang, `debug = 2` for cargo; `hachi build` does it by itself) and don't strip it"
+            ),
+            Error::Relocation {
+                section,
+                offset,
+                symbol,
+                why,
+            } => write!(
+                f,
+                "section {section}, offset {offset:#x}: relocation against '{symbol}': {why}"
+            ),
+            Error::Program {
+                program,
+                section,
+                why,
+            } => write!(f, "program '{program}' in section {section}: {why}"),
+            Error::Core {
+                program,
+                place,
+                source,
+            } => write!(f, "program '{program}', {place}: {source}"),
+            Error::CoreInsn {
+                program,
+                place,
+                why,
+            } => write!(
+                f,
+                "program '{program}', {place}: the instruction cannot be relocated: {why}"
+            ),
+            Error::KernelBtf { source } => write!(f, "the kernel's types: {source}"),
+            Error::Map { map, why } => write!(f, "map '{map}': {why}"),
+            Error::NoSuchProgram { name, existing } => write!(
+                f,
+                "no program '{name}' in the object; it has {}",
+                list(existing)
+            ),
+            Error::AmbiguousProgram { name, programs } => write!(
+                f,
+                "'{name}' is a section with several programs ({}); use one of their names",
+                list(programs)
+            ),
+            Error::NoSuchMap { name, existing } => write!(
+                f,
+                "no map '{name}' in the object; it has {}",
+                list(existing)
+            ),
+            Error::NoSuchGlobal { name, existing } => write!(
+                f,
+                "no global variable '{name}' in the object; it has {}",
+                list(existing)
+            ),
+            Error::GlobalSize { name, size, given } => write!(
+                f,
+                "global variable '{name}' has {size} bytes, the value given has {given}; use the type it has in the program"
+            ),
+            Error::WrongEndian { object } => write!(
+                f,
+                "the object is {object}, this machine is {}; build it for {}",
+                Endian::NATIVE,
+                native_target()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::Btf { source, .. } => Some(source),
+            Error::Core { source, .. } => Some(&**source),
+            Error::KernelBtf { source } => Some(source),
+            _ => None,
+        }
+    }
 }
 
 fn native_target() -> &'static str {

@@ -1,7 +1,7 @@
 //! [`Ebpf`] and its builder.
 
 use std::{
-    fs, io,
+    fmt, fs, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -37,11 +37,10 @@ impl VerifierLogLevel {
 }
 
 /// An error of loading an object.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum EbpfError {
     /// The file cannot be read.
-    #[error("cannot read {path}: {error}", path = path.display())]
     FileError {
         /// The file.
         path: PathBuf,
@@ -50,7 +49,6 @@ pub enum EbpfError {
     },
 
     /// The object cannot be understood.
-    #[error("{object}: {error}")]
     ParseError {
         /// The file, or `object` when it was given as bytes.
         object: String,
@@ -59,23 +57,63 @@ pub enum EbpfError {
     },
 
     /// The object does not fit this machine, or an edit does not fit the object.
-    #[error(transparent)]
-    SpecError(#[from] hachi_obj::Error),
+    SpecError(hachi_obj::Error),
 
     /// A map cannot be created.
-    #[error(transparent)]
-    MapError(#[from] MapError),
+    MapError(MapError),
 
     /// The text given for a kernel configuration is none.
-    #[error("the kernel configuration given to the loader: {reason}")]
     KernelConfig {
         /// Which line, and why.
         reason: String,
     },
 
     /// Something about a program failed.
-    #[error(transparent)]
-    ProgramError(#[from] ProgramError),
+    ProgramError(ProgramError),
+}
+
+impl fmt::Display for EbpfError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            EbpfError::FileError { path, error } => {
+                write!(f, "cannot read {path}: {error}", path = path.display())
+            }
+            EbpfError::ParseError { object, error } => write!(f, "{object}: {error}"),
+            EbpfError::SpecError(error) => write!(f, "{error}"),
+            EbpfError::MapError(error) => write!(f, "{error}"),
+            EbpfError::KernelConfig { reason } => {
+                write!(f, "the kernel configuration given to the loader: {reason}")
+            }
+            EbpfError::ProgramError(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl std::error::Error for EbpfError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            EbpfError::SpecError(error) => std::error::Error::source(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<hachi_obj::Error> for EbpfError {
+    fn from(error: hachi_obj::Error) -> Self {
+        EbpfError::SpecError(error)
+    }
+}
+
+impl From<MapError> for EbpfError {
+    fn from(error: MapError) -> Self {
+        EbpfError::MapError(error)
+    }
+}
+
+impl From<ProgramError> for EbpfError {
+    fn from(error: ProgramError) -> Self {
+        EbpfError::ProgramError(error)
+    }
 }
 
 /// The value of a global variable, as bytes. Made from a reference to anything that is [`Pod`], or

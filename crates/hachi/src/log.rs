@@ -5,7 +5,7 @@
 //! them to whatever logger the process has installed.
 
 use std::{
-    io,
+    fmt, io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd},
     thread,
     time::Duration,
@@ -19,22 +19,38 @@ use crate::{
 };
 
 /// An error of setting up a logger.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum EbpfLoggerError {
     /// The object's programs log nothing, or the logger has been made before.
-    #[error(
-        "nothing to log: {missing} (either no program of the object uses a logging macro, \
-         or its logger was made before)"
-    )]
     NothingToLog {
         /// What the object does not have.
         missing: &'static str,
     },
 
     /// The ring buffer is not as it should be.
-    #[error(transparent)]
-    Map(#[from] MapError),
+    Map(MapError),
+}
+
+impl fmt::Display for EbpfLoggerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            EbpfLoggerError::NothingToLog { missing } => write!(
+                f,
+                "nothing to log: {missing} (either no program of the object uses a logging macro, \
+                 or its logger was made before)"
+            ),
+            EbpfLoggerError::Map(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl std::error::Error for EbpfLoggerError {}
+
+impl From<MapError> for EbpfLoggerError {
+    fn from(error: MapError) -> Self {
+        EbpfLoggerError::Map(error)
+    }
 }
 
 /// Forwards the log messages of an object's programs.

@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsStr,
-    fs, io,
+    fmt, fs, io,
     os::{
         fd::{AsFd as _, BorrowedFd, OwnedFd},
         unix::fs::DirBuilderExt as _,
@@ -20,17 +20,10 @@ use crate::sys::{
 pub const BPFFS: &str = "/sys/fs/bpf";
 
 /// An error of pinning, opening a pin or removing one. Each names the path.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum PinError {
     /// The path is not on a BPF file system.
-    #[error(
-        "cannot pin at {path}: {mount} is not a BPF file system; \
-         mount one with `mount -t bpf bpf {suggestion}`{elsewhere}",
-        path = path.display(), mount = mount.display(),
-        suggestion = suggested_mount(mount).display(),
-        elsewhere = if mount.starts_with(BPFFS) { "" } else { " and use a path below it" },
-    )]
     NotBpffs {
         /// The path asked for.
         path: PathBuf,
@@ -39,11 +32,6 @@ pub enum PinError {
     },
 
     /// Something is pinned there already.
-    #[error(
-        "cannot pin the {kind} at {path}: the path is taken; choose another, or remove that pin with `rm {path}` \
-         if nothing needs it",
-        path = path.display(),
-    )]
     Taken {
         /// The path asked for.
         path: PathBuf,
@@ -52,14 +40,12 @@ pub enum PinError {
     },
 
     /// Nothing is pinned there.
-    #[error("nothing is pinned at {path}", path = path.display())]
     NotFound {
         /// The path asked for.
         path: PathBuf,
     },
 
     /// Something else is pinned there.
-    #[error("{path} is a pinned {found}, not a {expected}", path = path.display())]
     WrongKind {
         /// The path asked for.
         path: PathBuf,
@@ -70,7 +56,6 @@ pub enum PinError {
     },
 
     /// A system call failed.
-    #[error("cannot {operation} {path}: {error}", path = path.display())]
     Syscall {
         /// What was to be done.
         operation: &'static str,
@@ -81,7 +66,6 @@ pub enum PinError {
     },
 
     /// A file operation failed.
-    #[error("cannot {operation} {path}: {error}", path = path.display())]
     Io {
         /// What was to be done.
         operation: &'static str,
@@ -92,7 +76,6 @@ pub enum PinError {
     },
 
     /// The attachment cannot be pinned, or is not what the pin says.
-    #[error("{path}: {reason}", path = path.display())]
     Unsuitable {
         /// The path.
         path: PathBuf,
@@ -100,6 +83,67 @@ pub enum PinError {
         reason: String,
     },
 }
+
+impl fmt::Display for PinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PinError::NotBpffs { path, mount } => write!(
+                f,
+                "cannot pin at {path}: {mount} is not a BPF file system; \
+                 mount one with `mount -t bpf bpf {suggestion}`{elsewhere}",
+                path = path.display(),
+                mount = mount.display(),
+                suggestion = suggested_mount(mount).display(),
+                elsewhere = if mount.starts_with(BPFFS) {
+                    ""
+                } else {
+                    " and use a path below it"
+                }
+            ),
+            PinError::Taken { path, kind } => write!(
+                f,
+                "cannot pin the {kind} at {path}: the path is taken; choose another, or remove that pin with `rm {path}` \
+                 if nothing needs it",
+                path = path.display()
+            ),
+            PinError::NotFound { path } => {
+                write!(f, "nothing is pinned at {path}", path = path.display())
+            }
+            PinError::WrongKind {
+                path,
+                expected,
+                found,
+            } => write!(
+                f,
+                "{path} is a pinned {found}, not a {expected}",
+                path = path.display()
+            ),
+            PinError::Syscall {
+                operation,
+                path,
+                error,
+            } => write!(
+                f,
+                "cannot {operation} {path}: {error}",
+                path = path.display()
+            ),
+            PinError::Io {
+                operation,
+                path,
+                error,
+            } => write!(
+                f,
+                "cannot {operation} {path}: {error}",
+                path = path.display()
+            ),
+            PinError::Unsuitable { path, reason } => {
+                write!(f, "{path}: {reason}", path = path.display())
+            }
+        }
+    }
+}
+
+impl std::error::Error for PinError {}
 
 impl PinError {
     pub(crate) fn syscall(operation: &'static str, path: &Path, error: SyscallError) -> Self {

@@ -54,14 +54,26 @@ struct Inner {
 }
 
 /// Why there is no token.
-#[derive(Debug, thiserror::Error)]
-#[error("no BPF token from {path}: {error}", path = path.display())]
+#[derive(Debug)]
 pub struct BpfTokenError {
     /// The file system.
     pub path: PathBuf,
     /// The system's error.
     pub error: SyscallError,
 }
+
+impl fmt::Display for BpfTokenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let BpfTokenError { path, error } = self;
+        write!(
+            f,
+            "no BPF token from {path}: {error}",
+            path = path.display()
+        )
+    }
+}
+
+impl std::error::Error for BpfTokenError {}
 
 impl BpfToken {
     /// A token of the BPF file system mounted at `path`.

@@ -1,5 +1,7 @@
 //! What can be wrong, and what can be missing.
 
+use std::fmt;
+
 use super::access::Access;
 use super::node::Node;
 use crate::ext::CoreReloKind;
@@ -8,13 +10,9 @@ use crate::{Btf, Error, Kind};
 
 /// Why a CO-RE record cannot be resolved at all. (That the kernel lacks what it asks for is no
 /// error, but [`Missing`].)
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CoreError {
     /// The record contradicts the object's own types.
-    #[error(
-        "the CO-RE record ({}) of type [{id}] has the access string {access:?}: {why}; the object's .BTF and .BTF.ext do not belong together, build it again",
-        .kind.name()
-    )]
     Record {
         /// What it asks.
         kind: CoreReloKind,
@@ -26,10 +24,6 @@ pub enum CoreError {
         why: String,
     },
     /// A type without a name cannot be looked for.
-    #[error(
-        "the CO-RE record ({}) is about type [{id}], which has no name to look for in the kernel; give the type a name",
-        .kind.name()
-    )]
     Anonymous {
         /// What it asks.
         kind: CoreReloKind,
@@ -37,10 +31,6 @@ pub enum CoreError {
         id: u32,
     },
     /// The kernel has several types of that name, and they disagree.
-    #[error(
-        "`{what}` ({}) is ambiguous: the kernel has several types of that name, which answer {first} and {second}; ask for a field that only one of them has first, or give the type a flavour with more of its members",
-        .kind.name()
-    )]
     Ambiguous {
         /// What was asked for.
         what: String,
@@ -52,7 +42,6 @@ pub enum CoreError {
         second: u64,
     },
     /// The question has no answer for such a field.
-    #[error("`{what}` ({}): {why}", .kind.name())]
     Unanswerable {
         /// What was asked for.
         what: String,
@@ -62,11 +51,57 @@ pub enum CoreError {
         why: &'static str,
     },
     /// Types that contain each other in too many ways to look through.
-    #[error("the kernel's types are nested too deeply or in too many ways to be searched")]
     TooComplex,
     /// Malformed types.
-    #[error(transparent)]
-    Btf(#[from] Error),
+    Btf(Error),
+}
+
+impl fmt::Display for CoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CoreError::Record {
+                kind,
+                id,
+                access,
+                why,
+            } => write!(
+                f,
+                "the CO-RE record ({}) of type [{id}] has the access string {access:?}: {why}; the object's .BTF and .BTF.ext do not belong together, build it again",
+                kind.name()
+            ),
+            CoreError::Anonymous { kind, id } => write!(
+                f,
+                "the CO-RE record ({}) is about type [{id}], which has no name to look for in the kernel; give the type a name",
+                kind.name()
+            ),
+            CoreError::Ambiguous {
+                what,
+                kind,
+                first,
+                second,
+            } => write!(
+                f,
+                "`{what}` ({}) is ambiguous: the kernel has several types of that name, which answer {first} and {second}; ask for a field that only one of them has first, or give the type a flavour with more of its members",
+                kind.name()
+            ),
+            CoreError::Unanswerable { what, kind, why } => {
+                write!(f, "`{what}` ({}): {why}", kind.name())
+            }
+            CoreError::TooComplex => write!(
+                f,
+                "the kernel's types are nested too deeply or in too many ways to be searched"
+            ),
+            CoreError::Btf(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl std::error::Error for CoreError {}
+
+impl From<Error> for CoreError {
+    fn from(error: Error) -> Self {
+        CoreError::Btf(error)
+    }
 }
 
 /// Something the kernel does not have. `Display` says so: "field `task_struct.foo` does not exist

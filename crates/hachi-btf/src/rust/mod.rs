@@ -35,6 +35,8 @@ mod pattern;
 mod plan;
 mod write;
 
+use std::fmt;
+
 use crate::{Btf, Error as BtfError};
 
 pub use pattern::matches;
@@ -49,11 +51,10 @@ pub struct Bindings {
 }
 
 /// Why there are no bindings.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// Nothing has that name.
-    #[error("nothing is named `{pattern}` in this BTF{}", suggestion(near))]
     Unknown {
         /// What was asked for.
         pattern: String,
@@ -61,9 +62,6 @@ pub enum Error {
         near: Vec<String>,
     },
     /// There is no such kind of thing.
-    #[error(
-        "`{pattern}`: there is no kind `{kind}`; write `fn:`, `tp:`, `lsm:`, `iter:`, `kfunc:` or `struct_ops:` before a name, or nothing for types"
-    )]
     UnknownKind {
         /// What was asked for.
         pattern: String,
@@ -71,11 +69,37 @@ pub enum Error {
         kind: String,
     },
     /// Nothing was asked for.
-    #[error("nothing was asked for: name a type, such as `task_struct`")]
     Nothing,
     /// The BTF is damaged.
-    #[error(transparent)]
-    Btf(#[from] BtfError),
+    Btf(BtfError),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Unknown { pattern, near } => write!(
+                f,
+                "nothing is named `{pattern}` in this BTF{}",
+                suggestion(near)
+            ),
+            Error::UnknownKind { pattern, kind } => write!(
+                f,
+                "`{pattern}`: there is no kind `{kind}`; write `fn:`, `tp:`, `lsm:`, `iter:`, `kfunc:` or `struct_ops:` before a name, or nothing for types"
+            ),
+            Error::Nothing => {
+                f.write_str("nothing was asked for: name a type, such as `task_struct`")
+            }
+            Error::Btf(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<BtfError> for Error {
+    fn from(error: BtfError) -> Self {
+        Error::Btf(error)
+    }
 }
 
 fn suggestion(near: &[String]) -> String {

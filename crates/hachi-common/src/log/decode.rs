@@ -6,11 +6,10 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 use super::{Align, Hint, Level, Piece, RECORD_HEADER_LEN, SITE_HEADER_LEN, Spec, Tag, next_piece};
 
 /// Why bytes are no log record, or no log site.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DecodeError {
     /// The record is shorter than its header, or than the header says.
-    #[error("a log record of {len} bytes is cut short: it should have {needed}")]
     Short {
         /// Bytes there are.
         len: usize,
@@ -18,28 +17,46 @@ pub enum DecodeError {
         needed: usize,
     },
     /// The record names a place in the section where there is no site.
-    #[error(
-        "a log record names site {offset:#x}, which section .hachi.log does not have: the record comes from a program of another object file"
-    )]
     NoSite {
         /// The offset in the record.
         offset: u32,
     },
     /// The site's lengths lead beyond the section, or its texts are no UTF-8.
-    #[error("the log site at {offset:#x} in section .hachi.log is damaged")]
     BadSite {
         /// Its offset.
         offset: u32,
     },
     /// The record has a tag that does not exist.
-    #[error(
-        "a log record has an argument of unknown type {tag}: the program was built with a newer version"
-    )]
     UnknownTag {
         /// The number.
         tag: u8,
     },
 }
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DecodeError::Short { len, needed } => write!(
+                f,
+                "a log record of {len} bytes is cut short: it should have {needed}"
+            ),
+            DecodeError::NoSite { offset } => write!(
+                f,
+                "a log record names site {offset:#x}, which section .hachi.log does not have: the record comes from a program of another object file"
+            ),
+            DecodeError::BadSite { offset } => write!(
+                f,
+                "the log site at {offset:#x} in section .hachi.log is damaged"
+            ),
+            DecodeError::UnknownTag { tag } => write!(
+                f,
+                "a log record has an argument of unknown type {tag}: the program was built with a newer version"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for DecodeError {}
 
 /// The log sites of an object file: the contents of its section [`SECTION`](super::SECTION).
 #[derive(Clone, Debug, Default)]

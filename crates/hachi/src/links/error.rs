@@ -1,16 +1,14 @@
 //! What can go wrong with attaching.
 
+use std::fmt;
+
 use crate::{features::Unsupported, pin::PinError, sys::errno::SyscallError};
 
 /// An error of attaching, updating or detaching.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum LinkError {
     /// There is no interface of that name in this network namespace.
-    #[error(
-        "no network interface {name:?}; there are {}",
-        crate::error::list(existing)
-    )]
     NoSuchInterface {
         /// The name asked for.
         name: String,
@@ -19,10 +17,6 @@ pub enum LinkError {
     },
 
     /// There is no interface with that index in this network namespace.
-    #[error(
-        "no network interface has index {index}; there are {}",
-        crate::error::list(existing)
-    )]
     NoSuchInterfaceIndex {
         /// The index asked for.
         index: u32,
@@ -31,7 +25,6 @@ pub enum LinkError {
     },
 
     /// Another program is attached to the interface.
-    #[error("interface {interface:?} is taken by {occupant}; {advice}")]
     InterfaceBusy {
         /// The interface.
         interface: String,
@@ -47,15 +40,12 @@ pub enum LinkError {
 
     /// The section of the program (and the options) do not say where to attach it, or programs of
     /// its kind are not attached.
-    #[error("{0}")]
     NoTarget(String),
 
     /// What was asked for cannot be.
-    #[error("{0}")]
     Invalid(String),
 
     /// What the program was to be attached to does not exist.
-    #[error("there is no {what} {name:?}{hint}")]
     NoSuchTarget {
         /// What it would have been: `tracepoint`.
         what: &'static str,
@@ -66,7 +56,6 @@ pub enum LinkError {
     },
 
     /// A file that says where to attach cannot be read, or is not what it should be.
-    #[error("cannot attach to {target}: {error}")]
     Io {
         /// What the program was to be attached to.
         target: String,
@@ -75,7 +64,6 @@ pub enum LinkError {
     },
 
     /// The kernel refused to attach.
-    #[error("cannot attach to {target}: {error}")]
     Attach {
         /// What the program was to be attached to.
         target: String,
@@ -84,7 +72,6 @@ pub enum LinkError {
     },
 
     /// The kernel refused to say what is attached.
-    #[error("cannot list the programs at {target}: {error}")]
     Query {
         /// What was asked about.
         target: String,
@@ -93,7 +80,6 @@ pub enum LinkError {
     },
 
     /// The kernel refused another operation on the attachment.
-    #[error("cannot {operation} the link: {error}")]
     Syscall {
         /// What was to be done.
         operation: &'static str,
@@ -102,20 +88,75 @@ pub enum LinkError {
     },
 
     /// The program has no such link: it was detached or taken already.
-    #[error("the program has no such link: it was detached or taken before")]
     NotAttached,
 
     /// The link is of another sort than asked for.
-    #[error("{0}")]
     WrongKind(&'static str),
 
     /// Something about pins failed.
-    #[error(transparent)]
-    Pin(#[from] PinError),
+    Pin(PinError),
 
     /// The running kernel is too old for it.
-    #[error(transparent)]
-    Unsupported(#[from] Unsupported),
+    Unsupported(Unsupported),
+}
+
+impl fmt::Display for LinkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LinkError::NoSuchInterface { name, existing } => write!(
+                f,
+                "no network interface {name:?}; there are {}",
+                crate::error::list(existing)
+            ),
+            LinkError::NoSuchInterfaceIndex { index, existing } => write!(
+                f,
+                "no network interface has index {index}; there are {}",
+                crate::error::list(existing)
+            ),
+            LinkError::InterfaceBusy {
+                interface,
+                occupant,
+                advice,
+                ..
+            } => write!(
+                f,
+                "interface {interface:?} is taken by {occupant}; {advice}"
+            ),
+            LinkError::NoTarget(text) => f.write_str(text),
+            LinkError::Invalid(text) => f.write_str(text),
+            LinkError::NoSuchTarget { what, name, hint } => {
+                write!(f, "there is no {what} {name:?}{hint}")
+            }
+            LinkError::Io { target, error } => write!(f, "cannot attach to {target}: {error}"),
+            LinkError::Attach { target, error } => write!(f, "cannot attach to {target}: {error}"),
+            LinkError::Query { target, error } => {
+                write!(f, "cannot list the programs at {target}: {error}")
+            }
+            LinkError::Syscall { operation, error } => {
+                write!(f, "cannot {operation} the link: {error}")
+            }
+            LinkError::NotAttached => {
+                f.write_str("the program has no such link: it was detached or taken before")
+            }
+            LinkError::WrongKind(text) => f.write_str(text),
+            LinkError::Pin(error) => write!(f, "{error}"),
+            LinkError::Unsupported(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl std::error::Error for LinkError {}
+
+impl From<PinError> for LinkError {
+    fn from(error: PinError) -> Self {
+        LinkError::Pin(error)
+    }
+}
+
+impl From<Unsupported> for LinkError {
+    fn from(error: Unsupported) -> Self {
+        LinkError::Unsupported(error)
+    }
 }
 
 impl LinkError {

@@ -1,15 +1,14 @@
 //! What can go wrong with a map.
 
-use std::{io, path::PathBuf};
+use std::{fmt, io, path::PathBuf};
 
 use crate::{features::Unsupported, pin::PinError, sys::errno::SyscallError};
 
 /// An error of a map operation. Each names the map.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum MapError {
     /// The object has no map of that name.
-    #[error("no map {name:?}; the object has {}", crate::error::list(available))]
     NotFound {
         /// The name asked for.
         name: String,
@@ -18,10 +17,6 @@ pub enum MapError {
     },
 
     /// The object has no global variable of that name.
-    #[error(
-        "no global variable {name:?}; the object has {}",
-        crate::error::list(available)
-    )]
     NoSuchGlobal {
         /// The name asked for.
         name: String,
@@ -30,9 +25,6 @@ pub enum MapError {
     },
 
     /// The Rust type given for a global variable is not its type.
-    #[error(
-        "global variable {name:?} has {expected} bytes{declared}; {given} has {size}{difference}"
-    )]
     GlobalMismatch {
         /// The variable.
         name: String,
@@ -49,7 +41,6 @@ pub enum MapError {
     },
 
     /// The map is of another type than the typed view.
-    #[error("map {name:?} is of type {actual}; {expected} was asked for")]
     InvalidMapType {
         /// The map.
         name: String,
@@ -60,7 +51,6 @@ pub enum MapError {
     },
 
     /// The Rust type of the key has another size than the map's keys.
-    #[error("map {name:?} has keys of {expected} bytes{declared}; {given} has {size}")]
     InvalidKeySize {
         /// The map.
         name: String,
@@ -75,7 +65,6 @@ pub enum MapError {
     },
 
     /// The Rust type of the value has another size than the map's values.
-    #[error("map {name:?} has values of {expected} bytes{declared}; {given} has {size}")]
     InvalidValueSize {
         /// The map.
         name: String,
@@ -90,10 +79,6 @@ pub enum MapError {
     },
 
     /// The Rust type has the right size, but is something else than the map's BTF says.
-    #[error(
-        "map {name:?} has {what} of type `{declared}`, which {given} is not: {difference}; \
-         use a type of the same parts, or an array of bytes ([u8; N])"
-    )]
     TypeMismatch {
         /// The map.
         name: String,
@@ -108,7 +93,6 @@ pub enum MapError {
     },
 
     /// An array index beyond the end.
-    #[error("index {index} is out of bounds: map {name:?} has {max_entries} entries")]
     OutOfBounds {
         /// The map.
         name: String,
@@ -119,14 +103,12 @@ pub enum MapError {
     },
 
     /// There is no such key.
-    #[error("map {name:?} has no such key")]
     KeyNotFound {
         /// The map.
         name: String,
     },
 
     /// A batch with a different number of keys and values.
-    #[error("map {name:?}: {keys} keys for {values} values")]
     BatchLengths {
         /// The map.
         name: String,
@@ -137,9 +119,6 @@ pub enum MapError {
     },
 
     /// A number of values other than the number of possible CPUs.
-    #[error(
-        "map {name:?} is per-CPU: it takes {expected} values, one for each possible CPU, not {given}"
-    )]
     CpuCount {
         /// The map.
         name: String,
@@ -150,7 +129,6 @@ pub enum MapError {
     },
 
     /// The kernel refused to create the map.
-    #[error("cannot create map {name:?} ({description}): {error}")]
     CreateError {
         /// The map.
         name: String,
@@ -161,7 +139,6 @@ pub enum MapError {
     },
 
     /// The kernel refused an operation on the map.
-    #[error("map {name:?}: {error}")]
     SyscallError {
         /// The map.
         name: String,
@@ -170,7 +147,6 @@ pub enum MapError {
     },
 
     /// An error of the operating system outside of bpf(2): memory mapping, waiting, reading sysfs.
-    #[error("map {name:?}: {error}")]
     IoError {
         /// The map.
         name: String,
@@ -179,11 +155,6 @@ pub enum MapError {
     },
 
     /// Something else is pinned where the map is to be shared.
-    #[error(
-        "map {name:?} cannot use what is pinned at {path}: {difference}; \
-         unpin that (rm {path}) if nothing uses it, or give this map another name or pin directory",
-        path = path.display()
-    )]
     IncompatiblePin {
         /// The map.
         name: String,
@@ -194,7 +165,6 @@ pub enum MapError {
     },
 
     /// A map given to be used by an object is not like the one declared.
-    #[error("map {name:?} cannot be replaced by the one given: {difference}")]
     IncompatibleMap {
         /// The map.
         name: String,
@@ -203,7 +173,6 @@ pub enum MapError {
     },
 
     /// An operation this map cannot have.
-    #[error("map {name:?}: {reason}")]
     Unsuitable {
         /// The map.
         name: String,
@@ -212,19 +181,144 @@ pub enum MapError {
     },
 
     /// Pinning failed.
-    #[error(transparent)]
-    Pin(#[from] PinError),
+    Pin(PinError),
 
     /// The running kernel is too old for it.
-    #[error(transparent)]
-    Unsupported(#[from] Unsupported),
+    Unsupported(Unsupported),
 
     /// The running kernel is too old for the type of a map.
-    #[error("cannot create map {name:?}: {error}")]
     UnsupportedType {
         /// The map.
         name: String,
         /// What is lacking, and which kernels have it.
         error: Unsupported,
     },
+}
+
+impl fmt::Display for MapError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MapError::NotFound { name, available } => write!(
+                f,
+                "no map {name:?}; the object has {}",
+                crate::error::list(available)
+            ),
+            MapError::NoSuchGlobal { name, available } => write!(
+                f,
+                "no global variable {name:?}; the object has {}",
+                crate::error::list(available)
+            ),
+            MapError::GlobalMismatch {
+                name,
+                given,
+                size,
+                expected,
+                declared,
+                difference,
+            } => write!(
+                f,
+                "global variable {name:?} has {expected} bytes{declared}; {given} has {size}{difference}"
+            ),
+            MapError::InvalidMapType {
+                name,
+                expected,
+                actual,
+            } => write!(
+                f,
+                "map {name:?} is of type {actual}; {expected} was asked for"
+            ),
+            MapError::InvalidKeySize {
+                name,
+                given,
+                size,
+                expected,
+                declared,
+            } => write!(
+                f,
+                "map {name:?} has keys of {expected} bytes{declared}; {given} has {size}"
+            ),
+            MapError::InvalidValueSize {
+                name,
+                given,
+                size,
+                expected,
+                declared,
+            } => write!(
+                f,
+                "map {name:?} has values of {expected} bytes{declared}; {given} has {size}"
+            ),
+            MapError::TypeMismatch {
+                name,
+                what,
+                given,
+                declared,
+                difference,
+            } => write!(
+                f,
+                "map {name:?} has {what} of type `{declared}`, which {given} is not: {difference}; \
+                 use a type of the same parts, or an array of bytes ([u8; N])"
+            ),
+            MapError::OutOfBounds {
+                name,
+                index,
+                max_entries,
+            } => write!(
+                f,
+                "index {index} is out of bounds: map {name:?} has {max_entries} entries"
+            ),
+            MapError::KeyNotFound { name } => write!(f, "map {name:?} has no such key"),
+            MapError::BatchLengths { name, keys, values } => {
+                write!(f, "map {name:?}: {keys} keys for {values} values")
+            }
+            MapError::CpuCount {
+                name,
+                given,
+                expected,
+            } => write!(
+                f,
+                "map {name:?} is per-CPU: it takes {expected} values, one for each possible CPU, not {given}"
+            ),
+            MapError::CreateError {
+                name,
+                description,
+                error,
+            } => write!(f, "cannot create map {name:?} ({description}): {error}"),
+            MapError::SyscallError { name, error } => write!(f, "map {name:?}: {error}"),
+            MapError::IoError { name, error } => write!(f, "map {name:?}: {error}"),
+            MapError::IncompatiblePin {
+                name,
+                path,
+                difference,
+            } => write!(
+                f,
+                "map {name:?} cannot use what is pinned at {path}: {difference}; \
+                 unpin that (rm {path}) if nothing uses it, or give this map another name or pin directory",
+                path = path.display()
+            ),
+            MapError::IncompatibleMap { name, difference } => write!(
+                f,
+                "map {name:?} cannot be replaced by the one given: {difference}"
+            ),
+            MapError::Unsuitable { name, reason } => write!(f, "map {name:?}: {reason}"),
+            MapError::Pin(error) => write!(f, "{error}"),
+            MapError::Unsupported(error) => write!(f, "{error}"),
+            MapError::UnsupportedType { name, error } => {
+                write!(f, "cannot create map {name:?}: {error}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for MapError {}
+
+impl From<PinError> for MapError {
+    fn from(error: PinError) -> Self {
+        MapError::Pin(error)
+    }
+}
+
+impl From<Unsupported> for MapError {
+    fn from(error: Unsupported) -> Self {
+        MapError::Unsupported(error)
+    }
 }

@@ -3,7 +3,7 @@
 use std::{
     any::type_name,
     borrow::Borrow,
-    io,
+    fmt, io,
     marker::PhantomData,
     ops::Deref,
     os::fd::{AsFd, BorrowedFd},
@@ -34,8 +34,7 @@ pub struct Events<T, E> {
 }
 
 /// A record that is not an event of the expected type.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("ring buffer {map:?} has a record of {size} bytes; {event} has {expected}")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WrongEventSize {
     /// The ring buffer.
     pub map: String,
@@ -46,6 +45,23 @@ pub struct WrongEventSize {
     /// Its size.
     pub expected: usize,
 }
+
+impl fmt::Display for WrongEventSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let WrongEventSize {
+            map,
+            size,
+            event,
+            expected,
+        } = self;
+        write!(
+            f,
+            "ring buffer {map:?} has a record of {size} bytes; {event} has {expected}"
+        )
+    }
+}
+
+impl std::error::Error for WrongEventSize {}
 
 impl From<WrongEventSize> for io::Error {
     fn from(error: WrongEventSize) -> Self {

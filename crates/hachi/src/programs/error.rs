@@ -1,5 +1,7 @@
 //! What can go wrong with a program.
 
+use std::fmt;
+
 use super::{Program, Rejection};
 use crate::{
     features::Unsupported, links::LinkError, maps::MapError, pin::PinError,
@@ -7,11 +9,10 @@ use crate::{
 };
 
 /// An error of loading, running or attaching a program. Each names the program.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum ProgramError {
     /// The object has no program of that name, nor exactly one in a section of that name.
-    #[error("no program {name:?}; {hint}")]
     NotFound {
         /// The name asked for.
         name: String,
@@ -22,7 +23,6 @@ pub enum ProgramError {
     },
 
     /// The program is of another type than asked for.
-    #[error("program {name:?} is of type {actual}, not {expected}")]
     UnexpectedProgramType {
         /// The program.
         name: String,
@@ -33,14 +33,12 @@ pub enum ProgramError {
     },
 
     /// The operation needs a loaded program.
-    #[error("program {name:?} is not loaded; call load() first")]
     NotLoaded {
         /// The program.
         name: String,
     },
 
     /// The program is loaded already.
-    #[error("program {name:?} is loaded already")]
     AlreadyLoaded {
         /// The program.
         name: String,
@@ -48,11 +46,9 @@ pub enum ProgramError {
 
     /// The kernel refused to load the program. [`Rejection`] has the verifier's log and an
     /// explanation.
-    #[error("{0}")]
     LoadError(Box<Rejection>),
 
     /// The program cannot be adjusted to the kernel's types (CO-RE).
-    #[error("cannot adjust it to this kernel's types: {error}")]
     Relocation {
         /// The program.
         name: String,
@@ -61,7 +57,6 @@ pub enum ProgramError {
     },
 
     /// The program needs something that the running system, or this version of Hachi, does not have.
-    #[error("program {name:?} cannot be loaded: {reason}")]
     Unloadable {
         /// The program.
         name: String,
@@ -70,7 +65,6 @@ pub enum ProgramError {
     },
 
     /// The kernel refused an operation on the program.
-    #[error("program {name:?}: {error}")]
     SyscallError {
         /// The program.
         name: String,
@@ -79,7 +73,6 @@ pub enum ProgramError {
     },
 
     /// Attaching or detaching failed.
-    #[error("program {name:?}: {error}")]
     Attach {
         /// The program.
         name: String,
@@ -88,25 +81,71 @@ pub enum ProgramError {
     },
 
     /// Something about links failed.
-    #[error(transparent)]
-    Link(#[from] LinkError),
+    Link(LinkError),
 
     /// Something about a map failed.
-    #[error(transparent)]
-    Map(#[from] MapError),
+    Map(MapError),
 
     /// Something about pins failed.
-    #[error(transparent)]
-    Pin(#[from] PinError),
+    Pin(PinError),
 
     /// The running kernel is too old for the program.
-    #[error("program {name:?}: {error}")]
     Unsupported {
         /// The program.
         name: String,
         /// What is lacking, and which kernels have it.
         error: Unsupported,
     },
+}
+
+impl fmt::Display for ProgramError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ProgramError::NotFound { name, hint, .. } => write!(f, "no program {name:?}; {hint}"),
+            ProgramError::UnexpectedProgramType {
+                name,
+                expected,
+                actual,
+            } => write!(f, "program {name:?} is of type {actual}, not {expected}"),
+            ProgramError::NotLoaded { name } => {
+                write!(f, "program {name:?} is not loaded; call load() first")
+            }
+            ProgramError::AlreadyLoaded { name } => write!(f, "program {name:?} is loaded already"),
+            ProgramError::LoadError(error) => write!(f, "{error}"),
+            ProgramError::Relocation { error, .. } => {
+                write!(f, "cannot adjust it to this kernel's types: {error}")
+            }
+            ProgramError::Unloadable { name, reason } => {
+                write!(f, "program {name:?} cannot be loaded: {reason}")
+            }
+            ProgramError::SyscallError { name, error } => write!(f, "program {name:?}: {error}"),
+            ProgramError::Attach { name, error } => write!(f, "program {name:?}: {error}"),
+            ProgramError::Link(error) => write!(f, "{error}"),
+            ProgramError::Map(error) => write!(f, "{error}"),
+            ProgramError::Pin(error) => write!(f, "{error}"),
+            ProgramError::Unsupported { name, error } => write!(f, "program {name:?}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ProgramError {}
+
+impl From<LinkError> for ProgramError {
+    fn from(error: LinkError) -> Self {
+        ProgramError::Link(error)
+    }
+}
+
+impl From<MapError> for ProgramError {
+    fn from(error: MapError) -> Self {
+        ProgramError::Map(error)
+    }
+}
+
+impl From<PinError> for ProgramError {
+    fn from(error: PinError) -> Self {
+        ProgramError::Pin(error)
+    }
 }
 
 impl ProgramError {
