@@ -1,7 +1,11 @@
 //! Small questions to the running kernel, for people's convenience.
 
+use std::collections::BTreeMap;
+
 use hachi::maps::MapInfo;
 use hachi::programs::{ProgramInfo, loaded_programs};
+use hachi::{Held, holders};
+use serde_json::{Value, json};
 
 use crate::failure::{Failure, Result};
 
@@ -57,4 +61,47 @@ pub fn kernel_name(name: &str) -> &str {
 /// The type information of a map's keys and values, if it has any that we may read.
 pub fn btf_of(map: &MapInfo) -> Option<hachi::Btf> {
     hachi::Btf::from_id(map.btf_id()?).ok()
+}
+
+/// The processes that have something open, by its id.
+#[derive(Default)]
+pub struct Pids(BTreeMap<u32, BTreeMap<u32, String>>);
+
+impl Pids {
+    /// Those of all processes that we may look at, of what `id_of` finds an id for.
+    pub fn of(id_of: impl Fn(&Held) -> Option<u32>) -> Self {
+        let mut pids = Pids::default();
+        for holder in holders() {
+            if let Some(id) = id_of(&holder.held)
+                && holder.pid != std::process::id()
+            {
+                let of_id = pids.0.entry(id).or_default();
+                of_id.insert(holder.pid, holder.command);
+            }
+        }
+        pids
+    }
+
+    fn each(&self, id: u32) -> impl Iterator<Item = (&u32, &String)> {
+        self.0.get(&id).into_iter().flatten()
+    }
+
+    /// As bpftool prints them: `systemd(1), sshd(700)`.
+    pub fn text(&self, id: u32) -> String {
+        let all: Vec<String> = self
+            .each(id)
+            .map(|(pid, command)| format!("{command}({pid})"))
+            .collect();
+        match all.as_slice() {
+            [] => "-".to_string(),
+            all => all.join(", "),
+        }
+    }
+
+    /// The same for a document.
+    pub fn json(&self, id: u32) -> Value {
+        self.each(id)
+            .map(|(pid, command)| json!({ "pid": pid, "comm": command }))
+            .collect()
+    }
 }

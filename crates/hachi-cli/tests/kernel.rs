@@ -313,7 +313,13 @@ fn pin_list_dump_detach_unpin() {
         .says(&["taken", "maps/"]);
     assert!(link.exists(), "a failed second try leaves the first alone");
 
-    // Listed by kernel objects.
+    // Listed by kernel objects, with the processes that have them open: us.
+    let held = (
+        hachi::links::PinnedLink::from_pin(&link).unwrap(),
+        hachi::maps::MapData::from_pin(dir.join("maps/COUNTERS")).unwrap(),
+    );
+    let comm = std::fs::read_to_string("/proc/self/comm").unwrap();
+    let holder = format!("{}({})", comm.trim_end(), std::process::id());
     let programs = hachi(["prog", "list", "--type", "xdp", "--json"])
         .code(0)
         .json();
@@ -331,6 +337,7 @@ fn pin_list_dump_detach_unpin() {
             "loaded_at_ns",
             "map_ids",
             "name",
+            "pids",
             "run_count",
             "run_time_ns",
             "tag",
@@ -340,12 +347,18 @@ fn pin_list_dump_detach_unpin() {
             "xlated_bytes"
         ]
     );
+    assert_eq!(program["pids"][0]["pid"], std::process::id());
+    assert_eq!(program["pids"][0]["comm"], comm.trim_end());
     hachi(["prog", "list"])
         .code(0)
-        .prints(&["ID", "NAME", "watcher"]);
+        .prints(&["ID", "NAME", "watcher", &holder]);
     hachi(["map", "list"])
         .code(0)
-        .prints(&["COUNTERS", "percpu_array"]);
+        .prints(&["COUNTERS", "percpu_array", &holder]);
+    hachi(["link", "list"])
+        .code(0)
+        .prints(&["watcher", &holder]);
+    drop(held);
 
     // Dumped by type, by path, and by id.
     let lengths = dir.join("maps/LENGTHS");
@@ -399,7 +412,7 @@ fn pin_list_dump_detach_unpin() {
         .expect("our link");
     assert_eq!(
         keys(ours),
-        ["id", "program", "program_id", "target", "type"]
+        ["id", "pids", "program", "program_id", "target", "type"]
     );
     assert_eq!(ours["type"], "xdp");
     let (program_id, link_id) = (ours["program_id"].to_string(), ours["id"].to_string());

@@ -1,14 +1,16 @@
 //! `hachi link`: attachments of the running system.
 
 use anstream::println;
+use hachi::Held;
 use hachi::links::{
     FdLink, LinkInfo, LinkTarget, PinnedLink, XdpAttachment, loaded_links, xdp_attachments,
 };
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, Result};
+use crate::kernel::{self, Pids};
 use crate::output::{self, Format};
-use crate::{kernel, sys};
+use crate::sys;
 
 /// List or end attachments of programs, BPF links (objects are linked by `hachi ld`)
 #[derive(Debug, clap::Args)]
@@ -25,7 +27,8 @@ enum Command {
 
 /// List what is attached where
 ///
-/// Shows all BPF links, and the XDP programs of this network namespace that were attached without one.
+/// Shows all BPF links, with the processes that have them open, and the XDP programs of this network namespace that
+/// were attached without one.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
@@ -82,6 +85,10 @@ fn list(args: ListArgs) -> Result {
             .filter(|xdp| xdp.link_id().is_none())
             .map(from_netlink),
     );
+    let pids = Pids::of(|held| match held {
+        Held::Link { id, .. } => Some(*id),
+        _ => None,
+    });
     let document = || {
         let links: Vec<Value> = all
             .iter()
@@ -92,6 +99,7 @@ fn list(args: ListArgs) -> Result {
                     "program_id": link.program_id,
                     "program": link.program,
                     "target": link.target,
+                    "pids": link.id.map(|id| pids.json(id)),
                 })
             })
             .collect();
@@ -107,9 +115,10 @@ fn list(args: ListArgs) -> Result {
                 link.kind.clone(),
                 format!("{} (id {})", link.program, link.program_id),
                 link.shown.clone(),
+                link.id.map_or_else(|| "-".to_string(), |id| pids.text(id)),
             ]
         });
-        output::table(["id", "type", "program", "target"], rows);
+        output::table(["id", "type", "program", "target", "pids"], rows);
     });
     Ok(())
 }

@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 
 use anstream::println;
+use hachi::Held;
 use hachi::maps::{MapData, MapInfo, loaded_maps};
 use hachi_btf::Btf;
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, Result};
+use crate::kernel::{self, Pids};
 use crate::output::{self, BOLD, DIM, Format};
-use crate::{kernel, value};
+use crate::value;
 
 /// List maps, or print the contents of one
 #[derive(Debug, clap::Args)]
@@ -24,7 +26,7 @@ enum Command {
     Dump(DumpArgs),
 }
 
-/// List the maps that are loaded
+/// List the maps that are loaded, with the processes that have them open
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
@@ -61,7 +63,16 @@ pub fn run(args: Args) -> Result {
 
 fn list(args: ListArgs) -> Result {
     let maps = all()?;
-    let document = || json!({ "maps": maps.iter().map(describe).collect::<Vec<_>>() });
+    let pids = Pids::of(|held| match held {
+        Held::Map(id) => Some(*id),
+        _ => None,
+    });
+    let listed = |map: &MapInfo| {
+        let mut entry = describe(map);
+        entry["pids"] = pids.json(map.id());
+        entry
+    };
+    let document = || json!({ "maps": maps.iter().map(listed).collect::<Vec<_>>() });
     args.format.print(document, || {
         if maps.is_empty() {
             println!("no maps are loaded");
@@ -74,9 +85,13 @@ fn list(args: ListArgs) -> Result {
                 map.key_size().to_string(),
                 map.value_size().to_string(),
                 output::grouped(map.max_entries().into()),
+                pids.text(map.id()),
             ]
         });
-        output::table(["id", "name", "type", "key", "value", "max entries"], rows);
+        output::table(
+            ["id", "name", "type", "key", "value", "max entries", "pids"],
+            rows,
+        );
     });
     Ok(())
 }

@@ -1,11 +1,11 @@
 //! `hachi prog`: programs of the running system.
 
 use anstream::println;
-use hachi::programs::ProgramInfo;
+use hachi::{Held, programs::ProgramInfo};
 use serde_json::{Value, json};
 
 use crate::failure::Result;
-use crate::kernel;
+use crate::kernel::{self, Pids};
 use crate::output::{self, Format};
 
 /// List the programs that are loaded
@@ -21,6 +21,9 @@ enum Command {
 }
 
 /// List the programs that are loaded
+///
+/// With the processes that have each of them open: the program itself, a link or a probe of it. (Pins and other
+/// programs may hold it, too.)
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -40,7 +43,15 @@ pub fn run(args: Args) -> Result {
     if let Some(kind) = &args.kind {
         programs.retain(|program| program.type_name().eq_ignore_ascii_case(kind));
     }
-    let document = || json!({ "programs": programs.iter().map(describe).collect::<Vec<_>>() });
+    let pids = Pids::of(|held| match held {
+        Held::Program(id) | Held::Link { program_id: id, .. } => Some(*id),
+        Held::Probe(probe) => Some(probe.program_id),
+        _ => None,
+    });
+    let document = || {
+        let programs = programs.iter().map(|program| describe(program, &pids));
+        json!({ "programs": programs.collect::<Vec<_>>() })
+    };
     args.format.print(document, || {
         if programs.is_empty() {
             println!("no programs are loaded");
@@ -71,14 +82,18 @@ pub fn run(args: Args) -> Result {
                 .to_string(),
                 maps.join(" "),
                 runs,
+                pids.text(program.id()),
             ]
         });
-        output::table(["id", "type", "name", "insns", "jit", "maps", "runs"], rows);
+        output::table(
+            ["id", "type", "name", "insns", "jit", "maps", "runs", "pids"],
+            rows,
+        );
     });
     Ok(())
 }
 
-fn describe(program: &ProgramInfo) -> Value {
+fn describe(program: &ProgramInfo, pids: &Pids) -> Value {
     let (runs, time) = program.run_stats();
     json!({
         "id": program.id(),
@@ -94,5 +109,6 @@ fn describe(program: &ProgramInfo) -> Value {
         "gpl_compatible": program.gpl_compatible(),
         "run_count": runs,
         "run_time_ns": u64::try_from(time.as_nanos()).ok(),
+        "pids": pids.json(program.id()),
     })
 }
