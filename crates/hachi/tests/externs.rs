@@ -2,6 +2,8 @@
 //! kernel.
 #![cfg(target_endian = "little")]
 
+mod support;
+
 use hachi::{
     EbpfError, EbpfLoader, Pod,
     maps::Array,

@@ -1,6 +1,8 @@
 //! Objects that clang built, through the whole pipeline.
 #![cfg(target_endian = "little")]
 
+mod support;
+
 use std::path::PathBuf;
 
 use hachi::{

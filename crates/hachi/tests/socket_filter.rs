@@ -4,7 +4,8 @@ mod support;
 
 use std::{
     fs::File,
-    net::UdpSocket,
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream, UdpSocket},
     os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd},
     time::Duration,
 };
@@ -13,7 +14,7 @@ use hachi::{
     Ebpf,
     programs::{AttachOptions, SkReuseport, SocketFilter, TestRunOptions},
 };
-use hachi_test::{Bpffs, Netns, exercises, require_bpf};
+use hachi_test::{Bpffs, Netns, exercises, require_bpf, require_kernel};
 use support::{
     network::{counting, loaded},
     tracing::seen,
@@ -26,13 +27,13 @@ fn filter(length: i32) -> Ebpf {
     loaded(counting("filter", "socket", length))
 }
 
-/// A socket that shares its port, if it is bound to one with `port`.
-fn sharing(port: u16) -> UdpSocket {
+/// A socket of this type that shares its port, if it is bound to one with `port`.
+fn sharing_as<S: From<OwnedFd>>(kind: libc::c_int, port: u16) -> S {
     let on: libc::c_int = 1;
     // SAFETY: numbers only; the descriptor is nobody else's; option and address are live and of the
     // lengths given.
     unsafe {
-        let fd = libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0);
+        let fd = libc::socket(libc::AF_INET, kind | libc::SOCK_CLOEXEC, 0);
         assert!(fd >= 0);
         let fd = OwnedFd::from_raw_fd(fd);
         let set = libc::setsockopt(
@@ -59,6 +60,19 @@ fn sharing(port: u16) -> UdpSocket {
         assert_eq!(bound, 0);
         fd.into()
     }
+}
+
+/// Of datagrams.
+fn sharing(port: u16) -> UdpSocket {
+    sharing_as(libc::SOCK_DGRAM, port)
+}
+
+/// Of connections.
+fn listening(port: u16) -> TcpListener {
+    let listener: TcpListener = sharing_as(libc::SOCK_STREAM, port);
+    // SAFETY: numbers only.
+    assert_eq!(unsafe { libc::listen(listener.as_raw_fd(), 8) }, 0);
+    listener
 }
 
 /// Sends five bytes to a socket; how many it gets.
@@ -170,16 +184,29 @@ fn a_group_of_sockets() {
     assert!(error.contains("SO_REUSEPORT"), "{error}");
 }
 
+/// A connection that nobody has accepted goes on to another socket as its own is closed.
 #[test]
-fn migration_loads_where_the_kernel_has_it() {
+fn connections_migrate() {
     require_bpf!();
     let _row = exercises("sk_reuseport/migrate", "setsockopt");
+    // Older kernels take the program, and do not ask it.
+    require_kernel!("5.14", "migration of connections");
     let program = counting("choose", "sk_reuseport/migrate", SK_PASS);
     let mut ebpf = support::load(support::tracing::watching(vec![program]));
     attempt!(support::tracing::get(&mut ebpf, "choose").load());
     let netns = Netns::new().unwrap();
-    let socket = netns.run(|| sharing(0));
-    typed!(ebpf, "choose", SkReuseport).attach(&socket).unwrap();
-    assert_eq!(through(&netns, &socket), Some(5));
-    assert_eq!(seen(&ebpf).0, 1);
+    let first = netns.run(|| listening(0));
+    let address = first.local_addr().unwrap();
+    let mut client = netns.run(|| TcpStream::connect(address)).unwrap();
+    client.write_all(b"hello").unwrap();
+    let second = netns.run(|| listening(address.port()));
+    let program = typed!(ebpf, "choose", SkReuseport);
+    program.attach(&second).unwrap();
+    assert_eq!(seen(&ebpf).0, 0);
+    drop(first);
+    assert_eq!(seen(&ebpf).0, 1, "it is asked where the connection goes");
+    let (mut accepted, _) = second.accept().unwrap();
+    let mut bytes = [0; 5];
+    accepted.read_exact(&mut bytes).unwrap();
+    assert_eq!(&bytes, b"hello");
 }
