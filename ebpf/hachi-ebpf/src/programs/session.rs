@@ -17,20 +17,14 @@ crate::kernel_types! {
 /// Whether the kernel's functions want the context.
 #[inline(always)]
 fn want_context() -> bool {
-    crate::__question!(
-        "kfunc_exists:",
-        "bpf_session_is_return:fn(ctx:*mut c_void)->bool"
-    ) != 0
+    crate::kfunc_exists!(bpf_session_is_return)
 }
 
 /// Whether the kernel has functions that do not. (One with neither has no sessions, and should be
 /// heard to say so, rather than that a function is missing.)
 #[inline(always)]
 fn want_nothing() -> bool {
-    crate::__question!(
-        "kfunc_exists:",
-        "bpf_session_is_return___before_7_0:fn()->bool"
-    ) != 0
+    crate::kfunc_exists!(bpf_session_is_return___before_7_0)
 }
 
 #[inline(always)]
