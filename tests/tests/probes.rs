@@ -1,6 +1,9 @@
 //! Rust programs at probes and perf events, and those that user space calls.
 
-use std::arch::asm;
+#[cfg(target_arch = "x86_64")]
+#[path = "support/usdt.rs"]
+mod usdt;
+
 use std::env;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -20,30 +23,6 @@ use hachi_tests::{fixture, fixture_with};
 #[inline(never)]
 extern "C" fn hachi_probed_sum(a: u64, b: u64, c: u64) -> u64 {
     std::hint::black_box(a + b + c)
-}
-
-/// A USDT probe: a `nop`, and a note that says where it is, and where its arguments are.
-#[cfg(target_arch = "x86_64")]
-#[inline(never)]
-fn probe(value: u64, memory: &[u32; 2]) {
-    // SAFETY: an instruction that does nothing.
-    unsafe {
-        asm!(
-            "990: nop",
-            ".pushsection .note.stapsdt, \"\", \"note\"",
-            ".balign 4",
-            ".4byte 992f-991f, 994f-993f, 3",
-            "991: .asciz \"stapsdt\"",
-            "992: .balign 4",
-            "993: .8byte 990b, 0, 0",
-            // `\044` is a dollar sign, which has a meaning of its own in the template.
-            ".asciz \"hachi\", \"rust\", \"8@%rdi -4@\\044-42 4@4(%rsi)\"",
-            "994: .balign 4",
-            ".popsection",
-            in("rdi") value,
-            in("rsi") memory,
-        )
-    }
 }
 
 fn this() -> PathBuf {
@@ -115,13 +94,13 @@ fn probes_in_programs() {
         let program: &mut Usdt = loaded!(ebpf, "traced");
         let pid = Some(std::process::id() as i32);
         let link = program.attach(this(), "hachi", "rust", pid, 99).unwrap();
-        probe(17, &memory);
+        usdt::probe(17, &memory);
         assert_eq!(seen(&ebpf), [1, 17, -42_i64 as u64, 99]);
         let program: &mut Usdt = ebpf.program_mut("traced").unwrap().try_into().unwrap();
         program.detach(link).unwrap();
         let program: &mut Usdt = loaded!(ebpf, "counted");
         program.attach(this(), "hachi", "rust", pid, 0).unwrap();
-        probe(17, &memory);
+        usdt::probe(17, &memory);
         assert_eq!(seen(&ebpf), [2, 3, 0x8000_0001, 1]);
     }
 }

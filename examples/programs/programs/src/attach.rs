@@ -9,8 +9,9 @@ use anyhow::Context;
 use hachi::Ebpf;
 use hachi::maps::{MapData, SockMap};
 use hachi::programs::{
-    AttachOptions, Iter, NetfilterFamily, NetfilterHook, NetfilterPoint, PerfEvent,
-    PerfEventConfig, PerfEventScope, Program, SamplePolicy, SoftwareEvent, Syscall,
+    AttachOptions, Extension, Iter, LwtIn, LwtOut, LwtSeg6Local, LwtXmit, NetfilterFamily,
+    NetfilterHook, NetfilterPoint, PerfEvent, PerfEventConfig, PerfEventScope, Program,
+    ProgramType, SamplePolicy, SoftwareEvent, Syscall,
 };
 use socket2::{Domain, Socket, Type};
 
@@ -21,25 +22,27 @@ use programs_common::Sum;
 pub enum Next {
     /// To show what it logs. It needs nothing more.
     Log,
+    /// To have another tool attach it, by such a command; then to show what it logs.
+    Pinned(String),
     /// Nothing: it has run.
     Done,
-}
-
-impl Next {
-    pub fn is_done(&self) -> bool {
-        matches!(self, Next::Done)
-    }
 }
 
 /// Loads and attaches the program.
 pub fn attach(ebpf: &mut Ebpf, args: &Args) -> anyhow::Result<Next> {
     match args.program.as_str() {
         "sk_msg" | "sk_skb" => return connected(ebpf, args),
+        "extension" => return replace(ebpf, args),
         "syscall" => return call(ebpf.program_mut("syscall")?.try_into()?),
         _ => {}
     }
     let program = ebpf.program_mut(&args.program)?;
     program.load()?;
+    if let Some(path) = &args.pin {
+        let command = other_tool(program, path).context("it is not attached by a pin")?;
+        program.pin(path)?;
+        return Ok(Next::Pinned(command));
+    }
     match program {
         Program::Iter(iter) => return read(iter),
         Program::Netfilter(program) => {
@@ -50,6 +53,10 @@ pub fn attach(ebpf: &mut Ebpf, args: &Args) -> anyhow::Result<Next> {
         Program::UProbe(program) => {
             let (binary, place) = place(args)?;
             program.attach(place, binary, args.pid.map(|pid| pid as i32), None)?;
+        }
+        Program::UProbeMulti(program) => {
+            let (binary, place) = place(args)?;
+            program.attach(place, binary, args.pid.map(|pid| pid as i32))?;
         }
         Program::Usdt(program) => {
             let (binary, place) = place(args)?;
@@ -67,16 +74,49 @@ pub fn attach(ebpf: &mut Ebpf, args: &Args) -> anyhow::Result<Next> {
             receive(socket);
         }
         program => {
-            let mut options = AttachOptions::new();
-            if let Some(iface) = &args.iface {
-                options = options.interface(iface);
-            }
-            if let Some(cgroup) = &args.cgroup {
-                options = options.cgroup(cgroup);
-            }
-            program.attach_by_section(&options)?;
+            program.attach_by_section(&options(args))?;
         }
     }
+    Ok(Next::Log)
+}
+
+/// Where to attach what says by its section how.
+fn options(args: &Args) -> AttachOptions {
+    let mut options = AttachOptions::new();
+    if let Some(iface) = &args.iface {
+        options = options.interface(iface);
+    }
+    if let Some(cgroup) = &args.cgroup {
+        options = options.cgroup(cgroup);
+    }
+    options
+}
+
+/// The command by which another tool attaches the program pinned at `path`, if that is the way.
+fn other_tool(program: &Program, path: &Path) -> Option<String> {
+    let encap = match program {
+        Program::LwtIn(_) => LwtIn::encap(path),
+        Program::LwtOut(_) => LwtOut::encap(path),
+        Program::LwtXmit(_) => LwtXmit::encap(path),
+        Program::LwtSeg6Local(_) => LwtSeg6Local::encap(path),
+        _ if program.prog_type() == ProgramType::SchedAct => {
+            let action = format!("action bpf object-pinned {}", path.display());
+            return Some(format!("tc filter add dev IFACE ingress matchall {action}"));
+        }
+        _ => return None,
+    };
+    Some(format!("ip route add PREFIX {encap} dev IFACE"))
+}
+
+/// Attaches the program `xdp`, and has the extension take its place.
+fn replace(ebpf: &mut Ebpf, args: &Args) -> anyhow::Result<Next> {
+    let xdp = ebpf.program_mut("xdp")?;
+    xdp.load()?;
+    xdp.attach_by_section(&options(args))?;
+    let xdp = xdp.fd()?.clone();
+    let extension: &mut Extension = ebpf.program_mut("extension")?.try_into()?;
+    extension.load(xdp, "xdp")?;
+    extension.attach()?;
     Ok(Next::Log)
 }
 

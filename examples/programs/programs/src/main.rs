@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
+use attach::Next;
 use clap::Parser;
 use hachi::obj::Spec;
 use hachi::{Ebpf, EbpfLoader, EbpfLogger, include_bytes_aligned};
@@ -42,6 +43,9 @@ struct Args {
     /// For probes in user space: the function, or PROVIDER:NAME
     #[arg(long)]
     place: Option<String>,
+    /// For types that other tools attach: a new file in a BPF file system
+    #[arg(long)]
+    pin: Option<PathBuf>,
     /// For types of sockets: the port at which to receive
     #[arg(long, default_value_t = 7000)]
     port: u16,
@@ -55,10 +59,11 @@ fn main() -> anyhow::Result<()> {
     }
     let mut ebpf = load(&args)?;
     let mut logger = EbpfLogger::init(&mut ebpf)?;
-    if attach::attach(&mut ebpf, &args)?.is_done() {
-        return Ok(());
+    match attach::attach(&mut ebpf, &args)? {
+        Next::Done => return Ok(()),
+        Next::Log => println!("{} is attached; Ctrl-C detaches", args.program),
+        Next::Pinned(command) => println!("{} is pinned; now: {command}", args.program),
     }
-    println!("{} is attached; Ctrl-C detaches", args.program);
     while !stop.load(Ordering::Relaxed) {
         if logger.wait(Some(Duration::from_millis(100)))? {
             logger.read(|message| match message {
@@ -66,6 +71,10 @@ fn main() -> anyhow::Result<()> {
                 Err(error) => eprintln!("{error}"),
             });
         }
+    }
+    // What other tools have attached they keep.
+    if let Some(pin) = &args.pin {
+        std::fs::remove_file(pin)?;
     }
     Ok(())
 }

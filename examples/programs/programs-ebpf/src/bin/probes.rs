@@ -6,8 +6,11 @@
 
 use hachi_ebpf::{
     info,
-    macros::{perf_event, syscall, uprobe, uretprobe, usdt},
-    programs::{PerfEventContext, ProbeContext, RetProbeContext, SyscallContext, UsdtContext},
+    macros::{perf_event, syscall, uprobe, uprobe_session, uretprobe, usdt},
+    programs::{
+        PerfEventContext, ProbeContext, ProbeSessionContext, RetProbeContext, SyscallContext,
+        UsdtContext,
+    },
 };
 use programs_common::Sum;
 
@@ -25,6 +28,22 @@ fn uprobe(ctx: ProbeContext) {
 #[uretprobe]
 fn uretprobe(ctx: RetProbeContext) {
     info!(&ctx, "uretprobe: gives {}", ctx.ret::<u64>());
+}
+
+/// A function begins, and returns: what of the one time is kept for the other.
+#[uprobe_session]
+fn uprobe_session(ctx: ProbeSessionContext) -> u32 {
+    if !ctx.is_return() {
+        ctx.set_cookie(ctx.arg(0).unwrap_or(0));
+    } else {
+        info!(
+            &ctx,
+            "uprobe_session: called with {}, gives {}",
+            ctx.cookie(),
+            ctx.ret::<u64>()
+        );
+    }
+    0
 }
 
 /// A process comes to a place that its author marked.

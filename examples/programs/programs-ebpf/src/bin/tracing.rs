@@ -7,17 +7,18 @@
 
 use hachi_ebpf::{
     Global,
-    helpers::bpf_get_current_pid_tgid,
+    helpers::{bpf_get_current_pid_tgid, bpf_ktime_get_ns},
     info,
     kernel::Probed,
     kernel_types,
     macros::{
-        btf_tracepoint, fentry, fexit, fmod_ret, iter, kprobe, kretprobe, lsm, lsm_cgroup,
-        raw_tracepoint, tracepoint,
+        btf_tracepoint, fentry, fexit, fmod_ret, fsession, iter, kprobe, kprobe_session, kretprobe,
+        kretsyscall, ksyscall, lsm, lsm_cgroup, raw_tracepoint, tracepoint,
     },
     programs::{
-        BtfTracePointContext, FEntryContext, FExitContext, FModRetContext, IterContext, LsmContext,
-        ProbeContext, RawTracePointContext, RetProbeContext, TracePointContext,
+        BtfTracePointContext, FEntryContext, FExitContext, FModRetContext, FSessionContext,
+        IterContext, LsmContext, ProbeContext, ProbeSessionContext, RawTracePointContext,
+        RetProbeContext, SyscallProbeContext, TracePointContext,
     },
     seq_printf,
 };
@@ -59,6 +60,17 @@ fn raw_tracepoint(ctx: RawTracePointContext) -> Result<(), i64> {
     Ok(())
 }
 
+/// A test run of a program comes to its end: it fails, with EBADMSG (74).
+#[raw_tracepoint(tracepoint = "bpf_test_finish", writable)]
+fn raw_tracepoint_writable(mut ctx: RawTracePointContext) {
+    if PID.load() == 0 || !wanted() {
+        return;
+    }
+    let error: i32 = ctx.buffer();
+    info!(&ctx, "raw_tracepoint_writable: {} becomes -74", error);
+    ctx.set_buffer(-74);
+}
+
 /// A thread gets a name.
 #[btf_tracepoint(function = "task_rename")]
 fn btf_tracepoint(ctx: BtfTracePointContext) {
@@ -95,6 +107,22 @@ fn fexit(ctx: FExitContext) {
     }
 }
 
+/// The kernel's function begins, and returns: what of the one time is kept for the other.
+#[fsession(function = "security_task_getpgid")]
+fn fsession(ctx: FSessionContext) -> i32 {
+    if !ctx.is_return() {
+        ctx.set_cookie(bpf_ktime_get_ns());
+    } else if wanted() {
+        info!(
+            &ctx,
+            "fsession: getpgid gives {} after {} ns",
+            security_task_getpgid::of(&ctx).result(),
+            bpf_ktime_get_ns() - ctx.cookie()
+        );
+    }
+    0
+}
+
 /// It returns what we say.
 #[fmod_ret(function = "security_task_getpgid")]
 fn fmod_ret(ctx: FModRetContext) -> i32 {
@@ -102,7 +130,11 @@ fn fmod_ret(ctx: FModRetContext) -> i32 {
     if PID.load() == 0 || !wanted() {
         return 0;
     }
-    info!(&ctx, "fmod_ret: getpgid is forbidden");
+    info!(
+        &ctx,
+        "fmod_ret: getpgid of {} is forbidden",
+        security_task_getpgid::of(&ctx).p().pid()
+    );
     -1
 }
 
@@ -121,6 +153,42 @@ fn kprobe(ctx: ProbeContext) -> Result<(), i64> {
 fn kretprobe(ctx: RetProbeContext) {
     if wanted() {
         info!(&ctx, "kretprobe: getpgid gives {}", ctx.ret::<i32>());
+    }
+}
+
+/// Its entry and its return, as `fsession`.
+#[kprobe_session(function = "security_task_getpgid")]
+fn kprobe_session(ctx: ProbeSessionContext) -> u32 {
+    if !ctx.is_return() {
+        ctx.set_cookie(bpf_ktime_get_ns());
+    } else if wanted() {
+        info!(
+            &ctx,
+            "kprobe_session: getpgid gives {} after {} ns",
+            ctx.ret::<i32>(),
+            bpf_ktime_get_ns() - ctx.cookie()
+        );
+    }
+    0
+}
+
+/// The system call begins, by breakpoint.
+#[ksyscall(syscall = "getpgid")]
+fn ksyscall(ctx: SyscallProbeContext) {
+    if wanted() {
+        info!(
+            &ctx,
+            "ksyscall: getpgid of {}",
+            ctx.arg::<u64>(0).unwrap_or(0)
+        );
+    }
+}
+
+/// It returns, by breakpoint.
+#[kretsyscall(syscall = "getpgid")]
+fn kretsyscall(ctx: RetProbeContext) {
+    if wanted() {
+        info!(&ctx, "kretsyscall: getpgid gives {}", ctx.ret::<i64>());
     }
 }
 
