@@ -1,6 +1,6 @@
-//! Measures Hachi's builds, loads and maps, beside other toolkits where they are installed.
+//! Measures Hachi's builds, loads, maps and programs, beside other toolkits where they are installed.
 //!
-//! `cargo xtask bench [build] [link] [load] [maps] [ringbuf] [btf] [codegen]`. Figures are medians; where there is something to compare
+//! `cargo xtask bench [build] [link] [load] [maps] [ringbuf] [btf] [codegen] [unsafe]`. Figures are medians; where there is something to compare
 //! with, the ratio of the medians is printed too (below 1: Hachi takes less).
 
 mod btf;
@@ -12,6 +12,7 @@ mod maps;
 mod ringbuf;
 mod timing;
 mod tools;
+mod unsafe_code;
 
 use std::process::ExitCode;
 
@@ -26,6 +27,7 @@ const BENCHES: &[Bench] = &[
     ("ringbuf", ringbuf::run),
     ("btf", btf::run),
     ("codegen", codegen::run),
+    ("unsafe", unsafe_code::run),
 ];
 
 fn main() -> ExitCode {

@@ -95,7 +95,8 @@ fn netfilter(ctx: NetfilterContext) -> i32 {
 /// that are not UDP it looks at itself (6.1; older kernels leave them all in one flow).
 #[flow_dissector]
 fn flow_dissector(mut ctx: FlowDissectorContext) -> u32 {
-    let ip = usize::from(ctx.flow_keys().nhoff);
+    // Older verifiers follow no offset that might be near 65536.
+    let ip = usize::from(ctx.flow_keys().nhoff).min(1500);
     let (Some(0x45u8), Some(UDP)) = (ctx.read(ip), ctx.read(ip + 9)) else {
         return bpf_ret_code::BPF_FLOW_DISSECTOR_CONTINUE;
     };
