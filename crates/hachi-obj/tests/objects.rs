@@ -35,7 +35,13 @@ fn check_relocations(spec: &Spec, program: &ProgramSpec) {
             RelocationKind::GlobalData { map, offset } => {
                 assert!(insn.is_ld_imm64() && insn.src == consts::BPF_PSEUDO_MAP_VALUE);
                 assert_eq!(program.insns[relocation.insn + 1].imm, *offset as i32);
-                assert!(*offset <= spec.map(map).expect("exists").value_size);
+                let map = spec.map(map).expect("exists");
+                // The memory of an arena is no value.
+                let room = match (map.kind, &map.contents) {
+                    (MapType::Arena, Some(contents)) => contents.len() as u32,
+                    _ => map.value_size,
+                };
+                assert!(*offset <= room);
             }
             RelocationKind::Kfunc { name } => {
                 assert!(insn.is_kfunc_call());
@@ -646,6 +652,38 @@ fn bad_input_is_one_clear_error() {
     };
     let error = wrong_order.check_endian().expect_err("refused").to_string();
     assert!(error.contains("build it for bpf"), "{error}");
+}
+
+#[test]
+fn variables_in_an_arena() {
+    for bytes in [object!("arena.bpfel"), object!("arena.bpfeb")] {
+        let spec = parse(bytes);
+        let map = spec.map("memory").unwrap();
+        assert_eq!(
+            (map.kind, map.data),
+            (MapType::Arena, Some(DataKind::Arena))
+        );
+        let number = |n: u64| match spec.endian {
+            Endian::Little => n.to_le_bytes(),
+            Endian::Big => n.to_be_bytes(),
+        };
+        let contents = [number(3), number(0), number(100)].concat();
+        assert_eq!(map.contents.as_deref(), Some(contents.as_slice()));
+        let places: Vec<_> = ["step", "total"]
+            .into_iter()
+            .map(|name| spec.global(name).unwrap())
+            .map(|var| (var.map.as_str(), var.offset, var.size))
+            .collect();
+        assert_eq!(places, [("memory", 0, 8), ("memory", 8, 16)]);
+        let program = spec.programs.first().unwrap();
+        check_program(&spec, program);
+        let place = |offset| RelocationKind::GlobalData {
+            map: "memory".to_owned(),
+            offset,
+        };
+        let kinds: Vec<_> = program.relocations.iter().map(|r| r.kind.clone()).collect();
+        assert_eq!(kinds, [place(8), place(0)]);
+    }
 }
 
 #[test]

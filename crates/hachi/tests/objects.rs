@@ -10,7 +10,7 @@ use hachi::{
     maps::{Array, LpmTrie, MapData, PerCpuArray, RingBuf, lpm_trie::Key},
     programs::{Program, ProgramError, TestRunOptions},
 };
-use hachi_test::{Bpffs, require_bpf};
+use hachi_test::{Bpffs, require_bpf, require_kernel};
 
 /// An object of hachi-obj's tests, whose sources are next to it.
 fn object(name: &str) -> PathBuf {
@@ -195,5 +195,37 @@ fn logs_name_source_lines() {
     assert!(
         log.contains("return bpf_map_lookup_elem(&plain, &hits) ? XDP_DROP : XDP_PASS;"),
         "{log}"
+    );
+}
+
+#[test]
+fn variables_in_an_arena() {
+    require_bpf!();
+    require_kernel!("6.9", "an arena");
+    if hachi_test::cpu_lacks_cmpxchg16b() {
+        hachi_test::skip!("the CPU has no cmpxchg16b");
+    }
+    let mut ebpf = EbpfLoader::new()
+        .override_global("step", &5u64, true)
+        .load_file(object("arena"))
+        .unwrap();
+    let program = loaded(&mut ebpf, "add");
+    let run = || {
+        program
+            .test_run(&TestRunOptions::default())
+            .unwrap()
+            .return_value
+    };
+    assert_eq!((run(), run()), (105, 110));
+    let total = ebpf.global::<[u64; 2]>("total").unwrap();
+    assert_eq!(total.get().unwrap(), [2, 110]);
+    total.set([0; 2]).unwrap();
+    assert_eq!(
+        ebpf.program("add")
+            .unwrap()
+            .test_run(&TestRunOptions::default())
+            .unwrap()
+            .return_value,
+        5
     );
 }
