@@ -32,8 +32,13 @@
 //! `Result` whose error says what there is, and [`Pod`] types must not have padding.
 //!
 //! # Features
+//! The projects of `hachi new` leave out those that are on by default: they build sooner without.
+//!
 //! * `config-gz` (on by default): kernel configuration options (`.kconfig`) from `/proc/config.gz`,
 //!   where there is no `/boot/config-RELEASE`.
+//! * `uprobe` (on by default): [`UProbe`](programs::UProbe), [`UProbeMulti`](programs::UProbeMulti)
+//!   and [`Usdt`](programs::Usdt). Without it an object may still contain such programs; they can be
+//!   loaded, but not attached.
 //! * `tokio`: `into_async` of [`RingBuf`](maps::RingBuf), [`Events`](maps::Events),
 //!   [`PerfEvents`](maps::PerfEvents) and [`UserRingBuf`](maps::UserRingBuf).
 
@@ -59,6 +64,7 @@ mod struct_ops;
 mod sys;
 mod token;
 mod tracefs;
+#[cfg(feature = "uprobe")]
 mod user;
 pub mod util;
 mod version;
@@ -79,7 +85,7 @@ pub use crate::{
 };
 
 /// For the fuzz targets, which see only what is public.
-#[cfg(fuzzing)]
+#[cfg(all(fuzzing, feature = "uprobe"))]
 #[doc(hidden)]
 pub mod fuzzing {
     pub use crate::user::fuzz as user;

@@ -33,7 +33,9 @@ pub(crate) mod socket;
 pub(crate) mod tc;
 pub(crate) mod tcx;
 pub(crate) mod tracing;
+#[cfg(feature = "uprobe")]
 pub(crate) mod uprobe;
+#[cfg(feature = "uprobe")]
 pub(crate) mod usdt;
 mod xdp;
 

@@ -6,12 +6,11 @@ use std::{
     fs::File,
     io::{BufRead as _, BufReader},
     os::fd::AsFd as _,
-    path::Path,
 };
 
 use hachi_btf::{Kind, Types as _};
 
-use super::{FdLink, LinkError, OwnedLink, kprobe, uprobe};
+use super::{FdLink, LinkError, OwnedLink, kprobe};
 use crate::{
     Btf,
     features::Feature,
@@ -237,15 +236,16 @@ fn traceable(pattern: &str) -> Result<HashSet<String>, LinkError> {
     })
 }
 
+#[cfg(feature = "uprobe")]
 /// Attaches to places of one binary. `semaphores` are as many as offsets, or none.
 pub(crate) fn attach_to_places(
     request: &Request<'_>,
-    path: &Path,
+    path: &std::path::Path,
     offsets: &[u64],
     pid: Option<u32>,
 ) -> Result<OwnedLink, LinkError> {
     request.check_cookies(offsets.len())?;
-    let c_path = uprobe::path_for_link(path)?;
+    let c_path = super::uprobe::path_for_link(path)?;
     let to = LinkTo::UprobeMulti {
         path: &c_path,
         offsets,

@@ -33,7 +33,6 @@ pub(crate) use self::{
 use crate::{
     BpfToken, EbpfError, KernelVersion, VerifierLogLevel,
     kernel_btf::KernelBtf,
-    links::usdt::SpecIds,
     maps::{Map, MapData, MapFd},
     pin::PinGuard,
     token,
@@ -74,7 +73,8 @@ pub(crate) struct Object {
     pub(crate) kernel_btf: KernelBtf,
     log_level: VerifierLogLevel,
     token: Option<BpfToken>,
-    usdt_ids: SpecIds,
+    #[cfg(feature = "uprobe")]
+    usdt_ids: crate::links::usdt::SpecIds,
 }
 
 impl Object {
@@ -83,18 +83,22 @@ impl Object {
         token::Scope::enter(self.token.as_ref())
     }
 
+    pub(crate) fn btf_problem(&self) -> Option<&str> {
+        self.btf.problem.as_deref()
+    }
+}
+
+/// What USDT probes need of it.
+#[cfg(feature = "uprobe")]
+impl Object {
     /// The map called `name`, also when it was taken out of the loaded object.
     pub(crate) fn map(&self, name: &str) -> Option<&MapFd> {
         let found = self.maps.iter().find(|(other, _)| other == name);
         found.map(|(_, map)| map)
     }
 
-    pub(crate) fn usdt_ids(&self) -> &SpecIds {
+    pub(crate) fn usdt_ids(&self) -> &crate::links::usdt::SpecIds {
         &self.usdt_ids
-    }
-
-    pub(crate) fn btf_problem(&self) -> Option<&str> {
-        self.btf.problem.as_deref()
     }
 }
 
@@ -139,7 +143,8 @@ pub(crate) fn object(
         kernel_btf,
         log_level: options.log_level,
         token: options.token.clone(),
-        usdt_ids: SpecIds::default(),
+        #[cfg(feature = "uprobe")]
+        usdt_ids: Default::default(),
     };
     Ok(Loaded {
         object,

@@ -63,8 +63,11 @@ mod tp_btf;
 mod tracepoint;
 mod tracing;
 mod tracing_multi;
+#[cfg(feature = "uprobe")]
 mod uprobe;
+#[cfg(feature = "uprobe")]
 mod uprobe_multi;
+#[cfg(feature = "uprobe")]
 mod usdt;
 mod xdp;
 
@@ -122,8 +125,11 @@ pub use test_run::{TestRun, TestRunOptions};
 pub use tp_btf::BtfTracePoint;
 pub use tracepoint::TracePoint;
 pub use tracing_multi::TracingMulti;
+#[cfg(feature = "uprobe")]
 pub use uprobe::{UProbe, UProbeAttachLocation};
+#[cfg(feature = "uprobe")]
 pub use uprobe_multi::UProbeMulti;
+#[cfg(feature = "uprobe")]
 pub use usdt::Usdt;
 pub use xdp::{Xdp, XdpFlags, XdpMd};
 
@@ -131,13 +137,14 @@ pub use crate::links::{self, LinkOrder, XdpLink, XdpLinkId};
 use crate::links::{LinkId, OwnedLink};
 
 macro_rules! programs {
-    ($($pattern:pat => $type:ident $name:literal,)*) => {
+    ($($(#[$family:meta])? $pattern:pat => $type:ident $name:literal,)*) => {
         /// A program of an object, by type. Turn it into the type with `TryFrom`, on a shared or an
         /// exclusive reference: `let xdp: &mut Xdp = program.try_into()?`.
         #[derive(Debug)]
         #[non_exhaustive]
         pub enum Program {
             $(
+                $(#[$family])?
                 #[doc = concat!("See [`", stringify!($type), "`].")]
                 $type($type),
             )*
@@ -153,21 +160,30 @@ macro_rules! programs {
             ) -> Self {
                 let data = ProgramData::new(object, spec);
                 match (data.kind(), data.attach_type(), data.section_kind()) {
-                    $($pattern => Program::$type($type { data }),)*
+                    $(
+                        $(#[$family])?
+                        $pattern => Program::$type($type { data }),
+                    )*
                     _ => Program::Other(OtherProgram { data }),
                 }
             }
 
             fn data(&self) -> &ProgramData {
                 match self {
-                    $(Program::$type(program) => &program.data,)*
+                    $(
+                        $(#[$family])?
+                        Program::$type(program) => &program.data,
+                    )*
                     Program::Other(program) => &program.data,
                 }
             }
 
             fn data_mut(&mut self) -> &mut ProgramData {
                 match self {
-                    $(Program::$type(program) => &mut program.data,)*
+                    $(
+                        $(#[$family])?
+                        Program::$type(program) => &mut program.data,
+                    )*
                     Program::Other(program) => &mut program.data,
                 }
             }
@@ -184,13 +200,17 @@ macro_rules! programs {
                 options: &AttachOptions,
             ) -> Result<Vec<Attached>, ProgramError> {
                 match self {
-                    $(Program::$type(program) => program.attach_by_section(options),)*
+                    $(
+                        $(#[$family])?
+                        Program::$type(program) => program.attach_by_section(options),
+                    )*
                     Program::Other(program) => program.attach_by_section(options),
                 }
             }
         }
 
         $(
+            $(#[$family])?
             impl<'a> TryFrom<&'a Program> for &'a $type {
                 type Error = ProgramError;
                 fn try_from(program: &'a Program) -> Result<Self, ProgramError> {
@@ -201,6 +221,7 @@ macro_rules! programs {
                 }
             }
 
+            $(#[$family])?
             impl<'a> TryFrom<&'a mut Program> for &'a mut $type {
                 type Error = ProgramError;
                 fn try_from(program: &'a mut Program) -> Result<Self, ProgramError> {
@@ -216,7 +237,7 @@ macro_rules! programs {
 
 // One row for each type that can be attached: which programs are of it (by kernel type, expected
 // attach type and kind of section; the first row that fits counts), the Rust type, and its name in
-// messages.
+// messages. Those of a family that is a feature of the crate are `Other` without it.
 programs! {
     (ProgramType::Xdp, _, _) => Xdp "xdp",
     (ProgramType::Tracepoint, _, _) => TracePoint "tracepoint",
@@ -232,9 +253,12 @@ programs! {
     (ProgramType::Lsm, Some(AttachType::LsmMac), _) => Lsm "lsm",
     (ProgramType::Lsm, Some(AttachType::LsmCgroup), _) => LsmCgroup "lsm_cgroup",
     (ProgramType::Kprobe, None, "" | "kprobe" | "kretprobe" | "ksyscall" | "kretsyscall") => KProbe "kprobe",
+    #[cfg(feature = "uprobe")]
     (ProgramType::Kprobe, None, "uprobe" | "uretprobe" | "uprobe.s" | "uretprobe.s") => UProbe "uprobe",
+    #[cfg(feature = "uprobe")]
     (ProgramType::Kprobe, None, "usdt" | "usdt.s") => Usdt "usdt",
     (ProgramType::Kprobe, Some(AttachType::TraceKprobeMulti | AttachType::TraceKprobeSession), _) => KProbeMulti "kprobe.multi",
+    #[cfg(feature = "uprobe")]
     (ProgramType::Kprobe, Some(AttachType::TraceUprobeMulti | AttachType::TraceUprobeSession), _) => UProbeMulti "uprobe.multi",
     (ProgramType::PerfEvent, _, _) => PerfEvent "perf_event",
     (ProgramType::Syscall, _, _) => Syscall "syscall",

@@ -1,9 +1,10 @@
-//! Programs of types that have no file of their own yet.
+//! Programs of types that have no file of their own yet, or whose file a feature left out.
 
 use super::{AttachOptions, Attached, ProgramData, ProgramError, program_methods};
 use crate::links::LinkError;
 
-/// A program of a type that this version can load, test-run and pin, but not attach.
+/// A program of a type that this version, or this choice of features, can load, test-run and pin,
+/// but not attach.
 #[derive(Debug)]
 pub struct OtherProgram {
     pub(crate) data: ProgramData,
@@ -21,9 +22,13 @@ impl OtherProgram {
         &mut self,
         _: &AttachOptions,
     ) -> Result<Vec<Attached>, ProgramError> {
-        Err(self.data.attach_error(LinkError::NoTarget(format!(
-            "this version of Hachi attaches no programs of type {}",
-            self.data.kind().name()
-        ))))
+        let (kind, section) = (self.data.kind().name(), self.data.section_kind());
+        let reason = match section.split('.').next() {
+            Some("uprobe" | "uretprobe" | "usdt") => {
+                format!("{section} needs the feature `uprobe` of the crate hachi")
+            }
+            _ => format!("this version of Hachi attaches no programs of type {kind}"),
+        };
+        Err(self.data.attach_error(LinkError::NoTarget(reason)))
     }
 }
