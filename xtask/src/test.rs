@@ -321,6 +321,13 @@ fn clippy(_: &mut Tally) -> Result {
         "--all-targets",
     ]);
     run_command(clippy.args(["--", "-D", "warnings"]))?;
+    // The loader with none of its features, and with each alone.
+    for feature in ["", "config-gz", "tokio", "uprobe"] {
+        let mut alone = cargo(root());
+        alone.args(["clippy", "--quiet", "--package", "hachi"]);
+        alone.args(["--no-default-features", "--features", feature]);
+        run_command(alone.args(["--", "-D", "warnings"]))?;
+    }
     // The kernel side a second time, as it is compiled for the kernel (but for the host's
     // instruction set, whose `core` is always there).
     let mut kernel_side = cargo(root());
