@@ -15,6 +15,7 @@ use hachi::{
         UProbeMulti, XdpFlags,
     },
 };
+use hachi_btf::{Int, Type};
 use hachi_test::{Bpffs, Netns, is_root, require_bpf};
 use support::{
     load, one, spec,
@@ -171,9 +172,11 @@ fn bpf_alone_is_enough_for_maps_and_filters() {
         // With types, constants, and maps of a kind that is not for everybody.
         let mut object = support::with_global("SEVEN", 7);
         object.btf = support::tracing::with_function("unused", "inner").btf;
-        object
-            .maps
-            .push(MapSpec::new("HASH", MapType::Hash, 4, 4, 8));
+        let types = object.btf.as_mut().unwrap();
+        let number = types.add(Type::Int(Int::new("unsigned int", 4, false)));
+        let mut map = MapSpec::new("HASH", MapType::Hash, 4, 4, 8);
+        (map.btf_key_type_id, map.btf_value_type_id) = (number, number);
+        object.maps.push(map);
         object
             .maps
             .push(MapSpec::new("RING", MapType::Ringbuf, 0, 0, 4096));
@@ -194,6 +197,9 @@ fn bpf_alone_is_enough_for_maps_and_filters() {
         assert_eq!(filter.test_run(&options).unwrap().return_value, 7);
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         filter.attach(&socket).unwrap();
+        // Its types are known, though ids of types would need CAP_SYS_ADMIN.
+        let wrong = HashMap::<_, u32, [u16; 2]>::try_from(ebpf.map("HASH").unwrap());
+        assert!(matches!(wrong, Err(MapError::TypeMismatch { .. })));
         let mut map: HashMap<_, u32, u32> = ebpf.map_mut("HASH").unwrap().try_into().unwrap();
         map.insert(1, 2, 0).unwrap();
         drop(RingBuf::try_from(ebpf.take_map("RING").unwrap()).unwrap());

@@ -289,7 +289,13 @@ fn create_one(object: &str, map: &MapSpec, btf: &ObjectBtf) -> Result<MapData, M
     }
     let kernel_name = map.kernel_name(object);
     let full = match bpf_create(&kernel_name, &mut attr) {
-        Ok(data) => return Ok(data.with_name(&map.name)),
+        Ok(data) => {
+            let own = btf
+                .fd
+                .as_ref()
+                .filter(|_| attr.btf_fd != 0 && types.is_none());
+            return Ok(data.with_name(&map.name).with_btf(own));
+        }
         Err(error) => error,
     };
     // Refused for what is only nice to have? Each fallback is for older kernels.

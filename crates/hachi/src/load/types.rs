@@ -1,6 +1,6 @@
 //! Step 2: the object's types.
 
-use std::os::fd::OwnedFd;
+use std::{os::fd::OwnedFd, sync::Arc};
 
 use hachi_btf::{BtfBuilder, StringTable, ext::pack_line};
 use hachi_obj::{Endian, Spec};
@@ -10,7 +10,7 @@ use crate::{features, sys::bpf};
 /// The object's types in the kernel, and what programs refer to them with.
 #[derive(Debug, Default)]
 pub(super) struct ObjectBtf {
-    pub(super) fd: Option<OwnedFd>,
+    pub(super) fd: Option<Arc<OwnedFd>>,
     /// For each program by name: `func_info` and `line_info` records as the kernel reads them.
     debug: DebugInfos,
     /// Why the kernel has no types of ours although the object has some.
@@ -52,7 +52,7 @@ impl ObjectBtf {
                 }
             };
             let loaded = |fd| ObjectBtf {
-                fd: Some(fd),
+                fd: Some(Arc::new(fd)),
                 debug,
                 problem: None,
             };

@@ -49,6 +49,9 @@ pub struct MapData {
     map_flags: u32,
     /// Where an arena is to be mapped; other types give it other meanings.
     map_extra: u64,
+    /// The types that it was created with, if by this process: to ask for them by id needs
+    /// CAP_SYS_ADMIN.
+    btf: Option<Arc<OwnedFd>>,
     /// The map's memory, once something has asked for it.
     mapping: OnceLock<Arc<Mmap>>,
 }
@@ -97,6 +100,7 @@ impl MapData {
             max_entries: info.max_entries,
             map_flags: info.map_flags,
             map_extra: info.map_extra,
+            btf: None,
             mapping: OnceLock::new(),
         })
     }
@@ -114,6 +118,7 @@ impl MapData {
             max_entries: attr.max_entries,
             map_flags: attr.map_flags,
             map_extra: attr.map_extra,
+            btf: None,
             mapping: OnceLock::new(),
         })
     }
@@ -124,11 +129,22 @@ impl MapData {
         self
     }
 
+    /// The map as one that was created with these types.
+    pub(crate) fn with_btf(mut self, btf: Option<&Arc<OwnedFd>>) -> Self {
+        self.btf = btf.cloned();
+        self
+    }
+
+    pub(super) fn btf(&self) -> Option<&Arc<OwnedFd>> {
+        self.btf.as_ref()
+    }
+
     /// Another hold on the same map.
     pub(crate) fn share(&self) -> Self {
         MapData {
             fd: self.fd.clone(),
             name: self.name.clone(),
+            btf: self.btf.clone(),
             mapping: self.mapping.clone(),
             ..*self
         }

@@ -190,11 +190,14 @@ pub(super) fn declared(map: &MapData) -> (String, String) {
 }
 
 /// Calls `f` with the map's types and the ids of its key and value, if it has types. Needs
-/// CAP_SYS_ADMIN.
+/// CAP_SYS_ADMIN for maps that this process has not created.
 fn with_btf<R>(map: &MapData, f: impl FnOnce(&Btf<'_>, u32, u32) -> R) -> Option<R> {
     let info = MapInfo::of(map.as_fd()).ok()?;
     let (key, value) = info.btf_types();
-    let fd = bpf::btf_fd_by_id(info.btf_id()?).ok()?;
-    let bytes = bpf::btf_bytes(fd.as_fd()).ok()?;
-    Some(f(&Btf::parse(&bytes).ok()?, key, value))
+    let id = info.btf_id()?;
+    let bytes = match map.btf() {
+        Some(btf) => bpf::btf_bytes(btf.as_fd()),
+        None => bpf::btf_fd_by_id(id).and_then(|btf| bpf::btf_bytes(btf.as_fd())),
+    };
+    Some(f(&Btf::parse(&bytes.ok()?).ok()?, key, value))
 }
