@@ -4,12 +4,13 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd as _, AsRawFd, FromRawFd as _};
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::time::Duration;
 
 use hachi::Ebpf;
 use hachi::maps::Array;
 use hachi::programs::{AttachOptions, SkLookup, SkMsg, SkReuseport, SkSkb, SocketFilter};
-use hachi_test::{Cgroup, Netns, require_bpf, supported};
+use hachi_test::{Cgroup, Netns, TempDir, require_bpf, supported};
 use hachi_tests::fixture;
 
 fn load() -> Ebpf {
@@ -113,6 +114,72 @@ fn addresses_that_are_connected_to() {
         assert!(cgroup.run(|| TcpStream::connect("192.0.2.1:81")).is_err());
         assert!(TcpStream::connect("192.0.2.1:80").is_err());
     });
+}
+
+/// Attaches those programs of `addresses` whose names end so to a new cgroup, lets `act` do something there, in
+/// a network of its own, and gives the families of the sockets that they saw from `first` on.
+macro_rules! families_seen {
+    ($suffix:literal, $first:literal, $count:literal, $act:expr) => {{
+        let mut ebpf = Ebpf::load_file(fixture("addresses")).unwrap();
+        let cgroup = Cgroup::new().unwrap();
+        let options = AttachOptions::new().cgroup(cgroup.path());
+        for (name, program) in ebpf.programs_mut() {
+            if name.ends_with($suffix) {
+                supported!(program.load());
+                supported!(program.attach_by_section(&options));
+            }
+        }
+        Netns::new().unwrap().run(|| cgroup.run($act));
+        let map = Array::<_, u32>::try_from(ebpf.map("FAMILIES").unwrap()).unwrap();
+        let families: [u32; $count] = std::array::from_fn(|at| {
+            let number = u32::try_from(at).unwrap();
+            map.get(&($first + number), 0).unwrap()
+        });
+        families
+    }};
+}
+
+/// Binds, connects, sends and receives at an address of this machine, and asks for both ends' names.
+fn converse(ip: &str) {
+    let server = TcpListener::bind((ip, 0)).unwrap();
+    let client = TcpStream::connect(server.local_addr().unwrap()).unwrap();
+    assert_eq!(client.peer_addr().unwrap(), server.local_addr().unwrap());
+    let socket = UdpSocket::bind((ip, 0)).unwrap();
+    let address = socket.local_addr().unwrap();
+    socket.send_to(b"x", address).unwrap();
+    assert_eq!(socket.recv_from(&mut [0; 1]).unwrap().1, address);
+}
+
+#[test]
+fn every_call_with_an_address_of_ipv4() {
+    require_bpf!();
+    let seen = families_seen!("_4", 0, 6, || converse("127.0.0.1"));
+    assert_eq!(seen, [libc::AF_INET as u32; 6]);
+}
+
+#[test]
+fn every_call_with_an_address_of_ipv6() {
+    require_bpf!();
+    let seen = families_seen!("_6", 6, 6, || converse("::1"));
+    assert_eq!(seen, [libc::AF_INET6 as u32; 6]);
+}
+
+#[test]
+fn every_call_with_a_path_as_address() {
+    require_bpf!();
+    let directory = TempDir::new().unwrap();
+    let (stream, datagram) = (directory.join("stream"), directory.join("datagram"));
+    let seen = families_seen!("_local", 12, 5, || {
+        // The other end has no name that could be looked at.
+        let server = UnixListener::bind(&stream).unwrap();
+        server.local_addr().unwrap();
+        let client = UnixStream::connect(&stream).unwrap();
+        client.peer_addr().unwrap();
+        let socket = UnixDatagram::bind(&datagram).unwrap();
+        socket.send_to(b"x", &datagram).unwrap();
+        socket.recv_from(&mut [0; 1]).unwrap();
+    });
+    assert_eq!(seen, [libc::AF_UNIX as u32; 5]);
 }
 
 #[test]

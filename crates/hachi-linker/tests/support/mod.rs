@@ -21,7 +21,7 @@ use std::{
 pub fn missing(needs_kernel: bool) -> bool {
     if sysroot().is_none() {
         eprintln!(
-            "skipped: HACHI_TEST_SYSROOT names no sysroot with a `core` for bpfel-unknown-none (`cargo xtask test` supplies one)"
+            "skipped: neither does HACHI_TEST_SYSROOT name a sysroot with a `core` for bpfel-unknown-none, nor HACHI_BIN the command that has built one (`cargo xtask test` does)"
         );
         return true;
     }
@@ -32,12 +32,28 @@ pub fn missing(needs_kernel: bool) -> bool {
     false
 }
 
-/// A sysroot in which the compiler finds `core` for eBPF.
+/// A sysroot in which the compiler finds `core` for eBPF: the one named, or the one that the `hachi` command,
+/// where that is named, has built for its own.
 pub fn sysroot() -> Option<PathBuf> {
-    let dir = PathBuf::from(env::var_os("HACHI_TEST_SYSROOT")?);
-    dir.join("lib/rustlib/bpfel-unknown-none")
-        .is_dir()
-        .then_some(dir)
+    static FOUND: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let find = || {
+        let named = env::var_os("HACHI_TEST_SYSROOT").map(PathBuf::from);
+        let dir = named.or_else(built_by_hachi)?;
+        let core = dir.join("lib/rustlib/bpfel-unknown-none");
+        core.is_dir().then_some(dir)
+    };
+    FOUND.get_or_init(find).clone()
+}
+
+fn built_by_hachi() -> Option<PathBuf> {
+    let mut doctor = Command::new(env::var_os("HACHI_BIN")?);
+    let report = doctor.args(["doctor", "--json"]).output().ok()?.stdout;
+    let report: serde_json::Value = serde_json::from_slice(&report).ok()?;
+    let check = report["checks"].as_array()?.iter().find(|check| {
+        let subject = check["subject"].as_str().unwrap_or_default();
+        check["state"] == "ok" && subject.starts_with("`core` built for")
+    })?;
+    Some(check["detail"].as_str()?.into())
 }
 
 /// A fresh directory, removed with the value.
