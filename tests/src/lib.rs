@@ -141,6 +141,7 @@ fn both(output: &Output) -> String {
 const VARIANTS: &[(&str, &[&str])] = &[
     ("arena", &["--debug"]),
     ("atomics", &["--debug"]),
+    ("atomics", &["--cpu", "v4"]),
     ("collections", &["--debug"]),
     ("drops", &["--debug"]),
     ("drops", &["--cpu", "v1"]),

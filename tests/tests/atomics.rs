@@ -3,8 +3,8 @@
 use hachi::Ebpf;
 use hachi::maps::{Array, HashMap};
 use hachi::programs::{TestRunOptions, Xdp};
-use hachi_test::{require_bpf, require_kernel};
-use hachi_tests::{fixture, fixture_with};
+use hachi_test::{require_bpf, require_host, require_kernel};
+use hachi_tests::{fixture, fixture_with, hachi, success};
 use std::path::Path;
 
 fn check(object: &Path) {
@@ -34,4 +34,27 @@ fn every_operation() {
     require_kernel!("5.12", "an atomic operation with a result");
     check(&fixture("atomics"));
     check(&fixture_with("atomics", &["--debug"]));
+}
+
+/// Of the instruction set v4, loads and stores with an order are instructions.
+#[test]
+fn ordered_accesses() {
+    require_bpf!();
+    require_kernel!("6.15", "a load that acquires");
+    check(&fixture_with("atomics", &["--cpu", "v4"]));
+}
+
+#[test]
+fn instructions_of_ordered_accesses() {
+    require_host!("the `hachi` command");
+    const ORDERED: [&str; 2] = ["load_acquire(", "store_release("];
+    let code = success(hachi(["dis"]).arg(fixture("atomics")));
+    assert!(
+        !ORDERED.iter().any(|wanted| code.contains(wanted)),
+        "{code}"
+    );
+    let code = success(hachi(["dis"]).arg(fixture_with("atomics", &["--cpu", "v4"])));
+    for wanted in ORDERED {
+        assert!(code.contains(wanted), "no {wanted} in\n{code}");
+    }
 }

@@ -25,9 +25,9 @@
 //!
 //! # Orderings
 //! The kernel's operations with a result are full barriers (`SeqCst`), so that is what they are for
-//! any ordering but `Relaxed`. A `load` that is more than `Relaxed` is made of an `or` with 0, and a
-//! `store` of a `swap`: correct on every architecture and kernel, and as dear as those. (eBPF has
-//! loads and stores with ordering only since 6.15.)
+//! any ordering but `Relaxed`. Loads that acquire and stores that release are instructions of eBPF since
+//! 6.15: a program built for `v4`, by a compiler with LLVM 21, has them. Otherwise such a `store` is a
+//! `swap`, and such a `load` has a full barrier behind it: correct on every architecture, and dearer.
 
 pub use core::sync::atomic::Ordering;
 
@@ -48,6 +48,9 @@ mod runtime {
         pub fn __hachi_atomic_xor64_relaxed(p: *mut u64, v: u64) -> u64;
         pub fn __hachi_atomic_xchg64(p: *mut u64, v: u64) -> u64;
         pub fn __hachi_atomic_cmpxchg64(p: *mut u64, old: u64, new: u64) -> u64;
+        pub fn __hachi_atomic_load64(p: *const u64) -> u64;
+        pub fn __hachi_atomic_load64_acquire(p: *const u64) -> u64;
+        pub fn __hachi_atomic_store64_release(p: *mut u64, v: u64);
         pub fn __hachi_atomic_add32(p: *mut u32, v: u32) -> u32;
         pub fn __hachi_atomic_and32(p: *mut u32, v: u32) -> u32;
         pub fn __hachi_atomic_or32(p: *mut u32, v: u32) -> u32;
@@ -58,6 +61,9 @@ mod runtime {
         pub fn __hachi_atomic_xor32_relaxed(p: *mut u32, v: u32) -> u32;
         pub fn __hachi_atomic_xchg32(p: *mut u32, v: u32) -> u32;
         pub fn __hachi_atomic_cmpxchg32(p: *mut u32, old: u32, new: u32) -> u32;
+        pub fn __hachi_atomic_load32(p: *const u32) -> u32;
+        pub fn __hachi_atomic_load32_acquire(p: *const u32) -> u32;
+        pub fn __hachi_atomic_store32_release(p: *mut u32, v: u32);
     }
 }
 
@@ -107,7 +113,7 @@ macro_rules! atomic {
         $name:ident($int:ident as $raw:ident, $std:ident),
         $add:ident $and:ident $or:ident $xor:ident
         $add_relaxed:ident $and_relaxed:ident $or_relaxed:ident $xor_relaxed:ident
-        $swap:ident $compare_exchange:ident
+        $swap:ident $compare_exchange:ident $load:ident $load_strictly:ident $store:ident
     ) => {
         #[doc = concat!("A `", stringify!($int), "` that may be changed by several at the same time.")]
         #[repr(transparent)]
@@ -152,10 +158,13 @@ macro_rules! atomic {
             #[inline(always)]
             pub fn load(&self, order: Ordering) -> $int {
                 #[cfg(hachi_bpf)]
-                match order {
-                    // SAFETY: the number is there and aligned; a load of its size is one access.
-                    Ordering::Relaxed => unsafe { self.0.get().read_volatile() },
-                    _ => self.fetch_or(0, order),
+                // SAFETY: the number is there and aligned; a load of its size is one access.
+                unsafe {
+                    match order {
+                        Ordering::Relaxed => self.0.get().read_volatile(),
+                        Ordering::Acquire => runtime::$load(self.0.get().cast()) as $int,
+                        _ => runtime::$load_strictly(self.0.get().cast()) as $int,
+                    }
                 }
                 #[cfg(not(hachi_bpf))]
                 self.std().load(order)
@@ -168,11 +177,14 @@ macro_rules! atomic {
             #[inline(always)]
             pub fn store(&self, value: $int, order: Ordering) {
                 #[cfg(hachi_bpf)]
-                match order {
-                    // SAFETY: the number is there and aligned; a store of its size is one access.
-                    Ordering::Relaxed => unsafe { self.0.get().write_volatile(value) },
-                    _ => {
-                        self.swap(value, order);
+                // SAFETY: the number is there and aligned; a store of its size is one access.
+                unsafe {
+                    match order {
+                        Ordering::Relaxed => self.0.get().write_volatile(value),
+                        Ordering::Release => runtime::$store(self.0.get().cast(), value as $raw),
+                        _ => {
+                            self.swap(value, order);
+                        }
                     }
                 }
                 #[cfg(not(hachi_bpf))]
@@ -256,6 +268,7 @@ macro_rules! atomics {
             __hachi_atomic_add64_relaxed __hachi_atomic_and64_relaxed
             __hachi_atomic_or64_relaxed __hachi_atomic_xor64_relaxed
             __hachi_atomic_xchg64 __hachi_atomic_cmpxchg64
+            __hachi_atomic_load64_acquire __hachi_atomic_load64 __hachi_atomic_store64_release
         }
     };
     (@ $name:ident $int:ident u32 32) => {
@@ -265,6 +278,7 @@ macro_rules! atomics {
             __hachi_atomic_add32_relaxed __hachi_atomic_and32_relaxed
             __hachi_atomic_or32_relaxed __hachi_atomic_xor32_relaxed
             __hachi_atomic_xchg32 __hachi_atomic_cmpxchg32
+            __hachi_atomic_load32_acquire __hachi_atomic_load32 __hachi_atomic_store32_release
         }
     };
 }

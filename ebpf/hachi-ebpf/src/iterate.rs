@@ -108,7 +108,7 @@ impl<W: Walk> Drop for Items<'_, W> {
 macro_rules! call {
     ($symbol:literal ($($param:ident: $type:ty),*) -> $result:ty) => {
         // SAFETY: the signature is the kernel's; the verifier follows what states go through.
-        $crate::__call_kfunc!([unsafe] $symbol ($($param: $type),*) $result)
+        $crate::__call_kfunc!([unsafe] $symbol, ($($param: $type),*) $result)
     };
 }
 

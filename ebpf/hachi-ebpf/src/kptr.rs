@@ -53,8 +53,9 @@ macro_rules! counted {
             #[inline(always)]
             fn acquire(self) -> ::core::option::Option<$crate::Owned<Self>> {
                 let object = $crate::kernel::Handle::as_ptr(self);
-                let object: *const $crate::cty::c_void = $crate::__call_counting!(
-                    (stringify!($acquire), ":fn(*", stringify!($object), ")->*", stringify!($object))
+                let object: *const $crate::cty::c_void = $crate::__call_kfunc!(
+                    [safe]
+                    concat!("kfunc:", stringify!($acquire), ":fn(*", stringify!($object), ")->*", stringify!($object)),
                     (object: *const $crate::cty::c_void) *const $crate::cty::c_void
                 );
                 if object.is_null() {
@@ -68,36 +69,14 @@ macro_rules! counted {
             #[inline(always)]
             fn release(self) {
                 let object = $crate::kernel::Handle::as_ptr(self);
-                $crate::__call_counting!(
-                    (stringify!($release), ":fn(*", stringify!($object), ")")
+                $crate::__call_kfunc!(
+                    [safe]
+                    concat!("kfunc:", stringify!($release), ":fn(*", stringify!($object), ")"),
                     (object: *const $crate::cty::c_void) ()
                 )
             }
         }
     )* };
-}
-
-#[cfg(hachi_bpf)]
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __call_counting {
-    (($($symbol:tt)*) ($param:ident: $type:ty) $result:ty) => {{
-        unsafe extern "C" {
-            #[link_name = concat!("hachi:1:kfunc:", $($symbol)*)]
-            safe fn kfunc($param: $type) -> $result;
-        }
-        kfunc($param)
-    }};
-}
-
-#[cfg(not(hachi_bpf))]
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __call_counting {
-    (($($symbol:tt)*) ($param:ident: $type:ty) $result:ty) => {{
-        let _ = $param;
-        $crate::kernel::absent::<$result>()
-    }};
 }
 
 /// A reference to a kernel object, given back when it is dropped.

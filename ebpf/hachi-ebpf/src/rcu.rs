@@ -7,7 +7,7 @@
 /// given back on every way out; it knows no such locks in one another.
 #[inline(always)]
 pub fn rcu_read_lock() -> RcuReadGuard {
-    crate::__call_kfunc!([safe] "kfunc:bpf_rcu_read_lock:fn()" () ());
+    crate::__call_kfunc!([safe] "kfunc:bpf_rcu_read_lock:fn()", () ());
     RcuReadGuard(())
 }
 
@@ -19,6 +19,6 @@ pub struct RcuReadGuard(());
 impl Drop for RcuReadGuard {
     #[inline(always)]
     fn drop(&mut self) {
-        crate::__call_kfunc!([safe] "kfunc:bpf_rcu_read_unlock:fn()" () ());
+        crate::__call_kfunc!([safe] "kfunc:bpf_rcu_read_unlock:fn()", () ());
     }
 }

@@ -2,6 +2,8 @@
 
 use crate::cty::{c_char, c_long, c_void};
 use crate::helpers;
+#[cfg(hachi_bpf)]
+use crate::kernel::first_kfunc;
 
 /// Writes text to a stream of the program: 1 is its standard output, 2 its standard error, where the
 /// kernel writes as well (`bpftool prog tracelog stdout id N` shows it; 6.17). Placeholders are those of
@@ -29,8 +31,7 @@ macro_rules! bpf_stream_printk {
 #[cfg(hachi_bpf)]
 const ENOSYS: c_long = 38;
 
-/// The kernel's function, by the two names it had. (Under the first one it has no last parameter in
-/// newer kernels, which have the second name as well.)
+/// The kernel's function, in the three forms it had: 6.17, 6.18, 7.0.
 #[doc(hidden)]
 #[inline(always)]
 pub fn __stream_print(stream: i32, format: &'static str, arguments: &[u64]) -> Result<(), c_long> {
@@ -39,40 +40,17 @@ pub fn __stream_print(stream: i32, format: &'static str, arguments: &[u64]) -> R
     let arguments: *const c_void = arguments.as_ptr().cast();
     #[cfg(hachi_bpf)]
     {
-        unsafe extern "C" {
-            #[link_name = "hachi:1:kfunc_exists:bpf_stream_vprintk_impl:fn(i32, *c_char, *void, u32, *void) -> i32"]
-            safe fn newer_exists() -> u64;
-            #[link_name = "hachi:1:kfunc_weak:bpf_stream_vprintk_impl:fn(i32, *c_char, *void, u32, *void) -> i32"]
-            fn newer(
-                stream: i32,
-                format: *const c_char,
-                args: *const c_void,
-                size: u32,
-                aux: *const c_void,
-            ) -> i32;
-            #[link_name = "hachi:1:kfunc_exists:bpf_stream_vprintk:fn(i32, *c_char, *void, u32, *void) -> i32"]
-            safe fn older_exists() -> u64;
-            #[link_name = "hachi:1:kfunc_weak:bpf_stream_vprintk:fn(i32, *c_char, *void, u32, *void) -> i32"]
-            fn older(
-                stream: i32,
-                format: *const c_char,
-                args: *const c_void,
-                size: u32,
-                aux: *const c_void,
-            ) -> i32;
-        }
-        let aux = core::ptr::null();
+        let aux: *const c_void = core::ptr::null();
         // SAFETY: the format ends with a NUL, the arguments are readable for their size.
-        let result = unsafe {
-            if newer_exists() != 0 {
-                newer(stream, format, arguments, size, aux)
-            } else if older_exists() != 0 {
-                older(stream, format, arguments, size, aux)
-            } else {
-                return Err(-ENOSYS);
-            }
-        };
-        helpers::check(result.into())
+        let result = first_kfunc!(
+            "bpf_stream_vprintk_impl:fn(i32, *c_char, *void, u32, *void) -> i32"
+            (stream: i32, format: *const c_char, arguments: *const c_void, size: u32, aux: *const c_void),
+            "bpf_stream_vprintk___before_7_0:fn(i32, *c_char, *void, u32, *void) -> i32"
+            (stream: i32, format: *const c_char, arguments: *const c_void, size: u32, aux: *const c_void),
+            "bpf_stream_vprintk:fn(i32, *c_char, *void, u32) -> i32"
+            (stream: i32, format: *const c_char, arguments: *const c_void, size: u32),
+            => i32);
+        helpers::check(result.map_or(-ENOSYS, c_long::from))
     }
     #[cfg(not(hachi_bpf))]
     {

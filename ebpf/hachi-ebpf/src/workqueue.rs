@@ -3,8 +3,12 @@
 use core::cell::UnsafeCell;
 
 use crate::cty::{c_long, c_void};
+use crate::kernel::first_kfunc;
 use crate::maps::TypedMap;
 use crate::{callback, helpers};
+
+/// "Function not implemented".
+const ENOSYS: c_long = 38;
 
 /// Work in a value, by the name that the kernel looks for: `struct bpf_wq` (6.10).
 ///
@@ -61,7 +65,7 @@ impl bpf_wq {
         let (work, map, flags) = (self.as_ptr(), map.as_map_ptr(), 0);
         // SAFETY: the verifier makes sure that the work lies in a value of the map.
         let result = crate::__call_kfunc!([unsafe]
-            "kfunc:bpf_wq_init:fn(*bpf_wq, *void, u32) -> i32"
+            "kfunc:bpf_wq_init:fn(*bpf_wq, *void, u32) -> i32",
             (work: *mut c_void, map: *mut c_void, flags: u32) i32);
         helpers::check(result.into())
     }
@@ -69,7 +73,7 @@ impl bpf_wq {
     /// Sets what is called with key and value. `f` may capture nothing: it runs after the program.
     ///
     /// # Errors
-    /// `-EINVAL` when the work is not prepared.
+    /// `-EINVAL` when the work is not prepared; `-ENOSYS` where the kernel has no work queues.
     #[inline(always)]
     pub fn set_callback<M: TypedMap, F: Fn(&M::Key, &M::Value) + Copy + 'static>(
         &self,
@@ -78,12 +82,16 @@ impl bpf_wq {
     ) -> Result<(), c_long> {
         let (work, flags, aux) = (self.as_ptr(), 0, core::ptr::null_mut::<c_void>());
         let callback = callback::later::<M, F>(f);
+        // Linux 7.0 fills in the last parameter itself.
         // SAFETY: the function is one for the keys and values of the map, in which the verifier makes
         // sure that the work lies.
-        let result = crate::__call_kfunc!([unsafe]
-            "kfunc:bpf_wq_set_callback_impl:fn(*bpf_wq, *fn(*void, *i32, *void) -> i32, u32, *void) -> i32"
-            (work: *mut c_void, callback: *mut c_void, flags: u32, aux: *mut c_void) i32);
-        helpers::check(result.into())
+        let result = first_kfunc!(
+            "bpf_wq_set_callback_impl:fn(*bpf_wq, *fn(*void, *i32, *void) -> i32, u32, *void) -> i32"
+            (work: *mut c_void, callback: *mut c_void, flags: u32, aux: *mut c_void),
+            "bpf_wq_set_callback:fn(*bpf_wq, *fn(*void, *i32, *void) -> i32, u32) -> i32"
+            (work: *mut c_void, callback: *mut c_void, flags: u32),
+            => i32);
+        helpers::check(result.map_or(-ENOSYS, c_long::from))
     }
 
     /// Lets it be done.
@@ -94,7 +102,7 @@ impl bpf_wq {
     pub fn start(&self) -> Result<(), c_long> {
         let (work, flags) = (self.as_ptr(), 0);
         // SAFETY: the verifier makes sure that the work lies in a value of a map.
-        let result = crate::__call_kfunc!([unsafe] "kfunc:bpf_wq_start:fn(*bpf_wq, u32) -> i32"
+        let result = crate::__call_kfunc!([unsafe] "kfunc:bpf_wq_start:fn(*bpf_wq, u32) -> i32",
             (work: *mut c_void, flags: u32) i32);
         helpers::check(result.into())
     }

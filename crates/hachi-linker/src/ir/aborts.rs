@@ -148,6 +148,13 @@ impl Aborts {
 
     /// Turns the markers that are left, and other ends of the world, into returns.
     pub(super) fn lower(&mut self, module: Module, entries: &BTreeSet<String>) {
+        // Whatever never returns, the kernel wants to see an end behind it.
+        if let Some(throw) = module.function(THROW) {
+            throw.remove(Attr::NoReturn);
+            for call in throw.calls() {
+                call.call_remove(Attr::NoReturn);
+            }
+        }
         // Gone when nothing can panic.
         let declared = module.function(MARKER);
         for function in module.functions() {

@@ -5,7 +5,7 @@
 use super::runtime;
 use crate::{
     Cpu, Diagnostic,
-    llvm::{Builder, Const, Inst, Module, Op, Ordering, Type, TypeKind, Value},
+    llvm::{self, Builder, Const, Inst, Module, Op, Ordering, Type, TypeKind, Value},
 };
 
 /// Stores that LLVM may use for one copy or fill of constant size; beyond, a loop is shorter. LLVM itself gives up
@@ -21,11 +21,12 @@ pub(super) fn lower(module: Module, cpu: Cpu) -> Vec<Diagnostic> {
     };
     let mut complaints = Vec::new();
     for function in module.functions() {
-        // The runtime itself is written in what eBPF has, except for calls among its parts.
-        if runtime::provides(&function.name()) {
-            continue;
-        }
+        // The runtime itself is written in what eBPF has, except for calls among its parts and for ordered accesses.
+        let is_runtime = runtime::provides(&function.name());
         for inst in function.instructions() {
+            if is_runtime && !matches!(inst.op(), Op::LOAD | Op::STORE) {
+                continue;
+            }
             if let Err(message) = lowering.instruction(inst) {
                 complaints.push(inst.chain().locate(Diagnostic::error(message)));
             }
@@ -144,13 +145,46 @@ impl Lowering {
         }
     }
 
-    /// Atomic loads and stores become volatile ones, with a barrier on the side that the ordering asks for.
+    /// Is this access one of eBPF's own, `load_acquire` or `store_release` (Linux 6.15)? LLVM has them since 21.
+    fn has_instruction(&self, inst: Inst, ty: Type) -> bool {
+        let wanted = match inst.op() {
+            Op::LOAD => Ordering::Acquire,
+            _ => Ordering::Release,
+        };
+        self.cpu >= Cpu::V4
+            && llvm::version().0 >= 21
+            && inst.ordering() == wanted
+            && matches!(ty.int_bits(), 8 | 16 | 32 | 64)
+    }
+
+    /// Atomic loads and stores become volatile ones, with a barrier on the side that the ordering asks for; or exchanges,
+    /// which are barriers themselves.
     fn plain_access(&self, inst: Inst) {
         let ordering = inst.ordering();
         if ordering == Ordering::None {
             return;
         }
         let single_thread = inst.is_single_thread();
+        let is_store = inst.op() == Op::STORE;
+        let ty = if is_store {
+            inst.0.operand(0).ty()
+        } else {
+            inst.0.ty()
+        };
+        if !single_thread && self.has_instruction(inst, ty) {
+            return;
+        }
+        if is_store && !single_thread && ordering.releases() && self.cpu >= Cpu::V3 {
+            let exchange = match ty.int_bits() {
+                32 => "__hachi_atomic_xchg32",
+                64 => "__hachi_atomic_xchg64",
+                _ => "",
+            };
+            if !exchange.is_empty() {
+                let (value, at) = (inst.0.operand(0), inst.0.operand(1));
+                return self.replace(inst, exchange, &[at, value]);
+            }
+        }
         inst.make_volatile();
         if single_thread {
             return;

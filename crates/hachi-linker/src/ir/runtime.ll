@@ -666,6 +666,33 @@ define i32 @__hachi_atomic_xor32_relaxed(ptr %p, i32 %v) #0 {
   ret i32 %r
 }
 
+; Loads and stores that are ordered: of these the linker makes what the instruction set has.
+
+define i64 @__hachi_atomic_load64(ptr %p) #0 {
+  %r = load atomic i64, ptr %p seq_cst, align 8
+  ret i64 %r
+}
+define i64 @__hachi_atomic_load64_acquire(ptr %p) #0 {
+  %r = load atomic i64, ptr %p acquire, align 8
+  ret i64 %r
+}
+define void @__hachi_atomic_store64_release(ptr %p, i64 %v) #0 {
+  store atomic i64 %v, ptr %p release, align 8
+  ret void
+}
+define i32 @__hachi_atomic_load32(ptr %p) #0 {
+  %r = load atomic i32, ptr %p seq_cst, align 4
+  ret i32 %r
+}
+define i32 @__hachi_atomic_load32_acquire(ptr %p) #0 {
+  %r = load atomic i32, ptr %p acquire, align 4
+  ret i32 %r
+}
+define void @__hachi_atomic_store32_release(ptr %p, i32 %v) #0 {
+  store atomic i32 %v, ptr %p release, align 4
+  ret void
+}
+
 ; A full barrier: the kernel orders everything around an atomic operation that returns the old value.
 define void @__hachi_fence() #0 {
   %slot = alloca i64, align 8

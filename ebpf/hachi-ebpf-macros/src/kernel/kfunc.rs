@@ -98,10 +98,9 @@ pub fn declare(item: &Function) -> Result<TokenStream, Error> {
     let kind = if item.weak { "kfunc_weak" } else { "kfunc" };
     let symbol = format!("hachi:1:{kind}:{}:{signature}", head.kernel_name);
     let name = TokenTree::from(head.name.clone()).into();
-    let qualifier = if item.says_safe || is_safe {
-        ""
-    } else {
-        "unsafe"
+    let (qualifier, inner) = match item.says_safe || is_safe {
+        true => ("", "safe"),
+        false => ("unsafe", ""),
     };
     let mut made = fill(
         &format!(
@@ -115,7 +114,7 @@ pub fn declare(item: &Function) -> Result<TokenStream, Error> {
                 let result: __5 = {{
                     unsafe extern \"C\" {{
                         #[link_name = {symbol:?}]
-                        fn kfunc(__3) -> __5;
+                        {inner} fn kfunc(__3) -> __5;
                     }}
                     unsafe {{ kfunc(__6) }}
                 }};
@@ -165,9 +164,9 @@ fn exists(item: &Function, signature: &str) -> TokenStream {
                     return {{
                         unsafe extern \"C\" {{
                             #[link_name = {question:?}]
-                            fn question() -> u64;
+                            safe fn question() -> u64;
                         }}
-                        unsafe {{ question() != 0 }}
+                        question() != 0
                     }};
                     #[cfg(not(hachi_bpf))]
                     return false;

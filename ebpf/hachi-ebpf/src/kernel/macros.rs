@@ -106,14 +106,14 @@ macro_rules! kernel_types {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __call_kfunc {
-    ([safe] $symbol:literal ($($param:ident: $type:ty),*) $result:ty) => {{
+    ([safe] $symbol:expr, ($($param:ident: $type:ty),*) $result:ty) => {{
         unsafe extern "C" {
             #[link_name = concat!("hachi:1:", $symbol)]
             safe fn kfunc($($param: $type),*) -> $result;
         }
         kfunc($($param),*)
     }};
-    ([unsafe] $symbol:literal ($($param:ident: $type:ty),*) $result:ty) => {{
+    ([unsafe] $symbol:expr, ($($param:ident: $type:ty),*) $result:ty) => {{
         unsafe extern "C" {
             #[link_name = concat!("hachi:1:", $symbol)]
             fn kfunc($($param: $type),*) -> $result;
@@ -127,11 +127,28 @@ macro_rules! __call_kfunc {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __call_kfunc {
-    ([$safety:ident] $symbol:literal ($($param:ident: $type:ty),*) $result:ty) => {{
+    ([$safety:ident] $symbol:expr, ($($param:ident: $type:ty),*) $result:ty) => {{
         $(let _ = $param;)*
         $crate::kernel::absent::<$result>()
     }};
 }
+
+/// Calls the first of several forms of a kernel function that the kernel has, if any.
+macro_rules! first_kfunc {
+    ($($signature:literal ($($param:ident: $type:ty),*),)+ => $result:ty) => {
+        'found: {
+            $(
+                if $crate::__question!("kfunc_exists:", $signature) != 0 {
+                    let result = $crate::__call_kfunc!([unsafe] concat!("kfunc_weak:", $signature),
+                        ($($param: $type),*) $result);
+                    break 'found Some(result);
+                }
+            )+
+            None
+        }
+    };
+}
+pub(crate) use first_kfunc;
 
 /// What a kfunc gives where there is no kernel: zero.
 #[cfg(not(hachi_bpf))]

@@ -87,6 +87,7 @@ pub use macros::Step;
 #[cfg(not(hachi_bpf))]
 #[doc(hidden)]
 pub use macros::absent;
+pub(crate) use macros::first_kfunc;
 #[doc(hidden)]
 pub use mode::Bits;
 pub use mode::{Direct, Mode, Probed};

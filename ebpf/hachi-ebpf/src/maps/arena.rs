@@ -83,7 +83,7 @@ impl Arena {
             let (map, at, node, flags) = (self.as_ptr(), core::ptr::null_mut::<c_void>(), -1, 0);
             // SAFETY: the map is an arena of the object's; any node, any address.
             let pages = crate::__call_kfunc!([unsafe]
-                "kfunc:bpf_arena_alloc_pages:fn(*void, *void, u32, i32, u64) -> *void"
+                "kfunc:bpf_arena_alloc_pages:fn(*void, *void, u32, i32, u64) -> *void",
                 (map: *mut c_void, at: *mut c_void, count: u32, node: i32, flags: u64) *mut c_void);
             pages as u64
         };
@@ -97,7 +97,7 @@ impl Arena {
     pub fn free_pages<T>(&self, at: ArenaPtr<T>, count: u32) {
         let (map, at) = (self.as_ptr(), at.address as *mut c_void);
         // SAFETY: the map is an arena of the object's; the kernel checks the addresses.
-        crate::__call_kfunc!([unsafe] "kfunc:bpf_arena_free_pages:fn(*void, *void, u32)"
+        crate::__call_kfunc!([unsafe] "kfunc:bpf_arena_free_pages:fn(*void, *void, u32)",
             (map: *mut c_void, at: *mut c_void, count: u32) ());
     }
 
