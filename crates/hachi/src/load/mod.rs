@@ -70,7 +70,7 @@ pub(crate) struct Object {
     /// Structs of functions that programs of the object are.
     struct_ops: Vec<StructOpsSpec>,
     /// The kernel's types, read when the first program needs them.
-    pub(crate) kernel_btf: KernelBtf,
+    kernel_btf: KernelBtf,
     log_level: VerifierLogLevel,
     token: Option<BpfToken>,
     #[cfg(feature = "uprobe")]
