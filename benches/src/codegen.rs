@@ -6,7 +6,7 @@
 use crate::tools::{Result, median, root, scratch, succeed};
 use hachi::Ebpf;
 use hachi::programs::{ProgramInfo, TestRunOptions};
-use hachi_test::bpf_available;
+use hachi_test::{bpf_available, find_clang};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -146,7 +146,7 @@ fn rust() -> Result<PathBuf> {
 
 fn clang() -> Result<PathBuf> {
     let object = scratch("codegen")?.join("clang.o");
-    let mut clang = Command::new("clang");
+    let mut clang = Command::new(find_clang().ok_or("there is no clang for BPF")?);
     clang.args(["-target", "bpf", "-mcpu=v3", "-O2", "-g", "-Wall"]);
     // Where distributions of several architectures keep asm/types.h.
     clang.arg(format!(

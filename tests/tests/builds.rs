@@ -7,7 +7,7 @@ use hachi::programs::XdpFlags;
 use hachi_asm::{Endian, Op};
 use hachi_obj::Spec;
 use hachi_test::{
-    EchoServer, TempDir, VethPair, find_program, require_bpf, require_host, skip, udp_request,
+    EchoServer, TempDir, VethPair, find_clang, require_bpf, require_host, skip, udp_request,
 };
 use hachi_tests::{
     cargo, failure, fixture, fixture_source, fixture_with, hachi, hachi_bin, root, success,
@@ -155,11 +155,8 @@ fn cargo_hachi_is_the_same_command() {
 fn c_links_into_rust() {
     require_host!("a compiler");
     require_bpf!();
-    let Some(clang) = ["clang", "clang-19", "clang-22"]
-        .into_iter()
-        .find_map(find_program)
-    else {
-        skip!("clang is not installed (package clang-19)");
+    let Some(clang) = find_clang() else {
+        skip!("clang is not installed (package clang)");
     };
     let directory = TempDir::new().unwrap();
     let object = directory.join("c_verdict.o");

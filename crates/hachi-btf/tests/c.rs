@@ -73,7 +73,7 @@ fn assertions(btf: &Btf<'_>) -> String {
 
 #[test]
 fn the_kernels_types_compile_to_the_same_layouts() {
-    let Some(clang) = support::clang() else {
+    let Some(clang) = hachi_test::find_clang() else {
         skip!("no clang that makes code for BPF");
     };
     let kernels = support::kernels();

@@ -117,7 +117,7 @@ fn outlines(btf: &Btf<'_>) -> Vec<String> {
 
 #[test]
 fn units_merge_as_libbpf_merges_them() {
-    let Some(clang) = support::clang() else {
+    let Some(clang) = hachi_test::find_clang() else {
         skip!("no clang that makes code for BPF");
     };
     let Some(bpftool) = find_program("bpftool") else {

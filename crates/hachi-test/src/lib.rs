@@ -62,8 +62,8 @@ pub use error::{Error, Result};
 pub use faults::{Fault, each_call_fails};
 pub use netns::Netns;
 pub use process::{
-    Guarded, allow_open_descriptors, fail_on_leaks, find_program, interrupted, on_interrupt,
-    open_descriptors, private_mounts,
+    Guarded, allow_open_descriptors, fail_on_leaks, find_clang, find_program, interrupted,
+    on_interrupt, open_descriptors, private_mounts,
 };
 pub use skip::{
     bpf_available, cpu_lacks_cmpxchg16b, in_guest, is_root, kernel_is_older_than,

@@ -126,6 +126,19 @@ pub fn find_program(program: &str) -> Option<PathBuf> {
         .find(|candidate| candidate.is_file())
 }
 
+/// Where a clang is that makes code for BPF, of whatever version: distributions often have it with the
+/// version behind its name only.
+pub fn find_clang() -> Option<PathBuf> {
+    let versioned = (14..=30).rev().map(|version| format!("clang-{version}"));
+    std::iter::once("clang".to_owned())
+        .chain(versioned)
+        .filter_map(|name| find_program(&name))
+        .find(|clang| {
+            let targets = Command::new(clang).arg("--print-targets").output();
+            targets.is_ok_and(|out| String::from_utf8_lossy(&out.stdout).contains("bpf"))
+        })
+}
+
 /// What this process has open, as `(number, what it is)`: for tests that look for leaks.
 ///
 /// The names are those of `/proc/self/fd`, such as `anon_inode:bpf-map` or a file's path.

@@ -1,7 +1,7 @@
 //! Compilers and kernels for the tests of types.
 #![allow(dead_code)] // each test file uses its part
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 /// The types of kernels, with names for them: of the running one, and of those whose files the
@@ -13,18 +13,6 @@ pub fn kernels() -> Vec<(String, Vec<u8>)> {
         .chain(listed)
         .filter_map(|path| Some((path.to_owned(), std::fs::read(path).ok()?)))
         .collect()
-}
-
-/// A clang that makes code for BPF, of whatever version.
-pub fn clang() -> Option<PathBuf> {
-    let names = std::iter::once("clang".to_owned())
-        .chain((14..=30).rev().map(|version| format!("clang-{version}")));
-    names
-        .filter_map(|name| hachi_test::find_program(&name))
-        .find(|clang| {
-            let targets = Command::new(clang).arg("--print-targets").output();
-            targets.is_ok_and(|out| String::from_utf8_lossy(&out.stdout).contains("bpf"))
-        })
 }
 
 /// Runs clang for BPF in a directory.
