@@ -282,19 +282,17 @@ fn programs_for_the_other_byte_order_know_it() {
             other => panic!("{other:?}"),
         }
     };
-    let big = both_orders("core_hooks")
-        .map(|object| spec(&object))
-        .into_iter()
-        .find(|spec| spec.endian == Endian::Big)
-        .unwrap();
-    assert_eq!(argument(&big), 5 * 8, "s390x is the one that is known");
+    let big = |name| {
+        let both = both_orders(name).map(|object| spec(&object));
+        both.into_iter().find(|spec| spec.endian == Endian::Big)
+    };
+    assert_eq!(
+        argument(&big("core_hooks").unwrap()),
+        5 * 8,
+        "s390x is the one that is known"
+    );
     // And the first argument of a system call is where only its kernel knows.
-    let calls = both_orders("probes")
-        .map(|object| spec(&object))
-        .into_iter()
-        .find(|spec| spec.endian == Endian::Big)
-        .unwrap();
-    let types = calls.btf.unwrap();
+    let types = big("probes").unwrap().btf.unwrap();
     assert!(format!("{types:?}").contains("orig_gpr2"));
 }
 

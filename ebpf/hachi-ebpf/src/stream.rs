@@ -27,10 +27,6 @@ macro_rules! bpf_stream_printk {
     }};
 }
 
-/// "Function not implemented".
-#[cfg(hachi_bpf)]
-const ENOSYS: c_long = 38;
-
 /// The kernel's function, in the three forms it had: 6.17, 6.18, 7.0.
 #[doc(hidden)]
 #[inline(always)]
@@ -50,7 +46,7 @@ pub fn __stream_print(stream: i32, format: &'static str, arguments: &[u64]) -> R
             "bpf_stream_vprintk:fn(i32, *c_char, *void, u32) -> i32"
             (stream: i32, format: *const c_char, arguments: *const c_void, size: u32),
             => i32);
-        helpers::check(result.map_or(-ENOSYS, c_long::from))
+        helpers::check_found(result)
     }
     #[cfg(not(hachi_bpf))]
     {

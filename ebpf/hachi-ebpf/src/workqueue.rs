@@ -7,9 +7,6 @@ use crate::kernel::first_kfunc;
 use crate::maps::TypedMap;
 use crate::{callback, helpers};
 
-/// "Function not implemented".
-const ENOSYS: c_long = 38;
-
 /// Work in a value, by the name that the kernel looks for: `struct bpf_wq` (6.10).
 ///
 /// As a [timer](crate::sync::bpf_timer), but what is called runs at once, in a thread of the kernel's,
@@ -91,7 +88,7 @@ impl bpf_wq {
             "bpf_wq_set_callback:fn(*bpf_wq, *fn(*void, *i32, *void) -> i32, u32) -> i32"
             (work: *mut c_void, callback: *mut c_void, flags: u32),
             => i32);
-        helpers::check(result.map_or(-ENOSYS, c_long::from))
+        helpers::check_found(result)
     }
 
     /// Lets it be done.

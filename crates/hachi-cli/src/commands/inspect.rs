@@ -114,12 +114,13 @@ impl Report {
     fn show_kernel(&self) {
         let (major, minor) = inspect::minimum_kernel(self.spec());
         print_kernel(major, minor);
-        for need in self.needs.iter().take(3) {
-            let (major, minor) = need.kernel;
-            let place = self.place(need).map_or(String::new(), |p| format!(", {p}"));
+        for requirement in self.needs.iter().take(3) {
+            let (major, minor) = requirement.kernel;
+            let place = self.place(requirement);
+            let place = place.map_or(String::new(), |p| format!(", {p}"));
             println!(
                 "    {DIM}{major}.{minor:<3}{DIM:#} {} ({}{place})",
-                need.need, need.by
+                requirement.need, requirement.by
             );
         }
         if self.needs.len() > 3 {
@@ -128,8 +129,8 @@ impl Report {
     }
 
     /// The source line that needs something.
-    fn place(&self, need: &inspect::Requirement) -> Option<String> {
-        let (program, slot) = need.at?;
+    fn place(&self, requirement: &inspect::Requirement) -> Option<String> {
+        let (program, slot) = requirement.at?;
         let line = self.spec().programs.get(program)?.line_at(slot)?;
         Some(format!("{}:{}", line.file, line.line))
     }
@@ -284,12 +285,13 @@ impl Report {
         let needs: Vec<Value> = self
             .needs
             .iter()
-            .map(|need| {
+            .map(|requirement| {
+                let (major, minor) = requirement.kernel;
                 json!({
-                    "kernel": format!("{}.{}", need.kernel.0, need.kernel.1),
-                    "what": need.need.to_string(),
-                    "by": need.by,
-                    "line": self.place(need),
+                    "kernel": format!("{major}.{minor}"),
+                    "what": requirement.need.to_string(),
+                    "by": requirement.by,
+                    "line": self.place(requirement),
                 })
             })
             .collect();

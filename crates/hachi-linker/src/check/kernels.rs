@@ -9,19 +9,19 @@ use super::locate;
 use crate::{Diagnostic, options::Kernel};
 
 pub(super) fn check(spec: &Spec, oldest: Kernel, found: &mut Vec<Diagnostic>) {
-    for need in inspect::requirements(spec) {
-        let kernel = Kernel(need.kernel.0, need.kernel.1);
+    for requirement in inspect::requirements(spec) {
+        let kernel = Kernel(requirement.kernel.0, requirement.kernel.1);
         if kernel <= oldest {
             continue;
         }
         let d = Diagnostic::error(format!(
             "{}: only since Linux {kernel}, but `--min-kernel` says {oldest}",
-            need.need
+            requirement.need
         ))
-        .note(format!("used by the {}", need.by))
-        .help(advice(&need.need));
+        .note(format!("used by the {}", requirement.by))
+        .help(advice(&requirement.need));
         found.push(
-            match need
+            match requirement
                 .at
                 .and_then(|(i, slot)| Some((spec.programs.get(i)?, slot)))
             {

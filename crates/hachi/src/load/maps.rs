@@ -64,9 +64,9 @@ pub(super) fn create(
 /// Whether the kernel does not know such maps, as opposed to lacking memory or the caller's rights.
 fn is_unsupported(map: &MapSpec, error: &MapError) -> bool {
     match error {
-        // No kernel does.
-        _ if map.kind == MapType::StructOps => true,
         MapError::UnsupportedType { .. } => true,
+        // No kernel creates these.
+        MapError::Unsuitable { .. } => map.kind == MapType::StructOps,
         MapError::CreateError { error, .. } => error.errno() == libc::EINVAL,
         _ => false,
     }

@@ -46,14 +46,13 @@ impl Given {
         variable: &GlobalVar,
         types: Option<&BtfBuilder>,
     ) -> Result<(), MapError> {
-        let difference = types.and_then(|types| difference(&self.layout, types, variable.type_id));
-        match (difference, types) {
-            (Some(difference), Some(types)) => Err(self.mismatch(
-                variable,
-                format!(" ({})", types.type_name(variable.type_id)),
-                Some(difference),
-            )),
-            _ => Ok(()),
+        let Some(types) = types else {
+            return Ok(());
+        };
+        let id = variable.type_id;
+        match difference(&self.layout, types, id) {
+            None => Ok(()),
+            found => Err(self.mismatch(variable, format!(" ({})", types.type_name(id)), found)),
         }
     }
 
@@ -151,6 +150,10 @@ fn check(
 }
 
 fn check_global(map: &MapData, variable: &GlobalVar, given: Given) -> Result<(), MapError> {
+    let has_size = given.layout.size == variable.size as usize;
+    if has_size && is_free(&given.layout) {
+        return Ok(());
+    }
     let (declared, difference) = with_btf(map, |btf, _, _| {
         let id = variable.type_id;
         let declared = match id {
@@ -160,7 +163,7 @@ fn check_global(map: &MapData, variable: &GlobalVar, given: Given) -> Result<(),
         (declared, difference(&given.layout, btf, id))
     })
     .unwrap_or_default();
-    if given.layout.size == variable.size as usize && difference.is_none() {
+    if has_size && difference.is_none() {
         return Ok(());
     }
     Err(given.mismatch(variable, declared, difference))

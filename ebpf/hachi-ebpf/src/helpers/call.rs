@@ -48,9 +48,7 @@ pub(crate) trait Register {
 #[cfg(not(hachi_bpf))]
 mod register {
     use super::Register;
-
-    /// `ENOSYS`, "function not implemented".
-    const ENOSYS: i64 = 38;
+    use crate::helpers::ENOSYS;
 
     impl Register for () {
         fn to_register(self) -> u64 {

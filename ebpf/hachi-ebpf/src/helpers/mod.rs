@@ -47,6 +47,14 @@ pub(crate) fn check(result: c_long) -> Result<(), c_long> {
     }
 }
 
+/// "Function not implemented".
+const ENOSYS: c_long = 38;
+
+/// As [`check`], of a function that the kernel need not have.
+pub(crate) fn check_found(result: Option<i32>) -> Result<(), c_long> {
+    check(result.map_or(-ENOSYS, c_long::from))
+}
+
 /// The difference between the checksums of `from` and `to`, either of which may be empty, added to
 /// `seed` (4.6). Both have at most 128 elements.
 ///

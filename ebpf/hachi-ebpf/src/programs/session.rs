@@ -4,49 +4,29 @@ use super::EbpfContext;
 use super::btf_args::context_of_arguments;
 use super::registers::{self, context_of_registers, pt_regs};
 use crate::cty::c_void;
-use crate::kernel::{Argument, Direct, Probed, Source, SourceOfResult};
+use crate::kernel::{Argument, Direct, Probed, Source, SourceOfResult, first_kfunc};
 
-crate::kernel_types! {
-    // Since 7.0 they want the context. What follows three underscores is not looked for.
-    weak kfunc bpf_session_is_return(ctx: *mut c_void) -> bool;
-    weak kfunc bpf_session_cookie(ctx: *mut c_void) -> *mut u64;
-    weak kfunc bpf_session_is_return___before_7_0() -> bool;
-    weak kfunc bpf_session_cookie___before_7_0() -> *mut u64;
-}
-
-/// Whether the kernel's functions want the context.
-#[inline(always)]
-fn want_context() -> bool {
-    crate::kfunc_exists!(bpf_session_is_return)
-}
-
-/// Whether the kernel has functions that do not. (One with neither has no sessions, and should be
-/// heard to say so, rather than that a function is missing.)
-#[inline(always)]
-fn want_nothing() -> bool {
-    crate::kfunc_exists!(bpf_session_is_return___before_7_0)
-}
+// Since 7.0 the functions want the context. What follows three underscores is not looked for. A kernel with
+// neither form has no sessions, and should be heard to say so, rather than that a function is missing.
 
 #[inline(always)]
 fn is_return(ctx: *mut c_void) -> bool {
-    if want_context() {
-        // SAFETY: the context is the kernel's.
-        unsafe { bpf_session_is_return(ctx) }
-    } else {
-        want_nothing() && bpf_session_is_return___before_7_0()
-    }
+    // SAFETY: the context is the kernel's.
+    let found = first_kfunc!(
+        "bpf_session_is_return:fn(ctx:*mut c_void,)->bool" (ctx: *mut c_void),
+        "bpf_session_is_return___before_7_0:fn()->bool" (),
+        => bool);
+    found.unwrap_or(false)
 }
 
 #[inline(always)]
 fn cookie(ctx: *mut c_void) -> *mut u64 {
-    if want_context() {
-        // SAFETY: the context is the kernel's.
-        unsafe { bpf_session_cookie(ctx) }
-    } else if want_nothing() {
-        bpf_session_cookie___before_7_0()
-    } else {
-        core::ptr::null_mut()
-    }
+    // SAFETY: the context is the kernel's.
+    let found = first_kfunc!(
+        "bpf_session_cookie:fn(ctx:*mut c_void,)->*mut u64" (ctx: *mut c_void),
+        "bpf_session_cookie___before_7_0:fn()->*mut u64" (),
+        => *mut u64);
+    found.unwrap_or(core::ptr::null_mut())
 }
 
 /// What contexts of sessions have in common.

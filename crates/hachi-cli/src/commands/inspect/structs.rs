@@ -1,5 +1,7 @@
 //! Structs of functions that the kernel is to call.
 
+use std::collections::HashMap;
+
 use anstream::println;
 use hachi_btf::{Btf, Kind, Types as _};
 use hachi_obj::{Spec, StructOpsMember, StructOpsSpec, StructOpsValue};
@@ -24,11 +26,12 @@ pub fn show(spec: &Spec, btf: Option<&Btf<'_>>) {
             "  {BOLD}{}{BOLD:#}: struct {}, {how}",
             ops.name, ops.type_name
         );
+        let declared = declared(btf, ops);
         for member in &ops.members {
             let shown = match &member.value {
                 StructOpsValue::Program(program) => format!("{DIM}program{DIM:#} {program}"),
                 StructOpsValue::Bytes(bytes) => {
-                    let (type_id, bytes) = typed(btf, ops, member, bytes);
+                    let (type_id, bytes) = typed(&declared, member, bytes);
                     value::to_text(btf, type_id, bytes)
                 }
             };
@@ -40,10 +43,11 @@ pub fn show(spec: &Spec, btf: Option<&Btf<'_>>) {
 /// The same for programs to read.
 pub fn json(spec: &Spec, btf: Option<&Btf<'_>>) -> Vec<Value> {
     let one = |ops: &StructOpsSpec| {
+        let declared = declared(btf, ops);
         let members = ops.members.iter().map(|member| match &member.value {
             StructOpsValue::Program(program) => json!({ "name": member.name, "program": program }),
             StructOpsValue::Bytes(bytes) => {
-                let (type_id, bytes) = typed(btf, ops, member, bytes);
+                let (type_id, bytes) = typed(&declared, member, bytes);
                 json!({ "name": member.name, "value": value::to_json(btf, type_id, bytes) })
             }
         });
@@ -58,25 +62,33 @@ pub fn json(spec: &Spec, btf: Option<&Btf<'_>>) -> Vec<Value> {
     spec.struct_ops.iter().map(one).collect()
 }
 
-/// The type of a member in the object's own declaration of the struct, and as many bytes as it has.
-fn typed<'a>(
-    btf: Option<&Btf<'_>>,
-    ops: &StructOpsSpec,
-    member: &StructOpsMember,
-    bytes: &'a [u8],
-) -> (u32, &'a [u8]) {
-    let declared = || {
+/// The members in the object's own declaration of the struct, by name: the type of each, and its size.
+fn declared<'b>(btf: Option<&'b Btf<'_>>, ops: &StructOpsSpec) -> HashMap<&'b str, (u32, usize)> {
+    let found = || {
         let btf = btf?;
         // The object may call it with a flavour.
         let id = btf
             .candidates(&ops.type_name)
             .into_iter()
             .find(|&id| btf.shape(id).is_ok_and(|shape| shape.kind == Kind::Struct))?;
-        let members = btf.members(id).ok()?;
-        let type_id = members.iter().find(|m| m.name == member.name)?.type_id;
-        Some((type_id, btf.size_of(type_id).ok()? as usize))
+        let members = btf.members(id).ok()?.into_iter();
+        let sized = members.filter_map(|member| {
+            let size = btf.size_of(member.type_id).ok()?;
+            Some((member.name, (member.type_id, size as usize)))
+        });
+        Some(sized.collect())
     };
-    let (type_id, size) = declared().unwrap_or((0, bytes.len()));
+    found().unwrap_or_default()
+}
+
+/// The type of a member, and as many bytes as it has.
+fn typed<'a>(
+    declared: &HashMap<&str, (u32, usize)>,
+    member: &StructOpsMember,
+    bytes: &'a [u8],
+) -> (u32, &'a [u8]) {
+    let known = declared.get(member.name.as_str()).copied();
+    let (type_id, size) = known.unwrap_or((0, bytes.len()));
     // What is behind it is padding.
     (type_id, bytes.get(..size).unwrap_or(bytes))
 }
