@@ -4,7 +4,7 @@
 //! be built. Relocating is compared by CPU time outside the kernel, because libbpf cannot relocate
 //! without trying out the kernel and handing it maps.
 
-use crate::tools::{Result, aya, cargo, median, ratio, report, root, scratch, succeed};
+use crate::tools::{Result, aya, cargo, median, own_cargo, ratio, report, root, scratch, succeed};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub fn run() -> Result {
         return Ok(());
     }
     let object = root().join("tests/objects/core/sched.bpfel.o");
-    let mut build = cargo(&root().join("benches"));
+    let mut build = own_cargo();
     let target = scratch("types")?;
     build.args([
         "build",

@@ -5,7 +5,8 @@
 //! Aya (`aya/`), where they can be built.
 
 use crate::tools::{
-    Result, build_static, built_peers, cargo, hachi, median, ratio, report, root, scratch, succeed,
+    Result, build_static, built_peers, hachi, median, own_cargo, ratio, report, root, scratch,
+    succeed,
 };
 use hachi_test::bpf_available;
 use std::path::{Path, PathBuf};
@@ -24,7 +25,7 @@ pub fn run() -> Result {
         println!("  skipped: {reason}");
         return Ok(());
     }
-    let mut build = cargo(&root().join("benches"));
+    let mut build = own_cargo();
     let ours = build_static(&mut build, &scratch("static")?, "")?.join("loader");
     let peers = built_peers("load");
     for (what, object, goal, share) in [

@@ -51,6 +51,15 @@ pub fn cargo(directory: &Path) -> Command {
     cargo
 }
 
+/// Cargo for this workspace's own programs, with the settings that this one was built with.
+pub fn own_cargo() -> Command {
+    let mut cargo = cargo(&root().join("benches"));
+    if let Some(settings) = std::env::var_os("HACHI_BENCH_SETTINGS") {
+        cargo.arg("--config").arg(settings);
+    }
+    cargo
+}
+
 /// Runs to the end, which must be a success, and gives what was written to stdout.
 pub fn succeed(command: &mut Command) -> Result<String> {
     let output = command.stdin(Stdio::null()).output()?;

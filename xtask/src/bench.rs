@@ -3,9 +3,20 @@
 use crate::shell::{Result, cargo, root, run as run_command, target_dir};
 use std::process::ExitCode;
 
-/// Runs the benchmarks named in `names`, or all.
-pub fn run(names: &[&str]) -> Result<ExitCode> {
+/// Runs the benchmarks named in `arguments`, or all; after `--as-new` with Hachi's crates built as a
+/// project of `hachi new` builds them, which does not optimise all of them.
+pub fn run(arguments: &[&str]) -> Result<ExitCode> {
+    let (as_new, names) = match arguments {
+        ["--as-new", names @ ..] => (true, names),
+        names => (false, names),
+    };
     let mut bench = cargo(&root().join("benches"));
+    if as_new {
+        // A manifest's profiles are a configuration's, too.
+        let settings = root().join("examples/first-xdp/Cargo.toml");
+        bench.arg("--config").arg(&settings);
+        bench.env("HACHI_BENCH_SETTINGS", settings);
+    }
     bench
         .args(["run", "--quiet", "--release", "--"])
         .args(names)

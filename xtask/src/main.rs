@@ -26,7 +26,9 @@ cargo xtask COMMAND
                      with --kernels 5.10,6.1 the kernel matrix, on those kernels
   guest --kernel VERSION[,VERSION...] ARGUMENT...
                      tests on other kernels: any arguments of `cargo test`
-  bench [NAME...]    measure builds and loads, beside other toolkits where they are installed
+  bench [--as-new] [NAME...]
+                     measure builds and loads, beside other toolkits where they are installed;
+                     with --as-new, with the settings of a project of `hachi new`
   codegen [--check]  write the generated tables again, or only compare
   support [--kernels VERSION[,VERSION...] | --check]
                      write docs/support.md from what tests do here and there
@@ -59,7 +61,7 @@ fn run(arguments: &[&str]) -> Result<ExitCode> {
             .map_err(Into::into),
         ["first-xdp"] => first_xdp::write().map(|()| ExitCode::SUCCESS),
         ["support", options @ ..] => support::run(options),
-        ["bench", names @ ..] => bench::run(names),
+        ["bench", arguments @ ..] => bench::run(arguments),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             Ok(ExitCode::SUCCESS)

@@ -7,6 +7,7 @@ pub enum Endian {
     Big,
 }
 
+// Inlined: whoever reads a kernel's types does it millions of times.
 impl Endian {
     /// The order of the machine this code runs on, the only one its kernel can load.
     pub const NATIVE: Endian = if cfg!(target_endian = "big") {
@@ -16,6 +17,7 @@ impl Endian {
     };
 
     /// Reads a `u16`.
+    #[inline]
     pub fn u16(self, bytes: [u8; 2]) -> u16 {
         match self {
             Endian::Little => u16::from_le_bytes(bytes),
@@ -24,6 +26,7 @@ impl Endian {
     }
 
     /// Reads a `u32`.
+    #[inline]
     pub fn u32(self, bytes: [u8; 4]) -> u32 {
         match self {
             Endian::Little => u32::from_le_bytes(bytes),
@@ -32,6 +35,7 @@ impl Endian {
     }
 
     /// Reads a `u64`.
+    #[inline]
     pub fn u64(self, bytes: [u8; 8]) -> u64 {
         match self {
             Endian::Little => u64::from_le_bytes(bytes),
@@ -40,6 +44,7 @@ impl Endian {
     }
 
     /// The bytes of a `u16`.
+    #[inline]
     pub fn put_u16(self, value: u16) -> [u8; 2] {
         match self {
             Endian::Little => value.to_le_bytes(),
@@ -48,6 +53,7 @@ impl Endian {
     }
 
     /// The bytes of a `u32`.
+    #[inline]
     pub fn put_u32(self, value: u32) -> [u8; 4] {
         match self {
             Endian::Little => value.to_le_bytes(),
@@ -56,6 +62,7 @@ impl Endian {
     }
 
     /// The bytes of a `u64`.
+    #[inline]
     pub fn put_u64(self, value: u64) -> [u8; 8] {
         match self {
             Endian::Little => value.to_le_bytes(),

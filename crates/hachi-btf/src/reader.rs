@@ -106,6 +106,7 @@ impl<'a> Record<'a> {
     }
 }
 
+#[inline]
 fn read_u32(bytes: &[u8], at: usize, endian: Endian) -> Option<u32> {
     let word = bytes.get(at..)?.first_chunk::<4>()?;
     Some(endian.u32(*word))

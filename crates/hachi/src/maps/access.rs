@@ -106,6 +106,7 @@ impl MapData {
 
     /// # Safety
     /// As [`bpf::map_lookup`].
+    #[inline]
     pub(crate) unsafe fn take_raw(
         &self,
         key: *const u8,
@@ -229,6 +230,7 @@ impl MapData {
     }
 
     /// The check of indexed maps.
+    #[inline]
     pub(crate) fn check_index(&self, index: u32) -> Result<(), MapError> {
         if index < self.max_entries() {
             return Ok(());

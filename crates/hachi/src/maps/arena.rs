@@ -2,7 +2,7 @@
 
 use std::{borrow::Borrow, fmt, sync::Arc};
 
-use super::{MapData, MapError, MapType, view::conversions};
+use super::{MapData, MapError, MapType, mapped::filled, view::conversions};
 use crate::{Pod, sys::mmap::Mmap};
 
 /// Pages not allocated by a program make this process die (SIGSEGV) rather than being added.
@@ -47,10 +47,10 @@ impl<T: Borrow<MapData>> Arena<T> {
 
     /// The value at `offset`. Integers at a multiple of their size are read in one piece.
     pub fn get<V: Pod>(&self, offset: usize) -> Result<V, MapError> {
-        let mut bytes = vec![0; size_of::<V>()];
-        self.check(offset, bytes.len())?;
-        self.memory.read(offset, &mut bytes);
-        hachi_common::read_bytes(&bytes).ok_or_else(|| self.outside(offset, bytes.len()))
+        self.check(offset, size_of::<V>())?;
+        Ok(filled(|bytes| {
+            self.memory.read(offset, bytes);
+        }))
     }
 
     /// Sets the value at `offset`; as [`get`](Self::get).

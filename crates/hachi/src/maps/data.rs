@@ -24,12 +24,14 @@ use crate::{
 pub struct MapFd(Arc<OwnedFd>);
 
 impl AsFd for MapFd {
+    #[inline]
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
 }
 
 impl AsRawFd for MapFd {
+    #[inline]
     fn as_raw_fd(&self) -> RawFd {
         self.0.as_raw_fd()
     }
@@ -151,6 +153,7 @@ impl MapData {
     }
 
     /// The descriptor.
+    #[inline]
     pub fn fd(&self) -> &MapFd {
         &self.fd
     }
@@ -171,16 +174,19 @@ impl MapData {
     }
 
     /// Bytes per key.
+    #[inline]
     pub fn key_size(&self) -> u32 {
         self.key_size
     }
 
     /// Bytes per value (of one CPU, for per-CPU maps).
+    #[inline]
     pub fn value_size(&self) -> u32 {
         self.value_size
     }
 
     /// The most elements the map can hold; the size in bytes of a ring buffer.
+    #[inline]
     pub fn max_entries(&self) -> u32 {
         self.max_entries
     }
@@ -267,12 +273,14 @@ impl MapData {
 }
 
 impl AsFd for MapData {
+    #[inline]
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
 }
 
 impl AsRawFd for MapData {
+    #[inline]
     fn as_raw_fd(&self) -> RawFd {
         self.fd.as_raw_fd()
     }

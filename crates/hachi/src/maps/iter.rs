@@ -43,22 +43,21 @@ impl<'a> RawIter<'a> {
     }
 
     /// Goes to the next element; false at the end. After an error the walk is over.
+    #[inline]
     pub fn advance(&mut self) -> Result<bool, MapError> {
-        let result = self.step();
-        if !matches!(result, Ok(true))
-            && let Some(walk) = &mut self.walk
+        if let Some(walk) = &self.walk
+            && self.current + 1 < walk.filled()
         {
-            walk.end();
+            self.current += 1;
+            return Ok(true);
         }
-        result
+        self.refill()
     }
 
-    fn step(&mut self) -> Result<bool, MapError> {
+    fn refill(&mut self) -> Result<bool, MapError> {
+        self.current = 0;
         let walk = match &mut self.walk {
-            Some(walk) => {
-                self.current += 1;
-                walk
-            }
+            Some(walk) => walk,
             None => {
                 let element = self.map.key_size() as usize + self.map.lookup_size()?;
                 let room = BATCH_BYTES / element.max(1);
@@ -66,25 +65,28 @@ impl<'a> RawIter<'a> {
                 self.walk.insert(Walk::new(self.map, room, 1, self.take)?)
             }
         };
-        if self.current < walk.filled() {
-            return Ok(true);
+        let result = walk.refill(self.map);
+        if !matches!(result, Ok(true)) {
+            walk.end();
         }
-        self.current = 0;
-        walk.refill(self.map)
+        result
     }
 
     /// The current element's key; empty before the first [`advance`](Self::advance) and after the
     /// end.
+    #[inline]
     pub fn key(&self) -> &[u8] {
         self.part(Walk::keys)
     }
 
     /// The current element's value; empty before the first [`advance`](Self::advance) and after the
     /// end.
+    #[inline]
     pub fn value(&self) -> &[u8] {
         self.part(Walk::values)
     }
 
+    #[inline]
     fn part(&self, buffer: fn(&Walk) -> &Buffer) -> &[u8] {
         match &self.walk {
             Some(walk) if self.current < walk.filled() => buffer(walk).element(self.current),

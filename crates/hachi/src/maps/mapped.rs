@@ -64,6 +64,18 @@ impl<V: Pod> MappedArray<V> {
     }
 }
 
+/// A value whose bytes `fill` writes; those it does not are 0.
+#[inline]
+pub(super) fn filled<V: Pod>(fill: impl FnOnce(&mut [u8])) -> V {
+    let mut value = MaybeUninit::<V>::zeroed();
+    // SAFETY: zeroed, so all bytes are initialised before they are lent; and a Pod accepts any.
+    unsafe {
+        let bytes = std::slice::from_raw_parts_mut(value.as_mut_ptr().cast::<u8>(), size_of::<V>());
+        fill(bytes);
+        value.assume_init()
+    }
+}
+
 fn read_only(name: &str) -> MapError {
     MapError::Unsuitable {
         name: name.to_owned(),
@@ -97,15 +109,10 @@ impl<V: Pod> Shared<V> {
     /// The value now.
     #[inline]
     pub fn get(&self) -> V {
-        let mut value = MaybeUninit::<V>::zeroed();
-        // SAFETY: the cell is readable for the size of `V`; so is the local, as bytes that are
-        // initialised; and a Pod accepts any.
-        unsafe {
-            let bytes =
-                std::slice::from_raw_parts_mut(value.as_mut_ptr().cast::<u8>(), size_of::<V>());
-            load_shared(self.0.get().cast(), bytes);
-            value.assume_init()
-        }
+        filled(|bytes| {
+            // SAFETY: the cell is readable for the size of `V`.
+            unsafe { load_shared(self.0.get().cast(), bytes) }
+        })
     }
 
     /// The address, for atomic operations of one's own.
@@ -168,14 +175,9 @@ impl<V: Pod> GlobalVariable<V> {
 
     /// The value now.
     pub fn get(&self) -> Result<V, MapError> {
-        let mut value = MaybeUninit::<V>::zeroed();
-        // SAFETY: zeroed, so all bytes are initialised; and a Pod accepts any.
-        unsafe {
-            let bytes =
-                std::slice::from_raw_parts_mut(value.as_mut_ptr().cast::<u8>(), size_of::<V>());
-            self.place.read(bytes)?;
-            Ok(value.assume_init())
-        }
+        let mut read = Ok(());
+        let value = filled(|bytes| read = self.place.read(bytes));
+        read.map(|()| value)
     }
 
     /// Sets it. Constants (`.rodata`) are so since they were loaded: an error.
@@ -185,6 +187,7 @@ impl<V: Pod> GlobalVariable<V> {
 }
 
 impl Place {
+    #[inline]
     fn read(&self, to: &mut [u8]) -> Result<(), MapError> {
         let inside = match &self.memory {
             Memory::Mapped(memory) => memory.read(self.offset, to),
@@ -208,6 +211,7 @@ impl Place {
         }
     }
 
+    #[inline]
     fn write(&self, from: &[u8]) -> Result<(), MapError> {
         match &self.memory {
             Memory::Mapped(memory) if memory.write(self.offset, from) => Ok(()),

@@ -243,12 +243,14 @@ impl Ring {
         Ok(ring)
     }
 
+    #[inline]
     fn consumer(&self) -> &AtomicUsize {
         // SAFETY: the mapping is a page, page-aligned, starting with the kernel's `unsigned long
         // consumer_pos`.
         unsafe { &*self.consumer.ptr().cast::<AtomicUsize>() }
     }
 
+    #[inline]
     fn producer(&self) -> &AtomicUsize {
         // SAFETY: as for the consumer; `unsigned long producer_pos`.
         unsafe { &*self.producer.ptr().cast::<AtomicUsize>() }

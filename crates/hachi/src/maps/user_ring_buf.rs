@@ -158,6 +158,7 @@ pub struct UserRingBufItem<'a> {
 
 impl UserRingBufItem<'_> {
     /// Hands the message over to programs.
+    #[inline]
     pub fn submit(mut self) {
         self.state = 0;
     }
@@ -167,6 +168,7 @@ impl UserRingBufItem<'_> {
 }
 
 impl Drop for UserRingBufItem<'_> {
+    #[inline]
     fn drop(&mut self) {
         self.ring.finish(self.record, self.size, self.state);
     }
@@ -175,6 +177,7 @@ impl Drop for UserRingBufItem<'_> {
 impl Deref for UserRingBufItem<'_> {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
         // SAFETY: `reserve` found this room after the header; programs read it only once the header is
         // finished, which happens on drop; the ring (and its mapping) is borrowed until then.
@@ -183,6 +186,7 @@ impl Deref for UserRingBufItem<'_> {
 }
 
 impl DerefMut for UserRingBufItem<'_> {
+    #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
         // SAFETY: as above, and borrowed exclusively.
         unsafe { slice::from_raw_parts_mut(self.record.add(HEADER), self.size) }
@@ -236,22 +240,26 @@ impl Ring {
         })
     }
 
+    #[inline]
     fn consumer(&self) -> &AtomicU64 {
         // SAFETY: the mapping is a page, page-aligned, starting with the kernel's `unsigned long
         // consumer_pos`, and only read.
         unsafe { &*self.consumer.ptr().cast::<AtomicU64>() }
     }
 
+    #[inline]
     fn producer(&self) -> &AtomicU64 {
         // SAFETY: as for the consumer; `unsigned long producer_pos`.
         unsafe { &*self.producer.ptr().cast::<AtomicU64>() }
     }
 
+    #[inline]
     fn unread(&self) -> usize {
         let produced = self.producer().load(Ordering::Acquire);
         produced.wrapping_sub(self.consumer().load(Ordering::Acquire)) as usize
     }
 
+    #[inline]
     fn has_room(&self, size: usize) -> bool {
         let taken = size
             .checked_add(HEADER)
@@ -260,6 +268,7 @@ impl Ring {
     }
 
     /// The address of a new record's header.
+    #[inline]
     fn reserve(&mut self, size: usize) -> Option<*mut u8> {
         // Both flags must stay clear.
         let length = u32::try_from(size).ok().filter(|len| len < &DISCARD_BIT)?;
@@ -280,6 +289,7 @@ impl Ring {
     }
 
     /// Finishes the record at `record`, of this ring.
+    #[inline]
     fn finish(&self, record: *mut u8, size: usize, state: u32) {
         // A full barrier, as the kernel's producers have one here: what is written must be visible
         // before a program may take the record.
@@ -287,6 +297,7 @@ impl Ring {
             .swap(size as u32 | state, Ordering::SeqCst);
     }
 
+    #[inline]
     fn header(&self, record: *mut u8) -> &AtomicU32 {
         // SAFETY: records of this ring begin at multiples of 8 inside the mapping.
         unsafe { &*record.cast::<AtomicU32>() }

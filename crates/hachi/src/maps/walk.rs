@@ -44,6 +44,7 @@ impl Buffer {
         self.words.resize(bytes.div_ceil(size_of::<u128>()), 0);
     }
 
+    #[inline]
     fn bytes(&self) -> &[u8] {
         let bytes = size_of_val(self.words.as_slice());
         // SAFETY: integers are their bytes.
@@ -58,6 +59,7 @@ impl Buffer {
             .wrapping_add(index * self.element)
     }
 
+    #[inline]
     pub(super) fn element(&self, index: usize) -> &[u8] {
         &self.bytes()[index * self.element..(index + 1) * self.element]
     }
@@ -163,14 +165,17 @@ impl Walk {
     }
 
     /// Elements in the buffers.
+    #[inline]
     pub(super) fn filled(&self) -> usize {
         self.filled
     }
 
+    #[inline]
     pub(super) fn keys(&self) -> &Buffer {
         &self.keys
     }
 
+    #[inline]
     pub(super) fn values(&self) -> &Buffer {
         &self.values
     }

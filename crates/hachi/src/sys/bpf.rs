@@ -22,6 +22,7 @@ type Result<T> = std::result::Result<T, SyscallError>;
 ///
 /// # Safety
 /// Addresses in `attr` must be valid for what the command does with them.
+#[inline]
 unsafe fn bpf<A>(cmd: Cmd, attr: &mut A) -> io::Result<libc::c_long> {
     // SAFETY: `attr` is live and of the length given; the caller vouches for the addresses in it.
     let result = unsafe {
@@ -43,6 +44,7 @@ unsafe fn bpf<A>(cmd: Cmd, attr: &mut A) -> io::Result<libc::c_long> {
 ///
 /// # Safety
 /// As [`bpf`].
+#[inline]
 pub(super) unsafe fn call<A>(cmd: Cmd, attr: &mut A) -> Result<()> {
     // SAFETY: passed on.
     unsafe { bpf(cmd, attr) }
@@ -62,11 +64,13 @@ pub(super) unsafe fn call_fd<A>(cmd: Cmd, attr: &mut A) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd as libc::c_int) })
 }
 
+#[inline]
 pub(super) fn raw(fd: BorrowedFd<'_>) -> u32 {
     // Borrowed descriptors are never negative.
     fd.as_raw_fd() as u32
 }
 
+#[inline]
 pub(super) fn address<T: ?Sized>(pointer: *const T) -> u64 {
     pointer.cast::<()>() as usize as u64
 }
@@ -208,6 +212,7 @@ pub(crate) fn btf_load(btf: &[u8], log: Option<&mut [u8]>) -> Result<OwnedFd> {
     })
 }
 
+#[inline]
 fn elem(fd: BorrowedFd<'_>, key: *const u8, value: *const u8, flags: u64) -> attr::MapElem {
     attr::MapElem {
         map_fd: raw(fd),
@@ -219,6 +224,7 @@ fn elem(fd: BorrowedFd<'_>, key: *const u8, value: *const u8, flags: u64) -> att
 }
 
 /// Absent keys are ordinary answers of the map commands, not errors.
+#[inline]
 fn absent(result: Result<()>) -> Result<bool> {
     match result {
         Ok(()) => Ok(true),
@@ -232,6 +238,7 @@ fn absent(result: Result<()>) -> Result<bool> {
 /// # Safety
 /// `key` must be readable for the map's key size (null where the type has no keys), `value`
 /// writable for its value size (per-CPU: rounded up to 8, times the possible CPUs).
+#[inline]
 pub(crate) unsafe fn map_lookup(
     fd: BorrowedFd<'_>,
     key: *const u8,
@@ -246,6 +253,7 @@ pub(crate) unsafe fn map_lookup(
 ///
 /// # Safety
 /// As [`map_lookup`].
+#[inline]
 pub(crate) unsafe fn map_lookup_and_delete(
     fd: BorrowedFd<'_>,
     key: *const u8,
@@ -265,6 +273,7 @@ pub(crate) unsafe fn map_lookup_and_delete(
 ///
 /// # Safety
 /// `key` and `value` must be readable for the sizes given at [`map_lookup`].
+#[inline]
 pub(crate) unsafe fn map_update(
     fd: BorrowedFd<'_>,
     key: *const u8,
@@ -279,6 +288,7 @@ pub(crate) unsafe fn map_update(
 ///
 /// # Safety
 /// `key` must be readable for the map's key size.
+#[inline]
 pub(crate) unsafe fn map_delete(fd: BorrowedFd<'_>, key: *const u8) -> Result<bool> {
     // SAFETY: passed on.
     absent(unsafe { call(Cmd::MapDeleteElem, &mut elem(fd, key, ptr::null(), 0)) })

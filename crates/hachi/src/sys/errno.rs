@@ -38,6 +38,7 @@ impl SyscallError {
     }
 
     /// The error number, 0 when the error is not the system's.
+    #[inline]
     pub fn errno(&self) -> i32 {
         self.io_error.raw_os_error().unwrap_or(0)
     }

@@ -94,22 +94,26 @@ impl Mmap {
 
     /// The first byte. Valid for the mapping's length until it is dropped; the kernel may write
     /// there at any time.
+    #[inline]
     pub(crate) fn ptr(&self) -> *mut u8 {
         self.start.as_ptr()
     }
 
     /// Bytes mapped.
+    #[inline]
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
     /// Whether this process may write there.
+    #[inline]
     pub(crate) fn is_writable(&self) -> bool {
         self.writable
     }
 
     /// Copies bytes out while others may write them: values of 1, 2, 4 or 8 bytes at a multiple of
     /// their size are read in one piece, others in several. False when they are not all inside.
+    #[inline]
     pub(crate) fn read(&self, offset: usize, to: &mut [u8]) -> bool {
         if !self.contains(offset, to.len()) {
             return false;
@@ -120,6 +124,7 @@ impl Mmap {
     }
 
     /// As [`read`](Self::read), the other way; also false when the mapping is read-only.
+    #[inline]
     pub(crate) fn write(&self, offset: usize, from: &[u8]) -> bool {
         if !self.writable || !self.contains(offset, from.len()) {
             return false;
@@ -129,6 +134,7 @@ impl Mmap {
         true
     }
 
+    #[inline]
     fn contains(&self, offset: usize, len: usize) -> bool {
         offset.checked_add(len).is_some_and(|end| end <= self.len)
     }

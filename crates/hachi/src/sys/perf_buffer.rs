@@ -74,6 +74,7 @@ impl PerfBuffer {
         })
     }
 
+    #[inline]
     fn position(&self, at: usize) -> &AtomicU64 {
         // SAFETY: the metadata page has an aligned u64 at both places, and lives as long as the
         // mapping.
@@ -81,6 +82,7 @@ impl PerfBuffer {
     }
 
     /// Whether there is a record to read.
+    #[inline]
     pub(crate) fn is_readable(&self) -> bool {
         self.position(DATA_HEAD).load(Ordering::Acquire)
             != self.position(DATA_TAIL).load(Ordering::Relaxed)
