@@ -34,6 +34,7 @@
 //! * [`skip!`], [`supported!`], [`require_bpf!`], [`require_host!`]: say that a test could not run, in a
 //!   way the runner counts.
 //! * [`exercises`]: what a test shows to work, for a table of what is supported.
+//! * [`usdt_probe!`]: a USDT probe in the test itself.
 //!
 //! * `kernels` (with the feature of that name): Linux of other versions, to run tests in.
 //!
@@ -53,6 +54,7 @@ mod support;
 mod sys;
 mod tempdir;
 mod traffic;
+mod usdt;
 mod userns;
 mod veth;
 

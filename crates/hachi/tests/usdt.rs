@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::{arch::asm, env, path::PathBuf, sync::atomic::AtomicU16};
+use std::{env, path::PathBuf, sync::atomic::AtomicU16};
 
 use hachi::{
     Ebpf,
@@ -12,7 +12,7 @@ use hachi::{
     obj::{MapSpec, MapType, Spec},
     programs::{AttachOptions, Usdt},
 };
-use hachi_test::{exercises, require_bpf};
+use hachi_test::{exercises, require_bpf, usdt_probe};
 use support::{
     load,
     tracing::{Observer, argument, cookie, get, seen, watching},
@@ -23,30 +23,13 @@ use support::{
 #[unsafe(link_section = ".probes")]
 static HACHI_SEMAPHORE: AtomicU16 = AtomicU16::new(0);
 
-/// Puts a probe here, as `sys/sdt.h` does: a `nop`, and a note that says where, whose it is, and where
-/// the arguments are.
 macro_rules! probe {
     ($name:literal, $semaphore:literal, $arguments:literal, $value:expr) => {
         // SAFETY: an instruction that does nothing.
-        unsafe {
-            asm!(
-                "990: nop",
-                ".pushsection .note.stapsdt, \"\", \"note\"",
-                ".balign 4",
-                ".4byte 992f-991f, 994f-993f, 3",
-                "991: .asciz \"stapsdt\"",
-                "992: .balign 4",
-                concat!("993: .8byte 990b, 0, ", $semaphore),
-                concat!(".asciz \"hachi\", \"", $name, "\", \"", $arguments, "\""),
-                "994: .balign 4",
-                ".popsection",
-                in("rdi") $value,
-            )
-        }
+        unsafe { usdt_probe!("hachi", $name, $semaphore, $arguments, in("rdi") $value) }
     };
 }
 
-// `\044` is a dollar sign, which has a meaning of its own in the template.
 #[inline(never)]
 fn request(value: u64) {
     probe!("request", "0", "8@%rdi -4@\\044-42", value);
