@@ -21,6 +21,7 @@ use crate::{
 impl MapData {
     /// Bytes that one lookup writes: the value's size; for per-CPU maps, rounded up to 8 and once
     /// for each possible CPU.
+    #[inline]
     pub fn lookup_size(&self) -> Result<usize, MapError> {
         let size = self.value_size() as usize;
         if !self.is_per_cpu() {
@@ -29,6 +30,7 @@ impl MapData {
         Ok(size.next_multiple_of(8) * self.possible_cpus()?)
     }
 
+    #[inline]
     pub(crate) fn possible_cpus(&self) -> Result<usize, MapError> {
         cpu::possible().map_err(|error| MapError::IoError {
             name: self.name().to_owned(),
@@ -47,6 +49,7 @@ impl MapData {
 
     /// As [`lookup_bytes`](Self::lookup_bytes) into a buffer of [`lookup_size`](Self::lookup_size)
     /// bytes; false when there is no such key.
+    #[inline]
     pub fn lookup_bytes_into(
         &self,
         key: &[u8],
@@ -150,32 +153,42 @@ impl MapData {
         unsafe { bpf::map_delete(self.as_fd(), key) }.map_err(|error| self.error(error))
     }
 
+    #[inline]
     pub(crate) fn check_key(&self, size: usize) -> Result<(), MapError> {
-        let expected = self.key_size() as usize;
-        if size == expected {
-            return Ok(());
+        match self.key_size() as usize {
+            expected if size == expected => Ok(()),
+            _ => Err(self.wrong_key(size)),
         }
-        Err(MapError::InvalidKeySize {
+    }
+
+    #[cold]
+    fn wrong_key(&self, size: usize) -> MapError {
+        MapError::InvalidKeySize {
             name: self.name().to_owned(),
             given: "the slice given",
             size,
-            expected,
+            expected: self.key_size() as usize,
             declared: types::declared(self).0,
-        })
+        }
     }
 
+    #[inline]
     fn check_value(&self, size: usize) -> Result<(), MapError> {
-        let expected = self.lookup_size()?;
-        if size == expected {
-            return Ok(());
+        match self.lookup_size()? {
+            expected if size == expected => Ok(()),
+            expected => Err(self.wrong_value(size, expected)),
         }
-        Err(MapError::InvalidValueSize {
+    }
+
+    #[cold]
+    fn wrong_value(&self, size: usize, expected: usize) -> MapError {
+        MapError::InvalidValueSize {
             name: self.name().to_owned(),
             given: "the slice given",
             size,
             expected,
             declared: types::declared(self).1,
-        })
+        }
     }
 
     /// Writes the one value of a map of global variables, which need not be writable from outside

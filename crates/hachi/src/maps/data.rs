@@ -164,6 +164,7 @@ impl MapData {
     }
 
     /// The type; `None` when it is newer than this version of Hachi.
+    #[inline]
     pub fn map_type(&self) -> Option<MapType> {
         MapType::from_number(self.map_type)
     }
@@ -197,6 +198,7 @@ impl MapData {
     }
 
     /// Whether each element has one value for each possible CPU.
+    #[inline]
     pub fn is_per_cpu(&self) -> bool {
         matches!(
             self.map_type(),

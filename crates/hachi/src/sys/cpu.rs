@@ -4,14 +4,20 @@ use std::{fs, io, sync::OnceLock};
 
 const POSSIBLE: &str = "/sys/devices/system/cpu/possible";
 
+static COUNT: OnceLock<usize> = OnceLock::new();
+
 /// The number of possible CPUs of the machine (not of those online or allowed to this process).
 ///
 /// From `/sys/devices/system/cpu/possible`; read once.
+#[inline]
 pub(crate) fn possible() -> io::Result<usize> {
-    static COUNT: OnceLock<usize> = OnceLock::new();
-    if let Some(&count) = COUNT.get() {
-        return Ok(count);
+    match COUNT.get() {
+        Some(&count) => Ok(count),
+        None => read_possible(),
     }
+}
+
+fn read_possible() -> io::Result<usize> {
     let text = fs::read_to_string(POSSIBLE)
         .map_err(|error| io::Error::new(error.kind(), format!("{POSSIBLE}: {error}")))?;
     let count = count(&text).ok_or_else(|| {
