@@ -3,9 +3,10 @@
 mod support;
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
-use hachi_test::TempDir;
+use hachi_test::{TempDir, find_program, skip};
 use support::{command, hachi, keys, run};
 
 #[test]
@@ -34,11 +35,15 @@ const COMMANDS: &[&[&str]] = &[
     &["dis"],
     &["inspect"],
     &["bindgen"],
+    &["btf"],
     &["btf", "min"],
     &["btf", "check"],
+    &["prog"],
     &["prog", "list"],
+    &["map"],
     &["map", "list"],
     &["map", "dump"],
+    &["link"],
     &["link", "list"],
     &["link", "detach"],
     &["pin"],
@@ -165,6 +170,46 @@ fn a_new_project_is_complete() {
     run(command(["new", "wall", "--dir", "file"]).current_dir(dir.path()))
         .code(1)
         .says(&["file", "is a file"]);
+}
+
+/// `hachi ARGUMENTS` at a terminal where somebody types `typed`: the exit code, and what the terminal shows.
+fn at_a_terminal(script: &Path, dir: &Path, arguments: &str, typed: &str) -> (Option<i32>, String) {
+    let mut terminal = Command::new(script);
+    let line = format!("'{}' {arguments}", env!("CARGO_BIN_EXE_hachi"));
+    terminal.args(["-qec", &line, "/dev/null"]).current_dir(dir);
+    let keys = dir.join(".keys");
+    fs::write(&keys, typed).unwrap();
+    let output = terminal.stdin(fs::File::open(&keys).unwrap()).output();
+    let output = output.expect("the terminal opens");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    (output.status.code(), text)
+}
+
+#[test]
+fn new_asks_for_the_name_at_a_terminal_only() {
+    let Some(script) = find_program("script") else {
+        skip!("script is not installed");
+    };
+    let dir = TempDir::new().unwrap();
+    let at_a_terminal = |arguments, typed| at_a_terminal(&script, dir.path(), arguments, typed);
+    // Until the answer is good.
+    let (code, text) = at_a_terminal("new", "2fast\nwall\n");
+    assert!(
+        code == Some(0) && text.contains("Name of the project"),
+        "{text}"
+    );
+    assert!(text.contains("2fast") && text.contains("letter"), "{text}");
+    assert!(dir.join("wall/wall-ebpf/src/main.rs").is_file(), "{text}");
+    // Nobody answers.
+    let (code, text) = at_a_terminal("new", "");
+    assert!(code == Some(2) && text.contains("hachi new NAME"), "{text}");
+    // What is said is not asked.
+    let (code, text) = at_a_terminal("new gate --template xdp", "");
+    assert!(
+        code == Some(0) && !text.contains("Name of the project"),
+        "{text}"
+    );
+    assert!(dir.join("gate/Cargo.toml").is_file(), "{text}");
 }
 
 #[test]

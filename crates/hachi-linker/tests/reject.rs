@@ -220,6 +220,38 @@ fn formatting() {
     refused(&body, &Config::debug(), &["core::fmt", "info!"]);
 }
 
+/// What the library does on the way is no mistake of its own.
+#[test]
+fn formatting_is_one_error() {
+    if missing(false) {
+        return;
+    }
+    let body = program(
+        "
+        use core::fmt::Write;
+        struct Length(usize);
+        impl Write for Length {
+            fn write_str(&mut self, s: &str) -> core::fmt::Result { self.0 += s.len(); Ok(()) }
+        }
+        fn work(x: &[u32; 3]) -> u32 {
+            let mut length = Length(0);
+            let _ = write!(length, \"{} {:?}\", x[0], Some(x[1]));
+            length.0 as u32
+        }
+        ",
+    );
+    for config in [Config::opt("3"), Config::debug()] {
+        let built = build(&format!("{PRELUDE}{body}"), &config);
+        let errors = built.diagnostics.lines();
+        let errors: Vec<&str> = errors.filter(|line| line.starts_with("error")).collect();
+        assert!(
+            errors.len() == 1 && errors[0].contains("core::fmt"),
+            "{}",
+            built.diagnostics
+        );
+    }
+}
+
 #[test]
 fn missing_symbol() {
     release(

@@ -89,7 +89,7 @@ impl fmt::Display for PinError {
         match self {
             PinError::NotBpffs { path, mount } => write!(
                 f,
-                "cannot pin at {path}: {mount} is not a BPF file system; \
+                "{path} cannot be a pin: {mount} is not a BPF file system; \
                  mount one with `mount -t bpf bpf {suggestion}`{elsewhere}",
                 path = path.display(),
                 mount = mount.display(),
@@ -394,7 +394,7 @@ mod tests {
         .unwrap_err();
         assert_eq!(
             error.to_string(),
-            "cannot pin at /proc/nothing/here: /proc is not a BPF file system; \
+            "/proc/nothing/here cannot be a pin: /proc is not a BPF file system; \
              mount one with `mount -t bpf bpf /sys/fs/bpf` and use a path below it"
         );
         assert!(matches!(

@@ -14,6 +14,10 @@ use crate::sys;
 
 /// List or end attachments of programs, BPF links (objects are linked by `hachi ld`)
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hachi link list
+  hachi link detach 12")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,

@@ -15,6 +15,10 @@ use crate::value;
 
 /// List maps, or print the contents of one
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hachi map list
+  hachi map dump BLOCKLIST")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,

@@ -22,7 +22,7 @@ Examples:
 pub struct Args {
     /// Name of the project and of its program
     name: Option<String>,
-    /// What kind of program to start with
+    /// What kind of program to start with [default: xdp]
     #[arg(long, value_name = "NAME")]
     template: Option<String>,
     /// Where to create it [default: a directory called NAME]

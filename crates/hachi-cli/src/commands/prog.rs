@@ -10,6 +10,9 @@ use crate::output::{self, Format};
 
 /// List the programs that are loaded
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  hachi prog list")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,

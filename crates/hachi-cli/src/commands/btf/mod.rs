@@ -13,6 +13,10 @@ use crate::failure::Result;
 
 /// Look into type information (BTF), of kernels and of objects
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hachi btf find 'xdp_*'
+  hachi btf layout sk_buff")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,

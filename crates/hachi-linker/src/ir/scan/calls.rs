@@ -153,14 +153,8 @@ fn undefined(inst: Inst, callee: Function, job: &Job, findings: &mut Findings) {
 }
 
 fn indirect(inst: Inst, findings: &mut Findings) {
-    let chain = inst.chain();
-    if chain.passes_through("core::fmt::") || chain.passes_through("fmt::Formatter") {
-        findings.add_leading_to(
-            Kind::Formatting,
-            inst,
-            Diagnostic::error("formatting with `core::fmt` cannot work in eBPF: it calls through pointers and recurses")
-                .help("use the logging macros (`info!`, …), which format in user space"),
-        );
+    if is_formatting(inst) {
+        findings.add_formatting(inst);
         return;
     }
     // A virtual call loads its target from the vtable.
@@ -177,6 +171,12 @@ fn indirect(inst: Inst, findings: &mut Findings) {
         inst,
         d.help("use generics (`impl Trait`) or a `match` over an enum, so that the target is known when compiling"),
     );
+}
+
+/// Is it part of `core::fmt`, or of what that was inlined into?
+pub(super) fn is_formatting(inst: Inst) -> bool {
+    let chain = inst.chain();
+    chain.passes_through("core::fmt::") || chain.passes_through("fmt::Formatter")
 }
 
 /// Who calls whom.
@@ -286,30 +286,17 @@ pub(super) fn recursion(module: Module, findings: &mut Findings) {
         let Some((_, call)) = cycle.first() else {
             continue;
         };
-        let formatting = names.iter().any(|name| name.contains("core::fmt"));
-        let d = if formatting {
-            Diagnostic::error(
-                "formatting with `core::fmt` cannot work in eBPF: it calls through pointers and recurses",
-            )
-            .help("use the logging macros (`info!`, …), which format in user space")
-        } else {
-            let mut way = names.clone();
-            way.extend(names.first().cloned());
-            Diagnostic::error(format!(
-                "recursion, which eBPF does not allow: `{}`",
-                way.join("` calls `")
-            ))
-            .help("use a loop, with an array as stack if need be")
-        };
-        let kind = if formatting {
-            Kind::Formatting
-        } else {
-            Kind::Recursion
-        };
-        if formatting {
-            findings.add_leading_to(kind, *call, d);
-        } else {
-            findings.add(kind, *call, d);
+        if names.iter().any(|name| name.contains("core::fmt")) {
+            findings.add_formatting(*call);
+            continue;
         }
+        let mut way = names.clone();
+        way.extend(names.first().cloned());
+        let d = Diagnostic::error(format!(
+            "recursion, which eBPF does not allow: `{}`",
+            way.join("` calls `")
+        ))
+        .help("use a loop, with an array as stack if need be");
+        findings.add(Kind::Recursion, *call, d);
     }
 }

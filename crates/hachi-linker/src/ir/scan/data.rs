@@ -3,7 +3,7 @@
 //! Loaders put `.data` and `.rodata` into maps as bytes. An address inside those bytes stays zero, and a program that
 //! reads it is refused with "invalid mem access 'scalar'". Sections that loaders interpret are another matter.
 
-use super::{Findings, Kind};
+use super::{Findings, Kind, calls::is_formatting};
 use crate::{
     Diagnostic,
     ir::{Job, QUESTION_PREFIX},
@@ -36,7 +36,11 @@ pub(super) fn pointers(module: Module, findings: &mut Findings) {
         }
         for (inst, offset) in uses(global.0) {
             if reaches(module, inst, global, offset, &slots) {
-                findings.add(Kind::Data, inst, complaint(global));
+                if is_formatting(inst) {
+                    findings.add_formatting(inst);
+                } else {
+                    findings.add(Kind::Data, inst, complaint(global));
+                }
                 break;
             }
         }

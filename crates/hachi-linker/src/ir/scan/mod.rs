@@ -59,6 +59,14 @@ impl Findings {
         self.add(kind, place, d);
     }
 
+    /// Adds that the user's code leads to `core::fmt`, of which this is a part. It calls through pointers, recurses and
+    /// reads tables of references: one mistake, told once.
+    fn add_formatting(&mut self, inst: Inst) {
+        let d = Diagnostic::error("formatting with `core::fmt` cannot work in eBPF: it calls through pointers and recurses")
+            .help("use the logging macros (`info!`, …), which format in user space");
+        self.add_leading_to(Kind::Formatting, inst, d);
+    }
+
     /// Adds one about a whole function.
     fn add_function(&mut self, kind: Kind, function: Function, d: Diagnostic) {
         let mut d = d.in_function(crate::names::demangle(&function.name()));
