@@ -172,6 +172,9 @@ fn run_says_what_it_needs() {
     with(&["--iface", "nowhere0"])
         .code(1)
         .says(&["nowhere0", "lo"]);
+    with(&["--iface", "lo", "--mode", "driver"])
+        .code(1)
+        .says(&["\"lo\"", "--mode skb"]);
     with(&["--iface", "lo", "--program", "missing"])
         .code(1)
         .says(&["missing", "watcher"]);

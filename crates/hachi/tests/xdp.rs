@@ -369,7 +369,9 @@ fn wrong_interfaces_are_named() {
         .unwrap_err()
         .to_string();
     assert!(
-        error.contains("\"lo\"") && error.contains("native"),
+        ["\"lo\"", "native", "XdpFlags::SKB_MODE"]
+            .iter()
+            .all(|words| error.contains(words)),
         "{error}"
     );
     assert!(on_lo(&netns).is_empty());

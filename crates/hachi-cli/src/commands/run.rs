@@ -347,7 +347,14 @@ fn attach(ebpf: &mut Ebpf, name: &str, args: &Args, pins: &mut Pins) -> Result<V
             }
             return Ok(Vec::new());
         }
-        Err(error) => return Err(failed(&error)),
+        Err(error) => {
+            let failure = failed(&error);
+            // The library's words for it, in the command's.
+            return Err(match error.to_string().contains("XdpFlags::SKB_MODE") {
+                true => failure.help("that mode is `--mode skb`"),
+                false => failure,
+            });
+        }
     };
     let mut attachments = Vec::new();
     for Attached { link, target } in attached {

@@ -240,7 +240,7 @@ impl Unit {
 
     /// Kernels refuse many helpers, and loaders all programs of some types, without a licence.
     pub(super) fn check_license(&self, warnings: &mut Vec<Diagnostic>) {
-        let help = "add `#[unsafe(no_mangle)] #[unsafe(link_section = \"license\")] static LICENSE: [u8; 4] = *b\"GPL\\0\";`";
+        let help = "say it: `hachi_ebpf::license!(\"GPL\");`, which is `#[unsafe(no_mangle)] #[unsafe(link_section = \"license\")] static LICENSE: [u8; 4] = *b\"GPL\\0\";`";
         match self
             .section_named("license")
             .map(|s| &self.sections[s].data)

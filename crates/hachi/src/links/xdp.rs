@@ -295,8 +295,16 @@ pub(crate) fn attach(request: &Request<'_>) -> Result<OwnedLink, LinkError> {
     .into())
 }
 
-/// Turns "busy" into the name of who is there.
+/// Turns "busy" into the name of who is there, and says what works where a mode does not.
 fn explain(error: SyscallError, interface: String, if_index: u32) -> LinkError {
+    let error = match (error.errno(), error.meaning()) {
+        // The kernel's words have no advice.
+        (libc::EOPNOTSUPP, Some(words)) if !words.contains("SKB_MODE") => {
+            let words = format!("{words}; try XdpFlags::SKB_MODE");
+            SyscallError::with_note(error.call, libc::EOPNOTSUPP, Some(words))
+        }
+        _ => error,
+    };
     if matches!(error.errno(), libc::EBUSY | libc::EEXIST) {
         let state = Netlink::open().and_then(|netlink| netlink.xdp_query(if_index));
         if let Ok(state) = state
