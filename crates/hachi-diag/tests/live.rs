@@ -346,6 +346,19 @@ fn calls() {
             [call_helper(1), mov_imm(0, 2), exit()]
         ],
     );
+    let array = Map::new(ARRAY, 4, 8, 1, 0);
+    let bytes = Imm64::MapValue {
+        fd: array.fd(),
+        offset: 0,
+    };
+    Bad::xdp("static-without-map").expect(
+        "static-instead-of-map",
+        &code![
+            [store_imm(Size::W, R10, -4, 0), mov(2, R10), add_imm(2, -4)],
+            ld_imm64(1, bytes),
+            [call_helper(1), mov_imm(0, 2), exit()]
+        ],
+    );
     let ring = Map::new(RINGBUF, 0, 0, 4096, 0);
     let found = Bad::xdp("ring-buffer-entry-kept").expect(
         "reference-leak",

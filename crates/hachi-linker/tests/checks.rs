@@ -183,9 +183,12 @@ fn work(x: &[u32; 3]) -> u32 {{
     )
 }
 
+fn mit(source: String) -> String {
+    source.replace("[u8; 4] = *b\"GPL\\0\"", "[u8; 4] = *b\"MIT\\0\"")
+}
+
 #[test]
 fn licence() {
-    let mit = |source: String| source.replace("[u8; 4] = *b\"GPL\\0\"", "[u8; 4] = *b\"MIT\\0\"");
     error(
         &mit(helper("xdp", 6)),
         &release(),
@@ -318,6 +321,32 @@ fn panics_that_are_left() {
         &program("xdp", PANICS),
         &release().link_arg("--panics=deny"),
         &["error: this can panic", "main.rs:{divide}:"],
+    );
+}
+
+#[test]
+fn programs_that_only_panic() {
+    warning(
+        &program("xdp", "fn work(x: &[u32; 3]) -> u32 { todo!() } // todo\n"),
+        &release(),
+        &[
+            "warning: this can panic: an assertion, `panic!`, `todo!`",
+            "main.rs:{todo}:",
+        ],
+    );
+    // What is done before the panic is done: the call is there to be complained about.
+    let report = "
+fn work(x: &[u32; 3]) -> u32 { if x[0] == 7 { fail(x[1]) } x[2] }
+#[inline(never)]
+fn fail(code: u32) -> ! {
+    let print: unsafe extern \"C\" fn(u32) -> u64 = unsafe { core::mem::transmute(6usize) };
+    unsafe { print(code) }; // print
+    panic!()
+}";
+    error(
+        &mit(program("xdp", report)),
+        &release(),
+        &["error: the helper `bpf_trace_printk`", "main.rs:{print}:"],
     );
 }
 

@@ -38,7 +38,7 @@ impl fmt::Display for EbpfLoggerError {
             EbpfLoggerError::NothingToLog { missing } => write!(
                 f,
                 "nothing to log: {missing} (either no program of the object uses a logging macro, \
-                 or its logger was made before)"
+                 or its logger was made before); log something, or leave the logger out"
             ),
             EbpfLoggerError::Map(error) => write!(f, "{error}"),
         }

@@ -206,7 +206,10 @@ impl Message {
         match diagnostic.get("level").text() {
             _ if noise => Message::Ignored,
             Some(level) if level.starts_with("error") => {
-                Message::Error(format!("{rendered}{}", std_hint(diagnostic)))
+                Message::Error(match first_steps(diagnostic) {
+                    "" => rendered.into(),
+                    help => format!("{}\n  = help: {help}\n", rendered.trim_end()),
+                })
             }
             // `failure-note` explains the codes of errors.
             Some("failure-note") | None => Message::Ignored,
@@ -215,15 +218,31 @@ impl Message {
     }
 }
 
-/// The commonest first mistake gets the commonest answer.
-fn std_hint(diagnostic: Json<'_>) -> &'static str {
-    let about_std = diagnostic.get("code").get("code").text() == Some("E0463")
-        && diagnostic
-            .get("message")
-            .text()
-            .is_some_and(|message| message.contains("`std`"));
-    if about_std {
-        "  = help: eBPF programs have no standard library: the crate, and every crate it uses, must be `#![no_std]`\n"
+/// The commonest first mistakes get an answer: what of `std` there is not, and what there is instead.
+fn first_steps(diagnostic: Json<'_>) -> &'static str {
+    let message = diagnostic.get("message").text().unwrap_or_default();
+    let about = |what: &str, names: &[&str]| {
+        message.starts_with(&format!("cannot find {what} `"))
+            && names
+                .iter()
+                .any(|name| message.contains(&format!(" `{name}`")))
+    };
+    if message == "can't find crate for `std`" {
+        "eBPF programs have no standard library: the crate, and every crate it uses, must be `#![no_std]`"
+    } else if about("module or crate", &["std"]) {
+        "eBPF programs have no standard library; much of it is in `core` as well"
+    } else if about("macro", &["println", "print", "eprintln", "eprint", "dbg"]) {
+        "eBPF programs have no output: use `hachi_ebpf::info!`, and user space shows the message"
+    } else if message == "can't find crate for `alloc`"
+        || about("module or crate", &["alloc"])
+        || about("type", &["String", "Vec", "Box"])
+        || about("macro", &["format", "vec"])
+    {
+        "eBPF programs have no heap: use arrays (on the stack, of 512 bytes) and maps"
+    } else if message.starts_with("no method named `")
+        && message.contains("for struct `core::sync::atomic::")
+    {
+        "the compiler has no atomic operations for eBPF: use `hachi_ebpf::atomic`, with the same names"
     } else {
         ""
     }
@@ -300,12 +319,24 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_std_is_explained() {
-        let Message::Error(text) = diagnostic("error", "can't find crate for `std`", "E0463")
-        else {
-            panic!("no error")
-        };
-        assert!(text.contains("#![no_std]"));
+    fn first_mistakes_are_explained() {
+        for (message, help) in [
+            ("can't find crate for `std`", "#![no_std]"),
+            ("cannot find module or crate `std` in this scope", "`core`"),
+            ("cannot find macro `println` in this scope", "info!"),
+            ("can't find crate for `alloc`", "no heap"),
+            ("cannot find type `Vec` in this scope", "no heap"),
+            ("cannot find macro `format` in this scope", "no heap"),
+            (
+                "no method named `fetch_add` found for struct `core::sync::atomic::AtomicU64` in the current scope",
+                "hachi_ebpf::atomic",
+            ),
+        ] {
+            let Message::Error(text) = diagnostic("error", message, "") else {
+                panic!("no error")
+            };
+            assert!(text.contains(help), "{message}: {text}");
+        }
     }
 
     #[test]

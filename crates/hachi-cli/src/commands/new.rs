@@ -96,9 +96,15 @@ pub fn run(args: Args) -> Result {
         println!("created {BOLD}{name}{BOLD:#} in {}", dir.display());
         println!("\nNext:");
         println!("  cd {}", dir.display());
-        println!("  cargo run -- --iface lo   # as root: loads and attaches");
-        println!("  cargo test                # without root, too");
-        println!("  hachi build {name}-ebpf    # the eBPF side alone");
+        let build = format!("hachi build {name}-ebpf");
+        let width = build.len().max("cargo run -- --iface lo".len());
+        for (command, about) in [
+            ("cargo run -- --iface lo", "as root: loads and attaches"),
+            ("cargo test --workspace", "without root, too"),
+            (&build, "the eBPF side alone"),
+        ] {
+            println!("  {command:width$}  # {about}");
+        }
     });
     Ok(())
 }

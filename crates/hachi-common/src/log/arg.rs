@@ -81,6 +81,10 @@ impl Tag {
 ///
 /// # Safety
 /// [`write`](Self::write) must stay within the [`SLOT`](Self::SLOT) bytes it is given.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be part of a log message",
+    note = "what can: integers, `bool`, `char`, pointers, IP addresses, byte arrays and slices; of a struct, log the fields"
+)]
 pub unsafe trait LogArg {
     /// The type, as the record names it.
     const TAG: Tag;

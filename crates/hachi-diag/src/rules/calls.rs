@@ -134,6 +134,17 @@ pub(super) const RULES: &[Rule] = &[
         ..Rule::ROW
     },
     Rule {
+        id: "static-instead-of-map",
+        patterns: &["R{reg} type=map_value expected=map_ptr"],
+        title: "`{helper}` wants a map and is given the bytes of a variable",
+        why: "",
+        help: &[
+            "put `#[map]` before the static: without it, it is a variable like any other",
+            "pass the map itself, not one of its values",
+        ],
+        ..Rule::ROW
+    },
+    Rule {
         id: "helper-argument-type",
         patterns: &[
             "R{reg} type={type} expected={expected}",

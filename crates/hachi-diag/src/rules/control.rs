@@ -46,8 +46,9 @@ pub(super) const RULES: &[Rule] = &[
             "BPF program is too complex",
         ],
         title: "too many branches are open at once ({n})",
-        why: "the verifier remembers every branch that it has still to follow",
+        why: "the verifier remembers every branch that it has still to follow; a loop leaves some open in every round",
         help: &[
+            "is it a loop? give it a fixed and smaller limit (`for i in 0..64 { … }`), or use `bpf_loop` (Linux ≥ 5.17), whose body is verified once",
             "split the program: fewer branches in a row, a `match` turned into a table, or a tail call",
         ],
         ..Rule::ROW

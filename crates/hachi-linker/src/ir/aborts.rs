@@ -60,6 +60,10 @@ fn mark(module: Module, mut sites: Option<&mut Vec<Site>>) {
             if callee == marker || returns || callee.name().starts_with(QUESTION_PREFIX) {
                 continue;
             }
+            // What the author wrote may do something before it panics.
+            if !callee.is_declaration() && !is_the_compilers(&names::demangle(&callee.name())) {
+                continue;
+            }
             let mut args = Vec::new();
             if let Some(sites) = &mut sites {
                 args.push(context.int_type(32).number(sites.len() as u64));
@@ -299,6 +303,15 @@ fn callback_stop(function: Function) -> u64 {
     u64::from(all(&[164, 180, 181, 209]))
 }
 
+/// Is it a function of the Rust library, or the panic handler?
+fn is_the_compilers(callee: &str) -> bool {
+    let path = callee.trim_start_matches('<');
+    ["core::", "alloc::", "std::"]
+        .iter()
+        .any(|library| path.starts_with(library))
+        || callee.contains("rust_begin_unwind")
+}
+
 /// Is it a check that `overflow-checks` asks for?
 fn is_overflow(callee: &str) -> bool {
     let last = callee.rsplit("::").next().unwrap_or(callee);
@@ -332,11 +345,14 @@ fn reason(callee: &str) -> (&'static str, &'static str) {
             "`unwrap` or `expect` may meet `None` or `Err`",
             "handle the other case: `let Some(value) = … else { return … }`, `?` or `unwrap_or(…)`",
         ),
-        // Of core's own, which `Option::unwrap` and the like use.
-        "panic" if callee.contains("panicking") => (
-            "an assertion or `unwrap` may fail",
-            "handle the case with `let … else`, `?` or an early return",
-        ),
+        "panic" | "panic_fmt" | "panic_display" | "panic_explicit"
+            if callee.contains("panicking") =>
+        {
+            (
+                "an assertion, `panic!`, `todo!` or the like",
+                "return early instead (`let … else`, `?`); the message goes nowhere, so log it with `error!`",
+            )
+        }
         "len_mismatch_fail" => (
             "slices may differ in length",
             "give both the same constant length (`first_chunk`, arrays)",

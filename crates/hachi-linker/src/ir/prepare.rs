@@ -150,8 +150,10 @@ pub(super) fn entries(module: Module, job: &Job) -> Result<BTreeSet<String>, Vec
         }
         let name = function.name();
         let sectioned = !is_plain_code_section(&function.section());
-        // A function that never returns is no program; rustc exports the panic handler.
-        if wanted(&name, is_local(function.linkage()), sectioned) && !function.has(Attr::NoReturn) {
+        // rustc exports the panic handler. A program that never returns, since it ends in a panic, has its section.
+        let is_program = sectioned || !function.has(Attr::NoReturn);
+        if wanted(&name, is_local(function.linkage()), sectioned) && is_program {
+            function.remove(Attr::NoReturn);
             function.set_linkage(linkage::EXTERNAL);
             entries.insert(name);
             functions += 1;

@@ -70,11 +70,14 @@ impl Args {
     fn parse(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Args> {
         let (mut iface, mut block) = (None, Vec::new());
         while let Some(option) = arguments.next() {
-            let value = arguments.next();
-            let value = value.with_context(|| format!("{option} needs a value\n{USAGE}"))?;
+            let mut value = || {
+                let value = arguments.next();
+                value.with_context(|| format!("{option} needs a value\n{USAGE}"))
+            };
             match option.as_str() {
-                "--iface" => iface = Some(value),
+                "--iface" => iface = Some(value()?),
                 "--block" => {
+                    let value = value()?;
                     let address = value.parse();
                     block.push(address.with_context(|| format!("`{value}` is no IPv4 address"))?);
                 }
@@ -147,6 +150,8 @@ mod tests {
         assert_eq!(args.block, [Ipv4Addr::new(192, 0, 2, 7)]);
         assert!(parse("").is_err());
         assert!(parse("--iface").is_err());
+        let unknown = parse("--help").unwrap_err().to_string();
+        assert!(unknown.starts_with("unknown option"), "{unknown}");
         assert!(parse("--iface lo --block everything").is_err());
     }
 }
