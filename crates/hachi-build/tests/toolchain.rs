@@ -5,6 +5,7 @@ mod support;
 use std::{
     env, fs,
     io::Write,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     process::{ExitCode, Stdio},
 };
@@ -32,6 +33,10 @@ fn main() -> ExitCode {
         (
             "rustup_is_asked_for_the_source",
             rustup_is_asked_for_the_source,
+        ),
+        (
+            "the_distributions_packages_are_installed",
+            the_distributions_packages_are_installed,
         ),
         ("a_prebuilt_core_is_taken", a_prebuilt_core_is_taken),
         (
@@ -203,6 +208,59 @@ fn rustup_is_asked_for_the_source() -> Outcome {
         fs::read_to_string(&log).unwrap(),
         "component add rust-src --toolchain fake\n"
     );
+    Ok(())
+}
+
+/// Way 3 where there is no Rust at all, by an apt that installs by putting a compiler into the path.
+fn the_distributions_packages_are_installed() -> Outcome {
+    if Path::new("/usr/bin/rustc").exists() {
+        return Err("there is a /usr/bin/rustc".into());
+    }
+    let (rustc, libraries) = debian_toolchain()?;
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        return Err("only root installs packages".into());
+    }
+    let dir = scratch("apt-install");
+    let (bin, log) = (dir.join("bin"), dir.join("log"));
+    let package = |name: &str| {
+        format!(
+            "{name}:\n  Installed: (none)\n  Candidate: 1.96.0+dfsg1-1\n  Version table:\n     1.96.0+dfsg1-1 500\n        500 http://mirror.example/debian stable/main\n"
+        )
+    };
+    let offer = package("rustc") + &package("libstd-rust-dev-bpf");
+    write_script(
+        &bin.join("apt-cache"),
+        &format!("#!/bin/sh\necho '{offer}'\n"),
+    );
+    write_script(
+        &bin.join("apt-get"),
+        &format!(
+            "#!/bin/sh\necho \"$@\" >> '{}'\n/bin/ln -s '{}' '{}'\n",
+            log.display(),
+            rustc.display(),
+            bin.join("rustc").display()
+        ),
+    );
+    write_script(&bin.join("dpkg-deb"), "#!/bin/sh\nexit 1\n");
+    let find = || {
+        let mut command = child("find");
+        command
+            .envs(NO_RUSTUP)
+            .env("PATH", &bin)
+            .env("HOME", &dir)
+            .env("LD_LIBRARY_PATH", &libraries)
+            .env("HACHI_CACHE", dir.join("cache"))
+            .env_remove("RUSTC");
+        command
+    };
+    let command = "install -y --no-install-recommends rustc=1.96.0+dfsg1-1 libstd-rust-dev-bpf=1.96.0+dfsg1-1 cargo";
+    // Nobody to ask: nothing happens.
+    let (_, err) = texts(&mut find());
+    assert!(err.contains("no usable Rust compiler"), "{err}");
+    assert!(!log.exists());
+    let (out, err) = texts(find().env("HACHI_YES", "1"));
+    assert_eq!(line(&out, "way"), "Prebuilt", "{err}");
+    assert_eq!(fs::read_to_string(&log).unwrap(), format!("{command}\n"));
     Ok(())
 }
 
