@@ -77,6 +77,9 @@ fn mistakes_are_exit_code_two() {
     hachi(["build", "--cpu", "v9"])
         .code(2)
         .says(&["v1, v2, v3 or v4"]);
+    hachi(["test", "--kernel", "newest"])
+        .code(2)
+        .says(&["newest", "6.12.107"]);
     hachi(["check"]).code(2).says(&["OBJECT"]);
     hachi(["map"]).code(2).says(&["list", "dump"]);
     hachi(["link", "detach"]).code(2).says(&["--iface"]);

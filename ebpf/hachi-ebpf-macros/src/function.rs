@@ -105,12 +105,28 @@ pub fn parse(item: TokenStream, looks: &str, returns: Returns) -> Result<Functio
             "the function returns nothing",
         ));
     }
+    if let Some(token) = fallible(&signature.result).filter(|_| matches!(returns, Returns::Its(_)))
+    {
+        return Err(expected(
+            token.span(),
+            &format!(
+                "the kernel takes a number and no `{token}` (what uses `?` can be a function that this one calls)"
+            ),
+        ));
+    }
     Ok(Function {
         name: signature.name,
         context,
         context_span,
         result_span: signature.result.first().map(TokenTree::span),
     })
+}
+
+/// The name of the type in `Result<…>` or `Option<…>`, with or without a path before it.
+fn fallible(ty: &[TokenTree]) -> Option<&TokenTree> {
+    let open = ty.iter().position(|token| is_punct(token, '<'))?;
+    let name = ty.get(open.checked_sub(1)?)?;
+    (is_ident(name, "Result") || is_ident(name, "Option")).then_some(name)
 }
 
 /// The type of the only parameter, and its place.

@@ -66,6 +66,7 @@ fn attributes_and_signatures() {
 #[map] pub const K: u32 = 1;
 #[map] pub static mut L: HashMap<u32, u32> = HashMap::with_max_entries(1, 0);
 #[map(name = 1)] pub static M: HashMap<u32, u32> = HashMap::with_max_entries(1, 0);
+#[xdp] pub fn n(ctx: XdpContext) -> core::result::Result<u32, ()> { Ok(2) }
 ",
     );
     assert_contains(
@@ -89,6 +90,8 @@ fn attributes_and_signatures() {
             "a map is a static",
             "a map needs no `mut`",
             "expected a plain string such as",
+            "the kernel takes a number and no `Result`",
+            "lib.rs:16:51",
         ],
     );
 }
@@ -322,7 +325,7 @@ fn declarations_of_the_kernel() {
 fn types_of_a_program() {
     let errors = errors_of(
         "types",
-        "#[xdp] pub fn a(ctx: XdpContext) -> Result<u32, i64> { Ok(2) }
+        "#[xdp] pub fn a(ctx: XdpContext) -> bool { true }
 #[xdp] pub fn b(ctx: u64) -> u32 { 2 }
 ",
     );
@@ -330,7 +333,7 @@ fn types_of_a_program() {
         &errors,
         &[
             "mismatched types",
-            "expected `u32`, found `Result<u32, i64>`",
+            "expected `u32`, found `bool`",
             "lib.rs:3:37",
             "lib.rs:4:22",
         ],

@@ -188,7 +188,21 @@ pub fn build(
     if let Some(dir) = out {
         builder = builder.out_dir(dir);
     }
-    builder.build().map_err(failure)
+    builder.build().map_err(|error| match ebpf_side(path) {
+        Some(side) => failure(error).help(format!(
+            "this is the user side; build the eBPF side: hachi build {side}"
+        )),
+        None => failure(error),
+    })
+}
+
+/// The package next to the user side `path` that is its eBPF side, as `hachi new` names it.
+fn ebpf_side(path: &Path) -> Option<String> {
+    let side = format!("{}-ebpf", path.to_str()?.trim_end_matches('/'));
+    Path::new(&side)
+        .join("Cargo.toml")
+        .is_file()
+        .then_some(side)
 }
 
 /// What a failed build means for the exit code.

@@ -38,7 +38,7 @@ Examples:
 A test may skip itself with hachi_test::skip! and its relatives; one that is skipped on every kernel is reported.")]
 pub struct Args {
     /// A version such as 6.1 or 6.12.107; several separated by commas
-    #[arg(long, value_name = "VERSION", value_delimiter = ',')]
+    #[arg(long, value_name = "VERSION", value_delimiter = ',', value_parser = parse_version)]
     kernel: Vec<String>,
     /// Make a file or directory available, at the same path; may be given several times
     #[arg(long, value_name = "PATH", requires = "kernel")]
@@ -146,6 +146,15 @@ pub fn run(args: Args) -> Result {
     hachi_test::on_interrupt();
     let reports = run_all(&guest, &kernels, &args)?;
     summary(&reports, &args)
+}
+
+/// Looked at before archives are searched for it.
+fn parse_version(text: &str) -> std::result::Result<String, String> {
+    let is_number = |part: &str| part.starts_with(|first: char| first.is_ascii_digit());
+    match text.split('.').all(is_number) {
+        true => Ok(text.into()),
+        false => Err("expected a version such as 6.1 or 6.12.107".into()),
+    }
 }
 
 fn failure(error: kernels::Error) -> Failure {
