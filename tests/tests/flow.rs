@@ -5,9 +5,13 @@ mod support;
 use hachi::maps::{PerCpuArray, RingBuf};
 use hachi::programs::{Xdp, XdpFlags};
 use hachi::{Ebpf, EbpfLoader, KernelVersion};
-use hachi_test::{EchoServer, VethPair, require_bpf, udp_request};
-use hachi_tests::{fixture, fixture_with};
+use hachi_test::{
+    EchoServer, Guarded, TempDir, VethPair, find_program, require_bpf, require_host, skip,
+    udp_request,
+};
+use hachi_tests::{fixture, fixture_with, hachi_bin, success};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 use support::{SOON, udp_passes};
 
@@ -64,6 +68,28 @@ fn a_debug_build_loads_as_a_release_build_does() {
     assert!(udp_passes(&wire, 7000));
     assert!(!udp_passes(&wire, 7001));
     assert_eq!(verdicts(&ebpf)[1], 1);
+}
+
+/// The kernel's own types are megabytes: an object that asks nothing of them is loaded without. Where they are, there
+/// is a pipe here that nobody writes to, so that whoever opens it waits for ever.
+#[test]
+fn the_kernels_types_are_not_read_without_need() {
+    require_host!("mkfifo and unshare");
+    require_bpf!();
+    const TYPES: &str = "/sys/kernel/btf/vmlinux";
+    let (Some(unshare), true) = (find_program("unshare"), Path::new(TYPES).exists()) else {
+        skip!("there is no unshare, or there are no types");
+    };
+    let directory = TempDir::new().unwrap();
+    let pipe = directory.join("pipe");
+    success(Command::new("mkfifo").arg(&pipe));
+    let mut check = Command::new(unshare);
+    let script = format!("mount --bind \"$0\" {TYPES} && exec \"$@\"");
+    check.args(["--mount", "sh", "-c", &script]).arg(&pipe);
+    check.arg(hachi_bin()).arg("check").arg(fixture("drops"));
+    let process = Guarded::spawn(check.stdout(Stdio::piped()).stderr(Stdio::piped())).unwrap();
+    let (status, text) = process.wait(Duration::from_secs(60)).unwrap();
+    assert!(status.success(), "{text}");
 }
 
 /// Each set on kernels that know it; on others the error says which one to build for.
