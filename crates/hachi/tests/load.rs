@@ -314,6 +314,12 @@ fn capacities_are_set_before_loading() {
         .unwrap();
     assert_eq!(ebpf.map("M").unwrap().data().max_entries(), 77);
     let error = EbpfLoader::new()
+        .map_max_entries("M", 0)
+        .load_spec(object())
+        .map(|ebpf| ebpf.map("M").unwrap_err().to_string());
+    let error = error.unwrap_or_else(|error| error.to_string());
+    assert!(error.contains("max_entries of at least 1"), "{error}");
+    let error = EbpfLoader::new()
         .map_max_entries("N", 77)
         .load_spec(object())
         .unwrap_err();

@@ -301,6 +301,11 @@ fn another_programs_place_is_respected_and_named() {
     for flags in WAYS {
         let (mut first, _) = attached(&netns, flags);
         let id = program_id(&mut first);
+        if flags == WAYS[0] {
+            let again = netns.run(|| program(&mut first).attach("lo", flags));
+            let error = again.unwrap_err().to_string();
+            assert!(error.contains("is taken by this very program"), "{error}");
+        }
         let mut second = load(one("pass", 2));
         let second = xdp(&mut second, "pass");
         let error = netns

@@ -269,7 +269,7 @@ pub(crate) fn attach(request: &Request<'_>) -> Result<OwnedLink, LinkError> {
             // Links exist but not for XDP (Linux 5.7 and 5.8), or the driver refuses: then netlink
             // either works or tells in words what is wrong, which this command does not.
             Err(error) if matches!(error.errno(), libc::EINVAL | libc::EOPNOTSUPP | ENOTSUPP) => {}
-            Err(error) => return Err(explain(error, name, if_index)),
+            Err(error) => return Err(explain(error, name, request)),
         }
     }
     let netlink = Netlink::open().map_err(|error| LinkError::Attach {
@@ -278,14 +278,14 @@ pub(crate) fn attach(request: &Request<'_>) -> Result<OwnedLink, LinkError> {
     })?;
     let mode = flags & XdpFlags::MODES;
     // Without REPLACE, never push out another program.
-    let request = if flags.contains(XdpFlags::REPLACE) {
+    let asked = if flags.contains(XdpFlags::REPLACE) {
         mode
     } else {
         mode | XdpFlags::UPDATE_IF_NOEXIST
     };
     netlink
-        .xdp_set(if_index, Some(program.as_fd()), request.bits(), None)
-        .map_err(|error| explain(error, name, if_index))?;
+        .xdp_set(if_index, Some(program.as_fd()), asked.bits(), None)
+        .map_err(|error| explain(error, name, request))?;
     Ok(LegacyLink::new(XdpNetlink {
         netlink,
         if_index,
@@ -296,7 +296,8 @@ pub(crate) fn attach(request: &Request<'_>) -> Result<OwnedLink, LinkError> {
 }
 
 /// Turns "busy" into the name of who is there, and says what works where a mode does not.
-fn explain(error: SyscallError, interface: String, if_index: u32) -> LinkError {
+fn explain(error: SyscallError, interface: String, request: &Request<'_>) -> LinkError {
+    let if_index = request.if_index;
     let error = match (error.errno(), error.meaning()) {
         // The kernel's words have no advice.
         (libc::EOPNOTSUPP, Some(words)) if !words.contains("SKB_MODE") => {
@@ -320,7 +321,13 @@ fn explain(error: SyscallError, interface: String, if_index: u32) -> LinkError {
                 _ => format!("an XDP program (id {program_id}, {mode} mode)"),
             };
             let link_id = link_on(if_index, program_id);
+            let own =
+                ProgramInfo::of(request.program.as_fd()).is_ok_and(|own| own.id() == program_id);
             let (occupant, advice) = match link_id {
+                Some(id) if own => (
+                    format!("this very program (id {program_id}, {mode} mode), by link {id}"),
+                    "attach it once, or detach that link first".to_owned(),
+                ),
                 Some(id) => (
                     format!("{program}, held by link {id}"),
                     format!(

@@ -254,6 +254,14 @@ fn create_one(object: &str, map: &MapSpec, btf: &ObjectBtf) -> Result<MapData, M
                 error,
             };
         }
+        // Only local storages state no number of elements.
+        let error = match (error.errno(), attr.max_entries) {
+            (libc::EINVAL, 0) if !kind.ends_with("storage") => {
+                let note = "the map has room for no element; give it max_entries of at least 1";
+                SyscallError::with_note(error.call, libc::EINVAL, Some(note.to_owned()))
+            }
+            _ => error,
+        };
         MapError::CreateError {
             name: map.name.clone(),
             description: format!(

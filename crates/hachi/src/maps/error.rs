@@ -235,7 +235,8 @@ impl fmt::Display for MapError {
                 declared,
             } => write!(
                 f,
-                "map {name:?} has keys of {expected} bytes{declared}; {given} has {size}"
+                "map {name:?} has keys of {expected} {}{declared}; {given} has {size}",
+                bytes(*expected)
             ),
             MapError::InvalidValueSize {
                 name,
@@ -245,7 +246,8 @@ impl fmt::Display for MapError {
                 declared,
             } => write!(
                 f,
-                "map {name:?} has values of {expected} bytes{declared}; {given} has {size}"
+                "map {name:?} has values of {expected} {}{declared}; {given} has {size}",
+                bytes(*expected)
             ),
             MapError::TypeMismatch {
                 name,
@@ -306,6 +308,13 @@ impl fmt::Display for MapError {
                 write!(f, "cannot create map {name:?}: {error}")
             }
         }
+    }
+}
+
+fn bytes(number: usize) -> &'static str {
+    match number {
+        1 => "byte",
+        _ => "bytes",
     }
 }
 

@@ -312,7 +312,11 @@ fn privileges(call: &str) -> String {
     if missing.len() < names.len() {
         text.push_str(&format!("; this process lacks {}", missing.join(", ")));
     }
-    text.push_str("; root has all of them, so try sudo");
+    let them = match names.len() {
+        1 => "it",
+        _ => "all of them",
+    };
+    text.push_str(&format!("; root has {them}, so try sudo"));
     if let Ok(value) = fs::read_to_string("/proc/sys/kernel/unprivileged_bpf_disabled")
         && !call.contains("netlink")
         && value.trim() != "0"
