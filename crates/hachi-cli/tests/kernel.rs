@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use hachi::programs::{Xdp, XdpFlags};
 use hachi_test::{Bpffs, Guarded, Netns, TempDir, VethPair, require_bpf, skip};
 use serde_json::Value;
 use support::{Run, command, hachi, keys, object, run};
@@ -463,6 +464,26 @@ fn pin_list_dump_detach_unpin() {
     ))
     .code(1)
     .says(&["nowhere0", "ip link"]);
+}
+
+/// A program that nothing but its interface holds, as one of `ip link set … xdp`: named, though it is gone by then.
+#[test]
+fn detaching_an_interface_names_the_program() {
+    require_bpf!();
+    let netns = Netns::new().unwrap();
+    let mut ebpf = hachi::Ebpf::load_file(object("watcher")).unwrap();
+    let program: &mut Xdp = ebpf.program_mut("watcher").unwrap().try_into().unwrap();
+    program.load().unwrap();
+    let by_netlink = XdpFlags::SKB_MODE | XdpFlags::REPLACE;
+    let id = netns.run(|| program.attach("lo", by_netlink)).unwrap();
+    program.take_link(id).unwrap().keep().unwrap();
+    drop(ebpf);
+    run(&mut inside(&netns, &["link", "list"]))
+        .code(0)
+        .prints(&["watcher", "by netlink"]);
+    run(&mut inside(&netns, &["link", "detach", "--iface", "lo"]))
+        .code(0)
+        .prints(&["detached program watcher from lo"]);
 }
 
 #[test]

@@ -234,16 +234,15 @@ fn detach_iface(iface: &str) -> Result {
         )));
     }
     for xdp in here {
+        // Afterwards there may be no program left to ask.
+        let name = kernel::program_name(xdp.program_id);
         xdp.detach().map_err(|error| {
             Failure::because(
                 format!("taking program {} off {iface}", xdp.program_id),
                 &error,
             )
         })?;
-        println!(
-            "detached program {} from {iface}",
-            kernel::program_name(xdp.program_id)
-        );
+        println!("detached program {name} from {iface}");
     }
     Ok(())
 }
