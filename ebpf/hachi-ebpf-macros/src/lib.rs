@@ -795,7 +795,7 @@ pub fn kfunc(attribute: TokenStream, item: TokenStream) -> TokenStream {
 /// static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(4, 0);
 /// ```
 /// Its name is the static's, or with `#[map(name = "counters")]` the one given. The kernel shows
-/// the first 15 bytes of it.
+/// the first 15 bytes of it. A `static mut`, as in programs written for Aya, is made a plain one.
 #[proc_macro_attribute]
 pub fn map(attribute: TokenStream, item: TokenStream) -> TokenStream {
     finish(map::expand(attribute, item.clone()), item)

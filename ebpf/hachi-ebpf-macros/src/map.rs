@@ -16,7 +16,7 @@ pub fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenStream, 
         args::check_name(&text)?;
         name = Some(text);
     }
-    let tokens: Vec<TokenTree> = item.clone().into_iter().collect();
+    let mut tokens: Vec<TokenTree> = item.into_iter().collect();
     let Some(at) = tokens.iter().position(|token| is_ident(token, "static")) else {
         let span = tokens.first().map_or(Span::call_site(), TokenTree::span);
         return Err(Error::new(
@@ -24,19 +24,20 @@ pub fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenStream, 
             "a map is a static: `static NAME: HashMap<u32, u64> = HashMap::with_max_entries(1024, 0);`",
         ));
     };
+    // Programs written for Aya may say `mut`. No method of a map needs it.
+    if tokens
+        .get(at + 1)
+        .is_some_and(|token| is_ident(token, "mut"))
+    {
+        tokens.remove(at + 1);
+    }
     let own = match tokens.get(at + 1) {
-        Some(token) if is_ident(token, "mut") => {
-            return Err(Error::new(
-                token.span(),
-                "a map needs no `mut`: its methods take it by shared reference",
-            ));
-        }
         Some(token) => token.to_string(),
         None => return Err(Error::new(Span::call_site(), "the static has no name")),
     };
     let symbol = name.map_or(own, |name| name.text);
     // Exported, so that the map is made even if no program uses it: user space may count on it.
     let mut code = fill(&export(&symbol, ".maps"), Span::mixed_site(), &[]);
-    code.extend(item);
+    code.extend(tokens);
     Ok(code)
 }

@@ -64,7 +64,6 @@ fn attributes_and_signatures() {
 #[xdp] pub fn i(ctx: &XdpContext) -> u32 { 2 }
 #[xdp] pub struct J;
 #[map] pub const K: u32 = 1;
-#[map] pub static mut L: HashMap<u32, u32> = HashMap::with_max_entries(1, 0);
 #[map(name = 1)] pub static M: HashMap<u32, u32> = HashMap::with_max_entries(1, 0);
 #[xdp] pub fn n(ctx: XdpContext) -> core::result::Result<u32, ()> { Ok(2) }
 ",
@@ -88,10 +87,9 @@ fn attributes_and_signatures() {
             "lib.rs:11:22",
             "this is no function",
             "a map is a static",
-            "a map needs no `mut`",
             "expected a plain string such as",
             "the kernel takes a number and no `Result`",
-            "lib.rs:16:51",
+            "lib.rs:15:51",
         ],
     );
 }
@@ -419,7 +417,7 @@ static ALLOWED: HashMap<u32, u32> = HashMap::with_max_entries(1024, 0);
 #[map(name = \"COUNTS\")]
 static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);
 #[map]
-static ONE: Array<u8> = Array::pinned(1, 0);
+static mut ONE: Array<u8> = Array::pinned(1, 0);
 
 #[xdp]
 pub fn firewall(ctx: XdpContext) -> u32 {
