@@ -3,7 +3,10 @@
 mod support;
 
 use std::{
-    env, fs,
+    collections::BTreeMap,
+    env,
+    ffi::OsString,
+    fs,
     io::Write,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
@@ -111,6 +114,16 @@ fn an_exact_source_package_is_downloaded() -> Outcome {
     Ok(())
 }
 
+/// The libraries of a sysroot, by name.
+fn libraries(sysroot: &Path) -> BTreeMap<OsString, Vec<u8>> {
+    let directory = libcore(sysroot).with_file_name("");
+    let entries = fs::read_dir(directory).unwrap();
+    let entries = entries.map(|entry| entry.unwrap());
+    entries
+        .map(|entry| (entry.file_name(), fs::read(entry.path()).unwrap()))
+        .collect()
+}
+
 /// Way 2, and the safety of the cache.
 fn source_is_built_once_by_two_at_once() -> Outcome {
     let source = library_source()?;
@@ -149,6 +162,7 @@ fn source_is_built_once_by_two_at_once() -> Outcome {
     assert_eq!(found.sysroot.as_deref(), Some(Path::new(&sysroots[0])));
 
     // A damaged library is no library: it is built again, and whole.
+    let before = libraries(Path::new(&sysroots[0]));
     fs::File::options()
         .write(true)
         .open(libcore(Path::new(&sysroots[0])))
@@ -166,6 +180,7 @@ fn source_is_built_once_by_two_at_once() -> Outcome {
     let same = sysroot == Path::new(&sysroots[0]);
     let left = Path::new(&sysroots[0]).exists();
     assert_eq!(left, same, "{}", sysroot.display());
+    assert_eq!(libraries(&sysroot) == before, same, "{}", sysroot.display());
     Ok(())
 }
 

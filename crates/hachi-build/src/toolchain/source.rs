@@ -20,7 +20,7 @@ use crate::{
 /// Cache group of the built libraries.
 const GROUP: &str = "core";
 /// Changes whenever libraries built by an earlier version of this code must not be used any more.
-const RECIPE: &str = "2";
+const RECIPE: &str = "3";
 
 /// The parts of the library tree that `core` is made of.
 pub(super) const PARTS: [&str; 3] = [
@@ -196,18 +196,20 @@ fn entry_name(compiler: &Compiler, source: &Source, target: Target) -> Result<St
 
 /// The sysroot in a cache entry: the one directory there, which is named by what it holds.
 ///
-/// Two builds of `core` from one source need not be the same bytes, and crates compiled against the one cannot use
-/// the other. Cargo sees by the path whether it must compile them again.
+/// Two builds of the libraries from one source need not be the same bytes, and crates compiled against the one cannot
+/// use the other. Cargo sees by the path whether it must compile them again.
 fn sysroot_in(entry: &Path) -> Option<PathBuf> {
     let inside = fs::read_dir(entry).ok()?.flatten();
     inside.map(|found| found.path()).find(|path| path.is_dir())
 }
 
-/// Gives the freshly built `sysroot` its name.
+/// Gives the freshly built `sysroot`, whose libraries are in `lib`, its name.
 fn name_by_content(entry: &Path, sysroot: &Path, lib: &Path) -> Result<(), Error> {
     let mut hash = Hash::new();
-    let core = lib.join("libcore.rlib");
-    hash.add(&fs::read(&core).with_context("read", &core)?);
+    for name in ["core", "compiler_builtins"] {
+        let library = lib.join(format!("lib{name}.rlib"));
+        hash.add(&fs::read(&library).with_context("read", &library)?);
+    }
     let named = entry.join(hash.hex());
     fs::rename(sysroot, &named).with_context("create", &named)
 }
@@ -268,6 +270,10 @@ pub(super) fn build(
         let mut builtins = library_call(compiler, target, "compiler_builtins", &lib);
         builtins
             .args(["--edition", "2021"])
+            .arg(format!(
+                "--remap-path-prefix={}={public_name}",
+                sysroot.display()
+            ))
             .arg("--sysroot")
             .arg(&sysroot)
             .arg(&stub);
