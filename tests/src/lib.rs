@@ -210,6 +210,19 @@ pub fn example(workspace: &str, name: &str) -> PathBuf {
     examples_target_dir().join("debug").join(name)
 }
 
+/// The objects of a kernel side in `examples/`, built into `out`.
+///
+/// # Panics
+/// When it does not build.
+#[track_caller]
+pub fn example_objects(package: &Path, out: &Path) -> Vec<PathBuf> {
+    let mut build = hachi(["build"]);
+    build.arg(package).arg("--out").arg(out);
+    // Where the examples' build scripts build them, too.
+    let printed = success(build.env("CARGO_TARGET_DIR", examples_target_dir()));
+    printed.lines().map(PathBuf::from).collect()
+}
+
 /// Where the examples' programs for guests are: among the fixtures, which are carried along.
 fn carried_examples() -> PathBuf {
     fixtures_dir().join("examples")

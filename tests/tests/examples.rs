@@ -5,7 +5,7 @@ mod support;
 use hachi_test::{
     Bpffs, Guarded, TempDir, VethPair, find_program, require_bpf, require_host, skip,
 };
-use hachi_tests::{cargo, example, examples_target_dir, hachi, root, success};
+use hachi_tests::{cargo, example, example_objects, examples_target_dir, root, success};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use support::{udp_passes, wait_until};
@@ -150,11 +150,9 @@ fn the_firewall_blocks_counts_and_outlives_its_program() {
 fn the_firewalls_object_is_small() {
     require_host!("a compiler");
     let directory = TempDir::new().unwrap();
-    let mut build = hachi(["build"]);
-    build.arg(root().join("examples/xdp-firewall/xdp-firewall-ebpf"));
-    build.arg("--out").arg(directory.path());
-    let object = success(build.env("CARGO_TARGET_DIR", examples_target_dir()));
-    let size = std::fs::metadata(object.trim()).unwrap().len();
+    let package = root().join("examples/xdp-firewall/xdp-firewall-ebpf");
+    let objects = example_objects(&package, directory.path());
+    let size = std::fs::metadata(&objects[0]).unwrap().len();
     assert!(size < 16 * 1024, "{size} bytes");
 }
 

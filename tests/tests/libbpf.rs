@@ -1,7 +1,7 @@
 //! What we build, everyone opens: every object goes through libbpf, by Debian's bpftool.
 
 use hachi_test::{Bpffs, TempDir, find_program, require_bpf, require_host, skip};
-use hachi_tests::{examples_target_dir, fixture, fixture_with, hachi, root, success};
+use hachi_tests::{example_objects, fixture, fixture_with, root, success};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -24,11 +24,7 @@ fn objects(directory: &Path) -> Vec<PathBuf> {
     let packages = kernel_sides();
     assert!(packages.len() >= 5, "{packages:?}");
     for package in packages {
-        let mut build = hachi(["build"]);
-        build.arg(package).arg("--out").arg(directory);
-        // Where the examples' build scripts build them, too.
-        build.env("CARGO_TARGET_DIR", examples_target_dir());
-        objects.extend(success(&mut build).lines().map(PathBuf::from));
+        objects.extend(example_objects(&package, directory));
     }
     objects
 }

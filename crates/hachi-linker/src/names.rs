@@ -32,6 +32,13 @@ pub(crate) fn demangle_all(text: &str) -> String {
     out
 }
 
+/// Is the function of this demangled name the Rust library's?
+pub(crate) fn is_of_library(name: &str) -> bool {
+    ["core::", "alloc::", "std::", "compiler_builtins::"]
+        .iter()
+        .any(|root| name.trim_start_matches('<').starts_with(root))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

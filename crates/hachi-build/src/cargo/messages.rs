@@ -207,8 +207,8 @@ impl Message {
             _ if noise => Message::Ignored,
             Some(level) if level.starts_with("error") => {
                 Message::Error(match first_steps(diagnostic) {
-                    "" => rendered.into(),
-                    help => format!("{}\n  = help: {help}\n", rendered.trim_end()),
+                    None => rendered.into(),
+                    Some(help) => format!("{}\n  = help: {help}\n", rendered.trim_end()),
                 })
             }
             // `failure-note` explains the codes of errors.
@@ -219,7 +219,7 @@ impl Message {
 }
 
 /// The commonest first mistakes get an answer: what of `std` there is not, and what there is instead.
-fn first_steps(diagnostic: Json<'_>) -> &'static str {
+fn first_steps(diagnostic: Json<'_>) -> Option<&'static str> {
     let message = diagnostic.get("message").text().unwrap_or_default();
     let about = |what: &str, names: &[&str]| {
         message.starts_with(&format!("cannot find {what} `"))
@@ -227,7 +227,7 @@ fn first_steps(diagnostic: Json<'_>) -> &'static str {
                 .iter()
                 .any(|name| message.contains(&format!(" `{name}`")))
     };
-    if message == "can't find crate for `std`" {
+    Some(if message == "can't find crate for `std`" {
         "eBPF programs have no standard library: the crate, and every crate it uses, must be `#![no_std]`"
     } else if about("module or crate", &["std"]) {
         "eBPF programs have no standard library; much of it is in `core` as well"
@@ -244,8 +244,8 @@ fn first_steps(diagnostic: Json<'_>) -> &'static str {
     {
         "the compiler has no atomic operations for eBPF: use `hachi_ebpf::atomic`, with the same names"
     } else {
-        ""
-    }
+        return None;
+    })
 }
 
 #[cfg(test)]

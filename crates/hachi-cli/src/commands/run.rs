@@ -350,9 +350,16 @@ fn attach(ebpf: &mut Ebpf, name: &str, args: &Args, pins: &mut Pins) -> Result<V
         Err(error) => {
             let failure = failed(&error);
             // The library's words for it, in the command's.
-            return Err(match error.to_string().contains("XdpFlags::SKB_MODE") {
-                true => failure.help("that mode is `--mode skb`"),
-                false => failure,
+            return Err(match error {
+                ProgramError::Attach {
+                    error: LinkError::Attach { error, .. },
+                    ..
+                } if program.prog_type() == ProgramType::Xdp
+                    && error.errno() == libc::EOPNOTSUPP =>
+                {
+                    failure.help("that mode is `--mode skb`")
+                }
+                _ => failure,
             });
         }
     };

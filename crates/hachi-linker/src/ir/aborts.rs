@@ -305,11 +305,7 @@ fn callback_stop(function: Function) -> u64 {
 
 /// Is it a function of the Rust library, or the panic handler?
 fn is_the_compilers(callee: &str) -> bool {
-    let path = callee.trim_start_matches('<');
-    ["core::", "alloc::", "std::"]
-        .iter()
-        .any(|library| path.starts_with(library))
-        || callee.contains("rust_begin_unwind")
+    names::is_of_library(callee) || callee.contains("rust_begin_unwind")
 }
 
 /// Is it a check that `overflow-checks` asks for?

@@ -33,11 +33,7 @@ impl Loc {
             || ["core", "alloc", "std", "compiler-builtins"]
                 .iter()
                 .any(|name| file.contains(&format!("library/{name}/")))
-            || self.function.as_deref().is_some_and(|name| {
-                ["core::", "alloc::", "std::", "compiler_builtins::"]
-                    .iter()
-                    .any(|root| name.trim_start_matches('<').starts_with(root))
-            })
+            || self.function.as_deref().is_some_and(names::is_of_library)
     }
 }
 

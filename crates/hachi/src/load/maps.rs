@@ -239,6 +239,19 @@ fn takes_btf(kind: MapType) -> bool {
     )
 }
 
+/// Whether maps of this type state no number of elements: local storages alone.
+fn is_storage(kind: MapType) -> bool {
+    matches!(
+        kind,
+        MapType::CgroupStorage
+            | MapType::PercpuCgroupStorage
+            | MapType::SkStorage
+            | MapType::InodeStorage
+            | MapType::TaskStorage
+            | MapType::CgrpStorage
+    )
+}
+
 fn create_one(object: &str, map: &MapSpec, btf: &ObjectBtf) -> Result<MapData, MapError> {
     let mut attr = parameters(map).map_err(|error| MapError::IoError {
         name: map.name.clone(),
@@ -254,9 +267,8 @@ fn create_one(object: &str, map: &MapSpec, btf: &ObjectBtf) -> Result<MapData, M
                 error,
             };
         }
-        // Only local storages state no number of elements.
         let error = match (error.errno(), attr.max_entries) {
-            (libc::EINVAL, 0) if !kind.ends_with("storage") => {
+            (libc::EINVAL, 0) if !is_storage(map.kind) => {
                 let note = "the map has room for no element; give it max_entries of at least 1";
                 SyscallError::with_note(error.call, libc::EINVAL, Some(note.to_owned()))
             }

@@ -311,7 +311,8 @@ impl fmt::Display for MapError {
     }
 }
 
-fn bytes(number: usize) -> &'static str {
+/// The unit of so many bytes.
+pub(super) fn bytes(number: usize) -> &'static str {
     match number {
         1 => "byte",
         _ => "bytes",

@@ -7,6 +7,8 @@
 use hachi_btf::{Kind, Types};
 use hachi_common::layout::{Layout, Parts};
 
+use super::error::bytes;
+
 /// How many elements of an array are compared, besides the last one: if there is a difference, one of
 /// the first has it.
 const ELEMENTS: usize = 4;
@@ -40,12 +42,11 @@ pub(super) fn difference(layout: &Layout, btf: &dyn Types, id: u32) -> Option<St
 
 fn text(number: &Number, unnamed: &str) -> String {
     let Number { offset, size, path } = number;
-    let bytes = if *size == 1 { "byte" } else { "bytes" };
     let name = match path.strip_prefix('.').unwrap_or(path) {
         "" => unnamed.to_owned(),
         path => format!("`{path}`"),
     };
-    format!("{name} ({size} {bytes} at offset {offset})")
+    format!("{name} ({size} {} at offset {offset})", bytes(*size))
 }
 
 /// Looks for a number of the Rust type that `differs` has something to say about.
