@@ -76,8 +76,5 @@ fn explain(error: SyscallError, directory: BorrowedFd<'_>) -> LinkError {
         }
         _ => return LinkError::attach(&query::name("cgroup", directory), error),
     };
-    LinkError::attach(
-        &query::name("cgroup", directory),
-        SyscallError::with_note(error.call, error.errno(), Some(note.to_owned())),
-    )
+    LinkError::attach(&query::name("cgroup", directory), error.noted(note))
 }

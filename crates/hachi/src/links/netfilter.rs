@@ -6,7 +6,7 @@ use super::{FdLink, LinkError, OwnedLink};
 use crate::{
     features,
     programs::{AttachType, NetfilterHook, ProgramFd},
-    sys::{attach, errno::SyscallError},
+    sys::attach,
 };
 
 /// Attaches to a hook of the calling thread's network namespace.
@@ -41,7 +41,7 @@ pub(crate) fn attach(program: &ProgramFd, hook: &NetfilterHook) -> Result<OwnedL
                 }
                 _ => return Err(LinkError::attach(&hook.to_string(), error)),
             };
-            let error = SyscallError::with_note(error.call, error.errno(), Some(note.to_owned()));
+            let error = error.noted(note);
             Err(LinkError::attach(&hook.to_string(), error))
         }
     }

@@ -6,10 +6,7 @@ use super::{FdLink, LinkError, OwnedLink, query};
 use crate::{
     features,
     programs::{AttachType, ProgramFd},
-    sys::{
-        attach::{self, How, Place},
-        errno::SyscallError,
-    },
+    sys::attach::{self, How, Place},
 };
 
 /// Attaches to the network namespace that is open here.
@@ -44,7 +41,7 @@ pub(crate) fn attach(
                 libc::E2BIG => "64 programs of this kind are attached already, which is the limit",
                 _ => return Err(LinkError::attach(&query::name("netns", netns), error)),
             };
-            let error = SyscallError::with_note(error.call, error.errno(), Some(note.to_owned()));
+            let error = error.noted(note);
             Err(LinkError::attach(&query::name("netns", netns), error))
         }
     }

@@ -51,6 +51,6 @@ fn explain(error: SyscallError, map: BorrowedFd<'_>) -> LinkError {
         libc::EBADF | libc::EINVAL | libc::EOPNOTSUPP => "the map must be a SockMap or a SockHash",
         _ => return LinkError::attach(&target, error),
     };
-    let error = SyscallError::with_note(error.call, error.errno(), Some(note.to_owned()));
+    let error = error.noted(note);
     LinkError::attach(&target, error)
 }

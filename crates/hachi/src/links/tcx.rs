@@ -72,6 +72,6 @@ fn explain(kind: Kind, error: SyscallError, if_index: u32) -> LinkError {
         libc::EINVAL if kind.call == NETKIT.call => "the interface is none of a netkit pair",
         _ => return LinkError::attach(&target, error),
     };
-    let error = SyscallError::with_note(error.call, error.errno(), Some(note.to_owned()));
+    let error = error.noted(note);
     LinkError::attach(&target, error)
 }

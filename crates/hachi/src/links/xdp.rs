@@ -302,7 +302,7 @@ fn explain(error: SyscallError, interface: String, request: &Request<'_>) -> Lin
         // The kernel's words have no advice.
         (libc::EOPNOTSUPP, Some(words)) if !words.contains("SKB_MODE") => {
             let words = format!("{words}; try XdpFlags::SKB_MODE");
-            SyscallError::with_note(error.call, libc::EOPNOTSUPP, Some(words))
+            error.noted(words)
         }
         _ => error,
     };

@@ -270,7 +270,7 @@ fn create_one(object: &str, map: &MapSpec, btf: &ObjectBtf) -> Result<MapData, M
         let error = match (error.errno(), attr.max_entries) {
             (libc::EINVAL, 0) if !is_storage(map.kind) => {
                 let note = "the map has room for no element; give it max_entries of at least 1";
-                SyscallError::with_note(error.call, libc::EINVAL, Some(note.to_owned()))
+                error.noted(note)
             }
             _ => error,
         };

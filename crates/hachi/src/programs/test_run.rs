@@ -82,9 +82,7 @@ impl TestRunOptions<'_> {
     fn explain(&self, error: SyscallError) -> SyscallError {
         let live = self.flags & Self::TEST_XDP_LIVE_FRAMES != 0;
         match Unsupported::if_older("a test run with live frames", (5, 18)) {
-            Some(older) if live && error.errno() == libc::EINVAL => {
-                SyscallError::with_note(error.call, libc::EINVAL, Some(older.to_string()))
-            }
+            Some(older) if live && error.errno() == libc::EINVAL => error.noted(older.to_string()),
             _ => error,
         }
     }

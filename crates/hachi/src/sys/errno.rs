@@ -37,6 +37,12 @@ impl SyscallError {
         error
     }
 
+    /// The same error, with `note` as its meaning: what its caller knows better.
+    pub(crate) fn noted(mut self, note: impl Into<String>) -> Self {
+        self.note = Some(note.into());
+        self
+    }
+
     /// The error number, 0 when the error is not the system's.
     #[inline]
     pub fn errno(&self) -> i32 {
