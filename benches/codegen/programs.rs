@@ -1,5 +1,5 @@
-//! The programs that `cargo xtask bench codegen` compares with those of `programs.c`: the same work, written as one
-//! writes it in each language.
+//! The programs that `cargo xtask bench codegen` compares with those of `programs.c`: the same
+//! work, written as one writes it in each language.
 #![no_std]
 #![no_main]
 

@@ -1,8 +1,8 @@
 //! What the kernel's types cost: opening them, and relocating an object of a hundred questions.
 //!
-//! libbpf (`tests/libbpf`) and Aya (`benches/aya`) do the same in programs of their own, where they can
-//! be built. Relocating is compared by CPU time outside the kernel, because libbpf cannot relocate
-//! without trying out the kernel and handing it maps.
+//! libbpf (`tests/libbpf`) and Aya (`benches/aya`) do the same in programs of their own, where they
+//! can be built. Relocating is compared by CPU time outside the kernel, because libbpf cannot
+//! relocate without trying out the kernel and handing it maps.
 
 use crate::tools::{Result, aya, cargo, median, own_cargo, ratio, report, root, scratch, succeed};
 use std::path::{Path, PathBuf};

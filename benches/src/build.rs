@@ -118,7 +118,8 @@ impl Flow<'_> {
         Ok([&from_nothing, &after_edit, &both].map(|times| median(times)))
     }
 
-    /// A change that reaches the compiler's output: one more function, which nothing calls but which is exported.
+    /// A change that reaches the compiler's output: one more function, which nothing calls but
+    /// which is exported.
     fn edit(&self) -> Result {
         let mut source = OpenOptions::new().append(true).open(&self.kernel_source)?;
         let number = source.metadata()?.len();

@@ -1,7 +1,9 @@
-//! What the kernel makes of our code: the same programs in Rust and in C, loaded by the same loader.
+//! What the kernel makes of our code: the same programs in Rust and in C, loaded by the same
+//! loader.
 //!
-//! Needs clang and libbpf's headers. Instructions are those of the loaded program and those that the verifier looked
-//! at; time is the kernel's own (test_run), for the kinds of programs that it runs repeatedly.
+//! Needs clang and libbpf's headers. Instructions are those of the loaded program and those that
+//! the verifier looked at; time is the kernel's own (test_run), for the kinds of programs that it
+//! runs repeatedly.
 
 use crate::tools::{Result, median, root, scratch, succeed};
 use hachi::Ebpf;

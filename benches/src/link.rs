@@ -1,4 +1,5 @@
-//! What the linker adds to a build of the firewall: one link, as a process of its own, and the object.
+//! What the linker adds to a build of the firewall: one link, as a process of its own, and the
+//! object.
 
 use crate::tools::{Result, median, report, root, scratch, time};
 use hachi_build::{Builder, Toolchain};
@@ -17,8 +18,8 @@ const RUNS: usize = 21;
 /// The largest the object may be.
 const SIZE_GOAL: u64 = 16 * 1024;
 
-/// Where this program is run as rustc's linker: keeps what rustc hands it, which it deletes afterwards,
-/// then links.
+/// Where this program is run as rustc's linker: keeps what rustc hands it, which it deletes
+/// afterwards, then links.
 pub fn intercept() {
     if env::var_os(LINKER_ENV).is_some()
         && let Some(directory) = env::var_os(CAPTURE).map(PathBuf::from)
@@ -29,7 +30,8 @@ pub fn intercept() {
     hachi_linker::intercept();
 }
 
-/// Copies every file among the arguments and writes the arguments, with the copies' names, one a line.
+/// Copies every file among the arguments and writes the arguments, with the copies' names, one a
+/// line.
 fn capture(directory: &Path) -> Result {
     fs::create_dir_all(directory)?;
     let mut arguments = Vec::new();

@@ -1,8 +1,9 @@
-//! What loading an object costs beside the kernel's own work, and how much memory the process takes.
+//! What loading an object costs beside the kernel's own work, and how much memory the process
+//! takes.
 //!
-//! The loader (`src/bin/loader.rs`) is linked statically, as one would ship it to many machines, and
-//! so are those that do the same with libbpf in C (`libbpf/load.c`), with libbpf-rs (`libbpf-rs/`) and with
-//! Aya (`aya/`), where they can be built.
+//! The loader (`src/bin/loader.rs`) is linked statically, as one would ship it to many machines,
+//! and so are those that do the same with libbpf in C (`libbpf/load.c`), with libbpf-rs
+//! (`libbpf-rs/`) and with Aya (`aya/`), where they can be built.
 
 use crate::tools::{
     Result, build_static, built_peers, hachi, median, own_cargo, ratio, report, root, scratch,

@@ -1,7 +1,9 @@
-//! Measures Hachi's builds, loads, maps and programs, beside other toolkits where they are installed.
+//! Measures Hachi's builds, loads, maps and programs, beside other toolkits where they are
+//! installed.
 //!
-//! `cargo xtask bench [--as-new] [build] [link] [load] [maps] [ringbuf] [btf] [codegen] [unsafe]`. Figures are medians; where there is something to compare
-//! with, the ratio of the medians is printed too (below 1: Hachi takes less).
+//! `cargo xtask bench [--as-new] [build] [link] [load] [maps] [ringbuf] [btf] [codegen] [unsafe]`.
+//! Figures are medians; where there is something to compare with, the ratio of the medians is
+//! printed too (below 1: Hachi takes less).
 
 mod btf;
 mod build;

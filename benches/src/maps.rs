@@ -1,8 +1,8 @@
-//! What map operations cost, single ones and batches: beside a bare loop of bpf(2) calls, libbpf, libbpf-rs
-//! and Aya.
+//! What map operations cost, single ones and batches: beside a bare loop of bpf(2) calls, libbpf,
+//! libbpf-rs and Aya.
 //!
-//! Times are CPU time of the thread, the kernel's included, so that other processes matter little; what
-//! is compared takes turns.
+//! Times are CPU time of the thread, the kernel's included, so that other processes matter little;
+//! what is compared takes turns.
 
 use crate::tools::{Result, built_peers, cpu_time, median, nanos, nanos_ratio, succeed};
 use hachi::maps::{HashMap, MapData, MapType};

@@ -47,9 +47,9 @@ pub fn micros(time: Duration) -> f64 {
     time.as_secs_f64() * 1e6
 }
 
-/// Loads something again and again. Prints the median wall time of a load in µs, the mean CPU time spent
-/// outside the kernel per load in µs, and the peak resident memory of the process in KiB. What `load`
-/// returns is dropped outside the wall time.
+/// Loads something again and again. Prints the median wall time of a load in µs, the mean CPU time
+/// spent outside the kernel per load in µs, and the peak resident memory of the process in KiB.
+/// What `load` returns is dropped outside the wall time.
 pub fn print_loads<T>(count: usize, mut load: impl FnMut() -> T) {
     let mut times = Vec::with_capacity(count);
     let before = user_time();

@@ -146,8 +146,8 @@ pub fn built_peers(c_program: &str) -> Vec<(&'static str, PathBuf)> {
     built
 }
 
-/// Linked statically, as the loaders of a comparison all are. A target triple keeps the flags away from
-/// build scripts and macros, which cannot be static.
+/// Linked statically, as the loaders of a comparison all are. A target triple keeps the flags away
+/// from build scripts and macros, which cannot be static.
 pub fn build_static(build: &mut Command, target: &Path, flags: &str) -> Result<PathBuf> {
     let host = host()?;
     build

@@ -1,10 +1,10 @@
-//! How often `unsafe` stands in the kernel sides of the tools, and in those of the same tools written for Aya
-//! (`benches/aya/ebpf`).
+//! How often `unsafe` stands in the kernel sides of the tools, and in those of the same tools
+//! written for Aya (`benches/aya/ebpf`).
 //!
-//! Both do the same, both use what their library has that is safe, and the compiler refuses an `unsafe` that is
-//! none. Aya's are checked for the host: for BPF its library wants a nightly compiler. What user space has to
-//! say (`unsafe impl aya::Pod` for each type that is shared) is not counted, nor are types of the kernel, which
-//! both generate.
+//! Both do the same, both use what their library has that is safe, and the compiler refuses an
+//! `unsafe` that is none. Aya's are checked for the host: for BPF its library wants a nightly
+//! compiler. What user space has to say (`unsafe impl aya::Pod` for each type that is shared) is
+//! not counted, nor are types of the kernel, which both generate.
 
 use crate::tools::{Result, cargo, root, scratch, succeed};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};

@@ -1,12 +1,12 @@
 //! Integration tests of Hachi, by capability.
 //!
 //! Each file in `tests/` is one capability, from Rust source to what the kernel does. The programs
-//! they load are single files in `fixtures/`, built on first use by the `hachi` command of this same
-//! checkout ([`fixture`]). Tests that need the kernel skip themselves, visibly, where bpf(2) is not to
-//! be had.
+//! they load are single files in `fixtures/`, built on first use by the `hachi` command of this
+//! same checkout ([`fixture`]). Tests that need the kernel skip themselves, visibly, where bpf(2)
+//! is not to be had.
 //!
-//! `HACHI_BIN` names a ready-built command; without it, it is built. `HACHI_EXAMPLES_TARGET` is where
-//! example workspaces and generated projects are built, `target/examples` by default.
+//! `HACHI_BIN` names a ready-built command; without it, it is built. `HACHI_EXAMPLES_TARGET` is
+//! where example workspaces and generated projects are built, `target/examples` by default.
 //!
 //! In a guest, which has no compiler, fixtures are those that the host built before (the program
 //! `fixtures` of this package does) and carried along.
@@ -137,7 +137,8 @@ fn both(output: &Output) -> String {
     String::from_utf8_lossy(stdout).into_owned() + &String::from_utf8_lossy(stderr)
 }
 
-/// What tests in guests load beside each fixture in release: fixtures with options of `hachi build`.
+/// What tests in guests load beside each fixture in release: fixtures with options of
+/// `hachi build`.
 const VARIANTS: &[(&str, &[&str])] = &[
     ("arena", &["--debug"]),
     ("atomics", &["--debug"]),
@@ -196,7 +197,8 @@ pub fn example(workspace: &str, name: &str) -> PathBuf {
     if hachi_test::in_guest() {
         return carried_examples().join(name);
     }
-    // Once for all the tests of a program: cargo takes its time to find that there is nothing to do.
+    // Once for all the tests of a program: cargo takes its time to find that there is nothing to
+    // do.
     static BUILT: Mutex<Vec<String>> = Mutex::new(Vec::new());
     let mut built = BUILT
         .lock()
@@ -275,8 +277,8 @@ pub fn fixture(name: &str) -> PathBuf {
     fixture_with(name, &[])
 }
 
-/// As [`fixture`], with options of `hachi build`, such as `--debug`. Each set of options has its own
-/// object.
+/// As [`fixture`], with options of `hachi build`, such as `--debug`. Each set of options has its
+/// own object.
 ///
 /// # Panics
 /// When it does not build.
@@ -291,7 +293,8 @@ pub fn fixture_with(name: &str, options: &[&str]) -> PathBuf {
         return object;
     }
     fs::create_dir_all(&directory).expect("a directory to build in");
-    // Several test programs may want it at the same time: the first builds, the others find it built.
+    // Several test programs may want it at the same time: the first builds, the others find it
+    // built.
     let lock = File::create(directory.join("lock")).expect("a lock file");
     lock.lock().expect("the lock");
     let modified = |path: &Path| fs::metadata(path).and_then(|data| data.modified());

@@ -227,8 +227,9 @@ fn spec(object: &Path) -> Spec {
     Spec::parse(&std::fs::read(object).unwrap()).unwrap()
 }
 
-/// Where the order of bytes does not show in the code, programs for machines of either are the same down to
-/// their instructions, lines, types, maps and CO-RE records. Only the one can be run here; the other is as right.
+/// Where the order of bytes does not show in the code, programs for machines of either are the same
+/// down to their instructions, lines, types, maps and CO-RE records. Only the one can be run here;
+/// the other is as right.
 #[test]
 fn programs_for_the_other_byte_order_are_the_same() {
     require_host!("a compiler");
@@ -256,7 +257,8 @@ fn programs_for_the_other_byte_order_are_the_same() {
     }
 }
 
-/// Where it does show: in questions about bit-fields, and in the machine, which has other registers.
+/// Where it does show: in questions about bit-fields, and in the machine, which has other
+/// registers.
 #[test]
 fn programs_for_the_other_byte_order_know_it() {
     require_host!("a compiler");

@@ -89,7 +89,8 @@ fn the_firewall_blocks_counts_and_outlives_its_program() {
     let process = Guarded::spawn(run.stdout(Stdio::piped()).stderr(Stdio::piped())).unwrap();
     wait_until("the firewall is pinned", || pins.join("link").exists());
 
-    // Everything passes; then one address, a port, and a whole prefix with an exception are blocked.
+    // Everything passes; then one address, a port, and a whole prefix with an exception are
+    // blocked.
     assert!(ping(stranger).all_answered() && ping(wire.left.ipv4()).all_answered());
     control(&["block", &stranger.to_string()]);
     assert!(ping(stranger).none_answered());
@@ -199,7 +200,8 @@ fn the_firewall_lives_as_long_as_asked() {
     assert!(!udp_passes(&wire, 7001));
 }
 
-/// A frame that says IPv4 and ends before its header does: dropped and counted, unless asked otherwise.
+/// A frame that says IPv4 and ends before its header does: dropped and counted, unless asked
+/// otherwise.
 #[test]
 fn the_firewall_drops_cut_short_packets_unless_told_to_pass_them() {
     require_host!("a compiler");

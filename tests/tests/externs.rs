@@ -1,5 +1,5 @@
-//! What Rust programs leave to the running system: functions, variables and configuration options of
-//! the kernel.
+//! What Rust programs leave to the running system: functions, variables and configuration options
+//! of the kernel.
 
 use hachi::maps::Array;
 use hachi::programs::{AttachOptions, ProgramError, TestRunOptions};

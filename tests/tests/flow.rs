@@ -70,8 +70,9 @@ fn a_debug_build_loads_as_a_release_build_does() {
     assert_eq!(verdicts(&ebpf)[1], 1);
 }
 
-/// The kernel's own types are megabytes: an object that asks nothing of them is loaded without. Where they are, there
-/// is a pipe here that nobody writes to, so that whoever opens it waits for ever.
+/// The kernel's own types are megabytes: an object that asks nothing of them is loaded without.
+/// Where they are, there is a pipe here that nobody writes to, so that whoever opens it waits for
+/// ever.
 #[test]
 fn the_kernels_types_are_not_read_without_need() {
     require_host!("mkfifo and unshare");

@@ -1,4 +1,5 @@
-//! `hachi test --kernel`, and what becomes of tests that fail, hang, are skipped, or take the kernel down.
+//! `hachi test --kernel`, and what becomes of tests that fail, hang, are skipped, or take the
+//! kernel down.
 
 use hachi_test::{TempDir, find_program, require_host, skip};
 use hachi_tests::{examples_target_dir, failure, hachi, root};

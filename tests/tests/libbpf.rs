@@ -5,8 +5,8 @@ use hachi_tests::{example_objects, fixture, fixture_with, root, success};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What bpftool's libbpf or the machine's own kernel does not know, so that the objects can only be opened there:
-/// sections and structs that came later, and programs that not every kernel lets in.
+/// What bpftool's libbpf or the machine's own kernel does not know, so that the objects can only be
+/// opened there: sections and structs that came later, and programs that not every kernel lets in.
 const OPENED_ONLY: &[&str] = &[
     "guard",
     "network",
@@ -16,7 +16,8 @@ const OPENED_ONLY: &[&str] = &[
     "tracing",
 ];
 
-/// Every object there is to show: fixtures in release and debug, and the kernel sides of all examples.
+/// Every object there is to show: fixtures in release and debug, and the kernel sides of all
+/// examples.
 fn objects(directory: &Path) -> Vec<PathBuf> {
     let mut objects: Vec<PathBuf> = ["drops", "xdp", "maps", "bare"].map(fixture).into();
     objects.push(fixture_with("drops", &["--debug"]));

@@ -84,8 +84,8 @@ const ANSWERS: &[(&str, Answer)] = &[
     ("panics", |_| 33 + 100 / 5),
 ];
 
-/// The programs that need more than Linux 5.10, and what they need: `bpf_xdp_get_buff_len` and its kind,
-/// and packets in fragments.
+/// The programs that need more than Linux 5.10, and what they need: `bpf_xdp_get_buff_len` and its
+/// kind, and packets in fragments.
 const NEWER: &[&str] = &["lengths", "buffers"];
 
 /// Whether the running kernel has what the program needs.

@@ -1,4 +1,5 @@
-//! The programs of `examples/programs`, one for each type: each sees something real that its test does.
+//! The programs of `examples/programs`, one for each type: each sees something real that its test
+//! does.
 
 mod support;
 #[cfg(target_arch = "x86_64")]

@@ -80,8 +80,8 @@ fn comparable(program: &ProgramSpec, insns: &[Insn]) -> Vec<Insn> {
     insns
 }
 
-/// The types of the kernels to compare on, as files: of the running one, and on the host of those that
-/// we say we work on.
+/// The types of the kernels to compare on, as files: of the running one, and on the host of those
+/// that we say we work on.
 fn kernels() -> Vec<PathBuf> {
     let mut files = vec![PathBuf::from("/sys/kernel/btf/vmlinux")];
     files.retain(|file| file.exists());

@@ -116,8 +116,9 @@ fn addresses_that_are_connected_to() {
     });
 }
 
-/// Attaches those programs of `addresses` whose names end so to a new cgroup, lets `act` do something there, in
-/// a network of its own, and gives the families of the sockets that they saw from `first` on.
+/// Attaches those programs of `addresses` whose names end so to a new cgroup, lets `act` do
+/// something there, in a network of its own, and gives the families of the sockets that they saw
+/// from `first` on.
 macro_rules! families_seen {
     ($suffix:literal, $first:literal, $count:literal, $act:expr) => {{
         let mut ebpf = Ebpf::load_file(fixture("addresses")).unwrap();
@@ -139,7 +140,8 @@ macro_rules! families_seen {
     }};
 }
 
-/// Binds, connects, sends and receives at an address of this machine, and asks for both ends' names.
+/// Binds, connects, sends and receives at an address of this machine, and asks for both ends'
+/// names.
 fn converse(ip: &str) {
     let server = TcpListener::bind((ip, 0)).unwrap();
     let client = TcpStream::connect(server.local_addr().unwrap()).unwrap();

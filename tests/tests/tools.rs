@@ -1,5 +1,5 @@
-//! The tools of `examples/tools`: each sees something real that its test does, or does something that its
-//! test sees.
+//! The tools of `examples/tools`: each sees something real that its test does, or does something
+//! that its test sees.
 
 mod support;
 
@@ -450,7 +450,8 @@ fn profile_sees_the_function_that_takes_the_time() {
     assert!(line.rsplit(' ').next().unwrap().parse::<u64>().unwrap() > 0);
 }
 
-/// What the verifier keeps safe needs no `unsafe`: neither the tools' kernel sides nor the programs' have it.
+/// What the verifier keeps safe needs no `unsafe`: neither the tools' kernel sides nor the
+/// programs' have it.
 #[test]
 fn kernel_sides_have_no_unsafe_code() {
     require_host!("the sources");

@@ -3,8 +3,8 @@
 use crate::shell::{Result, cargo, root, run as run_command, target_dir};
 use std::process::ExitCode;
 
-/// Runs the benchmarks named in `arguments`, or all; after `--as-new` with Hachi's crates built as a
-/// project of `hachi new` builds them, which does not optimise all of them.
+/// Runs the benchmarks named in `arguments`, or all; after `--as-new` with Hachi's crates built as
+/// a project of `hachi new` builds them, which does not optimise all of them.
 pub fn run(arguments: &[&str]) -> Result<ExitCode> {
     let (as_new, names) = match arguments {
         ["--as-new", names @ ..] => (true, names),

@@ -11,7 +11,8 @@ pub const KERNELS: &str = "5.10,6.1,6.12,7";
 /// The packages whose tests have to do with the kernel.
 const PACKAGES: &[&str] = &["hachi", "hachi-tests"];
 
-/// Tests that need what no kernel for cloud machines has: infrared receivers. They run where there is one.
+/// Tests that need what no kernel for cloud machines has: infrared receivers. They run where there
+/// is one.
 pub const NOWHERE: &[&str] = &["hachi lirc_mode2 pulses_are_seen"];
 
 /// Files that tests read and that are not in their own package.

@@ -33,8 +33,8 @@ pub fn examples_target_dir() -> PathBuf {
     target_dir().join("examples")
 }
 
-/// The workspaces beside the root one: `benches`, the examples, and kernel sides of examples that are
-/// workspaces of their own.
+/// The workspaces beside the root one: `benches`, the examples, and kernel sides of examples that
+/// are workspaces of their own.
 pub fn other_workspaces() -> Vec<PathBuf> {
     let below = |directory: &Path| -> Vec<PathBuf> {
         let entries = std::fs::read_dir(directory).into_iter().flatten();

@@ -1,8 +1,8 @@
 //! docs/support.md: which programs run on which kernels, from what the tests themselves say.
 //!
-//! A test declares what it exercises (`hachi_test::exercises`), and what came of it ends up in a file
-//! for each kernel below `target/matrix`: a line with the kernel's release, then a line for each
-//! declaration with section, way, outcome, reason and test, separated by tabs.
+//! A test declares what it exercises (`hachi_test::exercises`), and what came of it ends up in a
+//! file for each kernel below `target/matrix`: a line with the kernel's release, then a line for
+//! each declaration with section, way, outcome, reason and test, separated by tabs.
 
 use crate::matrix;
 use crate::shell::{Result, cargo, root, run as run_command, target_dir};
@@ -425,8 +425,8 @@ pub fn check() -> Result {
     }
 }
 
-/// What the page says has passed and does not pass any more, on the kernels that there are results of
-/// (but for this machine's: another one may be made otherwise).
+/// What the page says has passed and does not pass any more, on the kernels that there are results
+/// of (but for this machine's: another one may be made otherwise).
 pub fn regressions() -> Result<Vec<String>> {
     let page = fs::read_to_string(root().join(PAGE))?;
     let results = results()?;

@@ -182,8 +182,8 @@ impl Tally {
         self.skips.insert(line);
     }
 
-    /// Runs a `cargo test` and adds up its closing lines; gives how many tests ran. A test that skipped
-    /// itself counts as skipped, not as passed.
+    /// Runs a `cargo test` and adds up its closing lines; gives how many tests ran. A test that
+    /// skipped itself counts as skipped, not as passed.
     fn cargo_test(&mut self, command: &mut Command) -> Result<usize> {
         let skip_file = target_dir().join("skipped-tests");
         let _ = std::fs::remove_file(&skip_file);
@@ -217,8 +217,8 @@ impl Tally {
         }
     }
 
-    /// Runs the kernel matrix. A test has to run somewhere: one that was skipped on this machine and then
-    /// on every kernel has failed.
+    /// Runs the kernel matrix. A test has to run somewhere: one that was skipped on this machine
+    /// and then on every kernel has failed.
     fn matrix(&mut self, kernels: &str) -> Result {
         if let Some(reason) = matrix::obstacle() {
             self.skip("matrix", reason);
@@ -254,7 +254,8 @@ impl Tally {
     }
 }
 
-/// Reads a row of the matrix's table, `6.1  6.1.0-56-cloud-amd64  65  1  2  45.2 s`, as `[65, 1, 2]`.
+/// Reads a row of the matrix's table, `6.1  6.1.0-56-cloud-amd64  65  1  2  45.2 s`, as
+/// `[65, 1, 2]`.
 fn matrix_row(line: &str) -> Option<[usize; 3]> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let [version, release, passed, failed, skipped, _, "s"] = words[..] else {

@@ -1,9 +1,10 @@
-//! Opens the kernel's types and relocates an object against them, again and again: `types OBJECT COUNT`.
+//! Opens the kernel's types and relocates an object against them, again and again:
+//! `types OBJECT COUNT`.
 //!
-//! Prints the median time in µs of opening the types and finding one by name; the median time and the
-//! mean CPU time outside the kernel, both in µs, from the bytes of the object to relocated instructions,
-//! opening the types included; and the private memory in KiB that the types take once they are open and
-//! have been searched.
+//! Prints the median time in µs of opening the types and finding one by name; the median time and
+//! the mean CPU time outside the kernel, both in µs, from the bytes of the object to relocated
+//! instructions, opening the types included; and the private memory in KiB that the types take once
+//! they are open and have been searched.
 
 #[path = "../timing.rs"]
 mod timing;

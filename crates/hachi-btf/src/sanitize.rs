@@ -146,8 +146,8 @@ pub fn sanitize(btf: &mut BtfBuilder, features: &Features) {
     }
 }
 
-/// An INT of one byte: small enough to stand in for a variable of any size. It keeps the name, which
-/// the section's replacement then uses.
+/// An INT of one byte: small enough to stand in for a variable of any size. It keeps the name,
+/// which the section's replacement then uses.
 fn filler(name: &str) -> Type {
     Type::Int(Int::new(name, 1, false))
 }

@@ -104,8 +104,8 @@ impl Archive {
         listed
     }
 
-    /// The suite of that name on `mirror`, seen by apt with a state of its own below `work`, so that
-    /// the machine's configuration and lists are not touched.
+    /// The suite of that name on `mirror`, seen by apt with a state of its own below `work`, so
+    /// that the machine's configuration and lists are not touched.
     ///
     /// # Errors
     /// When `work` cannot be written to.

@@ -93,9 +93,10 @@ impl Builder {
         self
     }
 
-    /// Selects the byte order of the machine that the programs run on; this machine's when never called. It is also
-    /// the one whose registers `hachi-ebpf` reads: that of s390x for [`Target::Bpfeb`] elsewhere. A toolchain
-    /// given by [`Builder::toolchain`] has its own target, which counts instead.
+    /// Selects the byte order of the machine that the programs run on; this machine's when never
+    /// called. It is also the one whose registers `hachi-ebpf` reads: that of s390x for
+    /// [`Target::Bpfeb`] elsewhere. A toolchain given by [`Builder::toolchain`] has its own target,
+    /// which counts instead.
     pub fn target(mut self, target: Target) -> Self {
         self.target = Some(target);
         self
@@ -171,13 +172,15 @@ impl Builder {
 
     /// Builds. Compiler messages go to stderr as rustc prints them.
     ///
-    /// Given the root of a workspace that is no package itself, builds every member that depends on `hachi-ebpf`.
+    /// Given the root of a workspace that is no package itself, builds every member that depends on
+    /// `hachi-ebpf`.
     ///
     /// # Errors
     /// When no toolchain is found, the package does not exist or has no binary, or it does not
     /// compile or link; the messages of the compiler and the linker have then been printed already.
     pub fn build(&self) -> Result<Vec<Artifact>, Error> {
-        // Better late than never: without this a program that forgot it would build within the build, for ever.
+        // Better late than never: without this a program that forgot it would build within the
+        // build, for ever.
         hachi_linker::intercept();
         let mut search = Search {
             interactive: io::stdin().is_terminal() && io::stderr().is_terminal(),
@@ -353,8 +356,8 @@ pub(crate) fn checked(package: &PackageInfo) -> Result<&PackageInfo, Error> {
     Ok(package)
 }
 
-/// Copies a file unless the copy is the same already, whose date then stays, so that what is made from it is not made again.
-/// The copy appears whole or not at all.
+/// Copies a file unless the copy is the same already, whose date then stays, so that what is made
+/// from it is not made again. The copy appears whole or not at all.
 pub(crate) fn copy_if_changed(from: &Path, to: &Path) -> Result<(), Error> {
     let bytes = fs::read(from).with_context("read", from)?;
     if fs::read(to).is_ok_and(|old| old == bytes) {

@@ -1,10 +1,11 @@
-//! The directory in which built and downloaded things are kept, safely for several processes at once.
+//! The directory in which built and downloaded things are kept, safely for several processes at
+//! once.
 //!
 //! An entry is a directory that appears under its final name only when it is complete: it is made
 //! under a temporary name, gets a *stamp* listing every file with its size, and is renamed. Whoever
 //! makes an entry holds its lock, so that two builds wait for each other instead of doing the work
-//! twice. An entry without a stamp, or one whose files do not have the stamp's sizes (a full disk, an
-//! interrupted copy), counts as absent and is made anew.
+//! twice. An entry without a stamp, or one whose files do not have the stamp's sizes (a full disk,
+//! an interrupted copy), counts as absent and is made anew.
 
 use std::{
     env,
@@ -18,10 +19,11 @@ use crate::{Error, error::IoContext, sys};
 /// Name of the stamp file in a complete entry.
 const STAMP: &str = "complete";
 
-/// The directory in which built and downloaded things are kept, safely for several processes at once.
+/// The directory in which built and downloaded things are kept, safely for several processes at
+/// once.
 ///
-/// An entry is a directory that is complete when it is there: it appears all at once, whoever makes it
-/// holds its lock, and one that was damaged since is made anew.
+/// An entry is a directory that is complete when it is there: it appears all at once, whoever makes
+/// it holds its lock, and one that was damaged since is made anew.
 #[derive(Debug, Clone)]
 pub struct Cache {
     root: PathBuf,
@@ -79,7 +81,8 @@ impl Cache {
         found.into_iter().rev().map(|(_, path)| path).collect()
     }
 
-    /// The entry `name`, made by `make` (which fills an empty directory) unless it is complete already.
+    /// The entry `name`, made by `make` (which fills an empty directory) unless it is complete
+    /// already.
     ///
     /// # Errors
     /// Those of `make`, and when the cache cannot be written to.
@@ -104,7 +107,8 @@ impl Cache {
         if let Some(found) = self.get(name) {
             return Ok(found);
         }
-        // The lock is held, so every other temporary directory of this entry belongs to a dead process.
+        // The lock is held, so every other temporary directory of this entry belongs to a dead
+        // process.
         let temporary_prefix = format!(".{file_name}.tmp-");
         for entry in fs::read_dir(group).with_context("read", group)?.flatten() {
             if entry
@@ -208,7 +212,8 @@ pub(crate) fn setting(name: &str) -> Option<std::ffi::OsString> {
     env::var_os(name).filter(|value| !value.is_empty())
 }
 
-/// A hash (FNV-1a, 64 bits) to tell cache entries apart: the same in every build of this crate, unlike the standard library's.
+/// A hash (FNV-1a, 64 bits) to tell cache entries apart: the same in every build of this crate,
+/// unlike the standard library's.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Hash(u64);
 

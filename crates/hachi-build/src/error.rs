@@ -54,7 +54,8 @@ pub enum Error {
         /// The command that fixes it.
         help: String,
     },
-    /// There is no library for the target, and the fallback, this machine's own code, is of the other byte order.
+    /// There is no library for the target, and the fallback, this machine's own code, is of the
+    /// other byte order.
     NoCore {
         /// The target.
         target: &'static str,

@@ -1,5 +1,5 @@
-//! Looking into JSON of which little is known. A small parser does: a general one would take longer to
-//! compile than everything else in a build script that uses this crate.
+//! Looking into JSON of which little is known. A small parser does: a general one would take longer
+//! to compile than everything else in a build script that uses this crate.
 
 use std::collections::HashMap;
 

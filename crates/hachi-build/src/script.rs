@@ -17,7 +17,8 @@ use crate::{
 /// dependency) or by directory (`"../firewall-ebpf"`, relative to the calling package).
 #[derive(Debug, Clone, Default)]
 pub struct Package {
-    /// Name of the package; found through the calling package's workspace when `root_dir` is absent.
+    /// Name of the package; found through the calling package's workspace when `root_dir` is
+    /// absent.
     pub name: Option<String>,
     /// Directory of the package's `Cargo.toml`.
     pub root_dir: Option<PathBuf>,
@@ -32,8 +33,8 @@ pub struct Package {
     /// The oldest kernel the programs must run on, such as `Kernel(5, 15)`: using anything newer is
     /// an error. Nothing is demanded when absent.
     pub min_kernel: Option<Kernel>,
-    /// What to do about code that can still panic after optimisation; `HACHI_PANICS` (`allow`, `warn`
-    /// or `deny`), else [`Panics::Warn`], when absent.
+    /// What to do about code that can still panic after optimisation; `HACHI_PANICS` (`allow`,
+    /// `warn` or `deny`), else [`Panics::Warn`], when absent.
     pub panics: Option<Panics>,
 }
 
@@ -85,16 +86,17 @@ impl From<PathBuf> for Package {
 ///
 /// Must be the first thing in `main`: the build script is run a second time, as the linker.
 ///
-/// Cargo runs the script again exactly when a source file, manifest or environment variable that took
-/// part in the build changes. The compiler is the one of the outer build; compiled files are kept in
-/// `hachi/` of the outer target directory, away from the outer cargo's lock. The outer cargo's
-/// `--offline`, `--locked` and `--frozen` hold for the inner one too.
+/// Cargo runs the script again exactly when a source file, manifest or environment variable that
+/// took part in the build changes. The compiler is the one of the outer build; compiled files are
+/// kept in `hachi/` of the outer target directory, away from the outer cargo's lock. The outer
+/// cargo's `--offline`, `--locked` and `--frozen` hold for the inner one too.
 ///
 /// Nothing is installed from here, since a build script has nobody to ask: run the build with
 /// `HACHI_YES=1`, or `hachi build` once, to let it be.
 ///
 /// # Errors
-/// As [`Builder::build`](crate::Builder::build), and when not run from a build script. Compiler messages have then been printed.
+/// As [`Builder::build`](crate::Builder::build), and when not run from a build script. Compiler
+/// messages have then been printed.
 pub fn build_ebpf<I>(packages: I) -> Result<(), Error>
 where
     I: IntoIterator,
@@ -106,7 +108,8 @@ where
     for package in packages {
         inputs.extend(script.build(&package.into())?);
     }
-    // Only now: a failed build script runs again in any case, and cargo would show these lines with the errors.
+    // Only now: a failed build script runs again in any case, and cargo would show these lines with
+    // the errors.
     for file in &inputs.files {
         println!("cargo::rerun-if-changed={}", file.display());
     }
@@ -271,8 +274,8 @@ struct OuterFlags {
 }
 
 impl OuterFlags {
-    /// Reads the command line of our parent process. Where that cannot be read the flags are taken as absent:
-    /// the lock file was checked by the outer cargo already, if both share a workspace.
+    /// Reads the command line of our parent process. Where that cannot be read the flags are taken
+    /// as absent: the lock file was checked by the outer cargo already, if both share a workspace.
     fn read() -> OuterFlags {
         let parent = std::os::unix::process::parent_id();
         let line = fs::read(format!("/proc/{parent}/cmdline")).unwrap_or_default();

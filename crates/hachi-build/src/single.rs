@@ -12,7 +12,8 @@ use crate::{
 };
 
 /// The source tree of Hachi that this program was built from, when it still exists, or the one that
-/// `HACHI_SRC` names. Packages that we write depend on the crates in it by path, else on published versions.
+/// `HACHI_SRC` names. Packages that we write depend on the crates in it by path, else on published
+/// versions.
 pub fn hachi_source() -> Option<PathBuf> {
     let named = setting("HACHI_SRC").map(PathBuf::from);
     let built_from = Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -107,7 +107,8 @@ fn as_program(program: &Path, path: &Path) -> Result<Command, String> {
     Ok(command)
 }
 
-/// A body with an array access that can panic, and a use of `core` that is not inlined at its definition.
+/// A body with an array access that can panic, and a use of `core` that is not inlined at its
+/// definition.
 const BODY: &str = "let table = [1u32, 2, 3]; table.get(unsafe { *ctx } as usize).copied().unwrap_or(2).min(ctx as usize as u32 | 1)";
 
 fn package(dir: &Path, body: &str) {

@@ -120,7 +120,8 @@ impl Project {
         assert!(output.status.success(), "{}", text(&output.stderr));
         let out_dir = self.out_dir(&text(&output.stdout));
         assert_is_bpf_object(&out_dir.join("app"));
-        // Cargo says what a build script said also when it did not run; but it says that it compiles the package.
+        // Cargo says what a build script said also when it did not run; but it says that it
+        // compiles the package.
         text(&output.stderr).contains("Compiling app v0.1.0")
     }
 

@@ -226,7 +226,8 @@ fn rustup_is_asked_for_the_source() -> Outcome {
     Ok(())
 }
 
-/// Way 3 where there is no Rust at all, by an apt that installs by putting a compiler into the path.
+/// Way 3 where there is no Rust at all, by an apt that installs by putting a compiler into the
+/// path.
 fn the_distributions_packages_are_installed() -> Outcome {
     if Path::new("/usr/bin/rustc").exists() {
         return Err("there is a /usr/bin/rustc".into());

@@ -36,7 +36,8 @@ impl From<Kind> for ExitCode {
 pub struct Failure {
     /// Decides the exit code.
     pub kind: Kind,
-    /// What failed, naming the thing; the causes follow, one per line. Empty when all has been said already.
+    /// What failed, naming the thing; the causes follow, one per line. Empty when all has been said
+    /// already.
     pub message: String,
     /// What to do about it.
     pub help: Option<String>,
@@ -109,8 +110,8 @@ impl Failure {
     }
 }
 
-/// Whether an error is about what the machine lacks: a privilege, a kernel feature, a file system. The libraries' errors
-/// name the errno and the version, which is what is looked for here.
+/// Whether an error is about what the machine lacks: a privilege, a kernel feature, a file system.
+/// The libraries' errors name the errno and the version, which is what is looked for here.
 fn is_machines_fault(message: &str) -> bool {
     [
         "EPERM",

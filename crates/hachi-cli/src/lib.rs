@@ -1,9 +1,9 @@
 //! The `hachi` command: everything from an empty directory to a pinned program.
 //!
 //! The contract of every command: data on stdout (with `--json`, one document with stable keys),
-//! diagnostics on stderr, and an exit code: 0 done, 1 the thing asked about failed, 2 wrong usage, 3 the
-//! machine lacks something. Colour appears only on terminals. Nothing needs root unless it touches the
-//! kernel.
+//! diagnostics on stderr, and an exit code: 0 done, 1 the thing asked about failed, 2 wrong usage,
+//! 3 the machine lacks something. Colour appears only on terminals. Nothing needs root unless it
+//! touches the kernel.
 
 mod commands;
 mod failure;

@@ -58,7 +58,8 @@ impl Object {
     }
 }
 
-/// A source file's name for people: relative to where they stand. (Objects that Hachi links have short names already.)
+/// A source file's name for people: relative to where they stand. (Objects that Hachi links have
+/// short names already.)
 pub fn short_file(file: &str) -> String {
     if let Ok(here) = std::env::current_dir()
         && let Ok(relative) = Path::new(file).strip_prefix(&here)

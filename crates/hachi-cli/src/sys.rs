@@ -20,8 +20,8 @@ pub struct Signals(OwnedFd);
 impl Signals {
     /// Takes both signals over. Call before any thread is started.
     pub fn take() -> io::Result<Signals> {
-        // SAFETY: `set` is initialised by sigemptyset before it is read, and lives through the calls; the
-        // descriptor returned is ours alone.
+        // SAFETY: `set` is initialised by sigemptyset before it is read, and lives through the
+        // calls; the descriptor returned is ours alone.
         unsafe {
             let mut set = std::mem::zeroed();
             libc::sigemptyset(&mut set);
@@ -40,7 +40,8 @@ impl Signals {
     }
 }
 
-/// Waits until a signal arrives, one of `fds` is readable or `timeout` is over. True when it was a signal.
+/// Waits until a signal arrives, one of `fds` is readable or `timeout` is over. True when it was a
+/// signal.
 pub fn wait_for_signal(
     signals: &Signals,
     fds: &[BorrowedFd<'_>],

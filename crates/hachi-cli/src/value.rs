@@ -31,7 +31,8 @@ pub fn hex(bytes: &[u8]) -> String {
     text
 }
 
-/// A number (or `true`, `false`) as the bytes of a variable of `size` bytes; `None` if it does not fit or is none.
+/// A number (or `true`, `false`) as the bytes of a variable of `size` bytes; `None` if it does not
+/// fit or is none.
 pub fn parse_number(text: &str, size: usize, endian: hachi_asm::Endian) -> Option<Vec<u8>> {
     if !matches!(size, 1 | 2 | 4 | 8) {
         return None;

@@ -57,7 +57,8 @@ fn check_accepts_a_good_program() {
     assert_eq!(program["verdict"], "accepted");
 }
 
-/// Each function of `programs/rejected.rs` is rejected, by the rule and on the line that its comment says.
+/// Each function of `programs/rejected.rs` is rejected, by the rule and on the line that its
+/// comment says.
 #[test]
 fn check_explains_each_rejection() {
     require_bpf!();
@@ -120,7 +121,8 @@ fn check_prints_explanations_like_a_compiler() {
         .says(&["verifier log of short_check", "processed "]);
 }
 
-/// A copy of the command (and the object) that anyone may run, since others may not look into our directories.
+/// A copy of the command (and the object) that anyone may run, since others may not look into our
+/// directories.
 fn as_nobody(dir: &TempDir, arguments: &[&str]) -> Run {
     let everyone = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(dir.path(), everyone.clone()).unwrap();
@@ -466,7 +468,8 @@ fn pin_list_dump_detach_unpin() {
     .says(&["nowhere0", "ip link"]);
 }
 
-/// A program that nothing but its interface holds, as one of `ip link set … xdp`: named, though it is gone by then.
+/// A program that nothing but its interface holds, as one of `ip link set … xdp`: named, though it
+/// is gone by then.
 #[test]
 fn detaching_an_interface_names_the_program() {
     require_bpf!();

@@ -175,7 +175,8 @@ fn a_new_project_is_complete() {
         .says(&["file", "is a file"]);
 }
 
-/// `hachi ARGUMENTS` at a terminal where somebody types `typed`: the exit code, and what the terminal shows.
+/// `hachi ARGUMENTS` at a terminal where somebody types `typed`: the exit code, and what the
+/// terminal shows.
 fn at_a_terminal(script: &Path, dir: &Path, arguments: &str, typed: &str) -> (Option<i32>, String) {
     let mut terminal = Command::new(script);
     let line = format!("'{}' {arguments}", env!("CARGO_BIN_EXE_hachi"));

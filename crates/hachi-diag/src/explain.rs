@@ -32,8 +32,8 @@ pub struct Note {
     pub insn: Option<usize>,
 }
 
-/// Why a program was rejected. `Display` prints it in the style of a compiler's error, without colour;
-/// [`render`](Explanation::render) can colour it.
+/// Why a program was rejected. `Display` prints it in the style of a compiler's error, without
+/// colour; [`render`](Explanation::render) can colour it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
     /// The program's name.
@@ -64,8 +64,8 @@ pub struct Explanation {
     pub stats: Option<Stats>,
 }
 
-/// Explains a rejection. Never fails: what no rule knows is passed on in the kernel's words, with the
-/// place and the values all the same.
+/// Explains a rejection. Never fails: what no rule knows is passed on in the kernel's words, with
+/// the place and the values all the same.
 pub fn explain(input: &Input<'_>) -> Explanation {
     let log = Log::parse(input.log);
     let trace = Trace::new(&log);
@@ -169,7 +169,8 @@ impl Builder<'_> {
         }
         let (mut location, mut inlined) = self.places.user(self.trace, step, insn);
         if rule.id == "too-many-instructions" {
-            // Where the verifier happened to stop means little; where it spent its time is what to change.
+            // Where the verifier happened to stop means little; where it spent its time is what to
+            // change.
             notes = self.places.hottest(self.trace);
             if let Some(hottest) = notes.first().and_then(|note| note.location.clone()) {
                 location = Some(hottest);
@@ -368,9 +369,9 @@ impl<'a> Places<'a> {
 
     /// The place of `insn` in the user's own code, and the exact place when that is in a library.
     ///
-    /// Line information names only the innermost of functions that were inlined into each other. When that is a
-    /// library's, the instruction nearest to this one that the user wrote tells where they are: before it on its path,
-    /// or behind it in the program.
+    /// Line information names only the innermost of functions that were inlined into each other.
+    /// When that is a library's, the instruction nearest to this one that the user wrote tells
+    /// where they are: before it on its path, or behind it in the program.
     fn user(
         &self,
         trace: &Trace<'_>,
@@ -409,7 +410,8 @@ impl<'a> Places<'a> {
         }
     }
 
-    /// Code of no column belongs to a macro or to the function as a whole. The log's own annotations have no columns.
+    /// Code of no column belongs to a macro or to the function as a whole. The log's own
+    /// annotations have no columns.
     fn is_statement(&self, location: &Location) -> bool {
         location.column > 0 || self.lines.is_empty()
     }
@@ -447,8 +449,9 @@ impl<'a> Places<'a> {
 /// How many instructions behind one are still near it.
 const NEAR: usize = 64;
 
-/// Whether a file belongs to `core`, a registry crate or Hachi rather than to the user. Knows absolute names, and those
-/// that Hachi's linker shortens (`core/src/ptr/mod.rs`, `network-types-0.1.0/src/ip.rs`).
+/// Whether a file belongs to `core`, a registry crate or Hachi rather than to the user. Knows
+/// absolute names, and those that Hachi's linker shortens (`core/src/ptr/mod.rs`,
+/// `network-types-0.1.0/src/ip.rs`).
 fn is_library(file: &str) -> bool {
     const ANYWHERE: &[&str] = &[
         "/rustc/",

@@ -24,8 +24,8 @@
 //! println!("{explanation}");
 //! ```
 //!
-//! Source of the log's format: `kernel/bpf/verifier.c` and `kernel/bpf/log.c`, from Linux 5.8 to 6.18;
-//! the checked-in logs under `tests/logs` are real.
+//! Source of the log's format: `kernel/bpf/verifier.c` and `kernel/bpf/log.c`, from Linux 5.8 to
+//! 6.18; the checked-in logs under `tests/logs` are real.
 
 mod explain;
 mod insn;
@@ -41,7 +41,8 @@ pub use log::{Event, Log, Stats};
 pub use rules::{RuleInfo, rules};
 pub use state::{Frame, Register, Value};
 
-/// One record of a program's line information: from instruction `insn` on, the code comes from here.
+/// One record of a program's line information: from instruction `insn` on, the code comes from
+/// here.
 ///
 /// Borrowed, so that a loader can hand over what it has without copying.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +70,8 @@ pub struct Missing<'a> {
     pub what: &'a str,
 }
 
-/// What [`explain`] works on. Only `program` and `log` are needed; the rest makes the answer better.
+/// What [`explain`] works on. Only `program` and `log` are needed; the rest makes the answer
+/// better.
 #[derive(Debug, Clone, Copy)]
 pub struct Input<'a> {
     /// The program's name.
@@ -80,8 +82,8 @@ pub struct Input<'a> {
     pub log: &'a str,
     /// The error the kernel returned (positive), when known. Explains rejections with an empty log.
     pub errno: Option<i32>,
-    /// Line information, sorted by `insn`. Without it the log's own `;` lines are used, which name a
-    /// file without its directory (Linux ≥ 6.8) or no file at all.
+    /// Line information, sorted by `insn`. Without it the log's own `;` lines are used, which name
+    /// a file without its directory (Linux ≥ 6.8) or no file at all.
     pub lines: &'a [Line<'a>],
     /// Instructions that ask for what the kernel does not have (CO-RE), replaced by the loader.
     pub missing: &'a [Missing<'a>],

@@ -73,10 +73,12 @@ pub struct Log {
 }
 
 impl Log {
-    /// Reads a log of any level. Never fails: lines that are not understood become [`Event::Message`].
+    /// Reads a log of any level. Never fails: lines that are not understood become
+    /// [`Event::Message`].
     pub fn parse(text: &str) -> Log {
         let mut log = Log::default();
-        // State lists of "caller:"/"callee:" and the table of live registers go on over several lines.
+        // State lists of "caller:"/"callee:" and the table of live registers go on over several
+        // lines.
         let mut in_table = false;
         for line in text.lines() {
             let line = line.trim_end_matches(['\r', '\0']);
@@ -124,8 +126,8 @@ impl Log {
         false
     }
 
-    /// The verifier's final words: the messages after the last instruction it walked (or all, when the
-    /// program was refused before any instruction).
+    /// The verifier's final words: the messages after the last instruction it walked (or all, when
+    /// the program was refused before any instruction).
     pub fn final_messages(&self) -> Vec<&str> {
         let last = self.events.iter().rposition(|event| {
             matches!(

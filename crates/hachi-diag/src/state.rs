@@ -23,8 +23,9 @@ impl fmt::Display for Register {
 /// The verifier's knowledge of one value: `pkt(off=14,r=34)`, `scalar(umax=255)`, `42`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Value {
-    /// The kind as printed, without attributes: `pkt`, `map_value_or_null`, `scalar`, `ptr_task_struct`.
-    /// A known number has kind `scalar` (also in logs of kernels before 5.18, which say `inv`).
+    /// The kind as printed, without attributes: `pkt`, `map_value_or_null`, `scalar`,
+    /// `ptr_task_struct`. A known number has kind `scalar` (also in logs of kernels before 5.18,
+    /// which say `inv`).
     pub kind: String,
     /// The number, when it is known.
     pub constant: Option<i64>,
@@ -50,7 +51,8 @@ impl Frame {
             .map(|(_, value)| value)
     }
 
-    /// Parses `[frame1:] R1=ctx() R2_w=scalar(umax=255) fp-8=mmmmmmmm refs=2`. `None` when no value is in it.
+    /// Parses `[frame1:] R1=ctx() R2_w=scalar(umax=255) fp-8=mmmmmmmm refs=2`. `None` when no value
+    /// is in it.
     pub(crate) fn parse(text: &str) -> Option<Frame> {
         let mut frame = Frame::default();
         let mut rest = text.trim();
@@ -345,7 +347,8 @@ fn parse_attributes(text: &str) -> Vec<(String, String)> {
         let mut parts: Vec<&str> = piece.split('=').collect();
         let Some(value) = parts.pop() else { return };
         if parts.is_empty() {
-            // An attribute without a name, such as a map's name in 5.x logs: kept under an empty key.
+            // An attribute without a name, such as a map's name in 5.x logs: kept under an empty
+            // key.
             if !value.is_empty() {
                 attributes.push((String::new(), value.to_string()));
             }
@@ -370,7 +373,8 @@ fn parse_attributes(text: &str) -> Vec<(String, String)> {
     attributes
 }
 
-/// Decimal, or hexadecimal after `0x`, with sign; hexadecimal above `i64::MAX` wraps as the kernel prints it.
+/// Decimal, or hexadecimal after `0x`, with sign; hexadecimal above `i64::MAX` wraps as the kernel
+/// prints it.
 pub(crate) fn parse_number(text: &str) -> Option<i64> {
     let (negative, digits) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),

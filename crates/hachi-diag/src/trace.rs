@@ -4,7 +4,8 @@ use crate::insn::{Op, Operand};
 use crate::log::{Event, Log};
 use crate::state::{Frame, Register, Value};
 
-/// How many steps back a value is followed. Far more than any explanation shows; bounds the work on long logs.
+/// How many steps back a value is followed. Far more than any explanation shows; bounds the work on
+/// long logs.
 const HORIZON: usize = 20_000;
 
 /// One instruction walked, linked to the one before it *on its path* (not in the log).
@@ -202,8 +203,8 @@ impl<'a> Trace<'a> {
                         let this = self.value_before(index, Register::Reg(wanted_reg));
                         match (this, other) {
                             (Some(this), Some(other)) if this.is_scalar() != other.is_scalar() => {
-                                // A number is added to a pointer: the pointer is followed further, and of the number the
-                                // source is told.
+                                // A number is added to a pointer: the pointer is followed further,
+                                // and of the number the source is told.
                                 let (number, added) = match this.is_scalar() {
                                     true => (wanted_reg, this),
                                     false => (*n, other),

@@ -1,9 +1,10 @@
 //! Explanations of checked-in logs of real kernels, word for word.
 //!
-//! `NAME.log` is a verifier log, `NAME.txt` what is made of it, and `NAME.lines`, if it is there, the
-//! program's line information: instruction, file, line, column and text, separated by tabs. After a wanted
-//! change, run with `HACHI_BLESS=1` and read the difference. `live.rs` records logs of assembled programs; those
-//! of Rust programs are what `hachi check --json` and `hachi dis --json` say of `rejected.o` among the command's tests.
+//! `NAME.log` is a verifier log, `NAME.txt` what is made of it, and `NAME.lines`, if it is there,
+//! the program's line information: instruction, file, line, column and text, separated by tabs.
+//! After a wanted change, run with `HACHI_BLESS=1` and read the difference. `live.rs` records logs
+//! of assembled programs; those of Rust programs are what `hachi check --json` and
+//! `hachi dis --json` say of `rejected.o` among the command's tests.
 
 use std::fs;
 use std::path::PathBuf;

@@ -9,8 +9,9 @@ use std::{
 
 use crate::{Cpu, Error, Options, Panics};
 
-/// Options of other eBPF linkers that projects carry in their `-C link-arg`; they ask for what this linker does
-/// anyway, or tune what it has no knob for. The number of values each takes as separate arguments.
+/// Options of other eBPF linkers that projects carry in their `-C link-arg`; they ask for what this
+/// linker does anyway, or tune what it has no knob for. The number of values each takes as separate
+/// arguments.
 const ACCEPTED: &[(&str, usize)] = &[
     ("--allow-bpf-trap", 0),
     ("--btf", 0),
@@ -67,8 +68,9 @@ impl<I: Iterator<Item = OsString>> Args<I> {
 }
 
 impl Options {
-    /// Understands the arguments (without the program's name) that rustc gives a linker of its `bpf` flavour, those it
-    /// gives a C compiler when the build is for the host (together with `--hachi-retarget`), and those a person types.
+    /// Understands the arguments (without the program's name) that rustc gives a linker of its
+    /// `bpf` flavour, those it gives a C compiler when the build is for the host (together with
+    /// `--hachi-retarget`), and those a person types.
     ///
     /// # Errors
     /// [`Error::Usage`] when an option is unknown, lacks its value, or nothing is to be linked;
@@ -93,8 +95,8 @@ impl Options {
             return Err(Error::Usage("no output: name it with `-o FILE`".into()));
         }
         if host {
-            // rustc leaves the whole program's bitcode beside the executable that it thinks is being linked.
-            // The objects on the command line are machine code for the host.
+            // rustc leaves the whole program's bitcode beside the executable that it thinks is
+            // being linked. The objects on the command line are machine code for the host.
             options.inputs = vec![with_suffix(&options.output, "bc")];
         }
         if options.inputs.is_empty() {
@@ -150,7 +152,8 @@ impl Options {
                 }
             }
             "-O0" | "-O1" => self.opt_level = Some(1),
-            // Sizes matter less here than being understood by the verifier, which code for size is not.
+            // Sizes matter less here than being understood by the verifier, which code for size is
+            // not.
             "-O" | "-O2" | "-Os" | "-Oz" => self.opt_level = Some(2),
             "-O3" => self.opt_level = Some(3),
             "-L" | "-l" => {
@@ -183,7 +186,8 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// rustc writes the arguments to a file, one a line with backslashes before special characters, when there are too many.
+/// rustc writes the arguments to a file, one a line with backslashes before special characters,
+/// when there are too many.
 fn expand_response_files(args: Vec<OsString>) -> Result<Vec<OsString>, Error> {
     let mut out = Vec::with_capacity(args.len());
     for arg in args {

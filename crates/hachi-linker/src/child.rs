@@ -1,7 +1,7 @@
 //! LLVM in a process of its own.
 //!
-//! Code generators abort or crash on code they were not made for. A user of eBPF meets that far more often than others
-//! do, and must still be told which function it was.
+//! Code generators abort or crash on code they were not made for. A user of eBPF meets that far
+//! more often than others do, and must still be told which function it was.
 
 use std::{
     fs::File,
@@ -20,19 +20,21 @@ use crate::{
 /// LLVM recurses deeply over large functions. Untouched pages cost nothing.
 const STACK: usize = 256 << 20;
 
-/// Runs `job`, which uses the library `llvm`, in a child process and brings back what it returns; a crash becomes a
-/// diagnostic.
+/// Runs `job`, which uses the library `llvm`, in a child process and brings back what it returns; a
+/// crash becomes a diagnostic.
 ///
 /// # Errors
-/// [`Error::Process`] when the child cannot be started or watched, [`Error::Rejected`] when the job fails or dies.
+/// [`Error::Process`] when the child cannot be started or watched, [`Error::Rejected`] when the job
+/// fails or dies.
 pub(crate) fn run(
     job: impl FnOnce() -> Outcome + Send,
     llvm: &Path,
 ) -> Result<wire::Compiled, Error> {
     let (mut result, result_writer) = pipe().map_err(Error::Process)?;
     let (mut stderr, stderr_writer) = pipe().map_err(Error::Process)?;
-    // SAFETY: the child goes on with this thread alone. It touches no lock that another thread may have held except
-    // those of the allocator and the dynamic linker, which the C library hands over in a usable state.
+    // SAFETY: the child goes on with this thread alone. It touches no lock that another thread may
+    // have held except those of the allocator and the dynamic linker, which the C library hands
+    // over in a usable state.
     match unsafe { libc::fork() } {
         -1 => Err(Error::Process(io::Error::last_os_error())),
         0 => {
@@ -86,7 +88,8 @@ fn child(job: impl FnOnce() -> Outcome + Send, mut result: File) -> ! {
         // The panic has already been printed, and the parent reads that.
         _ => 1,
     };
-    // SAFETY: ends the process at once; destructors of LLVM and of the parent's objects are not wanted.
+    // SAFETY: ends the process at once; destructors of LLVM and of the parent's objects are not
+    // wanted.
     unsafe { libc::_exit(code) }
 }
 
@@ -139,7 +142,8 @@ fn post_mortem(status: libc::c_int, talk: &str) -> Diagnostic {
             talk.lines()
                 .find(|line| !line.trim().is_empty() && !line.contains("PLEASE submit"))
         });
-    // "Running pass 'BPF DAG->DAG Pattern Instruction Selection' on function '@name'"; the last one is the innermost.
+    // "Running pass 'BPF DAG->DAG Pattern Instruction Selection' on function '@name'"; the last one
+    // is the innermost.
     let function = talk
         .lines()
         .rev()

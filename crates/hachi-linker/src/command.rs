@@ -32,10 +32,11 @@ HACHI_DIAGNOSTICS=FILE appends errors and warnings to FILE as well.
 
 Example: hachi-linker filter.bc -o filter.o --cpu v3";
 
-/// Runs one link as a command would: understands the arguments (without the program's name), prints diagnostics to
-/// standard error and into the file named by `HACHI_DIAGNOSTICS`.
+/// Runs one link as a command would: understands the arguments (without the program's name), prints
+/// diagnostics to standard error and into the file named by `HACHI_DIAGNOSTICS`.
 ///
-/// The exit code is 0 for an object written, 1 for a program refused, 2 for wrong usage, 3 when LLVM is missing.
+/// The exit code is 0 for an object written, 1 for a program refused, 2 for wrong usage, 3 when
+/// LLVM is missing.
 pub fn command<A: Into<OsString>>(args: impl IntoIterator<Item = A>) -> ExitCode {
     ExitCode::from(run(args))
 }
@@ -77,8 +78,8 @@ fn run<A: Into<OsString>>(args: impl IntoIterator<Item = A>) -> u8 {
     }
 }
 
-/// Turns this program into the linker when the environment variable `HACHI_LINKER` is set: acts on the program's
-/// arguments and exits. Otherwise returns at once.
+/// Turns this program into the linker when the environment variable `HACHI_LINKER` is set: acts on
+/// the program's arguments and exits. Otherwise returns at once.
 ///
 /// A build script or command that calls this first in `main` can name itself as rustc's linker
 /// (`-C linker=<its own path>`), and nothing further needs to be installed.

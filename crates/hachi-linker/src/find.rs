@@ -1,8 +1,9 @@
 //! Where the compiler keeps its LLVM.
 //!
-//! A bitcode reader must be as new as its writer, so the only library that is right for sure is the one inside the
-//! compiler that wrote the bitcode. Compilers keep it in two ways: beside `librustc_driver` (rustup), or as the system's
-//! own package, named by the driver's dependencies (distributions).
+//! A bitcode reader must be as new as its writer, so the only library that is right for sure is the
+//! one inside the compiler that wrote the bitcode. Compilers keep it in two ways: beside
+//! `librustc_driver` (rustup), or as the system's own package, named by the driver's dependencies
+//! (distributions).
 
 use std::{
     collections::VecDeque,
@@ -28,11 +29,12 @@ use object::{
 
 use crate::{Error, LLVM_ENV, Options};
 
-/// Finds the LLVM library of the compiler `rustc`: the real library, never the linker script of the same name that
-/// rustup installs beside it.
+/// Finds the LLVM library of the compiler `rustc`: the real library, never the linker script of the
+/// same name that rustup installs beside it.
 ///
 /// # Errors
-/// [`Error::LlvmNotFound`] with the places looked at. A compiler that holds LLVM inside itself has no such library.
+/// [`Error::LlvmNotFound`] with the places looked at. A compiler that holds LLVM inside itself has
+/// no such library.
 pub fn find_libllvm(rustc: &Path) -> Result<PathBuf, Error> {
     let mut tried = Vec::new();
     if let Some(prefix) = rustc.parent().and_then(Path::parent)
@@ -81,7 +83,8 @@ pub(crate) fn resolve(options: &Options) -> Result<PathBuf, Error> {
     if let Some(rustc) = &options.rustc {
         return find_libllvm(rustc);
     }
-    // rustc does not tell its linker who it is, but it is our parent process; asking it by name costs far more.
+    // rustc does not tell its linker who it is, but it is our parent process; asking it by name
+    // costs far more.
     if let Some(parent) = parent_compiler()
         && let Ok(found) = find_libllvm(&parent)
     {
@@ -175,7 +178,8 @@ impl Needs {
     }
 }
 
-/// Reads the dependencies of an ELF file. Only the few pages that hold them are read: drivers have 150 MB.
+/// Reads the dependencies of an ELF file. Only the few pages that hold them are read: drivers have
+/// 150 MB.
 fn needs(path: &Path) -> Option<Needs> {
     let cache = ReadCache::new(File::open(path).ok()?);
     let data = &cache;

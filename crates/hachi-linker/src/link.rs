@@ -29,7 +29,8 @@ pub struct Output {
     pub warnings: Vec<Diagnostic>,
     /// Bytes of the object.
     pub object_size: u64,
-    /// Places in the code at which a panic ends the program. Debug builds have many, for every overflow check.
+    /// Places in the code at which a panic ends the program. Debug builds have many, for every
+    /// overflow check.
     pub abort_sites: u64,
 }
 
@@ -52,8 +53,8 @@ enum Input {
 /// Links `options.inputs` into `options.output`.
 ///
 /// # Errors
-/// [`Error::Rejected`] with one diagnostic for each reason why the program cannot become an eBPF object; the other
-/// variants when files or LLVM are missing. No output is written then.
+/// [`Error::Rejected`] with one diagnostic for each reason why the program cannot become an eBPF
+/// object; the other variants when files or LLVM are missing. No output is written then.
 pub fn link(options: &Options) -> Result<Output, Error> {
     let llvm = find::resolve(options)?;
     let mut inputs = Vec::new();

@@ -60,7 +60,8 @@ impl FromStr for Target {
     }
 }
 
-/// What to do about each place that can still panic after optimisation. Such a panic ends the program.
+/// What to do about each place that can still panic after optimisation. Such a panic ends the
+/// program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Panics {
     /// Nothing.
@@ -126,11 +127,13 @@ impl FromStr for Kernel {
 /// Everything one link needs to know.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Bitcode files, archives with bitcode members (`.a`, `.rlib`), and relocatable eBPF ELF objects.
+    /// Bitcode files, archives with bitcode members (`.a`, `.rlib`), and relocatable eBPF ELF
+    /// objects.
     pub inputs: Vec<PathBuf>,
     /// The object to write.
     pub output: PathBuf,
-    /// The byte order. When absent, that of the inputs, which must be of one; this machine's when they have none.
+    /// The byte order. When absent, that of the inputs, which must be of one; this machine's when
+    /// they have none.
     pub target: Option<Target>,
     /// The instruction set.
     pub cpu: Cpu,
@@ -145,7 +148,8 @@ pub struct Options {
     pub llvm: Option<PathBuf>,
     /// The compiler whose LLVM is looked for when `llvm` is absent; `$RUSTC`, else `rustc`.
     pub rustc: Option<PathBuf>,
-    /// The input is bitcode for the host, to be turned into eBPF (the fallback for machines without a `core` for eBPF).
+    /// The input is bitcode for the host, to be turned into eBPF (the fallback for machines without
+    /// a `core` for eBPF).
     pub retarget: bool,
     /// What to do about panics that optimisation did not prove impossible.
     pub panics: Panics,

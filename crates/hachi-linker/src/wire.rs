@@ -11,7 +11,8 @@ pub(crate) struct Compiled {
     pub entries: Vec<String>,
     /// (name in the object, name wanted).
     pub renames: Vec<(String, String)>,
-    /// Places where the program may give up at run time (each ends the program with its abort value).
+    /// Places where the program may give up at run time (each ends the program with its abort
+    /// value).
     pub abort_sites: u64,
     pub warnings: Vec<Diagnostic>,
 }

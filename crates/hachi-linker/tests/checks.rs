@@ -1,4 +1,5 @@
-//! What kernels would refuse is told when the program is linked, with its line; what they take is not.
+//! What kernels would refuse is told when the program is linked, with its line; what they take is
+//! not.
 
 mod support;
 
@@ -67,7 +68,8 @@ pub extern "C" fn program(ctx: *mut XdpMd) -> u32 {{
     )
 }
 
-/// A program that hands out a callback, which stays a function, with so many bytes on the stack each.
+/// A program that hands out a callback, which stays a function, with so many bytes on the stack
+/// each.
 fn frames(section: &str, outer: usize, inner: usize) -> String {
     program(
         section,

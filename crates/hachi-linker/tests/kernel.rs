@@ -92,7 +92,8 @@ fn callbacks_stay_functions_and_panics_end_their_loop() {
         struct State { table: [u64; 4], sum: u64, rounds: u64 }
         extern "C" fn round(i: u32, state: *mut State) -> i64 {
             let state = unsafe { &mut *state };
-            // Not `+=`: with overflow checks the verifier would count along, to the end of all numbers.
+            // Not `+=`: with overflow checks the verifier would count along, to the end of all
+            // numbers.
             state.rounds = state.rounds.wrapping_add(1);
             // Panics at the fifth.
             state.sum = state.sum.wrapping_add(state.table[i as usize]);

@@ -144,7 +144,8 @@ fn archives_give_what_is_needed() {
     let library = bitcode(dir.path(), "library", LIBRARY);
     let unneeded = bitcode(dir.path(), "unneeded", UNNEEDED);
     archive(&dir.path().join("lib.a"), &[unneeded, library]);
-    // `unneeded` calls a function that is defined nowhere: had it been linked, that would be an error.
+    // `unneeded` calls a function that is defined nowhere: had it been linked, that would be an
+    // error.
     let result = linker(&["main.bc", "lib.a", "-o", "out.o"], dir.path());
     assert!(
         result.status.success(),

@@ -1,8 +1,9 @@
-//! Small programs of every kind, compiled at every optimisation level, accepted by the kernel, and computing there what
-//! they compute here.
+//! Small programs of every kind, compiled at every optimisation level, accepted by the kernel, and
+//! computing there what they compute here.
 //!
-//! Each program in `micro/*.rs` is a function of eight words. The same text is compiled into this test and into an XDP
-//! program that takes the words from the packet and leaves the result there. A panic here must be an abort there.
+//! Each program in `micro/*.rs` is a function of eight words. The same text is compiled into this
+//! test and into an XDP program that takes the words from the packet and leaves the result there. A
+//! panic here must be an abort there.
 
 mod support;
 
@@ -70,8 +71,8 @@ macro_rules! programs {
                 #[unsafe(link_section = "xdp")]
                 pub extern "C" fn $name(ctx: *mut XdpMd) -> u32 {
                     let Some(p) = (unsafe { packet(ctx) }) else { return 3 };
-                    // Volatile, or rustc reads the packet itself wherever the copy is read, and packets do not
-                    // take an index that is known only at run time.
+                    // Volatile, or rustc reads the packet itself wherever the copy is read, and
+                    // packets do not take an index that is known only at run time.
                     let x: Input = unsafe { (p as *const Input).read_volatile() };
                     let result = super::$name(&x);
                     unsafe { *(p as *mut u64) = result };
@@ -83,7 +84,8 @@ macro_rules! programs {
 }
 "#;
 
-/// Programs that the verifier cannot follow whatever the linker does: name, whether only with overflow checks, and why.
+/// Programs that the verifier cannot follow whatever the linker does: name, whether only with
+/// overflow checks, and why.
 const KERNEL_LIMITS: &[(&str, bool, &str)] = &[
     (
         "powers",

@@ -4,8 +4,8 @@ mod support;
 
 use support::{Config, PRELUDE, build, missing};
 
-/// Builds a source that must be refused. Each of `wanted` must appear in the diagnostics; `{line}` stands for the line
-/// marked `// HERE`.
+/// Builds a source that must be refused. Each of `wanted` must appear in the diagnostics; `{line}`
+/// stands for the line marked `// HERE`.
 fn refused(body: &str, config: &Config, wanted: &[&str]) {
     if missing(false) {
         return;

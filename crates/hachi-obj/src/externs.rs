@@ -43,8 +43,8 @@ pub enum ExternKind {
 
 impl Extern {
     /// The name it has in the kernel: a function's without its flavour, what follows three
-    /// underscores (`bpf_task_acquire___5_18`), so that a program can declare a function as different
-    /// kernels have it.
+    /// underscores (`bpf_task_acquire___5_18`), so that a program can declare a function as
+    /// different kernels have it.
     pub fn kernel_name(&self) -> &str {
         match self.kind {
             ExternKind::Kfunc { .. } => hachi_btf::essential_name(&self.name),

@@ -1,4 +1,5 @@
-//! Kernel configurations: text as in `/proc/config.gz`, and what becomes of it in the map `.kconfig`.
+//! Kernel configurations: text as in `/proc/config.gz`, and what becomes of it in the map
+//! `.kconfig`.
 //!
 //! The rules are libbpf's (`bpf_object__process_kconfig_line`).
 
@@ -166,7 +167,8 @@ impl Extern {
     }
 }
 
-/// A number as C writes it: decimal, `0x…` or octal, with a sign; negative ones as two's complement.
+/// A number as C writes it: decimal, `0x…` or octal, with a sign; negative ones as two's
+/// complement.
 fn number(text: &str) -> Option<u64> {
     let (negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits),

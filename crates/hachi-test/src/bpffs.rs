@@ -22,8 +22,8 @@ impl Bpffs {
     pub fn new() -> Result<Self> {
         let parent = std::env::temp_dir();
         for stale in tempdir::stale_entries(&parent) {
-            // Not a mount (a plain temporary directory): the unmount fails, and the directory is only
-            // removed if it is empty. Nothing of another kind can be lost here.
+            // Not a mount (a plain temporary directory): the unmount fails, and the directory is
+            // only removed if it is empty. Nothing of another kind can be lost here.
             let _ = c_path(&stale).and_then(|path| sys::umount_detach(&path).ok());
             let _ = std::fs::remove_dir(&stale);
         }

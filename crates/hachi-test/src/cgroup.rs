@@ -72,9 +72,9 @@ impl Cgroup {
         Ok(command)
     }
 
-    /// Runs `work` in a thread that is a member of the group for that time, and so are the sockets it
-    /// makes, and the threads. The group becomes a threaded one, which a process can be a member of
-    /// with some of its threads.
+    /// Runs `work` in a thread that is a member of the group for that time, and so are the sockets
+    /// it makes, and the threads. The group becomes a threaded one, which a process can be a member
+    /// of with some of its threads.
     ///
     /// # Panics
     /// If the thread cannot enter the group: the whole process must be in the root of the hierarchy

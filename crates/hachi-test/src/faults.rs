@@ -19,15 +19,15 @@ pub struct Fault {
     pub errno: i32,
 }
 
-/// Does `work` again and again; each time another one of the system calls that it makes fails, with each
-/// of `errnos`, until all have failed. The calls are those of files, sockets, memory, perf events and
-/// bpf(2); those that only free are left alone.
+/// Does `work` again and again; each time another one of the system calls that it makes fails, with
+/// each of `errnos`, until all have failed. The calls are those of files, sockets, memory, perf
+/// events and bpf(2); those that only free are left alone.
 ///
-/// What `work` returns (success or failure) is dropped with all calls working, then `after` looks whether
-/// anything is left. Each run is given what `before` returns.
+/// What `work` returns (success or failure) is dropped with all calls working, then `after` looks
+/// whether anything is left. Each run is given what `before` returns.
 ///
-/// Returns the names of the calls in the order of a run without a fault. Linux ≥ 5.5, as root; neither
-/// the code under test nor other threads notice anything.
+/// Returns the names of the calls in the order of a run without a fault. Linux ≥ 5.5, as root;
+/// neither the code under test nor other threads notice anything.
 ///
 /// # Errors
 /// Where seccomp(2) does not work.

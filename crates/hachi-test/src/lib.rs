@@ -1,7 +1,7 @@
 //! Test support: network namespaces, real traffic, and the places eBPF tests need.
 //!
-//! A test of a packet program needs two hosts, a wire between them and somebody who talks. This crate
-//! makes them out of the running kernel, privately and without leaving anything behind:
+//! A test of a packet program needs two hosts, a wire between them and somebody who talks. This
+//! crate makes them out of the running kernel, privately and without leaving anything behind:
 //!
 //! ```no_run
 //! use hachi_test::{EchoServer, VethPair};
@@ -28,18 +28,19 @@
 //! * [`VethPair`]: two namespaces joined by a virtual cable, with IPv4 and IPv6 addresses.
 //! * [`Bpffs`], [`Cgroup`], [`TempDir`]: a private BPF filesystem to pin in, a cgroup, a directory;
 //!   each is removed on drop, and what a killed run left is removed by the next one.
-//! * [`EchoServer`], [`tcp_request`], [`udp_request`], [`Host::ping`], [`Host::send_frame`]: traffic.
+//! * [`EchoServer`], [`tcp_request`], [`udp_request`], [`Host::ping`], [`Host::send_frame`]:
+//!   traffic.
 //! * [`each_call_fails`], [`fail_on_leaks`]: what is left behind, when calls fail and at the end.
 //! * [`run_delegated`]: a process like one in a container, with rights over bpf(2).
-//! * [`skip!`], [`supported!`], [`require_bpf!`], [`require_host!`]: say that a test could not run, in a
-//!   way the runner counts.
+//! * [`skip!`], [`supported!`], [`require_bpf!`], [`require_host!`]: say that a test could not run,
+//!   in a way the runner counts.
 //! * [`exercises`]: what a test shows to work, for a table of what is supported.
 //! * [`usdt_probe!`]: a USDT probe in the test itself.
 //!
 //! * `kernels` (with the feature of that name): Linux of other versions, to run tests in.
 //!
-//! Needs Linux ≥ 4.11, `CAP_NET_ADMIN` and `CAP_SYS_ADMIN` (in practice: root), and the `ip` program
-//! of iproute2; [`Host::ping`] also needs `ping` of iputils.
+//! Needs Linux ≥ 4.11, `CAP_NET_ADMIN` and `CAP_SYS_ADMIN` (in practice: root), and the `ip`
+//! program of iproute2; [`Host::ping`] also needs `ping` of iputils.
 
 mod bpffs;
 mod cgroup;

@@ -15,8 +15,8 @@ use std::thread;
 
 /// A network namespace of our own, without a name (so two runs never meet).
 ///
-/// Cheap to clone: clones are the same namespace. It goes away with the last clone, the last process
-/// in it and the last socket made in it.
+/// Cheap to clone: clones are the same namespace. It goes away with the last clone, the last
+/// process in it and the last socket made in it.
 #[derive(Clone, Debug)]
 pub struct Netns {
     file: Arc<File>,
@@ -61,8 +61,8 @@ impl Netns {
         format!("/proc/{}/fd/{}", std::process::id(), self.file.as_raw_fd()).into()
     }
 
-    /// Runs `work` on a thread inside the namespace and gives its result. Sockets made there belong to
-    /// the namespace for good; a panic comes through.
+    /// Runs `work` on a thread inside the namespace and gives its result. Sockets made there belong
+    /// to the namespace for good; a panic comes through.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         let current = thread::current();
         // The same name, so that what `skip!` and panics say still names the test.
@@ -85,8 +85,8 @@ impl Netns {
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         let file = Arc::clone(&self.file);
-        // SAFETY: between fork and exec only setns(2) runs, which is async-signal-safe and allocates
-        // nothing unless it fails (an io::Error from errno does not allocate either).
+        // SAFETY: between fork and exec only setns(2) runs, which is async-signal-safe and
+        // allocates nothing unless it fails (an io::Error from errno does not allocate either).
         unsafe {
             command.pre_exec(move || sys::setns_net(file.as_raw_fd()));
         }
@@ -106,8 +106,8 @@ impl Netns {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// Runs several commands of `ip`, one a line, up to the first that fails: starting a program takes
-    /// longer than what it does.
+    /// Runs several commands of `ip`, one a line, up to the first that fails: starting a program
+    /// takes longer than what it does.
     pub(crate) fn ip_batch(&self, commands: &str) -> Result<()> {
         let (reader, mut writer) = io::pipe().map_err(Error::during("making a pipe"))?;
         writer

@@ -116,8 +116,8 @@ impl Drop for Guarded {
     }
 }
 
-/// Where `program` is, by `PATH` and the directories of system programs (which a plain user's `PATH`
-/// often lacks).
+/// Where `program` is, by `PATH` and the directories of system programs (which a plain user's
+/// `PATH` often lacks).
 pub fn find_program(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
@@ -126,8 +126,8 @@ pub fn find_program(program: &str) -> Option<PathBuf> {
         .find(|candidate| candidate.is_file())
 }
 
-/// Where a clang is that makes code for BPF, of whatever version: distributions often have it with the
-/// version behind its name only.
+/// Where a clang is that makes code for BPF, of whatever version: distributions often have it with
+/// the version behind its name only.
 pub fn find_clang() -> Option<PathBuf> {
     let versioned = (14..=30).rev().map(|version| format!("clang-{version}"));
     std::iter::once("clang".to_owned())
@@ -160,10 +160,11 @@ pub fn open_descriptors() -> Vec<(u32, String)> {
     found
 }
 
-/// Lets this process fail, however its tests end, if it still has a descriptor then that it did not have
-/// when this was called. It is said which.
+/// Lets this process fail, however its tests end, if it still has a descriptor then that it did not
+/// have when this was called. It is said which.
 ///
-/// What tests of a program have in common calls it before `main`, so that it counts for all of them:
+/// What tests of a program have in common calls it before `main`, so that it counts for all of
+/// them:
 ///
 /// ```
 /// #[used]
@@ -189,8 +190,8 @@ pub fn allow_open_descriptors() {
 
 static ALLOWED: Mutex<Vec<(u32, String)>> = Mutex::new(Vec::new());
 
-/// What the loader opens once and keeps: tracefs where it is not mounted (the root of a mount that is
-/// nowhere), and the token of a user namespace.
+/// What the loader opens once and keeps: tracefs where it is not mounted (the root of a mount that
+/// is nowhere), and the token of a user namespace.
 const KEPT: [&str; 2] = ["/", "/bpf-token (deleted)"];
 
 extern "C" fn look_for_leaks() {

@@ -43,8 +43,9 @@ macro_rules! require_bpf {
     };
 }
 
-/// Leaves the test as skipped on kernels older than what it is about. To be used where no error says so
-/// (see [`supported!`](crate::supported)): in tests of programs that older verifiers reject.
+/// Leaves the test as skipped on kernels older than what it is about. To be used where no error
+/// says so (see [`supported!`](crate::supported)): in tests of programs that older verifiers
+/// reject.
 ///
 /// ```
 /// // with #[test] above it:
@@ -62,8 +63,8 @@ macro_rules! require_kernel {
     };
 }
 
-/// Leaves the test as skipped in a guest (see the feature `kernels`), where there is neither a compiler
-/// nor what the host has in its file system.
+/// Leaves the test as skipped in a guest (see the feature `kernels`), where there is neither a
+/// compiler nor what the host has in its file system.
 ///
 /// ```
 /// // with #[test] above it:
@@ -81,12 +82,12 @@ macro_rules! require_host {
     };
 }
 
-/// The value of a `Result`; leaves the test as skipped if the error is that the kernel is too old for
-/// what was tried.
+/// The value of a `Result`; leaves the test as skipped if the error is that the kernel is too old
+/// for what was tried.
 ///
-/// An error "… needs Linux ≥ 6.6 …" is a declaration, and this tests it: on Linux 6.6 and newer the test
-/// fails. (Not if the error says that a kernel may be built without it, unless in a guest, whose kernels
-/// have everything.) Any other error fails the test, as `unwrap` would.
+/// An error "… needs Linux ≥ 6.6 …" is a declaration, and this tests it: on Linux 6.6 and newer the
+/// test fails. (Not if the error says that a kernel may be built without it, unless in a guest,
+/// whose kernels have everything.) Any other error fails the test, as `unwrap` would.
 ///
 /// ```
 /// // with #[test] above it:
@@ -134,8 +135,9 @@ pub fn kernel_is_older_than(needed: &str) -> bool {
     version(&release()) < version(needed)
 }
 
-/// Whether the running kernel was built without CONFIG_FPROBE, though it is new enough to have it (Linux
-/// 5.18): then programs cannot be attached to many of its functions at once. From `/proc/kallsyms`.
+/// Whether the running kernel was built without CONFIG_FPROBE, though it is new enough to have it
+/// (Linux 5.18): then programs cannot be attached to many of its functions at once. From
+/// `/proc/kallsyms`.
 pub fn kernel_lacks_fprobe() -> bool {
     let symbols = std::fs::read_to_string("/proc/kallsyms").unwrap_or_default();
     let mut names = symbols
@@ -144,8 +146,9 @@ pub fn kernel_lacks_fprobe() -> bool {
     !kernel_is_older_than("5.18") && !names.any(|name| name == "register_fprobe_ips")
 }
 
-/// Whether this machine cannot have timers, storage and arenas: from Linux 7.0 on their memory comes from
-/// an allocator that works only on CPUs with `cmpxchg16b`, which some guests are not given.
+/// Whether this machine cannot have timers, storage and arenas: from Linux 7.0 on their memory
+/// comes from an allocator that works only on CPUs with `cmpxchg16b`, which some guests are not
+/// given.
 pub fn cpu_lacks_cmpxchg16b() -> bool {
     let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let lacks = cfg!(target_arch = "x86_64") && !cpus.split_whitespace().any(|word| word == "cx16");
@@ -161,8 +164,8 @@ pub fn in_guest() -> bool {
     std::env::var_os("HACHI_GUEST").is_some()
 }
 
-/// What is wrong with a reason to be skipped on the kernel `running`, if anything: it declares that an
-/// older one would do.
+/// What is wrong with a reason to be skipped on the kernel `running`, if anything: it declares that
+/// an older one would do.
 fn wrongly_declared(reason: &str, running: &str, guest: bool) -> Option<String> {
     let (_, needed) = reason.split_once(NEEDS)?;
     let optional = reason.contains("configured out") && !guest;
@@ -180,8 +183,8 @@ fn version(text: &str) -> Option<(u32, u32)> {
 }
 
 /// Reports the current test as skipped; what [`skip!`] calls. Where skipping is forbidden
-/// (`HACHI_TEST_NO_SKIP=1`), or the reason is that the test "needs Linux ≥" a version that the running
-/// kernel has, it panics instead.
+/// (`HACHI_TEST_NO_SKIP=1`), or the reason is that the test "needs Linux ≥" a version that the
+/// running kernel has, it panics instead.
 ///
 /// # Panics
 /// See above.

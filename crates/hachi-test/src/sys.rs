@@ -30,7 +30,8 @@ pub fn unshare_net() -> io::Result<()> {
 ///
 /// Async-signal-safe: may run between `fork` and `exec`.
 pub fn setns_net(fd: RawFd) -> io::Result<()> {
-    // SAFETY: no pointers; changes only the calling thread's namespaces, and a bad descriptor is EBADF.
+    // SAFETY: no pointers; changes only the calling thread's namespaces, and a bad descriptor is
+    // EBADF.
     check(unsafe { libc::setns(fd, libc::CLONE_NEWNET) }).map(drop)
 }
 
@@ -287,7 +288,8 @@ pub fn private_mounts() -> io::Result<()> {
 /// Set by the handler of [`on_interrupt`].
 pub static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// Makes the first SIGINT or SIGTERM set [`INTERRUPTED`] instead of ending the process; the second ends it.
+/// Makes the first SIGINT or SIGTERM set [`INTERRUPTED`] instead of ending the process; the second
+/// ends it.
 pub fn on_interrupt() {
     extern "C" fn handler(signal: libc::c_int) {
         INTERRUPTED.store(true, Ordering::Relaxed);

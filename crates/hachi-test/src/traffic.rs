@@ -189,8 +189,8 @@ fn echo_tcp(mut stream: TcpStream, stop: &AtomicBool, requests: &AtomicUsize) {
 /// Connects from inside `netns`, sends `payload`, and gives as many bytes of the answer.
 ///
 /// # Errors
-/// `TimedOut` or `WouldBlock` (as the kernel reports it) when nothing comes within `timeout`: what a
-/// dropped packet looks like from the client's side.
+/// `TimedOut` or `WouldBlock` (as the kernel reports it) when nothing comes within `timeout`: what
+/// a dropped packet looks like from the client's side.
 pub fn tcp_request(
     netns: &Netns,
     to: SocketAddr,

@@ -1,10 +1,11 @@
-/// Puts a USDT probe here, as `sys/sdt.h` does for its author: a `nop`, and a note that says where it
-/// is, whose it is, and where its arguments are.
+/// Puts a USDT probe here, as `sys/sdt.h` does for its author: a `nop`, and a note that says where
+/// it is, whose it is, and where its arguments are.
 ///
 /// `usdt_probe!(provider, name, semaphore, arguments, operands)`: the semaphore is the symbol of a
-/// counter that the kernel raises while somebody watches, or `"0"`; the arguments are as the note has
-/// them (`8@%rdi`; for a constant `\044` stands for the dollar sign, which has a meaning of its own
-/// here); the operands are those of [`asm!`](core::arch::asm), which put the values there. x86-64.
+/// counter that the kernel raises while somebody watches, or `"0"`; the arguments are as the note
+/// has them (`8@%rdi`; for a constant `\044` stands for the dollar sign, which has a meaning of its
+/// own here); the operands are those of [`asm!`](core::arch::asm), which put the values there.
+/// x86-64.
 ///
 /// # Safety
 /// That of `asm!` with these operands: it is to be used inside of an `unsafe` block.

@@ -13,9 +13,9 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::thread;
 
-/// Runs `command` as root of user, mount and network namespaces of its own, which have no rights over
-/// the machine, but a BPF file system at `target` (an existing directory) mounted with `options`: what
-/// it delegates, such as `("delegate_progs", "xdp")` or `("delegate_cmds", "any")`.
+/// Runs `command` as root of user, mount and network namespaces of its own, which have no rights
+/// over the machine, but a BPF file system at `target` (an existing directory) mounted with
+/// `options`: what it delegates, such as `("delegate_progs", "xdp")` or `("delegate_cmds", "any")`.
 ///
 /// It is what the manager of a container does. Linux ≥ 6.9, as root.
 ///
@@ -41,8 +41,8 @@ pub fn run_delegated(
     unsafe {
         command.pre_exec(move || {
             sys::unshare_user()?;
-            // The file system belongs to the namespace of who opens it; what it delegates is said by
-            // somebody with rights outside.
+            // The file system belongs to the namespace of who opens it; what it delegates is said
+            // by somebody with rights outside.
             sys::send_descriptor(socket, sys::open_bpffs()?.as_fd())?;
             let (_, mount) = sys::receive_descriptor(socket)?;
             sys::move_mount(&mount, &target)

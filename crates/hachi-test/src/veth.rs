@@ -9,9 +9,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Two network namespaces joined by a pair of virtual Ethernet interfaces, both up, with addresses.
 ///
-/// Each end knows the other's hardware address from the start, so nothing but the traffic of the test
-/// crosses the wire (and a program that drops all of it does not confuse address resolution for the
-/// seconds after). Native XDP works on both ends (Linux ≥ 4.19).
+/// Each end knows the other's hardware address from the start, so nothing but the traffic of the
+/// test crosses the wire (and a program that drops all of it does not confuse address resolution
+/// for the seconds after). Native XDP works on both ends (Linux ≥ 4.19).
 #[derive(Debug)]
 pub struct VethPair {
     /// By custom the side that sends: 10.77.0.1, fd77::1.
@@ -55,8 +55,8 @@ impl VethPair {
         left.netns.ip_batch(&(cable + &left.commands(right)))?;
         right.netns.ip_batch(&right.commands(left))?;
         for (host, peer) in [(left, right), (right, left)] {
-            // Where IPv6 is switched off, the tests that want it say so by failing to send; the others
-            // go on.
+            // Where IPv6 is switched off, the tests that want it say so by failing to send; the
+            // others go on.
             let _ = host.netns.ip_batch(&host.commands_v6(peer));
         }
         for host in [&mut pair.left, &mut pair.right] {

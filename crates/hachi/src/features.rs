@@ -101,8 +101,8 @@ impl Feature {
         }
     }
 
-    /// As [`require`](Self::require), after the kernel refused something that needs it: only answers
-    /// that an older kernel would give are worth the question.
+    /// As [`require`](Self::require), after the kernel refused something that needs it: only
+    /// answers that an older kernel would give are worth the question.
     pub(crate) fn require_after(&self, error: &SyscallError) -> Result<(), Unsupported> {
         match error.errno() {
             libc::EINVAL | libc::E2BIG | libc::EOPNOTSUPP | ENOTSUPP | libc::EBADF => {

@@ -81,9 +81,9 @@ impl ProbeAt {
     }
 }
 
-/// All descriptors of BPF objects of all processes that this one may look at (all, for root), in the
-/// order of the processes' ids. From `/proc`, and `BPF_TASK_FD_QUERY` for perf events (which needs
-/// CAP_SYS_ADMIN; without it they are left out).
+/// All descriptors of BPF objects of all processes that this one may look at (all, for root), in
+/// the order of the processes' ids. From `/proc`, and `BPF_TASK_FD_QUERY` for perf events (which
+/// needs CAP_SYS_ADMIN; without it they are left out).
 ///
 /// What comes or goes while they are listed may be missing.
 pub fn holders() -> impl Iterator<Item = Holder> {

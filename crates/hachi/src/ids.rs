@@ -24,7 +24,8 @@ pub(crate) fn each<T>(
             };
             position = Some(id);
             match open(id) {
-                // EAGAIN: a link that has its id but is still being made (`bpf_link_by_id` in `kernel/bpf/syscall.c`).
+                // EAGAIN: a link that has its id but is still being made (`bpf_link_by_id` in
+                // `kernel/bpf/syscall.c`).
                 Err(error) if matches!(error.errno(), libc::ENOENT | libc::EAGAIN) => {}
                 result => return Some(result),
             }

@@ -8,8 +8,9 @@ use std::{
 
 pub(crate) const FILE: &str = "/proc/kallsyms";
 
-/// Calls `f` with the kind (a letter, as of nm(1)), name and address (0 if this process may not know
-/// it) of each symbol of the kernel and its modules, some hundred thousand, as long as it wants more.
+/// Calls `f` with the kind (a letter, as of nm(1)), name and address (0 if this process may not
+/// know it) of each symbol of the kernel and its modules, some hundred thousand, as long as it
+/// wants more.
 pub(crate) fn for_each_symbol(
     f: &mut dyn FnMut(u8, &str, u64) -> ControlFlow<()>,
 ) -> io::Result<()> {

@@ -13,8 +13,8 @@ pub(crate) struct KernelConfig {
     pub(crate) text: String,
 }
 
-/// The configuration of the running kernel: `/boot/config-RELEASE`, else `/proc/config.gz`. The error
-/// is a sentence part that says what was looked for.
+/// The configuration of the running kernel: `/boot/config-RELEASE`, else `/proc/config.gz`. The
+/// error is a sentence part that says what was looked for.
 pub(crate) fn read() -> Result<KernelConfig, String> {
     let release = version::release().unwrap_or_default();
     let in_boot = format!("/boot/config-{release}");

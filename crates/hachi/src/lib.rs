@@ -37,8 +37,8 @@
 //! * `config-gz` (on by default): kernel configuration options (`.kconfig`) from `/proc/config.gz`,
 //!   where there is no `/boot/config-RELEASE`.
 //! * `uprobe` (on by default): [`UProbe`](programs::UProbe), [`UProbeMulti`](programs::UProbeMulti)
-//!   and [`Usdt`](programs::Usdt). Without it an object may still contain such programs; they can be
-//!   loaded, but not attached.
+//!   and [`Usdt`](programs::Usdt). Without it an object may still contain such programs; they can
+//!   be loaded, but not attached.
 //! * `tokio`: `into_async` of [`RingBuf`](maps::RingBuf), [`Events`](maps::Events),
 //!   [`PerfEvents`](maps::PerfEvents) and [`UserRingBuf`](maps::UserRingBuf).
 

@@ -183,10 +183,10 @@ impl EbpfLoader {
         self
     }
 
-    /// Values of kernel configuration options (`.kconfig`: `extern int CONFIG_HZ __kconfig;` in C), as
-    /// text: lines such as `CONFIG_HZ=250`. What it does not set is looked for in the kernel's own
-    /// configuration: `/boot/config-RELEASE`, else `/proc/config.gz`. Those are read only if a program
-    /// reads such an option.
+    /// Values of kernel configuration options (`.kconfig`: `extern int CONFIG_HZ __kconfig;` in C),
+    /// as text: lines such as `CONFIG_HZ=250`. What it does not set is looked for in the kernel's
+    /// own configuration: `/boot/config-RELEASE`, else `/proc/config.gz`. Those are read only if a
+    /// program reads such an option.
     ///
     /// A program that reads an option set nowhere does not load, unless it declares it as weak.
     pub fn kernel_config(&mut self, text: &str) -> &mut Self {
@@ -429,8 +429,8 @@ impl Ebpf {
             })
     }
 
-    /// The global variable `name` of the object's programs, to be read and written while they run. `V`
-    /// must have its size, and be what its BTF says. (Its initial value is set by
+    /// The global variable `name` of the object's programs, to be read and written while they run.
+    /// `V` must have its size, and be what its BTF says. (Its initial value is set by
     /// [`EbpfLoader::override_global`].)
     ///
     /// ```no_run

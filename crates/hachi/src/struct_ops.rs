@@ -1,4 +1,5 @@
-//! Structs of functions that the kernel calls: congestion controls for TCP, schedulers, and the like.
+//! Structs of functions that the kernel calls: congestion controls for TCP, schedulers, and the
+//! like.
 
 use std::os::fd::{AsFd as _, AsRawFd as _};
 
@@ -32,8 +33,8 @@ impl Ebpf {
         self.object().struct_ops_names()
     }
 
-    /// Makes all structs of functions ready that the object wants registered (the sections of the others
-    /// begin with `?`), and registers them, as [`struct_ops`](Self::struct_ops) and
+    /// Makes all structs of functions ready that the object wants registered (the sections of the
+    /// others begin with `?`), and registers them, as [`struct_ops`](Self::struct_ops) and
     /// [`StructOps::attach`] do. Returns their names with their links.
     ///
     /// # Errors
@@ -162,8 +163,8 @@ impl StructOps {
     }
 
     /// Registers it: the kernel calls its functions from now on, where it is chosen (a congestion
-    /// control by `TCP_CONGESTION` or `net.ipv4.tcp_congestion_control`). It is registered as long as
-    /// the link returned.
+    /// control by `TCP_CONGESTION` or `net.ipv4.tcp_congestion_control`). It is registered as long
+    /// as the link returned.
     ///
     /// By a `bpf_link` if it is of section `.struct_ops.link` (Linux ≥ 6.4).
     pub fn attach(&self) -> Result<OwnedLink, LinkError> {

@@ -1,5 +1,5 @@
-//! BPF tokens: rights over bpf(2) that a privileged process delegates to a user namespace, through a
-//! BPF file system that it mounts there. Linux ≥ 6.9; `kernel/bpf/token.c`.
+//! BPF tokens: rights over bpf(2) that a privileged process delegates to a user namespace, through
+//! a BPF file system that it mounts there. Linux ≥ 6.9; `kernel/bpf/token.c`.
 //!
 //! Every call that takes a token goes through [`call`]: it passes the token of the loader where one
 //! was given, else it tries without, and only after `EPERM` looks for one. So a process with rights
@@ -39,8 +39,8 @@ const VARIABLES: [&str; 2] = ["HACHI_BPF_TOKEN_PATH", "LIBBPF_BPF_TOKEN_PATH"];
 /// namespace only).
 ///
 /// Usually there is nothing to do: after a refusal, Hachi looks for such a file system where
-/// `HACHI_BPF_TOKEN_PATH` (or `LIBBPF_BPF_TOKEN_PATH`) says, or else at `/sys/fs/bpf`, and uses it. To
-/// name another, give it to [`EbpfLoader::bpf_token`](crate::EbpfLoader::bpf_token).
+/// `HACHI_BPF_TOKEN_PATH` (or `LIBBPF_BPF_TOKEN_PATH`) says, or else at `/sys/fs/bpf`, and uses it.
+/// To name another, give it to [`EbpfLoader::bpf_token`](crate::EbpfLoader::bpf_token).
 ///
 /// Cheap to clone.
 #[derive(Clone, Debug)]
@@ -108,7 +108,8 @@ impl BpfToken {
     }
 
     /// The token that is used after a refusal: of the file system that `HACHI_BPF_TOKEN_PATH` or
-    /// `LIBBPF_BPF_TOKEN_PATH` names, or else of `/sys/fs/bpf`. `None` if nothing is delegated there.
+    /// `LIBBPF_BPF_TOKEN_PATH` names, or else of `/sys/fs/bpf`. `None` if nothing is delegated
+    /// there.
     pub fn find() -> Option<Self> {
         let named = VARIABLES.iter().find_map(env::var_os).map(PathBuf::from);
         if named
@@ -322,8 +323,8 @@ impl Drop for Scope {
     }
 }
 
-/// Makes a call of bpf(2), with the token to be passed, in up to three ways: without what could help
-/// it to the right, with a token that was found, and with RLIMIT_MEMLOCK raised.
+/// Makes a call of bpf(2), with the token to be passed, in up to three ways: without what could
+/// help it to the right, with a token that was found, and with RLIMIT_MEMLOCK raised.
 pub(crate) fn call(
     wanted: Wanted,
     attempt: &mut dyn FnMut(Option<BorrowedFd<'_>>) -> io::Result<OwnedFd>,

@@ -30,8 +30,8 @@ impl KernelVersion {
     }
 
     /// As [`current`](Self::current), also where a distribution's release says less than the kernel
-    /// knows of itself: `LINUX_VERSION_CODE`. (As libbpf; Debian's release ends in `.0`, and Ubuntu's
-    /// too.)
+    /// knows of itself: `LINUX_VERSION_CODE`. (As libbpf; Debian's release ends in `.0`, and
+    /// Ubuntu's too.)
     pub(crate) fn exact() -> Option<Self> {
         let signature = fs::read_to_string("/proc/version_signature").unwrap_or_default();
         // `Ubuntu 6.8.0-52.53-generic 6.8.12`

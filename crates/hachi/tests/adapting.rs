@@ -42,8 +42,8 @@ fn maps_are_larger_than_the_limit_of_locked_memory() {
     assert_eq!(raised, hachi_test::kernel_is_older_than("5.11"));
 }
 
-/// The types of an object use every kind that came after BTF itself (the last, ENUM64, in 6.0); what
-/// the kernel does not know is put in older words.
+/// The types of an object use every kind that came after BTF itself (the last, ENUM64, in 6.0);
+/// what the kernel does not know is put in older words.
 #[test]
 fn types_of_newer_kinds() {
     require_bpf!();

@@ -1,8 +1,8 @@
-//! Whatever system call fails on the way, nothing is left behind: no descriptor, mapping, kernel object,
-//! pin, filter or event.
+//! Whatever system call fails on the way, nothing is left behind: no descriptor, mapping, kernel
+//! object, pin, filter or event.
 //!
-//! Each test runs itself again as a process of its own, since it looks at all that a process has, and
-//! does its work as often as there are calls in it.
+//! Each test runs itself again as a process of its own, since it looks at all that a process has,
+//! and does its work as often as there are calls in it.
 
 mod support;
 
@@ -87,8 +87,8 @@ fn events() -> Vec<String> {
         .collect()
 }
 
-/// Lets each call of `work` fail, in a process of its own, and looks for what is left. `named` are calls
-/// that must be among them.
+/// Lets each call of `work` fail, in a process of its own, and looks for what is left. `named` are
+/// calls that must be among them.
 fn check<B: Sync, T>(
     test: &str,
     named: &[&str],
@@ -104,8 +104,8 @@ fn check<B: Sync, T>(
     if !support::apart(test) {
         return;
     }
-    // What is opened once and kept is so from now on. So are answers about features: one that was got
-    // while a call failed would be kept, too.
+    // What is opened once and kept is so from now on. So are answers about features: one that was
+    // got while a call failed would be kept, too.
     for feature in features::ALL {
         feature.is_supported();
     }

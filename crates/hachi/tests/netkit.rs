@@ -24,8 +24,8 @@ const PRIMARY: &str = "primary0";
 const HERE: Ipv4Addr = Ipv4Addr::new(10, 79, 0, 1);
 const THERE: Ipv4Addr = Ipv4Addr::new(10, 79, 0, 2);
 
-/// Two namespaces with a netkit pair in between, the primary end in the first one; an error where the
-/// kernel was built without.
+/// Two namespaces with a netkit pair in between, the primary end in the first one; an error where
+/// the kernel was built without.
 fn pair() -> hachi_test::Result<(Netns, Netns)> {
     let (host, container) = (Netns::new()?, Netns::new()?);
     // The parameters of a pair are unknown to many an `ip`; those the kernel chooses do.

@@ -1,6 +1,7 @@
 //! What a process without rights is told.
 //!
-//! And what a process with few is allowed. Each test changes the capabilities of threads of its own.
+//! And what a process with few is allowed. Each test changes the capabilities of threads of its
+//! own.
 
 mod support;
 

@@ -1,7 +1,7 @@
 //! Rights that were delegated to a user namespace.
 //!
-//! Each test runs itself again in such a namespace: the outer part is the manager of a container, the
-//! inner part is what runs in it.
+//! Each test runs itself again in such a namespace: the outer part is the manager of a container,
+//! the inner part is what runs in it.
 
 mod support;
 

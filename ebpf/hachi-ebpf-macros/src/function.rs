@@ -199,13 +199,13 @@ impl Function {
     }
 }
 
-/// The attributes that put a function or static into the object under the name `symbol`; a test, whose
-/// other names may be the same as one of C's, does without.
+/// The attributes that put a function or static into the object under the name `symbol`; a test,
+/// whose other names may be the same as one of C's, does without.
 pub fn export(symbol: &str, section: &str) -> String {
     let name = if symbol == section {
-        // Of two equal names LLVM makes one symbol, and complains. When rustc compiles for eBPF that
-        // is the linker's matter; for the development machine's own target it is LLVM in rustc that
-        // complains, and the linker takes the difference out again.
+        // Of two equal names LLVM makes one symbol, and complains. When rustc compiles for eBPF
+        // that is the linker's matter; for the development machine's own target it is LLVM in rustc
+        // that complains, and the linker takes the difference out again.
         format!(
             "#[cfg_attr(target_os = \"none\", unsafe(export_name = {symbol:?}))]
             #[cfg_attr(all(not(test), not(target_os = \"none\")), unsafe(export_name = \"{symbol}.hachi\"))]"

@@ -62,8 +62,8 @@ attributes! {
     ///     0
     /// }
     /// ```
-    /// - `function = "…"`: the tracepoint, of those in `/sys/kernel/tracing/events`. Without it the user
-    ///   side names it when it loads the program.
+    /// - `function = "…"`: the tracepoint, of those in `/sys/kernel/tracing/events`. Without it the
+    ///   user side names it when it loads the program.
     /// - `name = "…"`: the program's name, when it is not to be the function's.
     ///
     /// What the function returns does not matter; it may return nothing. The section is
@@ -78,7 +78,8 @@ attributes! {
     ///     0
     /// }
     /// ```
-    /// - `tracepoint = "…"`: which one. Without it the user side names it when it attaches the program.
+    /// - `tracepoint = "…"`: which one. Without it the user side names it when it attaches the
+    ///   program.
     /// - `writable`: the program may write to the tracepoint's buffer, where it has one (5.2).
     /// - `name = "…"`: the program's name, when it is not to be the function's.
     ///
@@ -94,9 +95,9 @@ attributes! {
     ///     0
     /// }
     /// ```
-    /// - `category = "…"`, `name = "…"`: the directory and the name in `/sys/kernel/tracing/events`.
-    ///   Without them the user side says it when it attaches the program; `name` alone is the program's
-    ///   name.
+    /// - `category = "…"`, `name = "…"`: the directory and the name in
+    ///   `/sys/kernel/tracing/events`. Without them the user side says it when it attaches the
+    ///   program; `name` alone is the program's name.
     ///
     /// What the function returns does not matter; it may return nothing. The section is
     /// `tracepoint/CATEGORY/NAME`.
@@ -110,8 +111,8 @@ attributes! {
     ///     0
     /// }
     /// ```
-    /// - `function = "…"`: the kernel's function. Without it the user side names it when it loads the
-    ///   program.
+    /// - `function = "…"`: the kernel's function. Without it the user side names it when it loads
+    ///   the program.
     /// - `name = "…"`: the program's name, when it is not to be the function's.
     /// - `sleepable`: the program may sleep, where the kernel's function may (5.10).
     ///
@@ -131,8 +132,8 @@ attributes! {
     /// `fexit.s/FUNCTION`.
     fexit = program::FEXIT;
 
-    /// Makes a function a program that runs before a function of the kernel, and instead of it when it
-    /// returns an error (5.7).
+    /// Makes a function a program that runs before a function of the kernel, and instead of it when
+    /// it returns an error (5.7).
     ///
     /// ```ignore
     /// #[fmod_ret(function = "security_file_open")]
@@ -140,17 +141,18 @@ attributes! {
     ///     0
     /// }
     /// ```
-    /// - `function = "…"`: the kernel's function: a system call, a security hook (`security_…`) or one that is
-    ///   marked for error injection. Without it the user side names it when it loads the program.
+    /// - `function = "…"`: the kernel's function: a system call, a security hook (`security_…`) or
+    ///   one that is marked for error injection. Without it the user side names it when it loads
+    ///   the program.
     /// - `name = "…"`: the program's name, when it is not to be the function's.
     /// - `sleepable`: the program may sleep, where the kernel's function may (5.10).
     ///
-    /// The function returns 0 to let the kernel's run, or a negative error in its place. The section is
-    /// `fmod_ret/FUNCTION`, or `fmod_ret.s/FUNCTION`.
+    /// The function returns 0 to let the kernel's run, or a negative error in its place. The
+    /// section is `fmod_ret/FUNCTION`, or `fmod_ret.s/FUNCTION`.
     fmod_ret = program::FMOD_RET;
 
-    /// Makes a function a program that runs when a function of the kernel is entered and again when it
-    /// returns, and can keep eight bytes in between (7.0).
+    /// Makes a function a program that runs when a function of the kernel is entered and again when
+    /// it returns, and can keep eight bytes in between (7.0).
     ///
     /// ```ignore
     /// #[fsession(function = "tcp_connect")]
@@ -160,11 +162,12 @@ attributes! {
     /// ```
     /// The arguments are those of [`macro@fentry`].
     ///
-    /// The function returns 0 to run at the return as well, 1 not to. The section is `fsession/FUNCTION`, or
-    /// `fsession.s/FUNCTION`.
+    /// The function returns 0 to run at the return as well, 1 not to. The section is
+    /// `fsession/FUNCTION`, or `fsession.s/FUNCTION`.
     fsession = program::FSESSION;
 
-    /// Makes a function a security hook: it returns 0 to allow, or a negative error to forbid (5.7).
+    /// Makes a function a security hook: it returns 0 to allow, or a negative error to forbid
+    /// (5.7).
     ///
     /// ```ignore
     /// #[lsm(hook = "file_open")]
@@ -172,17 +175,17 @@ attributes! {
     ///     0
     /// }
     /// ```
-    /// - `hook = "…"`: the hook, of those in `include/linux/lsm_hook_defs.h`. Without it the user side
-    ///   names it when it loads the program.
+    /// - `hook = "…"`: the hook, of those in `include/linux/lsm_hook_defs.h`. Without it the user
+    ///   side names it when it loads the program.
     /// - `name = "…"`: the program's name, when it is not to be the function's.
     /// - `sleepable`: the program may sleep, where the hook may (5.10).
     ///
-    /// The kernel must run with `bpf` among its security modules (`lsm=…,bpf`). The section is `lsm/HOOK`,
-    /// or `lsm.s/HOOK`.
+    /// The kernel must run with `bpf` among its security modules (`lsm=…,bpf`). The section is
+    /// `lsm/HOOK`, or `lsm.s/HOOK`.
     lsm = program::LSM;
 
-    /// Makes a function a security hook for the processes of a cgroup: it returns 1 to allow, or 0 to
-    /// forbid (6.0).
+    /// Makes a function a security hook for the processes of a cgroup: it returns 1 to allow, or 0
+    /// to forbid (6.0).
     ///
     /// ```ignore
     /// #[lsm_cgroup(hook = "socket_post_create")]
@@ -196,8 +199,8 @@ attributes! {
     /// The section is `lsm_cgroup/HOOK`.
     lsm_cgroup = program::LSM_CGROUP;
 
-    /// Makes a function a program that runs when the kernel comes to an instruction, usually the entry
-    /// of a function (4.1).
+    /// Makes a function a program that runs when the kernel comes to an instruction, usually the
+    /// entry of a function (4.1).
     ///
     /// ```ignore
     /// #[kprobe(function = "tcp_connect")]
@@ -205,12 +208,12 @@ attributes! {
     ///     0
     /// }
     /// ```
-    /// - `function = "…"`: the kernel's function. Without it the user side names it when it attaches the
-    ///   program.
+    /// - `function = "…"`: the kernel's function. Without it the user side names it when it
+    ///   attaches the program.
     /// - `offset = …`: so many bytes behind its start.
     /// - `name = "…"`: the program's name, when it is not to be the function's.
-    /// - `multi`: at all functions that fit a pattern, in which `*` is any text and `?` any one letter
-    ///   (5.18).
+    /// - `multi`: at all functions that fit a pattern, in which `*` is any text and `?` any one
+    ///   letter (5.18).
     ///
     /// What the function returns does not matter; it may return nothing. The section is
     /// `kprobe/FUNCTION`, or `kprobe.multi/PATTERN`.
@@ -224,12 +227,12 @@ attributes! {
     ///     0
     /// }
     /// ```
-    /// The arguments are those of [`macro@kprobe`], but `offset`. The section is `kretprobe/FUNCTION`,
-    /// or `kretprobe.multi/PATTERN`.
+    /// The arguments are those of [`macro@kprobe`], but `offset`. The section is
+    /// `kretprobe/FUNCTION`, or `kretprobe.multi/PATTERN`.
     kretprobe = program::KRETPROBE;
 
-    /// Makes a function a program that runs when any of some functions of the kernel is entered and again
-    /// when it returns, and can keep eight bytes in between (6.10).
+    /// Makes a function a program that runs when any of some functions of the kernel is entered and
+    /// again when it returns, and can keep eight bytes in between (6.10).
     ///
     /// ```ignore
     /// #[kprobe_session(function = "tcp_*")]
@@ -244,8 +247,8 @@ attributes! {
     /// `kprobe.session/PATTERN`.
     kprobe_session = program::KPROBE_SESSION;
 
-    /// Makes a function a program that runs when processes make a system call, by a probe at the kernel's
-    /// function for it, whatever its name on this architecture (4.1).
+    /// Makes a function a program that runs when processes make a system call, by a probe at the
+    /// kernel's function for it, whatever its name on this architecture (4.1).
     ///
     /// ```ignore
     /// #[ksyscall(syscall = "openat")]
@@ -253,10 +256,12 @@ attributes! {
     ///     0
     /// }
     /// ```
-    /// - `syscall = "…"`: its name in C. Without it the user side names it when it attaches the program.
+    /// - `syscall = "…"`: its name in C. Without it the user side names it when it attaches the
+    ///   program.
     /// - `name = "…"`: the program's name, when it is not to be the function's.
     ///
-    /// What the function returns does not matter; it may return nothing. The section is `ksyscall/NAME`.
+    /// What the function returns does not matter; it may return nothing. The section is
+    /// `ksyscall/NAME`.
     ksyscall = program::KSYSCALL;
 
     /// Makes a function a program that runs when the kernel has done a system call (4.1).
@@ -281,15 +286,17 @@ attributes! {
     ///     0
     /// }
     /// ```
-    /// - `path = "…"`, `function = "…"`: a program or library, by its path or as the loader finds libraries
-    ///   (`libc`), and a function of it. Without them the user side says it when it attaches the program.
+    /// - `path = "…"`, `function = "…"`: a program or library, by its path or as the loader finds
+    ///   libraries (`libc`), and a function of it. Without them the user side says it when it
+    ///   attaches the program.
     /// - `offset = …`: so many bytes behind its start.
     /// - `name = "…"`: the program's name, when it is not to be the function's.
-    /// - `multi`: at all functions that fit a pattern, in which `*` is any text and `?` any one letter (6.6).
+    /// - `multi`: at all functions that fit a pattern, in which `*` is any text and `?` any one
+    ///   letter (6.6).
     /// - `sleepable`: the program may sleep, and so read memory that is not there yet (6.0).
     ///
-    /// What the function returns does not matter; it may return nothing. The section is `uprobe/PATH:FUNCTION`, with
-    /// `.multi` and `.s` in front of the slash for the words.
+    /// What the function returns does not matter; it may return nothing. The section is
+    /// `uprobe/PATH:FUNCTION`, with `.multi` and `.s` in front of the slash for the words.
     uprobe = program::UPROBE;
 
     /// Makes a function a program that runs when a function of a program or library returns (4.1).
@@ -302,11 +309,12 @@ attributes! {
     /// ```
     /// The arguments are those of [`macro@uprobe`], but `offset`.
     ///
-    /// The section is `uretprobe/PATH:FUNCTION`, with `.multi` and `.s` in front of the slash for the words.
+    /// The section is `uretprobe/PATH:FUNCTION`, with `.multi` and `.s` in front of the slash for
+    /// the words.
     uretprobe = program::URETPROBE;
 
-    /// Makes a function a program that runs when any of some functions of a program or library is entered
-    /// and again when it returns, and can keep eight bytes in between (6.13).
+    /// Makes a function a program that runs when any of some functions of a program or library is
+    /// entered and again when it returns, and can keep eight bytes in between (6.13).
     ///
     /// ```ignore
     /// #[uprobe_session(path = "libc", function = "pthread_*")]
@@ -322,7 +330,8 @@ attributes! {
     /// `uprobe.session/PATH:PATTERN`, or `uprobe.session.s/…`.
     uprobe_session = program::UPROBE_SESSION;
 
-    /// Makes a function a program at a probe that the author of a program or library put there (4.20).
+    /// Makes a function a program at a probe that the author of a program or library put there
+    /// (4.20).
     ///
     /// ```ignore
     /// #[usdt(path = "libc", provider = "libc", name = "setjmp")]
@@ -331,16 +340,16 @@ attributes! {
     /// }
     /// ```
     /// - `path = "…"`: the program or library, as for [`macro@uprobe`].
-    /// - `provider = "…"`, `name = "…"`: the probe's name. Without these three the user side says it when it
-    ///   attaches the program; `name` alone is the program's name.
+    /// - `provider = "…"`, `name = "…"`: the probe's name. Without these three the user side says
+    ///   it when it attaches the program; `name` alone is the program's name.
     /// - `sleepable`: the program may sleep (6.0).
     ///
     /// What the function returns does not matter; it may return nothing. The section is
     /// `usdt/PATH:PROVIDER:NAME`, or `usdt.s/…`.
     usdt = program::USDT;
 
-    /// Makes a function an iterator: it is called for each object of a kind, and what it writes is what
-    /// user space reads (5.8).
+    /// Makes a function an iterator: it is called for each object of a kind, and what it writes is
+    /// what user space reads (5.8).
     ///
     /// ```ignore
     /// #[iter(target = "task")]
@@ -348,17 +357,17 @@ attributes! {
     ///     0
     /// }
     /// ```
-    /// - `target = "…"`: what is iterated over: `task`, `task_file`, `tcp`, `bpf_map` and others, a function
-    ///   `bpf_iter_…` of the kernel each.
+    /// - `target = "…"`: what is iterated over: `task`, `task_file`, `tcp`, `bpf_map` and others, a
+    ///   function `bpf_iter_…` of the kernel each.
     /// - `name = "…"`: the program's name, when it is not to be the function's.
     /// - `sleepable`: the program may sleep (5.18).
     ///
-    /// The function returns 0, or 1 to be called for the same object again. The section is `iter/TARGET`,
-    /// or `iter.s/TARGET`.
+    /// The function returns 0, or 1 to be called for the same object again. The section is
+    /// `iter/TARGET`, or `iter.s/TARGET`.
     iter = program::ITER;
 
-    /// Makes a function a program that runs each time that so many events were counted, or so often a
-    /// second (4.9).
+    /// Makes a function a program that runs each time that so many events were counted, or so often
+    /// a second (4.9).
     ///
     /// ```ignore
     /// #[perf_event]
@@ -368,8 +377,8 @@ attributes! {
     /// ```
     /// - `name = "…"`: the program's name, when it is not to be the function's.
     ///
-    /// The function returns 1 for the perf event to go on to its own readers, else 0. The section is
-    /// `perf_event`.
+    /// The function returns 1 for the perf event to go on to its own readers, else 0. The section
+    /// is `perf_event`.
     perf_event = network::PERF_EVENT;
 
     /// Makes a function a program that runs when user space says so, with an argument of its making
@@ -399,7 +408,8 @@ attributes! {
     /// What the function returns does not matter. The section is `lirc_mode2`.
     lirc_mode2 = network::LIRC_MODE2;
 
-    /// Makes a function a TC program: it is called for each packet on its way in or out through an interface, and returns a `TC_ACT_…` (4.1).
+    /// Makes a function a TC program: it is called for each packet on its way in or out through an
+    /// interface, and returns a `TC_ACT_…` (4.1).
     ///
     /// ```ignore
     /// #[classifier]
@@ -440,7 +450,8 @@ attributes! {
     /// The section is `netkit/primary` and so on.
     netkit = network::NETKIT;
 
-    /// Makes a function a socket filter: it returns how many bytes of each packet the socket gets (3.19).
+    /// Makes a function a socket filter: it returns how many bytes of each packet the socket gets
+    /// (3.19).
     ///
     /// ```ignore
     /// #[socket_filter]
@@ -453,7 +464,8 @@ attributes! {
     /// The section is `socket`.
     socket_filter = network::SOCKET_FILTER;
 
-    /// Makes a function a program for packets of a cgroup: it returns 1 to let them pass, 0 to drop them (4.10).
+    /// Makes a function a program for packets of a cgroup: it returns 1 to let them pass, 0 to drop
+    /// them (4.10).
     ///
     /// ```ignore
     /// #[cgroup_skb]
@@ -467,7 +479,8 @@ attributes! {
     /// The section is `cgroup/skb`, or one of the place.
     cgroup_skb = network::CGROUP_SKB;
 
-    /// Makes a function a program for sockets of a cgroup: it returns 1 to allow, 0 to forbid (4.10).
+    /// Makes a function a program for sockets of a cgroup: it returns 1 to allow, 0 to forbid
+    /// (4.10).
     ///
     /// ```ignore
     /// #[cgroup_sock]
@@ -475,13 +488,15 @@ attributes! {
     ///     0
     /// }
     /// ```
-    /// - `sock_create` (the default), `sock_release` (5.9), `post_bind4`, `post_bind6` (4.17): when.
+    /// - `sock_create` (the default), `sock_release` (5.9), `post_bind4`, `post_bind6` (4.17):
+    ///   when.
     /// - `name = "…"`: the program's name, when it is not to be the function's.
     ///
     /// The section is `cgroup/sock`, or one of the place.
     cgroup_sock = network::CGROUP_SOCK;
 
-    /// Makes a function a program for addresses that the processes of a cgroup use: it returns 1 to allow, 0 to forbid (4.17).
+    /// Makes a function a program for addresses that the processes of a cgroup use: it returns 1 to
+    /// allow, 0 to forbid (4.17).
     ///
     /// ```ignore
     /// #[cgroup_sock_addr(bind4)]
@@ -489,13 +504,16 @@ attributes! {
     ///     0
     /// }
     /// ```
-    /// - `bind4`, `bind6`, `connect4`, `connect6` (4.17), `sendmsg4`, `sendmsg6` (4.18), `recvmsg4`, `recvmsg6` (5.2), `getpeername4`, `getpeername6`, `getsockname4`, `getsockname6` (5.8), and these with `_unix` (6.7): the system call.
+    /// - `bind4`, `bind6`, `connect4`, `connect6` (4.17), `sendmsg4`, `sendmsg6` (4.18),
+    ///   `recvmsg4`, `recvmsg6` (5.2), `getpeername4`, `getpeername6`, `getsockname4`,
+    ///   `getsockname6` (5.8), and these with `_unix` (6.7): the system call.
     /// - `name = "…"`: the program's name, when it is not to be the function's.
     ///
     /// The section is `cgroup/bind4` and so on.
     cgroup_sock_addr = network::CGROUP_SOCK_ADDR;
 
-    /// Makes a function a program for socket options that the processes of a cgroup use: it returns 1 to allow, 0 to forbid (5.3).
+    /// Makes a function a program for socket options that the processes of a cgroup use: it returns
+    /// 1 to allow, 0 to forbid (5.3).
     ///
     /// ```ignore
     /// #[cgroup_sockopt(getsockopt)]
@@ -509,7 +527,8 @@ attributes! {
     /// The section is `cgroup/getsockopt` and so on.
     cgroup_sockopt = network::CGROUP_SOCKOPT;
 
-    /// Makes a function a program for sysctls that the processes of a cgroup use: it returns 1 to allow, 0 to forbid (5.2).
+    /// Makes a function a program for sysctls that the processes of a cgroup use: it returns 1 to
+    /// allow, 0 to forbid (5.2).
     ///
     /// ```ignore
     /// #[cgroup_sysctl]
@@ -522,7 +541,8 @@ attributes! {
     /// The section is `cgroup/sysctl`.
     cgroup_sysctl = network::CGROUP_SYSCTL;
 
-    /// Makes a function a program for devices that the processes of a cgroup use: it returns 1 to allow, 0 to forbid (4.15).
+    /// Makes a function a program for devices that the processes of a cgroup use: it returns 1 to
+    /// allow, 0 to forbid (4.15).
     ///
     /// ```ignore
     /// #[cgroup_device]
@@ -548,7 +568,8 @@ attributes! {
     /// The section is `sockops`.
     sock_ops = network::SOCK_OPS;
 
-    /// Makes a function a program for what is sent through the sockets of a sockmap: it returns `SK_PASS` or `SK_DROP` (4.17).
+    /// Makes a function a program for what is sent through the sockets of a sockmap: it returns
+    /// `SK_PASS` or `SK_DROP` (4.17).
     ///
     /// ```ignore
     /// #[sk_msg]
@@ -569,13 +590,16 @@ attributes! {
     ///     0
     /// }
     /// ```
-    /// - `stream_parser`: it returns the length of the message that begins here; `stream_verdict`: it returns `SK_PASS` or `SK_DROP`; `verdict`: the same without a parser (5.13). Otherwise the user side says.
+    /// - `stream_parser`: it returns the length of the message that begins here; `stream_verdict`:
+    ///   it returns `SK_PASS` or `SK_DROP`; `verdict`: the same without a parser (5.13). Otherwise
+    ///   the user side says.
     /// - `name = "…"`: the program's name, when it is not to be the function's.
     ///
     /// The section is `sk_skb`, or one of the place.
     sk_skb = network::SK_SKB;
 
-    /// Makes a function a program that chooses the socket for a connection or packet: it returns `SK_PASS` or `SK_DROP` (5.9).
+    /// Makes a function a program that chooses the socket for a connection or packet: it returns
+    /// `SK_PASS` or `SK_DROP` (5.9).
     ///
     /// ```ignore
     /// #[sk_lookup]
@@ -588,7 +612,8 @@ attributes! {
     /// The section is `sk_lookup`.
     sk_lookup = network::SK_LOOKUP;
 
-    /// Makes a function a program that chooses among the sockets that share a port: it returns `SK_PASS` or `SK_DROP` (4.19).
+    /// Makes a function a program that chooses among the sockets that share a port: it returns
+    /// `SK_PASS` or `SK_DROP` (4.19).
     ///
     /// ```ignore
     /// #[sk_reuseport]
@@ -602,7 +627,8 @@ attributes! {
     /// The section is `sk_reuseport`, or one of the place.
     sk_reuseport = network::SK_REUSEPORT;
 
-    /// Makes a function a program that tells which flow a packet belongs to: it returns `BPF_OK`, `BPF_DROP` or `BPF_FLOW_DISSECTOR_CONTINUE` (4.20).
+    /// Makes a function a program that tells which flow a packet belongs to: it returns `BPF_OK`,
+    /// `BPF_DROP` or `BPF_FLOW_DISSECTOR_CONTINUE` (4.20).
     ///
     /// ```ignore
     /// #[flow_dissector]
@@ -615,7 +641,8 @@ attributes! {
     /// The section is `flow_dissector`.
     flow_dissector = network::FLOW_DISSECTOR;
 
-    /// Makes a function a program for packets that arrive by a route: it returns `BPF_OK` or `BPF_DROP` (4.10).
+    /// Makes a function a program for packets that arrive by a route: it returns `BPF_OK` or
+    /// `BPF_DROP` (4.10).
     ///
     /// ```ignore
     /// #[lwt_in]
@@ -628,7 +655,8 @@ attributes! {
     /// The section is `lwt_in`.
     lwt_in = network::LWT_IN;
 
-    /// Makes a function a program for packets that leave by a route: it returns `BPF_OK` or `BPF_DROP` (4.10).
+    /// Makes a function a program for packets that leave by a route: it returns `BPF_OK` or
+    /// `BPF_DROP` (4.10).
     ///
     /// ```ignore
     /// #[lwt_out]
@@ -641,7 +669,8 @@ attributes! {
     /// The section is `lwt_out`.
     lwt_out = network::LWT_OUT;
 
-    /// Makes a function a program for packets that leave by a route, which may change them: it returns `BPF_OK`, `BPF_DROP`, `BPF_REDIRECT` or `BPF_LWT_REROUTE` (4.10).
+    /// Makes a function a program for packets that leave by a route, which may change them: it
+    /// returns `BPF_OK`, `BPF_DROP`, `BPF_REDIRECT` or `BPF_LWT_REROUTE` (4.10).
     ///
     /// ```ignore
     /// #[lwt_xmit]
@@ -654,7 +683,8 @@ attributes! {
     /// The section is `lwt_xmit`.
     lwt_xmit = network::LWT_XMIT;
 
-    /// Makes a function a program for packets with a segment routing header: it returns `BPF_OK`, `BPF_DROP` or `BPF_REDIRECT` (4.18).
+    /// Makes a function a program for packets with a segment routing header: it returns `BPF_OK`,
+    /// `BPF_DROP` or `BPF_REDIRECT` (4.18).
     ///
     /// ```ignore
     /// #[lwt_seg6local]
@@ -667,7 +697,8 @@ attributes! {
     /// The section is `lwt_seg6local`.
     lwt_seg6local = network::LWT_SEG6LOCAL;
 
-    /// Makes a function a program of the kernel's firewall: it returns `NF_DROP` (0) or `NF_ACCEPT` (1) (6.4).
+    /// Makes a function a program of the kernel's firewall: it returns `NF_DROP` (0) or `NF_ACCEPT`
+    /// (1) (6.4).
     ///
     /// ```ignore
     /// #[netfilter]
@@ -691,8 +722,8 @@ attributes! {
 /// ```
 /// Arguments and result are those of the other function: integers, and contexts of its program.
 ///
-/// - `function = "…"`: the function to be replaced, which may also be the other program itself. Without
-///   it the user side names it when it loads the program.
+/// - `function = "…"`: the function to be replaced, which may also be the other program itself.
+///   Without it the user side names it when it loads the program.
 /// - `name = "…"`: the program's name, when it is not to be the function's.
 ///
 /// The section is `freplace/FUNCTION`. A function can be replaced if it is global (in Rust
@@ -731,14 +762,14 @@ pub fn extension(attribute: TokenStream, item: TokenStream) -> TokenStream {
 ///     }
 /// }
 /// ```
-/// The trait is one of those that `kernel_types!` declares; its name is that of the kernel's structure.
-/// Members that the implementation leaves out are null in the kernel's structure, which may have
-/// others. Arguments are handles, read without `unsafe`, and methods are ordinary functions as well,
-/// which tests may call.
+/// The trait is one of those that `kernel_types!` declares; its name is that of the kernel's
+/// structure. Members that the implementation leaves out are null in the kernel's structure, which
+/// may have others. Arguments are handles, read without `unsafe`, and methods are ordinary
+/// functions as well, which tests may call.
 ///
 /// - `#[struct_ops(name = "careful")]`: the name of the structure in the object, by which the user
-///   side finds it (`Ebpf::struct_ops`), when it is not to be the type's. Programs are called by that
-///   name, `_`, and the member's.
+///   side finds it (`Ebpf::struct_ops`), when it is not to be the type's. Programs are called by
+///   that name, `_`, and the member's.
 /// - `#[struct_ops(no_link)]`: it is registered for as long as its map has it, not by a link; for
 ///   kernels before 6.4. (The section is `.struct_ops` rather than `.struct_ops.link`.)
 /// - `#[sleepable]` before a method: the program may sleep, where the kernel's function may (6.3).
@@ -764,8 +795,8 @@ pub fn struct_ops(attribute: TokenStream, item: TokenStream) -> TokenStream {
 ///     fn bpf_xdp_metadata_rx_timestamp(ctx: *const xdp_md, timestamp: &mut u64) -> i32;
 /// }
 /// ```
-/// Names and types are the kernel's; loaders look for both in its BTF, and in that of its modules. The block
-/// may also be `unsafe extern "C"`. `hachi bindgen kfunc:NAME` writes the declaration.
+/// Names and types are the kernel's; loaders look for both in its BTF, and in that of its modules.
+/// The block may also be `unsafe extern "C"`. `hachi bindgen kfunc:NAME` writes the declaration.
 ///
 /// | declared | called with |
 /// | --- | --- |
@@ -774,12 +805,13 @@ pub fn struct_ops(attribute: TokenStream, item: TokenStream) -> TokenStream {
 /// | `&T`, `&mut T` | memory of the program's: an integer, a `#[repr(C)]` structure, an array of these |
 /// | `*const u32`, `*mut c_void` and the like | a raw pointer |
 ///
-/// A context is passed as a handle: `xdp_md::from_ptr(ctx.as_ptr())`. What the verifier checks is safe to
-/// call; functions with raw pointers are `unsafe`, and such that may write to a structure (`&mut T`), because
-/// the compiler does not know whether all bytes make a `T`. `safe fn` says that they do.
+/// A context is passed as a handle: `xdp_md::from_ptr(ctx.as_ptr())`. What the verifier checks is
+/// safe to call; functions with raw pointers are `unsafe`, and such that may write to a structure
+/// (`&mut T`), because the compiler does not know whether all bytes make a `T`. `safe fn` says that
+/// they do.
 ///
-/// - `#[weak]` before a function, or `#[kfunc(weak)]` for all: the program loads where the kernel does not
-///   have it, if `kfunc_exists!(NAME)` keeps it from calling it there.
+/// - `#[weak]` before a function, or `#[kfunc(weak)]` for all: the program loads where the kernel
+///   does not have it, if `kfunc_exists!(NAME)` keeps it from calling it there.
 /// - `#[name = "…"]` before a function: what the kernel calls it.
 ///
 /// Kernel functions take a licence compatible with the GPL, and kernel 5.13, for most programs 6.0.

@@ -1,6 +1,7 @@
 //! Names in the placeholders of log messages: `info!("{port:x}")` becomes `info!("{:x}", port)`.
 //!
-//! Formats in object files know no names; what is behind them is decided here, where the variables are.
+//! Formats in object files know no names; what is behind them is decided here, where the variables
+//! are.
 
 use proc_macro::{Delimiter, Group, Ident, Literal, Span, TokenStream, TokenTree};
 

@@ -1,5 +1,5 @@
-//! The attributes of programs whose place is one of a few, or nowhere: those for the network and for
-//! cgroups, and others without a target.
+//! The attributes of programs whose place is one of a few, or nowhere: those for the network and
+//! for cgroups, and others without a target.
 
 use proc_macro::{Span, TokenStream};
 

@@ -1,7 +1,9 @@
-//! Numbers that CPUs, and user space, change at the same time: in the values of maps and in globals.
+//! Numbers that CPUs, and user space, change at the same time: in the values of maps and in
+//! globals.
 //!
 //! rustc's eBPF target has no atomic operations beyond loads and stores, so `core::sync::atomic` is
-//! of no use there. These types have its names and methods, and the instructions of eBPF behind them.
+//! of no use there. These types have its names and methods, and the instructions of eBPF behind
+//! them.
 //!
 //! ```
 //! use hachi_ebpf::{atomic::{AtomicU64, Ordering}, macros::map, maps::HashMap};
@@ -19,15 +21,16 @@
 //! ```
 //! User space sees plain numbers.
 //!
-//! With [`Ordering::Relaxed`] and the result not used, adding, `and`, `or` and `xor` are the eBPF of
-//! all kernels that have 32-bit registers (5.1; adding needs no more than 3.18). Everything else
+//! With [`Ordering::Relaxed`] and the result not used, adding, `and`, `or` and `xor` are the eBPF
+//! of all kernels that have 32-bit registers (5.1; adding needs no more than 3.18). Everything else
 //! takes 5.12 on x86-64 and on arm64 5.18 or so.
 //!
 //! # Orderings
 //! The kernel's operations with a result are full barriers (`SeqCst`), so that is what they are for
-//! any ordering but `Relaxed`. Loads that acquire and stores that release are instructions of eBPF since
-//! 6.15: a program built for `v4`, by a compiler with LLVM 21, has them. Otherwise such a `store` is a
-//! `swap`, and such a `load` has a full barrier behind it: correct on every architecture, and dearer.
+//! any ordering but `Relaxed`. Loads that acquire and stores that release are instructions of eBPF
+//! since 6.15: a program built for `v4`, by a compiler with LLVM 21, has them. Otherwise such a
+//! `store` is a `swap`, and such a `load` has a full barrier behind it: correct on every
+//! architecture, and dearer.
 
 pub use core::sync::atomic::Ordering;
 
@@ -131,8 +134,8 @@ macro_rules! atomic {
             /// The number at `at`, such as one that `get_ptr_mut` of a map gave.
             ///
             /// # Safety
-            /// It must be there, aligned, for as long as the reference is used, and nobody may access
-            /// it in another way than by atomic operations meanwhile.
+            /// It must be there, aligned, for as long as the reference is used, and nobody may
+            /// access it in another way than by atomic operations meanwhile.
             #[inline(always)]
             pub const unsafe fn from_ptr<'a>(at: *mut $int) -> &'a Self {
                 // SAFETY: as the caller promises; the type is transparent.

@@ -1,8 +1,8 @@
 //! Functions that the kernel calls back: closures, made into such.
 //!
 //! A helper like `bpf_loop` takes the address of a function and a pointer for it. The function is
-//! made for each type of closure, the pointer is the closure's. The kernel verifies the function with
-//! that pointer as what it is, a pointer to the caller's stack, so a closure may use what it
+//! made for each type of closure, the pointer is the closure's. The kernel verifies the function
+//! with that pointer as what it is, a pointer to the caller's stack, so a closure may use what it
 //! captures.
 
 use core::ops::ControlFlow;
@@ -51,12 +51,13 @@ pub(crate) unsafe extern "C" fn user_record<F: FnMut(&Dynptr) -> ControlFlow<()>
     record: *const Dynptr,
     closure: *mut F,
 ) -> c_long {
-    // SAFETY: the record is the kernel's, there for the call; the closure is its caller's, lent alone.
+    // SAFETY: the record is the kernel's, there for the call; the closure is its caller's, lent
+    // alone.
     verdict(unsafe { (*closure)(&*record) })
 }
 
-/// The address of a callback for what lies in a value of a map and happens later: a timer, work. `f` is
-/// called with key and value.
+/// The address of a callback for what lies in a value of a map and happens later: a timer, work.
+/// `f` is called with key and value.
 #[inline(always)]
 pub(crate) fn later<M: TypedMap, F: Fn(&M::Key, &M::Value) + Copy + 'static>(_f: F) -> *mut c_void {
     const {

@@ -48,8 +48,9 @@ pub fn bpf_loop<F: FnMut(u32) -> ControlFlow<()>>(count: u32, mut f: F) -> Resul
 /// Whether the loop around it may go on: `while may_goto() { … }` is a loop without bounds that the
 /// verifier can follow (6.9).
 ///
-/// The kernel says no after 8388608 times in one run of the program (all loops together; newer kernels
-/// also after a quarter of a second), so it is not to be relied on that a loop ends by itself.
+/// The kernel says no after 8388608 times in one run of the program (all loops together; newer
+/// kernels also after a quarter of a second), so it is not to be relied on that a loop ends by
+/// itself.
 #[inline(always)]
 pub fn may_goto() -> bool {
     #[cfg(hachi_bpf)]
@@ -78,7 +79,8 @@ pub fn repeat(mut f: impl FnMut() -> ControlFlow<()>) {
 ///
 /// The verifier refuses it while the program holds a lock or a reference: no destructors run. (A
 /// panic needs no kernel of that version: the linker makes it a way out of the function. Only in
-/// functions that are verified by themselves, exported ones, it becomes this.) In a test, it panics.
+/// functions that are verified by themselves, exported ones, it becomes this.) In a test, it
+/// panics.
 #[inline(always)]
 pub fn throw(cookie: u64) -> ! {
     #[cfg(hachi_bpf)]

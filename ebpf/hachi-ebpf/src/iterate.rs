@@ -1,5 +1,5 @@
-//! What programs can go through in [`bpf_for!`](crate::bpf_for): numbers, and the kernel's tasks, cgroups
-//! and memory areas.
+//! What programs can go through in [`bpf_for!`](crate::bpf_for): numbers, and the kernel's tasks,
+//! cgroups and memory areas.
 //!
 //! ```
 //! use hachi_ebpf::{bpf_for, iterate::Tasks, kernel_types};
@@ -18,9 +18,9 @@
 //!     count
 //! }
 //! ```
-//! They are made of kernel functions (`bpf_iter_…_new`, `_next`, `_destroy`); the last is called on every
-//! way out of the loop. What a round gives may be used in that round. Sleepable programs go through
-//! tasks and cgroups with the [RCU lock](crate::sync::rcu_read_lock) held.
+//! They are made of kernel functions (`bpf_iter_…_new`, `_next`, `_destroy`); the last is called on
+//! every way out of the loop. What a round gives may be used in that round. Sleepable programs go
+//! through tasks and cgroups with the [RCU lock](crate::sync::rcu_read_lock) held.
 
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
@@ -44,9 +44,9 @@ use crate::kernel::{Direct, Handle};
 ///     None
 /// }
 /// ```
-/// `break`, `continue`, `return` and `?` work as in a `for`. The verifier follows the body until another
-/// round can bring nothing new: what changes in each round without limit (a counter, a sum) should be
-/// memory of a map or a global, or [`bpf_loop`](crate::bpf_loop) be taken.
+/// `break`, `continue`, `return` and `?` work as in a `for`. The verifier follows the body until
+/// another round can bring nothing new: what changes in each round without limit (a counter, a sum)
+/// should be memory of a map or a global, or [`bpf_loop`](crate::bpf_loop) be taken.
 #[macro_export]
 macro_rules! bpf_for {
     ($variable:pat in $range:expr => $body:block) => {{

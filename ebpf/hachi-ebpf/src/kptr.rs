@@ -18,8 +18,8 @@ pub trait Counted: Handle<Mode = Direct> {
     fn release(self);
 }
 
-/// Says which kernel functions take and give back references to objects of a type that is declared in
-/// [`kernel_types!`](crate::kernel_types).
+/// Says which kernel functions take and give back references to objects of a type that is declared
+/// in [`kernel_types!`](crate::kernel_types).
 ///
 /// ```
 /// use hachi_ebpf::{KPtr, Owned, counted, kernel_types, macros::map, maps::Array};
@@ -87,8 +87,8 @@ macro_rules! counted {
 pub struct Owned<T: Counted>(T);
 
 impl<T: Counted> Owned<T> {
-    /// Owns the reference that a kernel function has just given with `object`. The verifier refuses to
-    /// release what was not acquired.
+    /// Owns the reference that a kernel function has just given with `object`. The verifier refuses
+    /// to release what was not acquired.
     #[inline(always)]
     pub fn new(object: T) -> Self {
         Owned(object)
@@ -118,8 +118,8 @@ impl<T: Counted> Drop for Owned<T> {
     }
 }
 
-/// A place for a reference to a kernel object in the value of a map: a kptr (6.2; what it holds is given
-/// back when the value goes away).
+/// A place for a reference to a kernel object in the value of a map: a kptr (6.2; what it holds is
+/// given back when the value goes away).
 ///
 /// `T` must have the kernel's name for the type. In user space the eight bytes are zeros.
 #[repr(transparent)]
@@ -140,8 +140,8 @@ impl<T: Counted> KPtr<T> {
             Some(owned) => owned.into_inner().as_ptr().cast_mut(),
             None => core::ptr::null_mut(),
         };
-        // SAFETY: the verifier makes sure that this is a kptr of the type in the value of a map, and that
-        // the program owns what it puts in.
+        // SAFETY: the verifier makes sure that this is a kptr of the type in the value of a map,
+        // and that the program owns what it puts in.
         let old = unsafe { helpers::bpf_kptr_xchg(self.hachi_kptr.get().cast(), new) };
         if old.is_null() {
             None
@@ -156,8 +156,8 @@ impl<T: Counted> KPtr<T> {
         self.swap(None)
     }
 
-    /// Looks at what is there, which others may take out at any time: it stays as long as the RCU lock
-    /// is held, and [`acquire`](Counted::acquire) makes it one's own.
+    /// Looks at what is there, which others may take out at any time: it stays as long as the RCU
+    /// lock is held, and [`acquire`](Counted::acquire) makes it one's own.
     #[inline(always)]
     pub fn get(&self) -> Option<T> {
         // SAFETY: the place is one in a value. Volatile because others write there.

@@ -23,8 +23,8 @@
 //! build script, by `hachi-build`. Those set `--cfg hachi_bpf`. Without it, that is for the
 //! development machine, this crate compiles as well, so that `cargo check`, clippy, rust-analyzer
 //! and the documentation work: there the calls into the kernel do nothing and report failure. With
-//! the feature `test` they work in the process itself, so that `cargo test` can run programs: see the
-//! module `test`.
+//! the feature `test` they work in the process itself, so that `cargo test` can run programs: see
+//! the module `test`.
 //!
 //! # Coming from Aya
 //! Names and shapes are those of Aya's kernel side where it has them; a program written for it

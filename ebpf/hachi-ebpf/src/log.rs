@@ -1,5 +1,6 @@
 //! Log messages from programs to user space: [`error!`](crate::error), [`warn!`](crate::warn),
-//! [`info!`](crate::info), [`debug!`](crate::debug), [`trace!`](crate::trace) and [`log!`](crate::log!).
+//! [`info!`](crate::info), [`debug!`](crate::debug), [`trace!`](crate::trace) and
+//! [`log!`](crate::log!).
 //!
 //! ```
 //! use hachi_ebpf::{info, programs::XdpContext};
@@ -14,9 +15,9 @@
 //!
 //! Arguments are integers, `bool`, `char`, pointers, `Ipv4Addr`, `Ipv6Addr`, byte arrays, and text
 //! and byte slices (of which the first 64 bytes are sent); placeholders are `{}` and `{:…}` with,
-//! at the end, `x`, `X`, `o`, `b`, `?`, `p`, `i` (an IP address) or `mac`, and before it `#`, zeros and a
-//! width as in `std::fmt`. A placeholder may name a variable, as the second line does. Numbers of arguments and kinds of placeholders are checked when the program is
-//! compiled.
+//! at the end, `x`, `X`, `o`, `b`, `?`, `p`, `i` (an IP address) or `mac`, and before it `#`, zeros
+//! and a width as in `std::fmt`. A placeholder may name a variable, as the second line does.
+//! Numbers of arguments and kinds of placeholders are checked when the program is compiled.
 //!
 //! The program sends the arguments alone, through a ring buffer (5.8): a message costs some twenty
 //! instructions and little stack. The text is made by `EbpfLogger` in user space, which also sets

@@ -134,8 +134,8 @@ macro_rules! packet_reads {
             pub fn get<T: $crate::Pod>(&self, offset: usize) -> Option<&T> {
                 const { $crate::packet::assert_unaligned::<T>() };
                 let at = $crate::packet::checked::<T>(offset, || self.packet())?;
-                // SAFETY: all of `T` is in the packet, any bytes make a `T`, and alignment 1 is every
-                // address's.
+                // SAFETY: all of `T` is in the packet, any bytes make a `T`, and alignment 1 is
+                // every address's.
                 Some(unsafe { &*at })
             }
 

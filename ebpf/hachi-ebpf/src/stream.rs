@@ -5,17 +5,18 @@ use crate::helpers;
 #[cfg(hachi_bpf)]
 use crate::kernel::first_kfunc;
 
-/// Writes text to a stream of the program: 1 is its standard output, 2 its standard error, where the
-/// kernel writes as well (`bpftool prog tracelog stdout id N` shows it; 6.17). Placeholders are those of
-/// the kernel's printk, arguments at most twelve integers, or addresses for `%s` and the like.
+/// Writes text to a stream of the program: 1 is its standard output, 2 its standard error, where
+/// the kernel writes as well (`bpftool prog tracelog stdout id N` shows it; 6.17). Placeholders are
+/// those of the kernel's printk, arguments at most twelve integers, or addresses for `%s` and the
+/// like.
 ///
 /// ```
 /// fn report(cpu: u32) {
 ///     let _ = hachi_ebpf::bpf_stream_printk!(1, "on cpu %u\n", cpu);
 /// }
 /// ```
-/// Gives a `Result<(), c_long>`: `-ENOSPC` when the stream is full (100000 bytes), `-ENOSYS` where the
-/// kernel has no streams: the program loads there nevertheless.
+/// Gives a `Result<(), c_long>`: `-ENOSPC` when the stream is full (100000 bytes), `-ENOSYS` where
+/// the kernel has no streams: the program loads there nevertheless.
 #[macro_export]
 macro_rules! bpf_stream_printk {
     ($stream:expr, $format:literal $(, $arg:expr)* $(,)?) => {{

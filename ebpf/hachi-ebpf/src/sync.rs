@@ -43,12 +43,12 @@ unsafe impl Sync for bpf_spin_lock {}
 ///     enough
 /// }
 /// ```
-/// While it is locked a program may call nothing, no helper and no function that is not inlined, lock
-/// nothing else, and not panic: a panic ends the program at once. (In a debug build `+` and `-` panic
-/// when they overflow.) The verifier makes sure of that, and that it is unlocked on every way out: the
-/// guard does so when it is dropped. User space reads and writes the value as a whole with the flag
-/// `BPF_F_LOCK`; for it the value is four bytes, which are the lock's, padding if `T` is aligned to 8,
-/// and `T`.
+/// While it is locked a program may call nothing, no helper and no function that is not inlined,
+/// lock nothing else, and not panic: a panic ends the program at once. (In a debug build `+` and
+/// `-` panic when they overflow.) The verifier makes sure of that, and that it is unlocked on every
+/// way out: the guard does so when it is dropped. User space reads and writes the value as a whole
+/// with the flag `BPF_F_LOCK`; for it the value is four bytes, which are the lock's, padding if `T`
+/// is aligned to 8, and `T`.
 ///
 /// Tracing programs may use no locks.
 #[repr(C)]
@@ -162,7 +162,8 @@ impl bpf_timer {
     /// Prepares the timer, which lies in a value of `map`, once.
     ///
     /// # Errors
-    /// `-EBUSY` when it is prepared already, `-EPERM` when user space holds no reference to the map.
+    /// `-EBUSY` when it is prepared already, `-EPERM` when user space holds no reference to the
+    /// map.
     #[inline(always)]
     pub fn init(&self, map: &impl TypedMap, clock: u64) -> Result<(), c_long> {
         // SAFETY: the verifier makes sure that the timer lies in a value of the map.
@@ -181,8 +182,8 @@ impl bpf_timer {
         f: F,
     ) -> Result<(), c_long> {
         let callback = callback::later::<M, F>(f);
-        // SAFETY: the function is one for the keys and values of the map, in which the verifier makes
-        // sure that the timer lies.
+        // SAFETY: the function is one for the keys and values of the map, in which the verifier
+        // makes sure that the timer lies.
         helpers::check(unsafe { helpers::bpf_timer_set_callback(self.as_ptr(), callback) })
     }
 

@@ -9,8 +9,8 @@ use crate::{callback, helpers};
 
 /// Work in a value, by the name that the kernel looks for: `struct bpf_wq` (6.10).
 ///
-/// As a [timer](crate::sync::bpf_timer), but what is called runs at once, in a thread of the kernel's,
-/// and may call what sleeps.
+/// As a [timer](crate::sync::bpf_timer), but what is called runs at once, in a thread of the
+/// kernel's, and may call what sleeps.
 /// ```
 /// use hachi_ebpf::{macros::map, maps::HashMap, sync::bpf_wq as Work};
 ///
@@ -56,7 +56,8 @@ impl bpf_wq {
     /// Prepares the work, which lies in a value of `map`, once.
     ///
     /// # Errors
-    /// `-EBUSY` when it is prepared already, `-EPERM` when user space holds no reference to the map.
+    /// `-EBUSY` when it is prepared already, `-EPERM` when user space holds no reference to the
+    /// map.
     #[inline(always)]
     pub fn init(&self, map: &impl TypedMap) -> Result<(), c_long> {
         let (work, map, flags) = (self.as_ptr(), map.as_map_ptr(), 0);
@@ -79,9 +80,8 @@ impl bpf_wq {
     ) -> Result<(), c_long> {
         let (work, flags, aux) = (self.as_ptr(), 0, core::ptr::null_mut::<c_void>());
         let callback = callback::later::<M, F>(f);
-        // Linux 7.0 fills in the last parameter itself.
-        // SAFETY: the function is one for the keys and values of the map, in which the verifier makes
-        // sure that the work lies.
+        // Linux 7.0 fills in the last parameter itself. SAFETY: the function is one for the keys
+        // and values of the map, in which the verifier makes sure that the work lies.
         let result = first_kfunc!(
             "bpf_wq_set_callback_impl:fn(*bpf_wq, *fn(*void, *i32, *void) -> i32, u32, *void) -> i32"
             (work: *mut c_void, callback: *mut c_void, flags: u32, aux: *mut c_void),

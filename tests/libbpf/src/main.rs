@@ -1,11 +1,11 @@
 //! libbpf, to compare with. It builds the release that the crate `libbpf-sys` brings, whatever the
 //! distribution has.
 //!
-//! * `libbpf-peer insns OBJECT BTF` relocates each program of OBJECT against the types in the file BTF
-//!   and prints it: `program NAME`, then one instruction a line as 16 hexadecimal digits; or
+//! * `libbpf-peer insns OBJECT BTF` relocates each program of OBJECT against the types in the file
+//!   BTF and prints it: `program NAME`, then one instruction a line as 16 hexadecimal digits; or
 //!   `error NAME` if it refuses.
-//! * `libbpf-peer OBJECT COUNT` is the counterpart of `benches/src/bin/types.rs`: the same figures, printed
-//!   the same way.
+//! * `libbpf-peer OBJECT COUNT` is the counterpart of `benches/src/bin/types.rs`: the same figures,
+//!   printed the same way.
 //!
 //! Needs root: libbpf tries out the kernel first.
 
@@ -50,8 +50,8 @@ impl Object {
         std::iter::successors(next(&std::ptr::null_mut()), next).collect()
     }
 
-    /// Goes all the way up to loading the programs. What follows the relocation may fail for reasons
-    /// that do not matter here, so it is success if the relocation was.
+    /// Goes all the way up to loading the programs. What follows the relocation may fail for
+    /// reasons that do not matter here, so it is success if the relocation was.
     fn relocate(&self) -> bool {
         // SAFETY: the object is open.
         let result = unsafe { bpf_object__prepare(self.0) };

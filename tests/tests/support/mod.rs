@@ -8,7 +8,8 @@ use hachi::programs::{Xdp, XdpFlags, XdpLinkId};
 use hachi_test::{EchoServer, Host, VethPair, udp_request};
 use std::time::{Duration, Instant};
 
-/// How long an answer may take: far longer than one does, since only a dropped packet waits so long.
+/// How long an answer may take: far longer than one does, since only a dropped packet waits so
+/// long.
 pub const SOON: Duration = Duration::from_millis(400);
 
 /// What [`udp_passes`] sends.
@@ -38,8 +39,8 @@ pub fn udp_passes(wire: &VethPair, port: u16) -> bool {
     answer.is_ok()
 }
 
-/// As [`udp_passes`], once the kernel has let go of a pin that was removed: it does so after an RCU grace
-/// period, not at once.
+/// As [`udp_passes`], once the kernel has let go of a pin that was removed: it does so after an RCU
+/// grace period, not at once.
 #[track_caller]
 pub fn udp_passes_soon(wire: &VethPair, port: u16) -> bool {
     (0..10).any(|_| udp_passes(wire, port))

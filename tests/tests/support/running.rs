@@ -6,7 +6,8 @@ use std::fs::{self, File};
 use std::process::Command;
 use std::time::Duration;
 
-/// A program that runs until it is told to end. It prints into a file, which can be looked at before.
+/// A program that runs until it is told to end. It prints into a file, which can be looked at
+/// before.
 pub struct Running {
     process: Guarded,
     output: TempDir,

@@ -1,8 +1,8 @@
 //! `cargo xtask codegen`: the tables of facts about the kernel, from `codegen/*.tsv` to Rust.
 //!
 //! The sources are what people edit and review: one fact per line, columns separated by tabs, `#`
-//! comments, `-` for nothing. The generated files are checked in too, so that a build needs no generator;
-//! `--check` fails when they are not what the sources say.
+//! comments, `-` for nothing. The generated files are checked in too, so that a build needs no
+//! generator; `--check` fails when they are not what the sources say.
 
 mod helper_bindings;
 

@@ -109,7 +109,8 @@ impl Pinned {
     }
 }
 
-/// Reads the few numbers wanted out of `{"passed":{"packets":1,"bytes":60},"blocked_source":{…},…}`.
+/// Reads the few numbers wanted out of
+/// `{"passed":{"packets":1,"bytes":60},"blocked_source":{…},…}`.
 fn parse(json: &str) -> Option<Counters> {
     let packets = |verdict: &str| {
         let (_, rest) = json.split_once(&format!("\"{verdict}\":{{\"packets\":"))?;

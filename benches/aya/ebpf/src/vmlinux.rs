@@ -1,5 +1,5 @@
-//! Structures of the kernel, as far as the programs read them. They stand for those that `aya-tool generate`
-//! writes, with all the fields and the places that these have in one kernel.
+//! Structures of the kernel, as far as the programs read them. They stand for those that
+//! `aya-tool generate` writes, with all the fields and the places that these have in one kernel.
 
 #![allow(non_camel_case_types, reason = "they are the kernel's names")]
 

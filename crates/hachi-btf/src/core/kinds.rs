@@ -55,10 +55,10 @@ pub(super) fn types_agree(
     agree(local, local_id, target, target_id, MAX_LEVEL, budget)
 }
 
-/// Whether what an object declares a function or variable of the kernel to be fits what it is there:
-/// as libbpf compares the types of `.ksyms`. Typedefs and qualifiers do not matter, nor do the names
-/// of types and the sizes of integers; kinds must agree, behind pointers and arrays and in the
-/// parameters of functions too.
+/// Whether what an object declares a function or variable of the kernel to be fits what it is
+/// there: as libbpf compares the types of `.ksyms`. Typedefs and qualifiers do not matter, nor do
+/// the names of types and the sizes of integers; kinds must agree, behind pointers and arrays and
+/// in the parameters of functions too.
 ///
 /// # Errors
 /// If either type is malformed, or nested beyond all bounds.

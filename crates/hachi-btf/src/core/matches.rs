@@ -8,10 +8,11 @@ use crate::{Btf, Kind};
 /// How deeply functions and structs may be nested.
 pub(super) const MAX_LEVEL: u32 = 32;
 
-/// Typedefs and qualifiers do not matter. Kinds must be the same, and names up to flavours; integers
-/// must agree in size and sign, arrays in length, functions in parameters and result. A struct must
-/// have the members of ours, with types that match; behind a pointer only its name counts, and it
-/// may be just announced. An enum must have the size and the names of ours, whatever their values.
+/// Typedefs and qualifiers do not matter. Kinds must be the same, and names up to flavours;
+/// integers must agree in size and sign, arrays in length, functions in parameters and result. A
+/// struct must have the members of ours, with types that match; behind a pointer only its name
+/// counts, and it may be just announced. An enum must have the size and the names of ours, whatever
+/// their values.
 pub(super) fn types_match(
     local: &Btf<'_>,
     local_id: u32,

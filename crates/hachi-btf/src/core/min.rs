@@ -1,5 +1,5 @@
-//! As few of a kernel's types as CO-RE records need, to be shipped with an object for kernels that do
-//! not show theirs.
+//! As few of a kernel's types as CO-RE records need, to be shipped with an object for kernels that
+//! do not show theirs.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,8 +1,8 @@
 //! The little of its base that split BTF needs, so that it can move to another.
 //!
-//! A module's BTF refers to the kernel's by id, and so fits the one build it was made for. Distilled,
-//! it brings along a small base of its own (section `.BTF.base`, Linux ≥ 6.11): of each type it
-//! refers to the name, kind and size. On load it is moved onto the base that is there
+//! A module's BTF refers to the kernel's by id, and so fits the one build it was made for.
+//! Distilled, it brings along a small base of its own (section `.BTF.base`, Linux ≥ 6.11): of each
+//! type it refers to the name, kind and size. On load it is moved onto the base that is there
 //! ([`relocate`](super::relocate())).
 
 use crate::{Btf, BtfBuilder, Composite, Enum, Error, Kind, Type, Types as _};

@@ -132,12 +132,12 @@ impl Bindings {
     ///   wildcard, else a function; and enumerators of enums without a name (`TCP_ESTABLISHED`);
     /// - `task_struct.pid`, `'sock_common.skc_*'`: only these fields of a type;
     /// - `fn:tcp_connect`: the arguments of a function, for fentry, fexit and kprobes;
-    /// - `tp:sched_switch`, `lsm:file_open`, `iter:task`: those of a tracepoint, of a security hook, of
-    ///   an iterator;
+    /// - `tp:sched_switch`, `lsm:file_open`, `iter:task`: those of a tracepoint, of a security
+    ///   hook, of an iterator;
     /// - `kfunc:bpf_task_acquire`: a function that programs call. A wildcard finds those that are
     ///   marked as kfuncs (in BTF made since Linux 6.10) and have at most five arguments;
-    /// - `struct_ops:tcp_congestion_ops`: a structure of functions as a trait, which `#[struct_ops]`
-    ///   implements with programs.
+    /// - `struct_ops:tcp_congestion_ops`: a structure of functions as a trait, which
+    ///   `#[struct_ops]` implements with programs.
     #[must_use]
     pub fn ask(mut self, pattern: impl Into<String>) -> Self {
         self.patterns.push(pattern.into());

@@ -144,8 +144,8 @@ impl Collector<'_, '_> {
     }
 }
 
-/// Gives everything a name, in the order in which it will stand: what was asked for, then what comes
-/// along, then what is only named.
+/// Gives everything a name, in the order in which it will stand: what was asked for, then what
+/// comes along, then what is only named.
 fn name(
     btf: &Btf<'_>,
     order: Vec<u32>,

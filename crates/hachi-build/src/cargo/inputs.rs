@@ -30,7 +30,8 @@ impl Inputs {
         workspace_root: &Path,
     ) -> Inputs {
         let mut inputs = Inputs::default();
-        // Beside each binary cargo writes a list of all local files, of the package and its path dependencies.
+        // Beside each binary cargo writes a list of all local files, of the package and its path
+        // dependencies.
         for built in built {
             let text = fs::read_to_string(built.path.with_extension("d")).unwrap_or_default();
             inputs.files.extend(parse_dep_info(&text));
@@ -84,7 +85,8 @@ fn manifest_of(file: &Path) -> Option<PathBuf> {
         .find(|manifest| manifest.is_file())
 }
 
-/// The files after the colon of `target: file file…`, where a space in a name has a backslash before it.
+/// The files after the colon of `target: file file…`, where a space in a name has a backslash
+/// before it.
 fn parse_dep_info(text: &str) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for line in text.lines() {
@@ -111,7 +113,8 @@ fn parse_dep_info(text: &str) -> Vec<PathBuf> {
     files
 }
 
-/// Variables in lines such as `# env-dep:NAME=value` or `# env-dep:NAME`, but for those that cargo itself sets.
+/// Variables in lines such as `# env-dep:NAME=value` or `# env-dep:NAME`, but for those that cargo
+/// itself sets.
 fn parse_env_deps(text: &str) -> Vec<String> {
     text.lines()
         .filter_map(|line| line.strip_prefix("# env-dep:"))

@@ -127,7 +127,8 @@ pub(crate) fn collect(
                 Message::Error(text) => audience.fail(&text),
                 Message::LinkFailed(wrapped) => {
                     let said = linker.take_new();
-                    // A linker that died had no time to explain; then the compiler's view is all there is.
+                    // A linker that died had no time to explain; then the compiler's view is all
+                    // there is.
                     audience.fail(if said.trim().is_empty() {
                         &wrapped
                     } else {
@@ -196,7 +197,8 @@ impl Message {
         if headline.starts_with("linking with `") {
             return Message::LinkFailed(rendered.into());
         }
-        // What the linker says comes by another way. The counts at the end say nothing that one cannot see.
+        // What the linker says comes by another way. The counts at the end say nothing that one
+        // cannot see.
         let noise = headline.starts_with("linker stderr")
             || headline.starts_with("linker stdout")
             || headline.starts_with("aborting due to ")
@@ -218,7 +220,8 @@ impl Message {
     }
 }
 
-/// The commonest first mistakes get an answer: what of `std` there is not, and what there is instead.
+/// The commonest first mistakes get an answer: what of `std` there is not, and what there is
+/// instead.
 fn first_steps(diagnostic: Json<'_>) -> Option<&'static str> {
     let message = diagnostic.get("message").text().unwrap_or_default();
     let about = |what: &str, names: &[&str]| {

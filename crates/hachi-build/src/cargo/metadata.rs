@@ -40,7 +40,8 @@ impl PackageInfo {
 }
 
 impl Metadata {
-    /// Reads the workspace that the directory belongs to. Needs no network: dependencies are not resolved.
+    /// Reads the workspace that the directory belongs to. Needs no network: dependencies are not
+    /// resolved.
     pub(crate) fn read(dir: &Path) -> Result<Metadata, Error> {
         let cargo = setting("CARGO")
             .map(PathBuf::from)

@@ -1,7 +1,7 @@
 //! The nested cargo that compiles eBPF packages.
 //!
-//! Cargo does all of it with stable flags, given by environment so that nothing has to be written into
-//! the user's project: the profile by `CARGO_PROFILE_*`, our cfg and the sysroot by
+//! Cargo does all of it with stable flags, given by environment so that nothing has to be written
+//! into the user's project: the profile by `CARGO_PROFILE_*`, our cfg and the sysroot by
 //! `CARGO_ENCODED_RUSTFLAGS`. The compiler's linker is the program that runs us (see
 //! [`hachi_linker::intercept`]).
 
@@ -250,10 +250,12 @@ impl Job<'_> {
         if self.panics != Panics::default() {
             flag(&format!("-Clink-arg=--panics={}", self.panics.name()), None);
         }
-        // Vector code ends as masks and bit counts, which cost stack and which the verifier cannot follow.
+        // Vector code ends as masks and bit counts, which cost stack and which the verifier cannot
+        // follow.
         flag("-Cno-vectorize-loops", None);
         flag("-Cno-vectorize-slp", None);
-        // The verifier follows loops that end by `<` and are not copied, and branches better than tables.
+        // The verifier follows loops that end by `<` and are not copied, and branches better than
+        // tables.
         flag("-Cllvm-args=-disable-lftr -unroll-runtime=false", None);
         if self.toolchain.version.number >= (1, 93) {
             flag("-Cjump-tables=no", None);
@@ -269,12 +271,13 @@ impl Job<'_> {
         flags.join(OsStr::new("\u{1f}"))
     }
 
-    /// Puts a script that starts the running program as linker where the compiler will find it; returns its path.
+    /// Puts a script that starts the running program as linker where the compiler will find it;
+    /// returns its path.
     ///
-    /// Cargo compiles everything anew when the linker's path changes, and this program's changes: it
-    /// is the `hachi` command at one time and a build script at another. So cargo sees a constant
-    /// path, and when there is another program behind it than at the last build, the linked binaries
-    /// are removed, which makes cargo link them again and do nothing else.
+    /// Cargo compiles everything anew when the linker's path changes, and this program's changes:
+    /// it is the `hachi` command at one time and a build script at another. So cargo sees a
+    /// constant path, and when there is another program behind it than at the last build, the
+    /// linked binaries are removed, which makes cargo link them again and do nothing else.
     ///
     /// The script, and not the environment of the whole build, holds the variable that makes the
     /// program a linker, since build scripts inside may use this crate too.
@@ -321,8 +324,8 @@ impl Job<'_> {
     }
 }
 
-/// What the linker had to say about these binaries. A binary that cargo found fresh was not linked now, so
-/// its warnings are those of the time it was.
+/// What the linker had to say about these binaries. A binary that cargo found fresh was not linked
+/// now, so its warnings are those of the time it was.
 fn warnings_to_show(built: &[Built], said: &str) -> Result<Vec<String>, Error> {
     let mut texts: Vec<String> = Vec::new();
     for built in built {
@@ -354,8 +357,8 @@ pub(crate) fn cpu_name(cpu: Cpu) -> &'static str {
     }
 }
 
-/// Removes what an outer cargo, or the user for the sake of other builds, says to compilers. What concerns
-/// the network, the registries and where cargo's own files are stays.
+/// Removes what an outer cargo, or the user for the sake of other builds, says to compilers. What
+/// concerns the network, the registries and where cargo's own files are stays.
 pub(crate) fn scrub(
     command: &mut Command,
     environment: impl Iterator<Item = (OsString, OsString)>,

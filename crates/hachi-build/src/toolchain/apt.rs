@@ -37,8 +37,8 @@ impl Apt {
         Some(Apt { archive })
     }
 
-    /// The packages to install so that a compiler with a `core` for eBPF is there: the library for the
-    /// distribution's compiler when that is installed, else compiler and library together.
+    /// The packages to install so that a compiler with a `core` for eBPF is there: the library for
+    /// the distribution's compiler when that is installed, else compiler and library together.
     pub(super) fn prebuilt_packages(&self) -> Vec<String> {
         let names: Vec<&str> = FAMILIES
             .iter()
@@ -77,8 +77,9 @@ impl Apt {
         }
     }
 
-    /// Downloads a library source of exactly this release and unpacks it into the cache; installs nothing.
-    /// Looks at the machine's own suites first, then at a few neighbours of its release on the same mirror.
+    /// Downloads a library source of exactly this release and unpacks it into the cache; installs
+    /// nothing. Looks at the machine's own suites first, then at a few neighbours of its release on
+    /// the same mirror.
     pub(super) fn fetch_source(
         &self,
         compiler: &Compiler,
@@ -118,8 +119,8 @@ impl Apt {
         })
     }
 
-    /// Where to look: the machine's own suites first, then a few neighbours of its release on the same
-    /// mirror.
+    /// Where to look: the machine's own suites first, then a few neighbours of its release on the
+    /// same mirror.
     fn suites(&self, work: &Path) -> Result<Vec<Suite>, Error> {
         let mut suites = vec![Suite::own(self.archive.codename())];
         if let Some(mirror) = self.archive.mirror(self.archive.codename()) {
@@ -130,7 +131,8 @@ impl Apt {
         Ok(suites)
     }
 
-    /// Suites worth a look, likeliest first: backports carry the newest compilers of a stable release.
+    /// Suites worth a look, likeliest first: backports carry the newest compilers of a stable
+    /// release.
     fn neighbours(&self) -> Vec<String> {
         let series = self.archive.series();
         let codename = self.archive.codename();
@@ -389,7 +391,8 @@ libstd-rust-dev-bpf:
             choose(&policies, false),
             ["libstd-rust-dev-bpf=1.94.0+dfsg1-1"]
         );
-        // The library in that version gone from the archive: nothing that would disturb the installed compiler.
+        // The library in that version gone from the archive: nothing that would disturb the
+        // installed compiler.
         let gone = text.replace("     1.94.0+dfsg1-1 500\n", "     1.95.0+dfsg1-1 500\n");
         assert_eq!(choose(&parse_policy(&gone), false), [""; 0]);
     }

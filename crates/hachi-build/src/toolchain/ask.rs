@@ -121,7 +121,8 @@ fn rustup_command(toolchain: &str) -> Command {
     command
 }
 
-/// Tries one remedy after the other until `found` finds a toolchain. What did not help, and why, goes to `why`.
+/// Tries one remedy after the other until `found` finds a toolchain. What did not help, and why,
+/// goes to `why`.
 pub(super) fn ask<T>(
     search: &Search,
     active: Option<&Compiler>,

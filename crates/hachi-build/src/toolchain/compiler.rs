@@ -19,7 +19,8 @@ pub(super) const OLDEST: (u32, u32) = (1, 88);
 /// A Rust compiler that answers.
 #[derive(Debug, Clone)]
 pub(super) struct Compiler {
-    /// The compiler itself; not rustup's proxy, which would choose another one in another directory.
+    /// The compiler itself; not rustup's proxy, which would choose another one in another
+    /// directory.
     pub(super) rustc: PathBuf,
     pub(super) sysroot: PathBuf,
     pub(super) version: Version,
@@ -221,7 +222,8 @@ pub(super) fn prebuilt_core(sysroot: &Path, target: Target) -> Option<PathBuf> {
     })
 }
 
-/// A call of a compiler that nothing of the surroundings bends: cargo's and the user's flags are for other builds.
+/// A call of a compiler that nothing of the surroundings bends: cargo's and the user's flags are
+/// for other builds.
 pub(super) fn command(rustc: &Path) -> Command {
     let mut command = Command::new(rustc);
     for variable in [

@@ -1,6 +1,7 @@
 //! The machine that the programs run on.
 //!
-//! A build script builds for the machine that its crate is built for, of which cargo tells; anybody else for this one.
+//! A build script builds for the machine that its crate is built for, of which cargo tells; anybody
+//! else for this one.
 
 use std::env;
 
@@ -15,8 +16,8 @@ pub(crate) fn target() -> Target {
     }
 }
 
-/// Its architecture as Rust calls it, whose registers a kprobe sees. When programs are built for machines of the
-/// other byte order, it is the most common one of that order that can run them.
+/// Its architecture as Rust calls it, whose registers a kprobe sees. When programs are built for
+/// machines of the other byte order, it is the most common one of that order that can run them.
 pub(crate) fn architecture(of: Target) -> String {
     if of == target() {
         let named = setting("CARGO_CFG_TARGET_ARCH").unwrap_or(env::consts::ARCH.into());

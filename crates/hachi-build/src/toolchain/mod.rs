@@ -99,7 +99,8 @@ pub struct Toolchain {
     pub version: Version,
     /// Which way was taken and why the others were not, one line each.
     pub explanation: Vec<String>,
-    /// What the user should know even without asking (the host fallback says here how to do better).
+    /// What the user should know even without asking (the host fallback says here how to do
+    /// better).
     pub warning: Option<String>,
 }
 
@@ -188,7 +189,8 @@ impl Toolchain {
         survey::survey(search)
     }
 
-    /// The target triple that the compiler is given: the host's when the code is turned into eBPF later.
+    /// The target triple that the compiler is given: the host's when the code is turned into eBPF
+    /// later.
     pub fn triple(&self) -> &str {
         match self.way {
             Way::HostRetarget => &self.version.host,
@@ -196,7 +198,8 @@ impl Toolchain {
         }
     }
 
-    /// Directories that change when a better way than the fallback opens; none when it was not fallen back on.
+    /// Directories that change when a better way than the fallback opens; none when it was not
+    /// fallen back on.
     pub(crate) fn places_of_better_ways(&self) -> Vec<PathBuf> {
         if self.warning.is_none() {
             return Vec::new();
@@ -224,7 +227,8 @@ impl Toolchain {
             Some(path) => path.into(),
             None => hachi_linker::find_libllvm(&compiler.rustc)?,
         };
-        // In its shortest form, since it becomes part of what cargo compares to decide on rebuilding.
+        // In its shortest form, since it becomes part of what cargo compares to decide on
+        // rebuilding.
         let llvm = llvm.canonicalize().unwrap_or(llvm);
         Ok(Toolchain {
             rustc: compiler.rustc.clone(),

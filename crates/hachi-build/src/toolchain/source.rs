@@ -156,7 +156,8 @@ fn key_of(compiler: &Compiler, target: Target) -> String {
     format!("{}-{}-", compiler.version.release, hash.hex())
 }
 
-/// The sysroot that an earlier run built for this compiler. When source is named explicitly it must have been built from that.
+/// The sysroot that an earlier run built for this compiler. When source is named explicitly it must
+/// have been built from that.
 pub(super) fn cached(
     compiler: &Compiler,
     search: &Search,
@@ -176,8 +177,8 @@ pub(super) fn cached(
         .find_map(|entry| sysroot_in(entry)))
 }
 
-/// The directory in which a built library would appear. It is made if need be, since only what is there can be
-/// watched, with a date that does not look as if something had just appeared in it.
+/// The directory in which a built library would appear. It is made if need be, since only what is
+/// there can be watched, with a date that does not look as if something had just appeared in it.
 pub(super) fn built_libraries(cache: &Cache) -> Option<PathBuf> {
     let dir = cache.path(GROUP);
     if !dir.is_dir() {
@@ -196,8 +197,8 @@ fn entry_name(compiler: &Compiler, source: &Source, target: Target) -> Result<St
 
 /// The sysroot in a cache entry: the one directory there, which is named by what it holds.
 ///
-/// Two builds of the libraries from one source need not be the same bytes, and crates compiled against the one cannot
-/// use the other. Cargo sees by the path whether it must compile them again.
+/// Two builds of the libraries from one source need not be the same bytes, and crates compiled
+/// against the one cannot use the other. Cargo sees by the path whether it must compile them again.
 fn sysroot_in(entry: &Path) -> Option<PathBuf> {
     let inside = fs::read_dir(entry).ok()?.flatten();
     inside.map(|found| found.path()).find(|path| path.is_dir())
@@ -218,8 +219,8 @@ fn name_by_content(entry: &Path, sysroot: &Path, lib: &Path) -> Result<(), Error
 ///
 /// One call of the compiler on the library's root file does it, without cargo, registry or network.
 /// `core` can only be compiled with the unstable features that it is made of, hence
-/// `RUSTC_BOOTSTRAP`, in this call and no other. Compiled with line tables (so that a diagnostic can
-/// point into it) and as bitcode only, since every eBPF program is linked by full LTO.
+/// `RUSTC_BOOTSTRAP`, in this call and no other. Compiled with line tables (so that a diagnostic
+/// can point into it) and as bitcode only, since every eBPF program is linked by full LTO.
 pub(super) fn build(
     compiler: &Compiler,
     source: &Source,

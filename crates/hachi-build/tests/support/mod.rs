@@ -20,7 +20,8 @@ pub type Test = (&'static str, fn() -> Outcome);
 
 /// Runs the tests whose names contain one of the arguments, one after the other.
 pub fn run(tests: &[Test]) -> ExitCode {
-    // The tests say what they want. Above all, whoever lets a build install things did not mean them.
+    // The tests say what they want. Above all, whoever lets a build install things did not mean
+    // them.
     for (name, _) in env::vars_os() {
         let name = name.to_string_lossy();
         if name.starts_with("HACHI_") && !name.starts_with("HACHI_TEST_") {
@@ -201,7 +202,8 @@ pub fn host() -> String {
     rustc_field("host")
 }
 
-/// A toolchain in `dir/toolchains/fake` that is the real one, but for having no library source. Returns its compiler.
+/// A toolchain in `dir/toolchains/fake` that is the real one, but for having no library source.
+/// Returns its compiler.
 pub fn toolchain_without_source(dir: &Path) -> PathBuf {
     use std::os::unix::fs::symlink;
     let real = real_sysroot();
@@ -237,8 +239,8 @@ pub const NO_RUSTUP: [(&str, &str); 3] = [
     ("RUSTUP_HOME", "/nonexistent"),
 ];
 
-/// Library source of the compiler's version: `HACHI_TEST_RUST_SRC`, the toolchain's own, or the one that the
-/// distribution has, downloaded (by the finder itself) once for all tests.
+/// Library source of the compiler's version: `HACHI_TEST_RUST_SRC`, the toolchain's own, or the one
+/// that the distribution has, downloaded (by the finder itself) once for all tests.
 pub fn library_source() -> Result<PathBuf, String> {
     if let Some(named) = env::var_os("HACHI_TEST_RUST_SRC") {
         return Ok(named.into());
@@ -287,8 +289,8 @@ pub fn cache_with_core() -> Result<PathBuf, String> {
     }
 }
 
-/// Debian's compiler with its prebuilt `core` for eBPF, downloaded and unpacked, never installed. Returns
-/// the compiler and the `LD_LIBRARY_PATH` by which it finds its libraries.
+/// Debian's compiler with its prebuilt `core` for eBPF, downloaded and unpacked, never installed.
+/// Returns the compiler and the `LD_LIBRARY_PATH` by which it finds its libraries.
 pub fn debian_toolchain() -> Result<(PathBuf, String), String> {
     let dir = kept("debian");
     let root = dir.join("root");

@@ -10,12 +10,14 @@ use crate::failure::{Failure, Result};
 
 /// Write the kernel's types as a Rust module for programs
 ///
-/// Takes type information (BTF), by default the running kernel's; no C compiler. A NAME is a type, or with `*` and `?`
-/// all types that match; TYPE.FIELD is some fields of one. Functions have a kind before the name, and become the types
-/// of their arguments: fn: (fentry, fexit, kprobes), tp: (tracepoints), lsm: (security hooks), iter: (iterators),
-/// struct_ops: (a trait of a structure's functions); kfunc: declares one to be called.
+/// Takes type information (BTF), by default the running kernel's; no C compiler. A NAME is a type,
+/// or with `*` and `?` all types that match; TYPE.FIELD is some fields of one. Functions have a
+/// kind before the name, and become the types of their arguments: fn: (fentry, fexit, kprobes), tp:
+/// (tracepoints), lsm: (security hooks), iter: (iterators), struct_ops: (a trait of a structure's
+/// functions); kfunc: declares one to be called.
 ///
-/// What was asked for is written in full with what is embedded in it, and what it points to by name only.
+/// What was asked for is written in full with what is embedded in it, and what it points to by name
+/// only.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -12,7 +12,8 @@ use crate::output::Format;
 
 /// Build the eBPF programs of a package, or a single file, into objects
 ///
-/// PATH is a package, a workspace, or one stand-alone .rs file. Prints the path of each object, one a line.
+/// PATH is a package, a workspace, or one stand-alone .rs file. Prints the path of each object, one
+/// a line.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -28,7 +29,8 @@ pub struct Args {
     path: PathBuf,
     #[command(flatten)]
     options: BuildOptions,
-    /// Byte order of the kernel's machine: bpfel-unknown-none or bpfeb-unknown-none (s390x) [default: this machine's]
+    /// Byte order of the kernel's machine: bpfel-unknown-none or bpfeb-unknown-none (s390x)
+    /// [default: this machine's]
     #[arg(long, value_name = "TARGET")]
     target: Option<Target>,
     /// Copy each object to DIR/NAME.o

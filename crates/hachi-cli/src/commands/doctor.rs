@@ -125,7 +125,8 @@ pub fn run(args: Args) -> Result {
     }
 }
 
-/// Gets a toolchain ready. What is still missing afterwards is in the report, so only the reason is told here.
+/// Gets a toolchain ready. What is still missing afterwards is in the report, so only the reason is
+/// told here.
 fn prepare() {
     let search = Search {
         assume_yes: true,

@@ -15,7 +15,8 @@ use crate::value;
 
 mod structs;
 
-/// Say what is in an object: programs, maps, globals, structs, types, and the oldest kernel it can run on
+/// Say what is in an object: programs, maps, globals, structs, types, and the oldest kernel it can
+/// run on
 ///
 /// Reads files only; no privileges, no kernel.
 #[derive(Debug, clap::Args)]

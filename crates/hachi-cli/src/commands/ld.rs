@@ -12,8 +12,8 @@ use crate::output::Format;
 
 /// Link bitcode and objects into one eBPF object (BPF links are under `hachi link`)
 ///
-/// Inputs are LLVM bitcode files, archives of them (.a, .rlib) and relocatable eBPF objects such as clang writes;
-/// `hachi build` calls the same linker through rustc.
+/// Inputs are LLVM bitcode files, archives of them (.a, .rlib) and relocatable eBPF objects such as
+/// clang writes; `hachi build` calls the same linker through rustc.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

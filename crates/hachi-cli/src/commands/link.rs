@@ -31,8 +31,8 @@ enum Command {
 
 /// List what is attached where
 ///
-/// Shows all BPF links, with the processes that have them open, and the XDP programs of this network namespace that
-/// were attached without one.
+/// Shows all BPF links, with the processes that have them open, and the XDP programs of this
+/// network namespace that were attached without one.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
@@ -134,8 +134,8 @@ fn from_link(link: &LinkInfo, xdp: &[XdpAttachment]) -> Attachment {
             "an interface that is gone".to_string(),
         ),
         LinkTarget::Interface { index } => {
-            // An index means something in its own network namespace only, and a link does not say which that is. The
-            // programs that are on interfaces of ours tell.
+            // An index means something in its own network namespace only, and a link does not say
+            // which that is. The programs that are on interfaces of ours tell.
             let here = xdp
                 .iter()
                 .find(|xdp| xdp.if_index == index && xdp.program_id == link.program_id());

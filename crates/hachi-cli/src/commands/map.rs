@@ -118,7 +118,8 @@ fn describe(map: &MapInfo) -> Value {
     })
 }
 
-/// Opens a map by what the user says: a path if there is a slash in it, an id if it is a number, else a name.
+/// Opens a map by what the user says: a path if there is a slash in it, an id if it is a number,
+/// else a name.
 pub fn find(wanted: &str) -> Result<MapData> {
     if wanted.contains('/') {
         return MapData::from_pin(PathBuf::from(wanted))

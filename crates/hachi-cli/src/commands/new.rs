@@ -335,7 +335,8 @@ impl Source {
                     false => "crates",
                 };
                 let path = dir.join(folder).join(package);
-                // A TOML string in single quotes has no escapes; a path may hold anything but that quote.
+                // A TOML string in single quotes has no escapes; a path may hold anything but that
+                // quote.
                 match path.to_str() {
                     Some(path) if !path.contains('\'') => format!("path = '{path}'"),
                     _ => version(),

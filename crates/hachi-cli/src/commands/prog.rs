@@ -25,8 +25,8 @@ enum Command {
 
 /// List the programs that are loaded
 ///
-/// With the processes that have each of them open: the program itself, a link or a probe of it. (Pins and other
-/// programs may hold it, too.)
+/// With the processes that have each of them open: the program itself, a link or a probe of it.
+/// (Pins and other programs may hold it, too.)
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -25,7 +25,8 @@ use crate::value;
 
 /// Load an object, attach its programs by their sections, and print what they log until Ctrl-C
 ///
-/// Builds first when given a package or a .rs file. Ring buffers of the programs are read and counted.
+/// Builds first when given a package or a .rs file. Ring buffers of the programs are read and
+/// counted.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -43,7 +44,8 @@ pub struct Args {
     /// The interface to attach XDP programs and classifiers to; may be given several times
     #[arg(short, long, value_name = "IFACE")]
     iface: Vec<String>,
-    /// Attach classifiers whose sections do not say it to what an interface sends, not to what it receives
+    /// Attach classifiers whose sections do not say it to what an interface sends, not to what it
+    /// receives
     #[arg(long)]
     egress: bool,
     /// The cgroup to attach cgroup programs to, as the path of its directory
@@ -55,7 +57,8 @@ pub struct Args {
     /// The program or library that probes in user space are for, if their sections do not say
     #[arg(long, value_name = "FILE")]
     binary: Option<PathBuf>,
-    /// Where XDP programs run: in the driver if it can (auto), in the generic path, the driver, or the card
+    /// Where XDP programs run: in the driver if it can (auto), in the generic path, the driver, or
+    /// the card
     #[arg(long, value_name = "MODE", value_enum, default_value = "auto")]
     mode: Mode,
     /// Only this program, by name or section; may be given several times
@@ -385,8 +388,8 @@ fn attach(ebpf: &mut Ebpf, name: &str, args: &Args, pins: &mut Pins) -> Result<V
     Ok(attachments)
 }
 
-/// Registers the structs of functions, unless programs were asked for by name. They stay so as long as
-/// their links.
+/// Registers the structs of functions, unless programs were asked for by name. They stay so as long
+/// as their links.
 fn register(
     ebpf: &mut Ebpf,
     args: &Args,

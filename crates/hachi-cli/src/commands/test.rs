@@ -1,8 +1,8 @@
 //! `hachi test`: a package's tests, here or on other kernels.
 //!
-//! On other kernels cargo builds the tests as ever, but "runs" them with this command in place of each
-//! test program, which only notes what would have been run and how. Then a guest for each kernel runs all
-//! of it at once.
+//! On other kernels cargo builds the tests as ever, but "runs" them with this command in place of
+//! each test program, which only notes what would have been run and how. Then a guest for each
+//! kernel runs all of it at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -25,9 +25,9 @@ const NOTE: &str = "HACHI_TEST_NOTE";
 
 /// Run the tests of a package, on this machine or on other kernels
 ///
-/// Without --kernel this is `cargo test`. With it the same test programs run in virtual machines, on Debian's
-/// kernels of the versions named, which are fetched once. That needs no root and no /dev/kvm. Tests run as root
-/// there, and one after the other, each in a process of its own.
+/// Without --kernel this is `cargo test`. With it the same test programs run in virtual machines,
+/// on Debian's kernels of the versions named, which are fetched once. That needs no root and no
+/// /dev/kvm. Tests run as root there, and one after the other, each in a process of its own.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -55,7 +55,8 @@ pub struct Args {
     /// How many kernels to run at a time [default: one per processor]
     #[arg(long, value_name = "NUMBER")]
     jobs: Option<usize>,
-    /// Write the results as JSON to DIR/KERNEL.json, and what tests say they exercise to DIR/KERNEL.tsv
+    /// Write the results as JSON to DIR/KERNEL.json, and what tests say they exercise to
+    /// DIR/KERNEL.tsv
     #[arg(long, value_name = "DIR", requires = "kernel")]
     report: Option<PathBuf>,
     /// Print every test, not only those that fail

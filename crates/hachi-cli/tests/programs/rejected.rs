@@ -1,5 +1,5 @@
-//! Mistakes that compile and link, and that only the verifier finds. `//~ RULE` marks the line to which the
-//! explanation must point.
+//! Mistakes that compile and link, and that only the verifier finds. `//~ RULE` marks the line to
+//! which the explanation must point.
 #![no_std]
 #![no_main]
 

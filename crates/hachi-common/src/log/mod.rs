@@ -3,10 +3,10 @@
 //! Formatting text in the kernel is slow, big and often impossible for the verifier. So a program
 //! sends only *which* message it is and the raw arguments; the text is put together in user space.
 //!
-//! - Each call of a logging macro is a **site**: a constant with level, file, line, target and format
-//!   string. The compiler writes it into the section [`SECTION`] of the object file, which is
-//!   never loaded into the kernel. The linker replaces the address of a site by its offset in that
-//!   section.
+//! - Each call of a logging macro is a **site**: a constant with level, file, line, target and
+//!   format string. The compiler writes it into the section [`SECTION`] of the object file, which
+//!   is never loaded into the kernel. The linker replaces the address of a site by its offset in
+//!   that section.
 //! - A **record** in the ring buffer map [`RING_MAP`] holds that offset and the arguments.
 //! - The decoder (`Sites`, with the feature `std`) joins the two.
 //!

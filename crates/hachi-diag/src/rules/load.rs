@@ -1,4 +1,5 @@
-//! Rejections before the first instruction: types (BTF), attach targets, privileges, the object itself.
+//! Rejections before the first instruction: types (BTF), attach targets, privileges, the object
+//! itself.
 
 use super::{Place, Rule};
 

@@ -1,7 +1,7 @@
 //! The table of rejections: the kernel's words, what they mean, what to change.
 //!
-//! A row is data: patterns with `{holes}`, and texts in which the holes' contents can be named. Rows are
-//! tried in order, so a more specific one stands before a more general one.
+//! A row is data: patterns with `{holes}`, and texts in which the holes' contents can be named.
+//! Rows are tried in order, so a more specific one stands before a more general one.
 
 mod calls;
 mod control;
@@ -26,10 +26,11 @@ pub(crate) enum Place {
 pub(crate) struct Rule {
     /// A stable name, for `--json` and for tests.
     pub id: &'static str,
-    /// The kernel's words. `{name}` is a hole; `{}` one without a name. A pattern matches from the start
-    /// of a message; what follows its last literal may be anything.
+    /// The kernel's words. `{name}` is a hole; `{}` one without a name. A pattern matches from the
+    /// start of a message; what follows its last literal may be anything.
     pub patterns: &'static [&'static str],
-    /// What happened, as the headline says it. Holes of the pattern, and `{map}`, `{helper}`, can be used.
+    /// What happened, as the headline says it. Holes of the pattern, and `{map}`, `{helper}`, can
+    /// be used.
     pub title: &'static str,
     /// Why the verifier minds. May be empty when the title says it all.
     pub why: &'static str,
@@ -63,7 +64,8 @@ fn table() -> impl Iterator<Item = &'static Rule> {
         .chain(load::RULES)
 }
 
-/// The row for a rejection, with what its holes caught in all the messages, and the message that matched.
+/// The row for a rejection, with what its holes caught in all the messages, and the message that
+/// matched.
 pub(crate) fn find<'m>(messages: &[&'m str]) -> Option<(&'static Rule, Captures, &'m str)> {
     table().find_map(|rule| {
         let mut found: Option<(Captures, &'m str)> = None;

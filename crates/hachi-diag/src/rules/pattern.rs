@@ -26,8 +26,8 @@ impl Captures {
     }
 }
 
-/// Matches `pattern` from the start of `text`. Each hole takes the shortest stretch that lets the next
-/// literal follow; holes named `reg`, `insn`, `n` and `n_…` take digits only (with a sign).
+/// Matches `pattern` from the start of `text`. Each hole takes the shortest stretch that lets the
+/// next literal follow; holes named `reg`, `insn`, `n` and `n_…` take digits only (with a sign).
 pub(crate) fn matches(pattern: &'static str, text: &str) -> Option<Captures> {
     let mut captures = Captures::default();
     let (mut pattern, mut text) = (pattern, text);

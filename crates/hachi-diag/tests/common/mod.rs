@@ -59,8 +59,8 @@ struct BtfLoad {
 }
 
 fn bpf<T>(command: libc::c_long, attr: &T) -> io::Result<OwnedFd> {
-    // SAFETY: `attr` is a live `repr(C)` structure of the size passed, and the pointers in it stay valid
-    // for the call; the kernel writes only into the log buffer it names.
+    // SAFETY: `attr` is a live `repr(C)` structure of the size passed, and the pointers in it stay
+    // valid for the call; the kernel writes only into the log buffer it names.
     let result = unsafe { libc::syscall(libc::SYS_bpf, command, attr as *const T, size_of::<T>()) };
     if result < 0 {
         return Err(io::Error::last_os_error());
@@ -114,7 +114,8 @@ pub fn rejection(
     (error, text(log))
 }
 
-/// Hands over BTF made of these types (as words, ids in order from 1) and strings, and gives the log of its rejection.
+/// Hands over BTF made of these types (as words, ids in order from 1) and strings, and gives the
+/// log of its rejection.
 pub fn btf_rejection(types: &[u32], strings: &[u8]) -> (io::Error, String) {
     let length = size_of_val(types) as u32;
     let mut bytes = Vec::new();

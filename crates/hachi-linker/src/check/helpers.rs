@@ -22,7 +22,8 @@ pub(super) fn check(spec: &Spec, program: &ProgramSpec, found: &mut Vec<Diagnost
     if !COMPATIBLE.contains(&spec.license.as_str()) {
         license(spec, program, found);
     }
-    // The type of a program that replaces or extends another, or whose section means nothing, is not known here.
+    // The type of a program that replaces or extends another, or whose section means nothing, is
+    // not known here.
     if matches!(program.program_type, ProgramType::Unspec | ProgramType::Ext) {
         return;
     }

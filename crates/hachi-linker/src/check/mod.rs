@@ -1,8 +1,8 @@
-//! What the kernel would refuse, found in the finished object: before anything is loaded, and with the line that is
-//! to be changed.
+//! What the kernel would refuse, found in the finished object: before anything is loaded, and with
+//! the line that is to be changed.
 //!
-//! Only what no kernel would accept is an error. Where kernels differ it is a warning, and where only the kernels the
-//! author wants to support matter (`--min-kernel`), an error again.
+//! Only what no kernel would accept is an error. Where kernels differ it is a warning, and where
+//! only the kernels the author wants to support matter (`--min-kernel`), an error again.
 
 mod helpers;
 mod kernels;
@@ -22,7 +22,8 @@ pub(crate) fn check(
 ) -> Result<Vec<Diagnostic>, Vec<Diagnostic>> {
     let spec = match Spec::parse(object) {
         Ok(spec) => spec,
-        // Other loaders understand objects that ours does not, such as those with other forms of maps.
+        // Other loaders understand objects that ours does not, such as those with other forms of
+        // maps.
         Err(error) => {
             let unread = Diagnostic::warning("the object was not checked for what kernels refuse");
             return Ok(vec![unread.note(error.to_string())]);

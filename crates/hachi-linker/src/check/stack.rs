@@ -17,8 +17,8 @@ const TAIL_CALL_LIMIT: u32 = 256;
 /// `MAX_CALL_FRAMES`.
 const FRAMES: usize = 8;
 
-/// What a function rounds its stack up to, on kernels since 6.9 that compile programs and on all others
-/// (`round_up_stack_depth` in `kernel/bpf/verifier.c`).
+/// What a function rounds its stack up to, on kernels since 6.9 that compile programs and on all
+/// others (`round_up_stack_depth` in `kernel/bpf/verifier.c`).
 const COMPILED: u32 = 16;
 const INTERPRETED: u32 = 32;
 
@@ -75,8 +75,9 @@ fn total(program: &ProgramSpec, stack: &StackDepth, found: &mut Vec<Diagnostic>)
     ));
 }
 
-/// Programs that the kernel may run with a stack for each function: those that cannot interrupt themselves
-/// (`bpf_enable_priv_stack` in `kernel/bpf/verifier.c`), and those of a struct whose owner asks for it.
+/// Programs that the kernel may run with a stack for each function: those that cannot interrupt
+/// themselves (`bpf_enable_priv_stack` in `kernel/bpf/verifier.c`), and those of a struct whose
+/// owner asks for it.
 fn has_private_stack(program: &ProgramSpec) -> bool {
     match program.program_type {
         ProgramType::Kprobe
@@ -89,7 +90,8 @@ fn has_private_stack(program: &ProgramSpec) -> bool {
     }
 }
 
-/// A function that goes on with another program leaves its callers' stack in use; the kernel allows those 256 bytes.
+/// A function that goes on with another program leaves its callers' stack in use; the kernel allows
+/// those 256 bytes.
 fn tail_calls(program: &ProgramSpec, stack: &StackDepth, found: &mut Vec<Diagnostic>) {
     for (index, frame) in stack.frames.iter().enumerate().skip(1) {
         let Some(slot) = frame.tail_call else {

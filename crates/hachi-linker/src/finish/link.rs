@@ -359,8 +359,8 @@ impl Unit {
         }
     }
 
-    /// Drops descriptions of what was cut out or has no size, and declarations that nothing uses any
-    /// more, which libbpf takes for an error.
+    /// Drops descriptions of what was cut out or has no size, and declarations that nothing uses
+    /// any more, which libbpf takes for an error.
     pub(super) fn forget_removed(&mut self) {
         let symbols = &self.symbols;
         let wanted: HashSet<&str> = self

@@ -9,8 +9,8 @@
 //! #[repr(C)] struct MapDef<K, V> { r#type: u32, max_entries: u32, …, key: *const K, value: *const V }
 //! ```
 //!
-//! The numbers of that value are here moved into a type made for each map. A map of maps has another
-//! definition as its last member, `values`: that of the maps in it.
+//! The numbers of that value are here moved into a type made for each map. A map of maps has
+//! another definition as its last member, `values`: that of the maps in it.
 
 use std::collections::HashMap;
 

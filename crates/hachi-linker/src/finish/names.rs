@@ -220,7 +220,8 @@ impl<'a> Reader<'a> {
             let before = self.rest.len();
             self.ty(words);
             self.rest = self.rest.trim_start();
-            // `,` between items, `+` between the traits of an object, `=` before an associated type.
+            // `,` between items, `+` between the traits of an object, `=` before an associated
+            // type.
             let _ = self.eat(",") || self.eat("+") || self.eat("=");
             if self.rest.len() == before {
                 self.skip();

@@ -152,8 +152,8 @@ fn wrapped(btf: &BtfBuilder, id: u32) -> Option<u32> {
     (only.bit_offset == 0 && size(only) == t.size).then_some(only.type_id)
 }
 
-/// The kernel side's `KPtr<T>` is a pointer with the tag by which the kernel knows that it owns what
-/// it points to.
+/// The kernel side's `KPtr<T>` is a pointer with the tag by which the kernel knows that it owns
+/// what it points to.
 fn kptrs(btf: &mut BtfBuilder) {
     let found = btf.iter().filter_map(|(id, ty)| match ty {
         Type::Struct(t) => Some((id, kptr_to(t)?.to_owned())),
@@ -178,8 +178,8 @@ fn kptrs(btf: &mut BtfBuilder) {
     }
 }
 
-/// The name of `T` in the kernel, if the structure is `KPtr<T>`: its path and parameters are Rust's, and
-/// what follows `___` says which of several declarations it is.
+/// The name of `T` in the kernel, if the structure is `KPtr<T>`: its path and parameters are
+/// Rust's, and what follows `___` says which of several declarations it is.
 fn kptr_to(t: &Composite) -> Option<&str> {
     let inner = t.name.strip_prefix("KPtr<")?.strip_suffix('>')?;
     let holds = |member: &Member| member.name == "hachi_kptr";

@@ -1,8 +1,9 @@
 //! Panics: first markers, then ways out.
 //!
-//! A panic ends in a call that never returns, and the kernel has nothing of the kind. Before optimisation each such call
-//! becomes a marker without arguments, which lets LLVM drop messages and `Location`s and merge all ways to fail. After
-//! inlining, a marker in a program is "return the abort value"; one in a callback is "stop calling me".
+//! A panic ends in a call that never returns, and the kernel has nothing of the kind. Before
+//! optimisation each such call becomes a marker without arguments, which lets LLVM drop messages
+//! and `Location`s and merge all ways to fail. After inlining, a marker in a program is "return the
+//! abort value"; one in a callback is "stop calling me".
 
 use std::collections::BTreeSet;
 
@@ -16,7 +17,8 @@ use crate::{
 /// Name of the marker.
 const MARKER: &str = "__hachi_abort";
 
-/// The kernel's own way to end a program from anywhere (Linux 6.7), for functions that are verified by themselves.
+/// The kernel's own way to end a program from anywhere (Linux 6.7), for functions that are verified
+/// by themselves.
 const THROW: &str = "hachi:1:kfunc:bpf_throw:fn(u64)";
 
 /// What is remembered about a call that was replaced.
@@ -34,8 +36,8 @@ pub(super) struct Aborts {
     warnings: Vec<Diagnostic>,
 }
 
-/// Replaces every direct call that never returns by a marker. With `sites` each marker has its number there; without,
-/// they are all alike, so that LLVM can merge them.
+/// Replaces every direct call that never returns by a marker. With `sites` each marker has its
+/// number there; without, they are all alike, so that LLVM can merge them.
 fn mark(module: Module, mut sites: Option<&mut Vec<Site>>) {
     let context = module.context;
     let params = match sites {
@@ -96,8 +98,8 @@ impl Aborts {
         Aborts::default()
     }
 
-    /// Finds the places that can panic. That takes numbered markers, which change what LLVM makes of the code; so it is
-    /// done with a copy of the module, taken before it was marked.
+    /// Finds the places that can panic. That takes numbered markers, which change what LLVM makes
+    /// of the code; so it is done with a copy of the module, taken before it was marked.
     pub(super) fn find_panics(
         &mut self,
         copy: Module,
@@ -179,7 +181,8 @@ impl Aborts {
                     .find(|inst| inst.is_call() && declared.is_some_and(|m| inst.callee() == m.0));
                 let way = way_out(function, entries);
                 let Some(marker) = marker else {
-                    // Control never comes here, LLVM says. The block must end in something nevertheless.
+                    // Control never comes here, LLVM says. The block must end in something
+                    // nevertheless.
                     let value = match way {
                         WayOut::Value(value) => value,
                         WayOut::Throw => 0,
@@ -278,8 +281,8 @@ fn way_out(function: Function, entries: &BTreeSet<String>) -> WayOut {
     WayOut::Throw
 }
 
-/// What a program returns when it cannot go on: 0, which every kind accepts and which for most means "drop", "deny" or
-/// "aborted", except where the kernel insists on 1.
+/// What a program returns when it cannot go on: 0, which every kind accepts and which for most
+/// means "drop", "deny" or "aborted", except where the kernel insists on 1.
 fn abort_value(section: &str) -> u64 {
     let only_one = ["recvmsg", "getpeername", "getsockname"];
     let insists = section
@@ -288,8 +291,9 @@ fn abort_value(section: &str) -> u64 {
     u64::from(insists)
 }
 
-/// The value with which a callback ends the iteration it is called from. bpf_for_each_map_elem, bpf_find_vma,
-/// bpf_loop and bpf_user_ringbuf_drain take 1 for that; other callbacks must return 0.
+/// The value with which a callback ends the iteration it is called from. bpf_for_each_map_elem,
+/// bpf_find_vma, bpf_loop and bpf_user_ringbuf_drain take 1 for that; other callbacks must return
+/// 0.
 fn callback_stop(function: Function) -> u64 {
     let helpers: Vec<u64> = function
         .0

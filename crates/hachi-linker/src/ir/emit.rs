@@ -88,7 +88,8 @@ fn parse(text: &str) -> Report<'_> {
         }),
         _ => None,
     };
-    // The function's type is spelled between the name and the message; it may hold colons only in struct names.
+    // The function's type is spelled between the name and the message; it may hold colons only in
+    // struct names.
     let message = rest.split_once("): ").map_or(rest, |(_, message)| message);
     Report {
         location,

@@ -1,10 +1,11 @@
 //! What LLVM knows about a number and the verifier cannot find out, said in code.
 //!
-//! The verifier follows additions and masks, but takes the result of a division or remainder for just any number, does not
-//! relate two registers (`to - from` is never negative when `from <= to`), and knows nothing of counting bits. LLVM knows
-//! all that and drops the checks which would have told the verifier. Where such a number becomes part of an address or
-//! a length, it is clamped to the bound that LLVM relied on. The clamp changes nothing; LLVM would drop it too, did it not
-//! go through an empty piece of assembly that hides what the number is.
+//! The verifier follows additions and masks, but takes the result of a division or remainder for
+//! just any number, does not relate two registers (`to - from` is never negative when
+//! `from <= to`), and knows nothing of counting bits. LLVM knows all that and drops the checks
+//! which would have told the verifier. Where such a number becomes part of an address or a length,
+//! it is clamped to the bound that LLVM relied on. The clamp changes nothing; LLVM would drop it
+//! too, did it not go through an empty piece of assembly that hides what the number is.
 
 use std::collections::BTreeSet;
 
@@ -24,7 +25,8 @@ pub(super) fn add(module: Module) {
                 table_index(module, inst);
                 continue;
             }
-            // A mask costs one instruction; any other clamp is one more branch for the verifier to follow.
+            // A mask costs one instruction; any other clamp is one more branch for the verifier to
+            // follow.
             if let Some(bound) = bound(inst).filter(|bound| *bound <= MAX_BOUND)
                 && becomes_address(inst.0, is_mask(bound), &mut BTreeSet::new())
             {
@@ -65,8 +67,9 @@ fn bound(inst: Inst) -> Option<u64> {
     }
 }
 
-/// Does the program compare a number with a constant? That bounds it for the verifier by itself, provided that what is
-/// compared is the very register that is used afterwards; a clamp would make two of it.
+/// Does the program compare a number with a constant? That bounds it for the verifier by itself,
+/// provided that what is compared is the very register that is used afterwards; a clamp would make
+/// two of it.
 fn is_compared(value: Value) -> bool {
     let is_constant = |user: Inst| user.0.operands().iter().any(|it| it.as_u64().is_some());
     value
@@ -88,7 +91,8 @@ fn is_mask(bound: u64) -> bool {
     bound.wrapping_add(1).is_power_of_two()
 }
 
-/// Does a number become part of an address, or of what a helper is told, or (with `or_limit`) does it end a loop?
+/// Does a number become part of an address, or of what a helper is told, or (with `or_limit`) does
+/// it end a loop?
 fn becomes_address(value: Value, or_limit: bool, seen: &mut BTreeSet<Value>) -> bool {
     if !seen.insert(value) || seen.len() > 64 {
         return false;
@@ -126,8 +130,8 @@ fn becomes_address(value: Value, or_limit: bool, seen: &mut BTreeSet<Value>) -> 
         })
 }
 
-/// Where compilers that cannot be kept from it made a table of a `match`, the check before its use was on a number from
-/// which the index was made, which is not enough for the verifier.
+/// Where compilers that cannot be kept from it made a table of a `match`, the check before its use
+/// was on a number from which the index was made, which is not enough for the verifier.
 fn table_index(module: Module, access: Inst) {
     let operands = access.0.operands();
     let (Some(table), Some(index)) = (
@@ -178,7 +182,8 @@ fn clamp(module: Module, function: Function, inst: Inst, bound: u64) {
     }
 }
 
-/// Computes, before `at`, the lesser of a number and its bound, in a way that LLVM does not see through.
+/// Computes, before `at`, the lesser of a number and its bound, in a way that LLVM does not see
+/// through.
 fn bounded(module: Module, at: Inst, number: Value, bound: u64) -> Value {
     let context = module.context;
     let i64_type = context.int_type(64);

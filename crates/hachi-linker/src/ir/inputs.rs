@@ -12,7 +12,8 @@ fn is_big_endian(module: Module) -> bool {
     module.layout().starts_with('E')
 }
 
-/// Reads and joins everything, pulling in those archive members that define what is still undefined.
+/// Reads and joins everything, pulling in those archive members that define what is still
+/// undefined.
 pub(super) fn read(context: Context, job: &Job) -> Result<Module, Vec<Diagnostic>> {
     let mut all: Option<Module> = None;
     let mut add = |name: &str, module: Module| match all {

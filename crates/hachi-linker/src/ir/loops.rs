@@ -1,14 +1,16 @@
 //! Loops over slices, counted by an index instead of by address.
 //!
-//! Rust's slice iterators advance a pointer until it *equals* the end. The verifier follows that only when both are
-//! known exactly; "not equal" teaches it nothing about a range, and the difference of two addresses is an unknown number
-//! to it. Here, a pointer that a loop advances by a constant becomes `object + index`, its comparisons become comparisons
-//! of indices, and the one that ends the loop becomes `<`.
+//! Rust's slice iterators advance a pointer until it *equals* the end. The verifier follows that
+//! only when both are known exactly; "not equal" teaches it nothing about a range, and the
+//! difference of two addresses is an unknown number to it. Here, a pointer that a loop advances by
+//! a constant becomes `object + index`, its comparisons become comparisons of indices, and the one
+//! that ends the loop becomes `<`.
 //!
 //! Counters that are integers already get the same treatment of their last comparison.
 //!
-//! Pointers are rewritten only when they point into the stack, into static data, and into what a helper returned
-//! (map values). With pointers into packets the verifier wants the very pointer that was compared with the end.
+//! Pointers are rewritten only when they point into the stack, into static data, and into what a
+//! helper returned (map values). With pointers into packets the verifier wants the very pointer
+//! that was compared with the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -301,8 +303,9 @@ impl Rewriter {
         }
     }
 
-    /// `for i in 0..end - start { object[start + i] }` becomes `for j in start..end { object[j] }`: the verifier knows
-    /// the bounds of `start` and `end`, but not that they bound a sum of which one part is a difference.
+    /// `for i in 0..end - start { object[start + i] }` becomes `for j in start..end { object[j] }`:
+    /// the verifier knows the bounds of `start` and `end`, but not that they bound a sum of which
+    /// one part is a difference.
     fn count_from_start(&mut self, phi: Inst) {
         let blocks = self.loops[&phi.0].1.clone();
         let inside = |inst: Inst| blocks.contains(&inst.block());
@@ -421,8 +424,9 @@ impl Rewriter {
         }
     }
 
-    /// The predicate to use in a comparison of a loop's index with something else: where equality ends the loop, the
-    /// order does as well, since an index that had stepped over its end would have to go round through all addresses.
+    /// The predicate to use in a comparison of a loop's index with something else: where equality
+    /// ends the loop, the order does as well, since an index that had stepped over its end would
+    /// have to go round through all addresses.
     fn last_comparison(
         &self,
         inst: Inst,

@@ -1,6 +1,7 @@
 //! Operations that eBPF lacks, replaced by the runtime's.
 //!
-//! Done after optimisation: InstCombine would recognise most replacements and restore the operation.
+//! Done after optimisation: InstCombine would recognise most replacements and restore the
+//! operation.
 
 use super::runtime;
 use crate::{
@@ -8,8 +9,8 @@ use crate::{
     llvm::{self, Builder, Const, Inst, Module, Op, Ordering, Type, TypeKind, Value},
 };
 
-/// Stores that LLVM may use for one copy or fill of constant size; beyond, a loop is shorter. LLVM itself gives up
-/// (with a call of `memcpy`) at 128.
+/// Stores that LLVM may use for one copy or fill of constant size; beyond, a loop is shorter. LLVM
+/// itself gives up (with a call of `memcpy`) at 128.
 const MAX_INLINE_STORES: u64 = 64;
 
 /// Replaces everything in the program; complaints about what has no replacement.
@@ -21,7 +22,8 @@ pub(super) fn lower(module: Module, cpu: Cpu) -> Vec<Diagnostic> {
     };
     let mut complaints = Vec::new();
     for function in module.functions() {
-        // The runtime itself is written in what eBPF has, except for calls among its parts and for ordered accesses.
+        // The runtime itself is written in what eBPF has, except for calls among its parts and for
+        // ordered accesses.
         let is_runtime = runtime::provides(&function.name());
         for inst in function.instructions() {
             if is_runtime && !matches!(inst.op(), Op::LOAD | Op::STORE) {
@@ -138,14 +140,16 @@ impl Lowering {
     }
 
     fn fence_before(&self, inst: Inst) {
-        // Before v3 there is no instruction that orders memory. On x86 nothing is missing then but store-load order.
+        // Before v3 there is no instruction that orders memory. On x86 nothing is missing then but
+        // store-load order.
         if self.cpu >= Cpu::V3 {
             let fence = runtime::function(self.module, "__hachi_fence");
             self.builder.before(inst).call(fence.ty(), fence.0, &[]);
         }
     }
 
-    /// Is this access one of eBPF's own, `load_acquire` or `store_release` (Linux 6.15)? LLVM has them since 21.
+    /// Is this access one of eBPF's own, `load_acquire` or `store_release` (Linux 6.15)? LLVM has
+    /// them since 21.
     fn has_instruction(&self, inst: Inst, ty: Type) -> bool {
         let wanted = match inst.op() {
             Op::LOAD => Ordering::Acquire,
@@ -157,8 +161,8 @@ impl Lowering {
             && matches!(ty.int_bits(), 8 | 16 | 32 | 64)
     }
 
-    /// Atomic loads and stores become volatile ones, with a barrier on the side that the ordering asks for; or exchanges,
-    /// which are barriers themselves.
+    /// Atomic loads and stores become volatile ones, with a barrier on the side that the ordering
+    /// asks for; or exchanges, which are barriers themselves.
     fn plain_access(&self, inst: Inst) {
         let ordering = inst.ordering();
         if ordering == Ordering::None {

@@ -124,7 +124,8 @@ pub(crate) fn compile(job: Job) -> Outcome {
     diagnostics.extend(lower::lower(module, job.cpu));
     runtime::seal(module);
     aborts.lower(module, &entries);
-    // Nothing after this may be as clever as InstCombine: it would put the operations together again.
+    // Nothing after this may be as clever as InstCombine: it would put the operations together
+    // again.
     module
         .run_passes(
             machine,

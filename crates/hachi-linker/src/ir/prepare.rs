@@ -64,7 +64,8 @@ pub(super) fn retarget(module: Module, machine: Machine) -> Result<(), String> {
     module.set_target(Target::Bpfel.triple(), LAYOUT_LITTLE);
     module.clear_assembly();
     for function in module.functions() {
-        // Exceptions cannot happen with panic=abort, but the host's library was compiled to clean up after them.
+        // Exceptions cannot happen with panic=abort, but the host's library was compiled to clean
+        // up after them.
         function.clear_personality();
         for inst in function.instructions() {
             if inst.is_call() {
@@ -150,7 +151,8 @@ pub(super) fn entries(module: Module, job: &Job) -> Result<BTreeSet<String>, Vec
         }
         let name = function.name();
         let sectioned = !is_plain_code_section(&function.section());
-        // rustc exports the panic handler. A program that never returns, since it ends in a panic, has its section.
+        // rustc exports the panic handler. A program that never returns, since it ends in a panic,
+        // has its section.
         let is_program = sectioned || !function.has(Attr::NoReturn);
         if wanted(&name, is_local(function.linkage()), sectioned) && is_program {
             function.remove(Attr::NoReturn);
@@ -188,12 +190,14 @@ pub(super) fn entries(module: Module, job: &Job) -> Result<BTreeSet<String>, Vec
 fn resolve_aliases(module: Module) {
     for (alias, target) in module.aliases() {
         alias.replace_with(target);
-        // There is no deletion in LLVM's C interface; a local name that nobody uses is dropped with dead code.
+        // There is no deletion in LLVM's C interface; a local name that nobody uses is dropped with
+        // dead code.
         Global(alias).set_linkage(linkage::INTERNAL);
     }
 }
 
-/// Strips what hinders inlining and what belongs to other machines; asks for everything to be inlined.
+/// Strips what hinders inlining and what belongs to other machines; asks for everything to be
+/// inlined.
 pub(super) fn attributes(module: Module, entries: &BTreeSet<String>) {
     let cyclic = super::scan::recursive_functions(module);
     for function in module.functions() {
@@ -212,24 +216,27 @@ pub(super) fn attributes(module: Module, entries: &BTreeSet<String>) {
             continue;
         }
         function.use_c_convention();
-        // These move functions into sections of their own (`.text.unlikely.`), which loaders refuse.
+        // These move functions into sections of their own (`.text.unlikely.`), which loaders
+        // refuse.
         function.remove(Attr::Cold);
         function.remove(Attr::Hot);
         function.remove(Attr::OptNone);
-        // Code made small keeps loops and tables that the verifier understands less well than plain code.
+        // Code made small keeps loops and tables that the verifier understands less well than plain
+        // code.
         function.remove(Attr::OptSize);
         function.remove(Attr::MinSize);
-        // eBPF has no jump tables before Linux 6.19, and a value read from a table of constants is unknown to the
-        // verifier where a branch would have told it.
+        // eBPF has no jump tables before Linux 6.19, and a value read from a table of constants is
+        // unknown to the verifier where a branch would have told it.
         function.add_string(module, "no-jump-tables", "true");
         let entry = entries.contains(&function.name());
         let standalone = entry && is_plain_code_section(&function.section());
         if !standalone {
-            // An exported function that is no program is a global function, which the kernel verifies by itself;
-            // only there does the author's `#[inline(never)]` mean something.
+            // An exported function that is no program is a global function, which the kernel
+            // verifies by itself; only there does the author's `#[inline(never)]` mean something.
             function.remove(Attr::NoInline);
         }
-        // What is passed to a helper as a callback must stay a function, and a cycle cannot be inlined away.
+        // What is passed to a helper as a callback must stay a function, and a cycle cannot be
+        // inlined away.
         if !entry && !function.address_taken() && !cyclic.contains(&function) {
             function.add(module, Attr::AlwaysInline);
         }
@@ -242,7 +249,8 @@ pub(super) fn attributes(module: Module, entries: &BTreeSet<String>) {
     }
 }
 
-/// Questions to the kernel are values: asked twice or never, they are the same. Kernel functions are not.
+/// Questions to the kernel are values: asked twice or never, they are the same. Kernel functions
+/// are not.
 fn describe_question(module: Module, function: Function) {
     let name = function.name();
     let Some(question) = name.strip_prefix(QUESTION_PREFIX) else {
@@ -259,12 +267,14 @@ fn describe_question(module: Module, function: Function) {
     }
 }
 
-/// What makes the name of a symbol different from that of a section. The attribute macros of `hachi-ebpf` put it there
-/// themselves where rustc has to emit the symbol first, on the way over the host's target.
+/// What makes the name of a symbol different from that of a section. The attribute macros of
+/// `hachi-ebpf` put it there themselves where rustc has to emit the symbol first, on the way over
+/// the host's target.
 const DIFFERENT: &str = ".hachi";
 
-/// LLVM cannot emit a symbol that is called like a section (`fn xdp` in section `xdp`), so such symbols get another name
-/// until the object is finished. Returns (name in the object, name wanted).
+/// LLVM cannot emit a symbol that is called like a section (`fn xdp` in section `xdp`), so such
+/// symbols get another name until the object is finished. Returns (name in the object, name
+/// wanted).
 pub(super) fn avoid_section_names(module: Module) -> Vec<(String, String)> {
     let functions = module.functions();
     let globals = module.globals();

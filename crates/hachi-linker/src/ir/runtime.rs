@@ -1,8 +1,10 @@
-//! The code that stands in for what eBPF lacks (`runtime.ll`), joined to the program after optimisation.
+//! The code that stands in for what eBPF lacks (`runtime.ll`), joined to the program after
+//! optimisation.
 //!
-//! Three sorts of functions are in there: those that the compiler calls by well-known names (`memcpy`, …); the
-//! `__hachi_…` ones that [`lower`](super::lower) puts in the place of instructions; and the atomics that the kernel-side
-//! library declares as `extern "C"`, because rustc's eBPF target knows no atomic operations.
+//! Three sorts of functions are in there: those that the compiler calls by well-known names
+//! (`memcpy`, …); the `__hachi_…` ones that [`lower`](super::lower) puts in the place of
+//! instructions; and the atomics that the kernel-side library declares as `extern "C"`, because
+//! rustc's eBPF target knows no atomic operations.
 
 use std::{collections::BTreeSet, sync::LazyLock};
 
@@ -25,8 +27,8 @@ pub(super) fn provides(name: &str) -> bool {
     NAMES.contains(name)
 }
 
-/// Takes out definitions of our names that came with the program, such as compiler-builtins' `memcpy`: those use tricks
-/// with addresses that the verifier does not allow.
+/// Takes out definitions of our names that came with the program, such as compiler-builtins'
+/// `memcpy`: those use tricks with addresses that the verifier does not allow.
 pub(super) fn forget_own_definitions(module: Module) {
     for name in NAMES.iter() {
         let Some(theirs) = module.function(name).filter(|f| !f.is_declaration()) else {

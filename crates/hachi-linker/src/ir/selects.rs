@@ -1,8 +1,9 @@
 //! Several choices by one condition, made by one branch.
 //!
-//! LLVM's eBPF target turns each `select` into a jump of its own. Where two hang on the same comparison, the verifier
-//! meets the comparison twice, finds the second decided by the first, and from then on takes the numbers involved
-//! seriously: it no longer merges the ways through, and their number doubles with each such pair.
+//! LLVM's eBPF target turns each `select` into a jump of its own. Where two hang on the same
+//! comparison, the verifier meets the comparison twice, finds the second decided by the first, and
+//! from then on takes the numbers involved seriously: it no longer merges the ways through, and
+//! their number doubles with each such pair.
 
 use crate::llvm::{Block, Function, Inst, Module, Op, Value};
 

@@ -1,4 +1,5 @@
-//! The last touch before code generation: what LLVM leaves open is settled the way the verifier likes.
+//! The last touch before code generation: what LLVM leaves open is settled the way the verifier
+//! likes.
 //!
 //! No pass of LLVM's may come after this: some would rely on what is said here, or undo it.
 
@@ -16,8 +17,8 @@ pub(super) fn settle(module: Module) {
     }
 }
 
-/// An undefined value becomes zero. LLVM would take a register as it is, never written, and the verifier lets no such
-/// register be stored or passed on.
+/// An undefined value becomes zero. LLVM would take a register as it is, never written, and the
+/// verifier lets no such register be stored or passed on.
 fn undefined(inst: Inst) {
     // Intrinsics have their own ideas of their arguments.
     if inst.is_call() && inst.called_function().is_some_and(Function::is_intrinsic) {
@@ -30,8 +31,8 @@ fn undefined(inst: Inst) {
     }
 }
 
-/// An access that may be unaligned, as all to packets are, would be made byte by byte. The kernel takes it whole on every
-/// processor that does so itself, except on the stack.
+/// An access that may be unaligned, as all to packets are, would be made byte by byte. The kernel
+/// takes it whole on every processor that does so itself, except on the stack.
 fn alignment(inst: Inst) {
     let (ty, pointer) = match inst.op() {
         Op::LOAD => (inst.0.ty(), inst.0.operand(0)),
@@ -60,8 +61,9 @@ fn copies(inst: Inst) {
     }
 }
 
-/// A loaded value is widened where it is loaded: the two become one instruction. Elsewhere it would take shifts on
-/// processors without 32-bit registers (v1, v2), and the verifier lets no pointer from a context be shifted.
+/// A loaded value is widened where it is loaded: the two become one instruction. Elsewhere it would
+/// take shifts on processors without 32-bit registers (v1, v2), and the verifier lets no pointer
+/// from a context be shifted.
 fn widening(module: Module, inst: Inst) {
     if inst.op() != Op::ZEXT {
         return;
@@ -101,7 +103,8 @@ fn may_be_stack(value: Value, seen: &mut Vec<Value>) -> bool {
         Op::SELECT => {
             may_be_stack(inst.0.operand(1), seen) || may_be_stack(inst.0.operand(2), seen)
         }
-        // What has 32 bits at most is no stack pointer; the pointers to packets that are in contexts look so.
+        // What has 32 bits at most is no stack pointer; the pointers to packets that are in
+        // contexts look so.
         Op::ZEXT => false,
         // The kernel's functions give no such pointers, and the verifier lets ours give none.
         Op::CALL => inst.called_function().is_some_and(Function::is_intrinsic),

@@ -1,8 +1,8 @@
 //! Comparisons that are added up, computed instead of branched on.
 //!
-//! eBPF has no instruction that turns a comparison into a number; LLVM makes a jump of each. Sixty-four equal bytes
-//! counted that way are 2^64 ways through the program. The same number comes out of a subtraction and a shift, which the
-//! verifier takes in its stride and knows to be 0 or 1.
+//! eBPF has no instruction that turns a comparison into a number; LLVM makes a jump of each.
+//! Sixty-four equal bytes counted that way are 2^64 ways through the program. The same number comes
+//! out of a subtraction and a shift, which the verifier takes in its stride and knows to be 0 or 1.
 
 use crate::llvm::{Inst, Module, Op, Predicate, Value};
 
@@ -50,7 +50,8 @@ fn number(module: Module, cast: Inst) {
     let top_bit = |value: Value| builder.binary(Op::LSHR, value, n(63));
     let opposite = |value: Value| builder.binary(Op::XOR, value, n(1));
     let (left, right) = (wide(left), wide(right));
-    // With at most 32 bits the difference of two numbers is negative exactly when the first is less.
+    // With at most 32 bits the difference of two numbers is negative exactly when the first is
+    // less.
     let less = |a: Value, b: Value| top_bit(builder.binary(Op::SUB, a, b));
     let result = match predicate {
         Predicate::Eq | Predicate::Ne => {

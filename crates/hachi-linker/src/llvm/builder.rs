@@ -94,7 +94,8 @@ impl Builder {
         )))
     }
 
-    /// A value that depends on where control comes from; its cases are added with [`Inst::add_incoming`].
+    /// A value that depends on where control comes from; its cases are added with
+    /// [`Inst::add_incoming`].
     pub(crate) fn phi(self, ty: Type) -> Inst {
         Inst(Value(ffi!(LLVMBuildPhi(self.0, ty.0, NO_NAME))))
     }

@@ -93,7 +93,8 @@ impl Inst {
 }
 
 impl Inst {
-    /// Takes over the place where the library code that this is part of was inlined into the user's, if it was.
+    /// Takes over the place where the library code that this is part of was inlined into the
+    /// user's, if it was.
     pub(crate) fn leave_libraries(self) {
         let exact = ffi!(LLVMInstructionGetDebugLoc(self.0.0));
         let mut location = exact;
@@ -109,7 +110,8 @@ impl Inst {
     }
 }
 
-/// The file a scope is written in, with the directory the compiler was started in if that is not part of it.
+/// The file a scope is written in, with the directory the compiler was started in if that is not
+/// part of it.
 fn path_of(scope: Ref) -> String {
     let file = file_of(scope);
     if scope.is_null() || file.starts_with('/') {
@@ -186,7 +188,8 @@ fn type_name(ty: Value) -> Option<String> {
 }
 
 impl Function {
-    /// Variables whose home is a stack slot, or was before optimisation; none with an LLVM that does not tell.
+    /// Variables whose home is a stack slot, or was before optimisation; none with an LLVM that
+    /// does not tell.
     pub(crate) fn variables(self) -> Vec<Variable> {
         let api = api();
         let (Some(kind_of), Some(value_of), Some(variable_of), Some(location_of)) = (

@@ -364,7 +364,8 @@ impl Inst {
         ffi!(LLVMInstructionSetDebugLoc(self.0.0, location));
     }
 
-    /// Of an addition, subtraction or multiplication: did LLVM prove that it does not overflow, taken as unsigned?
+    /// Of an addition, subtraction or multiplication: did LLVM prove that it does not overflow,
+    /// taken as unsigned?
     pub(crate) fn never_wraps_unsigned(self) -> bool {
         ffi!(LLVMGetNUW(self.0.0)) != 0
     }

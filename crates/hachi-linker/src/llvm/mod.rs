@@ -1,8 +1,9 @@
 //! Small handles over LLVM's C interface.
 //!
-//! They are plain copies of pointers into one context that lives as long as the process, so they never dangle unless the
-//! thing itself was erased. Code that erases something does not use its handle afterwards; the type system does not
-//! check that, which is one reason why all of this runs in a child process.
+//! They are plain copies of pointers into one context that lives as long as the process, so they
+//! never dangle unless the thing itself was erased. Code that erases something does not use its
+//! handle afterwards; the type system does not check that, which is one reason why all of this runs
+//! in a child process.
 
 mod builder;
 mod debug;
@@ -27,8 +28,9 @@ use crate::Cpu;
 /// Calls a function of LLVM's C interface.
 macro_rules! ffi {
     ($name:ident($($arg:expr),* $(,)?)) => {{
-        // SAFETY: handles come from LLVM and are not used after what they stand for was erased; strings and arrays
-        // outlive the call; the kind of each value is checked where LLVM asserts one.
+        // SAFETY: handles come from LLVM and are not used after what they stand for was erased;
+        // strings and arrays outlive the call; the kind of each value is checked where LLVM asserts
+        // one.
         unsafe { (crate::llvm::sys::api().$name)($($arg),*) }
     }};
 }
@@ -49,7 +51,8 @@ pub(crate) fn text_with_len(start: *const c_char, len: usize) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Copies a NUL-terminated string. Those that LLVM allocated for us are not freed: the process is short-lived.
+/// Copies a NUL-terminated string. Those that LLVM allocated for us are not freed: the process is
+/// short-lived.
 pub(crate) fn text(start: *const c_char) -> String {
     if start.is_null() {
         return String::new();
@@ -104,8 +107,8 @@ impl Context {
         }
         let mut all = vec![
             c"hachi-linker".to_owned(),
-            // Loops counted by an index from zero, ended by `<`: what the verifier follows best. LLVM would rather
-            // count by address or towards zero, and end loops by `!=`.
+            // Loops counted by an index from zero, ended by `<`: what the verifier follows best.
+            // LLVM would rather count by address or towards zero, and end loops by `!=`.
             c"-disable-lsr".to_owned(),
             c"-disable-lftr".to_owned(),
             // Vectors would only be taken apart again, into masks and bit counts.
@@ -114,7 +117,8 @@ impl Context {
         ];
         // An unknown switch ends the process.
         if version().0 >= 21 {
-            // An `unreachable` that survives would become a call of a kernel function only the newest kernels have.
+            // An `unreachable` that survives would become a call of a kernel function only the
+            // newest kernels have.
             all.push(c"-bpf-disable-trap-unreachable".to_owned());
         }
         all.extend(switches.iter().map(|switch| c_string(switch)));

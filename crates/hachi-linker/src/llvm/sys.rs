@@ -1,4 +1,5 @@
-//! The part of LLVM's C interface that the linker uses, loaded at run time from the compiler's own library.
+//! The part of LLVM's C interface that the linker uses, loaded at run time from the compiler's own
+//! library.
 //!
 //! Types and functions are named as in `llvm-c/*.h`. All handles are opaque pointers.
 
@@ -24,7 +25,8 @@ macro_rules! api {
         $(fn $name:ident($($arg:ty),* $(,)?) $(-> $ret:ty)?;)*
         since 22: $(fn $new:ident($($new_arg:ty),* $(,)?) $(-> $new_ret:ty)?;)*
     ) => {
-        /// The functions. All are present but those that came late and that the linker can do without.
+        /// The functions. All are present but those that came late and that the linker can do
+        /// without.
         pub(crate) struct Api {
             $(pub(crate) $name: unsafe extern "C" fn($($arg),*) $(-> $ret)?,)*
             $(pub(crate) $new: Option<unsafe extern "C" fn($($new_arg),*) $(-> $new_ret)?>,)*
@@ -33,7 +35,8 @@ macro_rules! api {
         impl Api {
             fn load(library: &Library) -> Result<Self, String> {
                 Ok(Api {
-                    // SAFETY: the declared types are those of LLVM's headers, and the library is never unloaded.
+                    // SAFETY: the declared types are those of LLVM's headers, and the library is
+                    // never unloaded.
                     $($name: unsafe { transmute::<Ref, unsafe extern "C" fn($($arg),*) $(-> $ret)?>(
                         symbol(library, stringify!($name)).ok_or_else(|| lacking(stringify!($name)))?
                     ) },)*
@@ -265,7 +268,8 @@ api! {
     fn LLVMDbgVariableRecordGetVariable(Ref) -> Ref;
 }
 
-/// The address of a function. One way for all of them: a `get` for each type is compiled for each type.
+/// The address of a function. One way for all of them: a `get` for each type is compiled for each
+/// type.
 fn symbol(library: &Library, name: &str) -> Option<Ref> {
     // SAFETY: the address is only looked up, not used.
     unsafe { library.get::<Ref>(name) }
@@ -284,7 +288,8 @@ static API: OnceLock<Api> = OnceLock::new();
 /// # Errors
 /// In words, when it is no usable LLVM.
 pub(crate) fn load(path: &Path) -> Result<&'static Api, String> {
-    // SAFETY: LLVM's initialisers have no preconditions. Local: two versions may meet in one process.
+    // SAFETY: LLVM's initialisers have no preconditions. Local: two versions may meet in one
+    // process.
     let library =
         unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }.map_err(|e| e.to_string())?;
     let api = Api::load(&library)?;

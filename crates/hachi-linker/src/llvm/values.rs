@@ -334,7 +334,8 @@ impl Function {
 
     /// Does the caller say where the result goes? So large results are returned.
     pub(crate) fn returns_through_memory(self) -> bool {
-        // Attribute index 0 is the result's; the place, if there is one, is the first or second parameter.
+        // Attribute index 0 is the result's; the place, if there is one, is the first or second
+        // parameter.
         (1..=self.param_count().min(2)).any(|index| {
             let kind = Attr::StructRet.kind();
             !ffi!(LLVMGetEnumAttributeAtIndex(self.0.0, index, kind)).is_null()

@@ -1,4 +1,5 @@
-//! What the linker's tests share: compiling Rust for eBPF, and handing objects to the kernel without any library.
+//! What the linker's tests share: compiling Rust for eBPF, and handing objects to the kernel
+//! without any library.
 
 #![allow(dead_code)]
 
@@ -32,8 +33,8 @@ pub fn missing(needs_kernel: bool) -> bool {
     false
 }
 
-/// A sysroot in which the compiler finds `core` for eBPF: the one named, or the one that the `hachi` command,
-/// where that is named, has built for its own.
+/// A sysroot in which the compiler finds `core` for eBPF: the one named, or the one that the
+/// `hachi` command, where that is named, has built for its own.
 pub fn sysroot() -> Option<PathBuf> {
     static FOUND: OnceLock<Option<PathBuf>> = OnceLock::new();
     let find = || {

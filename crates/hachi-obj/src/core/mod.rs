@@ -1,7 +1,8 @@
 //! CO-RE: programs adjusted to the types of a kernel.
 //!
 //! Plain data in, plain data out: the kernel's types are given, nothing is asked of the system.
-//! What each record becomes is [`hachi_btf::core`]'s business; here it is written into instructions.
+//! What each record becomes is [`hachi_btf::core`]'s business; here it is written into
+//! instructions.
 
 mod patch;
 
@@ -56,8 +57,8 @@ pub struct CoreTypes {
 }
 
 impl CoreTypes {
-    /// `None` if there are no types, or nobody asks for them: no program has CO-RE records, and there
-    /// are no typed externs.
+    /// `None` if there are no types, or nobody asks for them: no program has CO-RE records, and
+    /// there are no typed externs.
     ///
     /// # Errors
     /// If the object's types cannot be encoded.

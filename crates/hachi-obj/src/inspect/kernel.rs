@@ -193,8 +193,9 @@ fn program_needs(program: &ProgramSpec, user: &User, found: &mut Found) {
 /// The first kernels of the kernel functions that programs use most; others need a kernel by far
 /// newer than the first one with calls of kernel functions, but which is not known here.
 ///
-/// By the releases that hold the commits which ebpf-docs names (`data/feature-versions.yaml`). A name that ends in
-/// `_impl` counts from when it has that ending: the same function may be older under another.
+/// By the releases that hold the commits which ebpf-docs names (`data/feature-versions.yaml`). A
+/// name that ends in `_impl` counts from when it has that ending: the same function may be older
+/// under another.
 const KFUNCS: &[(&str, Kernel)] = &[
     ("bpf_cast_to_kern_ctx", (6, 2)),
     ("bpf_cgroup_acquire", (6, 2)),

@@ -1,4 +1,5 @@
-//! A Rust program with maps of several forms, globals of every kind, a subprogram and a log message.
+//! A Rust program with maps of several forms, globals of every kind, a subprogram and a log
+//! message.
 #![no_std]
 #![no_main]
 

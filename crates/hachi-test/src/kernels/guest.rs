@@ -13,7 +13,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A guest that says nothing for so long hangs: a test that takes its time reports every few seconds.
+/// A guest that says nothing for so long hangs: a test that takes its time reports every few
+/// seconds.
 const STALLED: Duration = Duration::from_secs(90);
 
 /// What is kept of a test's output.
@@ -128,8 +129,8 @@ impl Guest {
     }
 
     /// Adds a test program, with the libraries it needs, and the directory it runs in: a package's,
-    /// with the files of the package. What is built is left behind, and so are large files and hidden
-    /// ones: [`Guest::add_path`] takes those.
+    /// with the files of the package. What is built is left behind, and so are large files and
+    /// hidden ones: [`Guest::add_path`] takes those.
     ///
     /// # Errors
     /// When the program cannot be read or a library is missing.
@@ -177,8 +178,8 @@ impl Guest {
 
     /// Boots the kernel and runs everything. Each result is shown to `look` as it comes.
     ///
-    /// A guest that crashes or stalls is started again with what is left to do; a test that was running
-    /// then twice has failed.
+    /// A guest that crashes or stalls is started again with what is left to do; a test that was
+    /// running then twice has failed.
     ///
     /// # Errors
     /// When the guest does not come up, or ends again and again without a test to blame; also when

@@ -1,5 +1,5 @@
-//! What is inside of a kernel's files: the kernel in its self-extracting image, modules, and the BTF
-//! of both.
+//! What is inside of a kernel's files: the kernel in its self-extracting image, modules, and the
+//! BTF of both.
 
 use super::error::{Error, IoContext, Result};
 use std::io::Read;
@@ -33,7 +33,8 @@ pub(super) fn module(path: &Path) -> Result<Vec<u8>> {
     })
 }
 
-/// The modules that a module needs, by its own word: the `depends=` entry of its section `.modinfo`.
+/// The modules that a module needs, by its own word: the `depends=` entry of its section
+/// `.modinfo`.
 pub(super) fn depends(module: &[u8]) -> Vec<String> {
     section(module, b".modinfo")
         .unwrap_or_default()

@@ -195,7 +195,8 @@ fn command(run: &Run) -> Command {
     command
 }
 
-/// The arguments for one test of a program that was given `arguments`: filters give way to its name.
+/// The arguments for one test of a program that was given `arguments`: filters give way to its
+/// name.
 fn arguments_for(test: &str, arguments: &[String]) -> Vec<String> {
     let mut kept = vec![test.to_owned()];
     kept.extend(["--exact", "--nocapture"].map(String::from));

@@ -61,7 +61,8 @@ impl Initramfs {
         Ok(())
     }
 
-    /// A file, or a directory with what in it is `wanted`, where it is on the host. Links are followed.
+    /// A file, or a directory with what in it is `wanted`, where it is on the host. Links are
+    /// followed.
     pub(super) fn tree(&mut self, path: &Path, wanted: &dyn Fn(&Path) -> bool) -> Result<()> {
         if !path.is_dir() {
             return self.file(path, path);

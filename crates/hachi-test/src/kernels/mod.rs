@@ -1,15 +1,18 @@
 //! Other kernels: Linux of any version in a virtual machine, to run test programs in.
 //!
-//! A [`Kernel`] is one of Debian's kernels for cloud machines (which have BTF, kprobes, trampolines and
-//! the LSM hooks), taken from the package archive that this machine uses, unpacked into the cache and
-//! never installed. A [`Guest`] boots it in QEMU, in software emulation (so no `/dev/kvm` is needed),
-//! with an initial file system of just what is to be run, and gives one [`TestResult`] per test.
+//! A [`Kernel`] is one of Debian's kernels for cloud machines (which have BTF, kprobes, trampolines
+//! and the LSM hooks), taken from the package archive that this machine uses, unpacked into the
+//! cache and never installed. A [`Guest`] boots it in QEMU, in software emulation (so no `/dev/kvm`
+//! is needed), with an initial file system of just what is to be run, and gives one [`TestResult`]
+//! per test.
 //!
-//! The first process of the guest is the program that started it, which calls [`intercept`] first in
-//! its `main`. Test programs run in the guest as they are: the libraries they need are carried along.
+//! The first process of the guest is the program that started it, which calls [`intercept`] first
+//! in its `main`. Test programs run in the guest as they are: the libraries they need are carried
+//! along.
 //!
-//! x86-64 only. Needs `qemu-system-x86_64` (or another program that `HACHI_QEMU` names); fetching a kernel also needs Debian's `apt-get` and
-//! `dpkg-deb`, without root. A kernel that is in the cache (see [`hachi_build::Cache`]) needs no network.
+//! x86-64 only. Needs `qemu-system-x86_64` (or another program that `HACHI_QEMU` names); fetching a
+//! kernel also needs Debian's `apt-get` and `dpkg-deb`, without root. A kernel that is in the cache
+//! (see [`hachi_build::Cache`]) needs no network.
 
 mod error;
 mod fetch;
@@ -48,9 +51,9 @@ pub struct Kernel {
 impl Kernel {
     /// The kernel of this version, from the cache or else from the package archive.
     ///
-    /// `version` is a release or the beginning of one: `6.1`, `6.12.107` or `5.10.0-46`. In the cache
-    /// and in the archive the newest that fits is taken, and what is in the cache is used without a
-    /// look at the archive.
+    /// `version` is a release or the beginning of one: `6.1`, `6.12.107` or `5.10.0-46`. In the
+    /// cache and in the archive the newest that fits is taken, and what is in the cache is used
+    /// without a look at the archive.
     ///
     /// # Errors
     /// When there is none in the suites of the archive, or it cannot be reached.
@@ -95,8 +98,8 @@ impl Kernel {
         self.directory.join("vmlinux.btf")
     }
 
-    /// The modules named and those they need, in the order to insert them: name and contents. What is
-    /// no module of this kernel is left out: it may be built in.
+    /// The modules named and those they need, in the order to insert them: name and contents. What
+    /// is no module of this kernel is left out: it may be built in.
     fn modules(&self, names: &[&str]) -> Result<Vec<(String, Vec<u8>)>> {
         let mut found = Vec::new();
         let mut seen = BTreeSet::new();

@@ -28,8 +28,8 @@ pub(super) fn require() -> Result<PathBuf> {
 /// Starts a guest: the kernel's console goes to a file, the serial port to the process's standard
 /// output.
 ///
-/// Debian 12's QEMU 7.2 needs care: with a thread per processor, or with `cmpxchg16b`, one guest in ten
-/// crashes in places that have nothing to do with what it runs.
+/// Debian 12's QEMU 7.2 needs care: with a thread per processor, or with `cmpxchg16b`, one guest in
+/// ten crashes in places that have nothing to do with what it runs.
 pub(super) fn start(
     kernel: &Kernel,
     initramfs: &Path,

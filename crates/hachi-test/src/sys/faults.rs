@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::{check, wait_readable};
 
-/// Calls that get or give back something, or may fail in the middle of it. Not among them: what only
-/// frees (`close`, `munmap`), which cannot fail in a way that matters, and anonymous memory.
+/// Calls that get or give back something, or may fail in the middle of it. Not among them: what
+/// only frees (`close`, `munmap`), which cannot fail in a way that matters, and anonymous memory.
 #[rustfmt::skip]
 pub const WATCHED: &[(libc::c_long, &str)] = &[
     (libc::SYS_bpf, "bpf"),

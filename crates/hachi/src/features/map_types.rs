@@ -16,8 +16,8 @@ use crate::{
 /// What was found out, by the number of the type.
 static CACHE: [AtomicU8; 64] = [const { AtomicU8::new(0) }; 64];
 
-/// Whether the running kernel has a type of maps. Without the privilege to find out, by the kernel's
-/// version.
+/// Whether the running kernel has a type of maps. Without the privilege to find out, by the
+/// kernel's version.
 pub fn map_type_is_supported(kind: MapType) -> bool {
     let cache = CACHE.get(kind as usize);
     match cache.map(|cache| cache.load(Ordering::Relaxed)) {
@@ -111,8 +111,8 @@ fn probe(kind: MapType) -> Answer {
                 Err(_) => return Answer::Unknown,
             }
         }
-        // Any type of the kernel will do: what is not a table of functions is refused in another way
-        // than an unknown type of map is.
+        // Any type of the kernel will do: what is not a table of functions is refused in another
+        // way than an unknown type of map is.
         MapType::StructOps => attr.btf_vmlinux_value_type_id = 1,
         _ if needs_types(kind) => {
             types = plain_types(4);

@@ -80,8 +80,8 @@ impl LinkInfo {
             })
     }
 
-    /// Where the program is, if it is at a raw tracepoint, or (Linux ≥ 6.6) at a tracepoint, kprobe or
-    /// uprobe that the link holds by a perf event.
+    /// Where the program is, if it is at a raw tracepoint, or (Linux ≥ 6.6) at a tracepoint, kprobe
+    /// or uprobe that the link holds by a perf event.
     pub fn probe(&self) -> Option<&Probe> {
         self.probe.as_ref()
     }

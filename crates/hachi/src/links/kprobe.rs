@@ -89,8 +89,8 @@ fn open_by_tracefs(kind: ProbeKind, place: Place<'_>) -> Result<(OwnedFd, Probe)
     Ok((event, probe))
 }
 
-/// What the function of a system call may be called, the likeliest first: with the wrapper that most
-/// architectures have, and without.
+/// What the function of a system call may be called, the likeliest first: with the wrapper that
+/// most architectures have, and without.
 pub(crate) fn syscall_functions(name: &str) -> [String; 3] {
     let wrapper = if cfg!(target_arch = "x86_64") {
         "x64"
@@ -144,8 +144,8 @@ pub(crate) fn absent(wanted: &str) -> Option<String> {
     (any && !here).then(|| near.hint())
 }
 
-/// Calls `f` with name and address (0 if this process may not know it) of each function of the kernel
-/// and its modules.
+/// Calls `f` with name and address (0 if this process may not know it) of each function of the
+/// kernel and its modules.
 pub(crate) fn for_each_function(mut f: impl FnMut(&str, u64)) {
     // Without the list there are none.
     let _ = kallsyms::for_each_symbol(&mut |kind, name, address| {

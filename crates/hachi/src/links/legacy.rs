@@ -43,10 +43,10 @@ pub(crate) trait Legacy: fmt::Debug + Send + Sync {
 /// An attachment without a `bpf_link`, which detaches when it is dropped all the same.
 ///
 /// Some go on until they are undone, also when the process ends in disorder: those made by netlink
-/// (XDP before Linux 5.9, filters of a qdisc), which can be pinned and kept, and programs of cgroups
-/// and socket maps (but see [`CgroupAttachMode`](crate::programs::CgroupAttachMode)), which can be
-/// kept. Others end with the process: programs on perf events (tracepoints, kprobes, uprobes before
-/// Linux 5.15); or with the socket they are for.
+/// (XDP before Linux 5.9, filters of a qdisc), which can be pinned and kept, and programs of
+/// cgroups and socket maps (but see [`CgroupAttachMode`](crate::programs::CgroupAttachMode)), which
+/// can be kept. Others end with the process: programs on perf events (tracepoints, kprobes, uprobes
+/// before Linux 5.15); or with the socket they are for.
 #[derive(Debug)]
 pub struct LegacyLink {
     inner: Box<dyn Legacy>,

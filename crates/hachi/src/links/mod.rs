@@ -189,8 +189,8 @@ impl OwnedLink {
         }
     }
 
-    /// As [`update`](Self::update), provided the attachment runs `old` until then (else `EPERM`); for
-    /// links of the kernel.
+    /// As [`update`](Self::update), provided the attachment runs `old` until then (else `EPERM`);
+    /// for links of the kernel.
     pub fn replace(&mut self, old: &ProgramFd, new: &ProgramFd) -> Result<(), LinkError> {
         match self {
             OwnedLink::Fd(link) => link.replace(old, new),

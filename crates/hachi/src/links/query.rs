@@ -21,8 +21,8 @@ pub struct Attachments {
     /// Goes up with each change there; for [`LinkOrder::expecting`](super::LinkOrder::expecting). 0
     /// where the kernel does not count (cgroups before Linux 6.17).
     pub revision: u64,
-    /// What others may attach, for a cgroup; `None` elsewhere or if nothing is attached to this very
-    /// cgroup.
+    /// What others may attach, for a cgroup; `None` elsewhere or if nothing is attached to this
+    /// very cgroup.
     pub mode: Option<crate::programs::CgroupAttachMode>,
     /// The programs.
     pub programs: Vec<AttachedProgram>,

@@ -27,8 +27,8 @@ pub(super) struct Externs {
     pub(super) list: Vec<Extern>,
     /// Configuration options without a value.
     pub(super) unset: Vec<Unset>,
-    /// Addresses of the untyped variables that have one, as far as they are known: by name, all that
-    /// go by it.
+    /// Addresses of the untyped variables that have one, as far as they are known: by name, all
+    /// that go by it.
     addresses: OnceLock<Result<Addresses, String>>,
 }
 
@@ -118,8 +118,8 @@ fn addresses(list: &[Extern]) -> Result<Addresses, String> {
     Ok(found)
 }
 
-/// Writes what the system has into the instructions that want it. Returns the descriptors of modules
-/// that calls refer to, by index (`fd_array`). Can be repeated.
+/// Writes what the system has into the instructions that want it. Returns the descriptors of
+/// modules that calls refer to, by index (`fd_array`). Can be repeated.
 pub(super) fn relocate(
     object: &Object,
     spec: &mut ProgramSpec,

@@ -136,7 +136,8 @@ impl<'s> Options<'s> {
     }
 }
 
-/// Whether system calls have wrappers with names of their own, such as `__x64_sys_bpf` (Linux ≥ 4.17).
+/// Whether system calls have wrappers with names of their own, such as `__x64_sys_bpf` (Linux ≥
+/// 4.17).
 fn has_syscall_wrapper() -> bool {
     static ANSWER: OnceLock<bool> = OnceLock::new();
     *ANSWER.get_or_init(|| {

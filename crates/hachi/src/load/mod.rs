@@ -2,11 +2,11 @@
 //!
 //! 1. [`check`]: can this object run here at all?
 //! 2. [`ObjectBtf::load`]: hand over the types; sanitised only if the kernel refuses them.
-//! 3. [`maps::create`]: create or reuse, fill with initial contents, freeze, pin. Those of `.kconfig`
-//!    are found out before ([`kconfig::fill`]).
+//! 3. [`maps::create`]: create or reuse, fill with initial contents, freeze, pin. Those of
+//!    `.kconfig` are found out before ([`kconfig::fill`]).
 //! 4. [`Object`]: what all programs of the object share from then on.
-//! 5. [`program`]: relocate (to the kernel's types, to the maps' descriptors, to the kernel's functions
-//!    and variables), load, and on refusal load again with a log.
+//! 5. [`program`]: relocate (to the kernel's types, to the maps' descriptors, to the kernel's
+//!    functions and variables), load, and on refusal load again with a log.
 //!
 //! Until step 5 nothing is verified, so a program that is never loaded may need what the kernel (or
 //! this crate) lacks. Whatever a step has made is owned by a value that undoes it on drop, so an

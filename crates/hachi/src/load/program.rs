@@ -76,8 +76,8 @@ pub(crate) fn program(
 }
 
 /// Makes the object's constants maps of each of its programs, used or not, as libbpf does: so tools
-/// find what an object says about itself (`bpftool prog` shows variables `bpf_metadata_…`). The program
-/// works without.
+/// find what an object says about itself (`bpftool prog` shows variables `bpf_metadata_…`). The
+/// program works without.
 fn bind_constants(object: &Object, spec: &ProgramSpec, loaded: &LoadedProgram) {
     let constants = object.maps.iter();
     for (name, map) in constants.filter(|(name, _)| name.starts_with(".rodata")) {

@@ -32,7 +32,8 @@ struct KernelStruct<'k> {
 pub(crate) struct Layout {
     /// The type of the map's value, `struct bpf_struct_ops_…`.
     pub(crate) value_type_id: u32,
-    /// The module's types that it is one of, open as long as the object; `None` for the kernel's own.
+    /// The module's types that it is one of, open as long as the object; `None` for the kernel's
+    /// own.
     pub(crate) value_type_fd: Option<RawFd>,
     /// The value but for programs: zero, and the members that are data.
     pub(crate) value: Vec<u8>,

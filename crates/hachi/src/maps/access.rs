@@ -227,8 +227,8 @@ impl MapData {
         }
     }
 
-    /// Puts what a descriptor refers to (a map, program, socket, cgroup) under `key`, whose view has
-    /// been checked. Where values have 8 bytes (to be read as socket cookies), so has this one.
+    /// Puts what a descriptor refers to (a map, program, socket, cgroup) under `key`, whose view
+    /// has been checked. Where values have 8 bytes (to be read as socket cookies), so has this one.
     pub(crate) fn put_fd<K: Pod>(
         &self,
         key: &K,

@@ -8,8 +8,8 @@ use crate::{Pod, sys::mmap::Mmap};
 /// Pages not allocated by a program make this process die (SIGSEGV) rather than being added.
 const BPF_F_SEGV_ON_FAULT: u32 = 1 << 17;
 
-/// Up to 4 GiB of sparse memory, shared with programs: a pointer into it means the same on both sides.
-/// Linux ≥ 6.9 (x86-64; arm64 ≥ 6.10).
+/// Up to 4 GiB of sparse memory, shared with programs: a pointer into it means the same on both
+/// sides. Linux ≥ 6.9 (x86-64; arm64 ≥ 6.10).
 ///
 /// Pages come to be when they are touched from here, or allocated by a program.
 pub struct Arena<T> {

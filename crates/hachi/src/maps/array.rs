@@ -39,8 +39,8 @@ impl<T: Borrow<MapData>, V: Pod> Array<T, V> {
         Batches::new(self.map(), room, false)
     }
 
-    /// The elements as memory, read and written without system calls. The map must have been created
-    /// with the flag `BPF_F_MMAPABLE`. Linux ≥ 5.5.
+    /// The elements as memory, read and written without system calls. The map must have been
+    /// created with the flag `BPF_F_MMAPABLE`. Linux ≥ 5.5.
     pub fn mmap(&self) -> Result<MappedArray<V>, MapError> {
         MappedArray::new(self.map())
     }

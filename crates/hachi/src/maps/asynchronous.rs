@@ -20,8 +20,8 @@ use crate::Pod;
 
 /// Registers a descriptor with the current runtime.
 fn register<F: AsRawFd>(fd: F, interest: Interest) -> io::Result<AsyncFd<F>> {
-    // Deprecated for types whose descriptor may change under way; those here cannot. What replaces it
-    // exists in the newest tokio only.
+    // Deprecated for types whose descriptor may change under way; those here cannot. What replaces
+    // it exists in the newest tokio only.
     #[allow(deprecated)]
     AsyncFd::with_interest(fd, interest)
 }
@@ -88,8 +88,8 @@ impl<T: Borrow<MapData> + Unpin> Stream for AsyncRingBuf<T> {
     }
 }
 
-/// Typed events read by tokio, by [`Events::into_async`]: a `Stream` of `E`. A record of another size
-/// is an error of kind [`InvalidData`](io::ErrorKind::InvalidData), and is skipped.
+/// Typed events read by tokio, by [`Events::into_async`]: a `Stream` of `E`. A record of another
+/// size is an error of kind [`InvalidData`](io::ErrorKind::InvalidData), and is skipped.
 #[derive(Debug)]
 pub struct AsyncEvents<T: Borrow<MapData>, E> {
     ready: AsyncFd<MapFd>,
@@ -142,8 +142,8 @@ impl<T: BorrowMut<MapData>> UserRingBuf<T> {
 }
 
 impl<T: BorrowMut<MapData>> AsyncUserRingBuf<T> {
-    /// Room for a message of `size` bytes, as soon as there is. Cancel safe. An error when there never
-    /// will be.
+    /// Room for a message of `size` bytes, as soon as there is. Cancel safe. An error when there
+    /// never will be.
     pub async fn reserve(&mut self, size: usize) -> io::Result<UserRingBufItem<'_>> {
         let capacity = self.ring.capacity();
         let too_large = || {

@@ -1,9 +1,9 @@
 //! Writing and removing many elements at once.
 //!
-//! Where the kernel has the commands (Linux ≥ 5.6, hash maps and arrays; other types later or never)
-//! one system call moves all; elsewhere, and with flags that the commands refuse (`BPF_NOEXIST`,
-//! `BPF_EXIST`), the same is done element by element. Both stop at the first error, with what came
-//! before it done.
+//! Where the kernel has the commands (Linux ≥ 5.6, hash maps and arrays; other types later or
+//! never) one system call moves all; elsewhere, and with flags that the commands refuse
+//! (`BPF_NOEXIST`, `BPF_EXIST`), the same is done element by element. Both stop at the first error,
+//! with what came before it done.
 
 use std::os::fd::AsFd as _;
 
@@ -66,8 +66,8 @@ impl MapData {
     }
 
     /// # Safety
-    /// `keys` must be readable for `count` keys of the map's key size, `values` for `count` values of
-    /// `value_size` bytes, which must be what one update reads.
+    /// `keys` must be readable for `count` keys of the map's key size, `values` for `count` values
+    /// of `value_size` bytes, which must be what one update reads.
     pub(super) unsafe fn update_batch_raw(
         &self,
         keys: *const u8,

@@ -23,7 +23,8 @@ impl<T: Borrow<MapData>, V: Pod> BloomFilter<T, V> {
         }
     }
 
-    /// As [`may_contain`](Self::may_contain), with [`MapError::KeyNotFound`] for false. `flags` is 0.
+    /// As [`may_contain`](Self::may_contain), with [`MapError::KeyNotFound`] for false. `flags` is
+    /// 0.
     pub fn contains(&self, value: &V, flags: u64) -> Result<(), MapError> {
         debug_assert_eq!(flags, 0);
         match self.may_contain(value)? {

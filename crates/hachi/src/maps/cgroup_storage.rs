@@ -7,11 +7,11 @@ use crate::Pod;
 
 view! {
     /// A value for each cgroup that one of the object's programs is attached to
-    /// (`bpf_get_local_storage`). Elements come and go with attachments; user space only changes them.
-    /// Linux ≥ 4.19. (For new programs there is [`CgrpStorage`](super::CgrpStorage).)
+    /// (`bpf_get_local_storage`). Elements come and go with attachments; user space only changes
+    /// them. Linux ≥ 4.19. (For new programs there is [`CgrpStorage`](super::CgrpStorage).)
     ///
-    /// Keys are as declared: [`CgroupStorageKey`], or, from Linux 5.9 on, a `u64`: the cgroup's id, for
-    /// all kinds of attachments together.
+    /// Keys are as declared: [`CgroupStorageKey`], or, from Linux 5.9 on, a `u64`: the cgroup's id,
+    /// for all kinds of attachments together.
     CgroupStorage<K, V>: CgroupStorage, "CgroupStorage (cgroup_storage)", K => V
 }
 

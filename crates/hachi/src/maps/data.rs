@@ -59,8 +59,8 @@ pub struct MapData {
 }
 
 impl MapData {
-    /// Creates a map that no object declares: to put into a map of maps, to be shared by objects, to
-    /// be used without a program.
+    /// Creates a map that no object declares: to put into a map of maps, to be shared by objects,
+    /// to be used without a program.
     ///
     /// ```no_run
     /// # use hachi::{maps::{HashMap, MapData, MapType}, obj::MapSpec};

@@ -152,8 +152,8 @@ targets! {
     DevMap: Devmap, "DevMap (devmap)", DevMapValue { if_index },
     /// The interface at index `key`; [`MapError::KeyNotFound`] when there is none. `flags` is 0.
     get,
-    /// Puts an interface at index `key`, with a program (of section `xdp/devmap`) that runs on the way
-    /// out (Linux ≥ 5.8) or without. `flags` is 0.
+    /// Puts an interface at index `key`, with a program (of section `xdp/devmap`) that runs on the
+    /// way out (Linux ≥ 5.8) or without. `flags` is 0.
     set,
     /// Empties index `key`.
     clear_index
@@ -175,8 +175,8 @@ targets! {
     CpuMap: Cpumap, "CpuMap (cpumap)", CpuMapValue { queue_size },
     /// How CPU `key` is set up; [`MapError::KeyNotFound`] when it is not. `flags` is 0.
     get,
-    /// Lets up to `queue_size` packets wait for CPU `key`, where a program (of section `xdp/cpumap`)
-    /// runs on them (Linux ≥ 5.9) or none. `flags` is 0.
+    /// Lets up to `queue_size` packets wait for CPU `key`, where a program (of section
+    /// `xdp/cpumap`) runs on them (Linux ≥ 5.9) or none. `flags` is 0.
     set,
     /// Hands no more packets over to CPU `key`.
     clear_index

@@ -70,8 +70,8 @@ impl<'a> EventPoll<'a> {
         Ok(())
     }
 
-    /// Waits for at most `timeout` (`None`: for ever) until a buffer has events, and handles all that
-    /// the readable ones have. Returns their number.
+    /// Waits for at most `timeout` (`None`: for ever) until a buffer has events, and handles all
+    /// that the readable ones have. Returns their number.
     ///
     /// 0 with time left means that a buffer is readable but its first event still being written.
     pub fn poll(&mut self, timeout: Option<Duration>) -> io::Result<usize> {

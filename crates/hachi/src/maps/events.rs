@@ -94,7 +94,8 @@ fn event<E: Pod>(record: &[u8]) -> Option<&E> {
         )
     };
     let place = record.as_ptr().cast::<E>();
-    // SAFETY: size and alignment are checked, a Pod accepts any bytes, and the borrow is the record's.
+    // SAFETY: size and alignment are checked, a Pod accepts any bytes, and the borrow is the
+    // record's.
     (record.len() == size_of::<E>() && place.is_aligned()).then(|| unsafe { &*place })
 }
 
@@ -144,8 +145,8 @@ impl<T: Borrow<MapData>, E: Pod> Events<T, E> {
         Ok(None)
     }
 
-    /// Calls `f` with every event there is and returns their number. Does not wait. The first record
-    /// of another size is an error, after everything has been read.
+    /// Calls `f` with every event there is and returns their number. Does not wait. The first
+    /// record of another size is an error, after everything has been read.
     pub fn drain(&mut self, mut f: impl FnMut(&E)) -> Result<usize, WrongEventSize> {
         let mut stray = None;
         let mut count = 0;

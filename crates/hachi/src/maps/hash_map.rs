@@ -7,9 +7,9 @@ use crate::Pod;
 
 view! {
     /// A hash table: plain (Linux ≥ 3.19), evicting the least recently used element when full (LRU,
-    /// Linux ≥ 4.10), or growing and shrinking with its contents (`rhash`, Linux ≥ 7.2; created with
-    /// the flag `BPF_F_NO_PREALLOC`; a value of it is changed in place, so that a reader may see half
-    /// of an update).
+    /// Linux ≥ 4.10), or growing and shrinking with its contents (`rhash`, Linux ≥ 7.2; created
+    /// with the flag `BPF_F_NO_PREALLOC`; a value of it is changed in place, so that a reader may
+    /// see half of an update).
     HashMap<K, V>: Hash | LruHash | Rhash, "HashMap (hash, lru_hash or rhash)", K => V
 }
 
@@ -66,11 +66,12 @@ impl<T: BorrowMut<MapData>, K: Pod, V: Pod> HashMap<T, K, V> {
         self.map().take(key, 0)
     }
 
-    /// Removes all elements and yields them, in no order. On Linux ≥ 5.6 nothing that a program adds
-    /// to a value gets lost; before, what it adds between the reading of a value and its removal does.
+    /// Removes all elements and yields them, in no order. On Linux ≥ 5.6 nothing that a program
+    /// adds to a value gets lost; before, what it adds between the reading of a value and its
+    /// removal does.
     ///
-    /// Elements not fetched yet when the iterator is dropped stay, those fetched in one batch with the
-    /// last one yielded are gone.
+    /// Elements not fetched yet when the iterator is dropped stay, those fetched in one batch with
+    /// the last one yielded are gone.
     pub fn drain(&mut self) -> Iter<'_, K, V> {
         Iter::taking(self.map())
     }

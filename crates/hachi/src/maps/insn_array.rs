@@ -6,8 +6,8 @@ use super::{MapData, MapError, view::view};
 use crate::Pod;
 
 view! {
-    /// Where instructions of a program have gone to: targets of indirect jumps, places to find again
-    /// after verification. Linux ≥ 6.19.
+    /// Where instructions of a program have gone to: targets of indirect jumps, places to find
+    /// again after verification. Linux ≥ 6.19.
     ///
     /// Filled with offsets in the program as given, then frozen, then the program that uses it is
     /// loaded; from then on it says where each instruction went. One program uses it, at most.

@@ -112,8 +112,8 @@ type Slices<'a, K, V> = (&'a [K], &'a [V]);
 
 /// The elements of a map, a buffer full at a time: keys and values as slices, not copied again.
 ///
-/// What [`Iter`] says about changes meanwhile holds here too. A buffer that is not full is not the end;
-/// only `None` is.
+/// What [`Iter`] says about changes meanwhile holds here too. A buffer that is not full is not the
+/// end; only `None` is.
 ///
 /// ```no_run
 /// # use hachi::maps::{HashMap, MapData, MapError};

@@ -1,16 +1,16 @@
 //! The layout of a Rust type against a type in BTF.
 //!
 //! The two sides may call things differently, and group them differently: what must agree is where
-//! each number is, and how many bytes it has. Bytes without a meaning of their own (arrays of bytes,
-//! unions, bit-fields, padding, what one side does not describe) go for anything.
+//! each number is, and how many bytes it has. Bytes without a meaning of their own (arrays of
+//! bytes, unions, bit-fields, padding, what one side does not describe) go for anything.
 
 use hachi_btf::{Kind, Types};
 use hachi_common::layout::{Layout, Parts};
 
 use super::error::bytes;
 
-/// How many elements of an array are compared, besides the last one: if there is a difference, one of
-/// the first has it.
+/// How many elements of an array are compared, besides the last one: if there is a difference, one
+/// of the first has it.
 const ELEMENTS: usize = 4;
 
 /// How deep types may be nested. They come from outside, and may contain themselves.

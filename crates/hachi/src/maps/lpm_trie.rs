@@ -62,8 +62,8 @@ impl<T: BorrowMut<MapData>, K: Pod, V: Pod> LpmTrie<T, K, V> {
         self.map().remove(key)
     }
 
-    /// Sets the values of many prefixes, in one system call where the kernel can (Linux ≥ 5.15), one by
-    /// one elsewhere. Stops at the first error; what was set before it stays.
+    /// Sets the values of many prefixes, in one system call where the kernel can (Linux ≥ 5.15),
+    /// one by one elsewhere. Stops at the first error; what was set before it stays.
     pub fn insert_batch(
         &mut self,
         keys: &[Key<K>],

@@ -88,17 +88,17 @@ impl<V: Pod> Deref for MappedArray<V> {
 
     fn deref(&self) -> &[Shared<V>] {
         debug_assert!(self.len * size_of::<Shared<V>>() <= self.memory.len());
-        // SAFETY: the kernel's elements have the size and alignment of `Shared<V>`, there are `len`,
-        // and they stay mapped as long as this value is borrowed. Others write them at any time,
-        // which is why they are cells.
+        // SAFETY: the kernel's elements have the size and alignment of `Shared<V>`, there are
+        // `len`, and they stay mapped as long as this value is borrowed. Others write them at any
+        // time, which is why they are cells.
         unsafe { std::slice::from_raw_parts(self.memory.ptr().cast(), self.len) }
     }
 }
 
 /// A value that programs and processes read and write at the same time.
 ///
-/// Integers are read and written in one piece. Of larger values, every aligned 8 bytes are; a reader
-/// may see half of an update.
+/// Integers are read and written in one piece. Of larger values, every aligned 8 bytes are; a
+/// reader may see half of an update.
 #[repr(C, align(8))]
 pub struct Shared<V>(UnsafeCell<V>);
 
@@ -131,9 +131,9 @@ impl<V: Pod + fmt::Debug> fmt::Debug for Shared<V> {
 /// while they run.
 ///
 /// Where the variable's section can be memory-mapped (Linux ≥ 5.5), [`get`](Self::get) and
-/// [`set`](Self::set) are plain loads and stores, in one piece for integers. Elsewhere they are system
-/// calls on the section as a whole: then `set` undoes what programs write to *other* variables of the
-/// section at the same moment.
+/// [`set`](Self::set) are plain loads and stores, in one piece for integers. Elsewhere they are
+/// system calls on the section as a whole: then `set` undoes what programs write to *other*
+/// variables of the section at the same moment.
 #[derive(Debug)]
 pub struct GlobalVariable<V> {
     place: Place,

@@ -1,8 +1,8 @@
 //! Maps: the memory that programs and user space share.
 //!
 //! An [`Ebpf`](crate::Ebpf) holds its maps as [`Map`] values, which only say what kind they are. A
-//! typed view checks kind and sizes once, and, where the map has BTF, that the Rust types are laid out as
-//! keys and values are; then it reads and writes Rust values:
+//! typed view checks kind and sizes once, and, where the map has BTF, that the Rust types are laid
+//! out as keys and values are; then it reads and writes Rust values:
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -97,8 +97,8 @@ pub const BPF_ANY: u64 = 0;
 pub const BPF_NOEXIST: u64 = 1;
 /// `BPF_EXIST`: only replace the value.
 pub const BPF_EXIST: u64 = 2;
-/// `BPF_F_LOCK`: read or write under the spin lock (`struct bpf_spin_lock`) that the value contains.
-/// Linux ≥ 5.1.
+/// `BPF_F_LOCK`: read or write under the spin lock (`struct bpf_spin_lock`) that the value
+/// contains. Linux ≥ 5.1.
 pub const BPF_F_LOCK: u64 = 4;
 
 macro_rules! map_types {

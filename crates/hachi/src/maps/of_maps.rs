@@ -38,8 +38,8 @@ impl<T: Borrow<MapData>> ArrayOfMaps<T> {
         self.map().get(index, 0)
     }
 
-    /// The map at `index`; [`MapError::KeyNotFound`] when there is none. Needs CAP_SYS_ADMIN. `flags`
-    /// is 0.
+    /// The map at `index`; [`MapError::KeyNotFound`] when there is none. Needs CAP_SYS_ADMIN.
+    /// `flags` is 0.
     pub fn get(&self, index: &u32, flags: u64) -> Result<MapData, MapError> {
         self.map().check_index(*index)?;
         inner(self.map(), self.map().get(index, flags)?)
@@ -66,8 +66,8 @@ impl<T: Borrow<MapData>, K: Pod> HashOfMaps<T, K> {
         self.map().get(key, 0)
     }
 
-    /// The map under `key`; [`MapError::KeyNotFound`] when there is none. Needs CAP_SYS_ADMIN. `flags`
-    /// is 0.
+    /// The map under `key`; [`MapError::KeyNotFound`] when there is none. Needs CAP_SYS_ADMIN.
+    /// `flags` is 0.
     pub fn get(&self, key: &K, flags: u64) -> Result<MapData, MapError> {
         inner(self.map(), self.map().get(key, flags)?)
     }

@@ -6,8 +6,8 @@ use super::{Keys, MapData, MapError, PerCpuIter, PerCpuValues, view::view};
 use crate::Pod;
 
 view! {
-    /// A hash table with one value for every possible CPU under each key, plain (Linux ≥ 4.6) or LRU
-    /// (Linux ≥ 4.10).
+    /// A hash table with one value for every possible CPU under each key, plain (Linux ≥ 4.6) or
+    /// LRU (Linux ≥ 4.10).
     PerCpuHashMap<K, V>: PercpuHash | LruPercpuHash, "PerCpuHashMap (percpu_hash or lru_percpu_hash)", K => V
 }
 
@@ -77,8 +77,8 @@ impl<T: BorrowMut<MapData>, K: Pod, V: Pod> PerCpuHashMap<T, K, V> {
         PerCpuIter::taking(self.map())
     }
 
-    /// Sets the values of many keys, in one system call where the kernel can (Linux ≥ 5.6), one by one
-    /// elsewhere. Stops at the first error; what was set before it stays.
+    /// Sets the values of many keys, in one system call where the kernel can (Linux ≥ 5.6), one by
+    /// one elsewhere. Stops at the first error; what was set before it stays.
     pub fn insert_batch(
         &mut self,
         keys: &[K],

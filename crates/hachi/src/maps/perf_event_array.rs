@@ -18,8 +18,9 @@ use crate::sys::{
 const DEFAULT_PAGES: usize = 2;
 
 view! {
-    /// Where programs send events to with `bpf_perf_event_output`: a buffer for each CPU, so that events
-    /// of different CPUs are in no order. Linux ≥ 4.3. (Newer programs use a [`RingBuf`](super::RingBuf).)
+    /// Where programs send events to with `bpf_perf_event_output`: a buffer for each CPU, so that
+    /// events of different CPUs are in no order. Linux ≥ 4.3. (Newer programs use a
+    /// [`RingBuf`](super::RingBuf).)
     ///
     /// ```no_run
     /// # use hachi::maps::{MapData, PerfEventArray};
@@ -48,8 +49,8 @@ pub struct PerfEventsRead {
 }
 
 impl<T: BorrowMut<MapData>> PerfEventArray<T> {
-    /// Puts an event opened elsewhere (`perf_event_open(2)`) at `index`, for `bpf_perf_event_read_value`
-    /// or for output. `flags` is 0.
+    /// Puts an event opened elsewhere (`perf_event_open(2)`) at `index`, for
+    /// `bpf_perf_event_read_value` or for output. `flags` is 0.
     pub fn set(&mut self, index: u32, event: impl AsFd, flags: u64) -> Result<(), MapError> {
         self.map().check_index(index)?;
         self.map().put_fd(&index, event.as_fd(), flags)
@@ -162,8 +163,8 @@ impl AsRawFd for PerfEventArrayBuffer {
 
 impl Drop for PerfEventArrayBuffer {
     fn drop(&mut self) {
-        // Else the array would hold the event, and programs go on sending to nobody. (It may be gone
-        // already, or replaced by somebody else's; nothing can be done about that here.)
+        // Else the array would hold the event, and programs go on sending to nobody. (It may be
+        // gone already, or replaced by somebody else's; nothing can be done about that here.)
         // SAFETY: the array has 4-byte keys, as its view has checked.
         let _ = unsafe { bpf::map_delete(self.map.as_fd(), std::ptr::from_ref(&self.cpu).cast()) };
     }
@@ -190,7 +191,8 @@ impl PerfEvents {
         total
     }
 
-    /// As [`read`](Self::read), waiting for at most `timeout` (`None`: for ever) when there is nothing.
+    /// As [`read`](Self::read), waiting for at most `timeout` (`None`: for ever) when there is
+    /// nothing.
     pub fn read_timeout(
         &mut self,
         timeout: Option<Duration>,

@@ -9,10 +9,11 @@ use super::{Keys, MapData, MapError, view::view};
 use crate::programs::ProgramFd;
 
 view! {
-    /// Programs to jump to (`bpf_tail_call`), all of the same type as the one that jumps. Linux ≥ 4.2.
+    /// Programs to jump to (`bpf_tail_call`), all of the same type as the one that jumps. Linux ≥
+    /// 4.2.
     ///
-    /// The kernel empties the array when the last descriptor and pin of it is gone, even while programs
-    /// use it: keep it (or the [`Ebpf`](crate::Ebpf)) as long as jumps are to work.
+    /// The kernel empties the array when the last descriptor and pin of it is gone, even while
+    /// programs use it: keep it (or the [`Ebpf`](crate::Ebpf)) as long as jumps are to work.
     ProgramArray<>: ProgArray, "ProgramArray (prog_array)", u32 => u32
 }
 

@@ -32,8 +32,8 @@ pub(super) const DISCARD_BIT: u32 = 1 << 30;
 /// The reading end of a ring buffer. Linux ≥ 5.8.
 ///
 /// [`next`](Self::next) never waits. To wait, use [`next_timeout`](Self::next_timeout), poll the
-/// descriptor ([`AsFd`]) with whatever event loop there is ([`EventPoll`](super::EventPoll) is one for several
-/// buffers), or, with the feature `tokio`, `into_async`.
+/// descriptor ([`AsFd`]) with whatever event loop there is ([`EventPoll`](super::EventPoll) is one
+/// for several buffers), or, with the feature `tokio`, `into_async`.
 ///
 /// [`events`](Self::events) reads records as values of a Rust type.
 ///
@@ -318,8 +318,9 @@ impl Ring {
                 let offset = ring.data + (ring.consumer_position & ring.mask) + HEADER;
                 ring.advance(size);
                 if header & DISCARD_BIT == 0 {
-                    // SAFETY: as in `scan` and `RingBufItem`: a finished record inside of the mapping,
-                    // which programs reuse only after the position in the shared page passes it.
+                    // SAFETY: as in `scan` and `RingBufItem`: a finished record inside of the
+                    // mapping, which programs reuse only after the position in the shared page
+                    // passes it.
                     f(unsafe { slice::from_raw_parts(ring.producer.ptr().add(offset), size) });
                     count += 1;
                 }

@@ -9,8 +9,8 @@ use std::{
 use super::{Keys, MapData, MapError, MapFd, MapType, view::conversions};
 use crate::Pod;
 
-/// The checks of maps of sockets: 4 bytes for the descriptor, or 8, with which user space reads back
-/// the socket's cookie.
+/// The checks of maps of sockets: 4 bytes for the descriptor, or 8, with which user space reads
+/// back the socket's cookie.
 fn check<K: Pod>(map: &MapData, kind: MapType, view: &'static str) -> Result<(), MapError> {
     map.check_kind(&[kind], view)?;
     match map.value_size() {
@@ -80,17 +80,17 @@ macro_rules! indexed {
 }
 
 indexed! {
-    /// Sockets by index: TCP connections and, since Linux 5.7, UDP sockets, to be looked up, redirected
-    /// to (`bpf_sk_redirect_map`, `bpf_msg_redirect_map`) and worked on by `sk_skb` and `sk_msg`
-    /// programs attached to the map. Linux ≥ 4.14.
+    /// Sockets by index: TCP connections and, since Linux 5.7, UDP sockets, to be looked up,
+    /// redirected to (`bpf_sk_redirect_map`, `bpf_msg_redirect_map`) and worked on by `sk_skb` and
+    /// `sk_msg` programs attached to the map. Linux ≥ 4.14.
     SockMap: Sockmap, "SockMap (sockmap)",
     /// Puts a socket at `index`. A socket leaves the map when it is closed. `flags` is 0,
     /// [`BPF_NOEXIST`](super::BPF_NOEXIST) or [`BPF_EXIST`](super::BPF_EXIST).
 }
 
 indexed! {
-    /// Sockets that share an address (`SO_REUSEPORT`), of which a program chooses one for each packet
-    /// (`bpf_sk_select_reuseport`). Linux ≥ 4.19.
+    /// Sockets that share an address (`SO_REUSEPORT`), of which a program chooses one for each
+    /// packet (`bpf_sk_select_reuseport`). Linux ≥ 4.19.
     ReusePortSockArray: ReuseportSockarray, "ReusePortSockArray (reuseport_sockarray)",
     /// Puts a bound socket at `index`. `flags` is 0, [`BPF_NOEXIST`](super::BPF_NOEXIST) or
     /// [`BPF_EXIST`](super::BPF_EXIST).
@@ -105,8 +105,8 @@ indexed! {
 }
 
 impl<T: Borrow<MapData>> SockMap<T> {
-    /// The cookie (`SO_COOKIE`) of the socket at `index`; `None` when there is none. Linux ≥ 5.8, and
-    /// the map must have values of 8 bytes.
+    /// The cookie (`SO_COOKIE`) of the socket at `index`; `None` when there is none. Linux ≥ 5.8,
+    /// and the map must have values of 8 bytes.
     pub fn cookie(&self, index: u32) -> Result<Option<u64>, MapError> {
         self.map().check_index(index)?;
         cookie(self.map(), &index)
@@ -114,8 +114,8 @@ impl<T: Borrow<MapData>> SockMap<T> {
 }
 
 impl<T: Borrow<MapData>> ReusePortSockArray<T> {
-    /// The cookie (`SO_COOKIE`) of the socket at `index`; `None` when there is none. The map must have
-    /// values of 8 bytes.
+    /// The cookie (`SO_COOKIE`) of the socket at `index`; `None` when there is none. The map must
+    /// have values of 8 bytes.
     pub fn cookie(&self, index: u32) -> Result<Option<u64>, MapError> {
         self.map().check_index(index)?;
         cookie(self.map(), &index)
@@ -153,8 +153,8 @@ impl<T: Borrow<MapData>, K: Pod> SockHash<T, K> {
         Keys::alone(self.map())
     }
 
-    /// The cookie (`SO_COOKIE`) of the socket under `key`; `None` when there is none. Linux ≥ 5.8, and
-    /// the map must have values of 8 bytes.
+    /// The cookie (`SO_COOKIE`) of the socket under `key`; `None` when there is none. Linux ≥ 5.8,
+    /// and the map must have values of 8 bytes.
     pub fn cookie(&self, key: &K) -> Result<Option<u64>, MapError> {
         cookie(self.map(), key)
     }

@@ -1,5 +1,5 @@
-//! `BPF_MAP_TYPE_SK_STORAGE`, `_INODE_STORAGE`, `_TASK_STORAGE` and `_CGRP_STORAGE`: values that live
-//! with an object of the kernel.
+//! `BPF_MAP_TYPE_SK_STORAGE`, `_INODE_STORAGE`, `_TASK_STORAGE` and `_CGRP_STORAGE`: values that
+//! live with an object of the kernel.
 
 use std::{
     borrow::{Borrow, BorrowMut},

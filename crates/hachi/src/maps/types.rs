@@ -1,9 +1,9 @@
 //! Rust types against what the map says about itself.
 //!
-//! Sizes are checked always. Beyond that, a map's BTF tells what its keys and values are, and a Rust
-//! type that tells the same of itself ([`Pod::LAYOUT`]) is held against it, so that `u64` for a struct
-//! of two counters, `[u16; 4]` for two `u32`, or a struct whose fields are elsewhere, is an error
-//! rather than a wrong number.
+//! Sizes are checked always. Beyond that, a map's BTF tells what its keys and values are, and a
+//! Rust type that tells the same of itself ([`Pod::LAYOUT`]) is held against it, so that `u64` for
+//! a struct of two counters, `[u16; 4]` for two `u32`, or a struct whose fields are elsewhere, is
+//! an error rather than a wrong number.
 
 use std::{any::type_name, os::fd::AsFd as _};
 

@@ -1,9 +1,9 @@
 //! `BPF_MAP_TYPE_USER_RINGBUF`: messages to programs, in order.
 //!
-//! The mirror image of a ring buffer (`kernel/bpf/ringbuf.c`): the page with the consumer's position is
-//! the kernel's and read-only here; the page with the producer's and the data, mapped twice in a row,
-//! are ours to write. A record is an 8-byte header (length, with a bit for "still being written" and
-//! one for "discarded") and the data, padded to 8.
+//! The mirror image of a ring buffer (`kernel/bpf/ringbuf.c`): the page with the consumer's
+//! position is the kernel's and read-only here; the page with the producer's and the data, mapped
+//! twice in a row, are ours to write. A record is an 8-byte header (length, with a bit for "still
+//! being written" and one for "discarded") and the data, padded to 8.
 
 use std::{
     borrow::{Borrow, BorrowMut},
@@ -81,8 +81,8 @@ impl<T: Borrow<MapData>> UserRingBuf<T> {
 
 impl<T: BorrowMut<MapData>> UserRingBuf<T> {
     /// Room for a message of `size` bytes; `None` when there is none now (for messages above
-    /// [`capacity`](Self::capacity): ever). Programs see it once it is [submitted](UserRingBufItem::submit),
-    /// and until then none of the messages after it.
+    /// [`capacity`](Self::capacity): ever). Programs see it once it is
+    /// [submitted](UserRingBufItem::submit), and until then none of the messages after it.
     pub fn reserve(&mut self, size: usize) -> Option<UserRingBufItem<'_>> {
         let record = self.ring.reserve(size)?;
         Some(UserRingBufItem {
@@ -147,8 +147,8 @@ impl<T: BorrowMut<MapData>> UserRingBuf<T> {
     }
 }
 
-/// Room for one message: the ring buffer's own memory (8-byte aligned), zero or what was there before.
-/// Discarded when dropped.
+/// Room for one message: the ring buffer's own memory (8-byte aligned), zero or what was there
+/// before. Discarded when dropped.
 pub struct UserRingBufItem<'a> {
     ring: &'a mut Ring,
     record: *mut u8,
@@ -179,8 +179,8 @@ impl Deref for UserRingBufItem<'_> {
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        // SAFETY: `reserve` found this room after the header; programs read it only once the header is
-        // finished, which happens on drop; the ring (and its mapping) is borrowed until then.
+        // SAFETY: `reserve` found this room after the header; programs read it only once the header
+        // is finished, which happens on drop; the ring (and its mapping) is borrowed until then.
         unsafe { slice::from_raw_parts(self.record.add(HEADER), self.size) }
     }
 }
@@ -277,8 +277,8 @@ impl Ring {
         }
         let position = self.producer().load(Ordering::Relaxed);
         let offset = self.data + (position as usize & self.mask);
-        // SAFETY: the data is mapped twice in a row, so a record that starts in the first half and is
-        // no longer than the ring lies inside the mapping.
+        // SAFETY: the data is mapped twice in a row, so a record that starts in the first half and
+        // is no longer than the ring lies inside the mapping.
         let record = unsafe { self.producer.ptr().add(offset) };
         self.header(record)
             .store(length | BUSY_BIT, Ordering::Relaxed);

@@ -1,7 +1,7 @@
 //! What all typed views have in common, written once.
 
-/// Defines a view: a struct around anything that holds a [`MapData`](super::MapData), its check, and
-/// the ways to and from it.
+/// Defines a view: a struct around anything that holds a [`MapData`](super::MapData), its check,
+/// and the ways to and from it.
 macro_rules! view {
     (
         $(#[$doc:meta])*

@@ -2,13 +2,15 @@
 //!
 //! Two ways, chosen by map type and kernel:
 //!
-//! - *Batches* (hash maps and arrays, Linux ≥ 5.6): for hash maps the kernel copies whole buckets and
-//!   its cursor is a bucket number, so deletions cannot lead the walk astray: an element that stays in
-//!   the map is seen exactly once. A batch that comes back short is not the end; only `ENOENT` is.
-//! - *Key by key* (other types, older kernels; resizable hashes too, whose batches go by key and lose
-//!   their way when the table is resized, which draining it does): the kernel answers "the key after this one", and
-//!   when this one was deleted meanwhile it starts over. Keys already seen are therefore remembered
-//!   (as 128-bit hashes), so that a restart repeats nothing and the walk always ends.
+//! - *Batches* (hash maps and arrays, Linux ≥ 5.6): for hash maps the kernel copies whole buckets
+//!   and its cursor is a bucket number, so deletions cannot lead the walk astray: an element that
+//!   stays in the map is seen exactly once. A batch that comes back short is not the end; only
+//!   `ENOENT` is.
+//! - *Key by key* (other types, older kernels; resizable hashes too, whose batches go by key and
+//!   lose their way when the table is resized, which draining it does): the kernel answers "the key
+//!   after this one", and when this one was deleted meanwhile it starts over. Keys already seen are
+//!   therefore remembered (as 128-bit hashes), so that a restart repeats nothing and the walk
+//!   always ends.
 
 use std::{
     collections::{HashSet, hash_map::DefaultHasher},
@@ -68,8 +70,8 @@ impl Buffer {
     pub(super) fn typed<T: Pod>(&self, count: usize) -> &[T] {
         assert!(align_of::<T>() <= Self::ALIGN && size_of::<T>() == self.element);
         assert!(count * self.element <= self.bytes().len());
-        // SAFETY: size and alignment were just checked, all bytes are initialised, and a Pod accepts
-        // any.
+        // SAFETY: size and alignment were just checked, all bytes are initialised, and a Pod
+        // accepts any.
         unsafe { std::slice::from_raw_parts(self.words.as_ptr().cast(), count) }
     }
 }
@@ -120,8 +122,8 @@ pub(super) struct KeyWalk {
 }
 
 impl Walk {
-    /// A walk that fetches up to `room` elements at a time in batches, `room_by_key` otherwise. With
-    /// `take` it removes what it fetches.
+    /// A walk that fetches up to `room` elements at a time in batches, `room_by_key` otherwise.
+    /// With `take` it removes what it fetches.
     pub(super) fn new(
         map: &MapData,
         room: usize,
@@ -227,8 +229,8 @@ impl Walk {
             } else {
                 ptr::null()
             };
-            // SAFETY: both buffers have room for `room` elements of the map's sizes, and the cursors
-            // have `max(4, key size)` bytes.
+            // SAFETY: both buffers have room for `room` elements of the map's sizes, and the
+            // cursors have `max(4, key size)` bytes.
             let batch = unsafe {
                 bpf::map_lookup_batch(
                     map.as_fd(),

@@ -8,7 +8,8 @@ use crate::{
     links::{LinkError, LinkId},
 };
 
-/// Where to attach, as far as section names cannot say it; see [`Program::attach_by_section`](super::Program::attach_by_section).
+/// Where to attach, as far as section names cannot say it; see
+/// [`Program::attach_by_section`](super::Program::attach_by_section).
 #[derive(Clone, Debug, Default)]
 pub struct AttachOptions {
     pub(crate) interfaces: Vec<String>,

@@ -42,8 +42,8 @@ macro_rules! cgroup_methods {
                 self.data.load()
             }
 
-            /// Makes an existing attachment run this program, without a gap in between, and takes it
-            /// over; see [`Xdp::attach_to_link`](crate::programs::Xdp::attach_to_link).
+            /// Makes an existing attachment run this program, without a gap in between, and takes
+            /// it over; see [`Xdp::attach_to_link`](crate::programs::Xdp::attach_to_link).
             pub fn attach_to_link(
                 &mut self,
                 link: impl Into<$crate::links::OwnedLink>,
@@ -85,8 +85,8 @@ macro_rules! cgroup_program {
             }
 
             /// As [`attach`](Self::attach) with
-            /// [`AllowMultiple`](crate::programs::CgroupAttachMode::AllowMultiple), at a chosen place
-            /// among the programs of the cgroup. Linux ≥ 6.17.
+            /// [`AllowMultiple`](crate::programs::CgroupAttachMode::AllowMultiple), at a chosen
+            /// place among the programs of the cgroup. Linux ≥ 6.17.
             pub fn attach_in_order<T: std::os::fd::AsFd>(
                 &mut self,
                 cgroup: T,

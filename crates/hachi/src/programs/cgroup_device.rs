@@ -5,7 +5,8 @@ use std::path::Path;
 use super::{AttachType, ProgramData, ProgramError, cgroup::cgroup_program};
 
 /// A program asked when a process of a cgroup opens a device file or makes one
-/// (`BPF_PROG_TYPE_CGROUP_DEVICE`): it returns 1 to allow and 0 to refuse with `EPERM`. Linux ≥ 4.15.
+/// (`BPF_PROG_TYPE_CGROUP_DEVICE`): it returns 1 to allow and 0 to refuse with `EPERM`. Linux ≥
+/// 4.15.
 ///
 /// Section `cgroup/dev`.
 #[derive(Debug)]

@@ -53,8 +53,8 @@ impl CgroupSkb {
         self.data.own(link)
     }
 
-    /// As [`attach`](Self::attach) with [`CgroupAttachMode::AllowMultiple`], at a chosen place among
-    /// the programs of the cgroup. Linux ≥ 6.17.
+    /// As [`attach`](Self::attach) with [`CgroupAttachMode::AllowMultiple`], at a chosen place
+    /// among the programs of the cgroup. Linux ≥ 6.17.
     pub fn attach_in_order<T: AsFd>(
         &mut self,
         cgroup: T,

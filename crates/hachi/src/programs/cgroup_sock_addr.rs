@@ -9,11 +9,11 @@ use super::{
 
 /// A program that sees, and may change, the addresses which processes of a cgroup pass to `bind`,
 /// `connect` and `sendmsg`, or get from `recvmsg`, `getpeername` and `getsockname`
-/// (`BPF_PROG_TYPE_CGROUP_SOCK_ADDR`): it returns 1 to go on and, where there is something to refuse,
-/// 0 for `EPERM`. Linux ≥ 4.17.
+/// (`BPF_PROG_TYPE_CGROUP_SOCK_ADDR`): it returns 1 to go on and, where there is something to
+/// refuse, 0 for `EPERM`. Linux ≥ 4.17.
 ///
-/// Sections `cgroup/bind4`, `…6`, `connect4`, `…6` (4.17); `sendmsg4`, `…6` (4.18); `recvmsg4`, `…6`
-/// (5.2); `getpeername4`, `…6`, `getsockname4`, `…6` (5.8); `connect_unix`, `sendmsg_unix`,
+/// Sections `cgroup/bind4`, `…6`, `connect4`, `…6` (4.17); `sendmsg4`, `…6` (4.18); `recvmsg4`,
+/// `…6` (5.2); `getpeername4`, `…6`, `getsockname4`, `…6` (5.8); `connect_unix`, `sendmsg_unix`,
 /// `recvmsg_unix`, `getpeername_unix`, `getsockname_unix` (6.7).
 #[derive(Debug)]
 pub struct CgroupSockAddr {

@@ -8,8 +8,8 @@ use super::{
 };
 
 /// A program that sees, and may change or answer, `getsockopt` and `setsockopt` calls of the
-/// processes of a cgroup (`BPF_PROG_TYPE_CGROUP_SOCKOPT`): it returns 1 to go on and 0 to refuse with
-/// `EPERM`. Linux ≥ 5.3.
+/// processes of a cgroup (`BPF_PROG_TYPE_CGROUP_SOCKOPT`): it returns 1 to go on and 0 to refuse
+/// with `EPERM`. Linux ≥ 5.3.
 ///
 /// Sections `cgroup/getsockopt` and `cgroup/setsockopt`.
 #[derive(Debug)]

@@ -5,8 +5,8 @@ use std::path::Path;
 use super::{AttachType, ProgramData, ProgramError, cgroup::cgroup_program};
 
 /// A program asked when a process of a cgroup reads or writes a file below `/proc/sys`
-/// (`BPF_PROG_TYPE_CGROUP_SYSCTL`): it returns 1 to allow and 0 to refuse with `EPERM`, and may change
-/// what is written. Linux ≥ 5.2.
+/// (`BPF_PROG_TYPE_CGROUP_SYSCTL`): it returns 1 to allow and 0 to refuse with `EPERM`, and may
+/// change what is written. Linux ≥ 5.2.
 ///
 /// Section `cgroup/sysctl`.
 #[derive(Debug)]

@@ -15,7 +15,8 @@ use crate::{
 pub struct ProgramCode {
     /// The instructions after the kernel's rewriting.
     pub xlated: Vec<Insn>,
-    /// The machine code of all functions, one after the other. Empty where programs are interpreted.
+    /// The machine code of all functions, one after the other. Empty where programs are
+    /// interpreted.
     pub jited: Vec<u8>,
     /// Its functions, the program's own first.
     pub functions: Vec<LoadedFunction>,
@@ -107,8 +108,8 @@ impl ProgramInfo {
     }
 }
 
-/// Has the kernel count the runs of all programs, and the time they take, until this is dropped: see
-/// [`ProgramInfo::run_stats`].
+/// Has the kernel count the runs of all programs, and the time they take, until this is dropped:
+/// see [`ProgramInfo::run_stats`].
 #[derive(Debug)]
 pub struct RunStats {
     _fd: OwnedFd,

@@ -56,7 +56,8 @@ pub enum ProgramError {
         error: Box<hachi_obj::Error>,
     },
 
-    /// The program needs something that the running system, or this version of Hachi, does not have.
+    /// The program needs something that the running system, or this version of Hachi, does not
+    /// have.
     Unloadable {
         /// The program.
         name: String,

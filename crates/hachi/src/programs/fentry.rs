@@ -2,8 +2,9 @@
 
 use super::{ProgramData, ProgramError, ProgramFd, tracing::loaded_for_target};
 
-/// A program at the entry of a kernel function (`BPF_PROG_TYPE_TRACING`, `BPF_TRACE_FENTRY`), with the
-/// function's arguments by their types. Cheaper than a kprobe. Linux ≥ 5.5; functions of modules: 5.11.
+/// A program at the entry of a kernel function (`BPF_PROG_TYPE_TRACING`, `BPF_TRACE_FENTRY`), with
+/// the function's arguments by their types. Cheaper than a kprobe. Linux ≥ 5.5; functions of
+/// modules: 5.11.
 ///
 /// Sections `fentry/FUNCTION` and `fentry.s/FUNCTION` (may sleep, where the function may; Linux ≥
 /// 5.10).

@@ -2,8 +2,8 @@
 
 use super::{ProgramData, ProgramError, ProgramFd, tracing::loaded_for_target};
 
-/// A program at the return of a kernel function (`BPF_PROG_TYPE_TRACING`, `BPF_TRACE_FEXIT`), with the
-/// function's arguments and its result. Linux ≥ 5.5; functions of modules: 5.11.
+/// A program at the return of a kernel function (`BPF_PROG_TYPE_TRACING`, `BPF_TRACE_FEXIT`), with
+/// the function's arguments and its result. Linux ≥ 5.5; functions of modules: 5.11.
 ///
 /// Sections `fexit/FUNCTION` and `fexit.s/FUNCTION` (may sleep; Linux ≥ 5.10).
 #[derive(Debug)]

@@ -6,8 +6,8 @@ use super::{AttachOptions, AttachType, Attached, ProgramData, ProgramError, prog
 use crate::links::{LinkId, OwnedLink};
 
 /// A program that reads the headers of packets in the place of the kernel's flow dissector
-/// (`BPF_PROG_TYPE_FLOW_DISSECTOR`), whose results spread packets over queues and processors. Linux ≥
-/// 4.20.
+/// (`BPF_PROG_TYPE_FLOW_DISSECTOR`), whose results spread packets over queues and processors. Linux
+/// ≥ 4.20.
 ///
 /// Section `flow_dissector`.
 #[derive(Debug)]

@@ -126,8 +126,8 @@ impl ProgramInfo {
         (self.info.verified_insns != 0).then_some(self.info.verified_insns)
     }
 
-    /// Runs and time spent in them, while the kernel counts those: see [`RunStats`](super::RunStats),
-    /// or `sysctl kernel.bpf_stats_enabled=1`.
+    /// Runs and time spent in them, while the kernel counts those: see
+    /// [`RunStats`](super::RunStats), or `sysctl kernel.bpf_stats_enabled=1`.
     pub fn run_stats(&self) -> (u64, Duration) {
         (
             self.info.run_cnt,

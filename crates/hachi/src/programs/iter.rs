@@ -15,8 +15,8 @@ use crate::{
     sys::fs::ObjectKind,
 };
 
-/// An iterator (`BPF_PROG_TYPE_TRACING`, `BPF_TRACE_ITER`): it runs for each task, map, socket, … and
-/// what it writes with `bpf_seq_write` or `bpf_seq_printf` is read like a file. Linux ≥ 5.8.
+/// An iterator (`BPF_PROG_TYPE_TRACING`, `BPF_TRACE_ITER`): it runs for each task, map, socket, …
+/// and what it writes with `bpf_seq_write` or `bpf_seq_printf` is read like a file. Linux ≥ 5.8.
 ///
 /// Sections `iter/KIND` and `iter.s/KIND` (may sleep; Linux ≥ 5.18). The kinds are those `NAME` for
 /// which the kernel's BTF has a function `bpf_iter_NAME`: `task`, `bpf_map`, `tcp`, …
@@ -34,7 +34,8 @@ pub enum IterOver<'a> {
     /// All there is.
     #[default]
     All,
-    /// The elements of this map, for `iter/bpf_map_elem` and `iter/bpf_sk_storage_map` (Linux ≥ 5.9).
+    /// The elements of this map, for `iter/bpf_map_elem` and `iter/bpf_sk_storage_map` (Linux ≥
+    /// 5.9).
     Map(std::os::fd::BorrowedFd<'a>),
     /// The cgroups of a hierarchy, for `iter/cgroup` (Linux ≥ 6.1): from the directory open here.
     Cgroup {
@@ -125,8 +126,8 @@ impl Iter {
         self.data.own(link)
     }
 
-    /// Runs the program: what it writes is read from the file, [`std::io::Read`]. It runs as the file
-    /// is read, and each call starts anew.
+    /// Runs the program: what it writes is read from the file, [`std::io::Read`]. It runs as the
+    /// file is read, and each call starts anew.
     pub fn read(&self, id: LinkId) -> Result<File, ProgramError> {
         match self.data.link(id)? {
             OwnedLink::Fd(link) => Ok(link.read_iter()?),

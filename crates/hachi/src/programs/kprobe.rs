@@ -32,8 +32,9 @@ impl ProbeKind {
 /// A program at a kernel function, entered or returning (`BPF_PROG_TYPE_KPROBE`), which gets the
 /// registers. Linux ≥ 4.1, built with CONFIG_KPROBES.
 ///
-/// Sections `kprobe/FUNCTION`, `kprobe/FUNCTION+OFFSET`, `kretprobe/FUNCTION`, and for system calls,
-/// whose functions are named differently by architecture, `ksyscall/NAME` and `kretsyscall/NAME`.
+/// Sections `kprobe/FUNCTION`, `kprobe/FUNCTION+OFFSET`, `kretprobe/FUNCTION`, and for system
+/// calls, whose functions are named differently by architecture, `ksyscall/NAME` and
+/// `kretsyscall/NAME`.
 #[derive(Debug)]
 pub struct KProbe {
     pub(crate) data: ProgramData,
@@ -64,8 +65,8 @@ impl KProbe {
     /// Attaches the loaded program `offset` bytes into the kernel function `function` (0 for
     /// returns).
     ///
-    /// Makes a `bpf_link` (Linux ≥ 5.15) or, on older kernels, a perf event; kernels before 4.17 are
-    /// told by tracefs. Needs CAP_PERFMON.
+    /// Makes a `bpf_link` (Linux ≥ 5.15) or, on older kernels, a perf event; kernels before 4.17
+    /// are told by tracefs. Needs CAP_PERFMON.
     ///
     /// # Errors
     /// [`LinkError::NoSuchTarget`](crate::links::LinkError::NoSuchTarget) in

@@ -14,11 +14,12 @@ use crate::{
 };
 
 /// A program at any number of kernel functions (`BPF_PROG_TYPE_KPROBE`,
-/// `BPF_TRACE_KPROBE_MULTI`/`…_SESSION`), attached in one go. Linux ≥ 5.18, built with CONFIG_FPROBE.
+/// `BPF_TRACE_KPROBE_MULTI`/`…_SESSION`), attached in one go. Linux ≥ 5.18, built with
+/// CONFIG_FPROBE.
 ///
 /// Sections `kprobe.multi/PATTERN`, `kretprobe.multi/PATTERN`; `kprobe.session/PATTERN` (Linux ≥
-/// 6.10) runs at both and can keep 8 bytes in between. In a pattern, `*` is any text and `?` any one
-/// letter.
+/// 6.10) runs at both and can keep 8 bytes in between. In a pattern, `*` is any text and `?` any
+/// one letter.
 #[derive(Debug)]
 pub struct KProbeMulti {
     pub(crate) data: ProgramData,
@@ -43,8 +44,8 @@ impl KProbeMulti {
         ProbeKind::of_section(self.data.section_kind())
     }
 
-    /// Attaches the loaded program to all kernel functions whose names fit `pattern`, as far as they
-    /// can be traced.
+    /// Attaches the loaded program to all kernel functions whose names fit `pattern`, as far as
+    /// they can be traced.
     ///
     /// # Errors
     /// [`LinkError::NoSuchTarget`](crate::links::LinkError::NoSuchTarget) in

@@ -8,7 +8,8 @@ use crate::{
     sys::attach::How,
 };
 
-/// A program that decodes what an infrared receiver sees (`BPF_PROG_TYPE_LIRC_MODE2`). Linux ≥ 4.18.
+/// A program that decodes what an infrared receiver sees (`BPF_PROG_TYPE_LIRC_MODE2`). Linux ≥
+/// 4.18.
 ///
 /// Section `lirc_mode2`.
 #[derive(Debug)]

@@ -3,8 +3,8 @@
 use super::{ProgramData, tracing::loaded_for_target};
 use crate::links::LinkError;
 
-/// A program at a hook of the security framework (`BPF_PROG_TYPE_LSM`, `BPF_LSM_MAC`): it returns 0,
-/// or the negative error with which the kernel is to refuse. Linux ≥ 5.7.
+/// A program at a hook of the security framework (`BPF_PROG_TYPE_LSM`, `BPF_LSM_MAC`): it returns
+/// 0, or the negative error with which the kernel is to refuse. Linux ≥ 5.7.
 ///
 /// Sections `lsm/HOOK` and `lsm.s/HOOK` (may sleep; Linux ≥ 5.10). The kernel asks only if `bpf` is
 /// among its security modules (`/sys/kernel/security/lsm`, chosen by the boot parameter `lsm=`).

@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{Btf, links::LinkId, load::Target};
 
-/// As [`Lsm`](super::Lsm), for the processes of a cgroup (`BPF_PROG_TYPE_LSM`, `BPF_LSM_CGROUP`): it
-/// returns 1 to allow and 0 to refuse. Linux ≥ 6.0.
+/// As [`Lsm`](super::Lsm), for the processes of a cgroup (`BPF_PROG_TYPE_LSM`, `BPF_LSM_CGROUP`):
+/// it returns 1 to allow and 0 to refuse. Linux ≥ 6.0.
 ///
 /// Section `lsm_cgroup/HOOK`.
 #[derive(Debug)]

@@ -51,14 +51,14 @@ macro_rules! lwt_program {
 
 lwt_program! {
     /// A program that sees the packets received by a route, before they go to their socket or on
-    /// (`BPF_PROG_TYPE_LWT_IN`): it returns `BPF_OK` (0), `BPF_DROP` (2) or `BPF_LWT_REROUTE` (128).
-    /// Linux ≥ 4.10. Section `lwt_in`.
+    /// (`BPF_PROG_TYPE_LWT_IN`): it returns `BPF_OK` (0), `BPF_DROP` (2) or `BPF_LWT_REROUTE`
+    /// (128). Linux ≥ 4.10. Section `lwt_in`.
     LwtIn, "lwt_in", "bpf in"
 }
 
 lwt_program! {
-    /// A program that sees the packets which this host sends by a route (`BPF_PROG_TYPE_LWT_OUT`): it
-    /// returns `BPF_OK` (0) or `BPF_DROP` (2). Linux ≥ 4.10. Section `lwt_out`.
+    /// A program that sees the packets which this host sends by a route (`BPF_PROG_TYPE_LWT_OUT`):
+    /// it returns `BPF_OK` (0) or `BPF_DROP` (2). Linux ≥ 4.10. Section `lwt_out`.
     LwtOut, "lwt_out", "bpf out"
 }
 

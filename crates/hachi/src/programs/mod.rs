@@ -193,8 +193,8 @@ macro_rules! programs {
             ///
             /// # Errors
             /// [`LinkError::NoTarget`](links::LinkError::NoTarget) in [`ProgramError::Attach`] if
-            /// neither says enough, or programs of this type are not attached; and what the `attach`
-            /// of the type returns.
+            /// neither says enough, or programs of this type are not attached; and what the
+            /// `attach` of the type returns.
             pub fn attach_by_section(
                 &mut self,
                 options: &AttachOptions,

@@ -267,8 +267,8 @@ impl PerfEvent {
     /// this program. Needs CAP_PERFMON.
     ///
     /// # Errors
-    /// [`LinkError`] in [`ProgramError::Attach`]: the machine does not count that, no such process or
-    /// CPU.
+    /// [`LinkError`] in [`ProgramError::Attach`]: the machine does not count that, no such process
+    /// or CPU.
     pub fn attach(
         &mut self,
         config: PerfEventConfig,

@@ -142,9 +142,9 @@ impl SchedClassifier {
     /// As [`attach`](Self::attach), in this way and at this place.
     ///
     /// # Errors
-    /// [`LinkError`] in [`ProgramError::Attach`]: no such interface; the kernel has no TCX; priority
-    /// and handle are taken (`EEXIST`); another revision than expected (`ESTALE`); what is to come
-    /// before or after is not there (`ENOENT`).
+    /// [`LinkError`] in [`ProgramError::Attach`]: no such interface; the kernel has no TCX;
+    /// priority and handle are taken (`EEXIST`); another revision than expected (`ESTALE`); what is
+    /// to come before or after is not there (`ENOENT`).
     pub fn attach_with_options(
         &mut self,
         interface: &str,

@@ -5,9 +5,9 @@ use std::{os::fd::AsFd, path::Path};
 use super::{AttachOptions, AttachType, Attached, ProgramData, ProgramError, program_methods};
 use crate::links::{LinkId, OwnedLink};
 
-/// A program that chooses the socket which gets a new connection or datagram, before the kernel looks
-/// for one that listens (`BPF_PROG_TYPE_SK_LOOKUP`): it returns `SK_PASS` (1) or `SK_DROP` (0). Linux ≥
-/// 5.9.
+/// A program that chooses the socket which gets a new connection or datagram, before the kernel
+/// looks for one that listens (`BPF_PROG_TYPE_SK_LOOKUP`): it returns `SK_PASS` (1) or `SK_DROP`
+/// (0). Linux ≥ 5.9.
 ///
 /// Section `sk_lookup`.
 #[derive(Debug)]

@@ -6,8 +6,8 @@ use super::{AttachOptions, AttachType, Attached, ProgramData, ProgramError, prog
 use crate::links::{LinkId, sock_map};
 
 /// A program that decides what becomes of the messages which sockets in a map send
-/// (`BPF_PROG_TYPE_SK_MSG`): it returns `SK_PASS` (1), perhaps after a redirection to another socket,
-/// or `SK_DROP` (0). Linux ≥ 4.17.
+/// (`BPF_PROG_TYPE_SK_MSG`): it returns `SK_PASS` (1), perhaps after a redirection to another
+/// socket, or `SK_DROP` (0). Linux ≥ 4.17.
 ///
 /// Section `sk_msg`.
 #[derive(Debug)]
@@ -28,10 +28,10 @@ impl SkMsg {
         self.data.load()
     }
 
-    /// Attaches the loaded program to a map of sockets (`SockMap`, `SockHash`): it runs for those put
-    /// there. By a `bpf_link` (Linux ≥ 6.10) or, on older kernels, without; either way until this
-    /// program is dropped, unless the link is [taken](Self::take_link). A map has one program of a kind:
-    /// one that is there is in the way of a link, and pushed out on older kernels.
+    /// Attaches the loaded program to a map of sockets (`SockMap`, `SockHash`): it runs for those
+    /// put there. By a `bpf_link` (Linux ≥ 6.10) or, on older kernels, without; either way until
+    /// this program is dropped, unless the link is [taken](Self::take_link). A map has one program
+    /// of a kind: one that is there is in the way of a link, and pushed out on older kernels.
     pub fn attach<T: AsFd>(&mut self, map: T) -> Result<LinkId, ProgramError> {
         let link = sock_map::attach(
             self.data.fd()?,

@@ -11,9 +11,9 @@ use crate::links::{LinkId, sock_map};
 /// A program that decides what becomes of what sockets in a map receive (`BPF_PROG_TYPE_SK_SKB`).
 /// Linux ≥ 4.14.
 ///
-/// Sections `sk_skb/stream_parser` (returns the length of the next message), `sk_skb/stream_verdict`
-/// (returns `SK_PASS`, 1, perhaps after a redirection, or `SK_DROP`, 0), `sk_skb/verdict` (the same
-/// for all kinds of socket, without a parser; Linux ≥ 5.13).
+/// Sections `sk_skb/stream_parser` (returns the length of the next message),
+/// `sk_skb/stream_verdict` (returns `SK_PASS`, 1, perhaps after a redirection, or `SK_DROP`, 0),
+/// `sk_skb/verdict` (the same for all kinds of socket, without a parser; Linux ≥ 5.13).
 #[derive(Debug)]
 pub struct SkSkb {
     pub(crate) data: ProgramData,
@@ -44,10 +44,10 @@ impl SkSkb {
         self.data.load()
     }
 
-    /// Attaches the loaded program to a map of sockets (`SockMap`, `SockHash`): it runs for those put
-    /// there. By a `bpf_link` (Linux ≥ 6.10) or, on older kernels, without; either way until this
-    /// program is dropped, unless the link is [taken](Self::take_link). A map has one program of a kind:
-    /// one that is there is in the way of a link, and pushed out on older kernels.
+    /// Attaches the loaded program to a map of sockets (`SockMap`, `SockHash`): it runs for those
+    /// put there. By a `bpf_link` (Linux ≥ 6.10) or, on older kernels, without; either way until
+    /// this program is dropped, unless the link is [taken](Self::take_link). A map has one program
+    /// of a kind: one that is there is in the way of a link, and pushed out on older kernels.
     pub fn attach<T: AsFd>(&mut self, map: T) -> Result<LinkId, ProgramError> {
         let kind = self
             .data

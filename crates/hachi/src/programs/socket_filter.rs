@@ -8,8 +8,8 @@ use crate::{
     sys::socket::Hook,
 };
 
-/// A program that a socket passes what it receives to (`BPF_PROG_TYPE_SOCKET_FILTER`): it returns how
-/// many bytes of the packet the socket gets, 0 to drop it. Linux ≥ 3.19.
+/// A program that a socket passes what it receives to (`BPF_PROG_TYPE_SOCKET_FILTER`): it returns
+/// how many bytes of the packet the socket gets, 0 to drop it. Linux ≥ 3.19.
 ///
 /// Section `socket`.
 #[derive(Debug)]

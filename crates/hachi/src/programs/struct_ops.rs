@@ -2,10 +2,11 @@
 
 use super::{AttachOptions, Attached, ProgramData, ProgramError, program_methods};
 
-/// One of the functions of a struct that the kernel calls (`BPF_PROG_TYPE_STRUCT_OPS`). Linux ≥ 5.6.
+/// One of the functions of a struct that the kernel calls (`BPF_PROG_TYPE_STRUCT_OPS`). Linux ≥
+/// 5.6.
 ///
-/// Sections `struct_ops/NAME` and `struct_ops.s/NAME` (may sleep; Linux ≥ 6.3). It is not attached by
-/// itself, but with its struct: [`Ebpf::struct_ops`](crate::Ebpf::struct_ops).
+/// Sections `struct_ops/NAME` and `struct_ops.s/NAME` (may sleep; Linux ≥ 6.3). It is not attached
+/// by itself, but with its struct: [`Ebpf::struct_ops`](crate::Ebpf::struct_ops).
 #[derive(Debug)]
 pub struct StructOpsProgram {
     pub(crate) data: ProgramData,
@@ -14,7 +15,8 @@ pub struct StructOpsProgram {
 program_methods!(StructOpsProgram);
 
 impl StructOpsProgram {
-    /// Loads the program into the kernel, which verifies it for the member of the struct that it is.
+    /// Loads the program into the kernel, which verifies it for the member of the struct that it
+    /// is.
     pub fn load(&mut self) -> Result<(), ProgramError> {
         self.data.load()
     }

@@ -36,9 +36,10 @@ impl TestRunOptions<'_> {
     /// `BPF_F_TEST_RUN_ON_CPU`: on the CPU that `cpu` says. Programs at raw tracepoints (also typed
     /// ones) only; Linux ≥ 5.10.
     pub const TEST_RUN_ON_CPU: u32 = 1 << 0;
-    /// `BPF_F_TEST_XDP_LIVE_FRAMES`: an XDP program's verdicts are carried out, on real frames, which
-    /// come from the interface that the context (a `struct xdp_md`) names: sent, redirected, or received
-    /// there. No output comes back, so there is no room to be given for it. Linux ≥ 5.18.
+    /// `BPF_F_TEST_XDP_LIVE_FRAMES`: an XDP program's verdicts are carried out, on real frames,
+    /// which come from the interface that the context (a `struct xdp_md`) names: sent, redirected,
+    /// or received there. No output comes back, so there is no room to be given for it. Linux ≥
+    /// 5.18.
     pub const TEST_XDP_LIVE_FRAMES: u32 = 1 << 1;
 
     pub(crate) fn run(&self, program: BorrowedFd<'_>) -> Result<TestRun, SyscallError> {

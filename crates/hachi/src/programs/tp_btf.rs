@@ -2,9 +2,9 @@
 
 use super::{ProgramData, tracing::loaded_for_target};
 
-/// A program at a tracepoint (`BPF_PROG_TYPE_TRACING`, `BPF_TRACE_RAW_TP`) that gets the kernel's own
-/// arguments, whose types the verifier knows: pointers can be followed without `bpf_probe_read`.
-/// Linux ≥ 5.5.
+/// A program at a tracepoint (`BPF_PROG_TYPE_TRACING`, `BPF_TRACE_RAW_TP`) that gets the kernel's
+/// own arguments, whose types the verifier knows: pointers can be followed without
+/// `bpf_probe_read`. Linux ≥ 5.5.
 ///
 /// Section `tp_btf/NAME`.
 #[derive(Debug)]

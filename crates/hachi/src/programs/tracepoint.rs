@@ -1,4 +1,5 @@
-//! Tracepoints: places in the kernel that were made to be traced, with a stable record of arguments.
+//! Tracepoints: places in the kernel that were made to be traced, with a stable record of
+//! arguments.
 
 use std::path::Path;
 

@@ -21,8 +21,8 @@ macro_rules! loaded_for_target {
             /// one among several programs. What they do not have is searched for in the modules.
             ///
             /// # Errors
-            /// [`ProgramError::Unloadable`](crate::programs::ProgramError::Unloadable), with similar
-            /// names, if there is no such target.
+            /// [`ProgramError::Unloadable`](crate::programs::ProgramError::Unloadable), with
+            /// similar names, if there is no such target.
             pub fn load(
                 &mut self,
                 name: &str,

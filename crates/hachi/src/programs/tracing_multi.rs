@@ -14,8 +14,8 @@ use crate::{
 };
 
 /// A program at the entries of any number of kernel functions, or at their returns, or both
-/// (`BPF_PROG_TYPE_TRACING`, `BPF_TRACE_FENTRY_MULTI`, `…_FEXIT_MULTI`, `…_FSESSION_MULTI`), attached in
-/// one go. It gets arguments as numbers, whatever their types. Linux ≥ 7.2.
+/// (`BPF_PROG_TYPE_TRACING`, `BPF_TRACE_FENTRY_MULTI`, `…_FEXIT_MULTI`, `…_FSESSION_MULTI`),
+/// attached in one go. It gets arguments as numbers, whatever their types. Linux ≥ 7.2.
 ///
 /// Sections `fentry.multi/PATTERN`, `fexit.multi/PATTERN`, `fsession.multi/PATTERN`, and with `.s`
 /// such as may sleep. In a pattern, `*` is any text and `?` any one letter.
@@ -38,8 +38,8 @@ impl TracingMulti {
         self.data.load()
     }
 
-    /// Attaches the loaded program to all kernel functions whose names fit `pattern`, as far as they
-    /// have types and can be traced. `btf` are the running kernel's types
+    /// Attaches the loaded program to all kernel functions whose names fit `pattern`, as far as
+    /// they have types and can be traced. `btf` are the running kernel's types
     /// ([`Btf::from_sys_fs`](crate::Btf::from_sys_fs)).
     ///
     /// # Errors

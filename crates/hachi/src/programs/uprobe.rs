@@ -72,16 +72,16 @@ impl UProbe {
     /// Attaches the loaded program to a place in a program or library: `attach("malloc", "libc",
     /// None, None)`.
     ///
-    /// `target` is a path, or the name of a library (`libc.so.6`, `libc`) or of a program. With `pid`
-    /// only this process runs the program (0: the calling one); without, everybody who passes, now
-    /// and later. `bpf_get_attach_cookie` gives the program `cookie` (Linux ≥ 5.15).
+    /// `target` is a path, or the name of a library (`libc.so.6`, `libc`) or of a program. With
+    /// `pid` only this process runs the program (0: the calling one); without, everybody who
+    /// passes, now and later. `bpf_get_attach_cookie` gives the program `cookie` (Linux ≥ 5.15).
     ///
-    /// Makes a `bpf_link` (Linux ≥ 5.15) or, on older kernels, a perf event; kernels before 4.17 are
-    /// told by tracefs. Needs CAP_PERFMON; CAP_SYS_ADMIN before Linux 6.7 or so.
+    /// Makes a `bpf_link` (Linux ≥ 5.15) or, on older kernels, a perf event; kernels before 4.17
+    /// are told by tracefs. Needs CAP_PERFMON; CAP_SYS_ADMIN before Linux 6.7 or so.
     ///
     /// # Errors
-    /// [`LinkError`] in [`ProgramError::Attach`]: no such function, library or process, with similar
-    /// names; several functions of that name.
+    /// [`LinkError`] in [`ProgramError::Attach`]: no such function, library or process, with
+    /// similar names; several functions of that name.
     pub fn attach<'loc, T: AsRef<Path>, Loc: Into<UProbeAttachLocation<'loc>>>(
         &mut self,
         location: Loc,

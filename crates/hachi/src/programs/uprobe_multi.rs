@@ -18,9 +18,9 @@ use crate::{
 /// A program at any number of places of a program or library (`BPF_PROG_TYPE_KPROBE`,
 /// `BPF_TRACE_UPROBE_MULTI`/`…_SESSION`), attached in one go. Linux ≥ 6.6.
 ///
-/// Sections `uprobe.multi/PATH:PATTERN`, `uretprobe.multi/PATH:PATTERN`; `uprobe.session/…` (Linux ≥
-/// 6.13) runs at both and can keep 8 bytes in between; each with `.s` may sleep. In a pattern, `*` is
-/// any text and `?` any one letter.
+/// Sections `uprobe.multi/PATH:PATTERN`, `uretprobe.multi/PATH:PATTERN`; `uprobe.session/…` (Linux
+/// ≥ 6.13) runs at both and can keep 8 bytes in between; each with `.s` may sleep. In a pattern,
+/// `*` is any text and `?` any one letter.
 #[derive(Debug)]
 pub struct UProbeMulti {
     pub(crate) data: ProgramData,

@@ -8,8 +8,9 @@ use crate::links::{
     usdt::{self, Request},
 };
 
-/// A program at a USDT probe (`BPF_PROG_TYPE_KPROBE`), written with libbpf's `usdt.bpf.h`, which gives
-/// it the probe's arguments. Linux ≥ 4.20; in position-independent code of all processes ≥ 5.15.
+/// A program at a USDT probe (`BPF_PROG_TYPE_KPROBE`), written with libbpf's `usdt.bpf.h`, which
+/// gives it the probe's arguments. Linux ≥ 4.20; in position-independent code of all processes ≥
+/// 5.15.
 ///
 /// Section `usdt/PATH:PROVIDER:NAME`; `usdt.s/…` may sleep (Linux ≥ 6.0).
 #[derive(Debug)]

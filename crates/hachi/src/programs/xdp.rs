@@ -85,8 +85,8 @@ impl Xdp {
     /// Needs CAP_NET_ADMIN.
     ///
     /// # Errors
-    /// [`LinkError`](crate::links::LinkError) in [`ProgramError::Attach`]: no such interface, another
-    /// program there (named), no driver support.
+    /// [`LinkError`](crate::links::LinkError) in [`ProgramError::Attach`]: no such interface,
+    /// another program there (named), no driver support.
     pub fn attach(&mut self, interface: &str, flags: XdpFlags) -> Result<LinkId, ProgramError> {
         match interface_index(interface) {
             Ok(index) => self.attach_to_if_index(index, flags),

@@ -1,5 +1,5 @@
-//! The bpf(2) commands that attach programs to interfaces, cgroups, namespaces, maps and devices, and
-//! that list what is attached there.
+//! The bpf(2) commands that attach programs to interfaces, cgroups, namespaces, maps and devices,
+//! and that list what is attached there.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 

@@ -178,7 +178,8 @@ pub(crate) fn prog_load(
             attr.log_level = *level;
         }
         set_token(token, &mut attr.prog_flags, &mut attr.prog_token_fd);
-        // The verifier gives up when a signal is pending (a profiler's, say); libbpf tries as often.
+        // The verifier gives up when a signal is pending (a profiler's, say); libbpf tries as
+        // often.
         let mut attempts = 5;
         loop {
             attempts -= 1;
@@ -315,8 +316,8 @@ pub(crate) struct Batch {
     pub(crate) error: Option<SyscallError>,
 }
 
-/// `BPF_MAP_LOOKUP_BATCH`, or `BPF_MAP_LOOKUP_AND_DELETE_BATCH` to `take` them: up to `room` elements
-/// from the position `cursor_in` (null: from the start).
+/// `BPF_MAP_LOOKUP_BATCH`, or `BPF_MAP_LOOKUP_AND_DELETE_BATCH` to `take` them: up to `room`
+/// elements from the position `cursor_in` (null: from the start).
 ///
 /// # Safety
 /// `keys` and `values` must be writable for `room` keys and values of the map's sizes; the cursors

@@ -44,8 +44,9 @@ impl Epoll {
         Ok(())
     }
 
-    /// Calls `ready` with the numbers of descriptors that are readable, waiting for at most `timeout`
-    /// (`None`: for ever) for the first. A signal that interrupts the wait does not end it.
+    /// Calls `ready` with the numbers of descriptors that are readable, waiting for at most
+    /// `timeout` (`None`: for ever) for the first. A signal that interrupts the wait does not end
+    /// it.
     pub(crate) fn wait(
         &self,
         timeout: Option<Duration>,

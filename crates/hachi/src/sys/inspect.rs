@@ -26,8 +26,8 @@ pub(crate) struct ProgCode {
     pub(crate) addresses: Vec<u64>,
 }
 
-/// `BPF_OBJ_GET_INFO_BY_FD` of a program with everything of variable length. What the caller may not
-/// see is empty, or zero.
+/// `BPF_OBJ_GET_INFO_BY_FD` of a program with everything of variable length. What the caller may
+/// not see is empty, or zero.
 pub(crate) fn prog_code(fd: BorrowedFd<'_>) -> Result<ProgCode> {
     let sizes = prog_info(fd)?;
     let mut code = ProgCode {
@@ -65,7 +65,8 @@ pub(crate) fn prog_code(fd: BorrowedFd<'_>) -> Result<ProgCode> {
     Ok(code)
 }
 
-/// `BPF_ENABLE_STATS` for run times (Linux ≥ 5.8): they are counted as long as the descriptor is open.
+/// `BPF_ENABLE_STATS` for run times (Linux ≥ 5.8): they are counted as long as the descriptor is
+/// open.
 pub(crate) fn enable_stats() -> Result<OwnedFd> {
     let mut attr = attr::EnableStats { kind: 0 };
     // SAFETY: no address in the attribute.

@@ -40,8 +40,8 @@ impl Mmap {
         )
     }
 
-    /// As [`new`](Self::new) from the start of `fd`, at `address` (0: where the kernel likes), which
-    /// must be free.
+    /// As [`new`](Self::new) from the start of `fd`, at `address` (0: where the kernel likes),
+    /// which must be free.
     pub(crate) fn at(address: usize, fd: BorrowedFd<'_>, len: usize) -> io::Result<Self> {
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         let fixed = if address == 0 {
@@ -67,8 +67,8 @@ impl Mmap {
         protection: libc::c_int,
         sharing: libc::c_int,
     ) -> io::Result<Self> {
-        // SAFETY: a new mapping, at an address the kernel chooses or finds free, touches no memory in
-        // use.
+        // SAFETY: a new mapping, at an address the kernel chooses or finds free, touches no memory
+        // in use.
         let start = unsafe {
             libc::mmap(
                 address,

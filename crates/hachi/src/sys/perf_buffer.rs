@@ -1,7 +1,8 @@
 //! The event that `bpf_perf_event_output` writes to, and its ring of records.
 //!
 //! The layout is that of `linux/perf_event.h`: a page of metadata with the positions of the kernel
-//! (`data_head`) and of the reader (`data_tail`), then the data, whose records may be split at its end.
+//! (`data_head`) and of the reader (`data_tail`), then the data, whose records may be split at its
+//! end.
 
 use std::{
     io,
@@ -49,8 +50,8 @@ pub(crate) struct PerfBuffer {
 }
 
 impl PerfBuffer {
-    /// A buffer of `pages` pages (a power of two) for what programs send on `cpu`. The reader is woken
-    /// when `wakeup_events` records have come.
+    /// A buffer of `pages` pages (a power of two) for what programs send on `cpu`. The reader is
+    /// woken when `wakeup_events` records have come.
     pub(crate) fn open(cpu: u32, pages: usize, wakeup_events: u32) -> Result<Self, SyscallError> {
         let attr = perf::Attr {
             kind: TYPE_SOFTWARE,
@@ -88,8 +89,8 @@ impl PerfBuffer {
             != self.position(DATA_TAIL).load(Ordering::Relaxed)
     }
 
-    /// Calls `f` with every record there is. Samples are lent in place; only one that is split at the
-    /// end of the data is copied. Their room is given back at the end.
+    /// Calls `f` with every record there is. Samples are lent in place; only one that is split at
+    /// the end of the data is copied. Their room is given back at the end.
     pub(crate) fn read(&mut self, mut f: impl FnMut(Record<'_>)) {
         let head = self.position(DATA_HEAD).load(Ordering::Acquire);
         let mut tail = self.position(DATA_TAIL).load(Ordering::Relaxed);

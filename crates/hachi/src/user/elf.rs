@@ -178,8 +178,8 @@ impl Binary {
             Some((wanted, version)) => (wanted, Some(version.trim_start_matches('@'))),
             None => (name, None),
         };
-        // The version that linkers choose counts more than others, and what others can see more than
-        // what they cannot.
+        // The version that linkers choose counts more than others, and what others can see more
+        // than what they cannot.
         let rank = |function: &Function<'_>| (!function.hidden, function.global);
         let candidates: Vec<_> = functions
             .iter()

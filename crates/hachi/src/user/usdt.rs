@@ -80,8 +80,8 @@ pub(crate) fn sites(
     Ok(found)
 }
 
-/// Places are as at the time the notes were written; whoever moved the code (prelink) moved the base
-/// with it.
+/// Places are as at the time the notes were written; whoever moved the code (prelink) moved the
+/// base with it.
 fn site(note: &Note<'_>, base: Option<Section<'_>>, segments: &[Segment]) -> Option<Site> {
     let moved = match base {
         Some(base) if note.base != 0 => base.address.wrapping_sub(note.base),

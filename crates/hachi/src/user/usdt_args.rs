@@ -1,4 +1,5 @@
-//! Where the arguments of a USDT probe are, from the assembler's words to what the kernel side reads.
+//! Where the arguments of a USDT probe are, from the assembler's words to what the kernel side
+//! reads.
 //!
 //! The kernel side is libbpf's `usdt.bpf.h`, with which these structs are shared through a map.
 

@@ -45,8 +45,8 @@ fn batches_are_complete() {
     ));
 }
 
-/// A batch that comes back short is not the end: small rooms, large rooms, and one of a single element,
-/// smaller than many buckets.
+/// A batch that comes back short is not the end: small rooms, large rooms, and one of a single
+/// element, smaller than many buckets.
 #[test]
 fn reading_in_batches_is_complete() {
     require_bpf!();

@@ -250,8 +250,8 @@ fn a_drain_that_panics() {
     assert_eq!(ring.unread(), 0);
 }
 
-/// Program `drain` reads all messages (of 8 bytes) of user ring buffer `RING`, adds each to element 0 of
-/// `SUM`, and returns their number.
+/// Program `drain` reads all messages (of 8 bytes) of user ring buffer `RING`, adds each to element
+/// 0 of `SUM`, and returns their number.
 fn drainer() -> Spec {
     const DYNPTR_READ: u32 = 201;
     const USER_RINGBUF_DRAIN: u32 = 209;

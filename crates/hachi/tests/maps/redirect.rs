@@ -300,8 +300,8 @@ fn sockets_that_share_an_address() {
 fn reuse_port() -> UdpSocket {
     use std::os::fd::FromRawFd as _;
     let on: libc::c_int = 1;
-    // SAFETY: plain calls; the option and the address are live and their sizes given, and the socket
-    // is nobody else's.
+    // SAFETY: plain calls; the option and the address are live and their sizes given, and the
+    // socket is nobody else's.
     unsafe {
         let fd = libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0);
         let socket = UdpSocket::from_raw_fd(fd);

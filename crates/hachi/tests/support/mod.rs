@@ -255,8 +255,8 @@ pub fn descriptors() -> Vec<(u32, String)> {
 }
 
 /// Whether this process runs nothing but the test of this name. Where it does not, such a one is
-/// started, and what it finds is what the test finds. For what concerns a process as a whole, since the
-/// tests of a program run beside each other.
+/// started, and what it finds is what the test finds. For what concerns a process as a whole, since
+/// the tests of a program run beside each other.
 pub fn apart(test: &str) -> bool {
     const ALONE: &str = "HACHI_TEST_ALONE";
     if std::env::var_os(ALONE).is_some() {

@@ -90,8 +90,8 @@ pub fn port(port: u16) -> i32 {
     i32::from(port.to_be())
 }
 
-/// A congestion control with the fewest functions the kernel takes, called `name`; the one that says
-/// where slow start ends counts its runs.
+/// A congestion control with the fewest functions the kernel takes, called `name`; the one that
+/// says where slow start ends counts its runs.
 pub fn congestion_control(variable: &str, name: &str, link: bool) -> Spec {
     let two: Vec<Insn> = vec![build::mov_imm(0, 2), build::exit()];
     let nothing: Vec<Insn> = vec![build::mov_imm(0, 0), build::exit()];

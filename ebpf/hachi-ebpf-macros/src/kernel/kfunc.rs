@@ -242,8 +242,8 @@ fn passed(ty: &Type, span: Span) -> Result<Passed, Error> {
     })
 }
 
-/// What the program lends the kernel: the type in Rust, the pointee as the linker reads it, and whether all
-/// bytes that the kernel may put there make a value.
+/// What the program lends the kernel: the type in Rust, the pointee as the linker reads it, and
+/// whether all bytes that the kernel may put there make a value.
 fn lent(to: &Type, span: Span) -> Result<(TokenStream, String, bool), Error> {
     Ok(match to {
         Type::Scalar(tokens) => {

@@ -10,8 +10,8 @@ use crate::tokens::{Error, fill};
 /// The trait that `#[struct_ops]` wants implemented.
 ///
 /// Every member has a default, because no implementation has all; the attribute looks at what was
-/// written. Beside each function stands one that takes the kernel's arguments apart for it: here all
-/// types are known, and what the library is called.
+/// written. Beside each function stands one that takes the kernel's arguments apart for it: here
+/// all types are known, and what the library is called.
 pub fn declaration(library: &TokenStream, item: &Ops) -> Result<TokenStream, Error> {
     let here = Span::mixed_site();
     let mut members = TokenStream::new();

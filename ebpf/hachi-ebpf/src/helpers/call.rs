@@ -17,7 +17,8 @@ macro_rules! helper_call {
 #[cfg(not(hachi_bpf))]
 macro_rules! helper_call {
     ($number:literal, ($($arg:ident: $ty:ty),*) -> $ret:ty) => {
-        // SAFETY: the arguments are those of the helper of this number, its conditions the caller's.
+        // SAFETY: the arguments are those of the helper of this number, its conditions the
+        // caller's.
         $crate::helpers::call::Register::from_register(unsafe {
             $crate::helpers::call::host(
                 $number,

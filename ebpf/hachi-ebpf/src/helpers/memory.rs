@@ -19,8 +19,8 @@ pub fn bpf_get_current_comm() -> Result<[u8; 16], c_long> {
     Ok(comm)
 }
 
-/// As [`bpf_get_current_comm`], into a place that is there already, such as a field of a record in a
-/// ring buffer: a copy less.
+/// As [`bpf_get_current_comm`], into a place that is there already, such as a field of a record in
+/// a ring buffer: a copy less.
 ///
 /// # Errors
 /// `-EINVAL` outside of any thread; then all of it is zero.
@@ -55,7 +55,8 @@ macro_rules! probe_reads {
         /// `-EFAULT` where nothing is mapped; `dst` is all zeroes then.
         ///
         /// # Safety
-        /// None is needed: the kernel checks the source. It is `unsafe` for Aya's sake, where it is.
+        /// None is needed: the kernel checks the source. It is `unsafe` for Aya's sake, where it
+        /// is.
         #[inline(always)]
         pub unsafe fn $buf(src: *const u8, dst: &mut [u8]) -> Result<(), c_long> {
             // SAFETY: the destination is writable for its length; the kernel checks the source.
@@ -68,7 +69,8 @@ macro_rules! probe_reads {
         /// `-EFAULT` where nothing is mapped.
         ///
         /// # Safety
-        /// None is needed: the kernel checks the source. It is `unsafe` for Aya's sake, where it is.
+        /// None is needed: the kernel checks the source. It is `unsafe` for Aya's sake, where it
+        /// is.
         #[inline(always)]
         pub unsafe fn $str(src: *const u8, dest: &mut [u8]) -> Result<&[u8], c_long> {
             // SAFETY: the destination is writable for its length; the kernel checks the source.

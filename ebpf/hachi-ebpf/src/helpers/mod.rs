@@ -4,8 +4,9 @@
 //! [`generated`] has all of them as the kernel has them. They are here under the same names, except
 //! where there is a form that is safer or knows the types.
 //!
-//! Each says which kernel has it first, whether it is for programs of a GPL-compatible licence only,
-//! and which types of programs may call it in a current kernel (6.18; older ones allow fewer).
+//! Each says which kernel has it first, whether it is for programs of a GPL-compatible licence
+//! only, and which types of programs may call it in a current kernel (6.18; older ones allow
+//! fewer).
 //!
 //! In a build for the development machine there is no kernel behind them: pointers come back null,
 //! results negative (`-ENOSYS`), numbers zero. With the feature `test` there is one in the process
@@ -35,8 +36,8 @@ use crate::cty::c_long;
 
 /// What a helper returned, as a `Result`: negative numbers are errors (`-errno`).
 ///
-/// Only the lower half counts: until 6.4 some maps' operations returned an `int`, and where the kernel calls
-/// them in the helper's place the upper half is not of the same sign.
+/// Only the lower half counts: until 6.4 some maps' operations returned an `int`, and where the
+/// kernel calls them in the helper's place the upper half is not of the same sign.
 #[inline(always)]
 pub(crate) fn check(result: c_long) -> Result<(), c_long> {
     let result = result as i32;

@@ -30,8 +30,8 @@ macro_rules! numbers {
 }
 
 numbers! {
-    /// The number at the beginning of `text`, and how many bytes it takes there (5.2; in all kinds of
-    /// programs 5.10). `base` is 8, 10, 16, or 0 for what the text's beginning says.
+    /// The number at the beginning of `text`, and how many bytes it takes there (5.2; in all kinds
+    /// of programs 5.10). `base` is 8, 10, 16, or 0 for what the text's beginning says.
     ///
     /// # Errors
     /// `-EINVAL` when there is no number, `-ERANGE` when it is too large.
@@ -44,8 +44,8 @@ numbers! {
     bpf_strtoul -> u64;
 }
 
-/// Writes text into a byte array, with the placeholders of the kernel's printk, and gives its length
-/// with the NUL, as a `Result<usize, c_long>`; more than the array holds is left out (5.13).
+/// Writes text into a byte array, with the placeholders of the kernel's printk, and gives its
+/// length with the NUL, as a `Result<usize, c_long>`; more than the array holds is left out (5.13).
 ///
 /// ```
 /// use hachi_ebpf::bpf_snprintf;

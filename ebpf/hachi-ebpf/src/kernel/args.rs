@@ -3,8 +3,8 @@
 use super::{Handle, Mode};
 use crate::cty::c_void;
 
-/// A type that an argument of a kernel function can be taken as: an integer, `bool`, a pointer, or a
-/// handle (in an `Option`, a null pointer is `None`). The name is Aya's.
+/// A type that an argument of a kernel function can be taken as: an integer, `bool`, a pointer, or
+/// a handle (in an `Option`, a null pointer is `None`). The name is Aya's.
 pub trait Argument {
     /// The argument, from the register that holds it.
     #[doc(hidden)]

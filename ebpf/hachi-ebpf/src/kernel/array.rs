@@ -9,9 +9,9 @@ use crate::helpers::bpf_probe_read_kernel_str_bytes;
 
 /// An array inside a structure: `N` elements that are `T`, read in the way of `M`.
 ///
-/// `T` is a [`Scalar`], a handle (an array of structures) or [`To`] a handle (an array of pointers).
-/// An array of arrays is one of all their elements. Reading beyond `N` is possible: the kernel may
-/// have more elements than where the bindings were made.
+/// `T` is a [`Scalar`], a handle (an array of structures) or [`To`] a handle (an array of
+/// pointers). An array of arrays is one of all their elements. Reading beyond `N` is possible: the
+/// kernel may have more elements than where the bindings were made.
 #[derive(Clone, Copy)]
 pub struct Array<T, const N: usize, M: Mode> {
     at: M::Place,

@@ -1,9 +1,10 @@
 //! What the running system supplies by name: variables of the kernel and options of its
 //! configuration; and whether it has a function.
 
-/// Whether this kernel has a function that is declared as weak, by [`#[kfunc]`](crate::macros::kfunc) or in
-/// [`kernel_types!`](crate::kernel_types), of that type: `kfunc_exists!(bpf_task_from_pid)`. In a
-/// program it is a constant, and the call behind it is dropped where the answer is no.
+/// Whether this kernel has a function that is declared as weak, by
+/// [`#[kfunc]`](crate::macros::kfunc) or in [`kernel_types!`](crate::kernel_types), of that type:
+/// `kfunc_exists!(bpf_task_from_pid)`. In a program it is a constant, and the call behind it is
+/// dropped where the answer is no.
 ///
 /// ```
 /// use hachi_ebpf::{kernel_types, kfunc_exists, macros::kfunc};
@@ -122,12 +123,12 @@ macro_rules! __ksym {
 /// | `u16` to `u64`, `i16` to `i64` | numbers |
 /// | `[u8; N]` | texts; what is left of the array is zero, at least its last byte |
 ///
-/// The loader reads `/boot/config-RELEASE` or `/proc/config.gz`. An option that is not set there is an
-/// error, of the programs that read it; with `weak` in front it is zero. The verifier knows the value,
-/// and leaves out code that it turns off.
+/// The loader reads `/boot/config-RELEASE` or `/proc/config.gz`. An option that is not set there is
+/// an error, of the programs that read it; with `weak` in front it is zero. The verifier knows the
+/// value, and leaves out code that it turns off.
 ///
-/// Three are no options, but known to loaders: `LINUX_KERNEL_VERSION` (`u32`: 6.12.7 is `0x060c07`),
-/// `LINUX_HAS_BPF_COOKIE` and `LINUX_HAS_SYSCALL_WRAPPER` (`bool`).
+/// Three are no options, but known to loaders: `LINUX_KERNEL_VERSION` (`u32`: 6.12.7 is
+/// `0x060c07`), `LINUX_HAS_BPF_COOKIE` and `LINUX_HAS_SYSCALL_WRAPPER` (`bool`).
 ///
 /// It takes kernel 5.2 (global data).
 #[macro_export]
@@ -182,7 +183,8 @@ pub trait OptionValue: Copy {
 #[inline(always)]
 fn read<T: crate::Pod>(place: u64) -> T {
     #[cfg(hachi_bpf)]
-    // SAFETY: the linker puts a place there that the loader makes of that size, aligned and initialised.
+    // SAFETY: the linker puts a place there that the loader makes of that size, aligned and
+    // initialised.
     unsafe {
         *(place as usize as *const T)
     }

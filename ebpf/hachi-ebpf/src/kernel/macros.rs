@@ -91,9 +91,10 @@ impl<H: Handle> Step for H {
 /// [`enum_value!`](crate::enum_value) asks for the running kernel's value instead.
 ///
 /// A kfunc takes and returns handles (`Option` of one where it returns a pointer). The verifier
-/// checks these and integers, so calling it is safe, unless it has other pointers as parameters. Whether
-/// the kernel has a `weak` one is a question to ask first: [`kfunc_exists!`](crate::kfunc_exists). A
-/// program may declare a function as several kernels have it, told apart by what follows `___`.
+/// checks these and integers, so calling it is safe, unless it has other pointers as parameters.
+/// Whether the kernel has a `weak` one is a question to ask first:
+/// [`kfunc_exists!`](crate::kfunc_exists). A program may declare a function as several kernels have
+/// it, told apart by what follows `___`.
 #[macro_export]
 macro_rules! kernel_types {
     ($($declarations:tt)*) => {
@@ -220,8 +221,8 @@ macro_rules! field_exists {
     };
 }
 
-/// The size in bytes (`u64`) that a field has in this kernel: `field_size!(task_struct, comm)`. Of a
-/// bit field, that of the unit it is loaded with.
+/// The size in bytes (`u64`) that a field has in this kernel: `field_size!(task_struct, comm)`. Of
+/// a bit field, that of the unit it is loaded with.
 #[macro_export]
 macro_rules! field_size {
     ($type:ty, $($path:tt)+) => {
@@ -318,9 +319,9 @@ macro_rules! type_id_local {
 }
 
 /// Whether this kernel has a type with these members, of matching types, among others:
-/// `type_matches!(struct task_struct { pid: i32, stack: *mut c_void })`. Here integers must be of the
-/// same size, sign and name in C: write `u64` for `unsigned long long` and `c_ulong` for `unsigned
-/// long`. Loaders know this question since libbpf 1.0.
+/// `type_matches!(struct task_struct { pid: i32, stack: *mut c_void })`. Here integers must be of
+/// the same size, sign and name in C: write `u64` for `unsigned long long` and `c_ulong` for
+/// `unsigned long`. Loaders know this question since libbpf 1.0.
 #[macro_export]
 macro_rules! type_matches {
     (struct $name:ident $body:tt) => {

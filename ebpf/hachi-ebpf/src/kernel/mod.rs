@@ -44,8 +44,8 @@
 //! through a pointer it does not know, or past the end of the structure it knows; and
 //! `bpf_probe_read_kernel` returns an error where nothing is mapped. What is read may be stale or
 //! change while it is read, as kernel memory does; so all values are of types of which every
-//! pattern of bits is one (a kernel's `bool` is read as a byte and compared with zero, its `enum` is
-//! a number).
+//! pattern of bits is one (a kernel's `bool` is read as a byte and compared with zero, its `enum`
+//! is a number).
 //!
 //! The parameter is part of the handle's type, rather than of a wrapper around it (`Trusted<T>`)
 //! or of Rust's own pointers (`&T` read directly, `*const T` probed), so that a type's accessors

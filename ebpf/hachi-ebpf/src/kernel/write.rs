@@ -18,9 +18,9 @@ use super::{Direct, Handle, Scalar};
 /// }
 /// ```
 /// The field lies where this kernel has it, as for reading. The path may go through embedded
-/// structures; its start is a [`Direct`](crate::kernel::Direct) handle. Few fields may be written, in
-/// few kinds of programs, such as `snd_cwnd` in congestion controls (5.6): the verifier refuses all
-/// others. The kernel's field must be as large as the declared one.
+/// structures; its start is a [`Direct`](crate::kernel::Direct) handle. Few fields may be written,
+/// in few kinds of programs, such as `snd_cwnd` in congestion controls (5.6): the verifier refuses
+/// all others. The kernel's field must be as large as the declared one.
 #[macro_export]
 macro_rules! core_write {
     ($handle:expr, $($field:ident).+ = $value:expr) => {{

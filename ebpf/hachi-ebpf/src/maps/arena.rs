@@ -8,11 +8,11 @@ use crate::bindings::BPF_F_MMAPABLE;
 use crate::bindings::bpf_map_type::BPF_MAP_TYPE_ARENA;
 use crate::cty::c_void;
 
-/// Memory that programs and user space share, with pointers that mean the same to both (6.9; x86-64,
-/// arm64 from 6.10).
+/// Memory that programs and user space share, with pointers that mean the same to both (6.9;
+/// x86-64, arm64 from 6.10).
 ///
-/// Pages are allocated by a program, or by user space touching them. What lies in them is up to both: lists,
-/// trees, tables, joined by [`ArenaPtr`]s. A program names one arena at most.
+/// Pages are allocated by a program, or by user space touching them. What lies in them is up to
+/// both: lists, trees, tables, joined by [`ArenaPtr`]s. A program names one arena at most.
 ///
 /// ```
 /// use hachi_ebpf::{Pod, macros::map, maps::{Arena, ArenaPtr}};
@@ -41,8 +41,8 @@ pub struct Arena {
     def: Map<(), ()>,
 }
 
-/// Bytes in a page, on the machines that have arenas. (Where pages are larger, those that are allocated
-/// are as well.)
+/// Bytes in a page, on the machines that have arenas. (Where pages are larger, those that are
+/// allocated are as well.)
 const PAGE: usize = 4096;
 
 impl Arena {
@@ -59,8 +59,8 @@ impl Arena {
         }
     }
 
-    /// The same, which user space will have at this address, a multiple of the page size. Without it the
-    /// kernel chooses one.
+    /// The same, which user space will have at this address, a multiple of the page size. Without
+    /// it the kernel chooses one.
     #[must_use]
     pub const fn at(self, address: u64) -> Self {
         Arena {
@@ -74,8 +74,8 @@ impl Arena {
         self.def.as_ptr()
     }
 
-    /// So many pages next to each other, all zeros, for programs that may sleep; `None` when the arena
-    /// has no such place, or the machine no memory.
+    /// So many pages next to each other, all zeros, for programs that may sleep; `None` when the
+    /// arena has no such place, or the machine no memory.
     #[inline(always)]
     pub fn alloc_pages(&self, count: u32) -> Option<ArenaPtr<[u8; PAGE]>> {
         #[cfg(any(hachi_bpf, not(feature = "test")))]
@@ -101,7 +101,8 @@ impl Arena {
             (map: *mut c_void, at: *mut c_void, count: u32) ());
     }
 
-    /// A pointer to what `at` means, to read and write through in this program; `None` for a null one.
+    /// A pointer to what `at` means, to read and write through in this program; `None` for a null
+    /// one.
     #[inline(always)]
     pub fn get_ptr_mut<T>(&self, at: ArenaPtr<T>) -> Option<*mut T> {
         if at.is_null() {
@@ -123,12 +124,12 @@ impl Arena {
         None
     }
 
-    /// What `at` means, in place. Others, user space among them, may be writing it. `None` for a null
-    /// pointer.
+    /// What `at` means, in place. Others, user space among them, may be writing it. `None` for a
+    /// null pointer.
     #[inline(always)]
     pub fn get<T: Pod>(&self, at: ArenaPtr<T>) -> Option<&T> {
-        // SAFETY: the kernel makes of any address one in the arena, where reading is always possible;
-        // any bytes make a `T`.
+        // SAFETY: the kernel makes of any address one in the arena, where reading is always
+        // possible; any bytes make a `T`.
         self.get_ptr_mut(at).map(|at| unsafe { &*at })
     }
 
@@ -148,8 +149,8 @@ impl Arena {
     }
 }
 
-/// A pointer into an [`Arena`], as user space sees it: a structure in an arena may hold it, and both sides
-/// follow it. 8 bytes; 0 is null.
+/// A pointer into an [`Arena`], as user space sees it: a structure in an arena may hold it, and
+/// both sides follow it. 8 bytes; 0 is null.
 #[derive(Debug)]
 #[repr(transparent)]
 pub struct ArenaPtr<T> {

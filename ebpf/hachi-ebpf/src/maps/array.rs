@@ -5,8 +5,8 @@ use core::borrow::Borrow;
 use crate::cty::c_long;
 
 map_kind! {
-    /// An array: values of `V` with the indices 0 to `max_entries - 1`, all there from the beginning,
-    /// as zeros (3.19).
+    /// An array: values of `V` with the indices 0 to `max_entries - 1`, all there from the
+    /// beginning, as zeros (3.19).
     Array<V> = BPF_MAP_TYPE_ARRAY(u32 => V),
     entries: "`max_entries` values"
 }

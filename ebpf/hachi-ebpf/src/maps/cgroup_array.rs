@@ -4,8 +4,8 @@ use crate::cty::c_long;
 use crate::helpers;
 
 map_kind! {
-    /// An array of cgroups (v2), to ask whether a task is in one of them (4.8). User space puts them
-    /// in.
+    /// An array of cgroups (v2), to ask whether a task is in one of them (4.8). User space puts
+    /// them in.
     CgroupArray = BPF_MAP_TYPE_CGROUP_ARRAY(u32 => u32),
     entries: "up to `max_entries` cgroups"
 }

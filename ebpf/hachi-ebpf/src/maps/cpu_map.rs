@@ -11,8 +11,9 @@ map_kind! {
 }
 
 impl CpuMap {
-    /// Hands the packet to CPU `index`: return `XDP_REDIRECT`, which is the result, from the program.
-    /// The lowest two bits of `flags` are the action that is the result when there is no such entry.
+    /// Hands the packet to CPU `index`: return `XDP_REDIRECT`, which is the result, from the
+    /// program. The lowest two bits of `flags` are the action that is the result when there is no
+    /// such entry.
     ///
     /// # Errors
     /// That action (`XDP_ABORTED`, if `flags` is 0).

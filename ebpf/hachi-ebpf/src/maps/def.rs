@@ -349,8 +349,8 @@ macro_rules! map_per_cpu {
 macro_rules! map_for_each {
     ([$($param:ident),+] $name:ty: $key:ty => $value:ty) => {
         impl<$($param),+> $name {
-            /// Calls `f` with each key and a pointer to its value, until it breaks; gives the number
-            /// of calls (5.13).
+            /// Calls `f` with each key and a pointer to its value, until it breaks; gives the
+            /// number of calls (5.13).
             ///
             /// The program is verified with `f` once, however many entries there are. What `f`
             /// captures by reference are variables of the program, as in any closure.
@@ -452,7 +452,8 @@ macro_rules! map_hash {
         map_kind! {
             $(#[$doc])*
             ///
-            /// All bytes of a key count, so a key type must have no padding: derive [`Pod`](crate::Pod).
+            /// All bytes of a key count, so a key type must have no padding: derive
+            /// [`Pod`](crate::Pod).
             $name<K, V> = $kind(K => V),
             entries: "up to `max_entries` entries"
         }

@@ -51,8 +51,8 @@ macro_rules! dev_map {
             /// result, from the program.
             ///
             /// `flags`: its lowest two bits are the action that is the result when there is no such
-            /// interface; `BPF_F_BROADCAST` and `BPF_F_EXCLUDE_INGRESS` send copies to all interfaces
-            /// of the map (5.14).
+            /// interface; `BPF_F_BROADCAST` and `BPF_F_EXCLUDE_INGRESS` send copies to all
+            /// interfaces of the map (5.14).
             ///
             /// # Errors
             /// That action (`XDP_ABORTED`, if `flags` is 0).

@@ -7,8 +7,9 @@ pub use hachi_common::lpm_trie::Key;
 use crate::bindings::BPF_F_NO_PREALLOC;
 
 map_kind! {
-    /// A map from prefixes to values, in which a lookup finds the longest prefix that covers what is
-    /// looked for (4.11). That key's `prefix_len` limits how long a prefix may be: all bits, usually.
+    /// A map from prefixes to values, in which a lookup finds the longest prefix that covers what
+    /// is looked for (4.11). That key's `prefix_len` limits how long a prefix may be: all bits,
+    /// usually.
     ///
     /// ```
     /// use hachi_ebpf::{macros::map, maps::lpm_trie::{Key, LpmTrie}};

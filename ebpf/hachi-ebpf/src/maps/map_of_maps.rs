@@ -9,8 +9,8 @@ use crate::bindings::bpf_map_type::{BPF_MAP_TYPE_ARRAY_OF_MAPS, BPF_MAP_TYPE_HAS
 use crate::cty::c_void;
 use crate::helpers;
 
-/// The definition of a map of maps; see [`MapDef`](super::MapDef). The member `values` says what maps
-/// there are in it.
+/// The definition of a map of maps; see [`MapDef`](super::MapDef). The member `values` says what
+/// maps there are in it.
 #[repr(C)]
 struct OuterDef<K, M> {
     r#type: u32,

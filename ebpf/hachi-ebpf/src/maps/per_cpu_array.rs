@@ -3,8 +3,8 @@
 map_kind! {
     /// An array in which each CPU has values of its own (4.6).
     ///
-    /// A program sees those of the CPU it runs on, so counting needs no atomic operations: user space
-    /// adds up.
+    /// A program sees those of the CPU it runs on, so counting needs no atomic operations: user
+    /// space adds up.
     ///
     /// ```
     /// # use hachi_ebpf::maps::PerCpuArray;

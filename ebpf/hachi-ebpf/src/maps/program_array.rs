@@ -17,8 +17,8 @@ impl ProgramArray {
     /// Goes on with the program at `index`, which gets the same context; what it returns is what
     /// this one returns. There is no way back: nothing after the call runs, destructors neither.
     ///
-    /// At most 33 hand-overs follow each other, and a program that calls functions (of which not all
-    /// are inlined) and hands over has 256 bytes of stack only.
+    /// At most 33 hand-overs follow each other, and a program that calls functions (of which not
+    /// all are inlined) and hands over has 256 bytes of stack only.
     ///
     /// # Errors
     /// The only way to return from it: there is no program at `index`, or the limit is reached.

@@ -100,8 +100,8 @@ impl RingBuf {
     /// What `fill` leaves out are bytes of older records.
     ///
     /// # Errors
-    /// What `fill` returns: then the reader never sees the record. When the buffer is full, or `size`
-    /// is too large for it, `fill` is not called: `-ENOSPC` and its like.
+    /// What `fill` returns: then the reader never sees the record. When the buffer is full, or
+    /// `size` is too large for it, `fill` is not called: `-ENOSPC` and its like.
     #[inline(always)]
     pub fn reserve_with<T>(
         &self,
@@ -111,8 +111,8 @@ impl RingBuf {
         // It stays in this place from here to the end: the verifier knows it by that.
         let mut record = MaybeUninit::<Dynptr>::uninit();
         let at = record.as_mut_ptr();
-        // SAFETY: the map is a ring buffer of the object. Even if there is no room, the kernel wants
-        // the dynptr back, and an empty one is a good one.
+        // SAFETY: the map is a ring buffer of the object. Even if there is no room, the kernel
+        // wants the dynptr back, and an empty one is a good one.
         unsafe {
             let reserved = helpers::bpf_ringbuf_reserve_dynptr(self.as_ptr(), size, 0, at.cast());
             if reserved < 0 {
@@ -160,9 +160,9 @@ impl RingBuf {
 
 /// Room for a `T` in a ring buffer.
 ///
-/// [`submit`](Self::submit) hands it to the reader. Dropped without that, it is discarded: the reader never sees it.
-/// Between reserving and submitting nothing may panic: the verifier insists on one of the two on
-/// every way out.
+/// [`submit`](Self::submit) hands it to the reader. Dropped without that, it is discarded: the
+/// reader never sees it. Between reserving and submitting nothing may panic: the verifier insists
+/// on one of the two on every way out.
 #[must_use = "dropped, the record is discarded"]
 pub struct RingBufEntry<T: 'static>(*mut MaybeUninit<T>);
 

@@ -11,7 +11,8 @@ use crate::programs::{
 use crate::{EbpfContext, helpers};
 
 map_kind! {
-    /// Sockets, by index: to redirect to, and those whose data sk_msg and sk_skb programs see (4.14).
+    /// Sockets, by index: to redirect to, and those whose data sk_msg and sk_skb programs see
+    /// (4.14).
     SockMap = BPF_MAP_TYPE_SOCKMAP(u32 => u32),
     entries: "up to `max_entries` sockets"
 }
@@ -42,8 +43,8 @@ macro_rules! sockets {
             pub fn update(&self, $key: $key_ty, ctx: &mut SockOpsContext, flags: u64) -> Result<(), c_long> {
                 let update: ByKey<bpf_sock_ops> = $update;
                 let key = (&raw const *$key_ref).cast_mut().cast();
-                // SAFETY: the context is the kernel's, the map one of the object's with this type of
-                // key.
+                // SAFETY: the context is the kernel's, the map one of the object's with this type
+                // of key.
                 helpers::check(unsafe { update(ctx.ctx, self.as_ptr(), key, flags) })
             }
 
@@ -51,8 +52,8 @@ macro_rules! sockets {
             /// there. Return what it returns: `SK_PASS`, or `SK_DROP` when there is no such socket.
             #[inline(always)]
             pub fn redirect_msg(&self, ctx: &SkMsgContext, $key: $key_ty, flags: u64) -> u32 {
-                // SAFETY: the context is the kernel's, the map one of the object's with this type of
-                // key.
+                // SAFETY: the context is the kernel's, the map one of the object's with this type
+                // of key.
                 unsafe { $redirect_msg(ctx.ctx, self.as_ptr(), $key_ref, flags) as u32 }
             }
 
@@ -60,8 +61,8 @@ macro_rules! sockets {
             /// there. Return what it returns: `SK_PASS`, or `SK_DROP` when there is no such socket.
             #[inline(always)]
             pub fn redirect_skb(&self, ctx: &SkBuffContext, $key: $key_ty, flags: u64) -> u32 {
-                // SAFETY: the context is the kernel's, the map one of the object's with this type of
-                // key.
+                // SAFETY: the context is the kernel's, the map one of the object's with this type
+                // of key.
                 unsafe { $redirect_skb(ctx.ctx, self.as_ptr(), $key_ref, flags) as u32 }
             }
 
@@ -98,8 +99,8 @@ macro_rules! sockets {
             #[inline(always)]
             pub fn select_reuseport(&self, ctx: &SkReuseportContext, $key: $key_ty, flags: u64) -> Result<(), c_long> {
                 let key = (&raw const *$key_ref).cast_mut().cast();
-                // SAFETY: the context is the kernel's, the map one of the object's with this type of
-                // key.
+                // SAFETY: the context is the kernel's, the map one of the object's with this type
+                // of key.
                 helpers::check(unsafe {
                     helpers::bpf_sk_select_reuseport(ctx.as_ptr().cast(), self.as_ptr(), key, flags)
                 })

@@ -17,15 +17,16 @@ macro_rules! storage {
     ) => {
         $(#[$doc])*
         ///
-        /// What it belongs to is given as a pointer that the kernel gave; the verifier takes no other.
+        /// What it belongs to is given as a pointer that the kernel gave; the verifier takes no
+        /// other.
         #[repr(transparent)]
         pub struct $name<V> {
             def: super::def::Map<i32, V>,
         }
 
         impl<V> $name<V> {
-            /// An empty map; `flags` are those of map creation, usually 0. `BPF_F_NO_PREALLOC`, which
-            /// the kernel demands for this kind, is added.
+            /// An empty map; `flags` are those of map creation, usually 0. `BPF_F_NO_PREALLOC`,
+            /// which the kernel demands for this kind, is added.
             pub const fn new(flags: u32) -> Self {
                 $name {
                     def: super::def::Map::new(super::def::MapDef::new(
@@ -66,7 +67,8 @@ macro_rules! storage {
             #[doc = concat!("A pointer to the value of the ", $of, ", to write through; `None` when it has none.")]
             #[inline(always)]
             pub fn get_ptr_mut<T>(&self, $owner: *mut T) -> Option<*mut V> {
-                // SAFETY: the map is one of the object's; the verifier checks what the pointer is to.
+                // SAFETY: the map is one of the object's; the verifier checks what the pointer is
+                // to.
                 non_null(unsafe {
                     helpers::$get(self.as_ptr(), $owner.cast(), null_mut(), 0)
                 })

@@ -43,8 +43,8 @@ impl UserRingBuf {
         flags: u64,
         mut f: F,
     ) -> Result<u32, c_long> {
-        // SAFETY: the map is one of the object's; the callback gets the closure that it is made for,
-        // which lives as long as the call.
+        // SAFETY: the map is one of the object's; the callback gets the closure that it is made
+        // for, which lives as long as the call.
         let drained = unsafe {
             helpers::bpf_user_ringbuf_drain(
                 self.as_ptr(),

@@ -15,8 +15,8 @@ impl XskMap {
     /// The receive queue of the socket at `index` (5.3).
     #[inline(always)]
     pub fn get(&self, index: u32) -> Option<u32> {
-        // SAFETY: the map is one of the object's, with keys of four bytes. What a lookup in a map of
-        // this kind finds is a socket.
+        // SAFETY: the map is one of the object's, with keys of four bytes. What a lookup in a map
+        // of this kind finds is a socket.
         let socket =
             unsafe { helpers::bpf_map_lookup_elem(self.as_ptr(), (&raw const index).cast()) };
         let socket = non_null::<bpf_xdp_sock>(socket)?;
@@ -25,8 +25,8 @@ impl XskMap {
     }
 
     /// Redirects the packet to the socket at `index`, which must be bound to the queue that the
-    /// packet came from: return `XDP_REDIRECT`, which is the result, from the program. The lowest two
-    /// bits of `flags` are the action that is the result when there is no such socket.
+    /// packet came from: return `XDP_REDIRECT`, which is the result, from the program. The lowest
+    /// two bits of `flags` are the action that is the result when there is no such socket.
     ///
     /// # Errors
     /// That action (`XDP_ABORTED`, if `flags` is 0).

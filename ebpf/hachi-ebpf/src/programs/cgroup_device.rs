@@ -4,8 +4,8 @@ use super::{context, context_fields};
 use crate::bindings::bpf_cgroup_dev_ctx;
 
 context! {
-    /// The access a `#[cgroup_device]` program is called for (4.15). The program returns 1 to allow,
-    /// 0 to forbid.
+    /// The access a `#[cgroup_device]` program is called for (4.15). The program returns 1 to
+    /// allow, 0 to forbid.
     DeviceContext(bpf_cgroup_dev_ctx), "#[cgroup_device]"
 }
 

@@ -4,8 +4,8 @@ use super::{context, context_fields, context_setters};
 use crate::bindings::bpf_sock;
 
 context! {
-    /// The socket a `#[cgroup_sock]` program is called for (4.10). The program returns 1 to allow, 0
-    /// to forbid.
+    /// The socket a `#[cgroup_sock]` program is called for (4.10). The program returns 1 to allow,
+    /// 0 to forbid.
     SockContext(bpf_sock), "#[cgroup_sock]"
 }
 

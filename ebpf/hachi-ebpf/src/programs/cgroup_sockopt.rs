@@ -4,8 +4,8 @@ use super::{context, context_fields, context_setters};
 use crate::bindings::bpf_sockopt;
 
 context! {
-    /// The option a `#[cgroup_sockopt]` program is called for (5.3). The program returns 1 to allow,
-    /// 0 to forbid.
+    /// The option a `#[cgroup_sockopt]` program is called for (5.3). The program returns 1 to
+    /// allow, 0 to forbid.
     SockoptContext(bpf_sockopt), "#[cgroup_sockopt]"
 }
 

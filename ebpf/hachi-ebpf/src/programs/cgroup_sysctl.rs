@@ -6,8 +6,8 @@ use crate::cty::c_long;
 use crate::helpers;
 
 context! {
-    /// The access a `#[cgroup_sysctl]` program is called for (5.2). The program returns 1 to allow, 0
-    /// to forbid.
+    /// The access a `#[cgroup_sysctl]` program is called for (5.2). The program returns 1 to allow,
+    /// 0 to forbid.
     SysctlContext(bpf_sysctl), "#[cgroup_sysctl]"
 }
 

@@ -16,10 +16,11 @@ crate::kernel_types! {
 }
 
 context_of_arguments! {
-    /// What an iterator has come to: argument 0 describes the iteration, the others the object (5.8).
+    /// What an iterator has come to: argument 0 describes the iteration, the others the object
+    /// (5.8).
     ///
-    /// The program is called once for each object, and once more at the end with null for the object:
-    /// take it as an `Option`.
+    /// The program is called once for each object, and once more at the end with null for the
+    /// object: take it as an `Option`.
     ///
     /// ```
     /// use hachi_ebpf::{kernel_types, macros::iter, programs::IterContext, seq_printf};

@@ -6,7 +6,8 @@ use crate::cty::c_void;
 use crate::kernel::{Argument, Probed, Source};
 
 context_of_registers! {
-    /// The registers at a probe: those that hold a function's arguments, if it is at its entry (4.1).
+    /// The registers at a probe: those that hold a function's arguments, if it is at its entry
+    /// (4.1).
     ProbeContext
 }
 

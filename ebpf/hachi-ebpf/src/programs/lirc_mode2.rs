@@ -5,13 +5,14 @@ use crate::helpers;
 
 context! {
     /// What an infrared receiver has seen (4.18). A program that knows what it means tells with
-    /// [`key_down`](Self::key_down) and its like, which are for programs of a GPL-compatible licence.
+    /// [`key_down`](Self::key_down) and its like, which are for programs of a GPL-compatible
+    /// licence.
     LircMode2Context(u32), "#[lirc_mode2]"
 }
 
 impl LircMode2Context {
-    /// The sample: what it is in the upper 8 bits (`LIRC_MODE2_…`), for how many microseconds in the
-    /// lower 24.
+    /// The sample: what it is in the upper 8 bits (`LIRC_MODE2_…`), for how many microseconds in
+    /// the lower 24.
     #[inline(always)]
     pub fn sample(&self) -> u32 {
         // SAFETY: the context is the kernel's, which is valid while the program runs.

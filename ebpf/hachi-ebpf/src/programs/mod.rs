@@ -19,8 +19,9 @@ macro_rules! field {
     };
 }
 
-/// The address in a field of the context `ctx`, which C declares as 32 bits wide. The verifier makes the
-/// load one of a pointer; in a test, what is missing is that of the context, which lies beside it.
+/// The address in a field of the context `ctx`, which C declares as 32 bits wide. The verifier
+/// makes the load one of a pointer; in a test, what is missing is that of the context, which lies
+/// beside it.
 #[inline(always)]
 pub(crate) fn address<C>(ctx: *const C, field: u32) -> usize {
     #[cfg(hachi_bpf)]

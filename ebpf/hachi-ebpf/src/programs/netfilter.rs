@@ -17,8 +17,8 @@ pub struct bpf_nf_ctx {
 }
 
 context! {
-    /// The packet a `#[netfilter]` program is called for (6.4). The program returns `NF_DROP` (0) or
-    /// `NF_ACCEPT` (1).
+    /// The packet a `#[netfilter]` program is called for (6.4). The program returns `NF_DROP` (0)
+    /// or `NF_ACCEPT` (1).
     NetfilterContext(bpf_nf_ctx), "#[netfilter]"
 }
 
@@ -35,8 +35,8 @@ impl NetfilterContext {
         field!(volatile self.skb)
     }
 
-    /// A copy of the `T` at `offset`, counted from the IP header; `None` when the packet ends before
-    /// it does.
+    /// A copy of the `T` at `offset`, counted from the IP header; `None` when the packet ends
+    /// before it does.
     #[inline(always)]
     pub fn read<T: Pod>(&self, offset: usize) -> Option<T> {
         #[cfg(hachi_bpf)]
@@ -47,8 +47,8 @@ impl NetfilterContext {
             }
             let mut packet = core::mem::MaybeUninit::<bpf_dynptr>::uninit();
             let mut value = core::mem::MaybeUninit::<T>::uninit();
-            // SAFETY: the packet is the kernel's, the dynptr stays where it is while it is used, the
-            // value is writable for its size. (If the first call fails, so does the second.)
+            // SAFETY: the packet is the kernel's, the dynptr stays where it is while it is used,
+            // the value is writable for its size. (If the first call fails, so does the second.)
             let result = unsafe {
                 bpf_dynptr_from_skb(self.skb(), 0, packet.as_mut_ptr());
                 helpers::bpf_dynptr_read(

@@ -12,13 +12,13 @@ context_of_arguments! {
 }
 
 impl RawTracePointContext {
-    /// The tracepoint's buffer: what the kernel looks at when the program has run. For programs that
-    /// are `writable`, at tracepoints that have one, such as `nbd_send_request` (5.2); the verifier
-    /// refuses others.
+    /// The tracepoint's buffer: what the kernel looks at when the program has run. For programs
+    /// that are `writable`, at tracepoints that have one, such as `nbd_send_request` (5.2); the
+    /// verifier refuses others.
     #[inline(always)]
     pub fn buffer<T: Pod>(&self) -> T {
-        // SAFETY: the verifier knows the buffer and checks that all of `T` lies in it; any bytes make
-        // a `T`. Volatile because the kernel looks at it, too.
+        // SAFETY: the verifier knows the buffer and checks that all of `T` lies in it; any bytes
+        // make a `T`. Volatile because the kernel looks at it, too.
         unsafe { self.place::<T>().read_volatile() }
     }
 

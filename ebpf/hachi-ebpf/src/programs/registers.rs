@@ -25,8 +25,9 @@ struct Machine {
     arguments: &'static [usize],
     /// What a function returned.
     result: usize,
-    /// A system call's arguments. Where it is not the first one's register that holds it, but a copy
-    /// in the part of the structure that only the kernel knows, [`first_of_call`] knows better.
+    /// A system call's arguments. Where it is not the first one's register that holds it, but a
+    /// copy in the part of the structure that only the kernel knows, [`first_of_call`] knows
+    /// better.
     call: &'static [usize],
     instruction: usize,
     stack: usize,

@@ -6,8 +6,9 @@ use super::registers::{self, context_of_registers, pt_regs};
 use crate::cty::c_void;
 use crate::kernel::{Argument, Direct, Probed, Source, SourceOfResult, first_kfunc};
 
-// Since 7.0 the functions want the context. What follows three underscores is not looked for. A kernel with
-// neither form has no sessions, and should be heard to say so, rather than that a function is missing.
+// Since 7.0 the functions want the context. What follows three underscores is not looked for. A
+// kernel with neither form has no sessions, and should be heard to say so, rather than that a
+// function is missing.
 
 #[inline(always)]
 fn is_return(ctx: *mut c_void) -> bool {

@@ -63,8 +63,8 @@ macro_rules! skb_fields {
                 Ok(unsafe { value.assume_init() })
             }
 
-            /// Fills `to` with the packet's bytes from `offset` on, or with all there are; gives how
-            /// many (4.5).
+            /// Fills `to` with the packet's bytes from `offset` on, or with all there are; gives
+            /// how many (4.5).
             ///
             /// # Errors
             /// `-EFAULT` when the packet has none there.

@@ -36,8 +36,8 @@ impl SkLookupContext {
     /// `BPF_SK_LOOKUP_F_NO_REUSEPORT`.
     ///
     /// # Errors
-    /// `-EEXIST` when another program has chosen, `-EAFNOSUPPORT`, `-EPROTOTYPE`, `-ESOCKTNOSUPPORT`
-    /// for sockets that do not fit.
+    /// `-EEXIST` when another program has chosen, `-EAFNOSUPPORT`, `-EPROTOTYPE`,
+    /// `-ESOCKTNOSUPPORT` for sockets that do not fit.
     #[inline(always)]
     #[expect(
         clippy::not_unsafe_ptr_arg_deref,

@@ -6,8 +6,8 @@ use super::EbpfContext;
 use crate::Pod;
 use crate::cty::c_void;
 
-/// The argument of a `#[syscall]` program: a `T` of user space's making, which is copied in when the
-/// program is called and back when it returns (5.14).
+/// The argument of a `#[syscall]` program: a `T` of user space's making, which is copied in when
+/// the program is called and back when it returns (5.14).
 ///
 /// Calling the program with fewer bytes is an error there, so the whole `T` is always readable. Its
 /// size is a multiple of 8.

@@ -8,11 +8,11 @@ use crate::helpers;
 context! {
     /// The packet a TC program (`#[classifier]`, `#[action]`, `#[netkit]`) is called for (4.1).
     ///
-    /// The methods that look into the packet check its bounds; offsets count from the packet's first
-    /// byte (the Ethernet header's). They see the part of the packet that lies in one piece, its
-    /// headers usually; [`pull_data`](Self::pull_data) makes it longer, and [`load`](Self::load) and
-    /// [`store`](Self::store) reach all bytes. References into the packet borrow the context, and
-    /// what moves the packet borrows it mutably.
+    /// The methods that look into the packet check its bounds; offsets count from the packet's
+    /// first byte (the Ethernet header's). They see the part of the packet that lies in one piece,
+    /// its headers usually; [`pull_data`](Self::pull_data) makes it longer, and
+    /// [`load`](Self::load) and [`store`](Self::store) reach all bytes. References into the packet
+    /// borrow the context, and what moves the packet borrows it mutably.
     TcContext(__sk_buff), "#[classifier]"
 }
 

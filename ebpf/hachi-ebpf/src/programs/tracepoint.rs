@@ -20,8 +20,8 @@ impl TracePointContext {
         Self { ctx }
     }
 
-    /// The record as the kernel's structure, whose fields this kernel has where it has them: offsets
-    /// need not be looked up.
+    /// The record as the kernel's structure, whose fields this kernel has where it has them:
+    /// offsets need not be looked up.
     ///
     /// ```
     /// use hachi_ebpf::{kernel_types, macros::tracepoint, programs::TracePointContext};
@@ -41,8 +41,8 @@ impl TracePointContext {
     /// }
     /// ```
     /// It is `trace_event_raw_NAME`, or where several tracepoints have the same fields
-    /// `trace_event_raw_CLASS` (`sched_process_template`); of system calls `syscall_trace_enter` and
-    /// `syscall_trace_exit`. Linux 5.5.
+    /// `trace_event_raw_CLASS` (`sched_process_template`); of system calls `syscall_trace_enter`
+    /// and `syscall_trace_exit`. Linux 5.5.
     #[inline(always)]
     pub fn record<H: Handle<Mode = Probed>>(&self) -> H {
         H::from_ptr(self.ctx)
@@ -70,8 +70,8 @@ impl TracePointContext {
     /// Offsets and sizes are those of [`read_at`](Self::read_at).
     #[inline(always)]
     pub fn field<T: Pod>(&self, offset: usize) -> T {
-        // SAFETY: the verifier checks that the field is in the record; any bytes make a `T`. Volatile
-        // because several loads with variable numbers must not become one.
+        // SAFETY: the verifier checks that the field is in the record; any bytes make a `T`.
+        // Volatile because several loads with variable numbers must not become one.
         unsafe { self.ctx.byte_add(offset).cast::<T>().read_volatile() }
     }
 

@@ -132,8 +132,8 @@ impl UsdtContext {
     /// memory (`bpf_probe_read_user`).
     ///
     /// # Errors
-    /// `-EINVAL` when the probe has no such argument, `-EFAULT` when its memory is not there, `-ESRCH`
-    /// when the loader knows nothing of USDT.
+    /// `-EINVAL` when the probe has no such argument, `-EFAULT` when its memory is not there,
+    /// `-ESRCH` when the loader knows nothing of USDT.
     #[inline(always)]
     pub fn arg<T: Argument>(&self, n: usize) -> Result<T, c_long> {
         let spec = self.spec()?;

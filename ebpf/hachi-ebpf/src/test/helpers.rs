@@ -310,7 +310,8 @@ impl Call {
         let Some(frame) = with(frame) else {
             return Some(EFAULT as u64);
         };
-        // SAFETY: the frame's context is of the type that the helper takes; buffers have their sizes.
+        // SAFETY: the frame's context is of the type that the helper takes; buffers have their
+        // sizes.
         unsafe {
             match number {
                 44 | 54 | 65 | 188..=190 => self.xdp(number, frame),
@@ -605,8 +606,8 @@ impl Call {
 }
 
 impl Map {
-    /// What a program gets when it looks for a key: the address of the value, of the map in a map of
-    /// maps, or 0.
+    /// What a program gets when it looks for a key: the address of the value, of the map in a map
+    /// of maps, or 0.
     fn found(&mut self, key: &[u8]) -> u64 {
         let found = self.lookup(key);
         match found {
@@ -636,7 +637,8 @@ fn commit(data: *mut u8, to: RecordState) -> u64 {
     })
 }
 
-/// The number at the beginning of a text, and its length, as `bpf_strtol` and `bpf_strtoul` have it.
+/// The number at the beginning of a text, and its length, as `bpf_strtol` and `bpf_strtoul` have
+/// it.
 fn number_in(text: &[u8], base: u64, signed: bool) -> Done<(u64, usize)> {
     let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
     let text = std::str::from_utf8(text).unwrap_or_default();

@@ -28,8 +28,9 @@ use crate::programs::*;
 /// input.fields.user_port = u32::from(443u16.to_be());
 /// ```
 pub struct Input<C: Context> {
-    /// The fields of the kernel's context: all zero at first, but for those that say where the bytes
-    /// are and how many, which [`run`](Self::run) sets. Of contexts that are arguments, the arguments.
+    /// The fields of the kernel's context: all zero at first, but for those that say where the
+    /// bytes are and how many, which [`run`](Self::run) sets. Of contexts that are arguments, the
+    /// arguments.
     pub fields: C::Fields,
     /// The packet, or the record of a tracepoint. Other contexts have no bytes.
     pub bytes: Vec<u8>,
@@ -45,8 +46,8 @@ impl<C: Context> Input<C> {
     /// A packet, with all fields zero.
     pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
         Input {
-            // SAFETY: `Fields` are integers, pointers and unions of them (`Context` is not for others
-            // to implement).
+            // SAFETY: `Fields` are integers, pointers and unions of them (`Context` is not for
+            // others to implement).
             fields: unsafe { std::mem::zeroed() },
             bytes: bytes.into(),
         }
@@ -98,8 +99,8 @@ pub struct Ends {
     pub data_end: u64,
 }
 
-/// A context that [`Input`] can make: all in [`programs`](crate::programs) but the one of iterators,
-/// whose file is the kernel's own.
+/// A context that [`Input`] can make: all in [`programs`](crate::programs) but the one of
+/// iterators, whose file is the kernel's own.
 pub trait Context: Sized + sealed::Sealed {
     /// The fields of the kernel's context.
     type Fields: Copy;

@@ -15,8 +15,8 @@ use crate::cty::{c_long, c_void};
 use crate::maps::{PerfEventArray, PerfEventByteArray, RingBuf, TypedMap, UserRingBuf};
 use crate::{Global, Pod};
 
-/// The kernel of this thread, new: nothing that was before is left, and nothing of this is left when it
-/// is dropped.
+/// The kernel of this thread, new: nothing that was before is left, and nothing of this is left
+/// when it is dropped.
 ///
 /// ```
 /// use hachi_ebpf::{helpers::bpf_ktime_get_ns, maps::{HashMap, RingBuf}, test::Kernel};
@@ -125,8 +125,8 @@ impl Kernel {
         with(|state| map_at(state, outer.address()).update(key, &inner.to_ne_bytes(), 0))
     }
 
-    /// The records that programs have sent through a ring buffer or perf buffer since they were last
-    /// taken, as values.
+    /// The records that programs have sent through a ring buffer or perf buffer since they were
+    /// last taken, as values.
     ///
     /// # Panics
     /// When one does not have the size of a `T`.
@@ -146,8 +146,8 @@ impl Kernel {
         records.map(value).collect()
     }
 
-    /// The records that programs have sent through a ring buffer or perf buffer since they were last
-    /// taken.
+    /// The records that programs have sent through a ring buffer or perf buffer since they were
+    /// last taken.
     pub fn record_bytes(&self, map: &impl Records) -> Vec<Vec<u8>> {
         with(|state| match &mut map_at(state, map.address()).contents {
             Contents::Ring(ring) => ring.consume(),
@@ -177,9 +177,9 @@ impl Kernel {
         with(|state| std::mem::take(&mut state.printed))
     }
 
-    /// Puts `f` in the place of a helper, by its number (`BPF_FUNC_…` in `linux/bpf.h`, the number in the
-    /// manual page's table). It gets what the helper would get in the five registers, and returns what
-    /// it would return.
+    /// Puts `f` in the place of a helper, by its number (`BPF_FUNC_…` in `linux/bpf.h`, the number
+    /// in the manual page's table). It gets what the helper would get in the five registers, and
+    /// returns what it would return.
     pub fn replace_helper(&self, number: u32, f: impl FnMut([u64; 5]) -> u64 + 'static) {
         let f: state::Replacement = Rc::new(RefCell::new(f));
         let before = with(|state| state.replaced.insert(number, f));
@@ -223,8 +223,8 @@ pub trait Outer {
 }
 
 fn bytes_of<T>(value: &T) -> &[u8] {
-    // SAFETY: the value is there. (Padding, which keys of maps must not have and of which values make no
-    // use, is copied as it is.)
+    // SAFETY: the value is there. (Padding, which keys of maps must not have and of which values
+    // make no use, is copied as it is.)
     unsafe { std::slice::from_raw_parts((&raw const *value).cast(), size_of::<T>()) }
 }
 

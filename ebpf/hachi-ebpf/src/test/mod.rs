@@ -30,25 +30,26 @@
 //! assert_eq!(Input::new([8; 64]).run(firewall), xdp_action::XDP_PASS);
 //! # }
 //! ```
-//! A binary's crate starts with `#![cfg_attr(not(test), no_std, no_main)]` instead of `#![no_std]` and
-//! `#![no_main]`: a test has a `main`.
+//! A binary's crate starts with `#![cfg_attr(not(test), no_std, no_main)]` instead of `#![no_std]`
+//! and `#![no_main]`: a test has a `main`.
 //!
 //! # What is real
-//! - **Maps**: their sizes, flags and errors are those of the kernel's. A machine has one CPU. What the
-//!   kernel does roughly is exact here (an LRU map removes the entry used longest ago, a Bloom filter
-//!   is never wrong), and memory of removed entries is never used again.
+//! - **Maps**: their sizes, flags and errors are those of the kernel's. A machine has one CPU. What
+//!   the kernel does roughly is exact here (an LRU map removes the entry used longest ago, a Bloom
+//!   filter is never wrong), and memory of removed entries is never used again.
 //! - **Ring buffers and perf buffers** keep what was sent for [`Kernel::records`].
-//! - **Helpers**: time, random numbers, who runs, reading memory, printing and logging, loops, text,
-//!   timers, storage, dynptrs, bytes of packets. What a helper without a fake returns is `-ENOSYS`,
-//!   null or 0; [`Kernel::replace_helper`] gives it, or any other, one.
+//! - **Helpers**: time, random numbers, who runs, reading memory, printing and logging, loops,
+//!   text, timers, storage, dynptrs, bytes of packets. What a helper without a fake returns is
+//!   `-ENOSYS`, null or 0; [`Kernel::replace_helper`] gives it, or any other, one.
 //! - **The kernel's structures** read as zeros, and kfuncs return zero.
 //!
 //! The verifier is not there: that a program works here does not mean that it loads.
 //!
 //! # Each test has a kernel of its own
-//! What is here belongs to a thread, and the test harness gives each test its thread. A test that wants
-//! to set something, or may run with `--test-threads=1`, starts with [`Kernel::new`], which forgets all
-//! that was before. The memory of maps' values is never freed, as references to it may be anywhere.
+//! What is here belongs to a thread, and the test harness gives each test its thread. A test that
+//! wants to set something, or may run with `--test-threads=1`, starts with [`Kernel::new`], which
+//! forgets all that was before. The memory of maps' values is never freed, as references to it may
+//! be anywhere.
 
 mod arena;
 mod dynptr;

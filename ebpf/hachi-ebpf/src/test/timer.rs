@@ -74,7 +74,8 @@ pub fn advance_to(time: u64) {
 
 type Expired = (*mut u8, Box<[u8]>, *mut u8, Callback);
 
-/// The timer that expires first, not after `time`; and what is to be called, unless its entry is gone.
+/// The timer that expires first, not after `time`; and what is to be called, unless its entry is
+/// gone.
 fn next_expired(state: &mut State, time: u64) -> Option<(u64, Option<Expired>)> {
     let running = state.timers.iter();
     let running = running.filter_map(|(at, timer)| Some((timer.expires?, *at)));

@@ -1,5 +1,5 @@
-//! `guard`: the hash table `DENIED` says what may not be done with a file, the ring buffer `EVENTS` has a
-//! [`Denial`] for each attempt.
+//! `guard`: the hash table `DENIED` says what may not be done with a file, the ring buffer `EVENTS`
+//! has a [`Denial`] for each attempt.
 
 use crate::Comm;
 use hachi_common::Pod;
@@ -15,8 +15,8 @@ pub const EXEC: u32 = 2;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Pod)]
 #[repr(C)]
 pub struct FileId {
-    /// The device of its file system, as the kernel writes it: the major number shifted left by 20, and the
-    /// minor one.
+    /// The device of its file system, as the kernel writes it: the major number shifted left by 20,
+    /// and the minor one.
     pub device: u64,
     /// The number of its inode.
     pub inode: u64,

@@ -1,4 +1,5 @@
-//! `profile`: the hash table `COUNTS` has how often each [`Place`] was seen, the map `STACKS` the stacks.
+//! `profile`: the hash table `COUNTS` has how often each [`Place`] was seen, the map `STACKS` the
+//! stacks.
 
 use crate::Comm;
 use hachi_common::Pod;

@@ -1,4 +1,5 @@
-//! `ratelimit`: the settings `RATE` (bytes per second) and `BURST` (bytes), and the array `STATS` of packets.
+//! `ratelimit`: the settings `RATE` (bytes per second) and `BURST` (bytes), and the array `STATS`
+//! of packets.
 
 /// Index into `STATS`: what passed.
 pub const PASSED: u32 = 0;

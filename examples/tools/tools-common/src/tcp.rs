@@ -1,5 +1,5 @@
-//! `tcpconnect` and `tcplife`: the ring buffer `EVENTS` of the one has a [`Connect`] for each connection
-//! that is asked for, that of the other a [`Life`] for each that has ended.
+//! `tcpconnect` and `tcplife`: the ring buffer `EVENTS` of the one has a [`Connect`] for each
+//! connection that is asked for, that of the other a [`Life`] for each that has ended.
 
 use crate::Comm;
 use hachi_common::Pod;

@@ -51,8 +51,8 @@ pub fn current() -> Owner {
 #[inline(always)]
 pub fn ends(sk: sock) -> Ends {
     let common = sk.__sk_common();
-    // Not `skc_num`: a connection that ends has given it back. The verifier knows of a `sock` only, so what
-    // an `inet_sock` has more is probed.
+    // Not `skc_num`: a connection that ends has given it back. The verifier knows of a `sock` only,
+    // so what an `inet_sock` has more is probed.
     let inet: inet_sock<_> = sk.probed().cast();
     let [here, there] = [inet.inet_sport().unwrap_or(0), common.skc_dport()].map(u16::from_be);
     if common.skc_family() == AF_INET {

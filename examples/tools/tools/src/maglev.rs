@@ -3,8 +3,8 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// For each place of a table of `size` places, a prime number, an index into `backends`. Each gets about as
-/// many; a backend goes to the same places wherever in the list it stands.
+/// For each place of a table of `size` places, a prime number, an index into `backends`. Each gets
+/// about as many; a backend goes to the same places wherever in the list it stands.
 ///
 /// # Panics
 /// Without a backend.

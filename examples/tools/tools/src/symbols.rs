@@ -1,4 +1,5 @@
-//! Names for addresses: of the kernel by `/proc/kallsyms`, of processes by the symbols in their files.
+//! Names for addresses: of the kernel by `/proc/kallsyms`, of processes by the symbols in their
+//! files.
 
 use object::{Object, ObjectSegment, ObjectSymbol};
 use std::collections::HashMap;

@@ -1,7 +1,7 @@
 //! A packet filter in XDP: blocks sources and ports, counts, tells what it dropped.
 //!
-//! One program with two lives. `run` and `pin` load the kernel side and attach it; the other commands
-//! talk to one that is pinned, which any process with the right may do.
+//! One program with two lives. `run` and `pin` load the kernel side and attach it; the other
+//! commands talk to one that is pinned, which any process with the right may do.
 
 mod args;
 mod report;

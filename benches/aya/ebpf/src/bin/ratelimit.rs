@@ -62,7 +62,8 @@ fn pay(price: u64, full: u64) -> bool {
     let Some(bucket) = BUCKET.get_ptr_mut(0) else {
         return true;
     };
-    // SAFETY: the bucket is read and written only while it is locked; it is unlocked on the only way out.
+    // SAFETY: the bucket is read and written only while it is locked; it is unlocked on the only
+    // way out.
     unsafe {
         bpf_spin_lock(&raw mut (*bucket).lock);
         let passed = now.saturating_sub((*bucket).filled_at);

@@ -42,8 +42,8 @@ pub fn wakeup_new(ctx: BtfTracePointContext) -> i32 {
 #[btf_tracepoint(function = "sched_switch")]
 pub fn switch(ctx: BtfTracePointContext) -> i32 {
     let (prev, next): (*const task_struct, *const task_struct) = (ctx.arg(1), ctx.arg(2));
-    // SAFETY: the tracepoint's tasks are the kernel's. (Kernels before 5.14 call the field otherwise; they
-    // would need an object of their own.)
+    // SAFETY: the tracepoint's tasks are the kernel's. (Kernels before 5.14 call the field
+    // otherwise; they would need an object of their own.)
     let next = unsafe {
         if (*prev).__state == 0 {
             waits(prev);

@@ -13,8 +13,9 @@ use crate::output::{self, BAD, BOLD, DIM, Format, GOOD};
 
 /// Check that objects find what they ask of kernels' types
 ///
-/// Prints one line for each CO-RE relocation that a kernel has no answer to. Whether that matters depends on the
-/// program: code behind a check such as `field_exists` is never reached on such a kernel, and loads.
+/// Prints one line for each CO-RE relocation that a kernel has no answer to. Whether that matters
+/// depends on the program: code behind a check such as `field_exists` is never reached on such a
+/// kernel, and loads.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -25,7 +26,8 @@ pub struct Args {
     /// The objects
     #[arg(required = true, value_name = "OBJ")]
     objects: Vec<PathBuf>,
-    /// Types of a kernel: a file (raw BTF, or ELF with a .BTF section) or `running`; several may be given
+    /// Types of a kernel: a file (raw BTF, or ELF with a .BTF section) or `running`; several may be
+    /// given
     #[arg(long, value_name = "FILE|running", default_value = "running")]
     btf: Vec<String>,
     #[command(flatten)]

@@ -16,8 +16,8 @@ use hachi_btf::rust::matches;
 
 /// Show what changed between two kernels' types
 ///
-/// Of structs: members added, removed, moved, of another type or size. Of enums: values. Of functions and typedefs: the
-/// type. Members of anonymous members count as the struct's own.
+/// Of structs: members added, removed, moved, of another type or size. Of enums: values. Of
+/// functions and typedefs: the type. Members of anonymous members count as the struct's own.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

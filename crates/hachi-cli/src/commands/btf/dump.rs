@@ -12,8 +12,8 @@ use hachi_btf::rust::matches;
 
 /// Print types: as C, as Rust, as they are encoded, or as JSON
 ///
-/// C compiles, and gives structs the layouts they have; it serves as vmlinux.h. Rust is what `hachi bindgen` prints. Raw
-/// and JSON are what bpftool prints.
+/// C compiles, and gives structs the layouts they have; it serves as vmlinux.h. Rust is what
+/// `hachi bindgen` prints. Raw and JSON are what bpftool prints.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -22,7 +22,8 @@ Examples:
   hachi btf dump running --type sock --type 'tcp_*' --format c
   hachi btf dump veth.ko --base vmlinux.btf --format json")]
 pub struct Args {
-    /// Whose types: `running`, a file (raw BTF, or ELF with a .BTF section), or the id of a BTF object
+    /// Whose types: `running`, a file (raw BTF, or ELF with a .BTF section), or the id of a BTF
+    /// object
     #[arg(value_name = "FILE|running|ID", default_value = "running")]
     btf: String,
     /// The types that those of a kernel module continue

@@ -11,8 +11,8 @@ use crate::output::{self, BOLD, DIM, Format};
 
 /// Find types by name
 ///
-/// Prints the declarations of all types, functions and variables whose name matches, and of those that have such a
-/// member or enum value if asked.
+/// Prints the declarations of all types, functions and variables whose name matches, and of those
+/// that have such a member or enum value if asked.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -14,8 +14,8 @@ use crate::output::{self, Format, grouped};
 
 /// Cut a kernel's types down to what objects need
 ///
-/// The result takes the place of the whole: the objects become the same programs with it. Ship it for kernels that do
-/// not show their types, and give it to `EbpfLoader::btf`.
+/// The result takes the place of the whole: the objects become the same programs with it. Ship it
+/// for kernels that do not show their types, and give it to `EbpfLoader::btf`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

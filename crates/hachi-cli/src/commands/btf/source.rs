@@ -12,7 +12,8 @@ use crate::failure::{Failure, Result};
 /// The options of commands that look into one set of types.
 #[derive(Debug, clap::Args)]
 pub struct Source {
-    /// Whose types: `running`, a file (raw BTF, or ELF with a .BTF section), or the id of a BTF object
+    /// Whose types: `running`, a file (raw BTF, or ELF with a .BTF section), or the id of a BTF
+    /// object
     #[arg(
         long,
         alias = "kernel",
@@ -32,8 +33,8 @@ impl Source {
     }
 }
 
-/// Opens types by what the user says: `running` for the running kernel's, an id if it is a number, else a file. `base` is
-/// what split BTF continues.
+/// Opens types by what the user says: `running` for the running kernel's, an id if it is a number,
+/// else a file. `base` is what split BTF continues.
 pub fn open(wanted: &str, base: Option<&str>) -> Result<Btf> {
     if let (Some(_), true) = (base, wanted == "running" || wanted.parse::<u32>().is_ok()) {
         return Err(Failure::usage(format!("{wanted} needs no --base"))
@@ -93,7 +94,8 @@ struct File {
     base: Option<Vec<u8>>,
 }
 
-/// Reads raw BTF: all of a file, or the section `.BTF` of an ELF file and `.BTF.base` if it has that.
+/// Reads raw BTF: all of a file, or the section `.BTF` of an ELF file and `.BTF.base` if it has
+/// that.
 fn read(path: &Path) -> Result<File> {
     let shown = path.display();
     let bytes = std::fs::read(path).map_err(|error| match error.kind() {

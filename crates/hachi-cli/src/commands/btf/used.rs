@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use hachi_btf::{BtfBuilder, Kind, Type, Types as _, essential_name};
 use hachi_obj::{CoreRelo, Spec};
 
-/// The members and enum values that an object's CO-RE relocations walk through, by the name of the type that has them:
-/// without flavours, and with those of anonymous members under the type around them.
+/// The members and enum values that an object's CO-RE relocations walk through, by the name of the
+/// type that has them: without flavours, and with those of anonymous members under the type around
+/// them.
 pub fn parts(spec: &Spec) -> BTreeMap<String, BTreeSet<String>> {
     let mut parts = BTreeMap::new();
     if let Some(types) = &spec.btf {

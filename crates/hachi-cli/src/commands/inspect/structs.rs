@@ -62,7 +62,8 @@ pub fn json(spec: &Spec, btf: Option<&Btf<'_>>) -> Vec<Value> {
     spec.struct_ops.iter().map(one).collect()
 }
 
-/// The members in the object's own declaration of the struct, by name: the type of each, and its size.
+/// The members in the object's own declaration of the struct, by name: the type of each, and its
+/// size.
 fn declared<'b>(btf: Option<&'b Btf<'_>>, ops: &StructOpsSpec) -> HashMap<&'b str, (u32, usize)> {
     let found = || {
         let btf = btf?;

@@ -34,7 +34,8 @@ pub(crate) enum TypeExpr {
     Fn(Vec<(String, TypeExpr)>, Box<TypeExpr>),
 }
 
-/// An integer type. Its name in C matters for `type_matches`, which distinguishes C's `long` from its `long long`.
+/// An integer type. Its name in C matters for `type_matches`, which distinguishes C's `long` from
+/// its `long long`.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct IntType {
     /// As it is written in a symbol.

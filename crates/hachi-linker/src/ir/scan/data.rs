@@ -1,7 +1,8 @@
 //! Static data that nobody would fill in: eBPF objects have no pointers in data.
 //!
-//! Loaders put `.data` and `.rodata` into maps as bytes. An address inside those bytes stays zero, and a program that
-//! reads it is refused with "invalid mem access 'scalar'". Sections that loaders interpret are another matter.
+//! Loaders put `.data` and `.rodata` into maps as bytes. An address inside those bytes stays zero,
+//! and a program that reads it is refused with "invalid mem access 'scalar'". Sections that loaders
+//! interpret are another matter.
 
 use super::{Findings, Kind, calls::is_formatting};
 use crate::{
@@ -149,7 +150,8 @@ fn reaches(module: Module, inst: Inst, global: Global, offset: Option<u64>, slot
         .any(|slot| *slot < start + size && start < slot + 8)
 }
 
-/// Empties the slots that [`pointers`] found nobody to read, so that the object asks for nothing it does not get.
+/// Empties the slots that [`pointers`] found nobody to read, so that the object asks for nothing it
+/// does not get.
 pub(in crate::ir) fn forget_pointers(module: Module) {
     for global in module.globals() {
         if global.name().starts_with("llvm.") || may_hold_pointers(&global.section()) {

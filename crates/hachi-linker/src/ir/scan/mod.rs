@@ -53,14 +53,15 @@ impl Findings {
         self.push(kind, d);
     }
 
-    /// Adds one about library code that stands by itself: the place to look at is where the user's code leads there.
+    /// Adds one about library code that stands by itself: the place to look at is where the user's
+    /// code leads there.
     fn add_leading_to(&mut self, kind: Kind, inst: Inst, d: Diagnostic) {
         let place = first_users_code(inst).unwrap_or(inst);
         self.add(kind, place, d);
     }
 
-    /// Adds that the user's code leads to `core::fmt`, of which this is a part. It calls through pointers, recurses and
-    /// reads tables of references: one mistake, told once.
+    /// Adds that the user's code leads to `core::fmt`, of which this is a part. It calls through
+    /// pointers, recurses and reads tables of references: one mistake, told once.
     fn add_formatting(&mut self, inst: Inst) {
         let d = Diagnostic::error("formatting with `core::fmt` cannot work in eBPF: it calls through pointers and recurses")
             .help("use the logging macros (`info!`, …), which format in user space");
@@ -87,8 +88,8 @@ impl Findings {
     }
 }
 
-/// Goes from an instruction back over callers, and over whoever names the function or a table that it is in, to the
-/// first instruction of the user's own.
+/// Goes from an instruction back over callers, and over whoever names the function or a table that
+/// it is in, to the first instruction of the user's own.
 fn first_users_code(inst: Inst) -> Option<Inst> {
     let mut seen = BTreeSet::new();
     let mut open = VecDeque::from([inst.0]);

@@ -84,8 +84,8 @@ impl Netlink {
         }
         // The kernel never puts more than 32 KiB into one read of a dump.
         let mut buffer = vec![0u8; 32 * 1024];
-        // What was asked for is done by now: without its answer nobody would know what to undo. So a
-        // failure to read it (no memory, a signal) is not the end.
+        // What was asked for is done by now: without its answer nobody would know what to undo. So
+        // a failure to read it (no memory, a signal) is not the end.
         let mut attempts = 8;
         loop {
             // SAFETY: the buffer is live, writable and its length given.

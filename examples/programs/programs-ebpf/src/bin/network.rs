@@ -28,7 +28,8 @@ const NETKIT_NEXT: i32 = -1;
 /// Packets, as the driver receives them.
 #[xdp]
 fn xdp(ctx: XdpContext) -> u32 {
-    // Behind the Ethernet header (14 bytes) the IP header has the protocol at 9, and 20 bytes in all.
+    // Behind the Ethernet header (14 bytes) the IP header has the protocol at 9, and 20 bytes in
+    // all.
     if let (Some(UDP), Some(port)) = (ctx.read(23), ctx.read::<[u8; 2]>(36)) {
         info!(
             &ctx,

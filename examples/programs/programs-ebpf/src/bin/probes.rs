@@ -1,4 +1,5 @@
-//! Programs at functions of user space, at events that the machine counts, and called by user space.
+//! Programs at functions of user space, at events that the machine counts, and called by user
+//! space.
 
 #![no_std]
 #![no_main]

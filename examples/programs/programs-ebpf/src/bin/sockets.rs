@@ -16,7 +16,8 @@ use hachi_ebpf::{
 #[map]
 static SOCKETS: SockMap = SockMap::with_max_entries(1, 0);
 
-/// How much of each datagram the socket gets: all, if its first byte (behind 8 bytes of UDP) is not `x`.
+/// How much of each datagram the socket gets: all, if its first byte (behind 8 bytes of UDP) is not
+/// `x`.
 #[socket_filter]
 fn socket_filter(ctx: SkBuffContext) -> i64 {
     let first = ctx.load::<u8>(8).unwrap_or(0);

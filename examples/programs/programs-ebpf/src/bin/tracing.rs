@@ -1,5 +1,5 @@
-//! Programs at functions, tracepoints and hooks of the kernel. All but the iterator see a process ask for
-//! a process group (getpgid(2)), or give a thread a name.
+//! Programs at functions, tracepoints and hooks of the kernel. All but the iterator see a process
+//! ask for a process group (getpgid(2)), or give a thread a name.
 
 #![no_std]
 #![no_main]

@@ -1,5 +1,5 @@
-//! Balances the packets to a service: wraps each for the machine that its connection belongs to (IP in IP)
-//! and sends it out again.
+//! Balances the packets to a service: wraps each for the machine that its connection belongs to (IP
+//! in IP) and sends it out again.
 
 #![no_std]
 #![no_main]

@@ -24,8 +24,8 @@ static CALLS: HashMap<u64, [u64; 2]> = HashMap::with_max_entries(8192, 0);
 #[map]
 static EVENTS: RingBuf = RingBuf::with_byte_size(256 * 1024, 0);
 
-// The fields of all system calls lie in the same places: the arguments from 16 on, 8 bytes each; the result
-// at 16.
+// The fields of all system calls lie in the same places: the arguments from 16 on, 8 bytes each;
+// the result at 16.
 
 #[tracepoint(category = "syscalls", name = "sys_enter_openat")]
 fn enter(ctx: TracePointContext) {

@@ -1,5 +1,5 @@
-//! A scheduler: who has waited longest runs next, on whichever CPU is free, in the words of the kernel's
-//! `struct sched_ext_ops`.
+//! A scheduler: who has waited longest runs next, on whichever CPU is free, in the words of the
+//! kernel's `struct sched_ext_ops`.
 
 #![no_std]
 #![no_main]

@@ -1,4 +1,5 @@
-//! A congestion control for TCP: Reno, after RFC 5681, in the words of the kernel's `struct tcp_congestion_ops`.
+//! A congestion control for TCP: Reno, after RFC 5681, in the words of the kernel's
+//! `struct tcp_congestion_ops`.
 
 #![no_std]
 #![no_main]
@@ -57,7 +58,8 @@ impl tcp_congestion_ops for Reno {
         (sk.cast::<tcp_sock>().snd_cwnd() / 2).max(2)
     }
 
-    /// Below the threshold the window grows by what is acknowledged, above it by one in each round trip.
+    /// Below the threshold the window grows by what is acknowledged, above it by one in each round
+    /// trip.
     fn cong_avoid(sk: sock, _ack: u32, acked: u32) {
         count(1);
         let tcp = sk.cast::<tcp_sock>();

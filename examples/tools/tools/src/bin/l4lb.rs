@@ -12,8 +12,8 @@ use tools_common::l4lb::{Backend, MAX_BACKENDS, Service, TABLE_SIZE, TCP, UDP};
 
 /// Balances the packets to a service over several machines, until Ctrl-C.
 ///
-/// Each packet is sent on as it is, wrapped into another (IP in IP). A machine unwraps it, has the service's
-/// address itself, and answers the client directly.
+/// Each packet is sent on as it is, wrapped into another (IP in IP). A machine unwraps it, has the
+/// service's address itself, and answers the client directly.
 #[derive(Parser)]
 struct Args {
     /// The interface where packets arrive
@@ -25,7 +25,8 @@ struct Args {
     /// It is UDP, not TCP
     #[arg(long)]
     udp: bool,
-    /// A machine: its address, and the hardware address of the next hop to it (10.0.0.2/02:00:00:00:00:02)
+    /// A machine: its address, and the hardware address of the next hop to it
+    /// (10.0.0.2/02:00:00:00:00:02)
     #[arg(long, short, required = true, value_parser = backend)]
     backend: Vec<Backend>,
     /// Run in the kernel's network stack, where the driver cannot

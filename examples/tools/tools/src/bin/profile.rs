@@ -13,8 +13,8 @@ use tools::symbols::Symbols;
 use tools::{Interrupt, object, text};
 use tools_common::profile::Place;
 
-/// Looks many times a second where threads are, and prints at the end (Ctrl-C) how often it saw each stack:
-/// a line each, outermost function first, as tools that draw flame graphs read them.
+/// Looks many times a second where threads are, and prints at the end (Ctrl-C) how often it saw
+/// each stack: a line each, outermost function first, as tools that draw flame graphs read them.
 #[derive(Parser)]
 struct Args {
     /// End after so many seconds

@@ -8,8 +8,8 @@ use tools::{Interrupt, object};
 
 /// Schedules all ordinary threads first in, first out, until Ctrl-C.
 ///
-/// Linux ≥ 6.13, built with CONFIG_SCHED_CLASS_EXT. If a thread waits too long for a CPU, the kernel
-/// takes the scheduler out again.
+/// Linux ≥ 6.13, built with CONFIG_SCHED_CLASS_EXT. If a thread waits too long for a CPU, the
+/// kernel takes the scheduler out again.
 #[derive(Parser)]
 struct Args {
     /// How long a thread runs before others have their turn, in microseconds.
