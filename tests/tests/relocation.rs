@@ -5,9 +5,10 @@
 use hachi_asm::{Endian, Insn};
 use hachi_btf::Btf;
 use hachi_btf::core::Minimizer;
+use hachi_guest::Kernel;
 use hachi_obj::core::CoreTypes;
 use hachi_obj::{CoreReloKind, ProgramSpec, RelocationKind, Spec};
-use hachi_test::{TempDir, kernels::Kernel, require_bpf, skip};
+use hachi_test::{TempDir, require_bpf, skip};
 use hachi_tests::{cargo, fixture, hachi, root, success, target_dir};
 use std::collections::HashMap;
 use std::fs;

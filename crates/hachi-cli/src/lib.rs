@@ -69,7 +69,7 @@ enum Command {
 /// Becomes what `hachi test --kernel` needs this program to be in other places: the first
 /// process of a guest, or what cargo runs in place of a test program. Returns at once otherwise.
 pub fn intercept() {
-    hachi_test::kernels::intercept();
+    hachi_guest::intercept();
     commands::test::intercept();
 }
 

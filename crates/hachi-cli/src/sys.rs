@@ -1,7 +1,8 @@
 //! The system calls the command itself makes.
 
 use std::ffi::CString;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
@@ -37,6 +38,13 @@ impl Signals {
             }
             Ok(Signals(OwnedFd::from_raw_fd(fd)))
         }
+    }
+
+    /// Waits for the next signal and takes it.
+    pub fn next(&self) -> io::Result<()> {
+        while !wait_for_signal(self, &[], None)? {}
+        let mut record = [0; size_of::<libc::signalfd_siginfo>()];
+        File::from(self.0.try_clone()?).read_exact(&mut record)
     }
 }
 

@@ -37,8 +37,6 @@
 //! * [`exercises`]: what a test shows to work, for a table of what is supported.
 //! * [`usdt_probe!`]: a USDT probe in the test itself.
 //!
-//! * `kernels` (with the feature of that name): Linux of other versions, to run tests in.
-//!
 //! Needs Linux ≥ 4.11, `CAP_NET_ADMIN` and `CAP_SYS_ADMIN` (in practice: root), and the `ip`
 //! program of iproute2; [`Host::ping`] also needs `ping` of iputils.
 
@@ -46,8 +44,6 @@ mod bpffs;
 mod cgroup;
 mod error;
 mod faults;
-#[cfg(feature = "kernels")]
-pub mod kernels;
 mod netns;
 mod process;
 mod skip;

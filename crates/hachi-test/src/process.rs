@@ -42,23 +42,6 @@ impl Guarded {
         self.child.id()
     }
 
-    /// The reading end of its piped stdout.
-    #[cfg(feature = "kernels")]
-    pub(crate) fn take_stdout(&mut self) -> Option<std::process::ChildStdout> {
-        self.child.stdout.take()
-    }
-
-    /// Ends it, and gives what it wrote to a piped stderr.
-    #[cfg(feature = "kernels")]
-    pub(crate) fn end(mut self) -> String {
-        let _ = self.child.kill();
-        let mut text = String::new();
-        if let Some(mut pipe) = self.child.stderr.take() {
-            let _ = pipe.read_to_string(&mut text);
-        }
-        text
-    }
-
     /// Whether it still runs.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))

@@ -63,8 +63,8 @@ macro_rules! require_kernel {
     };
 }
 
-/// Leaves the test as skipped in a guest (see the feature `kernels`), where there is neither a
-/// compiler nor what the host has in its file system.
+/// Leaves the test as skipped in a guest (a kernel in a virtual machine, by `hachi test --kernel`),
+/// where there is neither a compiler nor what the host has in its file system.
 ///
 /// ```
 /// // with #[test] above it:

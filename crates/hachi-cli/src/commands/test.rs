@@ -1,8 +1,7 @@
 //! `hachi test`: a package's tests, here or on other kernels.
 //!
-//! On other kernels cargo builds the tests as ever, but "runs" them with this command in place of
-//! each test program, which only notes what would have been run and how. Then a guest for each
-//! kernel runs all of it at once.
+//! For other kernels cargo builds the tests as usual, but runs this command in place of each test
+//! program; it only notes what to run and how. Then one guest for each kernel runs them all.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -10,17 +9,19 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anstream::println;
-use hachi_test::TempDir;
-use hachi_test::kernels::{self, Guest, Kernel, Outcome, Run, TestResult};
+use hachi_guest::{Guest, Kernel, Outcome, Run, TestResult};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::failure::{Failure, Kind, Result};
 use crate::output::{BAD, DIM, GOOD, WARN, count, table};
+use crate::sys::Signals;
 
-/// The file in which a run of the tests is noted instead of done.
+/// Names the file in which to note a test program and its arguments instead of running it.
 const NOTE: &str = "HACHI_TEST_NOTE";
 
 /// Run the tests of a package, on this machine or on other kernels
@@ -35,7 +36,8 @@ Examples:
   hachi test --kernel 5.10,6.1,6.12 -- -p firewall drops
   hachi test --kernel 6.1 --with objects -- --test attach -- --nocapture
 
-A test may skip itself with hachi_test::skip! and its relatives; one that is skipped on every kernel is reported.")]
+A test may skip itself with hachi_test::skip! and its relatives; one that is skipped on every
+kernel is reported.")]
 pub struct Args {
     /// A version such as 6.1 or 6.12.107; several separated by commas
     #[arg(long, value_name = "VERSION", value_delimiter = ',', value_parser = parse_version)]
@@ -67,7 +69,7 @@ pub struct Args {
     cargo: Vec<String>,
 }
 
-/// Notes what is to be run and ends, where cargo runs this program in place of a test program.
+/// Notes what to run and ends, where cargo runs this program in place of a test program.
 pub fn intercept() {
     let Some(note) = std::env::var_os(NOTE) else {
         return;
@@ -111,7 +113,7 @@ pub fn run(args: Args) -> Result {
             false => Err(Failure::silent(Kind::Failed)),
         };
     }
-    // First what may be missing and what may take long, then the build.
+    // First what may be missing or take long, then the build.
     let mut guest = Guest::new().map_err(failure)?;
     let kernels: Vec<Kernel> = args
         .kernel
@@ -136,17 +138,31 @@ pub fn run(args: Args) -> Result {
         guest.add_path(&path).map_err(failure)?;
     }
     for name in &args.program {
-        let path = hachi_test::find_program(name)
-            .ok_or_else(|| Failure::missing(format!("`{name}` is not installed")))?;
-        guest.add_program(&path).map_err(failure)?;
+        guest.add_program_by_name(name).map_err(failure)?;
     }
     for name in &args.module {
         guest.add_module(name);
     }
-    // Guests are ended in order, and their files removed.
-    hachi_test::on_interrupt();
-    let reports = run_all(&guest, &kernels, &args)?;
-    summary(&reports, &args)
+    let stop = stop_on_signal()?;
+    let reports = run_all(&guest, &kernels, &args, stop)?;
+    summary(&reports)
+}
+
+/// Becomes true on the first SIGINT or SIGTERM, so that guests are ended in order and their files
+/// removed. The second one ends the process.
+fn stop_on_signal() -> Result<&'static AtomicBool> {
+    static STOP: AtomicBool = AtomicBool::new(false);
+    let io = |error| Failure::because("cannot wait for signals", &error);
+    let signals = Signals::take().map_err(io)?;
+    std::thread::spawn(move || {
+        if signals.next().is_ok() {
+            STOP.store(true, Ordering::Relaxed);
+            if signals.next().is_ok() {
+                std::process::exit(1);
+            }
+        }
+    });
+    Ok(&STOP)
 }
 
 /// Looked at before archives are searched for it.
@@ -158,10 +174,12 @@ fn parse_version(text: &str) -> std::result::Result<String, String> {
     }
 }
 
-fn failure(error: kernels::Error) -> Failure {
+fn failure(error: hachi_guest::Error) -> Failure {
     match &error {
-        kernels::Error::Missing { fix, .. } => Failure::missing(&error).help(fix),
-        kernels::Error::NotDebian { .. } | kernels::Error::Architecture => Failure::missing(&error),
+        hachi_guest::Error::Missing { fix, .. } => Failure::missing(&error).help(fix),
+        hachi_guest::Error::NotDebian { .. } | hachi_guest::Error::Architecture => {
+            Failure::missing(&error)
+        }
         _ => Failure::because("", &error),
     }
 }
@@ -174,7 +192,7 @@ fn cargo() -> Command {
 fn noted_runs(arguments: &[String]) -> Result<Vec<Run>> {
     let io = |error: std::io::Error| Failure::because("cannot note the tests", &error);
     let directory = TempDir::new().map_err(|error| Failure::because("", &error))?;
-    let note = directory.join("runs");
+    let note = directory.path().join("runs");
     let this = std::env::current_exe().map_err(io)?;
     let runner = format!("target.{}.runner=[{}]", host()?, json!(this));
     let own_arguments = arguments.iter().take_while(|argument| *argument != "--");
@@ -286,18 +304,12 @@ impl Report<'_> {
     fn json(&self, guest: &Guest) -> Value {
         let tests = self.results.iter().map(|(_, result)| {
             let run = &guest.runs()[result.run];
-            let (outcome, reason) = match &result.outcome {
-                Outcome::Passed => ("passed", None),
-                Outcome::Ignored => ("ignored", None),
-                Outcome::Skipped(reason) => ("skipped", Some(reason)),
-                Outcome::Failed(reason) => ("failed", Some(reason)),
-            };
             json!({
                 "package": package(run),
                 "program": program(run),
                 "test": result.test,
-                "outcome": outcome,
-                "reason": reason,
+                "outcome": result.outcome.name(),
+                "reason": result.outcome.reason(),
                 "milliseconds": result.duration.as_millis() as u64,
                 "output": result.output,
             })
@@ -343,7 +355,12 @@ fn title(run: &Run, test: Option<&str>) -> String {
 }
 
 /// Runs all kernels, some at a time.
-fn run_all<'a>(guest: &Guest, kernels: &'a [Kernel], args: &'a Args) -> Result<Vec<Report<'a>>> {
+fn run_all<'a>(
+    guest: &Guest,
+    kernels: &'a [Kernel],
+    args: &'a Args,
+    stop: &AtomicBool,
+) -> Result<Vec<Report<'a>>> {
     let next = Mutex::new(kernels.iter().zip(&args.kernel).enumerate());
     let reports = Mutex::new(BTreeMap::new());
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
@@ -356,7 +373,7 @@ fn run_all<'a>(guest: &Guest, kernels: &'a [Kernel], args: &'a Args) -> Result<V
                     let Ok(Some((number, (kernel, version)))) = taken else {
                         break;
                     };
-                    let report = run_kernel(guest, kernel, version, verbose);
+                    let report = run_kernel(guest, kernel, version, verbose, stop);
                     if let Ok(mut reports) = reports.lock() {
                         reports.insert(number, report);
                     }
@@ -386,6 +403,7 @@ fn run_kernel<'a>(
     kernel: &'a Kernel,
     version: &'a str,
     verbose: bool,
+    stop: &AtomicBool,
 ) -> Report<'a> {
     let start = Instant::now();
     let mut results = Vec::new();
@@ -400,7 +418,7 @@ fn run_kernel<'a>(
         results.push((title, result.clone()));
     };
     let problem = guest
-        .run(kernel, &mut look)
+        .run(kernel, stop, &mut look)
         .err()
         .map(|error| error.to_string());
     let report = Report {
@@ -421,12 +439,14 @@ fn print_result(version: &str, title: &str, result: &TestResult, verbose: bool, 
     let line = match &result.outcome {
         Outcome::Failed(reason) => {
             let output = result.output.trim_end().replace('\n', "\n    ");
-            format!("{BAD}FAILED{BAD:#} {reason}\n    {output}")
+            format!("{BAD}FAILED{BAD:#}: {reason}\n    {output}")
         }
         _ if !verbose && !shown => return,
         Outcome::Passed => format!("{GOOD}ok{GOOD:#}"),
-        Outcome::Ignored => format!("{WARN}ignored{WARN:#}"),
-        Outcome::Skipped(reason) => format!("{WARN}skipped{WARN:#}: {reason}"),
+        other => match other.reason() {
+            Some(reason) => format!("{WARN}{}{WARN:#}: {reason}", other.name()),
+            None => format!("{WARN}{}{WARN:#}", other.name()),
+        },
     };
     println!("{version} {title} {DIM}({seconds:.2} s){DIM:#} {line}");
     if shown && !matches!(result.outcome, Outcome::Failed(_)) {
@@ -434,7 +454,7 @@ fn print_result(version: &str, title: &str, result: &TestResult, verbose: bool, 
     }
 }
 
-fn summary(reports: &[Report<'_>], args: &Args) -> Result {
+fn summary(reports: &[Report<'_>]) -> Result {
     println!();
     table(
         ["kernel", "release", "passed", "failed", "skipped", "time"],
@@ -458,7 +478,6 @@ fn summary(reports: &[Report<'_>], args: &Args) -> Result {
         .filter(|report| report.problem.is_some())
         .map(|report| report.version)
         .collect();
-    let _ = args;
     if failed == 0 && broken.is_empty() {
         return Ok(());
     }

@@ -1,7 +1,7 @@
 //! Kernels from Debian's package archive.
 
-use super::error::{Error, IoContext, Result};
-use super::{Kernel, compare, fits, image};
+use crate::error::{Error, IoContext, Malformation, Result};
+use crate::{Kernel, compare, fits, image};
 use hachi_build::{Archive, Cache, Suite};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,19 +11,19 @@ use std::time::Duration;
 /// How old a list of packages may be.
 const FRESH: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The kernels meant for virtual machines: small, and with everything that eBPF wants.
+/// The kernels meant for virtual machines: small, and with all that eBPF needs.
 const FLAVOUR: &str = "-cloud-amd64";
 
 /// Looks for the version suite by suite, and unpacks the newest of the first suite that has it.
-pub(super) fn fetch(cache: &Cache, version: &str) -> Result<Kernel> {
+pub(crate) fn fetch(cache: &Cache, version: &str) -> Result<Kernel> {
     let archive = Archive::detect()
         .filter(|archive| archive.id() == "debian")
         .ok_or_else(|| Error::NotDebian { found: machine() })?;
     let mut looked_at = Vec::new();
     for suite in suites(&archive, &cache.path("apt"))? {
-        // It may not exist on this mirror, or only in times to come.
+        // A mirror may not have every suite.
         if let Err(error) = suite.update(FRESH) {
-            looked_at.push(format!("{} (not to be had: {error})", suite.name()));
+            looked_at.push(format!("{} (unavailable: {error})", suite.name()));
             continue;
         }
         looked_at.push(suite.name().to_owned());
@@ -111,7 +111,7 @@ fn newest(suite: &Suite, version: &str) -> Option<(String, Vec<String>)> {
     Some((release, packages))
 }
 
-/// Takes what is wanted out of the packages in `directory`, and removes the rest.
+/// Keeps the kernel, its modules and its BTF from the packages in `directory`; removes the rest.
 fn unpack(directory: &Path, release: &str) -> Result<()> {
     let root = directory.join("root");
     for package in files(directory, &[".deb"])? {
@@ -119,9 +119,9 @@ fn unpack(directory: &Path, release: &str) -> Result<()> {
         unpack.arg("-x").arg(&package).arg(&root);
         let output = unpack.output().during("run `dpkg-deb` on", &package)?;
         if !output.status.success() {
-            return Err(Error::Malformed {
-                path: package,
-                problem: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+            return Err(Error::Unpack {
+                package,
+                output: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
             });
         }
         fs::remove_file(&package).during("remove", &package)?;
@@ -135,7 +135,7 @@ fn unpack(directory: &Path, release: &str) -> Result<()> {
         .find(|path| path.is_file())
         .ok_or_else(|| Error::Malformed {
             path: root.clone(),
-            problem: format!("there is no kernel {release} in the packages"),
+            problem: Malformation::NoKernel(release.to_owned()),
         })?;
     move_to(kernel, &directory.join("vmlinuz"))?;
     let modules = directory.join("modules");

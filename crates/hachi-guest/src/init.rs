@@ -1,13 +1,12 @@
-//! The first process of a guest: prepares the system, runs the [`Plan`], reports, powers off.
+//! The first process of a guest: mounts file systems, inserts modules, runs the [`Plan`], reports
+//! each test, powers off.
 //!
-//! It is the program that started the guest, carried into it: see [`super::intercept`].
+//! It is the program that started the guest: see [`crate::intercept`].
 
-use super::protocol::{End, Event, PLAN, PORT, Plan, Run};
+use crate::protocol::{End, Event, PLAN, PORT, Plan, Run};
 use crate::sys;
-use std::ffi::CString;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::fd::AsRawFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -15,13 +14,16 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Where a test says that it was skipped.
+/// Where a test writes that it was skipped.
 const SKIPS: &str = "/hachi-skips";
 
-/// Where a test says what it exercised.
+/// Where a test writes what it exercised.
 const SUPPORT: &str = "/hachi-support";
 
-/// How often a test that goes on is reported to do so.
+/// The flags of the interface `lo`. `IFF_UP | IFF_LOOPBACK`, 9, brings it up.
+const LOOPBACK_FLAGS: &str = "/sys/class/net/lo/flags";
+
+/// How often a running test is reported to be alive.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
 /// Source, target, type and options of what is mounted.
@@ -38,10 +40,10 @@ const MOUNTS: &[(&str, &str, &str, &str)] = &[
     ("securityfs", "/sys/kernel/security", "securityfs", ""),
 ];
 
-/// Does all of it. Never returns: the machine is off then.
+/// Runs the plan and powers the machine off.
 pub fn main() -> ! {
     if let Err(error) = run() {
-        // The console is all there is.
+        // The port may not be open: only the console is sure to be there.
         eprintln!("hachi: {error}");
     }
     sys::power_off();
@@ -54,19 +56,18 @@ fn run() -> io::Result<()> {
     let mut warnings = Vec::new();
     for (source, target, kind, options) in MOUNTS {
         let mounted =
-            fs::create_dir_all(target).and_then(|()| mount(source, target, kind, options));
+            fs::create_dir_all(target).and_then(|()| sys::mount(source, target, kind, options));
         if let Err(error) = mounted {
             warnings.push(format!("mounting {target}: {error}"));
         }
     }
     let plan: Plan = serde_json::from_slice(&fs::read(PLAN)?)?;
     for module in &plan.modules {
-        if let Err(error) = File::open(module).and_then(|file| sys::insert_module(file.as_raw_fd()))
-        {
+        if let Err(error) = File::open(module).and_then(|file| sys::insert_module(&file)) {
             warnings.push(format!("inserting {module}: {error}"));
         }
     }
-    if let Err(error) = sys::loopback_up() {
+    if let Err(error) = fs::write(LOOPBACK_FLAGS, "0x9") {
         warnings.push(format!("bringing up lo: {error}"));
     }
     let mut report = Report {
@@ -91,17 +92,7 @@ fn explained(error: io::Error, warnings: &[String]) -> io::Error {
     ))
 }
 
-fn mount(source: &str, target: &str, kind: &str, options: &str) -> io::Result<()> {
-    let text = |text: &str| CString::new(text).map_err(io::Error::other);
-    sys::mount(
-        &text(source)?,
-        &text(target)?,
-        &text(kind)?,
-        &text(options)?,
-    )
-}
-
-/// The serial port, which appears a moment after its driver.
+/// Opens the serial port, which appears a moment after its driver is loaded.
 fn open_port() -> io::Result<File> {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
@@ -120,7 +111,7 @@ fn open_port() -> io::Result<File> {
     }
 }
 
-/// The way out.
+/// Sends events to the host.
 struct Report {
     port: File,
 }
@@ -133,8 +124,8 @@ impl Report {
     }
 }
 
-/// Runs each test of a program in a process of its own, or a program that has no list of tests as
-/// it is.
+/// Runs each test of a program in a process of its own; a program that cannot list its tests runs
+/// once.
 fn run_all(number: usize, run: &Run, report: &mut Report) -> io::Result<()> {
     match list(run) {
         Some(tests) => {
@@ -150,7 +141,7 @@ fn run_all(number: usize, run: &Run, report: &mut Report) -> io::Result<()> {
     }
 }
 
-/// The program's tests, if it can say so in the way of Rust's test harness.
+/// The program's tests, if it can list them as Rust's test harness does.
 fn list(run: &Run) -> Option<Vec<String>> {
     let output = command(run)
         .args(["--list", "--format", "terse"])
@@ -185,18 +176,18 @@ fn command(run: &Run) -> Command {
             "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         )
         .env("HOME", "/")
-        // With one thread the harness runs tests on the main one, which has no test's name.
+        // With one thread the harness runs tests on the main thread, which has no test's name.
         .env("RUST_TEST_THREADS", "2")
         .envs(run.environment.iter().map(|(name, value)| (name, value)))
-        // Whatever the host has under these names is about the host.
+        // The host's values of these, if any, name files of the host.
         .env("HACHI_TEST_SKIPS", SKIPS)
         .env("HACHI_TEST_SUPPORT", SUPPORT)
         .env("HACHI_GUEST", "1");
     command
 }
 
-/// The arguments for one test of a program that was given `arguments`: filters give way to its
-/// name.
+/// The arguments for one test of a program that was given `arguments`: the test's name replaces
+/// filters.
 fn arguments_for(test: &str, arguments: &[String]) -> Vec<String> {
     let mut kept = vec![test.to_owned()];
     kept.extend(["--exact", "--nocapture"].map(String::from));
@@ -236,7 +227,7 @@ fn run_one(number: usize, run: &Run, test: Option<String>, report: &mut Report) 
     report.send(&Event::End(end))
 }
 
-/// Runs the program to its end, or to the end of its time.
+/// Runs the program until it ends or its time is up.
 fn supervise(run: &Run, report: &mut Report) -> io::Result<End> {
     let (mut output, input) = io::pipe()?;
     let mut command = command(run);
@@ -261,12 +252,12 @@ fn supervise(run: &Run, report: &mut Report) -> io::Result<End> {
     let limit = Duration::from_secs(run.seconds);
     let mut alive = start;
     let mut end = End::default();
-    // Until the output ends, which is when the program and all it started have ended.
+    // The output ends when the program and all that it started have ended.
     loop {
         match chunks.recv_timeout(Duration::from_millis(200)) {
             Ok(text) => report.send(&Event::Output(text))?,
             Err(RecvTimeoutError::Disconnected) => break,
-            // What it started may live on, and would hold the pipe.
+            // A process that it started may outlive it and hold the pipe.
             Err(RecvTimeoutError::Timeout) if child.try_wait()?.is_some() => break,
             Err(RecvTimeoutError::Timeout) => {}
         }
@@ -302,7 +293,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn filters_give_way_to_the_name() {
+    fn the_name_of_a_test_replaces_filters() {
         let given = ["some", "--include-ignored", "--test-threads=1"].map(String::from);
         assert_eq!(
             arguments_for("a::b", &given),

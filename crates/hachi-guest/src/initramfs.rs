@@ -1,7 +1,7 @@
-//! The initial file system of a guest: a cpio archive (format `newc`, as the kernel's
-//! `Documentation/driver-api/early-userspace/buffer-format.rst` says), held open for additions.
+//! The initial file system of a guest: a cpio archive (format `newc`, see the kernel's
+//! `Documentation/driver-api/early-userspace/buffer-format.rst`), collected before it is written.
 
-use super::error::{Error, IoContext, Result};
+use crate::error::{Error, IoContext, Result};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,9 +10,15 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+/// The type of a directory in a mode: `S_IFDIR` of inode(7).
+const DIRECTORY: u32 = 0o040_000;
+
+/// The type of a regular file: `S_IFREG`.
+const FILE: u32 = 0o100_000;
+
 /// What will be there, by absolute path; sorted, so that directories come before what is in them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Initramfs {
+pub(crate) struct Initramfs {
     entries: BTreeMap<PathBuf, Entry>,
 }
 
@@ -31,7 +37,7 @@ enum Entry {
 }
 
 impl Initramfs {
-    pub(super) fn directory(&mut self, path: impl AsRef<Path>) {
+    pub(crate) fn directory(&mut self, path: impl AsRef<Path>) {
         for ancestor in path.as_ref().ancestors() {
             if ancestor.parent().is_some() {
                 self.entries
@@ -46,12 +52,12 @@ impl Initramfs {
         self.entries.insert(path.into(), entry);
     }
 
-    pub(super) fn bytes(&mut self, path: impl AsRef<Path>, bytes: Vec<u8>, mode: u32) {
+    pub(crate) fn bytes(&mut self, path: impl AsRef<Path>, bytes: Vec<u8>, mode: u32) {
         self.insert(path.as_ref(), Entry::Bytes { bytes, mode });
     }
 
     /// The host's file `from` as `path`.
-    pub(super) fn file(&mut self, path: impl AsRef<Path>, from: &Path) -> Result<()> {
+    pub(crate) fn file(&mut self, path: impl AsRef<Path>, from: &Path) -> Result<()> {
         let mode = fs::metadata(from)
             .during("read", from)?
             .permissions()
@@ -61,9 +67,9 @@ impl Initramfs {
         Ok(())
     }
 
-    /// A file, or a directory with what in it is `wanted`, where it is on the host. Links are
-    /// followed.
-    pub(super) fn tree(&mut self, path: &Path, wanted: &dyn Fn(&Path) -> bool) -> Result<()> {
+    /// A file, or a directory with those of its entries that are `wanted`, at the path it has on
+    /// the host. Follows symbolic links.
+    pub(crate) fn tree(&mut self, path: &Path, wanted: &dyn Fn(&Path) -> bool) -> Result<()> {
         if !path.is_dir() {
             return self.file(path, path);
         }
@@ -78,8 +84,8 @@ impl Initramfs {
         Ok(())
     }
 
-    /// A program of the host as `path`, and the libraries it needs where they are on the host.
-    pub(super) fn program(&mut self, path: impl AsRef<Path>, from: &Path) -> Result<()> {
+    /// A program of the host as `path`, and the libraries it needs at the paths they have there.
+    pub(crate) fn program(&mut self, path: impl AsRef<Path>, from: &Path) -> Result<()> {
         self.file(path, from)?;
         for library in libraries(from)? {
             if !self.entries.contains_key(&library) {
@@ -90,7 +96,7 @@ impl Initramfs {
     }
 
     /// Writes the archive.
-    pub(super) fn write(&self, path: &Path) -> Result<()> {
+    pub(crate) fn write(&self, path: &Path) -> Result<()> {
         let file = fs::File::create(path).during("create", path)?;
         let mut out = Archive {
             out: BufWriter::with_capacity(1 << 20, file),
@@ -102,10 +108,10 @@ impl Initramfs {
                 let name = path.strip_prefix("/").unwrap_or(path);
                 let name = name.as_os_str().as_encoded_bytes();
                 match entry {
-                    Entry::Directory => out.entry(name, libc::S_IFDIR | 0o755, b"")?,
+                    Entry::Directory => out.entry(name, DIRECTORY | 0o755, b"")?,
                     Entry::File { from, mode } => out.entry(name, *mode, &fs::read(from)?)?,
                     Entry::Bytes { bytes, mode } => {
-                        out.entry(name, libc::S_IFREG | mode, bytes)?;
+                        out.entry(name, FILE | mode, bytes)?;
                     }
                 }
             }
@@ -118,9 +124,9 @@ impl Initramfs {
 
 struct Archive<W> {
     out: W,
-    /// The number of the entry; as inode numbers, since equal ones would be hard links.
+    /// The number of the entry, used as its inode number: equal ones would be hard links.
     number: u32,
-    /// How much was written.
+    /// How many bytes were written.
     at: usize,
 }
 
@@ -153,7 +159,7 @@ impl<W: Write> Archive<W> {
         self.padded(contents)
     }
 
-    /// The bytes, and zeroes up to a multiple of four.
+    /// The bytes, then zeroes up to a multiple of four.
     fn padded(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.out.write_all(bytes)?;
         self.at += bytes.len();
@@ -173,9 +179,10 @@ fn libraries(program: &Path) -> Result<Vec<PathBuf>> {
         .during("run `ldd` on", program)?;
     let text = String::from_utf8_lossy(&output.stdout);
     if let Some(line) = text.lines().find(|line| line.contains("not found")) {
-        return Err(Error::Malformed {
-            path: program.into(),
-            problem: format!("a library it needs is missing: {}", line.trim()),
+        let library = line.split("=>").next().unwrap_or(line).trim();
+        return Err(Error::Library {
+            program: program.into(),
+            library: library.to_owned(),
         });
     }
     // `libc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x…)` or `/lib64/ld-linux-x86-64.so.2 (0x…)`;
@@ -188,9 +195,9 @@ fn libraries(program: &Path) -> Result<Vec<PathBuf>> {
     Ok(text.lines().filter_map(path).collect())
 }
 
-/// A copy of `program` in `directory` without debugging information, which a guest has no use for;
-/// the program itself where there is no `strip`. Its symbols stay.
-pub(super) fn stripped<'a>(program: &'a Path, directory: &Path) -> Cow<'a, Path> {
+/// A copy of `program` in `directory` without debugging information, which a guest does not use.
+/// Symbols stay. Where there is no `strip`, the program itself.
+pub(crate) fn stripped<'a>(program: &'a Path, directory: &Path) -> Cow<'a, Path> {
     let name = program.as_os_str().as_encoded_bytes();
     let copy = directory.join(String::from_utf8_lossy(name).replace('/', "%"));
     let stripped = Command::new("strip")
@@ -208,17 +215,17 @@ pub(super) fn stripped<'a>(program: &'a Path, directory: &Path) -> Cow<'a, Path>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::TempDir;
+    use tempfile::TempDir;
 
-    /// The kernel's reader is strict about all of this; `cpio` is not there everywhere.
+    // Read back here since the kernel is strict about the format and not every machine has `cpio`.
     #[test]
-    fn the_archive_has_the_form() {
+    fn writes_the_newc_format() {
         let directory = TempDir::new().unwrap();
         let mut files = Initramfs::default();
         files.bytes("/b/c", b"hello".to_vec(), 0o644);
         files.directory("/a");
-        files.write(&directory.join("cpio")).unwrap();
-        let archive = fs::read(directory.join("cpio")).unwrap();
+        files.write(&directory.path().join("cpio")).unwrap();
+        let archive = fs::read(directory.path().join("cpio")).unwrap();
         let mut rest = archive.as_slice();
         let mut found = Vec::new();
         while !rest.is_empty() {
@@ -241,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn this_program_needs_the_c_library() {
+    fn finds_the_libraries_of_a_program() {
         let libraries = libraries(&std::env::current_exe().unwrap()).unwrap();
         assert!(libraries.iter().all(|path| path.is_file()));
         // None when the tests are linked statically.

@@ -1,4 +1,4 @@
-//! What the host tells a guest, and what the guest answers.
+//! What the host sends to a guest, and what the guest reports.
 //!
 //! The [`Plan`] is a file in the guest's initial file system; [`Event`]s come back as lines of JSON
 //! over a virtio serial port.
@@ -12,7 +12,7 @@ pub const PLAN: &str = "/hachi-plan.json";
 /// The name of the serial port that events go to.
 pub const PORT: &str = "hachi";
 
-/// What a guest is to do.
+/// What a guest does.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct Plan {
     /// Modules to insert, in this order: paths in the guest.
@@ -34,7 +34,7 @@ pub struct Run {
     pub environment: Vec<(String, String)>,
     /// How long one test, or the whole program if it cannot list its tests, may take.
     pub seconds: u64,
-    /// Tests that are not to be run (again).
+    /// Tests to leave out, since they have a result.
     #[serde(default)]
     pub without: BTreeSet<String>,
 }
@@ -44,9 +44,9 @@ pub struct Run {
 pub enum Event {
     /// The guest is up; its kernel's release.
     Booted(String),
-    /// Something did not work that need not matter: a file system that the kernel lacks.
+    /// A step that failed and may not matter, such as a file system that the kernel lacks.
     Warning(String),
-    /// A test of run number `run` begins; `None` for the program as a whole.
+    /// A test of run number `run` starts; `None` for the program as a whole.
     Start {
         /// Index into [`Plan::runs`].
         run: usize,
@@ -55,13 +55,13 @@ pub enum Event {
     },
     /// What the test wrote.
     Output(String),
-    /// A test goes on.
+    /// The test still runs.
     Alive,
-    /// The test that was begun last has ended.
+    /// The test that started last has ended.
     End(End),
-    /// All tests of run number .0 were run.
+    /// All tests of the run with this number have ended.
     Finished(usize),
-    /// All runs were run.
+    /// All runs have ended.
     Done,
 }
 
@@ -72,7 +72,7 @@ pub struct End {
     pub code: Option<i32>,
     /// The signal that ended it.
     pub signal: Option<i32>,
-    /// It took too long and was ended.
+    /// It took too long and was killed.
     pub timed_out: bool,
     /// How long it took, in milliseconds.
     pub milliseconds: u64,

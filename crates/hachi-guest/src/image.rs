@@ -1,7 +1,6 @@
-//! What is inside of a kernel's files: the kernel in its self-extracting image, modules, and the
-//! BTF of both.
+//! Reads a kernel's files: the kernel inside its self-extracting image, modules, and their BTF.
 
-use super::error::{Error, IoContext, Result};
+use crate::error::{Error, IoContext, Malformation, Result};
 use std::io::Read;
 use std::path::Path;
 
@@ -9,20 +8,21 @@ use std::path::Path;
 const LARGEST: u64 = 1 << 30;
 
 /// The contents of section `.BTF` of the kernel in the x86 image at `path`.
-pub(super) fn vmlinux_btf(path: &Path) -> Result<Vec<u8>> {
+pub(crate) fn vmlinux_btf(path: &Path) -> Result<Vec<u8>> {
     let image = std::fs::read(path).during("read", path)?;
-    let malformed = |problem: &str| Error::Malformed {
-        path: path.into(),
-        problem: problem.to_owned(),
+    let btf = || {
+        let kernel = decompress(payload(&image).ok_or(Malformation::NotAnImage)?)?;
+        let btf = section(&kernel, b".BTF").ok_or(Malformation::NoBtf)?;
+        Ok(btf.to_vec())
     };
-    let payload = payload(&image).ok_or_else(|| malformed("not an x86 kernel image"))?;
-    let kernel = decompress(payload).map_err(|problem| malformed(&problem))?;
-    let btf = section(&kernel, b".BTF").ok_or_else(|| malformed("it has no BTF"))?;
-    Ok(btf.to_vec())
+    btf().map_err(|problem| Error::Malformed {
+        path: path.into(),
+        problem,
+    })
 }
 
 /// A module as the kernel takes it: `.ko.xz` files are decompressed.
-pub(super) fn module(path: &Path) -> Result<Vec<u8>> {
+pub(crate) fn module(path: &Path) -> Result<Vec<u8>> {
     let bytes = std::fs::read(path).during("read", path)?;
     if path.extension().is_none_or(|extension| extension == "ko") {
         return Ok(bytes);
@@ -33,9 +33,8 @@ pub(super) fn module(path: &Path) -> Result<Vec<u8>> {
     })
 }
 
-/// The modules that a module needs, by its own word: the `depends=` entry of its section
-/// `.modinfo`.
-pub(super) fn depends(module: &[u8]) -> Vec<String> {
+/// The modules that a module depends on: the `depends=` entry of its section `.modinfo`.
+pub(crate) fn depends(module: &[u8]) -> Vec<String> {
     section(module, b".modinfo")
         .unwrap_or_default()
         .split(|byte| *byte == 0)
@@ -65,12 +64,12 @@ fn payload(image: &[u8]) -> Option<&[u8]> {
     image.get(start..start.checked_add(word(0x24c)?)?)
 }
 
-/// Takes apart whatever the kernel's build compresses with.
-fn decompress(data: &[u8]) -> Result<Vec<u8>, String> {
+/// Decompresses any format that Debian's kernels use.
+fn decompress(data: &[u8]) -> Result<Vec<u8>, Malformation> {
     let mut out = Vec::new();
     let read = match data {
         [0x28, 0xb5, 0x2f, 0xfd, ..] => ruzstd::decoding::StreamingDecoder::new(data)
-            .map_err(|error| error.to_string())?
+            .map_err(|error| Malformation::Compression(error.to_string()))?
             .take(LARGEST)
             .read_to_end(&mut out),
         [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => lzma_rust2::XzReader::new(data, false)
@@ -80,17 +79,19 @@ fn decompress(data: &[u8]) -> Result<Vec<u8>, String> {
         [0x7f, b'E', b'L', b'F', ..] => return Ok(data.to_vec()),
         _ => {
             let start = &data[..data.len().min(4)];
-            return Err(format!(
-                "compressed in an unknown way (it begins {start:02x?})"
-            ));
+            return Err(Malformation::UnknownCompression(start.to_vec()));
         }
     };
-    read.map(|_| out).map_err(|error| error.to_string())
+    match read {
+        Ok(_) if out.len() as u64 == LARGEST => Err(Malformation::TooLarge),
+        Ok(_) => Ok(out),
+        Err(error) => Err(Malformation::Compression(error.to_string())),
+    }
 }
 
-/// The blocks of LZ4's legacy frame: each a size and so many bytes, which hold 8 MiB at most. After
-/// the last one the kernel's build has put the size of the whole.
-fn lz4_blocks(mut data: &[u8]) -> Result<Vec<u8>, String> {
+/// The blocks of LZ4's legacy frame: each a size and as many bytes, which expand to 8 MiB at most.
+/// The kernel's build appends the size of the whole after the last block.
+fn lz4_blocks(mut data: &[u8]) -> Result<Vec<u8>, Malformation> {
     const BLOCK: usize = 8 << 20;
     let mut out = Vec::new();
     let mut buffer = vec![0; BLOCK];
@@ -100,10 +101,10 @@ fn lz4_blocks(mut data: &[u8]) -> Result<Vec<u8>, String> {
             break;
         };
         let length = lz4_flex::block::decompress_into(block, &mut buffer)
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| Malformation::Compression(error.to_string()))?;
         out.extend_from_slice(&buffer[..length]);
         if out.len() as u64 > LARGEST {
-            return Err("larger than any kernel".to_owned());
+            return Err(Malformation::TooLarge);
         }
         data = rest;
     }
@@ -144,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sections_are_found_by_name() {
+    fn finds_sections_by_name() {
         let this = std::fs::read(std::env::current_exe().unwrap()).unwrap();
         assert!(section(&this, b".text").unwrap().len() > 1000);
         assert_eq!(section(&this, b".nosuch"), None);
@@ -153,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn lz4_ends_before_the_size_of_the_whole() {
+    fn ignores_the_size_after_the_last_lz4_block() {
         let mut data = vec![0x02, 0x21, 0x4c, 0x18];
         for text in [b"first ".as_slice(), b"second".as_slice()] {
             // A block of one sequence: literals only.
@@ -166,8 +167,9 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused() {
-        assert!(decompress(b"PK").unwrap_err().contains("unknown"));
+    fn refuses_data_that_is_not_a_kernel() {
+        let unknown = Malformation::UnknownCompression(b"PK".to_vec());
+        assert_eq!(decompress(b"PK"), Err(unknown));
         assert!(decompress(&[0x28, 0xb5, 0x2f, 0xfd, 1, 2]).is_err());
         assert!(decompress(b"\xfd7zXZ\0\0").is_err());
         assert!(payload(&[0; 600]).is_none() && payload(b"").is_none());

@@ -1,26 +1,27 @@
 //! Running test programs in a guest.
 
-use super::error::{Error, IoContext, Result};
-use super::initramfs::{Initramfs, stripped};
-use super::protocol::{End, Event, PLAN, Plan, Run};
-use super::{Kernel, qemu};
-use crate::TempDir;
-use crate::process::find_program;
+use crate::error::{Crash, Error, IoContext, Result};
+use crate::initramfs::{Initramfs, stripped};
+use crate::protocol::{End, Event, PLAN, Plan, Run};
+use crate::sys::find_program;
+use crate::{Kernel, qemu};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
-/// A guest that says nothing for so long hangs: a test that takes its time reports every few
-/// seconds.
+/// A guest that is silent for this long hangs: it reports a running test every few seconds.
 const STALLED: Duration = Duration::from_secs(90);
 
-/// What is kept of a test's output.
+/// How many bytes of a test's output are kept.
 const MOST_OUTPUT: usize = 1 << 20;
 
-/// What the kernels have as modules that eBPF programs and their tests want.
+/// What eBPF programs and their tests need that kernels have as modules.
 const MODULES: &[&str] = &[
     "virtio_pci",
     "virtio_console", // our way out; built in since 6.12
@@ -35,10 +36,10 @@ const MODULES: &[&str] = &[
     "rc_loopback",
 ];
 
-/// What tests start, where the host has it.
+/// The host's programs that tests start.
 const PROGRAMS: &[&str] = &["sh", "ip", "tc", "ping", "cat", "true", "sleep"];
 
-/// What to run, on any kernel: test programs and what they need.
+/// Test programs and all that they need, to run on any kernel.
 #[derive(Debug)]
 pub struct Guest {
     files: Initramfs,
@@ -51,19 +52,73 @@ pub struct Guest {
 
 /// How a test ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Outcome {
-    /// Well.
+    /// It passed.
     Passed,
-    /// Badly, with the reason where it is more than a panic.
-    Failed(String),
-    /// It did nothing, for this reason.
+    /// It failed.
+    Failed(TestFailure),
+    /// It skipped itself, for this reason.
     Skipped(String),
     /// It is marked `#[ignore]`.
     Ignored,
 }
 
+impl Outcome {
+    /// One word: `passed`, `failed`, `skipped` or `ignored`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed(_) => "failed",
+            Self::Skipped(_) => "skipped",
+            Self::Ignored => "ignored",
+        }
+    }
+
+    /// Why it failed or was skipped.
+    pub fn reason(&self) -> Option<String> {
+        match self {
+            Self::Passed | Self::Ignored => None,
+            Self::Failed(failure) => Some(failure.to_string()),
+            Self::Skipped(reason) => Some(reason.clone()),
+        }
+    }
+}
+
+/// Why a test failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TestFailure {
+    /// It panicked: the exit code 101 of Rust's test harness.
+    Panic,
+    /// It ended with another exit code.
+    Code(i32),
+    /// A signal ended it.
+    Signal(i32),
+    /// It ran longer than it may.
+    Timeout(Duration),
+    /// It could not be started.
+    NotStarted,
+    /// The guest crashed or stalled while it ran, twice.
+    Crash(Crash),
+}
+
+impl fmt::Display for TestFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Panic => f.write_str("it panicked"),
+            Self::Code(code) => write!(f, "exit code {code}"),
+            Self::Signal(signal) => write!(f, "ended by signal {signal}"),
+            Self::Timeout(limit) => write!(f, "not done after {} s", limit.as_secs()),
+            Self::NotStarted => f.write_str("it could not be started"),
+            Self::Crash(crash) => write!(f, "the guest {crash}"),
+        }
+    }
+}
+
 /// What came of one test.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct TestResult {
     /// Which of the guest's runs, in the order they were added.
     pub run: usize,
@@ -75,29 +130,22 @@ pub struct TestResult {
     pub duration: Duration,
     /// What it wrote to stdout and stderr.
     pub output: String,
-    /// What it exercised, a line each: see [`Exercise`](crate::Exercise).
+    /// What it exercised, one line each: what it wrote to the file `HACHI_TEST_SUPPORT`.
     pub support: String,
 }
 
-/// Why a guest ended before it was done.
-struct Crash {
-    /// The test that ran.
-    during: Option<(usize, Option<String>)>,
-    problem: String,
-}
-
 impl Guest {
-    /// A guest without anything to run. The calling program will be its first process, and has to
-    /// call [`super::intercept`].
+    /// A guest with nothing to run. The calling program will be its first process, and must call
+    /// [`crate::intercept`].
     ///
     /// # Errors
-    /// Without QEMU, or when the program's own libraries are not found.
+    /// Without QEMU, on another architecture, or when a library of the calling program is missing.
     pub fn new() -> Result<Self> {
         qemu::require()?;
-        let directory = TempDir::new().map_err(|error| Error::Malformed {
-            path: std::env::temp_dir(),
-            problem: error.to_string(),
-        })?;
+        let directory = tempfile::Builder::new()
+            .prefix("hachi-guest.")
+            .tempdir()
+            .during("create a directory in", &std::env::temp_dir())?;
         let this = std::env::current_exe().during("find", Path::new("this program"))?;
         let mut guest = Self {
             init: this.clone(),
@@ -120,17 +168,15 @@ impl Guest {
             b"127.0.0.1 localhost\n::1 localhost\n".to_vec(),
             0o644,
         );
-        for name in PROGRAMS {
-            if let Some(path) = find_program(name) {
-                guest.add_program(&path)?;
-            }
+        for path in PROGRAMS.iter().filter_map(|name| find_program(name)) {
+            guest.add_program(&path)?;
         }
         Ok(guest)
     }
 
-    /// Adds a test program, with the libraries it needs, and the directory it runs in: a package's,
-    /// with the files of the package. What is built is left behind, and so are large files and
-    /// hidden ones: [`Guest::add_path`] takes those.
+    /// Adds a test program, with the libraries it needs, and the directory it runs in, which is that
+    /// of its package. The guest gets the files of that directory except hidden ones, those over
+    /// 16 MiB and cargo's target directory; [`Guest::add_path`] adds any of these.
     ///
     /// # Errors
     /// When the program cannot be read or a library is missing.
@@ -147,7 +193,7 @@ impl Guest {
         Ok(())
     }
 
-    /// Carries a file, or a directory with all in it, to the same place in the guest.
+    /// Adds a file, or a directory with all in it, at the same path.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -155,7 +201,18 @@ impl Guest {
         self.files.tree(path, &|_| true)
     }
 
-    /// Carries a program of the host, less its debugging information, with the libraries it needs.
+    /// Adds a program that the host has in its `PATH`, as [`Guest::add_program`] does.
+    ///
+    /// # Errors
+    /// When there is no such program; else as [`Guest::add_program`].
+    pub fn add_program_by_name(&mut self, name: &str) -> Result<()> {
+        let path = find_program(name).ok_or_else(|| Error::NoProgram {
+            name: name.to_owned(),
+        })?;
+        self.add_program(&path)
+    }
+
+    /// Adds a program of the host without its debugging information, and the libraries it needs.
     ///
     /// # Errors
     /// When it cannot be read or a library is missing.
@@ -165,8 +222,8 @@ impl Guest {
         self.files.file(path, &copy)
     }
 
-    /// Has a module inserted, beside those that every guest gets; if the kernel has no such module,
-    /// nothing happens.
+    /// Adds a kernel module to those that every guest inserts. A kernel without such a module goes
+    /// without it.
     pub fn add_module(&mut self, name: &str) {
         self.modules.push(name.to_owned());
     }
@@ -176,35 +233,41 @@ impl Guest {
         &self.runs
     }
 
-    /// Boots the kernel and runs everything. Each result is shown to `look` as it comes.
+    /// Boots the kernel and runs everything; `look` sees each result as it comes. Ends early once
+    /// `stop` is true.
     ///
-    /// A guest that crashes or stalls is started again with what is left to do; a test that was
-    /// running then twice has failed.
+    /// A guest that crashes or stalls is started again for the tests that are left. A test during
+    /// which that happens twice has failed.
     ///
     /// # Errors
-    /// When the guest does not come up, or ends again and again without a test to blame; also when
-    /// [`crate::interrupted`].
+    /// When the guest does not boot, or crashes three times outside any test; [`Error::Interrupted`]
+    /// when `stop` became true.
     pub fn run(
         &self,
         kernel: &Kernel,
+        stop: &AtomicBool,
         look: &mut dyn FnMut(&TestResult),
     ) -> Result<Vec<TestResult>> {
         let mut session = Session {
             guest: self,
             kernel,
+            stop,
             done: vec![BTreeSet::new(); self.runs.len()],
             finished: BTreeSet::new(),
             results: Vec::new(),
         };
         let mut strikes: BTreeMap<(usize, Option<String>), u32> = BTreeMap::new();
         let mut in_vain = 0;
-        while let Some(Crash { during, problem }) = session.boot(look)? {
+        while let Some((crash, during)) = session.boot(look)? {
             let Some((run, test)) = during else {
                 in_vain += 1;
                 if in_vain < 3 {
                     continue;
                 }
-                return Err(session.trouble(problem));
+                return Err(Error::Crashed {
+                    release: session.release(),
+                    crash,
+                });
             };
             let strikes = strikes.entry((run, test.clone())).or_default();
             *strikes += 1;
@@ -212,7 +275,7 @@ impl Guest {
                 let result = TestResult {
                     run,
                     test,
-                    outcome: Outcome::Failed(format!("the guest {problem}")),
+                    outcome: Outcome::Failed(TestFailure::Crash(crash)),
                     duration: Duration::ZERO,
                     output: String::new(),
                     support: String::new(),
@@ -224,7 +287,7 @@ impl Guest {
     }
 }
 
-/// Whether an entry of a package's directory goes along with its tests.
+/// Whether a guest gets this entry of a package's directory.
 fn is_source(path: &Path) -> bool {
     const LARGE: u64 = 16 << 20;
     let hidden = path
@@ -236,13 +299,17 @@ fn is_source(path: &Path) -> bool {
     !hidden && !built && !large()
 }
 
-/// The way to the end of everything, over as many boots as it takes.
+/// The test that is running: its run and its name.
+type Running = Option<(usize, Option<String>)>;
+
+/// One run of a guest, over as many boots as it takes.
 struct Session<'a> {
     guest: &'a Guest,
     kernel: &'a Kernel,
+    stop: &'a AtomicBool,
     /// What has a result, by run; "" for a program without a list of tests.
     done: Vec<BTreeSet<String>>,
-    /// Runs with nothing left.
+    /// Runs that have ended.
     finished: BTreeSet<usize>,
     results: Vec<TestResult>,
 }
@@ -254,16 +321,13 @@ impl Session<'_> {
         self.results.push(result);
     }
 
-    fn trouble(&self, problem: String) -> Error {
-        Error::Guest {
-            release: self.kernel.release().to_owned(),
-            problem,
-        }
+    fn release(&self) -> String {
+        self.kernel.release().to_owned()
     }
 
-    /// Runs what is left. Gives why that ended, unless by being done.
-    fn boot(&mut self, look: &mut dyn FnMut(&TestResult)) -> Result<Option<Crash>> {
-        let directory = self.guest.directory.join(self.kernel.release());
+    /// Runs what is left. If the guest ends before it is done, gives how, and the test that ran.
+    fn boot(&mut self, look: &mut dyn FnMut(&TestResult)) -> Result<Option<(Crash, Running)>> {
+        let directory = self.guest.directory.path().join(self.kernel.release());
         std::fs::create_dir_all(&directory).during("create", &directory)?;
         let (initramfs, console) = (directory.join("initramfs"), directory.join("console"));
         let numbers = self.pack(&initramfs)?;
@@ -281,18 +345,20 @@ impl Session<'_> {
         )?;
         let lines = lines(qemu.take_stdout());
         let mut test: Option<(usize, Option<String>, String)> = None;
-        let mut ended = "ended".to_owned();
+        let mut stalled = None;
         let mut last = Instant::now();
         loop {
-            if crate::interrupted() {
-                return Err(self.trouble("interrupted".to_owned()));
+            if self.stop.load(Ordering::Relaxed) {
+                return Err(Error::Interrupted {
+                    release: self.release(),
+                });
             }
             let line = match lines.recv_timeout(Duration::from_millis(200)) {
                 Ok(line) => line,
                 Err(mpsc::RecvTimeoutError::Disconnected) => break,
                 Err(mpsc::RecvTimeoutError::Timeout) if last.elapsed() < STALLED => continue,
                 Err(mpsc::RecvTimeoutError::Timeout) => {
-                    ended = format!("stalled: nothing for {STALLED:?}");
+                    stalled = Some(STALLED);
                     break;
                 }
             };
@@ -320,7 +386,7 @@ impl Session<'_> {
                     self.finished.insert(numbers[run]);
                 }
                 Event::Done => {
-                    // It is about to switch itself off; there is nothing to wait for.
+                    // It is about to power off; there is nothing to wait for.
                     return Ok(None);
                 }
                 Event::Warning(warning) => {
@@ -330,14 +396,14 @@ impl Session<'_> {
             }
         }
         drop(lines);
-        let said = qemu.end();
+        let qemu = qemu.end();
         let console = std::fs::read(&console).unwrap_or_default();
-        let problem = format!(
-            "{ended}; {said}{}",
-            last_of(&String::from_utf8_lossy(&console))
-        );
-        let during = test.map(|(run, test, _)| (run, test));
-        Ok(Some(Crash { during, problem }))
+        let crash = Crash {
+            stalled,
+            qemu,
+            console: relevant_lines(&String::from_utf8_lossy(&console)),
+        };
+        Ok(Some((crash, test.map(|(run, test, _)| (run, test)))))
     }
 
     /// Writes the initial file system for what is left, and gives the numbers of the runs in it.
@@ -389,37 +455,37 @@ fn lines(stream: Option<impl Read + Send + 'static>) -> mpsc::Receiver<String> {
 
 fn judge(run: usize, test: Option<String>, end: &End, output: String) -> TestResult {
     let skipped = end.skips.lines().next().map(|line| {
-        // `skipped NAME: reason`, and the name is known.
+        // `skipped NAME: reason`.
         line.split_once(": ")
             .map_or(line, |(_, reason)| reason)
             .to_owned()
     });
+    let duration = Duration::from_millis(end.milliseconds);
     let outcome = match (end.code, skipped) {
         (Some(0), Some(reason)) => Outcome::Skipped(reason),
         (Some(0), None) if output.contains("0 passed; 0 failed; 1 ignored") => Outcome::Ignored,
         (Some(0), None) => Outcome::Passed,
-        (Some(101), _) => Outcome::Failed(String::new()),
-        (Some(code), _) => Outcome::Failed(format!("exit code {code}")),
-        (None, _) if end.timed_out => {
-            Outcome::Failed(format!("not done after {} s", end.milliseconds / 1000))
-        }
+        (Some(101), _) => Outcome::Failed(TestFailure::Panic),
+        (Some(code), _) => Outcome::Failed(TestFailure::Code(code)),
+        (None, _) if end.timed_out => Outcome::Failed(TestFailure::Timeout(duration)),
         (None, _) => Outcome::Failed(match end.signal {
-            Some(signal) => format!("ended by signal {signal}"),
-            None => "it could not be started".to_owned(),
+            Some(signal) => TestFailure::Signal(signal),
+            None => TestFailure::NotStarted,
         }),
     };
     TestResult {
         run,
         test,
         outcome,
-        duration: Duration::from_millis(end.milliseconds),
+        duration,
         output,
         support: end.support.clone(),
     }
 }
 
-/// What a person wants to see of the console of a guest that crashed.
-fn last_of(console: &str) -> String {
+/// The lines of the console of a guest that crashed from the first that shows the trouble on, or
+/// the last ones.
+fn relevant_lines(console: &str) -> Vec<String> {
     const SIGNS: &[&str] = &[
         "BUG:",
         "Oops",
@@ -436,10 +502,7 @@ fn last_of(console: &str) -> String {
         Some(first) => &lines[first..lines.len().min(first + 40)],
         None => &lines[lines.len().saturating_sub(20)..],
     };
-    if shown.is_empty() {
-        return "its console is empty".to_owned();
-    }
-    format!("its console:\n    {}", shown.join("\n    "))
+    shown.iter().map(|&line| line.to_owned()).collect()
 }
 
 #[cfg(test)]
@@ -447,7 +510,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn results_are_judged() {
+    fn judges_how_a_test_ended() {
         let judged = |end: End, output: &str| judge(0, None, &end, output.to_owned()).outcome;
         let code = |code| End {
             code: Some(code),
@@ -466,7 +529,7 @@ mod tests {
             code: Some(101),
             ..skipped
         };
-        assert_eq!(judged(failed, ""), Outcome::Failed(String::new()));
+        assert_eq!(judged(failed, ""), Outcome::Failed(TestFailure::Panic));
         let line = "test result: ok. 0 passed; 0 failed; 1 ignored; 0 measured";
         assert_eq!(judged(code(0), line), Outcome::Ignored);
         let late = End {
@@ -476,26 +539,42 @@ mod tests {
         };
         assert_eq!(
             judged(late, ""),
-            Outcome::Failed("not done after 9 s".to_owned())
+            Outcome::Failed(TestFailure::Timeout(Duration::from_secs(9)))
         );
         let killed = End {
             signal: Some(11),
             ..End::default()
         };
-        assert_eq!(
-            judged(killed, ""),
-            Outcome::Failed("ended by signal 11".to_owned())
-        );
+        assert_eq!(judged(killed, ""), Outcome::Failed(TestFailure::Signal(11)));
     }
 
     #[test]
-    fn trouble_is_found_on_the_console() {
+    fn finds_the_trouble_on_the_console() {
         let console = format!("{}BUG: unable to handle\nmore\n", "boot\n".repeat(100));
+        assert_eq!(relevant_lines(&console), ["BUG: unable to handle", "more"]);
+        assert_eq!(relevant_lines(""), [""; 0]);
+        assert_eq!(relevant_lines(&"x\n".repeat(30)), ["x"; 20]);
+    }
+
+    #[test]
+    fn a_crash_shows_how_it_ended_and_the_console() {
+        let crash = Crash {
+            stalled: None,
+            qemu: String::new(),
+            console: vec!["BUG: one".to_owned(), "two".to_owned()],
+        };
         assert_eq!(
-            last_of(&console),
-            "its console:\n    BUG: unable to handle\n    more"
+            TestFailure::Crash(crash.clone()).to_string(),
+            "the guest ended before its tests were done; its console:\n    BUG: one\n    two"
         );
-        assert!(last_of("").contains("empty"));
-        assert_eq!(last_of(&"x\n".repeat(30)).matches('x').count(), 20);
+        let stalled = Crash {
+            stalled: Some(STALLED),
+            qemu: "out of memory\n".to_owned(),
+            console: Vec::new(),
+        };
+        assert_eq!(
+            stalled.to_string(),
+            "stalled: it was silent for 90 s; QEMU: out of memory; its console is empty"
+        );
     }
 }

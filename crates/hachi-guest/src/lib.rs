@@ -1,18 +1,17 @@
-//! Other kernels: Linux of any version in a virtual machine, to run test programs in.
+//! Runs test programs on other versions of the Linux kernel, each in a virtual machine.
 //!
-//! A [`Kernel`] is one of Debian's kernels for cloud machines (which have BTF, kprobes, trampolines
-//! and the LSM hooks), taken from the package archive that this machine uses, unpacked into the
-//! cache and never installed. A [`Guest`] boots it in QEMU, in software emulation (so no `/dev/kvm`
-//! is needed), with an initial file system of just what is to be run, and gives one [`TestResult`]
-//! per test.
+//! A [`Kernel`] is one of Debian's kernels for cloud machines, which have BTF, kprobes, trampolines
+//! and LSM hooks. It is downloaded from the package archive that this machine uses and unpacked
+//! into the cache, never installed. A [`Guest`] boots it in QEMU, in software emulation, so it needs
+//! no `/dev/kvm`. The initial file system holds only what the tests need, and each test gives one
+//! [`TestResult`].
 //!
-//! The first process of the guest is the program that started it, which calls [`intercept`] first
-//! in its `main`. Test programs run in the guest as they are: the libraries they need are carried
-//! along.
+//! The first process of the guest is the program that started it; call [`intercept`] first in its
+//! `main`. Test programs run unchanged: the guest also gets the shared libraries they need.
 //!
-//! x86-64 only. Needs `qemu-system-x86_64` (or another program that `HACHI_QEMU` names); fetching a
-//! kernel also needs Debian's `apt-get` and `dpkg-deb`, without root. A kernel that is in the cache
-//! (see [`hachi_build::Cache`]) needs no network.
+//! x86-64 only. Needs `qemu-system-x86_64` (or the program that `HACHI_QEMU` names). Fetching a
+//! kernel also needs Debian's `apt-get` and `dpkg-deb`, without root. A kernel in the cache (see
+//! [`hachi_build::Cache`]) needs no network.
 
 mod error;
 mod fetch;
@@ -22,9 +21,10 @@ mod init;
 mod initramfs;
 mod protocol;
 mod qemu;
+mod sys;
 
-pub use error::{Error, Result};
-pub use guest::{Guest, Outcome, TestResult};
+pub use error::{Crash, Error, Malformation, Result};
+pub use guest::{Guest, Outcome, TestFailure, TestResult};
 pub use protocol::Run;
 
 use error::IoContext;
@@ -33,8 +33,8 @@ use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Becomes the first process of a guest if this is one; returns at once otherwise. Has to be what a
-/// program that uses [`Guest`] does first in `main`.
+/// Turns this process into the first process of a guest if it is one; returns at once otherwise. A
+/// program that uses [`Guest`] calls it first in `main`.
 pub fn intercept() {
     if std::process::id() == 1 && Path::new(protocol::PLAN).exists() {
         init::main();
@@ -51,12 +51,11 @@ pub struct Kernel {
 impl Kernel {
     /// The kernel of this version, from the cache or else from the package archive.
     ///
-    /// `version` is a release or the beginning of one: `6.1`, `6.12.107` or `5.10.0-46`. In the
-    /// cache and in the archive the newest that fits is taken, and what is in the cache is used
-    /// without a look at the archive.
+    /// `version` is a release or the beginning of one: `6.1`, `6.12.107` or `5.10.0-46`. The newest
+    /// kernel that fits is taken. If the cache has one, the archive is not asked.
     ///
     /// # Errors
-    /// When there is none in the suites of the archive, or it cannot be reached.
+    /// When no suite of the archive has such a kernel, or the archive cannot be reached.
     pub fn find(version: &str) -> Result<Self> {
         let cache = Cache::locate(None)?;
         Self::cached(&cache, version).map_or_else(|| fetch::fetch(&cache, version), Ok)
@@ -87,7 +86,7 @@ impl Kernel {
     /// The kernel's types: the raw BTF that the running kernel has as `/sys/kernel/btf/vmlinux`.
     ///
     /// # Errors
-    /// When the cache has been damaged meanwhile.
+    /// When the cache entry is damaged.
     pub fn btf(&self) -> Result<Vec<u8>> {
         let path = self.btf_path();
         std::fs::read(&path).during("read", &path)
@@ -98,8 +97,8 @@ impl Kernel {
         self.directory.join("vmlinux.btf")
     }
 
-    /// The modules named and those they need, in the order to insert them: name and contents. What
-    /// is no module of this kernel is left out: it may be built in.
+    /// The named modules and those they depend on, in the order to insert them: name and contents.
+    /// A name that is not a module of this kernel is left out: it may be built in.
     fn modules(&self, names: &[&str]) -> Result<Vec<(String, Vec<u8>)>> {
         let mut found = Vec::new();
         let mut seen = BTreeSet::new();
@@ -135,8 +134,8 @@ impl Kernel {
     }
 }
 
-/// Whether a release is of that version: `6.1.0-56-cloud-amd64` is of `6.1` and `6.1.0-56`, and
-/// `6.12.107` is not.
+/// Whether a release is of that version: `6.1.0-56-cloud-amd64` fits `6.1` and `6.1.0-56`;
+/// `6.12.107` does not.
 fn fits(release: &str, version: &str) -> bool {
     release
         .strip_prefix(version)
@@ -157,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_fit_whole_numbers() {
+    fn a_version_fits_by_whole_numbers() {
         let release = "6.1.0-56-cloud-amd64";
         for version in ["6.1", "6.1.0", "6.1.0-56", "6", release] {
             assert!(fits(release, version), "{version}");
@@ -169,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn newer_is_by_number() {
+    fn releases_are_ordered_by_number() {
         let order = [
             "6.1.0-0.deb11.51",
             "6.1.0-9",

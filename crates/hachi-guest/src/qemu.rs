@@ -1,16 +1,16 @@
-//! QEMU, with the settings that work.
+//! Starts QEMU, with settings that are reliable in software emulation.
 
-use super::Kernel;
-use super::error::{Error, Result};
-use super::protocol::PORT;
-use crate::process::{Guarded, find_program};
+use crate::Kernel;
+use crate::error::{Error, IoContext, Result};
+use crate::protocol::PORT;
+use crate::sys::{Child, find_program};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 const PROGRAM: &str = "qemu-system-x86_64";
 
-/// An error with the fix if no guest can be run here.
-pub(super) fn require() -> Result<PathBuf> {
+/// Where QEMU is; an error with the fix if no guest can run here.
+pub(crate) fn require() -> Result<PathBuf> {
     if !cfg!(target_arch = "x86_64") {
         return Err(Error::Architecture);
     }
@@ -25,20 +25,20 @@ pub(super) fn require() -> Result<PathBuf> {
     })
 }
 
-/// Starts a guest: the kernel's console goes to a file, the serial port to the process's standard
-/// output.
+/// Starts a guest. The kernel's console goes to a file, the virtio serial port to QEMU's stdout.
 ///
-/// Debian 12's QEMU 7.2 needs care: with a thread per processor, or with `cmpxchg16b`, one guest in
-/// ten crashes in places that have nothing to do with what it runs.
-pub(super) fn start(
+/// With a thread per processor, or with `cmpxchg16b`, QEMU 7.2 (Debian 12) crashes one guest in ten
+/// in places that have nothing to do with what the guest runs.
+pub(crate) fn start(
     kernel: &Kernel,
     initramfs: &Path,
     init: &Path,
     console: &Path,
     megabytes: u64,
-) -> Result<Guarded> {
+) -> Result<Child> {
     let file = |path: &Path| path.display().to_string().replace(',', ",,");
-    let mut qemu = Command::new(require()?);
+    let program = require()?;
+    let mut qemu = Command::new(&program);
     qemu.args([
         "-nodefaults",
         "-no-user-config",
@@ -70,13 +70,8 @@ pub(super) fn start(
     .args([
         "-device",
         &format!("virtserialport,chardev=port,name={PORT}"),
-    ])
-    .stdout(Stdio::piped())
-    .stderr(Stdio::piped());
-    Guarded::spawn(&mut qemu).map_err(|error| Error::Guest {
-        release: kernel.release().to_owned(),
-        problem: error.to_string(),
-    })
+    ]);
+    Child::spawn(&mut qemu).during("run", &program)
 }
 
 fn command_line(init: &Path) -> String {
@@ -85,15 +80,15 @@ fn command_line(init: &Path) -> String {
         init.as_str(),
         "console=ttyS0",
         "quiet",
-        // A kernel in trouble ends at once, and QEMU with it.
+        // On an oops or panic the kernel resets, and `-no-reboot` ends QEMU.
         "panic=-1",
         "oops=panic",
         // BPF programs as security modules run only where `bpf` is in this list; Linux 5.10 has it
         // compiled in but not on by default.
         "lsm=landlock,yama,bpf",
-        // On a busy machine the timer may be late, which the kernel would take for a broken board.
+        // On a busy machine the timer may be late; the kernel would report a broken board.
         "no_timer_check",
-        // Nothing in the guest is worth the time.
+        // Guests hold no secrets, and mitigations cost time.
         "mitigations=off",
         "random.trust_cpu=1",
     ]
