@@ -155,7 +155,7 @@ fn minimal_types_are_as_good_as_all() {
             let mut needed = Minimizer::new(&kernel);
             for relo in spec.programs.iter().flat_map(|p| &p.core_relos) {
                 // What makes no sense needs nothing.
-                let _ = needed.add(&local, relo);
+                let _ = needed.add(&local, relo.borrowed());
             }
             let min = needed.finish().unwrap().encode(kernel.endian()).unwrap();
             assert!(min.len() < bytes.len() / 50, "{} bytes", min.len());

@@ -3,6 +3,8 @@
 //! * [`Btf`] reads a `.BTF` section, a raw `/sys/kernel/btf/*` file or the answer of the kernel
 //!   without copying it. Opening looks at the header only; the index of types is made at the
 //!   first access.
+//! * [`OwnedBtf`] keeps the bytes with what was found out about them; [`BtfPatch`] changes single
+//!   words of them and leaves ids and strings where they are.
 //! * [`BtfBuilder`] is the owned, editable form: a vector of [`Type`]s with `String` names.
 //! * [`ext`] reads and writes `.BTF.ext`: function info, line info and CO-RE records.
 //! * [`Types`] has what both forms share: sizes, resolution of typedefs and qualifiers, lookup
@@ -23,6 +25,8 @@ mod encode;
 mod error;
 pub mod ext;
 mod names;
+mod owned;
+mod patch;
 #[cfg(feature = "print")]
 pub mod print;
 mod reader;
@@ -37,9 +41,11 @@ mod view;
 
 pub use builder::BtfBuilder;
 pub use error::Error;
-pub use ext::{BtfExt, BtfExtBuilder};
+pub use ext::BtfExt;
 pub use hachi_asm::Endian;
 pub use names::essential_name;
+pub use owned::OwnedBtf;
+pub use patch::BtfPatch;
 pub use reader::Btf;
 pub use sanitize::{Features, sanitize};
 pub use strings::StringTable;

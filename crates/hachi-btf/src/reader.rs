@@ -12,9 +12,9 @@ use crate::{
 };
 
 /// Size of the fixed part of every type record (`struct btf_type`).
-const RECORD: usize = 12;
+pub(crate) const RECORD: usize = 12;
 /// Size of `struct btf_header` as of version 1.
-const HEADER: usize = 24;
+pub(crate) const HEADER: usize = 24;
 const MAGIC: u16 = 0xeb9f;
 
 /// By number of the kind: bytes of a record, and bytes that each of its `vlen` parts adds; zeros
@@ -53,11 +53,36 @@ pub struct Btf<'a> {
     /// Where this part's ids and strings begin.
     first_id: u32,
     first_string: u32,
+    found: Lent<'a, Found>,
+}
+
+/// What has been found out about types and is kept.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Found {
+    /// Offsets of the records.
     index: OnceLock<Result<Box<[u32]>, Error>>,
     sorted: OnceLock<Option<Range<u32>>>,
     data_names: OnceLock<NameTable>,
     code_names: OnceLock<NameTable>,
-    pub(crate) pointer_size: OnceLock<u32>,
+    pointer_size: OnceLock<u32>,
+}
+
+/// A value of one's own, or a reference to another's.
+#[derive(Debug, Clone)]
+enum Lent<'a, T> {
+    Own(T),
+    Shared(&'a T),
+}
+
+impl<T> std::ops::Deref for Lent<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        match self {
+            Lent::Own(value) => value,
+            Lent::Shared(value) => value,
+        }
+    }
 }
 
 /// One type record, located but not decoded.
@@ -142,8 +167,8 @@ impl<'a> Btf<'a> {
 
     fn open(bytes: &'a [u8], base: Option<&'a Btf<'a>>) -> Result<Btf<'a>, Error> {
         let header = Header::parse(bytes)?;
-        let types = header.section("type section", bytes, 0)?;
-        let strings = header.section("string section", bytes, 2)?;
+        let (_, types) = header.section("type section", bytes, 0)?;
+        let (_, strings) = header.section("string section", bytes, 2)?;
         if base.is_none() && strings.first() != Some(&0) {
             return Err(Error::malformed(
                 "the string section does not begin with the empty string",
@@ -161,12 +186,37 @@ impl<'a> Btf<'a> {
             base,
             first_id: base.map_or(1, |base| base.last_id() + 1),
             first_string: base.map_or(0, |base| base.string_end() as u32),
-            index: OnceLock::new(),
-            sorted: OnceLock::new(),
-            data_names: OnceLock::new(),
-            code_names: OnceLock::new(),
-            pointer_size: OnceLock::new(),
+            found: Lent::Own(Found::default()),
         })
+    }
+
+    /// Types that stand on their own, whose sections and what has been found out about them are
+    /// another's.
+    pub(crate) fn lent(
+        endian: Endian,
+        types: &'a [u8],
+        strings: &'a [u8],
+        found: &'a Found,
+    ) -> Btf<'a> {
+        Btf {
+            endian,
+            types,
+            strings,
+            base: None,
+            first_id: 1,
+            first_string: 0,
+            found: Lent::Shared(found),
+        }
+    }
+
+    /// The bytes of the type section.
+    pub(crate) fn type_bytes(&self) -> &'a [u8] {
+        self.types
+    }
+
+    /// Bytes of a pointer, once it has been found out.
+    pub(crate) fn known_pointer_size(&self) -> &OnceLock<u32> {
+        &self.found.pointer_size
     }
 
     /// Its byte order.
@@ -225,7 +275,8 @@ impl<'a> Btf<'a> {
 
     /// Offsets of the records, found once.
     fn index(&self) -> Result<&[u32], Error> {
-        self.index
+        self.found
+            .index
             .get_or_init(|| self.make_index().map(Vec::into_boxed_slice))
             .as_deref()
             .map_err(Clone::clone)
@@ -279,6 +330,13 @@ impl<'a> Btf<'a> {
             vlen: (info & 0xffff) as usize,
             kind_flag: info >> 31 != 0,
         })
+    }
+
+    /// Where the record of a type of this part begins, counted from the first, and its kind.
+    pub(crate) fn place(&self, id: u32) -> Option<(usize, Kind)> {
+        let index = self.index().ok()?;
+        let at = *index.get(id.checked_sub(self.first_id)? as usize)?;
+        Some((at as usize, self.record(id).ok()?.kind))
     }
 
     /// Decodes a type.
@@ -546,13 +604,13 @@ impl<'a> Btf<'a> {
             });
             sorted.then_some(first..len)
         };
-        self.sorted.get_or_init(find).clone()
+        self.found.sorted.get_or_init(find).clone()
     }
 
     pub(crate) fn name_table(&self, group: Group) -> &NameTable {
         let table = match group {
-            Group::Data => &self.data_names,
-            Group::Code => &self.code_names,
+            Group::Data => &self.found.data_names,
+            Group::Code => &self.found.code_names,
         };
         table.get_or_init(|| {
             let mut entries = Vec::new();
@@ -608,16 +666,16 @@ impl Header {
         })
     }
 
-    /// The section whose offset is word `word` and whose length is the next; empty if the header
-    /// is too short to mention it.
+    /// The section whose offset is word `word` and whose length is the next, and where it begins;
+    /// empty if the header is too short to mention it.
     pub(crate) fn section<'a>(
         &self,
         what: &'static str,
         bytes: &'a [u8],
         word: usize,
-    ) -> Result<&'a [u8], Error> {
+    ) -> Result<(usize, &'a [u8]), Error> {
         let Some(&[offset, size]) = self.words.get(word..word + 2) else {
-            return Ok(&[]);
+            return Ok((self.len, &[]));
         };
         let start = self.len as u64 + u64::from(offset);
         let end = start + u64::from(size);
@@ -628,6 +686,6 @@ impl Header {
                 has: bytes.len() as u64,
             });
         }
-        Ok(&bytes[start as usize..end as usize])
+        Ok((start as usize, &bytes[start as usize..end as usize]))
     }
 }

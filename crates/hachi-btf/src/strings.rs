@@ -55,6 +55,16 @@ impl StringTable {
         table
     }
 
+    /// A table that begins with the strings of `btf`, all where they are there; so what refers to
+    /// them by offset can keep to it.
+    pub fn keeping(btf: &Btf<'_>) -> StringTable {
+        let mut table = StringTable::split(btf);
+        table.bytes = btf.string_bytes().to_vec();
+        table.first = btf.first_string();
+        table.base_types = btf.first_id() - 1;
+        table
+    }
+
     pub(crate) fn base_types(&self) -> u32 {
         self.base_types
     }

@@ -1,6 +1,6 @@
 use hachi_asm::Endian;
 
-use crate::ext::{CoreRelo, CoreReloKind, FuncInfo, LineInfo, Section};
+use crate::ext::{CoreRelo, CoreReloKind, ExtIndex, FuncInfo, LineInfo, LineRecord, Section};
 use crate::*;
 
 fn int(name: &str, size: u32, signed: bool) -> Type {
@@ -194,6 +194,138 @@ fn names_are_those_of_c() {
         params: vec![],
     }));
     assert_eq!(b.declaration(nothing, "f"), "void f(void)");
+}
+
+#[test]
+fn types_can_be_owned() {
+    for endian in [Endian::Little, Endian::Big] {
+        let bytes = zoo().encode(endian).expect("encodes");
+        let owned = OwnedBtf::parse(bytes.clone()).expect("parses");
+        assert_eq!(owned.bytes(), bytes);
+        assert_eq!(owned, OwnedBtf::build(&zoo(), endian).expect("encodes"));
+        assert_eq!(owned.types().find("pair", Kind::Struct), Some(6));
+        // A longer header, and something between the sections and after them.
+        let (types, strings) = (owned.types().type_bytes(), owned.types().string_bytes());
+        let mut odd = bytes[..12].to_vec();
+        odd[4..8].copy_from_slice(&endian.put_u32(28));
+        let len = [types.len(), strings.len()].map(|len| len as u32);
+        for word in [len[0], 4 + len[1], len[1], 0] {
+            odd.extend(endian.put_u32(word));
+        }
+        let at = odd.len();
+        odd[8..12].copy_from_slice(&endian.put_u32(len[1] + 4));
+        odd[16..20].copy_from_slice(&endian.put_u32(0));
+        odd.extend_from_slice(strings);
+        odd.extend([0xaa; 4]);
+        odd.extend_from_slice(types);
+        odd.extend([0xbb; 4]);
+        assert_eq!(at, 28);
+        assert_eq!(OwnedBtf::parse(odd).expect("parses"), owned);
+    }
+    assert!(OwnedBtf::parse(b"no types".to_vec()).is_err());
+}
+
+#[test]
+fn words_are_patched_in_place() {
+    for endian in [Endian::Little, Endian::Big] {
+        let mut builder = zoo();
+        let second = builder.add(Type::Var(Var {
+            name: "second".into(),
+            type_id: 13,
+            linkage: Linkage::Extern,
+        }));
+        let function = builder.add(Type::Func(Func {
+            name: "run".into(),
+            type_id: 15,
+            linkage: Linkage::Extern,
+        }));
+        let vars = [17, second].map(|type_id| VarSecInfo {
+            type_id,
+            offset: 0,
+            size: 4,
+        });
+        let section = builder.add(Type::DataSec(DataSec {
+            name: ".data".into(),
+            size: 0,
+            vars: vars.to_vec(),
+        }));
+        let last = builder.add(int("last", 4, true));
+        let before = builder.encode(endian).expect("encodes");
+        let mut patch = BtfPatch::parse(before.clone()).expect("parses");
+        let name = patch.types().string_bytes().len() as u32;
+        // What is of another kind stays as it is, and so does a section without room.
+        patch.set_section_size(6, 1);
+        patch.set_section_vars(6, &vars[..1]);
+        patch.set_section_vars(
+            section,
+            &[vars[0].clone(), vars[1].clone(), vars[1].clone()],
+        );
+        patch.set_linkage(6, Linkage::Static);
+        patch.set_var_type(function, 1);
+        patch.name_params(function, 1);
+        patch.name_params(99, 1);
+        assert_eq!(BtfBuilder::from_btf(&patch.types()), Ok(builder.clone()));
+
+        patch.set_section_size(section, 8);
+        patch.set_section_vars(section, &vars[1..]);
+        patch.set_linkage(second, Linkage::Global);
+        patch.set_linkage(function, Linkage::Static);
+        patch.set_var_type(second, 1);
+        assert_eq!(patch.add_string("nameless"), name);
+        let proto = 15;
+        patch.name_params(proto, name);
+        let number = patch.add_int(name, 4);
+        let var = patch.add_var(name, number, Linkage::Global);
+
+        *builder.get_mut(second).expect("there") = Type::Var(Var {
+            name: "second".into(),
+            type_id: 1,
+            linkage: Linkage::Global,
+        });
+        *builder.get_mut(function).expect("there") = Type::Func(Func {
+            name: "run".into(),
+            type_id: 15,
+            linkage: Linkage::Static,
+        });
+        *builder.get_mut(section).expect("there") = Type::DataSec(DataSec {
+            name: ".data".into(),
+            size: 8,
+            vars: vars[1..].to_vec(),
+        });
+        assert_eq!(builder.add(int("nameless", 4, true)), number);
+        let added = Type::Var(Var {
+            name: "nameless".into(),
+            type_id: number,
+            linkage: Linkage::Global,
+        });
+        assert_eq!(builder.add(added), var);
+        let patched = patch.finish();
+        assert_eq!(BtfBuilder::from_btf(&patched.types()), Ok(builder.clone()));
+        let parsed = Btf::parse(patched.bytes()).expect("a section");
+        assert_eq!(BtfBuilder::from_btf(&parsed), Ok(builder));
+        assert_eq!(parsed.find("last", Kind::Int), Some(last));
+        // Strings stay where they are.
+        let old = Btf::parse(&before).expect("parses");
+        assert!(parsed.string_bytes().starts_with(old.string_bytes()));
+    }
+}
+
+#[test]
+fn a_table_can_keep_strings_where_they_are() {
+    let bytes = zoo().encode(Endian::Little).expect("encodes");
+    let btf = Btf::parse(&bytes).expect("parses");
+    let mut strings = StringTable::keeping(&btf);
+    let new = strings.add("not among them");
+    assert_eq!(new as usize, btf.string_bytes().len());
+    let mut types = zoo();
+    sanitize(&mut types, &Features::default());
+    let again = types
+        .encode_with(&mut strings, Endian::Little)
+        .expect("encodes");
+    let again = Btf::parse(&again).expect("parses");
+    assert!(again.string_bytes().starts_with(btf.string_bytes()));
+    assert_eq!(again.string(new), Ok("not among them"));
+    assert_eq!(BtfBuilder::from_btf(&again), Ok(types));
 }
 
 #[test]
@@ -478,6 +610,22 @@ fn ext_survives_a_round_trip_in_both_orders() {
         let types = zoo().encode_with(&mut strings, endian).expect("encodes");
         let btf = Btf::parse(&types).expect("parses");
         assert_eq!(BtfExt::parse(&bytes, &btf).expect("parses"), ext());
+        let index = ExtIndex::parse(&bytes).expect("parses");
+        assert_eq!(index.endian, endian);
+        let [place] = index.line_info[..] else {
+            panic!("{index:?}");
+        };
+        assert_eq!(btf.string(place.section), Ok("xdp"));
+        let lines: Vec<LineRecord> = place.records(&bytes, endian).collect();
+        let expected = &ext().line_info[0].records;
+        assert_eq!(lines.len(), expected.len());
+        for (line, expected) in lines.iter().zip(expected) {
+            assert_eq!(btf.string(line.text), Ok(&*expected.text));
+            assert_eq!(
+                (line.line(), line.column()),
+                (expected.line, expected.column)
+            );
+        }
         // Without CO-RE records the header stays short, and an empty one is still valid.
         let mut without = ext();
         without.core_relo.clear();

@@ -82,7 +82,7 @@ impl<'a> Access<'a> {
         }
     }
 
-    pub(super) fn parse(btf: &'a Btf<'a>, relo: &CoreRelo) -> Result<Access<'a>, CoreError> {
+    pub(super) fn parse(btf: &'a Btf<'a>, relo: CoreRelo<&str>) -> Result<Access<'a>, CoreError> {
         let fail = |why: &str| CoreError::Record {
             kind: relo.kind,
             id: relo.type_id,
@@ -93,12 +93,12 @@ impl<'a> Access<'a> {
         Node::at(btf, relo.type_id)?;
         let subject = subject(relo.kind);
         if matches!(subject, Subject::Type) {
-            return match &*relo.access {
+            return match relo.access {
                 "0" => Ok(access),
                 _ => Err(fail("for a question about a type it must be \"0\"")),
             };
         }
-        let raw = indices(&relo.access).ok_or_else(|| fail("it is no list of numbers"))?;
+        let raw = indices(relo.access).ok_or_else(|| fail("it is no list of numbers"))?;
         let (&first, rest) = raw.split_first().ok_or_else(|| fail("it is empty"))?;
         if raw.len() > MAX_LEN {
             return Err(fail("it is too long"));

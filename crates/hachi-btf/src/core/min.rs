@@ -45,7 +45,7 @@ impl<'t> Minimizer<'t> {
     /// # Errors
     /// As [`Resolver::resolve`](super::Resolver::resolve): what the record cannot have an answer
     /// for.
-    pub fn add(&mut self, local: &Btf<'_>, relo: &CoreRelo) -> Result<(), CoreError> {
+    pub fn add(&mut self, local: &Btf<'_>, relo: CoreRelo<&str>) -> Result<(), CoreError> {
         let access = Access::parse(local, relo)?;
         if relo.kind == CoreReloKind::TypeIdLocal {
             return Ok(());

@@ -26,6 +26,9 @@ mod node;
 mod tests;
 mod value;
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use self::access::Access;
 use self::error::text;
 pub use self::error::{CoreError, Missing, Reason};
@@ -71,7 +74,7 @@ pub struct Resolver<'l, 't> {
     kernel: Option<&'t Btf<'t>>,
     modules: Modules<'l, 't>,
     /// Candidates by local root type, without those that did not match before.
-    left: Vec<(u32, Vec<Candidate<'t>>)>,
+    left: HashMap<u32, Vec<Candidate<'t>>>,
 }
 
 /// A type that may be what a record means.
@@ -92,23 +95,7 @@ impl<'l, 't> Resolver<'l, 't> {
             local,
             kernel,
             modules,
-            left: Vec::new(),
-        }
-    }
-
-    /// Types with the name and kind of `root`: of the kernel, or else of all modules.
-    fn candidates(&self, root: &Node<'_>) -> Vec<Candidate<'t>> {
-        let of = |btf: &'t Btf<'t>| {
-            let ids = candidates_in(btf, self.local, root).into_iter();
-            ids.map(move |id| Candidate { btf, id })
-        };
-        let Some(kernel) = self.kernel else {
-            return Vec::new();
-        };
-        let found: Vec<_> = of(kernel).collect();
-        match found.is_empty() {
-            true => (self.modules)().into_iter().flat_map(of).collect(),
-            false => found,
+            left: HashMap::new(),
         }
     }
 
@@ -117,7 +104,7 @@ impl<'l, 't> Resolver<'l, 't> {
     /// # Errors
     /// If the record makes no sense in the object's own types, the candidates disagree, or types
     /// are malformed.
-    pub fn resolve(&mut self, relo: &CoreRelo) -> Result<Outcome, CoreError> {
+    pub fn resolve(&mut self, relo: CoreRelo<&str>) -> Result<Outcome, CoreError> {
         let access = Access::parse(self.local, relo)?;
         if relo.kind == CoreReloKind::TypeIdLocal {
             return Ok(Outcome::Value(value::plain(
@@ -133,19 +120,17 @@ impl<'l, 't> Resolver<'l, 't> {
                 id: relo.type_id,
             });
         }
-        let left = match self.left.iter().position(|(id, _)| *id == relo.type_id) {
-            Some(at) => at,
-            None => {
-                let found = self.candidates(&root);
-                self.left.push((relo.type_id, found));
-                self.left.len() - 1
+        let left = match self.left.entry(relo.type_id) {
+            Entry::Occupied(left) => left.into_mut(),
+            Entry::Vacant(new) => {
+                new.insert(candidates(self.local, self.kernel, self.modules, &root))
             }
         };
         let mut budget = Budget::default();
         let mut matching: Vec<Candidate<'t>> = Vec::new();
         let mut agreed: Option<(u32, Value)> = None;
         let mut why_not = None;
-        for &candidate in &self.left[left].1 {
+        for &candidate in &*left {
             let found = match field::walk(&access, candidate.btf, candidate.id, &mut budget)? {
                 Ok(found) => found,
                 Err(mismatch) => {
@@ -166,7 +151,7 @@ impl<'l, 't> Resolver<'l, 't> {
             matching.push(candidate);
         }
         if let Some((_, value)) = agreed {
-            self.left[left].1 = matching;
+            *left = matching;
             return Ok(Outcome::Value(value));
         }
         if let Some(value) = value::absent(&access)? {
@@ -186,12 +171,33 @@ impl<'l, 't> Resolver<'l, 't> {
     ///
     /// # Errors
     /// As [`Resolver::resolve`].
-    pub fn missing(&self, relo: &CoreRelo, reason: Reason) -> Result<Missing, CoreError> {
+    pub fn missing(&self, relo: CoreRelo<&str>, reason: Reason) -> Result<Missing, CoreError> {
         Ok(Missing {
             what: Access::parse(self.local, relo)?.describe(),
             kind: relo.kind,
             reason,
         })
+    }
+}
+
+/// Types with the name and kind of `root`, a type of `local`: of the kernel, or else of all modules.
+fn candidates<'t>(
+    local: &Btf<'_>,
+    kernel: Option<&'t Btf<'t>>,
+    modules: Modules<'_, 't>,
+    root: &Node<'_>,
+) -> Vec<Candidate<'t>> {
+    let of = |btf: &'t Btf<'t>| {
+        let ids = candidates_in(btf, local, root).into_iter();
+        ids.map(move |id| Candidate { btf, id })
+    };
+    let Some(kernel) = kernel else {
+        return Vec::new();
+    };
+    let found: Vec<_> = of(kernel).collect();
+    match found.is_empty() {
+        true => modules().into_iter().flat_map(of).collect(),
+        false => found,
     }
 }
 

@@ -228,7 +228,7 @@ impl Btf<'_> {
         if let Some(base) = self.base() {
             return base.long_size();
         }
-        *self.pointer_size.get_or_init(|| {
+        *self.known_pointer_size().get_or_init(|| {
             (1..=self.last_id())
                 .filter_map(|id| Node::at(self, id).ok())
                 .find(|node| node.is_long(self))

@@ -26,11 +26,11 @@ fn composite(name: &str, size: u32, members: Vec<Member>) -> Type {
     })
 }
 
-fn relo(type_id: u32, access: &str, kind: CoreReloKind) -> CoreRelo {
+fn relo(type_id: u32, access: &str, kind: CoreReloKind) -> CoreRelo<&str> {
     CoreRelo {
         insn_off: 0,
         type_id,
-        access: access.into(),
+        access,
         kind,
     }
 }
@@ -48,7 +48,7 @@ fn local(endian: Endian) -> Vec<u8> {
     b.encode(endian).unwrap()
 }
 
-fn one(local: &[u8], kernel: &[u8], relo: &CoreRelo) -> Result<Outcome, CoreError> {
+fn one(local: &[u8], kernel: &[u8], relo: CoreRelo<&str>) -> Result<Outcome, CoreError> {
     let (local, kernel) = (Btf::parse(local).unwrap(), Btf::parse(kernel).unwrap());
     Resolver::new(&local, Some(&kernel), &Vec::new).resolve(relo)
 }
@@ -72,9 +72,9 @@ fn candidates_must_agree() {
     let offset = relo(2, "0:0", CoreReloKind::FieldByteOffset);
     let local = local(Endian::NATIVE);
     let encode = |b: &BtfBuilder| b.encode(Endian::NATIVE).unwrap();
-    assert_eq!(target(one(&local, &encode(&b), &offset)), 8);
+    assert_eq!(target(one(&local, &encode(&b), offset)), 8);
     let size = relo(2, "0", CoreReloKind::TypeSize);
-    let error = one(&local, &encode(&b), &size).unwrap_err();
+    let error = one(&local, &encode(&b), size).unwrap_err();
     assert!(matches!(
         error,
         CoreError::Ambiguous {
@@ -89,13 +89,13 @@ fn candidates_must_agree() {
     other[0].bit_offset = 32;
     b.add(composite("thing___third", 20, other));
     let kernel = encode(&b);
-    assert!(one(&local, &kernel, &offset).is_err());
+    assert!(one(&local, &kernel, offset).is_err());
     let (local, kernel) = (Btf::parse(&local).unwrap(), Btf::parse(&kernel).unwrap());
     let mut resolver = Resolver::new(&local, Some(&kernel), &Vec::new);
     let bits = relo(2, "0:1", CoreReloKind::FieldExists);
-    assert_eq!(target(resolver.resolve(&bits)), 1);
-    assert!(resolver.resolve(&offset).is_err());
-    assert_eq!(target(resolver.resolve(&size)), 20);
+    assert_eq!(target(resolver.resolve(bits)), 1);
+    assert!(resolver.resolve(offset).is_err());
+    assert_eq!(target(resolver.resolve(size)), 20);
 }
 
 #[test]
@@ -113,12 +113,12 @@ fn modules_have_what_the_kernel_lacks() {
     let modules = || vec![&module];
     let mut resolver = Resolver::new(&local, Some(&kernel), &modules);
     let offset = relo(2, "0:0", CoreReloKind::FieldByteOffset);
-    assert_eq!(target(resolver.resolve(&offset)), 8);
+    assert_eq!(target(resolver.resolve(offset)), 8);
     let id = relo(2, "0", CoreReloKind::TypeIdTarget);
-    assert_eq!(target(resolver.resolve(&id)), 2);
+    assert_eq!(target(resolver.resolve(id)), 2);
     // And say so if they lack it too.
     let Ok(Outcome::Missing(missing)) =
-        resolver.resolve(&relo(3, "0:0", CoreReloKind::FieldByteSize))
+        resolver.resolve(relo(3, "0:0", CoreReloKind::FieldByteSize))
     else {
         panic!("it is there");
     };
@@ -136,7 +136,7 @@ fn bit_fields_are_shifted_by_the_byte_order() {
         b.add(composite("thing", 8, vec![member("b", 1, 36, 5)]));
         let kernel = b.encode(endian).unwrap();
         let local = local(endian);
-        let ask = |kind| target(one(&local, &kernel, &relo(2, "0:1", kind)));
+        let ask = |kind| target(one(&local, &kernel, relo(2, "0:1", kind)));
         assert_eq!(ask(CoreReloKind::FieldByteOffset), 4);
         assert_eq!(ask(CoreReloKind::FieldByteSize), 4);
         assert_eq!(ask(CoreReloKind::FieldLshiftU64), shift);
@@ -163,7 +163,7 @@ fn pointers_have_the_size_of_the_kernels_machine() {
     let Ok(Outcome::Value(value)) = one(
         &local,
         &kernel,
-        &relo(3, "0:0", CoreReloKind::FieldByteOffset),
+        relo(3, "0:0", CoreReloKind::FieldByteOffset),
     ) else {
         panic!("it is there");
     };
@@ -186,7 +186,7 @@ fn hostile_types_are_given_up_on() {
     let kernel = b.encode(Endian::NATIVE).unwrap();
     let local = local(Endian::NATIVE);
     let ask = relo(2, "0:0", CoreReloKind::FieldExists);
-    assert_eq!(one(&local, &kernel, &ask), Err(CoreError::TooComplex));
+    assert_eq!(one(&local, &kernel, ask), Err(CoreError::TooComplex));
 
     // A function that takes pointers to itself.
     let mut b = BtfBuilder::new();
@@ -214,7 +214,7 @@ fn hostile_types_are_given_up_on() {
         for kind in 0..13 {
             let kind = CoreReloKind::from_number(kind).unwrap();
             // Whatever the answer, there is one.
-            let _ = one(&types, &types, &relo(id, access, kind));
+            let _ = one(&types, &types, relo(id, access, kind));
         }
     }
     let parsed = Btf::parse(&types).unwrap();

@@ -35,7 +35,7 @@ fuzz_target!(|bytes: &[u8]| {
     let Ok(local) = core.types() else { return };
     let mut needed = Minimizer::new(&kernel);
     for relo in spec.programs.iter().flat_map(|p| &p.core_relos) {
-        let _ = needed.add(&local, relo);
+        let _ = needed.add(&local, relo.borrowed());
     }
     let _ = needed.finish().map(|types| types.encode(kernel.endian()));
 });

@@ -113,14 +113,14 @@ impl CoreTypes {
                 place: program.place(at),
                 source: Box::new(source),
             };
-            let missing = match resolver.resolve(relo).map_err(failed)? {
+            let missing = match resolver.resolve(relo.borrowed()).map_err(failed)? {
                 Outcome::Value(value) => patch::apply(&mut insns, at, &value)
                     .map_err(|why| Error::CoreInsn {
                         program: program.name.clone(),
                         place: program.place(at),
                         why,
                     })?
-                    .map(|reason| resolver.missing(relo, reason))
+                    .map(|reason| resolver.missing(relo.borrowed(), reason))
                     .transpose()
                     .map_err(failed)?,
                 Outcome::Missing(missing) => Some(missing),

@@ -48,7 +48,9 @@ pub fn run(args: Args) -> Result {
         let local = core.types().map_err(|error| failed(&error))?;
         let mut ids = 0;
         for relo in spec.programs.iter().flat_map(|p| &p.core_relos) {
-            needed.add(&local, relo).map_err(|error| failed(&error))?;
+            needed
+                .add(&local, relo.borrowed())
+                .map_err(|error| failed(&error))?;
             records += 1;
             ids += usize::from(relo.kind == CoreReloKind::TypeIdTarget);
         }

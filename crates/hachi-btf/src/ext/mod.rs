@@ -1,8 +1,10 @@
 //! `.BTF.ext`: what belongs to single instructions. Function info (which BTF function begins
 //! here), line info (which source line) and CO-RE records (which field access to adjust).
 //!
+//! [`BtfExt`] is owned data, to be made or edited. [`ExtIndex`] only says where the records are.
+//!
 //! Offsets count **bytes from the start of the ELF section**, as in the file; the kernel wants
-//! instructions from the start of the program, which is the business of whoever loads it.
+//! instructions from the start of the program, which is up to its loader.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,8 +12,11 @@ use std::sync::Arc;
 use hachi_asm::Endian;
 
 use crate::encode::{Writer, with_header};
-use crate::reader::Header;
 use crate::{Btf, Error, StringTable};
+
+mod place;
+
+pub use place::{CoreRecord, ExtIndex, LineRecord, Place, Record};
 
 /// The contents of a `.BTF.ext` section.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -23,9 +28,6 @@ pub struct BtfExt {
     /// Accesses to adjust to the running kernel's types.
     pub core_relo: Vec<Section<CoreRelo>>,
 }
-
-/// [`BtfExt`] is plain data and thus its own builder.
-pub type BtfExtBuilder = BtfExt;
 
 /// The records of one ELF section.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -135,17 +137,29 @@ impl CoreReloKind {
     }
 }
 
-/// An instruction to adjust to the running kernel's types.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CoreRelo {
+/// An instruction to adjust to the running kernel's types. `S` is the string type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CoreRelo<S = Arc<str>> {
     /// Offset in the section, in bytes.
     pub insn_off: u32,
     /// The local type the access starts from.
     pub type_id: u32,
     /// Path of the access, e.g. `0:1:2`: indices of members and elements.
-    pub access: Arc<str>,
+    pub access: S,
     /// What is asked.
     pub kind: CoreReloKind,
+}
+
+impl<S: AsRef<str>> CoreRelo<S> {
+    /// The same, with the text borrowed.
+    pub fn borrowed(&self) -> CoreRelo<&str> {
+        CoreRelo {
+            insn_off: self.insn_off,
+            type_id: self.type_id,
+            access: self.access.as_ref(),
+            kind: self.kind,
+        }
+    }
 }
 
 /// Strings shared between the records that name them.
@@ -171,8 +185,8 @@ impl BtfExt {
     /// # Errors
     /// If it is malformed, or of another byte order than `btf`.
     pub fn parse(bytes: &[u8], btf: &Btf<'_>) -> Result<BtfExt, Error> {
-        let header = Header::parse(bytes)?;
-        let endian = header.endian;
+        let index = ExtIndex::parse(bytes)?;
+        let endian = index.endian;
         if endian != btf.endian() {
             return Err(Error::malformed(format!(
                 ".BTF.ext is {endian}, .BTF is {}",
@@ -183,42 +197,28 @@ impl BtfExt {
             btf,
             seen: HashMap::new(),
         };
-        let func_info = header.section(".BTF.ext function info", bytes, 0)?;
-        let line_info = header.section(".BTF.ext line info", bytes, 2)?;
-        let core_relo = header.section(".BTF.ext CO-RE records", bytes, 4)?;
         Ok(BtfExt {
-            func_info: sections(func_info, btf, "function info", |[insn_off, type_id]| {
-                Ok(FuncInfo { insn_off, type_id })
+            func_info: sections(bytes, endian, &index.func_info, btf, |info: FuncInfo| {
+                Ok(info)
             })?,
-            line_info: sections(
-                line_info,
-                btf,
-                "line info",
-                |[insn_off, file, text, line_col]| {
-                    Ok(LineInfo {
-                        insn_off,
-                        file: strings.get(file)?,
-                        text: strings.get(text)?,
-                        line: line_col >> 10,
-                        column: line_col & 0x3ff,
-                    })
-                },
-            )?,
-            core_relo: sections(
-                core_relo,
-                btf,
-                "CO-RE",
-                |[insn_off, type_id, access, kind]| {
-                    Ok(CoreRelo {
-                        insn_off,
-                        type_id,
-                        access: strings.get(access)?,
-                        kind: CoreReloKind::from_number(kind).ok_or_else(|| {
-                            Error::malformed(format!("CO-RE record of unknown kind {kind}"))
-                        })?,
-                    })
-                },
-            )?,
+            line_info: sections(bytes, endian, &index.line_info, btf, |line: LineRecord| {
+                Ok(LineInfo {
+                    insn_off: line.insn_off,
+                    file: strings.get(line.file)?,
+                    text: strings.get(line.text)?,
+                    line: line.line(),
+                    column: line.column(),
+                })
+            })?,
+            core_relo: sections(bytes, endian, &index.core_relos, btf, |core: CoreRecord| {
+                let relo = core.relo(btf)?;
+                Ok(CoreRelo {
+                    insn_off: relo.insn_off,
+                    type_id: relo.type_id,
+                    access: strings.get(core.access)?,
+                    kind: relo.kind,
+                })
+            })?,
         })
     }
 
@@ -255,29 +255,6 @@ impl BtfExt {
     }
 }
 
-/// The `func_info` array of `BPF_PROG_LOAD`; `insn_off` must count instructions here.
-pub fn encode_func_info(records: &[FuncInfo], endian: Endian) -> Vec<u8> {
-    let mut out = Writer::new(endian);
-    for info in records {
-        out.words([info.insn_off, info.type_id]);
-    }
-    out.bytes
-}
-
-/// The `line_info` array of `BPF_PROG_LOAD`; `insn_off` must count instructions here. The strings
-/// go to `strings`, with which the BTF must then be encoded and loaded **before** the program.
-pub fn encode_line_info(
-    records: &[LineInfo],
-    strings: &mut StringTable,
-    endian: Endian,
-) -> Vec<u8> {
-    let mut out = Writer::new(endian);
-    for info in records {
-        out.words(line_words(info, strings));
-    }
-    out.bytes
-}
-
 fn line_words(info: &LineInfo, strings: &mut StringTable) -> [u32; 4] {
     [
         info.insn_off,
@@ -292,50 +269,24 @@ pub fn pack_line(line: u32, column: u32) -> u32 {
     line.min(0x3f_ffff) << 10 | column.min(0x3ff)
 }
 
-/// Reads one part: the record size, then for each ELF section its name, a count and the records.
-/// Records longer than known ones are accepted, as the format prescribes.
-fn sections<T, const N: usize>(
+/// The records of one kind, by ELF section.
+fn sections<R: Record, T>(
     bytes: &[u8],
+    endian: Endian,
+    places: &[Place],
     btf: &Btf<'_>,
-    what: &str,
-    mut record: impl FnMut([u32; N]) -> Result<T, Error>,
+    mut record: impl FnMut(R) -> Result<T, Error>,
 ) -> Result<Vec<Section<T>>, Error> {
-    let endian = btf.endian();
-    let malformed = |why: &str| Error::malformed(format!(".BTF.ext {what}: {why}"));
-    let Some((size, mut rest)) = bytes.split_first_chunk::<4>() else {
-        return match bytes.is_empty() {
-            true => Ok(Vec::new()),
-            false => Err(malformed("cut short")),
-        };
+    let of_place = |place: &Place| {
+        Ok(Section {
+            name: btf.string(place.section)?.to_owned(),
+            records: place
+                .records(bytes, endian)
+                .map(&mut record)
+                .collect::<Result<_, Error>>()?,
+        })
     };
-    let size = endian.u32(*size) as usize;
-    if size < 4 * N || !size.is_multiple_of(4) {
-        return Err(malformed("records are too small"));
-    }
-    let mut out = Vec::new();
-    while let Some((head, tail)) = rest.split_first_chunk::<8>() {
-        let [n0, n1, n2, n3, c0, c1, c2, c3] = *head;
-        let name = btf.string(endian.u32([n0, n1, n2, n3]))?;
-        let count = endian.u32([c0, c1, c2, c3]) as usize;
-        let len = count
-            .checked_mul(size)
-            .filter(|&len| len <= tail.len())
-            .ok_or_else(|| malformed("more records are announced than are there"))?;
-        let (records, after) = tail.split_at(len);
-        let records = records.chunks_exact(size).map(|bytes| {
-            let (words, _) = bytes.as_chunks::<4>();
-            record(std::array::from_fn(|i| endian.u32(words[i])))
-        });
-        out.push(Section {
-            name: name.to_owned(),
-            records: records.collect::<Result<_, Error>>()?,
-        });
-        rest = after;
-    }
-    match rest.is_empty() {
-        true => Ok(out),
-        false => Err(malformed("cut short")),
-    }
+    places.iter().map(of_place).collect()
 }
 
 fn part<T, const N: usize>(
