@@ -1,8 +1,9 @@
-//! The project's own commands: demo, test, bench and codegen.
+//! The project's own commands: demo, test, bench, codegen, package and more.
 //!
 //! `cargo xtask` prints them. They need nothing but a Rust toolchain: what else they want (small
 //! programs such as `ping`, a BPF `core`) they find, or install and say so.
 
+mod api;
 mod bench;
 mod book;
 mod codegen;
@@ -11,6 +12,9 @@ mod first_xdp;
 mod install;
 mod manifests;
 mod matrix;
+mod package;
+mod packages;
+mod release;
 mod shell;
 mod support;
 mod test;
@@ -32,6 +36,10 @@ cargo xtask COMMAND
   codegen [--check]  write the generated tables again, or only compare
   support [--kernels VERSION[,VERSION...] | --check]
                      write docs/support.md from what tests do here and there
+  package [--api]    package all crates, look into them, install the command from them and use
+                     it; with --api, write docs/api again
+  release [--dry-run]
+                     check that all is ready, and say what to run; with --dry-run, walk the order
   first-xdp          write examples/first-xdp again, from the template of `hachi new`
 ";
 
@@ -60,6 +68,8 @@ fn run(arguments: &[&str]) -> Result<ExitCode> {
             .map(|()| ExitCode::SUCCESS)
             .map_err(Into::into),
         ["first-xdp"] => first_xdp::write().map(|()| ExitCode::SUCCESS),
+        ["package", options @ ..] => package::run(options),
+        ["release", options @ ..] => release::run(options),
         ["support", options @ ..] => support::run(options),
         ["bench", arguments @ ..] => bench::run(arguments),
         [] | ["help" | "--help" | "-h"] => {

@@ -63,6 +63,13 @@ pub fn cargo(directory: &Path) -> Command {
     command
 }
 
+/// The release of the compiler that builds the repository: `1.95.0`.
+pub fn rustc_release() -> Result<String> {
+    let text = capture(Command::new("rustc").arg("-vV").current_dir(root()))?;
+    let release = text.lines().find_map(|line| line.strip_prefix("release: "));
+    Ok(release.ok_or("`rustc -vV` names no release")?.to_owned())
+}
+
 /// Runs to the end with the output going where ours goes.
 pub fn run(command: &mut Command) -> Result {
     let line = describe(command);

@@ -5,7 +5,7 @@ use crate::shell::{
     Result, bold, capture, cargo, dim, examples_target_dir, green, other_workspaces, red, root,
     run as run_command, target_dir, watch,
 };
-use crate::{book, codegen, first_xdp, manifests, matrix, support};
+use crate::{book, codegen, first_xdp, manifests, matrix, package, support};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -84,6 +84,11 @@ const STEPS: &[Step] = &[
         name: "new",
         about: "what `hachi new` writes is examples/first-xdp, and its tests pass",
         check: new_project,
+    },
+    Step {
+        name: "package",
+        about: "crates can be published: contents, public API, the command installed from them",
+        check: package,
     },
     Step {
         name: "demo",
@@ -416,6 +421,13 @@ fn new_project(tally: &mut Tally) -> Result {
         0 => Err("the project has no test".into()),
         _ => Ok(()),
     }
+}
+
+fn package(tally: &mut Tally) -> Result {
+    for reason in package::check()? {
+        tally.skip("package", reason);
+    }
+    Ok(())
 }
 
 fn demo(tally: &mut Tally) -> Result {

@@ -30,3 +30,7 @@ mod tests;
 pub use decode::{AluOp, AtomicOp, CallTarget, DecodeError, Imm64, JumpOp, Op, Operand, Size};
 pub use endian::Endian;
 pub use insn::{Insn, LengthError};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -51,3 +51,7 @@ pub use sanitize::{Features, sanitize};
 pub use strings::StringTable;
 pub use types::*;
 pub use view::{Shape, Types};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

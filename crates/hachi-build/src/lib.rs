@@ -42,3 +42,7 @@ pub use hachi_linker::{Cpu, Kernel, Panics, Target, intercept};
 pub use script::{Package, build_ebpf};
 pub use single::hachi_source;
 pub use toolchain::{Finding, Search, State, Toolchain, Version, Way};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

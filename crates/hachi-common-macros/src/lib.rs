@@ -221,3 +221,7 @@ fn assertion(condition: &str, span: Span, args: &[&TokenStream], message: &str) 
         args,
     )
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

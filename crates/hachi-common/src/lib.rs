@@ -22,3 +22,7 @@ mod pod;
 #[cfg(feature = "derive")]
 pub use hachi_common_macros::Pod;
 pub use pod::{Pod, bytes_of, bytes_of_mut, read_bytes};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

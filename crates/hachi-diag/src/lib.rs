@@ -102,3 +102,7 @@ impl<'a> Input<'a> {
         }
     }
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -68,3 +68,7 @@ pub const DIAGNOSTICS_ENV: &str = "HACHI_DIAGNOSTICS";
 
 /// Environment variable naming the LLVM library to use instead of the compiler's own.
 pub const LLVM_ENV: &str = "HACHI_LLVM";
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

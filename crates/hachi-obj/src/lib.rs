@@ -41,3 +41,7 @@ pub use program::{Function, ProgramSpec, Relocation, RelocationKind};
 pub use sections::SectionDef;
 pub use spec::{GlobalVar, Spec};
 pub use struct_ops::{StructOpsMember, StructOpsSpec, StructOpsValue};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -75,3 +75,7 @@ pub use traffic::{
 };
 pub use userns::run_delegated;
 pub use veth::{Host, VethPair};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -123,3 +123,7 @@ macro_rules! include_bytes_aligned {
         &ALIGNED.0
     }};
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

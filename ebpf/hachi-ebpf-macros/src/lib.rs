@@ -856,3 +856,7 @@ fn finish(expansion: Result<TokenStream, Error>, item: TokenStream) -> TokenStre
         tokens
     })
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -82,3 +82,7 @@ pub use programs::EbpfContext as BpfContext;
 #[doc(hidden)]
 pub use stream::__stream_print;
 pub use user::UserPtr;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
