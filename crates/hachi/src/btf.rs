@@ -9,7 +9,12 @@ use std::{
     sync::Arc,
 };
 
-use crate::sys::{bpf, mmap::Mmap};
+use hachi_btf::Kind;
+
+use crate::{
+    near::Near,
+    sys::{bpf, mmap::Mmap},
+};
 
 /// Where the kernel shows its types (Linux ≥ 5.4, CONFIG_DEBUG_INFO_BTF).
 pub(crate) const SYSFS: &str = "/sys/kernel/btf";
@@ -48,6 +53,20 @@ impl Bytes {
 }
 
 impl Btf {
+    /// A hint at types of this kind whose names are like `wanted`, for which no type of that name
+    /// with `prefix` was found.
+    pub(crate) fn hint(&self, prefix: &str, wanted: &str, kind: Kind) -> String {
+        let mut near = Near::new(wanted);
+        for (_, ty) in self.types().iter().into_iter().flatten().flatten() {
+            if ty.kind() == kind
+                && let Some(name) = ty.name().and_then(|name| name.strip_prefix(prefix))
+            {
+                near.offer(name);
+            }
+        }
+        near.hint()
+    }
+
     /// The running kernel's, from `/sys/kernel/btf/vmlinux`. Linux ≥ 5.4, built with
     /// CONFIG_DEBUG_INFO_BTF.
     pub fn from_sys_fs() -> io::Result<Self> {

@@ -14,20 +14,21 @@ use std::{
 };
 
 use hachi_asm::{Insn, build};
+use hachi_obj::{MapType, ProgramType};
 
 pub use self::map_types::{map_type_is_supported, require_map_type};
-pub(crate) use self::map_types::{needs_types, plain_types};
+pub(crate) use self::map_types::{needs_types, plain_types, require_map_type_with};
 
 use crate::{
-    KernelVersion,
-    maps::MapType,
-    programs::ProgramType,
+    rights::{Rights, accounting_probe},
     sys::{
         attach::{BEFORE, How, Place, link_create},
-        attr, bpf,
+        attr,
+        bpf::{self, ProgramImage},
         errno::{ENOTSUPP, SyscallError},
         tracing::{self, LinkTo},
     },
+    version::KernelVersion,
 };
 
 /// Something a kernel may or may not be able to do.
@@ -35,7 +36,7 @@ use crate::{
 pub struct Feature {
     name: &'static str,
     since: KernelVersion,
-    probe: fn() -> Answer,
+    probe: fn(&Rights) -> Answer,
     cache: AtomicU8,
 }
 
@@ -52,7 +53,7 @@ const YES: u8 = 1;
 const NO: u8 = 2;
 
 impl Feature {
-    const fn new(name: &'static str, since: (u16, u16), probe: fn() -> Answer) -> Self {
+    const fn new(name: &'static str, since: (u16, u16), probe: fn(&Rights) -> Answer) -> Self {
         Feature {
             name,
             since: KernelVersion::new(since.0, since.1, 0),
@@ -74,12 +75,17 @@ impl Feature {
     /// Whether the running kernel has it. Without the privilege to find out, by the kernel's
     /// version.
     pub fn is_supported(&self) -> bool {
+        self.is_supported_with(&Rights::default())
+    }
+
+    /// As [`is_supported`](Self::is_supported), asked with these rights.
+    pub(crate) fn is_supported_with(&self, rights: &Rights) -> bool {
         match self.cache.load(Ordering::Relaxed) {
             YES => return true,
             NO => return false,
             _ => {}
         }
-        match (self.probe)() {
+        match (self.probe)(rights) {
             Answer::Yes => {
                 self.cache.store(YES, Ordering::Relaxed);
                 true
@@ -94,7 +100,12 @@ impl Feature {
 
     /// An error that says so if the running kernel does not have it.
     pub fn require(&self) -> Result<(), Unsupported> {
-        if self.is_supported() {
+        self.require_with(&Rights::default())
+    }
+
+    /// As [`require`](Self::require), asked with these rights.
+    pub(crate) fn require_with(&self, rights: &Rights) -> Result<(), Unsupported> {
+        if self.is_supported_with(rights) {
             Ok(())
         } else {
             Err(Unsupported::new(self.name, self.since))
@@ -184,13 +195,13 @@ features! {
     /// `expected_attach_type` of `BPF_PROG_LOAD`.
     EXPECTED_ATTACH_TYPE: "expected_attach_type at load", (4, 17), expected_attach_type;
     /// BTF at all.
-    BTF: "BTF", (4, 18), || btf(&[sample::INT]);
+    BTF: "BTF", (4, 18), |rights| btf(rights, &[sample::INT]);
     /// Functions in BTF and `func_info`.
-    BTF_FUNC: "functions in BTF", (5, 0), || btf(&[sample::INT, sample::FUNC_PROTO, &btf_func(0)]);
+    BTF_FUNC: "functions in BTF", (5, 0), |rights| btf(rights, &[sample::INT, sample::FUNC_PROTO, &btf_func(0)]);
     /// Global variables (maps addressed by `ld_imm64`).
     GLOBAL_DATA: "global variables", (5, 2), global_data;
     /// Variables and sections in BTF.
-    BTF_DATASEC: "variables in BTF", (5, 2), || btf(&[sample::INT, sample::VAR, sample::DATASEC]);
+    BTF_DATASEC: "variables in BTF", (5, 2), |rights| btf(rights, &[sample::INT, sample::VAR, sample::DATASEC]);
     /// Maps frozen for user space.
     MAP_FREEZE: "freezing maps", (5, 2), map_freeze;
     /// Arrays that can be memory-mapped.
@@ -198,72 +209,72 @@ features! {
     /// Batch operations on maps.
     MAP_BATCH: "map batch operations", (5, 6), map_batch;
     /// Global functions, verified on their own.
-    BTF_FUNC_GLOBAL: "global functions", (5, 6), || btf(&[sample::INT, sample::FUNC_PROTO, &btf_func(1)]);
+    BTF_FUNC_GLOBAL: "global functions", (5, 6), |rights| btf(rights, &[sample::INT, sample::FUNC_PROTO, &btf_func(1)]);
     /// `BPF_LINK_CREATE`.
-    BPF_LINK: "bpf_link", (5, 7), bpf_link;
+    BPF_LINK: "bpf_link", (5, 7), |_| bpf_link();
     /// Ring buffers.
     RINGBUF: "ring buffers", (5, 8), ringbuf;
     /// One `freplace` program in the place of functions of several programs.
-    EXTENSION_RETARGET: "attaching an extension to another program", (5, 10), || by_version(5, 10);
+    EXTENSION_RETARGET: "attaching an extension to another program", (5, 10), |_| by_version(5, 10);
     /// Memory charged to the cgroup, not to RLIMIT_MEMLOCK.
     MEMCG_ACCOUNTING: "memory charged to cgroups", (5, 11), memcg_accounting;
     /// Floating-point types in BTF.
-    BTF_FLOAT: "floating-point types in BTF", (5, 13), || btf(&[sample::FLOAT]);
+    BTF_FLOAT: "floating-point types in BTF", (5, 13), |rights| btf(rights, &[sample::FLOAT]);
     /// Functions of the kernel that programs call by their BTF ids.
-    KFUNC: "calls of kernel functions (kfuncs)", (5, 13), || by_version(5, 13);
+    KFUNC: "calls of kernel functions (kfuncs)", (5, 13), |_| by_version(5, 13);
     /// `BPF_MAP_LOOKUP_AND_DELETE_ELEM` of hash maps.
     HASH_LOOKUP_AND_DELETE: "taking elements out of hash maps", (5, 14), hash_lookup_and_delete;
     /// Links of programs on perf events (tracepoints, kprobes, uprobes), and cookies for them.
     PERF_LINK: "bpf_link of a perf event", (5, 15), perf_link;
     /// Declaration tags in BTF.
-    BTF_DECL_TAG: "declaration tags in BTF", (5, 16), || btf(&[sample::INT, sample::VAR, sample::DECL_TAG]);
+    BTF_DECL_TAG: "declaration tags in BTF", (5, 16), |rights| btf(rights, &[sample::INT, sample::VAR, sample::DECL_TAG]);
     /// The same in modules.
-    MODULE_KFUNC: "calls of functions of kernel modules (kfuncs)", (5, 16), || by_version(5, 16);
+    MODULE_KFUNC: "calls of functions of kernel modules (kfuncs)", (5, 16), |_| by_version(5, 16);
     /// Type tags in BTF.
-    BTF_TYPE_TAG: "type tags in BTF", (5, 17), || btf(&[sample::INT, sample::TAGGED]);
+    BTF_TYPE_TAG: "type tags in BTF", (5, 17), |rights| btf(rights, &[sample::INT, sample::TAGGED]);
     /// XDP programs that take packets of several buffers.
     XDP_FRAGS: "XDP on multi-buffer packets (xdp.frags)", (5, 18), xdp_frags;
     /// Programs attached to many kernel functions at once.
-    KPROBE_MULTI: "kprobe.multi", (5, 18), || kprobe_multi(42);
+    KPROBE_MULTI: "kprobe.multi", (5, 18), |rights| kprobe_multi(rights, 42);
     /// Cookies for fentry, fexit, fmod_ret and LSM programs.
-    TRACING_COOKIE: "a cookie for this type of program", (5, 19), tracing_cookie;
+    TRACING_COOKIE: "a cookie for this type of program", (5, 19), |_| tracing_cookie();
     /// 64-bit enumerations in BTF.
-    BTF_ENUM64: "64-bit enumerations in BTF", (6, 0), || btf(&[sample::ENUM64]);
+    BTF_ENUM64: "64-bit enumerations in BTF", (6, 0), |rights| btf(rights, &[sample::ENUM64]);
     /// Iterators over the threads of a process or the cgroups of a hierarchy.
-    ITER_PARAMETERS: "iterators over one process or one cgroup hierarchy", (6, 1), || by_version(6, 1);
+    ITER_PARAMETERS: "iterators over one process or one cgroup hierarchy", (6, 1), |_| by_version(6, 1);
     /// Addresses of kernel functions by their BTF ids.
-    KFUNC_ADDRESS: "addresses of kernel functions (kfuncs)", (6, 4), || by_version(6, 4);
+    KFUNC_ADDRESS: "addresses of kernel functions (kfuncs)", (6, 4), |_| by_version(6, 4);
     /// Structs of functions registered by links.
-    STRUCT_OPS_LINK: "bpf_link of a struct of functions", (6, 4), || by_version(6, 4);
+    STRUCT_OPS_LINK: "bpf_link of a struct of functions", (6, 4), |_| by_version(6, 4);
     /// Links of netfilter programs.
     NETFILTER_LINK: "netfilter programs", (6, 4), netfilter;
     /// Programs attached to many places of a binary at once.
-    UPROBE_MULTI: "uprobe.multi", (6, 6), || uprobe_multi(48);
+    UPROBE_MULTI: "uprobe.multi", (6, 6), |rights| uprobe_multi(rights, 48);
     /// Fragments put together for netfilter programs.
-    NETFILTER_DEFRAG: "defragmenting for netfilter programs", (6, 6), || by_version(6, 6);
+    NETFILTER_DEFRAG: "defragmenting for netfilter programs", (6, 6), |_| by_version(6, 6);
     /// Ordered lists of classifiers.
-    TCX: "TCX (ordered classifiers with links)", (6, 6), || on_interface(46);
+    TCX: "TCX (ordered classifiers with links)", (6, 6), |rights| on_interface(rights, 46);
     /// Programs of netkit devices.
-    NETKIT: "netkit", (6, 7), || on_interface(54);
+    NETKIT: "netkit", (6, 7), |rights| on_interface(rights, 54);
     /// Structs of functions of modules.
-    STRUCT_OPS_OF_MODULES: "structs of functions of modules", (6, 9), || by_version(6, 9);
+    STRUCT_OPS_OF_MODULES: "structs of functions of modules", (6, 9), |_| by_version(6, 9);
     /// Sections in BTF whose names start with `?` (not to be loaded unless asked).
     BTF_QMARK_DATASEC: "optional sections in BTF", (6, 9),
-        || btf(&[sample::INT, sample::VAR, sample::OPTIONAL_DATASEC]);
+        |rights| btf(rights, &[sample::INT, sample::VAR, sample::OPTIONAL_DATASEC]);
     /// Rights delegated to a user namespace; see [`BpfToken`](crate::BpfToken).
-    BPF_TOKEN: "BPF tokens", (6, 9), bpf_token;
+    BPF_TOKEN: "BPF tokens", (6, 9), |_| bpf_token();
     /// Programs that run at entry and return of kernel functions, with memory in between.
-    KPROBE_SESSION: "kprobe.session", (6, 10), || kprobe_multi(56);
+    KPROBE_SESSION: "kprobe.session", (6, 10), |rights| kprobe_multi(rights, 56);
     /// Links of programs for maps of sockets.
     SOCK_MAP_LINK: "bpf_link of a map of sockets", (6, 10), sock_map_link;
     /// Cookies for raw tracepoints, also of programs in `tp_btf`.
     RAW_TRACEPOINT_COOKIE: "a cookie for a raw tracepoint", (6, 10), raw_tracepoint_cookie;
     /// Programs that run at entry and return of functions of a binary, with memory in between.
-    UPROBE_SESSION: "uprobe.session", (6, 13), || uprobe_multi(57);
+    UPROBE_SESSION: "uprobe.session", (6, 13), |rights| uprobe_multi(rights, 57);
     /// Programs of a cgroup in a chosen order.
     CGROUP_ORDER: "an order among the programs of a cgroup", (6, 17), cgroup_order;
     /// Typed programs attached to many kernel functions at once.
-    TRACING_MULTI: "fentry.multi", (7, 2), || by_version(7, 2);
+    TRACING_MULTI: "fentry.multi", (7, 2), |_| by_version(7, 2);
 }
 
 /// `BPF_PROG_TYPE_KPROBE`, `…_TRACEPOINT`, `…_RAW_TRACEPOINT`.
@@ -287,26 +298,19 @@ fn answer(result: io::Result<impl Sized>) -> Answer {
     }
 }
 
-fn load(attr: &mut attr::ProgLoad, insns: &[Insn]) -> Answer {
-    answer(load_fd(attr, insns))
+fn load(rights: &Rights, attr: &mut attr::ProgLoad, insns: &[Insn]) -> Answer {
+    answer(load_fd(rights, attr, insns))
 }
 
-fn load_fd(attr: &mut attr::ProgLoad, insns: &[Insn]) -> io::Result<OwnedFd> {
-    let image = bpf::ProgramImage {
-        insns: &Insn::encode_all(insns, hachi_asm::Endian::NATIVE),
-        license: c"GPL",
-        func_info: &[],
-        func_info_rec_size: 0,
-        line_info: &[],
-        line_info_rec_size: 0,
-        fd_array: &[],
-    };
-    bpf::prog_load(attr, &image, None).map_err(|error| error.io_error)
+fn load_fd(rights: &Rights, attr: &mut attr::ProgLoad, insns: &[Insn]) -> io::Result<OwnedFd> {
+    let insns = Insn::encode_all(insns, hachi_asm::Endian::NATIVE);
+    let loaded = rights.prog_load(attr, &ProgramImage::of_insns(&insns), None);
+    loaded.map_err(|error| error.io_error)
 }
 
 /// Tries to attach a program of this type to something that does not exist. A kernel that can do it
 /// in principle says `yes`, what it says of the thing.
-fn attach(prog_type: u32, attach_type: u32, to: &LinkTo<'_>, yes: i32) -> Answer {
+fn attach(rights: &Rights, prog_type: u32, attach_type: u32, to: &LinkTo<'_>, yes: i32) -> Answer {
     let mut attr = attr::ProgLoad {
         prog_type,
         expected_attach_type: attach_type,
@@ -314,7 +318,7 @@ fn attach(prog_type: u32, attach_type: u32, to: &LinkTo<'_>, yes: i32) -> Answer
         kern_version: KernelVersion::current().map_or(0, KernelVersion::code),
         ..Default::default()
     };
-    let program = match load_fd(&mut attr, &return_zero()) {
+    let program = match load_fd(rights, &mut attr, &return_zero()) {
         Ok(program) => program,
         Err(error) => return answer(Err::<(), _>(error)),
     };
@@ -332,6 +336,7 @@ fn nothing() -> BorrowedFd<'static> {
 
 /// As [`attach`] for what has a [`Place`], with `flags`.
 fn attach_at(
+    rights: &Rights,
     prog_type: ProgramType,
     attach_type: u32,
     place: Place<'_>,
@@ -342,7 +347,7 @@ fn attach_at(
         prog_type: prog_type as u32,
         ..Default::default()
     };
-    let program = match load_fd(&mut attr, &return_zero()) {
+    let program = match load_fd(rights, &mut attr, &return_zero()) {
         Ok(program) => program,
         Err(error) => return answer(Err::<(), _>(error)),
     };
@@ -357,51 +362,65 @@ fn attach_at(
     }
 }
 
-fn on_interface(attach_type: u32) -> Answer {
+fn on_interface(rights: &Rights, attach_type: u32) -> Answer {
     // No interface has this index.
     let place = Place::Interface(i32::MAX as u32);
-    attach_at(ProgramType::SchedCls, attach_type, place, 0, libc::ENODEV)
+    attach_at(
+        rights,
+        ProgramType::SchedCls,
+        attach_type,
+        place,
+        0,
+        libc::ENODEV,
+    )
 }
 
-fn sock_map_link() -> Answer {
+fn sock_map_link(rights: &Rights) -> Answer {
     // BPF_SK_MSG_VERDICT
     let place = Place::Fd(nothing());
-    attach_at(ProgramType::SkMsg, 7, place, 0, libc::EBADF)
+    attach_at(rights, ProgramType::SkMsg, 7, place, 0, libc::EBADF)
 }
 
-fn cgroup_order() -> Answer {
+fn cgroup_order(rights: &Rights) -> Answer {
     // BPF_CGROUP_INET_EGRESS; flags are looked at before the cgroup.
     let place = Place::Fd(nothing());
-    attach_at(ProgramType::CgroupSkb, 1, place, BEFORE, libc::EBADF)
+    attach_at(
+        rights,
+        ProgramType::CgroupSkb,
+        1,
+        place,
+        BEFORE,
+        libc::EBADF,
+    )
 }
 
-fn netfilter() -> Answer {
+fn netfilter(rights: &Rights) -> Answer {
     // BPF_NETFILTER
     let mut attr = attr::ProgLoad {
         prog_type: ProgramType::Netfilter as u32,
         expected_attach_type: 45,
         ..Default::default()
     };
-    load(&mut attr, &[build::mov_imm(0, 1), build::exit()])
+    load(rights, &mut attr, &[build::mov_imm(0, 1), build::exit()])
 }
 
-fn perf_link() -> Answer {
+fn perf_link(rights: &Rights) -> Answer {
     let event = nothing();
     let to = LinkTo::PerfEvent { event, cookie: 0 };
-    attach(TRACEPOINT, 41, &to, libc::EBADF)
+    attach(rights, TRACEPOINT, 41, &to, libc::EBADF)
 }
 
-fn kprobe_multi(attach_type: u32) -> Answer {
+fn kprobe_multi(rights: &Rights, attach_type: u32) -> Answer {
     let to = LinkTo::KprobeMulti {
         symbols: &[c"hachi no such function"],
         addresses: &[],
         cookies: &[],
         flags: 0,
     };
-    attach(KPROBE, attach_type, &to, libc::ESRCH)
+    attach(rights, KPROBE, attach_type, &to, libc::ESRCH)
 }
 
-fn uprobe_multi(attach_type: u32) -> Answer {
+fn uprobe_multi(rights: &Rights, attach_type: u32) -> Answer {
     let to = LinkTo::UprobeMulti {
         path: c"/",
         offsets: &[0],
@@ -410,7 +429,7 @@ fn uprobe_multi(attach_type: u32) -> Answer {
         flags: 0,
         pid: 0,
     };
-    attach(KPROBE, attach_type, &to, libc::EBADF)
+    attach(rights, KPROBE, attach_type, &to, libc::EBADF)
 }
 
 fn by_version(major: u16, minor: u16) -> Answer {
@@ -426,12 +445,12 @@ fn tracing_cookie() -> Answer {
     by_version(5, 19)
 }
 
-fn raw_tracepoint_cookie() -> Answer {
+fn raw_tracepoint_cookie(rights: &Rights) -> Answer {
     let mut attr = attr::ProgLoad {
         prog_type: RAW_TRACEPOINT,
         ..Default::default()
     };
-    let program = match load_fd(&mut attr, &return_zero()) {
+    let program = match load_fd(rights, &mut attr, &return_zero()) {
         Ok(program) => program,
         Err(error) => return answer(Err::<(), _>(error)),
     };
@@ -446,43 +465,39 @@ fn return_zero() -> [Insn; 2] {
     [build::mov_imm(0, 0), build::exit()]
 }
 
-fn object_names() -> Answer {
+fn object_names(rights: &Rights) -> Answer {
     let mut attr = attr::ProgLoad {
         prog_type: SOCKET_FILTER,
         prog_name: bpf::object_name("probe"),
         ..Default::default()
     };
-    load(&mut attr, &return_zero())
+    load(rights, &mut attr, &return_zero())
 }
 
-fn expected_attach_type() -> Answer {
+fn expected_attach_type(rights: &Rights) -> Answer {
     // BPF_PROG_TYPE_CGROUP_SOCK, BPF_CGROUP_INET_SOCK_CREATE.
     let mut attr = attr::ProgLoad {
         prog_type: 9,
         expected_attach_type: 2,
         ..Default::default()
     };
-    load(&mut attr, &[build::mov_imm(0, 1), build::exit()])
+    load(rights, &mut attr, &[build::mov_imm(0, 1), build::exit()])
 }
 
-fn memcg_accounting() -> Answer {
-    // The helper bpf_ktime_get_coarse_ns (160) came with the same release as memory cgroup
-    // accounting, which cannot be asked about directly; libbpf probes it the same way.
-    let mut attr = attr::ProgLoad {
-        prog_type: SOCKET_FILTER,
-        ..Default::default()
-    };
-    load(&mut attr, &[build::call_helper(160), build::exit()])
+fn memcg_accounting(rights: &Rights) -> Answer {
+    let (mut attr, insns) = accounting_probe();
+    let loaded = rights.prog_load(&mut attr, &ProgramImage::of_insns(&insns), None);
+    answer(loaded.map_err(|error| error.io_error))
 }
 
-fn xdp_frags() -> Answer {
+fn xdp_frags(rights: &Rights) -> Answer {
     // BPF_PROG_TYPE_XDP, BPF_F_XDP_HAS_FRAGS.
     let mut attr = attr::ProgLoad {
         prog_type: 6,
         prog_flags: 1 << 5,
         ..Default::default()
     };
-    load(&mut attr, &return_zero())
+    load(rights, &mut attr, &return_zero())
 }
 
 fn map(map_type: MapType, key: u32, value: u32, entries: u32, flags: u32) -> attr::MapCreate {
@@ -496,41 +511,49 @@ fn map(map_type: MapType, key: u32, value: u32, entries: u32, flags: u32) -> att
     }
 }
 
-fn create(attr: attr::MapCreate) -> Answer {
-    answer(bpf::map_create(&attr).map_err(|error| error.io_error))
+fn create(rights: &Rights, attr: attr::MapCreate) -> Answer {
+    answer(rights.map_create(&attr).map_err(|error| error.io_error))
 }
 
-fn mmapable_array() -> Answer {
-    create(map(MapType::Array, 4, 8, 1, MMAPABLE))
+fn mmapable_array(rights: &Rights) -> Answer {
+    create(rights, map(MapType::Array, 4, 8, 1, MMAPABLE))
 }
 
 /// `BPF_F_MMAPABLE`.
 pub(crate) const MMAPABLE: u32 = 1 << 10;
 
-fn ringbuf() -> Answer {
-    create(map(
-        MapType::Ringbuf,
-        0,
-        0,
-        crate::sys::mmap::page_size() as u32,
-        0,
-    ))
+fn ringbuf(rights: &Rights) -> Answer {
+    create(
+        rights,
+        map(
+            MapType::Ringbuf,
+            0,
+            0,
+            crate::sys::mmap::page_size() as u32,
+            0,
+        ),
+    )
 }
 
 /// Runs `probe` on a fresh array of one element.
-fn with_array(probe: impl FnOnce(std::os::fd::BorrowedFd<'_>) -> Answer) -> Answer {
-    match bpf::map_create(&map(MapType::Array, 4, 8, 1, 0)) {
+fn with_array(
+    rights: &Rights,
+    probe: impl FnOnce(std::os::fd::BorrowedFd<'_>) -> Answer,
+) -> Answer {
+    match rights.map_create(&map(MapType::Array, 4, 8, 1, 0)) {
         Ok(fd) => probe(fd.as_fd()),
         Err(_) => Answer::Unknown,
     }
 }
 
-fn map_freeze() -> Answer {
-    with_array(|fd| answer(bpf::map_freeze(fd).map_err(|error| error.io_error)))
+fn map_freeze(rights: &Rights) -> Answer {
+    with_array(rights, |fd| {
+        answer(bpf::map_freeze(fd).map_err(|error| error.io_error))
+    })
 }
 
-fn hash_lookup_and_delete() -> Answer {
-    let Ok(fd) = bpf::map_create(&map(MapType::Hash, 4, 4, 1, 0)) else {
+fn hash_lookup_and_delete(rights: &Rights) -> Answer {
+    let Ok(fd) = rights.map_create(&map(MapType::Hash, 4, 4, 1, 0)) else {
         return Answer::Unknown;
     };
     let (key, mut value) = (0u32, 0u32);
@@ -546,8 +569,8 @@ fn hash_lookup_and_delete() -> Answer {
     answer(result.map_err(|error| error.io_error))
 }
 
-fn map_batch() -> Answer {
-    with_array(|fd| {
+fn map_batch(rights: &Rights) -> Answer {
+    with_array(rights, |fd| {
         let mut cursor = 0u32;
         let mut key = 0u32;
         let mut value = 0u64;
@@ -574,9 +597,9 @@ fn map_batch() -> Answer {
     })
 }
 
-fn global_data() -> Answer {
+fn global_data(rights: &Rights) -> Answer {
     use std::os::fd::AsRawFd as _;
-    with_array(|fd| {
+    with_array(rights, |fd| {
         let mut attr = attr::ProgLoad {
             prog_type: SOCKET_FILTER,
             ..Default::default()
@@ -586,7 +609,11 @@ fn global_data() -> Answer {
             offset: 0,
         };
         let [low, high] = build::ld_imm64(1, address);
-        load(&mut attr, &[low, high, build::mov_imm(0, 0), build::exit()])
+        load(
+            rights,
+            &mut attr,
+            &[low, high, build::mov_imm(0, 0), build::exit()],
+        )
     })
 }
 
@@ -608,16 +635,16 @@ fn bpf_link() -> Answer {
 
 /// Loads a small BTF made of the given types (as words; ids in order from 1), whose names are
 /// string 1, `a`, or 3, `?a`.
-fn btf(types: &[&[u32]]) -> Answer {
-    answer(load_btf(types))
+fn btf(rights: &Rights, types: &[&[u32]]) -> Answer {
+    answer(load_btf(rights, types))
 }
 
 /// BTF that says nothing much, where the kernel wants some.
-pub(crate) fn some_btf() -> Result<OwnedFd, SyscallError> {
-    load_btf(&[sample::INT]).map_err(|error| SyscallError::new("BPF_BTF_LOAD", error))
+pub(crate) fn some_btf(rights: &Rights) -> Result<OwnedFd, SyscallError> {
+    load_btf(rights, &[sample::INT]).map_err(|error| SyscallError::new("BPF_BTF_LOAD", error))
 }
 
-fn load_btf(types: &[&[u32]]) -> io::Result<OwnedFd> {
+fn load_btf(rights: &Rights, types: &[&[u32]]) -> io::Result<OwnedFd> {
     let strings = b"\0a\0?a\0";
     let type_bytes: Vec<u8> = types
         .iter()
@@ -634,7 +661,9 @@ fn load_btf(types: &[&[u32]]) -> io::Result<OwnedFd> {
     }
     bytes.extend_from_slice(&type_bytes);
     bytes.extend_from_slice(strings);
-    bpf::btf_load(&bytes, None).map_err(|error| error.io_error)
+    rights
+        .btf_load(&bytes, None)
+        .map_err(|error| error.io_error)
 }
 
 /// Types for the probes above, laid out as in include/uapi/linux/btf.h: name, info (kind << 24 |
@@ -680,7 +709,7 @@ mod tests {
 
     #[test]
     fn unsupported_names_feature_and_both_versions() {
-        static FUTURE: Feature = Feature::new("time travel", (99, 1), || Answer::No);
+        static FUTURE: Feature = Feature::new("time travel", (99, 1), |_| Answer::No);
         let text = FUTURE.require().unwrap_err().to_string();
         let running = KernelVersion::current().unwrap();
         assert_eq!(
@@ -691,7 +720,7 @@ mod tests {
 
     #[test]
     fn inconclusive_answers_are_not_kept() {
-        static LATER: Feature = Feature::new("x", (99, 0), || Answer::Unknown);
+        static LATER: Feature = Feature::new("x", (99, 0), |_| Answer::Unknown);
         assert!(!LATER.is_supported());
         assert_eq!(LATER.cache.load(Ordering::Relaxed), 0);
     }

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use crate::sys::inspect;
+use crate::sys::{fs::fdinfo_field, inspect};
 
 /// A descriptor of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,15 +143,9 @@ fn numbers(directory: &Path) -> Vec<u32> {
         .collect()
 }
 
-/// What a file in `fdinfo` shows under a name.
-pub(crate) fn shown<'t>(text: &'t str, name: &str) -> Option<&'t str> {
-    let value = (text.lines()).find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-    Some(value.trim())
-}
-
 /// What the descriptor is of, by its file in `fdinfo`.
 fn held(text: &str) -> Option<Held> {
-    let number = |name| shown(text, name)?.parse().ok();
+    let number = |name| fdinfo_field(text, name)?.parse().ok();
     // Links show their program's id, too.
     if let Some(id) = number("link_id") {
         let program_id = number("prog_id").unwrap_or(0);

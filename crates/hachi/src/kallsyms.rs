@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{self, BufRead as _, BufReader},
     ops::ControlFlow,
+    sync::OnceLock,
 };
 
 pub(crate) const FILE: &str = "/proc/kallsyms";
@@ -25,6 +26,61 @@ pub(crate) fn for_each_symbol(
         line.clear();
     }
     Ok(())
+}
+
+/// Calls `f` with name and address (0 if this process may not know it) of each function of the
+/// kernel and its modules.
+pub(crate) fn for_each_function(mut f: impl FnMut(&str, u64)) {
+    // Without the list there are none.
+    let _ = for_each_symbol(&mut |kind, name, address| {
+        if matches!(kind, b't' | b'T' | b'w' | b'W') {
+            f(name, address);
+        }
+        ControlFlow::Continue(())
+    });
+}
+
+/// What the function of a system call may be called, the likeliest first: with the wrapper that
+/// most architectures have, and without.
+pub(crate) fn syscall_functions(name: &str) -> [String; 3] {
+    let wrapper = if cfg!(target_arch = "x86_64") {
+        "x64"
+    } else if cfg!(target_arch = "x86") {
+        "ia32"
+    } else if cfg!(target_arch = "aarch64") {
+        "arm64"
+    } else if cfg!(target_arch = "s390x") {
+        "s390x"
+    } else if cfg!(target_arch = "riscv64") {
+        "riscv"
+    } else if cfg!(target_arch = "loongarch64") {
+        "loongarch"
+    } else {
+        "se"
+    };
+    [
+        format!("__{wrapper}_sys_{name}"),
+        format!("__se_sys_{name}"),
+        format!("sys_{name}"),
+    ]
+}
+
+/// Whether system calls have wrappers with names of their own, such as `__x64_sys_bpf` (Linux ≥
+/// 4.17).
+pub(crate) fn has_syscall_wrappers() -> bool {
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    *ANSWER.get_or_init(|| {
+        let [wrapper, ..] = syscall_functions("bpf");
+        let mut found = false;
+        let listed = for_each_symbol(&mut |_, name, _| {
+            found = name == wrapper;
+            match found {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        });
+        listed.is_ok() && found
+    })
 }
 
 /// `ffffffff81000000 T _stext`, and behind it in brackets the module it is in.

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd},
     path::PathBuf,
     sync::OnceLock,
 };
@@ -41,10 +41,17 @@ pub(crate) struct ModuleBtf {
 }
 
 impl ModuleBtf {
-    /// What bpf(2) wants for a type of this module (`attach_btf_obj_fd`, `fd_array`); `None`
+    /// What bpf(2) wants for a type of this module (`attach_btf_obj_fd`, `fd_array`); an error
     /// without the privilege (CAP_SYS_ADMIN) to open it.
-    pub(crate) fn fd(&self) -> Option<BorrowedFd<'_>> {
-        self.fd.as_ref().map(OwnedFd::as_fd)
+    pub(crate) fn raw_fd(&self) -> Result<RawFd, String> {
+        let fd = self.fd.as_ref().ok_or_else(|| {
+            format!(
+                "what it needs is in module {}, whose types only CAP_SYS_ADMIN may hand to the \
+                 kernel",
+                self.name
+            )
+        })?;
+        Ok(fd.as_raw_fd())
     }
 }
 

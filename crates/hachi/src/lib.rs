@@ -46,6 +46,7 @@
 
 mod btf;
 mod error;
+mod fd;
 pub mod features;
 mod holders;
 mod ids;
@@ -58,11 +59,13 @@ mod loader;
 mod log;
 pub mod maps;
 mod near;
+mod pattern;
 pub mod pin;
+mod program_info;
 pub mod programs;
+mod rights;
 mod struct_ops;
 mod sys;
-mod token;
 mod tracefs;
 #[cfg(feature = "uprobe")]
 mod user;
@@ -76,11 +79,12 @@ pub use crate::{
     btf::{Btf, BtfInfo, loaded_btf},
     features::Unsupported,
     holders::{Held, Holder, Probe, ProbeAt, holders, holders_in},
-    loader::{Ebpf, EbpfError, EbpfLoader, GlobalData, VerifierLogLevel},
+    load::{EbpfError, VerifierLogLevel},
+    loader::{Ebpf, EbpfLoader, GlobalData},
     log::{EbpfLogger, EbpfLoggerError, LogRecord},
+    rights::{BpfToken, BpfTokenError, Delegation},
     struct_ops::StructOps,
     sys::errno::SyscallError,
-    token::{BpfToken, BpfTokenError, Delegation},
     version::KernelVersion,
 };
 

@@ -1,120 +1,23 @@
 //! [`Ebpf`] and its builder.
 
 use std::{
-    fmt, fs, io,
+    fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use bitflags::bitflags;
 use hachi_obj::{GlobalVar, Spec};
 
 use crate::{
-    BpfToken, Btf, Pod,
+    Pod,
+    btf::Btf,
     kernel_btf::{GivenBtf, KernelBtf},
-    links::OwnedLink,
-    load::{self, Object, Options},
+    links::{LinkError, OwnedLink},
+    load::{self, EbpfError, Object, Options, ProgramError, VerifierLogLevel},
     maps::{GlobalVariable, Map, MapData, MapError, types::Given},
-    programs::{Program, ProgramError},
+    programs::{AttachOptions, AttachedAll, Program, ProgramType},
+    rights::{BpfToken, Rights},
 };
-
-bitflags! {
-    /// What the verifier writes down.
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-    pub struct VerifierLogLevel: u32 {
-        /// Each instruction it looks at, with what it knows, on the path to an error.
-        const DEBUG = 1;
-        /// As `DEBUG`, on all paths.
-        const VERBOSE = 2 | Self::DEBUG.bits();
-        /// How much work it was, and the depth of the stack.
-        const STATS = 4;
-    }
-}
-
-impl VerifierLogLevel {
-    /// Nothing, unless the program is refused. The default.
-    pub const DISABLE: VerifierLogLevel = VerifierLogLevel::empty();
-}
-
-/// An error of loading an object.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum EbpfError {
-    /// The file cannot be read.
-    FileError {
-        /// The file.
-        path: PathBuf,
-        /// The system's error.
-        error: io::Error,
-    },
-
-    /// The object cannot be understood.
-    ParseError {
-        /// The file, or `object` when it was given as bytes.
-        object: String,
-        /// What is wrong with it.
-        error: hachi_obj::Error,
-    },
-
-    /// The object does not fit this machine, or an edit does not fit the object.
-    SpecError(hachi_obj::Error),
-
-    /// A map cannot be created.
-    MapError(MapError),
-
-    /// The text given for a kernel configuration is none.
-    KernelConfig {
-        /// Which line, and why.
-        reason: String,
-    },
-
-    /// Something about a program failed.
-    ProgramError(ProgramError),
-}
-
-impl fmt::Display for EbpfError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            EbpfError::FileError { path, error } => {
-                write!(f, "cannot read {path}: {error}", path = path.display())
-            }
-            EbpfError::ParseError { object, error } => write!(f, "{object}: {error}"),
-            EbpfError::SpecError(error) => write!(f, "{error}"),
-            EbpfError::MapError(error) => write!(f, "{error}"),
-            EbpfError::KernelConfig { reason } => {
-                write!(f, "the kernel configuration given to the loader: {reason}")
-            }
-            EbpfError::ProgramError(error) => write!(f, "{error}"),
-        }
-    }
-}
-
-impl std::error::Error for EbpfError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            EbpfError::SpecError(error) => std::error::Error::source(error),
-            _ => None,
-        }
-    }
-}
-
-impl From<hachi_obj::Error> for EbpfError {
-    fn from(error: hachi_obj::Error) -> Self {
-        EbpfError::SpecError(error)
-    }
-}
-
-impl From<MapError> for EbpfError {
-    fn from(error: MapError) -> Self {
-        EbpfError::MapError(error)
-    }
-}
-
-impl From<ProgramError> for EbpfError {
-    fn from(error: ProgramError) -> Self {
-        EbpfError::ProgramError(error)
-    }
-}
 
 /// The value of a global variable, as bytes. Made from a reference to anything that is [`Pod`], or
 /// to a slice of it.
@@ -282,7 +185,7 @@ impl EbpfLoader {
     /// Loads with the rights that this token stands for, in every call that takes one. Not needed
     /// where the token is found without: see [`BpfToken`].
     pub fn bpf_token(&mut self, token: &BpfToken) -> &mut Self {
-        self.options.token = Some(token.clone());
+        self.options.rights = Rights::of_token(token.clone());
         self
     }
 
@@ -529,5 +432,43 @@ impl Ebpf {
     /// without it, but logs and dumps then show no source lines.
     pub fn btf_problem(&self) -> Option<&str> {
         self.object.btf_problem()
+    }
+
+    /// Loads (where that is not done yet) and attaches every program that the object wants loaded,
+    /// each as [`Program::attach_by_section`](super::Program::attach_by_section), and registers its
+    /// structs of functions. Sections that begin with `?` do not want it.
+    ///
+    /// # Errors
+    /// Of the first program that cannot be loaded or attached. What is attached already stays so.
+    pub fn attach_all(&mut self, options: &AttachOptions) -> Result<AttachedAll, ProgramError> {
+        let mut all = AttachedAll::default();
+        let object = self.object().clone();
+        for (name, program) in self.programs_mut() {
+            let wanted = program.spec().is_some_and(|spec| spec.autoload);
+            // These run with their structs.
+            if !wanted
+                || program.prog_type() == ProgramType::StructOps
+                    && object.is_of_wanted_struct(&name)
+            {
+                continue;
+            }
+            if program.fd().is_err() {
+                program.load()?;
+            }
+            match program.attach_by_section(options) {
+                Ok(attached) => all
+                    .attached
+                    .extend(attached.into_iter().map(|one| (name.clone(), one))),
+                Err(ProgramError::Attach {
+                    error: LinkError::NoTarget(reason),
+                    ..
+                }) => all.left_out.push((name, reason)),
+                Err(error) => return Err(error),
+            }
+        }
+        let registered = self.attach_struct_ops()?;
+        all.registered = registered.iter().map(|(name, _)| name.clone()).collect();
+        self.registered.extend(registered);
+        Ok(all)
     }
 }

@@ -16,8 +16,7 @@ use crate::sys::{
     fs::{self as sys_fs, ObjectKind},
 };
 
-/// Where the BPF file system is mounted by convention.
-pub const BPFFS: &str = "/sys/fs/bpf";
+pub use crate::sys::fs::BPFFS;
 
 /// An error of pinning, opening a pin or removing one. Each names the path.
 #[derive(Debug)]

@@ -61,7 +61,7 @@ impl Ebpf {
             reason,
         };
         let object = self.object().clone();
-        let _token = object.use_token();
+        let rights = object.rights();
         let Some(ops) = object.struct_ops(name) else {
             return Err(failed(format!(
                 "the object has no struct of functions of that name; it has {}",
@@ -90,7 +90,7 @@ impl Ebpf {
         let btf = match object.btf_fd() {
             Some(btf) => btf,
             None => {
-                stand_in = features::some_btf().map_err(syscall)?;
+                stand_in = features::some_btf(rights).map_err(syscall)?;
                 stand_in.as_fd()
             }
         };
@@ -117,7 +117,7 @@ impl Ebpf {
             attr.map_flags |= BPF_F_VTYPE_BTF_OBJ_FD;
             needed.push(&features::STRUCT_OPS_OF_MODULES);
         }
-        let map = match MapData::create(name, &mut attr) {
+        let map = match MapData::create(name, &mut attr, rights) {
             Ok(map) => map,
             Err(error) => {
                 for feature in needed {

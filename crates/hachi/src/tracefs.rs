@@ -3,19 +3,30 @@
 
 use std::{
     io,
-    os::fd::OwnedFd,
     sync::atomic::{AtomicU32, Ordering},
 };
 
 use crate::{
-    links::LinkError,
-    near,
-    near::Near,
-    sys::{perf, tracefs},
+    near::{self, Near},
+    sys::tracefs,
 };
 
+/// Why an event cannot be used.
+#[derive(Debug)]
+pub(crate) enum EventError {
+    /// There is no such tracepoint, or category of them.
+    NoSuch {
+        what: &'static str,
+        name: String,
+        /// Names like it, as the rest of the sentence; or empty.
+        hint: String,
+    },
+    /// Its file cannot be read.
+    Io { event: String, error: io::Error },
+}
+
 /// The number of tracepoint `category`/`name`.
-pub(crate) fn tracepoint_id(category: &str, name: &str) -> Result<u64, LinkError> {
+pub(crate) fn tracepoint_id(category: &str, name: &str) -> Result<u64, EventError> {
     let target = format!("{category}/{name}");
     match tracefs::event_id(category, name) {
         Ok(Some(id)) => Ok(id),
@@ -36,13 +47,19 @@ pub(crate) fn tracepoint_id(category: &str, name: &str) -> Result<u64, LinkError
                 "" => events_like(name),
                 _ => hint,
             };
-            Err(LinkError::no_such(
+            Err(EventError::NoSuch {
                 what,
-                if events.is_empty() { category } else { &target },
+                name: match events.is_empty() {
+                    true => category.to_owned(),
+                    false => target,
+                },
                 hint,
-            ))
+            })
         }
-        Err(error) => Err(LinkError::io(format!("tracepoint {target}"), error)),
+        Err(error) => Err(EventError::Io {
+            event: format!("tracepoint {target}"),
+            error,
+        }),
     }
 }
 
@@ -80,11 +97,10 @@ impl Probe {
         Ok(Probe { file, event })
     }
 
-    /// The event, for perf_event_open(2).
-    pub(crate) fn open(&self, pid: i32, cpu: i32, target: &str) -> Result<OwnedFd, LinkError> {
+    /// The event's number, for perf_event_open(2).
+    pub(crate) fn id(&self) -> Result<u64, EventError> {
         let (category, name) = self.event.split_once('/').unwrap_or_default();
-        perf::open_tracepoint(tracepoint_id(category, name)?, pid, cpu)
-            .map_err(|error| LinkError::attach(target, error))
+        tracepoint_id(category, name)
     }
 }
 

@@ -6,11 +6,13 @@ use std::{
     sync::atomic::{AtomicU8, Ordering},
 };
 
+use hachi_obj::MapType;
+
 use super::{Answer, MMAPABLE, NO, Unsupported, YES, load_btf, map, sample};
 use crate::{
-    KernelVersion,
-    maps::MapType,
-    sys::{attr, bpf, errno::ENOTSUPP, mmap::page_size},
+    rights::Rights,
+    sys::{attr, errno::ENOTSUPP, mmap::page_size},
+    version::KernelVersion,
 };
 
 /// What was found out, by the number of the type.
@@ -19,13 +21,17 @@ static CACHE: [AtomicU8; 64] = [const { AtomicU8::new(0) }; 64];
 /// Whether the running kernel has a type of maps. Without the privilege to find out, by the
 /// kernel's version.
 pub fn map_type_is_supported(kind: MapType) -> bool {
+    is_supported_with(kind, &Rights::default())
+}
+
+fn is_supported_with(kind: MapType, rights: &Rights) -> bool {
     let cache = CACHE.get(kind as usize);
     match cache.map(|cache| cache.load(Ordering::Relaxed)) {
         Some(YES) => return true,
         Some(NO) => return false,
         _ => {}
     }
-    let (supported, conclusive) = match probe(kind) {
+    let (supported, conclusive) = match probe(kind, rights) {
         Answer::Yes => (true, true),
         Answer::No => (false, true),
         Answer::Unknown => {
@@ -43,7 +49,12 @@ pub fn map_type_is_supported(kind: MapType) -> bool {
 
 /// An error that says so if the running kernel does not have a type of maps.
 pub fn require_map_type(kind: MapType) -> Result<(), Unsupported> {
-    if map_type_is_supported(kind) {
+    require_map_type_with(kind, &Rights::default())
+}
+
+/// As [`require_map_type`], asked with these rights.
+pub(crate) fn require_map_type_with(kind: MapType, rights: &Rights) -> Result<(), Unsupported> {
+    if is_supported_with(kind, rights) {
         return Ok(());
     }
     let what = format!("map type {}", kind.name());
@@ -77,15 +88,15 @@ pub(crate) fn needs_types(kind: MapType) -> bool {
 }
 
 /// Types for values of so many bytes.
-pub(crate) fn plain_types(value_size: u32) -> io::Result<PlainTypes> {
+pub(crate) fn plain_types(value_size: u32, rights: &Rights) -> io::Result<PlainTypes> {
     const BYTE: &[u32] = &[1, 1 << 24, 1, 8];
     let array = [0, 3 << 24, 0, 2, 1, value_size];
-    load_btf(&[sample::INT, BYTE, &array]).map(PlainTypes)
+    load_btf(rights, &[sample::INT, BYTE, &array]).map(PlainTypes)
 }
 
 const NO_PREALLOC: u32 = 1;
 
-fn probe(kind: MapType) -> Answer {
+fn probe(kind: MapType, rights: &Rights) -> Answer {
     let sized = |key, value, entries, flags| map(kind, key, value, entries, flags);
     let page = page_size() as u32;
     let mut attr = match kind {
@@ -105,7 +116,7 @@ fn probe(kind: MapType) -> Answer {
     let types;
     match kind {
         MapType::ArrayOfMaps | MapType::HashOfMaps => {
-            inner = bpf::map_create(&map(MapType::Array, 4, 4, 1, 0));
+            inner = rights.map_create(&map(MapType::Array, 4, 4, 1, 0));
             match &inner {
                 Ok(inner) => attr.inner_map_fd = inner.as_fd().as_raw_fd() as u32,
                 Err(_) => return Answer::Unknown,
@@ -115,7 +126,7 @@ fn probe(kind: MapType) -> Answer {
         // way than an unknown type of map is.
         MapType::StructOps => attr.btf_vmlinux_value_type_id = 1,
         _ if needs_types(kind) => {
-            types = plain_types(4);
+            types = plain_types(4, rights);
             match &types {
                 Ok(types) => types.describe(&mut attr),
                 // Kernels with these have BTF.
@@ -124,7 +135,7 @@ fn probe(kind: MapType) -> Answer {
         }
         _ => {}
     }
-    match bpf::map_create(&attr) {
+    match rights.map_create(&attr) {
         Err(error) if error.errno() == ENOTSUPP && kind == MapType::StructOps => Answer::Yes,
         result => super::answer(result.map_err(|error| error.io_error)),
     }

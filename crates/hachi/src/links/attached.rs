@@ -4,7 +4,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use super::{Legacy, LegacyLink, LinkError, OwnedLink};
 use crate::{
-    programs::ProgramFd,
+    fd::ProgramFd,
     sys::{
         attach::{self, ALLOW_MULTI, How, Place},
         bpf,

@@ -4,13 +4,34 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 
 use super::{FdLink, LinkError, LinkOrder, OwnedLink, attached, query};
 use crate::{
+    fd::ProgramFd,
     features,
-    programs::{CgroupAttachMode, ProgramFd},
     sys::{
         attach::{self, ALLOW_MULTI, ALLOW_OVERRIDE, How, Place},
         errno::SyscallError,
     },
 };
+
+/// What else may be attached to a cgroup, and to those below it, beside the program.
+///
+/// Programs of the cgroups above run as well if they were attached with
+/// [`AllowMultiple`](Self::AllowMultiple).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum CgroupAttachMode {
+    /// Nothing: neither here nor below. One attached here in this mode is pushed out.
+    ///
+    /// There is no `bpf_link` for this, so that the attachment stays if the process is killed.
+    Single,
+    /// A cgroup below may have a program of its own, which then runs instead. One attached here in
+    /// this mode is pushed out.
+    ///
+    /// There is no `bpf_link` for this either.
+    AllowOverride,
+    /// Others may be attached, here and below; all of them run, for most kinds until one refuses.
+    /// This makes a `bpf_link` (Linux ≥ 5.7).
+    #[default]
+    AllowMultiple,
+}
 
 const CALL: &str = "BPF_LINK_CREATE (cgroup)";
 

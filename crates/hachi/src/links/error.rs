@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::{features::Unsupported, pin::PinError, sys::errno::SyscallError};
+#[cfg(feature = "uprobe")]
+use crate::user::error::PlaceError;
+use crate::{features::Unsupported, pin::PinError, sys::errno::SyscallError, tracefs::EventError};
 
 /// An error of attaching, updating or detaching.
 #[derive(Debug)]
@@ -156,6 +158,32 @@ impl From<PinError> for LinkError {
 impl From<Unsupported> for LinkError {
     fn from(error: Unsupported) -> Self {
         LinkError::Unsupported(error)
+    }
+}
+
+#[cfg(feature = "uprobe")]
+impl From<PlaceError> for LinkError {
+    fn from(error: PlaceError) -> Self {
+        match error {
+            PlaceError::NoSuch { what, name, hint } => LinkError::NoSuchTarget { what, name, hint },
+            PlaceError::Unusable(text) => LinkError::Invalid(text),
+            PlaceError::Io { file, error } => LinkError::Io {
+                target: file,
+                error,
+            },
+        }
+    }
+}
+
+impl From<EventError> for LinkError {
+    fn from(error: EventError) -> Self {
+        match error {
+            EventError::NoSuch { what, name, hint } => LinkError::NoSuchTarget { what, name, hint },
+            EventError::Io { event, error } => LinkError::Io {
+                target: event,
+                error,
+            },
+        }
     }
 }
 

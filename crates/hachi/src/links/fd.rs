@@ -7,8 +7,8 @@ use std::{
 
 use super::{LinkError, LinkInfo, OwnedLink, PinnedLink};
 use crate::{
+    fd::ProgramFd,
     pin::PinError,
-    programs::ProgramFd,
     sys::{
         bpf,
         errno::{ENOTSUPP, SyscallError},

@@ -7,7 +7,7 @@ use std::{
 
 use super::{FdLink, LinkError, OwnedLink};
 use crate::{
-    programs::ProgramFd,
+    fd::ProgramFd,
     sys::tracing::{self, LinkTo},
 };
 

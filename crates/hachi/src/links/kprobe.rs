@@ -1,18 +1,38 @@
 //! Probes of kernel functions, by the kernel's perf PMU or by tracefs.
 
-use std::{ffi::CString, ops::ControlFlow, os::fd::OwnedFd};
+use std::{ffi::CString, os::fd::OwnedFd};
 
 use super::{
     LinkError, OwnedLink,
     perf_event::{self, Way},
 };
 use crate::{
+    fd::ProgramFd,
     kallsyms,
     near::Near,
-    programs::{ProbeKind, ProgramFd},
     sys::{errno::SyscallError, perf},
     tracefs::Probe,
 };
+
+/// Whether a probe runs when a function is entered or when it returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ProbeKind {
+    /// At the first instruction (or another one).
+    Entry,
+    /// At the return.
+    Return,
+}
+
+impl ProbeKind {
+    /// By the name of the section: `kretprobe`, `uretprobe.s`.
+    pub(crate) fn of_section(kind: &str) -> Self {
+        if kind.contains("ret") {
+            ProbeKind::Return
+        } else {
+            ProbeKind::Entry
+        }
+    }
+}
 
 /// Where in the kernel.
 #[derive(Clone, Copy, Debug)]
@@ -85,33 +105,9 @@ fn open_by_tracefs(kind: ProbeKind, place: Place<'_>) -> Result<(OwnedFd, Probe)
         ),
         None => LinkError::io(&*target, error),
     })?;
-    let event = probe.open(-1, 0, &target)?;
+    let event = perf::open_tracepoint(probe.id()?, -1, 0)
+        .map_err(|error| LinkError::attach(&target, error))?;
     Ok((event, probe))
-}
-
-/// What the function of a system call may be called, the likeliest first: with the wrapper that
-/// most architectures have, and without.
-pub(crate) fn syscall_functions(name: &str) -> [String; 3] {
-    let wrapper = if cfg!(target_arch = "x86_64") {
-        "x64"
-    } else if cfg!(target_arch = "x86") {
-        "ia32"
-    } else if cfg!(target_arch = "aarch64") {
-        "arm64"
-    } else if cfg!(target_arch = "s390x") {
-        "s390x"
-    } else if cfg!(target_arch = "riscv64") {
-        "riscv"
-    } else if cfg!(target_arch = "loongarch64") {
-        "loongarch"
-    } else {
-        "se"
-    };
-    [
-        format!("__{wrapper}_sys_{name}"),
-        format!("__se_sys_{name}"),
-        format!("sys_{name}"),
-    ]
 }
 
 fn c_name(name: &str) -> Result<CString, LinkError> {
@@ -136,22 +132,10 @@ pub(crate) fn absent(wanted: &str) -> Option<String> {
     let mut near = Near::new(wanted);
     let mut any = false;
     let mut here = false;
-    for_each_function(|name, _| {
+    kallsyms::for_each_function(|name, _| {
         any = true;
         here |= name == wanted;
         near.offer(name);
     });
     (any && !here).then(|| near.hint())
-}
-
-/// Calls `f` with name and address (0 if this process may not know it) of each function of the
-/// kernel and its modules.
-pub(crate) fn for_each_function(mut f: impl FnMut(&str, u64)) {
-    // Without the list there are none.
-    let _ = kallsyms::for_each_symbol(&mut |kind, name, address| {
-        if matches!(kind, b't' | b'T' | b'w' | b'W') {
-            f(name, address);
-        }
-        ControlFlow::Continue(())
-    });
 }

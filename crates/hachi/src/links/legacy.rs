@@ -3,7 +3,7 @@
 use std::{fmt, path::Path};
 
 use super::{LinkError, OwnedLink};
-use crate::{pin::PinError, programs::ProgramFd, sys::errno::SyscallError};
+use crate::{fd::ProgramFd, pin::PinError, sys::errno::SyscallError};
 
 /// One way to attach without a `bpf_link`, told what it takes to behave like one. Each is a type of
 /// its own, in its own file.

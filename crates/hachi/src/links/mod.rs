@@ -37,13 +37,14 @@ pub(crate) mod tracing;
 pub(crate) mod uprobe;
 #[cfg(feature = "uprobe")]
 pub(crate) mod usdt;
-mod xdp;
+pub(crate) mod xdp;
 
 use std::{
     os::fd::AsFd as _,
     path::{Path, PathBuf},
 };
 
+pub use cgroup::CgroupAttachMode;
 pub use error::LinkError;
 pub use fd::FdLink;
 pub use info::{LinkInfo, LinkTarget, loaded_links};
@@ -58,8 +59,8 @@ pub(crate) use xdp::{Request as XdpRequest, attach as attach_xdp};
 pub use xdp::{XdpAttachment, XdpLink, XdpLinkId, XdpMode, xdp_attachments};
 
 use crate::{
+    fd::ProgramFd,
     pin::{self, BPFFS, PinError},
-    programs::ProgramFd,
     sys::fs::ObjectKind,
 };
 

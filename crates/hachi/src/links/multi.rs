@@ -10,11 +10,13 @@ use std::{
 
 use hachi_btf::{Kind, Types as _};
 
-use super::{FdLink, LinkError, OwnedLink, kprobe};
+use super::{FdLink, LinkError, OwnedLink, kprobe, kprobe::ProbeKind};
 use crate::{
     Btf,
+    fd::ProgramFd,
     features::Feature,
-    programs::{ProbeKind, ProgramFd},
+    kallsyms,
+    pattern::{fits, is_pattern},
     sys::{
         tracefs,
         tracing::{self, LinkTo},
@@ -130,7 +132,7 @@ pub(crate) fn attach_to_matching(
     }
     let traceable = traceable(pattern)?;
     let mut addresses = Vec::new();
-    kprobe::for_each_function(|name, address| {
+    kallsyms::for_each_function(|name, address| {
         if address != 0 && traceable.contains(name) {
             addresses.push(address);
         }
@@ -263,54 +265,4 @@ pub(crate) fn attach_to_places(
             }
             _ => error,
         })
-}
-
-pub(crate) fn is_pattern(text: &str) -> bool {
-    text.contains(['*', '?'])
-}
-
-/// Whether `name` fits `pattern`, in which `*` is any text and `?` any one byte.
-pub(crate) fn fits(pattern: &[u8], name: &[u8]) -> bool {
-    let (mut p, mut n) = (0, 0);
-    // Where to go on with one more byte taken by the last `*`.
-    let mut retry = None;
-    while n < name.len() {
-        match pattern.get(p) {
-            Some(b'*') => {
-                retry = Some((p + 1, n + 1));
-                p += 1;
-            }
-            Some(&byte) if byte == b'?' || byte == name[n] => {
-                p += 1;
-                n += 1;
-            }
-            _ => match retry {
-                Some((after, next)) => {
-                    (p, n) = (after, next);
-                    retry = Some((after, next + 1));
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[p..].iter().all(|&byte| byte == b'*')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns() {
-        let fits = |pattern: &str, name: &str| fits(pattern.as_bytes(), name.as_bytes());
-        assert!(fits("tcp_*", "tcp_connect"));
-        assert!(fits("*connect", "tcp_v4_connect"));
-        assert!(fits("a*b*c", "aXbYbZc"));
-        assert!(fits("?cp_*", "tcp_"));
-        assert!(fits("*", ""));
-        assert!(!fits("tcp_*", "udp_connect"));
-        assert!(!fits("a*b", "abc"));
-        assert!(!fits("a?", "a"));
-        assert!(fits("abc", "abc") && !fits("abc", "abcd"));
-    }
 }

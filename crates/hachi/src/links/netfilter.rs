@@ -1,13 +1,76 @@
 //! Programs at the hooks of netfilter.
 
-use std::os::fd::AsFd as _;
+use std::{fmt, os::fd::AsFd as _};
+
+use hachi_obj::AttachType;
 
 use super::{FdLink, LinkError, OwnedLink};
-use crate::{
-    features,
-    programs::{AttachType, NetfilterHook, ProgramFd},
-    sys::attach,
-};
+use crate::{fd::ProgramFd, features, sys::attach};
+
+/// Of which protocol a hook of netfilter is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u32)]
+pub enum NetfilterFamily {
+    /// `NFPROTO_IPV4`
+    Ipv4 = 2,
+    /// `NFPROTO_IPV6`
+    Ipv6 = 10,
+}
+
+/// Where on a packet's way (`enum nf_inet_hooks`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u32)]
+pub enum NetfilterPoint {
+    /// Of those that come in, before it is known where they go.
+    PreRouting = 0,
+    /// Of those for this host.
+    LocalIn = 1,
+    /// Of those that are passed on.
+    Forward = 2,
+    /// Of those that this host sends.
+    LocalOut = 3,
+    /// Of those that go out.
+    PostRouting = 4,
+}
+
+/// A hook of netfilter, and where among its users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct NetfilterHook {
+    /// Of which protocol.
+    pub family: NetfilterFamily,
+    /// Where.
+    pub point: NetfilterPoint,
+    /// Lower ones run first: filter rules have 0, connection tracking -200. No two programs of a
+    /// hook have the same.
+    pub priority: i32,
+    /// Have fragments put together before the program sees them; the priority must be above -400.
+    /// Linux ≥ 6.6.
+    pub defragment: bool,
+}
+
+impl NetfilterHook {
+    /// A hook without defragmentation.
+    pub fn new(family: NetfilterFamily, point: NetfilterPoint, priority: i32) -> Self {
+        NetfilterHook {
+            family,
+            point,
+            priority,
+            defragment: false,
+        }
+    }
+}
+
+impl fmt::Display for NetfilterHook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let NetfilterHook {
+            family,
+            point,
+            priority,
+            ..
+        } = self;
+        write!(f, "netfilter {family:?} {point:?}, priority {priority}")
+    }
+}
 
 /// Attaches to a hook of the calling thread's network namespace.
 pub(crate) fn attach(program: &ProgramFd, hook: &NetfilterHook) -> Result<OwnedLink, LinkError> {

@@ -2,10 +2,12 @@
 
 use std::os::fd::{AsFd as _, BorrowedFd};
 
+use hachi_obj::AttachType;
+
 use super::{FdLink, LinkError, OwnedLink, query};
 use crate::{
+    fd::ProgramFd,
     features,
-    programs::{AttachType, ProgramFd},
     sys::attach::{self, How, Place},
 };
 

@@ -1,10 +1,7 @@
 //! Where among the programs of one place a program runs.
 
 use super::{LinkError, OwnedLink};
-use crate::{
-    programs::{MultiProgram, ProgramError},
-    sys::attach::{AFTER, BEFORE, How, ID, LINK},
-};
+use crate::sys::attach::{AFTER, BEFORE, How, ID, LINK};
 
 /// Where among the programs attached to the same interface (TCX, netkit: Linux ≥ 6.6) or cgroup
 /// (Linux ≥ 6.17) a program is to run. The default is [`last`](Self::last).
@@ -67,16 +64,6 @@ impl LinkOrder {
     /// Right after what the link with this id attaches.
     pub const fn after_link_id(id: u32) -> Self {
         Self::new(AFTER | ID | LINK, id)
-    }
-
-    /// Right before this loaded program.
-    pub fn before_program<P: MultiProgram>(program: &P) -> Result<Self, ProgramError> {
-        Ok(Self::before_program_id(program.id()?))
-    }
-
-    /// Right after this loaded program.
-    pub fn after_program<P: MultiProgram>(program: &P) -> Result<Self, ProgramError> {
-        Ok(Self::after_program_id(program.id()?))
     }
 
     /// Right before the program with this id.

@@ -4,8 +4,8 @@ use std::os::fd::{AsFd as _, OwnedFd};
 
 use super::{FdLink, Legacy, LegacyLink, LinkError, OwnedLink};
 use crate::{
+    fd::ProgramFd,
     features,
-    programs::ProgramFd,
     sys::{
         errno::SyscallError,
         perf,

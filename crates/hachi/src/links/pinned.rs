@@ -8,8 +8,8 @@ use std::{
 
 use super::{FdLink, LinkError, OwnedLink, tc, xdp};
 use crate::{
+    fd::ProgramFd,
     pin::{self, PinError},
-    programs::ProgramFd,
     sys::fs::ObjectKind,
 };
 

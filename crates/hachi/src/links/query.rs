@@ -5,13 +5,12 @@ use std::{
     os::fd::{AsFd, AsRawFd as _, BorrowedFd},
 };
 
+use hachi_obj::AttachType;
+
 use super::LinkError;
-use crate::{
-    programs::AttachType,
-    sys::{
-        attach::{self, ALLOW_MULTI, ALLOW_OVERRIDE, Place, QUERY_EFFECTIVE},
-        errno, net,
-    },
+use crate::sys::{
+    attach::{self, ALLOW_MULTI, ALLOW_OVERRIDE, Place, QUERY_EFFECTIVE},
+    errno, net,
 };
 
 /// The programs of one kind that are attached to something, whoever attached them, in the order in
@@ -23,7 +22,7 @@ pub struct Attachments {
     pub revision: u64,
     /// What others may attach, for a cgroup; `None` elsewhere or if nothing is attached to this
     /// very cgroup.
-    pub mode: Option<crate::programs::CgroupAttachMode>,
+    pub mode: Option<super::CgroupAttachMode>,
     /// The programs.
     pub programs: Vec<AttachedProgram>,
 }
@@ -89,7 +88,7 @@ fn find(
     attach_type: AttachType,
     flags: u32,
 ) -> Result<Attachments, errno::SyscallError> {
-    use crate::programs::CgroupAttachMode as Mode;
+    use super::CgroupAttachMode as Mode;
     let found = attach::prog_query(place, attach_type as u32, flags)?;
     let of_a_cgroup = matches!(place, Place::Fd(_)) && attach_type.name().starts_with("cgroup");
     let mode = match found.flags {

@@ -4,8 +4,8 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 
 use super::{FdLink, LinkError, OwnedLink, attached};
 use crate::{
+    fd::ProgramFd,
     features,
-    programs::ProgramFd,
     sys::{
         attach::{self, How, Place},
         bpf,

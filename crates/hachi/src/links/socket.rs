@@ -4,7 +4,7 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 
 use super::{Legacy, LegacyLink, LinkError, OwnedLink};
 use crate::{
-    programs::ProgramFd,
+    fd::ProgramFd,
     sys::{
         errno::SyscallError,
         socket::{Hook, SocketRef},

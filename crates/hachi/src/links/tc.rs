@@ -1,10 +1,12 @@
 //! Classifiers as filters of an interface's qdisc, by netlink.
 
-use std::os::fd::AsFd as _;
+use std::{fmt, os::fd::AsFd as _};
+
+use hachi_obj::AttachType;
 
 use super::{Legacy, LegacyLink, LinkError, OwnedLink, interface_index};
 use crate::{
-    programs::{NlOptions, ProgramFd, TcAttachType},
+    fd::ProgramFd,
     sys::{
         bpf,
         errno::SyscallError,
@@ -12,6 +14,64 @@ use crate::{
         netlink::{Filter, FilterPlace, Netlink},
     },
 };
+
+/// Which packets of an interface.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum TcAttachType {
+    /// Received ones.
+    #[default]
+    Ingress,
+    /// Sent ones.
+    Egress,
+    /// Those of this parent (`TC_H_MAKE(major, minor)`) of another qdisc than `clsact`; by netlink
+    /// only.
+    Custom(u32),
+}
+
+impl TcAttachType {
+    /// `TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS or …_EGRESS)`.
+    pub(crate) fn parent(self) -> u32 {
+        match self {
+            TcAttachType::Ingress => 0xffff_fff2,
+            TcAttachType::Egress => 0xffff_fff3,
+            TcAttachType::Custom(parent) => parent,
+        }
+    }
+
+    pub(crate) fn is_clsact(self) -> bool {
+        !matches!(self, TcAttachType::Custom(_))
+    }
+
+    pub(crate) fn tcx(self) -> Option<AttachType> {
+        match self {
+            TcAttachType::Ingress => Some(AttachType::TcxIngress),
+            TcAttachType::Egress => Some(AttachType::TcxEgress),
+            TcAttachType::Custom(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for TcAttachType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TcAttachType::Ingress => f.write_str("ingress"),
+            TcAttachType::Egress => f.write_str("egress"),
+            TcAttachType::Custom(parent) => {
+                write!(f, "parent {:x}:{:x}", parent >> 16, parent & 0xffff)
+            }
+        }
+    }
+}
+
+/// Where among the filters of a qdisc.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct NlOptions {
+    /// Filters with lower numbers run first. 0 lets the kernel choose: above 32768, and lower with
+    /// each choice.
+    pub priority: u16,
+    /// Distinguishes filters of one priority; 0 lets the kernel choose.
+    pub handle: u32,
+}
 
 /// A classifier attached by netlink. The kernel keeps it until it is removed.
 #[derive(Debug)]

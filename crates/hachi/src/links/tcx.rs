@@ -4,8 +4,8 @@ use std::os::fd::AsFd as _;
 
 use super::{FdLink, LinkError, LinkOrder, OwnedLink};
 use crate::{
+    fd::ProgramFd,
     features::Feature,
-    programs::ProgramFd,
     sys::{
         attach::{self, Place},
         errno::SyscallError,

@@ -5,8 +5,8 @@ use std::{ffi::CStr, os::fd::AsFd as _};
 
 use super::{FdLink, LinkError, OwnedLink};
 use crate::{
+    fd::ProgramFd,
     features,
-    programs::ProgramFd,
     sys::tracing::{self, LinkTo},
 };
 

@@ -8,10 +8,11 @@ use std::{
 
 use super::{
     LinkError, OwnedLink,
+    kprobe::ProbeKind,
     perf_event::{self, Way},
 };
 use crate::{
-    programs::{ProbeKind, ProgramFd},
+    fd::ProgramFd,
     sys::{errno::SyscallError, fs::c_path, perf},
     tracefs::Probe,
 };
@@ -107,7 +108,8 @@ fn open_by_tracefs(kind: ProbeKind, place: &Place<'_>) -> Result<(OwnedFd, Probe
         None => LinkError::io(&*target, error),
     })?;
     let (pid, cpu) = scope(place);
-    let event = probe.open(pid, cpu, &target)?;
+    let event = perf::open_tracepoint(probe.id()?, pid, cpu)
+        .map_err(|error| LinkError::attach(&target, error))?;
     Ok((event, probe))
 }
 

@@ -4,61 +4,39 @@
 //! The program is written with libbpf's `usdt.bpf.h`, which brings two maps: an array of records,
 //! and, for kernels without cookies, a table from addresses to records.
 
-use std::{
-    os::fd::AsFd as _,
-    path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{os::fd::AsFd as _, path::Path, sync::Arc};
 
 use super::{
     Legacy, LegacyLink, LinkError, OwnedLink,
+    kprobe::ProbeKind,
     perf_event::Way,
     uprobe::{self, Place},
 };
 use crate::{
+    fd::{MapFd, ProgramFd},
     features,
-    load::Object,
-    maps::{MapFd, MapInfo},
-    programs::{ProbeKind, ProgramFd},
+    maps::MapInfo,
     sys::{bpf, errno::SyscallError},
     user::{
         elf::Binary,
         path,
-        usdt::{self, Site},
+        usdt::{self, Site, SpecIds},
         usdt_args::{self, SPEC_SIZE},
     },
 };
 
-const SPECS: &str = "__bpf_usdt_specs";
-const ADDRESSES: &str = "__bpf_usdt_ip_to_spec_id";
+pub(crate) const SPECS: &str = "__bpf_usdt_specs";
+pub(crate) const ADDRESSES: &str = "__bpf_usdt_ip_to_spec_id";
 
-/// Which records of an object's array are in use.
-#[derive(Debug, Default)]
-pub(crate) struct SpecIds(Mutex<Vec<bool>>);
-
-impl SpecIds {
-    fn lock(&self) -> MutexGuard<'_, Vec<bool>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The first that is free.
-    fn take(&self, capacity: u32) -> Option<u32> {
-        let mut used = self.lock();
-        let at = used.iter().position(|used| !used).unwrap_or(used.len());
-        let id = u32::try_from(at).ok().filter(|&id| id < capacity)?;
-        if at == used.len() {
-            used.push(true);
-        } else {
-            used[at] = true;
-        }
-        Some(id)
-    }
-
-    fn release(&self, id: u32) {
-        if let Some(used) = self.lock().get_mut(id as usize) {
-            *used = false;
-        }
-    }
+/// What an object has for its USDT programs.
+#[derive(Clone, Debug)]
+pub(crate) struct Tables {
+    /// Its map of records, [`SPECS`].
+    pub(crate) specs: Option<MapFd>,
+    /// Its map from addresses to records, [`ADDRESSES`].
+    pub(crate) addresses: Option<MapFd>,
+    /// Which records are in use.
+    pub(crate) ids: Arc<SpecIds>,
 }
 
 /// The uprobes of one probe.
@@ -68,21 +46,21 @@ struct Usdt {
     ids: Vec<u32>,
     /// Keys in the table of addresses.
     addresses: Vec<u64>,
-    object: Arc<Object>,
+    tables: Tables,
 }
 
 impl Legacy for Usdt {
     fn undo(&mut self) -> Result<(), SyscallError> {
         // Dropped links detach.
         self.links.clear();
-        if let Some(map) = self.object.map(ADDRESSES) {
+        if let Some(map) = &self.tables.addresses {
             for address in &self.addresses {
                 // SAFETY: keys were checked to have 8 bytes before the first was put in.
                 unsafe { bpf::map_delete(map.as_fd(), address.to_ne_bytes().as_ptr()) }?;
             }
         }
         for &id in &self.ids {
-            self.object.usdt_ids().release(id);
+            self.tables.ids.release(id);
         }
         Ok(())
     }
@@ -91,7 +69,7 @@ impl Legacy for Usdt {
 /// What to attach to.
 pub(crate) struct Request<'a> {
     pub(crate) program: &'a ProgramFd,
-    pub(crate) object: &'a Arc<Object>,
+    pub(crate) tables: &'a Tables,
     pub(crate) target: &'a Path,
     pub(crate) provider: &'a str,
     pub(crate) name: &'a str,
@@ -101,7 +79,7 @@ pub(crate) struct Request<'a> {
 
 /// Attaches to every place of a probe.
 pub(crate) fn attach(request: &Request<'_>) -> Result<OwnedLink, LinkError> {
-    let (specs, capacity) = specs_map(request.object)?;
+    let (specs, capacity) = specs_map(request.tables)?;
     let path = path::resolve(request.target, request.pid)?;
     let binary = Binary::open(&path)?;
     let shown = path.display().to_string();
@@ -111,7 +89,7 @@ pub(crate) fn attach(request: &Request<'_>) -> Result<OwnedLink, LinkError> {
         links: Vec::new(),
         ids: Vec::new(),
         addresses: Vec::new(),
-        object: request.object.clone(),
+        tables: request.tables.clone(),
     });
     let mut known: Vec<(&str, u32)> = Vec::new();
     for site in &sites {
@@ -150,7 +128,7 @@ impl Undo {
             links: std::mem::take(&mut self.0.links),
             ids: std::mem::take(&mut self.0.ids),
             addresses: std::mem::take(&mut self.0.addresses),
-            object: self.0.object.clone(),
+            tables: self.0.tables.clone(),
         }
     }
 }
@@ -163,8 +141,8 @@ impl Drop for Undo {
 }
 
 /// The array of records, and how many it holds.
-fn specs_map(object: &Object) -> Result<(&MapFd, u32), LinkError> {
-    let Some(map) = object.map(SPECS) else {
+fn specs_map(tables: &Tables) -> Result<(&MapFd, u32), LinkError> {
+    let Some(map) = &tables.specs else {
         return Err(LinkError::Invalid(format!(
             "the object has no map {SPECS:?}, which USDT programs need: include usdt.bpf.h"
         )));
@@ -193,7 +171,7 @@ fn add_spec(
     let probe = format!("USDT probe {}:{}", request.provider, request.name);
     let arguments = usdt_args::parse(&site.arguments)
         .map_err(|problem| LinkError::Invalid(format!("{probe} cannot be watched: {problem}")))?;
-    let id = request.object.usdt_ids().take(capacity).ok_or_else(|| {
+    let id = request.tables.ids.take(capacity).ok_or_else(|| {
         LinkError::Invalid(format!(
             "{probe}: map {SPECS:?} has no room for more than {capacity} records; enlarge it (BPF_USDT_MAX_SPEC_CNT)"
         ))
@@ -224,7 +202,7 @@ fn add_address(
             site.address
         }
     };
-    let Some(map) = request.object.map(ADDRESSES) else {
+    let Some(map) = &request.tables.addresses else {
         return Err(LinkError::Invalid(format!(
             "the object has no map {ADDRESSES:?}, which USDT programs need: include usdt.bpf.h"
         )));
@@ -247,20 +225,4 @@ fn add_address(
     .map_err(|error| LinkError::attach(&format!("map {ADDRESSES:?}"), error))?;
     usdt.addresses.push(address);
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::SpecIds;
-
-    #[test]
-    fn records_are_used_again() {
-        let ids = SpecIds::default();
-        assert_eq!(
-            [ids.take(2), ids.take(2), ids.take(2)],
-            [Some(0), Some(1), None]
-        );
-        ids.release(0);
-        assert_eq!([ids.take(2), ids.take(2)], [Some(0), None]);
-    }
 }

@@ -2,13 +2,16 @@
 
 use std::os::fd::AsFd as _;
 
+use bitflags::bitflags;
+
 use super::{
     FdLink, Legacy, LegacyLink, LinkError, LinkId, LinkTarget, OwnedLink, info::TYPE_XDP,
     loaded_links,
 };
 use crate::{
+    fd::ProgramFd,
     features,
-    programs::{ProgramFd, ProgramInfo, XdpFlags},
+    program_info::ProgramInfo,
     sys::{
         attach::{self, How, Place},
         bpf,
@@ -17,6 +20,33 @@ use crate::{
         netlink::{Netlink, XdpState},
     },
 };
+
+bitflags! {
+    /// How to attach an XDP program. The default takes driver mode where the driver has it and skb
+    /// mode otherwise.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+    pub struct XdpFlags: u32 {
+        /// Refuse if another program is attached. Always so, unless [`REPLACE`](Self::REPLACE) is
+        /// given.
+        const UPDATE_IF_NOEXIST = 1 << 0;
+        /// In the generic receive path: slower, works with every driver.
+        const SKB_MODE = 1 << 1;
+        /// In the driver ("native"); an error if the driver cannot.
+        const DRV_MODE = 1 << 2;
+        /// On the network card; an error if it cannot.
+        const HW_MODE = 1 << 3;
+        /// Take the place of a program that was attached by netlink (`ip link set … xdp`). The
+        /// attachment is then made by netlink too, since that is what the kernel allows.
+        const REPLACE = 1 << 4;
+    }
+}
+
+impl XdpFlags {
+    /// The bits that choose a mode.
+    pub(crate) const MODES: XdpFlags = XdpFlags::SKB_MODE
+        .union(XdpFlags::DRV_MODE)
+        .union(XdpFlags::HW_MODE);
+}
 
 /// `BPF_XDP` of `enum bpf_attach_type`.
 pub(crate) const BPF_XDP: u32 = 37;
@@ -311,7 +341,7 @@ fn explain(error: SyscallError, interface: String, request: &Request<'_>) -> Lin
         if let Ok(state) = state
             && let Some((mode, program_id)) = modes(&state).next()
         {
-            let program = match ProgramInfo::from_id(program_id) {
+            let program = match ProgramInfo::with_id(program_id) {
                 Ok(info) if !info.name().is_empty() => {
                     format!(
                         "XDP program {:?} (id {program_id}, {mode} mode)",

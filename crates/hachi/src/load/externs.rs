@@ -4,7 +4,7 @@
 //! kernel and, only if it is not there, in that of modules; untyped ones in `/proc/kallsyms`. The
 //! rules are libbpf's.
 
-use std::{ops::ControlFlow, os::fd::RawFd, sync::OnceLock};
+use std::os::fd::RawFd;
 
 use hachi_asm::consts::BPF_PSEUDO_BTF_ID;
 use hachi_btf::{Btf, Kind, Type, Types as _, core::declarations_agree};
@@ -13,26 +13,12 @@ use hachi_obj::{
     core::{Absent, Poisoned, poison_kfunc},
 };
 
-use super::{
-    Object,
-    kconfig::Unset,
-    program::unloadable,
-    target::{hint, module_fd},
+use super::{Object, ProgramError};
+use crate::{
+    features::{self, Unsupported},
+    kallsyms,
+    kernel_btf::ModuleBtf,
 };
-use crate::{Unsupported, features, kallsyms, kernel_btf::ModuleBtf, programs::ProgramError};
-
-/// The externs of an object.
-#[derive(Debug)]
-pub(super) struct Externs {
-    pub(super) list: Vec<Extern>,
-    /// Configuration options without a value.
-    pub(super) unset: Vec<Unset>,
-    /// Addresses of the untyped variables that have one, as far as they are known: by name, all
-    /// that go by it.
-    addresses: OnceLock<Result<Addresses, String>>,
-}
-
-type Addresses = Vec<(String, Vec<u64>)>;
 
 /// What an extern is in the running system.
 #[derive(Clone, Copy)]
@@ -65,59 +51,6 @@ impl From<Unsupported> for Trouble {
     }
 }
 
-impl Externs {
-    pub(super) fn new(list: Vec<Extern>, unset: Vec<Unset>) -> Self {
-        Externs {
-            list,
-            unset,
-            addresses: OnceLock::new(),
-        }
-    }
-
-    /// The address of an untyped variable.
-    fn address(&self, wanted: &Extern) -> Result<Option<u64>, String> {
-        let addresses = self.addresses.get_or_init(|| addresses(&self.list));
-        let addresses = addresses.as_ref().map_err(Clone::clone)?;
-        let found = addresses.iter().find(|(name, _)| *name == wanted.name);
-        match found.map_or(&[][..], |(_, found)| found) {
-            [] => Ok(None),
-            [address] => Ok(Some(*address)),
-            [first, second, ..] => Err(format!(
-                "{:?} is ambiguous: {} has it at {first:#x} and at {second:#x}",
-                wanted.name,
-                kallsyms::FILE
-            )),
-        }
-    }
-}
-
-/// Looks for all untyped variables at once: the list is long.
-fn addresses(list: &[Extern]) -> Result<Addresses, String> {
-    let untyped = |of: &&Extern| matches!(of.kind, ExternKind::Ksym { type_id: None });
-    let mut found: Addresses = Vec::new();
-    for wanted in list.iter().filter(untyped) {
-        found.push((wanted.name.clone(), Vec::new()));
-    }
-    let mut hidden = true;
-    let listed = kallsyms::for_each_symbol(&mut |_, name, address| {
-        hidden &= address == 0;
-        if let Some((_, places)) = found.iter_mut().find(|(wanted, _)| wanted == name)
-            && !places.contains(&address)
-        {
-            places.push(address);
-        }
-        ControlFlow::Continue(())
-    });
-    listed.map_err(|error| format!("{} cannot be read: {error}", kallsyms::FILE))?;
-    if hidden {
-        return Err(format!(
-            "{} hides the kernel's addresses from this process; it needs CAP_SYSLOG (see kernel.kptr_restrict)",
-            kallsyms::FILE
-        ));
-    }
-    Ok(found)
-}
-
 /// Writes what the system has into the instructions that want it. Returns the descriptors of
 /// modules that calls refer to, by index (`fd_array`). Can be repeated.
 pub(super) fn relocate(
@@ -137,7 +70,9 @@ pub(super) fn relocate(
             RelocationKind::GlobalData { map, offset } if map == ".kconfig" => {
                 let unset = &object.externs.unset;
                 match unset.iter().find(|unset| unset.offset == *offset) {
-                    Some(unset) => return Err(unloadable(spec, &*unset.reason)),
+                    Some(unset) => {
+                        return Err(ProgramError::unloadable(&spec.name, &*unset.reason));
+                    }
                     None => continue,
                 }
             }
@@ -146,10 +81,10 @@ pub(super) fn relocate(
         let Some(wanted) = object.externs.list.iter().find(|of| of.name == *name) else {
             let reason =
                 format!("it uses {name:?} of the kernel, which the object does not declare");
-            return Err(unloadable(spec, reason));
+            return Err(ProgramError::unloadable(&spec.name, reason));
         };
         let found = find(object, wanted).map_err(|trouble| match trouble {
-            Trouble::Reason(reason) => unloadable(spec, reason),
+            Trouble::Reason(reason) => ProgramError::unloadable(&spec.name, reason),
             Trouble::Unsupported(error) => ProgramError::Unsupported {
                 name: spec.name.clone(),
                 error,
@@ -160,7 +95,7 @@ pub(super) fn relocate(
             true => write_call(insns, found, &mut modules),
             false => write_address(insns, found, wanted),
         };
-        written.map_err(|reason| unloadable(spec, reason))?;
+        written.map_err(|reason| ProgramError::unloadable(&spec.name, reason))?;
         if is_call && matches!(found, Found::Nothing) {
             spec.poisoned.push(Poisoned {
                 insn: slot,
@@ -195,7 +130,7 @@ fn find<'k>(object: &'k Object, wanted: &Extern) -> Result<Found<'k>, Trouble> {
             return Ok(Found::Nothing);
         }
         let near = match object.kernel_btf.running() {
-            Ok(btf) => hint(btf, "", name, kind),
+            Ok(btf) => btf.hint("", name, kind),
             Err(_) => String::new(),
         };
         let reason = format!(
@@ -217,7 +152,7 @@ fn find<'k>(object: &'k Object, wanted: &Extern) -> Result<Found<'k>, Trouble> {
     };
     let difference = compare(object, local, types, found.id)?;
     match (difference, kind) {
-        (None, Kind::Func) => match feature.require() {
+        (None, Kind::Func) => match feature.require_with(&object.rights) {
             Ok(()) => Ok(there),
             Err(_) if wanted.weak => Ok(Found::Nothing),
             Err(error) => Err(error.into()),
@@ -285,7 +220,7 @@ fn write_call(
         Found::Btf { id, module } => {
             let index = match module {
                 None => 0,
-                Some(module) => index_of(modules, module_fd(module)?)?,
+                Some(module) => index_of(modules, module.raw_fd()?)?,
             };
             insn.imm = id as i32;
             insn.off = index;
@@ -322,7 +257,7 @@ fn write_address(insns: &mut [Insn], found: Found<'_>, wanted: &Extern) -> Resul
         Found::Btf { id, module } => {
             let fd = match module {
                 None => 0,
-                Some(module) => module_fd(module)?,
+                Some(module) => module.raw_fd()?,
             };
             (BPF_PSEUDO_BTF_ID, id as i32, fd)
         }

@@ -3,11 +3,10 @@
 //! The kernel's configuration is looked for only if a program reads an option that the caller's own
 //! text does not set.
 
-use std::{ops::ControlFlow, sync::OnceLock};
-
 use hachi_obj::{DataKind, Endian, Extern, ExternKind, Spec, kconfig};
 
-use crate::{EbpfError, KernelVersion, features, kallsyms, kernel_config, links};
+use super::EbpfError;
+use crate::{features, kallsyms, kernel_config, rights::Rights, version::KernelVersion};
 
 /// An option that a program may not read, and why.
 #[derive(Debug)]
@@ -23,7 +22,11 @@ pub(super) struct Unset {
 ///
 /// Options that are weak are 0 where they are not set. The others are returned, since only the
 /// programs that read them need them.
-pub(super) fn fill(spec: &mut Spec, given: Option<&str>) -> Result<Vec<Unset>, EbpfError> {
+pub(super) fn fill(
+    spec: &mut Spec,
+    given: Option<&str>,
+    rights: &Rights,
+) -> Result<Vec<Unset>, EbpfError> {
     let map = spec
         .maps
         .iter_mut()
@@ -40,7 +43,7 @@ pub(super) fn fill(spec: &mut Spec, given: Option<&str>) -> Result<Vec<Unset>, E
         if let ExternKind::Kconfig { offset, .. } = option.kind {
             match option.name.starts_with("CONFIG_") {
                 true => options.pending.push((offset, option)),
-                false => options.set_virtual(offset, option),
+                false => options.set_virtual(offset, option, rights),
             }
         }
     }
@@ -90,14 +93,14 @@ impl<'s> Options<'s> {
     }
 
     /// What is no option of the kernel, but a question that loaders answer.
-    fn set_virtual(&mut self, offset: u32, option: &'s Extern) {
+    fn set_virtual(&mut self, offset: u32, option: &'s Extern, rights: &Rights) {
         let answer = match option.name.as_str() {
             "LINUX_KERNEL_VERSION" => match KernelVersion::exact() {
                 Some(version) => u64::from(version.code()),
                 None => return self.refuse(offset, option, "uname(2) gives no version"),
             },
-            "LINUX_HAS_BPF_COOKIE" => features::PERF_LINK.is_supported().into(),
-            "LINUX_HAS_SYSCALL_WRAPPER" => has_syscall_wrapper().into(),
+            "LINUX_HAS_BPF_COOKIE" => features::PERF_LINK.is_supported_with(rights).into(),
+            "LINUX_HAS_SYSCALL_WRAPPER" => kallsyms::has_syscall_wrappers().into(),
             // As libbpf: those of the future are 0.
             name if name.starts_with("LINUX_") && option.weak => 0,
             _ => {
@@ -134,22 +137,4 @@ impl<'s> Options<'s> {
             }
         }
     }
-}
-
-/// Whether system calls have wrappers with names of their own, such as `__x64_sys_bpf` (Linux ≥
-/// 4.17).
-fn has_syscall_wrapper() -> bool {
-    static ANSWER: OnceLock<bool> = OnceLock::new();
-    *ANSWER.get_or_init(|| {
-        let [wrapper, ..] = links::kprobe::syscall_functions("bpf");
-        let mut found = false;
-        let listed = kallsyms::for_each_symbol(&mut |_, name, _| {
-            found = name == wrapper;
-            match found {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
-            }
-        });
-        listed.is_ok() && found
-    })
 }

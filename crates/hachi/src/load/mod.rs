@@ -12,95 +12,34 @@
 //! this crate) lacks. Whatever a step has made is owned by a value that undoes it on drop, so an
 //! error leaves nothing behind.
 
+mod error;
 mod externs;
 mod kconfig;
 mod maps;
+mod object;
+mod options;
 mod program;
+mod program_error;
+mod rejection;
 pub(crate) mod struct_ops;
 mod target;
 mod types;
 
-use std::{ffi::CString, path::PathBuf};
+use std::ffi::CString;
 
-use hachi_obj::{GlobalVar, ProgramSpec, Spec, StructOpsSpec, core::CoreTypes};
+use hachi_obj::{GlobalVar, ProgramSpec, Spec, core::CoreTypes};
 
-use self::{externs::Externs, types::ObjectBtf};
+pub use self::{
+    error::EbpfError, options::VerifierLogLevel, program_error::ProgramError, rejection::Rejection,
+};
+use self::{object::Externs, types::ObjectBtf};
 pub(crate) use self::{
-    maps::create_map,
+    object::Object,
+    options::Options,
     program::program,
     target::{Target, function_id},
 };
-use crate::{
-    BpfToken, EbpfError, KernelVersion, VerifierLogLevel,
-    kernel_btf::KernelBtf,
-    maps::{Map, MapData, MapFd},
-    pin::PinGuard,
-    token,
-};
-
-/// How to load, from [`EbpfLoader`](crate::EbpfLoader).
-#[derive(Debug, Default)]
-pub(crate) struct Options {
-    /// Directory of maps pinned by name; `/sys/fs/bpf` if not given.
-    pub(crate) pin_directory: Option<PathBuf>,
-    pub(crate) allow_unsupported_maps: bool,
-    /// Maps to use in place of those declared, by the names of the latter.
-    pub(crate) replacements: Vec<(String, MapData)>,
-    pub(crate) log_level: VerifierLogLevel,
-    pub(crate) token: Option<BpfToken>,
-    /// Text of a kernel configuration that goes before the kernel's own.
-    pub(crate) kernel_config: Option<String>,
-}
-
-/// What the programs of one object share. Holds the maps' descriptors, whose numbers end up in
-/// instructions, until the last program that may still be loaded is gone.
-#[derive(Debug)]
-pub(crate) struct Object {
-    license: CString,
-    kernel_version: u32,
-    btf: ObjectBtf,
-    /// The object's types as CO-RE records and externs mean them; `None` if nobody asks for them.
-    core: Option<CoreTypes>,
-    externs: Externs,
-    maps: Vec<(String, MapFd)>,
-    /// Maps that were left out, and why.
-    missing_maps: Vec<(String, String)>,
-    /// Slots of program arrays to be filled as programs are loaded: array, index, program.
-    slots: Vec<(MapFd, u32, String)>,
-    /// Structs of functions that programs of the object are.
-    struct_ops: Vec<StructOpsSpec>,
-    /// The kernel's types, read when the first program needs them.
-    kernel_btf: KernelBtf,
-    log_level: VerifierLogLevel,
-    token: Option<BpfToken>,
-    #[cfg(feature = "uprobe")]
-    usdt_ids: crate::links::usdt::SpecIds,
-}
-
-impl Object {
-    /// Lets this thread's calls use the token that the loader was given, if it was.
-    pub(crate) fn use_token(&self) -> token::Scope {
-        token::Scope::enter(self.token.as_ref())
-    }
-
-    pub(crate) fn btf_problem(&self) -> Option<&str> {
-        self.btf.problem.as_deref()
-    }
-}
-
-/// What USDT probes need of it.
-#[cfg(feature = "uprobe")]
-impl Object {
-    /// The map called `name`, also when it was taken out of the loaded object.
-    pub(crate) fn map(&self, name: &str) -> Option<&MapFd> {
-        let found = self.maps.iter().find(|(other, _)| other == name);
-        found.map(|(_, map)| map)
-    }
-
-    pub(crate) fn usdt_ids(&self) -> &crate::links::usdt::SpecIds {
-        &self.usdt_ids
-    }
-}
+use crate::{kernel_btf::KernelBtf, maps::Map, pin::PinGuard, version::KernelVersion};
 
 /// What loading a Spec gives.
 pub(crate) struct Loaded {
@@ -117,11 +56,11 @@ pub(crate) fn object(
     options: &Options,
     kernel_btf: KernelBtf,
 ) -> Result<Loaded, EbpfError> {
-    let _token = token::Scope::enter(options.token.as_ref());
+    let rights = &options.rights;
     check(&spec)?;
-    let unset = kconfig::fill(&mut spec, options.kernel_config.as_deref())?;
+    let unset = kconfig::fill(&mut spec, options.kernel_config.as_deref(), rights)?;
     let core = CoreTypes::of(&spec)?;
-    let btf = ObjectBtf::load(&mut spec);
+    let btf = ObjectBtf::load(&mut spec, rights);
     let mut pins = PinGuard::default();
     let created = maps::create(&spec, options, &btf, &mut pins)?;
     let slots = maps::fill(&spec, &created.maps)?;
@@ -142,7 +81,7 @@ pub(crate) fn object(
         struct_ops: spec.struct_ops,
         kernel_btf,
         log_level: options.log_level,
-        token: options.token.clone(),
+        rights: rights.clone(),
         #[cfg(feature = "uprobe")]
         usdt_ids: Default::default(),
     };

@@ -2,16 +2,15 @@
 
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 
-use hachi_obj::{Endian, Insn, ProgramSpec, RelocationKind};
+use hachi_obj::{Endian, Insn, ProgramSpec, ProgramType, RelocationKind};
 
 use super::{
-    Object, Target, externs, target,
+    Object, ProgramError, Rejection, Target, VerifierLogLevel, externs, struct_ops, target,
     types::{FUNC_INFO_SIZE, LINE_INFO_SIZE},
 };
 use crate::{
-    Unsupported, VerifierLogLevel, features,
+    features::{self, Unsupported},
     maps::MapData,
-    programs::{ProgramError, Rejection},
     sys::{attr, bpf, errno::SyscallError},
 };
 
@@ -28,13 +27,17 @@ pub(crate) fn program(
     spec: &mut ProgramSpec,
     target: &Target<'_>,
 ) -> Result<LoadedProgram, ProgramError> {
-    let _token = object.use_token();
     check_program(spec)?;
     relocate_types(object, spec)?;
     relocate(object, spec)?;
     let modules = externs::relocate(object, spec)?;
     let mut attr = program_attr(object, spec)?;
-    if let Some(found) = target::find(object, spec, target)? {
+    // The functions of structs have theirs by the struct.
+    let found = match spec.program_type {
+        ProgramType::StructOps => Some(struct_ops::member_of(object, spec)?),
+        _ => target::find(object, spec, target)?,
+    };
+    if let Some(found) = found {
         attr.attach_btf_id = found.btf_id;
         attr.attach_prog_fd = found.fd;
         if let Some(member) = found.member {
@@ -87,18 +90,11 @@ fn bind_constants(object: &Object, spec: &ProgramSpec, loaded: &LoadedProgram) {
     }
 }
 
-pub(super) fn unloadable(spec: &ProgramSpec, reason: impl Into<String>) -> ProgramError {
-    ProgramError::Unloadable {
-        name: spec.name.clone(),
-        reason: reason.into(),
-    }
-}
-
 /// Refuses what cannot be loaded, in words rather than by the kernel's errno.
 fn check_program(spec: &ProgramSpec) -> Result<(), ProgramError> {
-    if spec.section_def.is_none() && spec.program_type == hachi_obj::ProgramType::Unspec {
-        return Err(unloadable(
-            spec,
+    if spec.section_def.is_none() && spec.program_type == ProgramType::Unspec {
+        return Err(ProgramError::unloadable(
+            &spec.name,
             format!(
                 "section {:?} says nothing about its type; use a section name that libbpf knows, such as \"xdp\"",
                 spec.section
@@ -115,8 +111,8 @@ fn relocate_types(object: &Object, spec: &mut ProgramSpec) -> Result<(), Program
         return Ok(());
     }
     let Some(core) = &object.core else {
-        return Err(unloadable(
-            spec,
+        return Err(ProgramError::unloadable(
+            &spec.name,
             "it has CO-RE records, but its object has no BTF that says what they are about",
         ));
     };
@@ -142,8 +138,8 @@ fn relocate_types(object: &Object, spec: &mut ProgramSpec) -> Result<(), Program
 }
 
 fn no_kernel_types(spec: &ProgramSpec, reason: &str) -> ProgramError {
-    unloadable(
-        spec,
+    ProgramError::unloadable(
+        &spec.name,
         format!(
             "it depends on the kernel's types in {} places (CO-RE), and they cannot be read: {reason}. If this kernel was built without CONFIG_DEBUG_INFO_BTF, bring its types along: `EbpfLoader::btf` takes them, `hachi btf min` makes a small file of them",
             spec.core_relos.len()
@@ -163,11 +159,11 @@ fn relocate(object: &Object, spec: &mut ProgramSpec) -> Result<(), ProgramError>
                 Some((_, reason)) => format!("it uses map {name:?}, which was left out: {reason}"),
                 None => format!("it uses map {name:?}, which the object does not define"),
             };
-            return Err(unloadable(spec, reason));
+            return Err(ProgramError::unloadable(&spec.name, reason));
         };
         let Some(insn) = spec.insns.get_mut(relocation.insn) else {
-            return Err(unloadable(
-                spec,
+            return Err(ProgramError::unloadable(
+                &spec.name,
                 format!(
                     "a relocation lies at instruction {}, beyond its end",
                     relocation.insn
@@ -215,14 +211,14 @@ fn load_with_fallbacks(
         && (first.log.is_empty() || first.log.contains("processed 0 insns"));
     if about_arguments {
         let mut changed = false;
-        if !features::OBJECT_NAMES.is_supported() {
+        if !features::OBJECT_NAMES.is_supported_with(&object.rights) {
             changed |= std::mem::take(&mut attr.prog_name) != [0; attr::OBJ_NAME_LEN];
         }
         let optional = spec.section_def.is_some_and(|def| def.attach_type_optional);
-        if optional && !features::EXPECTED_ATTACH_TYPE.is_supported() {
+        if optional && !features::EXPECTED_ATTACH_TYPE.is_supported_with(&object.rights) {
             changed |= std::mem::take(&mut attr.expected_attach_type) != 0;
         }
-        if attr.prog_btf_fd != 0 && !features::BTF_FUNC.is_supported() {
+        if attr.prog_btf_fd != 0 && !features::BTF_FUNC.is_supported_with(&object.rights) {
             attr.prog_btf_fd = 0;
             (image.func_info, image.line_info) = (&[], &[]);
             changed = true;
@@ -278,7 +274,7 @@ fn load_once(
     let mut level = asked;
     let mut silent_error = None;
     if asked.is_empty() {
-        match bpf::prog_load(attr, image, None) {
+        match object.rights.prog_load(attr, image, None) {
             Ok(fd) => {
                 return Ok(LoadedProgram {
                     fd,
@@ -295,7 +291,9 @@ fn load_once(
     let mut buffer = vec![0; if too_complex { LOG_END } else { LOG_START }];
     loop {
         attr.log_true_size = 0;
-        let result = bpf::prog_load(attr, image, Some((&mut buffer, level.bits())));
+        let result = object
+            .rights
+            .prog_load(attr, image, Some((&mut buffer, level.bits())));
         let full = matches!(&result, Err(error) if error.errno() == libc::ENOSPC);
         // Kernels that tell the true size (Linux ≥ 6.4) keep the end of a log rather than its
         // start.

@@ -1,14 +1,11 @@
 //! Structs of functions: where their members are in the running kernel.
 
-use std::os::fd::{AsFd as _, BorrowedFd, RawFd};
+use std::os::fd::RawFd;
 
 use hachi_btf::{Btf, Kind, Member, Type, Types as _};
 use hachi_obj::{ProgramSpec, StructOpsSpec, StructOpsValue};
 
-use super::{
-    Object,
-    target::{AttachTarget, hint, module_fd},
-};
+use super::{Object, ProgramError, target::AttachTarget};
 use crate::kernel_btf::{KernelBtf, ModuleBtf};
 
 /// What the names of the structs begin with that wrap those which can be registered.
@@ -69,7 +66,7 @@ fn not_registrable(kernel: &KernelBtf, name: &str) -> String {
     };
     let near = kernel
         .running()
-        .map(|btf| hint(btf, WRAPPER, name, Kind::Struct));
+        .map(|btf| btf.hint(WRAPPER, name, Kind::Struct));
     format!(
         "nobody can register a struct {name:?}: there is no struct \"{WRAPPER}{name}\" in the BTF of this kernel{modules}{}",
         near.unwrap_or_default()
@@ -109,7 +106,11 @@ fn user_of<'o>(object: &'o Object, program: &str) -> Option<(&'o StructOpsSpec, 
 }
 
 /// What `BPF_PROG_LOAD` is told about a program: the kernel's struct and the member's number.
-pub(super) fn member_of(object: &Object, spec: &ProgramSpec) -> Result<AttachTarget, String> {
+pub(super) fn member_of(object: &Object, spec: &ProgramSpec) -> Result<AttachTarget, ProgramError> {
+    find_member(object, spec).map_err(|reason| ProgramError::unloadable(&spec.name, reason))
+}
+
+fn find_member(object: &Object, spec: &ProgramSpec) -> Result<AttachTarget, String> {
     let Some((ops, member)) = user_of(object, &spec.name) else {
         return Err("no struct in section .struct_ops or .struct_ops.link has it".to_owned());
     };
@@ -124,23 +125,13 @@ pub(super) fn member_of(object: &Object, spec: &ProgramSpec) -> Result<AttachTar
         btf_id: kernel.inner.id,
         member: Some(number as u32),
         fd: match kernel.module {
-            Some(module) => module_fd(module)? as u32,
+            Some(module) => module.raw_fd()? as u32,
             None => 0,
         },
     })
 }
 
 impl Object {
-    /// The kernel's types and its modules'.
-    pub(crate) fn kernel_btf(&self) -> &KernelBtf {
-        &self.kernel_btf
-    }
-
-    /// The descriptor of the object's types, if the kernel took them.
-    pub(crate) fn btf_fd(&self) -> Option<BorrowedFd<'_>> {
-        self.btf.fd.as_ref().map(|fd| fd.as_fd())
-    }
-
     /// A struct of functions by its name.
     pub(crate) fn struct_ops(&self, name: &str) -> Option<&StructOpsSpec> {
         self.struct_ops.iter().find(|ops| ops.name == name)
@@ -178,7 +169,7 @@ pub(crate) fn layout(kernel: &KernelBtf, ops: &StructOpsSpec) -> Result<Layout, 
     };
     let mut layout = Layout {
         value_type_id: wrapper.id,
-        value_type_fd: module.map(module_fd).transpose()?,
+        value_type_fd: module.map(ModuleBtf::raw_fd).transpose()?,
         value: vec![0; wrapper.size as usize],
         programs: Vec::new(),
     };
@@ -295,7 +286,7 @@ mod tests {
                 .types();
             let wrapper = types.find(&format!("{WRAPPER}{name}"), Kind::Struct);
             assert_eq!(Some(layout.value_type_id), wrapper);
-            let fd = module.map(|of| module_fd(of).unwrap());
+            let fd = module.map(|of| of.raw_fd().unwrap());
             assert_eq!(layout.value_type_fd, fd);
             assert_eq!((layout.value.len(), layout.value[64]), (80, 7));
             assert_eq!(layout.programs, [(72, "runs".to_owned())]);

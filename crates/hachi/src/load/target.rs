@@ -1,18 +1,13 @@
 //! What a program of the tracing family is for: the kernel wants to know when it loads the program,
 //! as the id of a type.
 
-use std::os::fd::{AsRawFd as _, BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd};
 
 use hachi_btf::{Kind, Types as _};
 use hachi_obj::{AttachType, ProgramSpec, ProgramType};
 
-use super::{Object, program::unloadable};
-use crate::{
-    Btf,
-    kernel_btf::{KernelBtf, ModuleBtf},
-    near::Near,
-    programs::{ProgramError, ProgramInfo},
-};
+use super::{Object, ProgramError};
+use crate::{btf::Btf, kernel_btf::KernelBtf, program_info::ProgramInfo};
 
 /// What a program is for, beyond the name in its Spec.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,10 +33,6 @@ pub(super) fn find(
     spec: &ProgramSpec,
     target: &Target<'_>,
 ) -> Result<Option<AttachTarget>, ProgramError> {
-    if spec.program_type == ProgramType::StructOps {
-        let found = super::struct_ops::member_of(object, spec);
-        return found.map(Some).map_err(|reason| unloadable(spec, reason));
-    }
     if !needed(spec) {
         return Ok(None);
     }
@@ -49,7 +40,9 @@ pub(super) fn find(
         Some(program) => in_program(spec, program),
         None => in_kernel(&object.kernel_btf, spec, target.btf),
     };
-    found.map(Some).map_err(|reason| unloadable(spec, reason))
+    found
+        .map(Some)
+        .map_err(|reason| ProgramError::unloadable(&spec.name, reason))
 }
 
 fn needed(spec: &ProgramSpec) -> bool {
@@ -96,7 +89,7 @@ pub(crate) fn function_id(program: BorrowedFd<'_>, name: &str) -> Result<u32, St
         format!(
             "program {:?} has no function {name:?}{}",
             info.name(),
-            hint(&btf, "", name, Kind::Func)
+            btf.hint("", name, Kind::Func)
         )
     })
 }
@@ -150,42 +143,18 @@ fn in_kernel(
     }
     let needs = |error| format!("it needs the kernel's types: {error}");
     let Some(found) = kernel.find(&name, kind).map_err(needs)? else {
-        let hint = hint(kernel.running().map_err(needs)?, prefix, target, kind);
+        let hint = kernel.running().map_err(needs)?.hint(prefix, target, kind);
         return Err(format!(
             "this kernel and its modules have no {what} {target:?} to attach to (no {name:?} in their BTF){hint}"
         ));
     };
     let fd = match found.module {
         None => 0,
-        Some(module) => module_fd(module)? as u32,
+        Some(module) => module.raw_fd()? as u32,
     };
     Ok(AttachTarget {
         btf_id: found.id,
         member: None,
         fd,
     })
-}
-
-/// What the kernel is told about the types of a module.
-pub(super) fn module_fd(module: &ModuleBtf) -> Result<RawFd, String> {
-    let fd = module.fd().ok_or_else(|| {
-        format!(
-            "what it needs is in module {}, whose types only CAP_SYS_ADMIN may hand to the kernel",
-            module.name
-        )
-    })?;
-    Ok(fd.as_raw_fd())
-}
-
-/// A hint at names like the one that is not there.
-pub(super) fn hint(btf: &Btf, prefix: &str, wanted: &str, kind: Kind) -> String {
-    let mut near = Near::new(wanted);
-    for (_, ty) in btf.types().iter().into_iter().flatten().flatten() {
-        if ty.kind() == kind
-            && let Some(name) = ty.name().and_then(|name| name.strip_prefix(prefix))
-        {
-            near.offer(name);
-        }
-    }
-    near.hint()
 }

@@ -5,7 +5,7 @@ use std::{os::fd::OwnedFd, sync::Arc};
 use hachi_btf::{BtfBuilder, StringTable, ext::pack_line};
 use hachi_obj::{Endian, Spec};
 
-use crate::{features, sys::bpf};
+use crate::{features, rights::Rights, sys::bpf};
 
 /// The object's types in the kernel, and what programs refer to them with.
 #[derive(Debug, Default)]
@@ -35,7 +35,7 @@ impl ObjectBtf {
     /// Types help (names in dumps, source lines in logs) but little depends on them, so a kernel
     /// that refuses them is no error here. What does depend on them will fail and mention the
     /// problem.
-    pub(super) fn load(spec: &mut Spec) -> Self {
+    pub(super) fn load(spec: &mut Spec, rights: &Rights) -> Self {
         let Some(mut types) = spec.btf.take() else {
             return ObjectBtf::default();
         };
@@ -56,17 +56,20 @@ impl ObjectBtf {
                 debug,
                 problem: None,
             };
-            let error = match bpf::btf_load(&bytes, None) {
+            let error = match rights.btf_load(&bytes, None) {
                 Ok(fd) => return loaded(fd),
                 Err(error) => error,
             };
-            if error.errno() == libc::EINVAL && !sanitized && features::BTF.is_supported() {
-                hachi_btf::sanitize(&mut types, &kernel_btf_features());
+            if error.errno() == libc::EINVAL
+                && !sanitized
+                && features::BTF.is_supported_with(rights)
+            {
+                hachi_btf::sanitize(&mut types, &kernel_btf_features(rights));
                 sanitized = true;
                 continue;
             }
             let mut log = vec![0; 16 * 1024];
-            let text = match bpf::btf_load(&bytes, Some(&mut log)) {
+            let text = match rights.btf_load(&bytes, Some(&mut log)) {
                 Ok(fd) => return loaded(fd),
                 Err(_) => bpf::name_text(&log),
             };
@@ -96,16 +99,16 @@ impl ObjectBtf {
     }
 }
 
-fn kernel_btf_features() -> hachi_btf::Features {
+fn kernel_btf_features(rights: &Rights) -> hachi_btf::Features {
     hachi_btf::Features {
-        func: features::BTF_FUNC.is_supported(),
-        datasec: features::BTF_DATASEC.is_supported(),
-        func_global: features::BTF_FUNC_GLOBAL.is_supported(),
-        float: features::BTF_FLOAT.is_supported(),
-        decl_tag: features::BTF_DECL_TAG.is_supported(),
-        type_tag: features::BTF_TYPE_TAG.is_supported(),
-        enum64: features::BTF_ENUM64.is_supported(),
-        qmark_datasec: features::BTF_QMARK_DATASEC.is_supported(),
+        func: features::BTF_FUNC.is_supported_with(rights),
+        datasec: features::BTF_DATASEC.is_supported_with(rights),
+        func_global: features::BTF_FUNC_GLOBAL.is_supported_with(rights),
+        float: features::BTF_FLOAT.is_supported_with(rights),
+        decl_tag: features::BTF_DECL_TAG.is_supported_with(rights),
+        type_tag: features::BTF_TYPE_TAG.is_supported_with(rights),
+        enum64: features::BTF_ENUM64.is_supported_with(rights),
+        qmark_datasec: features::BTF_QMARK_DATASEC.is_supported_with(rights),
     }
 }
 

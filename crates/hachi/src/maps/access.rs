@@ -9,9 +9,11 @@ use std::{
     ptr,
 };
 
-use super::{MapData, MapError, MapFd, MapType, RawIter, types};
+use super::{MapData, MapError, MapType, RawIter, types};
 use crate::{
-    Pod, features,
+    Pod,
+    fd::MapFd,
+    features,
     sys::{
         bpf, cpu,
         errno::{ENOTSUPP, SyscallError},

@@ -8,9 +8,9 @@ use std::{
 
 use super::{MapError, MapInfo, MapType, type_name};
 use crate::{
-    load,
-    obj::MapSpec,
+    fd::MapFd,
     pin::{self, PinError},
+    rights::Rights,
     sys::{
         attr, bpf,
         errno::SyscallError,
@@ -18,24 +18,6 @@ use crate::{
         mmap::{Mmap, page_size},
     },
 };
-
-/// The descriptor of a map. Programs not loaded yet share it, so it stays open until all are done.
-#[derive(Clone, Debug)]
-pub struct MapFd(Arc<OwnedFd>);
-
-impl AsFd for MapFd {
-    #[inline]
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-impl AsRawFd for MapFd {
-    #[inline]
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.as_raw_fd()
-    }
-}
 
 /// A map of any kind: owns the descriptor, knows type and sizes, and reads and writes raw bytes.
 ///
@@ -59,19 +41,6 @@ pub struct MapData {
 }
 
 impl MapData {
-    /// Creates a map that no object declares: to put into a map of maps, to be shared by objects,
-    /// to be used without a program.
-    ///
-    /// ```no_run
-    /// # use hachi::{maps::{HashMap, MapData, MapType}, obj::MapSpec};
-    /// let spec = MapSpec::new("FLOWS", MapType::Hash, 4, 8, 1024);
-    /// let mut flows: HashMap<_, u32, u64> = MapData::from_spec(&spec)?.try_into()?;
-    /// # Ok::<(), hachi::maps::MapError>(())
-    /// ```
-    pub fn from_spec(spec: &MapSpec) -> Result<Self, MapError> {
-        load::create_map(spec)
-    }
-
     /// Opens the map pinned at `path` on a BPF file system.
     pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, PinError> {
         let path = path.as_ref();
@@ -94,7 +63,7 @@ impl MapData {
     pub(crate) fn from_fd(fd: OwnedFd) -> Result<Self, SyscallError> {
         let info = bpf::map_info(fd.as_fd())?;
         Ok(MapData {
-            fd: MapFd(Arc::new(fd)),
+            fd: MapFd::new(fd),
             name: bpf::name_text(&info.name),
             map_type: info.map_type,
             key_size: info.key_size,
@@ -108,11 +77,15 @@ impl MapData {
     }
 
     /// Creates a map. `name` is the full name; the kernel gets what fits.
-    pub(crate) fn create(name: &str, attr: &mut attr::MapCreate) -> Result<Self, SyscallError> {
+    pub(crate) fn create(
+        name: &str,
+        attr: &mut attr::MapCreate,
+        rights: &Rights,
+    ) -> Result<Self, SyscallError> {
         attr.map_name = bpf::object_name(name);
-        let fd = bpf::map_create(attr)?;
+        let fd = rights.map_create(attr)?;
         Ok(MapData {
-            fd: MapFd(Arc::new(fd)),
+            fd: MapFd::new(fd),
             name: name.to_owned(),
             map_type: attr.map_type,
             key_size: attr.key_size,

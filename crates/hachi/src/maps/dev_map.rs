@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{Keys, MapData, MapError, MapType, view::conversions};
-use crate::programs::ProgramFd;
+use crate::fd::ProgramFd;
 
 /// An interface to send packets out of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -31,6 +31,7 @@ mod batch;
 mod bloom_filter;
 mod cgroup_array;
 mod cgroup_storage;
+pub(crate) mod create;
 mod data;
 mod dev_map;
 mod error;
@@ -59,6 +60,7 @@ mod user_ring_buf;
 mod view;
 mod walk;
 
+pub use crate::fd::MapFd;
 pub use arena::Arena;
 pub use array::Array;
 #[cfg(feature = "tokio")]
@@ -66,7 +68,7 @@ pub use asynchronous::{AsyncEvents, AsyncPerfEvents, AsyncRingBuf, AsyncUserRing
 pub use bloom_filter::BloomFilter;
 pub use cgroup_array::CgroupArray;
 pub use cgroup_storage::{CgroupStorage, CgroupStorageKey, PerCpuCgroupStorage};
-pub use data::{MapData, MapFd};
+pub use data::MapData;
 pub use dev_map::{CpuMap, CpuMapValue, DevMap, DevMapHash, DevMapValue};
 pub use error::MapError;
 pub use event_poll::EventPoll;

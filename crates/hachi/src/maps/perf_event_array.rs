@@ -7,7 +7,8 @@ use std::{
     time::Duration,
 };
 
-use super::{MapData, MapError, MapFd, view::view};
+use super::{MapData, MapError, view::view};
+use crate::fd::MapFd;
 use crate::sys::{
     bpf, cpu,
     epoll::Epoll,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{Keys, MapData, MapError, view::view};
-use crate::programs::ProgramFd;
+use crate::fd::ProgramFd;
 
 view! {
     /// Programs to jump to (`bpf_tail_call`), all of the same type as the one that jumps. Linux ≥

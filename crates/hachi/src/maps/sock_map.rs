@@ -6,8 +6,9 @@ use std::{
     os::fd::AsFd,
 };
 
-use super::{Keys, MapData, MapError, MapFd, MapType, view::conversions};
+use super::{Keys, MapData, MapError, MapType, view::conversions};
 use crate::Pod;
+use crate::fd::MapFd;
 
 /// The checks of maps of sockets: 4 bytes for the descriptor, or 8, with which user space reads
 /// back the socket's cookie.

@@ -2,11 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::{CgroupAttachMode, ProgramData, ProgramError, ProgramType, TcAttachType, XdpFlags};
-use crate::{
-    Ebpf,
-    links::{LinkError, LinkId},
-};
+use super::{CgroupAttachMode, ProgramData, ProgramError, TcAttachType, XdpFlags};
+use crate::links::{LinkError, LinkId};
 
 /// Where to attach, as far as section names cannot say it; see
 /// [`Program::attach_by_section`](super::Program::attach_by_section).
@@ -106,44 +103,4 @@ pub struct AttachedAll {
     /// The programs that are loaded but were not attached, with the reason: their sections name no
     /// target, or something else runs them.
     pub left_out: Vec<(String, String)>,
-}
-
-impl Ebpf {
-    /// Loads (where that is not done yet) and attaches every program that the object wants loaded,
-    /// each as [`Program::attach_by_section`](super::Program::attach_by_section), and registers its
-    /// structs of functions. Sections that begin with `?` do not want it.
-    ///
-    /// # Errors
-    /// Of the first program that cannot be loaded or attached. What is attached already stays so.
-    pub fn attach_all(&mut self, options: &AttachOptions) -> Result<AttachedAll, ProgramError> {
-        let mut all = AttachedAll::default();
-        let object = self.object().clone();
-        for (name, program) in self.programs_mut() {
-            let wanted = program.spec().is_some_and(|spec| spec.autoload);
-            // These run with their structs.
-            if !wanted
-                || program.prog_type() == ProgramType::StructOps
-                    && object.is_of_wanted_struct(&name)
-            {
-                continue;
-            }
-            if program.fd().is_err() {
-                program.load()?;
-            }
-            match program.attach_by_section(options) {
-                Ok(attached) => all
-                    .attached
-                    .extend(attached.into_iter().map(|one| (name.clone(), one))),
-                Err(ProgramError::Attach {
-                    error: LinkError::NoTarget(reason),
-                    ..
-                }) => all.left_out.push((name, reason)),
-                Err(error) => return Err(error),
-            }
-        }
-        let registered = self.attach_struct_ops()?;
-        all.registered = registered.iter().map(|(name, _)| name.clone()).collect();
-        self.registered.extend(registered);
-        Ok(all)
-    }
 }

@@ -6,28 +6,7 @@ use std::{
 };
 
 use super::{AttachOptions, AttachType, Attached, ProgramData, ProgramError};
-use crate::links::{LinkError, LinkId, LinkOrder, cgroup};
-
-/// What else may be attached to a cgroup, and to those below it, beside the program.
-///
-/// Programs of the cgroups above run as well if they were attached with
-/// [`AllowMultiple`](Self::AllowMultiple).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum CgroupAttachMode {
-    /// Nothing: neither here nor below. One attached here in this mode is pushed out.
-    ///
-    /// There is no `bpf_link` for this, so that the attachment stays if the process is killed.
-    Single,
-    /// A cgroup below may have a program of its own, which then runs instead. One attached here in
-    /// this mode is pushed out.
-    ///
-    /// There is no `bpf_link` for this either.
-    AllowOverride,
-    /// Others may be attached, here and below; all of them run, for most kinds until one refuses.
-    /// This makes a `bpf_link` (Linux ≥ 5.7).
-    #[default]
-    AllowMultiple,
-}
+use crate::links::{CgroupAttachMode, LinkError, LinkId, LinkOrder, cgroup};
 
 /// The methods of programs for cgroups but the one that attaches. `$first` is the attach type of
 /// those whose section names none.

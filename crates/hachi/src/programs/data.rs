@@ -1,43 +1,17 @@
 //! What programs of all types have in common.
 
-use std::{
-    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
-    path::Path,
-    sync::Arc,
-};
+use std::{os::fd::AsFd as _, path::Path, sync::Arc};
 
 use hachi_obj::{AttachType, ProgramSpec, ProgramType, SectionDef, sections};
 
-use super::{ProgramError, ProgramInfo};
 use crate::{
+    fd::ProgramFd,
     links::{LinkError, LinkId, Links, OwnedLink},
-    load::{self, Object, Target},
+    load::{self, Object, ProgramError, Target},
     pin::{self, PinError},
+    program_info::ProgramInfo,
     sys::fs::ObjectKind,
 };
-
-/// The descriptor of a loaded program. Cheap to clone; the kernel keeps the program as long as
-/// there is one, or a link or pin.
-#[derive(Clone, Debug)]
-pub struct ProgramFd(Arc<OwnedFd>);
-
-impl ProgramFd {
-    pub(crate) fn new(fd: OwnedFd) -> Self {
-        ProgramFd(Arc::new(fd))
-    }
-}
-
-impl AsFd for ProgramFd {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-impl AsRawFd for ProgramFd {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.as_raw_fd()
-    }
-}
 
 /// State of a program, of whatever type.
 #[derive(Debug)]

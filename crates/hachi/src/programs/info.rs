@@ -1,138 +1,18 @@
 //! Describing programs, ours and other people's.
 
-use std::{
-    fmt,
-    os::fd::{AsFd as _, BorrowedFd},
-    path::Path,
-    time::Duration,
-};
-
 use hachi_asm::Insn;
-use hachi_obj::ProgramType;
 
 use super::ProgramError;
-use crate::{
-    pin::{self, PinError},
-    sys::{attr, bpf, errno::SyscallError, fs::ObjectKind},
-};
-
-/// What the kernel says about a loaded program.
-#[derive(Clone)]
-pub struct ProgramInfo {
-    info: attr::ProgInfo,
-    map_ids: Vec<u32>,
-}
+pub use crate::program_info::ProgramInfo;
+use crate::{ids, sys::bpf};
 
 impl ProgramInfo {
-    pub(crate) fn of(fd: BorrowedFd<'_>) -> Result<Self, SyscallError> {
-        let info = bpf::prog_info(fd)?;
-        let mut map_ids = vec![0; info.nr_map_ids as usize];
-        if !map_ids.is_empty() {
-            bpf::prog_map_ids(fd, &mut map_ids)?;
-        }
-        Ok(ProgramInfo { info, map_ids })
-    }
-
     /// The loaded program with the given id. Needs CAP_SYS_ADMIN.
     pub fn from_id(id: u32) -> Result<Self, ProgramError> {
-        bpf::prog_fd_by_id(id)
-            .and_then(|fd| Self::of(fd.as_fd()))
-            .map_err(|error| ProgramError::SyscallError {
-                name: format!("id {id}"),
-                error,
-            })
-    }
-
-    /// The program pinned at `path`.
-    pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, PinError> {
-        let path = path.as_ref();
-        let fd = pin::open(path, ObjectKind::Program)?;
-        Self::of(fd.as_fd()).map_err(|error| PinError::syscall("describe", path, error))
-    }
-
-    /// Pins the program at `path` on a BPF file system, whoever loaded it. Needs CAP_SYS_ADMIN.
-    pub fn pin<P: AsRef<Path>>(&self, path: P) -> Result<(), PinError> {
-        let path = path.as_ref();
-        let fd = bpf::prog_fd_by_id(self.info.id)
-            .map_err(|error| PinError::syscall("pin at", path, error))?;
-        pin::pin(fd.as_fd(), path, ObjectKind::Program)
-    }
-
-    /// The id, unique among loaded programs.
-    pub fn id(&self) -> u32 {
-        self.info.id
-    }
-
-    /// The name, at most 15 bytes; empty on Linux < 4.15.
-    pub fn name(&self) -> String {
-        bpf::name_text(&self.info.name)
-    }
-
-    /// The type; `None` when it is newer than this version of Hachi.
-    pub fn program_type(&self) -> Option<ProgramType> {
-        ProgramType::from_number(self.info.prog_type)
-    }
-
-    /// The kernel's name of the type, in lower case: `xdp`.
-    pub fn type_name(&self) -> String {
-        match self.program_type() {
-            Some(kind) => kind.name().to_owned(),
-            None => format!("program type {}", self.info.prog_type),
-        }
-    }
-
-    /// A hash of the instructions, as shown by tools: the same code has the same tag.
-    pub fn tag(&self) -> [u8; 8] {
-        self.info.tag
-    }
-
-    /// When it was loaded, as time since boot.
-    pub fn load_time(&self) -> Duration {
-        Duration::from_nanos(self.info.load_time)
-    }
-
-    /// The user who loaded it.
-    pub fn uid(&self) -> u32 {
-        self.info.created_by_uid
-    }
-
-    /// Ids of the maps it uses.
-    pub fn map_ids(&self) -> &[u32] {
-        &self.map_ids
-    }
-
-    /// Whether its licence lets it use GPL-only helpers. Linux ≥ 4.18.
-    pub fn gpl_compatible(&self) -> bool {
-        self.info.bits & 1 != 0
-    }
-
-    /// The BTF object that describes it, if any.
-    pub fn btf_id(&self) -> Option<u32> {
-        (self.info.btf_id != 0).then_some(self.info.btf_id)
-    }
-
-    /// Bytes of the instructions after the kernel's rewriting; 0 without the privilege to see them.
-    pub fn xlated_size(&self) -> u32 {
-        self.info.xlated_prog_len
-    }
-
-    /// Bytes of machine code; 0 when it is interpreted.
-    pub fn jited_size(&self) -> u32 {
-        self.info.jited_prog_len
-    }
-
-    /// Instructions the verifier walked through. Linux ≥ 5.16.
-    pub fn verified_insns(&self) -> Option<u32> {
-        (self.info.verified_insns != 0).then_some(self.info.verified_insns)
-    }
-
-    /// Runs and time spent in them, while the kernel counts those: see
-    /// [`RunStats`](super::RunStats), or `sysctl kernel.bpf_stats_enabled=1`.
-    pub fn run_stats(&self) -> (u64, Duration) {
-        (
-            self.info.run_cnt,
-            Duration::from_nanos(self.info.run_time_ns),
-        )
+        Self::with_id(id).map_err(|error| ProgramError::SyscallError {
+            name: format!("id {id}"),
+            error,
+        })
     }
 
     /// The instructions after the kernel's rewriting. As [`code`](Self::code), which has more.
@@ -141,25 +21,11 @@ impl ProgramInfo {
     }
 }
 
-impl fmt::Debug for ProgramInfo {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProgramInfo")
-            .field("id", &self.id())
-            .field("name", &self.name())
-            .field("program_type", &self.type_name())
-            .field("map_ids", &self.map_ids)
-            .finish_non_exhaustive()
-    }
-}
-
 /// All programs loaded on the system, in the order of their ids. Needs CAP_SYS_ADMIN.
 ///
 /// A program that goes away between two steps is left out.
 pub fn loaded_programs() -> impl Iterator<Item = Result<ProgramInfo, ProgramError>> {
-    crate::ids::each(bpf::prog_next_id, |id| {
-        bpf::prog_fd_by_id(id).and_then(|fd| ProgramInfo::of(fd.as_fd()))
-    })
-    .map(|result| {
+    ids::each(bpf::prog_next_id, ProgramInfo::with_id).map(|result| {
         result.map_err(|error| ProgramError::SyscallError {
             name: "(any)".to_owned(),
             error,

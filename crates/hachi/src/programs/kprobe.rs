@@ -3,31 +3,14 @@
 use std::path::Path;
 
 use super::{AttachOptions, Attached, ProgramData, ProgramError, program_methods};
-use crate::links::{
-    LinkId,
-    kprobe::{self, Place},
-    perf_event::Way,
+use crate::{
+    kallsyms,
+    links::{
+        LinkId,
+        kprobe::{self, Place, ProbeKind},
+        perf_event::Way,
+    },
 };
-
-/// Whether a probe runs when a function is entered or when it returns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ProbeKind {
-    /// At the first instruction (or another one).
-    Entry,
-    /// At the return.
-    Return,
-}
-
-impl ProbeKind {
-    /// By the name of the section: `kretprobe`, `uretprobe.s`.
-    pub(crate) fn of_section(kind: &str) -> Self {
-        if kind.contains("ret") {
-            ProbeKind::Return
-        } else {
-            ProbeKind::Entry
-        }
-    }
-}
 
 /// A program at a kernel function, entered or returning (`BPF_PROG_TYPE_KPROBE`), which gets the
 /// registers. Linux ≥ 4.1, built with CONFIG_KPROBES.
@@ -113,7 +96,7 @@ impl KProbe {
     /// `__x64_sys_openat` for `openat`.
     pub fn attach_to_syscall(&mut self, name: &str, cookie: u64) -> Result<LinkId, ProgramError> {
         let mut result = Err(self.data.no_target("SYSCALL"));
-        for function in kprobe::syscall_functions(name) {
+        for function in kallsyms::syscall_functions(name) {
             result = self.attach_with_cookie(&function, 0, cookie);
             if !matches!(&result, Err(error) if error.is_no_such_target()) {
                 break;

@@ -26,7 +26,6 @@ mod cgroup_sockopt;
 mod cgroup_sysctl;
 mod code;
 mod data;
-mod error;
 mod extension;
 mod fentry;
 mod fexit;
@@ -48,7 +47,6 @@ mod netns;
 mod other;
 mod perf_event;
 mod raw_tracepoint;
-mod rejection;
 mod sched_classifier;
 mod sk_lookup;
 mod sk_msg;
@@ -72,7 +70,6 @@ mod usdt;
 mod xdp;
 
 pub use attach::{AttachOptions, Attached, AttachedAll};
-pub use cgroup::CgroupAttachMode;
 pub use cgroup_device::CgroupDevice;
 pub use cgroup_skb::{CgroupSkb, CgroupSkbAttachType};
 pub use cgroup_sock::{CgroupSock, CgroupSockAttachType};
@@ -80,9 +77,7 @@ pub use cgroup_sock_addr::{CgroupSockAddr, CgroupSockAddrAttachType};
 pub use cgroup_sockopt::{CgroupSockopt, CgroupSockoptAttachType};
 pub use cgroup_sysctl::CgroupSysctl;
 pub use code::{LoadedFunction, LoadedLine, ProgramCode, RunStats};
-pub use data::ProgramFd;
 pub(crate) use data::{ProgramData, program_methods};
-pub use error::ProgramError;
 pub use extension::Extension;
 pub use fentry::FEntry;
 pub use fexit::FExit;
@@ -92,7 +87,7 @@ pub use fsession::FSession;
 pub use hachi_obj::{AttachType, ProgramType};
 pub use info::{ProgramInfo, loaded_programs};
 pub use iter::{CgroupIterOrder, Iter, IterOver};
-pub use kprobe::{KProbe, ProbeKind};
+pub use kprobe::KProbe;
 pub use kprobe_multi::KProbeMulti;
 pub use lirc_mode2::LircMode2;
 pub use lsm::Lsm;
@@ -100,7 +95,7 @@ pub use lsm_cgroup::LsmCgroup;
 pub use lwt::{LwtIn, LwtOut, LwtSeg6Local, LwtXmit};
 pub use multi::MultiProgram;
 pub(crate) use multi::multi_program;
-pub use netfilter::{Netfilter, NetfilterFamily, NetfilterHook, NetfilterPoint};
+pub use netfilter::Netfilter;
 pub use netkit::{Netkit, NetkitAttachType};
 pub use other::OtherProgram;
 pub use perf_event::{
@@ -108,10 +103,9 @@ pub use perf_event::{
     PerfBreakpointType, PerfEvent, PerfEventConfig, PerfEventScope, SamplePolicy, SoftwareEvent,
 };
 pub use raw_tracepoint::RawTracePoint;
-pub use rejection::Rejection;
 pub use sched_classifier::{
-    NlOptions, SchedClassifier, SchedClassifierLink, SchedClassifierLinkId, TcAttachOptions,
-    TcAttachType, qdisc_add_clsact, qdisc_detach_program,
+    SchedClassifier, SchedClassifierLink, SchedClassifierLinkId, TcAttachOptions, qdisc_add_clsact,
+    qdisc_detach_program,
 };
 pub use sk_lookup::SkLookup;
 pub use sk_msg::SkMsg;
@@ -131,10 +125,21 @@ pub use uprobe::{UProbe, UProbeAttachLocation};
 pub use uprobe_multi::UProbeMulti;
 #[cfg(feature = "uprobe")]
 pub use usdt::Usdt;
-pub use xdp::{Xdp, XdpFlags, XdpMd};
+pub use xdp::{Xdp, XdpMd};
 
-pub use crate::links::{self, LinkOrder, XdpLink, XdpLinkId};
+// What attaching takes, and where it fails.
 use crate::links::{LinkId, OwnedLink};
+pub use crate::{
+    fd::ProgramFd,
+    links::{
+        self, CgroupAttachMode, LinkOrder, XdpLink, XdpLinkId,
+        kprobe::ProbeKind,
+        netfilter::{NetfilterFamily, NetfilterHook, NetfilterPoint},
+        tc::{NlOptions, TcAttachType},
+        xdp::XdpFlags,
+    },
+    load::{ProgramError, Rejection},
+};
 
 macro_rules! programs {
     ($($(#[$family:meta])? $pattern:pat => $type:ident $name:literal,)*) => {
@@ -216,7 +221,7 @@ macro_rules! programs {
                 fn try_from(program: &'a Program) -> Result<Self, ProgramError> {
                     match program {
                         Program::$type(program) => Ok(program),
-                        other => Err(ProgramError::unexpected_type(other, $name)),
+                        other => Err(other.unexpected_type($name)),
                     }
                 }
             }
@@ -227,7 +232,7 @@ macro_rules! programs {
                 fn try_from(program: &'a mut Program) -> Result<Self, ProgramError> {
                     match program {
                         Program::$type(program) => Ok(program),
-                        other => Err(ProgramError::unexpected_type(other, $name)),
+                        other => Err(other.unexpected_type($name)),
                     }
                 }
             }
@@ -287,6 +292,10 @@ programs! {
 }
 
 impl Program {
+    fn unexpected_type(&self, expected: &str) -> ProgramError {
+        ProgramError::unexpected_type(self.name(), self.prog_type(), self.section(), expected)
+    }
+
     /// Loads the program into the kernel, which verifies it. What it is for (a kernel function, a
     /// hook) is taken from its section, where its type needs to know that to be loaded.
     pub fn load(&mut self) -> Result<(), ProgramError> {

@@ -1,6 +1,7 @@
 //! Programs of which several are attached to one place.
 
 use super::{ProgramError, ProgramFd};
+use crate::links::LinkOrder;
 
 /// A program that can have others before and after it: see [`LinkOrder`](crate::links::LinkOrder).
 pub trait MultiProgram {
@@ -9,6 +10,18 @@ pub trait MultiProgram {
 
     /// The kernel's id of the loaded program.
     fn id(&self) -> Result<u32, ProgramError>;
+}
+
+impl LinkOrder {
+    /// Right before this loaded program.
+    pub fn before_program<P: MultiProgram>(program: &P) -> Result<Self, ProgramError> {
+        Ok(Self::before_program_id(program.id()?))
+    }
+
+    /// Right after this loaded program.
+    pub fn after_program<P: MultiProgram>(program: &P) -> Result<Self, ProgramError> {
+        Ok(Self::after_program_id(program.id()?))
+    }
 }
 
 macro_rules! multi_program {

@@ -1,10 +1,10 @@
 //! Classifiers: programs that see each packet an interface receives or sends, as a socket buffer.
 
-use std::{fmt, io, path::Path};
+use std::{io, path::Path};
 
 use super::{
-    AttachOptions, AttachType, Attached, ProgramData, ProgramError, ProgramInfo, multi_program,
-    program_methods,
+    AttachOptions, AttachType, Attached, NlOptions, ProgramData, ProgramError, ProgramInfo,
+    TcAttachType, multi_program, program_methods,
 };
 use crate::{
     features,
@@ -28,54 +28,6 @@ pub type SchedClassifierLink = OwnedLink;
 /// The name Aya has for it.
 pub type SchedClassifierLinkId = LinkId;
 
-/// Which packets of an interface.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum TcAttachType {
-    /// Received ones.
-    #[default]
-    Ingress,
-    /// Sent ones.
-    Egress,
-    /// Those of this parent (`TC_H_MAKE(major, minor)`) of another qdisc than `clsact`; by netlink
-    /// only.
-    Custom(u32),
-}
-
-impl TcAttachType {
-    /// `TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS or …_EGRESS)`.
-    pub(crate) fn parent(self) -> u32 {
-        match self {
-            TcAttachType::Ingress => 0xffff_fff2,
-            TcAttachType::Egress => 0xffff_fff3,
-            TcAttachType::Custom(parent) => parent,
-        }
-    }
-
-    pub(crate) fn is_clsact(self) -> bool {
-        !matches!(self, TcAttachType::Custom(_))
-    }
-
-    fn tcx(self) -> Option<AttachType> {
-        match self {
-            TcAttachType::Ingress => Some(AttachType::TcxIngress),
-            TcAttachType::Egress => Some(AttachType::TcxEgress),
-            TcAttachType::Custom(_) => None,
-        }
-    }
-}
-
-impl fmt::Display for TcAttachType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            TcAttachType::Ingress => f.write_str("ingress"),
-            TcAttachType::Egress => f.write_str("egress"),
-            TcAttachType::Custom(parent) => {
-                write!(f, "parent {:x}:{:x}", parent >> 16, parent & 0xffff)
-            }
-        }
-    }
-}
-
 /// How to attach a classifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TcAttachOptions {
@@ -83,16 +35,6 @@ pub enum TcAttachOptions {
     Netlink(NlOptions),
     /// In the interface's list of programs (TCX), by a `bpf_link`. Linux ≥ 6.6.
     TcxOrder(LinkOrder),
-}
-
-/// Where among the filters of a qdisc.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct NlOptions {
-    /// Filters with lower numbers run first. 0 lets the kernel choose: above 32768, and lower with
-    /// each choice.
-    pub priority: u16,
-    /// Distinguishes filters of one priority; 0 lets the kernel choose.
-    pub handle: u32,
 }
 
 program_methods!(SchedClassifier);

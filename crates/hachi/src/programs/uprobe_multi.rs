@@ -9,10 +9,11 @@ use super::{
 use crate::{
     features,
     links::{
-        LinkError, LinkId,
+        LinkId,
         multi::{self, Request},
     },
-    user::{elf::Binary, path},
+    pattern,
+    user::{elf::Binary, error::PlaceError, path},
 };
 
 /// A program at any number of places of a program or library (`BPF_PROG_TYPE_KPROBE`,
@@ -135,7 +136,7 @@ enum Places<'a> {
 }
 
 impl Places<'_> {
-    fn offsets(self, path: &Path) -> Result<Vec<u64>, LinkError> {
+    fn offsets(self, path: &Path) -> Result<Vec<u64>, PlaceError> {
         match self {
             Places::Offsets(offsets) => {
                 let binary = Binary::open(path)?;
@@ -151,7 +152,7 @@ impl Places<'_> {
                     .map(|name| binary.function_offset(name))
                     .collect()
             }
-            Places::Matching(name) if !multi::is_pattern(name) => {
+            Places::Matching(name) if !pattern::is_pattern(name) => {
                 Ok(vec![Binary::open(path)?.function_offset(name)?])
             }
             Places::Matching(pattern) => Binary::open(path)?.matching_offsets(pattern),

@@ -55,11 +55,11 @@ impl Usdt {
         cookie: u64,
     ) -> Result<LinkId, ProgramError> {
         let program = self.data.fd()?;
-        let object = self.data.object()?;
+        let tables = self.data.object()?.usdt_tables();
         let link = process(pid).and_then(|pid| {
             usdt::attach(&Request {
                 program,
-                object,
+                tables: &tables,
                 target,
                 provider,
                 name,

@@ -2,37 +2,9 @@
 
 use std::path::Path;
 
-use bitflags::bitflags;
-
+use super::XdpFlags;
 use super::{AttachOptions, AttachType, Attached, ProgramData, ProgramError, program_methods};
 use crate::links::{self, LinkId, OwnedLink, XdpRequest, interface_index};
-
-bitflags! {
-    /// How to attach an XDP program. The default takes driver mode where the driver has it and skb
-    /// mode otherwise.
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-    pub struct XdpFlags: u32 {
-        /// Refuse if another program is attached. Always so, unless [`REPLACE`](Self::REPLACE) is
-        /// given.
-        const UPDATE_IF_NOEXIST = 1 << 0;
-        /// In the generic receive path: slower, works with every driver.
-        const SKB_MODE = 1 << 1;
-        /// In the driver ("native"); an error if the driver cannot.
-        const DRV_MODE = 1 << 2;
-        /// On the network card; an error if it cannot.
-        const HW_MODE = 1 << 3;
-        /// Take the place of a program that was attached by netlink (`ip link set … xdp`). The
-        /// attachment is then made by netlink too, since that is what the kernel allows.
-        const REPLACE = 1 << 4;
-    }
-}
-
-impl XdpFlags {
-    /// The bits that choose a mode.
-    pub(crate) const MODES: XdpFlags = XdpFlags::SKB_MODE
-        .union(XdpFlags::DRV_MODE)
-        .union(XdpFlags::HW_MODE);
-}
 
 /// `struct xdp_md`: the context for [`test_run`](Xdp::test_run).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -14,7 +14,6 @@ use super::{
     attr::{self, Cmd},
     errno::SyscallError,
 };
-use crate::token::{self, Wanted};
 
 type Result<T> = std::result::Result<T, SyscallError>;
 
@@ -118,14 +117,15 @@ fn set_token(token: Option<BorrowedFd<'_>>, flags: &mut u32, fd: &mut i32) {
     }
 }
 
-pub(crate) fn map_create(attr: &attr::MapCreate) -> Result<OwnedFd> {
+/// `BPF_MAP_CREATE`, with the rights of a token if one is given.
+pub(crate) fn map_create(
+    attr: &attr::MapCreate,
+    token: Option<BorrowedFd<'_>>,
+) -> io::Result<OwnedFd> {
     let mut attr = *attr;
-    let kind = attr.map_type;
-    token::call(Wanted::Map { kind }, &mut |token| {
-        set_token(token, &mut attr.map_flags, &mut attr.map_token_fd);
-        // SAFETY: the attribute holds no address.
-        unsafe { call_fd(Cmd::MapCreate, &mut attr) }
-    })
+    set_token(token, &mut attr.map_flags, &mut attr.map_token_fd);
+    // SAFETY: the attribute holds no address.
+    unsafe { call_fd(Cmd::MapCreate, &mut attr) }
 }
 
 /// Program to load, by slices rather than addresses.
@@ -141,13 +141,30 @@ pub(crate) struct ProgramImage<'a> {
     pub(crate) fd_array: &'a [i32],
 }
 
-/// `BPF_PROG_LOAD`. Fields of `attr` that are addresses or lengths are filled in here. With a
-/// `log`, the verifier's text is written to it from the start, NUL-terminated.
+impl<'a> ProgramImage<'a> {
+    /// Encoded instructions, with a licence that allows every helper.
+    pub(crate) fn of_insns(insns: &'a [u8]) -> Self {
+        ProgramImage {
+            insns,
+            license: c"GPL",
+            func_info: &[],
+            func_info_rec_size: 0,
+            line_info: &[],
+            line_info_rec_size: 0,
+            fd_array: &[],
+        }
+    }
+}
+
+/// `BPF_PROG_LOAD`, with the rights of a token if one is given. Fields of `attr` that are addresses
+/// or lengths are filled in here. With a `log`, the verifier's text is written to it from the
+/// start, NUL-terminated.
 pub(crate) fn prog_load(
     attr: &mut attr::ProgLoad,
     image: &ProgramImage<'_>,
-    mut log: Option<(&mut [u8], u32)>,
-) -> Result<OwnedFd> {
+    log: Option<(&mut [u8], u32)>,
+    token: Option<BorrowedFd<'_>>,
+) -> io::Result<OwnedFd> {
     attr.insns = address(image.insns.as_ptr());
     attr.insn_cnt = (image.insns.len() / 8) as u32;
     attr.license = address(image.license.as_ptr());
@@ -164,37 +181,35 @@ pub(crate) fn prog_load(
     if !image.fd_array.is_empty() {
         attr.fd_array = address(image.fd_array.as_ptr());
     }
-    let wanted = Wanted::Program {
-        kind: attr.prog_type,
-        attach_type: attr.expected_attach_type,
-    };
-    token::call(wanted, &mut |token| {
-        attr.log_buf = 0;
-        attr.log_size = 0;
-        attr.log_level = 0;
-        if let Some((buffer, level)) = &mut log {
-            attr.log_buf = address(buffer.as_mut_ptr());
-            attr.log_size = u32::try_from(buffer.len()).unwrap_or(u32::MAX);
-            attr.log_level = *level;
+    attr.log_buf = 0;
+    attr.log_size = 0;
+    attr.log_level = 0;
+    if let Some((buffer, level)) = log {
+        attr.log_buf = address(buffer.as_mut_ptr());
+        attr.log_size = u32::try_from(buffer.len()).unwrap_or(u32::MAX);
+        attr.log_level = level;
+    }
+    set_token(token, &mut attr.prog_flags, &mut attr.prog_token_fd);
+    // The verifier gives up when a signal is pending (a profiler's, say); libbpf tries as often.
+    let mut attempts = 5;
+    loop {
+        attempts -= 1;
+        // SAFETY: every address was just set from a slice (or C string) that outlives the call,
+        // with its own length; the log is the one the kernel writes to and is borrowed mutably.
+        match unsafe { call_fd(Cmd::ProgLoad, attr) } {
+            Err(error) if error.raw_os_error() == Some(libc::EAGAIN) && attempts > 0 => {}
+            result => return result,
         }
-        set_token(token, &mut attr.prog_flags, &mut attr.prog_token_fd);
-        // The verifier gives up when a signal is pending (a profiler's, say); libbpf tries as
-        // often.
-        let mut attempts = 5;
-        loop {
-            attempts -= 1;
-            // SAFETY: every address was just set from a slice (or C string) that outlives the call,
-            // with its own length; the log is the one the kernel writes to and is borrowed mutably.
-            match unsafe { call_fd(Cmd::ProgLoad, attr) } {
-                Err(error) if error.raw_os_error() == Some(libc::EAGAIN) && attempts > 0 => {}
-                result => return result,
-            }
-        }
-    })
+    }
 }
 
-/// `BPF_BTF_LOAD`; as for programs, a `log` gets the kernel's text.
-pub(crate) fn btf_load(btf: &[u8], log: Option<&mut [u8]>) -> Result<OwnedFd> {
+/// `BPF_BTF_LOAD`, with the rights of a token if one is given; as for programs, a `log` gets the
+/// kernel's text.
+pub(crate) fn btf_load(
+    btf: &[u8],
+    log: Option<&mut [u8]>,
+    token: Option<BorrowedFd<'_>>,
+) -> io::Result<OwnedFd> {
     let mut attr = attr::BtfLoad {
         btf: address(btf.as_ptr()),
         btf_size: u32::try_from(btf.len()).unwrap_or(u32::MAX),
@@ -205,12 +220,9 @@ pub(crate) fn btf_load(btf: &[u8], log: Option<&mut [u8]>) -> Result<OwnedFd> {
         attr.btf_log_size = u32::try_from(buffer.len()).unwrap_or(u32::MAX);
         attr.btf_log_level = 1;
     }
-    token::call(Wanted::Types, &mut |token| {
-        set_token(token, &mut attr.btf_flags, &mut attr.btf_token_fd);
-        // SAFETY: both addresses come from slices that outlive the call, with lengths not above
-        // theirs.
-        unsafe { call_fd(Cmd::BtfLoad, &mut attr) }
-    })
+    set_token(token, &mut attr.btf_flags, &mut attr.btf_token_fd);
+    // SAFETY: both addresses come from slices that outlive the call, with lengths not above theirs.
+    unsafe { call_fd(Cmd::BtfLoad, &mut attr) }
 }
 
 #[inline]

@@ -11,6 +11,9 @@ use std::{
     path::Path,
 };
 
+/// Where the BPF file system is mounted by convention.
+pub const BPFFS: &str = "/sys/fs/bpf";
+
 /// `BPF_FS_MAGIC`, `include/uapi/linux/magic.h`.
 const BPF_FS_MAGIC: u32 = 0xcafe_4a11;
 
@@ -67,4 +70,10 @@ pub(crate) fn object_kind(fd: BorrowedFd<'_>) -> io::Result<Option<ObjectKind>> 
         | b"anon_inode:[bpf-link]" => Some(ObjectKind::Link),
         _ => None,
     })
+}
+
+/// What a file in `fdinfo` shows under a name.
+pub(crate) fn fdinfo_field<'t>(text: &'t str, name: &str) -> Option<&'t str> {
+    let value = (text.lines()).find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    Some(value.trim())
 }

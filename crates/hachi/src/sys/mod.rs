@@ -8,7 +8,6 @@ pub(crate) mod epoll;
 pub(crate) mod errno;
 pub(crate) mod fs;
 pub(crate) mod inspect;
-pub(crate) mod memlock;
 pub(crate) mod mmap;
 pub(crate) mod net;
 pub(crate) mod netlink;

@@ -13,11 +13,8 @@ use object::{
     read::elf::{FileHeader, ProgramHeader as _, SectionHeader as _, Sym as _, VersionTable},
 };
 
-use crate::{
-    links::{LinkError, multi},
-    near::Near,
-    sys::mmap::Mmap,
-};
+use super::error::{PlaceError, Result};
+use crate::{near::Near, pattern, sys::mmap::Mmap};
 
 /// A binary, mapped into memory.
 pub(crate) struct Binary {
@@ -54,11 +51,11 @@ pub(crate) struct Section<'a> {
     pub(crate) data: &'a [u8],
 }
 
-type Result<T> = std::result::Result<T, object::read::Error>;
+type Parsed<T> = Result<T, object::read::Error>;
 
 impl Binary {
-    pub(crate) fn open(path: &Path) -> std::result::Result<Self, LinkError> {
-        Self::map(path).map_err(|error| LinkError::io(path.display().to_string(), error))
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        Self::map(path).map_err(|error| PlaceError::io(path.display().to_string(), error))
     }
 
     fn map(path: &Path) -> io::Result<Self> {
@@ -90,8 +87,8 @@ impl Binary {
         unsafe { std::slice::from_raw_parts(self.map.ptr(), self.len) }
     }
 
-    fn malformed(&self, error: object::read::Error) -> LinkError {
-        LinkError::io(
+    fn malformed(&self, error: object::read::Error) -> PlaceError {
+        PlaceError::io(
             self.path.display().to_string(),
             io::Error::new(io::ErrorKind::InvalidData, error.to_string()),
         )
@@ -102,7 +99,7 @@ impl Binary {
     }
 
     /// All functions defined here, those for the dynamic linker first.
-    pub(crate) fn functions(&self) -> std::result::Result<Vec<Function<'_>>, LinkError> {
+    pub(crate) fn functions(&self) -> Result<Vec<Function<'_>>> {
         let found = if self.is_64() {
             functions::<FileHeader64<Endianness>>(self.bytes())
         } else {
@@ -111,7 +108,7 @@ impl Binary {
         found.map_err(|error| self.malformed(error))
     }
 
-    pub(crate) fn segments(&self) -> std::result::Result<Vec<Segment>, LinkError> {
+    pub(crate) fn segments(&self) -> Result<Vec<Segment>> {
         let found = if self.is_64() {
             segments::<FileHeader64<Endianness>>(self.bytes())
         } else {
@@ -120,10 +117,7 @@ impl Binary {
         found.map_err(|error| self.malformed(error))
     }
 
-    pub(crate) fn section(
-        &self,
-        name: &str,
-    ) -> std::result::Result<Option<Section<'_>>, LinkError> {
+    pub(crate) fn section(&self, name: &str) -> Result<Option<Section<'_>>> {
         let found = if self.is_64() {
             section::<FileHeader64<Endianness>>(self.bytes(), name)
         } else {
@@ -149,9 +143,9 @@ impl Binary {
     }
 
     /// Where in the file the byte at `address` is.
-    pub(crate) fn offset_of(&self, address: u64) -> std::result::Result<u64, LinkError> {
+    pub(crate) fn offset_of(&self, address: u64) -> Result<u64> {
         offset_in(&self.segments()?, address).ok_or_else(|| {
-            LinkError::Invalid(format!(
+            PlaceError::Unusable(format!(
                 "address {address:#x} is nowhere in {}",
                 self.path.display()
             ))
@@ -159,11 +153,11 @@ impl Binary {
     }
 
     /// The kernel does not look whether there is anything.
-    pub(crate) fn check_offset(&self, offset: u64) -> std::result::Result<(), LinkError> {
+    pub(crate) fn check_offset(&self, offset: u64) -> Result<()> {
         if offset < self.len as u64 {
             return Ok(());
         }
-        Err(LinkError::Invalid(format!(
+        Err(PlaceError::Unusable(format!(
             "offset {offset:#x} lies beyond the end of {}, which has {:#x} bytes",
             self.path.display(),
             self.len
@@ -172,7 +166,7 @@ impl Binary {
 
     /// Where in the file the function called `name` begins. `name` may have a version, as in
     /// `pthread_create@GLIBC_2.2.5`.
-    pub(crate) fn function_offset(&self, name: &str) -> std::result::Result<u64, LinkError> {
+    pub(crate) fn function_offset(&self, name: &str) -> Result<u64> {
         let functions = self.functions()?;
         let (wanted, version) = match name.split_once('@') {
             Some((wanted, version)) => (wanted, Some(version.trim_start_matches('@'))),
@@ -200,7 +194,7 @@ impl Binary {
         addresses.dedup();
         match addresses[..] {
             [address] => self.offset_of(address),
-            _ => Err(LinkError::Invalid(format!(
+            _ => Err(PlaceError::Unusable(format!(
                 "{} has {} functions called {name:?}, at {addresses:#x?}; choose one by its offset in the file",
                 self.path.display(),
                 addresses.len()
@@ -209,21 +203,18 @@ impl Binary {
     }
 
     /// Where in the file the functions begin whose names fit `pattern`, each place once.
-    pub(crate) fn matching_offsets(
-        &self,
-        pattern: &str,
-    ) -> std::result::Result<Vec<u64>, LinkError> {
+    pub(crate) fn matching_offsets(&self, pattern: &str) -> Result<Vec<u64>> {
         let segments = self.segments()?;
         let mut offsets: Vec<u64> = self
             .functions()?
             .iter()
-            .filter(|function| multi::fits(pattern.as_bytes(), function.name.as_bytes()))
+            .filter(|function| pattern::fits(pattern.as_bytes(), function.name.as_bytes()))
             .filter_map(|function| offset_in(&segments, function.address))
             .collect();
         offsets.sort_unstable();
         offsets.dedup();
         if offsets.is_empty() {
-            return Err(LinkError::no_such(
+            return Err(PlaceError::no_such(
                 "function",
                 pattern,
                 format!(" in {}: nothing fits the pattern", self.path.display()),
@@ -237,7 +228,7 @@ impl Binary {
         functions: &[Function<'_>],
         wanted: &str,
         version: Option<&str>,
-    ) -> LinkError {
+    ) -> PlaceError {
         let versions: Vec<_> = functions
             .iter()
             .filter(|function| function.name == wanted)
@@ -258,7 +249,7 @@ impl Binary {
             Some(version) => format!("{wanted}@{version}"),
             None => wanted.to_owned(),
         };
-        LinkError::no_such(
+        PlaceError::no_such(
             "function",
             &name,
             format!(" in {}{hint}", self.path.display()),
@@ -274,7 +265,7 @@ pub(crate) fn offset_in(segments: &[Segment], address: u64) -> Option<u64> {
     })
 }
 
-fn functions<H: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> Result<Vec<Function<'_>>> {
+fn functions<H: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> Parsed<Vec<Function<'_>>> {
     let header = H::parse(bytes)?;
     let endian = header.endian()?;
     let sections = header.sections(endian, bytes)?;
@@ -332,7 +323,7 @@ fn version<'a, H: FileHeader<Endian = Endianness>>(
     (name, at.is_hidden())
 }
 
-fn segments<H: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> Result<Vec<Segment>> {
+fn segments<H: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> Parsed<Vec<Segment>> {
     let header = H::parse(bytes)?;
     let endian = header.endian()?;
     let segments = header.program_headers(endian, bytes)?.iter();
@@ -350,7 +341,7 @@ fn segments<H: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> Result<Vec<Segm
 fn section<'a, H: FileHeader<Endian = Endianness>>(
     bytes: &'a [u8],
     name: &str,
-) -> Result<Option<Section<'a>>> {
+) -> Parsed<Option<Section<'a>>> {
     let header = H::parse(bytes)?;
     let endian = header.endian()?;
     let sections = header.sections(endian, bytes)?;

@@ -1,6 +1,7 @@
 //! Programs and libraries as files: where functions and probes lie in them.
 
 pub(crate) mod elf;
+pub(crate) mod error;
 pub(crate) mod ld_cache;
 pub(crate) mod path;
 pub(crate) mod usdt;

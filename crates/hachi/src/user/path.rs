@@ -5,8 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::ld_cache;
-use crate::{links::LinkError, near};
+use super::{
+    error::{PlaceError, Result},
+    ld_cache,
+};
+use crate::near;
 
 /// Directories that are searched for libraries where the dynamic linker's cache does not help.
 const LIBRARIES: &[&str] = &[
@@ -29,7 +32,7 @@ const LIBRARIES: &[&str] = &[
 /// The file that `target` names: a path, or, without a slash, the name of a library (whole or in
 /// part: `libc.so.6`, `libc`) or of a program in `PATH`. With a process, what that has loaded comes
 /// first.
-pub(crate) fn resolve(target: &Path, pid: Option<u32>) -> Result<PathBuf, LinkError> {
+pub(crate) fn resolve(target: &Path, pid: Option<u32>) -> Result<PathBuf> {
     let Some(name) = target.to_str().filter(|name| !name.contains('/')) else {
         return Ok(target.to_owned());
     };
@@ -51,7 +54,7 @@ pub(crate) fn resolve(target: &Path, pid: Option<u32>) -> Result<PathBuf, LinkEr
             } else {
                 hint
             };
-            LinkError::no_such("program or library", name, hint)
+            PlaceError::no_such("program or library", name, hint)
         })
 }
 
@@ -75,13 +78,13 @@ struct Mapping {
     path: PathBuf,
 }
 
-fn mappings_of(pid: u32) -> Result<Vec<Mapping>, LinkError> {
+fn mappings_of(pid: u32) -> Result<Vec<Mapping>> {
     let file = format!("/proc/{pid}/maps");
     let maps = fs::read_to_string(&file).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {
-            LinkError::no_such("process", &pid.to_string(), String::new())
+            PlaceError::no_such("process", &pid.to_string(), String::new())
         }
-        _ => LinkError::io(file, error),
+        _ => PlaceError::io(file, error),
     })?;
     Ok(maps.lines().filter_map(mapping).collect())
 }
@@ -107,7 +110,7 @@ fn mapping(line: &str) -> Option<Mapping> {
 }
 
 /// The files a process has mapped to be executed, each once.
-fn libraries_of(pid: u32) -> Result<Vec<PathBuf>, LinkError> {
+fn libraries_of(pid: u32) -> Result<Vec<PathBuf>> {
     let mut paths: Vec<_> = mappings_of(pid)?
         .into_iter()
         .map(|mapping| mapping.path)
@@ -117,7 +120,7 @@ fn libraries_of(pid: u32) -> Result<Vec<PathBuf>, LinkError> {
 }
 
 /// The address at which a process has mapped `offset` of a file.
-pub(crate) fn mapped_address(pid: u32, path: &Path, offset: u64) -> Result<u64, LinkError> {
+pub(crate) fn mapped_address(pid: u32, path: &Path, offset: u64) -> Result<u64> {
     // By identity: the process may know the file under another path.
     let identity = |path: &Path| {
         use std::os::unix::fs::MetadataExt as _;
@@ -134,7 +137,7 @@ pub(crate) fn mapped_address(pid: u32, path: &Path, offset: u64) -> Result<u64, 
             (fits && same).then(|| mapping.start + inside)
         })
         .ok_or_else(|| {
-            LinkError::Invalid(format!(
+            PlaceError::Unusable(format!(
                 "process {pid} has not loaded {} (at offset {offset:#x})",
                 path.display()
             ))

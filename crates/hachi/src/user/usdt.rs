@@ -2,8 +2,43 @@
 //!
 //! The format of the notes is SystemTap's (`UserSpaceProbeImplementation`, `sys/sdt.h`).
 
-use super::elf::{Binary, Section, Segment, offset_in};
-use crate::{links::LinkError, near::Near};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::{
+    elf::{Binary, Section, Segment, offset_in},
+    error::{PlaceError, Result},
+};
+use crate::near::Near;
+
+/// Which records of an object's array `__bpf_usdt_specs` are in use.
+#[derive(Debug, Default)]
+pub(crate) struct SpecIds(Mutex<Vec<bool>>);
+
+impl SpecIds {
+    fn lock(&self) -> MutexGuard<'_, Vec<bool>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The first that is free.
+    pub(crate) fn take(&self, capacity: u32) -> Option<u32> {
+        let mut used = self.lock();
+        let at = used.iter().position(|used| !used).unwrap_or(used.len());
+        let id = u32::try_from(at).ok().filter(|&id| id < capacity)?;
+        if at == used.len() {
+            used.push(true);
+        } else {
+            used[at] = true;
+        }
+        Some(id)
+    }
+
+    /// Lets it be taken again.
+    pub(crate) fn release(&self, id: u32) {
+        if let Some(used) = self.lock().get_mut(id as usize) {
+            *used = false;
+        }
+    }
+}
 
 /// A place where a probe is passed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,15 +72,10 @@ impl<'a> Note<'a> {
 }
 
 /// All places of probe `provider`:`name`.
-pub(crate) fn sites(
-    binary: &Binary,
-    provider: &str,
-    name: &str,
-    path: &str,
-) -> Result<Vec<Site>, LinkError> {
+pub(crate) fn sites(binary: &Binary, provider: &str, name: &str, path: &str) -> Result<Vec<Site>> {
     let (word, ours) = binary.word();
     if !ours {
-        return Err(LinkError::Invalid(format!(
+        return Err(PlaceError::Unusable(format!(
             "{path} is for machines of the other byte order"
         )));
     }
@@ -59,7 +89,7 @@ pub(crate) fn sites(
     for note in notes(data, word) {
         if note.provider == provider && note.name == name {
             let site = site(&note, base, &segments).ok_or_else(|| {
-                LinkError::Invalid(format!(
+                PlaceError::Unusable(format!(
                     "the note of probe {probe} in {path} points to {:#x}, which is no code of the file",
                     note.location
                 ))
@@ -75,7 +105,7 @@ pub(crate) fn sites(
         } else {
             format!(" in {path}{}", near.hint())
         };
-        return Err(LinkError::no_such("USDT probe", &probe, hint));
+        return Err(PlaceError::no_such("USDT probe", &probe, hint));
     }
     Ok(found)
 }
@@ -214,5 +244,16 @@ mod tests {
         let mut endless = bytes.clone();
         endless[4..8].fill(0xff);
         assert_eq!(notes(&endless, 8).count(), 0);
+    }
+
+    #[test]
+    fn released_records_are_taken_again() {
+        let ids = SpecIds::default();
+        assert_eq!(
+            [ids.take(2), ids.take(2), ids.take(2)],
+            [Some(0), Some(1), None]
+        );
+        ids.release(0);
+        assert_eq!([ids.take(2), ids.take(2)], [Some(0), None]);
     }
 }

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::{Program, Rejection};
+use hachi_obj::ProgramType;
+
+use super::Rejection;
 use crate::{
     features::Unsupported, links::LinkError, maps::MapError, pin::PinError,
     sys::errno::SyscallError,
@@ -150,15 +152,28 @@ impl From<PinError> for ProgramError {
 }
 
 impl ProgramError {
-    pub(crate) fn unexpected_type(program: &Program, expected: &str) -> Self {
-        let section = match program.section() {
+    /// Of a program that is not of type `expected`.
+    pub(crate) fn unexpected_type(
+        name: &str,
+        kind: ProgramType,
+        section: &str,
+        expected: &str,
+    ) -> Self {
+        let section = match section {
             "" => String::new(),
             section => format!(" (section {section:?})"),
         };
         ProgramError::UnexpectedProgramType {
-            name: program.name().to_owned(),
+            name: name.to_owned(),
             expected: expected.to_owned(),
-            actual: format!("{}{section}", program.prog_type().name()),
+            actual: format!("{}{section}", kind.name()),
+        }
+    }
+
+    pub(crate) fn unloadable(name: &str, reason: impl Into<String>) -> Self {
+        ProgramError::Unloadable {
+            name: name.to_owned(),
+            reason: reason.into(),
         }
     }
 

@@ -1,15 +1,9 @@
 //! BPF tokens: rights over bpf(2) that a privileged process delegates to a user namespace, through
 //! a BPF file system that it mounts there. Linux ≥ 6.9; `kernel/bpf/token.c`.
-//!
-//! Every call that takes a token goes through [`call`]: it passes the token of the loader where one
-//! was given, else it tries without, and only after `EPERM` looks for one. So a process with rights
-//! of its own never asks, and one without needs no setting.
 
 use std::{
-    cell::RefCell,
     env, fmt, fs,
     fs::File,
-    io,
     os::{
         fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd},
         unix::fs::OpenOptionsExt as _,
@@ -20,10 +14,11 @@ use std::{
 
 use hachi_obj::{AttachType, MapType, ProgramType};
 
-use crate::{
-    holders::shown,
-    pin::BPFFS,
-    sys::{attr::Cmd, bpf, errno::SyscallError, memlock},
+use crate::sys::{
+    attr::Cmd,
+    bpf,
+    errno::SyscallError,
+    fs::{BPFFS, fdinfo_field},
 };
 
 /// Environment variables that name the BPF file system with the delegated rights; the second is
@@ -192,7 +187,7 @@ impl Delegation {
     }
 
     fn parse(text: &str) -> Self {
-        let set = |name| match shown(text, name).unwrap_or_default() {
+        let set = |name| match fdinfo_field(text, name).unwrap_or_default() {
             "any" => u64::MAX,
             hex => u64::from_str_radix(hex.trim_start_matches("0x"), 16).unwrap_or(0),
         };
@@ -205,7 +200,7 @@ impl Delegation {
     }
 
     /// What is missing for `wanted`, with the mount option that would allow it.
-    fn lacks(&self, wanted: Wanted) -> Option<String> {
+    pub(super) fn lacks(&self, wanted: Wanted) -> Option<String> {
         let command = wanted.command();
         if !has(self.commands, command as u32) {
             let name = command.name();
@@ -287,74 +282,20 @@ fn attach_name(number: u32) -> String {
 
 /// What a call needs the right to, by the kernel's numbers.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Wanted {
+pub(super) enum Wanted {
     Map { kind: u32 },
     Program { kind: u32, attach_type: u32 },
     Types,
 }
 
 impl Wanted {
-    fn command(self) -> Cmd {
+    pub(super) fn command(self) -> Cmd {
         match self {
             Wanted::Map { .. } => Cmd::MapCreate,
             Wanted::Program { .. } => Cmd::ProgLoad,
             Wanted::Types => Cmd::BtfLoad,
         }
     }
-}
-
-thread_local! {
-    /// The token of the object that this thread is loading.
-    static GIVEN: RefCell<Option<BpfToken>> = const { RefCell::new(None) };
-}
-
-/// While it lives, calls of this thread use the token given; the kernel is probed with it, too.
-pub(crate) struct Scope(Option<BpfToken>);
-
-impl Scope {
-    pub(crate) fn enter(token: Option<&BpfToken>) -> Self {
-        Scope(GIVEN.replace(token.cloned()))
-    }
-}
-
-impl Drop for Scope {
-    fn drop(&mut self) {
-        GIVEN.set(self.0.take());
-    }
-}
-
-/// Makes a call of bpf(2), with the token to be passed, in up to three ways: without what could
-/// help it to the right, with a token that was found, and with RLIMIT_MEMLOCK raised.
-pub(crate) fn call(
-    wanted: Wanted,
-    attempt: &mut dyn FnMut(Option<BorrowedFd<'_>>) -> io::Result<OwnedFd>,
-) -> Result<OwnedFd, SyscallError> {
-    let refused = |result: &io::Result<OwnedFd>| matches!(result, Err(error) if error.raw_os_error() == Some(libc::EPERM));
-    let mut token = GIVEN.with_borrow(Clone::clone);
-    let mut result = attempt(token.as_ref().map(AsFd::as_fd));
-    if refused(&result) && token.is_none() {
-        token = BpfToken::find();
-        if let Some(token) = &token {
-            result = attempt(Some(token.as_fd()));
-        }
-    }
-    // What is charged to that limit are maps and programs, on kernels that know no tokens.
-    if refused(&result) && token.is_none() && memlock::raise() {
-        result = attempt(None);
-    }
-    let lacking = match &token {
-        Some(token) if refused(&result) => token.0.delegation.lacks(wanted).map(|what| {
-            format!(
-                "the BPF token of {} does not allow {what}",
-                token.path().display()
-            )
-        }),
-        _ => None,
-    };
-    result.map_err(|error| {
-        let errno = error.raw_os_error().unwrap_or(0);
-        SyscallError::with_note(wanted.command().name(), errno, lacking)
-    })
 }
 
 #[cfg(test)]

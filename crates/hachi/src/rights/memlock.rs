@@ -1,0 +1,70 @@
+//! RLIMIT_MEMLOCK, which kernels before 5.11 charge maps and programs to.
+
+use std::{
+    io,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use hachi_asm::{Endian, Insn, build};
+
+use crate::{
+    sys::{
+        attr,
+        bpf::{self, ProgramImage},
+    },
+    version::KernelVersion,
+};
+
+/// Raises the limit, once for the process, if that can help; true when it was raised by this call.
+///
+/// To be called only after `EPERM`, so that on kernels that charge the memory cgroup instead (5.11
+/// and later) neither the limit is touched nor the probe run.
+pub(super) fn raise() -> bool {
+    static TRIED: AtomicBool = AtomicBool::new(false);
+    if TRIED.swap(true, Ordering::Relaxed) || !is_charged() {
+        return false;
+    }
+    let limit = libc::rlimit {
+        rlim_cur: libc::RLIM_INFINITY,
+        rlim_max: libc::RLIM_INFINITY,
+    };
+    // SAFETY: the struct is live for the call.
+    let raised = unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &limit) } == 0;
+    if !raised {
+        log::warn!(
+            "cannot raise RLIMIT_MEMLOCK ({}); maps and programs may not fit, try \
+             `ulimit -l unlimited`",
+            io::Error::last_os_error()
+        );
+    }
+    raised
+}
+
+/// Whether the kernel charges the limit. Without the right to find out, by its version.
+fn is_charged() -> bool {
+    let (mut attr, insns) = accounting_probe();
+    let image = ProgramImage::of_insns(&insns);
+    match bpf::prog_load(&mut attr, &image, None, None) {
+        Ok(_) => false,
+        Err(error) if error.raw_os_error() == Some(libc::EPERM) => {
+            KernelVersion::current().is_some_and(|running| running < KernelVersion::new(5, 11, 0))
+        }
+        Err(_) => true,
+    }
+}
+
+/// A program that loads where the memory cgroup is charged: the helper `bpf_ktime_get_coarse_ns`
+/// came with the same release, which cannot be asked about directly. libbpf probes it the same way.
+pub(crate) fn accounting_probe() -> (attr::ProgLoad, Vec<u8>) {
+    const BPF_FUNC_KTIME_GET_COARSE_NS: u32 = 160;
+    let attr = attr::ProgLoad {
+        // What every kernel with eBPF lets a program of two instructions be.
+        prog_type: hachi_obj::ProgramType::SocketFilter as u32,
+        ..Default::default()
+    };
+    let insns = [
+        build::call_helper(BPF_FUNC_KTIME_GET_COARSE_NS),
+        build::exit(),
+    ];
+    (attr, Insn::encode_all(&insns, Endian::NATIVE))
+}
