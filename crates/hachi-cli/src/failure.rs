@@ -3,6 +3,8 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use hachi_diag::printable;
+
 /// What kind of failure, which is what scripts see as the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -12,13 +14,18 @@ pub enum Kind {
     Usage,
     /// 3: the machine lacks a privilege, a feature or a tool.
     Missing,
+    /// 0: nobody reads standard output any more, so there is nothing left to do.
+    Unread,
+    /// 1: a signal asked for the end while nobody was reading.
+    Interrupted,
 }
 
 impl Kind {
     /// The process's exit code.
     pub fn code(self) -> u8 {
         match self {
-            Kind::Failed => 1,
+            Kind::Unread => 0,
+            Kind::Failed | Kind::Interrupted => 1,
             Kind::Usage => 2,
             Kind::Missing => 3,
         }
@@ -36,8 +43,8 @@ impl From<Kind> for ExitCode {
 pub struct Failure {
     /// Decides the exit code.
     pub kind: Kind,
-    /// What failed, naming the thing; the causes follow, one per line. Empty when all has been said
-    /// already.
+    /// What failed, naming the thing, and why: printable, on one line unless it is a report. Empty
+    /// when all has been said already.
     pub message: String,
     /// What to do about it.
     pub help: Option<String>,
@@ -48,7 +55,18 @@ impl Failure {
     pub fn new(message: impl fmt::Display) -> Failure {
         Failure {
             kind: Kind::Failed,
-            message: message.to_string(),
+            message: printable(&message.to_string()).into_owned(),
+            help: None,
+        }
+    }
+
+    /// A message of several lines by a library that lays it out.
+    pub fn report(kind: Kind, message: impl fmt::Display) -> Failure {
+        let message = message.to_string();
+        let lines: Vec<_> = message.lines().map(printable).collect();
+        Failure {
+            kind,
+            message: lines.join("\n"),
             help: None,
         }
     }
@@ -80,12 +98,13 @@ impl Failure {
 
     /// An error of a library with all its causes, under what was being done.
     pub fn because(doing: impl fmt::Display, error: &dyn std::error::Error) -> Failure {
-        let mut message = doing.to_string();
+        let mut message = printable(&doing.to_string()).into_owned();
         let mut cause = Some(error);
         while let Some(error) = cause {
             let text = error.to_string();
+            let text = printable(&text);
             // Some errors print their source themselves.
-            if !message.contains(&text) {
+            if !message.contains(&*text) {
                 message.push_str(if message.is_empty() { "" } else { ": " });
                 message.push_str(&text);
             }
@@ -122,22 +141,6 @@ fn is_machines_fault(message: &str) -> bool {
     .iter()
     .any(|sign| message.contains(sign))
         || message.contains("Permission denied") && !crate::machine::is_root()
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use anstyle::{AnsiColor, Style};
-        if self.message.is_empty() {
-            return Ok(());
-        }
-        let error = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
-        let help = Style::new().bold().fg_color(Some(AnsiColor::Cyan.into()));
-        write!(f, "{error}error{error:#}: {}", self.message)?;
-        if let Some(text) = &self.help {
-            write!(f, "\n{help}help{help:#}: {text}")?;
-        }
-        Ok(())
-    }
 }
 
 /// What every command returns.

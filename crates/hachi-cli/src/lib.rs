@@ -5,6 +5,9 @@
 //! 3 the machine lacks something. Colour appears only on terminals. Nothing needs root unless it
 //! touches the kernel.
 
+// Text goes out through `output`, which alone may print.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod commands;
 mod failure;
 mod kernel;
@@ -13,6 +16,7 @@ mod object;
 mod output;
 mod pins;
 mod sys;
+mod usage;
 mod value;
 
 use std::ffi::OsString;
@@ -21,13 +25,13 @@ use std::process::ExitCode;
 use clap::{ColorChoice, CommandFactory, Parser, Subcommand};
 
 pub use failure::{Failure, Kind, Result};
+use output::{Output, bold, say};
 
 /// eBPF in Rust: write, build, load, attach and look into programs.
 #[derive(Debug, Parser)]
 #[command(
     name = "hachi",
     version,
-    disable_help_subcommand = true,
     arg_required_else_help = false,
     after_help = "\
 Exit codes: 0 done · 1 the thing asked about failed · 2 wrong usage · 3 the machine lacks something
@@ -75,67 +79,57 @@ pub fn intercept() {
 
 /// Runs the command with these arguments, the program's name first.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
-        Ok(cli) => cli,
-        Err(error) => {
-            // Help and version are asked for and go to stdout; mistakes go to stderr.
-            let _ = error.print();
-            return match error.exit_code() {
-                0 => ExitCode::SUCCESS,
-                _ => Kind::Usage.into(),
-            };
+    let mut out = Output::new();
+    let result = match Cli::try_parse_from(arguments) {
+        Ok(cli) => {
+            match cli.color {
+                ColorChoice::Auto => {}
+                ColorChoice::Always => out.set_colour(true),
+                ColorChoice::Never => out.set_colour(false),
+            }
+            match cli.command {
+                None => welcome(&mut out),
+                Some(command) => run(command, &mut out),
+            }
         }
+        Err(error) => usage::show(error, &mut out),
     };
-    match cli.color {
-        ColorChoice::Auto => {}
-        ColorChoice::Always => anstream::ColorChoice::Always.write_global(),
-        ColorChoice::Never => anstream::ColorChoice::Never.write_global(),
-    }
-    // A reader that closed the pipe has seen enough: end like any other tool, not with a panic.
-    sys::default_sigpipe();
-
-    let result = match cli.command {
-        None => {
-            welcome();
-            Ok(())
-        }
-        Some(command) => run(command),
-    };
+    let result = result.and_then(|()| out.flush());
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            if !failure.message.is_empty() {
-                anstream::eprintln!("{failure}");
-            }
+            // What was printed before it failed; and where the failure is that nothing can be
+            // printed, there is no one left to tell.
+            let _ = out.flush();
+            let _ = out.failure(&failure);
             failure.kind.into()
         }
     }
 }
 
-fn run(command: Command) -> Result {
+fn run(command: Command, out: &mut Output) -> Result {
     match command {
-        Command::New(args) => commands::new::run(args),
-        Command::Build(args) => commands::build::run(args),
-        Command::Check(args) => commands::check::run(args),
-        Command::Run(args) => commands::run::run(args),
-        Command::Test(args) => commands::test::run(args),
-        Command::Dis(args) => commands::dis::run(args),
-        Command::Inspect(args) => commands::inspect::run(args),
-        Command::Prog(args) => commands::prog::run(args),
-        Command::Map(args) => commands::map::run(args),
-        Command::Link(args) => commands::link::run(args),
-        Command::Btf(args) => commands::btf::run(args),
-        Command::Bindgen(args) => commands::bindgen::run(args),
-        Command::Pin(args) => commands::pin::pin(args),
-        Command::Unpin(args) => commands::pin::unpin(args),
-        Command::Ld(args) => commands::ld::run(args),
-        Command::Doctor(args) => commands::doctor::run(args),
+        Command::New(args) => commands::new::run(args, out),
+        Command::Build(args) => commands::build::run(args, out),
+        Command::Check(args) => commands::check::run(args, out),
+        Command::Run(args) => commands::run::run(args, out),
+        Command::Test(args) => commands::test::run(args, out),
+        Command::Dis(args) => commands::dis::run(args, out),
+        Command::Inspect(args) => commands::inspect::run(args, out),
+        Command::Prog(args) => commands::prog::run(args, out),
+        Command::Map(args) => commands::map::run(args, out),
+        Command::Link(args) => commands::link::run(args, out),
+        Command::Btf(args) => commands::btf::run(args, out),
+        Command::Bindgen(args) => commands::bindgen::run(args, out),
+        Command::Pin(args) => commands::pin::pin(args, out),
+        Command::Unpin(args) => commands::pin::unpin(args, out),
+        Command::Ld(args) => commands::ld::run(args, out),
+        Command::Doctor(args) => commands::doctor::run(args, out),
     }
 }
 
 /// What `hachi` alone prints: what to do next, from where the user stands.
-fn welcome() {
-    use output::BOLD;
+fn welcome(out: &mut Output) -> Result {
     let version = env!("CARGO_PKG_VERSION");
     let mut next: Vec<(&str, &str)> = Vec::new();
     if commands::build::has_ebpf_package(std::path::Path::new(".")) {
@@ -161,11 +155,14 @@ fn welcome() {
         ));
         next.push(("hachi prog list", "see what is loaded already"));
     }
-    anstream::println!("{BOLD}hachi {version}{BOLD:#}: eBPF in Rust\n\nNext:");
+    say!(out, bold(format_args!("hachi {version}")), ": eBPF in Rust")?;
+    say!(out)?;
+    say!(out, "Next:")?;
     for (command, what) in next {
-        anstream::println!("  {BOLD}{command:<28}{BOLD:#} {what}");
+        say!(out, "  ", bold(format_args!("{command:<28}")), " ", what)?;
     }
-    anstream::println!("\nAll commands: hachi --help");
+    say!(out)?;
+    say!(out, "All commands: hachi --help")
 }
 
 /// The definition of the command line, for tests and generated documentation.

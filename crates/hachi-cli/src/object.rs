@@ -72,14 +72,14 @@ pub fn short_file(file: &str) -> String {
 /// The text of a source line: from the object, or from the file when it is there.
 pub fn source_text(line: &LineInfo) -> String {
     if !line.text.is_empty() {
-        return line.text.trim_end().to_string();
+        return line.text.trim_end().replace('\t', "    ");
     }
     std::fs::read_to_string(&*line.file)
         .ok()
         .and_then(|text| {
             text.lines()
                 .nth(line.line.checked_sub(1)? as usize)
-                .map(str::to_string)
+                .map(|line| line.replace('\t', "    "))
         })
         .unwrap_or_default()
 }

@@ -292,12 +292,18 @@ fn pin_list_dump_detach_unpin() {
         "0",
         "--json",
     ];
-    let document = run(&mut inside(netns, &arguments)).code(0).json();
+    let objects = run(&mut inside(netns, &arguments)).code(0).json_lines();
+    assert_eq!(objects.len(), 2, "{objects:?}");
+    assert_eq!(keys(&objects[0]), ["iface", "program", "target", "type"]);
+    assert_eq!(objects[0]["type"], "attached");
+    assert_eq!(objects[0]["program"], "watcher");
     assert_eq!(
-        keys(&document),
-        ["attached", "events", "log", "pinned", "seconds"]
+        keys(&objects[1]),
+        ["attached", "lost", "messages", "pinned", "seconds", "type"]
     );
-    assert_eq!(document["attached"][0]["program"], "watcher");
+    assert_eq!(objects[1]["type"], "end");
+    assert_eq!(objects[1]["attached"], true);
+    assert_eq!(objects[1]["pinned"], text(&dir));
     let link = dir.join(format!("links/watcher-{iface}"));
     assert!(link.exists() && dir.join("maps/COUNTERS").exists());
 

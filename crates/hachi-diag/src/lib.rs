@@ -30,6 +30,7 @@
 mod explain;
 mod insn;
 mod log;
+mod printable;
 mod render;
 mod rules;
 mod state;
@@ -38,6 +39,7 @@ mod trace;
 pub use explain::{Explanation, Location, Note, explain};
 pub use insn::{Op, Operand};
 pub use log::{Event, Log, Stats};
+pub use printable::{is_printable, printable};
 pub use rules::{RuleInfo, rules};
 pub use state::{Frame, Register, Value};
 

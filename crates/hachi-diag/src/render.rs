@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::explain::{Explanation, Location};
+use crate::printable::printable;
 
 /// The few colours used, as escape sequences; all empty without colour.
 struct Palette {
@@ -33,7 +34,8 @@ const COLOURED: Palette = Palette {
 };
 
 impl Explanation {
-    /// The explanation as text of several lines, ending in a line feed.
+    /// The explanation as text of several lines, ending in a line feed. What it quotes (names,
+    /// source, the kernel's words) is [printable].
     pub fn render(&self, colour: bool) -> String {
         let palette = if colour { &COLOURED } else { &PLAIN };
         let mut out = String::new();
@@ -47,7 +49,10 @@ impl Explanation {
         writeln!(
             out,
             "{}error[{}]{reset}{bold}: program `{}`: {}{reset}",
-            p.error, self.rule, self.program, self.title
+            p.error,
+            self.rule,
+            printable(&self.program),
+            printable(&self.title)
         )?;
         let width = self.gutter();
         let bar = format!("{:width$} {}|{reset}", "", p.rule);
@@ -58,8 +63,10 @@ impl Explanation {
         let mut fact = |label: &str, text: &str| -> fmt::Result {
             writeln!(
                 out,
-                "{:width$} {}={reset} {bold}{label}{reset}: {text}",
-                "", p.rule
+                "{:width$} {}={reset} {bold}{label}{reset}: {}",
+                "",
+                p.rule,
+                printable(text)
             )
         };
         if let Some(inlined) = &self.inlined {
@@ -80,21 +87,24 @@ impl Explanation {
         for note in &self.notes {
             match (&note.location, note.insn) {
                 (Some(location), _) => {
-                    writeln!(out, "{}note{reset}: {}", p.note, note.text)?;
+                    writeln!(out, "{}note{reset}: {}", p.note, printable(&note.text))?;
                     snippet(out, location, p, width)?;
                 }
                 (None, Some(insn)) => {
                     writeln!(
                         out,
                         "{}note{reset}: {} (instruction {insn})",
-                        p.note, note.text
+                        p.note,
+                        printable(&note.text)
                     )?;
                 }
-                (None, None) => writeln!(out, "{}note{reset}: {}", p.note, note.text)?,
+                (None, None) => {
+                    writeln!(out, "{}note{reset}: {}", p.note, printable(&note.text))?;
+                }
             }
         }
         for help in &self.help {
-            writeln!(out, "{}help{reset}: {help}", p.help)?;
+            writeln!(out, "{}help{reset}: {}", p.help, printable(help))?;
         }
         Ok(())
     }
@@ -130,7 +140,8 @@ fn snippet(
         rule, error, reset, ..
     } = p;
     if !location.file.is_empty() {
-        writeln!(out, "{:width$}{rule}-->{reset} {}", "", place(location))?;
+        let place = place(location);
+        writeln!(out, "{:width$}{rule}-->{reset} {}", "", printable(&place))?;
     }
     if location.text.trim().is_empty() {
         return Ok(());
@@ -141,7 +152,7 @@ fn snippet(
     };
     // Tabs would put the caret elsewhere than the character it points at.
     let text = location.text.replace('\t', "    ");
-    let text = text.trim_end();
+    let text = printable(text.trim_end());
     writeln!(out, "{:width$} {rule}|{reset}", "")?;
     writeln!(out, "{rule}{number:>width$} |{reset} {text}")?;
     if location.column > 0 {

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use anstream::print;
 use hachi_btf::rust::{Bindings, Error};
 
 use super::btf::source::Source;
 use crate::failure::{Failure, Result};
+use crate::output::Output;
 
 /// Write the kernel's types as a Rust module for programs
 ///
@@ -41,11 +41,10 @@ pub struct Args {
     output: Option<PathBuf>,
 }
 
-pub fn run(args: Args) -> Result {
+pub fn run(args: Args, out: &mut Output) -> Result {
     let text = generate(&args)?;
     let Some(path) = &args.output else {
-        print!("{text}");
-        return Ok(());
+        return out.document(&text);
     };
     // A file that is what it would be keeps its time, so that nothing is built again.
     if std::fs::read_to_string(path).is_ok_and(|old| old == text) {

@@ -3,12 +3,11 @@
 use std::io::{IsTerminal, stderr, stdin};
 use std::path::{Path, PathBuf};
 
-use anstream::println;
 use hachi_build::{Artifact, Builder, Cpu, Kernel, Panics, Profile, Search, Target, Toolchain};
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, Kind, Result};
-use crate::output::Format;
+use crate::output::{Format, Output, path_text, say};
 
 /// Build the eBPF programs of a package, or a single file, into objects
 ///
@@ -94,7 +93,7 @@ pub fn parse_cpu(text: &str) -> std::result::Result<Cpu, String> {
     }
 }
 
-pub fn run(args: Args) -> Result {
+pub fn run(args: Args, out: &mut Output) -> Result {
     let objects = build(&args.path, &args.options, args.target, args.out.as_deref())?;
     let document = || {
         let objects: Vec<Value> = objects
@@ -102,7 +101,7 @@ pub fn run(args: Args) -> Result {
             .map(|object| {
                 json!({
                     "name": object.name,
-                    "path": object.path,
+                    "path": path_text(&object.path),
                     "bytes": std::fs::metadata(&object.path).map(|file| file.len()).ok(),
                     "fresh": object.fresh,
                 })
@@ -110,12 +109,12 @@ pub fn run(args: Args) -> Result {
             .collect();
         json!({ "objects": objects })
     };
-    args.format.print(document, || {
+    args.format.print(out, document, |out| {
         for object in &objects {
-            println!("{}", object.path.display());
+            say!(out, object.path.display())?;
         }
-    });
-    Ok(())
+        Ok(())
+    })
 }
 
 /// Builds what `path` names and returns the objects.
@@ -222,10 +221,7 @@ fn failure(error: hachi_build::Error) -> Failure {
         }
         _ => Kind::Failed,
     };
-    Failure {
-        kind,
-        ..Failure::because("", &error)
-    }
+    Failure::report(kind, &error)
 }
 
 /// Whether an eBPF package, or a workspace with one, is here; a guess good enough for suggestions.

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use anstream::{eprint, eprintln, println};
 use hachi::programs::{Program, ProgramError, Rejection};
 use hachi::{EbpfLoader, VerifierLogLevel};
 use hachi_diag::{Explanation, Location};
@@ -11,7 +10,9 @@ use serde_json::{Value, json};
 
 use crate::failure::{Failure, Kind, Result};
 use crate::object::{self, Object};
-use crate::output::{self, BAD, BOLD, DIM, Format, GOOD, WARN};
+use crate::output::{
+    self, BAD, DIM, Format, GOOD, Output, Styled, Text, WARN, bold, dim, note, path_text, say,
+};
 
 /// Ask the kernel's verifier about each program, without attaching anything
 ///
@@ -64,13 +65,15 @@ impl Outcome {
     }
 }
 
-pub fn run(args: Args) -> Result {
+pub fn run(args: Args, out: &mut Output) -> Result {
+    // The verdict is in the exit code, too.
+    out.go_on_unread();
     let mut checked: Vec<(PathBuf, Vec<Verdict>)> = Vec::new();
     for path in &args.objects {
         let object = object::open(path)?;
-        let verdicts = check(object, &args)?;
+        let verdicts = check(object, &args, out)?;
         if !args.format.json {
-            show(path, &verdicts, &args);
+            show(path, &verdicts, &args, out)?;
         }
         checked.push((path.clone(), verdicts));
     }
@@ -80,10 +83,10 @@ pub fn run(args: Args) -> Result {
         let objects: Vec<Value> = checked
             .iter()
             .map(|(path, verdicts)| {
-                json!({ "path": path, "programs": verdicts.iter().map(to_json).collect::<Vec<_>>() })
+                json!({ "path": path_text(path), "programs": verdicts.iter().map(to_json).collect::<Vec<_>>() })
             })
             .collect();
-        output::print_json(&json!({ "accepted": accepted, "objects": objects }));
+        out.json(&json!({ "accepted": accepted, "objects": objects }))?;
     }
     if accepted {
         return Ok(());
@@ -96,7 +99,7 @@ pub fn run(args: Args) -> Result {
     }))
 }
 
-fn check(object: Object, args: &Args) -> Result<Vec<Verdict>> {
+fn check(object: Object, args: &Args, out: &mut Output) -> Result<Vec<Verdict>> {
     let names: Vec<String> = object
         .select(&args.program)?
         .into_iter()
@@ -125,10 +128,11 @@ fn check(object: Object, args: &Args) -> Result<Vec<Verdict>> {
         verdicts.push(judge(program, spec));
     }
     if let Some(problem) = ebpf.btf_problem() {
-        output::warn(format!(
-            "{}: the kernel refuses the object's type information, so there are no source lines: {problem}",
+        out.warn(format_args!(
+            "{}: the kernel refuses the object's type information, so there are no source lines",
             object.path.display()
-        ));
+        ))?;
+        out.note_document(&format!("{}\n", problem.trim_end()))?;
     }
     Ok(verdicts)
 }
@@ -170,10 +174,10 @@ fn was_not_asked(rejection: &Rejection) -> bool {
     rejection.log.is_empty() && rejection.error.errno() == libc::EPERM
 }
 
-fn show(path: &std::path::Path, verdicts: &[Verdict], args: &Args) {
-    println!("{BOLD}{}{BOLD:#}", path.display());
+fn show(path: &std::path::Path, verdicts: &[Verdict], args: &Args, out: &mut Output) -> Result {
+    say!(out, bold(path.display()))?;
     if verdicts.is_empty() {
-        println!("  no programs");
+        say!(out, "  no programs")?;
     }
     for verdict in verdicts {
         let style = match verdict.outcome {
@@ -183,38 +187,42 @@ fn show(path: &std::path::Path, verdicts: &[Verdict], args: &Args) {
         };
         let detail = match &verdict.outcome {
             Outcome::Accepted(Some(walked)) => {
-                format!(
-                    " {DIM}({} instructions verified){DIM:#}",
-                    output::grouped((*walked).into())
-                )
+                let walked = output::grouped((*walked).into());
+                Text::default()
+                    .and(" ")
+                    .and_in(DIM, format_args!("({walked} instructions verified)"))
             }
-            _ => String::new(),
+            _ => Text::default(),
         };
-        println!(
-            "  {BOLD}{}{BOLD:#} {DIM}({}){DIM:#}: {style}{}{style:#}{detail}",
-            verdict.name,
-            verdict.section,
-            verdict.outcome.name()
-        );
+        let section = dim(format!("({})", verdict.section));
+        let outcome = Styled(style, verdict.outcome.name());
+        say!(
+            out,
+            "  ",
+            bold(&verdict.name),
+            " ",
+            section,
+            ": ",
+            outcome,
+            detail
+        )?;
         match &verdict.outcome {
             Outcome::Accepted(_) => {}
             Outcome::Rejected(explanation) => {
-                // anstream takes the colours out where stderr is no terminal.
-                eprint!("\n{}", shortened(explanation).render(true));
+                note!(out)?;
+                out.note_rendered(&shortened(explanation).render(true))?;
                 if !args.verbose {
-                    eprintln!("{DIM}-v prints the verifier's whole log{DIM:#}");
+                    note!(out, dim("-v prints the verifier's whole log"))?;
                 }
             }
-            Outcome::Unjudged(failure) => eprintln!("{failure}"),
+            Outcome::Unjudged(failure) => out.failure(failure)?,
         }
         if args.verbose && !verdict.log.is_empty() {
-            eprintln!(
-                "{DIM}verifier log of {}:{DIM:#}\n{}",
-                verdict.name,
-                verdict.log.trim_end()
-            );
+            note!(out, dim(format_args!("verifier log of {}:", verdict.name)))?;
+            out.note_document(&format!("{}\n", verdict.log.trim_end()))?;
         }
     }
+    Ok(())
 }
 
 /// The explanation with file names as people write them.

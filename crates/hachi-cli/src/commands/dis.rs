@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use anstream::{print, println};
 use hachi_asm::{Insn, disasm};
 use hachi_obj::inspect::SpecNames;
 use hachi_obj::{LineInfo, ProgramSpec, Spec};
@@ -10,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::failure::Result;
 use crate::object;
-use crate::output::{BOLD, DIM, Format};
+use crate::output::{DIM, Format, Output, Text, bold, dim, path_text, say};
 
 /// Show the instructions of an object, with the Rust source lines between them
 ///
@@ -37,7 +36,7 @@ pub struct Args {
     format: Format,
 }
 
-pub fn run(args: Args) -> Result {
+pub fn run(args: Args, out: &mut Output) -> Result {
     let object = object::open(&args.object)?;
     let programs = object.select(&args.program)?;
     let document = || {
@@ -45,20 +44,20 @@ pub fn run(args: Args) -> Result {
             .iter()
             .map(|program| to_json(&object.spec, program))
             .collect();
-        json!({ "object": object.path, "programs": programs })
+        json!({ "object": path_text(&object.path), "programs": programs })
     };
-    args.format.print(document, || {
+    args.format.print(out, document, |out| {
         for (at, program) in programs.iter().enumerate() {
             if at > 0 {
-                println!();
+                say!(out)?;
             }
-            show(&object.spec, program, &args);
+            show(&object.spec, program, &args, out)?;
         }
-        if programs.is_empty() {
-            println!("{}: no programs", object.path.display());
+        match programs.is_empty() {
+            true => say!(out, object.path.display(), ": no programs"),
+            false => Ok(()),
         }
-    });
-    Ok(())
+    })
 }
 
 /// One instruction with all that is known about it.
@@ -109,13 +108,10 @@ fn rows<'p>(spec: &Spec, program: &'p ProgramSpec) -> Vec<Row<'p>> {
     rows
 }
 
-fn show(spec: &Spec, program: &ProgramSpec, args: &Args) {
-    println!(
-        "{BOLD}{}{BOLD:#} {DIM}(section {}, {} instructions){DIM:#}",
-        program.name,
-        program.section,
-        program.insns.len()
-    );
+fn show(spec: &Spec, program: &ProgramSpec, args: &Args, out: &mut Output) -> Result {
+    let (section, length) = (&program.section, program.insns.len());
+    let about = dim(format!("(section {section}, {length} instructions)"));
+    say!(out, bold(&program.name), " ", about)?;
     let width = program
         .insns
         .len()
@@ -129,32 +125,35 @@ fn show(spec: &Spec, program: &ProgramSpec, args: &Args) {
             .iter()
             .find(|function| function.start == row.at)
         {
-            println!("\n{BOLD}{}{BOLD:#}:", function.name);
+            say!(out)?;
+            say!(out, bold(&function.name), ":")?;
         }
         if let Some(line) = row.line.filter(|_| !args.no_source) {
             let place = format!("{}:{}", object::short_file(&line.file), line.line);
             match object::source_text(line).trim() {
-                "" => println!("{DIM}; {place}{DIM:#}"),
-                text => println!("; {text}  {DIM}{place}{DIM:#}"),
+                "" => say!(out, dim(format_args!("; {place}")))?,
+                text => say!(out, "; ", text, "  ", dim(place))?,
             }
         }
-        print!("{:width$}: ", row.at);
+        let mut line = Text::default().and(format_args!("{:width$}: ", row.at));
         if args.hex {
             // A wide instruction is 16 bytes: the second half goes below.
-            print!("{DIM}{:<24}{DIM:#}", crate::value::hex(&row.bytes[..8]));
-        }
-        match row.target {
-            Some(target) => println!("{} {DIM}-> {target}{DIM:#}", row.text),
-            None => println!("{}", row.text),
-        }
-        if args.hex && row.bytes.len() > 8 {
-            println!(
-                "{:width$}  {DIM}{}{DIM:#}",
-                "",
-                crate::value::hex(&row.bytes[8..])
+            line = line.and_in(
+                DIM,
+                format_args!("{:<24}", crate::value::hex(&row.bytes[..8])),
             );
         }
+        line = line.and(&row.text);
+        if let Some(target) = row.target {
+            line = line.and(" ").and_in(DIM, format_args!("-> {target}"));
+        }
+        say!(out, line)?;
+        if args.hex && row.bytes.len() > 8 {
+            let second = crate::value::hex(&row.bytes[8..]);
+            say!(out, format_args!("{:width$}  ", ""), dim(second))?;
+        }
     }
+    Ok(())
 }
 
 fn to_json(spec: &Spec, program: &ProgramSpec) -> Value {

@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use anstream::println;
 use hachi::maps::loaded_maps;
 use hachi_build::{Search, State, Toolchain};
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, Kind, Result};
 use crate::machine::{self, Kernel};
-use crate::output::{BAD, BOLD, DIM, Format, GOOD, WARN};
+use crate::output::{BAD, Format, GOOD, Output, Styled, WARN, bold, dim, say};
 
 /// Say what this machine has and lacks for building and for running eBPF, and how to fix it
 ///
@@ -95,11 +94,13 @@ impl Check {
     }
 }
 
-pub fn run(args: Args) -> Result {
+pub fn run(args: Args, out: &mut Output) -> Result {
     let wants_fix = args.fix || std::env::var_os("HACHI_YES").is_some_and(|value| value == "1");
     if wants_fix && !args.run {
-        prepare();
+        prepare(out)?;
     }
+    // What is missing is in the exit code, too.
+    out.go_on_unread();
     let mut checks = Vec::new();
     if !args.run {
         checks.extend(build_checks());
@@ -118,7 +119,8 @@ pub fn run(args: Args) -> Result {
             "checks": checks.iter().map(Check::json).collect::<Vec<_>>(),
         })
     };
-    args.format.print(document, || show(&checks, missing));
+    args.format
+        .print(out, document, |out| show(&checks, missing, out))?;
     match missing {
         0 => Ok(()),
         _ => Err(Failure::silent(Kind::Missing)),
@@ -127,45 +129,44 @@ pub fn run(args: Args) -> Result {
 
 /// Gets a toolchain ready. What is still missing afterwards is in the report, so only the reason is
 /// told here.
-fn prepare() {
+fn prepare(out: &mut Output) -> Result {
     let search = Search {
         assume_yes: true,
         verbose: true,
         ..Search::default()
     };
-    if let Err(error) = Toolchain::find(&search) {
-        crate::output::warn(error);
+    match Toolchain::find(&search) {
+        Ok(_) => Ok(()),
+        Err(error) => out.warn_report(error),
     }
 }
 
-fn show(checks: &[Check], missing: usize) {
+fn show(checks: &[Check], missing: usize, out: &mut Output) -> Result {
     let mut area = "";
     for check in checks {
         if check.area != area {
             if !area.is_empty() {
-                println!();
+                say!(out)?;
             }
             area = check.area;
-            println!("{BOLD}{area}{BOLD:#}");
+            say!(out, bold(area))?;
         }
         let (mark, style) = match check.health {
             Health::Good => ("ok", GOOD),
             Health::Optional => ("--", WARN),
             Health::Missing => ("NO", BAD),
         };
-        println!(
-            "  {style}{mark}{style:#}  {}: {}",
-            check.subject, check.detail
-        );
+        let (subject, detail) = (&check.subject, &check.detail);
+        say!(out, "  ", Styled(style, mark), "  ", subject, ": ", detail)?;
         if let Some(fix) = &check.fix {
-            println!("      {DIM}fix:{DIM:#} {fix}");
+            say!(out, "      ", dim("fix:"), " ", fix)?;
         }
     }
-    println!();
+    say!(out)?;
     match missing {
-        0 => println!("Nothing that is needed is missing."),
-        1 => println!("1 thing that is needed is missing."),
-        _ => println!("{missing} things that are needed are missing."),
+        0 => say!(out, "Nothing that is needed is missing."),
+        1 => say!(out, "1 thing that is needed is missing."),
+        _ => say!(out, missing, " things that are needed are missing."),
     }
 }
 

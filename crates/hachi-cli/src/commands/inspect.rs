@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use anstream::println;
 use hachi_btf::{Btf, BtfBuilder, Endian};
 use hachi_obj::inspect::{self, StackDepth};
 use hachi_obj::{DataKind, Extern, ExternKind, MapSpec, Pinning, ProgramSpec, Spec};
@@ -10,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::failure::Result;
 use crate::object::{self, Object};
-use crate::output::{self, BOLD, DIM, Format};
+use crate::output::{self, Format, Output, bold, dim, path_text, say};
 use crate::value;
 
 mod structs;
@@ -32,24 +31,26 @@ pub struct Args {
     format: Format,
 }
 
-pub fn run(args: Args) -> Result {
+pub fn run(args: Args, out: &mut Output) -> Result {
     let objects = args
         .objects
         .iter()
         .map(|path| object::open(path).map(Report::new))
         .collect::<Result<Vec<Report>>>()?;
     let document = || json!({ "objects": objects.iter().map(Report::json).collect::<Vec<_>>() });
-    args.format.print(document, || {
+    args.format.print(out, document, |out| {
         for (at, report) in objects.iter().enumerate() {
             if at > 0 {
-                println!();
+                say!(out)?;
             }
-            report.show();
+            report.show(out)?;
         }
-    });
+        Ok(())
+    })?;
     for report in &objects {
         for warning in &report.object.spec.warnings {
-            output::warn(format!("{}: {warning}", report.object.path.display()));
+            let path = report.object.path.display();
+            out.warn(format_args!("{path}: {warning}"))?;
         }
     }
     Ok(())
@@ -79,53 +80,56 @@ impl Report {
         &self.object.spec
     }
 
-    fn show(&self) {
+    fn show(&self, out: &mut Output) -> Result {
         let spec = self.spec();
         let license = match spec.license.as_str() {
             "" => "no licence",
             license => license,
         };
-        println!(
-            "{BOLD}{}{BOLD:#}: {} bytes, {}, licence: {license}",
-            self.object.path.display(),
-            output::grouped(self.object.size as u64),
-            match spec.endian {
-                Endian::Little => "little-endian",
-                Endian::Big => "big-endian",
-            },
-        );
-        self.show_kernel();
-        self.show_programs();
-        self.show_maps();
-        self.show_globals();
-        structs::show(spec, self.parsed_btf().as_ref());
-        self.show_externs();
+        let size = output::grouped(self.object.size as u64);
+        let order = match spec.endian {
+            Endian::Little => "little-endian",
+            Endian::Big => "big-endian",
+        };
+        say!(
+            out,
+            bold(self.object.path.display()),
+            format_args!(": {size} bytes, {order}, licence: {license}")
+        )?;
+        self.show_kernel(out)?;
+        self.show_programs(out)?;
+        self.show_maps(out)?;
+        self.show_globals(out)?;
+        structs::show(spec, self.parsed_btf().as_ref(), out)?;
+        self.show_externs(out)?;
+        title("Types", out)?;
         match &spec.btf {
-            Some(btf) => println!(
-                "\n{BOLD}Types{BOLD:#}\n  BTF: {} types in {} bytes",
-                output::grouped(btf.len() as u64),
-                output::grouped(self.btf.as_ref().map_or(0, Vec::len) as u64)
-            ),
-            None => println!(
-                "\n{BOLD}Types{BOLD:#}\n  no BTF: values print as bytes, rejections without source lines"
+            Some(btf) => {
+                let types = output::grouped(btf.len() as u64);
+                let bytes = output::grouped(self.btf.as_ref().map_or(0, Vec::len) as u64);
+                say!(out, format_args!("  BTF: {types} types in {bytes} bytes"))
+            }
+            None => say!(
+                out,
+                "  no BTF: values print as bytes, rejections without source lines"
             ),
         }
     }
 
-    fn show_kernel(&self) {
+    fn show_kernel(&self, out: &mut Output) -> Result {
         let (major, minor) = inspect::minimum_kernel(self.spec());
-        print_kernel(major, minor);
+        say!(out, format_args!("  needs Linux {major}.{minor} or later:"))?;
         for requirement in self.needs.iter().take(3) {
             let (major, minor) = requirement.kernel;
             let place = self.place(requirement);
             let place = place.map_or(String::new(), |p| format!(", {p}"));
-            println!(
-                "    {DIM}{major}.{minor:<3}{DIM:#} {} ({}{place})",
-                requirement.need, requirement.by
-            );
+            let version = dim(format!("{major}.{minor:<3}"));
+            let (need, by) = (&requirement.need, &requirement.by);
+            say!(out, "    ", version, " ", need, " (", by, place, ")")?;
         }
-        if self.needs.len() > 3 {
-            println!("    {DIM}… all with --json{DIM:#}");
+        match self.needs.len() > 3 {
+            true => say!(out, "    ", dim("… all with --json")),
+            false => Ok(()),
         }
     }
 
@@ -136,20 +140,24 @@ impl Report {
         Some(format!("{}:{}", line.file, line.line))
     }
 
-    fn show_programs(&self) {
-        println!("\n{BOLD}Programs{BOLD:#}");
+    fn show_programs(&self, out: &mut Output) -> Result {
+        title("Programs", out)?;
         if self.spec().programs.is_empty() {
-            println!("  none");
+            say!(out, "  none")?;
         }
         for (program, stack) in self.spec().programs.iter().zip(&self.stacks) {
-            println!(
-                "  {BOLD}{}{BOLD:#} {DIM}(section {}){DIM:#}: {}, {}, stack {}",
-                program.name,
-                program.section,
-                program.program_type.name(),
-                output::count(program.insns.len(), "instruction"),
-                stack_text(stack),
-            );
+            let section = dim(format!("(section {})", program.section));
+            let kind = program.program_type.name();
+            let length = output::count(program.insns.len(), "instruction");
+            let stack = stack_text(stack);
+            say!(
+                out,
+                "  ",
+                bold(&program.name),
+                " ",
+                section,
+                format_args!(": {kind}, {length}, stack {stack}")
+            )?;
             let helpers: Vec<String> = inspect::helpers(program)
                 .iter()
                 .map(|used| {
@@ -161,7 +169,7 @@ impl Report {
                 })
                 .collect();
             if !helpers.is_empty() {
-                println!("    helpers: {}", helpers.join(", "));
+                say!(out, "    helpers: ", helpers.join(", "))?;
             }
             let functions: Vec<&str> = program
                 .functions
@@ -170,18 +178,17 @@ impl Report {
                 .map(|f| f.name.as_str())
                 .collect();
             if !functions.is_empty() {
-                println!("    calls: {}", functions.join(", "));
+                say!(out, "    calls: ", functions.join(", "))?;
             }
             if !program.core_relos.is_empty() {
-                println!(
-                    "    {}",
-                    output::count(program.core_relos.len(), "CO-RE relocation")
-                );
+                let relocations = output::count(program.core_relos.len(), "CO-RE relocation");
+                say!(out, "    ", relocations)?;
             }
         }
+        Ok(())
     }
 
-    fn show_maps(&self) {
+    fn show_maps(&self, out: &mut Output) -> Result {
         let maps: Vec<&MapSpec> = self
             .spec()
             .maps
@@ -189,9 +196,9 @@ impl Report {
             .filter(|map| !matches!(map.data, Some(data) if data != DataKind::Arena))
             .collect();
         if maps.is_empty() {
-            return;
+            return Ok(());
         }
-        println!("\n{BOLD}Maps{BOLD:#}");
+        title("Maps", out)?;
         let btf = self.parsed_btf();
         let rows = maps.into_iter().map(|map| {
             let typed = |id: u32, size: u32| match (&btf, id) {
@@ -207,17 +214,17 @@ impl Report {
                 map_notes(map),
             ]
         });
-        output::table(
+        out.table(
             ["  name", "type", "key", "value", "max entries", "notes"],
             rows,
-        );
+        )
     }
 
-    fn show_globals(&self) {
+    fn show_globals(&self, out: &mut Output) -> Result {
         if self.spec().globals.is_empty() {
-            return;
+            return Ok(());
         }
-        println!("\n{BOLD}Globals{BOLD:#}");
+        title("Globals", out)?;
         let btf = self.parsed_btf();
         let rows = self.spec().globals.iter().map(|global| {
             let kind = match &btf {
@@ -237,21 +244,23 @@ impl Report {
                 shortened(&initial),
             ]
         });
-        output::table(["  name", "type", "section", "value"], rows);
+        out.table(["  name", "type", "section", "value"], rows)
     }
 
-    fn show_externs(&self) {
+    fn show_externs(&self, out: &mut Output) -> Result {
         if self.spec().externs.is_empty() {
-            return;
+            return Ok(());
         }
-        println!("\n{BOLD}From the kernel{BOLD:#}");
+        title("From the kernel", out)?;
         let btf = self.parsed_btf();
         for extern_ in &self.spec().externs {
             let weak = if extern_.weak { ", optional" } else { "" };
             let declared = declaration(btf.as_ref(), extern_);
             let declared = declared.unwrap_or_else(|| extern_.name.clone());
-            println!("  {declared} ({}{weak})", extern_kind(extern_.kind));
+            let kind = extern_kind(extern_.kind);
+            say!(out, format_args!("  {declared} ({kind}{weak})"))?;
         }
+        Ok(())
     }
 
     fn parsed_btf(&self) -> Option<Btf<'_>> {
@@ -309,7 +318,7 @@ impl Report {
             })
             .collect();
         json!({
-            "path": self.object.path,
+            "path": path_text(&self.object.path),
             "size": self.object.size,
             "license": spec.license,
             "endian": match spec.endian { Endian::Little => "little", Endian::Big => "big" },
@@ -329,8 +338,10 @@ impl Report {
     }
 }
 
-fn print_kernel(major: u8, minor: u8) {
-    println!("  needs Linux {major}.{minor} or later:");
+/// The title of a section, after an empty line.
+pub fn title(text: &str, out: &mut Output) -> Result {
+    say!(out)?;
+    say!(out, bold(text))
 }
 
 /// The types once more as bytes; none if they are beyond what the format can hold.

@@ -2,13 +2,12 @@
 
 use std::path::PathBuf;
 
-use anstream::{eprintln, println};
 use hachi_linker::{Cpu, Error, Kernel, Options, Panics, Target};
 use serde_json::json;
 
 use crate::commands::build::parse_cpu;
 use crate::failure::{Failure, Kind, Result};
-use crate::output::Format;
+use crate::output::{Format, Output, path_text, say};
 
 /// Link bitcode and objects into one eBPF object (BPF links are under `hachi link`)
 ///
@@ -57,7 +56,7 @@ pub struct Args {
     format: Format,
 }
 
-pub fn run(args: Args) -> Result {
+pub fn run(args: Args, out: &mut Output) -> Result {
     let options = Options {
         inputs: args.inputs,
         output: args.output.clone(),
@@ -72,24 +71,27 @@ pub fn run(args: Args) -> Result {
         save_temps: args.save_temps,
         ..Options::default()
     };
-    let output = hachi_linker::link(&options).map_err(|error| match &error {
-        Error::Rejected(diagnostics) => {
+    let linked = match hachi_linker::link(&options) {
+        Ok(linked) => linked,
+        Err(Error::Rejected(diagnostics)) => {
             for diagnostic in diagnostics {
-                eprintln!("{diagnostic}\n");
+                out.note_document(&format!("{diagnostic}\n\n"))?;
             }
-            Failure::silent(Kind::Failed)
+            return Err(Failure::silent(Kind::Failed));
         }
-        Error::Usage(_) => Failure::usage(&error),
-        Error::LlvmNotFound { .. } | Error::LlvmUnusable { .. } => Failure::missing(&error),
-        _ => Failure::because("", &error),
-    })?;
-    for warning in &output.warnings {
-        eprintln!("{warning}\n");
+        Err(error @ Error::Usage(_)) => return Err(Failure::usage(error)),
+        Err(error @ (Error::LlvmNotFound { .. } | Error::LlvmUnusable { .. })) => {
+            return Err(Failure::report(Kind::Missing, error));
+        }
+        Err(error) => return Err(Failure::because("", &error)),
+    };
+    let warnings: Vec<String> = linked.warnings.iter().map(ToString::to_string).collect();
+    for warning in &warnings {
+        out.note_document(&format!("{warning}\n\n"))?;
     }
-    let warnings: Vec<String> = output.warnings.iter().map(ToString::to_string).collect();
     args.format.print(
-        || json!({ "object": args.output, "warnings": warnings }),
-        || println!("{}", args.output.display()),
-    );
-    Ok(())
+        out,
+        || json!({ "object": path_text(&args.output), "warnings": warnings }),
+        |out| say!(out, args.output.display()),
+    )
 }

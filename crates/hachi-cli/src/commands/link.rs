@@ -1,6 +1,5 @@
 //! `hachi link`: attachments of the running system.
 
-use anstream::println;
 use hachi::Held;
 use hachi::links::{
     FdLink, LinkInfo, LinkTarget, PinnedLink, XdpAttachment, loaded_links, xdp_attachments,
@@ -9,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::failure::{Failure, Result};
 use crate::kernel::{self, Pids};
-use crate::output::{self, Format};
+use crate::output::{Format, Output, say};
 use crate::sys;
 
 /// List or end attachments of programs, BPF links (objects are linked by `hachi ld`)
@@ -59,10 +58,10 @@ struct DetachArgs {
     iface: Option<String>,
 }
 
-pub fn run(args: Args) -> Result {
+pub fn run(args: Args, out: &mut Output) -> Result {
     match args.command {
-        Command::List(args) => list(args),
-        Command::Detach(args) => detach(args),
+        Command::List(args) => list(args, out),
+        Command::Detach(args) => detach(args, out),
     }
 }
 
@@ -77,7 +76,7 @@ struct Attachment {
     shown: String,
 }
 
-fn list(args: ListArgs) -> Result {
+fn list(args: ListArgs, out: &mut Output) -> Result {
     let links: Vec<LinkInfo> = loaded_links()
         .collect::<std::result::Result<_, _>>()
         .map_err(|error| Failure::because("listing links", &error))?;
@@ -109,9 +108,9 @@ fn list(args: ListArgs) -> Result {
             .collect();
         json!({ "links": links })
     };
-    args.format.print(document, || {
+    args.format.print(out, document, |out| {
         if all.is_empty() {
-            println!("nothing is attached");
+            say!(out, "nothing is attached")?;
         }
         let rows = all.iter().map(|link| {
             [
@@ -122,9 +121,8 @@ fn list(args: ListArgs) -> Result {
                 link.id.map_or_else(|| "-".to_string(), |id| pids.text(id)),
             ]
         });
-        output::table(["id", "type", "program", "target", "pids"], rows);
-    });
-    Ok(())
+        out.table(["id", "type", "program", "target", "pids"], rows)
+    })
 }
 
 fn from_link(link: &LinkInfo, xdp: &[XdpAttachment]) -> Attachment {
@@ -189,9 +187,9 @@ fn from_netlink(xdp: &XdpAttachment) -> Attachment {
     }
 }
 
-fn detach(args: DetachArgs) -> Result {
+fn detach(args: DetachArgs, out: &mut Output) -> Result {
     if let Some(iface) = args.iface {
-        return detach_iface(&iface);
+        return detach_iface(&iface, out);
     }
     let Some(link) = args.link else {
         return Err(Failure::usage(
@@ -214,11 +212,10 @@ fn detach(args: DetachArgs) -> Result {
         let link = FdLink::from_id(id).map_err(|error| failed(&error))?;
         link.detach().map_err(|error| failed(&error))?;
     }
-    println!("detached {link}");
-    Ok(())
+    say!(out, "detached ", link)
 }
 
-fn detach_iface(iface: &str) -> Result {
+fn detach_iface(iface: &str, out: &mut Output) -> Result {
     if sys::interface_index(iface).is_none() {
         return Err(Failure::new(format!(
             "there is no interface {iface} in this network namespace"
@@ -242,7 +239,7 @@ fn detach_iface(iface: &str) -> Result {
                 &error,
             )
         })?;
-        println!("detached program {name} from {iface}");
+        say!(out, format_args!("detached program {name} from {iface}"))?;
     }
     Ok(())
 }

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use anstream::println;
 use hachi::Held;
 use hachi::maps::{MapData, MapInfo, loaded_maps};
 use hachi_btf::Btf;
@@ -10,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::failure::{Failure, Result};
 use crate::kernel::{self, Pids};
-use crate::output::{self, BOLD, DIM, Format};
+use crate::output::{self, Format, Output, bold, dim, say};
 use crate::value;
 
 /// List maps, or print the contents of one
@@ -58,14 +57,14 @@ struct DumpArgs {
     format: Format,
 }
 
-pub fn run(args: Args) -> Result {
+pub fn run(args: Args, out: &mut Output) -> Result {
     match args.command {
-        Command::List(args) => list(args),
-        Command::Dump(args) => dump(args),
+        Command::List(args) => list(args, out),
+        Command::Dump(args) => dump(args, out),
     }
 }
 
-fn list(args: ListArgs) -> Result {
+fn list(args: ListArgs, out: &mut Output) -> Result {
     let maps = all()?;
     let pids = Pids::of(|held| match held {
         Held::Map(id) => Some(*id),
@@ -77,9 +76,9 @@ fn list(args: ListArgs) -> Result {
         entry
     };
     let document = || json!({ "maps": maps.iter().map(listed).collect::<Vec<_>>() });
-    args.format.print(document, || {
+    args.format.print(out, document, |out| {
         if maps.is_empty() {
-            println!("no maps are loaded");
+            say!(out, "no maps are loaded")?;
         }
         let rows = maps.iter().map(|map| {
             [
@@ -92,12 +91,11 @@ fn list(args: ListArgs) -> Result {
                 pids.text(map.id()),
             ]
         });
-        output::table(
+        out.table(
             ["id", "name", "type", "key", "value", "max entries", "pids"],
             rows,
-        );
-    });
-    Ok(())
+        )
+    })
 }
 
 fn all() -> Result<Vec<MapInfo>> {
@@ -166,7 +164,7 @@ fn not_listable(kind: &str) -> Option<&'static str> {
     })
 }
 
-fn dump(args: DumpArgs) -> Result {
+fn dump(args: DumpArgs, out: &mut Output) -> Result {
     let map = find(&args.map)?;
     let failed = |error: &dyn std::error::Error| {
         Failure::because(format!("reading map {}", map.name()), error)
@@ -200,17 +198,15 @@ fn dump(args: DumpArgs) -> Result {
             .map(|entry| entry.map(|(key, value)| typed.json(&key, &value)))
             .collect::<std::result::Result<Vec<Value>, _>>()
             .map_err(|error| failed(&error))?;
-        output::print_json(&json!({ "map": describe(&info), "entries": entries }));
-        return Ok(());
+        return out.json(&json!({ "map": describe(&info), "entries": entries }));
     }
     let mut count = 0;
     for entry in map.iter_bytes().take(limit) {
         let (key, value) = entry.map_err(|error| failed(&error))?;
-        typed.show(&key, &value);
+        typed.show(&key, &value, out)?;
         count += 1;
     }
-    println!("{DIM}{}{DIM:#}", output::count(count, "element"));
-    Ok(())
+    say!(out, dim(output::count(count, "element")))
 }
 
 /// How to print the elements of one map.
@@ -248,22 +244,16 @@ impl Typed<'_> {
         }
     }
 
-    fn show(&self, key: &[u8], value: &[u8]) {
-        let key = value::to_text(self.btf, self.key_type, key);
-        match self.stride {
-            None => println!(
-                "{BOLD}{key}{BOLD:#}: {}",
-                value::to_text(self.btf, self.value_type, value)
-            ),
-            Some(_) => {
-                println!("{BOLD}{key}{BOLD:#}:");
-                for (cpu, value) in self.values(value).into_iter().enumerate() {
-                    println!(
-                        "  cpu {cpu}: {}",
-                        value::to_text(self.btf, self.value_type, value)
-                    );
-                }
-            }
+    fn show(&self, key: &[u8], value: &[u8], out: &mut Output) -> Result {
+        let key = bold(value::to_text(self.btf, self.key_type, key));
+        let text = |value| value::to_text(self.btf, self.value_type, value);
+        if self.stride.is_none() {
+            return say!(out, key, ": ", text(value));
         }
+        say!(out, key, ":")?;
+        for (cpu, value) in self.values(value).into_iter().enumerate() {
+            say!(out, format_args!("  cpu {cpu}: "), text(value))?;
+        }
+        Ok(())
     }
 }

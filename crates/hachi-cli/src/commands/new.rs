@@ -1,14 +1,13 @@
 //! `hachi new`: a project from a template that is part of this program.
 
 use std::fs;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
-use anstream::println;
 use serde_json::json;
 
 use crate::failure::{Failure, Result};
-use crate::output::{BOLD, Format};
+use crate::output::{Format, Output, bold, note, path_text, say};
 
 /// Start a project: a workspace with an eBPF program, its loader, and what both share
 ///
@@ -63,14 +62,14 @@ const TEMPLATES: &[Template] = &[Template {
     },
 }];
 
-pub fn run(args: Args) -> Result {
+pub fn run(args: Args, out: &mut Output) -> Result {
     let asks = io::stdin().is_terminal() && io::stderr().is_terminal();
     let name = match args.name {
         Some(name) => {
             check_name(&name)?;
             name
         }
-        None if asks => ask_name()?,
+        None if asks => ask_name(out)?,
         None => {
             return Err(Failure::usage("the project needs a name").help("hachi new NAME"));
         }
@@ -78,7 +77,7 @@ pub fn run(args: Args) -> Result {
     let template = match args.template {
         Some(wanted) => find_template(&wanted)?,
         // One template leaves nothing to choose.
-        None if asks && TEMPLATES.len() > 1 => ask_template()?,
+        None if asks && TEMPLATES.len() > 1 => ask_template(out)?,
         None => &TEMPLATES[0],
     };
     let dir = args.dir.unwrap_or_else(|| PathBuf::from(&name));
@@ -88,14 +87,15 @@ pub fn run(args: Args) -> Result {
         json!({
             "name": name,
             "template": template.name,
-            "dir": dir,
-            "files": files,
+            "dir": path_text(&dir),
+            "files": files.iter().map(|file| path_text(file)).collect::<Vec<_>>(),
         })
     };
-    args.format.print(document, || {
-        println!("created {BOLD}{name}{BOLD:#} in {}", dir.display());
-        println!("\nNext:");
-        println!("  cd {}", dir.display());
+    args.format.print(out, document, |out| {
+        say!(out, "created ", bold(&name), " in ", dir.display())?;
+        say!(out)?;
+        say!(out, "Next:")?;
+        say!(out, "  cd ", dir.display())?;
         let build = format!("hachi build {name}-ebpf");
         let width = build.len().max("cargo run -- --iface lo".len());
         for (command, about) in [
@@ -103,10 +103,10 @@ pub fn run(args: Args) -> Result {
             ("cargo test --workspace", "without root, too"),
             (&build, "the eBPF side alone"),
         ] {
-            println!("  {command:width$}  # {about}");
+            say!(out, format_args!("  {command:width$}  # {about}"))?;
         }
-    });
-    Ok(())
+        Ok(())
+    })
 }
 
 fn find_template(wanted: &str) -> Result<&'static Template> {
@@ -192,36 +192,35 @@ fn identifier(name: &str) -> String {
     name.replace('-', "_")
 }
 
-fn ask_name() -> Result<String> {
+fn ask_name(out: &mut Output) -> Result<String> {
     loop {
-        let name = ask("Name of the project")?;
+        let name = ask("Name of the project", out)?;
         match check_name(&name) {
             Ok(()) => return Ok(name),
-            Err(failure) => anstream::eprintln!("{failure}"),
+            Err(failure) => out.failure(&failure)?,
         }
     }
 }
 
-fn ask_template() -> Result<&'static Template> {
+fn ask_template(out: &mut Output) -> Result<&'static Template> {
     for template in TEMPLATES {
-        anstream::eprintln!("  {BOLD}{}{BOLD:#}: {}", template.name, template.about);
+        note!(out, "  ", bold(template.name), ": ", template.about)?;
     }
     let first = &TEMPLATES[0];
     loop {
-        let answer = ask(&format!("Template [{}]", first.name))?;
+        let answer = ask(&format!("Template [{}]", first.name), out)?;
         match answer.as_str() {
             "" => return Ok(first),
             wanted => match find_template(wanted) {
                 Ok(template) => return Ok(template),
-                Err(failure) => anstream::eprintln!("{failure}"),
+                Err(failure) => out.failure(&failure)?,
             },
         }
     }
 }
 
-fn ask(question: &str) -> Result<String> {
-    anstream::eprint!("{question}: ");
-    let _ = io::stderr().flush();
+fn ask(question: &str, out: &mut Output) -> Result<String> {
+    out.ask(question)?;
     let mut answer = String::new();
     match io::stdin().read_line(&mut answer) {
         Ok(0) => {

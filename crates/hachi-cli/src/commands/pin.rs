@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use anstream::println;
 use hachi::links::FdLink;
 use hachi::programs::ProgramInfo;
 
 use crate::commands::map;
 use crate::failure::{Failure, Result};
+use crate::output::{Output, say};
 use crate::{kernel, machine};
 
 /// Pin a program, map or link, so that it stays when the process that made it ends
@@ -52,7 +52,7 @@ pub struct UnpinArgs {
     recursive: bool,
 }
 
-pub fn pin(args: PinArgs) -> Result {
+pub fn pin(args: PinArgs, out: &mut Output) -> Result {
     let id = || {
         args.object.parse::<u32>().map_err(|_| {
             Failure::usage(format!("`{}` is not the id of a link", args.object))
@@ -76,15 +76,14 @@ pub fn pin(args: PinArgs) -> Result {
                 .map_err(|error| Failure::because("", &error))?;
         }
     }
-    println!("{}", path.display());
-    Ok(())
+    say!(out, path.display())
 }
 
-pub fn unpin(args: UnpinArgs) -> Result {
+pub fn unpin(args: UnpinArgs, out: &mut Output) -> Result {
     for path in &args.paths {
         let is_dir = std::fs::symlink_metadata(path).is_ok_and(|entry| entry.is_dir());
         if is_dir && args.recursive {
-            remove_all(path)?;
+            remove_all(path, out)?;
             continue;
         }
         hachi::pin::unpin(path).map_err(|error| {
@@ -97,13 +96,13 @@ pub fn unpin(args: UnpinArgs) -> Result {
                 false => failure,
             }
         })?;
-        println!("unpinned {}", path.display());
+        say!(out, "unpinned ", path.display())?;
     }
     Ok(())
 }
 
 /// Removes the pins in a directory of a BPF file system, and the directory.
-fn remove_all(dir: &PathBuf) -> Result {
+fn remove_all(dir: &PathBuf, out: &mut Output) -> Result {
     let failed =
         |error: std::io::Error| Failure::because(format!("removing {}", dir.display()), &error);
     if !machine::is_on_bpffs(dir) {
@@ -116,10 +115,10 @@ fn remove_all(dir: &PathBuf) -> Result {
     for entry in std::fs::read_dir(dir).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         if entry.file_type().map_err(failed)?.is_dir() {
-            remove_all(&entry.path())?;
+            remove_all(&entry.path(), out)?;
         } else {
             hachi::pin::unpin(entry.path()).map_err(|error| Failure::because("", &error))?;
-            println!("unpinned {}", entry.path().display());
+            say!(out, "unpinned ", entry.path().display())?;
         }
     }
     std::fs::remove_dir(dir).map_err(failed)

@@ -1,12 +1,11 @@
 //! `hachi prog`: programs of the running system.
 
-use anstream::println;
 use hachi::{Held, programs::ProgramInfo};
 use serde_json::{Value, json};
 
 use crate::failure::Result;
 use crate::kernel::{self, Pids};
-use crate::output::{self, Format};
+use crate::output::{self, Format, Output, say};
 
 /// List the programs that are loaded
 #[derive(Debug, clap::Args)]
@@ -40,7 +39,7 @@ struct ListArgs {
     format: Format,
 }
 
-pub fn run(args: Args) -> Result {
+pub fn run(args: Args, out: &mut Output) -> Result {
     let Command::List(args) = args.command;
     let mut programs = kernel::programs()?;
     if let Some(kind) = &args.kind {
@@ -55,9 +54,9 @@ pub fn run(args: Args) -> Result {
         let programs = programs.iter().map(|program| describe(program, &pids));
         json!({ "programs": programs.collect::<Vec<_>>() })
     };
-    args.format.print(document, || {
+    args.format.print(out, document, |out| {
         if programs.is_empty() {
-            println!("no programs are loaded");
+            say!(out, "no programs are loaded")?;
         }
         let counted = programs.iter().any(|program| program.run_stats().0 > 0);
         let rows = programs.iter().map(|program| {
@@ -88,12 +87,11 @@ pub fn run(args: Args) -> Result {
                 pids.text(program.id()),
             ]
         });
-        output::table(
+        out.table(
             ["id", "type", "name", "insns", "jit", "maps", "runs", "pids"],
             rows,
-        );
-    });
-    Ok(())
+        )
+    })
 }
 
 fn describe(program: &ProgramInfo, pids: &Pids) -> Value {

@@ -8,18 +8,17 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anstream::println;
 use hachi_guest::{Guest, Kernel, Outcome, Run, TestResult};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::failure::{Failure, Kind, Result};
-use crate::output::{BAD, DIM, GOOD, WARN, count, table};
-use crate::sys::Signals;
+use crate::output::{BAD, GOOD, Output, Styled, Text, WARN, count, dim, say};
+use crate::sys::{self, Signals};
 
 /// Names the file in which to note a test program and its arguments instead of running it.
 const NOTE: &str = "HACHI_TEST_NOTE";
@@ -74,11 +73,14 @@ pub fn intercept() {
     let Some(note) = std::env::var_os(NOTE) else {
         return;
     };
-    let noted = note_run(Path::new(&note));
-    if let Err(error) = &noted {
-        eprintln!("hachi: {}: {error}", Path::new(&note).display());
+    let note = Path::new(&note);
+    let failure = note_run(note)
+        .err()
+        .map(|error| Failure::because(note.display(), &error));
+    if let Some(failure) = &failure {
+        let _ = Output::new().failure(failure);
     }
-    std::process::exit(i32::from(noted.is_err()));
+    std::process::exit(i32::from(failure.is_some()));
 }
 
 fn note_run(note: &Path) -> std::io::Result<()> {
@@ -103,7 +105,7 @@ fn note_run(note: &Path) -> std::io::Result<()> {
     writeln!(file, "{line}")
 }
 
-pub fn run(args: Args) -> Result {
+pub fn run(args: Args, out: &mut Output) -> Result {
     if args.kernel.is_empty() {
         let mut cargo = cargo();
         let status = cargo.arg("test").args(&args.cargo).status();
@@ -144,16 +146,18 @@ pub fn run(args: Args) -> Result {
         guest.add_module(name);
     }
     let stop = stop_on_signal()?;
-    let reports = run_all(&guest, &kernels, &args, stop)?;
-    summary(&reports)
+    // Which tests failed is in the exit code, too.
+    out.go_on_unread();
+    let reports = run_all(&guest, &kernels, &args, stop, out)?;
+    summary(&reports, out)
 }
 
-/// Becomes true on the first SIGINT or SIGTERM, so that guests are ended in order and their files
+/// Becomes true on the first signal that asks for the end, so that guests are ended in order and their files
 /// removed. The second one ends the process.
 fn stop_on_signal() -> Result<&'static AtomicBool> {
     static STOP: AtomicBool = AtomicBool::new(false);
     let io = |error| Failure::because("cannot wait for signals", &error);
-    let signals = Signals::take().map_err(io)?;
+    let signals = Signals::take(&sys::ENDING).map_err(io)?;
     std::thread::spawn(move || {
         if signals.next().is_ok() {
             STOP.store(true, Ordering::Relaxed);
@@ -360,9 +364,11 @@ fn run_all<'a>(
     kernels: &'a [Kernel],
     args: &'a Args,
     stop: &AtomicBool,
+    out: &mut Output,
 ) -> Result<Vec<Report<'a>>> {
     let next = Mutex::new(kernels.iter().zip(&args.kernel).enumerate());
     let reports = Mutex::new(BTreeMap::new());
+    let printer = Printer::new(out);
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let verbose = args.verbose || kernels.len() == 1;
     std::thread::scope(|scope| {
@@ -373,7 +379,7 @@ fn run_all<'a>(
                     let Ok(Some((number, (kernel, version)))) = taken else {
                         break;
                     };
-                    let report = run_kernel(guest, kernel, version, verbose, stop);
+                    let report = run_kernel(guest, kernel, version, verbose, stop, &printer);
                     if let Ok(mut reports) = reports.lock() {
                         reports.insert(number, report);
                     }
@@ -384,6 +390,7 @@ fn run_all<'a>(
     let reports = reports
         .into_inner()
         .unwrap_or_else(|poisoned| poisoned.into_inner());
+    printer.finish()?;
     if let Some(directory) = &args.report {
         let write = |report: &Report<'_>| {
             fs::create_dir_all(directory)?;
@@ -404,6 +411,7 @@ fn run_kernel<'a>(
     version: &'a str,
     verbose: bool,
     stop: &AtomicBool,
+    printer: &Printer<'_>,
 ) -> Report<'a> {
     let start = Instant::now();
     let mut results = Vec::new();
@@ -414,7 +422,7 @@ fn run_kernel<'a>(
             .arguments
             .iter()
             .any(|argument| argument == "--nocapture" || argument == "--show-output");
-        print_result(version, &title, result, verbose, shown);
+        printer.print(|out| print_result(version, &title, result, verbose, shown, out));
         results.push((title, result.clone()));
     };
     let problem = guest
@@ -429,34 +437,74 @@ fn run_kernel<'a>(
         problem,
     };
     if let Some(problem) = &report.problem {
-        println!("{BAD}{version}{BAD:#} {problem}");
+        printer.print(|out| {
+            let mut lines = problem.lines();
+            let first = lines.next().unwrap_or_default();
+            say!(out, Styled(BAD, version), " ", first)?;
+            lines.try_for_each(|line| say!(out, line))
+        });
     }
     report
 }
 
-fn print_result(version: &str, title: &str, result: &TestResult, verbose: bool, shown: bool) {
-    let seconds = result.duration.as_secs_f64();
-    let line = match &result.outcome {
-        Outcome::Failed(reason) => {
-            let output = result.output.trim_end().replace('\n', "\n    ");
-            format!("{BAD}FAILED{BAD:#}: {reason}\n    {output}")
+/// Prints from several threads, until that fails.
+struct Printer<'o>(Mutex<(&'o mut Output, Result)>);
+
+impl<'o> Printer<'o> {
+    fn new(out: &'o mut Output) -> Printer<'o> {
+        Printer(Mutex::new((out, Ok(()))))
+    }
+
+    fn print(&self, print: impl FnOnce(&mut Output) -> Result) {
+        let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (out, result) = &mut *guard;
+        if result.is_ok() {
+            // Each result is seen when it is there.
+            *result = print(out).and_then(|()| out.flush());
         }
-        _ if !verbose && !shown => return,
-        Outcome::Passed => format!("{GOOD}ok{GOOD:#}"),
-        other => match other.reason() {
-            Some(reason) => format!("{WARN}{}{WARN:#}: {reason}", other.name()),
-            None => format!("{WARN}{}{WARN:#}", other.name()),
-        },
-    };
-    println!("{version} {title} {DIM}({seconds:.2} s){DIM:#} {line}");
-    if shown && !matches!(result.outcome, Outcome::Failed(_)) {
-        println!("    {}", result.output.trim_end().replace('\n', "\n    "));
+    }
+
+    fn finish(self) -> Result {
+        let (_, result) = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        result
     }
 }
 
-fn summary(reports: &[Report<'_>]) -> Result {
-    println!();
-    table(
+fn print_result(
+    version: &str,
+    title: &str,
+    result: &TestResult,
+    verbose: bool,
+    shown: bool,
+    out: &mut Output,
+) -> Result {
+    let seconds = result.duration.as_secs_f64();
+    let failed = matches!(result.outcome, Outcome::Failed(_));
+    if !failed && !verbose && !shown {
+        return Ok(());
+    }
+    let outcome = Text::default();
+    let outcome = match &result.outcome {
+        Outcome::Failed(reason) => outcome.and_in(BAD, "FAILED").and(": ").and(reason),
+        Outcome::Passed => outcome.and_in(GOOD, "ok"),
+        other => match other.reason() {
+            Some(reason) => outcome.and_in(WARN, other.name()).and(": ").and(reason),
+            None => outcome.and_in(WARN, other.name()),
+        },
+    };
+    let time = dim(format!("({seconds:.2} s)"));
+    say!(out, version, " ", title, " ", time, " ", outcome)?;
+    if failed || shown {
+        for line in result.output.trim_end().lines() {
+            say!(out, "    ", line)?;
+        }
+    }
+    Ok(())
+}
+
+fn summary(reports: &[Report<'_>], out: &mut Output) -> Result {
+    say!(out)?;
+    out.table(
         ["kernel", "release", "passed", "failed", "skipped", "time"],
         reports.iter().map(|report| {
             [
@@ -468,9 +516,9 @@ fn summary(reports: &[Report<'_>]) -> Result {
                 format!("{:.1} s", report.time.as_secs_f64()),
             ]
         }),
-    );
+    )?;
     for title in never_run(reports) {
-        println!("{WARN}skipped on every kernel{WARN:#}: {title}");
+        say!(out, Styled(WARN, "skipped on every kernel"), ": ", title)?;
     }
     let failed: usize = reports.iter().map(Report::failed).sum();
     let broken: Vec<&str> = reports

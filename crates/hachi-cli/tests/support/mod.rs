@@ -81,6 +81,15 @@ impl Run {
         self
     }
 
+    /// The JSON objects on stdout, one on each line.
+    #[track_caller]
+    pub fn json_lines(&self) -> Vec<Value> {
+        let parse = |line| {
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
+        };
+        self.stdout.lines().map(parse).collect()
+    }
+
     /// The one JSON document on stdout.
     #[track_caller]
     pub fn json(&self) -> Value {

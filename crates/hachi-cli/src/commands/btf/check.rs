@@ -2,14 +2,13 @@
 
 use std::path::PathBuf;
 
-use anstream::println;
 use hachi_obj::{ProgramSpec, core::CoreTypes};
 use serde_json::{Value, json};
 
 use super::source;
 use crate::failure::{Failure, Kind, Result};
 use crate::object;
-use crate::output::{self, BAD, BOLD, DIM, Format, GOOD};
+use crate::output::{self, BAD, Format, GOOD, Output, Styled, bold, dim, say};
 
 /// Check that objects find what they ask of kernels' types
 ///
@@ -60,17 +59,20 @@ impl Unresolved {
         })
     }
 
-    fn print(&self) {
+    fn print(&self, out: &mut Output) -> Result {
         let place = match &self.place {
             Some((file, line, 0)) => format!("{file}:{line}: "),
             Some((file, line, column)) => format!("{file}:{line}:{column}: "),
             None => String::new(),
         };
-        println!("  {place}{DIM}{}:{DIM:#} {}", self.program, self.what);
+        let program = dim(format!("{}:", self.program));
+        say!(out, "  ", place, program, " ", self.what)
     }
 }
 
-pub fn run(args: Args) -> Result {
+pub fn run(args: Args, out: &mut Output) -> Result {
+    // Which relocations have no answer is in the exit code, too.
+    out.go_on_unread();
     let mut documents = Vec::new();
     let mut complete = true;
     for wanted in &args.btf {
@@ -89,26 +91,30 @@ pub fn run(args: Args) -> Result {
             if args.format.json {
                 documents.push(json!({
                     "btf": wanted,
-                    "object": path,
+                    "object": output::path_text(path),
                     "relocations": total,
                     "unresolved": unresolved.iter().map(Unresolved::json).collect::<Vec<_>>(),
                 }));
                 continue;
             }
             let verdict = match unresolved.len() {
-                0 => format!("{GOOD}all resolve{GOOD:#}"),
-                count => format!("{BAD}{} missing{BAD:#}", output::count(count, "answer")),
+                0 => Styled(GOOD, "all resolve".to_owned()),
+                count => Styled(BAD, format!("{} missing", output::count(count, "answer"))),
             };
-            println!(
-                "{BOLD}{}{BOLD:#} with the types of {wanted}: {}, {verdict}",
-                path.display(),
-                output::count(total, "CO-RE relocation"),
-            );
-            unresolved.iter().for_each(Unresolved::print);
+            let total = output::count(total, "CO-RE relocation");
+            say!(
+                out,
+                bold(path.display()),
+                format_args!(" with the types of {wanted}: {total}, "),
+                verdict
+            )?;
+            for unresolved in &unresolved {
+                unresolved.print(out)?;
+            }
         }
     }
     if args.format.json {
-        output::print_json(&json!({ "checks": documents }));
+        out.json(&json!({ "checks": documents }))?;
     }
     match complete {
         true => Ok(()),

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use anstream::println;
 use hachi_btf::print::{self, Change};
 use hachi_btf::{Btf, Kind, Types as _};
 use serde_json::{Value, json};
@@ -11,7 +10,7 @@ use serde_json::{Value, json};
 use super::{source, used};
 use crate::failure::{Failure, Result};
 use crate::object;
-use crate::output::{self, BAD, BOLD, Format, GOOD, WARN};
+use crate::output::{self, BAD, Format, GOOD, Output, Styled, WARN, bold, say};
 use hachi_btf::rust::matches;
 
 /// Show what changed between two kernels' types
@@ -48,7 +47,7 @@ struct Changed {
     changes: Vec<Change>,
 }
 
-pub fn run(args: Args) -> Result {
+pub fn run(args: Args, out: &mut Output) -> Result {
     let (old, new) = (
         source::open(&args.old, None)?,
         source::open(&args.new, None)?,
@@ -71,19 +70,19 @@ pub fn run(args: Args) -> Result {
             "unchanged": same,
         })
     };
-    args.format.print(document, || {
+    args.format.print(out, document, |out| {
         for changed in &changed {
-            show(changed);
+            show(changed, out)?;
         }
         if matches!(&wanted, Wanted::Used(parts) if parts.is_empty()) {
-            println!("the object has no CO-RE relocations, so nothing of this concerns it");
+            say!(
+                out,
+                "the object has no CO-RE relocations, so nothing of this concerns it"
+            )?;
         }
-        println!(
-            "{} changed, {same} did not",
-            output::count(changed.len(), "type")
-        );
-    });
-    Ok(())
+        let changed = output::count(changed.len(), "type");
+        say!(out, format_args!("{changed} changed, {same} did not"))
+    })
 }
 
 enum Wanted<'a> {
@@ -181,7 +180,7 @@ fn compare(old: &Btf<'_>, new: &Btf<'_>, wanted: &Wanted<'_>) -> Result<(Vec<Cha
     Ok((changed, same))
 }
 
-fn show(changed: &Changed) {
+fn show(changed: &Changed, out: &mut Output) -> Result {
     let keyword = match changed.kind {
         Kind::Struct => "struct ",
         Kind::Union => "union ",
@@ -189,39 +188,42 @@ fn show(changed: &Changed) {
         Kind::Typedef => "typedef ",
         _ => "",
     };
-    let name = format!("{BOLD}{keyword}{}{BOLD:#}", changed.name);
+    let (added, removed, other) = (Styled(GOOD, "+"), Styled(BAD, "-"), Styled(WARN, "~"));
+    let name = bold(format!("{keyword}{}", changed.name));
     match &changed.changes[..] {
-        [Change::Added] => return println!("{GOOD}+{GOOD:#} {name}"),
-        [Change::Removed] => return println!("{BAD}-{BAD:#} {name}"),
-        _ => println!("{WARN}~{WARN:#} {name}"),
+        [Change::Added] => return say!(out, added, " ", name),
+        [Change::Removed] => return say!(out, removed, " ", name),
+        _ => say!(out, other, " ", name)?,
     }
     for change in &changed.changes {
-        let add = |text: String| println!("    {GOOD}+{GOOD:#} {text}");
-        let remove = |text: String| println!("    {BAD}-{BAD:#} {text}");
-        let note = |text: String| println!("    {WARN}~{WARN:#} {text}");
-        match change {
+        let add = |text: String| (added, text);
+        let remove = |text: String| (removed, text);
+        let note = |text: String| (other, text);
+        let (mark, text) = match change {
             Change::Added => add("new".into()),
             Change::Removed => remove("gone".into()),
             Change::Kind(old, new) => note(format!("{old} has become {new}")),
             Change::Size(old, new) => note(format!("size {old} -> {new}")),
             Change::Type(old, new) => {
-                remove(old.clone());
-                add(new.clone());
+                say!(out, "    ", removed, " ", old)?;
+                add(new.clone())
             }
             Change::MemberAdded(_, declaration) => add(declaration.clone()),
             Change::MemberRemoved(_, declaration) => remove(declaration.clone()),
             Change::MemberMoved(name, old, new) => {
-                note(format!("{name} moved: {} -> {}", place(*old), place(*new)));
+                note(format!("{name} moved: {} -> {}", place(*old), place(*new)))
             }
             Change::MemberType(name, old, new) => note(format!("{name}: {old} -> {new}")),
             Change::MemberSize(name, old, new) => {
-                note(format!("{name}: {} -> {}", bits(*old), bits(*new)));
+                note(format!("{name}: {} -> {}", bits(*old), bits(*new)))
             }
             Change::ValueAdded(name, value) => add(format!("{name} = {value}")),
             Change::ValueRemoved(name, value) => remove(format!("{name} = {value}")),
             Change::ValueChanged(name, old, new) => note(format!("{name} = {old} -> {new}")),
-        }
+        };
+        say!(out, "    ", mark, " ", text)?;
     }
+    Ok(())
 }
 
 fn place(bits: u32) -> String {

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use anstream::print;
 use hachi_btf::rust::Bindings;
 use hachi_btf::{Btf, Types as _, print};
 
 use super::source;
 use crate::failure::{Failure, Result};
+use crate::output::Output;
 use hachi_btf::rust::matches;
 
 /// Print types: as C, as Rust, as they are encoded, or as JSON
@@ -48,7 +48,7 @@ enum Language {
     Json,
 }
 
-pub fn run(args: Args) -> Result {
+pub fn run(args: Args, out: &mut Output) -> Result {
     let btf = source::open(&args.btf, args.base.as_deref())?;
     let types = btf.types();
     let failed = |error: hachi_btf::Error| Failure::because(&args.btf, &error);
@@ -60,14 +60,15 @@ pub fn run(args: Args) -> Result {
     let ids = || select(types, &args.names).map(Vec::into_iter);
     let text = match language {
         Language::Raw => print::raw(types, ids()?).map_err(failed)?,
-        Language::Json => print::json(types, ids()?).map_err(failed)?,
+        Language::Json => {
+            return out.json_text(&print::json(types, ids()?).map_err(failed)?);
+        }
         Language::C => print::header(types, ids()?, "__VMLINUX_H__").map_err(failed)?,
         Language::Rust => {
             rust(types, &args.names).map_err(|error| Failure::because(&args.btf, &error))?
         }
     };
-    print!("{text}");
-    Ok(())
+    out.document(&text)
 }
 
 /// What `hachi bindgen` prints for these names, or for all.

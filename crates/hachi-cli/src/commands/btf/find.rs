@@ -1,13 +1,12 @@
 //! `hachi btf find`: which types there are.
 
-use anstream::println;
 use hachi_btf::rust::matches;
 use hachi_btf::{Kind, Types as _};
 use serde_json::{Value, json};
 
 use super::source::Source;
 use crate::failure::{Failure, Kind as FailureKind, Result};
-use crate::output::{self, BOLD, DIM, Format};
+use crate::output::{self, DIM, Format, Output, Text, bold, dim, say};
 
 /// Find types by name
 ///
@@ -44,7 +43,7 @@ struct Found {
     member: Option<String>,
 }
 
-pub fn run(args: Args) -> Result {
+pub fn run(args: Args, out: &mut Output) -> Result {
     let kind = args.kind.as_deref().map(parse_kind).transpose()?;
     let btf = args.source.open()?;
     let found = find(&btf, &args.name, kind, args.members)?;
@@ -64,20 +63,23 @@ pub fn run(args: Args) -> Result {
             .collect();
         json!({ "types": types })
     };
-    args.format.print(document, || {
+    args.format.print(out, document, |out| {
         for found in &found {
-            let size = found.size.map_or_else(String::new, |size| {
-                format!("  {DIM}{}{DIM:#}", output::count(size as usize, "byte"))
-            });
-            let member = found.member.as_deref();
-            let member = member.map_or_else(String::new, |member| format!("  {member}"));
-            println!(
-                "{DIM}{:>7}{DIM:#} {BOLD}{}{BOLD:#}{member}{size}",
-                format!("[{}]", found.id),
-                found.declaration
-            );
+            let id = format!("[{}]", found.id);
+            let mut rest = Text::default();
+            if let Some(member) = &found.member {
+                rest = rest.and("  ").and(member);
+            }
+            if let Some(size) = found.size {
+                rest = rest
+                    .and("  ")
+                    .and_in(DIM, output::count(size as usize, "byte"));
+            }
+            let id = dim(format!("{id:>7}"));
+            say!(out, id, " ", bold(&found.declaration), rest)?;
         }
-    });
+        Ok(())
+    })?;
     match found.is_empty() {
         false => Ok(()),
         true if args.format.json => Err(Failure::silent(FailureKind::Failed)),

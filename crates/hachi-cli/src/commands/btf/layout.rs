@@ -1,13 +1,12 @@
 //! `hachi btf layout`: where the members of a struct lie.
 
-use anstream::println;
 use hachi_btf::print::{Field, Layout};
 use hachi_btf::{Btf, Kind, Types as _};
 use serde_json::{Value, json};
 
 use super::source::Source;
 use crate::failure::{Failure, Result};
-use crate::output::Format;
+use crate::output::{Format, Output, say};
 
 /// Show the layout of a struct: offsets and sizes in bytes, holes, cache lines
 #[derive(Debug, clap::Args)]
@@ -32,7 +31,7 @@ pub struct Args {
     format: Format,
 }
 
-pub fn run(args: Args) -> Result {
+pub fn run(args: Args, out: &mut Output) -> Result {
     let btf = args.source.open()?;
     let types = btf.types();
     let layouts = find(types, &args.name)?
@@ -41,15 +40,15 @@ pub fn run(args: Args) -> Result {
         .collect::<std::result::Result<Vec<Layout>, _>>()
         .map_err(|error| Failure::because(format!("the layout of {}", args.name), &error))?;
     let document = || json!({ "layouts": layouts.iter().map(describe).collect::<Vec<_>>() });
-    args.format.print(document, || {
+    args.format.print(out, document, |out| {
         for (at, layout) in layouts.iter().enumerate() {
             if at > 0 {
-                println!();
+                say!(out)?;
             }
-            anstream::print!("{}", layout.text(args.cache_line));
+            out.document(&layout.text(args.cache_line))?;
         }
-    });
-    Ok(())
+        Ok(())
+    })
 }
 
 /// All structs and unions of this name: a kernel can have several.

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use anstream::println;
 use hachi_btf::core::Minimizer;
 use hachi_obj::{CoreReloKind, core::CoreTypes};
 use serde_json::json;
@@ -10,7 +9,7 @@ use serde_json::json;
 use super::source;
 use crate::failure::{Failure, Result};
 use crate::object;
-use crate::output::{self, Format, grouped};
+use crate::output::{self, Format, Output, grouped, say};
 
 /// Cut a kernel's types down to what objects need
 ///
@@ -34,7 +33,7 @@ pub struct Args {
     format: Format,
 }
 
-pub fn run(args: Args) -> Result {
+pub fn run(args: Args, out: &mut Output) -> Result {
     let kernel = source::open(&args.btf, None)?;
     let kernel = kernel.types();
     let mut needed = Minimizer::new(kernel);
@@ -55,14 +54,14 @@ pub fn run(args: Args) -> Result {
             ids += usize::from(relo.kind == CoreReloKind::TypeIdTarget);
         }
         if ids > 0 {
-            output::warn(format!(
+            out.warn(format_args!(
                 "{} asks for the id of a type in the kernel's own BTF {}: what it gets is the id in the file, of which the kernel knows nothing",
                 path.display(),
                 match ids {
                     1 => "once".to_owned(),
                     _ => format!("{ids} times"),
                 }
-            ));
+            ))?;
         }
     }
     let failed = |error| Failure::because("cutting down the types", &error);
@@ -72,20 +71,20 @@ pub fn run(args: Args) -> Result {
         .map_err(|error| Failure::because(format!("writing {}", args.out.display()), &error))?;
     let document = || {
         json!({
-            "out": args.out,
+            "out": output::path_text(&args.out),
             "bytes": bytes.len(),
             "types": types.len(),
             "relocations": records,
         })
     };
-    args.format.print(document, || {
-        println!(
-            "{}: {}, {} bytes, for {}",
+    args.format.print(out, document, |out| {
+        let types = output::count(types.len(), "type");
+        let bytes = grouped(bytes.len() as u64);
+        let records = output::count(records, "CO-RE relocation");
+        say!(
+            out,
             args.out.display(),
-            output::count(types.len(), "type"),
-            grouped(bytes.len() as u64),
-            output::count(records, "CO-RE relocation"),
-        );
-    });
-    Ok(())
+            format_args!(": {types}, {bytes} bytes, for {records}")
+        )
+    })
 }

@@ -10,6 +10,7 @@ pub mod source;
 mod used;
 
 use crate::failure::Result;
+use crate::output::Output;
 
 /// Look into type information (BTF), of kernels and of objects
 #[derive(Debug, clap::Args)]
@@ -32,13 +33,13 @@ enum Command {
     Check(check::Args),
 }
 
-pub fn run(args: Args) -> Result {
+pub fn run(args: Args, out: &mut Output) -> Result {
     match args.command {
-        Command::Dump(args) => dump::run(args),
-        Command::Find(args) => find::run(args),
-        Command::Layout(args) => layout::run(args),
-        Command::Diff(args) => diff::run(args),
-        Command::Min(args) => min::run(args),
-        Command::Check(args) => check::run(args),
+        Command::Dump(args) => dump::run(args, out),
+        Command::Find(args) => find::run(args, out),
+        Command::Layout(args) => layout::run(args, out),
+        Command::Diff(args) => diff::run(args, out),
+        Command::Min(args) => min::run(args, out),
+        Command::Check(args) => check::run(args, out),
     }
 }

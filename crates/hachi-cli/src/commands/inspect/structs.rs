@@ -2,42 +2,44 @@
 
 use std::collections::HashMap;
 
-use anstream::println;
 use hachi_btf::{Btf, Kind, Types as _};
 use hachi_obj::{Spec, StructOpsMember, StructOpsSpec, StructOpsValue};
 use serde_json::{Value, json};
 
-use crate::output::{BOLD, DIM};
+use crate::commands::inspect::title;
+use crate::failure::Result;
+use crate::output::{DIM, Output, Text, bold, say};
 use crate::value;
 
 /// Shows each with the members that are not zero: programs by name, data by its type.
-pub fn show(spec: &Spec, btf: Option<&Btf<'_>>) {
+pub fn show(spec: &Spec, btf: Option<&Btf<'_>>, out: &mut Output) -> Result {
     if spec.struct_ops.is_empty() {
-        return;
+        return Ok(());
     }
-    println!("\n{BOLD}Structs for the kernel{BOLD:#}");
+    title("Structs for the kernel", out)?;
     for ops in &spec.struct_ops {
         let how = match (ops.autoload, ops.link) {
             (false, _) => "registered on demand",
             (true, true) => "registered by a link",
             (true, false) => "registered by its map",
         };
-        println!(
-            "  {BOLD}{}{BOLD:#}: struct {}, {how}",
-            ops.name, ops.type_name
-        );
+        let about = format_args!(": struct {}, {how}", ops.type_name);
+        say!(out, "  ", bold(&ops.name), about)?;
         let declared = declared(btf, ops);
         for member in &ops.members {
             let shown = match &member.value {
-                StructOpsValue::Program(program) => format!("{DIM}program{DIM:#} {program}"),
+                StructOpsValue::Program(program) => {
+                    Text::default().and_in(DIM, "program").and(" ").and(program)
+                }
                 StructOpsValue::Bytes(bytes) => {
                     let (type_id, bytes) = typed(&declared, member, bytes);
-                    value::to_text(btf, type_id, bytes)
+                    Text::default().and(value::to_text(btf, type_id, bytes))
                 }
             };
-            println!("    {} = {shown}", member.name);
+            say!(out, "    ", member.name, " = ", shown)?;
         }
     }
+    Ok(())
 }
 
 /// The same for programs to read.

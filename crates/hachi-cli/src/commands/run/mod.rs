@@ -1,27 +1,25 @@
 //! `hachi run`: load, attach, and show what happens until Ctrl-C.
 
-use std::collections::BTreeMap;
-use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+mod watch;
 
-use anstream::{eprintln, println};
-use anstyle::Style;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
 use hachi::links::{LinkError, OwnedLink};
-use hachi::log_format::{Level, Message};
-use hachi::maps::{Map, MapData, RingBuf};
 use hachi::programs::{AttachOptions, AttachType, Attached, ProgramError, TcAttachType, XdpFlags};
-use hachi::{Ebpf, EbpfLoader, EbpfLogger};
+use hachi::{Ebpf, EbpfLoader};
 use hachi_obj::{ProgramSpec, ProgramType};
 use serde_json::{Value, json};
 
 use crate::commands::build::{self, BuildOptions};
 use crate::failure::{Failure, Kind, Result};
 use crate::object::{self, Object};
-use crate::output::{self, BAD, BOLD, DIM, Format, GOOD, WARN};
+use crate::output::{self, Output};
 use crate::pins::Pins;
 use crate::sys::{self, Signals};
 use crate::value;
+use watch::Watch;
 
 /// Load an object, attach its programs by their sections, and print what they log until Ctrl-C
 ///
@@ -78,9 +76,10 @@ pub struct Args {
     quiet: bool,
     #[command(flatten, next_help_heading = "Options for building")]
     build: BuildOptions,
-    /// Print one JSON document on stdout when done; messages go to stderr
-    #[command(flatten)]
-    format: Format,
+    /// Print one JSON object a line, as things happen; each has a `type`: attached, log, lost,
+    /// events, end
+    #[arg(long)]
+    json: bool,
 }
 
 /// Where in the stack an XDP program runs.
@@ -132,14 +131,18 @@ fn parse_seconds(text: &str) -> std::result::Result<Duration, String> {
         .ok_or_else(|| "expected a number of seconds such as 10 or 0.5".to_string())
 }
 
-pub fn run(args: Args) -> Result {
+pub fn run(args: Args, out: &mut Output) -> Result {
     let mut object = object::open(&resolve(&args)?)?;
-    let programs = plan(&object, &args)?;
+    let programs = plan(&object, &args, out)?;
     for setting in &args.set {
         set_global(&mut object, setting)?;
     }
+    // Rust has SIGPIPE ignored; here it is one that asks for the end, like the others.
+    let ending: Vec<i32> = sys::ENDING.into_iter().chain([libc::SIGPIPE]).collect();
     let signals =
-        Signals::take().map_err(|error| Failure::because("waiting for signals", &error))?;
+        Signals::take(&ending).map_err(|error| Failure::because("waiting for signals", &error))?;
+    let signals = Arc::new(signals);
+    out.heed(Arc::clone(&signals));
 
     let path = object.path.clone();
     let mut pins = Pins::new();
@@ -150,28 +153,34 @@ pub fn run(args: Args) -> Result {
         pin_maps(&ebpf, dir, &mut pins)?;
     }
     // Readers stand ready before the first event.
-    let mut logger = EbpfLogger::init(&mut ebpf).ok();
-    let mut events = Events::of(&mut ebpf)?;
+    let mut watch = Watch::of(&mut ebpf, &args)?;
     let mut attached = Vec::new();
     for name in &programs {
-        attached.extend(attach(&mut ebpf, name, &args, &mut pins)?);
+        attached.extend(attach(&mut ebpf, name, &args, &mut pins, out)?);
     }
-    let _registered = register(&mut ebpf, &args, &mut pins, &mut attached)?;
+    let registered = register(&mut ebpf, &args, &mut pins, &mut attached)?;
     if attached.is_empty() {
-        return Err(Failure::new(format!(
+        return Err(Failure::new(format_args!(
             "{} has no program to attach",
             path.display()
         )));
     }
+    // From here on nothing that fails takes pins away, least of all a reader that is gone.
     pins.keep();
-    announce(&attached, &args);
-
-    let started = Instant::now();
-    let mut messages = Vec::new();
-    watch(&signals, logger.as_mut(), &mut events, &args, &mut messages)?;
+    let watched = watch
+        .announce(&attached, out)
+        .and_then(|()| watch.go_on(&signals, out));
+    // First the end of it, then words about it.
+    drop(registered);
     drop(ebpf);
-    finish(&attached, &args, &events, messages, started.elapsed());
-    Ok(())
+    watched
+        .and_then(|()| watch.finish(out))
+        .and_then(|()| out.flush())
+        .map_err(|failure| match failure.kind {
+            // What was to be shown was not.
+            Kind::Unread | Kind::Interrupted => Failure::silent(Kind::Failed),
+            _ => failure,
+        })
 }
 
 /// The object to load, built first if need be.
@@ -201,7 +210,7 @@ fn resolve(args: &Args) -> Result<PathBuf> {
 }
 
 /// The programs to attach, by name, as far as that can be told without the kernel.
-fn plan(object: &Object, args: &Args) -> Result<Vec<String>> {
+fn plan(object: &Object, args: &Args, out: &mut Output) -> Result<Vec<String>> {
     let asked = !args.program.is_empty();
     let mut chosen = object.select(&args.program)?;
     // Sections that begin with `?` are only for those who ask.
@@ -210,7 +219,7 @@ fn plan(object: &Object, args: &Args) -> Result<Vec<String>> {
     for program in &chosen {
         if program.program_type == ProgramType::Unspec {
             let reason = format!("section {} names no kind of program", program.section);
-            leave_out(&program.name, &reason, args)?;
+            leave_out(&program.name, &reason, args, out)?;
         } else {
             names.push(program.name.clone());
         }
@@ -252,14 +261,13 @@ fn is_xdp(program: &ProgramSpec) -> bool {
 }
 
 /// Of all programs, those that can be attached are meant; one asked for by name must be.
-fn leave_out(name: &str, reason: &str, args: &Args) -> Result {
+fn leave_out(name: &str, reason: &str, args: &Args, out: &mut Output) -> Result {
     if !args.program.is_empty() {
         return Err(Failure::new(format!(
             "program {name} cannot be attached: {reason}"
         )));
     }
-    output::warn(format!("program {name} is left out: {reason}"));
-    Ok(())
+    out.warn(format_args!("program {name} is left out: {reason}"))
 }
 
 /// `NAME=VALUE` for a global of 1, 2, 4 or 8 bytes.
@@ -313,7 +321,8 @@ impl Attachment {
     }
 
     fn json(&self) -> Value {
-        let mut value = json!({ "program": self.program, "target": self.target });
+        let mut value =
+            json!({ "type": "attached", "program": self.program, "target": self.target });
         if let Some(interface) = self.interface() {
             value["iface"] = interface.into();
         }
@@ -321,16 +330,23 @@ impl Attachment {
     }
 }
 
-fn attach(ebpf: &mut Ebpf, name: &str, args: &Args, pins: &mut Pins) -> Result<Vec<Attachment>> {
-    let failed = |error: &ProgramError| match error {
-        ProgramError::LoadError(rejection) if !rejection.log.is_empty() => {
-            eprintln!("{}", rejection.explain().render(true).trim_end());
-            Failure::silent(Kind::Failed)
-        }
-        error => Failure::because("", error),
-    };
+fn attach(
+    ebpf: &mut Ebpf,
+    name: &str,
+    args: &Args,
+    pins: &mut Pins,
+    out: &mut Output,
+) -> Result<Vec<Attachment>> {
+    let failed = |error: &ProgramError| Failure::because("", error);
     let program = ebpf.program_mut(name).map_err(|error| failed(&error))?;
-    program.load().map_err(|error| failed(&error))?;
+    match program.load() {
+        Ok(()) => {}
+        Err(ProgramError::LoadError(rejection)) if !rejection.log.is_empty() => {
+            out.note_rendered(&rejection.explain().render(true))?;
+            return Err(Failure::silent(Kind::Failed));
+        }
+        Err(error) => return Err(failed(&error)),
+    }
     if let Some(dir) = &args.pin {
         let path = dir.join("programs").join(name);
         program
@@ -346,7 +362,7 @@ fn attach(ebpf: &mut Ebpf, name: &str, args: &Args, pins: &mut Pins) -> Result<V
         }) => {
             // Functions of structs run with these.
             if program.prog_type() != ProgramType::StructOps || !args.program.is_empty() {
-                leave_out(name, &reason, args)?;
+                leave_out(name, &reason, args, out)?;
             }
             return Ok(Vec::new());
         }
@@ -417,207 +433,4 @@ fn register(
         });
     }
     Ok(links)
-}
-
-fn announce(attachments: &[Attachment], args: &Args) {
-    if args.duration == Some(Duration::ZERO) || args.format.json {
-        return;
-    }
-    for attachment in attachments {
-        println!(
-            "{GOOD}attached{GOOD:#} {BOLD}{}{BOLD:#} to {}",
-            attachment.program, attachment.target
-        );
-    }
-    if args.duration.is_none() {
-        println!("{DIM}Ctrl-C ends this{DIM:#}");
-    }
-}
-
-/// The ring buffers of an object and what came through them.
-struct Events {
-    rings: Vec<Ring>,
-}
-
-struct Ring {
-    name: String,
-    reader: RingBuf<MapData>,
-    records: u64,
-    bytes: u64,
-    /// `records` when the count was last printed.
-    shown: u64,
-}
-
-impl Events {
-    /// Takes all ring buffers that are left. The logger must have taken its own before.
-    fn of(ebpf: &mut Ebpf) -> Result<Events> {
-        let names: Vec<String> = ebpf
-            .maps()
-            .filter(|(_, map)| matches!(map, Map::RingBuf(_)))
-            .map(|(name, _)| name.to_string())
-            .collect();
-        let mut rings = Vec::new();
-        for name in names {
-            let reader = ebpf.take_map(&name).and_then(RingBuf::try_from);
-            let reader = reader
-                .map_err(|error| Failure::because(format!("reading ring buffer {name}"), &error))?;
-            rings.push(Ring {
-                name,
-                reader,
-                records: 0,
-                bytes: 0,
-                shown: 0,
-            });
-        }
-        Ok(Events { rings })
-    }
-
-    fn drain(&mut self) {
-        for ring in &mut self.rings {
-            let mut bytes = 0;
-            ring.records += ring.reader.drain(|record| bytes += record.len() as u64) as u64;
-            ring.bytes += bytes;
-        }
-    }
-
-    /// Prints the counts that have changed.
-    fn show(&mut self) {
-        for ring in self
-            .rings
-            .iter_mut()
-            .filter(|ring| ring.records != ring.shown)
-        {
-            println!(
-                "{BOLD}{}{BOLD:#}: {} events, {} bytes {DIM}(+{}){DIM:#}",
-                ring.name,
-                output::grouped(ring.records),
-                output::grouped(ring.bytes),
-                output::grouped(ring.records - ring.shown)
-            );
-            ring.shown = ring.records;
-        }
-    }
-
-    fn json(&self) -> Value {
-        let counts: BTreeMap<&str, Value> = self
-            .rings
-            .iter()
-            .map(|ring| {
-                (
-                    ring.name.as_str(),
-                    json!({ "records": ring.records, "bytes": ring.bytes }),
-                )
-            })
-            .collect();
-        json!(counts)
-    }
-}
-
-/// How often event counts are printed at most.
-const SHOW_EVERY: Duration = Duration::from_secs(1);
-
-/// Prints messages and counts until a signal or the end of the time.
-fn watch(
-    signals: &Signals,
-    mut logger: Option<&mut EbpfLogger>,
-    events: &mut Events,
-    args: &Args,
-    messages: &mut Vec<Value>,
-) -> Result {
-    let deadline = args.duration.map(|duration| Instant::now() + duration);
-    let shows = !args.quiet && !args.format.json;
-    let mut next_show = Instant::now() + SHOW_EVERY;
-    let mut interrupted = false;
-    loop {
-        if let Some(logger) = logger.as_deref_mut() {
-            logger.read(|message| match message {
-                Ok(message) => tell(&message, args, messages),
-                Err(error) => output::warn(error),
-            });
-        }
-        events.drain();
-        let now = Instant::now();
-        // Only here, so that what came before the end is told.
-        if interrupted || deadline.is_some_and(|end| now >= end) {
-            break;
-        }
-        if shows && now >= next_show {
-            events.show();
-            next_show = now + SHOW_EVERY;
-        }
-        let wakes_to_show = shows && events.rings.iter().any(|ring| ring.records != ring.shown);
-        let wake_at = deadline
-            .into_iter()
-            .chain(wakes_to_show.then_some(next_show))
-            .min();
-        let fds: Vec<_> = logger
-            .iter()
-            .map(|logger| logger.as_fd())
-            .chain(events.rings.iter().map(|ring| ring.reader.as_fd()))
-            .collect();
-        let timeout = wake_at.map(|at| at.saturating_duration_since(now));
-        interrupted = sys::wait_for_signal(signals, &fds, timeout)
-            .map_err(|error| Failure::because("waiting for events", &error))?;
-    }
-    if shows {
-        events.show();
-    }
-    Ok(())
-}
-
-/// Prints one log message, or keeps it for the document.
-fn tell(message: &Message<'_>, args: &Args, messages: &mut Vec<Value>) {
-    let site = &message.site;
-    let (name, style) = match site.level {
-        Level::Error => ("ERROR", BAD),
-        Level::Warn => ("WARN ", WARN),
-        Level::Info => ("INFO ", GOOD),
-        Level::Debug => ("DEBUG", DIM),
-        Level::Trace => ("TRACE", Style::new()),
-    };
-    if args.format.json {
-        messages.push(json!({
-            "level": name.trim_end(),
-            "target": site.target,
-            "file": site.file,
-            "line": site.line,
-            "message": message.to_string(),
-        }));
-    } else if !args.quiet {
-        println!(
-            "{style}{name}{style:#} {message}  {DIM}{}:{}{DIM:#}",
-            object::short_file(site.file),
-            site.line
-        );
-    }
-}
-
-fn finish(
-    attachments: &[Attachment],
-    args: &Args,
-    events: &Events,
-    messages: Vec<Value>,
-    ran: Duration,
-) {
-    if args.format.json {
-        let attached: Vec<Value> = attachments.iter().map(Attachment::json).collect();
-        output::print_json(&json!({
-            "attached": attached,
-            "pinned": args.pin,
-            "log": messages,
-            "events": events.json(),
-            "seconds": ran.as_secs_f64(),
-        }));
-        return;
-    }
-    match &args.pin {
-        Some(dir) => {
-            println!("still attached, pinned in {}", dir.display());
-            println!(
-                "{DIM}to end it: hachi unpin --recursive {}{DIM:#}",
-                dir.display()
-            );
-        }
-        None => println!("detached"),
-    }
 }
