@@ -44,6 +44,7 @@
 
 #![cfg(target_os = "linux")]
 
+mod aya_names;
 mod btf;
 mod error;
 mod fd;
@@ -95,21 +96,7 @@ pub mod fuzzing {
     pub use crate::user::fuzz as user;
 }
 
-/// Renamed to [`Ebpf`].
-#[deprecated(note = "renamed to `Ebpf`")]
-pub type Bpf = Ebpf;
-
-/// Renamed to [`EbpfLoader`].
-#[deprecated(note = "renamed to `EbpfLoader`")]
-pub type BpfLoader = EbpfLoader;
-
-/// Renamed to [`EbpfError`].
-#[deprecated(note = "renamed to `EbpfError`")]
-pub type BpfError = EbpfError;
-
-/// Renamed to [`EbpfLogger`].
-#[deprecated(note = "renamed to `EbpfLogger`")]
-pub type BpfLogger = EbpfLogger;
+pub use crate::aya_names::root::*;
 
 /// The bytes of a file as a `&'static [u8]`, as `include_bytes!`, aligned to 32 bytes: an object
 /// file can be read in place.

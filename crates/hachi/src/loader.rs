@@ -115,27 +115,10 @@ impl EbpfLoader {
         self
     }
 
-    /// Renamed to [`override_global`](Self::override_global).
-    #[deprecated(note = "renamed to `override_global`")]
-    pub fn set_global<'a, V: Into<GlobalData<'a>>>(
-        &mut self,
-        name: &str,
-        value: V,
-        must_exist: bool,
-    ) -> &mut Self {
-        self.override_global(name, value, must_exist)
-    }
-
     /// Sets the capacity of a map.
     pub fn map_max_entries(&mut self, name: &str, max_entries: u32) -> &mut Self {
         self.max_entries.push((name.to_owned(), max_entries));
         self
-    }
-
-    /// Renamed to [`map_max_entries`](Self::map_max_entries).
-    #[deprecated(note = "renamed to `map_max_entries`")]
-    pub fn set_max_entries(&mut self, name: &str, max_entries: u32) -> &mut Self {
-        self.map_max_entries(name, max_entries)
     }
 
     /// The directory for maps that the object declares to be pinned by name (`LIBBPF_PIN_BY_NAME`);
@@ -241,6 +224,7 @@ impl EbpfLoader {
             programs,
             registered: Vec::new(),
             maps: loaded.maps,
+            taken: Vec::new(),
             globals: loaded.globals,
             object,
             log_sites: loaded.log_sites,
@@ -284,6 +268,8 @@ pub struct Ebpf {
     /// Structs of functions that [`attach_all`](Ebpf::attach_all) registered.
     pub(crate) registered: Vec<(String, OwnedLink)>,
     maps: Vec<(String, Map)>,
+    /// Names of maps that [`take_map`](Ebpf::take_map) gave away.
+    taken: Vec<String>,
     globals: Vec<GlobalVar>,
     object: Arc<Object>,
     pub(crate) log_sites: Option<Vec<u8>>,
@@ -319,17 +305,29 @@ impl Ebpf {
     /// Takes a map out, to own it apart from this value. Programs are not affected.
     pub fn take_map(&mut self, name: &str) -> Result<Map, MapError> {
         let position = self.map_position(name)?;
-        Ok(self.maps.remove(position).1)
+        let (name, map) = self.maps.remove(position);
+        self.taken.push(name);
+        Ok(map)
     }
 
     fn map_position(&self, name: &str) -> Result<usize, MapError> {
         self.maps
             .iter()
             .position(|(other, _)| other == name)
-            .ok_or_else(|| MapError::NotFound {
-                name: name.to_owned(),
-                available: self.maps.iter().map(|(name, _)| name.clone()).collect(),
-            })
+            .ok_or_else(|| self.no_map(name))
+    }
+
+    #[cold]
+    fn no_map(&self, name: &str) -> MapError {
+        let name = name.to_owned();
+        if self.taken.contains(&name) {
+            return MapError::Taken { name };
+        }
+        let left = self.maps.iter().map(|(name, _)| name.clone());
+        MapError::NotFound {
+            name,
+            available: left.chain(self.taken.iter().cloned()).collect(),
+        }
     }
 
     /// The global variable `name` of the object's programs, to be read and written while they run.

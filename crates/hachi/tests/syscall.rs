@@ -2,7 +2,7 @@
 
 mod support;
 
-use hachi::programs::{AttachOptions, Syscall};
+use hachi::programs::{AttachOptions, Syscall, TestRunOptions};
 use hachi_asm::{Size, build};
 use hachi_test::{exercises, require_bpf};
 use support::{
@@ -31,4 +31,21 @@ fn called_with_a_context_that_it_changes() {
     assert_eq!(seen(&ebpf), (1, 77));
     let all = ebpf.attach_all(&AttachOptions::new()).unwrap();
     assert!(all.left_out[0].1.contains("called"), "{:?}", all.left_out);
+}
+
+#[test]
+fn called_without_a_context() {
+    require_bpf!();
+    let program = support::program(
+        "bare",
+        "syscall",
+        vec![build::mov_imm(0, 7), build::exit()],
+        &[],
+    );
+    let mut ebpf = load(support::spec(Vec::new(), vec![program]));
+    attempt!(get(&mut ebpf, "bare").load());
+    let program: &mut Syscall = get(&mut ebpf, "bare").try_into().unwrap();
+    assert_eq!(program.call(&mut []).unwrap(), 7);
+    let run = program.test_run(&TestRunOptions::default()).unwrap();
+    assert_eq!(run.return_value, 7);
 }

@@ -8,7 +8,7 @@ use super::{EbpfError, Options, types::ObjectBtf};
 use crate::{
     fd::MapFd,
     maps::{
-        Map, MapData, MapError,
+        Map, MapData, MapDifference, MapError, Unsuitable,
         create::{self, Surroundings, parameters},
     },
     pin::{self, PinError, PinGuard},
@@ -80,19 +80,19 @@ fn create_or_reuse(
     pins: &mut PinGuard,
 ) -> Result<MapData, MapError> {
     if let Some((_, given)) = given {
-        return match differences(map, given)? {
-            Some(difference) => Err(MapError::IncompatibleMap {
-                name: map.name.clone(),
-                difference,
-            }),
-            None => Ok(given.share().with_name(&map.name)),
-        };
+        let differences = differences(map, given)?;
+        if differences.is_empty() {
+            return Ok(given.share().with_name(&map.name));
+        }
+        return Err(MapError::IncompatibleMap {
+            name: map.name.clone(),
+            differences,
+        });
     }
     if map.kind == MapType::StructOps {
         return Err(MapError::Unsuitable {
             name: map.name.clone(),
-            reason: "a set of operations is a variable in section .struct_ops, not a map in .maps"
-                .to_owned(),
+            reason: Unsuitable::OperationsAmongMaps,
         });
     }
     let path = match (&map.pin_path, map.pinning) {
@@ -141,43 +141,58 @@ fn reuse(map: &MapSpec, path: &Path) -> Result<Option<MapData>, MapError> {
         Err(PinError::NotFound { .. }) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    if let Some(difference) = differences(map, &data)? {
+    let differences = differences(map, &data)?;
+    if !differences.is_empty() {
         return Err(MapError::IncompatiblePin {
             name: map.name.clone(),
             path: path.to_owned(),
-            difference,
+            differences,
         });
     }
     Ok(Some(data.with_name(&map.name)))
 }
 
 /// In what an existing map differs from the one declared, as far as programs would notice.
-fn differences(map: &MapSpec, data: &MapData) -> Result<Option<String>, MapError> {
+fn differences(map: &MapSpec, data: &MapData) -> Result<Vec<MapDifference>, MapError> {
     let wanted = parameters(map).map_err(|error| MapError::IoError {
         name: map.name.clone(),
         error,
     })?;
     // The verifier cares for read-only; the rest of the flags say how memory is allocated.
     const ACCESS: u32 = 1 << 3 | 1 << 4 | 1 << 7 | 1 << 8;
-    let size =
-        |what: &'static str, wanted: u32, found: u32| (what, wanted.to_string(), found.to_string());
-    let access = |flags: u32| format!("{:#x}", flags & ACCESS);
-    let differences: Vec<_> = [
-        ("type", map.kind.name().to_owned(), data.type_name()),
-        size("key size", wanted.key_size, data.key_size()),
-        size("value size", wanted.value_size, data.value_size()),
-        size("max_entries", wanted.max_entries, data.max_entries()),
-        (
-            "access flags",
-            access(wanted.map_flags),
-            access(data.flags()),
-        ),
-    ]
-    .into_iter()
-    .filter(|(_, wanted, found)| wanted != found)
-    .map(|(what, wanted, found)| format!("{what} {found} there, {wanted} in the object"))
-    .collect();
-    Ok((!differences.is_empty()).then(|| differences.join("; ")))
+    let (kind, found_kind) = (map.kind.name(), data.type_name());
+    let (declared, found) = (wanted, data);
+    let mut differences = Vec::new();
+    if kind != found_kind {
+        differences.push(MapDifference::Type {
+            found: found_kind,
+            declared: kind.to_owned(),
+        });
+    }
+    let mut compare = |found: u32, declared: u32, difference: fn(u32, u32) -> MapDifference| {
+        if found != declared {
+            differences.push(difference(found, declared));
+        }
+    };
+    compare(found.key_size(), declared.key_size, |found, declared| {
+        MapDifference::KeySize { found, declared }
+    });
+    compare(
+        found.value_size(),
+        declared.value_size,
+        |found, declared| MapDifference::ValueSize { found, declared },
+    );
+    compare(
+        found.max_entries(),
+        declared.max_entries,
+        |found, declared| MapDifference::MaxEntries { found, declared },
+    );
+    compare(
+        found.flags() & ACCESS,
+        declared.map_flags & ACCESS,
+        |found, declared| MapDifference::AccessFlags { found, declared },
+    );
+    Ok(differences)
 }
 
 /// Puts declared maps into maps of maps. What program arrays are to hold is returned: it has to be
@@ -204,7 +219,9 @@ pub(super) fn fill(
             let Some(inner) = find(&entry.target) else {
                 return Err(MapError::Unsuitable {
                     name: declared.name.clone(),
-                    reason: format!("it is to hold map {:?}, which does not exist", entry.target),
+                    reason: Unsuitable::NoInnerMap {
+                        inner: entry.target.clone(),
+                    },
                 }
                 .into());
             };

@@ -9,7 +9,7 @@ use std::{
     ptr,
 };
 
-use super::{MapData, MapError, MapType, RawIter, types};
+use super::{ElementFlags, MapData, MapError, MapType, Operation, RawIter, types};
 use crate::{
     Pod,
     fd::MapFd,
@@ -23,6 +23,9 @@ use crate::{
 impl MapData {
     /// Bytes that one lookup writes: the value's size; for per-CPU maps, rounded up to 8 and once
     /// for each possible CPU.
+    ///
+    /// # Errors
+    /// [`MapError::IoError`] when the system does not say how many CPUs there are.
     #[inline]
     pub fn lookup_size(&self) -> Result<usize, MapError> {
         let size = self.value_size() as usize;
@@ -41,8 +44,16 @@ impl MapData {
     }
 
     /// The value of `key` as bytes; `None` when there is no such key. `key` must have the map's key
-    /// size (and be empty for maps without keys: queues, stacks).
-    pub fn lookup_bytes(&self, key: &[u8], flags: u64) -> Result<Option<Vec<u8>>, MapError> {
+    /// size (and be empty for maps without keys: queues, stacks). `flags`: 0 or
+    /// [`ElementFlags::LOCK`].
+    ///
+    /// # Errors
+    /// [`MapError::InvalidKeySize`], [`MapError::InvalidFlags`], and what the kernel refuses.
+    pub fn lookup_bytes(
+        &self,
+        key: &[u8],
+        flags: impl Into<ElementFlags>,
+    ) -> Result<Option<Vec<u8>>, MapError> {
         let mut value = vec![0; self.lookup_size()?];
         Ok(self
             .lookup_bytes_into(key, &mut value, flags)?
@@ -51,48 +62,101 @@ impl MapData {
 
     /// As [`lookup_bytes`](Self::lookup_bytes) into a buffer of [`lookup_size`](Self::lookup_size)
     /// bytes; false when there is no such key.
+    ///
+    /// # Errors
+    /// As [`lookup_bytes`](Self::lookup_bytes), and [`MapError::InvalidValueSize`] for a buffer of
+    /// another length.
     #[inline]
     pub fn lookup_bytes_into(
         &self,
         key: &[u8],
         value: &mut [u8],
-        flags: u64,
+        flags: impl Into<ElementFlags>,
     ) -> Result<bool, MapError> {
         self.check_key(key.len())?;
         self.check_value(value.len())?;
+        let flags = self.lookup_flags(flags.into())?;
         // SAFETY: both lengths were just checked.
-        unsafe { self.lookup_raw(pointer(key), value.as_mut_ptr(), flags) }
+        unsafe { self.lookup_raw(bpf::pointer(key), bpf::pointer_mut(value), flags) }
     }
 
     /// As [`lookup_bytes`](Self::lookup_bytes), and removes the element in the same step. Linux ≥
     /// 4.20 for queues and stacks, ≥ 5.14 for hash maps.
-    pub fn take_bytes(&mut self, key: &[u8], flags: u64) -> Result<Option<Vec<u8>>, MapError> {
+    ///
+    /// # Errors
+    /// As [`lookup_bytes`](Self::lookup_bytes); [`MapError::Unsupported`] on older kernels.
+    pub fn take_bytes(
+        &mut self,
+        key: &[u8],
+        flags: impl Into<ElementFlags>,
+    ) -> Result<Option<Vec<u8>>, MapError> {
         self.check_key(key.len())?;
+        let flags = flags
+            .into()
+            .check(self, Operation::Take, ElementFlags::LOCK)?;
         let mut value = vec![0; self.lookup_size()?];
         // SAFETY: the key's length was just checked, the value's is the map's.
-        let found = unsafe { self.take_raw(pointer(key), value.as_mut_ptr(), flags) }?;
+        let found = unsafe { self.take_raw(bpf::pointer(key), value.as_mut_ptr(), flags) }?;
         Ok(found.then_some(value))
     }
 
     /// Sets the value of `key`, both as bytes of the map's sizes
-    /// ([`lookup_size`](Self::lookup_size) for the value).
-    pub fn update_bytes(&mut self, key: &[u8], value: &[u8], flags: u64) -> Result<(), MapError> {
+    /// ([`lookup_size`](Self::lookup_size) for the value). `flags`: 0, [`ElementFlags::NO_EXIST`]
+    /// or [`ElementFlags::EXIST`], with [`ElementFlags::LOCK`] or without.
+    ///
+    /// # Errors
+    /// [`MapError::InvalidKeySize`], [`MapError::InvalidValueSize`], [`MapError::InvalidFlags`],
+    /// and what the kernel refuses.
+    pub fn update_bytes(
+        &mut self,
+        key: &[u8],
+        value: &[u8],
+        flags: impl Into<ElementFlags>,
+    ) -> Result<(), MapError> {
         self.check_key(key.len())?;
         self.check_value(value.len())?;
+        let flags = self.update_flags(flags.into())?;
         // SAFETY: both lengths were just checked.
-        unsafe { self.update_raw(pointer(key), value.as_ptr(), flags) }
+        unsafe { self.update_raw(bpf::pointer(key), bpf::pointer(value), flags) }
     }
 
     /// Removes `key`; false when there is no such key.
+    ///
+    /// # Errors
+    /// [`MapError::InvalidKeySize`], and what the kernel refuses: arrays have all their elements,
+    /// always (`EINVAL`).
     pub fn delete_bytes(&mut self, key: &[u8]) -> Result<bool, MapError> {
         self.check_key(key.len())?;
         // SAFETY: the length was just checked.
-        unsafe { self.delete_raw(pointer(key)) }
+        unsafe { self.delete_raw(bpf::pointer(key)) }
     }
 
     /// All elements as bytes, for any map type that has keys.
     pub fn iter_bytes(&self) -> RawIter<'_> {
         RawIter::new(self)
+    }
+
+    #[inline]
+    pub(super) fn lookup_flags(&self, flags: ElementFlags) -> Result<u64, MapError> {
+        flags.check(self, Operation::Lookup, ElementFlags::LOCK)
+    }
+
+    #[inline]
+    pub(super) fn update_flags(&self, flags: ElementFlags) -> Result<u64, MapError> {
+        flags.check(self, Operation::Update, ElementFlags::WRITE)
+    }
+
+    /// The kernel's refusal of an operation with `flags`.
+    #[cold]
+    fn refused(&self, error: SyscallError, flags: u64) -> MapError {
+        let locked = flags & ElementFlags::LOCK.bits() != 0;
+        self.error(match error.errno() {
+            libc::EINVAL if locked => error.noted(
+                "BPF_F_LOCK is for values that contain a spin lock (struct bpf_spin_lock), in maps \
+                 that know their type",
+            ),
+            _ => error,
+        })
     }
 
     /// # Safety
@@ -106,7 +170,7 @@ impl MapData {
     ) -> Result<bool, MapError> {
         // SAFETY: passed on.
         unsafe { bpf::map_lookup(self.as_fd(), key, value, flags) }
-            .map_err(|error| self.error(error))
+            .map_err(|error| self.refused(error, flags))
     }
 
     /// # Safety
@@ -144,7 +208,7 @@ impl MapData {
     ) -> Result<(), MapError> {
         // SAFETY: passed on.
         unsafe { bpf::map_update(self.as_fd(), key, value, flags) }
-            .map_err(|error| self.error(error))
+            .map_err(|error| self.refused(error, flags))
     }
 
     /// # Safety
@@ -200,7 +264,7 @@ impl MapData {
         self.check_value(contents.len())?;
         let key = 0u32;
         // SAFETY: both lengths were just checked.
-        unsafe { self.update_raw(ptr::from_ref(&key).cast(), contents.as_ptr(), 0) }
+        unsafe { self.update_raw(ptr::from_ref(&key).cast(), bpf::pointer(contents), 0) }
     }
 
     /// Puts a map or program into slot `index` of a map of those.
@@ -235,7 +299,7 @@ impl MapData {
         &self,
         key: &K,
         value: BorrowedFd<'_>,
-        flags: u64,
+        flags: ElementFlags,
     ) -> Result<(), MapError> {
         let value = value.as_raw_fd() as u32;
         match self.value_size() {
@@ -266,7 +330,12 @@ impl MapData {
     /// Typed lookup for maps that are not per-CPU; the view has [`check`](Self::check)ed `K` and
     /// `V`.
     #[inline]
-    pub(crate) fn get<K: Pod, V: Pod>(&self, key: &K, flags: u64) -> Result<Option<V>, MapError> {
+    pub(crate) fn get<K: Pod, V: Pod>(
+        &self,
+        key: &K,
+        flags: ElementFlags,
+    ) -> Result<Option<V>, MapError> {
+        let flags = self.lookup_flags(flags)?;
         self.fetch(|value| {
             // SAFETY: the sizes are the map's, as every view checks when it is made.
             unsafe { self.lookup_raw(key_pointer(key), value, flags) }
@@ -274,7 +343,12 @@ impl MapData {
     }
 
     /// As [`get`](Self::get), removing the element.
-    pub(crate) fn take<K: Pod, V: Pod>(&self, key: &K, flags: u64) -> Result<Option<V>, MapError> {
+    pub(crate) fn take<K: Pod, V: Pod>(
+        &self,
+        key: &K,
+        flags: ElementFlags,
+    ) -> Result<Option<V>, MapError> {
+        let flags = flags.check(self, Operation::Take, ElementFlags::LOCK)?;
         self.fetch(|value| {
             // SAFETY: as in `get`.
             unsafe { self.take_raw(key_pointer(key), value, flags) }
@@ -301,9 +375,10 @@ impl MapData {
         &self,
         key: &K,
         value: &V,
-        flags: u64,
+        flags: ElementFlags,
     ) -> Result<(), MapError> {
         debug_assert!(!self.is_per_cpu());
+        let flags = self.update_flags(flags)?;
         debug_assert_eq!(
             (size_of::<K>(), size_of::<V>()),
             (self.key_size() as usize, self.value_size() as usize)
@@ -325,20 +400,9 @@ impl MapData {
     }
 }
 
-/// The kernel insists on no key, rather than on an empty one, where maps have none.
-fn pointer(key: &[u8]) -> *const u8 {
-    if key.is_empty() {
-        ptr::null()
-    } else {
-        key.as_ptr()
-    }
-}
-
+/// The address of a key; of one that has no bytes, none: the kernel insists on that where maps have
+/// no keys.
 #[inline]
 fn key_pointer<K: Pod>(key: &K) -> *const u8 {
-    if size_of::<K>() == 0 {
-        ptr::null()
-    } else {
-        ptr::from_ref(key).cast()
-    }
+    bpf::pointer(hachi_common::bytes_of(key))
 }

@@ -2,7 +2,7 @@
 
 use std::{borrow::Borrow, fmt, sync::Arc};
 
-use super::{MapData, MapError, MapType, mapped::filled, view::conversions};
+use super::{MapData, MapError, MapType, Unsuitable, mapped::filled, view::conversions};
 use crate::{Pod, sys::mmap::Mmap};
 
 /// Pages not allocated by a program make this process die (SIGSEGV) rather than being added.
@@ -19,8 +19,7 @@ pub struct Arena<T> {
 
 impl<T: Borrow<MapData>> Arena<T> {
     pub(crate) fn new(map: T) -> Result<Self, MapError> {
-        map.borrow()
-            .check_kind(&[MapType::Arena], "Arena (arena)")?;
+        map.borrow().check_kind(&[MapType::Arena], "Arena")?;
         let memory = map.borrow().mapping()?.clone();
         Ok(Arena { inner: map, memory })
     }
@@ -45,7 +44,11 @@ impl<T: Borrow<MapData>> Arena<T> {
         self.len() == 0
     }
 
-    /// The value at `offset`. Integers at a multiple of their size are read in one piece.
+    /// The value at `offset`, in bytes. Integers at a multiple of their size are read in one piece.
+    ///
+    /// # Errors
+    /// [`MapError::Unsuitable`]: the value does not lie in the arena, or the arena has the flag
+    /// `BPF_F_SEGV_ON_FAULT`.
     pub fn get<V: Pod>(&self, offset: usize) -> Result<V, MapError> {
         self.check(offset, size_of::<V>())?;
         Ok(filled(|bytes| {
@@ -54,6 +57,9 @@ impl<T: Borrow<MapData>> Arena<T> {
     }
 
     /// Sets the value at `offset`; as [`get`](Self::get).
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
     pub fn set<V: Pod>(&self, offset: usize, value: &V) -> Result<(), MapError> {
         self.check(offset, size_of::<V>())?;
         self.memory.write(offset, hachi_common::bytes_of(value));
@@ -64,9 +70,7 @@ impl<T: Borrow<MapData>> Arena<T> {
         if self.map().flags() & BPF_F_SEGV_ON_FAULT != 0 {
             return Err(MapError::Unsuitable {
                 name: self.map().name().to_owned(),
-                reason: "it has the flag BPF_F_SEGV_ON_FAULT: whether a page is there only its \
-                         programs know; go through `as_ptr`"
-                    .to_owned(),
+                reason: Unsuitable::FaultsOnAccess,
             });
         }
         match offset.checked_add(len) {
@@ -78,11 +82,11 @@ impl<T: Borrow<MapData>> Arena<T> {
     fn outside(&self, offset: usize, len: usize) -> MapError {
         MapError::Unsuitable {
             name: self.map().name().to_owned(),
-            reason: format!(
-                "bytes {offset} to {} are beyond its {} bytes",
-                offset.saturating_add(len),
-                self.len()
-            ),
+            reason: Unsuitable::OutsideMemory {
+                offset,
+                len,
+                size: self.len(),
+            },
         }
     }
 }

@@ -13,8 +13,8 @@ use futures_core::Stream;
 use tokio::io::{Interest, unix::AsyncFd};
 
 use super::{
-    Events, MapData, MapFd, PerfEvents, PerfEventsRead, RingBuf, RingBufItem, UserRingBuf,
-    UserRingBufItem,
+    Events, MapData, MapError, MapFd, PerfEvents, PerfEventsRead, RingBuf, RingBufItem,
+    UserRingBuf, UserRingBufItem,
 };
 use crate::Pod;
 
@@ -40,6 +40,12 @@ pub struct AsyncRingBuf<T: Borrow<MapData>> {
 
 impl<T: Borrow<MapData>> RingBuf<T> {
     /// Registers the ring buffer with the current tokio runtime.
+    ///
+    /// # Errors
+    /// What epoll_ctl(2) refuses.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime with I/O enabled.
     pub fn into_async(self) -> io::Result<AsyncRingBuf<T>> {
         let ready = register(self.map().fd().clone(), Interest::READABLE)?;
         Ok(AsyncRingBuf { ready, ring: self })
@@ -48,6 +54,9 @@ impl<T: Borrow<MapData>> RingBuf<T> {
 
 impl<T: Borrow<MapData>> AsyncRingBuf<T> {
     /// The next record, as soon as there is one. Cancel safe.
+    ///
+    /// # Errors
+    /// The runtime is shutting down.
     pub async fn next(&mut self) -> io::Result<RingBufItem<'_>> {
         std::future::poll_fn(|cx| self.poll_ready(cx)).await?;
         match self.ring.next() {
@@ -98,6 +107,12 @@ pub struct AsyncEvents<T: Borrow<MapData>, E> {
 
 impl<T: Borrow<MapData>, E: Pod> Events<T, E> {
     /// Registers the ring buffer with the current tokio runtime.
+    ///
+    /// # Errors
+    /// What epoll_ctl(2) refuses.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime with I/O enabled.
     pub fn into_async(mut self) -> io::Result<AsyncEvents<T, E>> {
         let ready = register(self.ring().map().fd().clone(), Interest::READABLE)?;
         Ok(AsyncEvents {
@@ -135,6 +150,12 @@ pub struct AsyncUserRingBuf<T: Borrow<MapData>> {
 
 impl<T: BorrowMut<MapData>> UserRingBuf<T> {
     /// Registers the ring buffer with the current tokio runtime.
+    ///
+    /// # Errors
+    /// What epoll_ctl(2) refuses.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime with I/O enabled.
     pub fn into_async(self) -> io::Result<AsyncUserRingBuf<T>> {
         let ready = register(self.map().fd().clone(), Interest::WRITABLE)?;
         Ok(AsyncUserRingBuf { ready, ring: self })
@@ -142,20 +163,14 @@ impl<T: BorrowMut<MapData>> UserRingBuf<T> {
 }
 
 impl<T: BorrowMut<MapData>> AsyncUserRingBuf<T> {
-    /// Room for a message of `size` bytes, as soon as there is. Cancel safe. An error when there
-    /// never will be.
-    pub async fn reserve(&mut self, size: usize) -> io::Result<UserRingBufItem<'_>> {
-        let capacity = self.ring.capacity();
-        let too_large = || {
-            io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!("a message of {size} bytes never fits a ring buffer that takes {capacity}"),
-            )
-        };
-        if size > capacity {
-            return Err(too_large());
-        }
-        std::future::poll_fn(|cx| {
+    /// Room for a message of `size` bytes, as soon as there is. Cancel safe.
+    ///
+    /// # Errors
+    /// [`MapError::Unsuitable`] when there never will be; [`MapError::IoError`] when the runtime is
+    /// shutting down.
+    pub async fn reserve(&mut self, size: usize) -> Result<UserRingBufItem<'_>, MapError> {
+        self.ring.check_size(size)?;
+        let ready = std::future::poll_fn(|cx| {
             loop {
                 if self.ring.has_room(size) {
                     return Poll::Ready(io::Result::Ok(()));
@@ -166,8 +181,14 @@ impl<T: BorrowMut<MapData>> AsyncUserRingBuf<T> {
                 }
             }
         })
-        .await?;
-        self.ring.reserve(size).ok_or_else(too_large)
+        .await;
+        let name = self.ring.map().name().to_owned();
+        let room = match ready {
+            Ok(()) => self.ring.reserve(size),
+            Err(error) => return Err(MapError::IoError { name, error }),
+        };
+        // There was room a moment ago, and this is the only writer.
+        room.ok_or(MapError::RingBufInUse { name })
     }
 
     /// Room for a message if there is some already.
@@ -199,6 +220,7 @@ pub struct AsyncPerfEvents {
 
 /// What [`AsyncPerfEvents`] yields.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PerfEvent {
     /// An event.
     Data {
@@ -207,12 +229,18 @@ pub enum PerfEvent {
         /// What was sent, padded by up to 7 bytes.
         data: Vec<u8>,
     },
-    /// So many events found no room.
+    /// That many events found no room.
     Lost(usize),
 }
 
 impl PerfEvents {
     /// Registers the buffers with the current tokio runtime.
+    ///
+    /// # Errors
+    /// What epoll_ctl(2) refuses.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime with I/O enabled.
     pub fn into_async(self) -> io::Result<AsyncPerfEvents> {
         use std::os::fd::AsFd as _;
         let fd = EpollFd(self.as_fd().as_raw_fd());
@@ -227,6 +255,9 @@ impl PerfEvents {
 impl AsyncPerfEvents {
     /// Waits until there are events, then calls `f` with CPU and data of all that there are. Cancel
     /// safe.
+    ///
+    /// # Errors
+    /// The runtime is shutting down.
     pub async fn read(&mut self, mut f: impl FnMut(u32, &[u8])) -> io::Result<PerfEventsRead> {
         std::future::poll_fn(|cx| self.poll_read(cx, &mut f)).await
     }

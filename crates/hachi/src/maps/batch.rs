@@ -7,7 +7,7 @@
 
 use std::os::fd::AsFd as _;
 
-use super::{MapData, MapError};
+use super::{ElementFlags, MapData, MapError, Operation};
 use crate::{
     Pod,
     features::{self, Feature},
@@ -33,9 +33,10 @@ impl MapData {
         &self,
         keys: &[K],
         values: &[V],
-        flags: u64,
+        flags: ElementFlags,
     ) -> Result<(), MapError> {
         self.check_batch(keys.len(), values.len())?;
+        let flags = flags.check(self, Operation::Update, ElementFlags::WRITE)?;
         // SAFETY: both slices have as many elements, of the map's sizes.
         unsafe {
             self.update_batch_raw(
@@ -79,7 +80,7 @@ impl MapData {
         let key_size = self.key_size() as usize;
         let mut done = 0;
         // The command refuses the other flags.
-        let batches = flags & !super::BPF_F_LOCK == 0;
+        let batches = flags & !ElementFlags::LOCK.bits() == 0;
         while batches && done < count {
             let left = u32::try_from(count - done).unwrap_or(u32::MAX);
             // SAFETY: `done` elements of each are behind the pointers, `left` before them.

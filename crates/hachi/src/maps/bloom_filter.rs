@@ -2,17 +2,20 @@
 
 use std::borrow::{Borrow, BorrowMut};
 
-use super::{MapData, MapError, view::view};
+use super::{ElementFlags, MapData, MapError, Operation, view::view};
 use crate::Pod;
 
 view! {
-    /// A set that cannot list its values, nor forget them, and that sometimes claims to have one it
-    /// has not. Linux ≥ 5.16.
-    BloomFilter<V>: BloomFilter, "BloomFilter (bloom_filter)", () => V
+    /// A set that cannot list or forget its values, and that sometimes claims to have a value that
+    /// was never added. Linux ≥ 5.16.
+    BloomFilter<V>: BloomFilter, () => V
 }
 
 impl<T: Borrow<MapData>, V: Pod> BloomFilter<T, V> {
-    /// Whether it may have `value`. False is certain.
+    /// Whether `value` may have been added. False is certain.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
     pub fn may_contain(&self, value: &V) -> Result<bool, MapError> {
         // The kernel reads the value it is asked for where it usually writes one.
         let mut asked = *value;
@@ -23,10 +26,15 @@ impl<T: Borrow<MapData>, V: Pod> BloomFilter<T, V> {
         }
     }
 
-    /// As [`may_contain`](Self::may_contain), with [`MapError::KeyNotFound`] for false. `flags` is
-    /// 0.
-    pub fn contains(&self, value: &V, flags: u64) -> Result<(), MapError> {
-        debug_assert_eq!(flags, 0);
+    /// As [`may_contain`](Self::may_contain), with an error for false. `flags`: 0.
+    ///
+    /// # Errors
+    /// [`MapError::KeyNotFound`] when it was surely not added, [`MapError::InvalidFlags`], and what
+    /// the kernel refuses.
+    pub fn contains(&self, value: &V, flags: impl Into<ElementFlags>) -> Result<(), MapError> {
+        flags
+            .into()
+            .check(self.map(), Operation::Lookup, ElementFlags::ANY)?;
         match self.may_contain(value)? {
             true => Ok(()),
             false => Err(self.map().key_not_found()),
@@ -35,8 +43,17 @@ impl<T: Borrow<MapData>, V: Pod> BloomFilter<T, V> {
 }
 
 impl<T: BorrowMut<MapData>, V: Pod> BloomFilter<T, V> {
-    /// Adds `value`. `flags` is 0.
-    pub fn insert(&mut self, value: impl Borrow<V>, flags: u64) -> Result<(), MapError> {
+    /// Adds `value`. `flags`: 0.
+    ///
+    /// # Errors
+    /// [`MapError::InvalidFlags`], and what the kernel refuses.
+    pub fn insert(
+        &mut self,
+        value: impl Borrow<V>,
+        flags: impl Into<ElementFlags>,
+    ) -> Result<(), MapError> {
+        let flags = flags.into();
+        flags.check(self.map(), Operation::Update, ElementFlags::ANY)?;
         self.map().set(&(), value.borrow(), flags)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::{Borrow, BorrowMut};
 
-use super::{Iter, Keys, MapData, MapError, PerCpuIter, PerCpuValues, view::view};
+use super::{ElementFlags, Iter, Keys, MapData, MapError, PerCpuIter, PerCpuValues, view::view};
 use crate::Pod;
 
 view! {
@@ -12,12 +12,12 @@ view! {
     ///
     /// Keys are as declared: [`CgroupStorageKey`], or, from Linux 5.9 on, a `u64`: the cgroup's id,
     /// for all kinds of attachments together.
-    CgroupStorage<K, V>: CgroupStorage, "CgroupStorage (cgroup_storage)", K => V
+    CgroupStorage<K, V>: CgroupStorage, K => V
 }
 
 view! {
     /// As [`CgroupStorage`], with one value for each possible CPU. Linux ≥ 4.20.
-    PerCpuCgroupStorage<K, V>: PercpuCgroupStorage, "PerCpuCgroupStorage (percpu_cgroup_storage)", K => V
+    PerCpuCgroupStorage<K, V>: PercpuCgroupStorage, K => V
 }
 
 /// `struct bpf_cgroup_storage_key`.
@@ -36,9 +36,13 @@ pub struct CgroupStorageKey {
 unsafe impl Pod for CgroupStorageKey {}
 
 impl<T: Borrow<MapData>, K: Pod, V: Pod> CgroupStorage<T, K, V> {
-    /// The value of `key`; `None` when no program is attached there.
-    pub fn get(&self, key: &K, flags: u64) -> Result<Option<V>, MapError> {
-        self.map().get(key, flags)
+    /// The value of `key`; `None` when no program is attached there. `flags`: 0 or
+    /// [`ElementFlags::LOCK`].
+    ///
+    /// # Errors
+    /// [`MapError::InvalidFlags`], and what the kernel refuses.
+    pub fn get(&self, key: &K, flags: impl Into<ElementFlags>) -> Result<Option<V>, MapError> {
+        self.map().get(key, flags.into())
     }
 
     /// All keys.
@@ -54,18 +58,28 @@ impl<T: Borrow<MapData>, K: Pod, V: Pod> CgroupStorage<T, K, V> {
 
 impl<T: BorrowMut<MapData>, K: Pod, V: Pod> CgroupStorage<T, K, V> {
     /// Changes the value of `key`, which must exist.
+    ///
+    /// # Errors
+    /// What the kernel refuses: `ENOENT` when no program is attached there.
     pub fn set(&mut self, key: &K, value: &V) -> Result<(), MapError> {
-        self.map().set(key, value, super::BPF_EXIST)
+        self.map().set(key, value, ElementFlags::EXIST)
     }
 }
 
 impl<T: Borrow<MapData>, K: Pod, V: Pod> PerCpuCgroupStorage<T, K, V> {
-    /// The values of `key`; `None` when no program is attached there.
-    pub fn get(&self, key: &K, flags: u64) -> Result<Option<PerCpuValues<V>>, MapError> {
+    /// The values of `key`; `None` when no program is attached there. `flags`: 0.
+    ///
+    /// # Errors
+    /// [`MapError::InvalidFlags`], and what the kernel refuses.
+    pub fn get(
+        &self,
+        key: &K,
+        flags: impl Into<ElementFlags>,
+    ) -> Result<Option<PerCpuValues<V>>, MapError> {
         let mut values = PerCpuValues::default();
         Ok(self
             .map()
-            .get_per_cpu(key, flags, &mut values)?
+            .get_per_cpu(key, flags.into(), &mut values)?
             .then_some(values))
     }
 

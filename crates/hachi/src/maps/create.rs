@@ -8,7 +8,7 @@ use std::{
 
 use hachi_obj::{DataKind, MapSpec, MapType};
 
-use super::{MapData, MapError};
+use super::{MapData, MapError, MapParameters, Unsuitable};
 use crate::{
     features,
     rights::Rights,
@@ -25,6 +25,10 @@ impl MapData {
     /// let mut flows: HashMap<_, u32, u64> = MapData::from_spec(&spec)?.try_into()?;
     /// # Ok::<(), hachi::maps::MapError>(())
     /// ```
+    ///
+    /// # Errors
+    /// [`MapError::CreateError`] with what was asked for, [`MapError::UnsupportedType`] on a kernel
+    /// that is older than the type.
     pub fn from_spec(spec: &MapSpec) -> Result<Self, MapError> {
         let within = Surroundings {
             object: "",
@@ -131,7 +135,6 @@ fn create_empty(map: &MapSpec, within: Surroundings<'_>) -> Result<MapData, MapE
         error,
     })?;
     let failed = |attr: &attr::MapCreate, error: SyscallError| {
-        let kind = map.kind.name();
         if error.errno() == libc::EINVAL
             && let Err(error) = features::require_map_type_with(map.kind, rights)
         {
@@ -149,10 +152,13 @@ fn create_empty(map: &MapSpec, within: Surroundings<'_>) -> Result<MapData, MapE
         };
         MapError::CreateError {
             name: map.name.clone(),
-            description: format!(
-                "{kind}, {}-byte keys, {}-byte values, max_entries {}, flags {:#x}",
-                attr.key_size, attr.value_size, attr.max_entries, attr.map_flags,
-            ),
+            parameters: Box::new(MapParameters {
+                map_type: map.kind,
+                key_size: attr.key_size,
+                value_size: attr.value_size,
+                max_entries: attr.max_entries,
+                flags: attr.map_flags,
+            }),
             error,
         }
     };
@@ -234,11 +240,10 @@ fn initialize(map: &MapSpec, data: &MapData, rights: &Rights) -> Result<(), MapE
         {
             return Err(MapError::Unsuitable {
                 name: map.name.clone(),
-                reason: format!(
-                    "its variables take {} bytes, the arena has {}; raise max_entries (pages)",
-                    contents.len(),
-                    memory.len()
-                ),
+                reason: Unsuitable::VariablesTooLarge {
+                    size: contents.len(),
+                    capacity: memory.len(),
+                },
             });
         }
     }

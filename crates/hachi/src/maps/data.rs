@@ -42,6 +42,10 @@ pub struct MapData {
 
 impl MapData {
     /// Opens the map pinned at `path` on a BPF file system.
+    ///
+    /// # Errors
+    /// [`PinError::NotFound`] when nothing is pinned there, [`PinError::WrongKind`] when it is no
+    /// map, and what the kernel refuses.
     pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, PinError> {
         let path = path.as_ref();
         let fd = pin::open(path, ObjectKind::Map)?;
@@ -49,7 +53,10 @@ impl MapData {
     }
 
     /// Opens the loaded map with the given id (see [`loaded_maps`](super::loaded_maps)). Needs
-    /// CAP_SYS_ADMIN.
+    /// CAP_SYS_ADMIN. Linux ≥ 4.13.
+    ///
+    /// # Errors
+    /// What the kernel refuses: `ENOENT` when there is no such map (any more).
     pub fn from_id(id: u32) -> Result<Self, MapError> {
         bpf::map_fd_by_id(id)
             .and_then(Self::from_fd)
@@ -185,6 +192,9 @@ impl MapData {
     }
 
     /// Asks the kernel for the map's current description.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
     pub fn info(&self) -> Result<MapInfo, MapError> {
         MapInfo::of(self.fd.as_fd()).map_err(|error| self.error(error))
     }
@@ -193,6 +203,10 @@ impl MapData {
     /// [`from_pin`](Self::from_pin).
     ///
     /// `path` must be on a BPF file system (`/sys/fs/bpf`) and free; missing directories are made.
+    ///
+    /// # Errors
+    /// [`PinError::NotBpffs`], [`PinError::Taken`] when something is there, and what the kernel
+    /// refuses.
     pub fn pin<P: AsRef<Path>>(&self, path: P) -> Result<(), PinError> {
         pin::pin(self.fd.as_fd(), path.as_ref(), ObjectKind::Map)
     }
@@ -200,6 +214,9 @@ impl MapData {
     /// Makes the map read-only for user space, for good; programs still write it. Linux ≥ 5.2.
     ///
     /// Not while the map is memory-mapped for writing.
+    ///
+    /// # Errors
+    /// What the kernel refuses: `EBUSY` when it is frozen already, or mapped for writing.
     pub fn freeze(&self) -> Result<(), MapError> {
         bpf::map_freeze(self.fd.as_fd()).map_err(|error| self.error(error))
     }

@@ -7,7 +7,7 @@ use std::{
     os::fd::AsRawFd as _,
 };
 
-use super::{Keys, MapData, MapError, MapType, view::conversions};
+use super::{ElementFlags, Keys, MapData, MapError, MapType, Unsuitable, view::conversions};
 use crate::fd::ProgramFd;
 
 /// An interface to send packets out of.
@@ -33,18 +33,22 @@ pub struct CpuMapValue {
 mod target {
     use super::*;
 
-    pub(super) fn check(map: &MapData, kind: MapType, view: &'static str) -> Result<(), MapError> {
-        map.check_kind(&[kind], view)?;
+    pub(super) fn check(
+        map: &MapData,
+        kinds: &'static [MapType],
+        view: &'static str,
+    ) -> Result<(), MapError> {
+        map.check_kind(kinds, view)?;
         match map.value_size() {
-            8 => map.check::<u32, [u8; 8]>(&[kind], view),
-            _ => map.check::<u32, u32>(&[kind], view),
+            8 => map.check::<u32, [u8; 8]>(kinds, view),
+            _ => map.check::<u32, u32>(kinds, view),
         }
     }
 
     pub(super) fn get(
         map: &MapData,
         key: &u32,
-        flags: u64,
+        flags: ElementFlags,
     ) -> Result<(u32, Option<NonZeroU32>), MapError> {
         let found = match map.value_size() {
             8 => map
@@ -62,7 +66,7 @@ mod target {
         key: &u32,
         number: u32,
         program: Option<&ProgramFd>,
-        flags: u64,
+        flags: ElementFlags,
     ) -> Result<(), MapError> {
         if map.value_size() == 8 {
             // A program of -1 is none; so is 0, where descriptor 0 is not meant.
@@ -72,9 +76,7 @@ mod target {
         if program.is_some() {
             return Err(MapError::Unsuitable {
                 name: map.name().to_owned(),
-                reason: "its values of 4 bytes have no room for a program; declare it with values \
-                         of 8 (Linux ≥ 5.8; CPU maps: 5.9)"
-                    .to_owned(),
+                reason: Unsuitable::NoRoomForProgram,
             });
         }
         map.set(key, &number, flags)
@@ -83,7 +85,7 @@ mod target {
 
 macro_rules! targets {
     (
-        $(#[$doc:meta])* $view:ident: $kind:ident, $text:literal, $value:ident { $number:ident },
+        $(#[$doc:meta])* $view:ident: $kind:ident, $value:ident { $number:ident },
         $(#[$get:meta])* get,
         $(#[$set:meta])* $set_name:ident,
         $(#[$remove:meta])* $remove_name:ident
@@ -96,7 +98,7 @@ macro_rules! targets {
 
         impl<T: Borrow<MapData>> $view<T> {
             pub(crate) fn new(map: T) -> Result<Self, MapError> {
-                target::check(map.borrow(), MapType::$kind, $text)?;
+                target::check(map.borrow(), &[MapType::$kind], stringify!($view))?;
                 Ok($view { inner: map })
             }
 
@@ -106,8 +108,15 @@ macro_rules! targets {
             }
 
             $(#[$get])*
-            pub fn get(&self, key: u32, flags: u64) -> Result<$value, MapError> {
-                let ($number, prog_id) = target::get(self.map(), &key, flags)?;
+            ///
+            /// # Errors
+            /// [`MapError::KeyNotFound`], [`MapError::InvalidFlags`], and what the kernel refuses.
+            pub fn get(
+                &self,
+                key: u32,
+                flags: impl Into<ElementFlags>,
+            ) -> Result<$value, MapError> {
+                let ($number, prog_id) = target::get(self.map(), &key, flags.into())?;
                 Ok($value { $number, prog_id })
             }
 
@@ -120,24 +129,31 @@ macro_rules! targets {
             pub fn iter(&self) -> impl Iterator<Item = Result<(u32, $value), MapError>> + '_ {
                 self.keys().map(|key| {
                     let key = key?;
-                    Ok((key, self.get(key, 0)?))
+                    Ok((key, self.get(key, ElementFlags::ANY)?))
                 })
             }
         }
 
         impl<T: BorrowMut<MapData>> $view<T> {
             $(#[$set])*
+            ///
+            /// # Errors
+            /// [`MapError::Unsuitable`] for a program where values have no room for it,
+            /// [`MapError::InvalidFlags`], and what the kernel refuses.
             pub fn $set_name(
                 &mut self,
                 key: u32,
                 $number: u32,
                 program: Option<&ProgramFd>,
-                flags: u64,
+                flags: impl Into<ElementFlags>,
             ) -> Result<(), MapError> {
-                target::set(self.map(), &key, $number, program, flags)
+                target::set(self.map(), &key, $number, program, flags.into())
             }
 
             $(#[$remove])*
+            ///
+            /// # Errors
+            /// [`MapError::KeyNotFound`] when there is nothing, and what the kernel refuses.
             pub fn $remove_name(&mut self, key: u32) -> Result<(), MapError> {
                 self.map().remove(&key)
             }
@@ -149,11 +165,11 @@ macro_rules! targets {
 
 targets! {
     /// Interfaces by index in the map, for `bpf_redirect_map`. Linux ≥ 4.14.
-    DevMap: Devmap, "DevMap (devmap)", DevMapValue { if_index },
-    /// The interface at index `key`; [`MapError::KeyNotFound`] when there is none. `flags` is 0.
+    DevMap: Devmap, DevMapValue { if_index },
+    /// The interface at index `key`. `flags`: 0.
     get,
     /// Puts an interface at index `key`, with a program (of section `xdp/devmap`) that runs on the
-    /// way out (Linux ≥ 5.8) or without. `flags` is 0.
+    /// way out (Linux ≥ 5.8) or without. `flags`: 0.
     set,
     /// Empties index `key`.
     clear_index
@@ -161,22 +177,22 @@ targets! {
 
 targets! {
     /// Interfaces by any number, for `bpf_redirect_map`. Linux ≥ 5.4.
-    DevMapHash: DevmapHash, "DevMapHash (devmap_hash)", DevMapValue { if_index },
-    /// The interface of `key`; [`MapError::KeyNotFound`] when there is none. `flags` is 0.
+    DevMapHash: DevmapHash, DevMapValue { if_index },
+    /// The interface of `key`. `flags`: 0.
     get,
     /// Puts an interface under `key`; as [`DevMap::set`].
     insert,
-    /// Removes `key`; [`MapError::KeyNotFound`] when there is none.
+    /// Removes `key`.
     remove
 }
 
 targets! {
     /// CPUs to hand packets over to, for `bpf_redirect_map`. Linux ≥ 4.15.
-    CpuMap: Cpumap, "CpuMap (cpumap)", CpuMapValue { queue_size },
-    /// How CPU `key` is set up; [`MapError::KeyNotFound`] when it is not. `flags` is 0.
+    CpuMap: Cpumap, CpuMapValue { queue_size },
+    /// How CPU `key` is set up. `flags`: 0.
     get,
     /// Lets up to `queue_size` packets wait for CPU `key`, where a program (of section
-    /// `xdp/cpumap`) runs on them (Linux ≥ 5.9) or none. `flags` is 0.
+    /// `xdp/cpumap`) runs on them (Linux ≥ 5.9) or none. `flags`: 0.
     set,
     /// Hands no more packets over to CPU `key`.
     clear_index

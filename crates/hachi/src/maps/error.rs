@@ -2,6 +2,9 @@
 
 use std::{fmt, io, path::PathBuf};
 
+use hachi_obj::MapType;
+
+use super::flags::{ElementFlags, Operation};
 use crate::{features::Unsupported, pin::PinError, sys::errno::SyscallError};
 
 /// An error of a map operation. Each names the map.
@@ -14,6 +17,13 @@ pub enum MapError {
         name: String,
         /// The names there are.
         available: Vec<String>,
+    },
+
+    /// The object has a map of that name, but [`Ebpf::take_map`](crate::Ebpf::take_map) gave it
+    /// away.
+    Taken {
+        /// The map.
+        name: String,
     },
 
     /// The object has no global variable of that name.
@@ -34,18 +44,20 @@ pub enum MapError {
         size: usize,
         /// The variable's size.
         expected: usize,
-        /// The name of its type in the object's BTF, in parentheses; empty where there is none.
-        declared: String,
-        /// After a colon, which number is elsewhere; empty where it is only the sizes.
-        difference: String,
+        /// The name of its type in the object's BTF, where there is one.
+        declared: Option<String>,
+        /// Where the two types differ; `None` when only their sizes do.
+        difference: Option<Box<LayoutDifference>>,
     },
 
     /// The map is of another type than the typed view.
     InvalidMapType {
         /// The map.
         name: String,
-        /// The Rust type and the kernel types it stands for.
-        expected: &'static str,
+        /// The Rust type asked for.
+        view: &'static str,
+        /// The map types it stands for.
+        expected: &'static [MapType],
         /// The kernel's name of the map's type.
         actual: String,
     },
@@ -60,8 +72,8 @@ pub enum MapError {
         size: usize,
         /// Size of the map's keys.
         expected: usize,
-        /// The name of their type in the map's BTF, in parentheses; empty where there is none.
-        declared: String,
+        /// The name of their type in the map's BTF, where there is one.
+        declared: Option<String>,
     },
 
     /// The Rust type of the value has another size than the map's values.
@@ -74,8 +86,8 @@ pub enum MapError {
         size: usize,
         /// Size of the map's values.
         expected: usize,
-        /// The name of their type in the map's BTF, in parentheses; empty where there is none.
-        declared: String,
+        /// The name of their type in the map's BTF, where there is one.
+        declared: Option<String>,
     },
 
     /// The Rust type has the right size, but is something else than the map's BTF says.
@@ -83,13 +95,13 @@ pub enum MapError {
         /// The map.
         name: String,
         /// Keys or values.
-        what: &'static str,
+        part: ElementPart,
         /// The Rust type given.
         given: &'static str,
         /// The type in the map's BTF, as C writes it.
         declared: String,
-        /// Which number of the two is elsewhere or of another size, with offsets and sizes of both.
-        difference: String,
+        /// Where the two types differ.
+        difference: Box<LayoutDifference>,
     },
 
     /// An array index beyond the end.
@@ -106,6 +118,28 @@ pub enum MapError {
     KeyNotFound {
         /// The map.
         name: String,
+    },
+
+    /// A prefix longer than the keys of a longest-prefix-match map.
+    PrefixTooLong {
+        /// The map.
+        name: String,
+        /// Bits of the prefix.
+        prefix_len: u32,
+        /// Bits of a key's data.
+        max: u32,
+    },
+
+    /// Flags that the operation does not take.
+    InvalidFlags {
+        /// The map.
+        name: String,
+        /// The operation.
+        operation: Operation,
+        /// The flags given.
+        flags: ElementFlags,
+        /// Those it takes.
+        allowed: ElementFlags,
     },
 
     /// A batch with a different number of keys and values.
@@ -128,12 +162,39 @@ pub enum MapError {
         expected: usize,
     },
 
+    /// A CPU that is offline, or does not exist.
+    CpuOffline {
+        /// The map.
+        name: String,
+        /// The CPU asked for.
+        cpu: u32,
+        /// The CPUs that are online.
+        online: Vec<u32>,
+    },
+
+    /// A CPU number beyond the possible ones.
+    NoSuchCpu {
+        /// The map.
+        name: String,
+        /// The CPU asked for.
+        cpu: u32,
+        /// How many CPUs are possible: their numbers are below.
+        possible: usize,
+    },
+
+    /// This process has a reader of the ring buffer already (of a user ring buffer, a writer). A
+    /// second one would be handed records that the first still looks at.
+    RingBufInUse {
+        /// The map.
+        name: String,
+    },
+
     /// The kernel refused to create the map.
     CreateError {
         /// The map.
         name: String,
-        /// Type, sizes and entries asked for.
-        description: String,
+        /// What was asked for.
+        parameters: Box<MapParameters>,
         /// The kernel's answer.
         error: SyscallError,
     },
@@ -160,24 +221,24 @@ pub enum MapError {
         name: String,
         /// The pin.
         path: PathBuf,
-        /// What differs, both values.
-        difference: String,
+        /// In what it differs; not empty.
+        differences: Vec<MapDifference>,
     },
 
     /// A map given to be used by an object is not like the one declared.
     IncompatibleMap {
         /// The map.
         name: String,
-        /// What differs, both values.
-        difference: String,
+        /// In what it differs; not empty.
+        differences: Vec<MapDifference>,
     },
 
     /// An operation this map cannot have.
     Unsuitable {
-        /// The map.
+        /// The map, or the global variable.
         name: String,
-        /// Why, and what to do.
-        reason: String,
+        /// Why.
+        reason: Unsuitable,
     },
 
     /// Pinning failed.
@@ -195,6 +256,153 @@ pub enum MapError {
     },
 }
 
+/// A half of an element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ElementPart {
+    /// Its key.
+    Key,
+    /// Its value.
+    Value,
+}
+
+/// A number in a Rust type that is not the number in that place of the type declared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LayoutDifference {
+    /// The number in the Rust type.
+    pub given: Number,
+    /// What lies in that place according to BTF.
+    pub declared: Number,
+}
+
+/// A number inside of a type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Number {
+    /// How to get to it, as in `pairs[0].first`; empty if the type is this number.
+    pub path: String,
+    /// Bytes from the start of the type.
+    pub offset: usize,
+    /// Bytes of it.
+    pub size: usize,
+}
+
+/// What a map was to be created with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MapParameters {
+    /// The type.
+    pub map_type: MapType,
+    /// Bytes per key.
+    pub key_size: u32,
+    /// Bytes per value.
+    pub value_size: u32,
+    /// The most elements; bytes of a ring buffer.
+    pub max_entries: u32,
+    /// `BPF_F_*` flags.
+    pub flags: u32,
+}
+
+/// In what a map that exists differs from one that an object declares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MapDifference {
+    /// The types, by the kernel's names.
+    Type {
+        /// Of the map that exists.
+        found: String,
+        /// In the object.
+        declared: String,
+    },
+    /// Bytes per key.
+    KeySize {
+        /// Of the map that exists.
+        found: u32,
+        /// In the object.
+        declared: u32,
+    },
+    /// Bytes per value.
+    ValueSize {
+        /// Of the map that exists.
+        found: u32,
+        /// In the object.
+        declared: u32,
+    },
+    /// The most elements.
+    MaxEntries {
+        /// Of the map that exists.
+        found: u32,
+        /// In the object.
+        declared: u32,
+    },
+    /// Those of the flags that say who may read and write it (`BPF_F_RDONLY` and the like).
+    AccessFlags {
+        /// Of the map that exists.
+        found: u32,
+        /// In the object.
+        declared: u32,
+    },
+}
+
+/// Why a map cannot have an operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unsuitable {
+    /// It was created without `BPF_F_MMAPABLE`.
+    NotMappable,
+    /// It was frozen when it was loaded, or created read-only.
+    Constant,
+    /// An arena with `BPF_F_SEGV_ON_FAULT`: touching a page that no program has allocated would
+    /// end the process.
+    FaultsOnAccess,
+    /// A stack trace map with `BPF_F_STACK_BUILD_ID`.
+    BuildIds,
+    /// Values of 4 bytes, where a socket's cookie has 8.
+    NoRoomForCookie,
+    /// Values of 4 bytes, where a program takes another 4.
+    NoRoomForProgram,
+    /// Bytes that do not lie in its memory.
+    OutsideMemory {
+        /// The first.
+        offset: usize,
+        /// How many.
+        len: usize,
+        /// Bytes that there are.
+        size: usize,
+    },
+    /// A message that is larger than the user ring buffer can ever take.
+    MessageTooLarge {
+        /// Bytes of the message.
+        size: usize,
+        /// The most it takes.
+        capacity: usize,
+    },
+    /// A ring buffer whose size is not a power of two of pages.
+    RingBufSize {
+        /// Its size in bytes.
+        size: usize,
+    },
+    /// A number of pages that is not a power of two, or too large, for a perf buffer.
+    BufferPages {
+        /// The number given.
+        pages: usize,
+    },
+    /// A set of operations (`struct_ops`) declared among the maps.
+    OperationsAmongMaps,
+    /// Variables that do not fit the arena they are to lie in.
+    VariablesTooLarge {
+        /// Bytes of the variables.
+        size: usize,
+        /// Bytes of the arena.
+        capacity: usize,
+    },
+    /// A map of maps that is to hold one that the object does not have.
+    NoInnerMap {
+        /// The name of the one to be held.
+        inner: String,
+    },
+}
+
 impl fmt::Display for MapError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -202,6 +410,10 @@ impl fmt::Display for MapError {
                 f,
                 "no map {name:?}; the object has {}",
                 crate::error::list(available)
+            ),
+            MapError::Taken { name } => write!(
+                f,
+                "map {name:?} was taken out of the object (take_map): use what that returned"
             ),
             MapError::NoSuchGlobal { name, available } => write!(
                 f,
@@ -215,50 +427,60 @@ impl fmt::Display for MapError {
                 expected,
                 declared,
                 difference,
-            } => write!(
-                f,
-                "global variable {name:?} has {expected} bytes{declared}; {given} has {size}{difference}"
-            ),
+            } => {
+                write!(f, "global variable {name:?} has {}", bytes(*expected))?;
+                in_parentheses(f, declared.as_deref())?;
+                write!(f, "; {given} has {size}")?;
+                match difference {
+                    Some(difference) => write!(f, ": {difference}"),
+                    None => Ok(()),
+                }
+            }
             MapError::InvalidMapType {
                 name,
+                view,
                 expected,
                 actual,
-            } => write!(
-                f,
-                "map {name:?} is of type {actual}; {expected} was asked for"
-            ),
+            } => {
+                write!(f, "map {name:?} is of type {actual}; {view} is for ")?;
+                for (index, kind) in expected.iter().enumerate() {
+                    let before = match index {
+                        0 => "",
+                        _ if index + 1 == expected.len() => " and ",
+                        _ => ", ",
+                    };
+                    write!(f, "{before}{}", kind.name())?;
+                }
+                Ok(())
+            }
             MapError::InvalidKeySize {
                 name,
                 given,
                 size,
                 expected,
                 declared,
-            } => write!(
-                f,
-                "map {name:?} has keys of {expected} {}{declared}; {given} has {size}",
-                bytes(*expected)
-            ),
+            } => wrong_size(f, name, "keys", (*expected, declared), (given, *size)),
             MapError::InvalidValueSize {
                 name,
                 given,
                 size,
                 expected,
                 declared,
-            } => write!(
-                f,
-                "map {name:?} has values of {expected} {}{declared}; {given} has {size}",
-                bytes(*expected)
-            ),
+            } => wrong_size(f, name, "values", (*expected, declared), (given, *size)),
             MapError::TypeMismatch {
                 name,
-                what,
+                part,
                 given,
                 declared,
                 difference,
             } => write!(
                 f,
-                "map {name:?} has {what} of type `{declared}`, which {given} is not: {difference}; \
-                 use a type of the same parts, or an array of bytes ([u8; N])"
+                "map {name:?} has {part} of type `{declared}`, which {given} is not: {difference}; \
+                 use a type of the same parts, or an array of bytes ([u8; N])",
+                part = match part {
+                    ElementPart::Key => "keys",
+                    ElementPart::Value => "values",
+                }
             ),
             MapError::OutOfBounds {
                 name,
@@ -269,6 +491,38 @@ impl fmt::Display for MapError {
                 "index {index} is out of bounds: map {name:?} has {max_entries} entries"
             ),
             MapError::KeyNotFound { name } => write!(f, "map {name:?} has no such key"),
+            MapError::PrefixTooLong {
+                name,
+                prefix_len,
+                max,
+            } => write!(
+                f,
+                "map {name:?}: a prefix of {prefix_len} bits is longer than its keys, which have \
+                 {max}"
+            ),
+            MapError::InvalidFlags {
+                name,
+                operation,
+                flags,
+                allowed,
+            } => {
+                let both = ElementFlags::NO_EXIST | ElementFlags::EXIST;
+                if flags.bits() & !allowed.bits() == 0 && flags.contains(both) {
+                    return write!(
+                        f,
+                        "map {name:?}: {both} is a contradiction: an element that exists and does \
+                         not"
+                    );
+                }
+                write!(
+                    f,
+                    "map {name:?}: {operation} does not take the flags {flags}; "
+                )?;
+                match allowed.bits() {
+                    0 => write!(f, "it takes none (0)"),
+                    _ => write!(f, "it takes {allowed}"),
+                }
+            }
             MapError::BatchLengths { name, keys, values } => {
                 write!(f, "map {name:?}: {keys} keys for {values} values")
             }
@@ -278,29 +532,54 @@ impl fmt::Display for MapError {
                 expected,
             } => write!(
                 f,
-                "map {name:?} is per-CPU: it takes {expected} values, one for each possible CPU, not {given}"
+                "map {name:?} is per-CPU: it takes {expected} values, one for each possible CPU, \
+                 not {given}"
+            ),
+            MapError::CpuOffline { name, cpu, online } => {
+                write!(
+                    f,
+                    "map {name:?}: CPU {cpu} is offline or does not exist; online:"
+                )?;
+                online.iter().try_for_each(|cpu| write!(f, " {cpu}"))
+            }
+            MapError::NoSuchCpu {
+                name,
+                cpu,
+                possible,
+            } => write!(
+                f,
+                "map {name:?}: there is no CPU {cpu}; {possible} are possible, from 0 on"
+            ),
+            MapError::RingBufInUse { name } => write!(
+                f,
+                "ring buffer {name:?} is in use in this process already; it has one reader (a user \
+                 ring buffer, one writer): share that, or drop it first"
             ),
             MapError::CreateError {
                 name,
-                description,
+                parameters,
                 error,
-            } => write!(f, "cannot create map {name:?} ({description}): {error}"),
+            } => write!(f, "cannot create map {name:?} ({parameters}): {error}"),
             MapError::SyscallError { name, error } => write!(f, "map {name:?}: {error}"),
             MapError::IoError { name, error } => write!(f, "map {name:?}: {error}"),
             MapError::IncompatiblePin {
                 name,
                 path,
-                difference,
-            } => write!(
-                f,
-                "map {name:?} cannot use what is pinned at {path}: {difference}; \
-                 unpin that (rm {path}) if nothing uses it, or give this map another name or pin directory",
-                path = path.display()
-            ),
-            MapError::IncompatibleMap { name, difference } => write!(
-                f,
-                "map {name:?} cannot be replaced by the one given: {difference}"
-            ),
+                differences,
+            } => {
+                let path = path.display();
+                write!(f, "map {name:?} cannot use what is pinned at {path}: ")?;
+                list(f, differences)?;
+                write!(
+                    f,
+                    "; unpin that (rm {path}) if nothing uses it, or give this map another name or \
+                     pin directory"
+                )
+            }
+            MapError::IncompatibleMap { name, differences } => {
+                write!(f, "map {name:?} cannot be replaced by the one given: ")?;
+                list(f, differences)
+            }
             MapError::Unsuitable { name, reason } => write!(f, "map {name:?}: {reason}"),
             MapError::Pin(error) => write!(f, "{error}"),
             MapError::Unsupported(error) => write!(f, "{error}"),
@@ -311,15 +590,164 @@ impl fmt::Display for MapError {
     }
 }
 
-/// The unit of so many bytes.
-pub(super) fn bytes(number: usize) -> &'static str {
-    match number {
-        1 => "byte",
-        _ => "bytes",
+impl std::error::Error for MapError {}
+
+impl fmt::Display for LayoutDifference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.given.write(f, "the number")?;
+        write!(f, " lies across ")?;
+        self.declared.write(f, "the number there")
     }
 }
 
-impl std::error::Error for MapError {}
+impl Number {
+    fn write(&self, f: &mut fmt::Formatter<'_>, unnamed: &str) -> fmt::Result {
+        match self.path.as_str() {
+            "" => write!(f, "{unnamed}")?,
+            path => write!(f, "`{path}`")?,
+        }
+        write!(f, " ({} at offset {})", bytes(self.size), self.offset)
+    }
+}
+
+impl fmt::Display for MapParameters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}, {}-byte keys, {}-byte values, max_entries {}, flags {:#x}",
+            self.map_type.name(),
+            self.key_size,
+            self.value_size,
+            self.max_entries,
+            self.flags
+        )
+    }
+}
+
+impl fmt::Display for MapDifference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MapDifference::Type { found, declared } => {
+                write!(f, "type {found} there, {declared} in the object")
+            }
+            MapDifference::KeySize { found, declared } => {
+                write!(f, "key size {found} there, {declared} in the object")
+            }
+            MapDifference::ValueSize { found, declared } => {
+                write!(f, "value size {found} there, {declared} in the object")
+            }
+            MapDifference::MaxEntries { found, declared } => {
+                write!(f, "max_entries {found} there, {declared} in the object")
+            }
+            MapDifference::AccessFlags { found, declared } => {
+                write!(
+                    f,
+                    "access flags {found:#x} there, {declared:#x} in the object"
+                )
+            }
+        }
+    }
+}
+
+impl fmt::Display for Unsuitable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unsuitable::NotMappable => write!(
+                f,
+                "it cannot be memory-mapped; declare it with the flag BPF_F_MMAPABLE"
+            ),
+            Unsuitable::Constant => write!(
+                f,
+                "it is constant: frozen when it was loaded, or created read-only"
+            ),
+            Unsuitable::FaultsOnAccess => write!(
+                f,
+                "it has the flag BPF_F_SEGV_ON_FAULT, and only programs know which of its pages \
+                 exist; use `as_ptr`"
+            ),
+            Unsuitable::BuildIds => write!(
+                f,
+                "it has build ids instead of addresses (BPF_F_STACK_BUILD_ID); read it as bytes"
+            ),
+            Unsuitable::NoRoomForCookie => write!(
+                f,
+                "its values of 4 bytes have no room for a socket's cookie; declare it with values \
+                 of 8"
+            ),
+            Unsuitable::NoRoomForProgram => write!(
+                f,
+                "its values of 4 bytes have no room for a program; declare it with values of 8 \
+                 (Linux ≥ 5.8; CPU maps: 5.9)"
+            ),
+            Unsuitable::OutsideMemory { offset, len, size } => write!(
+                f,
+                "bytes {offset} to {} are beyond its {size} bytes",
+                offset.saturating_add(*len)
+            ),
+            Unsuitable::MessageTooLarge { size, capacity } => write!(
+                f,
+                "a message of {size} bytes never fits: it takes {capacity} at most"
+            ),
+            Unsuitable::RingBufSize { size } => write!(
+                f,
+                "a ring buffer of {size} bytes is not a power of two of pages"
+            ),
+            Unsuitable::BufferPages { pages } => write!(
+                f,
+                "a perf buffer has a power of two of pages, 2^20 at most, not {pages}"
+            ),
+            Unsuitable::OperationsAmongMaps => write!(
+                f,
+                "a set of operations is a variable in section .struct_ops, not a map in .maps"
+            ),
+            Unsuitable::VariablesTooLarge { size, capacity } => write!(
+                f,
+                "its variables take {size} bytes, the arena has {capacity}; raise max_entries \
+                 (pages)"
+            ),
+            Unsuitable::NoInnerMap { inner } => {
+                write!(f, "it is to hold map {inner:?}, which does not exist")
+            }
+        }
+    }
+}
+
+fn wrong_size(
+    f: &mut fmt::Formatter<'_>,
+    name: &str,
+    part: &str,
+    (expected, declared): (usize, &Option<String>),
+    (given, size): (&str, usize),
+) -> fmt::Result {
+    write!(f, "map {name:?} has {part} of {}", bytes(expected))?;
+    in_parentheses(f, declared.as_deref())?;
+    write!(f, "; {given} has {size}")
+}
+
+fn in_parentheses(f: &mut fmt::Formatter<'_>, text: Option<&str>) -> fmt::Result {
+    match text {
+        Some(text) => write!(f, " ({text})"),
+        None => Ok(()),
+    }
+}
+
+fn list(f: &mut fmt::Formatter<'_>, differences: &[MapDifference]) -> fmt::Result {
+    differences
+        .iter()
+        .enumerate()
+        .try_for_each(|(index, difference)| {
+            let separator = if index == 0 { "" } else { "; " };
+            write!(f, "{separator}{difference}")
+        })
+}
+
+/// A number of bytes, with its unit.
+fn bytes(number: usize) -> String {
+    match number {
+        1 => "1 byte".to_owned(),
+        number => format!("{number} bytes"),
+    }
+}
 
 impl From<PinError> for MapError {
     fn from(error: PinError) -> Self {
@@ -330,5 +758,71 @@ impl From<PinError> for MapError {
 impl From<Unsupported> for MapError {
     fn from(error: Unsupported) -> Self {
         MapError::Unsupported(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name() -> String {
+        "M".to_owned()
+    }
+
+    #[test]
+    fn messages_are_made_of_the_data() {
+        let flags = |flags: u64, allowed| MapError::InvalidFlags {
+            name: name(),
+            operation: Operation::Lookup,
+            flags: flags.into(),
+            allowed,
+        };
+        assert_eq!(
+            flags(0x41, ElementFlags::LOCK).to_string(),
+            "map \"M\": a lookup does not take the flags BPF_NOEXIST | 0x40; it takes BPF_F_LOCK"
+        );
+        assert_eq!(
+            flags(1, ElementFlags::ANY).to_string(),
+            "map \"M\": a lookup does not take the flags BPF_NOEXIST; it takes none (0)"
+        );
+        assert_eq!(
+            flags(3, ElementFlags::WRITE).to_string(),
+            "map \"M\": BPF_NOEXIST | BPF_EXIST is a contradiction: an element that exists and \
+             does not"
+        );
+        let differences = vec![
+            MapDifference::KeySize {
+                found: 4,
+                declared: 8,
+            },
+            MapDifference::AccessFlags {
+                found: 0,
+                declared: 0x80,
+            },
+        ];
+        assert_eq!(
+            MapError::IncompatibleMap {
+                name: name(),
+                differences
+            }
+            .to_string(),
+            "map \"M\" cannot be replaced by the one given: key size 4 there, 8 in the object; \
+             access flags 0x0 there, 0x80 in the object"
+        );
+        let size = |declared| MapError::InvalidKeySize {
+            name: name(),
+            given: "u16",
+            size: 2,
+            expected: 1,
+            declared,
+        };
+        assert_eq!(
+            size(None).to_string(),
+            "map \"M\" has keys of 1 byte; u16 has 2"
+        );
+        assert_eq!(
+            size(Some("struct port".to_owned())).to_string(),
+            "map \"M\" has keys of 1 byte (struct port); u16 has 2"
+        );
     }
 }

@@ -32,6 +32,9 @@ pub struct EventPoll<'a> {
 
 impl<'a> EventPoll<'a> {
     /// Without any buffer yet.
+    ///
+    /// # Errors
+    /// What epoll_create1(2) refuses.
     pub fn new() -> io::Result<Self> {
         Ok(EventPoll {
             sources: Vec::new(),
@@ -41,6 +44,9 @@ impl<'a> EventPoll<'a> {
     }
 
     /// Calls `f` with every record of a ring buffer.
+    ///
+    /// # Errors
+    /// What epoll_ctl(2) refuses.
     pub fn add<T: Borrow<MapData> + Send + 'a>(
         &mut self,
         mut ring: RingBuf<T>,
@@ -53,6 +59,9 @@ impl<'a> EventPoll<'a> {
 
     /// Calls `f` with CPU and data of every event of a perf event array, `lost` with the number of
     /// those lost when there are any.
+    ///
+    /// # Errors
+    /// What epoll_ctl(2) refuses.
     pub fn add_perf(
         &mut self,
         mut events: PerfEvents,
@@ -74,6 +83,9 @@ impl<'a> EventPoll<'a> {
     /// that the readable ones have. Returns their number.
     ///
     /// 0 with time left means that a buffer is readable but its first event still being written.
+    ///
+    /// # Errors
+    /// What epoll_wait(2) refuses.
     pub fn poll(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
         let EventPoll {
             sources,

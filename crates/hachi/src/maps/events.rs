@@ -35,11 +35,14 @@ pub struct Events<T, E> {
 
 /// A record that is not an event of the expected type.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct WrongEventSize {
-    /// The ring buffer.
+    /// The map.
     pub map: String,
     /// Bytes of the record.
     pub size: usize,
+    /// Whether up to 7 of them are padding by the kernel: in perf buffers, not in ring buffers.
+    pub padded: bool,
     /// The Rust type expected.
     pub event: &'static str,
     /// Its size.
@@ -51,12 +54,17 @@ impl fmt::Display for WrongEventSize {
         let WrongEventSize {
             map,
             size,
+            padded,
             event,
             expected,
         } = self;
+        let padding = match padded {
+            true => ", with the kernel's padding",
+            false => "",
+        };
         write!(
             f,
-            "ring buffer {map:?} has a record of {size} bytes; {event} has {expected}"
+            "map {map:?} has an event of {size} bytes{padding}; {event} has {expected}"
         )
     }
 }
@@ -118,6 +126,9 @@ impl<T: Borrow<MapData>, E: Pod> Events<T, E> {
     }
 
     /// The next event, if there is one.
+    ///
+    /// # Errors
+    /// The record has another size. It is skipped.
     #[allow(clippy::should_implement_trait)] // lends from itself, which Iterator cannot
     pub fn next(&mut self) -> Result<Option<EventItem<'_, E>>, WrongEventSize> {
         // The name is looked up in advance, since the record borrows the ring.
@@ -138,6 +149,10 @@ impl<T: Borrow<MapData>, E: Pod> Events<T, E> {
     }
 
     /// As [`next`](Self::next), waiting for at most `timeout` when there is none.
+    ///
+    /// # Errors
+    /// As [`next`](Self::next), as an error of kind [`InvalidData`](io::ErrorKind::InvalidData); what
+    /// poll(2) refuses.
     pub fn next_timeout(&mut self, timeout: Duration) -> io::Result<Option<EventItem<'_, E>>> {
         if self.ring.next_ready(timeout)? {
             return Ok(self.next()?);
@@ -145,8 +160,10 @@ impl<T: Borrow<MapData>, E: Pod> Events<T, E> {
         Ok(None)
     }
 
-    /// Calls `f` with every event there is and returns their number. Does not wait. The first
-    /// record of another size is an error, after everything has been read.
+    /// Calls `f` with every event there is and returns their number. Does not wait.
+    ///
+    /// # Errors
+    /// There was a record of another size; the first is told, after everything has been read.
     pub fn drain(&mut self, mut f: impl FnMut(&E)) -> Result<usize, WrongEventSize> {
         let mut stray = None;
         let mut count = 0;
@@ -168,6 +185,7 @@ fn wrong<E: Pod>(map: &MapData, size: usize) -> WrongEventSize {
     WrongEventSize {
         map: map.name().to_owned(),
         size,
+        padded: false,
         event: type_name::<E>(),
         expected: size_of::<E>(),
     }

@@ -21,6 +21,10 @@ impl MapInfo {
     }
 
     /// The map pinned at `path`.
+    ///
+    /// # Errors
+    /// [`PinError::NotFound`] when nothing is pinned there, [`PinError::WrongKind`] when it is no
+    /// map, and what the kernel refuses.
     pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, PinError> {
         let path = path.as_ref();
         let map = MapData::from_pin(path)?;

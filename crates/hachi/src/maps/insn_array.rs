@@ -2,7 +2,7 @@
 
 use std::borrow::{Borrow, BorrowMut};
 
-use super::{MapData, MapError, view::view};
+use super::{ElementFlags, MapData, MapError, view::view};
 use crate::Pod;
 
 view! {
@@ -11,7 +11,7 @@ view! {
     ///
     /// Filled with offsets in the program as given, then frozen, then the program that uses it is
     /// loaded; from then on it says where each instruction went. One program uses it, at most.
-    InsnArray<>: InsnArray, "InsnArray (insn_array)", u32 => InsnArrayValue
+    InsnArray<>: InsnArray, u32 => InsnArrayValue
 }
 
 /// `struct bpf_insn_array_value`. Offsets count instructions of the program as a whole, except for
@@ -34,15 +34,22 @@ unsafe impl Pod for InsnArrayValue {}
 
 impl<T: Borrow<MapData>> InsnArray<T> {
     /// Where the instruction of element `index` is.
+    ///
+    /// # Errors
+    /// [`MapError::OutOfBounds`], and what the kernel refuses.
     pub fn get(&self, index: &u32) -> Result<InsnArrayValue, MapError> {
         let map = self.map();
         map.check_index(*index)?;
-        map.get(index, 0)?.ok_or_else(|| map.key_not_found())
+        map.get(index, ElementFlags::ANY)?
+            .ok_or_else(|| map.key_not_found())
     }
 }
 
 impl<T: BorrowMut<MapData>> InsnArray<T> {
     /// Lets element `index` follow the instruction at `orig_off`.
+    ///
+    /// # Errors
+    /// [`MapError::OutOfBounds`], and what the kernel refuses: `EBUSY` once a program uses it.
     pub fn set(&mut self, index: u32, orig_off: u32) -> Result<(), MapError> {
         let map = self.map();
         map.check_index(index)?;
@@ -50,6 +57,6 @@ impl<T: BorrowMut<MapData>> InsnArray<T> {
             orig_off,
             ..Default::default()
         };
-        map.set(&index, &value, 0)
+        map.set(&index, &value, ElementFlags::ANY)
     }
 }

@@ -8,6 +8,15 @@ use super::{
 };
 use crate::Pod;
 
+/// What becomes of the elements that are walked over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Walked {
+    /// They stay in the map.
+    Stay,
+    /// They are removed from it.
+    Go,
+}
+
 /// How much one batch reads at most, unless a single bucket is larger.
 const BATCH_BYTES: usize = 32 * 1024;
 
@@ -21,7 +30,7 @@ pub struct RawIter<'a> {
     map: &'a MapData,
     walk: Option<Walk>,
     current: usize,
-    take: bool,
+    walked: Walked,
 }
 
 impl<'a> RawIter<'a> {
@@ -30,19 +39,22 @@ impl<'a> RawIter<'a> {
             map,
             walk: None,
             current: 0,
-            take: false,
+            walked: Walked::Stay,
         }
     }
 
     /// Removes the elements as it goes.
     pub(crate) fn taking(map: &'a MapData) -> Self {
         RawIter {
-            take: true,
+            walked: Walked::Go,
             ..Self::new(map)
         }
     }
 
-    /// Goes to the next element; false at the end. After an error the walk is over.
+    /// Goes to the next element; false at the end.
+    ///
+    /// # Errors
+    /// What the kernel refuses. After an error the walk is over.
     #[inline]
     pub fn advance(&mut self) -> Result<bool, MapError> {
         if let Some(walk) = &self.walk
@@ -62,7 +74,7 @@ impl<'a> RawIter<'a> {
                 let element = self.map.key_size() as usize + self.map.lookup_size()?;
                 let room = BATCH_BYTES / element.max(1);
                 // Where the kernel has no batches, one element at a time is as fast, and not stale.
-                self.walk.insert(Walk::new(self.map, room, 1, self.take)?)
+                self.walk.insert(Walk::new(self.map, room, 1, self.walked)?)
             }
         };
         let result = walk.refill(self.map);
@@ -134,18 +146,21 @@ pub struct Batches<'a, K, V> {
 
 impl<'a, K: Pod, V: Pod> Batches<'a, K, V> {
     /// The view that calls this has checked the sizes of `K` and `V`.
-    pub(crate) fn new(map: &'a MapData, room: usize, take: bool) -> Result<Self, MapError> {
+    pub(crate) fn new(map: &'a MapData, room: usize, walked: Walked) -> Result<Self, MapError> {
         const {
             assert!(align_of::<K>() <= Buffer::ALIGN && align_of::<V>() <= Buffer::ALIGN);
         }
         Ok(Batches {
             map,
-            walk: Walk::new(map, room, room, take)?,
+            walk: Walk::new(map, room, room, walked)?,
             _types: PhantomData,
         })
     }
 
     /// The next keys and their values; `None` at the end.
+    ///
+    /// # Errors
+    /// What the kernel refuses. After an error the walk is over.
     #[allow(clippy::should_implement_trait)] // lends from itself, which Iterator cannot
     pub fn next(&mut self) -> Result<Option<Slices<'_, K, V>>, MapError> {
         if !self.walk.refill(self.map)? {
@@ -232,7 +247,7 @@ impl<'a, K: Pod> Keys<'a, K> {
     /// The keys of a map whose values user space cannot read; of an array, all indices.
     pub(crate) fn alone(map: &'a MapData) -> Self {
         Keys {
-            source: KeySource::Alone(map, KeyWalk::new(map, false)),
+            source: KeySource::Alone(map, KeyWalk::new(map, Walked::Stay)),
             _key: PhantomData,
         }
     }

@@ -7,7 +7,7 @@
 use hachi_btf::{Kind, Types};
 use hachi_common::layout::{Layout, Parts};
 
-use super::error::bytes;
+use super::error::{LayoutDifference, Number};
 
 /// How many elements of an array are compared, besides the last one: if there is a difference, one
 /// of the first has it.
@@ -16,15 +16,8 @@ const ELEMENTS: usize = 4;
 /// How deep types may be nested. They come from outside, and may contain themselves.
 const DEPTH: u32 = 32;
 
-/// A number in a type: its place, and what it is called.
-struct Number {
-    offset: usize,
-    size: usize,
-    path: String,
-}
-
 /// How a Rust type differs from type `id`; `None` if it does not, as far as can be told.
-pub(super) fn difference(layout: &Layout, btf: &dyn Types, id: u32) -> Option<String> {
+pub(super) fn difference(layout: &Layout, btf: &dyn Types, id: u32) -> Option<LayoutDifference> {
     let mut path = String::new();
     compare(layout, 0, &mut path, &|number| {
         let other =
@@ -32,21 +25,16 @@ pub(super) fn difference(layout: &Layout, btf: &dyn Types, id: u32) -> Option<St
         if (other.offset, other.size) == (number.offset, number.size) {
             return None;
         }
-        Some(format!(
-            "{} lies across {}",
-            text(number, "the number"),
-            text(&other, "the number there")
-        ))
+        Some(LayoutDifference {
+            given: number,
+            declared: other,
+        })
     })
 }
 
-fn text(number: &Number, unnamed: &str) -> String {
-    let Number { offset, size, path } = number;
-    let name = match path.strip_prefix('.').unwrap_or(path) {
-        "" => unnamed.to_owned(),
-        path => format!("`{path}`"),
-    };
-    format!("{name} ({size} {} at offset {offset})", bytes(*size))
+/// A path without the dot that it may begin with.
+fn trimmed(path: &str) -> String {
+    path.strip_prefix('.').unwrap_or(path).to_owned()
 }
 
 /// Looks for a number of the Rust type that `differs` has something to say about.
@@ -54,8 +42,8 @@ fn compare(
     layout: &Layout,
     offset: usize,
     path: &mut String,
-    differs: &dyn Fn(&Number) -> Option<String>,
-) -> Option<String> {
+    differs: &dyn Fn(Number) -> Option<LayoutDifference>,
+) -> Option<LayoutDifference> {
     let here = path.len();
     let mut part = |layout: &Layout, offset: usize, name: String| {
         path.push_str(&name);
@@ -65,10 +53,10 @@ fn compare(
     };
     match layout.parts {
         Parts::Unknown => None,
-        Parts::Number => differs(&Number {
+        Parts::Number => differs(Number {
             offset,
             size: layout.size,
-            path: path.clone(),
+            path: trimmed(path),
         }),
         Parts::Elements(element, _) if element.size <= 1 => None,
         Parts::Elements(element, len) => (0..len)
@@ -121,7 +109,7 @@ fn number_at(btf: &dyn Types, mut id: u32, at: usize) -> Option<Number> {
                 return Some(Number {
                     offset: start,
                     size: btf.size_of(id).ok()? as usize,
-                    path,
+                    path: trimmed(&path),
                 });
             }
             // Unions, and what has no size.
@@ -180,7 +168,8 @@ mod tests {
 
         #[track_caller]
         fn differs<T: Pod>(&self, id: u32, text: &str) {
-            assert_eq!(difference(T::LAYOUT, &self.0, id).as_deref(), Some(text));
+            let difference = difference(T::LAYOUT, &self.0, id).map(|found| found.to_string());
+            assert_eq!(difference.as_deref(), Some(text));
         }
     }
 

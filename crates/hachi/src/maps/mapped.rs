@@ -4,7 +4,7 @@ use std::{cell::UnsafeCell, fmt, marker::PhantomData, mem::MaybeUninit, ops::Der
 
 use hachi_obj::GlobalVar;
 
-use super::{MapData, MapError};
+use super::{ElementFlags, MapData, MapError, Unsuitable};
 use crate::{
     Pod,
     sys::mmap::{Mmap, load_shared, store_shared},
@@ -32,8 +32,7 @@ impl<V: Pod> MappedArray<V> {
         if map.flags() & MMAPABLE == 0 {
             return Err(MapError::Unsuitable {
                 name: map.name().to_owned(),
-                reason: "it cannot be memory-mapped; declare it with the flag BPF_F_MMAPABLE"
-                    .to_owned(),
+                reason: Unsuitable::NotMappable,
             });
         }
         Ok(MappedArray {
@@ -44,7 +43,10 @@ impl<V: Pod> MappedArray<V> {
         })
     }
 
-    /// Sets element `index`. (The elements of a frozen map cannot be set.)
+    /// Sets element `index`.
+    ///
+    /// # Errors
+    /// [`MapError::OutOfBounds`]; [`MapError::Unsuitable`] when the map is frozen.
     pub fn set(&self, index: usize, value: V) -> Result<(), MapError> {
         if !self.memory.is_writable() {
             return Err(read_only(&self.name));
@@ -79,7 +81,7 @@ pub(super) fn filled<V: Pod>(fill: impl FnOnce(&mut [u8])) -> V {
 fn read_only(name: &str) -> MapError {
     MapError::Unsuitable {
         name: name.to_owned(),
-        reason: "it is constant: frozen when it was loaded, or created read-only".to_owned(),
+        reason: Unsuitable::Constant,
     }
 }
 
@@ -174,13 +176,20 @@ impl<V: Pod> GlobalVariable<V> {
     }
 
     /// The value now.
+    ///
+    /// # Errors
+    /// Where the section is not memory-mapped, what the kernel refuses.
     pub fn get(&self) -> Result<V, MapError> {
         let mut read = Ok(());
         let value = filled(|bytes| read = self.place.read(bytes));
         read.map(|()| value)
     }
 
-    /// Sets it. Constants (`.rodata`) are so since they were loaded: an error.
+    /// Sets it.
+    ///
+    /// # Errors
+    /// [`MapError::Unsuitable`] for constants (`.rodata`), which are so since they were loaded;
+    /// where the section is not memory-mapped, what the kernel refuses.
     pub fn set(&self, value: V) -> Result<(), MapError> {
         self.place.write(hachi_common::bytes_of(&value))
     }
@@ -189,24 +198,28 @@ impl<V: Pod> GlobalVariable<V> {
 impl Place {
     #[inline]
     fn read(&self, to: &mut [u8]) -> Result<(), MapError> {
-        let inside = match &self.memory {
-            Memory::Mapped(memory) => memory.read(self.offset, to),
+        let (inside, size) = match &self.memory {
+            Memory::Mapped(memory) => (memory.read(self.offset, to), memory.len()),
             Memory::Called(map) => {
-                let section = map.lookup_bytes(&[0; 4], 0)?.unwrap_or_default();
-                match section.get(self.offset..self.offset + to.len()) {
-                    Some(from) => {
-                        to.copy_from_slice(from);
-                        true
-                    }
-                    None => false,
+                let section = map
+                    .lookup_bytes(&[0; 4], ElementFlags::ANY)?
+                    .unwrap_or_default();
+                let found = section.get(self.offset..self.offset + to.len());
+                if let Some(from) = found {
+                    to.copy_from_slice(from);
                 }
+                (found.is_some(), section.len())
             }
         };
         match inside {
             true => Ok(()),
             false => Err(MapError::Unsuitable {
                 name: self.name.clone(),
-                reason: "it lies outside of its section".to_owned(),
+                reason: Unsuitable::OutsideMemory {
+                    offset: self.offset,
+                    len: to.len(),
+                    size,
+                },
             }),
         }
     }
@@ -217,7 +230,9 @@ impl Place {
             Memory::Mapped(memory) if memory.write(self.offset, from) => Ok(()),
             Memory::Mapped(_) => Err(read_only(&self.name)),
             Memory::Called(map) => {
-                let mut section = map.lookup_bytes(&[0; 4], 0)?.unwrap_or_default();
+                let mut section = map
+                    .lookup_bytes(&[0; 4], ElementFlags::ANY)?
+                    .unwrap_or_default();
                 if let Some(to) = section.get_mut(self.offset..self.offset + from.len()) {
                     to.copy_from_slice(from);
                 }

@@ -22,6 +22,8 @@
 //! Every access is one system call on memory that programs use at the same time; values are copied
 //! whole, but a program may be writing the same value meanwhile.
 
+#![warn(clippy::missing_errors_doc)]
+
 mod access;
 mod arena;
 mod array;
@@ -37,7 +39,9 @@ mod dev_map;
 mod error;
 mod event_poll;
 mod events;
+mod flags;
 mod hash_map;
+mod in_use;
 mod info;
 mod insn_array;
 mod iter;
@@ -70,9 +74,12 @@ pub use cgroup_array::CgroupArray;
 pub use cgroup_storage::{CgroupStorage, CgroupStorageKey, PerCpuCgroupStorage};
 pub use data::MapData;
 pub use dev_map::{CpuMap, CpuMapValue, DevMap, DevMapHash, DevMapValue};
-pub use error::MapError;
+pub use error::{
+    ElementPart, LayoutDifference, MapDifference, MapError, MapParameters, Number, Unsuitable,
+};
 pub use event_poll::EventPoll;
 pub use events::{EventItem, Events, WrongEventSize};
+pub use flags::{ElementFlags, Operation};
 pub use hachi_obj::MapType;
 pub use hash_map::HashMap;
 pub use info::{MapInfo, loaded_maps};
@@ -93,15 +100,7 @@ pub use stack_trace::{StackFrame, StackTrace, StackTraceMap};
 pub use storage::{CgrpStorage, InodeStorage, SkStorage, TaskStorage};
 pub use user_ring_buf::{UserRingBuf, UserRingBufItem};
 
-/// `BPF_ANY`: create the element or replace its value.
-pub const BPF_ANY: u64 = 0;
-/// `BPF_NOEXIST`: only create the element.
-pub const BPF_NOEXIST: u64 = 1;
-/// `BPF_EXIST`: only replace the value.
-pub const BPF_EXIST: u64 = 2;
-/// `BPF_F_LOCK`: read or write under the spin lock (`struct bpf_spin_lock`) that the value
-/// contains. Linux ≥ 5.1.
-pub const BPF_F_LOCK: u64 = 4;
+pub use crate::aya_names::maps::*;
 
 macro_rules! map_types {
     ($($variant:ident = $kind:ident;)*) => {

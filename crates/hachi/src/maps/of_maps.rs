@@ -5,7 +5,7 @@ use std::{
     os::fd::AsFd as _,
 };
 
-use super::{Iter, Keys, MapData, MapError, view::view};
+use super::{ElementFlags, Iter, Keys, MapData, MapError, view::view};
 use crate::Pod;
 
 view! {
@@ -13,12 +13,12 @@ view! {
     ///
     /// All are of the type and sizes of the inner map that the object declares (from Linux 5.10 on,
     /// arrays declared with `BPF_F_INNER_MAP` may differ in length, and hash maps always may).
-    ArrayOfMaps<>: ArrayOfMaps, "ArrayOfMaps (array_of_maps)", u32 => u32
+    ArrayOfMaps<>: ArrayOfMaps, u32 => u32
 }
 
 view! {
     /// Maps by key; otherwise as [`ArrayOfMaps`]. Linux ≥ 4.12.
-    HashOfMaps<K>: HashOfMaps, "HashOfMaps (hash_of_maps)", K => u32
+    HashOfMaps<K>: HashOfMaps, K => u32
 }
 
 impl<T: Borrow<MapData>> ArrayOfMaps<T> {
@@ -33,27 +33,45 @@ impl<T: Borrow<MapData>> ArrayOfMaps<T> {
     }
 
     /// The id of the map at `index`, if there is one.
+    ///
+    /// # Errors
+    /// [`MapError::OutOfBounds`], and what the kernel refuses.
     pub fn id(&self, index: &u32) -> Result<Option<u32>, MapError> {
         self.map().check_index(*index)?;
-        self.map().get(index, 0)
+        self.map().get(index, ElementFlags::ANY)
     }
 
-    /// The map at `index`; [`MapError::KeyNotFound`] when there is none. Needs CAP_SYS_ADMIN.
-    /// `flags` is 0.
-    pub fn get(&self, index: &u32, flags: u64) -> Result<MapData, MapError> {
+    /// The map at `index`. Needs CAP_SYS_ADMIN. `flags`: 0.
+    ///
+    /// # Errors
+    /// [`MapError::KeyNotFound`] when there is none, [`MapError::OutOfBounds`],
+    /// [`MapError::InvalidFlags`], and what the kernel refuses.
+    pub fn get(&self, index: &u32, flags: impl Into<ElementFlags>) -> Result<MapData, MapError> {
         self.map().check_index(*index)?;
-        inner(self.map(), self.map().get(index, flags)?)
+        inner(self.map(), self.map().get(index, flags.into())?)
     }
 }
 
 impl<T: BorrowMut<MapData>> ArrayOfMaps<T> {
-    /// Puts a map at `index`. `flags` is 0.
-    pub fn set(&mut self, index: u32, map: &MapData, flags: u64) -> Result<(), MapError> {
+    /// Puts a map at `index`. `flags`: 0.
+    ///
+    /// # Errors
+    /// [`MapError::OutOfBounds`], [`MapError::InvalidFlags`], and what the kernel refuses: `EINVAL`
+    /// for a map that is not like the inner map declared.
+    pub fn set(
+        &mut self,
+        index: u32,
+        map: &MapData,
+        flags: impl Into<ElementFlags>,
+    ) -> Result<(), MapError> {
         self.map().check_index(index)?;
-        self.map().put_fd(&index, map.as_fd(), flags)
+        self.map().put_fd(&index, map.as_fd(), flags.into())
     }
 
-    /// Empties `index`; [`MapError::KeyNotFound`] when it is empty.
+    /// Empties `index`.
+    ///
+    /// # Errors
+    /// [`MapError::OutOfBounds`]; [`MapError::KeyNotFound`] when it is empty.
     pub fn clear_index(&mut self, index: &u32) -> Result<(), MapError> {
         self.map().check_index(*index)?;
         self.map().remove(index)
@@ -62,14 +80,20 @@ impl<T: BorrowMut<MapData>> ArrayOfMaps<T> {
 
 impl<T: Borrow<MapData>, K: Pod> HashOfMaps<T, K> {
     /// The id of the map under `key`, if there is one.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
     pub fn id(&self, key: &K) -> Result<Option<u32>, MapError> {
-        self.map().get(key, 0)
+        self.map().get(key, ElementFlags::ANY)
     }
 
-    /// The map under `key`; [`MapError::KeyNotFound`] when there is none. Needs CAP_SYS_ADMIN.
-    /// `flags` is 0.
-    pub fn get(&self, key: &K, flags: u64) -> Result<MapData, MapError> {
-        inner(self.map(), self.map().get(key, flags)?)
+    /// The map under `key`. Needs CAP_SYS_ADMIN. `flags`: 0.
+    ///
+    /// # Errors
+    /// [`MapError::KeyNotFound`] when there is none, [`MapError::InvalidFlags`], and what the
+    /// kernel refuses.
+    pub fn get(&self, key: &K, flags: impl Into<ElementFlags>) -> Result<MapData, MapError> {
+        inner(self.map(), self.map().get(key, flags.into())?)
     }
 
     /// All keys.
@@ -84,18 +108,24 @@ impl<T: Borrow<MapData>, K: Pod> HashOfMaps<T, K> {
 }
 
 impl<T: BorrowMut<MapData>, K: Pod> HashOfMaps<T, K> {
-    /// Puts a map under `key`. `flags`: [`BPF_ANY`](super::BPF_ANY),
-    /// [`BPF_NOEXIST`](super::BPF_NOEXIST) or [`BPF_EXIST`](super::BPF_EXIST).
+    /// Puts a map under `key`. `flags`: 0, [`ElementFlags::NO_EXIST`] or [`ElementFlags::EXIST`].
+    ///
+    /// # Errors
+    /// [`MapError::InvalidFlags`], and what the kernel refuses: `EINVAL` for a map that is not like
+    /// the inner map declared.
     pub fn insert(
         &mut self,
         key: impl Borrow<K>,
         map: &MapData,
-        flags: u64,
+        flags: impl Into<ElementFlags>,
     ) -> Result<(), MapError> {
-        self.map().put_fd(key.borrow(), map.as_fd(), flags)
+        self.map().put_fd(key.borrow(), map.as_fd(), flags.into())
     }
 
-    /// Removes `key`; [`MapError::KeyNotFound`] when it is not there.
+    /// Removes `key`.
+    ///
+    /// # Errors
+    /// [`MapError::KeyNotFound`] when it is not there.
     pub fn remove(&mut self, key: &K) -> Result<(), MapError> {
         self.map().remove(key)
     }

@@ -6,8 +6,12 @@ use std::{
     ops::{Deref, DerefMut},
 };
 
-use super::{MapData, MapError};
-use crate::{Pod, sys::cpu, util::nr_cpus};
+use super::{ElementFlags, MapData, MapError};
+use crate::{
+    Pod, Unsupported,
+    sys::{bpf, cpu},
+    util::nr_cpus,
+};
 
 /// One value for each possible CPU, in the order of CPU numbers.
 ///
@@ -25,6 +29,9 @@ pub struct PerCpuValues<T: Pod> {
 
 impl<T: Pod> PerCpuValues<T> {
     /// The same value for every possible CPU.
+    ///
+    /// # Errors
+    /// When the system does not say how many there are.
     pub fn repeat(value: T) -> io::Result<Self> {
         Ok(PerCpuValues {
             values: vec![value; cpu::possible()?].into_boxed_slice(),
@@ -64,7 +71,7 @@ impl MapData {
     pub(crate) fn get_per_cpu<K: Pod, V: Pod>(
         &self,
         key: &K,
-        flags: u64,
+        flags: ElementFlags,
         values: &mut PerCpuValues<V>,
     ) -> Result<bool, MapError> {
         let size = self.lookup_size()?;
@@ -95,7 +102,7 @@ impl MapData {
         &self,
         key: &K,
         values: &PerCpuValues<V>,
-        flags: u64,
+        flags: ElementFlags,
     ) -> Result<(), MapError> {
         self.set_batch_per_cpu(
             std::slice::from_ref(key),
@@ -109,9 +116,10 @@ impl MapData {
         &self,
         keys: &[K],
         values: &[PerCpuValues<V>],
-        flags: u64,
+        flags: ElementFlags,
     ) -> Result<(), MapError> {
         self.check_batch(keys.len(), values.len())?;
+        let flags = self.update_flags(flags)?;
         let expected = self.possible_cpus()?;
         if let Some(wrong) = values.iter().find(|values| values.len() != expected) {
             return Err(MapError::CpuCount {
@@ -127,7 +135,11 @@ impl MapData {
             // SAFETY: there are as many values as keys, each as long as an update reads.
             unsafe {
                 match keys {
-                    [key] => self.update_raw(std::ptr::from_ref(key).cast(), bytes.as_ptr(), flags),
+                    [key] => self.update_raw(
+                        bpf::pointer(hachi_common::bytes_of(key)),
+                        bpf::pointer(bytes),
+                        flags,
+                    ),
                     _ => self.update_batch_raw(
                         keys.as_ptr().cast(),
                         bytes.as_ptr(),
@@ -138,6 +150,102 @@ impl MapData {
                 }
             }
         })
+    }
+
+    /// Typed lookup of one CPU's value; the view has checked `K` and `V`.
+    pub(crate) fn get_on_cpu<K: Pod, V: Pod>(
+        &self,
+        key: &K,
+        cpu: u32,
+    ) -> Result<Option<V>, MapError> {
+        self.check_cpu(cpu)?;
+        SCRATCH.with_borrow_mut(|bytes| {
+            bytes.clear();
+            bytes.resize(size_of::<V>().next_multiple_of(8), 0);
+            // SAFETY: the key has the map's size; with the flag, the kernel writes one value.
+            let found = unsafe {
+                self.lookup_raw(
+                    bpf::pointer(hachi_common::bytes_of(key)),
+                    bpf::pointer_mut(bytes),
+                    ElementFlags::on_cpu(cpu).bits(),
+                )
+            };
+            match found.map_err(older_kernel)? {
+                true => Ok(hachi_common::read_bytes(bytes)),
+                false => Ok(None),
+            }
+        })
+    }
+
+    /// Typed update of one CPU's value; the view has checked `K` and `V`.
+    pub(crate) fn set_on_cpu<K: Pod, V: Pod>(
+        &self,
+        key: &K,
+        cpu: u32,
+        value: &V,
+    ) -> Result<(), MapError> {
+        self.check_cpu(cpu)?;
+        self.set_one(key, value, ElementFlags::on_cpu(cpu))
+    }
+
+    /// Typed update of all CPUs' values to one; the view has checked `K` and `V`.
+    pub(crate) fn set_on_all_cpus<K: Pod, V: Pod>(
+        &self,
+        key: &K,
+        value: &V,
+    ) -> Result<(), MapError> {
+        self.set_one(key, value, ElementFlags::ALL_CPUS)
+    }
+
+    fn set_one<K: Pod, V: Pod>(
+        &self,
+        key: &K,
+        value: &V,
+        flags: ElementFlags,
+    ) -> Result<(), MapError> {
+        SCRATCH.with_borrow_mut(|bytes| {
+            bytes.clear();
+            bytes.extend_from_slice(hachi_common::bytes_of(value));
+            bytes.resize(size_of::<V>().next_multiple_of(8), 0);
+            // SAFETY: the key has the map's size; with one of these flags, the kernel reads one
+            // value.
+            unsafe {
+                self.update_raw(
+                    bpf::pointer(hachi_common::bytes_of(key)),
+                    bpf::pointer(bytes),
+                    flags.bits(),
+                )
+            }
+            .map_err(older_kernel)
+        })
+    }
+
+    fn check_cpu(&self, cpu: u32) -> Result<(), MapError> {
+        let possible = self.possible_cpus()?;
+        if (cpu as usize) < possible {
+            return Ok(());
+        }
+        Err(MapError::NoSuchCpu {
+            name: self.name().to_owned(),
+            cpu,
+            possible,
+        })
+    }
+}
+
+/// The flags for single CPUs are refused by kernels that do not know them.
+#[cold]
+fn older_kernel(error: MapError) -> MapError {
+    match (
+        &error,
+        Unsupported::if_older("the value of a single CPU", (7, 0)),
+    ) {
+        (MapError::SyscallError { error: refused, .. }, Some(older))
+            if refused.errno() == libc::EINVAL =>
+        {
+            older.into()
+        }
+        _ => error,
     }
 }
 

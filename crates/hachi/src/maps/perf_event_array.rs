@@ -7,12 +7,16 @@ use std::{
     time::Duration,
 };
 
-use super::{MapData, MapError, view::view};
-use crate::fd::MapFd;
-use crate::sys::{
-    bpf, cpu,
-    epoll::Epoll,
-    perf_buffer::{PerfBuffer, Record, check_pages},
+use super::{ElementFlags, MapData, MapError, Unsuitable, events::WrongEventSize, view::view};
+use crate::{
+    Pod,
+    fd::MapFd,
+    sys::{
+        bpf, cpu,
+        epoll::Epoll,
+        errno::SyscallError,
+        perf_buffer::{PerfBuffer, Record, is_page_count},
+    },
 };
 
 /// Pages of a buffer if nothing else is asked for (as in Aya).
@@ -36,29 +40,52 @@ view! {
     /// }
     /// # }
     /// ```
-    PerfEventArray<>: PerfEventArray, "PerfEventArray (perf_event_array)", u32 => u32
+    PerfEventArray<>: PerfEventArray, u32 => u32
 }
 
 /// What one reading found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use = "says how many events were lost"]
+#[non_exhaustive]
 pub struct PerfEventsRead {
     /// Events read.
     pub read: usize,
     /// Events that programs could not send because the buffer was full, since this was last said.
+    ///
+    /// On Linux ≥ 6.0 these are all that were lost until now. Older kernels tell with the next
+    /// event that finds room, and not before.
     pub lost: usize,
+}
+
+impl PerfEventsRead {
+    fn add(&mut self, other: Self) {
+        self.read += other.read;
+        self.lost = self.lost.saturating_add(other.lost);
+    }
 }
 
 impl<T: BorrowMut<MapData>> PerfEventArray<T> {
     /// Puts an event opened elsewhere (`perf_event_open(2)`) at `index`, for
-    /// `bpf_perf_event_read_value` or for output. `flags` is 0.
-    pub fn set(&mut self, index: u32, event: impl AsFd, flags: u64) -> Result<(), MapError> {
+    /// `bpf_perf_event_read_value` or for output. `flags`: 0.
+    ///
+    /// # Errors
+    /// [`MapError::OutOfBounds`], [`MapError::InvalidFlags`], and what the kernel refuses.
+    pub fn set(
+        &mut self,
+        index: u32,
+        event: impl AsFd,
+        flags: impl Into<ElementFlags>,
+    ) -> Result<(), MapError> {
         self.map().check_index(index)?;
-        self.map().put_fd(&index, event.as_fd(), flags)
+        self.map().put_fd(&index, event.as_fd(), flags.into())
     }
 
     /// Opens the buffer of CPU `index`, of `page_count` pages of memory (a power of two; 2 if not
     /// given). Events that programs send there before, or while it is full, are lost.
+    ///
+    /// # Errors
+    /// [`MapError::OutOfBounds`], [`MapError::CpuOffline`], [`MapError::Unsuitable`] for a number of
+    /// pages that is not a power of two, and what the kernel refuses.
     pub fn open(
         &mut self,
         index: u32,
@@ -67,20 +94,27 @@ impl<T: BorrowMut<MapData>> PerfEventArray<T> {
         let map = self.map();
         map.check_index(index)?;
         let pages = page_count.unwrap_or(DEFAULT_PAGES);
-        check_pages(pages).map_err(|error| MapError::IoError {
-            name: map.name().to_owned(),
-            error,
-        })?;
-        let buffer = PerfBuffer::open(index, pages, 1).map_err(|error| map.error(error))?;
-        map.put_fd(&index, buffer.as_fd(), 0)?;
+        if !is_page_count(pages) {
+            return Err(MapError::Unsuitable {
+                name: map.name().to_owned(),
+                reason: Unsuitable::BufferPages { pages },
+            });
+        }
+        let buffer =
+            PerfBuffer::open(index, pages, 1).map_err(|error| not_opened(map, index, error))?;
+        map.put_fd(&index, buffer.as_fd(), ElementFlags::ANY)?;
         Ok(PerfEventArrayBuffer {
             buffer,
             cpu: index,
             map: map.fd().clone(),
+            name: map.name().to_owned(),
         })
     }
 
     /// Opens the buffers of all CPUs that are online.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); [`MapError::IoError`] when the system does not say which are.
     pub fn open_all(&mut self, page_count: Option<usize>) -> Result<PerfEvents, MapError> {
         let io_error = |map: &MapData, error| MapError::IoError {
             name: map.name().to_owned(),
@@ -102,12 +136,28 @@ impl<T: BorrowMut<MapData>> PerfEventArray<T> {
                     buffers.push(buffer);
                 }
                 // Went offline meanwhile.
-                Err(MapError::SyscallError { error, .. }) if error.errno() == libc::ENODEV => {}
+                Err(MapError::CpuOffline { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
         Ok(PerfEvents { epoll, buffers })
     }
+}
+
+/// Why the buffer of a CPU could not be opened.
+#[cold]
+fn not_opened(map: &MapData, cpu: u32, error: SyscallError) -> MapError {
+    if matches!(error.errno(), libc::ENODEV | libc::EINVAL)
+        && let Ok(online) = cpu::online()
+        && !online.contains(&cpu)
+    {
+        return MapError::CpuOffline {
+            name: map.name().to_owned(),
+            cpu,
+            online,
+        };
+    }
+    map.error(error)
 }
 
 /// The buffer of one CPU, by [`PerfEventArray::open`]. Dropping it ends the output there.
@@ -116,6 +166,7 @@ pub struct PerfEventArrayBuffer {
     buffer: PerfBuffer,
     cpu: u32,
     map: MapFd,
+    name: String,
 }
 
 impl PerfEventArrayBuffer {
@@ -131,8 +182,11 @@ impl PerfEventArrayBuffer {
 
     /// Calls `f` with every event there is, in place. Does not wait.
     ///
-    /// The kernel pads events: up to 7 bytes at the end are nobody's. Their room is given back to
-    /// programs when all have been read.
+    /// The kernel pads events to a multiple of 8 together with the 4 bytes of their length, and
+    /// does not say by how much: one of 608 bytes is seen as 612. Up to 7 bytes at the end are
+    /// nobody's. [`read_events_as`](Self::read_events_as) knows better.
+    ///
+    /// The room of events is given back to programs when all have been read.
     pub fn read_events(&mut self, mut f: impl FnMut(&[u8])) -> PerfEventsRead {
         let mut result = PerfEventsRead::default();
         self.buffer.read(|record| match record {
@@ -146,6 +200,35 @@ impl PerfEventArrayBuffer {
             }
         });
         result
+    }
+
+    /// Calls `f` with every event there is as a value of the type that programs send, without the
+    /// kernel's padding; events of another size as an error that names both. Does not wait.
+    pub fn read_events_as<E: Pod>(
+        &mut self,
+        mut f: impl FnMut(Result<E, WrongEventSize>),
+    ) -> PerfEventsRead {
+        let map = self.name.clone();
+        self.read_events(|data| f(event(data, &map)))
+    }
+}
+
+/// The kernel pads what a program sends, together with the 4 bytes of its length, to a multiple of
+/// 8.
+const fn padded(size: usize) -> usize {
+    (size + 4).next_multiple_of(8) - 4
+}
+
+fn event<E: Pod>(data: &[u8], map: &str) -> Result<E, WrongEventSize> {
+    match hachi_common::read_bytes(data) {
+        Some(event) if data.len() == padded(size_of::<E>()) => Ok(event),
+        _ => Err(WrongEventSize {
+            map: map.to_owned(),
+            size: data.len(),
+            padded: true,
+            event: std::any::type_name::<E>(),
+            expected: size_of::<E>(),
+        }),
     }
 }
 
@@ -185,15 +268,30 @@ impl PerfEvents {
         let mut total = PerfEventsRead::default();
         for buffer in &mut self.buffers {
             let cpu = buffer.cpu;
-            let read = buffer.read_events(|data| f(cpu, data));
-            total.read += read.read;
-            total.lost += read.lost;
+            total.add(buffer.read_events(|data| f(cpu, data)));
+        }
+        total
+    }
+
+    /// Calls `f` with CPU and value of every event there is; as
+    /// [`read_events_as`](PerfEventArrayBuffer::read_events_as). Does not wait.
+    pub fn read_as<E: Pod>(
+        &mut self,
+        mut f: impl FnMut(u32, Result<E, WrongEventSize>),
+    ) -> PerfEventsRead {
+        let mut total = PerfEventsRead::default();
+        for buffer in &mut self.buffers {
+            let cpu = buffer.cpu;
+            total.add(buffer.read_events_as(|event| f(cpu, event)));
         }
         total
     }
 
     /// As [`read`](Self::read), waiting for at most `timeout` (`None`: for ever) when there is
     /// nothing.
+    ///
+    /// # Errors
+    /// What epoll_wait(2) refuses.
     pub fn read_timeout(
         &mut self,
         timeout: Option<Duration>,
@@ -231,5 +329,22 @@ impl<T: Borrow<MapData>> PerfEventArray<T> {
     /// Never true: the kernel refuses arrays without elements.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_told_from_its_padding() {
+        assert_eq!((padded(605), padded(608), padded(612)), (612, 612, 612));
+        assert_eq!(event::<[u8; 5]>(&[7; 12], "M"), Ok([7; 5]));
+        let error = event::<[u8; 13]>(&[7; 12], "M").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "map \"M\" has an event of 12 bytes, with the kernel's padding; [u8; 13] has 13"
+        );
+        assert!(event::<u32>(&[7; 12], "M").is_err());
     }
 }

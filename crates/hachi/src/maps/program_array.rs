@@ -5,7 +5,7 @@ use std::{
     os::fd::AsFd as _,
 };
 
-use super::{Keys, MapData, MapError, view::view};
+use super::{ElementFlags, Keys, MapData, MapError, view::view};
 use crate::fd::ProgramFd;
 
 view! {
@@ -14,7 +14,7 @@ view! {
     ///
     /// The kernel empties the array when the last descriptor and pin of it is gone, even while
     /// programs use it: keep it (or the [`Ebpf`](crate::Ebpf)) as long as jumps are to work.
-    ProgramArray<>: ProgArray, "ProgramArray (prog_array)", u32 => u32
+    ProgramArray<>: ProgArray, u32 => u32
 }
 
 impl<T: Borrow<MapData>> ProgramArray<T> {
@@ -24,20 +24,35 @@ impl<T: Borrow<MapData>> ProgramArray<T> {
     }
 
     /// The id of the program at `index`, if there is one. Linux ≥ 4.14.
+    ///
+    /// # Errors
+    /// [`MapError::OutOfBounds`], and what the kernel refuses.
     pub fn get(&self, index: &u32) -> Result<Option<u32>, MapError> {
         self.map().check_index(*index)?;
-        self.map().get(index, 0)
+        self.map().get(index, ElementFlags::ANY)
     }
 }
 
 impl<T: BorrowMut<MapData>> ProgramArray<T> {
-    /// Puts a program at `index`. `flags` is 0.
-    pub fn set(&mut self, index: u32, program: &ProgramFd, flags: u64) -> Result<(), MapError> {
+    /// Puts a program at `index`. `flags`: 0.
+    ///
+    /// # Errors
+    /// [`MapError::OutOfBounds`], [`MapError::InvalidFlags`], and what the kernel refuses: `EINVAL`
+    /// for a program of another type than those that jump.
+    pub fn set(
+        &mut self,
+        index: u32,
+        program: &ProgramFd,
+        flags: impl Into<ElementFlags>,
+    ) -> Result<(), MapError> {
         self.map().check_index(index)?;
-        self.map().put_fd(&index, program.as_fd(), flags)
+        self.map().put_fd(&index, program.as_fd(), flags.into())
     }
 
-    /// Empties `index`: jumps there fall through. [`MapError::KeyNotFound`] when it is empty.
+    /// Empties `index`: jumps there fall through.
+    ///
+    /// # Errors
+    /// [`MapError::OutOfBounds`]; [`MapError::KeyNotFound`] when it is empty.
     pub fn clear_index(&mut self, index: &u32) -> Result<(), MapError> {
         self.map().check_index(*index)?;
         self.map().remove(index)

@@ -2,17 +2,17 @@
 
 use std::borrow::{Borrow, BorrowMut};
 
-use super::{MapData, MapError, view::view};
+use super::{ElementFlags, MapData, MapError, Operation, view::view};
 use crate::Pod;
 
 view! {
     /// Values that leave in the order in which they came. Linux ≥ 4.20.
-    Queue<V>: Queue, "Queue (queue)", () => V
+    Queue<V>: Queue, () => V
 }
 
 view! {
-    /// Values of which the last that came is the first to leave. Linux ≥ 4.20.
-    Stack<V>: Stack, "Stack (stack)", () => V
+    /// Values that leave in the opposite order: the last to come is the first to go. Linux ≥ 4.20.
+    Stack<V>: Stack, () => V
 }
 
 macro_rules! operations {
@@ -24,22 +24,39 @@ macro_rules! operations {
             }
 
             #[doc = concat!("The ", $next, " value, which stays; `None` when it is empty.")]
+            ///
+            /// # Errors
+            /// What the kernel refuses.
             pub fn peek(&self) -> Result<Option<V>, MapError> {
-                self.map().get(&(), 0)
+                self.map().get(&(), ElementFlags::ANY)
             }
         }
 
         impl<T: BorrowMut<MapData>, V: Pod> $view<T, V> {
-            #[doc = concat!("Removes the ", $next, " value; [`MapError::KeyNotFound`] when it is empty. `flags` is 0.")]
-            pub fn pop(&mut self, flags: u64) -> Result<V, MapError> {
-                let map = self.map();
+            #[doc = concat!("Removes the ", $next, " value. `flags`: 0.")]
+            ///
+            /// # Errors
+            /// [`MapError::KeyNotFound`] when it is empty, [`MapError::InvalidFlags`], and what the
+            /// kernel refuses.
+            pub fn pop(&mut self, flags: impl Into<ElementFlags>) -> Result<V, MapError> {
+                let (map, flags) = (self.map(), flags.into());
+                flags.check(map, Operation::Take, ElementFlags::ANY)?;
                 map.take(&(), flags)?.ok_or_else(|| map.key_not_found())
             }
 
-            /// Adds a value. When it is full, an error, unless `flags` is
-            /// [`BPF_EXIST`](super::BPF_EXIST): then the oldest value goes.
-            pub fn push(&mut self, value: impl Borrow<V>, flags: u64) -> Result<(), MapError> {
-                self.map().set(&(), value.borrow(), flags)
+            /// Adds a value. `flags`: 0, or [`ElementFlags::EXIST`] to drop the oldest value when
+            /// there is no room.
+            ///
+            /// # Errors
+            /// [`MapError::InvalidFlags`], and what the kernel refuses: `E2BIG` when it is full.
+            pub fn push(
+                &mut self,
+                value: impl Borrow<V>,
+                flags: impl Into<ElementFlags>,
+            ) -> Result<(), MapError> {
+                let (map, flags) = (self.map(), flags.into());
+                flags.check(map, Operation::Update, ElementFlags::EXIST)?;
+                map.set(&(), value.borrow(), flags)
             }
         }
     };

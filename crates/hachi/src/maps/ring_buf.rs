@@ -15,7 +15,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Events, MapData, MapError, MapType, view::conversions};
+use super::{
+    Events, MapData, MapError, MapType, Unsuitable, in_use::InUse, view::exclusive_conversions,
+};
 use crate::{
     Pod,
     sys::{
@@ -37,8 +39,10 @@ pub(super) const DISCARD_BIT: u32 = 1 << 30;
 ///
 /// [`events`](Self::events) reads records as values of a Rust type.
 ///
-/// One ring buffer has one reader: two `RingBuf` on the same map would each take records from the
-/// other.
+/// One ring buffer has one reader. A second `RingBuf` on the same map would hand its memory back to
+/// programs while the first still looks at it, so this process can have one only:
+/// [`MapError::RingBufInUse`]. (Nothing keeps another process from it, which needs the same rights
+/// as writing to this one's memory does.)
 ///
 /// ```no_run
 /// # use hachi::maps::{MapData, RingBuf};
@@ -54,19 +58,28 @@ pub(super) const DISCARD_BIT: u32 = 1 << 30;
 pub struct RingBuf<T> {
     inner: T,
     ring: Ring,
+    /// Last, so that nobody else is let in before the ring is given up.
+    _in_use: InUse,
 }
 
 impl<T: Borrow<MapData>> RingBuf<T> {
     pub(crate) fn new(map: T) -> Result<Self, MapError> {
         let data = map.borrow();
-        data.check_kind(&[MapType::Ringbuf], "RingBuf (ringbuf)")?;
-        let ring = Ring::new(data.as_fd(), data.max_entries() as usize).map_err(|error| {
-            MapError::IoError {
+        data.check_kind(&[MapType::Ringbuf], "RingBuf")?;
+        let size = data.max_entries() as usize;
+        if !size.is_power_of_two() || !size.is_multiple_of(page_size()) {
+            return Err(MapError::Unsuitable {
                 name: data.name().to_owned(),
-                error,
-            }
-        })?;
-        Ok(RingBuf { inner: map, ring })
+                reason: Unsuitable::RingBufSize { size },
+            });
+        }
+        let in_use = InUse::new(data)?;
+        let ring = Ring::new(data.as_fd(), size).map_err(|error| data.io_error("mmap", error))?;
+        Ok(RingBuf {
+            inner: map,
+            ring,
+            _in_use: in_use,
+        })
     }
 
     /// The map itself: its name, its description, pinning.
@@ -87,6 +100,9 @@ impl<T: Borrow<MapData>> RingBuf<T> {
     }
 
     /// As [`next`](Self::next), waiting for at most `timeout` when there is no record.
+    ///
+    /// # Errors
+    /// What poll(2) refuses.
     pub fn next_timeout(&mut self, timeout: Duration) -> io::Result<Option<RingBufItem<'_>>> {
         Ok(match self.next_ready(timeout)? {
             true => self.next(),
@@ -130,6 +146,9 @@ impl<T: Borrow<MapData>> RingBuf<T> {
 
     /// Waits until there is a record to read (true) or `timeout` has passed (false; `None` waits
     /// forever).
+    ///
+    /// # Errors
+    /// What poll(2) refuses.
     pub fn wait(&self, timeout: Option<Duration>) -> io::Result<bool> {
         poll::readable(self.inner.borrow().as_fd(), timeout)
     }
@@ -164,7 +183,7 @@ impl<T: Borrow<MapData>> AsRawFd for RingBuf<T> {
     }
 }
 
-conversions!(RingBuf);
+exclusive_conversions!(RingBuf);
 
 /// One record, in place: the bytes are the ring buffer's own memory (8-byte aligned).
 pub struct RingBufItem<'a> {
@@ -220,12 +239,6 @@ struct Ring {
 impl Ring {
     fn new(fd: BorrowedFd<'_>, size: usize) -> io::Result<Self> {
         let page = page_size();
-        if !size.is_power_of_two() || !size.is_multiple_of(page) {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("a ring buffer of {size} bytes is not a power-of-two number of pages"),
-            ));
-        }
         let consumer = Mmap::new(fd, page, 0, true)?;
         let producer = Mmap::new(fd, page + 2 * size, page, false)?;
         let mut ring = Ring {

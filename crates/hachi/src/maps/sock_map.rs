@@ -6,17 +6,21 @@ use std::{
     os::fd::AsFd,
 };
 
-use super::{Keys, MapData, MapError, MapType, view::conversions};
+use super::{ElementFlags, Keys, MapData, MapError, MapType, Unsuitable, view::conversions};
 use crate::Pod;
 use crate::fd::MapFd;
 
 /// The checks of maps of sockets: 4 bytes for the descriptor, or 8, with which user space reads
 /// back the socket's cookie.
-fn check<K: Pod>(map: &MapData, kind: MapType, view: &'static str) -> Result<(), MapError> {
-    map.check_kind(&[kind], view)?;
+fn check<K: Pod>(
+    map: &MapData,
+    kinds: &'static [MapType],
+    view: &'static str,
+) -> Result<(), MapError> {
+    map.check_kind(kinds, view)?;
     match map.value_size() {
-        8 => map.check::<K, [u8; 8]>(&[kind], view),
-        _ => map.check::<K, [u8; 4]>(&[kind], view),
+        8 => map.check::<K, [u8; 8]>(kinds, view),
+        _ => map.check::<K, [u8; 4]>(kinds, view),
     }
 }
 
@@ -24,16 +28,14 @@ fn cookie<K: Pod>(map: &MapData, key: &K) -> Result<Option<u64>, MapError> {
     if map.value_size() != 8 {
         return Err(MapError::Unsuitable {
             name: map.name().to_owned(),
-            reason: "its values of 4 bytes have no room for a socket's cookie; declare it with \
-                     values of 8"
-                .to_owned(),
+            reason: Unsuitable::NoRoomForCookie,
         });
     }
-    map.get(key, 0)
+    map.get(key, ElementFlags::ANY)
 }
 
 macro_rules! indexed {
-    ($(#[$doc:meta])* $view:ident: $kind:ident, $text:literal, $(#[$set:meta])*) => {
+    ($(#[$doc:meta])* $view:ident: $kind:ident, $(#[$set:meta])*) => {
         $(#[$doc])*
         #[derive(Debug)]
         pub struct $view<T> {
@@ -42,7 +44,7 @@ macro_rules! indexed {
 
         impl<T: Borrow<MapData>> $view<T> {
             pub(crate) fn new(map: T) -> Result<Self, MapError> {
-                check::<u32>(map.borrow(), MapType::$kind, $text)?;
+                check::<u32>(map.borrow(), &[MapType::$kind], stringify!($view))?;
                 Ok($view { inner: map })
             }
 
@@ -64,12 +66,27 @@ macro_rules! indexed {
 
         impl<T: BorrowMut<MapData>> $view<T> {
             $(#[$set])*
-            pub fn set(&mut self, index: u32, socket: impl AsFd, flags: u64) -> Result<(), MapError> {
+            ///
+            /// `flags`: 0, [`ElementFlags::NO_EXIST`] or [`ElementFlags::EXIST`].
+            ///
+            /// # Errors
+            /// [`MapError::OutOfBounds`], [`MapError::InvalidFlags`], and what the kernel refuses:
+            /// a socket of a kind or in a state that the map does not take.
+            pub fn set(
+                &mut self,
+                index: u32,
+                socket: impl AsFd,
+                flags: impl Into<ElementFlags>,
+            ) -> Result<(), MapError> {
                 self.map().check_index(index)?;
-                self.map().put_fd(&index, socket.as_fd(), flags)
+                self.map().put_fd(&index, socket.as_fd(), flags.into())
             }
 
-            /// Empties `index`; an error when it is empty.
+            /// Empties `index`.
+            ///
+            /// # Errors
+            /// [`MapError::OutOfBounds`], and what the kernel refuses: an empty index, which is
+            /// [`MapError::KeyNotFound`] or `EINVAL`, by the kind of map.
             pub fn clear_index(&mut self, index: &u32) -> Result<(), MapError> {
                 self.map().check_index(*index)?;
                 self.map().remove(index)
@@ -84,30 +101,31 @@ indexed! {
     /// Sockets by index: TCP connections and, since Linux 5.7, UDP sockets, to be looked up,
     /// redirected to (`bpf_sk_redirect_map`, `bpf_msg_redirect_map`) and worked on by `sk_skb` and
     /// `sk_msg` programs attached to the map. Linux ≥ 4.14.
-    SockMap: Sockmap, "SockMap (sockmap)",
-    /// Puts a socket at `index`. A socket leaves the map when it is closed. `flags` is 0,
-    /// [`BPF_NOEXIST`](super::BPF_NOEXIST) or [`BPF_EXIST`](super::BPF_EXIST).
+    SockMap: Sockmap,
+    /// Puts a socket at `index`. A socket leaves the map when it is closed.
 }
 
 indexed! {
     /// Sockets that share an address (`SO_REUSEPORT`), of which a program chooses one for each
     /// packet (`bpf_sk_select_reuseport`). Linux ≥ 4.19.
-    ReusePortSockArray: ReuseportSockarray, "ReusePortSockArray (reuseport_sockarray)",
-    /// Puts a bound socket at `index`. `flags` is 0, [`BPF_NOEXIST`](super::BPF_NOEXIST) or
-    /// [`BPF_EXIST`](super::BPF_EXIST).
+    ReusePortSockArray: ReuseportSockarray,
+    /// Puts a bound socket at `index`.
 }
 
 indexed! {
     /// `AF_XDP` sockets that XDP programs hand packets to (`bpf_redirect_map`), usually by receive
     /// queue. Linux ≥ 4.18.
-    XskMap: Xskmap, "XskMap (xskmap)",
-    /// Puts an `AF_XDP` socket at `index`. `flags` is 0, [`BPF_NOEXIST`](super::BPF_NOEXIST) or
-    /// [`BPF_EXIST`](super::BPF_EXIST).
+    XskMap: Xskmap,
+    /// Puts an `AF_XDP` socket at `index`.
 }
 
 impl<T: Borrow<MapData>> SockMap<T> {
     /// The cookie (`SO_COOKIE`) of the socket at `index`; `None` when there is none. Linux ≥ 5.8,
     /// and the map must have values of 8 bytes.
+    ///
+    /// # Errors
+    /// [`MapError::OutOfBounds`], [`MapError::Unsuitable`] for values of 4 bytes, and what the
+    /// kernel refuses.
     pub fn cookie(&self, index: u32) -> Result<Option<u64>, MapError> {
         self.map().check_index(index)?;
         cookie(self.map(), &index)
@@ -117,6 +135,10 @@ impl<T: Borrow<MapData>> SockMap<T> {
 impl<T: Borrow<MapData>> ReusePortSockArray<T> {
     /// The cookie (`SO_COOKIE`) of the socket at `index`; `None` when there is none. The map must
     /// have values of 8 bytes.
+    ///
+    /// # Errors
+    /// [`MapError::OutOfBounds`], [`MapError::Unsuitable`] for values of 4 bytes, and what the
+    /// kernel refuses.
     pub fn cookie(&self, index: u32) -> Result<Option<u64>, MapError> {
         self.map().check_index(index)?;
         cookie(self.map(), &index)
@@ -132,7 +154,7 @@ pub struct SockHash<T, K: Pod> {
 
 impl<T: Borrow<MapData>, K: Pod> SockHash<T, K> {
     pub(crate) fn new(map: T) -> Result<Self, MapError> {
-        check::<K>(map.borrow(), MapType::Sockhash, "SockHash (sockhash)")?;
+        check::<K>(map.borrow(), &[MapType::Sockhash], "SockHash")?;
         Ok(SockHash {
             inner: map,
             _key: std::marker::PhantomData,
@@ -156,6 +178,9 @@ impl<T: Borrow<MapData>, K: Pod> SockHash<T, K> {
 
     /// The cookie (`SO_COOKIE`) of the socket under `key`; `None` when there is none. Linux ≥ 5.8,
     /// and the map must have values of 8 bytes.
+    ///
+    /// # Errors
+    /// [`MapError::Unsuitable`] for values of 4 bytes, and what the kernel refuses.
     pub fn cookie(&self, key: &K) -> Result<Option<u64>, MapError> {
         cookie(self.map(), key)
     }
@@ -163,16 +188,24 @@ impl<T: Borrow<MapData>, K: Pod> SockHash<T, K> {
 
 impl<T: BorrowMut<MapData>, K: Pod> SockHash<T, K> {
     /// Puts a socket under `key`; as [`SockMap::set`].
+    ///
+    /// # Errors
+    /// [`MapError::InvalidFlags`], and what the kernel refuses: a socket of a kind or in a state
+    /// that the map does not take, `E2BIG` when it is full.
     pub fn insert(
         &mut self,
         key: impl Borrow<K>,
         socket: impl AsFd,
-        flags: u64,
+        flags: impl Into<ElementFlags>,
     ) -> Result<(), MapError> {
-        self.map().put_fd(key.borrow(), socket.as_fd(), flags)
+        self.map()
+            .put_fd(key.borrow(), socket.as_fd(), flags.into())
     }
 
-    /// Removes `key`; [`MapError::KeyNotFound`] when there is none.
+    /// Removes `key`.
+    ///
+    /// # Errors
+    /// [`MapError::KeyNotFound`] when there is none.
     pub fn remove(&mut self, key: &K) -> Result<(), MapError> {
         self.map().remove(key)
     }

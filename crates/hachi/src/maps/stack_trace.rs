@@ -2,7 +2,7 @@
 
 use std::borrow::{Borrow, BorrowMut};
 
-use super::{Keys, MapData, MapError, MapType, view::conversions};
+use super::{ElementFlags, Keys, MapData, MapError, MapType, Unsuitable, view::conversions};
 
 /// Call stacks by the ids that the helper `bpf_get_stackid` returns. Linux ≥ 4.6.
 #[derive(Debug)]
@@ -36,14 +36,12 @@ impl StackTrace {
 impl<T: Borrow<MapData>> StackTraceMap<T> {
     pub(crate) fn new(map: T) -> Result<Self, MapError> {
         let data = map.borrow();
-        data.check_kind(&[MapType::StackTrace], "StackTraceMap (stack_trace)")?;
+        data.check_kind(&[MapType::StackTrace], "StackTraceMap")?;
         const BPF_F_STACK_BUILD_ID: u32 = 1 << 5;
         if data.flags() & BPF_F_STACK_BUILD_ID != 0 {
             return Err(MapError::Unsuitable {
                 name: data.name().to_owned(),
-                reason: "it has build ids instead of addresses (BPF_F_STACK_BUILD_ID); read it as \
-                         bytes"
-                    .to_owned(),
+                reason: Unsuitable::BuildIds,
             });
         }
         let max_depth = data.value_size() as usize / size_of::<u64>();
@@ -63,8 +61,16 @@ impl<T: Borrow<MapData>> StackTraceMap<T> {
         self.max_depth
     }
 
-    /// The stack of an id; [`MapError::KeyNotFound`] when there is none. `flags` is 0.
-    pub fn get(&self, stack_id: &u32, flags: u64) -> Result<StackTrace, MapError> {
+    /// The stack of an id. `flags`: 0.
+    ///
+    /// # Errors
+    /// [`MapError::KeyNotFound`] when there is none, [`MapError::InvalidFlags`], and what the
+    /// kernel refuses.
+    pub fn get(
+        &self,
+        stack_id: &u32,
+        flags: impl Into<ElementFlags>,
+    ) -> Result<StackTrace, MapError> {
         let bytes = self
             .map()
             .lookup_bytes(&stack_id.to_ne_bytes(), flags)?
@@ -89,12 +95,15 @@ impl<T: Borrow<MapData>> StackTraceMap<T> {
 
     /// All stacks there are.
     pub fn iter(&self) -> impl Iterator<Item = Result<StackTrace, MapError>> + '_ {
-        self.stack_ids().map(|id| self.get(&id?, 0))
+        self.stack_ids().map(|id| self.get(&id?, ElementFlags::ANY))
     }
 }
 
 impl<T: BorrowMut<MapData>> StackTraceMap<T> {
-    /// Makes room for another stack; [`MapError::KeyNotFound`] when there is none of that id.
+    /// Removes a stack, which makes room for another.
+    ///
+    /// # Errors
+    /// [`MapError::KeyNotFound`] when there is none of that id.
     pub fn remove(&mut self, stack_id: &u32) -> Result<(), MapError> {
         self.map().remove(stack_id)
     }

@@ -11,8 +11,13 @@ use hachi_btf::{Btf, BtfBuilder, Types as _};
 use hachi_common::layout::{Layout, Parts};
 use hachi_obj::GlobalVar;
 
-use super::{MapData, MapError, MapInfo, MapType, layout::difference};
-use crate::{Pod, sys::bpf};
+use super::{
+    ElementPart, LayoutDifference, MapData, MapError, MapInfo, MapType, layout::difference,
+};
+use crate::{
+    Pod,
+    sys::{bpf, errno::SyscallError},
+};
 
 /// A Rust type, for code that is compiled once.
 #[derive(Clone, Copy, Debug)]
@@ -52,15 +57,15 @@ impl Given {
         let id = variable.type_id;
         match difference(&self.layout, types, id) {
             None => Ok(()),
-            found => Err(self.mismatch(variable, format!(" ({})", types.type_name(id)), found)),
+            found => Err(self.mismatch(variable, Some(types.type_name(id)), found)),
         }
     }
 
     fn mismatch(
         &self,
         variable: &GlobalVar,
-        declared: String,
-        difference: Option<String>,
+        declared: Option<String>,
+        difference: Option<LayoutDifference>,
     ) -> MapError {
         MapError::GlobalMismatch {
             name: variable.name.clone(),
@@ -68,7 +73,7 @@ impl Given {
             size: self.layout.size,
             expected: variable.size as usize,
             declared,
-            difference: difference.map_or_else(String::new, |text| format!(": {text}")),
+            difference: difference.map(Box::new),
         }
     }
 }
@@ -77,7 +82,7 @@ impl MapData {
     /// The check of every typed view: one of `kinds`, with keys `K` and values `V`.
     pub(crate) fn check<K: Pod, V: Pod>(
         &self,
-        kinds: &[MapType],
+        kinds: &'static [MapType],
         view: &'static str,
     ) -> Result<(), MapError> {
         check(self, kinds, view, Given::of::<K>(), Given::of::<V>())
@@ -89,13 +94,18 @@ impl MapData {
     }
 
     /// The first half of [`check`](Self::check).
-    pub(crate) fn check_kind(&self, kinds: &[MapType], view: &'static str) -> Result<(), MapError> {
+    pub(crate) fn check_kind(
+        &self,
+        kinds: &'static [MapType],
+        view: &'static str,
+    ) -> Result<(), MapError> {
         if self.map_type().is_some_and(|kind| kinds.contains(&kind)) {
             return Ok(());
         }
         Err(MapError::InvalidMapType {
             name: self.name().to_owned(),
-            expected: view,
+            view,
+            expected: kinds,
             actual: self.type_name(),
         })
     }
@@ -103,7 +113,7 @@ impl MapData {
 
 fn check(
     map: &MapData,
-    kinds: &[MapType],
+    kinds: &'static [MapType],
     view: &'static str,
     key: Given,
     value: Given,
@@ -128,24 +138,25 @@ fn check(
         });
     }
     // The kernel is only asked when the answer may matter.
-    let given = [("keys", key), ("values", value)];
+    let given = [(ElementPart::Key, key), (ElementPart::Value, value)];
     if given.iter().all(|(_, given)| is_free(&given.layout)) {
         return Ok(());
     }
     with_btf(map, |btf, key_id, value_id| {
-        for ((what, given), id) in given.into_iter().zip([key_id, value_id]) {
+        for ((part, given), id) in given.into_iter().zip([key_id, value_id]) {
             if let Some(difference) = difference(&given.layout, btf, id) {
                 return Err(MapError::TypeMismatch {
                     name: map.name().to_owned(),
-                    what,
+                    part,
                     given: given.name,
                     declared: btf.type_name(id),
-                    difference,
+                    difference: Box::new(difference),
                 });
             }
         }
         Ok(())
     })
+    .map_err(|error| map.error(error))?
     .unwrap_or(Ok(()))
 }
 
@@ -156,12 +167,9 @@ fn check_global(map: &MapData, variable: &GlobalVar, given: Given) -> Result<(),
     }
     let (declared, difference) = with_btf(map, |btf, _, _| {
         let id = variable.type_id;
-        let declared = match id {
-            0 => String::new(),
-            id => format!(" ({})", btf.type_name(id)),
-        };
-        (declared, difference(&given.layout, btf, id))
+        (named(btf, id), difference(&given.layout, btf, id))
     })
+    .map_err(|error| map.error(error))?
     .unwrap_or_default();
     if has_size && difference.is_none() {
         return Ok(());
@@ -179,28 +187,41 @@ fn is_free(layout: &Layout) -> bool {
     }
 }
 
-/// What a map's keys and values are called in its BTF, in parentheses after a space; empty where it
-/// has none, or we may not ask.
-pub(super) fn declared(map: &MapData) -> (String, String) {
-    with_btf(map, |btf, key, value| {
-        let text = |id| match id {
-            0 => String::new(),
-            id => format!(" ({})", btf.type_name(id)),
-        };
-        (text(key), text(value))
-    })
-    .unwrap_or_default()
+/// What a map's keys and values are called in its BTF; for a message, which goes without where that
+/// cannot be found out.
+pub(super) fn declared(map: &MapData) -> (Option<String>, Option<String>) {
+    with_btf(map, |btf, key, value| (named(btf, key), named(btf, value)))
+        .ok()
+        .flatten()
+        .unwrap_or_default()
 }
 
-/// Calls `f` with the map's types and the ids of its key and value, if it has types. Needs
-/// CAP_SYS_ADMIN for maps that this process has not created.
-fn with_btf<R>(map: &MapData, f: impl FnOnce(&Btf<'_>, u32, u32) -> R) -> Option<R> {
-    let info = MapInfo::of(map.as_fd()).ok()?;
+/// A type's name, if it is one: 0 stands for none.
+fn named(btf: &Btf<'_>, id: u32) -> Option<String> {
+    (id != 0).then(|| btf.type_name(id))
+}
+
+/// Calls `f` with the map's types and the ids of its key and value; `None` when the map has no
+/// types, or this process may not see them. That needs CAP_SYS_ADMIN for maps that it has not
+/// created. Any other error of the kernel's is one: too many open files are not "no types".
+fn with_btf<R>(
+    map: &MapData,
+    f: impl FnOnce(&Btf<'_>, u32, u32) -> R,
+) -> Result<Option<R>, SyscallError> {
+    let info = MapInfo::of(map.as_fd())?;
     let (key, value) = info.btf_types();
-    let id = info.btf_id()?;
+    let Some(id) = info.btf_id() else {
+        return Ok(None);
+    };
     let bytes = match map.btf() {
         Some(btf) => bpf::btf_bytes(btf.as_fd()),
         None => bpf::btf_fd_by_id(id).and_then(|btf| bpf::btf_bytes(btf.as_fd())),
     };
-    Some(f(&Btf::parse(&bytes.ok()?).ok()?, key, value))
+    match bytes {
+        Ok(bytes) => Ok(Btf::parse(&bytes).ok().map(|types| f(&types, key, value))),
+        Err(error) => match error.errno() {
+            libc::EMFILE | libc::ENFILE | libc::ENOMEM => Err(error),
+            _ => Ok(None),
+        },
+    }
 }

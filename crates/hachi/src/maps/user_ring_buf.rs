@@ -16,9 +16,10 @@ use std::{
 };
 
 use super::{
-    MapData, MapError, MapType,
+    MapData, MapError, MapType, Unsuitable,
+    in_use::InUse,
     ring_buf::{BUSY_BIT, DISCARD_BIT, HEADER},
-    view::conversions,
+    view::exclusive_conversions,
 };
 use crate::{
     Pod,
@@ -30,7 +31,8 @@ use crate::{
 
 /// The writing end of a ring buffer that programs read with `bpf_user_ringbuf_drain`. Linux ≥ 6.1.
 ///
-/// One ring buffer has one writer.
+/// One ring buffer has one writer: a second one in this process is
+/// [`MapError::RingBufInUse`].
 ///
 /// ```no_run
 /// # use hachi::maps::{MapData, UserRingBuf};
@@ -47,15 +49,22 @@ use crate::{
 pub struct UserRingBuf<T> {
     inner: T,
     ring: Ring,
+    /// Last, so that nobody else is let in before the ring is given up.
+    _in_use: InUse,
 }
 
 impl<T: Borrow<MapData>> UserRingBuf<T> {
     pub(crate) fn new(map: T) -> Result<Self, MapError> {
         let data = map.borrow();
-        data.check_kind(&[MapType::UserRingbuf], "UserRingBuf (user_ringbuf)")?;
+        data.check_kind(&[MapType::UserRingbuf], "UserRingBuf")?;
+        let in_use = InUse::new(data)?;
         let ring = Ring::new(data.as_fd(), data.max_entries() as usize)
             .map_err(|error| data.io_error("mmap", error))?;
-        Ok(UserRingBuf { inner: map, ring })
+        Ok(UserRingBuf {
+            inner: map,
+            ring,
+            _in_use: in_use,
+        })
     }
 
     /// The map itself: its name, its description, pinning.
@@ -77,6 +86,18 @@ impl<T: Borrow<MapData>> UserRingBuf<T> {
     pub fn capacity(&self) -> usize {
         self.ring.mask + 1 - HEADER
     }
+
+    /// Whether a message could ever fit.
+    pub(crate) fn check_size(&self, size: usize) -> Result<(), MapError> {
+        let capacity = self.capacity();
+        if size <= capacity {
+            return Ok(());
+        }
+        Err(MapError::Unsuitable {
+            name: self.map().name().to_owned(),
+            reason: Unsuitable::MessageTooLarge { size, capacity },
+        })
+    }
 }
 
 impl<T: BorrowMut<MapData>> UserRingBuf<T> {
@@ -97,28 +118,25 @@ impl<T: BorrowMut<MapData>> UserRingBuf<T> {
     ///
     /// Programs wake the waiter when they drain the buffer (unless told not to, by
     /// `BPF_RB_NO_WAKEUP`); no room is looked for without that.
+    ///
+    /// # Errors
+    /// [`MapError::Unsuitable`] for messages above [`capacity`](Self::capacity);
+    /// [`MapError::SyscallError`], what poll(2) refuses.
     pub fn reserve_timeout(
         &mut self,
         size: usize,
         timeout: Duration,
-    ) -> io::Result<Option<UserRingBufItem<'_>>> {
-        if size > self.capacity() {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!(
-                    "a message of {size} bytes never fits ring buffer {:?}, which takes {}",
-                    self.map().name(),
-                    self.capacity()
-                ),
-            ));
-        }
+    ) -> Result<Option<UserRingBufItem<'_>>, MapError> {
+        self.check_size(size)?;
         let deadline = Instant::now().checked_add(timeout);
         while !self.ring.has_room(size) {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             if left == Some(Duration::ZERO) {
                 return Ok(None);
             }
-            if poll::writable(self.as_fd(), left)? && !self.ring.has_room(size) {
+            let writable = poll::writable(self.as_fd(), left)
+                .map_err(|error| self.map().io_error("poll", error))?;
+            if writable && !self.ring.has_room(size) {
                 // Writable as soon as anything fits, which need not be this.
                 std::thread::yield_now();
             }
@@ -127,17 +145,11 @@ impl<T: BorrowMut<MapData>> UserRingBuf<T> {
     }
 
     /// Sends one message; false when there is no room now.
+    ///
+    /// # Errors
+    /// [`MapError::Unsuitable`] for messages above [`capacity`](Self::capacity).
     pub fn push<M: Pod>(&mut self, message: &M) -> Result<bool, MapError> {
-        if size_of::<M>() > self.capacity() {
-            return Err(MapError::Unsuitable {
-                name: self.map().name().to_owned(),
-                reason: format!(
-                    "messages of {} bytes never fit: it takes {}",
-                    size_of::<M>(),
-                    self.capacity()
-                ),
-            });
-        }
+        self.check_size(size_of::<M>())?;
         let Some(mut room) = self.reserve(size_of::<M>()) else {
             return Ok(false);
         };
@@ -217,7 +229,7 @@ impl<T: Borrow<MapData>> AsRawFd for UserRingBuf<T> {
     }
 }
 
-conversions!(UserRingBuf);
+exclusive_conversions!(UserRingBuf);
 
 /// The mapped ring.
 #[derive(Debug)]

@@ -5,7 +5,7 @@
 macro_rules! view {
     (
         $(#[$doc:meta])*
-        $view:ident < $($param:ident),* >: $($kind:ident)|+, $text:literal, $key:ty => $value:ty
+        $view:ident < $($param:ident),* >: $($kind:ident)|+, $key:ty => $value:ty
     ) => {
         $(#[$doc])*
         #[derive(Debug)]
@@ -16,7 +16,10 @@ macro_rules! view {
 
         impl<T: std::borrow::Borrow<$crate::maps::MapData>, $($param: $crate::Pod),*> $view<T, $($param),*> {
             pub(crate) fn new(map: T) -> Result<Self, $crate::maps::MapError> {
-                map.borrow().check::<$key, $value>(&[$($crate::maps::MapType::$kind),+], $text)?;
+                map.borrow().check::<$key, $value>(
+                    &[$($crate::maps::MapType::$kind),+],
+                    stringify!($view),
+                )?;
                 Ok($view {
                     inner: map,
                     _types: std::marker::PhantomData,
@@ -36,32 +39,42 @@ macro_rules! view {
 /// `TryFrom` for a typed view: from a map, from references to one, and from bare map data. All go
 /// through the view's `new`, which checks kind and sizes.
 macro_rules! conversions {
-    ($view:ident) => {
-        $crate::maps::view::conversions! { $view [] }
-    };
-    ($view:ident < $($param:ident),* >) => {
-        $crate::maps::view::conversions! { $view [$($param),*] }
-    };
-    ($view:ident [$($param:ident),*]) => {
-        impl<$($param: $crate::Pod),*> TryFrom<$crate::maps::MapData> for $view<$crate::maps::MapData, $($param),*> {
-            type Error = $crate::maps::MapError;
-            fn try_from(data: $crate::maps::MapData) -> Result<Self, Self::Error> {
-                Self::new(data)
-            }
-        }
-        impl<$($param: $crate::Pod),*> TryFrom<$crate::maps::Map> for $view<$crate::maps::MapData, $($param),*> {
-            type Error = $crate::maps::MapError;
-            fn try_from(map: $crate::maps::Map) -> Result<Self, Self::Error> {
-                Self::new(map.into_data())
-            }
-        }
-        impl<'a, $($param: $crate::Pod),*> TryFrom<&'a $crate::maps::Map> for $view<&'a $crate::maps::MapData, $($param),*> {
+    ($view:ident $(< $($param:ident),* >)?) => {
+        $crate::maps::view::exclusive_conversions! { $view $(< $($param),* >)? }
+
+        impl<'a $($(, $param: $crate::Pod)*)?> TryFrom<&'a $crate::maps::Map>
+            for $view<&'a $crate::maps::MapData $($(, $param)*)?>
+        {
             type Error = $crate::maps::MapError;
             fn try_from(map: &'a $crate::maps::Map) -> Result<Self, Self::Error> {
                 Self::new(map.data())
             }
         }
-        impl<'a, $($param: $crate::Pod),*> TryFrom<&'a mut $crate::maps::Map> for $view<&'a mut $crate::maps::MapData, $($param),*> {
+    };
+}
+
+/// As [`conversions`], except for shared references: for views of which a map has one.
+macro_rules! exclusive_conversions {
+    ($view:ident $(< $($param:ident),* >)?) => {
+        impl $(<$($param: $crate::Pod),*>)? TryFrom<$crate::maps::MapData>
+            for $view<$crate::maps::MapData $($(, $param)*)?>
+        {
+            type Error = $crate::maps::MapError;
+            fn try_from(data: $crate::maps::MapData) -> Result<Self, Self::Error> {
+                Self::new(data)
+            }
+        }
+        impl $(<$($param: $crate::Pod),*>)? TryFrom<$crate::maps::Map>
+            for $view<$crate::maps::MapData $($(, $param)*)?>
+        {
+            type Error = $crate::maps::MapError;
+            fn try_from(map: $crate::maps::Map) -> Result<Self, Self::Error> {
+                Self::new(map.into_data())
+            }
+        }
+        impl<'a $($(, $param: $crate::Pod)*)?> TryFrom<&'a mut $crate::maps::Map>
+            for $view<&'a mut $crate::maps::MapData $($(, $param)*)?>
+        {
             type Error = $crate::maps::MapError;
             fn try_from(map: &'a mut $crate::maps::Map) -> Result<Self, Self::Error> {
                 Self::new(map.data_mut())
@@ -71,4 +84,5 @@ macro_rules! conversions {
 }
 
 pub(super) use conversions;
+pub(super) use exclusive_conversions;
 pub(super) use view;

@@ -20,7 +20,7 @@ use std::{
     ptr,
 };
 
-use super::{MapData, MapError, MapType, batch::unsupported};
+use super::{MapData, MapError, MapType, batch::unsupported, iter::Walked};
 use crate::{Pod, features, sys::bpf};
 
 /// Elements of one size, in a row, aligned for any Rust type that a map is likely to hold.
@@ -92,7 +92,7 @@ pub(super) struct Walk {
     room: usize,
     /// Room to be used key by key.
     room_by_key: usize,
-    take: bool,
+    walked: Walked,
     state: State,
 }
 
@@ -114,7 +114,7 @@ pub(super) struct KeyWalk {
     next: Vec<u8>,
     started: bool,
     ended: bool,
-    take: bool,
+    walked: Walked,
     /// Keys met so far; unused where keys cannot be deleted, or are deleted by the walk.
     seen: Option<HashSet<u128>>,
     /// Elements that may still be taken: what is added meanwhile must not keep the walk going.
@@ -123,12 +123,11 @@ pub(super) struct KeyWalk {
 
 impl Walk {
     /// A walk that fetches up to `room` elements at a time in batches, `room_by_key` otherwise.
-    /// With `take` it removes what it fetches.
     pub(super) fn new(
         map: &MapData,
         room: usize,
         room_by_key: usize,
-        take: bool,
+        walked: Walked,
     ) -> Result<Self, MapError> {
         let most = map.max_entries().max(1) as usize;
         let room = room.clamp(1, most);
@@ -144,7 +143,7 @@ impl Walk {
             )
         );
         let array = matches!(map.map_type(), Some(MapType::Array | MapType::PercpuArray));
-        let state = if hash || (array && !take) {
+        let state = if hash || (array && walked == Walked::Stay) {
             // The cursor is a bucket number for hash maps, a key for the others.
             let cursor = vec![0; key_size.max(4)];
             State::Batch {
@@ -153,7 +152,7 @@ impl Walk {
                 started: false,
             }
         } else {
-            State::Keys(KeyWalk::new(map, take))
+            State::Keys(KeyWalk::new(map, walked))
         };
         Ok(Walk {
             keys: Buffer::new(key_size, room),
@@ -161,7 +160,7 @@ impl Walk {
             filled: 0,
             room,
             room_by_key: room_by_key.clamp(1, room),
-            take,
+            walked,
             state,
         })
     }
@@ -195,7 +194,7 @@ impl Walk {
             && !self.refill_batch(map)?
         {
             // The kernel has no batches for this map.
-            self.state = State::Keys(KeyWalk::new(map, self.take));
+            self.state = State::Keys(KeyWalk::new(map, self.walked));
         }
         while let State::Keys(walk) = &mut self.state
             && self.filled < self.room_by_key
@@ -234,7 +233,7 @@ impl Walk {
             let batch = unsafe {
                 bpf::map_lookup_batch(
                     map.as_fd(),
-                    self.take,
+                    self.walked == Walked::Go,
                     cursor_in,
                     cursor_out.as_mut_ptr(),
                     self.keys.at_mut(0),
@@ -274,7 +273,7 @@ impl Walk {
 }
 
 impl KeyWalk {
-    pub(super) fn new(map: &MapData, take: bool) -> Self {
+    pub(super) fn new(map: &MapData, walked: Walked) -> Self {
         let fixed = matches!(
             map.map_type(),
             Some(
@@ -297,8 +296,8 @@ impl KeyWalk {
             next: vec![0; map.key_size() as usize],
             started: false,
             ended: false,
-            take,
-            seen: (!fixed && !take).then(HashSet::new),
+            walked,
+            seen: (!fixed && walked == Walked::Stay).then(HashSet::new),
             quota: map.max_entries(),
         }
     }
@@ -318,7 +317,7 @@ impl KeyWalk {
         let mut repeated = 0;
         while !self.ended {
             // What is taken is always the first.
-            let key = if self.started && !self.take {
+            let key = if self.started && self.walked == Walked::Stay {
                 self.key.as_ptr()
             } else {
                 ptr::null()
@@ -354,7 +353,7 @@ impl KeyWalk {
         while self.next_key(map)? {
             // SAFETY: the key has the map's key size; for the value the caller vouches.
             let found = unsafe {
-                if self.take {
+                if self.walked == Walked::Go {
                     if self.quota == 0 {
                         break;
                     }
@@ -383,7 +382,7 @@ impl MapData {
         // SAFETY: passed on.
         unsafe {
             if features::HASH_LOOKUP_AND_DELETE.is_supported() {
-                return self.take_raw(key.as_ptr(), value, 0);
+                return self.take_raw(bpf::pointer(key), value, 0);
             }
             Ok(self.lookup_raw(key.as_ptr(), value, 0)? && self.delete_raw(key.as_ptr())?)
         }

@@ -74,6 +74,25 @@ pub(super) fn address<T: ?Sized>(pointer: *const T) -> u64 {
     pointer.cast::<()>() as usize as u64
 }
 
+/// Where a slice is, for the kernel: null when it is empty. (Rust's own address of an empty slice is
+/// no address, and the kernel refuses one beside a length of 0.)
+#[inline]
+pub(crate) fn pointer<T>(slice: &[T]) -> *const T {
+    match slice {
+        [] => ptr::null(),
+        slice => slice.as_ptr(),
+    }
+}
+
+/// As [`pointer`], to be written.
+#[inline]
+pub(crate) fn pointer_mut<T>(slice: &mut [T]) -> *mut T {
+    match slice {
+        [] => ptr::null_mut(),
+        slice => slice.as_mut_ptr(),
+    }
+}
+
 /// An object name as the kernel accepts it: letters, digits, `_` and `.`, others replaced by `_`,
 /// cut to 15 bytes.
 pub(crate) fn object_name(name: &str) -> [u8; attr::OBJ_NAME_LEN] {
@@ -165,27 +184,25 @@ pub(crate) fn prog_load(
     log: Option<(&mut [u8], u32)>,
     token: Option<BorrowedFd<'_>>,
 ) -> io::Result<OwnedFd> {
-    attr.insns = address(image.insns.as_ptr());
+    attr.insns = address(pointer(image.insns));
     attr.insn_cnt = (image.insns.len() / 8) as u32;
     attr.license = address(image.license.as_ptr());
     if image.func_info_rec_size != 0 && !image.func_info.is_empty() {
-        attr.func_info = address(image.func_info.as_ptr());
+        attr.func_info = address(pointer(image.func_info));
         attr.func_info_rec_size = image.func_info_rec_size;
         attr.func_info_cnt = (image.func_info.len() / image.func_info_rec_size as usize) as u32;
     }
     if image.line_info_rec_size != 0 && !image.line_info.is_empty() {
-        attr.line_info = address(image.line_info.as_ptr());
+        attr.line_info = address(pointer(image.line_info));
         attr.line_info_rec_size = image.line_info_rec_size;
         attr.line_info_cnt = (image.line_info.len() / image.line_info_rec_size as usize) as u32;
     }
-    if !image.fd_array.is_empty() {
-        attr.fd_array = address(image.fd_array.as_ptr());
-    }
+    attr.fd_array = address(pointer(image.fd_array));
     attr.log_buf = 0;
     attr.log_size = 0;
     attr.log_level = 0;
     if let Some((buffer, level)) = log {
-        attr.log_buf = address(buffer.as_mut_ptr());
+        attr.log_buf = address(pointer_mut(buffer));
         attr.log_size = u32::try_from(buffer.len()).unwrap_or(u32::MAX);
         attr.log_level = level;
     }
@@ -211,12 +228,12 @@ pub(crate) fn btf_load(
     token: Option<BorrowedFd<'_>>,
 ) -> io::Result<OwnedFd> {
     let mut attr = attr::BtfLoad {
-        btf: address(btf.as_ptr()),
+        btf: address(pointer(btf)),
         btf_size: u32::try_from(btf.len()).unwrap_or(u32::MAX),
         ..Default::default()
     };
     if let Some(buffer) = log {
-        attr.btf_log_buf = address(buffer.as_mut_ptr());
+        attr.btf_log_buf = address(pointer_mut(buffer));
         attr.btf_log_size = u32::try_from(buffer.len()).unwrap_or(u32::MAX);
         attr.btf_log_level = 1;
     }
@@ -449,23 +466,15 @@ pub(crate) fn prog_test_run(
     ctx_out: &mut [u8],
 ) -> Result<()> {
     let length = |slice: &[u8]| u32::try_from(slice.len()).unwrap_or(u32::MAX);
-    // The kernel refuses an address of nothing.
-    let pointer = |slice: &mut [u8]| match slice.is_empty() {
-        true => 0,
-        false => address(slice.as_mut_ptr()),
-    };
     attr.prog_fd = raw(fd);
-    attr.data_in = match data_in.is_empty() {
-        true => 0,
-        false => address(data_in.as_ptr()),
-    };
+    attr.data_in = address(pointer(data_in));
     attr.data_size_in = length(data_in);
     attr.data_size_out = length(data_out);
-    attr.data_out = pointer(data_out);
+    attr.data_out = address(pointer_mut(data_out));
     attr.ctx_size_in = length(ctx_in);
-    attr.ctx_in = pointer(ctx_in);
+    attr.ctx_in = address(pointer_mut(ctx_in));
     attr.ctx_size_out = length(ctx_out);
-    attr.ctx_out = pointer(ctx_out);
+    attr.ctx_out = address(pointer_mut(ctx_out));
     // SAFETY: addresses and lengths were just set from live slices, out ones borrowed mutably.
     unsafe { call(Cmd::ProgTestRun, attr) }
 }
@@ -487,7 +496,7 @@ pub(crate) fn prog_bind_map(program: BorrowedFd<'_>, map: BorrowedFd<'_>) -> Res
 pub(crate) fn prog_call(fd: BorrowedFd<'_>, context: &mut [u8]) -> Result<u32> {
     let mut attr = attr::TestRun {
         prog_fd: raw(fd),
-        ctx_in: address(context.as_mut_ptr()),
+        ctx_in: address(pointer_mut(context)),
         ctx_size_in: u32::try_from(context.len()).unwrap_or(u32::MAX),
         ..Default::default()
     };
@@ -574,7 +583,7 @@ pub(crate) fn prog_info(fd: BorrowedFd<'_>) -> Result<attr::ProgInfo> {
 pub(crate) fn prog_map_ids(fd: BorrowedFd<'_>, ids: &mut [u32]) -> Result<()> {
     let mut info = attr::ProgInfo {
         nr_map_ids: ids.len() as u32,
-        map_ids: address(ids.as_mut_ptr()),
+        map_ids: address(pointer_mut(ids)),
         ..Default::default()
     };
     // SAFETY: the one address was set from a mutable slice with its length; all other lengths are
@@ -626,7 +635,7 @@ pub(crate) fn btf_size(fd: BorrowedFd<'_>) -> Result<u32> {
 pub(crate) fn btf_bytes(fd: BorrowedFd<'_>) -> Result<Vec<u8>> {
     let mut bytes = vec![0; btf_size(fd)? as usize];
     let mut info = attr::BtfInfo {
-        btf: address(bytes.as_mut_ptr()),
+        btf: address(pointer_mut(&mut bytes)),
         btf_size: bytes.len() as u32,
         ..Default::default()
     };
@@ -689,6 +698,14 @@ mod tests {
         );
         assert_eq!(name_text(&object_name("fw.rodata")), "fw.rodata");
         assert_eq!(name_text(&object_name("é")), "__");
+    }
+
+    #[test]
+    fn an_empty_slice_has_no_address() {
+        assert!(pointer::<u64>(&[]).is_null() && pointer_mut::<u64>(&mut []).is_null());
+        let mut values = [1u8, 2];
+        assert_eq!(pointer(&values), values.as_ptr());
+        assert_eq!(pointer_mut(&mut values), values.as_mut_ptr());
     }
 
     #[test]

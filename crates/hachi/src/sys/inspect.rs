@@ -4,7 +4,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 
 use super::{
     attr::{self, Cmd},
-    bpf::{address, call, call_fd, name_text, obj_info, prog_info},
+    bpf::{address, call, call_fd, name_text, obj_info, pointer_mut, prog_info},
     errno::SyscallError,
 };
 
@@ -41,22 +41,22 @@ pub(crate) fn prog_code(fd: BorrowedFd<'_>) -> Result<ProgCode> {
     };
     let mut info = attr::ProgInfo {
         xlated_prog_len: sizes.xlated_prog_len,
-        xlated_prog_insns: address(code.xlated.as_mut_ptr()),
+        xlated_prog_insns: address(pointer_mut(&mut code.xlated)),
         jited_prog_len: sizes.jited_prog_len,
-        jited_prog_insns: address(code.jited.as_mut_ptr()),
+        jited_prog_insns: address(pointer_mut(&mut code.jited)),
         nr_jited_ksyms: sizes.nr_jited_ksyms,
-        jited_ksyms: address(code.ksyms.as_mut_ptr()),
+        jited_ksyms: address(pointer_mut(&mut code.ksyms)),
         nr_jited_func_lens: sizes.nr_jited_func_lens,
-        jited_func_lens: address(code.lengths.as_mut_ptr()),
+        jited_func_lens: address(pointer_mut(&mut code.lengths)),
         func_info_rec_size: 8,
         nr_func_info: sizes.nr_func_info,
-        func_info: address(code.func_info.as_mut_ptr()),
+        func_info: address(pointer_mut(&mut code.func_info)),
         line_info_rec_size: 16,
         nr_line_info: sizes.nr_line_info,
-        line_info: address(code.line_info.as_mut_ptr()),
+        line_info: address(pointer_mut(&mut code.line_info)),
         jited_line_info_rec_size: 8,
         nr_jited_line_info: sizes.nr_jited_line_info,
-        jited_line_info: address(code.addresses.as_mut_ptr()),
+        jited_line_info: address(pointer_mut(&mut code.addresses)),
         ..Default::default()
     };
     // SAFETY: every address was just set from a vector, next to its length (in records of the sizes

@@ -3,10 +3,12 @@
 //! The layout is that of `linux/perf_event.h`: a page of metadata with the positions of the kernel
 //! (`data_head`) and of the reader (`data_tail`), then the data, whose records may be split at its
 //! end.
+//!
+//! The kernel writes down that records were lost with the next one that finds room, which may never
+//! come. Since Linux 6.0 it can be asked for their number (`PERF_FORMAT_LOST`).
 
 use std::{
-    io,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd},
     sync::atomic::{AtomicU64, Ordering},
 };
 
@@ -19,6 +21,11 @@ use super::{
 const TYPE_SOFTWARE: u32 = 1;
 const COUNT_SW_BPF_OUTPUT: u64 = 10;
 const SAMPLE_RAW: u64 = 1 << 10;
+/// Reading the event gives its count, and how many records were lost.
+const FORMAT_LOST: u64 = 1 << 4;
+
+/// No record is longer: its length is 16 bits wide. (What a program sends is shorter by its own.)
+const LONGEST_RECORD: usize = 1 << 16;
 
 const RECORD_LOST: u32 = 2;
 const RECORD_SAMPLE: u32 = 9;
@@ -34,7 +41,7 @@ const HEADER: usize = 8;
 pub(crate) enum Record<'a> {
     /// What a program sent. Padded: up to 7 bytes at the end are nobody's.
     Sample(&'a [u8]),
-    /// So many samples found no room.
+    /// That many samples found no room.
     Lost(u64),
 }
 
@@ -47,21 +54,32 @@ pub(crate) struct PerfBuffer {
     size: usize,
     /// A record that is split at the end of the data, joined.
     joined: Vec<u8>,
+    /// The number of lost records told so far, where the kernel can be asked for it.
+    lost: Option<u64>,
 }
 
 impl PerfBuffer {
     /// A buffer of `pages` pages (a power of two) for what programs send on `cpu`. The reader is
     /// woken when `wakeup_events` records have come.
     pub(crate) fn open(cpu: u32, pages: usize, wakeup_events: u32) -> Result<Self, SyscallError> {
-        let attr = perf::Attr {
+        let mut attr = perf::Attr {
             kind: TYPE_SOFTWARE,
             config: COUNT_SW_BPF_OUTPUT,
             sample_period: 1,
             sample_type: SAMPLE_RAW,
             wakeup_events,
+            read_format: FORMAT_LOST,
             ..Default::default()
         };
-        let event = perf::open_plain(attr, -1, cpu as i32)?;
+        let (event, lost) = match perf::open_plain(attr, -1, cpu as i32) {
+            Ok(event) => (event, Some(0)),
+            // Linux < 6.0 does not know the format.
+            Err(error) if error.errno() == libc::EINVAL => {
+                attr.read_format = 0;
+                (perf::open_plain(attr, -1, cpu as i32)?, None)
+            }
+            Err(error) => return Err(error),
+        };
         let page = page_size();
         let size = pages * page;
         let map = Mmap::new(event.as_fd(), page + size, 0, true)
@@ -72,6 +90,7 @@ impl PerfBuffer {
             map,
             size,
             joined: Vec::new(),
+            lost,
         })
     }
 
@@ -90,10 +109,18 @@ impl PerfBuffer {
     }
 
     /// Calls `f` with every record there is. Samples are lent in place; only one that is split at
-    /// the end of the data is copied. Their room is given back at the end.
+    /// the end of the data is copied. Their room is given back at the end, and then it is told how
+    /// many were lost until now.
     pub(crate) fn read(&mut self, mut f: impl FnMut(Record<'_>)) {
         let head = self.position(DATA_HEAD).load(Ordering::Acquire);
-        let mut tail = self.position(DATA_TAIL).load(Ordering::Relaxed);
+        let start = self.position(DATA_TAIL).load(Ordering::Relaxed);
+        let mut tail = start;
+        let counted = self.lost.is_some();
+        let mut in_ring = |record: Record<'_>| match record {
+            // The number that the kernel gives has these, too.
+            Record::Lost(_) if counted => {}
+            record => f(record),
+        };
         while tail != head {
             let left = usize::try_from(head.wrapping_sub(tail)).unwrap_or(usize::MAX);
             let at = tail as usize & (self.size - 1);
@@ -118,17 +145,45 @@ impl PerfBuffer {
                         size - HEADER,
                     )
                 };
-                deliver(kind, bytes, &mut f);
+                deliver(kind, bytes, &mut in_ring);
             } else {
                 let mut joined = std::mem::take(&mut self.joined);
                 joined.resize(size - HEADER, 0);
                 self.copy(body & (self.size - 1), &mut joined);
-                deliver(kind, &joined, &mut f);
+                deliver(kind, &joined, &mut in_ring);
                 self.joined = joined;
             }
             tail = tail.wrapping_add(size as u64);
         }
         self.position(DATA_TAIL).store(tail, Ordering::Release);
+        // Nothing is lost while there is room for any record. Looked at after the room was given
+        // back, so that it counts what came until then.
+        let head = self.position(DATA_HEAD).load(Ordering::Acquire);
+        let used = usize::try_from(head.wrapping_sub(start)).unwrap_or(usize::MAX);
+        if self.size.saturating_sub(used) < LONGEST_RECORD
+            && let Some(lost) = self.newly_lost().filter(|&lost| lost != 0)
+        {
+            f(Record::Lost(lost));
+        }
+    }
+
+    /// How many records were lost since this was asked last.
+    fn newly_lost(&mut self) -> Option<u64> {
+        let told = self.lost.as_mut()?;
+        let mut counts = [0u64; 2];
+        // SAFETY: the buffer is live and as long as said.
+        let read = unsafe {
+            libc::read(
+                self.event.as_raw_fd(),
+                counts.as_mut_ptr().cast(),
+                size_of_val(&counts),
+            )
+        };
+        if usize::try_from(read) != Ok(size_of_val(&counts)) {
+            return None;
+        }
+        let [_, lost] = counts;
+        Some(lost - std::mem::replace(told, lost))
     }
 
     /// Copies bytes of the data, from its start again when the end is reached.
@@ -168,15 +223,9 @@ impl AsFd for PerfBuffer {
     }
 }
 
-/// As an [`io::Error`], for the size of a buffer that is none.
-pub(crate) fn check_pages(pages: usize) -> io::Result<()> {
-    if pages.is_power_of_two() && pages <= 1 << 20 {
-        return Ok(());
-    }
-    Err(io::Error::new(
-        io::ErrorKind::InvalidInput,
-        format!("a perf buffer has a power of two of pages, not {pages}"),
-    ))
+/// Whether a buffer can have that many pages.
+pub(crate) fn is_page_count(pages: usize) -> bool {
+    pages.is_power_of_two() && pages <= 1 << 20
 }
 
 #[cfg(test)]
@@ -201,7 +250,7 @@ mod tests {
 
     #[test]
     fn pages_are_a_power_of_two() {
-        assert!(check_pages(8).is_ok());
-        assert!(check_pages(0).is_err() && check_pages(3).is_err());
+        assert!(is_page_count(8));
+        assert!(!is_page_count(0) && !is_page_count(3));
     }
 }

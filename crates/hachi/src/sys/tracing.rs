@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     attr::{self, Cmd},
-    bpf::{address, call_fd, raw},
+    bpf::{address, call_fd, pointer, raw},
     errno::SyscallError,
 };
 
@@ -108,10 +108,8 @@ pub(crate) fn link_create(
             words[1] = cookie;
         }
         LinkTo::Iter { info } => {
-            if !info.is_empty() {
-                words[0] = address(info.as_ptr());
-                words[1] = pair(info.len() as u32, 0);
-            }
+            words[0] = address(pointer(info));
+            words[1] = pair(info.len() as u32, 0);
         }
         LinkTo::KprobeMulti {
             symbols,
@@ -122,15 +120,13 @@ pub(crate) fn link_create(
             pointers = symbols.iter().map(|name| address(name.as_ptr())).collect();
             let count = symbols.len().max(addresses.len());
             words[0] = pair(flags, count as u32);
-            words[1] = pointer(&pointers);
-            words[2] = pointer(addresses);
-            words[3] = pointer(same_length(cookies, count));
+            words[1] = address(pointer(&pointers));
+            words[2] = address(pointer(addresses));
+            words[3] = address(pointer(same_length(cookies, count)));
         }
         LinkTo::TracingMulti { ids, cookies } => {
-            if !ids.is_empty() {
-                words[0] = address(ids.as_ptr());
-            }
-            words[1] = pointer(same_length(cookies, ids.len()));
+            words[0] = address(pointer(ids));
+            words[1] = address(pointer(same_length(cookies, ids.len())));
             words[2] = pair(ids.len() as u32, 0);
         }
         LinkTo::UprobeMulti {
@@ -143,9 +139,9 @@ pub(crate) fn link_create(
         } => {
             let count = offsets.len();
             words[0] = address(path.as_ptr());
-            words[1] = pointer(offsets);
-            words[2] = pointer(same_length(semaphores, count));
-            words[3] = pointer(same_length(cookies, count));
+            words[1] = address(pointer(offsets));
+            words[2] = address(pointer(same_length(semaphores, count)));
+            words[3] = address(pointer(same_length(cookies, count)));
             words[4] = pair(count as u32, flags);
             words[5] = pair(pid, 0);
         }
@@ -176,14 +172,6 @@ fn pair(first: u32, second: u32) -> u64 {
     bytes[..4].copy_from_slice(&first.to_ne_bytes());
     bytes[4..].copy_from_slice(&second.to_ne_bytes());
     u64::from_ne_bytes(bytes)
-}
-
-fn pointer(values: &[u64]) -> u64 {
-    if values.is_empty() {
-        0
-    } else {
-        address(values.as_ptr())
-    }
 }
 
 /// The kernel reads `count` values, or none.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hachi::{
     maps::{
-        Array, BPF_NOEXIST, HashMap, LpmTrie, MapError, MapType, PerCpuHashMap, PerCpuValues,
+        Array, ElementFlags, HashMap, LpmTrie, MapError, MapType, PerCpuHashMap, PerCpuValues,
         lpm_trie::Key,
     },
     util::nr_cpus,
@@ -82,12 +82,14 @@ fn draining_leaves_nothing_and_yields_all() {
     let mut map: HashMap<_, u32, u64> = ebpf.map_mut("M").unwrap().try_into().unwrap();
     let keys: Vec<u32> = (0..COUNT).collect();
     let values = vec![1u64; COUNT as usize];
-    map.insert_batch(&keys, &values, BPF_NOEXIST).unwrap();
+    map.insert_batch(&keys, &values, ElementFlags::NO_EXIST)
+        .unwrap();
     let drained: BTreeMap<_, _> = map.drain().map(Result::unwrap).collect();
     assert_eq!(drained.len(), COUNT as usize);
     assert_eq!(map.iter().count(), 0);
 
-    map.insert_batch(&keys, &values, BPF_NOEXIST).unwrap();
+    map.insert_batch(&keys, &values, ElementFlags::NO_EXIST)
+        .unwrap();
     let mut total = 0;
     let mut batches = map.drain_batches(100).unwrap();
     while let Some((_, values)) = batches.next().unwrap() {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hachi::{
     maps::{
-        BPF_EXIST, BloomFilter, HashMap, InsnArray, MapData, MapError, MapType, Queue, Stack,
+        BloomFilter, ElementFlags, HashMap, InsnArray, MapData, MapError, MapType, Queue, Stack,
         StackTraceMap,
     },
     obj::MapSpec,
@@ -33,7 +33,7 @@ fn queues_and_stacks() {
         (Some(1), Some(3))
     );
     // The oldest makes room.
-    queue.push(4, BPF_EXIST).unwrap();
+    queue.push(4, ElementFlags::EXIST).unwrap();
     assert_eq!([2, 3, 4], [(); 3].map(|()| queue.pop(0).unwrap()));
     assert_eq!([3, 2, 1], [(); 3].map(|()| stack.pop(0).unwrap()));
     assert!(stack.pop(0).is_err());

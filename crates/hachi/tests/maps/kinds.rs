@@ -4,7 +4,7 @@ use std::os::fd::AsFd as _;
 
 use hachi::{
     features,
-    maps::{BPF_F_LOCK, Map, MapData, MapError, MapType, PerfEventArray, StackTraceMap},
+    maps::{ElementFlags, Map, MapData, MapError, MapType, PerfEventArray, StackTraceMap},
     obj::MapSpec,
     util::nr_cpus,
 };
@@ -151,7 +151,7 @@ fn views_check_the_type() {
     let error = StackTraceMap::try_from(array()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "map \"SMALL\" is of type array; StackTraceMap (stack_trace) was asked for"
+        "map \"SMALL\" is of type array; StackTraceMap is for stack_trace"
     );
     let perf = MapData::from_spec(&small(MapType::PerfEventArray).unwrap()).unwrap();
     let perf = PerfEventArray::try_from(perf).unwrap();
@@ -212,14 +212,14 @@ fn values_under_their_lock() {
         map.update_bytes(&key, &[0, 0, 0, 0, 7, 0, 0, 0], 0)
             .unwrap();
         // What is written for the lock itself does not matter.
-        map.update_bytes(&key, &[9, 9, 9, 9, 8, 0, 0, 0], BPF_F_LOCK)
+        map.update_bytes(&key, &[9, 9, 9, 9, 8, 0, 0, 0], ElementFlags::LOCK)
             .unwrap();
-        let value = map.lookup_bytes(&key, BPF_F_LOCK).unwrap().unwrap();
+        let value = map.lookup_bytes(&key, ElementFlags::LOCK).unwrap().unwrap();
         assert_eq!(value, [0, 0, 0, 0, 8, 0, 0, 0], "{kind:?}");
     }
     // Where there is no lock, the kernel does not pretend.
     let plain = MapSpec::new("M", MapType::Array, 4, 8, 4);
     let mut ebpf = load(spec(vec![plain], Vec::new()));
     let map = ebpf.map_mut("M").unwrap().data_mut();
-    assert!(map.update_bytes(&key, &[0; 8], BPF_F_LOCK).is_err());
+    assert!(map.update_bytes(&key, &[0; 8], ElementFlags::LOCK).is_err());
 }

@@ -17,13 +17,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use hachi::{
     Ebpf, EbpfLoader,
     maps::{
-        Array, BPF_EXIST, BPF_NOEXIST, HashMap, LpmTrie, Map, MapData, MapError, MapInfo,
-        PerCpuArray, PerCpuHashMap, PerCpuValues, RingBuf, loaded_maps, lpm_trie::Key,
+        Array, ElementFlags, HashMap, LpmTrie, Map, MapData, MapError, MapInfo, PerCpuArray,
+        PerCpuHashMap, PerCpuValues, RingBuf, loaded_maps, lpm_trie::Key,
     },
     obj::{MapSpec, MapType, Pinning},
     util::nr_cpus,
 };
-use hachi_test::{Bpffs, require_bpf};
+use hachi_test::{Bpffs, require_bpf, supported};
 use support::{load, spec};
 
 /// A loaded object with one map called `M`.
@@ -62,7 +62,15 @@ fn arrays() {
         (1u32.to_ne_bytes().to_vec(), 7u64.to_ne_bytes().to_vec())
     );
     assert_eq!(elements.len(), 3);
-    assert!(matches!(ebpf.map("M"), Err(MapError::NotFound { .. })));
+    // It is not as if the object had none.
+    let error = ebpf.map("M").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "map \"M\" was taken out of the object (take_map): use what that returned"
+    );
+    assert!(matches!(ebpf.take_map("M"), Err(MapError::Taken { .. })));
+    let error = ebpf.map("N").unwrap_err().to_string();
+    assert_eq!(error, "no map \"N\"; the object has \"M\"");
     let array: Array<MapData, u64> = map.try_into().unwrap();
     assert_eq!(array.get(&2, 0).unwrap(), 8);
 }
@@ -96,13 +104,16 @@ fn hash_maps() {
     for kind in [MapType::Hash, MapType::LruHash] {
         let mut ebpf = one(kind, 4, 8, 100);
         let mut map: HashMap<_, u32, u64> = ebpf.map_mut("M").unwrap().try_into().unwrap();
-        map.insert(1, 10, BPF_NOEXIST).unwrap();
-        let error = map.insert(1, 11, BPF_NOEXIST).unwrap_err().to_string();
+        map.insert(1, 10, ElementFlags::NO_EXIST).unwrap();
+        let error = map
+            .insert(1, 11, ElementFlags::NO_EXIST)
+            .unwrap_err()
+            .to_string();
         assert!(
             error.contains("\"M\"") && error.contains("EEXIST"),
             "{error}"
         );
-        assert!(map.insert(2, 20, BPF_EXIST).is_err());
+        assert!(map.insert(2, 20, ElementFlags::EXIST).is_err());
         map.insert(2, 20, 0).unwrap();
         assert_eq!(map.get(&1, 0).unwrap(), 10);
         assert_eq!(map.try_get(&3, 0).unwrap(), None);
@@ -249,6 +260,134 @@ fn lpm_tries() {
 }
 
 #[test]
+fn a_prefix_longer_than_the_key_is_named() {
+    require_bpf!();
+    let mut ebpf = one(MapType::LpmTrie, 8, 4, 16);
+    let mut trie: LpmTrie<_, [u8; 4], u32> = ebpf.map_mut("M").unwrap().try_into().unwrap();
+    let good = Key::new(32, [10, 0, 0, 1]);
+    let long = Key::new(33, [10, 0, 0, 0]);
+    let refused = |error: MapError| {
+        assert_eq!(
+            error.to_string(),
+            "map \"M\": a prefix of 33 bits is longer than its keys, which have 32"
+        );
+    };
+    refused(trie.insert(&long, 1, 0).unwrap_err());
+    refused(trie.get(&long, 0).unwrap_err());
+    refused(trie.try_get(&long, 0).unwrap_err());
+    refused(trie.remove(&long).unwrap_err());
+    refused(trie.insert_batch(&[good, long], &[1, 2], 0).unwrap_err());
+    refused(trie.remove_batch(&[long]).unwrap_err());
+    assert_eq!(trie.keys().count(), 0, "a refused batch does nothing");
+}
+
+#[test]
+fn flags_that_an_operation_does_not_take_are_named() {
+    require_bpf!();
+    let mut ebpf = one(MapType::Hash, 4, 8, 4);
+    let mut map: HashMap<_, u32, u64> = ebpf.map_mut("M").unwrap().try_into().unwrap();
+    let message = |error: MapError| error.to_string();
+    assert_eq!(
+        message(map.insert(1, 1, 1 << 20).unwrap_err()),
+        "map \"M\": an update does not take the flags 0x100000; it takes BPF_NOEXIST | BPF_EXIST | \
+         BPF_F_LOCK"
+    );
+    assert_eq!(
+        message(map.insert_batch(&[1], &[1], 1 << 20).unwrap_err()),
+        message(map.insert(1, 1, 1 << 20).unwrap_err())
+    );
+    assert_eq!(
+        message(map.get(&1, ElementFlags::EXIST).unwrap_err()),
+        "map \"M\": a lookup does not take the flags BPF_EXIST; it takes BPF_F_LOCK"
+    );
+    let both = ElementFlags::EXIST | ElementFlags::NO_EXIST;
+    assert!(matches!(
+        map.insert(1, 1, both),
+        Err(MapError::InvalidFlags { .. })
+    ));
+    let data = map.map();
+    assert!(matches!(
+        data.lookup_bytes(&[0; 4], 8),
+        Err(MapError::InvalidFlags { .. })
+    ));
+    // Only the kernel knows that the values have no lock.
+    let error = message(map.insert(1, 1, ElementFlags::LOCK).unwrap_err());
+    assert!(
+        error.contains("EINVAL") && error.contains("spin lock"),
+        "{error}"
+    );
+    assert_eq!(map.keys().count(), 0);
+
+    let mut ebpf = one(MapType::PercpuArray, 4, 8, 1);
+    let mut array: PerCpuArray<_, u64> = ebpf.map_mut("M").unwrap().try_into().unwrap();
+    // BPF_F_CPU: the kernel would write one value, not one for each CPU.
+    assert!(matches!(
+        array.get(&0, 8),
+        Err(MapError::InvalidFlags { .. })
+    ));
+    let values = PerCpuValues::repeat(1).unwrap();
+    assert!(matches!(
+        array.set(0, values, 16),
+        Err(MapError::InvalidFlags { .. })
+    ));
+}
+
+#[test]
+fn values_of_single_cpus() {
+    require_bpf!();
+    let cpus = nr_cpus().unwrap();
+    // No multiple of 8 long: the kernel's stride differs from the value's size.
+    let mut ebpf = one(MapType::PercpuArray, 4, 12, 2);
+    let mut array: PerCpuArray<_, [u32; 3]> = ebpf.map_mut("M").unwrap().try_into().unwrap();
+    let error = array.get_on_cpu(&0, cpus as u32).unwrap_err().to_string();
+    assert!(
+        error.contains(&format!("there is no CPU {cpus}")),
+        "{error}"
+    );
+    let last = cpus - 1;
+    supported!(array.set_on_cpu(1, last as u32, [1, 2, 3]));
+    let mut expected = vec![[0; 3]; cpus];
+    expected[last] = [1, 2, 3];
+    assert_eq!(array.get(&1, 0).unwrap()[..], expected[..]);
+    assert_eq!(array.get_on_cpu(&1, last as u32).unwrap(), [1, 2, 3]);
+    array.set_on_all_cpus(0, [7; 3]).unwrap();
+    assert_eq!(
+        array.get(&0, 0).unwrap(),
+        PerCpuValues::repeat([7; 3]).unwrap()
+    );
+
+    let mut ebpf = one(MapType::PercpuHash, 4, 4, 4);
+    let mut map: PerCpuHashMap<_, u32, u32> = ebpf.map_mut("M").unwrap().try_into().unwrap();
+    assert_eq!(map.get_on_cpu(&5, 0).unwrap(), None);
+    map.insert_on_cpu(5, last as u32, 9).unwrap();
+    assert_eq!(map.get_on_cpu(&5, last as u32).unwrap(), Some(9));
+    assert_eq!(map.get(&5, 0).unwrap().iter().sum::<u32>(), 9);
+}
+
+/// That the types cannot be asked for, for want of a descriptor or memory, does not mean that there
+/// are none.
+#[test]
+fn a_failing_system_call_does_not_skip_the_check_of_types() {
+    require_bpf!();
+    let object = types::object(MapType::Hash);
+    let id = object.map("M").unwrap().data().info().unwrap().id();
+    for errno in [libc::EMFILE, libc::ENOMEM] {
+        let calls = hachi_test::each_call_fails(
+            &[errno],
+            || (),
+            |()| {
+                let own = HashMap::<_, u32, u64>::try_from(object.map("M").unwrap());
+                own.map(drop).unwrap_err();
+                let other = MapData::from_id(id).and_then(HashMap::<_, u32, u64>::try_from);
+                other.map(drop).unwrap_err();
+            },
+            |(), _| {},
+        );
+        assert!(calls.unwrap().len() >= 6);
+    }
+}
+
+#[test]
 fn types_and_sizes_are_checked() {
     require_bpf!();
     let mut ebpf = one(MapType::Hash, 4, 8, 4);
@@ -256,7 +395,11 @@ fn types_and_sizes_are_checked() {
     let message = |error: MapError| error.to_string();
     assert_eq!(
         message(Array::<_, u64>::try_from(&*map).unwrap_err()),
-        "map \"M\" is of type hash; Array (array) was asked for"
+        "map \"M\" is of type hash; Array is for array"
+    );
+    assert_eq!(
+        message(PerCpuHashMap::<_, u32, u64>::try_from(&*map).unwrap_err()),
+        "map \"M\" is of type hash; PerCpuHashMap is for percpu_hash and lru_percpu_hash"
     );
     assert_eq!(
         message(HashMap::<_, u16, u64>::try_from(&*map).unwrap_err()),
@@ -267,7 +410,7 @@ fn types_and_sizes_are_checked() {
         "map \"M\" has values of 8 bytes; u32 has 4"
     );
     assert!(matches!(
-        RingBuf::try_from(&*map),
+        RingBuf::try_from(&mut *map),
         Err(MapError::InvalidMapType { .. })
     ));
     assert!(map.data().lookup_bytes(&[0; 3], 0).is_err());

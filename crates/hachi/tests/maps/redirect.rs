@@ -8,7 +8,7 @@ use std::{
 use hachi::{
     Ebpf,
     maps::{
-        BPF_NOEXIST, CpuMap, DevMap, DevMapHash, Map, MapData, MapError, MapType,
+        CpuMap, DevMap, DevMapHash, ElementFlags, Map, MapData, MapError, MapType,
         ReusePortSockArray, SockHash, SockMap, XskMap,
     },
     obj::{Insn, MapSpec, ProgramSpec},
@@ -240,8 +240,8 @@ fn sockets_by_index() {
     let spec = MapSpec::new("M", MapType::Sockmap, 4, 8, 4);
     let mut map = SockMap::try_from(MapData::from_spec(&spec).unwrap()).unwrap();
     let (client, server) = connection();
-    map.set(3, &client, BPF_NOEXIST).unwrap();
-    assert!(map.set(3, &server, BPF_NOEXIST).is_err());
+    map.set(3, &client, ElementFlags::NO_EXIST).unwrap();
+    assert!(map.set(3, &server, ElementFlags::NO_EXIST).is_err());
     assert_eq!(map.cookie(3).unwrap(), Some(cookie(&client)));
     assert_eq!(map.cookie(0).unwrap(), None);
     map.set(0, &server, 0).unwrap();

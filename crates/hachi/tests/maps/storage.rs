@@ -8,8 +8,8 @@ use std::{
 
 use hachi::{
     maps::{
-        BPF_EXIST, BPF_NOEXIST, CgroupArray, CgroupStorage, CgroupStorageKey, CgrpStorage,
-        InodeStorage, MapData, MapError, MapType, PerCpuCgroupStorage, SkStorage, TaskStorage,
+        CgroupArray, CgroupStorage, CgroupStorageKey, CgrpStorage, ElementFlags, InodeStorage,
+        MapData, MapError, MapType, PerCpuCgroupStorage, SkStorage, TaskStorage,
     },
     obj::MapSpec,
 };
@@ -28,9 +28,9 @@ macro_rules! lives_with {
         let owners = ($owner, $other);
         let (owner, other) = (owners.0.as_fd(), owners.1.as_fd());
         assert_eq!(storage.get(owner, 0).unwrap(), None);
-        assert!(storage.insert(owner, 1, BPF_EXIST).is_err());
-        storage.insert(owner, 5, BPF_NOEXIST).unwrap();
-        assert!(storage.insert(owner, 6, BPF_NOEXIST).is_err());
+        assert!(storage.insert(owner, 1, ElementFlags::EXIST).is_err());
+        storage.insert(owner, 5, ElementFlags::NO_EXIST).unwrap();
+        assert!(storage.insert(owner, 6, ElementFlags::NO_EXIST).is_err());
         storage.insert(owner, 7, 0).unwrap();
         assert_eq!(storage.get(owner, 0).unwrap(), Some(7));
         assert_eq!(storage.get(other, 0).unwrap(), None, "another's is another");

@@ -2,7 +2,7 @@
 
 use hachi::{
     EbpfLoader, Pod,
-    maps::{Array, HashMap, Map, MapData, MapError, MapType},
+    maps::{Array, ElementPart, HashMap, Map, MapData, MapError, MapType},
     obj::MapSpec,
 };
 use hachi_btf::{BtfBuilder, Composite, Int, Member, Type};
@@ -33,7 +33,7 @@ fn structure(types: &mut BtfBuilder, name: &str, members: &[(&str, u32)]) -> u32
 }
 
 /// A map from `struct port { u32 }` to `struct counts { u32 packets; u32 bytes; }`.
-fn object(kind: MapType) -> hachi::Ebpf {
+pub(super) fn object(kind: MapType) -> hachi::Ebpf {
     let mut types = BtfBuilder::new();
     let u32_id = int(&mut types, "unsigned int", 4);
     let port = structure(&mut types, "port", &[("number", u32_id)]);
@@ -114,20 +114,20 @@ fn pinned_maps_bring_their_types() {
     counts.insert(7, value, 0).unwrap();
     assert_eq!(counts.get(&7, 0).unwrap(), value);
     let refused = |result: Result<(), MapError>| match result.unwrap_err() {
-        MapError::TypeMismatch { what, .. } => what,
+        MapError::TypeMismatch { part, .. } => part,
         other => panic!("{other}"),
     };
     assert_eq!(
         refused(HashMap::<_, u32, Shifted>::try_from(open()).map(drop)),
-        "values"
+        ElementPart::Value
     );
     assert_eq!(
         refused(HashMap::<_, u32, u64>::try_from(open()).map(drop)),
-        "values"
+        ElementPart::Value
     );
     assert_eq!(
         refused(HashMap::<_, [u16; 2], Counts>::try_from(open()).map(drop)),
-        "keys"
+        ElementPart::Key
     );
 }
 
