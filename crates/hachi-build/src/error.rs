@@ -197,7 +197,18 @@ impl fmt::Display for Error {
                 path.display(),
                 hint.as_deref().unwrap_or("")
             ),
-            Error::Llvm(error) => write!(f, "{error}"),
+            Error::Llvm(error) => {
+                write!(f, "{error}")?;
+                for diagnostic in error.to_diagnostics() {
+                    for note in diagnostic.notes {
+                        write!(f, "\n  = note: {}", note.text)?;
+                    }
+                    for help in diagnostic.helps {
+                        write!(f, "\n  = help: {}", help.text)?;
+                    }
+                }
+                Ok(())
+            }
             Error::Install { command, output } => write!(f, "`{command}` failed: {output}"),
             Error::Manifest { dir, output } => write!(
                 f,

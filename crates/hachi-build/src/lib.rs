@@ -27,7 +27,6 @@ mod builder;
 mod cache;
 mod cargo;
 mod error;
-mod json;
 mod process;
 mod script;
 mod single;

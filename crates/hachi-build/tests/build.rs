@@ -285,7 +285,7 @@ fn linker_errors_are_shown_without_wrapping() -> Outcome {
     let (out, err) = texts(&mut build(&dir)?);
     assert_eq!(out, "");
     assert!(
-        err.contains("error: ") && err.contains("src/main.rs:16:"),
+        err.contains("error[floating-point]: ") && err.contains("src/main.rs:16:"),
         "{err}"
     );
     assert!(!err.contains("linking with"), "{err}");

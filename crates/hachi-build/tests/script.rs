@@ -229,8 +229,9 @@ fn from_a_build_script() -> Outcome {
     let output = project.cargo(&["build", "--offline"]).output().unwrap();
     let err = text(&output.stderr);
     assert!(
-        err.contains("warning: app@0.1.0: this can panic: an index may be out of bounds")
-            && err.contains("app-ebpf/src/main.rs:16:"),
+        err.contains(
+            "warning: app@0.1.0: [may-panic] this can panic: an index may be out of bounds"
+        ) && err.contains("app-ebpf/src/main.rs:16:"),
         "{err}"
     );
     let output = project

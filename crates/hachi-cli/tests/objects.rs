@@ -306,12 +306,24 @@ fn ld_links_objects() {
         ])
     };
     let document = link(&object("watcher")).code(0).json();
-    assert_eq!(keys(&document), ["object", "warnings"]);
+    assert_eq!(keys(&document), ["diagnostics", "object"]);
     hachi(["inspect".as_ref(), output.as_os_str()])
         .code(0)
         .prints(&["watcher (section xdp)", "COUNTERS", "licence: GPL"]);
     let text = dir.join("notes.txt");
     fs::write(&text, "nothing to link").unwrap();
-    link(&text).code(1).says(&["notes.txt"]);
+    let refused = link(&text)
+        .code(1)
+        .says(&["error[not-linkable]", "notes.txt"]);
+    let document = refused.json();
+    assert_eq!(document["object"], serde_json::Value::Null);
+    let diagnostic = &document["diagnostics"][0];
+    assert_eq!(diagnostic["code"]["code"], "not-linkable");
+    assert_eq!(diagnostic["level"], "error");
+    assert!(
+        refused
+            .stderr
+            .starts_with(diagnostic["rendered"].as_str().unwrap())
+    );
     link(&dir.join("absent.o")).code(1).says(&["absent.o"]);
 }

@@ -27,19 +27,30 @@
 //! Source of the log's format: `kernel/bpf/verifier.c` and `kernel/bpf/log.c`, from Linux 5.8 to
 //! 6.18; the checked-in logs under `tests/logs` are real.
 
+mod code;
+mod diagnostic;
 mod explain;
+mod explanation;
 mod insn;
+#[cfg(feature = "json")]
+pub mod json;
+mod layout;
 mod log;
 mod printable;
+#[cfg(feature = "render")]
 mod render;
 mod rules;
 mod state;
 mod trace;
 
-pub use explain::{Explanation, Location, Note, explain};
+pub use code::{Code, Origin};
+pub use diagnostic::{Applicability, Diagnostic, Edit, Help, Note, Severity, Span};
+pub use explain::{Explanation, Location, Note as ExplanationNote, explain};
 pub use insn::{Op, Operand};
 pub use log::{Event, Log, Stats};
 pub use printable::{is_printable, printable};
+#[cfg(feature = "render")]
+pub use render::Renderer;
 pub use rules::{RuleInfo, rules};
 pub use state::{Frame, Register, Value};
 

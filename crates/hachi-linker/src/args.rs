@@ -7,7 +7,7 @@ use std::{
     str::FromStr,
 };
 
-use crate::{Cpu, Error, Options, Panics};
+use crate::{Cpu, Error, FileAction, Options, Panics, UsageError};
 
 /// Options of other eBPF linkers that projects carry in their `-C link-arg`; they ask for what this
 /// linker does anyway, or tune what it has no knob for. The number of values each takes as separate
@@ -29,17 +29,19 @@ const ACCEPTED: &[(&str, usize)] = &[
 ];
 
 impl FromStr for Cpu {
-    type Err = Error;
+    type Err = UsageError;
 
-    fn from_str(s: &str) -> Result<Self, Error> {
+    fn from_str(s: &str) -> Result<Self, UsageError> {
         match s {
             "v1" => Ok(Cpu::V1),
             "v2" => Ok(Cpu::V2),
             "v3" => Ok(Cpu::V3),
             "v4" => Ok(Cpu::V4),
-            _ => Err(Error::Usage(format!(
-                "unknown cpu `{s}`: eBPF has v1, v2, v3 and v4"
-            ))),
+            _ => Err(UsageError::UnknownValue {
+                what: "cpu",
+                value: s.to_owned(),
+                expected: "v1, v2, v3 or v4",
+            }),
         }
     }
 }
@@ -51,19 +53,22 @@ struct Args<I> {
 
 impl<I: Iterator<Item = OsString>> Args<I> {
     /// The value of `option`: what follows `=`, else the next argument.
-    fn value(&mut self, option: &str, inline: Option<&str>) -> Result<OsString, Error> {
+    fn value(&mut self, option: &str, inline: Option<&str>) -> Result<OsString, UsageError> {
         if let Some(value) = inline {
             return Ok(value.into());
         }
-        self.rest
-            .next()
-            .ok_or_else(|| Error::Usage(format!("`{option}` needs a value")))
+        self.rest.next().ok_or_else(|| UsageError::MissingValue {
+            option: option.to_owned(),
+        })
     }
 
-    fn text(&mut self, option: &str, inline: Option<&str>) -> Result<String, Error> {
+    fn text(&mut self, option: &str, inline: Option<&str>) -> Result<String, UsageError> {
         self.value(option, inline)?
             .into_string()
-            .map_err(|_| Error::Usage(format!("the value of `{option}` is not UTF-8")))
+            .map_err(|value| UsageError::NotUtf8 {
+                option: option.to_owned(),
+                value,
+            })
     }
 }
 
@@ -92,7 +97,7 @@ impl Options {
             options.take(&arg, &mut args, host)?;
         }
         if options.output.as_os_str().is_empty() {
-            return Err(Error::Usage("no output: name it with `-o FILE`".into()));
+            return Err(UsageError::NoOutput.into());
         }
         if host {
             // rustc leaves the whole program's bitcode beside the executable that it thinks is
@@ -100,7 +105,7 @@ impl Options {
             options.inputs = vec![with_suffix(&options.output, "bc")];
         }
         if options.inputs.is_empty() {
-            return Err(Error::Usage("nothing to link".into()));
+            return Err(UsageError::NoInput.into());
         }
         Ok(options)
     }
@@ -110,7 +115,7 @@ impl Options {
         arg: &OsStr,
         args: &mut Args<I>,
         host: bool,
-    ) -> Result<(), Error> {
+    ) -> Result<(), UsageError> {
         let Some(text) = arg.to_str().filter(|text| text.starts_with('-')) else {
             self.inputs.push(arg.into());
             return Ok(());
@@ -163,9 +168,7 @@ impl Options {
             _ if host => {}
             _ => {
                 let Some((_, values)) = ACCEPTED.iter().find(|(known, _)| *known == name) else {
-                    return Err(Error::Usage(format!(
-                        "unknown option `{name}`; see `hachi-linker --help`"
-                    )));
+                    return Err(UsageError::UnknownOption(name.to_owned()));
                 };
                 if inline.is_none() {
                     for _ in 0..*values {
@@ -196,7 +199,7 @@ fn expand_response_files(args: Vec<OsString>) -> Result<Vec<OsString>, Error> {
             continue;
         };
         let text = fs::read_to_string(path).map_err(|source| Error::Io {
-            action: "read",
+            action: FileAction::Read,
             path: path.into(),
             source,
         })?;

@@ -13,7 +13,7 @@ use std::{
 };
 
 use crate::{
-    Diagnostic, Error, names,
+    Code, Diagnostic, Error, names,
     wire::{self, Failure, Outcome},
 };
 
@@ -152,7 +152,10 @@ fn post_mortem(status: libc::c_int, talk: &str) -> Diagnostic {
             talk.lines()
                 .find_map(|line| line.strip_prefix("In function: "))
         });
-    let mut d = Diagnostic::error(format!("LLVM {how} while generating eBPF code"));
+    let mut d = Diagnostic::error(
+        Code::LLVM_FAILED,
+        format!("LLVM {how} while generating eBPF code"),
+    );
     if let Some(name) = function {
         d = d.in_function(names::demangle(name.trim_matches('"')));
     }

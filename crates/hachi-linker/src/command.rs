@@ -2,7 +2,7 @@
 
 use std::{env, ffi::OsString, fs::OpenOptions, io::Write, process::ExitCode};
 
-use crate::{DIAGNOSTICS_ENV, Error, LINKER_ENV, Options, link};
+use crate::{DIAGNOSTICS_ENV, Diagnostic, Error, LINKER_ENV, Options, Renderer, link};
 
 const HELP: &str = "\
 Links Rust and C into one eBPF object.
@@ -28,7 +28,7 @@ An INPUT is an LLVM bitcode file, an archive of such files (.a, .rlib), or a rel
   -h, --help               this text
   -V, --version            the version
 
-HACHI_DIAGNOSTICS=FILE appends errors and warnings to FILE as well.
+HACHI_DIAGNOSTICS=FILE appends errors and warnings to FILE as well, as JSON, one a line.
 
 Example: hachi-linker filter.bc -o filter.o --cpu v3";
 
@@ -56,18 +56,13 @@ fn run<A: Into<OsString>>(args: impl IntoIterator<Item = A>) -> u8 {
     match Options::from_args(args).and_then(|options| link(&options)) {
         Ok(output) => {
             for warning in &output.warnings {
-                tell(&warning.to_string());
+                tell(warning);
             }
             0
         }
         Err(error) => {
-            match &error {
-                Error::Rejected(diagnostics) => {
-                    for diagnostic in diagnostics {
-                        tell(&diagnostic.to_string());
-                    }
-                }
-                error => tell(&format!("error: {error}")),
+            for diagnostic in error.to_diagnostics() {
+                tell(&diagnostic);
             }
             match error {
                 Error::Usage(_) => 2,
@@ -89,15 +84,18 @@ pub fn intercept() {
     }
 }
 
-/// One diagnostic to everyone who listens, with an empty line after it.
-fn tell(text: &str) {
-    eprintln!("{text}\n");
+/// Shows one diagnostic, and appends it to the file that `HACHI_DIAGNOSTICS` names.
+fn tell(diagnostic: &Diagnostic) {
+    eprintln!("{diagnostic}\n");
     if let Some(path) = env::var_os(DIAGNOSTICS_ENV) {
         let written = OpenOptions::new()
             .create(true)
             .append(true)
             .open(&path)
-            .and_then(|mut file| file.write_all(format!("{text}\n\n").as_bytes()));
+            .and_then(|mut file| {
+                let line = diagnostic.to_json(Renderer::plain()) + "\n";
+                file.write_all(line.as_bytes())
+            });
         if let Err(error) = written {
             eprintln!(
                 "warning: cannot write to `{}` ({DIAGNOSTICS_ENV}): {error}",

@@ -73,7 +73,9 @@ pub(crate) fn resolve(options: &Options) -> Result<PathBuf, Error> {
         } else {
             Err(Error::LlvmUnusable {
                 reason: match File::open(&path) {
-                    Ok(_) => "it is not a shared library (perhaps a linker script; open the versioned file beside it)".into(),
+                    Ok(_) => "it is not a shared library (perhaps a linker script; open the \
+                              versioned file beside it)"
+                        .into(),
                     Err(error) => error.to_string(),
                 },
                 path,
@@ -303,7 +305,7 @@ mod tests {
     #[test]
     fn a_compiler_without_a_library_says_where_it_looked() {
         let error = find_libllvm(Path::new("/nonexistent/bin/rustc")).unwrap_err();
-        let text = error.to_string();
+        let text = error.to_diagnostics()[0].to_string();
         assert!(text.contains("/nonexistent/bin/rustc"), "{text}");
         assert!(text.contains("/nonexistent/lib/libLLVM*"), "{text}");
         assert!(text.contains("HACHI_LLVM"), "{text}");

@@ -40,7 +40,6 @@ mod args;
 mod check;
 mod child;
 mod command;
-mod diagnostic;
 mod error;
 mod find;
 mod finish;
@@ -49,12 +48,13 @@ mod link;
 mod llvm;
 mod names;
 mod options;
+mod sources;
 mod wire;
 
 pub use command::{command, intercept};
-pub use diagnostic::{Diagnostic, Frame, Level, Location};
-pub use error::Error;
+pub use error::{Error, FileAction, Unlinkable, UsageError};
 pub use find::find_libllvm;
+pub use hachi_diag::{Code, Diagnostic, Renderer, Severity, Span};
 pub use link::{Output, link};
 pub use options::{Cpu, Kernel, Options, Panics, Target};
 
@@ -62,8 +62,9 @@ pub use options::{Cpu, Kernel, Options, Panics, Target};
 /// value.
 pub const LINKER_ENV: &str = "HACHI_LINKER";
 
-/// Environment variable naming a file to which the command appends its diagnostics, free of what
-/// rustc puts around a linker's output.
+/// Environment variable naming a file to which the command appends its diagnostics, one JSON
+/// document a line ([`hachi_diag::json`]): rustc shows a linker's output only when it fails, and
+/// then amid its own.
 pub const DIAGNOSTICS_ENV: &str = "HACHI_DIAGNOSTICS";
 
 /// Environment variable naming the LLVM library to use instead of the compiler's own.

@@ -16,9 +16,10 @@ use object::{
 };
 
 use crate::{
-    Diagnostic, Error, Options, Target, check, child, find,
+    Code, Diagnostic, Error, FileAction, Options, Target, Unlinkable, check, child, find,
     finish::{self, FinishInput, InputObject},
     ir,
+    sources::Sources,
 };
 
 /// What a successful link has to tell.
@@ -56,6 +57,21 @@ enum Input {
 /// [`Error::Rejected`] with one diagnostic for each reason why the program cannot become an eBPF
 /// object; the other variants when files or LLVM are missing. No output is written then.
 pub fn link(options: &Options) -> Result<Output, Error> {
+    let mut sources = Sources::default();
+    let mut result = link_unquoted(options);
+    let told = match &mut result {
+        Ok(output) => &mut output.warnings,
+        Err(Error::Rejected(diagnostics)) => diagnostics,
+        Err(_) => return result,
+    };
+    for diagnostic in told {
+        sources.quote(diagnostic);
+    }
+    result
+}
+
+/// Links; the diagnostics do not quote their source lines yet.
+fn link_unquoted(options: &Options) -> Result<Output, Error> {
     let llvm = find::resolve(options)?;
     let mut inputs = Vec::new();
     for path in &options.inputs {
@@ -89,7 +105,7 @@ pub fn link(options: &Options) -> Result<Output, Error> {
         note_symbols(data, &mut job);
     }
     if let Some(dir) = &options.save_temps {
-        fs::create_dir_all(dir).map_err(|source| io_error("create", dir, source))?;
+        fs::create_dir_all(dir).map_err(|source| io_error(FileAction::Create, dir, source))?;
     }
 
     let has_bitcode = !job.modules.is_empty() || !job.archives.is_empty();
@@ -144,11 +160,14 @@ fn check_target(name: &str, data: &[u8], asked: Option<Target>) -> Result<(), Er
     };
     match asked.filter(|asked| *asked != target) {
         None => Ok(()),
-        Some(asked) => Err(Error::Rejected(vec![Diagnostic::error(format!(
-            "`{name}` was compiled for `{}`, not for `{}`",
-            target.triple(),
-            asked.triple()
-        ))])),
+        Some(asked) => Err(Error::Rejected(vec![Diagnostic::error(
+            Code::WRONG_TARGET,
+            format!(
+                "`{name}` was compiled for `{}`, not for `{}`",
+                target.triple(),
+                asked.triple()
+            ),
+        )])),
     }
 }
 
@@ -157,7 +176,7 @@ fn exports(options: &Options) -> Result<Option<BTreeSet<String>>, Error> {
     let mut names: BTreeSet<String> = options.exports.iter().cloned().collect();
     match &options.export_symbols {
         Some(path) => {
-            let text = fs::read_to_string(path).map_err(|e| io_error("read", path, e))?;
+            let text = fs::read_to_string(path).map_err(|e| io_error(FileAction::Read, path, e))?;
             names.extend(
                 text.lines()
                     .map(str::trim)
@@ -171,7 +190,7 @@ fn exports(options: &Options) -> Result<Option<BTreeSet<String>>, Error> {
     Ok(Some(names))
 }
 
-fn io_error(action: &'static str, path: &Path, source: std::io::Error) -> Error {
+fn io_error(action: FileAction, path: &Path, source: std::io::Error) -> Error {
     Error::Io {
         action,
         path: path.into(),
@@ -180,7 +199,7 @@ fn io_error(action: &'static str, path: &Path, source: std::io::Error) -> Error 
 }
 
 fn write(path: &Path, data: &[u8]) -> Result<(), Error> {
-    fs::write(path, data).map_err(|source| io_error("write", path, source))
+    fs::write(path, data).map_err(|source| io_error(FileAction::Write, path, source))
 }
 
 fn is_bitcode(data: &[u8]) -> bool {
@@ -189,22 +208,26 @@ fn is_bitcode(data: &[u8]) -> bool {
 }
 
 fn read_input(path: &Path) -> Result<Input, Error> {
-    let data = fs::read(path).map_err(|source| io_error("read", path, source))?;
+    let data = fs::read(path).map_err(|source| io_error(FileAction::Read, path, source))?;
     let name = path
         .file_name()
         .unwrap_or(path.as_os_str())
         .to_string_lossy()
         .into_owned();
-    let refuse = |reason: String| Error::Input {
+    let refuse = |found: Unlinkable| Error::Input {
         path: path.into(),
-        reason,
+        found,
     };
     if is_bitcode(&data) {
         return Ok(Input::Bitcode { name, data });
     }
     if data.starts_with(b"!<arch>\n") {
-        let archive = ArchiveFile::parse(&*data)
-            .map_err(|error| refuse(format!("it is a damaged archive ({error})")))?;
+        let damaged = |error: object::Error| {
+            refuse(Unlinkable::DamagedArchive {
+                reason: error.to_string(),
+            })
+        };
+        let archive = ArchiveFile::parse(&*data).map_err(damaged)?;
         let mut members = Vec::new();
         for member in archive.members() {
             let read = member.and_then(|member| {
@@ -213,8 +236,7 @@ fn read_input(path: &Path) -> Result<Input, Error> {
                     member.data(&*data)?,
                 ))
             });
-            let (member, bytes) =
-                read.map_err(|error| refuse(format!("it is a damaged archive ({error})")))?;
+            let (member, bytes) = read.map_err(damaged)?;
             // Others are metadata and, in archives for the host, machine code.
             if let Some(bitcode) = bitcode_of(bytes) {
                 members.push((format!("{name}({member})"), bitcode.to_vec()));
@@ -223,8 +245,11 @@ fn read_input(path: &Path) -> Result<Input, Error> {
         return Ok(Input::Archive { members });
     }
     if data.starts_with(b"\x7fELF") {
-        let machine = elf_machine(&data)
-            .map_err(|error| refuse(format!("it is a damaged ELF file ({error})")))?;
+        let machine = elf_machine(&data).map_err(|error| {
+            refuse(Unlinkable::DamagedElf {
+                reason: error.to_string(),
+            })
+        })?;
         if machine == EM_BPF {
             return Ok(Input::Elf { name, data });
         }
@@ -234,13 +259,9 @@ fn read_input(path: &Path) -> Result<Input, Error> {
                 data: bitcode.to_vec(),
             });
         }
-        return Err(refuse(format!(
-            "it is machine code for another machine (ELF machine {machine}) and holds no bitcode; compile it for eBPF"
-        )));
+        return Err(refuse(Unlinkable::OtherMachine { machine: machine.0 }));
     }
-    Err(refuse(
-        "it is neither LLVM bitcode, nor an archive, nor an eBPF object".into(),
-    ))
+    Err(refuse(Unlinkable::UnknownKind))
 }
 
 fn elf_machine(data: &[u8]) -> object::Result<object::elf::Machine> {

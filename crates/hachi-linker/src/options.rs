@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
-use crate::Error;
+use crate::UsageError;
 
 /// The generation of the eBPF instruction set to generate code for (LLVM's `-mcpu`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -45,17 +45,17 @@ impl Target {
 }
 
 impl FromStr for Target {
-    type Err = Error;
+    type Err = UsageError;
 
     /// The triple, or only its first part, as LLVM and clang call the target.
-    fn from_str(s: &str) -> Result<Self, Error> {
+    fn from_str(s: &str) -> Result<Self, UsageError> {
         [Target::Bpfel, Target::Bpfeb]
             .into_iter()
             .find(|target| s == target.triple() || s == &target.triple()[..5])
-            .ok_or_else(|| {
-                Error::Usage(format!(
-                    "unknown target `{s}`: eBPF has bpfel-unknown-none and bpfeb-unknown-none"
-                ))
+            .ok_or_else(|| UsageError::UnknownValue {
+                what: "target",
+                value: s.to_owned(),
+                expected: "bpfel-unknown-none or bpfeb-unknown-none",
             })
     }
 }
@@ -85,16 +85,16 @@ impl Panics {
 }
 
 impl FromStr for Panics {
-    type Err = Error;
+    type Err = UsageError;
 
-    fn from_str(s: &str) -> Result<Self, Error> {
+    fn from_str(s: &str) -> Result<Self, UsageError> {
         [Panics::Allow, Panics::Warn, Panics::Deny]
             .into_iter()
             .find(|panics| panics.name() == s)
-            .ok_or_else(|| {
-                Error::Usage(format!(
-                    "panics can be `allow`ed, `warn`ed of or `deny`ed, not `{s}`"
-                ))
+            .ok_or_else(|| UsageError::UnknownValue {
+                what: "way with panics",
+                value: s.to_owned(),
+                expected: "allow, warn or deny",
             })
     }
 }
@@ -110,16 +110,18 @@ impl fmt::Display for Kernel {
 }
 
 impl FromStr for Kernel {
-    type Err = Error;
+    type Err = UsageError;
 
     /// `5.15`; a third number is left aside.
-    fn from_str(s: &str) -> Result<Self, Error> {
+    fn from_str(s: &str) -> Result<Self, UsageError> {
         let mut numbers = s.splitn(3, '.').map(str::parse::<u8>);
         match (numbers.next(), numbers.next()) {
             (Some(Ok(major)), Some(Ok(minor))) => Ok(Kernel(major, minor)),
-            _ => Err(Error::Usage(format!(
-                "`{s}` is no version of Linux such as `5.15`"
-            ))),
+            _ => Err(UsageError::UnknownValue {
+                what: "version of Linux",
+                value: s.to_owned(),
+                expected: "one such as 5.15",
+            }),
         }
     }
 }

@@ -1,6 +1,10 @@
-//! How the process that runs LLVM tells its parent what came out.
+//! How the process that runs LLVM tells its parent what came out: one line of JSON, then the
+//! object's bytes.
 
-use crate::{Diagnostic, Frame, Level, Location};
+use hachi_diag::Renderer;
+use hachi_diag::json::{self, Json};
+
+use crate::Diagnostic;
 
 /// What code generation yields.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -35,214 +39,142 @@ impl From<Vec<Diagnostic>> for Failure {
 /// The whole message.
 pub(crate) type Outcome = Result<Compiled, Failure>;
 
+/// The message as bytes.
 pub(crate) fn encode(outcome: &Outcome) -> Vec<u8> {
-    let mut w = Writer(Vec::new());
+    let mut out = String::from("{");
+    let mut object: &[u8] = &[];
     match outcome {
-        Ok(c) => {
-            w.number(0);
-            w.bytes(&c.object);
-            w.list(&c.entries, |w, name| w.text(name));
-            w.list(&c.renames, |w, (from, to)| {
-                w.text(from);
-                w.text(to);
+        Ok(compiled) => {
+            object = &compiled.object;
+            out.push_str(&format!(
+                "\"object_size\":{},\"abort_sites\":{},\"entries\":",
+                object.len(),
+                compiled.abort_sites
+            ));
+            list(&mut out, &compiled.entries, |out, name| {
+                json::quote(out, name)
             });
-            w.number(c.abort_sites);
-            w.list(&c.warnings, Writer::diagnostic);
+            out.push_str(",\"renames\":");
+            list(&mut out, &compiled.renames, |out, (from, to)| {
+                list(out, &[from, to], |out, name| json::quote(out, name));
+            });
+            out.push_str(",\"warnings\":");
+            list(&mut out, &compiled.warnings, diagnostic);
         }
         Err(Failure::Rejected(diagnostics)) => {
-            w.number(1);
-            w.list(diagnostics, Writer::diagnostic);
+            out.push_str("\"rejected\":");
+            list(&mut out, diagnostics, diagnostic);
         }
         Err(Failure::Unusable(reason)) => {
-            w.number(2);
-            w.text(reason);
+            out.push_str("\"unusable\":");
+            json::quote(&mut out, reason);
         }
     }
-    w.0
+    out.push_str("}\n");
+    let mut message = out.into_bytes();
+    message.extend_from_slice(object);
+    message
 }
 
 /// `None` when the message is cut short, as it is when the sender dies.
 pub(crate) fn decode(message: &[u8]) -> Option<Outcome> {
-    let mut r = Reader(message);
-    let outcome = match r.number()? {
-        0 => Ok(Compiled {
-            object: r.bytes()?.to_vec(),
-            entries: r.list(Reader::text)?,
-            renames: r.list(|r| Some((r.text()?, r.text()?)))?,
-            abort_sites: r.number()?,
-            warnings: r.list(Reader::diagnostic)?,
-        }),
-        1 => Err(Failure::Rejected(r.list(Reader::diagnostic)?)),
-        _ => Err(Failure::Unusable(r.text()?)),
+    let end = message.iter().position(|byte| *byte == b'\n')?;
+    let (line, object) = (&message[..end], &message[end + 1..]);
+    let document = json::parse(line)?;
+    let document = Json::of(&document);
+    if let Some(reason) = document.get("unusable").text() {
+        return Some(Err(Failure::Unusable(reason.to_owned())));
+    }
+    if document.get("rejected").list().is_some() {
+        return Some(Err(Failure::Rejected(diagnostics(
+            document.get("rejected"),
+        )?)));
+    }
+    if document.get("object_size").number()? != object.len() as u64 {
+        return None;
+    }
+    let texts = |json: Json<'_>| -> Option<Vec<String>> {
+        json.list()?
+            .map(|item| item.text().map(str::to_owned))
+            .collect()
     };
-    Some(outcome)
+    let renames = document.get("renames").list()?.map(|pair| {
+        let [from, to] = <[String; 2]>::try_from(texts(pair)?).ok()?;
+        Some((from, to))
+    });
+    Some(Ok(Compiled {
+        object: object.to_vec(),
+        entries: texts(document.get("entries"))?,
+        renames: renames.collect::<Option<_>>()?,
+        abort_sites: document.get("abort_sites").number()?,
+        warnings: diagnostics(document.get("warnings"))?,
+    }))
 }
 
-struct Writer(Vec<u8>);
-
-impl Writer {
-    fn number(&mut self, n: u64) {
-        self.0.extend(n.to_le_bytes());
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) {
-        self.number(bytes.len() as u64);
-        self.0.extend(bytes);
-    }
-
-    fn text(&mut self, text: &str) {
-        self.bytes(text.as_bytes());
-    }
-
-    fn list<T>(&mut self, items: &[T], mut each: impl FnMut(&mut Self, &T)) {
-        self.number(items.len() as u64);
-        for item in items {
-            each(self, item);
-        }
-    }
-
-    fn option<T>(&mut self, item: &Option<T>, each: impl FnOnce(&mut Self, &T)) {
-        self.number(item.is_some().into());
-        if let Some(item) = item {
-            each(self, item);
-        }
-    }
-
-    fn location(&mut self, location: &Location) {
-        self.text(&location.file);
-        self.number(location.line.into());
-        self.number(location.column.into());
-    }
-
-    fn diagnostic(&mut self, d: &Diagnostic) {
-        self.number(match d.level {
-            Level::Error => 0,
-            Level::Warning => 1,
-            Level::Note => 2,
-        });
-        self.text(&d.message);
-        self.option(&d.function, |w, name| w.text(name));
-        self.option(&d.location, Self::location);
-        self.list(&d.inlined_from, |w, frame| {
-            w.location(&frame.location);
-            w.option(&frame.function, |w, name| w.text(name));
-        });
-        self.list(&d.notes, |w, note| w.text(note));
-        self.option(&d.help, |w, help| w.text(help));
-    }
+fn diagnostics(json: Json<'_>) -> Option<Vec<Diagnostic>> {
+    json.list()?.map(Diagnostic::from_json).collect()
 }
 
-struct Reader<'a>(&'a [u8]);
+fn diagnostic(out: &mut String, d: &Diagnostic) {
+    out.push_str(&d.to_json(Renderer::plain()));
+}
 
-impl<'a> Reader<'a> {
-    fn number(&mut self) -> Option<u64> {
-        let (head, rest) = self.0.split_first_chunk()?;
-        self.0 = rest;
-        Some(u64::from_le_bytes(*head))
-    }
-
-    fn bytes(&mut self) -> Option<&'a [u8]> {
-        let len = usize::try_from(self.number()?).ok()?;
-        let (head, rest) = self.0.split_at_checked(len)?;
-        self.0 = rest;
-        Some(head)
-    }
-
-    fn text(&mut self) -> Option<String> {
-        Some(String::from_utf8_lossy(self.bytes()?).into_owned())
-    }
-
-    fn list<T>(&mut self, mut each: impl FnMut(&mut Self) -> Option<T>) -> Option<Vec<T>> {
-        let len = self.number()?;
-        // Grows as items arrive: the length alone is no reason to allocate.
-        let mut items = Vec::new();
-        for _ in 0..len {
-            items.push(each(self)?);
+fn list<T>(out: &mut String, items: &[T], mut each: impl FnMut(&mut String, &T)) {
+    out.push('[');
+    for (at, item) in items.iter().enumerate() {
+        if at > 0 {
+            out.push(',');
         }
-        Some(items)
+        each(out, item);
     }
-
-    fn option<T>(&mut self, each: impl FnOnce(&mut Self) -> Option<T>) -> Option<Option<T>> {
-        match self.number()? {
-            0 => Some(None),
-            _ => Some(Some(each(self)?)),
-        }
-    }
-
-    fn location(&mut self) -> Option<Location> {
-        Some(Location {
-            file: self.text()?,
-            line: u32::try_from(self.number()?).ok()?,
-            column: u32::try_from(self.number()?).ok()?,
-        })
-    }
-
-    fn diagnostic(&mut self) -> Option<Diagnostic> {
-        Some(Diagnostic {
-            level: match self.number()? {
-                0 => Level::Error,
-                1 => Level::Warning,
-                _ => Level::Note,
-            },
-            message: self.text()?,
-            function: self.option(Self::text)?,
-            location: self.option(Self::location)?,
-            inlined_from: self.list(|r| {
-                Some(Frame {
-                    location: r.location()?,
-                    function: r.option(Self::text)?,
-                })
-            })?,
-            notes: self.list(Self::text)?,
-            help: self.option(Self::text)?,
-        })
-    }
+    out.push(']');
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Code, Span};
 
     fn full() -> Diagnostic {
-        let place = Location {
-            file: "src/main.rs".into(),
-            line: 3,
-            column: 7,
-        };
-        let mut d = Diagnostic::warning("message")
+        Diagnostic::warning(Code::MAY_PANIC, "message")
             .in_function("f")
-            .at(place.clone())
+            .at(Span::new("src/main.rs", 3, 7).with_text("    a[b]"))
+            .inlined_at(Span::new("src/main.rs", 9, 1))
             .note("n1")
             .note("n2")
-            .help("h");
-        d.inlined_from.push(Frame {
-            location: place,
-            function: None,
-        });
-        d
+            .help("h")
     }
 
     #[test]
     fn everything_survives_the_way() {
         let ok: Outcome = Ok(Compiled {
-            object: vec![1, 2, 3],
-            entries: vec!["a".into()],
+            object: b"bytes\nof an object\n".to_vec(),
+            entries: vec!["a\"\n".into()],
             renames: vec![("x.1".into(), "x".into())],
             abort_sites: 4,
             warnings: vec![full()],
         });
         assert_eq!(decode(&encode(&ok)), Some(ok));
-        let err: Outcome = Err(Failure::Rejected(vec![full(), Diagnostic::error("e")]));
+        let error = Diagnostic::error(Code::RECURSION, "e");
+        let err: Outcome = Err(Failure::Rejected(vec![full(), error]));
         assert_eq!(decode(&encode(&err)), Some(err));
         let unusable: Outcome = Err(Failure::Unusable("why".into()));
         assert_eq!(decode(&encode(&unusable)), Some(unusable));
+        let nothing: Outcome = Ok(Compiled::default());
+        assert_eq!(decode(&encode(&nothing)), Some(nothing));
     }
 
     #[test]
     fn a_cut_message_is_no_message() {
         let whole = encode(&Err(Failure::Rejected(vec![full()])));
-        for end in 0..whole.len() {
-            assert_eq!(decode(&whole[..end]), None, "cut at {end}");
+        let object = encode(&Ok(Compiled {
+            object: vec![7; 9],
+            ..Compiled::default()
+        }));
+        for whole in [whole, object] {
+            for end in 0..whole.len() {
+                assert_eq!(decode(&whole[..end]), None, "cut at {end}");
+            }
         }
     }
 }

@@ -98,7 +98,7 @@ fn stack_along_calls() {
         &frames("xdp", 320, 240),
         &release(),
         &[
-            "error: the calls of the program `program` need 592 bytes of stack together, but eBPF has 512",
+            "error[stack-too-large]: the calls of the program `program` need 592 bytes of stack together, but eBPF has 512",
             "main.rs:{largest}:",
             "in `program`",
             "= note: `program`: 328 bytes at ",
@@ -117,7 +117,7 @@ fn stack_where_kernels_differ() {
         &frames("xdp", 264, 232),
         &release(),
         &[
-            "warning: the calls of the program",
+            "warning[stack-too-large]: the calls of the program",
             "need 544 bytes",
             "kernels before 6.9",
         ],
@@ -125,7 +125,7 @@ fn stack_where_kernels_differ() {
     warning(
         &frames("raw_tp/sys_enter", 320, 240),
         &release(),
-        &["warning: the calls of the program", "6.13"],
+        &["warning[stack-too-large]: the calls of the program", "6.13"],
     );
 }
 
@@ -195,7 +195,7 @@ fn licence() {
         &mit(helper("xdp", 6)),
         &release(),
         &[
-            "error: the helper `bpf_trace_printk` may only be used under a GPL-compatible licence, and this program is under \"MIT\"",
+            "error[gpl-only]: the helper `bpf_trace_printk` may only be used under a GPL-compatible licence, and this program is under \"MIT\"",
             "main.rs:{call}:",
             "in `program`",
             "Dual MIT/GPL",
@@ -219,7 +219,7 @@ fn helpers_for_other_programs() {
         &helper("xdp", 26),
         &release(),
         &[
-            "warning: no known kernel lets a program of type xdp call the helper `bpf_skb_load_bytes`",
+            "warning[helper-not-for-this-type]: no known kernel lets a program of type xdp call the helper `bpf_skb_load_bytes`",
             "main.rs:{call}:",
             "= note: it is for socket_filter, sched_cls, ",
         ],
@@ -242,7 +242,7 @@ fn oldest_kernel() {
         &helper("xdp", 130),
         &old,
         &[
-            "error: helper bpf_ringbuf_output: only since Linux 5.8, but `--min-kernel` says 5.4",
+            "error[min-kernel]: helper bpf_ringbuf_output: only since Linux 5.8, but `--min-kernel` says 5.4",
             "main.rs:{call}:",
             "= note: used by the program 'program'",
             "PerfEventArray",
@@ -294,17 +294,17 @@ fn panics_that_are_left() {
         &program("xdp", PANICS),
         &release(),
         &[
-            "warning: this can panic: an index may be out of bounds\n --> ",
+            "warning[may-panic]: this can panic: an index may be out of bounds\n  --> ",
             "main.rs:{index}:",
             "use `get(index)`, or mask the index",
-            "warning: this can panic: a slice's range may be out of bounds",
+            "warning[may-panic]: this can panic: a slice's range may be out of bounds",
             "main.rs:{range}:",
-            "warning: this can panic: `unwrap` or `expect` may meet `None`",
+            "warning[may-panic]: this can panic: `unwrap` or `expect` may meet `None`",
             "main.rs:{unwrap}:",
-            "warning: this can panic: a divisor may be zero",
+            "warning[may-panic]: this can panic: a divisor may be zero",
             "main.rs:{divide}:",
             "main.rs:{twice}:",
-            "inlined from ",
+            "::: ",
         ],
     );
     // The function that is inlined twice is one place.
@@ -322,7 +322,7 @@ fn panics_that_are_left() {
     error(
         &program("xdp", PANICS),
         &release().link_arg("--panics=deny"),
-        &["error: this can panic", "main.rs:{divide}:"],
+        &["error[may-panic]: this can panic", "main.rs:{divide}:"],
     );
 }
 
@@ -332,7 +332,7 @@ fn programs_that_only_panic() {
         &program("xdp", "fn work(x: &[u32; 3]) -> u32 { todo!() } // todo\n"),
         &release(),
         &[
-            "warning: this can panic: an assertion, `panic!`, `todo!`",
+            "warning[may-panic]: this can panic: an assertion, `panic!`, `todo!`",
             "main.rs:{todo}:",
         ],
     );
@@ -348,7 +348,10 @@ fn fail(code: u32) -> ! {
     error(
         &mit(program("xdp", report)),
         &release(),
-        &["error: the helper `bpf_trace_printk`", "main.rs:{print}:"],
+        &[
+            "error[gpl-only]: the helper `bpf_trace_printk`",
+            "main.rs:{print}:",
+        ],
     );
 }
 
@@ -382,7 +385,10 @@ fn floats_and_recursion_have_lines() {
             }",
         ),
         &release(),
-        &["error: floating-point arithmetic", "main.rs:{float}:"],
+        &[
+            "error[floating-point]: floating-point arithmetic",
+            "main.rs:{float}:",
+        ],
     );
     error(
         &program(
@@ -396,7 +402,7 @@ fn floats_and_recursion_have_lines() {
         ),
         &release(),
         &[
-            "error: recursion",
+            "error[recursion]: recursion",
             "`main::walk` calls `main::walk`",
             "main.rs:{again}:",
         ],

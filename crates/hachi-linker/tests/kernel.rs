@@ -169,7 +169,12 @@ fn panics_in_global_functions_are_warned_of() {
     "#;
     let built = build(&format!("{PRELUDE}{PACKET}{body}"), &Config::opt("3"));
     assert!(built.object.is_some(), "{}", built.stderr);
-    for text in ["warning: ", "bpf_throw", "in `pick`", "main.rs:"] {
+    for text in [
+        "warning[panic-in-global-function]: ",
+        "bpf_throw",
+        "in `pick`",
+        "main.rs:",
+    ] {
         assert!(built.diagnostics.contains(text), "{}", built.diagnostics);
     }
 }

@@ -315,9 +315,12 @@ fn diagnostics_go_to_the_file_as_well() {
         .env("HACHI_DIAGNOSTICS", &file)
         .output()
         .unwrap();
-    let text = fs::read_to_string(file).unwrap();
+    let text = support::read_diagnostics(&file);
     assert_eq!(text, String::from_utf8_lossy(&result.stderr));
-    assert!(text.starts_with("error: "), "{text}");
+    assert!(
+        text.starts_with("error: cannot read `nothing.bc`"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -333,12 +336,13 @@ fn errors_carry_their_diagnostics() {
         ..Options::default()
     })
     .unwrap_err();
-    let [d] = error.diagnostics() else {
+    let said = error.to_diagnostics();
+    let [d] = said.as_slice() else {
         panic!("{error}");
     };
-    assert!(d.message.contains("`weigh`"), "{d}");
+    assert!(d.headline.contains("`weigh`"), "{d}");
     assert_eq!(d.function.as_deref(), Some("program"));
-    let location = d.location.as_ref().unwrap();
+    let location = d.primary.as_ref().unwrap();
     assert!(location.file.ends_with("main.rs"), "{location}");
     assert!(matches!(error, Error::Rejected(_)));
 }

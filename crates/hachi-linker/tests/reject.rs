@@ -68,10 +68,10 @@ fn floating_point() {
         ",
     );
     let wanted = [
-        "error: floating-point arithmetic",
+        "error[floating-point]: floating-point arithmetic",
         "main.rs:{line}:",
         "in `main::ratio`",
-        "inlined from ",
+        "::: ",
         "in `main::work`",
     ];
     release(&body, &wanted);

@@ -8,11 +8,12 @@ use std::{
     thread,
 };
 
-use crate::{
-    Error,
-    error::IoContext,
+use hachi_diag::{
+    Diagnostic, Renderer,
     json::{self, Json},
 };
+
+use crate::{Error, error::IoContext};
 
 /// Who reads the messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,11 +35,17 @@ impl Audience {
             Audience::Terminal { .. } => eprintln!("{}", text.trim_end()),
             Audience::BuildScript => {
                 for line in text.lines().filter(|line| !line.trim().is_empty()) {
-                    // Cargo writes that word itself.
-                    let line = line.strip_prefix("warning: ").unwrap_or(line);
-                    println!("cargo::warning={line}");
+                    println!("cargo::warning={}", without_level(line));
                 }
             }
+        }
+    }
+
+    /// How diagnostics look to it.
+    pub(crate) fn renderer(self) -> Renderer {
+        match self {
+            Audience::Terminal { color: true } => Renderer::styled(),
+            _ => Renderer::plain(),
         }
     }
 
@@ -46,6 +53,34 @@ impl Audience {
     pub(crate) fn fail(self, text: &str) {
         if !text.trim().is_empty() {
             eprintln!("{}", text.trim_end());
+        }
+    }
+}
+
+/// Cargo writes the word `warning: ` itself; of `warning[may-panic]: …` the code stays.
+fn without_level(line: &str) -> String {
+    if let Some(rest) = line.strip_prefix("warning: ") {
+        return rest.to_owned();
+    }
+    match line
+        .strip_prefix("warning[")
+        .and_then(|rest| rest.split_once("]: "))
+    {
+        Some((code, rest)) => format!("[{code}] {rest}"),
+        None => line.to_owned(),
+    }
+}
+
+impl Audience {
+    /// Shows a warning of the linker's.
+    pub(crate) fn warn_with(self, d: &Diagnostic) {
+        self.warn(&(self.renderer().render(d) + "\n"));
+    }
+
+    /// Shows why the linker failed, and what it warned of before.
+    pub(crate) fn fail_with(self, diagnostics: &[Diagnostic]) {
+        for d in diagnostics {
+            self.fail(&(self.renderer().render(d) + "\n"));
         }
     }
 }
@@ -69,8 +104,8 @@ pub(crate) struct Collected {
     pub(crate) failure: String,
 }
 
-/// The file to which the linker writes what it has to say. The compiler quotes a linker only when
-/// it fails, and then amid its command line.
+/// The file to which the linker writes what it has to say, one JSON document a line. The compiler
+/// quotes a linker only when it fails, and then amid its command line.
 #[derive(Debug)]
 pub(crate) struct LinkerDiagnostics {
     file: PathBuf,
@@ -90,12 +125,28 @@ impl LinkerDiagnostics {
     }
 
     /// What came since this was last called.
-    pub(crate) fn take_new(&mut self) -> String {
+    pub(crate) fn take_new(&mut self) -> Vec<Diagnostic> {
         let bytes = fs::read(&self.file).unwrap_or_default();
-        let new = String::from_utf8_lossy(bytes.get(self.taken..).unwrap_or_default()).into_owned();
+        let new = bytes.get(self.taken..).unwrap_or_default();
         self.taken = bytes.len();
-        new
+        read_lines(new)
     }
+}
+
+/// Diagnostics from a file with one JSON document a line. A line that is none is passed over.
+pub(crate) fn read_lines(bytes: &[u8]) -> Vec<Diagnostic> {
+    bytes
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| Diagnostic::from_json(Json::of(&json::parse(line)?)))
+        .collect()
+}
+
+/// The same, written.
+pub(crate) fn write_lines(diagnostics: &[Diagnostic]) -> String {
+    diagnostics
+        .iter()
+        .map(|d| d.to_json(Renderer::plain()) + "\n")
+        .collect()
 }
 
 /// Reads all that cargo says until it ends, showing messages on the way.
@@ -129,11 +180,10 @@ pub(crate) fn collect(
                     let said = linker.take_new();
                     // A linker that died had no time to explain; then the compiler's view is all
                     // there is.
-                    audience.fail(if said.trim().is_empty() {
-                        &wrapped
-                    } else {
-                        &said
-                    });
+                    match said.is_empty() {
+                        true => audience.fail(&wrapped),
+                        false => audience.fail_with(&said),
+                    }
                 }
                 Message::Plain(text) => eprintln!("{text}"),
                 Message::Ignored => {}
@@ -309,16 +359,22 @@ mod tests {
 
     #[test]
     fn the_linkers_words_are_taken_once() {
+        use hachi_linker::{Code, Span};
         let file =
             std::env::temp_dir().join(format!("hachi-build-diagnostics-{}", std::process::id()));
         let mut linker = LinkerDiagnostics::new(file.clone()).unwrap();
-        assert_eq!(linker.take_new(), "");
-        fs::write(&file, "one\n").unwrap();
-        assert_eq!(linker.take_new(), "one\n");
-        fs::write(&file, "one\ntwo\n").unwrap();
-        assert_eq!(linker.take_new(), "two\n");
+        assert_eq!(linker.take_new(), []);
+        let one = Diagnostic::error(Code::RECURSION, "one").at(Span::new("a.rs", 1, 2));
+        let two = Diagnostic::warning(Code::MAY_PANIC, "two\nlines");
+        let mut text = write_lines(std::slice::from_ref(&one));
+        fs::write(&file, &text).unwrap();
+        assert_eq!(linker.take_new(), [one]);
+        text += "a line that somebody else wrote\n";
+        text += &write_lines(std::slice::from_ref(&two));
+        fs::write(&file, text).unwrap();
+        assert_eq!(linker.take_new(), [two]);
         fs::remove_file(&file).unwrap();
-        assert_eq!(linker.take_new(), "");
+        assert_eq!(linker.take_new(), []);
     }
 
     #[test]

@@ -5,11 +5,12 @@ use std::{
     process::Command,
 };
 
+use hachi_diag::json::{self, Json};
+
 use super::scrub;
 use crate::{
     Error,
     cache::setting,
-    json::{self, Json},
     process::{in_path, output},
 };
 

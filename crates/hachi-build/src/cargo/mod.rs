@@ -15,6 +15,8 @@ use std::{
     time::UNIX_EPOCH,
 };
 
+use hachi_diag::Diagnostic;
+
 use crate::{
     Cpu, Error, Kernel, Panics, Profile, Toolchain, Way,
     cache::{Hash, Lock},
@@ -106,18 +108,19 @@ impl Job<'_> {
 
         let said = diagnostics.take_new();
         if status.success() {
-            for text in collected
-                .warnings
-                .into_iter()
-                .chain(warnings_to_show(&collected.built, &said)?)
-            {
-                self.audience.warn(&text);
+            for text in &collected.warnings {
+                self.audience.warn(text);
+            }
+            for warning in warnings_to_show(&collected.built, said)? {
+                self.audience.warn_with(&warning);
             }
             return Ok(collected.built);
         }
-        for text in collected.warnings.iter().chain([&said, &collected.failure]) {
+        for text in &collected.warnings {
             self.audience.fail(text);
         }
+        self.audience.fail_with(&said);
+        self.audience.fail(&collected.failure);
         Err(Error::Failed { what: what.into() })
     }
 
@@ -172,7 +175,7 @@ impl Job<'_> {
             .env("RUSTC", &toolchain.rustc)
             .env("CARGO_ENCODED_RUSTFLAGS", self.rustflags(linker))
             .env_remove(hachi_linker::LINKER_ENV)
-            .env("HACHI_DIAGNOSTICS", diagnostics)
+            .env(hachi_linker::DIAGNOSTICS_ENV, diagnostics)
             // The bar would be drawn over the messages that we print.
             .env("CARGO_TERM_PROGRESS_WHEN", "never");
         if self.audience == Audience::BuildScript {
@@ -326,26 +329,28 @@ impl Job<'_> {
 
 /// What the linker had to say about these binaries. A binary that cargo found fresh was not linked
 /// now, so its warnings are those of the time it was.
-fn warnings_to_show(built: &[Built], said: &str) -> Result<Vec<String>, Error> {
-    let mut texts: Vec<String> = Vec::new();
+fn warnings_to_show(built: &[Built], said: Vec<Diagnostic>) -> Result<Vec<Diagnostic>, Error> {
+    let mut warnings: Vec<Diagnostic> = Vec::new();
     for built in built {
         let mut name = built.path.clone().into_os_string();
         name.push(".warnings");
         let record = PathBuf::from(name);
-        let text = if built.fresh {
-            fs::read_to_string(&record).unwrap_or_default()
-        } else if said.trim().is_empty() {
+        let own = if built.fresh {
+            messages::read_lines(&fs::read(&record).unwrap_or_default())
+        } else if said.is_empty() {
             let _ = fs::remove_file(&record);
-            String::new()
+            Vec::new()
         } else {
-            fs::write(&record, said).with_context("write", &record)?;
-            said.to_string()
+            fs::write(&record, messages::write_lines(&said)).with_context("write", &record)?;
+            said.clone()
         };
-        if !text.trim().is_empty() && !texts.contains(&text) {
-            texts.push(text);
+        for warning in own {
+            if !warnings.contains(&warning) {
+                warnings.push(warning);
+            }
         }
     }
-    Ok(texts)
+    Ok(warnings)
 }
 
 pub(crate) fn cpu_name(cpu: Cpu) -> &'static str {

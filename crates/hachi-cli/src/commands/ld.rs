@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::commands::build::parse_cpu;
 use crate::failure::{Failure, Kind, Result};
-use crate::output::{Format, Output, path_text, say};
+use crate::output::{Format, Output, diagnostics_json, path_text, say};
 
 /// Link bitcode and objects into one eBPF object (BPF links are under `hachi link`)
 ///
@@ -71,27 +71,29 @@ pub fn run(args: Args, out: &mut Output) -> Result {
         save_temps: args.save_temps,
         ..Options::default()
     };
-    let linked = match hachi_linker::link(&options) {
-        Ok(linked) => linked,
-        Err(Error::Rejected(diagnostics)) => {
-            for diagnostic in diagnostics {
-                out.note_document(&format!("{diagnostic}\n\n"))?;
-            }
-            return Err(Failure::silent(Kind::Failed));
+    let (object, diagnostics, failure) = match hachi_linker::link(&options) {
+        Ok(linked) => (Some(&args.output), linked.warnings, None),
+        Err(error) => {
+            let kind = match &error {
+                Error::Usage(_) => Kind::Usage,
+                Error::LlvmNotFound { .. } | Error::LlvmUnusable { .. } => Kind::Missing,
+                _ => Kind::Failed,
+            };
+            (None, error.to_diagnostics(), Some(Failure::silent(kind)))
         }
-        Err(error @ Error::Usage(_)) => return Err(Failure::usage(error)),
-        Err(error @ (Error::LlvmNotFound { .. } | Error::LlvmUnusable { .. })) => {
-            return Err(Failure::report(Kind::Missing, error));
-        }
-        Err(error) => return Err(Failure::because("", &error)),
     };
-    let warnings: Vec<String> = linked.warnings.iter().map(ToString::to_string).collect();
-    for warning in &warnings {
-        out.note_document(&format!("{warning}\n\n"))?;
+    for diagnostic in &diagnostics {
+        out.diagnostic(diagnostic)?;
     }
-    args.format.print(
-        out,
-        || json!({ "object": path_text(&args.output), "warnings": warnings }),
-        |out| say!(out, args.output.display()),
-    )
+    let document = || {
+        json!({
+            "object": object.map(|path| path_text(path)),
+            "diagnostics": diagnostics_json(&diagnostics),
+        })
+    };
+    args.format.print(out, document, |out| match object {
+        Some(object) => say!(out, object.display()),
+        None => Ok(()),
+    })?;
+    failure.map_or(Ok(()), Err)
 }

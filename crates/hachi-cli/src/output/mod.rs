@@ -15,7 +15,7 @@ use std::sync::Arc;
 use anstream::AutoStream;
 use anstyle::{AnsiColor, Style};
 use comfy_table::{ContentArrangement, Table, presets};
-use hachi_diag::printable;
+use hachi_diag::{Diagnostic, Renderer, printable};
 use serde_json::Value;
 
 use crate::failure::{Failure, Kind, Result};
@@ -167,6 +167,11 @@ impl Output {
         self.print_error(&text)
     }
 
+    /// A diagnostic on standard error, with an empty line after it.
+    pub fn diagnostic(&mut self, diagnostic: &Diagnostic) -> Result {
+        self.note_rendered(&(Renderer::styled().render(diagnostic) + "\n"))
+    }
+
     /// A JSON document on standard output.
     pub fn json(&mut self, document: &Value) -> Result {
         let text = json::pretty(document);
@@ -311,6 +316,16 @@ fn table<const N: usize>(
         out.push('\n');
     }
     out
+}
+
+/// Diagnostics in the JSON form of rustc.
+pub fn diagnostics_json<'d>(diagnostics: impl IntoIterator<Item = &'d Diagnostic>) -> Value {
+    let json = |d: &Diagnostic| {
+        let text = d.to_json(Renderer::plain());
+        // What this crate writes is JSON.
+        text.parse().unwrap_or(Value::Null)
+    };
+    diagnostics.into_iter().map(json).collect()
 }
 
 /// `1 program`, `3 programs`.

@@ -4,7 +4,7 @@ use hachi_asm::{CallTarget, Op, helpers::Helper};
 use hachi_obj::{ProgramSpec, ProgramType, RelocationKind, Spec, inspect};
 
 use super::locate;
-use crate::Diagnostic;
+use crate::{Code, Diagnostic};
 
 /// The licences of the kernel's `license_is_gpl_compatible`.
 const COMPATIBLE: [&str; 6] = [
@@ -16,7 +16,9 @@ const COMPATIBLE: [&str; 6] = [
     "Dual MPL/GPL",
 ];
 
-const LICENSE_HELP: &str = "if that is the licence of your program, say so: `hachi_ebpf::license!(\"GPL\");` (\"Dual MIT/GPL\" and \"Dual BSD/GPL\" will do too)";
+const LICENSE_HELP: &str = "if that is the licence of your program, say so: \
+                            `hachi_ebpf::license!(\"GPL\");` (\"Dual MIT/GPL\" and \"Dual \
+                            BSD/GPL\" will do too)";
 
 pub(super) fn check(spec: &Spec, program: &ProgramSpec, found: &mut Vec<Diagnostic>) {
     if !COMPATIBLE.contains(&spec.license.as_str()) {
@@ -38,9 +40,11 @@ pub(super) fn check(spec: &Spec, program: &ProgramSpec, found: &mut Vec<Diagnost
             }
             Some(_) => {}
             None => found.push(locate(
-                Diagnostic::warning(format!("no known kernel has a helper {}", used.id)).help(
-                    "the list of helpers ended at 211; newer functions of the kernel are kfuncs",
-                ),
+                Diagnostic::warning(
+                    Code::HELPER_UNKNOWN,
+                    format!("no known kernel has a helper {}", used.id),
+                )
+                .help("the list of helpers ended at 211; newer functions of the kernel are kfuncs"),
                 program,
                 used.first,
             )),
@@ -54,9 +58,12 @@ fn license(spec: &Spec, program: &ProgramSpec, found: &mut Vec<Diagnostic>) {
         license => format!("is under \"{license}\""),
     };
     let mut refuse = |what: String, slot: usize| {
-        let d = Diagnostic::error(format!(
-            "{what} may only be used under a GPL-compatible licence, and this program {stated}"
-        ));
+        let d = Diagnostic::error(
+            Code::GPL_ONLY,
+            format!(
+                "{what} may only be used under a GPL-compatible licence, and this program {stated}"
+            ),
+        );
         found.push(locate(d.help(LICENSE_HELP), program, slot));
     };
     match program.program_type {
@@ -91,11 +98,14 @@ fn not_for(helper: &Helper, program_type: ProgramType) -> Diagnostic {
         .filter_map(ProgramType::from_number)
         .map(ProgramType::name)
         .collect();
-    Diagnostic::warning(format!(
-        "no known kernel lets a program of type {} call the helper `{}`",
-        program_type.name(),
-        helper.name
-    ))
+    Diagnostic::warning(
+        Code::HELPER_NOT_FOR_THIS_TYPE,
+        format!(
+            "no known kernel lets a program of type {} call the helper `{}`",
+            program_type.name(),
+            helper.name
+        ),
+    )
     .note(format!("it is for {}", allowed.join(", ")))
     .help("use a program of such a type, or another helper")
 }

@@ -6,7 +6,7 @@ use hachi_obj::{
 };
 
 use super::locate;
-use crate::{Diagnostic, options::Kernel};
+use crate::{Code, Diagnostic, options::Kernel};
 
 pub(super) fn check(spec: &Spec, oldest: Kernel, found: &mut Vec<Diagnostic>) {
     for requirement in inspect::requirements(spec) {
@@ -14,10 +14,13 @@ pub(super) fn check(spec: &Spec, oldest: Kernel, found: &mut Vec<Diagnostic>) {
         if kernel <= oldest {
             continue;
         }
-        let d = Diagnostic::error(format!(
-            "{}: only since Linux {kernel}, but `--min-kernel` says {oldest}",
-            requirement.need
-        ))
+        let d = Diagnostic::error(
+            Code::MIN_KERNEL,
+            format!(
+                "{}: only since Linux {kernel}, but `--min-kernel` says {oldest}",
+                requirement.need
+            ),
+        )
         .note(format!("used by the {}", requirement.by))
         .help(advice(&requirement.need));
         found.push(

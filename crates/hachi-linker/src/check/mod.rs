@@ -10,7 +10,7 @@ mod stack;
 
 use hachi_obj::{ProgramSpec, Spec};
 
-use crate::{Diagnostic, Level, Location, names, options::Kernel};
+use crate::{Code, Diagnostic, Span, names, options::Kernel};
 
 /// Looks at an object that was just written. Gives its warnings.
 ///
@@ -25,7 +25,10 @@ pub(crate) fn check(
         // Other loaders understand objects that ours does not, such as those with other forms of
         // maps.
         Err(error) => {
-            let unread = Diagnostic::warning("the object was not checked for what kernels refuse");
+            let unread = Diagnostic::warning(
+                Code::NOT_CHECKED,
+                "the object was not checked for what kernels refuse",
+            );
             return Ok(vec![unread.note(error.to_string())]);
         }
     };
@@ -44,7 +47,7 @@ pub(crate) fn check(
             told.push(d);
         }
     }
-    if told.iter().any(|d| d.level == Level::Error) {
+    if told.iter().any(|d| d.is_error()) {
         Err(told)
     } else {
         Ok(told)
@@ -52,13 +55,9 @@ pub(crate) fn check(
 }
 
 /// The source line of an instruction.
-fn line(program: &ProgramSpec, slot: usize) -> Option<Location> {
+fn line(program: &ProgramSpec, slot: usize) -> Option<Span> {
     let line = program.line_at(slot)?;
-    Some(Location {
-        file: line.file.to_string(),
-        line: line.line,
-        column: line.column,
-    })
+    Some(Span::new(&*line.file, line.line, line.column).with_text(&*line.text))
 }
 
 /// Tells a diagnostic where an instruction comes from.

@@ -6,7 +6,7 @@ use hachi_obj::{
 };
 
 use super::{line, locate};
-use crate::{Diagnostic, names};
+use crate::{Code, Diagnostic, names};
 
 /// `MAX_BPF_STACK`: bytes for a program and the functions it calls.
 const LIMIT: u32 = 512;
@@ -32,11 +32,14 @@ pub(super) fn check(program: &ProgramSpec, found: &mut Vec<Diagnostic>) {
         return;
     }
     if stack.path.len() > FRAMES {
-        let d = Diagnostic::error(format!(
-            "calls are nested {} deep in the program `{}`, but eBPF allows {FRAMES} frames",
-            stack.path.len(),
-            program.name
-        ));
+        let d = Diagnostic::error(
+            Code::CALL_DEPTH,
+            format!(
+                "calls are nested {} deep in the program `{}`, but eBPF allows {FRAMES} frames",
+                stack.path.len(),
+                program.name
+            ),
+        );
         let d = path(d, program, &stack, &stack.path);
         found.push(d.help("let some of the functions be inlined, or merge them"));
     }
@@ -60,18 +63,20 @@ fn total(program: &ProgramSpec, stack: &StackDepth, found: &mut Vec<Diagnostic>)
         },
     );
     let d = if compiled <= LIMIT {
-        Diagnostic::warning(message)
+        Diagnostic::warning(Code::STACK_TOO_LARGE, message)
             .note("kernels before 6.9, which count in steps of 32 bytes, refuse the program")
     } else if has_private_stack(program) {
-        Diagnostic::warning(message).note(
-            "only kernels since 6.13 on x86-64, or 6.17 on arm64, give the functions of such a program stacks of their own",
+        Diagnostic::warning(Code::STACK_TOO_LARGE, message).note(
+            "only kernels since 6.13 on x86-64, or 6.17 on arm64, give the functions of such a \
+             program stacks of their own",
         )
     } else {
-        Diagnostic::error(message)
+        Diagnostic::error(Code::STACK_TOO_LARGE, message)
     };
     let d = path(d, program, stack, &stack.path);
     found.push(d.help(
-        "move large values into a per-CPU array map used as scratch space, or pass references to the caller's",
+        "move large values into a per-CPU array map used as scratch space, or pass references to \
+         the caller's",
     ));
 }
 
@@ -102,10 +107,14 @@ fn tail_calls(program: &ProgramSpec, stack: &StackDepth, found: &mut Vec<Diagnos
         if bytes < TAIL_CALL_LIMIT {
             continue;
         }
-        let d = Diagnostic::error(format!(
-            "`{}` makes a tail call while its callers use {bytes} bytes of stack, but eBPF allows them less than {TAIL_CALL_LIMIT}",
-            names::demangle(&frame.function),
-        ));
+        let d = Diagnostic::error(
+            Code::TAIL_CALL,
+            format!(
+                "`{}` makes a tail call while its callers use {bytes} bytes of stack, but eBPF \
+                 allows them less than {TAIL_CALL_LIMIT}",
+                names::demangle(&frame.function),
+            ),
+        );
         let d = locate(path(d, program, stack, &way), program, slot);
         found.push(
             d.help("make the tail call in the program itself, or let the function be inlined"),
@@ -121,10 +130,13 @@ fn recursion(program: &ProgramSpec, stack: &StackDepth) -> Diagnostic {
         .iter()
         .map(|&index| names::demangle(&stack.frames[index].function))
         .collect();
-    let d = Diagnostic::error(format!(
-        "recursion, which eBPF does not allow: `{}`",
-        names.join("` calls `")
-    ))
+    let d = Diagnostic::error(
+        Code::RECURSION,
+        format!(
+            "recursion, which eBPF does not allow: `{}`",
+            names.join("` calls `")
+        ),
+    )
     .help("use a loop, with an array as stack if need be");
     match program.functions.get(again) {
         Some(function) => locate(d, program, function.start),
@@ -147,7 +159,7 @@ fn path(
             .get(index)
             .and_then(|f| line(program, f.start))
             .map_or(String::new(), |location| format!(" at {location}"));
-        d.notes.push(format!(
+        d = d.note(format!(
             "{verb}`{}`: {} bytes{place}",
             names::demangle(&frame.function),
             frame.bytes

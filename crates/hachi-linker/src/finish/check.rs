@@ -7,13 +7,14 @@ use hachi_btf::{Btf, BtfBuilder, BtfExt, Linkage, Type, Types};
 use super::elf::{self, Binding, Place, RelocKind, SymbolKind};
 use super::link::Unit;
 use super::{maps, names};
-use crate::Diagnostic;
+use crate::{Code, Diagnostic};
 
 /// What libbpf fills in itself, and rewrites before the kernel sees it.
 const EXTERN_SECTIONS: [&str; 2] = [".ksyms", ".kconfig"];
 
 fn defect(what: impl std::fmt::Display) -> Diagnostic {
-    Diagnostic::error(format!("the linked object would not load: {what}"))
+    let message = format!("the linked object would not load: {what}");
+    Diagnostic::error(Code::LINKER_DEFECT, message)
         .help("this is a defect of hachi-linker; please report it with the program")
 }
 
@@ -45,11 +46,13 @@ impl Unit {
                             _ => "passed on",
                         };
                         (target.name != ".text").then(|| {
-                            Diagnostic::error(format!(
+                            let message = format!(
                                 "the program `{name}` (section `{}`) is {verb} like a function",
                                 target.name
-                            ))
-                            .help("move what both need into a function without a `link_section`")
+                            );
+                            Diagnostic::error(Code::PROGRAM_CALLED, message).help(
+                                "move what both need into a function without a `link_section`",
+                            )
                         })
                     }
                     RelocKind::LdImm64 if target.name == maps::SECTION && reloc.addend != 0 => {

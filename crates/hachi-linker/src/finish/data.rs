@@ -8,7 +8,7 @@ use hachi_btf::{Linkage, Type};
 use super::elf::{Binding, Place, RelocKind, Symbol, SymbolKind, bytes_at, put_addend};
 use super::link::Unit;
 use super::{maps, names};
-use crate::Diagnostic;
+use crate::{Code, Diagnostic};
 
 /// Where log macros put the description of each call.
 const LOG_SECTION: &str = ".hachi.log";
@@ -91,9 +91,14 @@ impl Unit {
                         Some(first) => {
                             let full = full();
                             warnings.push(
-                                Diagnostic::warning(format!("two statics are named `{last}`"))
-                                    .note(format!("loaders find `{first}` by that name, and `{path}` as `{full}`"))
-                                    .help("rename one of them"),
+                                Diagnostic::warning(
+                                    Code::DUPLICATE_SYMBOL,
+                                    format!("two statics are named `{last}`"),
+                                )
+                                .note(format!(
+                                    "loaders find `{first}` by that name, and `{path}` as `{full}`"
+                                ))
+                                .help("rename one of them"),
                             );
                             full
                         }
@@ -146,9 +151,15 @@ impl Unit {
                     Some(name) => format!("the static `{name}` holds a pointer to {target}"),
                     None => format!("a constant holds a pointer to {target}"),
                 };
-                let mut error = Diagnostic::error(message)
-                    .note("eBPF loaders do not relocate data: the pointer would be 0 when the program runs")
-                    .help("hold the bytes themselves (`[u8; N]` for `&str`), an index, or a `match` that chooses at run time");
+                let mut error = Diagnostic::error(Code::POINTER_IN_DATA, message)
+                    .note(
+                        "eBPF loaders do not relocate data: the pointer would be 0 when the \
+                           program runs",
+                    )
+                    .help(
+                        "hold the bytes themselves (`[u8; N]` for `&str`), an index, or a \
+                           `match` that chooses at run time",
+                    );
                 let within = |offset: u64| match holder {
                     Some(h) => (h.value..h.value + h.size).contains(&offset),
                     None => true,
@@ -216,15 +227,26 @@ impl Unit {
                 })
             });
             let error = match symbol.place {
-                Place::Undefined if call => Diagnostic::error(format!(
-                    "the function `{name}` is called but defined nowhere"
-                ))
-                .help("link the object that defines it; a kernel function must be declared as a kfunc"),
-                Place::Undefined => {
-                    Diagnostic::error(format!("`{name}` is used but defined nowhere"))
-                        .help("link the object that defines it; a kernel variable must be declared as a ksym")
-                }
-                _ => Diagnostic::error(format!("`{name}` is used but has no place in the object")),
+                Place::Undefined if call => Diagnostic::error(
+                    Code::UNDEFINED_SYMBOL,
+                    format!("the function `{name}` is called but defined nowhere"),
+                )
+                .help(
+                    "link the object that defines it; a kernel function must be declared as a \
+                       kfunc",
+                ),
+                Place::Undefined => Diagnostic::error(
+                    Code::UNDEFINED_SYMBOL,
+                    format!("`{name}` is used but defined nowhere"),
+                )
+                .help(
+                    "link the object that defines it; a kernel variable must be \
+                               declared as a ksym",
+                ),
+                _ => Diagnostic::error(
+                    Code::UNDEFINED_SYMBOL,
+                    format!("`{name}` is used but has no place in the object"),
+                ),
             };
             let mut error = match places.first() {
                 Some(&(section, offset)) => self.locate(error, section, offset),
@@ -240,19 +262,23 @@ impl Unit {
 
     /// Kernels refuse many helpers, and loaders all programs of some types, without a licence.
     pub(super) fn check_license(&self, warnings: &mut Vec<Diagnostic>) {
-        let help = "say it: `hachi_ebpf::license!(\"GPL\");`, which is `#[unsafe(no_mangle)] #[unsafe(link_section = \"license\")] static LICENSE: [u8; 4] = *b\"GPL\\0\";`";
+        let help = "say it: `hachi_ebpf::license!(\"GPL\");`, which is `#[unsafe(no_mangle)] \
+                    #[unsafe(link_section = \"license\")] static LICENSE: [u8; 4] = \
+                    *b\"GPL\\0\";`";
         match self
             .section_named("license")
             .map(|s| &self.sections[s].data)
         {
             None => warnings.push(
                 Diagnostic::warning(
+                    Code::NO_LICENSE,
                     "the program states no licence, so it cannot use GPL-only helpers",
                 )
                 .help(help),
             ),
             Some(text) if !text.contains(&0) => warnings.push(
                 Diagnostic::warning(
+                    Code::NO_LICENSE,
                     "the licence does not end with a zero byte, so loaders may misread it",
                 )
                 .help(help),

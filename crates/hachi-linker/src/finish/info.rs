@@ -11,7 +11,7 @@ use hachi_btf::{Func, FuncProto, Linkage, Type};
 use super::elf::{Binding, Place, Symbol, SymbolKind};
 use super::link::{Bound, Unit};
 use super::names;
-use crate::{Diagnostic, Location};
+use crate::{Diagnostic, Span};
 
 impl Unit {
     /// Says where something is, as well as the debug information tells.
@@ -33,11 +33,10 @@ impl Unit {
         let lines = &self.sections[section].lines;
         let after = lines.partition_point(|line| u64::from(line.insn_off) <= offset);
         match lines[..after].last() {
-            Some(line) if u64::from(line.insn_off) >= holder.value => diagnostic.at(Location {
-                file: line.file.to_string(),
-                line: line.line,
-                column: line.column,
-            }),
+            Some(line) if u64::from(line.insn_off) >= holder.value => {
+                let place = Span::new(&*line.file, line.line, line.column);
+                diagnostic.at(place.with_text(&*line.text))
+            }
             _ => diagnostic,
         }
     }

@@ -7,7 +7,7 @@ use hachi_asm::Endian;
 use hachi_btf::{Btf, BtfBuilder, BtfExt, Type};
 
 use super::elf::{Binding, Object, Place, Reloc, Section, Symbol, SymbolKind, put_addend};
-use crate::Diagnostic;
+use crate::{Code, Diagnostic};
 
 /// A type of kind VAR or FUNC and the symbol it describes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,18 +102,21 @@ impl Unit {
         let mut described = Vec::new();
         for (index, object) in objects.into_iter().enumerate() {
             if object.endian != unit.endian {
-                errors.push(Diagnostic::error(format!(
-                    "`{}` and `{}` differ in byte order",
-                    unit.names[0], unit.names[index]
-                )));
+                errors.push(Diagnostic::error(
+                    Code::BYTE_ORDER,
+                    format!(
+                        "`{}` and `{}` differ in byte order",
+                        unit.names[0], unit.names[index]
+                    ),
+                ));
                 continue;
             }
             match unit.add_object(object, index, &mut globals, &mut owners, &mut errors) {
                 Ok(part) => described.push((index, part)),
-                Err(reason) => errors.push(Diagnostic::error(format!(
-                    "`{}` {reason}",
-                    unit.names[index]
-                ))),
+                Err(reason) => errors.push(Diagnostic::error(
+                    Code::INPUT_MALFORMED,
+                    format!("`{}` {reason}", unit.names[index]),
+                )),
             }
         }
         unit.size_functions();
@@ -121,10 +124,13 @@ impl Unit {
         for (index, (btf, ext)) in described {
             if let Err(reason) = unit.describe(&btf, &ext, &places, index) {
                 errors.push(
-                    Diagnostic::error(format!(
-                        "the type information of `{}` is malformed: {reason}",
-                        unit.names[index]
-                    ))
+                    Diagnostic::error(
+                        Code::INPUT_MALFORMED,
+                        format!(
+                            "the type information of `{}` is malformed: {reason}",
+                            unit.names[index]
+                        ),
+                    )
                     .help("this is a defect of the compiler that made it, or of hachi-linker"),
                 );
             }
@@ -155,13 +161,16 @@ impl Unit {
                 && let Some(first) = self.section_named(&name)
             {
                 if self.sections[first].data != section.data {
-                    errors.push(Diagnostic::error(format!(
-                        "`{}` and `{}` disagree about the {name}: {:?} and {:?}",
-                        self.names[*owner],
-                        self.names[index],
-                        String::from_utf8_lossy(&self.sections[first].data),
-                        String::from_utf8_lossy(&section.data),
-                    )));
+                    errors.push(Diagnostic::error(
+                        Code::INPUT_CONFLICT,
+                        format!(
+                            "`{}` and `{}` disagree about the {name}: {:?} and {:?}",
+                            self.names[*owner],
+                            self.names[index],
+                            String::from_utf8_lossy(&self.sections[first].data),
+                            String::from_utf8_lossy(&section.data),
+                        ),
+                    ));
                 }
                 moved.push(None);
                 continue;
@@ -319,10 +328,13 @@ impl Unit {
                 match (winner.binding, loser.binding) {
                     (Binding::Weak, Binding::Global) => std::mem::swap(&mut winner, &mut loser),
                     (Binding::Global, Binding::Global) => errors.push(
-                        Diagnostic::error(format!("`{}` is defined twice", winner.name))
-                            .note(format!("first in `{}`", self.names[winner.object]))
-                            .note(format!("and again in `{}`", self.names[loser.object]))
-                            .help("rename one of them, or make one `static` or weak"),
+                        Diagnostic::error(
+                            Code::DUPLICATE_SYMBOL,
+                            format!("`{}` is defined twice", winner.name),
+                        )
+                        .note(format!("first in `{}`", self.names[winner.object]))
+                        .note(format!("and again in `{}`", self.names[loser.object]))
+                        .help("rename one of them, or make one `static` or weak"),
                     ),
                     _ => {}
                 }

@@ -22,7 +22,7 @@ use hachi_btf::{
 use super::elf::{Binding, Part, Place, Symbol, SymbolKind};
 use super::link::Unit;
 use super::names;
-use crate::Diagnostic;
+use crate::{Code, Diagnostic};
 
 pub(super) const SECTION: &str = ".maps";
 
@@ -140,7 +140,7 @@ impl Unit {
             };
             if let Some(other) = first.insert(name.clone(), path.clone()) {
                 errors.push(
-                    Diagnostic::error(format!("two maps are named `{name}`"))
+                    Diagnostic::error(Code::DUPLICATE_MAP, format!("two maps are named `{name}`"))
                         .note(format!("one is `{other}`, the other `{path}`"))
                         .help("loaders find maps by the last part of their path: rename one"),
                 );
@@ -178,17 +178,28 @@ impl Unit {
         });
         let Some((var_id, type_id)) = bound else {
             return Err(Box::new(
-                Diagnostic::error(format!("the map `{name}` has no type information")).help(
-                    "build with full debug information: `debug = 2` in the cargo profile, or `-g` for clang",
+                Diagnostic::error(
+                    Code::MAP_DEFINITION,
+                    format!("the map `{name}` has no type information"),
+                )
+                .help(
+                    "build with full debug information: `debug = 2` in the cargo profile, or `-g` \
+                     for clang",
                 ),
             ));
         };
         let Some(definition) = peel(&self.btf, type_id) else {
             let ty = self.btf.type_name(type_id);
             return Err(Box::new(
-                Diagnostic::error(format!("the static `{name}` is in section `.maps` but is no map"))
-                    .note(format!("its type is `{ty}`"))
-                    .help("a map is a value of one of the map types, alone or wrapped in types that hold nothing else"),
+                Diagnostic::error(
+                    Code::MAP_DEFINITION,
+                    format!("the static `{name}` is in section `.maps` but is no map"),
+                )
+                .note(format!("its type is `{ty}`"))
+                .help(
+                    "a map is a value of one of the map types, alone or wrapped in types \
+                           that hold nothing else",
+                ),
             ));
         };
         let kind = definition.members.iter().find(|m| m.name == "type");
@@ -225,7 +236,8 @@ impl Unit {
         if let Some(reloc) = content.relocs.iter().find(|r| range.contains(&r.offset)) {
             let target = names::display(&self.symbols[reloc.symbol].name);
             return Err(error(format!(
-                "the definition of the map `{name}` refers to `{target}`; a map's type cannot hold that"
+                "the definition of the map `{name}` refers to `{target}`; a map's type cannot \
+                 hold that"
             )));
         }
         let mut fields = Vec::new();
@@ -271,10 +283,13 @@ impl Unit {
                 }
                 _ => {
                     let ty = self.btf.type_name(member.type_id);
-                    let error = Diagnostic::error(format!(
-                        "the definition of the map `{name}` has a member `{}` of type `{ty}`",
-                        member.name
-                    ));
+                    let error = Diagnostic::error(
+                        Code::MAP_DEFINITION,
+                        format!(
+                            "the definition of the map `{name}` has a member `{}` of type `{ty}`",
+                            member.name
+                        ),
+                    );
                     return Err(Box::new(
                         error.help("members of a map's definition are integers and pointers"),
                     ));
@@ -298,7 +313,7 @@ impl Unit {
 }
 
 fn error(message: String) -> Box<Diagnostic> {
-    Box::new(Diagnostic::error(message))
+    Box::new(Diagnostic::error(Code::MAP_DEFINITION, message))
 }
 
 /// One member of a definition to be.

@@ -41,7 +41,7 @@ use std::path::Path;
 use elf::Binding;
 use link::Unit;
 
-use crate::Diagnostic;
+use crate::{Code, Diagnostic};
 
 /// One relocatable object and what to call it when something is wrong with it.
 #[derive(Debug, Clone, Copy)]
@@ -84,11 +84,17 @@ pub(crate) fn finish(input: &FinishInput<'_>) -> Result<Finished, Vec<Diagnostic
     for (index, object) in input.objects.iter().enumerate() {
         match elf::read(object.data, index) {
             Ok(read) => objects.push(read),
-            Err(reason) => errors.push(Diagnostic::error(format!("`{}` {reason}", object.name))),
+            Err(reason) => errors.push(Diagnostic::error(
+                Code::INPUT_MALFORMED,
+                format!("`{}` {reason}", object.name),
+            )),
         }
     }
     if objects.is_empty() && errors.is_empty() {
-        errors.push(Diagnostic::error("there is nothing to link"));
+        errors.push(Diagnostic::error(
+            Code::NO_PROGRAM,
+            "there is nothing to link",
+        ));
     }
     none(errors)?;
     let names = input.objects.iter().map(|o| o.name.to_owned()).collect();
@@ -110,8 +116,9 @@ pub(crate) fn finish(input: &FinishInput<'_>) -> Result<Finished, Vec<Diagnostic
     unit.answer(&mut edits)?;
     for (section, edits) in edits.into_iter().enumerate() {
         unit.edit(section, edits).map_err(|too_far| {
-            let error = Diagnostic::error("a jump is too far for its instruction")
-                .help("split the function, or build with cpu v4, which has longer jumps");
+            let error =
+                Diagnostic::error(Code::JUMP_TOO_FAR, "a jump is too far for its instruction")
+                    .help("split the function, or build with cpu v4, which has longer jumps");
             vec![unit.locate(error, section, too_far.offset)]
         })?;
     }
@@ -135,9 +142,10 @@ pub(crate) fn finish(input: &FinishInput<'_>) -> Result<Finished, Vec<Diagnostic
     none(unit.check_references())?;
     unit.desymbolise();
     let info = unit.info().map_err(|e| {
-        vec![Diagnostic::error(format!(
-            "the program's types cannot be written: {e}"
-        ))]
+        vec![Diagnostic::error(
+            Code::LINKER_DEFECT,
+            format!("the program's types cannot be written: {e}"),
+        )]
     })?;
     none(check::check_types(&info.types))?;
     let object = unit.write(&info);

@@ -13,7 +13,7 @@ use super::elf::{Binding, Place, RelocKind, Symbol, SymbolKind, bytes_at};
 use super::link::{Extern, Unit};
 use super::names;
 use super::symbol::{EnumKind, ExternKind, FieldKind, Question, Step, TypeExpr, TypeKind};
-use crate::Diagnostic;
+use crate::{Code, Diagnostic};
 
 /// A call that asks something about the kernel's types.
 struct Asked {
@@ -155,6 +155,7 @@ impl Unit {
                 let answer = match question {
                     Err(reason) => Err(malformed(reason)),
                     Ok(_) if !called => Err(Box::new(Diagnostic::error(
+                        Code::CORE_SYMBOL,
                         "a CO-RE symbol is used as a value; it can only be called",
                     ))),
                     Ok(question) => all.ask(question.clone(), section, offset),
@@ -185,7 +186,7 @@ impl Unit {
         } = all;
         for ask in asked {
             if let Err(reason) = self.record(&ask, &mut types, edits) {
-                let error = Diagnostic::error(reason);
+                let error = Diagnostic::error(Code::CORE_SYMBOL, reason);
                 errors.push(self.locate(error, ask.section, ask.offset));
             }
         }
@@ -353,9 +354,10 @@ impl Unit {
                 }
                 Some(_) => {
                     errors.push(
-                        Diagnostic::error(format!(
-                            "`{name}` is asked of the kernel, but the program defines it"
-                        ))
+                        Diagnostic::error(
+                            Code::EXTERN_CONFLICT,
+                            format!("`{name}` is asked of the kernel, but the program defines it"),
+                        )
                         .help("rename the program's own"),
                     );
                     continue;
@@ -394,7 +396,10 @@ impl Unit {
 }
 
 fn malformed(reason: &str) -> Box<Diagnostic> {
-    let error = Diagnostic::error(format!("a CO-RE symbol is malformed: {reason}"));
+    let error = Diagnostic::error(
+        Code::CORE_SYMBOL,
+        format!("a CO-RE symbol is malformed: {reason}"),
+    );
     Box::new(error.help(
         "such symbols are made by bindings; generate them with the `hachi` of the same version as the linker",
     ))
@@ -532,9 +537,12 @@ impl Externs {
         if same(&known.ty, ty) {
             return Ok(known.number);
         }
-        let error = Diagnostic::error(format!("`{name}` is declared with two types"))
-            .note(format!("here as `{ty}`"))
-            .note(format!("and elsewhere as `{}`", known.ty));
+        let error = Diagnostic::error(
+            Code::EXTERN_CONFLICT,
+            format!("`{name}` is declared with two types"),
+        )
+        .note(format!("here as `{ty}`"))
+        .note(format!("and elsewhere as `{}`", known.ty));
         Err(Box::new(error))
     }
 

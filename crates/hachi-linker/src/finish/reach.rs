@@ -12,7 +12,7 @@ use hachi_btf::Type;
 use super::edit::Edits;
 use super::elf::{Binding, Place, Reloc, RelocKind, Symbol, SymbolKind, bytes_at};
 use super::link::Unit;
-use crate::Diagnostic;
+use crate::{Code, Diagnostic};
 
 /// A contiguous part of a section that is kept or thrown away as a whole.
 #[derive(Debug)]
@@ -67,12 +67,19 @@ impl Unit {
                     } else {
                         "a map"
                     };
-                    let mut error = Diagnostic::error(format!(
-                        "something refers to the inside of {what} (section `{}`, offset {offset})",
-                        target.name
-                    ));
+                    let mut error = Diagnostic::error(
+                        Code::INPUT_MALFORMED,
+                        format!(
+                            "something refers to the inside of {what} (section `{}`, offset \
+                             {offset})",
+                            target.name
+                        ),
+                    );
                     if target.executable {
-                        error = error.help("eBPF has no jump tables or labels as values before cpu v4; loaders know none");
+                        error = error.help(
+                            "eBPF has no jump tables or labels as values before \
+                                            cpu v4; loaders know none",
+                        );
                     }
                     errors.push(self.locate(error, at, reloc.offset));
                 }
@@ -142,7 +149,8 @@ impl Unit {
                         });
                     }
                     _ => {
-                        let error = Diagnostic::error("a call leads to no function");
+                        let error =
+                            Diagnostic::error(Code::INPUT_MALFORMED, "a call leads to no function");
                         errors.push(self.locate(error, at, offset));
                     }
                 }

@@ -323,7 +323,11 @@ fn statics_are_found_by_their_last_name() {
     };
     assert_eq!(int.name, "u64");
     linked.var("rust_inner_LIMIT");
-    let warned: Vec<_> = linked.warnings.iter().map(|w| w.message.as_str()).collect();
+    let warned: Vec<_> = linked
+        .warnings
+        .iter()
+        .map(|w| w.headline.as_str())
+        .collect();
     assert_eq!(warned, ["two statics are named `LIMIT`"]);
 }
 
@@ -366,10 +370,10 @@ fn pointers_in_data_are_refused() {
     let errors = link(&[("second.o", SECOND)]).err().unwrap();
     assert_eq!(errors.len(), 1);
     assert_eq!(
-        errors[0].message,
+        errors[0].headline,
         "the static `names` holds a pointer to constant data"
     );
-    let location = errors[0].location.as_ref().unwrap();
+    let location = errors[0].primary.as_ref().unwrap();
     assert_eq!((location.file.as_str(), location.line), ("second.c", 5));
     assert_eq!(errors[0].function.as_deref(), Some("names_of"));
 }
@@ -379,11 +383,11 @@ fn missing_definitions_name_the_caller() {
     let errors = link(&[("rust", RUST)]).err().unwrap();
     assert_eq!(errors.len(), 1);
     assert_eq!(
-        errors[0].message,
+        errors[0].headline,
         "the function `from_c` is called but defined nowhere"
     );
     assert_eq!(errors[0].function.as_deref(), Some("xdp"));
-    assert_eq!(errors[0].location.as_ref().unwrap().file, "rust.rs");
+    assert_eq!(errors[0].primary.as_ref().unwrap().file, "rust.rs");
 }
 
 /// The object with one text in it replaced by another of the same length.
@@ -419,13 +423,13 @@ fn questions_not_understood_are_errors() {
             .err()
             .unwrap();
         assert_eq!(errors.len(), 1, "{errors:?}");
-        assert!(errors[0].message.contains(said), "{}", errors[0]);
+        assert!(errors[0].headline.contains(said), "{}", errors[0]);
         assert!(
-            errors[0].notes[0].contains(to),
+            errors[0].notes[0].text.contains(to),
             "the symbol is quoted: {}",
             errors[0]
         );
-        assert!(errors[0].location.is_some());
+        assert!(errors[0].primary.is_some());
     }
 }
 
@@ -481,5 +485,5 @@ fn damaged_objects_never_panic() {
     }
     assert!(answered > 300);
     let errors = link(&[("text", b"not an object")]).err().unwrap();
-    assert_eq!(errors[0].message, "`text` is no 64-bit ELF file");
+    assert_eq!(errors[0].headline, "`text` is no 64-bit ELF file");
 }

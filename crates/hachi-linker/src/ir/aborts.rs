@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use super::{QUESTION_PREFIX, prepare::is_helper_number};
 use crate::{
-    Diagnostic, Panics,
+    Code, Diagnostic, Panics,
     llvm::{Attr, Chain, Function, Inst, Module, Op, TypeKind, Value},
     names,
 };
@@ -138,15 +138,15 @@ impl Aborts {
             _ => &mut self.warnings,
         };
         let d = match how {
-            Panics::Deny => Diagnostic::error(message).help(format!(
+            Panics::Deny => Diagnostic::error(Code::MAY_PANIC, message).help(format!(
                 "{way_out}; or link without `--panics=deny`, and the program ends there"
             )),
-            _ => Diagnostic::warning(message)
+            _ => Diagnostic::warning(Code::MAY_PANIC, message)
                 .note("the program ends there with the value of an aborted one")
                 .help(way_out),
         };
         let d = chain.locate(d);
-        let known = |other: &Diagnostic| other.message == d.message && other.location == d.location;
+        let known = |other: &Diagnostic| other.headline == d.headline && other.primary == d.primary;
         if !list.iter().any(known) {
             list.push(d);
         }
@@ -208,11 +208,16 @@ impl Aborts {
 
     fn warn_of_throw(&mut self, function: Function) {
         let mut d = Diagnostic::warning(
-            "a panic in this global function calls `bpf_throw`, which needs Linux 6.7, a GPL-compatible licence, and a kind of program that may call it",
+            Code::PANIC_IN_GLOBAL_FUNCTION,
+            "a panic in this global function calls `bpf_throw`, which needs Linux 6.7, a \
+             GPL-compatible licence, and a kind of program that may call it",
         )
         .in_function(names::demangle(&function.name()))
-        .help("let the function be inlined (drop `#[inline(never)]` or the export), or keep it from panicking");
-        d.location = function.definition();
+        .help(
+            "let the function be inlined (drop `#[inline(never)]` or the export), or keep it from \
+             panicking",
+        );
+        d.primary = function.definition();
         if !self.warnings.contains(&d) {
             self.warnings.push(d);
         }

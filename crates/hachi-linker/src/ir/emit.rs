@@ -2,7 +2,7 @@
 
 use super::{Job, internal};
 use crate::{
-    Diagnostic, Location,
+    Code, Diagnostic, Span,
     llvm::{Chain, Context, Function, Inst, Machine, Module, Op},
     names,
 };
@@ -44,7 +44,7 @@ pub(super) fn emit(
         let d = explain(module, renames, &text);
         let known = diagnostics
             .iter()
-            .any(|other| other.message == d.message && other.function == d.function);
+            .any(|other| other.headline == d.headline && other.function == d.function);
         if !known {
             diagnostics.push(d);
         }
@@ -59,7 +59,7 @@ pub(super) fn emit(
 
 /// `FILE:LINE:COLUMN: in function NAME TYPE: MESSAGE`
 struct Report<'a> {
-    location: Option<Location>,
+    location: Option<Span>,
     function: Option<&'a str>,
     message: &'a str,
 }
@@ -81,11 +81,9 @@ fn parse(text: &str) -> Report<'_> {
     let column = parts.next().and_then(|n| n.parse().ok());
     let line = parts.next().and_then(|n| n.parse().ok());
     let location = match (parts.next(), line, column) {
-        (Some(file), Some(line), Some(column)) if file != "<unknown>" => Some(Location {
-            file: file.to_owned(),
-            line,
-            column,
-        }),
+        (Some(file), Some(line), Some(column)) if file != "<unknown>" => {
+            Some(Span::new(file, line, column))
+        }
         _ => None,
     };
     // The function's type is spelled between the name and the message; it may hold colons only in
@@ -106,9 +104,10 @@ fn explain(module: Module, renames: &[(String, String)], text: &str) -> Diagnost
     let report = parse(text);
     let function = report.function.and_then(|name| module.function(name));
     let mut d = if report.message.contains("stack limit") {
-        let mut d = Diagnostic::error(format!(
-            "this function needs more than the {STACK_LIMIT} bytes of stack that eBPF has"
-        ));
+        let mut d = Diagnostic::error(
+            Code::STACK_TOO_LARGE,
+            format!("this function needs more than the {STACK_LIMIT} bytes of stack that eBPF has"),
+        );
         if let Some(function) = function {
             d = biggest_slots(module, function, d);
         }
@@ -116,13 +115,16 @@ fn explain(module: Module, renames: &[(String, String)], text: &str) -> Diagnost
             "move large values into a per-CPU array map used as scratch space, or pass references",
         )
     } else {
-        Diagnostic::error(format!(
-            "LLVM cannot generate eBPF code: {}",
-            names::demangle_all(report.message.trim())
-        ))
+        Diagnostic::error(
+            Code::LLVM_FAILED,
+            format!(
+                "LLVM cannot generate eBPF code: {}",
+                names::demangle_all(report.message.trim())
+            ),
+        )
     };
-    if d.location.is_none() {
-        d.location = report
+    if d.primary.is_none() {
+        d.primary = report
             .location
             .or_else(|| function.and_then(Function::definition));
         d.function = report.function.map(|name| names::demangle(wanted(name)));
@@ -149,7 +151,7 @@ fn biggest_slots(module: Module, function: Function, mut d: Diagnostic) -> Diagn
             .clone()
             .find(|v| v.chain.0.first().is_some_and(|loc| !loc.in_library()))
             .or_else(|| homes.clone().next());
-        d.notes.push(match home {
+        d = d.note(match home {
             Some(variable) => {
                 let place = variable.chain.user_place();
                 worst.get_or_insert_with(|| variable.chain.clone());
@@ -163,7 +165,7 @@ fn biggest_slots(module: Module, function: Function, mut d: Diagnostic) -> Diagn
             None => format!("{size} bytes: a temporary"),
         });
     }
-    d.notes.push(format!(
+    let d = d.note(format!(
         "{total} bytes in {} stack slots after optimisation, besides saved registers",
         slots.len()
     ));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Job;
 use crate::{
-    Diagnostic,
+    Code, Diagnostic,
     llvm::{self, Context, Module},
 };
 
@@ -28,16 +28,21 @@ pub(super) fn read(context: Context, job: &Job) -> Result<Module, Vec<Diagnostic
             }
             // LLVM would only warn.
             if is_big_endian(whole) != is_big_endian(module) {
-                return Err(vec![Diagnostic::error(format!(
-                    "cannot link `{name}`, which was compiled for `{}`, with code for `{}`: their bytes are in different orders",
-                    module.triple(),
-                    whole.triple()
-                ))]);
+                return Err(vec![Diagnostic::error(
+                    Code::BYTE_ORDER,
+                    format!(
+                        "cannot link `{name}`, which was compiled for `{}`, with code for `{}`: \
+                         their bytes are in different orders",
+                        module.triple(),
+                        whole.triple()
+                    ),
+                )]);
             }
             whole.link(module).map(|()| whole).map_err(|message| {
-                vec![Diagnostic::error(format!(
-                    "cannot link `{name}`: {message}"
-                ))]
+                vec![Diagnostic::error(
+                    Code::INPUT_CONFLICT,
+                    format!("cannot link `{name}`: {message}"),
+                )]
             })
         }
     };
@@ -74,9 +79,10 @@ pub(super) fn read(context: Context, job: &Job) -> Result<Module, Vec<Diagnostic
         };
         let (name, module, _) = members.swap_remove(index);
         whole.link(module).map_err(|message| {
-            vec![Diagnostic::error(format!(
-                "cannot link `{name}`: {message}"
-            ))]
+            vec![Diagnostic::error(
+                Code::INPUT_CONFLICT,
+                format!("cannot link `{name}`: {message}"),
+            )]
         })?;
     }
     for (_, module, _) in members {
@@ -88,9 +94,18 @@ pub(super) fn read(context: Context, job: &Job) -> Result<Module, Vec<Diagnostic
 fn unreadable(name: &str, message: &str) -> Vec<Diagnostic> {
     let (major, minor, patch) = llvm::version();
     vec![
-        Diagnostic::error(format!("cannot read the bitcode in `{name}`: {message}"))
-            .note(format!("LLVM {major}.{minor}.{patch} is in use"))
-            .help("bitcode is read only by an LLVM at least as new as the compiler's own; name that with `HACHI_LLVM` or `--llvm`"),
+        Diagnostic::error(
+            Code::INPUT_MALFORMED,
+            format!(
+                "cannot read the bitcode in `{name}`: \
+                                                          {message}"
+            ),
+        )
+        .note(format!("LLVM {major}.{minor}.{patch} is in use"))
+        .help(
+            "bitcode is read only by an LLVM at least as new as the compiler's own; name \
+                   that with `HACHI_LLVM` or `--llvm`",
+        ),
     ]
 }
 

@@ -5,7 +5,7 @@
 
 use super::runtime;
 use crate::{
-    Cpu, Diagnostic,
+    Code, Cpu, Diagnostic,
     llvm::{self, Builder, Const, Inst, Module, Op, Ordering, Type, TypeKind, Value},
 };
 
@@ -30,7 +30,10 @@ pub(super) fn lower(module: Module, cpu: Cpu) -> Vec<Diagnostic> {
                 continue;
             }
             if let Err(message) = lowering.instruction(inst) {
-                complaints.push(inst.chain().locate(Diagnostic::error(message)));
+                complaints.push(
+                    inst.chain()
+                        .locate(Diagnostic::error(Code::WIDE_INTEGER, message)),
+                );
             }
         }
     }

@@ -31,7 +31,7 @@ mod truths;
 use std::{collections::BTreeSet, path::PathBuf};
 
 use crate::{
-    Cpu, Diagnostic, Panics, Target,
+    Code, Cpu, Diagnostic, Panics, Target,
     llvm::{Context, Machine, Module},
     wire::{Compiled, Failure, Outcome},
 };
@@ -65,7 +65,7 @@ const QUESTION_PREFIX: &str = "hachi:";
 /// An error of LLVM or of this crate rather than of the user.
 fn internal(step: &str, message: impl Into<String>) -> Vec<Diagnostic> {
     vec![
-        Diagnostic::error(format!("LLVM failed to {step}"))
+        Diagnostic::error(Code::LLVM_FAILED, format!("LLVM failed to {step}"))
             .note(message.into())
             .help("please report this; `--save-temps DIR` keeps the code LLVM was given"),
     ]
@@ -73,21 +73,18 @@ fn internal(step: &str, message: impl Into<String>) -> Vec<Diagnostic> {
 
 /// Compiles the job. To be run in a process of its own.
 pub(crate) fn compile(job: Job) -> Outcome {
-    let context =
-        Context::load(&job.llvm, &job.llvm_args).map_err(|reason| {
-            Failure::Unusable(format!(
-                "{reason}\n  = help: it must be the compiler's own, as `rustc --print sysroot` or the package of a distribution has it"
-            ))
-        })?;
+    let context = Context::load(&job.llvm, &job.llvm_args).map_err(Failure::Unusable)?;
     let module = inputs::read(context, &job)?;
     save(&job, module, "1-input.ll");
 
     let triple = prepare::triple(module, &job)?;
     let machine = Machine::new(&triple, job.cpu).map_err(|message| {
         vec![
-            Diagnostic::error(format!("this LLVM cannot generate eBPF code: {message}")).help(
-                "use a compiler whose LLVM has the eBPF target, as rustup's and Debian's have",
-            ),
+            Diagnostic::error(
+                Code::LLVM_WITHOUT_BPF,
+                format!("this LLVM cannot generate eBPF code: {message}"),
+            )
+            .help("use a compiler whose LLVM has the eBPF target, as rustup's and Debian's have"),
         ]
     })?;
     if job.retarget {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Job, QUESTION_PREFIX, runtime};
 use crate::{
-    Diagnostic, Target,
+    Code, Diagnostic, Target,
     llvm::{Attr, Const, Function, Global, Machine, Module, Op, Value, linkage},
 };
 
@@ -18,10 +18,19 @@ pub(super) fn triple(module: Module, job: &Job) -> Result<String, Vec<Diagnostic
         // Sizes of pointers and the order of bytes are already in the code.
         let layout = module.layout();
         if !layout.starts_with("e-") || layout.contains("-p:32") {
-            return Err(vec![Diagnostic::error(format!(
-                "code compiled for `{triple}` cannot be turned into eBPF: only 64-bit little-endian machines are alike enough"
-            ))
-            .help("install the library source (`rustup component add rust-src`) and build for eBPF itself")]);
+            return Err(vec![
+                Diagnostic::error(
+                    Code::WRONG_TARGET,
+                    format!(
+                        "code compiled for `{triple}` cannot be turned into eBPF: only 64-bit \
+                 little-endian machines are alike enough"
+                    ),
+                )
+                .help(
+                    "install the library source (`rustup component add rust-src`) and build for \
+                   eBPF itself",
+                ),
+            ]);
         }
         return as_asked(&triple, Target::Bpfel, job);
     }
@@ -31,8 +40,16 @@ pub(super) fn triple(module: Module, job: &Job) -> Result<String, Vec<Diagnostic
     }
     if !triple.starts_with("bpf") {
         return Err(vec![
-            Diagnostic::error(format!("the bitcode was compiled for `{triple}`, not for eBPF")).help(
-                "compile with `--target bpfel-unknown-none`, or give `--retarget` to turn host code into eBPF",
+            Diagnostic::error(
+                Code::WRONG_TARGET,
+                format!(
+                    "the bitcode was compiled for \
+                                                           `{triple}`, not for eBPF"
+                ),
+            )
+            .help(
+                "compile with `--target bpfel-unknown-none`, or give `--retarget` to turn host \
+                 code into eBPF",
             ),
         ]);
     }
@@ -50,8 +67,9 @@ fn as_asked(compiled_for: &str, target: Target, job: &Job) -> Result<String, Vec
     match job.target.filter(|asked| *asked != target) {
         None => Ok(target.triple().into()),
         Some(asked) => Err(vec![
-            Diagnostic::error(format!(
-                "code compiled for `{compiled_for}` cannot be linked for `{asked}`: its bytes are in the other order",
+            Diagnostic::error(Code::BYTE_ORDER, format!(
+                "code compiled for `{compiled_for}` cannot be linked for `{asked}`: its bytes are \
+                 in the other order",
                 asked = asked.triple()
             ))
             .help(format!("compile with `--target {}`", asked.triple())),
@@ -178,8 +196,13 @@ pub(super) fn entries(module: Module, job: &Job) -> Result<BTreeSet<String>, Vec
     }
     if functions == 0 && job.defined_elsewhere.is_empty() {
         return Err(vec![
-            Diagnostic::error("there is no program: no function is exported").help(
-                "mark a function as a program with an attribute such as `#[xdp]`, or with `#[unsafe(no_mangle)]` and a `link_section`",
+            Diagnostic::error(
+                Code::NO_PROGRAM,
+                "there is no program: no function is exported",
+            )
+            .help(
+                "mark a function as a program with an attribute such as `#[xdp]`, or with \
+                 `#[unsafe(no_mangle)]` and a `link_section`",
             ),
         ]);
     }

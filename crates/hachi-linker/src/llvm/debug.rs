@@ -7,7 +7,7 @@ use super::{
     sys::{Ref, api},
     text_with_len,
 };
-use crate::{Diagnostic, Frame, Location, names};
+use crate::{Diagnostic, Span, names};
 
 /// Kinds of metadata, by LLVM's numbers in the C interface.
 const KIND_SUBPROGRAM: i32 = 17;
@@ -20,12 +20,19 @@ const KINDS_TYPE: std::ops::RangeInclusive<i32> = 11..=13;
 /// One source place with the function that holds it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Loc {
-    pub(crate) place: Location,
+    pub(crate) place: Span,
     /// Demangled.
     pub(crate) function: Option<String>,
 }
 
 impl Loc {
+    fn span(&self) -> Span {
+        match &self.function {
+            Some(function) => self.place.clone().in_function(function),
+            None => self.place.clone(),
+        }
+    }
+
     /// Is it code of the Rust library rather than the user's?
     pub(crate) fn in_library(&self) -> bool {
         let file = &self.place.file;
@@ -65,18 +72,12 @@ impl Chain {
         let Some(loc) = self.0.get(start) else {
             return d;
         };
-        d.location = Some(loc.place.clone());
+        d.primary = Some(loc.place.clone());
         d.function.clone_from(&loc.function);
-        d.inlined_from = self.0[start + 1..]
-            .iter()
-            .map(|loc| Frame {
-                location: loc.place.clone(),
-                function: loc.function.clone(),
-            })
-            .collect();
+        d.inlined = self.0[start + 1..].iter().map(Loc::span).collect();
         if start > 0 {
             let inner = &self.0[0];
-            d.notes.push(match &inner.function {
+            d = d.note(match &inner.function {
                 Some(name) => format!("inside `{name}` of the Rust library ({})", inner.place),
                 None => format!("inside the Rust library ({})", inner.place),
             });
@@ -147,11 +148,11 @@ fn chain(any: Value, mut location: Ref) -> Chain {
     while !location.is_null() {
         let scope = ffi!(LLVMDILocationGetScope(location));
         chain.push(Loc {
-            place: Location {
-                file: file_of(scope),
-                line: ffi!(LLVMDILocationGetLine(location)),
-                column: ffi!(LLVMDILocationGetColumn(location)),
-            },
+            place: Span::new(
+                file_of(scope),
+                ffi!(LLVMDILocationGetLine(location)),
+                ffi!(LLVMDILocationGetColumn(location)),
+            ),
             function: enclosing_function(any, scope),
         });
         location = ffi!(LLVMDILocationGetInlinedAt(location));
@@ -234,16 +235,13 @@ impl Function {
     }
 
     /// Where it is defined; nothing without debug information.
-    pub(crate) fn definition(self) -> Option<Location> {
+    pub(crate) fn definition(self) -> Option<Span> {
         let subprogram = ffi!(LLVMGetSubprogram(self.0.0));
         if subprogram.is_null() {
             return None;
         }
-        Some(Location {
-            file: file_of(subprogram),
-            line: ffi!(LLVMDISubprogramGetLine(subprogram)),
-            column: 0,
-        })
+        let line = ffi!(LLVMDISubprogramGetLine(subprogram));
+        Some(Span::new(file_of(subprogram), line, 0))
     }
 }
 

@@ -18,6 +18,9 @@ use std::{
     },
 };
 
+use hachi_diag::json::{self, Json};
+use hachi_linker::Diagnostic;
+
 /// Why a test cannot run here, if it cannot; says so on standard error.
 pub fn missing(needs_kernel: bool) -> bool {
     if sysroot().is_none() {
@@ -197,9 +200,20 @@ pub fn build(source: &str, config: &Config) -> Built {
     let result = command.output().unwrap();
     Built {
         object: result.status.success().then(|| fs::read(&output).unwrap()),
-        diagnostics: fs::read_to_string(&diagnostics).unwrap_or_default(),
+        diagnostics: read_diagnostics(&diagnostics),
         stderr: String::from_utf8_lossy(&result.stderr).into_owned(),
     }
+}
+
+/// The linker's diagnostics as text, from the file it writes them to.
+pub fn read_diagnostics(file: &Path) -> String {
+    let lines = fs::read_to_string(file).unwrap_or_default();
+    let read = |line: &str| {
+        let document = json::parse(line.as_bytes()).expect("a line of JSON");
+        let diagnostic = Diagnostic::from_json(Json::of(&document)).expect("a diagnostic");
+        format!("{diagnostic}\n\n")
+    };
+    lines.lines().map(read).collect()
 }
 
 /// What every program needs and no test is about.

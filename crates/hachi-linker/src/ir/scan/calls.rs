@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Findings, Kind};
+use super::Findings;
 use crate::{
-    Diagnostic,
+    Code, Diagnostic,
     ir::{Job, QUESTION_PREFIX, prepare::is_helper_number},
     llvm::{Const, Function, Inst, Module, Op, Type, TypeKind},
     names,
@@ -28,13 +28,16 @@ pub(super) fn signature(function: Function, findings: &mut Findings) {
         .sum();
     if count > MAX_ARGUMENTS {
         findings.add_function(
-            Kind::Arguments,
             function,
-            Diagnostic::error(format!(
-                "this function takes {count} arguments, but eBPF passes at most {MAX_ARGUMENTS}"
-            ))
+            Diagnostic::error(
+                Code::TOO_MANY_ARGUMENTS,
+                format!(
+                    "this function takes {count} arguments, but eBPF passes at most {MAX_ARGUMENTS}"
+                ),
+            )
             .help(
-                "pass a reference to a struct, or let the function be inlined (do not pass its address)",
+                "pass a reference to a struct, or let the function be inlined (do not pass its \
+                 address)",
             ),
         );
     }
@@ -48,11 +51,13 @@ pub(super) fn signature(function: Function, findings: &mut Findings) {
     };
     if let Some(what) = what {
         findings.add_function(
-            Kind::Return,
             function,
-            Diagnostic::error(format!(
-                "this function returns {what}, but eBPF functions return one integer or pointer"
-            ))
+            Diagnostic::error(
+                Code::VALUE_RETURNED,
+                format!(
+                    "this function returns {what}, but eBPF functions return one integer or pointer"
+                ),
+            )
             .help("let it write its result through a `&mut` parameter"),
         );
     }
@@ -64,9 +69,8 @@ pub(super) fn call(inst: Inst, job: &Job, findings: &mut Findings) {
         Op::CALL => {}
         Op::INVOKE => {
             findings.add(
-                Kind::Other,
                 inst,
-                Diagnostic::error("this call may unwind, which eBPF cannot")
+                Diagnostic::error(Code::UNWINDING, "this call may unwind, which eBPF cannot")
                     .help("compile with `panic = \"abort\"`"),
             );
             return;
@@ -103,11 +107,13 @@ pub(super) fn call(inst: Inst, job: &Job, findings: &mut Findings) {
             .is_none_or(|function| function.is_declaration())
     {
         findings.add(
-            Kind::Arguments,
             inst,
-            Diagnostic::error(format!(
-                "this call passes {count} arguments, but eBPF passes at most {MAX_ARGUMENTS}"
-            ))
+            Diagnostic::error(
+                Code::TOO_MANY_ARGUMENTS,
+                format!(
+                    "this call passes {count} arguments, but eBPF passes at most {MAX_ARGUMENTS}"
+                ),
+            )
             .help("no helper or kernel function takes more: look its signature up again"),
         );
     }
@@ -121,10 +127,14 @@ pub(in crate::ir) fn host_assembly(module: Module) -> Vec<Diagnostic> {
             let assembly = inst.is_call().then(|| inst.callee().inline_asm()).flatten();
             if assembly.is_some_and(|(text, _)| !text.trim().is_empty()) {
                 findings.add(
-                    Kind::Assembly,
                     inst,
-                    Diagnostic::error("this holds assembly for another machine").help(
-                        "gate it with `#[cfg]`, or build for eBPF itself (`rustup component add rust-src`)",
+                    Diagnostic::error(
+                        Code::FOREIGN_ASSEMBLY,
+                        "this holds assembly for another machine",
+                    )
+                    .help(
+                        "gate it with `#[cfg]`, or build for eBPF itself (`rustup component add \
+                         rust-src`)",
                     ),
                 );
             }
@@ -138,18 +148,24 @@ fn undefined(inst: Inst, callee: Function, job: &Job, findings: &mut Findings) {
     if symbol.starts_with(QUESTION_PREFIX) || job.defined_elsewhere.contains(&symbol) {
         return;
     }
-    let d = Diagnostic::error(format!(
-        "call of `{}`, which is defined nowhere",
-        names::demangle(&symbol)
-    ));
+    let d = Diagnostic::error(
+        Code::UNDEFINED_SYMBOL,
+        format!(
+            "call of `{}`, which is defined nowhere",
+            names::demangle(&symbol)
+        ),
+    );
     let d = if symbol.starts_with("bpf_") {
-        d.help("helper functions of the kernel are called through `hachi_ebpf::helpers`, not by declaring them `extern`")
+        d.help(
+            "helper functions of the kernel are called through `hachi_ebpf::helpers`, not by \
+                declaring them `extern`",
+        )
     } else if symbol.contains("alloc") || symbol.contains("__rust") {
         d.help("eBPF programs have no heap: use arrays, maps, or a per-CPU array as scratch space")
     } else {
         d.help("link the object or library that defines it")
     };
-    findings.add(Kind::Undefined, inst, d);
+    findings.add(inst, d);
 }
 
 fn indirect(inst: Inst, findings: &mut Findings) {
@@ -161,15 +177,22 @@ fn indirect(inst: Inst, findings: &mut Findings) {
     let loaded = inst.callee().as_inst().is_some_and(|i| i.op() == Op::LOAD);
     let d = if loaded {
         Diagnostic::error(
-            "call through a pointer read from memory (a `dyn` method or a function pointer), which eBPF cannot make",
+            Code::INDIRECT_CALL,
+            "call through a pointer read from memory (a `dyn` method or a function pointer), \
+             which eBPF cannot make",
         )
     } else {
-        Diagnostic::error("call through a function pointer, which eBPF cannot make")
+        Diagnostic::error(
+            Code::INDIRECT_CALL,
+            "call through a function pointer, which eBPF cannot make",
+        )
     };
     findings.add(
-        Kind::IndirectCall,
         inst,
-        d.help("use generics (`impl Trait`) or a `match` over an enum, so that the target is known when compiling"),
+        d.help(
+            "use generics (`impl Trait`) or a `match` over an enum, so that the target is \
+                known when compiling",
+        ),
     );
 }
 
@@ -292,11 +315,14 @@ pub(super) fn recursion(module: Module, findings: &mut Findings) {
         }
         let mut way = names.clone();
         way.extend(names.first().cloned());
-        let d = Diagnostic::error(format!(
-            "recursion, which eBPF does not allow: `{}`",
-            way.join("` calls `")
-        ))
+        let d = Diagnostic::error(
+            Code::RECURSION,
+            format!(
+                "recursion, which eBPF does not allow: `{}`",
+                way.join("` calls `")
+            ),
+        )
         .help("use a loop, with an array as stack if need be");
-        findings.add(Kind::Recursion, *call, d);
+        findings.add(*call, d);
     }
 }

@@ -1,8 +1,8 @@
 //! Instructions that eBPF does not have.
 
-use super::{Findings, Kind};
+use super::Findings;
 use crate::{
-    Cpu, Diagnostic,
+    Code, Cpu, Diagnostic,
     ir::Job,
     llvm::{BinOp, Const, Inst, Op, TypeKind},
 };
@@ -24,15 +24,19 @@ pub(super) fn instruction(inst: Inst, job: &Job, findings: &mut Findings) {
         }
         Op::ATOMIC_RMW | Op::CMPXCHG => atomic(inst, job.cpu, findings),
         Op::ALLOCA if inst.0.operand(0).constant_kind() != Const::Int => findings.add(
-            Kind::Other,
             inst,
-            Diagnostic::error("a stack slot whose size is known only at run time")
-                .help("use an array of the greatest size"),
+            Diagnostic::error(
+                Code::DYNAMIC_STACK,
+                "a stack slot whose size is known only at run time",
+            )
+            .help("use an array of the greatest size"),
         ),
         Op::INDIRECT_BR | Op::VA_ARG => findings.add(
-            Kind::Other,
             inst,
-            Diagnostic::error("eBPF has neither computed jumps nor variable argument lists"),
+            Diagnostic::error(
+                Code::COMPUTED_JUMP,
+                "eBPF has neither computed jumps nor variable argument lists",
+            ),
         ),
         _ => {}
     }
@@ -40,11 +44,12 @@ pub(super) fn instruction(inst: Inst, job: &Job, findings: &mut Findings) {
 
 fn float(inst: Inst, findings: &mut Findings) {
     findings.add(
-        Kind::Float,
         inst,
-        Diagnostic::error("floating-point arithmetic, which eBPF does not have").help(
-            "use integers, for example parts per thousand; user space can turn them into `f64`",
-        ),
+        Diagnostic::error(
+            Code::FLOATING_POINT,
+            "floating-point arithmetic, which eBPF does not have",
+        )
+        .help("use integers, for example parts per thousand; user space can turn them into `f64`"),
     );
 }
 
@@ -61,26 +66,33 @@ fn atomic(inst: Inst, cpu: Cpu, findings: &mut Findings) {
         BinOp::Xchg
     };
     let d = match (op, bits) {
-        (BinOp::Other(name), _) => {
-            Diagnostic::error(format!("eBPF has no atomic `{name}`")).help(
-                "eBPF has fetch_add, fetch_sub, fetch_and, fetch_or, fetch_xor, swap and compare_exchange",
-            )
-        }
+        (BinOp::Other(name), _) => Diagnostic::error(
+            Code::ATOMIC_OPERATION,
+            format!("eBPF has no atomic `{name}`"),
+        )
+        .help(
+            "eBPF has fetch_add, fetch_sub, fetch_and, fetch_or, fetch_xor, swap and \
+                 compare_exchange",
+        ),
         (_, 32 | 64) => {
             let plain = op == BinOp::Add && !inst.0.is_used();
             if cpu >= Cpu::V3 || plain {
                 return;
             }
-            Diagnostic::error(format!(
-                "this atomic operation needs instruction set v3 (Linux 5.12), and the program is compiled for {}",
+            Diagnostic::error(Code::ATOMIC_OPERATION, format!(
+                "this atomic operation needs instruction set v3 (Linux 5.12), and the program is \
+                 compiled for {}",
                 if cpu == Cpu::V1 { "v1" } else { "v2" }
             ))
             .help("build with `--cpu v3`, or use an addition whose result is not looked at")
         }
-        (_, bits) => Diagnostic::error(format!(
-            "an atomic operation on {bits} bits, but eBPF has them for 32 and 64 bits only"
-        ))
+        (_, bits) => Diagnostic::error(
+            Code::ATOMIC_OPERATION,
+            format!(
+                "an atomic operation on {bits} bits, but eBPF has them for 32 and 64 bits only"
+            ),
+        )
         .help("use an `AtomicU32` or `AtomicU64`"),
     };
-    findings.add(Kind::Atomic, inst, d);
+    findings.add(inst, d);
 }

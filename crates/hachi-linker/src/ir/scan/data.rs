@@ -4,9 +4,9 @@
 //! and a program that reads it is refused with "invalid mem access 'scalar'". Sections that loaders
 //! interpret are another matter.
 
-use super::{Findings, Kind, calls::is_formatting};
+use super::{Findings, calls::is_formatting};
 use crate::{
-    Diagnostic,
+    Code, Diagnostic,
     ir::{Job, QUESTION_PREFIX},
     llvm::{Const, Global, Inst, Module, Op, Value},
     names,
@@ -40,7 +40,7 @@ pub(super) fn pointers(module: Module, findings: &mut Findings) {
                 if is_formatting(inst) {
                     findings.add_formatting(inst);
                 } else {
-                    findings.add(Kind::Data, inst, complaint(global));
+                    findings.add(inst, complaint(global));
                 }
                 break;
             }
@@ -51,8 +51,12 @@ pub(super) fn pointers(module: Module, findings: &mut Findings) {
 fn complaint(global: Global) -> Diagnostic {
     let symbol = global.name();
     let d = if symbol.starts_with("vtable.") {
-        Diagnostic::error("use of a `dyn` object: its method table holds addresses, and eBPF has no addresses in data")
-            .help("use generics (`impl Trait`) or an enum")
+        Diagnostic::error(
+            Code::DYNAMIC_OBJECT,
+            "use of a `dyn` object: its method table holds \
+                                                 addresses, and eBPF has no addresses in data",
+        )
+        .help("use generics (`impl Trait`) or an enum")
     } else if symbol.is_empty()
         || symbol.starts_with("alloc_")
         || symbol.starts_with("anon.")
@@ -60,17 +64,21 @@ fn complaint(global: Global) -> Diagnostic {
         || symbol.starts_with(".L")
     {
         Diagnostic::error(
+            Code::POINTER_IN_DATA,
             "a constant table of references is read here, and eBPF has no addresses in data",
         )
     } else {
-        Diagnostic::error(format!(
-            "the static `{}` holds references, and eBPF has no addresses in data",
-            names::demangle(&symbol)
-        ))
+        Diagnostic::error(
+            Code::POINTER_IN_DATA,
+            format!(
+                "the static `{}` holds references, and eBPF has no addresses in data",
+                names::demangle(&symbol)
+            ),
+        )
     };
-    match d.help {
-        Some(_) => d,
-        None => d.help(
+    match d.helps.is_empty() {
+        false => d,
+        true => d.help(
             "store the values themselves (`[u8; N]` instead of `&str`), or choose with a `match`",
         ),
     }
@@ -201,12 +209,14 @@ pub(super) fn undefined(module: Module, job: &Job, findings: &mut Findings) {
         }
         if let Some((inst, _)) = uses(global.0).first() {
             findings.add(
-                Kind::Undefined,
                 *inst,
-                Diagnostic::error(format!(
-                    "use of the static `{}`, which is defined nowhere",
-                    names::demangle(&symbol)
-                ))
+                Diagnostic::error(
+                    Code::UNDEFINED_SYMBOL,
+                    format!(
+                        "use of the static `{}`, which is defined nowhere",
+                        names::demangle(&symbol)
+                    ),
+                )
                 .help("link the object or library that defines it"),
             );
         }

@@ -11,78 +11,66 @@ pub(super) use data::forget_pointers;
 
 use super::Job;
 use crate::{
-    Diagnostic,
+    Code, Diagnostic,
     llvm::{Function, Inst, Module},
 };
 
-/// More of the same sort help nobody.
-const MAX_OF_A_KIND: usize = 8;
+/// More findings of one code help nobody.
+const MAX_OF_A_CODE: usize = 8;
 
-/// Sorts of findings: of each, one is reported for each function of the user's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
-    Formatting,
-    IndirectCall,
-    Recursion,
-    Arguments,
-    Return,
-    Undefined,
-    Float,
-    Atomic,
-    Data,
-    Assembly,
-    Other,
-}
-
-/// Findings as they come in.
+/// Findings as they come in: of each code, one for each function of the user's.
 #[derive(Default)]
 struct Findings {
     list: Vec<Diagnostic>,
-    seen: BTreeSet<(Kind, Option<String>, String)>,
-    count: BTreeMap<Kind, usize>,
+    seen: BTreeSet<(Option<Code>, Option<String>, String)>,
+    count: BTreeMap<Option<Code>, usize>,
 }
 
 impl Findings {
     /// Adds one about an instruction, unless the same was already said about the same function.
-    fn add(&mut self, kind: Kind, inst: Inst, d: Diagnostic) {
+    fn add(&mut self, inst: Inst, d: Diagnostic) {
         let d = inst.chain().locate(d);
         let d = match d.function {
             Some(_) => d,
             None => d.in_function(crate::names::demangle(&inst.function().name())),
         };
-        self.push(kind, d);
+        self.push(d);
     }
 
     /// Adds one about library code that stands by itself: the place to look at is where the user's
     /// code leads there.
-    fn add_leading_to(&mut self, kind: Kind, inst: Inst, d: Diagnostic) {
+    fn add_leading_to(&mut self, inst: Inst, d: Diagnostic) {
         let place = first_users_code(inst).unwrap_or(inst);
-        self.add(kind, place, d);
+        self.add(place, d);
     }
 
     /// Adds that the user's code leads to `core::fmt`, of which this is a part. It calls through
     /// pointers, recurses and reads tables of references: one mistake, told once.
     fn add_formatting(&mut self, inst: Inst) {
-        let d = Diagnostic::error("formatting with `core::fmt` cannot work in eBPF: it calls through pointers and recurses")
-            .help("use the logging macros (`info!`, …), which format in user space");
-        self.add_leading_to(Kind::Formatting, inst, d);
+        let d = Diagnostic::error(
+            Code::CORE_FMT,
+            "formatting with `core::fmt` cannot work in \
+                                                   eBPF: it calls through pointers and recurses",
+        )
+        .help("use the logging macros (`info!`, …), which format in user space");
+        self.add_leading_to(inst, d);
     }
 
     /// Adds one about a whole function.
-    fn add_function(&mut self, kind: Kind, function: Function, d: Diagnostic) {
+    fn add_function(&mut self, function: Function, d: Diagnostic) {
         let mut d = d.in_function(crate::names::demangle(&function.name()));
-        d.location = function.definition();
-        self.push(kind, d);
+        d.primary = function.definition();
+        self.push(d);
     }
 
-    fn push(&mut self, kind: Kind, d: Diagnostic) {
-        let key = (kind, d.function.clone(), d.message.clone());
+    fn push(&mut self, d: Diagnostic) {
+        let key = (d.code, d.function.clone(), d.headline.clone());
         if !self.seen.insert(key) {
             return;
         }
-        let count = self.count.entry(kind).or_default();
+        let count = self.count.entry(d.code).or_default();
         *count += 1;
-        if *count <= MAX_OF_A_KIND {
+        if *count <= MAX_OF_A_CODE {
             self.list.push(d);
         }
     }

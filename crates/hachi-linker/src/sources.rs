@@ -1,0 +1,70 @@
+//! The source files that diagnostics quote.
+
+use std::{collections::HashMap, fs::File, io::Read, path::Path};
+
+use crate::Diagnostic;
+
+/// Files larger than this are generated, and nobody reads them.
+const MAX_SIZE: u64 = 8 << 20;
+
+/// Source files, each read once.
+#[derive(Default)]
+pub(crate) struct Sources {
+    /// By name; `None` for what cannot be read.
+    files: HashMap<String, Option<String>>,
+}
+
+impl Sources {
+    /// The text of a file, if there is a regular one of that name that can be read.
+    pub(crate) fn get(&mut self, file: &str) -> Option<&str> {
+        if !self.files.contains_key(file) {
+            self.files.insert(file.to_owned(), read(Path::new(file)));
+        }
+        self.files.get(file)?.as_deref()
+    }
+
+    /// Quotes the lines that a diagnostic names.
+    pub(crate) fn quote(&mut self, diagnostic: &mut Diagnostic) {
+        for span in diagnostic.spans_mut() {
+            if let Some(source) = self.get(&span.file) {
+                span.find_in(source);
+            }
+        }
+    }
+}
+
+fn read(path: &Path) -> Option<String> {
+    // A device or pipe could be endless.
+    if !std::fs::metadata(path).ok()?.is_file() {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(path).ok()?;
+    file.take(MAX_SIZE + 1).read_to_end(&mut bytes).ok()?;
+    if bytes.len() as u64 > MAX_SIZE {
+        return None;
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Code, Span};
+
+    #[test]
+    fn lines_are_quoted_and_what_cannot_be_read_is_not() {
+        let here = concat!(env!("CARGO_MANIFEST_DIR"), "/src/sources.rs");
+        let mut d = Diagnostic::error(Code::RECURSION, "r")
+            .at(Span::new(here, 1, 1))
+            .note_at("n", Span::new("/dev/zero", 1, 1))
+            .note_at("m", Span::new("/nonexistent/a.rs", 1, 1));
+        Sources::default().quote(&mut d);
+        let primary = d.primary.unwrap();
+        assert_eq!(primary.text, "//! The source files that diagnostics quote.");
+        assert_eq!(primary.bytes, Some((0, 1)));
+        for note in d.notes {
+            assert_eq!(note.span.unwrap().text, "");
+        }
+    }
+}
