@@ -125,7 +125,8 @@ impl Flow<'_> {
         let number = source.metadata()?.len();
         writeln!(
             source,
-            "#[unsafe(no_mangle)]\npub extern \"C\" fn edit_{number}(x: u64) -> u64 {{\n    x + {number}\n}}"
+            "#[unsafe(no_mangle)]\npub extern \"C\" fn edit_{number}(x: u64) -> u64 {{\n    \
+             x + {number}\n}}"
         )?;
         Ok(())
     }

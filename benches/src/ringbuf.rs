@@ -61,7 +61,7 @@ pub fn run() -> Result {
             send()?;
             let mut command = Command::new(program);
             times.push(succeed(command.arg("ring").arg(&pinned))?.trim().parse()?);
-            // What is written there we have not read ourselves: begin anew behind it.
+            // What is written there we have not read ourselves: start again after it.
             drop(ring);
             ring = MapData::from_pin(&pinned)?.try_into()?;
         }

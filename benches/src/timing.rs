@@ -34,7 +34,7 @@ pub fn user_time() -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_usec as u32 * 1000)
 }
 
-/// `VmHWM` of this process in KiB: unlike `ru_maxrss` it knows nothing of whoever started it.
+/// `VmHWM` of this process in KiB: unlike `ru_maxrss` without the process that started it.
 pub fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status
@@ -68,7 +68,7 @@ pub fn print_loads<T>(count: usize, mut load: impl FnMut() -> T) {
     );
 }
 
-/// Nanoseconds of CPU time that `work` takes for each of so many things.
+/// Nanoseconds of CPU time that `work` takes for each of `things`.
 pub fn per_one(things: u32, work: impl FnOnce()) -> f64 {
     let start = cpu_time();
     work();

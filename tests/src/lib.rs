@@ -3,7 +3,7 @@
 //! Each file in `tests/` is one capability, from Rust source to what the kernel does. The programs
 //! they load are single files in `fixtures/`, built on first use by the `hachi` command of this
 //! same checkout ([`fixture`]). Tests that need the kernel skip themselves, visibly, where bpf(2)
-//! is not to be had.
+//! is not available.
 //!
 //! `HACHI_BIN` names a ready-built command; without it, it is built. `HACHI_EXAMPLES_TARGET` is
 //! where example workspaces and generated projects are built, `target/examples` by default.

@@ -185,7 +185,7 @@ fn an_interface_that_is_taken() {
 }
 
 #[test]
-fn a_place_that_is_no_bpffs() {
+fn refuses_to_pin_outside_of_a_bpffs() {
     require_bpf!();
     let directory = TempDir::new().unwrap();
     let path = directory.join("program");
@@ -240,7 +240,7 @@ fn no_privileges() {
     if !hachi_test::is_root() {
         skip!("only root can become somebody else");
     }
-    // Others may not look into the directories of whoever builds.
+    // Another user may not be able to read the build's directories.
     let directory = TempDir::new().unwrap();
     let open = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(directory.path(), open.clone()).unwrap();

@@ -42,7 +42,8 @@ fn many_types_compile_on_the_development_machine() {
     let project = TempDir::new().unwrap();
     fs::create_dir(project.join("src")).unwrap();
     let manifest = format!(
-        "[package]\nname = \"many\"\nedition = \"2024\"\n[workspace]\n[dependencies]\nhachi-ebpf = {{ path = {:?} }}\n",
+        "[package]\nname = \"many\"\nedition = \"2024\"\n[workspace]\n[dependencies]\n\
+         hachi-ebpf = {{ path = {:?} }}\n",
         root().join("ebpf/hachi-ebpf")
     );
     fs::write(project.join("Cargo.toml"), manifest).unwrap();
@@ -50,7 +51,8 @@ fn many_types_compile_on_the_development_machine() {
     // `include!` is how a build script's output comes in, and takes no inner attributes.
     fs::write(
         project.join("src/lib.rs"),
-        "#![no_std]\n#![deny(warnings)]\npub mod vmlinux {\n    include!(\"vmlinux.rs\");\n}\npub mod made_up {\n    include!(\"everything.rs\");\n}\n",
+        "#![no_std]\n#![deny(warnings)]\npub mod vmlinux {\n    include!(\"vmlinux.rs\");\n}\n\
+         pub mod made_up {\n    include!(\"everything.rs\");\n}\n",
     )
     .unwrap();
     let text = bindings(&MANY, &project.join("src/vmlinux.rs"));
@@ -94,7 +96,8 @@ const PROGRAM: &str = r#"
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]
-use hachi_ebpf::{core_read, field_exists, macros::{btf_tracepoint, kprobe, raw_tracepoint}, programs::*};
+use hachi_ebpf::macros::{btf_tracepoint, kprobe, raw_tracepoint};
+use hachi_ebpf::{core_read, field_exists, programs::*};
 #[path = "vmlinux.rs"]
 mod vmlinux;
 use vmlinux::*;

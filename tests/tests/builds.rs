@@ -298,7 +298,7 @@ fn programs_for_the_other_byte_order_know_it() {
     assert!(format!("{types:?}").contains("orig_gpr2"));
 }
 
-/// Nothing of such an object gets to the kernel, and it is said why.
+/// Nothing of such an object gets to the kernel, and the error says why.
 #[test]
 fn programs_for_the_other_byte_order_are_refused() {
     require_host!("a compiler");

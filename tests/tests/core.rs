@@ -104,7 +104,8 @@ fn check_process(proof: &Proof) {
         let end = process.comm.iter().position(|&byte| byte == 0).unwrap();
         process.comm[end..].fill(0);
         println!(
-            "process read by {name}: offsets of pid, tgid, comm, real_parent, cgroups; dfl_cgrp; kn; id: {:?}",
+            "process read by {name}: offsets of pid, tgid, comm, real_parent, cgroups; dfl_cgrp; \
+             kn; id: {:?}",
             process.offsets
         );
         let pid = child.id() as i32;
@@ -146,7 +147,8 @@ fn check_connection(proof: &Proof, host: IpAddr, family: u32) {
     for (way, name) in (0..).zip(WAYS) {
         let connection = proof.connection(way, family);
         println!(
-            "connection read by {name}: offsets of family, num, dport, rcv_saddr, daddr, v6_daddr, net, reuse; inum: {:?}",
+            "connection read by {name}: offsets of family, num, dport, rcv_saddr, daddr, v6_daddr, \
+             net, reuse; inum: {:?}",
             connection.offsets
         );
         assert_eq!(connection.local_port, server.port(), "read by {name}");

@@ -71,8 +71,7 @@ fn a_debug_build_loads_as_a_release_build_does() {
 }
 
 /// The kernel's own types are megabytes: an object that asks nothing of them is loaded without.
-/// Where they are, there is a pipe here that nobody writes to, so that whoever opens it waits for
-/// ever.
+/// Where they are, there is a pipe here that nobody writes to, so that opening it waits forever.
 #[test]
 fn the_kernels_types_are_not_read_without_need() {
     require_host!("mkfifo and unshare");

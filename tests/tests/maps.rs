@@ -73,7 +73,7 @@ fn maps_of_all_shapes_work_in_a_debug_build() {
     check_maps(&fixture_with("maps", &["--debug"]));
 }
 
-/// A pinned map is one map, whoever opens it, and lives without a process.
+/// A pinned map is one map for all who open it, and outlives its process.
 #[test]
 fn a_pinned_map_is_shared() {
     require_bpf!();

@@ -413,7 +413,7 @@ fn every_tool_explains_itself() {
     }
 }
 
-/// Something to do for whoever watches.
+/// Does something for the tool to see.
 #[unsafe(no_mangle)]
 #[inline(never)]
 fn hachi_example_spins(time: Duration) {

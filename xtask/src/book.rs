@@ -93,7 +93,8 @@ mod tests {
 
     #[test]
     fn finds_links_and_includes() {
-        let text = "- [One](one.md)\n- [Web](https://x.y/z) [None]()\n```rust\n{{#include ../a.rs:main}}\n\
+        let text = "- [One](one.md)\n- [Web](https://x.y/z) [None]()\n```rust\n\
+                    {{#include ../a.rs:main}}\n\
                     {{#rustdoc_include b.rs}}\n```";
         assert_eq!(links(text).collect::<Vec<_>>(), ["one.md"]);
         assert_eq!(includes(text).collect::<Vec<_>>(), ["../a.rs:main", "b.rs"]);

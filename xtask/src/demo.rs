@@ -29,7 +29,7 @@ pub fn run(options: &[&str]) -> Result<ExitCode> {
     let phase = match options {
         [] => Duration::from_secs(4),
         ["--fast"] => Duration::from_millis(1500),
-        // What our own clients are run as, where `nc` is not to be had.
+        // How our own clients run, where `nc` is not installed.
         ["client", protocol, from, to] => return flows::client(protocol, from, to),
         _ => return Err("usage: cargo xtask demo [--fast]".into()),
     };

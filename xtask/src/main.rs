@@ -16,6 +16,7 @@ mod package;
 mod packages;
 mod release;
 mod shell;
+mod style;
 mod support;
 mod test;
 

@@ -462,7 +462,8 @@ mod tests {
 
     #[test]
     fn reads_the_documented_order() {
-        let text = "# Order\n\n1. `a`\n2. `b-c`: why\n3. `cargo x` runs\n10. `d`\n\n`e` is none, nor is 3. this\n";
+        let text = "# Order\n\n1. `a`\n2. `b-c`: why\n3. `cargo x` runs\n10. `d`\n\n`e` is none, \
+                    nor is 3. this\n";
         assert_eq!(documented_order(text), ["a", "b-c", "d"]);
     }
 

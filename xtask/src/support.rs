@@ -1,6 +1,6 @@
 //! docs/support.md: which programs run on which kernels, from what the tests themselves say.
 //!
-//! A test declares what it exercises (`hachi_test::exercises`), and what came of it ends up in a
+//! A test declares what it exercises (`hachi_test::exercises`), and the result goes to a
 //! file for each kernel below `target/matrix`: a line with the kernel's release, then a line for
 //! each declaration with section, way, outcome, reason and test, separated by tabs.
 
@@ -19,13 +19,13 @@ const INTRODUCTION: &str = "\
 
 # What runs where
 
-Every section that libbpf 1.7 knows, by every way to attach that Hachi has for it, on the kernels that
-the tests run on. *passed* means that a real event ran the program (a packet, a system call, a scheduled
-task, a connection) and the test saw what it did. *≥ 6.6* means that this is the first Linux with it, and
-that Hachi says so on older ones: a test that is told \"needs Linux ≥ 6.6\" by a newer kernel fails.
-*not built in* and *refused* are explained below the table.
+Every section that libbpf 1.7 knows, by every way to attach that Hachi has for it, on the kernels
+that the tests run on. *passed* means that a real event ran the program (a packet, a system call, a
+scheduled task, a connection) and the test saw its effect. *≥ 6.6* means that Linux 6.6 is the first
+with it, and that Hachi says so on older kernels: a test fails if it gets \"needs Linux ≥ 6.6\" on a
+newer one. *not built in* and *refused* are explained below the table.
 
-The columns are kernels of Debian for cloud machines, in virtual machines; *host* is the machine that
+The columns are Debian's kernels for cloud machines, in virtual machines; *host* is the machine that
 made the table.
 
 ";
@@ -89,7 +89,7 @@ pub fn directory() -> PathBuf {
     target_dir().join("matrix")
 }
 
-/// The file for results of this machine, begun anew.
+/// Starts the file for results of this machine.
 pub fn begin_here() -> Result<PathBuf> {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
     fs::create_dir_all(directory())?;
@@ -426,7 +426,7 @@ pub fn check() -> Result {
 }
 
 /// What the page says has passed and does not pass any more, on the kernels that there are results
-/// of (but for this machine's: another one may be made otherwise).
+/// of (except this machine's: another one may be built differently).
 pub fn regressions() -> Result<Vec<String>> {
     let page = fs::read_to_string(root().join(PAGE))?;
     let results = results()?;

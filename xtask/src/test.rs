@@ -5,7 +5,7 @@ use crate::shell::{
     Result, bold, capture, cargo, dim, examples_target_dir, green, other_workspaces, red, root,
     run as run_command, target_dir, watch,
 };
-use crate::{book, codegen, first_xdp, manifests, matrix, package, support};
+use crate::{book, codegen, first_xdp, manifests, matrix, package, style, support};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -32,8 +32,13 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "format",
-        about: "rustfmt has nothing to change",
+        about: "rustfmt has nothing to change, and no line of Rust is too long",
         check: format,
+    },
+    Step {
+        name: "style",
+        about: "plain phrases, no paths of one machine, no missing code",
+        check: |_| style::check(),
     },
     Step {
         name: "book",
@@ -310,7 +315,8 @@ fn format(_: &mut Tally) -> Result {
             rustfmt.arg(path);
         }
     }
-    run_command(&mut rustfmt)
+    run_command(&mut rustfmt)?;
+    style::long_lines()
 }
 
 fn codegen(_: &mut Tally) -> Result {
@@ -334,8 +340,8 @@ fn clippy(_: &mut Tally) -> Result {
         alone.args(["--no-default-features", "--features", feature]);
         run_command(alone.args(["--", "-D", "warnings"]))?;
     }
-    // The kernel side a second time, as it is compiled for the kernel (but for the host's
-    // instruction set, whose `core` is always there).
+    // The kernel side a second time, as it is compiled for the kernel, but with the host's
+    // instruction set, whose `core` is always there.
     let mut kernel_side = cargo(root());
     kernel_side
         .args(["clippy", "--quiet", "--package", "hachi-ebpf"])
@@ -446,7 +452,8 @@ mod tests {
 
     #[test]
     fn closing_lines_are_read() {
-        let line = "test result: FAILED. 12 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.5s";
+        let line = "test result: FAILED. 12 passed; 1 failed; 2 ignored; 0 measured; 0 filtered \
+                    out; finished in 0.5s";
         assert_eq!(closing_line(line), Some([12, 1, 2]));
         assert_eq!(closing_line("test result of mine"), None);
         assert_eq!(closing_line("running 3 tests"), None);

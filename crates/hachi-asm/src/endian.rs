@@ -7,7 +7,7 @@ pub enum Endian {
     Big,
 }
 
-// Inlined: whoever reads a kernel's types does it millions of times.
+// Inlined: reading the types of a kernel calls it millions of times.
 impl Endian {
     /// The order of the machine this code runs on, the only one its kernel can load.
     pub const NATIVE: Endian = if cfg!(target_endian = "big") {

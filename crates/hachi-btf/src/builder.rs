@@ -24,7 +24,7 @@ impl BtfBuilder {
         BtfBuilder::on(base.last_id())
     }
 
-    /// No types yet, on top of a base with so many.
+    /// No types yet, on top of a base with `before` types.
     pub(crate) fn on(before: u32) -> BtfBuilder {
         BtfBuilder {
             types: Vec::new(),

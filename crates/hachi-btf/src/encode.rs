@@ -144,7 +144,8 @@ fn members(
         let place = match bit_fields {
             true if m.bit_offset > 0xff_ffff => {
                 return Err(format!(
-                    "member '{}' lies beyond bit 2^24, which a struct with bit-fields cannot express",
+                    "member '{}' lies beyond bit 2^24, which a struct with bit-fields cannot \
+                     express",
                     m.name
                 ));
             }

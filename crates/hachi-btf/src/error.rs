@@ -64,7 +64,8 @@ impl fmt::Display for Error {
         match self {
             Error::Truncated { what, needs, has } => write!(
                 f,
-                "BTF is truncated: {what} needs {needs} bytes, {has} are there; rebuild the object or copy it again"
+                "BTF is truncated: {what} needs {needs} bytes, {has} are there; rebuild the object \
+                 or copy it again"
             ),
             Error::BadMagic { magic } => write!(
                 f,
@@ -77,7 +78,8 @@ impl fmt::Display for Error {
             Error::Malformed { what } => write!(f, "malformed BTF: {what}"),
             Error::UnknownKind { id, kind } => write!(
                 f,
-                "BTF type [{id}] is of kind {kind}, unknown to this version of Hachi (it knows 1 to 19); update Hachi, or build with a matching compiler"
+                "BTF type [{id}] is of kind {kind}, unknown to this version of Hachi (it knows 1 \
+                 to 19); update Hachi, or build with a matching compiler"
             ),
             Error::NoSuchType { id, last } => {
                 write!(f, "BTF has no type [{id}] (its ids go up to {last})")

@@ -533,7 +533,7 @@ fn old_kernels_get_what_they_know() {
     assert_eq!(sec.members, [member("limit", 17, 32, 0)]);
     assert_eq!(b.size_of(10), Ok(8));
 
-    // Nothing changes for a kernel that knows everything, but for externs.
+    // For a kernel that knows everything only externs change.
     let mut same = zoo();
     sanitize(&mut same, &Features::default());
     assert_eq!(same, zoo());
@@ -779,7 +779,8 @@ fn errors_say_what_is_wrong() {
     let btf = Btf::parse(&bad).expect("the header is fine");
     assert_eq!(
         btf.get(1).expect_err("unknown").to_string(),
-        "BTF type [1] is of kind 30, unknown to this version of Hachi (it knows 1 to 19); update Hachi, or build with a matching compiler"
+        "BTF type [1] is of kind 30, unknown to this version of Hachi (it knows 1 to 19); update \
+         Hachi, or build with a matching compiler"
     );
 }
 

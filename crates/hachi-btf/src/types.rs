@@ -127,7 +127,7 @@ pub struct Int<S = String> {
 }
 
 impl Int {
-    /// An integer of so many bytes, all of whose bits count.
+    /// An integer of `size` bytes, all of whose bits count.
     pub fn new(name: &str, size: u32, signed: bool) -> Self {
         Int {
             name: name.to_owned(),

@@ -161,7 +161,7 @@ pub trait Types {
     }
 }
 
-/// How many members one question may look at: nesting could make it take for ever.
+/// How many members one question may look at: nesting could make it endless.
 const ALIGN_BUDGET: u32 = 1 << 12;
 
 fn align_of<T: Types + ?Sized>(

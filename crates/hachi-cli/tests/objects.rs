@@ -1,4 +1,4 @@
-//! Commands that read objects: inspect and dis. And what is no object.
+//! Commands that read objects, inspect and dis, also given files that are not objects.
 
 mod support;
 
@@ -265,7 +265,7 @@ fn one_program_can_be_chosen() {
 }
 
 #[test]
-fn what_is_no_object() {
+fn refuses_a_file_that_is_not_an_object() {
     let dir = TempDir::new().unwrap();
     let text = dir.join("script.o");
     fs::write(&text, "#!/bin/sh\n").unwrap();

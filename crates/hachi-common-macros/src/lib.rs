@@ -95,7 +95,8 @@ fn implement(item: Item) -> Result<TokenStream, Error> {
             return Err(Error::new(
                 item.name.span(),
                 format!(
-                    "`{}` needs `#[repr(C)]` to be `Pod`: without it the compiler may order the fields as it likes",
+                    "`{}` needs `#[repr(C)]` to be `Pod`: without it the compiler may order the \
+                     fields as it likes",
                     item.name
                 ),
             ));
@@ -106,7 +107,8 @@ fn implement(item: Item) -> Result<TokenStream, Error> {
         return Err(Error::new(
             item.name.span(),
             format!(
-                "`{}` is generic, so whether it has padding depends on its parameters: `Pod` needs `#[repr(C, packed)]` or `#[repr(transparent)]` here",
+                "`{}` is generic, so whether it has padding depends on its parameters: `Pod` needs \
+                 `#[repr(C, packed)]` or `#[repr(transparent)]` here",
                 item.name
             ),
         ));
@@ -146,7 +148,10 @@ fn implement(item: Item) -> Result<TokenStream, Error> {
                 item.name.to_string().trim_start_matches("r#")
             );
             code.extend(fill(
-                &format!("const _: fn() = || {{ #[allow(non_snake_case)] fn {check}<T: __0>() {{}} {check}::<__1>() }};"),
+                &format!(
+                    "const _: fn() = || {{ #[allow(non_snake_case)] fn {check}<T: __0>() {{}} \
+                          {check}::<__1>() }};"
+                ),
                 field.span,
                 &[&item.pod, &field.ty],
             ));
@@ -166,7 +171,10 @@ fn fields(item: &Item) -> TokenStream {
         .map(|field| {
             let name = field.name.trim_start_matches("r#");
             fill(
-                &format!("Self::Field {{ name: {name:?}, offset: ::core::mem::offset_of!(Self, __0), layout: <__1 as __2>::LAYOUT }},"),
+                &format!(
+                    "Self::Field {{ name: {name:?}, offset: ::core::mem::offset_of!(Self, \
+                          __0), layout: <__1 as __2>::LAYOUT }},"
+                ),
                 field.span,
                 &[&field.name_tokens(), &field.ty, &item.pod],
             )
@@ -189,11 +197,18 @@ fn no_padding(item: &Item) -> TokenStream {
         // The first field of a `repr(C)` struct is always at 0.
         if let Some(before) = before {
             code.extend(assertion(
-                "::core::mem::offset_of!(__0, __1) == ::core::mem::offset_of!(__0, __2) + ::core::mem::size_of::<__3>()",
+                "::core::mem::offset_of!(__0, __1) == ::core::mem::offset_of!(__0, __2) + \
+                 ::core::mem::size_of::<__3>()",
                 field.span,
-                &[&name, &field.name_tokens(), &before.name_tokens(), &before.ty],
+                &[
+                    &name,
+                    &field.name_tokens(),
+                    &before.name_tokens(),
+                    &before.ty,
+                ],
                 &format!(
-                    "there is padding between the fields `{}` and `{}` of `{}`, so it is not `Pod`: put wider fields first, or add a field there",
+                    "there is padding between the fields `{}` and `{}` of `{}`, so it is not \
+                     `Pod`: put wider fields first, or add a field there",
                     before.name, field.name, item.name
                 ),
             ));
@@ -202,11 +217,13 @@ fn no_padding(item: &Item) -> TokenStream {
     }
     if let Some(last) = before {
         code.extend(assertion(
-            "::core::mem::size_of::<__0>() == ::core::mem::offset_of!(__0, __1) + ::core::mem::size_of::<__2>()",
+            "::core::mem::size_of::<__0>() == ::core::mem::offset_of!(__0, __1) + \
+             ::core::mem::size_of::<__2>()",
             last.span,
             &[&name, &last.name_tokens(), &last.ty],
             &format!(
-                "there is padding at the end of `{}`, after its field `{}`, so it is not `Pod`: add a field that fills it",
+                "there is padding at the end of `{}`, after its field `{}`, so it is not `Pod`: \
+                 add a field that fills it",
                 item.name, last.name
             ),
         ));

@@ -67,13 +67,15 @@ pub fn item(input: TokenStream) -> Result<Item, Error> {
         Some(token) if is_ident(&token, "enum") => {
             return Err(Error::new(
                 token.span(),
-                "an enum cannot be `Pod`, since it accepts only some bit patterns: use an integer and convert",
+                "an enum cannot be `Pod`, since it accepts only some bit patterns: use an integer \
+                 and convert",
             ));
         }
         Some(token) if is_ident(&token, "union") => {
             return Err(Error::new(
                 token.span(),
-                "a union cannot be `Pod`, since some of its bytes may be uninitialised: use a byte array and convert",
+                "a union cannot be `Pod`, since some of its bytes may be uninitialised: use a byte \
+                 array and convert",
             ));
         }
         _ => return Err(Error::new(Span::call_site(), "`Pod` is for structs")),
@@ -110,7 +112,7 @@ pub fn item(input: TokenStream) -> Result<Item, Error> {
 /// path.
 fn attributes(tokens: &mut Tokens) -> Result<(Repr, TokenStream), Error> {
     let (mut c, mut packed, mut transparent) = (false, false, false);
-    // Whoever writes `#[derive(Pod)]` has imported that name, and the trait has the same.
+    // Anyone who writes `#[derive(Pod)]` has imported that name, and the trait has the same.
     let mut pod: TokenStream = TokenTree::from(Ident::new("Pod", Span::call_site())).into();
     while let Some(attribute) = next_attribute(tokens) {
         let mut attribute = attribute.stream().into_iter();
@@ -162,14 +164,14 @@ fn next_attribute(tokens: &mut Tokens) -> Option<Group> {
 
 fn skip_visibility(tokens: &mut Tokens) {
     // A `$vis` of a macro_rules comes as a group without delimiters, possibly empty.
-    let invisible = |token: &TokenTree| matches!(token, TokenTree::Group(group) if group.delimiter() == Delimiter::None);
-    if tokens.next_if(invisible).is_some() {
+    if tokens
+        .next_if(|token| is_group(token, Delimiter::None))
+        .is_some()
+    {
         return;
     }
     if tokens.next_if(|token| is_ident(token, "pub")).is_some() {
-        tokens.next_if(
-            |token| matches!(token, TokenTree::Group(group) if group.delimiter() == Delimiter::Parenthesis),
-        );
+        tokens.next_if(|token| is_group(token, Delimiter::Parenthesis));
     }
 }
 
@@ -192,7 +194,8 @@ fn generics(tokens: &mut Tokens) -> Result<(TokenStream, TokenStream), Error> {
         if is_punct(&parameter[0], '\'') {
             return Err(Error::new(
                 parameter[0].span(),
-                "a struct with a lifetime cannot be `Pod`: references mean nothing to the other side",
+                "a struct with a lifetime cannot be `Pod`: references mean nothing to the other \
+                 side",
             ));
         }
         let name = usize::from(is_ident(&parameter[0], "const"));

@@ -115,7 +115,10 @@ impl Angles {
         } else if is_punct(token, '>') && !self.dash {
             self.depth = self.depth.saturating_sub(1);
         }
-        self.dash = matches!(token, TokenTree::Punct(p) if p.as_char() == '-' && p.spacing() == Spacing::Joint);
+        self.dash = match token {
+            TokenTree::Punct(punct) => punct.as_char() == '-' && punct.spacing() == Spacing::Joint,
+            _ => false,
+        };
     }
 
     pub fn outside(&self) -> bool {

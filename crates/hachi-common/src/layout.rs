@@ -17,7 +17,7 @@ pub enum Parts {
     Unknown,
     /// None: it is one number.
     Number,
-    /// So many values of one type.
+    /// Several values of one type: the type, and how many.
     Elements(&'static Layout, usize),
     /// Fields, in the order of their offsets.
     Fields(&'static [Field]),

@@ -21,7 +21,9 @@ use crate::layout::{Field, Layout, Names, Parts};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not plain data, so user space and kernel cannot share it (`Pod`)",
     label = "not every pattern of bits, or not every byte, of `{Self}` is a value",
-    note = "for `bool`, `char` and enums take an integer of that size and convert; for references and pointers the value itself, or a `u64`; for structs of your own `#[derive(Clone, Copy, Pod)] #[repr(C)]`"
+    note = "for `bool`, `char` and enums take an integer of that size and convert; for references \
+            and pointers the value itself, or a `u64`; for structs of your own \
+            `#[derive(Clone, Copy, Pod)] #[repr(C)]`"
 )]
 pub unsafe trait Pod: Copy + 'static + Names {
     /// The fields of a struct, in the order of their offsets, as the derive macro tells them. None

@@ -113,7 +113,8 @@ fn errors_of(source: &str) -> String {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("derive_pod");
     fs::create_dir_all(&dir).unwrap();
     let manifest = format!(
-        "[package]\nname = \"wrong\"\nedition = \"2021\"\n[lib]\npath = \"lib.rs\"\n[workspace]\n[dependencies]\nhachi-common = {{ path = {:?} }}\n",
+        "[package]\nname = \"wrong\"\nedition = \"2021\"\n[lib]\npath = \"lib.rs\"\n[workspace]\n\
+         [dependencies]\nhachi-common = {{ path = {:?} }}\n",
         env!("CARGO_MANIFEST_DIR")
     );
     fs::write(dir.join("Cargo.toml"), manifest).unwrap();

@@ -24,8 +24,8 @@ pub enum Error {
     Archive(#[from] hachi_build::Error),
     /// The machine does not get its packages from Debian.
     #[error(
-        "kernels come from Debian's package archive, which this machine's apt is not set up for: it \
-         is {found}"
+        "kernels come from Debian's package archive, which this machine's apt is not set up for: \
+         it is {found}"
     )]
     NotDebian {
         /// What the machine is instead.

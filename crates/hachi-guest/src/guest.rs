@@ -116,7 +116,7 @@ impl fmt::Display for TestFailure {
     }
 }
 
-/// What came of one test.
+/// The result of one test.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TestResult {
@@ -174,9 +174,9 @@ impl Guest {
         Ok(guest)
     }
 
-    /// Adds a test program, with the libraries it needs, and the directory it runs in, which is that
-    /// of its package. The guest gets the files of that directory except hidden ones, those over
-    /// 16 MiB and cargo's target directory; [`Guest::add_path`] adds any of these.
+    /// Adds a test program, with the libraries it needs and the directory it runs in, which is its
+    /// package's. The guest gets the files of that directory except hidden ones, those over 16 MiB
+    /// and cargo's target directory; [`Guest::add_path`] adds any of these.
     ///
     /// # Errors
     /// When the program cannot be read or a library is missing.
@@ -240,8 +240,8 @@ impl Guest {
     /// which that happens twice has failed.
     ///
     /// # Errors
-    /// When the guest does not boot, or crashes three times outside any test; [`Error::Interrupted`]
-    /// when `stop` became true.
+    /// When the guest does not boot, or crashes three times outside any test;
+    /// [`Error::Interrupted`] when `stop` became true.
     pub fn run(
         &self,
         kernel: &Kernel,
@@ -257,11 +257,11 @@ impl Guest {
             results: Vec::new(),
         };
         let mut strikes: BTreeMap<(usize, Option<String>), u32> = BTreeMap::new();
-        let mut in_vain = 0;
+        let mut crashes_outside_tests = 0;
         while let Some((crash, during)) = session.boot(look)? {
             let Some((run, test)) = during else {
-                in_vain += 1;
-                if in_vain < 3 {
+                crashes_outside_tests += 1;
+                if crashes_outside_tests < 3 {
                     continue;
                 }
                 return Err(Error::Crashed {

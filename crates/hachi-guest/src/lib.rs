@@ -2,9 +2,9 @@
 //!
 //! A [`Kernel`] is one of Debian's kernels for cloud machines, which have BTF, kprobes, trampolines
 //! and LSM hooks. It is downloaded from the package archive that this machine uses and unpacked
-//! into the cache, never installed. A [`Guest`] boots it in QEMU, in software emulation, so it needs
-//! no `/dev/kvm`. The initial file system holds only what the tests need, and each test gives one
-//! [`TestResult`].
+//! into the cache, never installed. A [`Guest`] boots it in QEMU, in software emulation, so it
+//! needs no `/dev/kvm`. The initial file system holds only what the tests need, and each test gives
+//! one [`TestResult`].
 //!
 //! The first process of the guest is the program that started it; call [`intercept`] first in its
 //! `main`. Test programs run unchanged: the guest also gets the shared libraries they need.

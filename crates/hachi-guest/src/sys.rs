@@ -81,7 +81,7 @@ pub(crate) fn mount(source: &str, target: &str, kind: &str, options: &str) -> io
     Ok(())
 }
 
-/// Inserts the kernel module in the open file; one that is already there is no error.
+/// Inserts the kernel module in the open file; one that is already there is not an error.
 pub(crate) fn insert_module(module: &File) -> io::Result<()> {
     match rustix::system::finit_module(module, c"", 0) {
         Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),

@@ -143,8 +143,8 @@ pub fn open_descriptors() -> Vec<(u32, String)> {
     found
 }
 
-/// Lets this process fail, however its tests end, if it still has a descriptor then that it did not
-/// have when this was called. It is said which.
+/// Makes this process fail at its end, even if its tests pass, when it still has a descriptor that
+/// it did not have when this was called. It prints which.
 ///
 /// What tests of a program have in common calls it before `main`, so that it counts for all of
 /// them:

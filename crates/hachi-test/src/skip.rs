@@ -227,7 +227,8 @@ pub fn bpf_available() -> Result<(), String> {
     let answer = ANSWER.get_or_init(|| {
         sys::try_bpf().map_err(|error| match error.raw_os_error() {
             Some(libc::EPERM | libc::EACCES) if is_root() => {
-                "bpf(2) is forbidden here, even for root (a container without CAP_BPF, or a seccomp filter)"
+                "bpf(2) is forbidden here, even for root (a container without CAP_BPF, or a \
+                 seccomp filter)"
                     .to_owned()
             }
             Some(libc::EPERM | libc::EACCES) => "bpf(2) needs root (or CAP_BPF)".to_owned(),
@@ -252,7 +253,8 @@ mod tests {
         ));
         assert!(wrong("bpf_loop needs Linux ≥ 5.17", "5.17.1"));
         assert!(wrong("it needs Linux ≥ 6.6 (running 6.12)", "6.12.107"));
-        let optional = "kprobes needs Linux ≥ 4.1 (running 6.18, which should have it: it may be configured out)";
+        let optional = "kprobes needs Linux ≥ 4.1 (running 6.18, which should have it: it may be \
+                        configured out)";
         assert!(!wrong(optional, "6.18.44"));
         assert!(wrongly_declared(optional, "6.18.44", true).is_some());
     }

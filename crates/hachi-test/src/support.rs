@@ -15,7 +15,7 @@ thread_local! {
 /// A program of one section, attached in one way, that a test has run by a real event; made by
 /// [`exercises`].
 ///
-/// When it is dropped, it writes what came of it into the file that `HACHI_TEST_SUPPORT` names:
+/// When it is dropped, it writes the result into the file that `HACHI_TEST_SUPPORT` names:
 /// section, way, `passed`, `skipped` or `failed`, the reason, and the test, with tabs in between.
 #[derive(Debug)]
 #[must_use = "what happens until it is dropped is what is recorded"]

@@ -316,7 +316,7 @@ pub fn exit_now(status: i32) -> ! {
     unsafe { libc::_exit(status) }
 }
 
-/// Wakes whoever waits on the socket; errors do not matter here (the peer may be gone already).
+/// Wakes threads that wait on the socket; errors do not matter (the peer may be gone already).
 pub fn shutdown(stream: &std::net::TcpStream) {
     let _ = stream.shutdown(Shutdown::Both);
 }

@@ -11,7 +11,9 @@
 /// That of `asm!` with these operands: it is to be used inside of an `unsafe` block.
 #[macro_export]
 macro_rules! usdt_probe {
-    ($provider:literal, $name:literal, $semaphore:literal, $arguments:literal, $($operands:tt)*) => {
+    (
+        $provider:literal, $name:literal, $semaphore:literal, $arguments:literal, $($operands:tt)*
+    ) => {
         ::core::arch::asm!(
             "990: nop",
             ".pushsection .note.stapsdt, \"\", \"note\"",

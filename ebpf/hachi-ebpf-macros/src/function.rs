@@ -110,7 +110,8 @@ pub fn parse(item: TokenStream, looks: &str, returns: Returns) -> Result<Functio
         return Err(expected(
             token.span(),
             &format!(
-                "the kernel takes a number and no `{token}` (what uses `?` can be a function that this one calls)"
+                "the kernel takes a number and no `{token}` (what uses `?` can be a function that \
+                 this one calls)"
             ),
         ));
     }
@@ -208,7 +209,10 @@ pub fn export(symbol: &str, section: &str) -> String {
         // that complains, and the linker takes the difference out again.
         format!(
             "#[cfg_attr(target_os = \"none\", unsafe(export_name = {symbol:?}))]
-            #[cfg_attr(all(not(test), not(target_os = \"none\")), unsafe(export_name = \"{symbol}.hachi\"))]"
+            #[cfg_attr(
+                all(not(test), not(target_os = \"none\")),
+                unsafe(export_name = \"{symbol}.hachi\")
+            )]"
         )
     } else {
         format!("#[cfg_attr(not(test), unsafe(export_name = {symbol:?}))]")

@@ -210,7 +210,7 @@ attributes! {
     /// ```
     /// - `function = "…"`: the kernel's function. Without it the user side names it when it
     ///   attaches the program.
-    /// - `offset = …`: so many bytes behind its start.
+    /// - `offset = …`: how many bytes after its start.
     /// - `name = "…"`: the program's name, when it is not to be the function's.
     /// - `multi`: at all functions that fit a pattern, in which `*` is any text and `?` any one
     ///   letter (5.18).
@@ -289,7 +289,7 @@ attributes! {
     /// - `path = "…"`, `function = "…"`: a program or library, by its path or as the loader finds
     ///   libraries (`libc`), and a function of it. Without them the user side says it when it
     ///   attaches the program.
-    /// - `offset = …`: so many bytes behind its start.
+    /// - `offset = …`: how many bytes after its start.
     /// - `name = "…"`: the program's name, when it is not to be the function's.
     /// - `multi`: at all functions that fit a pattern, in which `*` is any text and `?` any one
     ///   letter (6.6).
@@ -366,8 +366,8 @@ attributes! {
     /// `iter/TARGET`, or `iter.s/TARGET`.
     iter = program::ITER;
 
-    /// Makes a function a program that runs each time that so many events were counted, or so often
-    /// a second (4.9).
+    /// Makes a function a program that runs each time a number of events was counted, or a number
+    /// of times a second (4.9).
     ///
     /// ```ignore
     /// #[perf_event]
@@ -801,8 +801,8 @@ pub fn struct_ops(attribute: TokenStream, item: TokenStream) -> TokenStream {
 /// | declared | called with |
 /// | --- | --- |
 /// | integers, `bool`, `enum NAME` | the same |
-/// | `*const T`, `*mut T`, where `kernel_types!` declares `T` | a handle: `T`. As a result, `Option<T>` |
-/// | `&T`, `&mut T` | memory of the program's: an integer, a `#[repr(C)]` structure, an array of these |
+/// | `*const T`, `*mut T`, for `T` of `kernel_types!` | a handle, `T`; as a result `Option<T>` |
+/// | `&T`, `&mut T` | the program's memory: an integer, a `#[repr(C)]` type, an array |
 /// | `*const u32`, `*mut c_void` and the like | a raw pointer |
 ///
 /// A context is passed as a handle: `xdp_md::from_ptr(ctx.as_ptr())`. What the verifier checks is

@@ -21,7 +21,8 @@ pub fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenStream, 
         let span = tokens.first().map_or(Span::call_site(), TokenTree::span);
         return Err(Error::new(
             span,
-            "a map is a static: `static NAME: HashMap<u32, u64> = HashMap::with_max_entries(1024, 0);`",
+            "a map is a static: `static NAME: HashMap<u32, u64> = HashMap::with_max_entries(1024, \
+             0);`",
         ));
     };
     // Programs written for Aya may say `mut`. No method of a map needs it.

@@ -7,7 +7,9 @@ use crate::function::export;
 use crate::kernel::ops_entry;
 use crate::tokens::{Error, fill, is_ident, is_punct};
 
-const LOOKS: &str = "an implementation of a structure of functions looks like `#[struct_ops] impl tcp_congestion_ops for Mine { const name: [u8; 16] = …; fn init(sk: sock) { … } … }`";
+const LOOKS: &str = "an implementation of a structure of functions looks like `#[struct_ops] impl \
+                     tcp_congestion_ops for Mine { const name: [u8; 16] = …; fn init(sk: sock) { … \
+                     } … }`";
 
 pub fn expand(attribute: TokenStream, item: TokenStream) -> Result<TokenStream, Error> {
     let (mut name, mut section) = (None, ".struct_ops.link");
@@ -110,7 +112,7 @@ fn parse(item: TokenStream) -> Result<Implementation, Error> {
     })
 }
 
-/// Reads the members; gives them as they are, but for attributes that are ours.
+/// Reads the members; gives them as they are, without attributes of ours.
 fn body_members(body: &Group, members: &mut Vec<Member>) -> Result<TokenStream, Error> {
     let mut tokens = body.stream().into_iter().peekable();
     let mut out = TokenStream::new();
@@ -142,7 +144,10 @@ fn body_members(body: &Group, members: &mut Vec<Member>) -> Result<TokenStream, 
             out.extend([token.clone()]);
             let end = match function {
                 true => {
-                    matches!(&token, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace)
+                    matches!(
+                        &token,
+                        TokenTree::Group(group) if group.delimiter() == Delimiter::Brace
+                    )
                 }
                 false => is_punct(&token, ';'),
             };
@@ -216,7 +221,9 @@ impl Implementation {
                     let entry = TokenTree::from(entry).into();
                     let program = format!(
                         "{}
-                        unsafe extern \"C\" fn program_{plain}(context: *mut ::core::ffi::c_void) -> u64 {{
+                        unsafe extern \"C\" fn program_{plain}(
+                            context: *mut ::core::ffi::c_void
+                        ) -> u64 {{
                             unsafe {{ <__0 as __1>::__2(context.cast()) }}
                         }}",
                         export(&symbol, &section)

@@ -118,7 +118,7 @@ macro_rules! atomic {
         $add_relaxed:ident $and_relaxed:ident $or_relaxed:ident $xor_relaxed:ident
         $swap:ident $compare_exchange:ident $load:ident $load_strictly:ident $store:ident
     ) => {
-        #[doc = concat!("A `", stringify!($int), "` that may be changed by several at the same time.")]
+        #[doc = concat!("A `", stringify!($int), "` that several programs may change at once.")]
         #[repr(transparent)]
         pub struct $name(UnsafeCell<$int>);
 

@@ -4,7 +4,8 @@
 //! |---|---|---|
 //! | an ordinary loop with bounds known when loading | 5.3 | each round |
 //! | [`bpf_loop`] | 5.17 | the closure once |
-//! | [`bpf_for!`](crate::bpf_for) over numbers; over [tasks and the like](crate::iterate) | 6.4; 6.7 | until nothing new is learned |
+//! | [`bpf_for!`](crate::bpf_for) over numbers | 6.4 | until nothing new is learned |
+//! | [`bpf_for!`](crate::bpf_for) over [tasks and the like](crate::iterate) | 6.7 | the same |
 //! | [`may_goto`] | 6.9 | until nothing new is learned |
 
 use core::ops::ControlFlow;

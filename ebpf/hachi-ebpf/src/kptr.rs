@@ -55,7 +55,10 @@ macro_rules! counted {
                 let object = $crate::kernel::Handle::as_ptr(self);
                 let object: *const $crate::cty::c_void = $crate::__call_kfunc!(
                     [safe]
-                    concat!("kfunc:", stringify!($acquire), ":fn(*", stringify!($object), ")->*", stringify!($object)),
+                    concat!(
+                        "kfunc:", stringify!($acquire), ":fn(*", stringify!($object), ")->*",
+                        stringify!($object)
+                    ),
                     (object: *const $crate::cty::c_void) *const $crate::cty::c_void
                 );
                 if object.is_null() {

@@ -1,7 +1,8 @@
 //! Write eBPF programs in Rust: contexts, maps, helpers and logging.
 //!
 //! ```
-//! use hachi_ebpf::{bindings::xdp_action, info, macros::{map, xdp}, maps::PerCpuArray, programs::XdpContext};
+//! use hachi_ebpf::macros::{map, xdp};
+//! use hachi_ebpf::{bindings::xdp_action, info, maps::PerCpuArray, programs::XdpContext};
 //!
 //! #[map]
 //! static SEEN: PerCpuArray<u64> = PerCpuArray::with_max_entries(1, 0);

@@ -141,7 +141,9 @@ macro_rules! __log {
         $crate::macros::__log_inline! { $crate [$level] [$target] $format $(($arg))* }
     };
     ([$level:expr] $format:literal $(, $arg:expr)* $(,)?) => {
-        $crate::macros::__log_inline! { $crate [$level] [::core::module_path!()] $format $(($arg))* }
+        $crate::macros::__log_inline! {
+            $crate [$level] [::core::module_path!()] $format $(($arg))*
+        }
     };
     ([$level:expr] $ctx:expr, target: $target:expr, $format:literal $(, $arg:expr)* $(,)?) => {{
         let _ = &$ctx;
@@ -149,7 +151,9 @@ macro_rules! __log {
     }};
     ([$level:expr] $ctx:expr, $format:literal $(, $arg:expr)* $(,)?) => {{
         let _ = &$ctx;
-        $crate::macros::__log_inline! { $crate [$level] [::core::module_path!()] $format $(($arg))* }
+        $crate::macros::__log_inline! {
+            $crate [$level] [::core::module_path!()] $format $(($arg))*
+        }
     }};
 }
 

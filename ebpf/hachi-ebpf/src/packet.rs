@@ -55,7 +55,8 @@ pub(crate) fn opaque(value: usize) -> usize {
 pub(crate) const fn assert_unaligned<T>() {
     assert!(
         align_of::<T>() == 1,
-        "a reference into a packet is possible only to a type of alignment 1, such as a byte array; take a copy with `read`"
+        "a reference into a packet is possible only to a type of alignment 1, such as a byte \
+         array; take a copy with `read`"
     );
 }
 

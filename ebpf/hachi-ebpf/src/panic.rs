@@ -1,6 +1,6 @@
 //! What a panic does: nothing that could be seen.
 
-/// The verifier accepts no program that can loop for ever. The linker therefore replaces calls that
+/// The verifier accepts no program that can loop forever. The linker therefore replaces calls that
 /// never return by the end of the program (an XDP program returns `XDP_ABORTED`), so this function
 /// is never reached; the compiler only wants it to exist.
 #[panic_handler]

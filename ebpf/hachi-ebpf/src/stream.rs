@@ -41,9 +41,21 @@ pub fn __stream_print(stream: i32, format: &'static str, arguments: &[u64]) -> R
         // SAFETY: the format ends with a NUL, the arguments are readable for their size.
         let result = first_kfunc!(
             "bpf_stream_vprintk_impl:fn(i32, *c_char, *void, u32, *void) -> i32"
-            (stream: i32, format: *const c_char, arguments: *const c_void, size: u32, aux: *const c_void),
+            (
+                stream: i32,
+                format: *const c_char,
+                arguments: *const c_void,
+                size: u32,
+                aux: *const c_void
+            ),
             "bpf_stream_vprintk___before_7_0:fn(i32, *c_char, *void, u32, *void) -> i32"
-            (stream: i32, format: *const c_char, arguments: *const c_void, size: u32, aux: *const c_void),
+            (
+                stream: i32,
+                format: *const c_char,
+                arguments: *const c_void,
+                size: u32,
+                aux: *const c_void
+            ),
             "bpf_stream_vprintk:fn(i32, *c_char, *void, u32) -> i32"
             (stream: i32, format: *const c_char, arguments: *const c_void, size: u32),
             => i32);

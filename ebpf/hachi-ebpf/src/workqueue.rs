@@ -83,7 +83,8 @@ impl bpf_wq {
         // Linux 7.0 fills in the last parameter itself. SAFETY: the function is one for the keys
         // and values of the map, in which the verifier makes sure that the work lies.
         let result = first_kfunc!(
-            "bpf_wq_set_callback_impl:fn(*bpf_wq, *fn(*void, *i32, *void) -> i32, u32, *void) -> i32"
+            "bpf_wq_set_callback_impl:fn(*bpf_wq, \
+             *fn(*void, *i32, *void) -> i32, u32, *void) -> i32"
             (work: *mut c_void, callback: *mut c_void, flags: u32, aux: *mut c_void),
             "bpf_wq_set_callback:fn(*bpf_wq, *fn(*void, *i32, *void) -> i32, u32) -> i32"
             (work: *mut c_void, callback: *mut c_void, flags: u32),

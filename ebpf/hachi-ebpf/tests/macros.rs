@@ -9,7 +9,8 @@ fn build(name: &str, source: &str) -> Result<String, String> {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::create_dir_all(&dir).unwrap();
     let manifest = format!(
-        "[package]\nname = \"{name}\"\nedition = \"2021\"\n[lib]\npath = \"lib.rs\"\n[workspace]\n[dependencies]\naya-ebpf = {{ package = \"hachi-ebpf\", path = {:?} }}\n",
+        "[package]\nname = \"{name}\"\nedition = \"2021\"\n[lib]\npath = \"lib.rs\"\n[workspace]\n\
+         [dependencies]\naya-ebpf = {{ package = \"hachi-ebpf\", path = {:?} }}\n",
         env!("CARGO_MANIFEST_DIR")
     );
     fs::write(dir.join("Cargo.toml"), manifest).unwrap();
@@ -38,7 +39,9 @@ fn build(name: &str, source: &str) -> Result<String, String> {
 
 /// What the compiler says about a program that it should refuse. `source` starts at line 3.
 fn errors_of(name: &str, source: &str) -> String {
-    let prelude = "#![no_std]\nuse aya_ebpf::{info, macros::{map, xdp}, maps::HashMap, programs::XdpContext};\n";
+    let prelude = "#![no_std]\n\
+                   use aya_ebpf::{info, macros::{map, xdp}, maps::HashMap};\n\
+                   use aya_ebpf::programs::XdpContext;\n";
     build(name, &format!("{prelude}{source}")).expect_err("should not compile")
 }
 
@@ -76,7 +79,8 @@ fn attributes_and_signatures() {
             "a name consists of letters",
             "lib.rs:4:14",
             "\"devmap\" and \"cpumap\"",
-            "with one argument, the context: the program should look like `fn name(ctx: XdpContext) -> u32`",
+            "with one argument, the context: the program should look like \
+             `fn name(ctx: XdpContext) -> u32`",
             "lib.rs:6:16",
             "lib.rs:7:34",
             "the function returns nothing",
@@ -191,7 +195,8 @@ fn attributes_of_probes() {
         &[
             "`function = \"…\"` is missing",
             "lib.rs:4:17",
-            "`#[uretprobe]` knows `path = \"…\"`, `function = \"…\"`, `name = \"…\"`, `multi` and `sleepable`",
+            "`#[uretprobe]` knows `path = \"…\"`, `function = \"…\"`, `name = \"…\"`, `multi` and \
+             `sleepable`",
             "lib.rs:5:44",
             "`name = \"…\"` is missing",
             "`#[kprobe]` knows `function = \"…\"`, `name = \"…\"`, `offset = …` and `multi`",
@@ -213,14 +218,16 @@ fn attributes_of_probes() {
 ",
     );
     assert_contains(&errors, &["mismatched types", "lib.rs:4:50", "lib.rs:5:49"]);
-    let source = "#[aya_ebpf::macros::syscall] pub fn d(ctx: aya_ebpf::programs::SyscallContext<u8>) -> u32 { 0 }";
+    let source = "#[aya_ebpf::macros::syscall] \
+                  pub fn d(ctx: aya_ebpf::programs::SyscallContext<u8>) -> u32 { 0 }";
     let errors = errors_of("odd_argument", source);
     assert_contains(&errors, &["pad it to a multiple of 8 bytes"]);
 }
 
 #[test]
 fn structures_of_functions() {
-    let declaration = "aya_ebpf::kernel_types! { struct sock {} trait ops { const name: [u8; 4]; const flags: u32; fn init(sk: *mut sock) -> u32; } }
+    let declaration = "aya_ebpf::kernel_types! { struct sock {} trait ops { const name: [u8; 4]; \
+                       const flags: u32; fn init(sk: *mut sock) -> u32; } }
 use aya_ebpf::{kernel::c_chars, macros::struct_ops};
 struct A; struct B; struct C; struct D;
 ";
@@ -391,7 +398,8 @@ fn references_into_packets() {
     assert_contains(&errors, &["take a copy with `read`"]);
     let errors = errors_of(
         "outlive",
-        "pub fn a(mut ctx: XdpContext) -> u8 { let first = ctx.get::<[u8; 1]>(0); let _ = ctx.adjust_head(4); first.unwrap()[0] }\n",
+        "pub fn a(mut ctx: XdpContext) -> u8 { \
+         let first = ctx.get::<[u8; 1]>(0); let _ = ctx.adjust_head(4); first.unwrap()[0] }\n",
     );
     assert_contains(&errors, &["cannot borrow `ctx` as mutable"]);
 }
@@ -479,9 +487,11 @@ use aya_ebpf::programs::*;
         "use aya_ebpf::macros::*;
 use aya_ebpf::programs::*;
 #[classifier] pub fn a(ctx: TcContext) -> u64 { 1 }
-pub fn b(mut ctx: TcContext) -> u8 { let first = ctx.get::<[u8; 1]>(0); let _ = ctx.pull_data(4); first.unwrap()[0] }
+pub fn b(mut ctx: TcContext) -> u8 { \
+let first = ctx.get::<[u8; 1]>(0); let _ = ctx.pull_data(4); first.unwrap()[0] }
 pub fn c(ctx: &SockAddrContext) -> Option<u8> { ctx.read(0) }
-pub static D: aya_ebpf::maps::BloomFilter<u32> = aya_ebpf::maps::BloomFilter::with_max_entries(1, 0);
+use aya_ebpf::maps::BloomFilter;
+pub static D: BloomFilter<u32> = BloomFilter::with_max_entries(1, 0);
 pub fn e() -> u32 { D.get(0) }
 ",
     );

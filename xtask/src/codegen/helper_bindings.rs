@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use super::Row;
+use super::{Row, doc_comment};
 
 /// Types of the kernel that programs see under another name.
 const SEEN_AS: [(&str, &str); 3] = [
@@ -60,16 +60,18 @@ use crate::cty::{c_char, c_int, c_long, c_ulong, c_void};
             .and_then(|text| text.split_once('('))
             .ok_or_else(|| error("no parentheses"))?;
         let mut list = Vec::new();
+        let mut arguments = vec![id.to_string()];
         for param in params.split(", ").filter(|param| *param != "void") {
             let at = param.rfind([' ', '*']).ok_or_else(|| error("no name"))? + 1;
             let (ty, param) = param.split_at(at);
             let param = if param == "type" { "r#type" } else { param };
             let ty = rust_type(ty.trim()).ok_or_else(|| error("unknown type"))?;
             list.push(format!("{param}: {ty}"));
+            arguments.push(param.to_owned());
         }
         let result = rust_type(result.trim()).ok_or_else(|| error("unknown result"))?;
         let list = list.join(", ");
-        // What takes no pointer can touch no memory.
+        // A helper that takes no pointer touches no memory of ours.
         let qualifier = match list.contains('*') {
             true => "unsafe ",
             false => "",
@@ -85,17 +87,22 @@ use crate::cty::{c_char, c_int, c_long, c_ulong, c_void};
         let _ = write!(
             out,
             "
-/// {}
-///
-/// Linux {}{gpl}. {}.
-#[inline(always)]
+{}///
+{}#[inline(always)]
 pub {qualifier}fn bpf_{name}({list}){returns} {{
-    helper_call!({id}, ({list}) -> {result})
+    helper_call!({})
 }}
 ",
-            row.field(6)?,
-            row.kernel_text(2)?,
-            callers(row.field(4)?, &all),
+            doc_comment("", row.field(6)?),
+            doc_comment(
+                "",
+                &format!(
+                    "Linux {}{gpl}. {}.",
+                    row.kernel_text(2)?,
+                    callers(row.field(4)?, &all)
+                )
+            ),
+            arguments.join(", "),
         );
     }
     Ok(out)

@@ -128,7 +128,12 @@ mod tests {
 
     #[test]
     fn counters_are_read() {
-        let json = r#"{"passed":{"packets":12,"bytes":900},"blocked_source":{"packets":3,"bytes":180},"blocked_port":{"packets":1,"bytes":60},"malformed":{"packets":0,"bytes":0}}"#;
+        let json = r#"{
+            "passed":{"packets":12,"bytes":900},
+            "blocked_source":{"packets":3,"bytes":180},
+            "blocked_port":{"packets":1,"bytes":60},
+            "malformed":{"packets":0,"bytes":0}
+        }"#;
         let expected = Counters {
             passed: 12,
             blocked: 4,

@@ -187,7 +187,7 @@ impl Flows {
         Ok(all)
     }
 
-    /// Starts counting anew.
+    /// Starts counting again from zero.
     pub fn next_epoch(&self) {
         for flow in &self.flows {
             let mut counts = lock(&flow.counts);

@@ -167,7 +167,7 @@ impl<'a> Access<'a> {
     }
 
     /// The thing asked for, as it would be written in C: `task_struct.comm[3]`, `struct sk_buff`,
-    /// `enum bpf_map_type::BPF_MAP_TYPE_HASH`. Flavours are left out: it is said of the kernel.
+    /// `enum bpf_map_type::BPF_MAP_TYPE_HASH`. Without flavours, since it names the kernel's type.
     pub(super) fn describe(&self) -> String {
         let Ok(root) = Node::at(self.btf, self.root) else {
             return format!("type [{}]", self.root);

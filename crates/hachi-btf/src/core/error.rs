@@ -8,8 +8,8 @@ use crate::ext::CoreReloKind;
 use crate::names::essential_bytes;
 use crate::{Btf, Error, Kind};
 
-/// Why a CO-RE record cannot be resolved at all. (That the kernel lacks what it asks for is no
-/// error, but [`Missing`].)
+/// Why a CO-RE record cannot be resolved at all. (That the kernel lacks what it asks for is not
+/// an error, but [`Missing`].)
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CoreError {
     /// The record contradicts the object's own types.
@@ -66,12 +66,14 @@ impl fmt::Display for CoreError {
                 why,
             } => write!(
                 f,
-                "the CO-RE record ({}) of type [{id}] has the access string {access:?}: {why}; the object's .BTF and .BTF.ext do not belong together, build it again",
+                "the CO-RE record ({}) of type [{id}] has the access string {access:?}: {why}; the \
+                 object's .BTF and .BTF.ext do not belong together, build it again",
                 kind.name()
             ),
             CoreError::Anonymous { kind, id } => write!(
                 f,
-                "the CO-RE record ({}) is about type [{id}], which has no name to look for in the kernel; give the type a name",
+                "the CO-RE record ({}) is about type [{id}], which has no name to look for in the \
+                 kernel; give the type a name",
                 kind.name()
             ),
             CoreError::Ambiguous {
@@ -81,7 +83,9 @@ impl fmt::Display for CoreError {
                 second,
             } => write!(
                 f,
-                "`{what}` ({}) is ambiguous: the kernel has several types of that name, which answer {first} and {second}; ask for a field that only one of them has first, or give the type a flavour with more of its members",
+                "`{what}` ({}) is ambiguous: the kernel has several types of that name, which \
+                 answer {first} and {second}; ask for a field that only one of them has first, or \
+                 give the type a flavour with more of its members",
                 kind.name()
             ),
             CoreError::Unanswerable { what, kind, why } => {
@@ -180,7 +184,8 @@ impl std::fmt::Display for Missing {
                 target,
             } => write!(
                 f,
-                "{noun} `{what}` is not what it was on this kernel: `{path}` is {target} there, not {local}"
+                "{noun} `{what}` is not what it was on this kernel: `{path}` is {target} there, \
+                 not {local}"
             ),
             Reason::ShortArray { path, len } => write!(
                 f,
@@ -189,7 +194,9 @@ impl std::fmt::Display for Missing {
             Reason::OtherShape => write!(f, "{noun} `{what}` has another shape on this kernel"),
             Reason::OtherSize { local, target } => write!(
                 f,
-                "{noun} `{what}` has {target} bytes on this kernel and {local} in the program, and is signed or no integer, so it cannot be accessed with the other size; ask for its size and read it by bpf_probe_read_kernel, or use a flavour of the type"
+                "{noun} `{what}` has {target} bytes on this kernel and {local} in the program, and \
+                 is signed or no integer, so it cannot be accessed with the other size; ask for \
+                 its size and read it by bpf_probe_read_kernel, or use a flavour of the type"
             ),
         }
     }

@@ -180,7 +180,7 @@ impl<'l, 't> Resolver<'l, 't> {
     }
 }
 
-/// Types with the name and kind of `root`, a type of `local`: of the kernel, or else of all modules.
+/// Types with the name and kind of `root`, a type of `local`: the kernel's, or else all modules'.
 fn candidates<'t>(
     local: &Btf<'_>,
     kernel: Option<&'t Btf<'t>>,

@@ -184,7 +184,7 @@ pub(super) fn size_of(btf: &Btf<'_>, id: u32) -> Result<u32, Error> {
 }
 
 /// How many steps the matching of one record may take. Types that contain each other in many ways
-/// could make it take for ever; those of kernels take some thousand.
+/// could make it endless; those of kernels take some thousand.
 pub(super) struct Budget(u32);
 
 impl Default for Budget {

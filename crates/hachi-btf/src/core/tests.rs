@@ -172,7 +172,7 @@ fn pointers_have_the_size_of_the_kernels_machine() {
     assert!(value.resizable);
 }
 
-/// Types that contain each other in so many ways that walking them would never end.
+/// Types that contain each other in more ways than a walk could try.
 #[test]
 fn hostile_types_are_given_up_on() {
     let mut b = BtfBuilder::new();

@@ -21,7 +21,7 @@ pub struct Distilled {
 /// Takes from the base of `split` what it refers to (libbpf's `btf__distill_base`).
 ///
 /// # Errors
-/// If `split` is not split, or malformed, or refers to something in its base that is no type
+/// If `split` is not split, or malformed, or refers to something in its base that is not a type
 /// (functions, variables).
 pub fn distil(split: &Btf<'_>) -> Result<Distilled, Error> {
     let base = split.base().ok_or_else(|| {

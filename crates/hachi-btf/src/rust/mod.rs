@@ -84,7 +84,8 @@ impl fmt::Display for Error {
             ),
             Error::UnknownKind { pattern, kind } => write!(
                 f,
-                "`{pattern}`: there is no kind `{kind}`; write `fn:`, `tp:`, `lsm:`, `iter:`, `kfunc:` or `struct_ops:` before a name, or nothing for types"
+                "`{pattern}`: there is no kind `{kind}`; write `fn:`, `tp:`, `lsm:`, `iter:`, \
+                 `kfunc:` or `struct_ops:` before a name, or nothing for types"
             ),
             Error::Nothing => {
                 f.write_str("nothing was asked for: name a type, such as `task_struct`")

@@ -53,7 +53,8 @@ pub(super) fn module(
     for (ident, constant) in &plan.constants {
         let _ = write!(
             out,
-            "\n/// An enumerator of an enum without a name.\n#[allow(dead_code, non_upper_case_globals)]\npub const {}: {} = {};\n",
+            "\n/// An enumerator of an enum without a name.\n\
+             #[allow(dead_code, non_upper_case_globals)]\npub const {}: {} = {};\n",
             ident.text, constant.ty, constant.value
         );
     }

@@ -30,7 +30,7 @@ pub struct Args {
     names: Vec<String>,
     #[command(flatten)]
     source: Source,
-    /// Follow pointers so many times
+    /// Follow pointers this many times
     #[arg(long, value_name = "LEVELS", default_value_t = 0)]
     depth: u32,
     /// What the kernel-side library is called in the program
@@ -85,6 +85,7 @@ fn header(args: &Args) -> String {
         command.push_str(&format!(" --depth {}", args.depth));
     }
     format!(
-        "Made by `{command}`. Sizes and offsets are those of the kernel it was made from;\nprograms find those of the kernel they run on."
+        "Made by `{command}`. Sizes and offsets are those of the kernel it was made from;\n\
+         programs find those of the kernel they run on."
     )
 }

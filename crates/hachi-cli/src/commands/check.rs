@@ -83,7 +83,8 @@ pub fn run(args: Args, out: &mut Output) -> Result {
         let objects: Vec<Value> = checked
             .iter()
             .map(|(path, verdicts)| {
-                json!({ "path": path_text(path), "programs": verdicts.iter().map(to_json).collect::<Vec<_>>() })
+                let programs: Vec<Value> = verdicts.iter().map(to_json).collect();
+                json!({ "path": path_text(path), "programs": programs })
             })
             .collect();
         out.json(&json!({ "accepted": accepted, "objects": objects }))?;
@@ -92,7 +93,10 @@ pub fn run(args: Args, out: &mut Output) -> Result {
         return Ok(());
     }
     let rejected = all().any(|verdict| matches!(verdict.outcome, Outcome::Rejected(_)));
-    let failed = all().any(|verdict| matches!(&verdict.outcome, Outcome::Unjudged(failure) if failure.kind == Kind::Failed));
+    let failed = all().any(|verdict| match &verdict.outcome {
+        Outcome::Unjudged(failure) => failure.kind == Kind::Failed,
+        _ => false,
+    });
     Err(Failure::silent(match rejected || failed {
         true => Kind::Failed,
         false => Kind::Missing,
@@ -261,11 +265,21 @@ fn to_json(verdict: &Verdict) -> Value {
 }
 
 fn explanation_json(explanation: &Explanation) -> Value {
-    let place = |location: &Location| json!({ "file": location.file, "line": location.line, "column": location.column, "text": location.text });
+    let place = |location: &Location| {
+        json!({
+            "file": location.file,
+            "line": location.line,
+            "column": location.column,
+            "text": location.text,
+        })
+    };
     let notes: Vec<Value> = explanation
         .notes
         .iter()
-        .map(|note| json!({ "text": note.text, "insn": note.insn, "location": note.location.as_ref().map(place) }))
+        .map(|note| {
+            let location = note.location.as_ref().map(place);
+            json!({ "text": note.text, "insn": note.insn, "location": location })
+        })
         .collect();
     json!({
         "rule": explanation.rule,

@@ -175,7 +175,9 @@ fn to_json(spec: &Spec, program: &ProgramSpec) -> Value {
     let functions: Vec<Value> = program
         .functions
         .iter()
-        .map(|function| json!({ "name": function.name, "start": function.start, "len": function.len }))
+        .map(|function| {
+            json!({ "name": function.name, "start": function.start, "len": function.len })
+        })
         .collect();
     json!({
         "name": program.name,

@@ -413,7 +413,13 @@ fn program_json(program: &ProgramSpec, stack: &StackDepth) -> Value {
         .functions
         .iter()
         .zip(&stack.frames)
-        .map(|(function, frame)| json!({ "name": function.name, "instructions": function.len, "stack": frame.bytes }))
+        .map(|(function, frame)| {
+            json!({
+                "name": function.name,
+                "instructions": function.len,
+                "stack": frame.bytes,
+            })
+        })
         .collect();
     json!({
         "name": program.name,

@@ -152,8 +152,8 @@ pub fn run(args: Args, out: &mut Output) -> Result {
     summary(&reports, out)
 }
 
-/// Becomes true on the first signal that asks for the end, so that guests are ended in order and their files
-/// removed. The second one ends the process.
+/// Becomes true on the first signal that asks for the end, so that guests are ended in order and
+/// their files removed. The second one ends the process.
 fn stop_on_signal() -> Result<&'static AtomicBool> {
     static STOP: AtomicBool = AtomicBool::new(false);
     let io = |error| Failure::because("cannot wait for signals", &error);
@@ -262,14 +262,14 @@ fn host() -> Result<String> {
         .ok_or_else(|| Failure::new("`rustc -vV` names no host"))
 }
 
-/// What came of one kernel.
+/// The results of one kernel.
 struct Report<'a> {
     /// The version asked for.
     version: &'a str,
     kernel: &'a Kernel,
     time: Duration,
     results: Vec<(String, TestResult)>,
-    /// Why it did not come to its end.
+    /// Why not all tests ran.
     problem: Option<String>,
 }
 

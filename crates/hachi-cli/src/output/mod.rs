@@ -141,7 +141,7 @@ impl Output {
         self.print_error(&line)
     }
 
-    /// Text of several lines on standard output, as it is but for what is not printable in its
+    /// Text of several lines on standard output, as it is except what is not printable in its
     /// lines.
     pub fn document(&mut self, text: &str) -> Result {
         let text = text::lines(text);
@@ -256,7 +256,7 @@ impl Output {
         self.flush()?;
         let written = self.err.write(text).and_then(|()| self.err.flush());
         match written {
-            // Whoever does not read this can be told nothing.
+            // Nobody reads this stream, so there is no one to tell.
             Err(Error::Closed) => Ok(()),
             written => self.judge(written),
         }

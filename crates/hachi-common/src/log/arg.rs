@@ -83,7 +83,8 @@ impl Tag {
 /// [`write`](Self::write) must stay within the [`SLOT`](Self::SLOT) bytes it is given.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be part of a log message",
-    note = "what can: integers, `bool`, `char`, pointers, IP addresses, byte arrays and slices; of a struct, log the fields"
+    note = "what can: integers, `bool`, `char`, pointers, IP addresses, byte arrays and slices; of \
+            a struct, log the fields"
 )]
 pub unsafe trait LogArg {
     /// The type, as the record names it.
@@ -300,7 +301,12 @@ macro_rules! tuple {
             const LEN: usize = Self::TAGS.len().div_ceil(8) * 8 $(+ $t::SLOT)*;
 
             #[inline(always)]
-            #[allow(unused_assignments, unused_variables, unused_mut, reason = "the empty tuple uses less")]
+            #[allow(
+                unused_assignments,
+                unused_variables,
+                unused_mut,
+                reason = "the empty tuple uses less"
+            )]
             unsafe fn write(&self, to: *mut u64) {
                 let mut at = 0;
                 if !Self::TAGS.is_empty() {

@@ -42,7 +42,8 @@ impl fmt::Display for DecodeError {
             ),
             DecodeError::NoSite { offset } => write!(
                 f,
-                "a log record names site {offset:#x}, which section .hachi.log does not have: the record comes from a program of another object file"
+                "a log record names site {offset:#x}, which section .hachi.log does not have: the \
+                 record comes from a program of another object file"
             ),
             DecodeError::BadSite { offset } => write!(
                 f,
@@ -50,7 +51,8 @@ impl fmt::Display for DecodeError {
             ),
             DecodeError::UnknownTag { tag } => write!(
                 f,
-                "a log record has an argument of unknown type {tag}: the program was built with a newer version"
+                "a log record has an argument of unknown type {tag}: the program was built with a \
+                 newer version"
             ),
         }
     }

@@ -140,7 +140,8 @@ const fn placeholder(text: &[u8], mut i: usize) -> Piece {
     }
     if at(text, i) != b':' {
         return Piece::Wrong(
-            "a log placeholder holds no name or position: write `{}` (or `{:x}` …) and pass the value as an argument",
+            "a log placeholder holds no name or position: write `{}` (or `{:x}` …) and pass the \
+             value as an argument",
         );
     }
     i += 1;
@@ -183,7 +184,8 @@ const fn placeholder(text: &[u8], mut i: usize) -> Piece {
         b"p" => Hint::Pointer,
         _ => {
             return Piece::Wrong(
-                "unknown hint in a log placeholder: `?`, `x`, `X`, `o`, `b`, `i`, `mac`, `MAC` and `p` exist",
+                "unknown hint in a log placeholder: `?`, `x`, `X`, `o`, `b`, `i`, `mac`, `MAC` and \
+                 `p` exist",
             );
         }
     };
@@ -266,7 +268,8 @@ const fn check_type(hint: Hint, tag: Tag, len: usize) {
         }
         Hint::Ip => assert!(
             matches!(tag, Tag::U32 | Tag::Ipv4 | Tag::Ipv6) || bytes && (len == 4 || len == 16),
-            "`{{:i}}` in a log message shows Ipv4Addr, Ipv6Addr, u32, [u8; 4], [u8; 16] and [u16; 8]"
+            "`{{:i}}` in a log message shows Ipv4Addr, Ipv6Addr, u32, [u8; 4], [u8; 16] and \
+             [u16; 8]"
         ),
         Hint::LowerMac | Hint::UpperMac => assert!(
             matches!(tag, Tag::Mac) || bytes && len == 6,

@@ -18,7 +18,9 @@ pub fn arguments(library: &TokenStream, item: &Function) -> Result<TokenStream, 
             &format!(
                 "#[inline(always)]
                 __1 fn __2(&self) -> __3 {{
-                    __0::kernel::Argument::from_argument(__0::kernel::Source::register(self.context, {number}))
+                    __0::kernel::Argument::from_argument(
+                        __0::kernel::Source::register(self.context, {number})
+                    )
                 }}"
             ),
             here,
@@ -34,7 +36,9 @@ pub fn arguments(library: &TokenStream, item: &Function) -> Result<TokenStream, 
                 "/// What the function has returned.
                 #[inline(always)]
                 __1 fn result(&self) -> __2 where S: __0::kernel::SourceOfResult {{
-                    __0::kernel::Argument::from_argument(__0::kernel::SourceOfResult::result(self.context, {count}))
+                    __0::kernel::Argument::from_argument(
+                        __0::kernel::SourceOfResult::result(self.context, {count})
+                    )
                 }}"
             ),
             here,

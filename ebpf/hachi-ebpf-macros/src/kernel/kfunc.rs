@@ -78,7 +78,8 @@ pub fn declare(item: &Function) -> Result<TokenStream, Error> {
         if let Type::Reference { span, .. } = ty {
             return Err(Error::new(
                 *span,
-                "the kernel gives pointers, which may be null: `*const T` is an `Option` of a handle here",
+                "the kernel gives pointers, which may be null: `*const T` is an `Option` of a \
+                 handle here",
             ));
         }
         let passed = passed(ty, head.name.span())?;
@@ -185,7 +186,10 @@ fn exists(item: &Function, signature: &str) -> TokenStream {
 /// Those of the attributes that say whether there is anything: `#[cfg(…)]`.
 fn conditions(attributes: &TokenStream) -> TokenStream {
     let tokens: Vec<TokenTree> = attributes.clone().into_iter().collect();
-    let is_cfg = |pair: &&[TokenTree]| matches!(pair, [_, TokenTree::Group(group)] if group.stream().to_string().starts_with("cfg"));
+    let is_cfg = |pair: &&[TokenTree]| match pair {
+        [_, TokenTree::Group(group)] => group.stream().to_string().starts_with("cfg"),
+        _ => false,
+    };
     tokens.chunks(2).filter(is_cfg).flatten().cloned().collect()
 }
 
@@ -264,7 +268,8 @@ fn lent(to: &Type, span: Span) -> Result<(TokenStream, String, bool), Error> {
         _ => {
             return Err(Error::new(
                 span,
-                "references are to integers, structures of the program's, and arrays of them; for what the kernel has, write `*const T` or `*mut T`",
+                "references are to integers, structures of the program's, and arrays of them; for \
+                 what the kernel has, write `*const T` or `*mut T`",
             ));
         }
     })
@@ -288,8 +293,8 @@ fn without_c(tokens: &TokenStream) -> TokenStream {
     };
     // The path to it, if there is one, goes as well.
     let is_path = |token: &TokenTree| {
-        matches!(token, TokenTree::Ident(ident) if !matches!(ident.to_string().as_str(), "const" | "mut"))
-            || is_punct(token, ':')
+        let is_qualifier = |ident: &Ident| ident == "const" || ident == "mut";
+        matches!(token, TokenTree::Ident(ident) if !is_qualifier(ident)) || is_punct(token, ':')
     };
     while tokens.last().is_some_and(is_path) {
         tokens.pop();

@@ -98,7 +98,7 @@ fn passed(library: &TokenStream, ty: &Type, span: Span) -> Result<TokenStream, E
     }
 }
 
-/// The type of a member that is no function.
+/// The type of a member that is not a function.
 fn data(library: &TokenStream, ty: &Type) -> Result<TokenStream, Error> {
     match ty {
         Type::Scalar(_) | Type::Enum(_) => Ok(scalar(library, ty)),
@@ -112,7 +112,8 @@ fn data(library: &TokenStream, ty: &Type) -> Result<TokenStream, Error> {
     }
 }
 
-const UNSET: &str = "members that programs set are integers, `bool`, enums, arrays of them and functions; leave others out";
+const UNSET: &str = "members that programs set are integers, `bool`, enums, arrays of them and \
+                     functions; leave others out";
 
 fn unset(of: &TokenStream) -> Error {
     let span = of.clone().into_iter().next().map(|token| token.span());

@@ -236,7 +236,10 @@ impl Parser {
         let mut visibility = TokenStream::new();
         if let Some(token) = self.tokens.next_if(|token| is_ident(token, "pub")) {
             visibility.extend([token]);
-            let restricted = |token: &TokenTree| matches!(token, TokenTree::Group(group) if group.delimiter() == Delimiter::Parenthesis);
+            let restricted = |token: &TokenTree| match token {
+                TokenTree::Group(group) => group.delimiter() == Delimiter::Parenthesis,
+                _ => false,
+            };
             visibility.extend(self.tokens.next_if(restricted));
         }
         visibility
@@ -494,7 +497,10 @@ impl Parser {
 /// Attributes but `#[weak]`, and whether that was among them.
 fn without_weak(attributes: TokenStream) -> (TokenStream, bool) {
     let tokens: Vec<TokenTree> = attributes.into_iter().collect();
-    let is_weak = |pair: &[TokenTree]| matches!(pair, [_, TokenTree::Group(group)] if group.stream().to_string() == "weak");
+    let is_weak = |pair: &[TokenTree]| match pair {
+        [_, TokenTree::Group(group)] => group.stream().to_string() == "weak",
+        _ => false,
+    };
     let others = tokens.chunks(2).filter(|pair| !is_weak(pair));
     (
         others.flatten().cloned().collect(),

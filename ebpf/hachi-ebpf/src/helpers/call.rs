@@ -2,21 +2,23 @@
 
 #[cfg(hachi_bpf)]
 macro_rules! helper_call {
-    ($number:literal, ($($arg:ident: $ty:ty),*) -> $ret:ty) => {{
+    ($number:literal $(, $arg:ident)*) => {{
         // SAFETY: the BPF machine's `call` instruction takes the helper's number where others take
-        // an address, and LLVM makes a call of a constant address that instruction. The signature
-        // is the kernel's; its conditions are the caller's.
+        // an address, and LLVM turns a call of a constant address into that instruction. The types
+        // are inferred from the function around the call, which has the kernel's signature; its
+        // conditions are the caller's.
         unsafe {
-            let helper: unsafe extern "C" fn($($ty),*) -> $ret =
+            let helper: unsafe extern "C" fn($(helper_call!(@any $arg)),*) -> _ =
                 core::mem::transmute(core::ptr::without_provenance::<()>($number));
             helper($($arg),*)
         }
     }};
+    (@any $arg:ident) => { _ };
 }
 
 #[cfg(not(hachi_bpf))]
 macro_rules! helper_call {
-    ($number:literal, ($($arg:ident: $ty:ty),*) -> $ret:ty) => {
+    ($number:literal $(, $arg:ident)*) => {
         // SAFETY: the arguments are those of the helper of this number, its conditions the
         // caller's.
         $crate::helpers::call::Register::from_register(unsafe {

@@ -15,15 +15,20 @@ use crate::cty::{c_char, c_int, c_long, c_ulong, c_void};
 /// Linux 3.19. All programs.
 #[inline(always)]
 pub unsafe fn bpf_map_lookup_elem(map: *mut c_void, key: *const c_void) -> *mut c_void {
-    helper_call!(1, (map: *mut c_void, key: *const c_void) -> *mut c_void)
+    helper_call!(1, map, key)
 }
 
 /// Sets a key of a map to a value.
 ///
 /// Linux 3.19. All programs.
 #[inline(always)]
-pub unsafe fn bpf_map_update_elem(map: *mut c_void, key: *const c_void, value: *const c_void, flags: u64) -> c_long {
-    helper_call!(2, (map: *mut c_void, key: *const c_void, value: *const c_void, flags: u64) -> c_long)
+pub unsafe fn bpf_map_update_elem(
+    map: *mut c_void,
+    key: *const c_void,
+    value: *const c_void,
+    flags: u64,
+) -> c_long {
+    helper_call!(2, map, key, value, flags)
 }
 
 /// Removes a key from a map.
@@ -31,15 +36,17 @@ pub unsafe fn bpf_map_update_elem(map: *mut c_void, key: *const c_void, value: *
 /// Linux 3.19. All programs.
 #[inline(always)]
 pub unsafe fn bpf_map_delete_elem(map: *mut c_void, key: *const c_void) -> c_long {
-    helper_call!(3, (map: *mut c_void, key: *const c_void) -> c_long)
+    helper_call!(3, map, key)
 }
 
-/// Copies from any address, user's or kernel's. Where the two are different address spaces it fails for one of them: better `bpf_probe_read_kernel` or `bpf_probe_read_user`.
+/// Copies from any address, user's or kernel's. Where the two are different address spaces it fails
+/// for one of them: better `bpf_probe_read_kernel` or `bpf_probe_read_user`.
 ///
-/// Linux 4.1, GPL only. Programs: `kprobe`, `tracepoint`, `perf_event`, `raw_tracepoint`, `raw_tracepoint_writable`, `tracing`, `lsm`, `syscall`.
+/// Linux 4.1, GPL only. Programs: `kprobe`, `tracepoint`, `perf_event`, `raw_tracepoint`,
+/// `raw_tracepoint_writable`, `tracing`, `lsm`, `syscall`.
 #[inline(always)]
 pub unsafe fn bpf_probe_read(dst: *mut c_void, size: u32, unsafe_ptr: *const c_void) -> c_long {
-    helper_call!(4, (dst: *mut c_void, size: u32, unsafe_ptr: *const c_void) -> c_long)
+    helper_call!(4, dst, size, unsafe_ptr)
 }
 
 /// Nanoseconds since the machine started, without the time it was suspended (GPL only before 5.8).
@@ -47,15 +54,21 @@ pub unsafe fn bpf_probe_read(dst: *mut c_void, size: u32, unsafe_ptr: *const c_v
 /// Linux 4.1. All programs.
 #[inline(always)]
 pub fn bpf_ktime_get_ns() -> u64 {
-    helper_call!(5, () -> u64)
+    helper_call!(5)
 }
 
 /// Writes to `/sys/kernel/tracing/trace_pipe`, at most three numbers.
 ///
 /// Linux 4.1, GPL only. All programs.
 #[inline(always)]
-pub unsafe fn bpf_trace_printk(fmt: *const c_char, fmt_size: u32, a: u64, b: u64, c: u64) -> c_long {
-    helper_call!(6, (fmt: *const c_char, fmt_size: u32, a: u64, b: u64, c: u64) -> c_long)
+pub unsafe fn bpf_trace_printk(
+    fmt: *const c_char,
+    fmt_size: u32,
+    a: u64,
+    b: u64,
+    c: u64,
+) -> c_long {
+    helper_call!(6, fmt, fmt_size, a, b, c)
 }
 
 /// A random number.
@@ -63,7 +76,7 @@ pub unsafe fn bpf_trace_printk(fmt: *const c_char, fmt_size: u32, a: u64, b: u64
 /// Linux 4.1. All programs.
 #[inline(always)]
 pub fn bpf_get_prandom_u32() -> u32 {
-    helper_call!(7, () -> u32)
+    helper_call!(7)
 }
 
 /// The number of the CPU the program runs on.
@@ -71,31 +84,50 @@ pub fn bpf_get_prandom_u32() -> u32 {
 /// Linux 4.1. All programs.
 #[inline(always)]
 pub fn bpf_get_smp_processor_id() -> u32 {
-    helper_call!(8, () -> u32)
+    helper_call!(8)
 }
 
 /// Overwrites bytes of the packet. Pointers into the packet are void afterwards.
 ///
 /// Linux 4.1. Programs: `sched_cls`, `sched_act`, `lwt_xmit`, `sk_skb`.
 #[inline(always)]
-pub unsafe fn bpf_skb_store_bytes(skb: *mut __sk_buff, offset: u32, from: *const c_void, len: u32, flags: u64) -> c_long {
-    helper_call!(9, (skb: *mut __sk_buff, offset: u32, from: *const c_void, len: u32, flags: u64) -> c_long)
+pub unsafe fn bpf_skb_store_bytes(
+    skb: *mut __sk_buff,
+    offset: u32,
+    from: *const c_void,
+    len: u32,
+    flags: u64,
+) -> c_long {
+    helper_call!(9, skb, offset, from, len, flags)
 }
 
-/// Corrects the checksum in a network-layer header for a change of `size` bytes from `from` to `to`.
+/// Corrects the checksum in a network-layer header for a change of `size` bytes from `from` to
+/// `to`.
 ///
 /// Linux 4.1. Programs: `sched_cls`, `sched_act`, `lwt_xmit`.
 #[inline(always)]
-pub unsafe fn bpf_l3_csum_replace(skb: *mut __sk_buff, offset: u32, from: u64, to: u64, size: u64) -> c_long {
-    helper_call!(10, (skb: *mut __sk_buff, offset: u32, from: u64, to: u64, size: u64) -> c_long)
+pub unsafe fn bpf_l3_csum_replace(
+    skb: *mut __sk_buff,
+    offset: u32,
+    from: u64,
+    to: u64,
+    size: u64,
+) -> c_long {
+    helper_call!(10, skb, offset, from, to, size)
 }
 
 /// Corrects the checksum in a transport-layer header for a change from `from` to `to`.
 ///
 /// Linux 4.1. Programs: `sched_cls`, `sched_act`, `lwt_xmit`.
 #[inline(always)]
-pub unsafe fn bpf_l4_csum_replace(skb: *mut __sk_buff, offset: u32, from: u64, to: u64, flags: u64) -> c_long {
-    helper_call!(11, (skb: *mut __sk_buff, offset: u32, from: u64, to: u64, flags: u64) -> c_long)
+pub unsafe fn bpf_l4_csum_replace(
+    skb: *mut __sk_buff,
+    offset: u32,
+    from: u64,
+    to: u64,
+    flags: u64,
+) -> c_long {
+    helper_call!(11, skb, offset, from, to, flags)
 }
 
 /// Goes on with another program, and does not come back unless there is none.
@@ -103,23 +135,25 @@ pub unsafe fn bpf_l4_csum_replace(skb: *mut __sk_buff, offset: u32, from: u64, t
 /// Linux 4.2. All programs.
 #[inline(always)]
 pub unsafe fn bpf_tail_call(ctx: *mut c_void, prog_array_map: *mut c_void, index: u32) -> c_long {
-    helper_call!(12, (ctx: *mut c_void, prog_array_map: *mut c_void, index: u32) -> c_long)
+    helper_call!(12, ctx, prog_array_map, index)
 }
 
-/// Sends a copy of the packet out of another interface. Pointers into the packet are void afterwards.
+/// Sends a copy of the packet out of another interface. Pointers into the packet are void
+/// afterwards.
 ///
 /// Linux 4.2. Programs: `sched_cls`, `sched_act`, `lwt_xmit`.
 #[inline(always)]
 pub unsafe fn bpf_clone_redirect(skb: *mut __sk_buff, ifindex: u32, flags: u64) -> c_long {
-    helper_call!(13, (skb: *mut __sk_buff, ifindex: u32, flags: u64) -> c_long)
+    helper_call!(13, skb, ifindex, flags)
 }
 
-/// The thread that runs, in the low 32 bits (the kernel's `pid`), and its process, in the high ones (`tgid`).
+/// The thread that runs, in the low 32 bits (the kernel's `pid`), and its process, in the high ones
+/// (`tgid`).
 ///
 /// Linux 4.2. All programs.
 #[inline(always)]
 pub fn bpf_get_current_pid_tgid() -> u64 {
-    helper_call!(14, () -> u64)
+    helper_call!(14)
 }
 
 /// User, in the low 32 bits, and group, in the high ones, of the thread that runs.
@@ -127,7 +161,7 @@ pub fn bpf_get_current_pid_tgid() -> u64 {
 /// Linux 4.2. All programs.
 #[inline(always)]
 pub fn bpf_get_current_uid_gid() -> u64 {
-    helper_call!(15, () -> u64)
+    helper_call!(15)
 }
 
 /// The name of the thread that runs, with a NUL at the end.
@@ -135,7 +169,7 @@ pub fn bpf_get_current_uid_gid() -> u64 {
 /// Linux 4.2. All programs.
 #[inline(always)]
 pub unsafe fn bpf_get_current_comm(buf: *mut c_void, size_of_buf: u32) -> c_long {
-    helper_call!(16, (buf: *mut c_void, size_of_buf: u32) -> c_long)
+    helper_call!(16, buf, size_of_buf)
 }
 
 /// The class (`net_cls` of cgroup v1) of the task that sent the packet.
@@ -143,7 +177,7 @@ pub unsafe fn bpf_get_current_comm(buf: *mut c_void, size_of_buf: u32) -> c_long
 /// Linux 4.3. All programs.
 #[inline(always)]
 pub unsafe fn bpf_get_cgroup_classid(skb: *mut __sk_buff) -> u32 {
-    helper_call!(17, (skb: *mut __sk_buff) -> u32)
+    helper_call!(17, skb)
 }
 
 /// Puts a VLAN tag on the packet. Pointers into the packet are void afterwards.
@@ -151,7 +185,7 @@ pub unsafe fn bpf_get_cgroup_classid(skb: *mut __sk_buff) -> u32 {
 /// Linux 4.3. Programs: `sched_cls`, `sched_act`.
 #[inline(always)]
 pub unsafe fn bpf_skb_vlan_push(skb: *mut __sk_buff, vlan_proto: u16, vlan_tci: u16) -> c_long {
-    helper_call!(18, (skb: *mut __sk_buff, vlan_proto: u16, vlan_tci: u16) -> c_long)
+    helper_call!(18, skb, vlan_proto, vlan_tci)
 }
 
 /// Takes the VLAN tag off the packet. Pointers into the packet are void afterwards.
@@ -159,23 +193,33 @@ pub unsafe fn bpf_skb_vlan_push(skb: *mut __sk_buff, vlan_proto: u16, vlan_tci: 
 /// Linux 4.3. Programs: `sched_cls`, `sched_act`.
 #[inline(always)]
 pub unsafe fn bpf_skb_vlan_pop(skb: *mut __sk_buff) -> c_long {
-    helper_call!(19, (skb: *mut __sk_buff) -> c_long)
+    helper_call!(19, skb)
 }
 
 /// The tunnel the packet came through.
 ///
 /// Linux 4.3. Programs: `sched_cls`, `sched_act`, `lwt_xmit`.
 #[inline(always)]
-pub unsafe fn bpf_skb_get_tunnel_key(skb: *mut __sk_buff, key: *mut bpf_tunnel_key, size: u32, flags: u64) -> c_long {
-    helper_call!(20, (skb: *mut __sk_buff, key: *mut bpf_tunnel_key, size: u32, flags: u64) -> c_long)
+pub unsafe fn bpf_skb_get_tunnel_key(
+    skb: *mut __sk_buff,
+    key: *mut bpf_tunnel_key,
+    size: u32,
+    flags: u64,
+) -> c_long {
+    helper_call!(20, skb, key, size, flags)
 }
 
 /// The tunnel that the packet is to go through.
 ///
 /// Linux 4.3. Programs: `sched_cls`, `sched_act`, `lwt_xmit`.
 #[inline(always)]
-pub unsafe fn bpf_skb_set_tunnel_key(skb: *mut __sk_buff, key: *mut bpf_tunnel_key, size: u32, flags: u64) -> c_long {
-    helper_call!(21, (skb: *mut __sk_buff, key: *mut bpf_tunnel_key, size: u32, flags: u64) -> c_long)
+pub unsafe fn bpf_skb_set_tunnel_key(
+    skb: *mut __sk_buff,
+    key: *mut bpf_tunnel_key,
+    size: u32,
+    flags: u64,
+) -> c_long {
+    helper_call!(21, skb, key, size, flags)
 }
 
 /// Reads a hardware counter of a perf event array.
@@ -183,7 +227,7 @@ pub unsafe fn bpf_skb_set_tunnel_key(skb: *mut __sk_buff, key: *mut bpf_tunnel_k
 /// Linux 4.3, GPL only. All programs.
 #[inline(always)]
 pub unsafe fn bpf_perf_event_read(map: *mut c_void, flags: u64) -> u64 {
-    helper_call!(22, (map: *mut c_void, flags: u64) -> u64)
+    helper_call!(22, map, flags)
 }
 
 /// Redirects the packet to another interface; return what it returns.
@@ -191,7 +235,7 @@ pub unsafe fn bpf_perf_event_read(map: *mut c_void, flags: u64) -> u64 {
 /// Linux 4.4. Programs: `sched_cls`, `sched_act`, `xdp`, `lwt_xmit`.
 #[inline(always)]
 pub fn bpf_redirect(ifindex: u32, flags: u64) -> c_long {
-    helper_call!(23, (ifindex: u32, flags: u64) -> c_long)
+    helper_call!(23, ifindex, flags)
 }
 
 /// The realm of the packet's route (`tclassid`).
@@ -199,39 +243,61 @@ pub fn bpf_redirect(ifindex: u32, flags: u64) -> c_long {
 /// Linux 4.4. Programs: `sched_cls`, `sched_act`, `lwt_in`, `lwt_out`, `lwt_xmit`, `lwt_seg6local`.
 #[inline(always)]
 pub unsafe fn bpf_get_route_realm(skb: *mut __sk_buff) -> u32 {
-    helper_call!(24, (skb: *mut __sk_buff) -> u32)
+    helper_call!(24, skb)
 }
 
 /// Sends bytes to user space through a perf event array.
 ///
-/// Linux 4.4, GPL only. All programs but `sk_reuseport`, `flow_dissector`, `struct_ops`, `lirc_mode2`.
+/// Linux 4.4, GPL only. All programs but `sk_reuseport`, `flow_dissector`, `struct_ops`,
+/// `lirc_mode2`.
 #[inline(always)]
-pub unsafe fn bpf_perf_event_output(ctx: *mut c_void, map: *mut c_void, flags: u64, data: *mut c_void, size: u64) -> c_long {
-    helper_call!(25, (ctx: *mut c_void, map: *mut c_void, flags: u64, data: *mut c_void, size: u64) -> c_long)
+pub unsafe fn bpf_perf_event_output(
+    ctx: *mut c_void,
+    map: *mut c_void,
+    flags: u64,
+    data: *mut c_void,
+    size: u64,
+) -> c_long {
+    helper_call!(25, ctx, map, flags, data, size)
 }
 
 /// Copies bytes out of the packet, wherever they lie.
 ///
-/// Linux 4.5. Programs: `socket_filter`, `sched_cls`, `sched_act`, `cgroup_skb`, `lwt_in`, `lwt_out`, `lwt_xmit`, `sk_skb`, `lwt_seg6local`, `sk_reuseport`, `flow_dissector`.
+/// Linux 4.5. Programs: `socket_filter`, `sched_cls`, `sched_act`, `cgroup_skb`, `lwt_in`,
+/// `lwt_out`, `lwt_xmit`, `sk_skb`, `lwt_seg6local`, `sk_reuseport`, `flow_dissector`.
 #[inline(always)]
-pub unsafe fn bpf_skb_load_bytes(skb: *const c_void, offset: u32, to: *mut c_void, len: u32) -> c_long {
-    helper_call!(26, (skb: *const c_void, offset: u32, to: *mut c_void, len: u32) -> c_long)
+pub unsafe fn bpf_skb_load_bytes(
+    skb: *const c_void,
+    offset: u32,
+    to: *mut c_void,
+    len: u32,
+) -> c_long {
+    helper_call!(26, skb, offset, to, len)
 }
 
 /// The id, in a stack trace map, of the stack that led here.
 ///
-/// Linux 4.6, GPL only. Programs: `kprobe`, `tracepoint`, `perf_event`, `raw_tracepoint`, `raw_tracepoint_writable`, `tracing`, `lsm`, `syscall`.
+/// Linux 4.6, GPL only. Programs: `kprobe`, `tracepoint`, `perf_event`, `raw_tracepoint`,
+/// `raw_tracepoint_writable`, `tracing`, `lsm`, `syscall`.
 #[inline(always)]
 pub unsafe fn bpf_get_stackid(ctx: *mut c_void, map: *mut c_void, flags: u64) -> c_long {
-    helper_call!(27, (ctx: *mut c_void, map: *mut c_void, flags: u64) -> c_long)
+    helper_call!(27, ctx, map, flags)
 }
 
-/// The difference of two checksums, added to `seed`; either side may be of size 0. Sizes are multiples of 4, at most 512.
+/// The difference of two checksums, added to `seed`; either side may be of size 0. Sizes are
+/// multiples of 4, at most 512.
 ///
-/// Linux 4.6. Programs: `sched_cls`, `sched_act`, `xdp`, `lwt_in`, `lwt_out`, `lwt_xmit`, `lwt_seg6local`.
+/// Linux 4.6. Programs: `sched_cls`, `sched_act`, `xdp`, `lwt_in`, `lwt_out`, `lwt_xmit`,
+/// `lwt_seg6local`.
 #[inline(always)]
-pub unsafe fn bpf_csum_diff(from: *const u32, from_size: u32, to: *const u32, to_size: u32, seed: u32) -> i64 {
-    helper_call!(28, (from: *const u32, from_size: u32, to: *const u32, to_size: u32, seed: u32) -> i64)
+pub unsafe fn bpf_csum_diff(
+    from: *const u32,
+    from_size: u32,
+    to: *const u32,
+    to_size: u32,
+    seed: u32,
+) -> i64 {
+    helper_call!(28, from, from_size, to, to_size, seed)
 }
 
 /// The options of the tunnel the packet came through.
@@ -239,7 +305,7 @@ pub unsafe fn bpf_csum_diff(from: *const u32, from_size: u32, to: *const u32, to
 /// Linux 4.6. Programs: `sched_cls`, `sched_act`, `lwt_xmit`.
 #[inline(always)]
 pub unsafe fn bpf_skb_get_tunnel_opt(skb: *mut __sk_buff, opt: *mut c_void, size: u32) -> c_long {
-    helper_call!(29, (skb: *mut __sk_buff, opt: *mut c_void, size: u32) -> c_long)
+    helper_call!(29, skb, opt, size)
 }
 
 /// The options of the tunnel that the packet is to go through.
@@ -247,15 +313,16 @@ pub unsafe fn bpf_skb_get_tunnel_opt(skb: *mut __sk_buff, opt: *mut c_void, size
 /// Linux 4.6. Programs: `sched_cls`, `sched_act`, `lwt_xmit`.
 #[inline(always)]
 pub unsafe fn bpf_skb_set_tunnel_opt(skb: *mut __sk_buff, opt: *mut c_void, size: u32) -> c_long {
-    helper_call!(30, (skb: *mut __sk_buff, opt: *mut c_void, size: u32) -> c_long)
+    helper_call!(30, skb, opt, size)
 }
 
-/// Changes the packet's protocol between IPv4 and IPv6, with room for the headers only. Pointers into the packet are void afterwards.
+/// Changes the packet's protocol between IPv4 and IPv6, with room for the headers only. Pointers
+/// into the packet are void afterwards.
 ///
 /// Linux 4.8. Programs: `sched_cls`, `sched_act`.
 #[inline(always)]
 pub unsafe fn bpf_skb_change_proto(skb: *mut __sk_buff, proto: u16, flags: u64) -> c_long {
-    helper_call!(31, (skb: *mut __sk_buff, proto: u16, flags: u64) -> c_long)
+    helper_call!(31, skb, proto, flags)
 }
 
 /// Changes the packet's type (`PACKET_HOST` and so on).
@@ -263,7 +330,7 @@ pub unsafe fn bpf_skb_change_proto(skb: *mut __sk_buff, proto: u16, flags: u64) 
 /// Linux 4.8. Programs: `sched_cls`, `sched_act`.
 #[inline(always)]
 pub unsafe fn bpf_skb_change_type(skb: *mut __sk_buff, r#type: u32) -> c_long {
-    helper_call!(32, (skb: *mut __sk_buff, r#type: u32) -> c_long)
+    helper_call!(32, skb, r#type)
 }
 
 /// Whether the packet belongs to a cgroup of a cgroup array or one below: 1 or 0.
@@ -271,7 +338,7 @@ pub unsafe fn bpf_skb_change_type(skb: *mut __sk_buff, r#type: u32) -> c_long {
 /// Linux 4.8. Programs: `sched_cls`, `sched_act`, `lwt_in`, `lwt_out`, `lwt_xmit`, `lwt_seg6local`.
 #[inline(always)]
 pub unsafe fn bpf_skb_under_cgroup(skb: *mut __sk_buff, map: *mut c_void, index: u32) -> c_long {
-    helper_call!(33, (skb: *mut __sk_buff, map: *mut c_void, index: u32) -> c_long)
+    helper_call!(33, skb, map, index)
 }
 
 /// The packet's hash, computed if it has none.
@@ -279,7 +346,7 @@ pub unsafe fn bpf_skb_under_cgroup(skb: *mut __sk_buff, map: *mut c_void, index:
 /// Linux 4.8. Programs: `sched_cls`, `sched_act`, `lwt_in`, `lwt_out`, `lwt_xmit`, `lwt_seg6local`.
 #[inline(always)]
 pub unsafe fn bpf_get_hash_recalc(skb: *mut __sk_buff) -> u32 {
-    helper_call!(34, (skb: *mut __sk_buff) -> u32)
+    helper_call!(34, skb)
 }
 
 /// Address of the `task_struct` of the thread that runs, as a number.
@@ -287,15 +354,17 @@ pub unsafe fn bpf_get_hash_recalc(skb: *mut __sk_buff) -> u32 {
 /// Linux 4.8, GPL only. All programs.
 #[inline(always)]
 pub fn bpf_get_current_task() -> u64 {
-    helper_call!(35, () -> u64)
+    helper_call!(35)
 }
 
-/// Overwrites memory of the running process. For experiments only: the kernel warns of it in its log.
+/// Overwrites memory of the running process. For experiments only: the kernel warns of it in its
+/// log.
 ///
-/// Linux 4.8, GPL only. Programs: `kprobe`, `tracepoint`, `perf_event`, `raw_tracepoint`, `raw_tracepoint_writable`, `tracing`, `lsm`.
+/// Linux 4.8, GPL only. Programs: `kprobe`, `tracepoint`, `perf_event`, `raw_tracepoint`,
+/// `raw_tracepoint_writable`, `tracing`, `lsm`.
 #[inline(always)]
 pub unsafe fn bpf_probe_write_user(dst: *mut c_void, src: *const c_void, len: u32) -> c_long {
-    helper_call!(36, (dst: *mut c_void, src: *const c_void, len: u32) -> c_long)
+    helper_call!(36, dst, src, len)
 }
 
 /// Whether the thread that runs is in a cgroup of a cgroup array or one below: 1 or 0.
@@ -303,7 +372,7 @@ pub unsafe fn bpf_probe_write_user(dst: *mut c_void, src: *const c_void, len: u3
 /// Linux 4.9. All programs.
 #[inline(always)]
 pub unsafe fn bpf_current_task_under_cgroup(map: *mut c_void, index: u32) -> c_long {
-    helper_call!(37, (map: *mut c_void, index: u32) -> c_long)
+    helper_call!(37, map, index)
 }
 
 /// Makes the packet so long: cuts it or adds zeros. Pointers into the packet are void afterwards.
@@ -311,15 +380,17 @@ pub unsafe fn bpf_current_task_under_cgroup(map: *mut c_void, index: u32) -> c_l
 /// Linux 4.9. Programs: `sched_cls`, `sched_act`, `lwt_xmit`, `sk_skb`.
 #[inline(always)]
 pub unsafe fn bpf_skb_change_tail(skb: *mut __sk_buff, len: u32, flags: u64) -> c_long {
-    helper_call!(38, (skb: *mut __sk_buff, len: u32, flags: u64) -> c_long)
+    helper_call!(38, skb, len, flags)
 }
 
-/// Makes the first bytes of the packet directly readable. Pointers into the packet are void afterwards.
+/// Makes the first bytes of the packet directly readable. Pointers into the packet are void
+/// afterwards.
 ///
-/// Linux 4.9. Programs: `sched_cls`, `sched_act`, `lwt_in`, `lwt_out`, `lwt_xmit`, `sk_skb`, `lwt_seg6local`.
+/// Linux 4.9. Programs: `sched_cls`, `sched_act`, `lwt_in`, `lwt_out`, `lwt_xmit`, `sk_skb`,
+/// `lwt_seg6local`.
 #[inline(always)]
 pub unsafe fn bpf_skb_pull_data(skb: *mut __sk_buff, len: u32) -> c_long {
-    helper_call!(39, (skb: *mut __sk_buff, len: u32) -> c_long)
+    helper_call!(39, skb, len)
 }
 
 /// Adds to the checksum that the device computed for the packet.
@@ -327,15 +398,15 @@ pub unsafe fn bpf_skb_pull_data(skb: *mut __sk_buff, len: u32) -> c_long {
 /// Linux 4.9. Programs: `sched_cls`, `sched_act`, `lwt_xmit`.
 #[inline(always)]
 pub unsafe fn bpf_csum_update(skb: *mut __sk_buff, csum: u32) -> i64 {
-    helper_call!(40, (skb: *mut __sk_buff, csum: u32) -> i64)
+    helper_call!(40, skb, csum)
 }
 
-/// Makes the kernel compute the packet's hash anew.
+/// Makes the kernel compute the packet's hash again.
 ///
 /// Linux 4.9. Programs: `sched_cls`, `sched_act`, `lwt_xmit`.
 #[inline(always)]
 pub unsafe fn bpf_set_hash_invalid(skb: *mut __sk_buff) {
-    helper_call!(41, (skb: *mut __sk_buff) -> ())
+    helper_call!(41, skb)
 }
 
 /// Number of the NUMA node the program runs on.
@@ -343,7 +414,7 @@ pub unsafe fn bpf_set_hash_invalid(skb: *mut __sk_buff) {
 /// Linux 4.10. All programs.
 #[inline(always)]
 pub fn bpf_get_numa_node_id() -> c_long {
-    helper_call!(42, () -> c_long)
+    helper_call!(42)
 }
 
 /// Adds zeros in front of the packet. Pointers into the packet are void afterwards.
@@ -351,7 +422,7 @@ pub fn bpf_get_numa_node_id() -> c_long {
 /// Linux 4.10. Programs: `sched_cls`, `sched_act`, `lwt_xmit`, `sk_skb`.
 #[inline(always)]
 pub unsafe fn bpf_skb_change_head(skb: *mut __sk_buff, len: u32, flags: u64) -> c_long {
-    helper_call!(43, (skb: *mut __sk_buff, len: u32, flags: u64) -> c_long)
+    helper_call!(43, skb, len, flags)
 }
 
 /// Moves the start of the packet. Pointers into the packet are void afterwards.
@@ -359,23 +430,25 @@ pub unsafe fn bpf_skb_change_head(skb: *mut __sk_buff, len: u32, flags: u64) -> 
 /// Linux 4.10. Programs: `xdp`.
 #[inline(always)]
 pub unsafe fn bpf_xdp_adjust_head(xdp_md: *mut xdp_md, delta: c_int) -> c_long {
-    helper_call!(44, (xdp_md: *mut xdp_md, delta: c_int) -> c_long)
+    helper_call!(44, xdp_md, delta)
 }
 
 /// Copies a string from any address; see `bpf_probe_read`.
 ///
-/// Linux 4.11, GPL only. Programs: `kprobe`, `tracepoint`, `perf_event`, `raw_tracepoint`, `raw_tracepoint_writable`, `tracing`, `lsm`, `syscall`.
+/// Linux 4.11, GPL only. Programs: `kprobe`, `tracepoint`, `perf_event`, `raw_tracepoint`,
+/// `raw_tracepoint_writable`, `tracing`, `lsm`, `syscall`.
 #[inline(always)]
 pub unsafe fn bpf_probe_read_str(dst: *mut c_void, size: u32, unsafe_ptr: *const c_void) -> c_long {
-    helper_call!(45, (dst: *mut c_void, size: u32, unsafe_ptr: *const c_void) -> c_long)
+    helper_call!(45, dst, size, unsafe_ptr)
 }
 
 /// A number that stands for the socket as long as the machine runs.
 ///
-/// Linux 4.12. Programs: `socket_filter`, `sched_cls`, `sched_act`, `cgroup_skb`, `cgroup_sock`, `sock_ops`, `sk_skb`, `cgroup_sock_addr`, `sk_reuseport`, `tracing`, `lsm`, `syscall`.
+/// Linux 4.12. Programs: `socket_filter`, `sched_cls`, `sched_act`, `cgroup_skb`, `cgroup_sock`,
+/// `sock_ops`, `sk_skb`, `cgroup_sock_addr`, `sk_reuseport`, `tracing`, `lsm`, `syscall`.
 #[inline(always)]
 pub unsafe fn bpf_get_socket_cookie(sk: *mut c_void) -> u64 {
-    helper_call!(46, (sk: *mut c_void) -> u64)
+    helper_call!(46, sk)
 }
 
 /// The user who owns the packet's socket.
@@ -383,7 +456,7 @@ pub unsafe fn bpf_get_socket_cookie(sk: *mut c_void) -> u64 {
 /// Linux 4.12. Programs: `socket_filter`, `sched_cls`, `sched_act`, `cgroup_skb`, `sk_skb`.
 #[inline(always)]
 pub unsafe fn bpf_get_socket_uid(skb: *mut __sk_buff) -> u32 {
-    helper_call!(47, (skb: *mut __sk_buff) -> u32)
+    helper_call!(47, skb)
 }
 
 /// Sets the packet's hash.
@@ -391,23 +464,34 @@ pub unsafe fn bpf_get_socket_uid(skb: *mut __sk_buff) -> u32 {
 /// Linux 4.13. Programs: `sched_cls`, `sched_act`.
 #[inline(always)]
 pub unsafe fn bpf_set_hash(skb: *mut __sk_buff, hash: u32) -> c_long {
-    helper_call!(48, (skb: *mut __sk_buff, hash: u32) -> c_long)
+    helper_call!(48, skb, hash)
 }
 
 /// Sets a socket option.
 ///
 /// Linux 4.13. Programs: `sock_ops`, `cgroup_sock_addr`, `struct_ops`.
 #[inline(always)]
-pub unsafe fn bpf_setsockopt(bpf_socket: *mut c_void, level: c_int, optname: c_int, optval: *mut c_void, optlen: c_int) -> c_long {
-    helper_call!(49, (bpf_socket: *mut c_void, level: c_int, optname: c_int, optval: *mut c_void, optlen: c_int) -> c_long)
+pub unsafe fn bpf_setsockopt(
+    bpf_socket: *mut c_void,
+    level: c_int,
+    optname: c_int,
+    optval: *mut c_void,
+    optlen: c_int,
+) -> c_long {
+    helper_call!(49, bpf_socket, level, optname, optval, optlen)
 }
 
 /// Adds or takes room between the packet's headers. Pointers into the packet are void afterwards.
 ///
 /// Linux 4.13. Programs: `sched_cls`, `sched_act`, `sk_skb`.
 #[inline(always)]
-pub unsafe fn bpf_skb_adjust_room(skb: *mut __sk_buff, len_diff: i32, mode: u32, flags: u64) -> c_long {
-    helper_call!(50, (skb: *mut __sk_buff, len_diff: i32, mode: u32, flags: u64) -> c_long)
+pub unsafe fn bpf_skb_adjust_room(
+    skb: *mut __sk_buff,
+    len_diff: i32,
+    mode: u32,
+    flags: u64,
+) -> c_long {
+    helper_call!(50, skb, len_diff, mode, flags)
 }
 
 /// Redirects the packet to the entry of a devmap, cpumap or xskmap; return what it returns.
@@ -415,55 +499,81 @@ pub unsafe fn bpf_skb_adjust_room(skb: *mut __sk_buff, len_diff: i32, mode: u32,
 /// Linux 4.14. Programs: `xdp`.
 #[inline(always)]
 pub unsafe fn bpf_redirect_map(map: *mut c_void, key: u64, flags: u64) -> c_long {
-    helper_call!(51, (map: *mut c_void, key: u64, flags: u64) -> c_long)
+    helper_call!(51, map, key, flags)
 }
 
 /// Redirects the packet to a socket of a sockmap; return what it returns.
 ///
 /// Linux 4.14. Programs: `sk_skb`.
 #[inline(always)]
-pub unsafe fn bpf_sk_redirect_map(skb: *mut __sk_buff, map: *mut c_void, key: u32, flags: u64) -> c_long {
-    helper_call!(52, (skb: *mut __sk_buff, map: *mut c_void, key: u32, flags: u64) -> c_long)
+pub unsafe fn bpf_sk_redirect_map(
+    skb: *mut __sk_buff,
+    map: *mut c_void,
+    key: u32,
+    flags: u64,
+) -> c_long {
+    helper_call!(52, skb, map, key, flags)
 }
 
 /// Puts the socket into a sockmap.
 ///
 /// Linux 4.14. Programs: `sock_ops`.
 #[inline(always)]
-pub unsafe fn bpf_sock_map_update(skops: *mut bpf_sock_ops, map: *mut c_void, key: *mut c_void, flags: u64) -> c_long {
-    helper_call!(53, (skops: *mut bpf_sock_ops, map: *mut c_void, key: *mut c_void, flags: u64) -> c_long)
+pub unsafe fn bpf_sock_map_update(
+    skops: *mut bpf_sock_ops,
+    map: *mut c_void,
+    key: *mut c_void,
+    flags: u64,
+) -> c_long {
+    helper_call!(53, skops, map, key, flags)
 }
 
-/// Moves the start of the metadata in front of the packet. Pointers into the packet are void afterwards.
+/// Moves the start of the metadata in front of the packet. Pointers into the packet are void
+/// afterwards.
 ///
 /// Linux 4.15. Programs: `xdp`.
 #[inline(always)]
 pub unsafe fn bpf_xdp_adjust_meta(xdp_md: *mut xdp_md, delta: c_int) -> c_long {
-    helper_call!(54, (xdp_md: *mut xdp_md, delta: c_int) -> c_long)
+    helper_call!(54, xdp_md, delta)
 }
 
 /// Reads a hardware counter of a perf event array, with the times it was enabled and running.
 ///
 /// Linux 4.15, GPL only. All programs.
 #[inline(always)]
-pub unsafe fn bpf_perf_event_read_value(map: *mut c_void, flags: u64, buf: *mut bpf_perf_event_value, buf_size: u32) -> c_long {
-    helper_call!(55, (map: *mut c_void, flags: u64, buf: *mut bpf_perf_event_value, buf_size: u32) -> c_long)
+pub unsafe fn bpf_perf_event_read_value(
+    map: *mut c_void,
+    flags: u64,
+    buf: *mut bpf_perf_event_value,
+    buf_size: u32,
+) -> c_long {
+    helper_call!(55, map, flags, buf, buf_size)
 }
 
 /// Reads the counter of the event the program runs for, with the times it was enabled and running.
 ///
 /// Linux 4.15, GPL only. Programs: `perf_event`.
 #[inline(always)]
-pub unsafe fn bpf_perf_prog_read_value(ctx: *mut c_void, buf: *mut bpf_perf_event_value, buf_size: u32) -> c_long {
-    helper_call!(56, (ctx: *mut c_void, buf: *mut bpf_perf_event_value, buf_size: u32) -> c_long)
+pub unsafe fn bpf_perf_prog_read_value(
+    ctx: *mut c_void,
+    buf: *mut bpf_perf_event_value,
+    buf_size: u32,
+) -> c_long {
+    helper_call!(56, ctx, buf, buf_size)
 }
 
 /// Reads a socket option.
 ///
 /// Linux 4.15. Programs: `sock_ops`, `cgroup_sock_addr`, `struct_ops`.
 #[inline(always)]
-pub unsafe fn bpf_getsockopt(bpf_socket: *mut c_void, level: c_int, optname: c_int, optval: *mut c_void, optlen: c_int) -> c_long {
-    helper_call!(57, (bpf_socket: *mut c_void, level: c_int, optname: c_int, optval: *mut c_void, optlen: c_int) -> c_long)
+pub unsafe fn bpf_getsockopt(
+    bpf_socket: *mut c_void,
+    level: c_int,
+    optname: c_int,
+    optval: *mut c_void,
+    optlen: c_int,
+) -> c_long {
+    helper_call!(57, bpf_socket, level, optname, optval, optlen)
 }
 
 /// Makes the probed function return at once with a value. For functions the kernel allows that for.
@@ -471,7 +581,7 @@ pub unsafe fn bpf_getsockopt(bpf_socket: *mut c_void, level: c_int, optname: c_i
 /// Linux 4.16, GPL only. Programs: `kprobe`.
 #[inline(always)]
 pub unsafe fn bpf_override_return(regs: *mut c_void, rc: u64) -> c_long {
-    helper_call!(58, (regs: *mut c_void, rc: u64) -> c_long)
+    helper_call!(58, regs, rc)
 }
 
 /// Says for which further events of the socket the program is called.
@@ -479,39 +589,45 @@ pub unsafe fn bpf_override_return(regs: *mut c_void, rc: u64) -> c_long {
 /// Linux 4.16. Programs: `sock_ops`.
 #[inline(always)]
 pub unsafe fn bpf_sock_ops_cb_flags_set(bpf_sock: *mut bpf_sock_ops, argval: c_int) -> c_long {
-    helper_call!(59, (bpf_sock: *mut bpf_sock_ops, argval: c_int) -> c_long)
+    helper_call!(59, bpf_sock, argval)
 }
 
 /// Redirects the message to a socket of a sockmap; return what it returns.
 ///
 /// Linux 4.17. Programs: `sk_msg`.
 #[inline(always)]
-pub unsafe fn bpf_msg_redirect_map(msg: *mut sk_msg_md, map: *mut c_void, key: u32, flags: u64) -> c_long {
-    helper_call!(60, (msg: *mut sk_msg_md, map: *mut c_void, key: u32, flags: u64) -> c_long)
+pub unsafe fn bpf_msg_redirect_map(
+    msg: *mut sk_msg_md,
+    map: *mut c_void,
+    key: u32,
+    flags: u64,
+) -> c_long {
+    helper_call!(60, msg, map, key, flags)
 }
 
-/// Makes the verdict valid for so many bytes.
+/// Makes the verdict valid for the next `bytes` bytes.
 ///
 /// Linux 4.17. Programs: `sk_msg`.
 #[inline(always)]
 pub unsafe fn bpf_msg_apply_bytes(msg: *mut sk_msg_md, bytes: u32) -> c_long {
-    helper_call!(61, (msg: *mut sk_msg_md, bytes: u32) -> c_long)
+    helper_call!(61, msg, bytes)
 }
 
-/// Collects so many bytes before the program is called again.
+/// Collects `bytes` bytes before the program is called again.
 ///
 /// Linux 4.17. Programs: `sk_msg`.
 #[inline(always)]
 pub unsafe fn bpf_msg_cork_bytes(msg: *mut sk_msg_md, bytes: u32) -> c_long {
-    helper_call!(62, (msg: *mut sk_msg_md, bytes: u32) -> c_long)
+    helper_call!(62, msg, bytes)
 }
 
-/// Makes these bytes of the message directly readable. Pointers into the message are void afterwards.
+/// Makes these bytes of the message directly readable. Pointers into the message are void
+/// afterwards.
 ///
 /// Linux 4.17. Programs: `sk_msg`.
 #[inline(always)]
 pub unsafe fn bpf_msg_pull_data(msg: *mut sk_msg_md, start: u32, end: u32, flags: u64) -> c_long {
-    helper_call!(63, (msg: *mut sk_msg_md, start: u32, end: u32, flags: u64) -> c_long)
+    helper_call!(63, msg, start, end, flags)
 }
 
 /// Binds the socket to an address before it connects.
@@ -519,7 +635,7 @@ pub unsafe fn bpf_msg_pull_data(msg: *mut sk_msg_md, start: u32, end: u32, flags
 /// Linux 4.17. Programs: `cgroup_sock_addr`.
 #[inline(always)]
 pub unsafe fn bpf_bind(ctx: *mut bpf_sock_addr, addr: *mut c_void, addr_len: c_int) -> c_long {
-    helper_call!(64, (ctx: *mut bpf_sock_addr, addr: *mut c_void, addr_len: c_int) -> c_long)
+    helper_call!(64, ctx, addr, addr_len)
 }
 
 /// Moves the end of the packet. Pointers into the packet are void afterwards.
@@ -527,95 +643,144 @@ pub unsafe fn bpf_bind(ctx: *mut bpf_sock_addr, addr: *mut c_void, addr_len: c_i
 /// Linux 4.18. Programs: `xdp`.
 #[inline(always)]
 pub unsafe fn bpf_xdp_adjust_tail(xdp_md: *mut xdp_md, delta: c_int) -> c_long {
-    helper_call!(65, (xdp_md: *mut xdp_md, delta: c_int) -> c_long)
+    helper_call!(65, xdp_md, delta)
 }
 
 /// The state of IPsec for the packet.
 ///
 /// Linux 4.18. Programs: `sched_cls`, `sched_act`.
 #[inline(always)]
-pub unsafe fn bpf_skb_get_xfrm_state(skb: *mut __sk_buff, index: u32, xfrm_state: *mut bpf_xfrm_state, size: u32, flags: u64) -> c_long {
-    helper_call!(66, (skb: *mut __sk_buff, index: u32, xfrm_state: *mut bpf_xfrm_state, size: u32, flags: u64) -> c_long)
+pub unsafe fn bpf_skb_get_xfrm_state(
+    skb: *mut __sk_buff,
+    index: u32,
+    xfrm_state: *mut bpf_xfrm_state,
+    size: u32,
+    flags: u64,
+) -> c_long {
+    helper_call!(66, skb, index, xfrm_state, size, flags)
 }
 
 /// Copies the stack that led here, as addresses; gives the number of bytes.
 ///
-/// Linux 4.18, GPL only. Programs: `kprobe`, `tracepoint`, `perf_event`, `raw_tracepoint`, `raw_tracepoint_writable`, `tracing`, `lsm`, `syscall`.
+/// Linux 4.18, GPL only. Programs: `kprobe`, `tracepoint`, `perf_event`, `raw_tracepoint`,
+/// `raw_tracepoint_writable`, `tracing`, `lsm`, `syscall`.
 #[inline(always)]
 pub unsafe fn bpf_get_stack(ctx: *mut c_void, buf: *mut c_void, size: u32, flags: u64) -> c_long {
-    helper_call!(67, (ctx: *mut c_void, buf: *mut c_void, size: u32, flags: u64) -> c_long)
+    helper_call!(67, ctx, buf, size, flags)
 }
 
 /// Copies bytes out of the packet, counted from one of its headers.
 ///
 /// Linux 4.18. Programs: `socket_filter`, `sched_cls`, `sched_act`, `cgroup_skb`, `sk_reuseport`.
 #[inline(always)]
-pub unsafe fn bpf_skb_load_bytes_relative(skb: *const c_void, offset: u32, to: *mut c_void, len: u32, start_header: u32) -> c_long {
-    helper_call!(68, (skb: *const c_void, offset: u32, to: *mut c_void, len: u32, start_header: u32) -> c_long)
+pub unsafe fn bpf_skb_load_bytes_relative(
+    skb: *const c_void,
+    offset: u32,
+    to: *mut c_void,
+    len: u32,
+    start_header: u32,
+) -> c_long {
+    helper_call!(68, skb, offset, to, len, start_header)
 }
 
 /// Looks a route up in the kernel's tables.
 ///
 /// Linux 4.18, GPL only. Programs: `sched_cls`, `sched_act`, `xdp`.
 #[inline(always)]
-pub unsafe fn bpf_fib_lookup(ctx: *mut c_void, params: *mut bpf_fib_lookup, plen: c_int, flags: u32) -> c_long {
-    helper_call!(69, (ctx: *mut c_void, params: *mut bpf_fib_lookup, plen: c_int, flags: u32) -> c_long)
+pub unsafe fn bpf_fib_lookup(
+    ctx: *mut c_void,
+    params: *mut bpf_fib_lookup,
+    plen: c_int,
+    flags: u32,
+) -> c_long {
+    helper_call!(69, ctx, params, plen, flags)
 }
 
 /// Puts the socket into a sockhash.
 ///
 /// Linux 4.18. Programs: `sock_ops`.
 #[inline(always)]
-pub unsafe fn bpf_sock_hash_update(skops: *mut bpf_sock_ops, map: *mut c_void, key: *mut c_void, flags: u64) -> c_long {
-    helper_call!(70, (skops: *mut bpf_sock_ops, map: *mut c_void, key: *mut c_void, flags: u64) -> c_long)
+pub unsafe fn bpf_sock_hash_update(
+    skops: *mut bpf_sock_ops,
+    map: *mut c_void,
+    key: *mut c_void,
+    flags: u64,
+) -> c_long {
+    helper_call!(70, skops, map, key, flags)
 }
 
 /// Redirects the message to a socket of a sockhash; return what it returns.
 ///
 /// Linux 4.18. Programs: `sk_msg`.
 #[inline(always)]
-pub unsafe fn bpf_msg_redirect_hash(msg: *mut sk_msg_md, map: *mut c_void, key: *mut c_void, flags: u64) -> c_long {
-    helper_call!(71, (msg: *mut sk_msg_md, map: *mut c_void, key: *mut c_void, flags: u64) -> c_long)
+pub unsafe fn bpf_msg_redirect_hash(
+    msg: *mut sk_msg_md,
+    map: *mut c_void,
+    key: *mut c_void,
+    flags: u64,
+) -> c_long {
+    helper_call!(71, msg, map, key, flags)
 }
 
 /// Redirects the packet to a socket of a sockhash; return what it returns.
 ///
 /// Linux 4.18. Programs: `sk_skb`.
 #[inline(always)]
-pub unsafe fn bpf_sk_redirect_hash(skb: *mut __sk_buff, map: *mut c_void, key: *mut c_void, flags: u64) -> c_long {
-    helper_call!(72, (skb: *mut __sk_buff, map: *mut c_void, key: *mut c_void, flags: u64) -> c_long)
+pub unsafe fn bpf_sk_redirect_hash(
+    skb: *mut __sk_buff,
+    map: *mut c_void,
+    key: *mut c_void,
+    flags: u64,
+) -> c_long {
+    helper_call!(72, skb, map, key, flags)
 }
 
 /// Puts headers around the packet. Pointers into the packet are void afterwards.
 ///
 /// Linux 4.18. Programs: `lwt_in`, `lwt_xmit`.
 #[inline(always)]
-pub unsafe fn bpf_lwt_push_encap(skb: *mut __sk_buff, r#type: u32, hdr: *mut c_void, len: u32) -> c_long {
-    helper_call!(73, (skb: *mut __sk_buff, r#type: u32, hdr: *mut c_void, len: u32) -> c_long)
+pub unsafe fn bpf_lwt_push_encap(
+    skb: *mut __sk_buff,
+    r#type: u32,
+    hdr: *mut c_void,
+    len: u32,
+) -> c_long {
+    helper_call!(73, skb, r#type, hdr, len)
 }
 
 /// Overwrites bytes of the packet's segment routing header.
 ///
 /// Linux 4.18. Programs: `lwt_seg6local`.
 #[inline(always)]
-pub unsafe fn bpf_lwt_seg6_store_bytes(skb: *mut __sk_buff, offset: u32, from: *const c_void, len: u32) -> c_long {
-    helper_call!(74, (skb: *mut __sk_buff, offset: u32, from: *const c_void, len: u32) -> c_long)
+pub unsafe fn bpf_lwt_seg6_store_bytes(
+    skb: *mut __sk_buff,
+    offset: u32,
+    from: *const c_void,
+    len: u32,
+) -> c_long {
+    helper_call!(74, skb, offset, from, len)
 }
 
-/// Changes the size of the packet's segment routing header. Pointers into the packet are void afterwards.
+/// Changes the size of the packet's segment routing header. Pointers into the packet are void
+/// afterwards.
 ///
 /// Linux 4.18. Programs: `lwt_seg6local`.
 #[inline(always)]
 pub unsafe fn bpf_lwt_seg6_adjust_srh(skb: *mut __sk_buff, offset: u32, delta: i32) -> c_long {
-    helper_call!(75, (skb: *mut __sk_buff, offset: u32, delta: i32) -> c_long)
+    helper_call!(75, skb, offset, delta)
 }
 
 /// Does one of segment routing's actions. Pointers into the packet are void afterwards.
 ///
 /// Linux 4.18. Programs: `lwt_seg6local`.
 #[inline(always)]
-pub unsafe fn bpf_lwt_seg6_action(skb: *mut __sk_buff, action: u32, param: *mut c_void, param_len: u32) -> c_long {
-    helper_call!(76, (skb: *mut __sk_buff, action: u32, param: *mut c_void, param_len: u32) -> c_long)
+pub unsafe fn bpf_lwt_seg6_action(
+    skb: *mut __sk_buff,
+    action: u32,
+    param: *mut c_void,
+    param_len: u32,
+) -> c_long {
+    helper_call!(76, skb, action, param, param_len)
 }
 
 /// Reports that a key of a remote control is held.
@@ -623,15 +788,20 @@ pub unsafe fn bpf_lwt_seg6_action(skb: *mut __sk_buff, action: u32, param: *mut 
 /// Linux 4.18, GPL only. Programs: `lirc_mode2`.
 #[inline(always)]
 pub unsafe fn bpf_rc_repeat(ctx: *mut c_void) -> c_long {
-    helper_call!(77, (ctx: *mut c_void) -> c_long)
+    helper_call!(77, ctx)
 }
 
 /// Reports that a key of a remote control was pressed.
 ///
 /// Linux 4.18, GPL only. Programs: `lirc_mode2`.
 #[inline(always)]
-pub unsafe fn bpf_rc_keydown(ctx: *mut c_void, protocol: u32, scancode: u64, toggle: u32) -> c_long {
-    helper_call!(78, (ctx: *mut c_void, protocol: u32, scancode: u64, toggle: u32) -> c_long)
+pub unsafe fn bpf_rc_keydown(
+    ctx: *mut c_void,
+    protocol: u32,
+    scancode: u64,
+    toggle: u32,
+) -> c_long {
+    helper_call!(78, ctx, protocol, scancode, toggle)
 }
 
 /// The id of the cgroup (v2) of the packet's socket.
@@ -639,7 +809,7 @@ pub unsafe fn bpf_rc_keydown(ctx: *mut c_void, protocol: u32, scancode: u64, tog
 /// Linux 4.18. Programs: `sched_cls`, `sched_act`, `cgroup_skb`.
 #[inline(always)]
 pub unsafe fn bpf_skb_cgroup_id(skb: *mut __sk_buff) -> u64 {
-    helper_call!(79, (skb: *mut __sk_buff) -> u64)
+    helper_call!(79, skb)
 }
 
 /// The id of the cgroup (v2) of the thread that runs.
@@ -647,23 +817,29 @@ pub unsafe fn bpf_skb_cgroup_id(skb: *mut __sk_buff) -> u64 {
 /// Linux 4.18. All programs.
 #[inline(always)]
 pub fn bpf_get_current_cgroup_id() -> u64 {
-    helper_call!(80, () -> u64)
+    helper_call!(80)
 }
 
 /// The value of a cgroup storage map for the cgroup that the program is attached to.
 ///
-/// Linux 4.19. Programs: `cgroup_skb`, `cgroup_sock`, `sock_ops`, `cgroup_device`, `cgroup_sock_addr`, `cgroup_sysctl`, `cgroup_sockopt`.
+/// Linux 4.19. Programs: `cgroup_skb`, `cgroup_sock`, `sock_ops`, `cgroup_device`,
+/// `cgroup_sock_addr`, `cgroup_sysctl`, `cgroup_sockopt`.
 #[inline(always)]
 pub unsafe fn bpf_get_local_storage(map: *mut c_void, flags: u64) -> *mut c_void {
-    helper_call!(81, (map: *mut c_void, flags: u64) -> *mut c_void)
+    helper_call!(81, map, flags)
 }
 
 /// Chooses the socket of a group that gets the packet.
 ///
 /// Linux 4.19. Programs: `sk_reuseport`.
 #[inline(always)]
-pub unsafe fn bpf_sk_select_reuseport(reuse: *mut sk_reuseport_md, map: *mut c_void, key: *mut c_void, flags: u64) -> c_long {
-    helper_call!(82, (reuse: *mut sk_reuseport_md, map: *mut c_void, key: *mut c_void, flags: u64) -> c_long)
+pub unsafe fn bpf_sk_select_reuseport(
+    reuse: *mut sk_reuseport_md,
+    map: *mut c_void,
+    key: *mut c_void,
+    flags: u64,
+) -> c_long {
+    helper_call!(82, reuse, map, key, flags)
 }
 
 /// The id of the ancestor, `ancestor_level` below the root, of the cgroup of the packet's socket.
@@ -671,31 +847,46 @@ pub unsafe fn bpf_sk_select_reuseport(reuse: *mut sk_reuseport_md, map: *mut c_v
 /// Linux 4.19. Programs: `sched_cls`, `sched_act`, `cgroup_skb`.
 #[inline(always)]
 pub unsafe fn bpf_skb_ancestor_cgroup_id(skb: *mut __sk_buff, ancestor_level: c_int) -> u64 {
-    helper_call!(83, (skb: *mut __sk_buff, ancestor_level: c_int) -> u64)
+    helper_call!(83, skb, ancestor_level)
 }
 
 /// The TCP socket with these addresses and ports, or null. It must be released.
 ///
-/// Linux 4.20. Programs: `sched_cls`, `sched_act`, `xdp`, `cgroup_skb`, `sk_skb`, `cgroup_sock_addr`.
+/// Linux 4.20. Programs: `sched_cls`, `sched_act`, `xdp`, `cgroup_skb`, `sk_skb`,
+/// `cgroup_sock_addr`.
 #[inline(always)]
-pub unsafe fn bpf_sk_lookup_tcp(ctx: *mut c_void, tuple: *mut bpf_sock_tuple, tuple_size: u32, netns: u64, flags: u64) -> *mut bpf_sock {
-    helper_call!(84, (ctx: *mut c_void, tuple: *mut bpf_sock_tuple, tuple_size: u32, netns: u64, flags: u64) -> *mut bpf_sock)
+pub unsafe fn bpf_sk_lookup_tcp(
+    ctx: *mut c_void,
+    tuple: *mut bpf_sock_tuple,
+    tuple_size: u32,
+    netns: u64,
+    flags: u64,
+) -> *mut bpf_sock {
+    helper_call!(84, ctx, tuple, tuple_size, netns, flags)
 }
 
 /// The UDP socket with these addresses and ports, or null. It must be released.
 ///
-/// Linux 4.20. Programs: `sched_cls`, `sched_act`, `xdp`, `cgroup_skb`, `sk_skb`, `cgroup_sock_addr`.
+/// Linux 4.20. Programs: `sched_cls`, `sched_act`, `xdp`, `cgroup_skb`, `sk_skb`,
+/// `cgroup_sock_addr`.
 #[inline(always)]
-pub unsafe fn bpf_sk_lookup_udp(ctx: *mut c_void, tuple: *mut bpf_sock_tuple, tuple_size: u32, netns: u64, flags: u64) -> *mut bpf_sock {
-    helper_call!(85, (ctx: *mut c_void, tuple: *mut bpf_sock_tuple, tuple_size: u32, netns: u64, flags: u64) -> *mut bpf_sock)
+pub unsafe fn bpf_sk_lookup_udp(
+    ctx: *mut c_void,
+    tuple: *mut bpf_sock_tuple,
+    tuple_size: u32,
+    netns: u64,
+    flags: u64,
+) -> *mut bpf_sock {
+    helper_call!(85, ctx, tuple, tuple_size, netns, flags)
 }
 
 /// Releases a socket that was looked up.
 ///
-/// Linux 4.20. Programs: `sched_cls`, `sched_act`, `xdp`, `cgroup_skb`, `sk_skb`, `cgroup_sock_addr`, `sk_lookup`.
+/// Linux 4.20. Programs: `sched_cls`, `sched_act`, `xdp`, `cgroup_skb`, `sk_skb`,
+/// `cgroup_sock_addr`, `sk_lookup`.
 #[inline(always)]
 pub unsafe fn bpf_sk_release(sock: *mut c_void) -> c_long {
-    helper_call!(86, (sock: *mut c_void) -> c_long)
+    helper_call!(86, sock)
 }
 
 /// Appends a value to a queue or stack, or adds it to a Bloom filter.
@@ -703,7 +894,7 @@ pub unsafe fn bpf_sk_release(sock: *mut c_void) -> c_long {
 /// Linux 4.20. All programs.
 #[inline(always)]
 pub unsafe fn bpf_map_push_elem(map: *mut c_void, value: *const c_void, flags: u64) -> c_long {
-    helper_call!(87, (map: *mut c_void, value: *const c_void, flags: u64) -> c_long)
+    helper_call!(87, map, value, flags)
 }
 
 /// Takes a value out of a queue or stack.
@@ -711,7 +902,7 @@ pub unsafe fn bpf_map_push_elem(map: *mut c_void, value: *const c_void, flags: u
 /// Linux 4.20. All programs.
 #[inline(always)]
 pub unsafe fn bpf_map_pop_elem(map: *mut c_void, value: *mut c_void) -> c_long {
-    helper_call!(88, (map: *mut c_void, value: *mut c_void) -> c_long)
+    helper_call!(88, map, value)
 }
 
 /// Copies the next value of a queue or stack, or asks a Bloom filter for one.
@@ -719,7 +910,7 @@ pub unsafe fn bpf_map_pop_elem(map: *mut c_void, value: *mut c_void) -> c_long {
 /// Linux 4.20. All programs.
 #[inline(always)]
 pub unsafe fn bpf_map_peek_elem(map: *mut c_void, value: *mut c_void) -> c_long {
-    helper_call!(89, (map: *mut c_void, value: *mut c_void) -> c_long)
+    helper_call!(89, map, value)
 }
 
 /// Makes room in the message. Pointers into the message are void afterwards.
@@ -727,7 +918,7 @@ pub unsafe fn bpf_map_peek_elem(map: *mut c_void, value: *mut c_void) -> c_long 
 /// Linux 4.20. Programs: `sk_msg`.
 #[inline(always)]
 pub unsafe fn bpf_msg_push_data(msg: *mut sk_msg_md, start: u32, len: u32, flags: u64) -> c_long {
-    helper_call!(90, (msg: *mut sk_msg_md, start: u32, len: u32, flags: u64) -> c_long)
+    helper_call!(90, msg, start, len, flags)
 }
 
 /// Takes bytes out of the message. Pointers into the message are void afterwards.
@@ -735,7 +926,7 @@ pub unsafe fn bpf_msg_push_data(msg: *mut sk_msg_md, start: u32, len: u32, flags
 /// Linux 5.0. Programs: `sk_msg`.
 #[inline(always)]
 pub unsafe fn bpf_msg_pop_data(msg: *mut sk_msg_md, start: u32, len: u32, flags: u64) -> c_long {
-    helper_call!(91, (msg: *mut sk_msg_md, start: u32, len: u32, flags: u64) -> c_long)
+    helper_call!(91, msg, start, len, flags)
 }
 
 /// Reports that a pointer moved.
@@ -743,7 +934,7 @@ pub unsafe fn bpf_msg_pop_data(msg: *mut sk_msg_md, start: u32, len: u32, flags:
 /// Linux 5.0, GPL only. Programs: `lirc_mode2`.
 #[inline(always)]
 pub unsafe fn bpf_rc_pointer_rel(ctx: *mut c_void, rel_x: i32, rel_y: i32) -> c_long {
-    helper_call!(92, (ctx: *mut c_void, rel_x: i32, rel_y: i32) -> c_long)
+    helper_call!(92, ctx, rel_x, rel_y)
 }
 
 /// Takes the lock in a map's value.
@@ -751,7 +942,7 @@ pub unsafe fn bpf_rc_pointer_rel(ctx: *mut c_void, rel_x: i32, rel_y: i32) -> c_
 /// Linux 5.1. All programs.
 #[inline(always)]
 pub unsafe fn bpf_spin_lock(lock: *mut bpf_spin_lock) -> c_long {
-    helper_call!(93, (lock: *mut bpf_spin_lock) -> c_long)
+    helper_call!(93, lock)
 }
 
 /// Gives the lock in a map's value back.
@@ -759,7 +950,7 @@ pub unsafe fn bpf_spin_lock(lock: *mut bpf_spin_lock) -> c_long {
 /// Linux 5.1. All programs.
 #[inline(always)]
 pub unsafe fn bpf_spin_unlock(lock: *mut bpf_spin_lock) -> c_long {
-    helper_call!(94, (lock: *mut bpf_spin_lock) -> c_long)
+    helper_call!(94, lock)
 }
 
 /// The full socket of a socket that may be a small one, or null.
@@ -767,7 +958,7 @@ pub unsafe fn bpf_spin_unlock(lock: *mut bpf_spin_lock) -> c_long {
 /// Linux 5.1. Programs: `sched_cls`, `sched_act`, `cgroup_skb`.
 #[inline(always)]
 pub unsafe fn bpf_sk_fullsock(sk: *mut bpf_sock) -> *mut bpf_sock {
-    helper_call!(95, (sk: *mut bpf_sock) -> *mut bpf_sock)
+    helper_call!(95, sk)
 }
 
 /// The TCP part of a socket, or null.
@@ -775,7 +966,7 @@ pub unsafe fn bpf_sk_fullsock(sk: *mut bpf_sock) -> *mut bpf_sock {
 /// Linux 5.1. Programs: `sched_cls`, `sched_act`, `cgroup_skb`, `sock_ops`, `cgroup_sockopt`.
 #[inline(always)]
 pub unsafe fn bpf_tcp_sock(sk: *mut bpf_sock) -> *mut bpf_tcp_sock {
-    helper_call!(96, (sk: *mut bpf_sock) -> *mut bpf_tcp_sock)
+    helper_call!(96, sk)
 }
 
 /// Marks the packet as one that met congestion.
@@ -783,7 +974,7 @@ pub unsafe fn bpf_tcp_sock(sk: *mut bpf_sock) -> *mut bpf_tcp_sock {
 /// Linux 5.1. Programs: `sched_cls`, `sched_act`, `cgroup_skb`.
 #[inline(always)]
 pub unsafe fn bpf_skb_ecn_set_ce(skb: *mut __sk_buff) -> c_long {
-    helper_call!(97, (skb: *mut __sk_buff) -> c_long)
+    helper_call!(97, skb)
 }
 
 /// The listening socket that a socket came from, or null.
@@ -791,55 +982,86 @@ pub unsafe fn bpf_skb_ecn_set_ce(skb: *mut __sk_buff) -> c_long {
 /// Linux 5.1. Programs: `sched_cls`, `sched_act`, `cgroup_skb`.
 #[inline(always)]
 pub unsafe fn bpf_get_listener_sock(sk: *mut bpf_sock) -> *mut bpf_sock {
-    helper_call!(98, (sk: *mut bpf_sock) -> *mut bpf_sock)
+    helper_call!(98, sk)
 }
 
-/// The TCP socket with these addresses and ports, even if it is only being opened, or null. It must be released.
+/// The TCP socket with these addresses and ports, even if it is only being opened, or null. It must
+/// be released.
 ///
-/// Linux 5.2. Programs: `sched_cls`, `sched_act`, `xdp`, `cgroup_skb`, `sk_skb`, `cgroup_sock_addr`.
+/// Linux 5.2. Programs: `sched_cls`, `sched_act`, `xdp`, `cgroup_skb`, `sk_skb`,
+/// `cgroup_sock_addr`.
 #[inline(always)]
-pub unsafe fn bpf_skc_lookup_tcp(ctx: *mut c_void, tuple: *mut bpf_sock_tuple, tuple_size: u32, netns: u64, flags: u64) -> *mut bpf_sock {
-    helper_call!(99, (ctx: *mut c_void, tuple: *mut bpf_sock_tuple, tuple_size: u32, netns: u64, flags: u64) -> *mut bpf_sock)
+pub unsafe fn bpf_skc_lookup_tcp(
+    ctx: *mut c_void,
+    tuple: *mut bpf_sock_tuple,
+    tuple_size: u32,
+    netns: u64,
+    flags: u64,
+) -> *mut bpf_sock {
+    helper_call!(99, ctx, tuple, tuple_size, netns, flags)
 }
 
 /// Whether a TCP ACK answers a SYN cookie that we sent: 0 if so.
 ///
 /// Linux 5.2, GPL only. Programs: `sched_cls`, `sched_act`, `xdp`.
 #[inline(always)]
-pub unsafe fn bpf_tcp_check_syncookie(sk: *mut c_void, iph: *mut c_void, iph_len: u32, th: *mut c_void, th_len: u32) -> c_long {
-    helper_call!(100, (sk: *mut c_void, iph: *mut c_void, iph_len: u32, th: *mut c_void, th_len: u32) -> c_long)
+pub unsafe fn bpf_tcp_check_syncookie(
+    sk: *mut c_void,
+    iph: *mut c_void,
+    iph_len: u32,
+    th: *mut c_void,
+    th_len: u32,
+) -> c_long {
+    helper_call!(100, sk, iph, iph_len, th, th_len)
 }
 
 /// The name of the sysctl that is accessed; gives its length.
 ///
 /// Linux 5.2. Programs: `cgroup_sysctl`.
 #[inline(always)]
-pub unsafe fn bpf_sysctl_get_name(ctx: *mut bpf_sysctl, buf: *mut c_char, buf_len: u64, flags: u64) -> c_long {
-    helper_call!(101, (ctx: *mut bpf_sysctl, buf: *mut c_char, buf_len: u64, flags: u64) -> c_long)
+pub unsafe fn bpf_sysctl_get_name(
+    ctx: *mut bpf_sysctl,
+    buf: *mut c_char,
+    buf_len: u64,
+    flags: u64,
+) -> c_long {
+    helper_call!(101, ctx, buf, buf_len, flags)
 }
 
 /// The value of the sysctl; gives its length.
 ///
 /// Linux 5.2. Programs: `cgroup_sysctl`.
 #[inline(always)]
-pub unsafe fn bpf_sysctl_get_current_value(ctx: *mut bpf_sysctl, buf: *mut c_char, buf_len: u64) -> c_long {
-    helper_call!(102, (ctx: *mut bpf_sysctl, buf: *mut c_char, buf_len: u64) -> c_long)
+pub unsafe fn bpf_sysctl_get_current_value(
+    ctx: *mut bpf_sysctl,
+    buf: *mut c_char,
+    buf_len: u64,
+) -> c_long {
+    helper_call!(102, ctx, buf, buf_len)
 }
 
 /// The value that is about to be written to the sysctl; gives its length.
 ///
 /// Linux 5.2. Programs: `cgroup_sysctl`.
 #[inline(always)]
-pub unsafe fn bpf_sysctl_get_new_value(ctx: *mut bpf_sysctl, buf: *mut c_char, buf_len: u64) -> c_long {
-    helper_call!(103, (ctx: *mut bpf_sysctl, buf: *mut c_char, buf_len: u64) -> c_long)
+pub unsafe fn bpf_sysctl_get_new_value(
+    ctx: *mut bpf_sysctl,
+    buf: *mut c_char,
+    buf_len: u64,
+) -> c_long {
+    helper_call!(103, ctx, buf, buf_len)
 }
 
 /// Changes the value that is about to be written to the sysctl.
 ///
 /// Linux 5.2. Programs: `cgroup_sysctl`.
 #[inline(always)]
-pub unsafe fn bpf_sysctl_set_new_value(ctx: *mut bpf_sysctl, buf: *const c_char, buf_len: u64) -> c_long {
-    helper_call!(104, (ctx: *mut bpf_sysctl, buf: *const c_char, buf_len: u64) -> c_long)
+pub unsafe fn bpf_sysctl_set_new_value(
+    ctx: *mut bpf_sysctl,
+    buf: *const c_char,
+    buf_len: u64,
+) -> c_long {
+    helper_call!(104, ctx, buf, buf_len)
 }
 
 /// Reads a signed number from text; gives how many bytes it took.
@@ -847,31 +1069,43 @@ pub unsafe fn bpf_sysctl_set_new_value(ctx: *mut bpf_sysctl, buf: *const c_char,
 /// Linux 5.2. All programs.
 #[inline(always)]
 pub unsafe fn bpf_strtol(buf: *const c_char, buf_len: u64, flags: u64, res: *mut c_long) -> c_long {
-    helper_call!(105, (buf: *const c_char, buf_len: u64, flags: u64, res: *mut c_long) -> c_long)
+    helper_call!(105, buf, buf_len, flags, res)
 }
 
 /// Reads an unsigned number from text; gives how many bytes it took.
 ///
 /// Linux 5.2. All programs.
 #[inline(always)]
-pub unsafe fn bpf_strtoul(buf: *const c_char, buf_len: u64, flags: u64, res: *mut c_ulong) -> c_long {
-    helper_call!(106, (buf: *const c_char, buf_len: u64, flags: u64, res: *mut c_ulong) -> c_long)
+pub unsafe fn bpf_strtoul(
+    buf: *const c_char,
+    buf_len: u64,
+    flags: u64,
+    res: *mut c_ulong,
+) -> c_long {
+    helper_call!(106, buf, buf_len, flags, res)
 }
 
 /// The value of a map for a socket, made if the flags say so; else null.
 ///
-/// Linux 5.2. Programs: `sched_cls`, `sched_act`, `cgroup_skb`, `cgroup_sock`, `sock_ops`, `sk_msg`, `cgroup_sock_addr`, `cgroup_sockopt`, `tracing`, `struct_ops`, `lsm`, `syscall`.
+/// Linux 5.2. Programs: `sched_cls`, `sched_act`, `cgroup_skb`, `cgroup_sock`, `sock_ops`,
+/// `sk_msg`, `cgroup_sock_addr`, `cgroup_sockopt`, `tracing`, `struct_ops`, `lsm`, `syscall`.
 #[inline(always)]
-pub unsafe fn bpf_sk_storage_get(map: *mut c_void, sk: *mut c_void, value: *mut c_void, flags: u64) -> *mut c_void {
-    helper_call!(107, (map: *mut c_void, sk: *mut c_void, value: *mut c_void, flags: u64) -> *mut c_void)
+pub unsafe fn bpf_sk_storage_get(
+    map: *mut c_void,
+    sk: *mut c_void,
+    value: *mut c_void,
+    flags: u64,
+) -> *mut c_void {
+    helper_call!(107, map, sk, value, flags)
 }
 
 /// Removes the value of a map for a socket.
 ///
-/// Linux 5.2. Programs: `sched_cls`, `sched_act`, `cgroup_skb`, `sock_ops`, `sk_msg`, `cgroup_sock_addr`, `cgroup_sockopt`, `tracing`, `struct_ops`, `lsm`, `syscall`.
+/// Linux 5.2. Programs: `sched_cls`, `sched_act`, `cgroup_skb`, `sock_ops`, `sk_msg`,
+/// `cgroup_sock_addr`, `cgroup_sockopt`, `tracing`, `struct_ops`, `lsm`, `syscall`.
 #[inline(always)]
 pub unsafe fn bpf_sk_storage_delete(map: *mut c_void, sk: *mut c_void) -> c_long {
-    helper_call!(108, (map: *mut c_void, sk: *mut c_void) -> c_long)
+    helper_call!(108, map, sk)
 }
 
 /// Sends a signal to the process that runs.
@@ -879,55 +1113,83 @@ pub unsafe fn bpf_sk_storage_delete(map: *mut c_void, sk: *mut c_void) -> c_long
 /// Linux 5.3. All programs.
 #[inline(always)]
 pub fn bpf_send_signal(sig: u32) -> c_long {
-    helper_call!(109, (sig: u32) -> c_long)
+    helper_call!(109, sig)
 }
 
 /// The SYN cookie for a TCP SYN.
 ///
 /// Linux 5.3, GPL only. Programs: `sched_cls`, `sched_act`, `xdp`.
 #[inline(always)]
-pub unsafe fn bpf_tcp_gen_syncookie(sk: *mut c_void, iph: *mut c_void, iph_len: u32, th: *mut c_void, th_len: u32) -> i64 {
-    helper_call!(110, (sk: *mut c_void, iph: *mut c_void, iph_len: u32, th: *mut c_void, th_len: u32) -> i64)
+pub unsafe fn bpf_tcp_gen_syncookie(
+    sk: *mut c_void,
+    iph: *mut c_void,
+    iph_len: u32,
+    th: *mut c_void,
+    th_len: u32,
+) -> i64 {
+    helper_call!(110, sk, iph, iph_len, th, th_len)
 }
 
 /// Sends bytes and the beginning of a packet to user space through a perf event array.
 ///
 /// Linux 5.5, GPL only. Programs: `tracing`, `lsm`, `syscall`.
 #[inline(always)]
-pub unsafe fn bpf_skb_output(ctx: *mut c_void, map: *mut c_void, flags: u64, data: *mut c_void, size: u64) -> c_long {
-    helper_call!(111, (ctx: *mut c_void, map: *mut c_void, flags: u64, data: *mut c_void, size: u64) -> c_long)
+pub unsafe fn bpf_skb_output(
+    ctx: *mut c_void,
+    map: *mut c_void,
+    flags: u64,
+    data: *mut c_void,
+    size: u64,
+) -> c_long {
+    helper_call!(111, ctx, map, flags, data, size)
 }
 
 /// Copies from the running process's memory.
 ///
 /// Linux 5.5, GPL only. All programs.
 #[inline(always)]
-pub unsafe fn bpf_probe_read_user(dst: *mut c_void, size: u32, unsafe_ptr: *const c_void) -> c_long {
-    helper_call!(112, (dst: *mut c_void, size: u32, unsafe_ptr: *const c_void) -> c_long)
+pub unsafe fn bpf_probe_read_user(
+    dst: *mut c_void,
+    size: u32,
+    unsafe_ptr: *const c_void,
+) -> c_long {
+    helper_call!(112, dst, size, unsafe_ptr)
 }
 
 /// Copies from the kernel's memory.
 ///
 /// Linux 5.5, GPL only. All programs.
 #[inline(always)]
-pub unsafe fn bpf_probe_read_kernel(dst: *mut c_void, size: u32, unsafe_ptr: *const c_void) -> c_long {
-    helper_call!(113, (dst: *mut c_void, size: u32, unsafe_ptr: *const c_void) -> c_long)
+pub unsafe fn bpf_probe_read_kernel(
+    dst: *mut c_void,
+    size: u32,
+    unsafe_ptr: *const c_void,
+) -> c_long {
+    helper_call!(113, dst, size, unsafe_ptr)
 }
 
 /// Copies a string from the running process's memory; gives its length with the NUL.
 ///
 /// Linux 5.5, GPL only. All programs.
 #[inline(always)]
-pub unsafe fn bpf_probe_read_user_str(dst: *mut c_void, size: u32, unsafe_ptr: *const c_void) -> c_long {
-    helper_call!(114, (dst: *mut c_void, size: u32, unsafe_ptr: *const c_void) -> c_long)
+pub unsafe fn bpf_probe_read_user_str(
+    dst: *mut c_void,
+    size: u32,
+    unsafe_ptr: *const c_void,
+) -> c_long {
+    helper_call!(114, dst, size, unsafe_ptr)
 }
 
 /// Copies a string from the kernel's memory; gives its length with the NUL.
 ///
 /// Linux 5.5, GPL only. All programs.
 #[inline(always)]
-pub unsafe fn bpf_probe_read_kernel_str(dst: *mut c_void, size: u32, unsafe_ptr: *const c_void) -> c_long {
-    helper_call!(115, (dst: *mut c_void, size: u32, unsafe_ptr: *const c_void) -> c_long)
+pub unsafe fn bpf_probe_read_kernel_str(
+    dst: *mut c_void,
+    size: u32,
+    unsafe_ptr: *const c_void,
+) -> c_long {
+    helper_call!(115, dst, size, unsafe_ptr)
 }
 
 /// Sends a TCP ACK.
@@ -935,7 +1197,7 @@ pub unsafe fn bpf_probe_read_kernel_str(dst: *mut c_void, size: u32, unsafe_ptr:
 /// Linux 5.6. Programs: `struct_ops`.
 #[inline(always)]
 pub unsafe fn bpf_tcp_send_ack(tp: *mut c_void, rcv_nxt: u32) -> c_long {
-    helper_call!(116, (tp: *mut c_void, rcv_nxt: u32) -> c_long)
+    helper_call!(116, tp, rcv_nxt)
 }
 
 /// Sends a signal to the thread that runs.
@@ -943,7 +1205,7 @@ pub unsafe fn bpf_tcp_send_ack(tp: *mut c_void, rcv_nxt: u32) -> c_long {
 /// Linux 5.6. All programs.
 #[inline(always)]
 pub fn bpf_send_signal_thread(sig: u32) -> c_long {
-    helper_call!(117, (sig: u32) -> c_long)
+    helper_call!(117, sig)
 }
 
 /// Jiffies since the machine started.
@@ -951,39 +1213,56 @@ pub fn bpf_send_signal_thread(sig: u32) -> c_long {
 /// Linux 5.6. All programs.
 #[inline(always)]
 pub fn bpf_jiffies64() -> u64 {
-    helper_call!(118, () -> u64)
+    helper_call!(118)
 }
 
 /// Copies the branches that the CPU recorded.
 ///
 /// Linux 5.7, GPL only. Programs: `perf_event`.
 #[inline(always)]
-pub unsafe fn bpf_read_branch_records(ctx: *mut c_void, buf: *mut c_void, size: u32, flags: u64) -> c_long {
-    helper_call!(119, (ctx: *mut c_void, buf: *mut c_void, size: u32, flags: u64) -> c_long)
+pub unsafe fn bpf_read_branch_records(
+    ctx: *mut c_void,
+    buf: *mut c_void,
+    size: u32,
+    flags: u64,
+) -> c_long {
+    helper_call!(119, ctx, buf, size, flags)
 }
 
 /// The thread and process that run, as numbered in a PID namespace.
 ///
 /// Linux 5.7. All programs.
 #[inline(always)]
-pub unsafe fn bpf_get_ns_current_pid_tgid(dev: u64, ino: u64, nsdata: *mut bpf_pidns_info, size: u32) -> c_long {
-    helper_call!(120, (dev: u64, ino: u64, nsdata: *mut bpf_pidns_info, size: u32) -> c_long)
+pub unsafe fn bpf_get_ns_current_pid_tgid(
+    dev: u64,
+    ino: u64,
+    nsdata: *mut bpf_pidns_info,
+    size: u32,
+) -> c_long {
+    helper_call!(120, dev, ino, nsdata, size)
 }
 
 /// Sends bytes and the beginning of an XDP packet to user space through a perf event array.
 ///
 /// Linux 5.7, GPL only. Programs: `tracing`, `lsm`, `syscall`.
 #[inline(always)]
-pub unsafe fn bpf_xdp_output(ctx: *mut c_void, map: *mut c_void, flags: u64, data: *mut c_void, size: u64) -> c_long {
-    helper_call!(121, (ctx: *mut c_void, map: *mut c_void, flags: u64, data: *mut c_void, size: u64) -> c_long)
+pub unsafe fn bpf_xdp_output(
+    ctx: *mut c_void,
+    map: *mut c_void,
+    flags: u64,
+    data: *mut c_void,
+    size: u64,
+) -> c_long {
+    helper_call!(121, ctx, map, flags, data, size)
 }
 
 /// A number that stands for the network namespace as long as the machine runs.
 ///
-/// Linux 5.7. Programs: `socket_filter`, `sched_cls`, `sched_act`, `cgroup_skb`, `cgroup_sock`, `sock_ops`, `sk_msg`, `cgroup_sock_addr`, `cgroup_sockopt`.
+/// Linux 5.7. Programs: `socket_filter`, `sched_cls`, `sched_act`, `cgroup_skb`, `cgroup_sock`,
+/// `sock_ops`, `sk_msg`, `cgroup_sock_addr`, `cgroup_sockopt`.
 #[inline(always)]
 pub unsafe fn bpf_get_netns_cookie(ctx: *mut c_void) -> u64 {
-    helper_call!(122, (ctx: *mut c_void) -> u64)
+    helper_call!(122, ctx)
 }
 
 /// The id of the ancestor, `ancestor_level` below the root, of the cgroup of the thread that runs.
@@ -991,7 +1270,7 @@ pub unsafe fn bpf_get_netns_cookie(ctx: *mut c_void) -> u64 {
 /// Linux 5.7. All programs.
 #[inline(always)]
 pub fn bpf_get_current_ancestor_cgroup_id(ancestor_level: c_int) -> u64 {
-    helper_call!(123, (ancestor_level: c_int) -> u64)
+    helper_call!(123, ancestor_level)
 }
 
 /// Chooses the socket that gets the packet.
@@ -999,7 +1278,7 @@ pub fn bpf_get_current_ancestor_cgroup_id(ancestor_level: c_int) -> u64 {
 /// Linux 5.7. Programs: `sched_cls`, `sched_act`, `sk_lookup`.
 #[inline(always)]
 pub unsafe fn bpf_sk_assign(ctx: *mut bpf_sk_lookup, sk: *mut bpf_sock, flags: u64) -> c_long {
-    helper_call!(124, (ctx: *mut bpf_sk_lookup, sk: *mut bpf_sock, flags: u64) -> c_long)
+    helper_call!(124, ctx, sk, flags)
 }
 
 /// Nanoseconds since the machine started, with the time it was suspended.
@@ -1007,15 +1286,21 @@ pub unsafe fn bpf_sk_assign(ctx: *mut bpf_sk_lookup, sk: *mut bpf_sock, flags: u
 /// Linux 5.8. All programs.
 #[inline(always)]
 pub fn bpf_ktime_get_boot_ns() -> u64 {
-    helper_call!(125, () -> u64)
+    helper_call!(125)
 }
 
 /// Writes formatted text to the file of an iterator.
 ///
 /// Linux 5.8, GPL only. Programs: `tracing`, `lsm`.
 #[inline(always)]
-pub unsafe fn bpf_seq_printf(m: *mut c_void, fmt: *const c_char, fmt_size: u32, data: *const c_void, data_len: u32) -> c_long {
-    helper_call!(126, (m: *mut c_void, fmt: *const c_char, fmt_size: u32, data: *const c_void, data_len: u32) -> c_long)
+pub unsafe fn bpf_seq_printf(
+    m: *mut c_void,
+    fmt: *const c_char,
+    fmt_size: u32,
+    data: *const c_void,
+    data_len: u32,
+) -> c_long {
+    helper_call!(126, m, fmt, fmt_size, data, data_len)
 }
 
 /// Writes bytes to the file of an iterator.
@@ -1023,7 +1308,7 @@ pub unsafe fn bpf_seq_printf(m: *mut c_void, fmt: *const c_char, fmt_size: u32, 
 /// Linux 5.8, GPL only. Programs: `tracing`, `lsm`.
 #[inline(always)]
 pub unsafe fn bpf_seq_write(m: *mut c_void, data: *const c_void, len: u32) -> c_long {
-    helper_call!(127, (m: *mut c_void, data: *const c_void, len: u32) -> c_long)
+    helper_call!(127, m, data, len)
 }
 
 /// The id of the cgroup (v2) of a socket.
@@ -1031,7 +1316,7 @@ pub unsafe fn bpf_seq_write(m: *mut c_void, data: *const c_void, len: u32) -> c_
 /// Linux 5.8. Programs: `cgroup_skb`.
 #[inline(always)]
 pub unsafe fn bpf_sk_cgroup_id(sk: *mut c_void) -> u64 {
-    helper_call!(128, (sk: *mut c_void) -> u64)
+    helper_call!(128, sk)
 }
 
 /// The id of the ancestor, `ancestor_level` below the root, of the cgroup of a socket.
@@ -1039,15 +1324,20 @@ pub unsafe fn bpf_sk_cgroup_id(sk: *mut c_void) -> u64 {
 /// Linux 5.8. Programs: `cgroup_skb`.
 #[inline(always)]
 pub unsafe fn bpf_sk_ancestor_cgroup_id(sk: *mut c_void, ancestor_level: c_int) -> u64 {
-    helper_call!(129, (sk: *mut c_void, ancestor_level: c_int) -> u64)
+    helper_call!(129, sk, ancestor_level)
 }
 
 /// Copies bytes into a ring buffer.
 ///
 /// Linux 5.8. All programs.
 #[inline(always)]
-pub unsafe fn bpf_ringbuf_output(ringbuf: *mut c_void, data: *mut c_void, size: u64, flags: u64) -> c_long {
-    helper_call!(130, (ringbuf: *mut c_void, data: *mut c_void, size: u64, flags: u64) -> c_long)
+pub unsafe fn bpf_ringbuf_output(
+    ringbuf: *mut c_void,
+    data: *mut c_void,
+    size: u64,
+    flags: u64,
+) -> c_long {
+    helper_call!(130, ringbuf, data, size, flags)
 }
 
 /// Reserves bytes, a constant number, in a ring buffer; null when it is full.
@@ -1055,7 +1345,7 @@ pub unsafe fn bpf_ringbuf_output(ringbuf: *mut c_void, data: *mut c_void, size: 
 /// Linux 5.8. All programs.
 #[inline(always)]
 pub unsafe fn bpf_ringbuf_reserve(ringbuf: *mut c_void, size: u64, flags: u64) -> *mut c_void {
-    helper_call!(131, (ringbuf: *mut c_void, size: u64, flags: u64) -> *mut c_void)
+    helper_call!(131, ringbuf, size, flags)
 }
 
 /// Hands what was reserved to the reader.
@@ -1063,7 +1353,7 @@ pub unsafe fn bpf_ringbuf_reserve(ringbuf: *mut c_void, size: u64, flags: u64) -
 /// Linux 5.8. All programs.
 #[inline(always)]
 pub unsafe fn bpf_ringbuf_submit(data: *mut c_void, flags: u64) {
-    helper_call!(132, (data: *mut c_void, flags: u64) -> ())
+    helper_call!(132, data, flags)
 }
 
 /// Gives back what was reserved.
@@ -1071,15 +1361,16 @@ pub unsafe fn bpf_ringbuf_submit(data: *mut c_void, flags: u64) {
 /// Linux 5.8. All programs.
 #[inline(always)]
 pub unsafe fn bpf_ringbuf_discard(data: *mut c_void, flags: u64) {
-    helper_call!(133, (data: *mut c_void, flags: u64) -> ())
+    helper_call!(133, data, flags)
 }
 
-/// A property of a ring buffer: one of the flags `BPF_RB_AVAIL_DATA`, `BPF_RB_RING_SIZE`, `BPF_RB_CONS_POS`, `BPF_RB_PROD_POS`.
+/// A property of a ring buffer: one of the flags `BPF_RB_AVAIL_DATA`, `BPF_RB_RING_SIZE`,
+/// `BPF_RB_CONS_POS`, `BPF_RB_PROD_POS`.
 ///
 /// Linux 5.8. All programs.
 #[inline(always)]
 pub unsafe fn bpf_ringbuf_query(ringbuf: *mut c_void, flags: u64) -> u64 {
-    helper_call!(134, (ringbuf: *mut c_void, flags: u64) -> u64)
+    helper_call!(134, ringbuf, flags)
 }
 
 /// Changes how many of the packet's checksums count as verified.
@@ -1087,71 +1378,96 @@ pub unsafe fn bpf_ringbuf_query(ringbuf: *mut c_void, flags: u64) -> u64 {
 /// Linux 5.8. Programs: `sched_cls`, `sched_act`, `lwt_xmit`.
 #[inline(always)]
 pub unsafe fn bpf_csum_level(skb: *mut __sk_buff, level: u64) -> c_long {
-    helper_call!(135, (skb: *mut __sk_buff, level: u64) -> c_long)
+    helper_call!(135, skb, level)
 }
 
 /// The socket as `tcp6_sock`, or null if it is none.
 ///
-/// Linux 5.9. All programs but `kprobe`, `tracepoint`, `perf_event`, `raw_tracepoint`, `raw_tracepoint_writable`, `cgroup_sock`, `cgroup_device`, `cgroup_sysctl`, `cgroup_sockopt`, `sk_reuseport`, `struct_ops`, `lirc_mode2`.
+/// Linux 5.9. All programs but `kprobe`, `tracepoint`, `perf_event`, `raw_tracepoint`,
+/// `raw_tracepoint_writable`, `cgroup_sock`, `cgroup_device`, `cgroup_sysctl`, `cgroup_sockopt`,
+/// `sk_reuseport`, `struct_ops`, `lirc_mode2`.
 #[inline(always)]
 pub unsafe fn bpf_skc_to_tcp6_sock(sk: *mut c_void) -> *mut c_void {
-    helper_call!(136, (sk: *mut c_void) -> *mut c_void)
+    helper_call!(136, sk)
 }
 
 /// The socket as `tcp_sock`, or null if it is none.
 ///
-/// Linux 5.9. All programs but `kprobe`, `tracepoint`, `perf_event`, `raw_tracepoint`, `raw_tracepoint_writable`, `cgroup_sock`, `cgroup_device`, `cgroup_sysctl`, `cgroup_sockopt`, `sk_reuseport`, `struct_ops`, `lirc_mode2`.
+/// Linux 5.9. All programs but `kprobe`, `tracepoint`, `perf_event`, `raw_tracepoint`,
+/// `raw_tracepoint_writable`, `cgroup_sock`, `cgroup_device`, `cgroup_sysctl`, `cgroup_sockopt`,
+/// `sk_reuseport`, `struct_ops`, `lirc_mode2`.
 #[inline(always)]
 pub unsafe fn bpf_skc_to_tcp_sock(sk: *mut c_void) -> *mut c_void {
-    helper_call!(137, (sk: *mut c_void) -> *mut c_void)
+    helper_call!(137, sk)
 }
 
 /// The socket as `tcp_timewait_sock`, or null if it is none.
 ///
-/// Linux 5.9. All programs but `kprobe`, `tracepoint`, `perf_event`, `raw_tracepoint`, `raw_tracepoint_writable`, `cgroup_sock`, `cgroup_device`, `cgroup_sysctl`, `cgroup_sockopt`, `sk_reuseport`, `struct_ops`, `lirc_mode2`.
+/// Linux 5.9. All programs but `kprobe`, `tracepoint`, `perf_event`, `raw_tracepoint`,
+/// `raw_tracepoint_writable`, `cgroup_sock`, `cgroup_device`, `cgroup_sysctl`, `cgroup_sockopt`,
+/// `sk_reuseport`, `struct_ops`, `lirc_mode2`.
 #[inline(always)]
 pub unsafe fn bpf_skc_to_tcp_timewait_sock(sk: *mut c_void) -> *mut c_void {
-    helper_call!(138, (sk: *mut c_void) -> *mut c_void)
+    helper_call!(138, sk)
 }
 
 /// The socket as `tcp_request_sock`, or null if it is none.
 ///
-/// Linux 5.9. All programs but `kprobe`, `tracepoint`, `perf_event`, `raw_tracepoint`, `raw_tracepoint_writable`, `cgroup_sock`, `cgroup_device`, `cgroup_sysctl`, `cgroup_sockopt`, `sk_reuseport`, `struct_ops`, `lirc_mode2`.
+/// Linux 5.9. All programs but `kprobe`, `tracepoint`, `perf_event`, `raw_tracepoint`,
+/// `raw_tracepoint_writable`, `cgroup_sock`, `cgroup_device`, `cgroup_sysctl`, `cgroup_sockopt`,
+/// `sk_reuseport`, `struct_ops`, `lirc_mode2`.
 #[inline(always)]
 pub unsafe fn bpf_skc_to_tcp_request_sock(sk: *mut c_void) -> *mut c_void {
-    helper_call!(139, (sk: *mut c_void) -> *mut c_void)
+    helper_call!(139, sk)
 }
 
 /// The socket as `udp6_sock`, or null if it is none.
 ///
-/// Linux 5.9. All programs but `kprobe`, `tracepoint`, `perf_event`, `raw_tracepoint`, `raw_tracepoint_writable`, `cgroup_sock`, `cgroup_device`, `cgroup_sysctl`, `cgroup_sockopt`, `sk_reuseport`, `struct_ops`, `lirc_mode2`.
+/// Linux 5.9. All programs but `kprobe`, `tracepoint`, `perf_event`, `raw_tracepoint`,
+/// `raw_tracepoint_writable`, `cgroup_sock`, `cgroup_device`, `cgroup_sysctl`, `cgroup_sockopt`,
+/// `sk_reuseport`, `struct_ops`, `lirc_mode2`.
 #[inline(always)]
 pub unsafe fn bpf_skc_to_udp6_sock(sk: *mut c_void) -> *mut c_void {
-    helper_call!(140, (sk: *mut c_void) -> *mut c_void)
+    helper_call!(140, sk)
 }
 
 /// Copies the stack of a task, as addresses; gives the number of bytes.
 ///
 /// Linux 5.9. All programs.
 #[inline(always)]
-pub unsafe fn bpf_get_task_stack(task: *mut c_void, buf: *mut c_void, size: u32, flags: u64) -> c_long {
-    helper_call!(141, (task: *mut c_void, buf: *mut c_void, size: u32, flags: u64) -> c_long)
+pub unsafe fn bpf_get_task_stack(
+    task: *mut c_void,
+    buf: *mut c_void,
+    size: u32,
+    flags: u64,
+) -> c_long {
+    helper_call!(141, task, buf, size, flags)
 }
 
 /// Looks for an option in the TCP header; gives its length.
 ///
 /// Linux 5.10. Programs: `sock_ops`.
 #[inline(always)]
-pub unsafe fn bpf_load_hdr_opt(skops: *mut bpf_sock_ops, searchby_res: *mut c_void, len: u32, flags: u64) -> c_long {
-    helper_call!(142, (skops: *mut bpf_sock_ops, searchby_res: *mut c_void, len: u32, flags: u64) -> c_long)
+pub unsafe fn bpf_load_hdr_opt(
+    skops: *mut bpf_sock_ops,
+    searchby_res: *mut c_void,
+    len: u32,
+    flags: u64,
+) -> c_long {
+    helper_call!(142, skops, searchby_res, len, flags)
 }
 
 /// Writes an option to the TCP header.
 ///
 /// Linux 5.10. Programs: `sock_ops`.
 #[inline(always)]
-pub unsafe fn bpf_store_hdr_opt(skops: *mut bpf_sock_ops, from: *const c_void, len: u32, flags: u64) -> c_long {
-    helper_call!(143, (skops: *mut bpf_sock_ops, from: *const c_void, len: u32, flags: u64) -> c_long)
+pub unsafe fn bpf_store_hdr_opt(
+    skops: *mut bpf_sock_ops,
+    from: *const c_void,
+    len: u32,
+    flags: u64,
+) -> c_long {
+    helper_call!(143, skops, from, len, flags)
 }
 
 /// Reserves room for options in the TCP header.
@@ -1159,15 +1475,20 @@ pub unsafe fn bpf_store_hdr_opt(skops: *mut bpf_sock_ops, from: *const c_void, l
 /// Linux 5.10. Programs: `sock_ops`.
 #[inline(always)]
 pub unsafe fn bpf_reserve_hdr_opt(skops: *mut bpf_sock_ops, len: u32, flags: u64) -> c_long {
-    helper_call!(144, (skops: *mut bpf_sock_ops, len: u32, flags: u64) -> c_long)
+    helper_call!(144, skops, len, flags)
 }
 
 /// The value of a map for an inode, made if the flags say so; else null.
 ///
 /// Linux 5.10. Programs: `lsm`.
 #[inline(always)]
-pub unsafe fn bpf_inode_storage_get(map: *mut c_void, inode: *mut c_void, value: *mut c_void, flags: u64) -> *mut c_void {
-    helper_call!(145, (map: *mut c_void, inode: *mut c_void, value: *mut c_void, flags: u64) -> *mut c_void)
+pub unsafe fn bpf_inode_storage_get(
+    map: *mut c_void,
+    inode: *mut c_void,
+    value: *mut c_void,
+    flags: u64,
+) -> *mut c_void {
+    helper_call!(145, map, inode, value, flags)
 }
 
 /// Removes the value of a map for an inode.
@@ -1175,7 +1496,7 @@ pub unsafe fn bpf_inode_storage_get(map: *mut c_void, inode: *mut c_void, value:
 /// Linux 5.10. Programs: `lsm`.
 #[inline(always)]
 pub unsafe fn bpf_inode_storage_delete(map: *mut c_void, inode: *mut c_void) -> c_int {
-    helper_call!(146, (map: *mut c_void, inode: *mut c_void) -> c_int)
+    helper_call!(146, map, inode)
 }
 
 /// The path of a file as text; gives its length with the NUL.
@@ -1183,7 +1504,7 @@ pub unsafe fn bpf_inode_storage_delete(map: *mut c_void, inode: *mut c_void) -> 
 /// Linux 5.10. Programs: `tracing`, `lsm`, `syscall`.
 #[inline(always)]
 pub unsafe fn bpf_d_path(path: *mut c_void, buf: *mut c_char, sz: u32) -> c_long {
-    helper_call!(147, (path: *mut c_void, buf: *mut c_char, sz: u32) -> c_long)
+    helper_call!(147, path, buf, sz)
 }
 
 /// Copies from the running process's memory; may wait until it is there. For sleepable programs.
@@ -1191,23 +1512,34 @@ pub unsafe fn bpf_d_path(path: *mut c_void, buf: *mut c_char, sz: u32) -> c_long
 /// Linux 5.10. All programs.
 #[inline(always)]
 pub unsafe fn bpf_copy_from_user(dst: *mut c_void, size: u32, user_ptr: *const c_void) -> c_long {
-    helper_call!(148, (dst: *mut c_void, size: u32, user_ptr: *const c_void) -> c_long)
+    helper_call!(148, dst, size, user_ptr)
 }
 
 /// Writes a kernel object as text, by its BTF; gives the length.
 ///
 /// Linux 5.10. All programs.
 #[inline(always)]
-pub unsafe fn bpf_snprintf_btf(str: *mut c_char, str_size: u32, ptr: *mut btf_ptr, btf_ptr_size: u32, flags: u64) -> c_long {
-    helper_call!(149, (str: *mut c_char, str_size: u32, ptr: *mut btf_ptr, btf_ptr_size: u32, flags: u64) -> c_long)
+pub unsafe fn bpf_snprintf_btf(
+    str: *mut c_char,
+    str_size: u32,
+    ptr: *mut btf_ptr,
+    btf_ptr_size: u32,
+    flags: u64,
+) -> c_long {
+    helper_call!(149, str, str_size, ptr, btf_ptr_size, flags)
 }
 
 /// Writes a kernel object as text to the file of an iterator, by its BTF.
 ///
 /// Linux 5.10, GPL only. Programs: `tracing`, `lsm`.
 #[inline(always)]
-pub unsafe fn bpf_seq_printf_btf(m: *mut c_void, ptr: *mut btf_ptr, ptr_size: u32, flags: u64) -> c_long {
-    helper_call!(150, (m: *mut c_void, ptr: *mut btf_ptr, ptr_size: u32, flags: u64) -> c_long)
+pub unsafe fn bpf_seq_printf_btf(
+    m: *mut c_void,
+    ptr: *mut btf_ptr,
+    ptr_size: u32,
+    flags: u64,
+) -> c_long {
+    helper_call!(150, m, ptr, ptr_size, flags)
 }
 
 /// The class (`net_cls` of cgroup v1) of the packet's socket.
@@ -1215,15 +1547,21 @@ pub unsafe fn bpf_seq_printf_btf(m: *mut c_void, ptr: *mut btf_ptr, ptr_size: u3
 /// Linux 5.10. Programs: `sched_cls`, `sched_act`.
 #[inline(always)]
 pub unsafe fn bpf_skb_cgroup_classid(skb: *mut __sk_buff) -> u64 {
-    helper_call!(151, (skb: *mut __sk_buff) -> u64)
+    helper_call!(151, skb)
 }
 
-/// Redirects the packet to another interface and fills in the link-layer addresses; return what it returns.
+/// Redirects the packet to another interface and fills in the link-layer addresses; return what it
+/// returns.
 ///
 /// Linux 5.10. Programs: `sched_cls`, `sched_act`.
 #[inline(always)]
-pub unsafe fn bpf_redirect_neigh(ifindex: u32, params: *mut bpf_redir_neigh, plen: c_int, flags: u64) -> c_long {
-    helper_call!(152, (ifindex: u32, params: *mut bpf_redir_neigh, plen: c_int, flags: u64) -> c_long)
+pub unsafe fn bpf_redirect_neigh(
+    ifindex: u32,
+    params: *mut bpf_redir_neigh,
+    plen: c_int,
+    flags: u64,
+) -> c_long {
+    helper_call!(152, ifindex, params, plen, flags)
 }
 
 /// A per-CPU variable of the kernel on CPU number `cpu`, or null.
@@ -1231,7 +1569,7 @@ pub unsafe fn bpf_redirect_neigh(ifindex: u32, params: *mut bpf_redir_neigh, ple
 /// Linux 5.10. All programs.
 #[inline(always)]
 pub unsafe fn bpf_per_cpu_ptr(percpu_ptr: *const c_void, cpu: u32) -> *mut c_void {
-    helper_call!(153, (percpu_ptr: *const c_void, cpu: u32) -> *mut c_void)
+    helper_call!(153, percpu_ptr, cpu)
 }
 
 /// A per-CPU variable of the kernel on this CPU.
@@ -1239,23 +1577,29 @@ pub unsafe fn bpf_per_cpu_ptr(percpu_ptr: *const c_void, cpu: u32) -> *mut c_voi
 /// Linux 5.10. All programs.
 #[inline(always)]
 pub unsafe fn bpf_this_cpu_ptr(percpu_ptr: *const c_void) -> *mut c_void {
-    helper_call!(154, (percpu_ptr: *const c_void) -> *mut c_void)
+    helper_call!(154, percpu_ptr)
 }
 
-/// Redirects the packet to the interface at the other end of a veth pair, in its namespace; return what it returns.
+/// Redirects the packet to the interface at the other end of a veth pair, in its namespace; return
+/// what it returns.
 ///
 /// Linux 5.10. Programs: `sched_cls`, `sched_act`.
 #[inline(always)]
 pub fn bpf_redirect_peer(ifindex: u32, flags: u64) -> c_long {
-    helper_call!(155, (ifindex: u32, flags: u64) -> c_long)
+    helper_call!(155, ifindex, flags)
 }
 
 /// The value of a map for a task, made if the flags say so; else null.
 ///
 /// Linux 5.11. All programs.
 #[inline(always)]
-pub unsafe fn bpf_task_storage_get(map: *mut c_void, task: *mut c_void, value: *mut c_void, flags: u64) -> *mut c_void {
-    helper_call!(156, (map: *mut c_void, task: *mut c_void, value: *mut c_void, flags: u64) -> *mut c_void)
+pub unsafe fn bpf_task_storage_get(
+    map: *mut c_void,
+    task: *mut c_void,
+    value: *mut c_void,
+    flags: u64,
+) -> *mut c_void {
+    helper_call!(156, map, task, value, flags)
 }
 
 /// Removes the value of a map for a task.
@@ -1263,7 +1607,7 @@ pub unsafe fn bpf_task_storage_get(map: *mut c_void, task: *mut c_void, value: *
 /// Linux 5.11. All programs.
 #[inline(always)]
 pub unsafe fn bpf_task_storage_delete(map: *mut c_void, task: *mut c_void) -> c_long {
-    helper_call!(157, (map: *mut c_void, task: *mut c_void) -> c_long)
+    helper_call!(157, map, task)
 }
 
 /// The `task_struct` of the thread that runs, as a pointer that the verifier follows.
@@ -1271,7 +1615,7 @@ pub unsafe fn bpf_task_storage_delete(map: *mut c_void, task: *mut c_void) -> c_
 /// Linux 5.11, GPL only. All programs.
 #[inline(always)]
 pub fn bpf_get_current_task_btf() -> *mut c_void {
-    helper_call!(158, () -> *mut c_void)
+    helper_call!(158)
 }
 
 /// Sets options of the program file that is being executed.
@@ -1279,15 +1623,17 @@ pub fn bpf_get_current_task_btf() -> *mut c_void {
 /// Linux 5.11. Programs: `lsm`.
 #[inline(always)]
 pub unsafe fn bpf_bprm_opts_set(bprm: *mut c_void, flags: u64) -> c_long {
-    helper_call!(159, (bprm: *mut c_void, flags: u64) -> c_long)
+    helper_call!(159, bprm, flags)
 }
 
 /// Nanoseconds since the machine started, as of the last tick: cheaper than `bpf_ktime_get_ns`.
 ///
-/// Linux 5.11. All programs but `kprobe`, `tracepoint`, `perf_event`, `raw_tracepoint`, `raw_tracepoint_writable`, `tracing`, `lsm`, `syscall`, `cgroup_device`, `cgroup_sockopt`, `lirc_mode2`.
+/// Linux 5.11. All programs but `kprobe`, `tracepoint`, `perf_event`, `raw_tracepoint`,
+/// `raw_tracepoint_writable`, `tracing`, `lsm`, `syscall`, `cgroup_device`, `cgroup_sockopt`,
+/// `lirc_mode2`.
 #[inline(always)]
 pub fn bpf_ktime_get_coarse_ns() -> u64 {
-    helper_call!(160, () -> u64)
+    helper_call!(160)
 }
 
 /// The integrity hash of an inode, as far as the kernel has one.
@@ -1295,7 +1641,7 @@ pub fn bpf_ktime_get_coarse_ns() -> u64 {
 /// Linux 5.11. Programs: `lsm`.
 #[inline(always)]
 pub unsafe fn bpf_ima_inode_hash(inode: *mut c_void, dst: *mut c_void, size: u32) -> c_long {
-    helper_call!(161, (inode: *mut c_void, dst: *mut c_void, size: u32) -> c_long)
+    helper_call!(161, inode, dst, size)
 }
 
 /// The socket of a file, or null if it is none.
@@ -1303,31 +1649,48 @@ pub unsafe fn bpf_ima_inode_hash(inode: *mut c_void, dst: *mut c_void, size: u32
 /// Linux 5.11. Programs: `tracing`, `lsm`, `syscall`.
 #[inline(always)]
 pub unsafe fn bpf_sock_from_file(file: *mut c_void) -> *mut c_void {
-    helper_call!(162, (file: *mut c_void) -> *mut c_void)
+    helper_call!(162, file)
 }
 
 /// Checks that a packet, changed in length by so much, fits an interface.
 ///
 /// Linux 5.12, GPL only. Programs: `sched_cls`, `sched_act`, `xdp`.
 #[inline(always)]
-pub unsafe fn bpf_check_mtu(ctx: *mut c_void, ifindex: u32, mtu_len: *mut u32, len_diff: i32, flags: u64) -> c_long {
-    helper_call!(163, (ctx: *mut c_void, ifindex: u32, mtu_len: *mut u32, len_diff: i32, flags: u64) -> c_long)
+pub unsafe fn bpf_check_mtu(
+    ctx: *mut c_void,
+    ifindex: u32,
+    mtu_len: *mut u32,
+    len_diff: i32,
+    flags: u64,
+) -> c_long {
+    helper_call!(163, ctx, ifindex, mtu_len, len_diff, flags)
 }
 
 /// Calls a function for each entry of a map.
 ///
 /// Linux 5.13. All programs.
 #[inline(always)]
-pub unsafe fn bpf_for_each_map_elem(map: *mut c_void, callback_fn: *mut c_void, callback_ctx: *mut c_void, flags: u64) -> c_long {
-    helper_call!(164, (map: *mut c_void, callback_fn: *mut c_void, callback_ctx: *mut c_void, flags: u64) -> c_long)
+pub unsafe fn bpf_for_each_map_elem(
+    map: *mut c_void,
+    callback_fn: *mut c_void,
+    callback_ctx: *mut c_void,
+    flags: u64,
+) -> c_long {
+    helper_call!(164, map, callback_fn, callback_ctx, flags)
 }
 
 /// Writes formatted text into a buffer; gives its length with the NUL, whether it fitted or not.
 ///
 /// Linux 5.13, GPL only. All programs.
 #[inline(always)]
-pub unsafe fn bpf_snprintf(str: *mut c_char, str_size: u32, fmt: *const c_char, data: *mut u64, data_len: u32) -> c_long {
-    helper_call!(165, (str: *mut c_char, str_size: u32, fmt: *const c_char, data: *mut u64, data_len: u32) -> c_long)
+pub unsafe fn bpf_snprintf(
+    str: *mut c_char,
+    str_size: u32,
+    fmt: *const c_char,
+    data: *mut u64,
+    data_len: u32,
+) -> c_long {
+    helper_call!(165, str, str_size, fmt, data, data_len)
 }
 
 /// The system call bpf(2), as far as it is allowed.
@@ -1335,15 +1698,20 @@ pub unsafe fn bpf_snprintf(str: *mut c_char, str_size: u32, fmt: *const c_char, 
 /// Linux 5.14. Programs: `syscall`.
 #[inline(always)]
 pub unsafe fn bpf_sys_bpf(cmd: u32, attr: *mut c_void, attr_size: u32) -> c_long {
-    helper_call!(166, (cmd: u32, attr: *mut c_void, attr_size: u32) -> c_long)
+    helper_call!(166, cmd, attr, attr_size)
 }
 
 /// The id of a BTF type by its name.
 ///
 /// Linux 5.14. Programs: `syscall`.
 #[inline(always)]
-pub unsafe fn bpf_btf_find_by_name_kind(name: *mut c_char, name_sz: c_int, kind: u32, flags: c_int) -> c_long {
-    helper_call!(167, (name: *mut c_char, name_sz: c_int, kind: u32, flags: c_int) -> c_long)
+pub unsafe fn bpf_btf_find_by_name_kind(
+    name: *mut c_char,
+    name_sz: c_int,
+    kind: u32,
+    flags: c_int,
+) -> c_long {
+    helper_call!(167, name, name_sz, kind, flags)
 }
 
 /// Closes a file descriptor.
@@ -1351,7 +1719,7 @@ pub unsafe fn bpf_btf_find_by_name_kind(name: *mut c_char, name_sz: c_int, kind:
 /// Linux 5.14. Programs: `syscall`.
 #[inline(always)]
 pub fn bpf_sys_close(fd: u32) -> c_long {
-    helper_call!(168, (fd: u32) -> c_long)
+    helper_call!(168, fd)
 }
 
 /// Prepares a timer in a map's value.
@@ -1359,7 +1727,7 @@ pub fn bpf_sys_close(fd: u32) -> c_long {
 /// Linux 5.15, GPL only. All programs.
 #[inline(always)]
 pub unsafe fn bpf_timer_init(timer: *mut bpf_timer, map: *mut c_void, flags: u64) -> c_long {
-    helper_call!(169, (timer: *mut bpf_timer, map: *mut c_void, flags: u64) -> c_long)
+    helper_call!(169, timer, map, flags)
 }
 
 /// Sets the function that a timer calls.
@@ -1367,15 +1735,15 @@ pub unsafe fn bpf_timer_init(timer: *mut bpf_timer, map: *mut c_void, flags: u64
 /// Linux 5.15, GPL only. All programs.
 #[inline(always)]
 pub unsafe fn bpf_timer_set_callback(timer: *mut bpf_timer, callback_fn: *mut c_void) -> c_long {
-    helper_call!(170, (timer: *mut bpf_timer, callback_fn: *mut c_void) -> c_long)
+    helper_call!(170, timer, callback_fn)
 }
 
-/// Lets a timer expire in so many nanoseconds.
+/// Lets a timer expire in `nsecs` nanoseconds.
 ///
 /// Linux 5.15, GPL only. All programs.
 #[inline(always)]
 pub unsafe fn bpf_timer_start(timer: *mut bpf_timer, nsecs: u64, flags: u64) -> c_long {
-    helper_call!(171, (timer: *mut bpf_timer, nsecs: u64, flags: u64) -> c_long)
+    helper_call!(171, timer, nsecs, flags)
 }
 
 /// Stops a timer, and waits for its function.
@@ -1383,23 +1751,25 @@ pub unsafe fn bpf_timer_start(timer: *mut bpf_timer, nsecs: u64, flags: u64) -> 
 /// Linux 5.15, GPL only. All programs.
 #[inline(always)]
 pub unsafe fn bpf_timer_cancel(timer: *mut bpf_timer) -> c_long {
-    helper_call!(172, (timer: *mut bpf_timer) -> c_long)
+    helper_call!(172, timer)
 }
 
 /// The address of the function that is traced.
 ///
-/// Linux 5.15, GPL only. Programs: `kprobe`, `tracepoint`, `perf_event`, `raw_tracepoint`, `raw_tracepoint_writable`, `tracing`, `lsm`, `syscall`.
+/// Linux 5.15, GPL only. Programs: `kprobe`, `tracepoint`, `perf_event`, `raw_tracepoint`,
+/// `raw_tracepoint_writable`, `tracing`, `lsm`, `syscall`.
 #[inline(always)]
 pub unsafe fn bpf_get_func_ip(ctx: *mut c_void) -> u64 {
-    helper_call!(173, (ctx: *mut c_void) -> u64)
+    helper_call!(173, ctx)
 }
 
 /// The number that the program's attachment was given.
 ///
-/// Linux 5.15. Programs: `kprobe`, `tracepoint`, `perf_event`, `raw_tracepoint`, `raw_tracepoint_writable`, `tracing`, `lsm`.
+/// Linux 5.15. Programs: `kprobe`, `tracepoint`, `perf_event`, `raw_tracepoint`,
+/// `raw_tracepoint_writable`, `tracing`, `lsm`.
 #[inline(always)]
 pub unsafe fn bpf_get_attach_cookie(ctx: *mut c_void) -> u64 {
-    helper_call!(174, (ctx: *mut c_void) -> u64)
+    helper_call!(174, ctx)
 }
 
 /// The registers with which a task came into the kernel.
@@ -1407,7 +1777,7 @@ pub unsafe fn bpf_get_attach_cookie(ctx: *mut c_void) -> u64 {
 /// Linux 5.15, GPL only. All programs.
 #[inline(always)]
 pub unsafe fn bpf_task_pt_regs(task: *mut c_void) -> c_long {
-    helper_call!(175, (task: *mut c_void) -> c_long)
+    helper_call!(175, task)
 }
 
 /// Copies the branches that the CPU recorded last.
@@ -1415,47 +1785,70 @@ pub unsafe fn bpf_task_pt_regs(task: *mut c_void) -> c_long {
 /// Linux 5.16, GPL only. All programs.
 #[inline(always)]
 pub unsafe fn bpf_get_branch_snapshot(entries: *mut c_void, size: u32, flags: u64) -> c_long {
-    helper_call!(176, (entries: *mut c_void, size: u32, flags: u64) -> c_long)
+    helper_call!(176, entries, size, flags)
 }
 
 /// Writes to `/sys/kernel/tracing/trace_pipe`, any number of numbers.
 ///
 /// Linux 5.16, GPL only. All programs.
 #[inline(always)]
-pub unsafe fn bpf_trace_vprintk(fmt: *const c_char, fmt_size: u32, data: *const c_void, data_len: u32) -> c_long {
-    helper_call!(177, (fmt: *const c_char, fmt_size: u32, data: *const c_void, data_len: u32) -> c_long)
+pub unsafe fn bpf_trace_vprintk(
+    fmt: *const c_char,
+    fmt_size: u32,
+    data: *const c_void,
+    data_len: u32,
+) -> c_long {
+    helper_call!(177, fmt, fmt_size, data, data_len)
 }
 
 /// The socket as `unix_sock`, or null if it is none.
 ///
-/// Linux 5.16. All programs but `kprobe`, `tracepoint`, `perf_event`, `raw_tracepoint`, `raw_tracepoint_writable`, `cgroup_sock`, `cgroup_device`, `cgroup_sysctl`, `cgroup_sockopt`, `sk_reuseport`, `struct_ops`, `lirc_mode2`.
+/// Linux 5.16. All programs but `kprobe`, `tracepoint`, `perf_event`, `raw_tracepoint`,
+/// `raw_tracepoint_writable`, `cgroup_sock`, `cgroup_device`, `cgroup_sysctl`, `cgroup_sockopt`,
+/// `sk_reuseport`, `struct_ops`, `lirc_mode2`.
 #[inline(always)]
 pub unsafe fn bpf_skc_to_unix_sock(sk: *mut c_void) -> *mut c_void {
-    helper_call!(178, (sk: *mut c_void) -> *mut c_void)
+    helper_call!(178, sk)
 }
 
 /// The address of a symbol of the kernel.
 ///
 /// Linux 5.16. Programs: `syscall`.
 #[inline(always)]
-pub unsafe fn bpf_kallsyms_lookup_name(name: *const c_char, name_sz: c_int, flags: c_int, res: *mut u64) -> c_long {
-    helper_call!(179, (name: *const c_char, name_sz: c_int, flags: c_int, res: *mut u64) -> c_long)
+pub unsafe fn bpf_kallsyms_lookup_name(
+    name: *const c_char,
+    name_sz: c_int,
+    flags: c_int,
+    res: *mut u64,
+) -> c_long {
+    helper_call!(179, name, name_sz, flags, res)
 }
 
 /// Calls a function for the memory area of a task that holds an address.
 ///
 /// Linux 5.17. All programs.
 #[inline(always)]
-pub unsafe fn bpf_find_vma(task: *mut c_void, addr: u64, callback_fn: *mut c_void, callback_ctx: *mut c_void, flags: u64) -> c_long {
-    helper_call!(180, (task: *mut c_void, addr: u64, callback_fn: *mut c_void, callback_ctx: *mut c_void, flags: u64) -> c_long)
+pub unsafe fn bpf_find_vma(
+    task: *mut c_void,
+    addr: u64,
+    callback_fn: *mut c_void,
+    callback_ctx: *mut c_void,
+    flags: u64,
+) -> c_long {
+    helper_call!(180, task, addr, callback_fn, callback_ctx, flags)
 }
 
-/// Calls a function so many times, or until it returns 1; gives how many times.
+/// Calls a function `nr_loops` times, or until it returns 1; gives how many times.
 ///
 /// Linux 5.17. All programs.
 #[inline(always)]
-pub unsafe fn bpf_loop(nr_loops: u32, callback_fn: *mut c_void, callback_ctx: *mut c_void, flags: u64) -> c_long {
-    helper_call!(181, (nr_loops: u32, callback_fn: *mut c_void, callback_ctx: *mut c_void, flags: u64) -> c_long)
+pub unsafe fn bpf_loop(
+    nr_loops: u32,
+    callback_fn: *mut c_void,
+    callback_ctx: *mut c_void,
+    flags: u64,
+) -> c_long {
+    helper_call!(181, nr_loops, callback_fn, callback_ctx, flags)
 }
 
 /// Compares a string with one that is constant, as C's `strncmp`.
@@ -1463,7 +1856,7 @@ pub unsafe fn bpf_loop(nr_loops: u32, callback_fn: *mut c_void, callback_ctx: *m
 /// Linux 5.17. All programs.
 #[inline(always)]
 pub unsafe fn bpf_strncmp(s1: *const c_char, s1_sz: u32, s2: *const c_char) -> c_long {
-    helper_call!(182, (s1: *const c_char, s1_sz: u32, s2: *const c_char) -> c_long)
+    helper_call!(182, s1, s1_sz, s2)
 }
 
 /// Argument number `n` of the function that is traced.
@@ -1471,7 +1864,7 @@ pub unsafe fn bpf_strncmp(s1: *const c_char, s1_sz: u32, s2: *const c_char) -> c
 /// Linux 5.17. Programs: `tracing`, `lsm`.
 #[inline(always)]
 pub unsafe fn bpf_get_func_arg(ctx: *mut c_void, n: u32, value: *mut u64) -> c_long {
-    helper_call!(183, (ctx: *mut c_void, n: u32, value: *mut u64) -> c_long)
+    helper_call!(183, ctx, n, value)
 }
 
 /// The result of the function that is traced.
@@ -1479,7 +1872,7 @@ pub unsafe fn bpf_get_func_arg(ctx: *mut c_void, n: u32, value: *mut u64) -> c_l
 /// Linux 5.17. Programs: `tracing`, `lsm`.
 #[inline(always)]
 pub unsafe fn bpf_get_func_ret(ctx: *mut c_void, value: *mut u64) -> c_long {
-    helper_call!(184, (ctx: *mut c_void, value: *mut u64) -> c_long)
+    helper_call!(184, ctx, value)
 }
 
 /// How many arguments the function that is traced has.
@@ -1487,7 +1880,7 @@ pub unsafe fn bpf_get_func_ret(ctx: *mut c_void, value: *mut u64) -> c_long {
 /// Linux 5.17. Programs: `tracing`, `lsm`.
 #[inline(always)]
 pub unsafe fn bpf_get_func_arg_cnt(ctx: *mut c_void) -> c_long {
-    helper_call!(185, (ctx: *mut c_void) -> c_long)
+    helper_call!(185, ctx)
 }
 
 /// What the system call will return to the process.
@@ -1495,7 +1888,7 @@ pub unsafe fn bpf_get_func_arg_cnt(ctx: *mut c_void) -> c_long {
 /// Linux 5.18. Programs: `cgroup_sock`, `cgroup_sock_addr`, `cgroup_sockopt`.
 #[inline(always)]
 pub fn bpf_get_retval() -> c_int {
-    helper_call!(186, () -> c_int)
+    helper_call!(186)
 }
 
 /// Changes what the system call will return to the process.
@@ -1503,7 +1896,7 @@ pub fn bpf_get_retval() -> c_int {
 /// Linux 5.18. Programs: `cgroup_sock`, `cgroup_sock_addr`, `cgroup_sockopt`.
 #[inline(always)]
 pub fn bpf_set_retval(retval: c_int) -> c_int {
-    helper_call!(187, (retval: c_int) -> c_int)
+    helper_call!(187, retval)
 }
 
 /// Length of the packet, all its buffers together.
@@ -1511,31 +1904,47 @@ pub fn bpf_set_retval(retval: c_int) -> c_int {
 /// Linux 5.18. Programs: `xdp`, `tracing`, `lsm`, `syscall`.
 #[inline(always)]
 pub unsafe fn bpf_xdp_get_buff_len(xdp_md: *mut xdp_md) -> u64 {
-    helper_call!(188, (xdp_md: *mut xdp_md) -> u64)
+    helper_call!(188, xdp_md)
 }
 
 /// Copies bytes out of any buffer of the packet.
 ///
 /// Linux 5.18. Programs: `xdp`.
 #[inline(always)]
-pub unsafe fn bpf_xdp_load_bytes(xdp_md: *mut xdp_md, offset: u32, buf: *mut c_void, len: u32) -> c_long {
-    helper_call!(189, (xdp_md: *mut xdp_md, offset: u32, buf: *mut c_void, len: u32) -> c_long)
+pub unsafe fn bpf_xdp_load_bytes(
+    xdp_md: *mut xdp_md,
+    offset: u32,
+    buf: *mut c_void,
+    len: u32,
+) -> c_long {
+    helper_call!(189, xdp_md, offset, buf, len)
 }
 
 /// Overwrites bytes in any buffer of the packet.
 ///
 /// Linux 5.18. Programs: `xdp`.
 #[inline(always)]
-pub unsafe fn bpf_xdp_store_bytes(xdp_md: *mut xdp_md, offset: u32, buf: *const c_void, len: u32) -> c_long {
-    helper_call!(190, (xdp_md: *mut xdp_md, offset: u32, buf: *const c_void, len: u32) -> c_long)
+pub unsafe fn bpf_xdp_store_bytes(
+    xdp_md: *mut xdp_md,
+    offset: u32,
+    buf: *const c_void,
+    len: u32,
+) -> c_long {
+    helper_call!(190, xdp_md, offset, buf, len)
 }
 
 /// Copies from a task's memory; may wait until it is there. For sleepable programs.
 ///
 /// Linux 5.18, GPL only. All programs.
 #[inline(always)]
-pub unsafe fn bpf_copy_from_user_task(dst: *mut c_void, size: u32, user_ptr: *const c_void, tsk: *mut c_void, flags: u64) -> c_long {
-    helper_call!(191, (dst: *mut c_void, size: u32, user_ptr: *const c_void, tsk: *mut c_void, flags: u64) -> c_long)
+pub unsafe fn bpf_copy_from_user_task(
+    dst: *mut c_void,
+    size: u32,
+    user_ptr: *const c_void,
+    tsk: *mut c_void,
+    flags: u64,
+) -> c_long {
+    helper_call!(191, dst, size, user_ptr, tsk, flags)
 }
 
 /// Sets the packet's time stamp.
@@ -1543,7 +1952,7 @@ pub unsafe fn bpf_copy_from_user_task(dst: *mut c_void, size: u32, user_ptr: *co
 /// Linux 5.18. Programs: `sched_cls`, `sched_act`.
 #[inline(always)]
 pub unsafe fn bpf_skb_set_tstamp(skb: *mut __sk_buff, tstamp: u64, tstamp_type: u32) -> c_long {
-    helper_call!(192, (skb: *mut __sk_buff, tstamp: u64, tstamp_type: u32) -> c_long)
+    helper_call!(192, skb, tstamp, tstamp_type)
 }
 
 /// The integrity hash of a file, computed if there is none.
@@ -1551,7 +1960,7 @@ pub unsafe fn bpf_skb_set_tstamp(skb: *mut __sk_buff, tstamp: u64, tstamp_type: 
 /// Linux 5.18. Programs: `lsm`.
 #[inline(always)]
 pub unsafe fn bpf_ima_file_hash(file: *mut c_void, dst: *mut c_void, size: u32) -> c_long {
-    helper_call!(193, (file: *mut c_void, dst: *mut c_void, size: u32) -> c_long)
+    helper_call!(193, file, dst, size)
 }
 
 /// Exchanges the pointer in a map's value for another; gives the old one.
@@ -1559,39 +1968,56 @@ pub unsafe fn bpf_ima_file_hash(file: *mut c_void, dst: *mut c_void, size: u32) 
 /// Linux 5.19. All programs.
 #[inline(always)]
 pub unsafe fn bpf_kptr_xchg(map_value: *mut c_void, ptr: *mut c_void) -> *mut c_void {
-    helper_call!(194, (map_value: *mut c_void, ptr: *mut c_void) -> *mut c_void)
+    helper_call!(194, map_value, ptr)
 }
 
 /// The value of a key in a per-CPU map on CPU number `cpu`, or null.
 ///
 /// Linux 5.19, GPL only. All programs.
 #[inline(always)]
-pub unsafe fn bpf_map_lookup_percpu_elem(map: *mut c_void, key: *const c_void, cpu: u32) -> *mut c_void {
-    helper_call!(195, (map: *mut c_void, key: *const c_void, cpu: u32) -> *mut c_void)
+pub unsafe fn bpf_map_lookup_percpu_elem(
+    map: *mut c_void,
+    key: *const c_void,
+    cpu: u32,
+) -> *mut c_void {
+    helper_call!(195, map, key, cpu)
 }
 
 /// The socket as `mptcp_sock`, or null if it is none.
 ///
-/// Linux 5.19. All programs but `kprobe`, `tracepoint`, `perf_event`, `raw_tracepoint`, `raw_tracepoint_writable`, `cgroup_sock`, `cgroup_device`, `cgroup_sysctl`, `cgroup_sockopt`, `sk_reuseport`, `struct_ops`, `lirc_mode2`.
+/// Linux 5.19. All programs but `kprobe`, `tracepoint`, `perf_event`, `raw_tracepoint`,
+/// `raw_tracepoint_writable`, `cgroup_sock`, `cgroup_device`, `cgroup_sysctl`, `cgroup_sockopt`,
+/// `sk_reuseport`, `struct_ops`, `lirc_mode2`.
 #[inline(always)]
 pub unsafe fn bpf_skc_to_mptcp_sock(sk: *mut c_void) -> *mut c_void {
-    helper_call!(196, (sk: *mut c_void) -> *mut c_void)
+    helper_call!(196, sk)
 }
 
 /// Makes a dynptr of memory in a map's value.
 ///
 /// Linux 5.19. All programs.
 #[inline(always)]
-pub unsafe fn bpf_dynptr_from_mem(data: *mut c_void, size: u32, flags: u64, ptr: *mut bpf_dynptr) -> c_long {
-    helper_call!(197, (data: *mut c_void, size: u32, flags: u64, ptr: *mut bpf_dynptr) -> c_long)
+pub unsafe fn bpf_dynptr_from_mem(
+    data: *mut c_void,
+    size: u32,
+    flags: u64,
+    ptr: *mut bpf_dynptr,
+) -> c_long {
+    helper_call!(197, data, size, flags, ptr)
 }
 
-/// Reserves any number of bytes in a ring buffer, as a dynptr, which must be submitted or discarded even if this failed.
+/// Reserves any number of bytes in a ring buffer, as a dynptr, which must be submitted or discarded
+/// even if this failed.
 ///
 /// Linux 5.19. All programs.
 #[inline(always)]
-pub unsafe fn bpf_ringbuf_reserve_dynptr(ringbuf: *mut c_void, size: u32, flags: u64, ptr: *mut bpf_dynptr) -> c_long {
-    helper_call!(198, (ringbuf: *mut c_void, size: u32, flags: u64, ptr: *mut bpf_dynptr) -> c_long)
+pub unsafe fn bpf_ringbuf_reserve_dynptr(
+    ringbuf: *mut c_void,
+    size: u32,
+    flags: u64,
+    ptr: *mut bpf_dynptr,
+) -> c_long {
+    helper_call!(198, ringbuf, size, flags, ptr)
 }
 
 /// Hands what a dynptr has reserved to the reader.
@@ -1599,7 +2025,7 @@ pub unsafe fn bpf_ringbuf_reserve_dynptr(ringbuf: *mut c_void, size: u32, flags:
 /// Linux 5.19. All programs.
 #[inline(always)]
 pub unsafe fn bpf_ringbuf_submit_dynptr(ptr: *mut bpf_dynptr, flags: u64) {
-    helper_call!(199, (ptr: *mut bpf_dynptr, flags: u64) -> ())
+    helper_call!(199, ptr, flags)
 }
 
 /// Gives back what a dynptr has reserved.
@@ -1607,23 +2033,35 @@ pub unsafe fn bpf_ringbuf_submit_dynptr(ptr: *mut bpf_dynptr, flags: u64) {
 /// Linux 5.19. All programs.
 #[inline(always)]
 pub unsafe fn bpf_ringbuf_discard_dynptr(ptr: *mut bpf_dynptr, flags: u64) {
-    helper_call!(200, (ptr: *mut bpf_dynptr, flags: u64) -> ())
+    helper_call!(200, ptr, flags)
 }
 
 /// Copies bytes out of what a dynptr stands for.
 ///
 /// Linux 5.19. All programs.
 #[inline(always)]
-pub unsafe fn bpf_dynptr_read(dst: *mut c_void, len: u32, src: *mut bpf_dynptr, offset: u32, flags: u64) -> c_long {
-    helper_call!(201, (dst: *mut c_void, len: u32, src: *mut bpf_dynptr, offset: u32, flags: u64) -> c_long)
+pub unsafe fn bpf_dynptr_read(
+    dst: *mut c_void,
+    len: u32,
+    src: *mut bpf_dynptr,
+    offset: u32,
+    flags: u64,
+) -> c_long {
+    helper_call!(201, dst, len, src, offset, flags)
 }
 
 /// Copies bytes into what a dynptr stands for.
 ///
 /// Linux 5.19. All programs.
 #[inline(always)]
-pub unsafe fn bpf_dynptr_write(dst: *mut bpf_dynptr, offset: u32, src: *const c_void, len: u32, flags: u64) -> c_long {
-    helper_call!(202, (dst: *mut bpf_dynptr, offset: u32, src: *const c_void, len: u32, flags: u64) -> c_long)
+pub unsafe fn bpf_dynptr_write(
+    dst: *mut bpf_dynptr,
+    offset: u32,
+    src: *const c_void,
+    len: u32,
+    flags: u64,
+) -> c_long {
+    helper_call!(202, dst, offset, src, len, flags)
 }
 
 /// A pointer to a constant number of bytes in what a dynptr stands for, or null.
@@ -1631,23 +2069,31 @@ pub unsafe fn bpf_dynptr_write(dst: *mut bpf_dynptr, offset: u32, src: *const c_
 /// Linux 5.19. All programs.
 #[inline(always)]
 pub unsafe fn bpf_dynptr_data(ptr: *mut bpf_dynptr, offset: u32, len: u32) -> *mut c_void {
-    helper_call!(203, (ptr: *mut bpf_dynptr, offset: u32, len: u32) -> *mut c_void)
+    helper_call!(203, ptr, offset, len)
 }
 
 /// The SYN cookie for a TCP SYN over IPv4, without a socket.
 ///
 /// Linux 6.0, GPL only. Programs: `sched_cls`, `sched_act`, `xdp`.
 #[inline(always)]
-pub unsafe fn bpf_tcp_raw_gen_syncookie_ipv4(iph: *mut c_void, th: *mut c_void, th_len: u32) -> i64 {
-    helper_call!(204, (iph: *mut c_void, th: *mut c_void, th_len: u32) -> i64)
+pub unsafe fn bpf_tcp_raw_gen_syncookie_ipv4(
+    iph: *mut c_void,
+    th: *mut c_void,
+    th_len: u32,
+) -> i64 {
+    helper_call!(204, iph, th, th_len)
 }
 
 /// The SYN cookie for a TCP SYN over IPv6, without a socket.
 ///
 /// Linux 6.0, GPL only. Programs: `sched_cls`, `sched_act`, `xdp`.
 #[inline(always)]
-pub unsafe fn bpf_tcp_raw_gen_syncookie_ipv6(iph: *mut c_void, th: *mut c_void, th_len: u32) -> i64 {
-    helper_call!(205, (iph: *mut c_void, th: *mut c_void, th_len: u32) -> i64)
+pub unsafe fn bpf_tcp_raw_gen_syncookie_ipv6(
+    iph: *mut c_void,
+    th: *mut c_void,
+    th_len: u32,
+) -> i64 {
+    helper_call!(205, iph, th, th_len)
 }
 
 /// Whether a TCP ACK over IPv4 answers a SYN cookie, without a socket: 0 if so.
@@ -1655,7 +2101,7 @@ pub unsafe fn bpf_tcp_raw_gen_syncookie_ipv6(iph: *mut c_void, th: *mut c_void, 
 /// Linux 6.0, GPL only. Programs: `sched_cls`, `sched_act`, `xdp`.
 #[inline(always)]
 pub unsafe fn bpf_tcp_raw_check_syncookie_ipv4(iph: *mut c_void, th: *mut c_void) -> c_long {
-    helper_call!(206, (iph: *mut c_void, th: *mut c_void) -> c_long)
+    helper_call!(206, iph, th)
 }
 
 /// Whether a TCP ACK over IPv6 answers a SYN cookie, without a socket: 0 if so.
@@ -1663,7 +2109,7 @@ pub unsafe fn bpf_tcp_raw_check_syncookie_ipv4(iph: *mut c_void, th: *mut c_void
 /// Linux 6.0, GPL only. Programs: `sched_cls`, `sched_act`, `xdp`.
 #[inline(always)]
 pub unsafe fn bpf_tcp_raw_check_syncookie_ipv6(iph: *mut c_void, th: *mut c_void) -> c_long {
-    helper_call!(207, (iph: *mut c_void, th: *mut c_void) -> c_long)
+    helper_call!(207, iph, th)
 }
 
 /// Nanoseconds of international atomic time (`CLOCK_TAI`).
@@ -1671,23 +2117,34 @@ pub unsafe fn bpf_tcp_raw_check_syncookie_ipv6(iph: *mut c_void, th: *mut c_void
 /// Linux 6.1. All programs.
 #[inline(always)]
 pub fn bpf_ktime_get_tai_ns() -> u64 {
-    helper_call!(208, () -> u64)
+    helper_call!(208)
 }
 
-/// Calls a function for each record that user space has put into a user ring buffer; gives how many there were.
+/// Calls a function for each record that user space has put into a user ring buffer; gives how many
+/// there were.
 ///
 /// Linux 6.1. All programs.
 #[inline(always)]
-pub unsafe fn bpf_user_ringbuf_drain(map: *mut c_void, callback_fn: *mut c_void, ctx: *mut c_void, flags: u64) -> c_long {
-    helper_call!(209, (map: *mut c_void, callback_fn: *mut c_void, ctx: *mut c_void, flags: u64) -> c_long)
+pub unsafe fn bpf_user_ringbuf_drain(
+    map: *mut c_void,
+    callback_fn: *mut c_void,
+    ctx: *mut c_void,
+    flags: u64,
+) -> c_long {
+    helper_call!(209, map, callback_fn, ctx, flags)
 }
 
 /// The value of a map for a cgroup, made if the flags say so; else null.
 ///
 /// Linux 6.2. All programs.
 #[inline(always)]
-pub unsafe fn bpf_cgrp_storage_get(map: *mut c_void, cgroup: *mut c_void, value: *mut c_void, flags: u64) -> *mut c_void {
-    helper_call!(210, (map: *mut c_void, cgroup: *mut c_void, value: *mut c_void, flags: u64) -> *mut c_void)
+pub unsafe fn bpf_cgrp_storage_get(
+    map: *mut c_void,
+    cgroup: *mut c_void,
+    value: *mut c_void,
+    flags: u64,
+) -> *mut c_void {
+    helper_call!(210, map, cgroup, value, flags)
 }
 
 /// Removes the value of a map for a cgroup.
@@ -1695,5 +2152,5 @@ pub unsafe fn bpf_cgrp_storage_get(map: *mut c_void, cgroup: *mut c_void, value:
 /// Linux 6.2. All programs.
 #[inline(always)]
 pub unsafe fn bpf_cgrp_storage_delete(map: *mut c_void, cgroup: *mut c_void) -> c_long {
-    helper_call!(211, (map: *mut c_void, cgroup: *mut c_void) -> c_long)
+    helper_call!(211, map, cgroup)
 }

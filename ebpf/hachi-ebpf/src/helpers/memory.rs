@@ -31,7 +31,11 @@ pub fn bpf_get_current_comm_buf(comm: &mut [u8; 16]) -> Result<(), c_long> {
 }
 
 macro_rules! probe_reads {
-    ($($what:literal $since:literal $value:ident $buf:ident $str:ident $raw:ident $raw_str:ident;)*) => { $(
+    ($(
+        $what:literal $since:literal
+        $value:ident $buf:ident $str:ident
+        $raw:ident $raw_str:ident;
+    )*) => { $(
         #[doc = concat!("Copies a value from ", $what, " (", $since, "; GPL only).")]
         ///
         /// # Errors
@@ -43,7 +47,9 @@ macro_rules! probe_reads {
         pub unsafe fn $value<T>(src: *const T) -> Result<T, c_long> {
             let mut value = MaybeUninit::<T>::uninit();
             // SAFETY: the destination is writable for its size; the kernel checks the source.
-            let result = unsafe { generated::$raw(value.as_mut_ptr().cast(), size_of::<T>() as u32, src.cast()) };
+            let result = unsafe {
+                generated::$raw(value.as_mut_ptr().cast(), size_of::<T>() as u32, src.cast())
+            };
             check(result)?;
             // SAFETY: all bytes were written, and make a `T` by the caller's promise.
             Ok(unsafe { value.assume_init() })
@@ -63,7 +69,11 @@ macro_rules! probe_reads {
             check(unsafe { generated::$raw(dst.as_mut_ptr().cast(), dst.len() as u32, src.cast()) })
         }
 
-        #[doc = concat!("Copies a string from ", $what, ", up to its NUL or the end of `dest`; gives the part of `dest` that it fills, without the NUL (", $since, "; GPL only).")]
+        #[doc = concat!("Copies a string from ", $what)]
+        /// up to its NUL or the end of `dest`. Gives the part of `dest` that it fills, without the
+        /// NUL.
+        ///
+        #[doc = concat!("Linux ≥ ", $since, ". GPL only.")]
         ///
         /// # Errors
         /// `-EFAULT` where nothing is mapped.
@@ -74,7 +84,9 @@ macro_rules! probe_reads {
         #[inline(always)]
         pub unsafe fn $str(src: *const u8, dest: &mut [u8]) -> Result<&[u8], c_long> {
             // SAFETY: the destination is writable for its length; the kernel checks the source.
-            let length = unsafe { generated::$raw_str(dest.as_mut_ptr().cast(), dest.len() as u32, src.cast()) };
+            let length = unsafe {
+                generated::$raw_str(dest.as_mut_ptr().cast(), dest.len() as u32, src.cast())
+            };
             check(length)?;
             // The length counts the NUL.
             Ok(dest.get(..(length as usize).saturating_sub(1)).unwrap_or(&[]))
@@ -83,9 +95,16 @@ macro_rules! probe_reads {
 }
 
 probe_reads! {
-    "the kernel's memory" "5.5" bpf_probe_read_kernel bpf_probe_read_kernel_buf bpf_probe_read_kernel_str_bytes bpf_probe_read_kernel bpf_probe_read_kernel_str;
-    "user memory" "5.5" bpf_probe_read_user bpf_probe_read_user_buf bpf_probe_read_user_str_bytes bpf_probe_read_user bpf_probe_read_user_str;
-    "any memory: for kernels that have no other; newer ones may not read user memory with it" "4.1, strings 4.11" bpf_probe_read bpf_probe_read_buf bpf_probe_read_str_bytes bpf_probe_read bpf_probe_read_str;
+    "the kernel's memory" "5.5"
+        bpf_probe_read_kernel bpf_probe_read_kernel_buf bpf_probe_read_kernel_str_bytes
+        bpf_probe_read_kernel bpf_probe_read_kernel_str;
+    "user memory" "5.5"
+        bpf_probe_read_user bpf_probe_read_user_buf bpf_probe_read_user_str_bytes
+        bpf_probe_read_user bpf_probe_read_user_str;
+    "any memory: for kernels that have no other; newer ones may not read user memory with it"
+        "4.1, strings 4.11"
+        bpf_probe_read bpf_probe_read_buf bpf_probe_read_str_bytes
+        bpf_probe_read bpf_probe_read_str;
 }
 
 /// Copies a value from user memory, and waits for it if it is not there (5.10; sleepable programs).

@@ -63,7 +63,8 @@ macro_rules! bpf_snprintf {
         const FORMAT: &str = concat!($format, "\0");
         let buffer: &mut [u8] = $buffer;
         #[allow(clippy::unnecessary_cast, reason = "the arguments may be of any integer type")]
-        let mut arguments: [u64; <[&str]>::len(&[$(::core::stringify!($arg)),*])] = [$($arg as u64),*];
+        let mut arguments: [u64; <[&str]>::len(&[$(::core::stringify!($arg)),*])] =
+            [$($arg as u64),*];
         $crate::helpers::__snprintf(buffer, FORMAT, &mut arguments)
     }};
 }

@@ -119,7 +119,7 @@ pub trait Source {
 
 /// A context that holds what a kernel function returned as well.
 pub trait SourceOfResult: Source {
-    /// What the function returned, which has so many arguments.
+    /// What the function returned; `arguments` is how many it takes.
     #[doc(hidden)]
     fn result(&self, arguments: usize) -> u64;
 }

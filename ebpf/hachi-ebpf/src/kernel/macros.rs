@@ -53,7 +53,7 @@ impl<H: Handle> Step for H {
 ///         real_parent: *const task_struct,   // a pointer to a type that is declared
 ///         stack: *const c_void,              // or an address
 ///         se: sched_entity,                  // an embedded structure
-///         sched_reset_on_fork: u32 / 1,      // a bit field, of so many bits
+///         sched_reset_on_fork: u32 / 1,      // a bit field of one bit
 ///         last_siginfo: *const kernel_siginfo,
 ///         pcount: enum node_states,          // a number of an enum that is declared
 ///         kind: enum u32,                    // or of one without a name
@@ -256,7 +256,10 @@ macro_rules! __about {
         $crate::__about!(@ $at.$field().get($index), $($rest)+)
     };
     ($mode:ty, $type:ty, $($path:tt)+) => {
-        $crate::__about!(@ <$mode>::about::<<$type as $crate::kernel::Handle>::In<$mode>>(), $($path)+)
+        $crate::__about!(
+            @ <$mode>::about::<<$type as $crate::kernel::Handle>::In<$mode>>(),
+            $($path)+
+        )
     };
 }
 

@@ -35,10 +35,14 @@
 //!
 //! | | [`Direct`], the default | [`Probed`] |
 //! | --- | --- | --- |
-//! | for pointers | that the verifier follows: arguments of `btf_tracepoint`, `fentry`, `fexit`, `lsm` and `iter` programs, of `bpf_get_current_task_btf`, and what is read through them | of any origin: arguments of kprobes, raw tracepoints, `bpf_get_current_task` |
+//! | for pointers | that the verifier follows | of any origin |
 //! | a read is | one load instruction | a call of `bpf_probe_read_kernel` |
 //! | a field gives | `T` | `Result<T, c_long>` |
 //! | a pointer gives | `Option<handle>` | `Result<handle, c_long>` |
+//!
+//! The verifier follows the arguments of `btf_tracepoint`, `fentry`, `fexit`, `lsm` and `iter`
+//! programs, the result of `bpf_get_current_task_btf`, and what is read through them. It does not
+//! follow the arguments of kprobes and raw tracepoints, nor the result of `bpf_get_current_task`.
 //!
 //! Neither needs `unsafe`. The kernel checks both: the verifier refuses a program that loads
 //! through a pointer it does not know, or past the end of the structure it knows; and

@@ -34,7 +34,7 @@ use crate::cty::c_void;
 ///     Some(node)
 /// }
 /// ```
-/// An access to a page that is not there is no error: it reads zeros, and writes nothing.
+/// An access to a page that is not there is not an error: it reads zeros, and writes nothing.
 #[repr(transparent)]
 pub struct Arena {
     // No types of key and value: the kernel knows none for an arena.
@@ -46,7 +46,7 @@ pub struct Arena {
 const PAGE: usize = 4096;
 
 impl Arena {
-    /// An arena of at most so many pages; `flags` are those of map creation, usually 0.
+    /// An arena of at most this many pages; `flags` are those of map creation, usually 0.
     /// `BPF_F_MMAPABLE`, which the kernel demands for this kind, is added.
     pub const fn with_pages(pages: u32, flags: u32) -> Self {
         Arena {
@@ -74,7 +74,7 @@ impl Arena {
         self.def.as_ptr()
     }
 
-    /// So many pages next to each other, all zeros, for programs that may sleep; `None` when the
+    /// Allocates `count` adjacent pages, all zeros, for programs that may sleep; `None` when the
     /// arena has no such place, or the machine no memory.
     #[inline(always)]
     pub fn alloc_pages(&self, count: u32) -> Option<ArenaPtr<[u8; PAGE]>> {

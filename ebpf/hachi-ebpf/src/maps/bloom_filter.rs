@@ -14,8 +14,8 @@ map_kind! {
 }
 
 impl<T> BloomFilter<T> {
-    /// The same, with so many hash functions, 1 to 15 (the kernel's choice is 5): more of them are
-    /// mistaken less often and take longer.
+    /// The same, with a number of hash functions from 1 to 15 (the kernel's choice is 5): more of
+    /// them give fewer false positives and take longer.
     #[must_use]
     pub const fn with_hash_functions(self, count: u8) -> Self {
         BloomFilter {

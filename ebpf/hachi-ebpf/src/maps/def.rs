@@ -226,7 +226,11 @@ macro_rules! map_kind {
         }
 
         impl$(<$($param),+>)? $name$(<$($param),+>)? {
-            const fn define(max_entries: u32, flags: u32, pinning: $crate::maps::def::Pinning) -> Self {
+            const fn define(
+                max_entries: u32,
+                flags: u32,
+                pinning: $crate::maps::def::Pinning,
+            ) -> Self {
                 $name {
                     def: $crate::maps::def::Map::new($crate::maps::def::MapDef::new(
                         $crate::bindings::bpf_map_type::$kind,
@@ -237,7 +241,9 @@ macro_rules! map_kind {
                 }
             }
 
-            #[doc = concat!("A map of ", $entries, "; `flags` are those of map creation (`BPF_F_…`), usually 0.")]
+            #[doc = concat!("A map of ", $entries, ".")]
+            ///
+            /// `flags` are the flags of map creation (`BPF_F_…`), usually 0.
             pub const fn with_max_entries(max_entries: u32, flags: u32) -> Self {
                 $name::define(max_entries, flags, $crate::maps::def::Pinning::None)
             }
@@ -273,13 +279,16 @@ macro_rules! map_kind {
     };
 }
 
-/// Whom a change that is no atomic step may meet, by what values a map has.
+/// What may race with a change that is not atomic, by what values a map has.
 macro_rules! who_races {
     (shared) => {
-        "This is a read and a write, not one atomic step: when two CPUs do it at once, one of the changes may be lost. Exact counts take [atomics](crate::atomic), or a map with a value for each CPU."
+        "This is a read and a write, not one atomic step: when two CPUs do it at once, one of the \
+         changes may be lost. Exact counts take [atomics](crate::atomic), or a map with a value \
+         for each CPU."
     };
     (per_cpu) => {
-        "Programs that may interrupt each other on one CPU (as tracing programs do) can lose a change."
+        "Programs that may interrupt each other on one CPU (as tracing programs do) can lose a \
+         change."
     };
 }
 
@@ -311,7 +320,9 @@ macro_rules! map_values {
                 self.def.lookup($key_ref)
             }
 
-            #[doc = concat!("Replaces the ", $the, " by what `change` makes of it; `None`, with nothing done, ", $none, ".")]
+            #[doc = concat!("Replaces the ", $the, " by what `change` makes of it.")]
+            ///
+            #[doc = concat!("Gives `None`, and changes nothing, ", $none, ".")]
             ///
             #[doc = who_races!($values)]
             #[inline(always)]
@@ -372,7 +383,9 @@ macro_rules! map_for_each {
 macro_rules! map_entries {
     ([$($param:ident),+] $name:ty: $key:ty => $value:ty, of: $of:literal, full: $full:literal) => {
         impl<$($param),+> $name {
-            #[doc = concat!("Gives `key` the value `value`", $of, "; `flags` is `BPF_ANY` (0), `BPF_NOEXIST` or `BPF_EXIST`.")]
+            #[doc = concat!("Gives `key` the value `value`", $of, ".")]
+            ///
+            /// `flags` is `BPF_ANY` (0), `BPF_NOEXIST` or `BPF_EXIST`.
             ///
             /// # Errors
             #[doc = concat!($full, " `-EEXIST` or `-ENOENT` as the flags say.")]
@@ -391,14 +404,17 @@ macro_rules! map_entries {
             /// # Errors
             /// `-ENOENT` when there is no such key.
             #[inline(always)]
-            pub fn remove(&self, key: impl ::core::borrow::Borrow<$key>) -> Result<(), $crate::cty::c_long> {
+            pub fn remove(
+                &self,
+                key: impl ::core::borrow::Borrow<$key>,
+            ) -> Result<(), $crate::cty::c_long> {
                 self.def.remove(key.borrow())
             }
 
             /// The value of `key`, which is `initial` if there was none; `None` when there is no
             /// room for it.
             ///
-            /// With [atomics](crate::atomic) it counts exactly, whoever else does:
+            /// With [atomics](crate::atomic) it counts exactly, even if others count too:
             /// ```
             /// # use hachi_ebpf::{atomic::{AtomicU64, Ordering}, maps::HashMap};
             /// static SEEN: HashMap<u32, AtomicU64> = HashMap::with_max_entries(1024, 0);

@@ -40,7 +40,12 @@ macro_rules! sockets {
             /// # Errors
             /// `-EEXIST` or `-ENOENT` as the flags say; `-E2BIG` when there is no room.
             #[inline(always)]
-            pub fn update(&self, $key: $key_ty, ctx: &mut SockOpsContext, flags: u64) -> Result<(), c_long> {
+            pub fn update(
+                &self,
+                $key: $key_ty,
+                ctx: &mut SockOpsContext,
+                flags: u64,
+            ) -> Result<(), c_long> {
                 let update: ByKey<bpf_sock_ops> = $update;
                 let key = (&raw const *$key_ref).cast_mut().cast();
                 // SAFETY: the context is the kernel's, the map one of the object's with this type
@@ -97,7 +102,12 @@ macro_rules! sockets {
             /// # Errors
             /// `-ENOENT` when there is no such socket, `-EBADFD` when it is not of the group.
             #[inline(always)]
-            pub fn select_reuseport(&self, ctx: &SkReuseportContext, $key: $key_ty, flags: u64) -> Result<(), c_long> {
+            pub fn select_reuseport(
+                &self,
+                ctx: &SkReuseportContext,
+                $key: $key_ty,
+                flags: u64,
+            ) -> Result<(), c_long> {
                 let key = (&raw const *$key_ref).cast_mut().cast();
                 // SAFETY: the context is the kernel's, the map one of the object's with this type
                 // of key.
@@ -119,6 +129,10 @@ sockets! {
 sockets! {
     [K] SockHash<K>: (key: impl Borrow<K> => key.borrow()),
     helpers::bpf_sock_hash_update,
-    |ctx, map, key: &K, flags| helpers::bpf_msg_redirect_hash(ctx, map, (&raw const *key).cast_mut().cast(), flags),
-    |ctx, map, key: &K, flags| helpers::bpf_sk_redirect_hash(ctx, map, (&raw const *key).cast_mut().cast(), flags)
+    |ctx, map, key: &K, flags| {
+        helpers::bpf_msg_redirect_hash(ctx, map, (&raw const *key).cast_mut().cast(), flags)
+    },
+    |ctx, map, key: &K, flags| {
+        helpers::bpf_sk_redirect_hash(ctx, map, (&raw const *key).cast_mut().cast(), flags)
+    }
 }

@@ -64,7 +64,9 @@ macro_rules! storage {
                 self.get_ptr_mut($owner).map(|value| unsafe { &*value })
             }
 
-            #[doc = concat!("A pointer to the value of the ", $of, ", to write through; `None` when it has none.")]
+            #[doc = concat!("A pointer to the value of the ", $of, ", to write through.")]
+            ///
+            /// `None` when it has none.
             #[inline(always)]
             pub fn get_ptr_mut<T>(&self, $owner: *mut T) -> Option<*mut V> {
                 // SAFETY: the map is one of the object's; the verifier checks what the pointer is
@@ -74,7 +76,9 @@ macro_rules! storage {
                 })
             }
 
-            #[doc = concat!("The value of the ", $of, ", which is `initial` if there was none; `None` when there is no memory for it, or no such ", $of, ".")]
+            #[doc = concat!("The value of the ", $of, ", which is `initial` if it had none.")]
+            ///
+            #[doc = concat!("`None` when there is no memory for it, or no such ", $of, ".")]
             #[inline(always)]
             pub fn get_or_insert<T>(&self, $owner: *mut T, initial: &V) -> Option<&V> {
                 // SAFETY: as above; the initial value is readable for its size.

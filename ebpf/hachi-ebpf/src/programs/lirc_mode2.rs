@@ -20,7 +20,7 @@ impl LircMode2Context {
     }
 
     /// Tells that a key was pressed: `protocol` is an `RC_PROTO_…`, `scancode` the key's, `toggle`
-    /// changes each time that it is pressed anew.
+    /// changes each time it is pressed again.
     #[inline(always)]
     pub fn key_down(&self, protocol: u32, scancode: u64, toggle: u32) {
         // SAFETY: the context is the kernel's. It cannot fail.

@@ -134,7 +134,8 @@ macro_rules! context {
         }
 
         impl $name {
-            #[doc = concat!("Wraps the context that the kernel called a program with. `", $attribute, "` does so.")]
+            /// Wraps the context that the kernel called a program with.
+            #[doc = concat!("The attribute `", $attribute, "` does so.")]
             ///
             /// # Safety
             /// `ctx` must be that pointer, and there must be no other context made from it.

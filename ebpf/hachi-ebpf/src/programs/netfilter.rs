@@ -42,7 +42,8 @@ impl NetfilterContext {
         #[cfg(hachi_bpf)]
         {
             unsafe extern "C" {
-                #[link_name = "hachi:1:kfunc:bpf_dynptr_from_skb:fn(*__sk_buff, u64, *bpf_dynptr) -> i32"]
+                #[link_name = "hachi:1:kfunc:bpf_dynptr_from_skb:\
+                               fn(*__sk_buff, u64, *bpf_dynptr) -> i32"]
                 fn bpf_dynptr_from_skb(skb: *mut c_void, flags: u64, to: *mut bpf_dynptr) -> i32;
             }
             let mut packet = core::mem::MaybeUninit::<bpf_dynptr>::uninit();

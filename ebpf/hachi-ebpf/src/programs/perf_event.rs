@@ -1,4 +1,4 @@
-//! Perf events: programs that run each time so many events were counted.
+//! Perf events: programs that run each time a number of events was counted.
 
 use super::registers::{self, pt_regs};
 use super::{ProbeContext, context, context_fields};

@@ -76,7 +76,7 @@ macro_rules! skb_fields {
             ) -> Result<usize, $crate::cty::c_long> {
                 let have = (self.len() as usize).saturating_sub(offset);
                 // The verifier wants to see limits compared with the very number that the helper
-                // gets, and before 6.8 learns nothing of a number that is not 0: hence one less.
+                // gets, and before 6.8 learns nothing of a number that is not 0: so one less.
                 let last = $crate::packet::opaque(have.min(to.len()).wrapping_sub(1));
                 if last >= to.len() {
                     return Err(-14);

@@ -7,7 +7,7 @@ use crate::cty::c_void;
 
 const PAGE: usize = 4096;
 
-/// The address of so many pages for an arena; 0 when that is more than it may have.
+/// The address of `count` pages for an arena; 0 when that is more than it may have.
 pub(crate) fn arena_pages(count: u32, arena: *mut c_void) -> u64 {
     with(|state| {
         let most = map_at(state, arena).definition.max_entries as usize;

@@ -21,7 +21,7 @@ use crate::cty::c_void;
 /// What a helper returns in its register.
 type Result = Option<u64>;
 
-/// Calls a helper, which has so many arguments; `None` when there is no fake of it.
+/// Calls a helper with its arguments; `None` when there is no fake of it.
 ///
 /// # Safety
 /// The arguments are what the helper of that number takes: its prototype and the conditions of
@@ -108,7 +108,7 @@ impl Call {
     /// The memory that argument `n` points to.
     ///
     /// # Safety
-    /// There are so many bytes, which nobody writes.
+    /// There are `len` bytes, which nobody writes.
     unsafe fn bytes<'a>(self, n: usize, len: usize) -> &'a [u8] {
         match len {
             0 => &[],

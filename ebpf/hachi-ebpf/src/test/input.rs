@@ -28,7 +28,7 @@ use crate::programs::*;
 /// input.fields.user_port = u32::from(443u16.to_be());
 /// ```
 pub struct Input<C: Context> {
-    /// The fields of the kernel's context: all zero at first, but for those that say where the
+    /// The fields of the kernel's context: all zero at first, except those that say where the
     /// bytes are and how many, which [`run`](Self::run) sets. Of contexts that are arguments, the
     /// arguments.
     pub fields: C::Fields,

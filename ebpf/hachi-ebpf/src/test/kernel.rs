@@ -68,12 +68,12 @@ impl Kernel {
         }
     }
 
-    /// Stops the clock at so many nanoseconds. Timers that expire until then do so, in order.
+    /// Stops the clock at this time in nanoseconds. Timers that expire until then do so, in order.
     pub fn set_time(&self, nanoseconds: u64) {
         timer::advance_to(nanoseconds);
     }
 
-    /// Lets so many nanoseconds pass, and stops the clock then; as [`set_time`](Self::set_time).
+    /// Lets this much time pass, and stops the clock then; as [`set_time`](Self::set_time).
     pub fn advance(&self, nanoseconds: u64) {
         let now = with(|state| helpers::now(state));
         timer::advance_to(now.saturating_add(nanoseconds));

@@ -130,7 +130,7 @@ impl Map {
         kind == BPF_MAP_TYPE_ARRAY_OF_MAPS || kind == BPF_MAP_TYPE_HASH_OF_MAPS
     }
 
-    /// Makes and removes entries as keys are met, whoever they belong to.
+    /// Whether the map belongs to kernel objects: entries come and go with them.
     fn is_storage(&self) -> bool {
         let kind = self.definition.kind;
         matches!(

@@ -56,7 +56,7 @@ fn placeholder<'a>(
         'X' => format!("{number:X}"),
         'c' => String::from(char::from(argument as u8)),
         's' => string_at(argument, 512).unwrap_or_else(|| "(null)".into()),
-        // Whatever kind of pointer it is said to be.
+        // Of any kind that the format names.
         'p' => {
             let kind = rest.bytes().take_while(u8::is_ascii_alphanumeric).count();
             text.push_str(&format!("{argument:#x}"));

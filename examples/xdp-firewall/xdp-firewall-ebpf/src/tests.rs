@@ -29,7 +29,7 @@ fn verdict(packet: Vec<u8>) -> u32 {
 }
 
 #[test]
-fn drops_blocked_prefixes_but_for_what_is_allowed() {
+fn drops_blocked_prefixes_except_what_is_allowed() {
     const ALLOW: u32 = DROP + 1;
     SOURCES_V4.insert(Key::new(24, STRANGER), DROP, 0).unwrap();
     SOURCES_V4.insert(Key::new(32, STRANGER), ALLOW, 0).unwrap();

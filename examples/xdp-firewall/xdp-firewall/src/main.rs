@@ -220,7 +220,7 @@ fn list(tables: &Tables) -> anyhow::Result<()> {
 }
 
 // ANCHOR: unpin
-/// Ends the firewall that is pinned in `directory`, whoever pinned it.
+/// Ends the firewall that is pinned in `directory`, no matter who pinned it.
 fn unpin(directory: &Path) -> anyhow::Result<()> {
     PinnedLink::from_pin(directory.join("link"))
         .with_context(|| format!("no firewall is pinned in {}", directory.display()))?

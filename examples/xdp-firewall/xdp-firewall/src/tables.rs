@@ -28,7 +28,7 @@ impl Tables {
     }
 
     // ANCHOR: pinned
-    /// Those of a firewall that is pinned in `directory`, whoever loaded it.
+    /// Those of a firewall that is pinned in `directory`, no matter who loaded it.
     pub fn pinned(directory: &Path) -> anyhow::Result<Self> {
         Self::new(|name| {
             MapData::from_pin(directory.join(name)).with_context(|| {

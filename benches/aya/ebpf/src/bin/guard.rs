@@ -1,4 +1,4 @@
-//! Forbids opening or executing chosen files, whoever asks and by whatever name.
+//! Forbids opening or executing chosen files, no matter who asks and by which name.
 
 #![no_std]
 #![no_main]

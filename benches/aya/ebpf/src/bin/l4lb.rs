@@ -64,7 +64,7 @@ pub fn l4lb(ctx: XdpContext) -> u32 {
     balance(&ctx).unwrap_or(xdp_action::XDP_PASS)
 }
 
-/// Where a `T` lies in the packet, if it has so many bytes.
+/// Where a `T` lies in the packet, if the packet is long enough.
 #[inline(always)]
 fn ptr_at<T>(ctx: &XdpContext, offset: usize) -> Option<*mut T> {
     let start = ctx.data() + offset;

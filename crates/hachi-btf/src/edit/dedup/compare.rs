@@ -8,7 +8,7 @@ const DEPTH: u32 = 16;
 const LOOKS: u32 = 4096;
 
 impl Dedup {
-    /// Whether two structs or unions are equal but for the types of their members.
+    /// Whether two structs or unions are equal, apart from the types of their members.
     pub(super) fn same_outline(&self, a: u32, b: u32) -> bool {
         match (&self.types[a as usize], &self.types[b as usize]) {
             (Type::Struct(a), Type::Struct(b)) | (Type::Union(a), Type::Union(b)) => {
@@ -55,7 +55,7 @@ impl Dedup {
         true
     }
 
-    /// Compares two types but for what they refer to, which is the answer; `None` if they differ.
+    /// Compares two types without what they refer to, which is the answer; `None` if they differ.
     fn compare(&mut self, new: u32, kept: u32) -> Option<Vec<(u32, u32)>> {
         let (a, b) = (&self.types[new as usize], &self.types[kept as usize]);
         let none = Vec::new();
@@ -64,7 +64,7 @@ impl Dedup {
                 if !fwd.union && fwd.name == it.name => {}
             (Type::Fwd(fwd), Type::Union(it)) | (Type::Union(it), Type::Fwd(fwd))
                 if fwd.union && fwd.name == it.name => {}
-            _ => return same_but_for_references(a, b).then(|| references(a, b)),
+            _ => return same_except_references(a, b).then(|| references(a, b)),
         }
         if b.kind() == Kind::Fwd && kept < self.first {
             self.completes_base = true;
@@ -120,15 +120,15 @@ impl Dedup {
             return false;
         }
         let (a, b) = (&self.types[a as usize], &self.types[b as usize]);
-        same_but_for_references(a, b)
+        same_except_references(a, b)
             && references(a, b)
                 .into_iter()
                 .all(|(a, b)| self.is_identical(a, b, depth, looks))
     }
 }
 
-/// Whether two types are equal but for the ids in them.
-fn same_but_for_references(a: &Node, b: &Node) -> bool {
+/// Whether two types are equal, apart from the ids in them.
+fn same_except_references(a: &Node, b: &Node) -> bool {
     match (a, b) {
         (Type::Struct(a), Type::Struct(b)) | (Type::Union(a), Type::Union(b)) => same_members(a, b),
         (Type::FuncProto(a), Type::FuncProto(b)) => {
@@ -155,7 +155,7 @@ fn same_but_for_references(a: &Node, b: &Node) -> bool {
     }
 }
 
-/// The ids in two types that are equal but for those, pair by pair.
+/// The ids in two types that are otherwise equal, pair by pair.
 fn references(a: &Node, b: &Node) -> Vec<(u32, u32)> {
     a.refs().into_iter().zip(b.refs()).collect()
 }

@@ -343,7 +343,7 @@ fn hash_of(ty: &Node) -> u64 {
     hasher.finish()
 }
 
-/// Whether two structs are equal but for the types of their members.
+/// Whether two structs are equal, apart from the types of their members.
 fn same_members(a: &Composite<u32>, b: &Composite<u32>) -> bool {
     a.name == b.name
         && a.size == b.size

@@ -128,7 +128,7 @@ impl C<'_> {
         Ok(())
     }
 
-    /// Adds text that is no type: comments, directives.
+    /// Adds text that is not a type: comments, directives.
     pub fn push(&mut self, text: &str) {
         self.out.push_str(text);
     }

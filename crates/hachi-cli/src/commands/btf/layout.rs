@@ -23,7 +23,8 @@ pub struct Args {
     #[arg(long)]
     expand: bool,
     /// Bytes of a cache line
-    #[arg(long, value_name = "BYTES", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "BYTES", default_value_t = 64)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     cache_line: u32,
     #[command(flatten)]
     source: Source,

@@ -55,7 +55,8 @@ pub fn run(args: Args, out: &mut Output) -> Result {
         }
         if ids > 0 {
             out.warn(format_args!(
-                "{} asks for the id of a type in the kernel's own BTF {}: what it gets is the id in the file, of which the kernel knows nothing",
+                "{} asks for the id of a type in the kernel's own BTF {}: what it gets is the id \
+                 in the file, of which the kernel knows nothing",
                 path.display(),
                 match ids {
                     1 => "once".to_owned(),

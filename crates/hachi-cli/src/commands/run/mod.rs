@@ -30,7 +30,7 @@ use watch::Watch;
 Examples:
   hachi run firewall.o --iface eth0
   hachi run firewall-ebpf --iface lo --mode skb --set LOG_DROPS=1
-  hachi run execsnoop.o                                                       # its sections say where
+  hachi run execsnoop.o       # its sections say where
   hachi run malloc.o --pid 4321
   hachi run connections.o --cgroup /sys/fs/cgroup/user.slice
   hachi run firewall.o --iface eth0 --pin /sys/fs/bpf/firewall --duration 0   # pin it and come back

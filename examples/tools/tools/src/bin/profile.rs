@@ -17,7 +17,7 @@ use tools_common::profile::Place;
 /// each stack: a line each, outermost function first, as tools that draw flame graphs read them.
 #[derive(Parser)]
 struct Args {
-    /// End after so many seconds
+    /// End after this many seconds
     #[arg(default_value_t = u32::MAX, hide_default_value = true)]
     seconds: u32,
     /// Only this process

@@ -8,7 +8,7 @@ use tools::{Interrupt, attach, counts, histogram, object};
 /// Shows how long threads that can run wait for a CPU, as a histogram, at the end: Ctrl-C.
 #[derive(Parser)]
 struct Args {
-    /// End after so many seconds
+    /// End after this many seconds
     #[arg(default_value_t = u32::MAX, hide_default_value = true)]
     seconds: u32,
     /// Only this process
