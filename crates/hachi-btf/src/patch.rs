@@ -107,7 +107,7 @@ impl BtfPatch {
     /// Adds a signed INT and gives its id. The name is the offset of a string.
     pub fn add_int(&mut self, name: u32, size: u32) -> u32 {
         let signed = 1 << 24;
-        self.add([name, (Kind::Int as u32) << 24, size, signed | size * 8])
+        self.add([name, (Kind::Int as u32) << 24, size, signed | (size * 8)])
     }
 
     /// Adds a VAR and gives its id. The name is the offset of a string.

@@ -256,10 +256,7 @@ fn words_are_patched_in_place() {
         // What is of another kind stays as it is, and so does a section without room.
         patch.set_section_size(6, 1);
         patch.set_section_vars(6, &vars[..1]);
-        patch.set_section_vars(
-            section,
-            &[vars[0].clone(), vars[1].clone(), vars[1].clone()],
-        );
+        patch.set_section_vars(section, &[vars[0], vars[1], vars[1]]);
         patch.set_linkage(6, Linkage::Static);
         patch.set_var_type(function, 1);
         patch.name_params(function, 1);

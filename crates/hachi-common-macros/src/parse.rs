@@ -4,7 +4,7 @@ use std::iter::Peekable;
 
 use proc_macro::{Delimiter, Group, Ident, Literal, Span, TokenStream, TokenTree};
 
-use crate::tokens::{Angles, Error, is_ident, is_punct, split_commas};
+use crate::tokens::{Angles, Error, is_group, is_ident, is_punct, split_commas};
 
 /// How the struct is laid out, as far as it matters here.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -220,10 +220,7 @@ fn comma() -> TokenStream {
 fn predicates(tokens: &mut Tokens) -> TokenStream {
     let mut predicates = Vec::new();
     if tokens.next_if(|token| is_ident(token, "where")).is_some() {
-        let end = |token: &TokenTree| {
-            is_punct(token, ';')
-                || matches!(token, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace)
-        };
+        let end = |token: &TokenTree| is_punct(token, ';') || is_group(token, Delimiter::Brace);
         while let Some(token) = tokens.next_if(|token| !end(token)) {
             predicates.push(token);
         }

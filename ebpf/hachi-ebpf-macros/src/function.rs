@@ -3,7 +3,7 @@
 use proc_macro::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 
 use crate::args::Text;
-use crate::tokens::{Error, fill, is_ident, is_punct, split_commas};
+use crate::tokens::{Error, fill, is_group, is_ident, is_punct, split_commas};
 
 /// A function with one argument.
 pub struct Function {
@@ -77,9 +77,7 @@ pub fn signature(item: TokenStream, looks: &str) -> Result<Signature, Error> {
     let mut result = Vec::new();
     let mut arrow = false;
     for token in tokens {
-        if matches!(&token, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace)
-            || is_ident(&token, "where")
-        {
+        if is_group(&token, Delimiter::Brace) || is_ident(&token, "where") {
             break;
         }
         if arrow && !(result.is_empty() && is_punct(&token, '>')) {

@@ -5,7 +5,7 @@ use proc_macro::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use crate::args::{self, Text};
 use crate::function::export;
 use crate::kernel::ops_entry;
-use crate::tokens::{Error, fill, is_ident, is_punct};
+use crate::tokens::{Error, fill, is_group, is_ident, is_punct};
 
 const LOOKS: &str = "an implementation of a structure of functions looks like `#[struct_ops] impl \
                      tcp_congestion_ops for Mine { const name: [u8; 16] = …; fn init(sk: sock) { … \
@@ -143,12 +143,7 @@ fn body_members(body: &Group, members: &mut Vec<Member>) -> Result<TokenStream, 
         for token in tokens.by_ref() {
             out.extend([token.clone()]);
             let end = match function {
-                true => {
-                    matches!(
-                        &token,
-                        TokenTree::Group(group) if group.delimiter() == Delimiter::Brace
-                    )
-                }
+                true => is_group(&token, Delimiter::Brace),
                 false => is_punct(&token, ';'),
             };
             if end {

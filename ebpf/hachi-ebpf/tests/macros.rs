@@ -40,8 +40,8 @@ fn build(name: &str, source: &str) -> Result<String, String> {
 /// What the compiler says about a program that it should refuse. `source` starts at line 3.
 fn errors_of(name: &str, source: &str) -> String {
     let prelude = "#![no_std]\n\
-                   use aya_ebpf::{info, macros::{map, xdp}, maps::HashMap};\n\
-                   use aya_ebpf::programs::XdpContext;\n";
+                   use aya_ebpf::{info, macros::{map, xdp}, \
+                   maps::HashMap, programs::XdpContext};\n";
     build(name, &format!("{prelude}{source}")).expect_err("should not compile")
 }
 

@@ -7,7 +7,7 @@ use proc_macro::{Ident, Span, TokenStream, TokenTree};
 use super::functions::by_value;
 use super::parse::{self, Function, Type, is_scalar};
 use crate::args;
-use crate::tokens::{Error, fill, is_punct};
+use crate::tokens::{Error, fill, is_ident, is_punct};
 
 /// How many arguments a function of the kernel takes at most: those that fit registers.
 const MAX_PARAMS: usize = 5;
@@ -293,8 +293,8 @@ fn without_c(tokens: &TokenStream) -> TokenStream {
     };
     // The path to it, if there is one, goes as well.
     let is_path = |token: &TokenTree| {
-        let is_qualifier = |ident: &Ident| ident == "const" || ident == "mut";
-        matches!(token, TokenTree::Ident(ident) if !is_qualifier(ident)) || is_punct(token, ':')
+        let is_qualifier = is_ident(token, "const") || is_ident(token, "mut");
+        matches!(token, TokenTree::Ident(_)) && !is_qualifier || is_punct(token, ':')
     };
     while tokens.last().is_some_and(is_path) {
         tokens.pop();

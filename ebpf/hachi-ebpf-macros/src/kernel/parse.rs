@@ -2,7 +2,7 @@
 
 use proc_macro::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 
-use crate::tokens::{Error, is_ident, is_punct, split_commas};
+use crate::tokens::{Error, is_group, is_ident, is_punct, split_commas};
 
 /// A declaration.
 pub enum Item {
@@ -236,10 +236,7 @@ impl Parser {
         let mut visibility = TokenStream::new();
         if let Some(token) = self.tokens.next_if(|token| is_ident(token, "pub")) {
             visibility.extend([token]);
-            let restricted = |token: &TokenTree| match token {
-                TokenTree::Group(group) => group.delimiter() == Delimiter::Parenthesis,
-                _ => false,
-            };
+            let restricted = |token: &TokenTree| is_group(token, Delimiter::Parenthesis);
             visibility.extend(self.tokens.next_if(restricted));
         }
         visibility
