@@ -1,6 +1,7 @@
-//! The derive macro of `hachi_common::Pod`. Use it through that crate.
+//! The derive macros of `hachi_common`. Use them through that crate.
 
 mod parse;
+mod shareable;
 mod tokens;
 
 use proc_macro::{Span, TokenStream};
@@ -27,7 +28,7 @@ use tokens::{Error, fill};
 /// }
 /// ```
 ///
-/// Padding, here 4 bytes before `bytes`:
+/// Padding, here 4 bytes before `bytes` (the error says how many there are, after which field):
 /// ```compile_fail
 /// # use hachi_common::Pod;
 /// #[derive(Clone, Copy, Pod)]
@@ -37,7 +38,7 @@ use tokens::{Error, fill};
 ///     bytes: u64,
 /// }
 /// ```
-/// A field that does not accept every bit pattern:
+/// A field that does not accept every bit pattern (`Stored<bool>` does):
 /// ```compile_fail
 /// # use hachi_common::Pod;
 /// #[derive(Clone, Copy, Pod)]
@@ -88,6 +89,45 @@ pub fn derive_pod(input: TokenStream) -> TokenStream {
     }
 }
 
+/// Implements `Shareable` for an enum without data: it is stored as the integer of its `repr`, and
+/// reading it gives `None` for a number that is no variant.
+///
+/// ```
+/// use hachi_common::Shareable;
+///
+/// #[derive(Clone, Copy, Debug, PartialEq, Shareable)]
+/// #[repr(u32)]
+/// enum Action {
+///     Pass = 2,
+///     Drop = 1,
+///     Log = 1 << 31,
+/// }
+///
+/// assert_eq!(Action::from_bits(1), Some(Action::Drop));
+/// assert_eq!(Action::from_bits(0), None);
+/// ```
+///
+/// Without an integer as its `repr`, the compiler may choose any:
+/// ```compile_fail
+/// # use hachi_common::Shareable;
+/// #[derive(Clone, Copy, Shareable)]
+/// enum Action { Pass, Drop }
+/// ```
+/// A variant with data:
+/// ```compile_fail
+/// # use hachi_common::Shareable;
+/// #[derive(Clone, Copy, Shareable)]
+/// #[repr(u8)]
+/// enum Action { Pass, Redirect(u32) }
+/// ```
+#[proc_macro_derive(Shareable, attributes(shareable))]
+pub fn derive_shareable(input: TokenStream) -> TokenStream {
+    match parse::enumeration(input) {
+        Ok(item) => shareable::implement(&item),
+        Err(error) => error.into_compile_error(),
+    }
+}
+
 fn implement(item: Item) -> Result<TokenStream, Error> {
     match item.repr {
         Repr::C | Repr::Packed | Repr::Transparent => {}
@@ -107,14 +147,17 @@ fn implement(item: Item) -> Result<TokenStream, Error> {
         return Err(Error::new(
             item.name.span(),
             format!(
-                "`{}` is generic, so whether it has padding depends on its parameters: `Pod` needs \
-                 `#[repr(C, packed)]` or `#[repr(transparent)]` here",
+                "`{}` is generic, so whether it has padding depends on its parameters: `Pod` \
+                 needs `#[repr(C, packed)]` or `#[repr(transparent)]` here",
                 item.name
             ),
         ));
     }
     let mut code = TokenStream::new();
-    let fields = fields(&item);
+    let mut fields = fields(&item);
+    if item.repr == Repr::C {
+        fields.extend(no_padding(&item));
+    }
     if generic {
         let bounds = item
             .fields
@@ -144,20 +187,24 @@ fn implement(item: Item) -> Result<TokenStream, Error> {
             // The compiler names the function whose bound is not met.
             let check = format!(
                 "the_field_{}_of_{}_must_be_pod",
-                field.name.trim_start_matches("r#"),
-                item.name.to_string().trim_start_matches("r#")
+                plain(&field.name),
+                plain(&item.name.to_string())
             );
             code.extend(fill(
                 &format!(
-                    "const _: fn() = || {{ #[allow(non_snake_case)] fn {check}<T: __0>() {{}} \
-                          {check}::<__1>() }};"
+                    "const _: fn() = || {{ #[allow(non_snake_case)] fn {check}<T: __0>() \
+                          {{}} {check}::<__1>() }};"
                 ),
                 field.span,
                 &[&item.pod, &field.ty],
             ));
         }
         if item.repr == Repr::C {
-            code.extend(no_padding(&item));
+            code.extend(fill(
+                "const _: () = <__0 as __1>::__CHECKED;",
+                item.name.span(),
+                &[&item.name_tokens(), &item.pod],
+            ));
         }
     }
     Ok(code)
@@ -187,58 +234,43 @@ fn fields(item: &Item) -> TokenStream {
     )
 }
 
-/// Assertions that each field starts where the one before it ends, and that the last ends with the
-/// struct.
+/// The constant that is none when there is padding: each field must end where the next one starts,
+/// and the last with the struct.
 fn no_padding(item: &Item) -> TokenStream {
-    let name = item.name_tokens();
-    let mut code = TokenStream::new();
-    let mut before: Option<&Field> = None;
-    for field in &item.fields {
-        // The first field of a `repr(C)` struct is always at 0.
-        if let Some(before) = before {
-            code.extend(assertion(
-                "::core::mem::offset_of!(__0, __1) == ::core::mem::offset_of!(__0, __2) + \
-                 ::core::mem::size_of::<__3>()",
-                field.span,
-                &[
-                    &name,
-                    &field.name_tokens(),
-                    &before.name_tokens(),
-                    &before.ty,
-                ],
-                &format!(
-                    "there is padding between the fields `{}` and `{}` of `{}`, so it is not \
-                     `Pod`: put wider fields first, or add a field there",
-                    before.name, field.name, item.name
-                ),
-            ));
-        }
-        before = Some(field);
-    }
-    if let Some(last) = before {
-        code.extend(assertion(
-            "::core::mem::size_of::<__0>() == ::core::mem::offset_of!(__0, __1) + \
-             ::core::mem::size_of::<__2>()",
-            last.span,
-            &[&name, &last.name_tokens(), &last.ty],
-            &format!(
-                "there is padding at the end of `{}`, after its field `{}`, so it is not `Pod`: \
-                 add a field that fills it",
-                item.name, last.name
+    let mut checks = TokenStream::new();
+    for (position, field) in item.fields.iter().enumerate() {
+        let next = item.fields.get(position + 1);
+        let next_name = next.map(Field::name_tokens).unwrap_or_default();
+        let (next_place, next_text) = match next {
+            Some(next) => (
+                "::core::mem::offset_of!(Self, __2)",
+                format!("::core::option::Option::Some({:?})", plain(&next.name)),
             ),
+            None => (
+                "::core::mem::size_of::<Self>()",
+                "::core::option::Option::None".to_owned(),
+            ),
+        };
+        checks.extend(fill(
+            &format!(
+                "<Self::Field>::no_padding({:?}, {:?}, \
+                 ::core::mem::offset_of!(Self, __0) + ::core::mem::size_of::<__1>(), \
+                 {next_place}, {next_text});",
+                plain(&item.name.to_string()),
+                plain(&field.name),
+            ),
+            field.span,
+            &[&field.name_tokens(), &field.ty, &next_name],
         ));
     }
-    code
-}
-
-fn assertion(condition: &str, span: Span, args: &[&TokenStream], message: &str) -> TokenStream {
     fill(
-        &format!("const _: () = ::core::assert!({condition}, {message:?});"),
-        span,
-        args,
+        "const __CHECKED: () = { __0 };",
+        Span::mixed_site(),
+        &[&checks],
     )
 }
 
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;
+/// A name as it is written in a message.
+fn plain(name: &str) -> &str {
+    name.trim_start_matches("r#")
+}

@@ -1,10 +1,10 @@
-//! Reads the struct that `#[derive(Pod)]` stands on.
+//! Reads the struct that `#[derive(Pod)]` stands on, and the enum of `#[derive(Shareable)]`.
 
 use std::iter::Peekable;
 
 use proc_macro::{Delimiter, Group, Ident, Literal, Span, TokenStream, TokenTree};
 
-use crate::tokens::{Angles, Error, is_group, is_ident, is_punct, split_commas};
+use crate::tokens::{Angles, Error, is_ident, is_punct, split_commas};
 
 /// How the struct is laid out, as far as it matters here.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -60,22 +60,24 @@ type Tokens = Peekable<proc_macro::token_stream::IntoIter>;
 
 pub fn item(input: TokenStream) -> Result<Item, Error> {
     let mut tokens = input.into_iter().peekable();
-    let (repr, pod) = attributes(&mut tokens)?;
+    let Attributes {
+        repr, path: pod, ..
+    } = attributes(&mut tokens, "Pod")?;
     skip_visibility(&mut tokens);
     match tokens.next() {
         Some(token) if is_ident(&token, "struct") => {}
         Some(token) if is_ident(&token, "enum") => {
             return Err(Error::new(
                 token.span(),
-                "an enum cannot be `Pod`, since it accepts only some bit patterns: use an integer \
-                 and convert",
+                "an enum cannot be `Pod`, since not all patterns of bits are variants: derive \
+                 `Shareable`, and in the structs that have it as a field write `Stored<…>`",
             ));
         }
         Some(token) if is_ident(&token, "union") => {
             return Err(Error::new(
                 token.span(),
-                "a union cannot be `Pod`, since some of its bytes may be uninitialised: use a byte \
-                 array and convert",
+                "a union cannot be `Pod`, since some of its bytes may be uninitialised: use a \
+                 byte array and convert",
             ));
         }
         _ => return Err(Error::new(Span::call_site(), "`Pod` is for structs")),
@@ -108,37 +110,127 @@ pub fn item(input: TokenStream) -> Result<Item, Error> {
     })
 }
 
-/// Reads the attributes in front of an item: its `repr` and, from `#[pod(crate = …)]`, the trait's
-/// path.
-fn attributes(tokens: &mut Tokens) -> Result<(Repr, TokenStream), Error> {
+/// An enum without data.
+pub struct Enumeration {
+    pub name: Ident,
+    /// The integer it is stored as.
+    pub repr: Ident,
+    /// The trait's path.
+    pub shareable: TokenStream,
+    pub variants: Vec<Ident>,
+}
+
+const INTEGERS: [&str; 10] = [
+    "u8", "u16", "u32", "u64", "usize", "i8", "i16", "i32", "i64", "isize",
+];
+
+pub fn enumeration(input: TokenStream) -> Result<Enumeration, Error> {
+    let mut tokens = input.into_iter().peekable();
+    let attributes = attributes(&mut tokens, "Shareable")?;
+    skip_visibility(&mut tokens);
+    match tokens.next() {
+        Some(token) if is_ident(&token, "enum") => {}
+        Some(token) => {
+            return Err(Error::new(
+                token.span(),
+                "`Shareable` is for enums without data; a struct of plain data derives `Pod`",
+            ));
+        }
+        None => return Err(Error::new(Span::call_site(), "`Shareable` is for enums")),
+    }
+    let (Some(TokenTree::Ident(name)), Some(body)) = (tokens.next(), tokens.next()) else {
+        return Err(Error::new(Span::call_site(), "expected an enum"));
+    };
+    let TokenTree::Group(body) = body else {
+        return Err(Error::new(
+            body.span(),
+            format!("`{name}` has parameters: `Shareable` is for enums without data"),
+        ));
+    };
+    let Some(repr) = attributes.integer else {
+        return Err(Error::new(
+            name.span(),
+            format!(
+                "`{name}` needs an integer as its `repr` to be `Shareable`: write `#[repr(u8)]`, \
+                 say, and the number of each variant"
+            ),
+        ));
+    };
+    let variants = split_commas(body.stream())
+        .into_iter()
+        .map(|variant| {
+            let mut variant = without_attributes(variant);
+            let Some(TokenTree::Ident(variant_name)) = variant.next() else {
+                return Err(Error::new(body.span(), "expected variants"));
+            };
+            match variant.next() {
+                Some(TokenTree::Group(group)) => Err(Error::new(
+                    group.span(),
+                    format!(
+                        "the variant `{variant_name}` of `{name}` has data, so not all its bytes \
+                         mean the same: keep the data in fields of a struct, beside the enum"
+                    ),
+                )),
+                _ => Ok(variant_name),
+            }
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(Enumeration {
+        name,
+        repr,
+        shareable: attributes.path,
+        variants,
+    })
+}
+
+/// What the attributes in front of an item say.
+struct Attributes {
+    repr: Repr,
+    /// The integer that an enum is.
+    integer: Option<Ident>,
+    /// The trait's path.
+    path: TokenStream,
+}
+
+/// Reads the attributes in front of an item: its `repr`, and the path of the trait `name` from
+/// `#[pod(crate = …)]` or the like.
+fn attributes(tokens: &mut Tokens, name: &str) -> Result<Attributes, Error> {
     let (mut c, mut packed, mut transparent) = (false, false, false);
-    // Anyone who writes `#[derive(Pod)]` has imported that name, and the trait has the same.
-    let mut pod: TokenStream = TokenTree::from(Ident::new("Pod", Span::call_site())).into();
+    let mut integer = None;
+    let helper = name.to_lowercase();
+    // To write `#[derive(Pod)]` one has imported that name, and the trait has the same.
+    let mut path: TokenStream = TokenTree::from(Ident::new(name, Span::call_site())).into();
     while let Some(attribute) = next_attribute(tokens) {
         let mut attribute = attribute.stream().into_iter();
-        let (Some(name), Some(TokenTree::Group(args))) = (attribute.next(), attribute.next())
+        let (Some(attribute), Some(TokenTree::Group(args))) = (attribute.next(), attribute.next())
         else {
             continue;
         };
-        if is_ident(&name, "repr") {
+        if is_ident(&attribute, "repr") {
             for hint in split_commas(args.stream()) {
                 c |= is_ident(&hint[0], "C");
                 // `packed(2)` can have padding.
                 packed |= is_ident(&hint[0], "packed") && hint.len() == 1;
                 transparent |= is_ident(&hint[0], "transparent");
+                if let TokenTree::Ident(hint) = &hint[0]
+                    && INTEGERS.contains(&hint.to_string().as_str())
+                {
+                    integer = Some(hint.clone());
+                }
             }
-        } else if is_ident(&name, "pod") {
+        } else if is_ident(&attribute, &helper) {
             let mut args = args.stream().into_iter();
             match (args.next(), args.next()) {
                 (Some(key), Some(equals)) if is_ident(&key, "crate") && is_punct(&equals, '=') => {
-                    pod = args
-                        .chain("::Pod".parse::<TokenStream>().expect("a path"))
+                    let name = format!("::{name}");
+                    path = args
+                        .chain(name.parse::<TokenStream>().expect("a path"))
                         .collect();
                 }
                 _ => {
                     return Err(Error::new(
-                        name.span(),
-                        "expected `#[pod(crate = path::to::hachi_common)]`",
+                        attribute.span(),
+                        format!("expected `#[{helper}(crate = path::to::hachi_common)]`"),
                     ));
                 }
             }
@@ -150,7 +242,11 @@ fn attributes(tokens: &mut Tokens) -> Result<(Repr, TokenStream), Error> {
         (_, true, false) => Repr::C,
         _ => Repr::Rust,
     };
-    Ok((repr, pod))
+    Ok(Attributes {
+        repr,
+        integer,
+        path,
+    })
 }
 
 /// The bracketed part of the next attribute, if one comes next.
@@ -164,14 +260,18 @@ fn next_attribute(tokens: &mut Tokens) -> Option<Group> {
 
 fn skip_visibility(tokens: &mut Tokens) {
     // A `$vis` of a macro_rules comes as a group without delimiters, possibly empty.
+    let group_of = |token: &TokenTree, delimiter| match token {
+        TokenTree::Group(group) => group.delimiter() == delimiter,
+        _ => false,
+    };
     if tokens
-        .next_if(|token| is_group(token, Delimiter::None))
+        .next_if(|token| group_of(token, Delimiter::None))
         .is_some()
     {
         return;
     }
     if tokens.next_if(|token| is_ident(token, "pub")).is_some() {
-        tokens.next_if(|token| is_group(token, Delimiter::Parenthesis));
+        tokens.next_if(|token| group_of(token, Delimiter::Parenthesis));
     }
 }
 
@@ -220,7 +320,10 @@ fn comma() -> TokenStream {
 fn predicates(tokens: &mut Tokens) -> TokenStream {
     let mut predicates = Vec::new();
     if tokens.next_if(|token| is_ident(token, "where")).is_some() {
-        let end = |token: &TokenTree| is_punct(token, ';') || is_group(token, Delimiter::Brace);
+        let end = |token: &TokenTree| {
+            is_punct(token, ';')
+                || matches!(token, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace)
+        };
         while let Some(token) = tokens.next_if(|token| !end(token)) {
             predicates.push(token);
         }

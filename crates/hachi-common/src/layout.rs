@@ -55,6 +55,96 @@ impl Layout {
     }
 }
 
+#[doc(hidden)]
+impl Field {
+    /// The derive macro's question whether a field is followed by padding. What is wrong is an
+    /// error when the program is built, which says what to write instead.
+    ///
+    /// # Panics
+    /// If there is padding between a field that ends at `end` and what begins at `next`: another
+    /// field, or (`None`) nothing.
+    #[track_caller]
+    pub const fn no_padding(
+        of: &str,
+        field: &str,
+        end: usize,
+        next: usize,
+        next_field: Option<&str>,
+    ) {
+        if end == next {
+            return;
+        }
+        let padding = next - end;
+        let mut text = Text::new();
+        text.push("`")
+            .push(of)
+            .push("` is not `Pod`: ")
+            .number(padding);
+        text.push(if padding == 1 { " byte" } else { " bytes" });
+        text.push(" of padding after its field `")
+            .push(field)
+            .push("`");
+        match next_field {
+            Some(next) => {
+                text.push(", before `").push(next).push("`");
+                text.push("; put wider fields first, or fill it: after `")
+                    .push(field);
+                text.push("`, add `padding: [u8; ")
+                    .number(padding)
+                    .push("]`");
+            }
+            None => {
+                text.push(", at the end; fill it: add `padding: [u8; ");
+                text.number(padding).push("]`");
+            }
+        }
+        panic!("{}", text.as_str());
+    }
+}
+
+/// A text made at compile time, cut where it is too long.
+struct Text {
+    bytes: [u8; 512],
+    len: usize,
+}
+
+impl Text {
+    const fn new() -> Self {
+        Text {
+            bytes: [0; 512],
+            len: 0,
+        }
+    }
+
+    const fn push(&mut self, text: &str) -> &mut Self {
+        let (text, mut at) = (text.as_bytes(), 0);
+        while at < text.len() && self.len < self.bytes.len() {
+            self.bytes[self.len] = text[at];
+            self.len += 1;
+            at += 1;
+        }
+        self
+    }
+
+    const fn number(&mut self, number: usize) -> &mut Self {
+        if number > 9 {
+            self.number(number / 10);
+        }
+        let digit = [b'0' + (number % 10) as u8];
+        match core::str::from_utf8(&digit) {
+            Ok(digit) => self.push(digit),
+            Err(_) => self,
+        }
+    }
+
+    const fn as_str(&self) -> &str {
+        match core::str::from_utf8(self.bytes.split_at(self.len).0) {
+            Ok(text) => text,
+            Err(_) => "there is padding",
+        }
+    }
+}
+
 /// Lets the derive macro name [`Field`] wherever the trait `Pod`, of which alone it knows, comes
 /// from: as `Self::Field`.
 #[doc(hidden)]

@@ -21,9 +21,12 @@ use crate::layout::{Field, Layout, Names, Parts};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not plain data, so user space and kernel cannot share it (`Pod`)",
     label = "not every pattern of bits, or not every byte, of `{Self}` is a value",
-    note = "for `bool`, `char` and enums take an integer of that size and convert; for references \
-            and pointers the value itself, or a `u64`; for structs of your own \
-            `#[derive(Clone, Copy, Pod)] #[repr(C)]`"
+    note = "a struct of your own: `#[derive(Clone, Copy, Pod)] #[repr(C)]`, which names the field \
+            that has padding or is not plain data",
+    note = "a `bool`: `Stored<bool>`; an enum without data: `#[derive(Clone, Copy, Shareable)] \
+            #[repr(u8)]`, and `Stored<…>` as a field",
+    note = "a `char` or `NonZero…`: an integer of that size; a reference or pointer: the value \
+            itself, or a `u64`"
 )]
 pub unsafe trait Pod: Copy + 'static + Names {
     /// The fields of a struct, in the order of their offsets, as the derive macro tells them. None
@@ -32,6 +35,10 @@ pub unsafe trait Pod: Copy + 'static + Names {
 
     /// What the bytes mean. User space compares it with the types that a map was declared with.
     const LAYOUT: &'static Layout = &Layout::of_fields(size_of::<Self>(), Self::FIELDS);
+
+    /// No constant when there is padding.
+    #[doc(hidden)]
+    const __CHECKED: () = ();
 }
 
 macro_rules! pod {

@@ -4,7 +4,7 @@
 use std::{fs, path::Path, process::Command};
 
 use hachi_common::{
-    Pod, bytes_of,
+    Pod, Shareable, Stored, bytes_of,
     layout::{Layout, Parts},
 };
 
@@ -110,7 +110,9 @@ fn fields_are_told() {
 
 /// Compiles `source` as a crate that depends on this one; gives what the compiler says.
 fn errors_of(source: &str) -> String {
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("derive_pod");
+    // Each test has a directory of its own: they run at the same time.
+    let test = std::thread::current().name().unwrap().replace("::", "-");
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
     fs::create_dir_all(&dir).unwrap();
     let manifest = format!(
         "[package]\nname = \"wrong\"\nedition = \"2021\"\n[lib]\npath = \"lib.rs\"\n[workspace]\n\
@@ -125,7 +127,7 @@ fn errors_of(source: &str) -> String {
             "--offline",
             "--color=never",
             "--target-dir",
-            "target",
+            "../derive_pod",
         ])
         .current_dir(&dir)
         .env_remove("RUSTFLAGS")
@@ -152,6 +154,7 @@ fn errors_name_the_field() {
         "`Loose` is generic",
         "a struct with a lifetime cannot be `Pod`",
         "an enum cannot be `Pod`",
+        "derive `Shareable`",
         "a union cannot be `Pod`",
     ] {
         assert!(errors.contains(expected), "missing: {expected}\n{errors}");
@@ -180,7 +183,7 @@ fn errors_name_the_field() {
         "`&'static [u8; 4]` is not plain data",
         "the_field_text_of_Static_must_be_pod",
         "the_field_type_of_Some_must_be_pod",
-        "for `bool`, `char` and enums take an integer of that size",
+        "a `bool`: `Stored<bool>`",
         "the trait bound `Unique: Copy` is not satisfied",
         "lib.rs:2:58",
     ] {
@@ -193,15 +196,96 @@ fn errors_name_the_field() {
 #[derive(Clone, Copy, Pod)] #[repr(C)] struct Tail(u32, u8);
 #[derive(Clone, Copy, Pod)] #[repr(C, align(8))] struct Wide { only: u32 }
 #[derive(Clone, Copy, Pod)] #[repr(C)] struct Middle { a: u32, b: u16, c: u64, d: u8 }
+#[derive(Clone, Copy, Pod)] #[repr(C)] struct Odd { a: u16, c: u8 }
 ",
     );
     for expected in [
-        "padding between the fields `a` and `b` of `Gap`",
-        "lib.rs:2:60",
-        "padding at the end of `Tail`, after its field `1`",
-        "padding at the end of `Wide`, after its field `only`",
-        "padding between the fields `b` and `c` of `Middle`",
-        "padding at the end of `Middle`, after its field `d`",
+        "`Gap` is not `Pod`: 3 bytes of padding after its field `a`, before `b`; put wider fields \
+         first, or fill it: after `a`, add `padding: [u8; 3]`",
+        "lib.rs:2:53",
+        "`Tail` is not `Pod`: 3 bytes of padding after its field `1`, at the end; fill it: add \
+         `padding: [u8; 3]`",
+        "`Wide` is not `Pod`: 4 bytes of padding after its field `only`, at the end",
+        "`Middle` is not `Pod`: 2 bytes of padding after its field `b`, before `c`",
+        "`Odd` is not `Pod`: 1 byte of padding after its field `c`, at the end; fill it: add \
+         `padding: [u8; 1]`",
+    ] {
+        assert!(errors.contains(expected), "missing: {expected}\n{errors}");
+    }
+}
+
+#[test]
+fn enums_are_checked_when_they_are_read() {
+    #[derive(Clone, Copy, Debug, PartialEq, Shareable)]
+    #[repr(i16)]
+    enum Choice {
+        /// Documented variants are variants like others.
+        Low = -3,
+        Next,
+        High = 1 << 9,
+    }
+    assert_eq!(Choice::from_bits(-3), Some(Choice::Low));
+    assert_eq!(Choice::from_bits(-2), Some(Choice::Next));
+    assert_eq!(Choice::from_bits(512), Some(Choice::High));
+    assert_eq!(Choice::from_bits(0), None);
+
+    #[derive(Clone, Copy, Pod)]
+    #[repr(C)]
+    struct Event {
+        choice: Stored<Choice>,
+        on: Stored<bool>,
+        rest: u8,
+    }
+    let event: Event = hachi_common::read_bytes(&[0, 2, 9, 0]).unwrap();
+    let expected = if cfg!(target_endian = "little") {
+        Some(Choice::High)
+    } else {
+        None
+    };
+    assert_eq!((event.choice.get(), event.on.get()), (expected, true));
+    assert_eq!(Event::FIELDS[0].layout, i16::LAYOUT);
+}
+
+#[test]
+fn errors_of_enums_name_the_variant() {
+    let errors = errors_of(
+        "use hachi_common::Shareable;
+#[derive(Clone, Copy, Shareable)] enum Unnumbered { A, B }
+#[derive(Clone, Copy, Shareable)] #[repr(u8)] enum Loaded { A, B(u8) }
+#[derive(Clone, Copy, Shareable)] #[repr(C)] struct Plain { a: u8 }
+#[derive(Clone, Copy, Shareable)] #[repr(u8)] enum Generic<T> { A(T) }
+",
+    );
+    for expected in [
+        "`Unnumbered` needs an integer as its `repr`",
+        "the variant `B` of `Loaded` has data",
+        "a struct of plain data derives `Pod`",
+        "`Generic` has parameters",
+    ] {
+        assert!(errors.contains(expected), "missing: {expected}\n{errors}");
+    }
+}
+
+#[test]
+fn what_is_no_record_is_refused() {
+    let errors = errors_of(
+        "use hachi_common::{Record, Shared, field};
+fn send<R: Record + ?Sized>(_: &R) {}
+struct Padded { a: u8, b: u64 }
+#[repr(C, packed)] #[derive(Clone, Copy, hachi_common::Pod)]
+#[pod(crate = hachi_common)] struct Packed { a: u8, b: u64 }
+pub fn f(cell: &Shared<Packed>) {
+    send(&Padded { a: 1, b: 2 });
+    send(&\"a fat pointer\");
+    let _ = field!(cell, b);
+}
+",
+    );
+    for expected in [
+        "`Padded` cannot be sent as a record",
+        "`&str` cannot be sent as a record",
+        "send `text`, not `&text`",
+        "a struct of your own: `#[derive(Clone, Copy, Pod)] #[repr(C)]`",
     ] {
         assert!(errors.contains(expected), "missing: {expected}\n{errors}");
     }

@@ -2,18 +2,16 @@
 
 use std::{cell::UnsafeCell, fmt, marker::PhantomData, mem::MaybeUninit, ops::Deref, sync::Arc};
 
+use hachi_common::{load_shared, store_shared};
 use hachi_obj::GlobalVar;
 
 use super::{ElementFlags, MapData, MapError, Unsuitable};
-use crate::{
-    Pod,
-    sys::mmap::{Mmap, load_shared, store_shared},
-};
+use crate::{Pod, sys::mmap::Mmap};
 
 /// `BPF_F_MMAPABLE`.
 const MMAPABLE: u32 = 1 << 10;
 
-/// The elements of an [`Array`](super::Array) as a slice of [`Shared`] values, by
+/// The elements of an [`Array`](super::Array) as a slice of [`MappedElement`]s, by
 /// [`Array::mmap`](super::Array::mmap). Works on after the map's own descriptor is closed.
 #[derive(Debug)]
 pub struct MappedArray<V> {
@@ -26,9 +24,10 @@ pub struct MappedArray<V> {
 impl<V: Pod> MappedArray<V> {
     /// The view that calls this has checked `V`.
     pub(crate) fn new(map: &MapData) -> Result<Self, MapError> {
-        // The kernel places elements at multiples of 8 bytes, as `Shared` is aligned; an array is
+        // The kernel places elements at multiples of 8 bytes, as `MappedElement` is aligned; an
+        // array is
         // mapped from its first element on.
-        const { assert!(align_of::<Shared<V>>() <= 16) };
+        const { assert!(align_of::<MappedElement<V>>() <= 16) };
         if map.flags() & MMAPABLE == 0 {
             return Err(MapError::Unsuitable {
                 name: map.name().to_owned(),
@@ -86,28 +85,29 @@ fn read_only(name: &str) -> MapError {
 }
 
 impl<V: Pod> Deref for MappedArray<V> {
-    type Target = [Shared<V>];
+    type Target = [MappedElement<V>];
 
-    fn deref(&self) -> &[Shared<V>] {
-        debug_assert!(self.len * size_of::<Shared<V>>() <= self.memory.len());
-        // SAFETY: the kernel's elements have the size and alignment of `Shared<V>`, there are
+    fn deref(&self) -> &[MappedElement<V>] {
+        debug_assert!(self.len * size_of::<MappedElement<V>>() <= self.memory.len());
+        // SAFETY: the kernel's elements have the size and alignment of `MappedElement<V>`, there
+        // are
         // `len`, and they stay mapped as long as this value is borrowed. Others write them at any
         // time, which is why they are cells.
         unsafe { std::slice::from_raw_parts(self.memory.ptr().cast(), self.len) }
     }
 }
 
-/// A value that programs and processes read and write at the same time.
+/// An element of a [`MappedArray`], which programs and processes read and write at the same time.
 ///
 /// Integers are read and written in one piece. Of larger values, every aligned 8 bytes are; a
 /// reader may see half of an update.
 #[repr(C, align(8))]
-pub struct Shared<V>(UnsafeCell<V>);
+pub struct MappedElement<V>(UnsafeCell<V>);
 
 // SAFETY: all access is atomic.
-unsafe impl<V: Pod + Send> Sync for Shared<V> {}
+unsafe impl<V: Pod + Send> Sync for MappedElement<V> {}
 
-impl<V: Pod> Shared<V> {
+impl<V: Pod> MappedElement<V> {
     /// The value now.
     #[inline]
     pub fn get(&self) -> V {
@@ -123,7 +123,7 @@ impl<V: Pod> Shared<V> {
     }
 }
 
-impl<V: Pod + fmt::Debug> fmt::Debug for Shared<V> {
+impl<V: Pod + fmt::Debug> fmt::Debug for MappedElement<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.get().fmt(f)
     }

@@ -86,7 +86,7 @@ pub use info::{MapInfo, loaded_maps};
 pub use insn_array::{InsnArray, InsnArrayValue};
 pub use iter::{Batches, Iter, Keys, PerCpuIter, RawIter};
 pub use lpm_trie::LpmTrie;
-pub use mapped::{GlobalVariable, MappedArray, Shared};
+pub use mapped::{GlobalVariable, MappedArray, MappedElement};
 pub use of_maps::{ArrayOfMaps, HashOfMaps};
 pub use per_cpu_array::PerCpuArray;
 pub use per_cpu_hash_map::PerCpuHashMap;

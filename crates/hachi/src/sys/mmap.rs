@@ -4,8 +4,9 @@ use std::{
     io,
     os::fd::{AsRawFd as _, BorrowedFd},
     ptr::{self, NonNull},
-    sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering},
 };
+
+use hachi_common::{load_shared, store_shared};
 
 /// A mapping, unmapped on drop.
 #[derive(Debug)]
@@ -140,82 +141,6 @@ impl Mmap {
     }
 }
 
-/// The largest power of two up to 8 that `address` is a multiple of and that is not above `left`.
-#[inline]
-fn piece(address: usize, left: usize) -> usize {
-    [8, 4, 2]
-        .into_iter()
-        .find(|&size| left >= size && address.is_multiple_of(size))
-        .unwrap_or(1)
-}
-
-/// Reads memory that programs and other processes write meanwhile.
-///
-/// # Safety
-/// `from` must be readable for the length of `to`.
-#[inline]
-pub(crate) unsafe fn load_shared(from: *const u8, to: &mut [u8]) {
-    let mut at = 0;
-    while at < to.len() {
-        // SAFETY: `at` is below the length the caller vouches for; a piece stays below it and is
-        // aligned. Atomic reads of memory that may be read-only are plain loads at these sizes.
-        unsafe {
-            let place = from.add(at).cast_mut();
-            let left = &mut to[at..];
-            let size = piece(place.addr(), left.len());
-            match size {
-                8 => left[..8].copy_from_slice(
-                    &AtomicU64::from_ptr(place.cast())
-                        .load(Ordering::Relaxed)
-                        .to_ne_bytes(),
-                ),
-                4 => left[..4].copy_from_slice(
-                    &AtomicU32::from_ptr(place.cast())
-                        .load(Ordering::Relaxed)
-                        .to_ne_bytes(),
-                ),
-                2 => left[..2].copy_from_slice(
-                    &AtomicU16::from_ptr(place.cast())
-                        .load(Ordering::Relaxed)
-                        .to_ne_bytes(),
-                ),
-                _ => left[0] = AtomicU8::from_ptr(place).load(Ordering::Relaxed),
-            }
-            at += size;
-        }
-    }
-}
-
-/// Writes memory that programs and other processes read and write meanwhile.
-///
-/// # Safety
-/// `to` must be writable for the length of `from`.
-#[inline]
-pub(crate) unsafe fn store_shared(to: *mut u8, from: &[u8]) {
-    let mut left = from;
-    let mut place = to;
-    while let Some(&first) = left.first() {
-        let size = piece(place.addr(), left.len());
-        // SAFETY: as in `load_shared`.
-        unsafe {
-            if let (8, Some(bytes)) = (size, left.first_chunk()) {
-                AtomicU64::from_ptr(place.cast())
-                    .store(u64::from_ne_bytes(*bytes), Ordering::Relaxed);
-            } else if let (4, Some(bytes)) = (size, left.first_chunk()) {
-                AtomicU32::from_ptr(place.cast())
-                    .store(u32::from_ne_bytes(*bytes), Ordering::Relaxed);
-            } else if let (2, Some(bytes)) = (size, left.first_chunk()) {
-                AtomicU16::from_ptr(place.cast())
-                    .store(u16::from_ne_bytes(*bytes), Ordering::Relaxed);
-            } else {
-                AtomicU8::from_ptr(place).store(first, Ordering::Relaxed);
-            }
-            place = place.add(size);
-        }
-        left = &left[size..];
-    }
-}
-
 impl Drop for Mmap {
     fn drop(&mut self) {
         // SAFETY: exactly the range that `new` mapped, once.
@@ -228,31 +153,4 @@ pub(crate) fn page_size() -> usize {
     // SAFETY: no arguments to get wrong.
     let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     usize::try_from(size).unwrap_or(4096)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shared_copies_at_any_alignment() {
-        let mut memory = [0u64; 4];
-        let start = memory.as_mut_ptr().cast::<u8>();
-        for offset in 0..9 {
-            for len in 0..17 {
-                let from: Vec<u8> = (1..=len).collect();
-                let mut back = vec![0; usize::from(len)];
-                // SAFETY: at most 8 + 16 bytes of the 32.
-                unsafe {
-                    store_shared(start.add(offset), &from);
-                    load_shared(start.add(offset), &mut back);
-                }
-                assert_eq!(back, from);
-            }
-        }
-        assert_eq!(
-            (piece(8, 9), piece(12, 9), piece(8, 3), piece(7, 8)),
-            (8, 4, 2, 1)
-        );
-    }
 }
