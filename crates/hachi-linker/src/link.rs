@@ -16,8 +16,8 @@ use object::{
 };
 
 use crate::{
-    Code, Diagnostic, Error, FileAction, Options, Target, Unlinkable, check, child, find,
-    finish::{self, FinishInput, InputObject},
+    Code, Diagnostic, Error, FileAction, Options, Severity, Target, Unlinkable, check, child, find,
+    finish::{self, FinishInput, InputObject, Origin},
     ir,
     sources::Sources,
 };
@@ -72,11 +72,18 @@ pub fn link(options: &Options) -> Result<Output, Error> {
 
 /// Links; the diagnostics do not quote their source lines yet.
 fn link_unquoted(options: &Options) -> Result<Output, Error> {
-    let llvm = find::resolve(options)?;
     let mut inputs = Vec::new();
     for path in &options.inputs {
         inputs.push(read_input(path)?);
     }
+    // Machine code needs no LLVM, so the compiler is not even asked for its own.
+    let needs_llvm = inputs
+        .iter()
+        .any(|input| !matches!(input, Input::Elf { .. }));
+    let llvm = match needs_llvm {
+        true => find::resolve(options)?,
+        false => PathBuf::new(),
+    };
     let mut job = ir::Job {
         llvm,
         modules: Vec::new(),
@@ -128,9 +135,14 @@ fn link_unquoted(options: &Options) -> Result<Output, Error> {
         objects.push(InputObject {
             name: &name,
             data: &compiled.object,
+            origin: Origin::Compiled,
         });
     }
-    objects.extend(elves.iter().map(|(name, data)| InputObject { name, data }));
+    objects.extend(elves.iter().map(|(name, data)| InputObject {
+        name,
+        data,
+        origin: Origin::Given,
+    }));
     let package_dir = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
     let finished = finish::finish(&FinishInput {
         objects,
@@ -139,11 +151,20 @@ fn link_unquoted(options: &Options) -> Result<Output, Error> {
         package_dir: package_dir.as_deref(),
     })
     .map_err(Error::Rejected)?;
-    let checked = check::check(&finished.object, options.min_kernel).map_err(Error::Rejected)?;
-    write(&options.output, &finished.object)?;
     let mut warnings = compiled.warnings;
     warnings.extend(finished.warnings);
-    warnings.extend(checked);
+    match check::check(&finished.object, options.min_kernel) {
+        Ok(told) => warnings.extend(told),
+        // Programs that were compiled elsewhere may be wrong on purpose, or not be loaded at all.
+        Err(told) if !has_bitcode && options.min_kernel.is_none() => {
+            warnings.extend(told.into_iter().map(|mut told| {
+                told.severity = Severity::Warning;
+                told
+            }));
+        }
+        Err(told) => return Err(Error::Rejected(told)),
+    }
+    write(&options.output, &finished.object)?;
     Ok(Output {
         warnings,
         object_size: finished.object.len() as u64,

@@ -20,11 +20,11 @@ const SITE_LEN: usize = site_len("fw::rules", "src/main.rs", FORMAT);
 static SITE: SiteBytes<SITE_LEN> =
     SiteBytes::new(Level::Warn, 2, 42, "fw::rules", "src/main.rs", FORMAT);
 
-/// A program that logs `FORMAT` of site `offset` with the arguments 80 (u16) and 255 (u64).
-fn logging(offset: u32) -> Spec {
+/// A program that logs `FORMAT` of site `number` with the arguments 80 (u16) and 255 (u64).
+fn logging(number: u32) -> Spec {
     let bytes = {
         let mut record = Vec::new();
-        record.extend(offset.to_le_bytes());
+        record.extend(number.to_le_bytes());
         record.extend(24u16.to_le_bytes());
         record.extend([2, 0]);
         record.extend([Tag::U16 as u8, Tag::U64 as u8, 0, 0, 0, 0, 0, 0]);
@@ -69,7 +69,7 @@ const SOON: Duration = Duration::from_secs(5);
 #[test]
 fn messages_become_text() {
     require_bpf!();
-    let mut ebpf = load(logging(0));
+    let mut ebpf = load(logging(SITE.number()));
     xdp(&mut ebpf, "log");
     let mut logger = EbpfLogger::init(&mut ebpf).unwrap();
     assert_eq!(logger.next_timeout(Duration::ZERO).unwrap(), None);
@@ -112,13 +112,13 @@ fn records_of_another_object_are_errors() {
     fire(&ebpf);
     let error = logger.next_timeout(SOON).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidData);
-    assert!(error.to_string().contains("0x1000"), "{error}");
+    assert!(error.to_string().contains("0x00001000"), "{error}");
 }
 
 #[test]
 fn a_pinned_log_is_read_by_its_parts() {
     require_bpf!();
-    let mut ebpf = load(logging(0));
+    let mut ebpf = load(logging(SITE.number()));
     xdp(&mut ebpf, "log");
     let open = |name: &str| {
         let id = ebpf.map(name).unwrap().data().info().unwrap().id();
@@ -167,7 +167,7 @@ fn messages_reach_the_log_crate() {
     static COLLECTOR: Collector = Collector(Mutex::new(Vec::new()));
     log::set_logger(&COLLECTOR).unwrap();
     log::set_max_level(log::LevelFilter::Warn);
-    let mut ebpf = load(logging(0));
+    let mut ebpf = load(logging(SITE.number()));
     xdp(&mut ebpf, "log");
     // As if the program had found the ring buffer full on one CPU.
     let lost = ebpf.map_mut(LOST_MAP).unwrap().data_mut();

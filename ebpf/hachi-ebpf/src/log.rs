@@ -34,7 +34,8 @@ use crate::maps::{PerCpuArray, RingBuf};
 use crate::{Global, helpers};
 
 // These three exist in an object only if its programs log. Their names are agreed with user space:
-// `hachi_common::log`.
+// `hachi_common::log`. Objects that are linked together share them, as they share all statics of
+// this crate.
 
 #[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".maps"))]
 static HACHI_LOG: RingBuf = RingBuf::with_byte_size(256 * 1024, 0);
@@ -55,7 +56,7 @@ pub(crate) fn ring() -> &'static RingBuf {
 pub trait Site {
     const FORMAT: &'static str;
 
-    /// The address of the site's bytes, which the linker replaces by their offset in the section.
+    /// The address of the site's bytes, which the linker replaces by their number.
     fn address() -> usize;
 }
 

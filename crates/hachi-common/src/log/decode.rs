@@ -2,8 +2,12 @@
 
 use core::fmt;
 use core::net::{Ipv4Addr, Ipv6Addr};
+use std::collections::HashMap;
 
-use super::{Align, Hint, Level, Piece, RECORD_HEADER_LEN, SITE_HEADER_LEN, Spec, Tag, next_piece};
+use super::{
+    Align, Hint, Level, Piece, RECORD_HEADER_LEN, SITE_HEADER_LEN, Spec, Tag, next_piece,
+    site_number, sites,
+};
 
 /// Why bytes are no log record, or no log site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,15 +20,10 @@ pub enum DecodeError {
         /// Bytes there should be.
         needed: usize,
     },
-    /// The record names a place in the section where there is no site.
+    /// The record names a site that the section does not have.
     NoSite {
-        /// The offset in the record.
-        offset: u32,
-    },
-    /// The site's lengths lead beyond the section, or its texts are no UTF-8.
-    BadSite {
-        /// Its offset.
-        offset: u32,
+        /// The number in the record.
+        number: u32,
     },
     /// The record has a tag that does not exist.
     UnknownTag {
@@ -40,14 +39,10 @@ impl fmt::Display for DecodeError {
                 f,
                 "a log record of {len} bytes is cut short: it should have {needed}"
             ),
-            DecodeError::NoSite { offset } => write!(
+            DecodeError::NoSite { number } => write!(
                 f,
-                "a log record names site {offset:#x}, which section .hachi.log does not have: the \
-                 record comes from a program of another object file"
-            ),
-            DecodeError::BadSite { offset } => write!(
-                f,
-                "the log site at {offset:#x} in section .hachi.log is damaged"
+                "a log record names site {number:#010x}, which section .hachi.log does not have \
+                 or has damaged: the record may come from a program of another object file"
             ),
             DecodeError::UnknownTag { tag } => write!(
                 f,
@@ -64,49 +59,46 @@ impl std::error::Error for DecodeError {}
 #[derive(Clone, Debug, Default)]
 pub struct Sites {
     section: Vec<u8>,
+    /// Where in the section the site of each number starts.
+    starts: HashMap<u32, usize>,
 }
 
 impl Sites {
-    /// Takes the section's contents. They are checked when used, not now.
+    /// Takes the section's contents. What is damaged there is left out.
     pub fn new(section: impl Into<Vec<u8>>) -> Self {
-        Sites {
-            section: section.into(),
+        let section = section.into();
+        let mut starts = HashMap::new();
+        for (at, site) in sites(&section) {
+            if Site::parse(site).is_some() {
+                starts.entry(site_number(site)).or_insert(at);
+            }
         }
+        Sites { section, starts }
     }
 
     /// Whether there are no sites, so that no program of the object logs.
     pub fn is_empty(&self) -> bool {
-        self.section.is_empty()
+        self.starts.is_empty()
     }
 
-    /// The site that starts at `offset`.
+    /// The site of this number.
     ///
     /// # Errors
-    /// [`DecodeError::NoSite`] or [`DecodeError::BadSite`].
-    pub fn get(&self, offset: u32) -> Result<Site<'_>, DecodeError> {
-        let bytes = usize::try_from(offset)
-            .ok()
-            .filter(|offset| offset.is_multiple_of(8))
-            .and_then(|offset| self.section.get(offset..))
-            .filter(|bytes| !bytes.is_empty())
-            .ok_or(DecodeError::NoSite { offset })?;
-        Site::parse(bytes).ok_or(DecodeError::BadSite { offset })
+    /// [`DecodeError::NoSite`].
+    pub fn get(&self, number: u32) -> Result<Site<'_>, DecodeError> {
+        self.starts
+            .get(&number)
+            .and_then(|&at| Site::parse(self.section.get(at..)?))
+            .ok_or(DecodeError::NoSite { number })
     }
 
-    /// All sites with their offsets, in the order of the section, up to the first damaged one.
+    /// All sites with their numbers, in the order of the section.
     pub fn iter(&self) -> impl Iterator<Item = (u32, Site<'_>)> {
-        let mut at = 0;
-        std::iter::from_fn(move || {
-            while self.section.get(at) == Some(&0) {
-                at += 8;
-            }
-            let offset = u32::try_from(at).ok()?;
-            let site = self.get(offset).ok()?;
-            at += usize::from(u16::from_le_bytes([
-                *self.section.get(at)?,
-                *self.section.get(at + 1)?,
-            ]));
-            Some((offset, site))
+        let mut starts: Vec<_> = self.starts.iter().collect();
+        starts.sort_by_key(|(_, at)| **at);
+        starts.into_iter().filter_map(|(&number, &at)| {
+            let site = Site::parse(self.section.get(at..)?)?;
+            Some((number, site))
         })
     }
 
@@ -415,12 +407,12 @@ mod tests {
     use super::super::{LogArgs, SiteBytes, site_len};
     use super::*;
 
-    /// A record as a program would send it: `offset` of the site, then `args`.
-    fn record<A: LogArgs>(offset: u32, args: A) -> Vec<u8> {
+    /// A record as a program would send it: the site's `number`, then `args`.
+    fn record<A: LogArgs>(number: u32, args: A) -> Vec<u8> {
         let mut words = vec![0u64; A::LEN / 8];
         // SAFETY: the vector has LEN bytes and is aligned for u64.
         unsafe { args.write(words.as_mut_ptr()) };
-        let mut bytes = offset.to_le_bytes().to_vec();
+        let mut bytes = number.to_le_bytes().to_vec();
         bytes.extend_from_slice(&(A::LEN as u16).to_le_bytes());
         bytes.extend_from_slice(&[A::TAGS.len() as u8, 0]);
         bytes.extend(words.iter().flat_map(|word| word.to_ne_bytes()));
@@ -432,7 +424,10 @@ mod tests {
             const N: usize = site_len("t", "f", $format);
             const SITE: SiteBytes<N> = SiteBytes::new(Level::Warn, 0, 7, "t", "f", $format);
             let sites = Sites::new(SITE.as_bytes().to_vec());
-            sites.decode(&record(0, ($($arg,)*))).unwrap().to_string()
+            sites
+                .decode(&record(SITE.number(), ($($arg,)*)))
+                .unwrap()
+                .to_string()
         }};
     }
 
@@ -507,27 +502,29 @@ mod tests {
     fn finds_sites_in_a_section() {
         const A: usize = site_len("mod", "a.rs", "first");
         const B: usize = site_len("mod", "a.rs", "second {}");
-        let mut section = SiteBytes::<A>::new(Level::Error, 0, 1, "mod", "a.rs", "first")
-            .as_bytes()
-            .to_vec();
+        const FIRST: SiteBytes<A> = SiteBytes::new(Level::Error, 0, 1, "mod", "a.rs", "first");
+        const SECOND: SiteBytes<B> = SiteBytes::new(Level::Trace, 1, 9, "mod", "a.rs", "second {}");
+        let mut section = FIRST.as_bytes().to_vec();
         section.extend_from_slice(&[0; 8]);
-        let second = section.len() as u32;
-        section.extend_from_slice(
-            SiteBytes::<B>::new(Level::Trace, 1, 9, "mod", "a.rs", "second {}").as_bytes(),
-        );
+        // Something damaged does not hide what follows.
+        let mut damaged = SECOND.as_bytes().to_vec();
+        damaged[2] = 99;
+        section.extend_from_slice(&damaged);
+        section.extend_from_slice(SECOND.as_bytes());
+        section.extend_from_slice(FIRST.as_bytes());
         let sites = Sites::new(section);
         let found: Vec<_> = sites
             .iter()
-            .map(|(at, site)| (at, site.level, site.line, site.format))
+            .map(|(number, site)| (number, site.level, site.line, site.format))
             .collect();
         assert_eq!(
             found,
             [
-                (0, Level::Error, 1, "first"),
-                (second, Level::Trace, 9, "second {}")
+                (FIRST.number(), Level::Error, 1, "first"),
+                (SECOND.number(), Level::Trace, 9, "second {}")
             ]
         );
-        let message = sites.decode(&record(second, (5u8,))).unwrap();
+        let message = sites.decode(&record(SECOND.number(), (5u8,))).unwrap();
         assert_eq!((message.site.target, message.site.file), ("mod", "a.rs"));
         assert_eq!(message.to_string(), "second 5");
     }
@@ -536,7 +533,7 @@ mod tests {
     fn survives_damage() {
         const N: usize = site_len("target", "file.rs", "{} {:mac} {}");
         let site = SiteBytes::<N>::new(Level::Info, 3, 3, "target", "file.rs", "{} {:mac} {}");
-        let good = record(0, (1u32, [1u8; 6], "text"));
+        let good = record(site.number(), (1u32, [1u8; 6], "text"));
         let sites = Sites::new(site.as_bytes().to_vec());
         assert_eq!(
             sites.decode(&good).unwrap().to_string(),
@@ -567,10 +564,10 @@ mod tests {
             let _ = sites.iter().count();
         }
         let mut other = good.clone();
-        other[0] = 240;
+        other[..4].copy_from_slice(&240u32.to_le_bytes());
         assert_eq!(
             sites.decode(&other),
-            Err(DecodeError::NoSite { offset: 240 })
+            Err(DecodeError::NoSite { number: 240 })
         );
         let mut newer = good;
         newer[8] = 99;

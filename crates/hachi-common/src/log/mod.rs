@@ -5,9 +5,10 @@
 //!
 //! - Each call of a logging macro is a **site**: a constant with level, file, line, target and
 //!   format string. The compiler writes it into the section [`SECTION`] of the object file, which
-//!   is never loaded into the kernel. The linker replaces the address of a site by its offset in
-//!   that section.
-//! - A **record** in the ring buffer map [`RING_MAP`] holds that offset and the arguments.
+//!   is never loaded into the kernel. The linker replaces the address of a site by its
+//!   [number](site_number), which depends on the site's bytes alone: objects can be linked in any
+//!   order, by any linker, and each record still means the same message.
+//! - A **record** in the ring buffer map [`RING_MAP`] holds that number and the arguments.
 //! - The decoder (`Sites`, with the feature `std`) joins the two.
 //!
 //! # Layout of a site
@@ -28,7 +29,7 @@
 //!
 //! | bytes | field |
 //! | --- | --- |
-//! | 4 | offset of the site in [`SECTION`] |
+//! | 4 | [number](site_number) of the site |
 //! | 2 | number of bytes after these first 8 |
 //! | 1 | number of arguments |
 //! | 1 | 0 |
@@ -48,7 +49,7 @@ pub use arg::{LogArg, LogArgs, TEXT_CAPACITY, Tag};
 #[cfg(feature = "std")]
 pub use decode::{DecodeError, Message, Site, Sites, Value};
 pub use format::{Align, Hint, Piece, Spec, check, check_types, next_piece, placeholders};
-pub use site::{SITE_HEADER_LEN, SiteBytes, site_len};
+pub use site::{SITE_HEADER_LEN, SiteBytes, site_len, site_number, sites};
 
 /// The section of an object file that holds the sites.
 pub const SECTION: &str = ".hachi.log";

@@ -18,6 +18,36 @@ pub const fn site_len(target: &str, file: &str, format: &str) -> usize {
     }
 }
 
+/// The number by which a record names its site: the 32-bit FNV-1a hash of all the site's bytes.
+///
+/// The linker refuses two different sites of one number.
+pub const fn site_number(site: &[u8]) -> u32 {
+    let mut number: u32 = 0x811c_9dc5;
+    let mut i = 0;
+    while i < site.len() {
+        number = (number ^ site[i] as u32).wrapping_mul(0x0100_0193);
+        i += 1;
+    }
+    number
+}
+
+/// The sites in the contents of the section [`SECTION`](super::SECTION), each with the place where
+/// it starts. A site cut short ends them.
+pub fn sites(section: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    let mut at = 0;
+    core::iter::from_fn(move || {
+        // Linkers pad with zeros.
+        while section.get(at) == Some(&0) {
+            at += 8;
+        }
+        let rest = section.get(at..)?;
+        let site = rest.get(..usize::from(u16::from_le_bytes(*rest.first_chunk()?)))?;
+        let start = at;
+        at += site.len().next_multiple_of(8);
+        Some((start, site))
+    })
+}
+
 /// A site as bytes; `N` is its [`site_len`].
 ///
 /// The logging macros of `hachi-ebpf` make one static of this type for each call.
@@ -64,6 +94,11 @@ impl<const N: usize> SiteBytes<N> {
         SiteBytes(bytes)
     }
 
+    /// The site's [`site_number`].
+    pub const fn number(&self) -> u32 {
+        site_number(&self.0)
+    }
+
     /// The encoded site.
     pub const fn as_bytes(&self) -> &[u8; N] {
         &self.0
@@ -89,6 +124,12 @@ mod tests {
         let mut expected = vec![24, 0, 3, 1, 2, 1, 0, 0, 1, 0, 4, 0, 4, 0];
         expected.extend_from_slice(b"tf.rsx {}\0");
         assert_eq!(SITE.as_bytes()[..], expected[..]);
+    }
+
+    #[test]
+    fn numbers_are_fnv_1a() {
+        assert_eq!(site_number(b""), 0x811c_9dc5);
+        assert_eq!(site_number(b"foobar"), 0xbf9c_f968);
     }
 
     #[test]

@@ -7,12 +7,12 @@ use hachi_btf::{Btf, BtfBuilder, BtfExt, Linkage, Type, Types};
 use super::elf::{self, Binding, Place, RelocKind, SymbolKind};
 use super::link::Unit;
 use super::{maps, names};
-use crate::{Code, Diagnostic};
+use crate::{Code, Diagnostic, Severity};
 
 /// What libbpf fills in itself, and rewrites before the kernel sees it.
 const EXTERN_SECTIONS: [&str; 2] = [".ksyms", ".kconfig"];
 
-fn defect(what: impl std::fmt::Display) -> Diagnostic {
+pub(super) fn defect(what: impl std::fmt::Display) -> Diagnostic {
     let message = format!("the linked object would not load: {what}");
     Diagnostic::error(Code::LINKER_DEFECT, message)
         .help("this is a defect of hachi-linker; please report it with the program")
@@ -20,7 +20,9 @@ fn defect(what: impl std::fmt::Display) -> Diagnostic {
 
 impl Unit {
     /// References that loaders do not know how to resolve.
-    pub(super) fn check_references(&self) -> Vec<Diagnostic> {
+    ///
+    /// What an object that was given has of them concerns its own programs alone: that is a warning.
+    pub(super) fn check_references(&self, warnings: &mut Vec<Diagnostic>) -> Vec<Diagnostic> {
         let mut errors = Vec::new();
         for (index, section) in self.sections.iter().enumerate() {
             if !section.executable {
@@ -64,7 +66,13 @@ impl Unit {
                     ))),
                 };
                 if let Some(problem) = problem {
-                    errors.push(self.locate(problem, index, reloc.offset));
+                    let mut problem = self.locate(problem, index, reloc.offset);
+                    if self.is_given(index, reloc.offset) {
+                        problem.severity = Severity::Warning;
+                        warnings.push(problem);
+                    } else {
+                        errors.push(problem);
+                    }
                 }
             }
         }

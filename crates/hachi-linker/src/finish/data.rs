@@ -4,50 +4,92 @@ use std::collections::{HashMap, HashSet};
 
 use hachi_asm::{Imm64, Insn, build, consts};
 use hachi_btf::{Linkage, Type};
+use hachi_common::log;
 
-use super::elf::{Binding, Place, RelocKind, Symbol, SymbolKind, bytes_at, put_addend};
+use super::elf::{Binding, Place, RelocKind, Symbol, SymbolKind, bytes_at};
 use super::link::Unit;
-use super::{maps, names};
+use super::names;
 use crate::{Code, Diagnostic};
 
-/// Where log macros put the description of each call.
-const LOG_SECTION: &str = ".hachi.log";
+/// The crate whose statics are the same in all objects: log buffers, for example.
+const LIBRARY: &str = "hachi_ebpf";
+
+/// How a private static with this path is seen by other objects once it has a short name.
+///
+/// Weak definitions let objects that each have one be linked, by any linker.
+pub(super) fn binding_of(path: &str) -> Binding {
+    match names::segments(path).first() {
+        Some(&LIBRARY) => Binding::Weak,
+        _ => Binding::Global,
+    }
+}
 
 /// Crates whose statics nobody sets or reads from outside.
 const STANDARD: [&str; 4] = ["core", "alloc", "compiler_builtins", "std"];
 
 impl Unit {
-    /// Replaces the address of a log site by its offset in the section of all log sites, which
-    /// stays in the file and is never loaded: that number is what a program sends and its reader
-    /// looks up.
-    pub(super) fn resolve_log_sites(&mut self) {
-        let Some(log) = self.section_named(LOG_SECTION) else {
-            return;
+    /// Replaces the address of a log site by its number, which a program sends and its reader looks
+    /// up. The section of all sites stays in the file and is never loaded.
+    ///
+    /// # Errors
+    /// Two different sites of one number.
+    pub(super) fn resolve_log_sites(&mut self) -> Result<(), Vec<Diagnostic>> {
+        let Some(log) = self.section_named(log::SECTION) else {
+            return Ok(());
         };
         let endian = self.endian;
-        for section in &mut self.sections {
-            let (here, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut section.relocs)
+        let sites = std::mem::take(&mut self.sections[log].data);
+        let mut errors = Vec::new();
+        for at in 0..self.sections.len() {
+            let (here, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.sections[at].relocs)
                 .into_iter()
                 .partition(|reloc| self.symbols[reloc.symbol].place == Place::In(log));
-            section.relocs = rest;
+            self.sections[at].relocs = rest;
             for reloc in here {
-                let value = self.symbols[reloc.symbol].value as i64;
-                let value = value.wrapping_add(reloc.addend);
-                if reloc.kind == RelocKind::LdImm64 && section.executable {
-                    let start = reloc.offset as usize;
-                    let Some(bytes) = bytes_at::<8>(&section.data, reloc.offset) else {
-                        continue;
-                    };
-                    let dst = Insn::decode(bytes, endian).dst;
-                    let insns = build::ld_imm64(dst, Imm64::Value(value as u64));
-                    section.data[start..start + 16]
-                        .copy_from_slice(&Insn::encode_all(&insns, endian));
-                } else if !section.bss {
-                    put_addend(&mut section.data, reloc.offset, reloc.kind, value, endian);
-                }
+                let symbol = &self.symbols[reloc.symbol];
+                let range = symbol.value as usize..(symbol.value + symbol.size) as usize;
+                let site = sites.get(range).unwrap_or_default();
+                let section = &mut self.sections[at];
+                let insn = bytes_at::<8>(&section.data, reloc.offset);
+                let (true, 0, RelocKind::LdImm64, Some(insn)) =
+                    (section.executable, reloc.addend, reloc.kind, insn)
+                else {
+                    let error =
+                        Diagnostic::error(Code::INPUT_MALFORMED, "a log site is used as a value");
+                    let error = error.help("only the log macros may refer to one");
+                    errors.push(self.locate(error, at, reloc.offset));
+                    continue;
+                };
+                let dst = Insn::decode(insn, endian).dst;
+                let number = Imm64::Value(log::site_number(site).into());
+                let insns = Insn::encode_all(&build::ld_imm64(dst, number), endian);
+                let start = reloc.offset as usize;
+                section.data[start..start + insns.len()].copy_from_slice(&insns);
+            }
+        }
+        let mut numbers = HashMap::new();
+        for (_, site) in log::sites(&sites) {
+            let first = numbers.entry(log::site_number(site)).or_insert(site);
+            if *first != site {
+                let text = |site: &[u8]| {
+                    let text = site.get(log::SITE_HEADER_LEN..).unwrap_or_default();
+                    String::from_utf8_lossy(text)
+                        .trim_end_matches('\0')
+                        .to_owned()
+                };
+                errors.push(
+                    Diagnostic::error(
+                        Code::DUPLICATE_SYMBOL,
+                        "two log messages have the same number",
+                    )
+                    .note(format!("one is `{}`", text(first)))
+                    .note(format!("the other is `{}`", text(site)))
+                    .help("change the text of one of them"),
+                );
             }
         }
         let section = &mut self.sections[log];
+        section.data = sites;
         section.alloc = false;
         section.writable = false;
         for symbol in &mut self.symbols {
@@ -55,6 +97,7 @@ impl Unit {
                 symbol.place = Place::Gone;
             }
         }
+        super::none(errors)
     }
 
     /// Gives private statics the last segment of their path for a name, by which loaders set and
@@ -103,7 +146,7 @@ impl Unit {
                             full
                         }
                     };
-                    symbol.binding = Binding::Global;
+                    symbol.binding = binding_of(&path);
                     symbol.hidden = false;
                 }
                 taken.insert(symbol.name.clone(), path);
@@ -125,15 +168,21 @@ impl Unit {
 
     /// Loaders copy data into maps as it is and relocate none of it, so a pointer in it would
     /// silently be zero.
-    pub(super) fn refuse_pointers(&self) -> Vec<Diagnostic> {
+    ///
+    /// In an object that was given this is no news to its author, and other linkers take it: there
+    /// it is a warning.
+    ///
+    /// # Errors
+    /// One for each static that holds a pointer.
+    pub(super) fn refuse_pointers(
+        &self,
+        warnings: &mut Vec<Diagnostic>,
+    ) -> Result<(), Vec<Diagnostic>> {
         let mut errors = Vec::new();
         let mut told = HashSet::new();
         for (index, section) in self.sections.iter().enumerate() {
-            // These two are libbpf's own business.
-            if section.executable
-                || section.name == maps::SECTION
-                || section.name.starts_with(".struct_ops")
-            {
+            let loaded = section.alloc && !section.is_linked_data() && !section.is_jump_table();
+            if section.executable || !loaded {
                 continue;
             }
             for reloc in &section.relocs {
@@ -151,14 +200,19 @@ impl Unit {
                     Some(name) => format!("the static `{name}` holds a pointer to {target}"),
                     None => format!("a constant holds a pointer to {target}"),
                 };
-                let mut error = Diagnostic::error(Code::POINTER_IN_DATA, message)
+                let given = self.is_given(index, reloc.offset);
+                let error = match given {
+                    true => Diagnostic::warning(Code::POINTER_IN_DATA, message),
+                    false => Diagnostic::error(Code::POINTER_IN_DATA, message),
+                };
+                let mut error = error
                     .note(
                         "eBPF loaders do not relocate data: the pointer would be 0 when the \
-                           program runs",
+                         program runs",
                     )
                     .help(
                         "hold the bytes themselves (`[u8; N]` for `&str`), an index, or a \
-                           `match` that chooses at run time",
+                         `match` that chooses at run time",
                     );
                 let within = |offset: u64| match holder {
                     Some(h) => (h.value..h.value + h.size).contains(&offset),
@@ -167,10 +221,13 @@ impl Unit {
                 if let Some((section, offset)) = self.user_of(index, within) {
                     error = self.locate(error, section, offset);
                 }
-                errors.push(error);
+                match given {
+                    true => warnings.push(error),
+                    false => errors.push(error),
+                }
             }
         }
-        errors
+        super::none(errors)
     }
 
     /// The static at a place.

@@ -3,22 +3,31 @@
 
 use hachi_asm::{Endian, Insn, consts};
 
-use super::elf::{Place, bytes_at};
+use super::elf::{Place, SymbolKind, bytes_at};
 use super::link::Unit;
 
 /// What is to change in one section. Offsets are those before any of the changes.
 #[derive(Debug, Default)]
 pub(super) struct Edits {
-    /// Bytes to remove: (start, end), ordered, disjoint.
+    /// What nothing needs: (start, end), ordered, disjoint.
+    dead: Vec<(u64, u64)>,
+    /// The bytes of it to remove. What is left is zeroed and keeps the rest aligned.
     cuts: Vec<(u64, u64)>,
     /// Instructions of 8 bytes to be replaced by these of 16, ordered by offset.
     wide: Vec<(u64, [Insn; 2])>,
 }
 
 impl Edits {
-    pub(super) fn cut(&mut self, start: u64, end: u64) {
+    /// Removes a part, after all that were removed before; only a whole multiple of `align`, so that
+    /// everything behind stays aligned and parts that touch each other still do (the address of one's
+    /// end may be another's start).
+    pub(super) fn remove(&mut self, start: u64, end: u64, align: u64) {
+        let length = (end - start) / align * align;
         if start < end {
-            self.cuts.push((start, end));
+            self.dead.push((start, end));
+        }
+        if length > 0 {
+            self.cuts.push((end - length, end));
         }
     }
 
@@ -28,127 +37,149 @@ impl Edits {
 
     /// Whether what lies at `offset` stays.
     pub(super) fn keeps(&self, offset: u64) -> bool {
-        self.map(offset).is_some()
+        within(&self.dead, offset).is_none()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.cuts.is_empty() && self.wide.is_empty()
+    /// Whether any of `start..end` goes.
+    fn touches(&self, start: u64, end: u64) -> bool {
+        let after = self.dead.partition_point(|dead| dead.1 <= start);
+        self.dead.get(after).is_some_and(|dead| dead.0 < end)
     }
 
-    /// Where what lies at `offset` goes; `None` when it is cut out.
+    fn is_empty(&self) -> bool {
+        self.dead.is_empty() && self.wide.is_empty()
+    }
+
+    /// Where what lies at `offset` goes; `None` when nothing needs it.
     fn map(&self, offset: u64) -> Option<u64> {
+        self.keeps(offset).then(|| self.place(offset))
+    }
+
+    /// Where `offset` goes; what is cut out goes to where the cut was.
+    fn place(&self, offset: u64) -> u64 {
         let cuts = &self.cuts[..self.cuts.partition_point(|cut| cut.0 <= offset)];
-        if cuts.last().is_some_and(|cut| offset < cut.1) {
-            return None;
-        }
-        let removed: u64 = cuts.iter().map(|cut| cut.1 - cut.0).sum();
+        let removed: u64 = cuts.iter().map(|cut| cut.1.min(offset) - cut.0).sum();
         let added = 8 * self.wide.partition_point(|wide| wide.0 < offset) as u64;
-        Some(offset - removed + added)
+        offset - removed + added
     }
 }
 
-/// A jump that no longer reaches its target.
+/// The one of some ordered, disjoint ranges that holds `offset`.
+fn within(ranges: &[(u64, u64)], offset: u64) -> Option<(u64, u64)> {
+    let after = ranges.partition_point(|range| range.0 <= offset);
+    let last = ranges.get(after.checked_sub(1)?)?;
+    (offset < last.1).then_some(*last)
+}
+
+/// Why a section cannot be changed.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct TooFar {
-    /// Offset of the jump before the changes.
-    pub offset: u64,
+pub(super) enum EditError {
+    /// A jump no longer reaches its target.
+    TooFar {
+        /// Offset of the jump before the changes.
+        offset: u64,
+    },
+    /// Part of a function or static that stays would go. This is a defect of the linker.
+    Torn {
+        /// Its symbol.
+        symbol: usize,
+    },
 }
 
 impl Unit {
     /// Makes the changes in one section.
     ///
     /// # Errors
-    /// When code grows so much that a jump does not reach its target any more.
-    pub(super) fn edit(&mut self, index: usize, mut edits: Edits) -> Result<(), TooFar> {
+    /// When code grows so much that a jump does not reach its target any more, and when the changes
+    /// contradict each other.
+    pub(super) fn edit(&mut self, index: usize, mut edits: Edits) -> Result<(), EditError> {
         if edits.is_empty() {
             return Ok(());
         }
-        edits.cuts.sort_unstable();
         edits.wide.sort_unstable_by_key(|wide| wide.0);
         let endian = self.endian;
         let section = &mut self.sections[index];
+        section.size = edits.place(section.size);
         if section.executable {
             section.data = edit_code(&section.data, &edits, endian)?;
             section.size = section.data.len() as u64;
-        } else {
-            let mut data = Vec::with_capacity(section.data.len());
-            let mut from = 0;
-            for &(start, end) in &edits.cuts {
-                if !section.bss {
-                    data.extend_from_slice(&section.data[from as usize..start as usize]);
-                }
-                section.size -= end - start;
-                from = end;
-            }
-            if !section.bss {
-                data.extend_from_slice(&section.data[from as usize..]);
-                section.data = data;
-            }
+        } else if !section.bss {
+            edit_data(&mut section.data, &edits);
         }
+        let code = section.executable;
 
-        let mut pieces = std::mem::take(&mut section.relocs);
-        pieces.retain_mut(|reloc| match edits.map(reloc.offset) {
-            Some(offset) => {
-                reloc.offset = offset;
-                true
-            }
-            None => false,
-        });
-        section.relocs = pieces;
-        let keep = |offset: &mut u32| match edits.map(u64::from(*offset)) {
+        let keep = |offset: &mut u64| match edits.map(*offset) {
             Some(moved) => {
-                *offset = moved as u32;
+                *offset = moved;
                 true
             }
             None => false,
         };
+        section.relocs.retain_mut(|reloc| keep(&mut reloc.offset));
+        let keep = |offset: &mut u32| {
+            let mut wide = u64::from(*offset);
+            let kept = keep(&mut wide);
+            *offset = wide as u32;
+            kept
+        };
         section.lines.retain_mut(|line| keep(&mut line.insn_off));
         section.core.retain_mut(|relo| keep(&mut relo.insn_off));
-        section.parts.clear();
+        for part in &mut section.parts {
+            part.start = edits.place(part.start);
+        }
 
-        for symbol in &mut self.symbols {
-            if symbol.place != Place::In(index) || symbol.kind == super::elf::SymbolKind::Section {
+        // Those that stand for this section, through which references give an offset.
+        let mut starts = vec![false; self.symbols.len()];
+        for (number, symbol) in self.symbols.iter_mut().enumerate() {
+            if symbol.place != Place::In(index) {
                 continue;
             }
+            if symbol.kind == SymbolKind::Section {
+                starts[number] = true;
+                continue;
+            }
+            let end = symbol.value + symbol.size;
+            // Labels in code may have a size too, which means nothing.
+            let whole = !code || symbol.kind == SymbolKind::Func;
             match edits.map(symbol.value) {
+                Some(_) if whole && edits.touches(symbol.value, end) => {
+                    return Err(EditError::Torn { symbol: number });
+                }
                 Some(start) => {
-                    // Sizes count what was put in between; nothing inside a symbol that stays is
-                    // ever cut.
-                    let end = symbol.value + symbol.size;
-                    let grown = edits
-                        .wide
-                        .iter()
-                        .filter(|w| (symbol.value..end).contains(&w.0));
-                    symbol.size += 8 * grown.count() as u64;
+                    symbol.size = edits.place(end) - start;
                     symbol.value = start;
                 }
                 None => symbol.place = Place::Gone,
             }
         }
-        // References by section and offset.
-        let moved: Vec<usize> = self
-            .symbols
-            .iter()
-            .enumerate()
-            .filter(|(_, s)| {
-                s.place == Place::In(index) && s.kind == super::elf::SymbolKind::Section
-            })
-            .map(|(i, _)| i)
-            .collect();
-        for section in &mut self.sections {
-            for reloc in &mut section.relocs {
-                if moved.contains(&reloc.symbol)
-                    && let Ok(offset) = u64::try_from(reloc.addend)
-                {
-                    reloc.addend = edits.map(offset).unwrap_or(offset) as i64;
-                }
+        for reloc in self.sections.iter_mut().flat_map(|s| &mut s.relocs) {
+            if starts[reloc.symbol]
+                && let Ok(offset) = u64::try_from(reloc.addend)
+            {
+                reloc.addend = edits.place(offset) as i64;
             }
         }
         Ok(())
     }
 }
 
-fn edit_code(data: &[u8], edits: &Edits, endian: Endian) -> Result<Vec<u8>, TooFar> {
+fn edit_data(data: &mut Vec<u8>, edits: &Edits) {
+    for &(start, end) in &edits.dead {
+        if let Some(dead) = data.get_mut(start as usize..end as usize) {
+            dead.fill(0);
+        }
+    }
+    let mut kept = Vec::with_capacity(data.len());
+    let mut from = 0;
+    for &(start, end) in &edits.cuts {
+        kept.extend_from_slice(&data[from..start as usize]);
+        from = end as usize;
+    }
+    kept.extend_from_slice(&data[from..]);
+    *data = kept;
+}
+
+fn edit_code(data: &[u8], edits: &Edits, endian: Endian) -> Result<Vec<u8>, EditError> {
     let mut out = Vec::with_capacity(data.len() + 8 * edits.wide.len());
     let mut wide = edits.wide.iter().peekable();
     let mut offset = 0;
@@ -173,9 +204,9 @@ fn edit_code(data: &[u8], edits: &Edits, endian: Endian) -> Result<Vec<u8>, TooF
             {
                 let distance = (there as i64 - here as i64) / 8 - 1;
                 if insn.class() == consts::BPF_JMP32 && insn.op() == consts::BPF_JA {
-                    insn.imm = i32::try_from(distance).map_err(|_| TooFar { offset })?;
+                    insn.imm = i32::try_from(distance).map_err(|_| EditError::TooFar { offset })?;
                 } else {
-                    insn.off = i16::try_from(distance).map_err(|_| TooFar { offset })?;
+                    insn.off = i16::try_from(distance).map_err(|_| EditError::TooFar { offset })?;
                 }
             }
         }
@@ -235,7 +266,7 @@ mod tests {
             build::ja(-1),
         ]);
         let mut edits = Edits::default();
-        edits.cut(0, 8);
+        edits.remove(0, 8, 8);
         assert_eq!(edits.map(0), None);
         assert_eq!(edits.map(8), Some(0));
         assert_eq!(edits.map(32), Some(24));
@@ -252,7 +283,7 @@ mod tests {
         edits.widen(8, build::ld_imm64(0, hachi_asm::Imm64::Value(1)));
         assert_eq!(
             edit_code(&code(&insns), &edits, Endian::Little),
-            Err(TooFar { offset: 0 })
+            Err(EditError::TooFar { offset: 0 })
         );
     }
 }

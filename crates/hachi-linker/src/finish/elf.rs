@@ -68,13 +68,17 @@ pub(super) enum RelocKind {
 }
 
 impl RelocKind {
-    fn from_number(number: u32) -> Option<Self> {
-        Some(match number {
-            1 => RelocKind::LdImm64,
-            2 => RelocKind::Abs64,
-            3 => RelocKind::Abs32,
-            4 => RelocKind::NoDyld32,
-            10 => RelocKind::Call,
+    /// The kind that a number stands for in a section of code, of data, or of type information.
+    ///
+    /// Before LLVM 13 there were only two kinds, named by their widths: 1 (64 bits) and 10 (32 bits)
+    /// occur in data and type information too.
+    fn from_number(number: u32, place: Kept, code: bool) -> Option<Self> {
+        Some(match (number, place) {
+            (1, Kept::Section(_)) if code => RelocKind::LdImm64,
+            (10, Kept::Section(_)) if code => RelocKind::Call,
+            (1, Kept::Section(_)) | (2, _) => RelocKind::Abs64,
+            (10, Kept::Section(_)) | (3, _) => RelocKind::Abs32,
+            (4 | 10, _) => RelocKind::NoDyld32,
             _ => return None,
         })
     }
@@ -111,12 +115,33 @@ pub(super) struct Section {
     pub core: Vec<CoreRelo>,
 }
 
+impl Section {
+    /// The input section that holds `offset`.
+    pub(super) fn part_at(&self, offset: u64) -> Option<Part> {
+        let after = self.parts.partition_point(|part| part.start <= offset);
+        Some(self.parts[after.checked_sub(1)?])
+    }
+
+    /// Whether it is data in which loaders look for references, rather than copy it as it is.
+    pub(super) fn is_linked_data(&self) -> bool {
+        let name = self.name.strip_prefix('?').unwrap_or(&self.name);
+        name == super::maps::SECTION || name.starts_with(".struct_ops")
+    }
+
+    /// Whether loaders make maps of instructions of it, to which `gotox` jumps (cpu v4, Linux 6.19).
+    pub(super) fn is_jump_table(&self) -> bool {
+        self.name == ".jumptables"
+    }
+}
+
 /// An input section within the section it became a part of.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Part {
     pub start: u64,
     /// To be kept even if nothing refers to it.
     pub retain: bool,
+    /// Index of the object it was read from.
+    pub object: usize,
 }
 
 /// A section that describes the object, with relocations of its own.
@@ -230,6 +255,7 @@ pub(super) fn read(data: &[u8], file: usize) -> Result<Object, String> {
                     parts: vec![Part {
                         start: 0,
                         retain: has(e::SHF_GNU_RETAIN),
+                        object: file,
                     }],
                     lines: Vec::new(),
                     core: Vec::new(),
@@ -337,10 +363,12 @@ impl Object {
         entries: &[e::Rel64<Endianness>],
         endian: Endianness,
     ) -> Result<(), String> {
+        let mut code = false;
         let (bytes, relocs): (&[u8], &mut Vec<Reloc>) = match place {
             Kept::Dropped => return Ok(()),
             Kept::Section(index) => {
                 let section = &mut self.sections[index];
+                code = section.executable;
                 (&section.data, &mut section.relocs)
             }
             Kept::Btf | Kept::BtfExt => {
@@ -363,7 +391,7 @@ impl Object {
             if number == 0 {
                 continue;
             }
-            let known = RelocKind::from_number(number)
+            let known = RelocKind::from_number(number, place, code)
                 .and_then(|kind| Some((kind, addend(bytes, offset, kind, self.endian)?)));
             let Some((kind, addend)) = known else {
                 return Err(format!(

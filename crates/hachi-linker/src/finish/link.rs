@@ -4,9 +4,12 @@
 use std::collections::{HashMap, HashSet};
 
 use hachi_asm::Endian;
-use hachi_btf::{Btf, BtfBuilder, BtfExt, Type};
+use hachi_btf::{Btf, BtfBuilder, BtfExt, Linkage, Type};
 
-use super::elf::{Binding, Object, Place, Reloc, Section, Symbol, SymbolKind, put_addend};
+use super::Origin;
+use super::elf::{
+    self, Binding, Described, Object, Place, Reloc, Section, Symbol, SymbolKind, put_addend,
+};
 use crate::{Code, Diagnostic};
 
 /// A type of kind VAR or FUNC and the symbol it describes.
@@ -24,6 +27,10 @@ pub(super) struct Extern {
     /// Its FUNC or VAR.
     pub type_id: u32,
     pub name: String,
+    /// It stays even if nothing refers to it: an object has the symbol although none of its code uses
+    /// it, and loaders resolve it all the same; or it is an option in an object that was given, and so
+    /// a variable that user space can read.
+    pub stays: bool,
 }
 
 /// Everything that is being linked.
@@ -37,22 +44,33 @@ pub(super) struct Unit {
     pub vars: Vec<Bound>,
     pub funcs: Vec<Bound>,
     pub externs: Vec<Extern>,
-    /// What the inputs are called.
-    pub names: Vec<String>,
+    /// The objects it is made of.
+    pub sources: Vec<Source>,
+}
+
+/// One of the objects being linked.
+#[derive(Debug, Clone)]
+pub(super) struct Source {
+    /// What diagnostics call it.
+    pub name: String,
+    pub origin: Origin,
 }
 
 /// The section that an input section becomes a part of.
 ///
-/// Every data section becomes a map of its own in the loader, and loaders expect subprograms in
-/// `.text` alone, so what compilers split for their own reasons is put together again. Sections a
-/// user named (`.data.config`) stay.
-pub(super) fn merged_name(name: &str) -> &str {
+/// Loaders expect subprograms in `.text` alone, so code that compilers split for their own reasons
+/// is put together again. Every data section becomes a map of its own in the loader, so LLVM's own
+/// data is treated the same way. Sections a user named (`.data.config`) stay, and so do all data
+/// sections of an object that was given: those who read its maps know them by name.
+fn merged_name(name: &str, origin: Origin) -> &str {
     let under = |prefix: &str| {
         name.strip_prefix(prefix)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     };
     if under(".text") {
         ".text"
+    } else if origin == Origin::Given {
+        name
     } else if name.starts_with(".rodata.cst")
         || name.starts_with(".rodata.str")
         || under(".data.rel.ro")
@@ -79,12 +97,38 @@ struct Moved {
     delta: u64,
 }
 
+/// What an object says about its code and data.
+struct Description {
+    btf: Part,
+    ext: Part,
+    /// Its sections that were taken over, by the name they have there.
+    sections: HashMap<String, Moved>,
+}
+
+/// `.BTF` or `.BTF.ext`.
+struct Part {
+    data: Vec<u8>,
+    /// A compiler leaves places to relocations, which have been applied, so that they count from the
+    /// start of the merged section. A linker writes them down, counted from the start of its own.
+    relocated: bool,
+}
+
+impl Part {
+    /// A place in `section` as it counts in the section this one became part of.
+    fn place(&self, section: Moved, offset: u32) -> u64 {
+        u64::from(offset) + if self.relocated { 0 } else { section.delta }
+    }
+}
+
 impl Unit {
     /// Links the objects.
     ///
     /// # Errors
     /// Duplicate definitions, contradictions between the objects, malformed type information.
-    pub(super) fn link(objects: Vec<Object>, names: Vec<String>) -> Result<Unit, Vec<Diagnostic>> {
+    pub(super) fn link(
+        objects: Vec<Object>,
+        sources: Vec<Source>,
+    ) -> Result<Unit, Vec<Diagnostic>> {
         let mut unit = Unit {
             endian: objects.first().map_or(Endian::Little, |o| o.endian),
             sections: Vec::new(),
@@ -93,7 +137,7 @@ impl Unit {
             vars: Vec::new(),
             funcs: Vec::new(),
             externs: Vec::new(),
-            names,
+            sources,
         };
         let mut errors = Vec::new();
         let mut globals = HashMap::new();
@@ -106,7 +150,7 @@ impl Unit {
                     Code::BYTE_ORDER,
                     format!(
                         "`{}` and `{}` differ in byte order",
-                        unit.names[0], unit.names[index]
+                        unit.sources[0].name, unit.sources[index].name
                     ),
                 ));
                 continue;
@@ -115,34 +159,58 @@ impl Unit {
                 Ok(part) => described.push((index, part)),
                 Err(reason) => errors.push(Diagnostic::error(
                     Code::INPUT_MALFORMED,
-                    format!("`{}` {reason}", unit.names[index]),
+                    format!("`{}` {reason}", unit.sources[index].name),
                 )),
             }
         }
         unit.size_functions();
         let places = Places::new(&unit);
-        for (index, (btf, ext)) in described {
-            if let Err(reason) = unit.describe(&btf, &ext, &places, index) {
+        for (index, description) in described {
+            if let Err(reason) = unit.describe(&description, &places, index) {
                 errors.push(
                     Diagnostic::error(
                         Code::INPUT_MALFORMED,
                         format!(
                             "the type information of `{}` is malformed: {reason}",
-                            unit.names[index]
+                            unit.sources[index].name
                         ),
                     )
                     .help("this is a defect of the compiler that made it, or of hachi-linker"),
                 );
             }
         }
-        if errors.is_empty() {
-            Ok(unit)
-        } else {
-            Err(errors)
+        unit.note_externs_that_stay();
+        super::none(errors)?;
+        Ok(unit)
+    }
+
+    fn note_externs_that_stay(&mut self) {
+        let referred = self.referred();
+        let undefined: HashMap<&str, bool> = self
+            .symbols
+            .iter()
+            .zip(referred)
+            .filter(|(symbol, _)| symbol.place == Place::Undefined)
+            .map(|(symbol, referred)| (symbol.name.as_str(), referred))
+            .collect();
+        for wanted in &mut self.externs {
+            wanted.stays = match undefined.get(wanted.name.as_str()) {
+                Some(referred) => wanted.stays || !referred,
+                None => false,
+            };
         }
     }
 
-    /// Adds the sections and symbols of one object; gives its `.BTF` and `.BTF.ext`, relocated.
+    /// Of each symbol, whether anything refers to it.
+    pub(super) fn referred(&self) -> Vec<bool> {
+        let mut referred = vec![false; self.symbols.len()];
+        for reloc in self.sections.iter().flat_map(|section| &section.relocs) {
+            referred[reloc.symbol] = true;
+        }
+        referred
+    }
+
+    /// Adds the sections and symbols of one object; gives what describes them.
     fn add_object(
         &mut self,
         object: Object,
@@ -150,12 +218,15 @@ impl Unit {
         globals: &mut HashMap<String, usize>,
         owners: &mut HashMap<String, usize>,
         errors: &mut Vec<Diagnostic>,
-    ) -> Result<(Vec<u8>, Vec<u8>), String> {
+    ) -> Result<Description, String> {
+        let origin = self.sources[index].origin;
         let mut moved = Vec::new();
         let mut relocs = Vec::new();
+        let mut by_name = HashMap::new();
         for mut section in object.sections {
             relocs.push(std::mem::take(&mut section.relocs));
-            let name = merged_name(&section.name).to_owned();
+            let input_name = section.name.clone();
+            let name = merged_name(&section.name, origin).to_owned();
             if let Some(owner) = owners.get(&name).filter(|o| **o != index)
                 && is_shared(&name)
                 && let Some(first) = self.section_named(&name)
@@ -165,8 +236,8 @@ impl Unit {
                         Code::INPUT_CONFLICT,
                         format!(
                             "`{}` and `{}` disagree about the {name}: {:?} and {:?}",
-                            self.names[*owner],
-                            self.names[index],
+                            self.sources[*owner].name,
+                            self.sources[index].name,
                             String::from_utf8_lossy(&self.sections[first].data),
                             String::from_utf8_lossy(&section.data),
                         ),
@@ -177,7 +248,9 @@ impl Unit {
             }
             owners.entry(name.clone()).or_insert(index);
             section.name = name;
-            moved.push(Some(self.add_section(section)?));
+            let place = self.add_section(section)?;
+            by_name.entry(input_name).or_insert(place);
+            moved.push(Some(place));
         }
 
         // Symbols, with a number for each of the object's.
@@ -231,7 +304,7 @@ impl Unit {
             }
         }
         let endian = self.endian;
-        let described = |part: Option<super::elf::Described>| {
+        let described = |part: Option<Described>| {
             let mut part = part.unwrap_or_default();
             for reloc in &part.relocs {
                 // What has no place is marked as such.
@@ -239,9 +312,16 @@ impl Unit {
                     own[reloc.symbol].map_or(-1, |value| (value as i64).wrapping_add(reloc.addend));
                 put_addend(&mut part.data, reloc.offset, reloc.kind, value, endian);
             }
-            part.data
+            Part {
+                relocated: !part.relocs.is_empty(),
+                data: part.data,
+            }
         };
-        Ok((described(object.btf), described(object.btf_ext)))
+        Ok(Description {
+            btf: described(object.btf),
+            ext: described(object.btf_ext),
+            sections: by_name,
+        })
     }
 
     /// Puts an input section at the end of the section of its name.
@@ -283,9 +363,9 @@ impl Unit {
         base.executable |= section.executable;
         base.alloc |= section.alloc;
         base.parts
-            .extend(section.parts.iter().map(|part| super::elf::Part {
+            .extend(section.parts.iter().map(|part| elf::Part {
                 start: part.start + delta,
-                retain: part.retain,
+                ..*part
             }));
         Ok(Moved {
             section: index,
@@ -332,8 +412,11 @@ impl Unit {
                             Code::DUPLICATE_SYMBOL,
                             format!("`{}` is defined twice", winner.name),
                         )
-                        .note(format!("first in `{}`", self.names[winner.object]))
-                        .note(format!("and again in `{}`", self.names[loser.object]))
+                        .note(format!("first in `{}`", self.sources[winner.object].name))
+                        .note(format!(
+                            "and again in `{}`",
+                            self.sources[loser.object].name
+                        ))
                         .help("rename one of them, or make one `static` or weak"),
                     ),
                     _ => {}
@@ -374,18 +457,18 @@ impl Unit {
     /// Drops descriptions of what was cut out or has no size, and declarations that nothing uses
     /// any more, which libbpf takes for an error.
     pub(super) fn forget_removed(&mut self) {
+        let referred = self.referred();
         let symbols = &self.symbols;
-        let wanted: HashSet<&str> = self
-            .sections
+        let wanted: HashSet<&str> = symbols
             .iter()
-            .flat_map(|section| &section.relocs)
-            .map(|reloc| &symbols[reloc.symbol])
-            .filter(|symbol| symbol.place == Place::Undefined)
-            .map(|symbol| symbol.name.as_str())
+            .zip(referred)
+            .filter(|(symbol, referred)| symbol.place == Place::Undefined && *referred)
+            .map(|(symbol, _)| symbol.name.as_str())
             .collect();
         let mut known = HashSet::new();
-        self.externs
-            .retain(|e| wanted.contains(e.name.as_str()) && known.insert(e.name.clone()));
+        self.externs.retain(|e| {
+            (e.stays || wanted.contains(e.name.as_str())) && known.insert(e.name.clone())
+        });
         let here = |bound: &Bound| matches!(symbols[bound.symbol].place, Place::In(_));
         self.vars
             .retain(|bound| here(bound) && symbols[bound.symbol].size > 0);
@@ -421,15 +504,16 @@ impl Unit {
     /// Takes over an object's types, and what they and `.BTF.ext` say about code and data.
     fn describe(
         &mut self,
-        btf: &[u8],
-        ext: &[u8],
+        description: &Description,
         places: &Places,
         object: usize,
     ) -> Result<(), hachi_btf::Error> {
-        if btf.is_empty() {
+        let Description { btf, ext, sections } = description;
+        let given = self.sources[object].origin == Origin::Given;
+        if btf.data.is_empty() {
             return Ok(());
         }
-        let reader = Btf::parse(btf)?;
+        let reader = Btf::parse(&btf.data)?;
         let types = BtfBuilder::from_btf(&reader)?;
         let base = self.btf.len() as u32;
         let moved = |id: u32| if id == 0 { 0 } else { id + base };
@@ -449,35 +533,52 @@ impl Unit {
                         section: datasec.name.clone(),
                         type_id: moved(var.type_id),
                         name: name.cloned().unwrap_or_default(),
+                        stays: given && datasec.name == ".kconfig",
                     });
                 }
                 continue;
             }
-            let Some(section) = self.section_named(merged_name(&datasec.name)) else {
+            let Some(&section) = sections.get(&datasec.name) else {
                 continue;
             };
             for var in &datasec.vars {
-                let offset = u64::from(var.offset);
-                let end = offset + u64::from(var.size);
-                if end > self.sections[section].size {
-                    continue; // Declared here, defined elsewhere.
+                // The kernel refuses the description of something without a size, and LLVM may put
+                // it into the wrong section.
+                if var.size == 0 {
+                    continue;
                 }
-                let name = types.get(var.type_id).and_then(Type::name);
-                let name = name.map_or("", String::as_str);
-                let symbol = match places.find(self, section, offset, name) {
+                let (name, linkage) = match types.get(var.type_id) {
+                    Some(Type::Var(var)) => (var.name.as_str(), var.linkage),
+                    _ => continue,
+                };
+                // Where a definition took the place of a weak one, bpftool leaves the other's offset.
+                let by_name = (linkage == Linkage::Global)
+                    .then(|| places.named(self, section.section, object, name))
+                    .flatten();
+                let offset = btf.place(section, var.offset);
+                let by_place = || places.find(self, section.section, offset, name);
+                let symbol = match by_name.or_else(by_place) {
                     Some(symbol) => symbol,
+                    // Declared here, defined elsewhere.
+                    None if offset + u64::from(var.size) > self.sections[section.section].size => {
+                        continue;
+                    }
                     None => self.push(Symbol {
                         name: name.to_owned(),
                         binding: Binding::Local,
                         kind: SymbolKind::Object,
                         hidden: false,
-                        place: Place::In(section),
+                        place: Place::In(section.section),
                         value: offset,
                         size: u64::from(var.size),
                         object,
                         replaced: false,
                     }),
                 };
+                // Assembly may leave out how large a variable is.
+                if self.symbols[symbol].size == 0 {
+                    self.symbols[symbol].size = u64::from(var.size);
+                }
                 let bound = Bound {
                     type_id: moved(var.type_id),
                     symbol,
@@ -487,19 +588,19 @@ impl Unit {
                 }
             }
         }
-        if ext.is_empty() {
+        if ext.data.is_empty() {
             return Ok(());
         }
-        let ext = BtfExt::parse(ext, &reader)?;
-        for part in &ext.func_info {
-            let Some(section) = self.section_named(merged_name(&part.name)) else {
+        let info = BtfExt::parse(&ext.data, &reader)?;
+        for part in &info.func_info {
+            let Some(&section) = sections.get(&part.name) else {
                 continue;
             };
             for record in &part.records {
                 let name = types.get(record.type_id).and_then(Type::name);
                 let name = name.map_or("", String::as_str);
-                let offset = u64::from(record.insn_off);
-                if let Some(symbol) = places.find(self, section, offset, name) {
+                let offset = ext.place(section, record.insn_off);
+                if let Some(symbol) = places.find(self, section.section, offset, name) {
                     self.funcs.push(Bound {
                         type_id: moved(record.type_id),
                         symbol,
@@ -507,19 +608,26 @@ impl Unit {
                 }
             }
         }
-        for part in ext.line_info {
-            if let Some(section) = self.section_named(merged_name(&part.name)) {
-                self.sections[section].lines.extend(part.records);
-            }
+        for part in info.line_info {
+            let Some(&section) = sections.get(&part.name) else {
+                continue;
+            };
+            let records = part.records.into_iter().map(|mut line| {
+                line.insn_off = ext.place(section, line.insn_off) as u32;
+                line
+            });
+            self.sections[section.section].lines.extend(records);
         }
-        for part in ext.core_relo {
-            if let Some(section) = self.section_named(merged_name(&part.name)) {
-                let records = part.records.into_iter().map(|mut record| {
-                    record.type_id = moved(record.type_id);
-                    record
-                });
-                self.sections[section].core.extend(records);
-            }
+        for part in info.core_relo {
+            let Some(&section) = sections.get(&part.name) else {
+                continue;
+            };
+            let records = part.records.into_iter().map(|mut record| {
+                record.type_id = moved(record.type_id);
+                record.insn_off = ext.place(section, record.insn_off) as u32;
+                record
+            });
+            self.sections[section.section].core.extend(records);
         }
         for section in &mut self.sections {
             section
@@ -533,27 +641,40 @@ impl Unit {
     }
 }
 
-/// The symbols at each place.
-struct Places(HashMap<(usize, u64), Vec<usize>>);
+/// The symbols at each place, and those that other objects see by their names.
+struct Places {
+    at: HashMap<(usize, u64), Vec<usize>>,
+    named: HashMap<String, usize>,
+}
 
 impl Places {
     fn new(unit: &Unit) -> Self {
-        let mut places: HashMap<_, Vec<usize>> = HashMap::new();
+        let mut at: HashMap<_, Vec<usize>> = HashMap::new();
+        let mut named = HashMap::new();
         for (index, symbol) in unit.symbols.iter().enumerate() {
             if let Place::In(section) = symbol.place
                 && symbol.kind != SymbolKind::Section
             {
-                let at = places.entry((section, symbol.value)).or_default();
-                at.push(index);
+                at.entry((section, symbol.value)).or_default().push(index);
+                if symbol.binding != Binding::Local {
+                    named.insert(symbol.name.clone(), index);
+                }
             }
         }
-        Places(places)
+        Places { at, named }
+    }
+
+    /// The symbol of this name that an object defines in a section.
+    fn named(&self, unit: &Unit, section: usize, object: usize, name: &str) -> Option<usize> {
+        let index = *self.named.get(name)?;
+        let symbol = &unit.symbols[index];
+        (symbol.place == Place::In(section) && symbol.object == object).then_some(index)
     }
 
     /// The symbol at a place: best one of the given name, else one with a size, else a function's
     /// or a static's.
     fn find(&self, unit: &Unit, section: usize, offset: u64, name: &str) -> Option<usize> {
-        let here = self.0.get(&(section, offset))?;
+        let here = self.at.get(&(section, offset))?;
         let best = here.iter().copied().max_by_key(|&index| {
             let symbol = &unit.symbols[index];
             (

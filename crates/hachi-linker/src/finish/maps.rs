@@ -19,9 +19,9 @@ use hachi_btf::{
     Array, BtfBuilder, Composite, Enum64, Int, Linkage, Member, Ptr, Type, Types, Variant,
 };
 
-use super::elf::{Binding, Part, Place, Symbol, SymbolKind};
+use super::elf::{Binding, Place, Symbol, SymbolKind};
 use super::link::Unit;
-use super::names;
+use super::{data, names};
 use crate::{Code, Diagnostic};
 
 pub(super) const SECTION: &str = ".maps";
@@ -112,10 +112,8 @@ impl Unit {
         content.bss = false;
         content.writable = true;
         content.align = 8;
-        content.parts = vec![Part {
-            start: 0,
-            retain: true,
-        }];
+        // Its definitions are now made here, wherever they came from.
+        content.parts.clear();
         if errors.is_empty() {
             Ok(())
         } else {
@@ -147,7 +145,9 @@ impl Unit {
             }
             let symbol = &mut self.symbols[at];
             symbol.name = name;
-            symbol.binding = Binding::Global;
+            if symbol.binding == Binding::Local {
+                symbol.binding = data::binding_of(&path);
+            }
             symbol.kind = SymbolKind::Object;
             symbol.hidden = false;
         }

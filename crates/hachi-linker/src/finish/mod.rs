@@ -38,8 +38,9 @@ mod write;
 
 use std::path::Path;
 
+use edit::EditError;
 use elf::Binding;
-use link::Unit;
+use link::{Source, Unit};
 
 use crate::{Code, Diagnostic};
 
@@ -50,6 +51,17 @@ pub(crate) struct InputObject<'a> {
     pub name: &'a str,
     /// The ELF file.
     pub data: &'a [u8],
+    pub origin: Origin,
+}
+
+/// Who made an object, which says what may be done with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// LLVM, from bitcode, in this link: raw material.
+    Compiled,
+    /// A compiler or linker before this one. Its data, names and sections mean something to those
+    /// who use it, and stay as they are.
+    Given,
 }
 
 /// What code generation hands over.
@@ -97,8 +109,11 @@ pub(crate) fn finish(input: &FinishInput<'_>) -> Result<Finished, Vec<Diagnostic
         ));
     }
     none(errors)?;
-    let names = input.objects.iter().map(|o| o.name.to_owned()).collect();
-    let mut unit = Unit::link(objects, names)?;
+    let sources = input.objects.iter().map(|object| Source {
+        name: object.name.to_owned(),
+        origin: object.origin,
+    });
+    let mut unit = Unit::link(objects, sources.collect())?;
     let mut warnings = Vec::new();
 
     for symbol in unit
@@ -115,19 +130,15 @@ pub(crate) fn finish(input: &FinishInput<'_>) -> Result<Finished, Vec<Diagnostic
     let mut edits = unit.unneeded(input.entries);
     unit.answer(&mut edits)?;
     for (section, edits) in edits.into_iter().enumerate() {
-        unit.edit(section, edits).map_err(|too_far| {
-            let error =
-                Diagnostic::error(Code::JUMP_TOO_FAR, "a jump is too far for its instruction")
-                    .help("split the function, or build with cpu v4, which has longer jumps");
-            vec![unit.locate(error, section, too_far.offset)]
-        })?;
+        unit.edit(section, edits)
+            .map_err(|error| vec![unit.explain(section, error)])?;
     }
     none(unit.refuse_undefined())?;
 
-    unit.resolve_log_sites();
+    unit.resolve_log_sites()?;
     unit.forget_removed();
     unit.finish_maps()?;
-    none(unit.refuse_pointers())?;
+    unit.refuse_pointers(&mut warnings)?;
     unit.name_statics(&mut warnings);
     unit.name_functions();
     unit.type_contexts();
@@ -139,18 +150,32 @@ pub(crate) fn finish(input: &FinishInput<'_>) -> Result<Finished, Vec<Diagnostic
     unit.merge_equal_types();
     unit.fill_local_ids();
 
-    none(unit.check_references())?;
+    none(unit.check_references(&mut warnings))?;
     unit.desymbolise();
-    let info = unit.info().map_err(|e| {
-        vec![Diagnostic::error(
-            Code::LINKER_DEFECT,
-            format!("the program's types cannot be written: {e}"),
-        )]
-    })?;
+    let info = unit.info()?;
     none(check::check_types(&info.types))?;
     let object = unit.write(&info);
     none(unit.check_file(&object))?;
     Ok(Finished { object, warnings })
+}
+
+impl Unit {
+    /// Why a section could not be changed.
+    fn explain(&self, section: usize, error: EditError) -> Diagnostic {
+        match error {
+            EditError::TooFar { offset } => {
+                let error =
+                    Diagnostic::error(Code::JUMP_TOO_FAR, "a jump is too far for its instruction")
+                        .help("split the function, or build with cpu v4, which has longer jumps");
+                self.locate(error, section, offset)
+            }
+            EditError::Torn { symbol } => check::defect(format_args!(
+                "part of `{}` in `{}` would be missing",
+                names::display(&self.symbols[symbol].name),
+                self.sections[section].name
+            )),
+        }
+    }
 }
 
 /// Goes on only without errors.

@@ -371,6 +371,7 @@ impl Unit {
                 section: section.into(),
                 type_id,
                 name,
+                stays: false,
             });
         }
     }

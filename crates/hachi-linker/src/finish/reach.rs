@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use hachi_asm::Insn;
 use hachi_btf::Type;
 
+use super::Origin;
 use super::edit::Edits;
 use super::elf::{Binding, Place, Reloc, RelocKind, Symbol, SymbolKind, bytes_at};
 use super::link::Unit;
@@ -20,13 +21,23 @@ struct Piece {
     section: usize,
     start: u64,
     end: u64,
-    /// Nothing refers to it by a name of its own.
-    anonymous: bool,
+    what: What,
     needed: bool,
 }
 
-/// Data sections whose unneeded pieces may go: no user named them, so nobody counts on what is in
-/// them.
+/// What a piece is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum What {
+    /// Functions or statics; several where they overlap.
+    Named,
+    /// The same, but another definition took the place of each.
+    Replaced,
+    /// Constants without a name, or padding.
+    Anonymous,
+}
+
+/// Data sections of which LLVM's own pieces may go when nothing needs them: no user named them, so
+/// nobody counts on what is in them.
 fn is_prunable(name: &str) -> bool {
     ["rodata", "data", "bss"].iter().any(|kind| {
         name.strip_prefix('.')
@@ -53,6 +64,9 @@ impl Unit {
                 let (SymbolKind::Section, Place::In(target)) = (symbol.kind, symbol.place) else {
                     continue;
                 };
+                if self.is_plain_data(at, reloc.offset) {
+                    continue;
+                }
                 let offset = reloc.addend;
                 if let Some(found) = index.containing(self, target, offset) {
                     reloc.addend = offset - self.symbols[found].value as i64;
@@ -98,18 +112,20 @@ impl Unit {
     /// no symbol.
     pub(super) fn desymbolise(&mut self) {
         let described: HashSet<usize> = self.vars.iter().map(|bound| bound.symbol).collect();
-        let nameless = |number: usize, symbol: &Symbol| match symbol.kind {
-            SymbolKind::Func => true,
-            SymbolKind::Object => !described.contains(&number),
-            _ => false,
+        let sources = self.sources.clone();
+        let constant = |number: usize, symbol: &Symbol| {
+            symbol.kind == SymbolKind::Object
+                && symbol.binding == Binding::Local
+                && sources[symbol.object].origin == Origin::Compiled
+                && !described.contains(&number)
         };
         for at in 0..self.sections.len() {
             let mut relocs = std::mem::take(&mut self.sections[at].relocs);
             for reloc in &mut relocs {
                 let symbol = &self.symbols[reloc.symbol];
+                let local = symbol.binding == Binding::Local;
                 if let Place::In(target) = symbol.place
-                    && symbol.binding == Binding::Local
-                    && nameless(reloc.symbol, symbol)
+                    && (local && symbol.kind == SymbolKind::Func || constant(reloc.symbol, symbol))
                 {
                     reloc.addend = reloc.addend.wrapping_add(symbol.value as i64);
                     reloc.symbol = self.section_symbol(target);
@@ -118,11 +134,23 @@ impl Unit {
             self.sections[at].relocs = relocs;
         }
         for (number, symbol) in self.symbols.iter_mut().enumerate() {
-            let constant = symbol.kind == SymbolKind::Object && symbol.binding == Binding::Local;
-            if constant && !described.contains(&number) {
+            if constant(number, symbol) {
                 symbol.place = Place::Gone;
             }
         }
+    }
+
+    /// Whether a place holds data of an object that was given, which loaders copy as it is, or jump
+    /// tables, whose targets have no names.
+    fn is_plain_data(&self, section: usize, offset: u64) -> bool {
+        let content = &self.sections[section];
+        self.is_given(section, offset) && !content.executable && !content.is_linked_data()
+    }
+
+    /// Whether what lies at a place comes from an object that was given.
+    pub(super) fn is_given(&self, section: usize, offset: u64) -> bool {
+        let part = self.sections[section].part_at(offset);
+        part.is_some_and(|part| self.sources[part.object].origin == Origin::Given)
     }
 
     fn name_local_calls(
@@ -190,29 +218,17 @@ impl Unit {
         }
 
         let mut edits: Vec<Edits> = self.sections.iter().map(|_| Edits::default()).collect();
-        let mut at = 0;
-        while at < pieces.len() {
-            let first = &pieces[at];
-            let mut end = first.end;
-            at += 1;
+        for dead in pieces.chunk_by(|a, b| a.section == b.section && a.needed == b.needed) {
+            let [first, ..] = dead else { continue };
             if first.needed {
                 continue;
             }
-            while let Some(next) = pieces.get(at)
-                && next.section == first.section
-                && !next.needed
-            {
-                end = next.end;
-                at += 1;
-            }
-            // Only whole multiples of the alignment go, so that everything behind stays aligned and
-            // pieces that touch each other (one's end address may be another's start) still do.
+            let end = dead.last().map_or(first.end, |last| last.end);
             let align = match &self.sections[first.section] {
                 section if section.executable => 8,
                 section => section.align,
             };
-            let length = (end - first.start) / align * align;
-            edits[first.section].cut(end - length, end);
+            edits[first.section].remove(first.start, end, align);
         }
         edits
     }
@@ -229,11 +245,11 @@ impl Unit {
                 .collect();
             symbols.sort_by_key(|s| (s.value, std::cmp::Reverse(s.size)));
             let mut at = 0;
-            let piece = |start, end, anonymous| Piece {
+            let piece = |start, end, what| Piece {
                 section,
                 start,
                 end,
-                anonymous,
+                what,
                 needed: false,
             };
             let gap = |from: u64, to: u64, pieces: &mut Vec<Piece>| {
@@ -243,26 +259,34 @@ impl Unit {
                     .iter()
                     .filter(|p| p.start > from && p.start < to)
                 {
-                    pieces.push(piece(start, part.start, true));
+                    pieces.push(piece(start, part.start, What::Anonymous));
                     start = part.start;
                 }
-                pieces.push(piece(start, to, true));
+                pieces.push(piece(start, to, What::Anonymous));
             };
             for symbol in symbols {
                 let start = symbol.value;
                 let end = start + symbol.size;
+                let what = if symbol.replaced {
+                    What::Replaced
+                } else {
+                    What::Named
+                };
                 if start < at {
                     // An alias, or a static within another.
-                    if let Some(last) = pieces.last_mut().filter(|_| end > at) {
-                        last.end = end;
-                        at = end;
+                    if let Some(last) = pieces.last_mut() {
+                        last.end = last.end.max(end);
+                        at = last.end;
+                        if what == What::Named {
+                            last.what = what;
+                        }
                     }
                     continue;
                 }
                 if start > at {
                     gap(at, start, &mut pieces);
                 }
-                pieces.push(piece(start, end, false));
+                pieces.push(piece(start, end, what));
                 at = end;
             }
             if at < content.size {
@@ -275,15 +299,13 @@ impl Unit {
     fn mark_roots(&self, pieces: &mut [Piece], entries: &[String]) {
         for piece in pieces.iter_mut() {
             let section = &self.sections[piece.section];
-            if section.executable {
-                // Padding between functions is of no use to anybody.
+            // Padding between functions is of no use to anybody.
+            if section.executable || piece.what == What::Replaced {
                 continue;
             }
             piece.needed = !is_prunable(&section.name)
-                || section.parts.iter().enumerate().any(|(i, part)| {
-                    let end = section.parts.get(i + 1).map_or(section.size, |p| p.start);
-                    part.retain && part.start <= piece.start && piece.start < end
-                });
+                || self.is_given(piece.section, piece.start)
+                || (section.part_at(piece.start)).is_some_and(|part| part.retain);
         }
         let callbacks = self.exception_callbacks();
         for symbol in &self.symbols {
@@ -294,6 +316,7 @@ impl Unit {
             let visible = symbol.binding != Binding::Local;
             let root = match symbol.kind {
                 SymbolKind::Section => continue,
+                _ if symbol.replaced => continue,
                 SymbolKind::Func if content.executable => {
                     content.name != ".text"
                         || visible && entries.contains(&symbol.name)
@@ -301,12 +324,8 @@ impl Unit {
                 }
                 _ => visible && !content.executable,
             };
-            if let Some(piece) = find(pieces, section, symbol.value) {
-                if symbol.replaced && !pieces[piece].anonymous {
-                    pieces[piece].needed = false;
-                } else if root {
-                    pieces[piece].needed = true;
-                }
+            if root && let Some(piece) = find(pieces, section, symbol.value) {
+                pieces[piece].needed = true;
             }
         }
     }

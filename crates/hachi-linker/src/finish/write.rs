@@ -12,8 +12,10 @@ use hachi_btf::{BtfBuilder, DataSec, StringTable, Type, VarSecInfo};
 use object::elf as e;
 use object::{Endianness, U16, U32, U64, pod};
 
+use super::check;
 use super::elf::{Binding, Place, SymbolKind, put_addend};
-use super::link::Unit;
+use super::link::{Extern, Unit};
+use crate::{Code, Diagnostic};
 
 /// `.BTF` and `.BTF.ext`.
 pub(super) struct Info {
@@ -25,7 +27,11 @@ pub(super) struct Info {
 
 impl Unit {
     /// The descriptions of the object, as they will be written.
-    pub(super) fn info(&self) -> Result<Info, hachi_btf::Error> {
+    ///
+    /// # Errors
+    /// Variables that overlap, and types that BTF cannot hold.
+    pub(super) fn info(&self) -> Result<Info, Vec<Diagnostic>> {
+        let mut errors = Vec::new();
         let mut types = self.btf.clone();
         for (index, section) in self.sections.iter().enumerate() {
             let mut vars: Vec<VarSecInfo> = self
@@ -41,13 +47,20 @@ impl Unit {
                 })
                 .collect();
             vars.sort_by_cached_key(|var| u64::from(var.offset));
-            // The kernel allows no overlap; of two names for one place the first stays.
-            let mut end = 0;
-            vars.retain(|var| {
-                let free = var.offset >= end;
-                end = if free { var.offset + var.size } else { end };
-                free
-            });
+            // Of two names for one place the first stays: the kernel allows no overlap.
+            vars.dedup_by_key(|var| (var.offset, var.size));
+            for pair in vars.windows(2) {
+                let [a, b] = pair else { continue };
+                if b.offset < a.offset + a.size {
+                    let name = |var: &VarSecInfo| types.get(var.type_id).and_then(Type::name);
+                    errors.push(check::defect(format_args!(
+                        "`{}` and `{}` overlap in `{}`",
+                        name(a).map_or("", String::as_str),
+                        name(b).map_or("", String::as_str),
+                        section.name
+                    )));
+                }
+            }
             if !vars.is_empty() {
                 types.add(Type::DataSec(DataSec {
                     name: section.name.clone(),
@@ -104,20 +117,32 @@ impl Unit {
         };
         let btf = match types.is_empty() {
             true => Vec::new(),
-            false => types.encode_with(&mut strings, self.endian)?,
+            false => types
+                .encode_with(&mut strings, self.endian)
+                .unwrap_or_else(|error| {
+                    let text = format!("the program's types cannot be written: {error}");
+                    errors.push(Diagnostic::error(Code::LINKER_DEFECT, text));
+                    Vec::new()
+                }),
         };
+        super::none(errors)?;
         Ok(Info { btf, ext, types })
     }
 
     /// The object file.
     pub(super) fn write(&self, info: &Info) -> Vec<u8> {
         let mut file = File::new(self.endian);
-        let mut used = vec![false; self.symbols.len()];
+        let mut used = self.referred();
         let mut used_sections = vec![false; self.sections.len()];
-        for reloc in self.sections.iter().flat_map(|s| &s.relocs) {
-            used[reloc.symbol] = true;
-            if let Place::In(section) = self.symbols[reloc.symbol].place {
-                used_sections[section] = true;
+        for (symbol, used) in self.symbols.iter().zip(&mut used) {
+            let stays = |e: &Extern| e.stays && e.name == symbol.name;
+            match symbol.place {
+                // Something of no size may be all that a section has.
+                Place::In(section) => {
+                    used_sections[section] |= *used || symbol.binding != Binding::Local;
+                }
+                Place::Undefined => *used |= self.externs.iter().any(stays),
+                Place::Absolute | Place::Gone => {}
             }
         }
         // The index of each section in the file, 0 for those left out.

@@ -29,7 +29,9 @@ pub(super) fn read(elf: &Elf<'_>) -> Result<(Option<BtfBuilder>, Option<BtfExt>)
 }
 
 /// Fills in sizes of sections and offsets of variables. Compilers leave the size 0, and the offsets
-/// of non-static variables to relocations of `.BTF` that nobody applies.
+/// of non-static variables to relocations of `.BTF` that nobody applies. Where one definition took
+/// the place of a weak one, `bpftool gen object` leaves the other's offset. The symbol is right in
+/// all cases.
 pub(super) fn complete(spec: &mut Spec, elf: &Elf<'_>) {
     let Some(btf) = &mut spec.btf else { return };
     let symbols: HashMap<(usize, &str), &Symbol<'_>> = elf
@@ -53,8 +55,7 @@ pub(super) fn complete(spec: &mut Spec, elf: &Elf<'_>) {
         };
         let mut sec = sec.clone();
         // A size means that a linker has been here already.
-        let finished = sec.size != 0;
-        if !finished {
+        if sec.size == 0 {
             sec.size = u32::try_from(section.size).unwrap_or(u32::MAX);
         }
         for var in &mut sec.vars {
@@ -65,9 +66,7 @@ pub(super) fn complete(spec: &mut Spec, elf: &Elf<'_>) {
                 continue;
             };
             if v.linkage == Linkage::Global {
-                if !finished {
-                    var.offset = offset(symbol);
-                }
+                var.offset = offset(symbol);
                 if symbol.hidden {
                     v.linkage = Linkage::Static;
                 }

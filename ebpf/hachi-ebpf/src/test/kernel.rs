@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::string::{String, ToString as _};
 use std::vec::Vec;
 
-use hachi_common::log::Sites;
+use hachi_common::log::{Sites, site_number};
 
 use super::map::{Contents, Map};
 use super::state::{self, State, with};
@@ -239,20 +239,20 @@ pub fn map_at(state: &mut State, at: *mut c_void) -> &mut Map {
 
 /// The text of a record of the log.
 fn logged(mut record: Vec<u8>) -> String {
-    let Some(offset) = record.first_chunk_mut::<4>() else {
+    let Some(number) = record.first_chunk_mut::<4>() else {
         return String::new();
     };
-    // A site's offset in its section is, as nobody has linked it, the low half of its address; the
-    // ring buffer is a static of the same program.
-    let low = u32::from_le_bytes(*offset);
+    // In place of a site's number there is, as nobody has linked it, the low half of its address;
+    // the ring buffer is a static of the same program.
+    let low = u32::from_le_bytes(*number);
     let site = crate::programs::address((&raw const *crate::log::ring()).cast::<u8>(), low);
-    *offset = [0; 4];
     let site: *const u8 = std::ptr::with_exposed_provenance(site);
     // SAFETY: a site begins with its length.
     let section = unsafe {
         let len = u16::from_le_bytes(site.cast::<[u8; 2]>().read());
         std::slice::from_raw_parts(site, len.into())
     };
+    *number = site_number(section).to_le_bytes();
     let sites = Sites::new(section);
     match sites.decode(&record) {
         Ok(message) => message.to_string(),
