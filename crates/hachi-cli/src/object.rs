@@ -1,6 +1,8 @@
 //! Opening object files, and what several commands say about them.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use hachi_obj::{LineInfo, ProgramSpec, Spec};
@@ -17,10 +19,44 @@ pub struct Object {
     pub spec: Spec,
 }
 
+/// No object is as large as this, nor the types of any kernel.
+const LARGEST: u64 = 1 << 30;
+
+/// No source file is as large as this.
+const LARGEST_SOURCE: u64 = 16 << 20;
+
+/// The bytes of a file that the user has named, unless they do not end.
+pub fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = File::open(path)?;
+    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(io::Error::other("it has more than 1 GiB"));
+    }
+    Ok(bytes)
+}
+
+/// A file that an object names. Whoever made the object chose the name, so that it may be of a
+/// device, of a pipe that nobody writes to, or of something huge.
+fn read_source(path: &Path) -> Option<String> {
+    let file = File::options()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(path)
+        .ok()?;
+    let about = file.metadata().ok()?;
+    if !about.is_file() || about.len() > LARGEST_SOURCE {
+        return None;
+    }
+    let mut text = String::new();
+    file.take(LARGEST_SOURCE).read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
 /// Reads an object file.
 pub fn open(path: &Path) -> Result<Object> {
     let shown = path.display();
-    let bytes = std::fs::read(path).map_err(|error| match error.kind() {
+    let bytes = read_bounded(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => Failure::new(format!("there is no object {shown}"))
             .help("`hachi build` prints the paths of what it builds"),
         io::ErrorKind::IsADirectory => {
@@ -74,8 +110,7 @@ pub fn source_text(line: &LineInfo) -> String {
     if !line.text.is_empty() {
         return line.text.trim_end().replace('\t', "    ");
     }
-    std::fs::read_to_string(&*line.file)
-        .ok()
+    read_source(Path::new(&*line.file))
         .and_then(|text| {
             text.lines()
                 .nth(line.line.checked_sub(1)? as usize)
@@ -87,6 +122,30 @@ pub fn source_text(line: &LineInfo) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_that_objects_name_are_read_only_if_they_are_plain() {
+        let dir = hachi_test::TempDir::new().unwrap();
+        let pipe = dir.join("pipe");
+        let name = std::ffi::CString::new(pipe.to_str().unwrap()).unwrap();
+        // SAFETY: a string that lives through the call.
+        assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+        let huge = dir.join("huge");
+        File::create(&huge).unwrap().set_len(1 << 40).unwrap();
+        let devices = ["/dev/zero", "/dev/tty", "/dev/full"].map(PathBuf::from);
+        for path in devices.iter().chain([&pipe, &huge]) {
+            assert_eq!(read_source(path), None, "{}", path.display());
+        }
+        let plain = dir.join("plain.rs");
+        std::fs::write(&plain, "fn main() {}\n").unwrap();
+        assert_eq!(read_source(&plain).unwrap(), "fn main() {}\n");
+    }
+
+    #[test]
+    fn files_without_end_are_refused() {
+        let error = read_bounded(Path::new("/dev/zero")).unwrap_err();
+        assert!(error.to_string().contains("1 GiB"), "{error}");
+    }
 
     #[test]
     fn files_are_shortened() {

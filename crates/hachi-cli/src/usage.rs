@@ -1,5 +1,7 @@
 //! Help, and mistakes in the command line.
 
+use std::error::Error as _;
+
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use hachi_diag::printable;
 
@@ -16,7 +18,12 @@ pub fn show(mut error: clap::Error, out: &mut Output) -> Result {
         return out.rendered(&error.render().ansi().to_string());
     }
     make_printable(&mut error);
-    out.note_rendered(&error.render().ansi().to_string())?;
+    let mut text = error.render().ansi().to_string();
+    // What the parser of a value says is not part of the context.
+    if let Some(reason) = error.source().map(ToString::to_string) {
+        text = text.replace(&reason, &printable(&reason));
+    }
+    out.note_rendered(&text)?;
     Err(Failure::silent(Kind::Usage))
 }
 

@@ -111,7 +111,8 @@ impl<'a> Layout<'a> {
         })?;
         self.styled(out, Role::Headline, |out| {
             out.write_str(": ")?;
-            self.paragraph(out, &d.headline, 0)
+            // One line, whatever names are in it.
+            out.write_str(&printable(&d.headline))
         })?;
         self.places(out)?;
         for note in &d.notes {

@@ -189,8 +189,7 @@ fn what_could_fool_a_reader_is_escaped() {
     assert_eq!(
         text(&d),
         "\
-error[packet-bounds]: bad \\x1b[2J name
-second line
+error[packet-bounds]: bad \\x1b[2J name\\nsecond line
  --> src/\\x07.rs:3:6
   |
 3 |     let a = \"\\u{202e}\\x1b[31m\";

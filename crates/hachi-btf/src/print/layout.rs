@@ -3,6 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use super::is_composite;
+use super::quote::in_line;
 use crate::{Error, Kind, Types};
 
 /// How deep members may nest, so that hostile input comes to an end.
@@ -95,7 +96,7 @@ impl Layout {
 
     /// As text, with a mark where a cache line of `line` bytes begins.
     pub fn text(&self, line: u32) -> String {
-        let mut out = format!("{} {{\n", self.name);
+        let mut out = format!("{} {{\n", in_line(&self.name));
         let width = widest(&self.fields, 1).min(60);
         let mut text = Text {
             out: &mut out,
@@ -236,8 +237,9 @@ impl Text<'_> {
                 let _ = writeln!(self.out, "{indent}/* hole: {} */", Bits(field.hole));
             }
             self.cache_line(field, &indent);
+            let declared = in_line(&field.declaration);
             if field.fields.is_empty() {
-                let declaration = format!("{indent}{};", field.declaration);
+                let declaration = format!("{indent}{declared};");
                 let place = Place(field);
                 let _ = writeln!(
                     self.out,
@@ -247,11 +249,11 @@ impl Text<'_> {
                 continue;
             }
             // `struct {…} a[2]` opens the braces that the declaration only hints at.
-            let (head, tail) = match field.declaration.split_once("{…}") {
+            let (head, tail) = match declared.split_once("{…}") {
                 Some((head, tail)) => (head.trim_end(), tail),
-                None => match field.declaration.rsplit_once(' ') {
+                None => match declared.rsplit_once(' ') {
                     Some((head, tail)) => (head, tail),
-                    None => (field.declaration.as_str(), ""),
+                    None => (&*declared, ""),
                 },
             };
             let _ = writeln!(self.out, "{indent}{head} {{");

@@ -3,7 +3,7 @@
 
 use std::fmt::{self, Write as _};
 
-use super::quote::json_str;
+use super::quote::{in_line, json_str};
 use crate::{Error, Kind, Linkage, Type, Types};
 
 /// Writes types as text: a line for each, and one for each member, value or parameter.
@@ -206,7 +206,9 @@ impl<'t> Row<'t> {
                         ("size", var.size.into()),
                     ],
                     note: match types.shape(var.type_id) {
-                        Ok(shape) => format!(" ({} '{}')", shape.kind.name(), shape.name),
+                        Ok(shape) => {
+                            format!(" ({} '{}')", shape.kind.name(), in_line(shape.name))
+                        }
                         Err(_) => String::new(),
                     },
                 });
@@ -232,7 +234,7 @@ impl<'t> Row<'t> {
 
     // Writing to a String cannot fail, so results are dropped below.
     fn write_text(&self, out: &mut String) {
-        let name = |name: &'t str| if name.is_empty() { ANONYMOUS } else { name };
+        let name = |name: &'t str| in_line(if name.is_empty() { ANONYMOUS } else { name });
         let _ = write!(
             out,
             "[{}] {} '{}'",

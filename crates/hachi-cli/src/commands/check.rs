@@ -132,11 +132,8 @@ fn check(object: Object, args: &Args, out: &mut Output) -> Result<Vec<Verdict>> 
         verdicts.push(judge(program, spec));
     }
     if let Some(problem) = ebpf.btf_problem() {
-        out.warn(format_args!(
-            "{}: the kernel refuses the object's type information, so there are no source lines",
-            object.path.display()
-        ))?;
-        out.note_document(&format!("{}\n", problem.trim_end()))?;
+        let path = object.path.display();
+        out.warn(format_args!("{path}: there are no source lines: {problem}"))?;
     }
     Ok(verdicts)
 }

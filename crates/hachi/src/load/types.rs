@@ -73,13 +73,11 @@ impl ObjectBtf {
                 Ok(fd) => return loaded(fd),
                 Err(_) => bpf::name_text(&log),
             };
-            let text = text.trim();
-            let problem = if text.is_empty() {
-                format!("the kernel refused the object's BTF: {error}")
-            } else {
-                format!("the kernel refused the object's BTF: {error}\n{text}")
-            };
-            return ObjectBtf::without(problem);
+            let problem = format!("the kernel refused the object's BTF: {error}");
+            return ObjectBtf::without(match last_type(&text) {
+                Some(last) => format!("{problem}; its last words: {last:?}"),
+                None => problem,
+            });
         }
     }
 
@@ -97,6 +95,17 @@ impl ObjectBtf {
             .find(|(name, _)| name == program)
             .map(|(_, debug)| debug)
     }
+}
+
+/// What the log of `BPF_BTF_LOAD` ends with: the type that was refused (`[14] VAR …`), and why.
+fn last_type(log: &str) -> Option<&str> {
+    let log = log.trim();
+    let last = match log.rfind("\n[") {
+        Some(at) => &log[at + 1..],
+        // The header was refused, before any type.
+        None => log.lines().last().unwrap_or_default(),
+    };
+    (!last.is_empty()).then_some(last)
 }
 
 fn kernel_btf_features(rights: &Rights) -> hachi_btf::Features {
@@ -140,4 +149,20 @@ fn encode(types: &BtfBuilder, spec: &Spec) -> Result<(Vec<u8>, DebugInfos), hach
         all.push((program.name.clone(), debug));
     }
     Ok((types.encode_with(&mut strings, Endian::NATIVE)?, all))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::last_type;
+
+    #[test]
+    fn the_last_type_of_a_log_is_the_one_that_was_refused() {
+        let log = "magic: 0xeb9f\n[1] INT int size=4\n[2] VAR a\nb type_id=1 Invalid name\n";
+        assert_eq!(last_type(log), Some("[2] VAR a\nb type_id=1 Invalid name"));
+        assert_eq!(
+            last_type("magic: 0xeb9f\nUnsupported version\n"),
+            Some("Unsupported version")
+        );
+        assert_eq!(last_type(" \n"), None);
+    }
 }
