@@ -9,6 +9,7 @@ mod book;
 mod codegen;
 mod demo;
 mod first_xdp;
+mod floors;
 mod install;
 mod manifests;
 mod matrix;

@@ -5,7 +5,7 @@ use crate::shell::{
     Result, bold, capture, cargo, dim, examples_target_dir, green, other_workspaces, red, root,
     run as run_command, target_dir, watch,
 };
-use crate::{book, codegen, first_xdp, manifests, matrix, package, style, support};
+use crate::{book, codegen, first_xdp, floors, manifests, matrix, package, style, support};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -39,6 +39,11 @@ const STEPS: &[Step] = &[
         name: "style",
         about: "plain phrases, no paths of one machine, no missing code",
         check: |_| style::check(),
+    },
+    Step {
+        name: "floors",
+        about: "no import runs up, between crates and inside hachi",
+        check: |_| floors::check(),
     },
     Step {
         name: "book",

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd as _, BorrowedFd};
 
-use super::{FdLink, LinkError, LinkOrder, OwnedLink, attached, query};
+use super::{FdLink, LinkError, LinkOrder, OwnedLink, attached, place};
 use crate::{
     fd::ProgramFd,
     features,
@@ -80,7 +80,7 @@ pub(crate) fn attach_in_order(
 /// Says what the kernel's answers mean for a cgroup.
 fn explain(error: SyscallError, directory: BorrowedFd<'_>) -> LinkError {
     let note = match error.errno() {
-        libc::EPERM if query::may_attach() => {
+        libc::EPERM if place::may_attach() => {
             "a program is attached to this cgroup or to one above it in a mode that allows no other of its kind here \
              (CgroupAttachMode::Single, or AllowOverride and AllowMultiple mixed)"
         }
@@ -95,7 +95,7 @@ fn explain(error: SyscallError, directory: BorrowedFd<'_>) -> LinkError {
             "the program is attached here already, or the kernel is older than this kind of program, or the place is \
              given by another program (it must be by a link)"
         }
-        _ => return LinkError::attach(&query::name("cgroup", directory), error),
+        _ => return LinkError::attach(&place::name("cgroup", directory), error),
     };
-    LinkError::attach(&query::name("cgroup", directory), error.noted(note))
+    LinkError::attach(&place::name("cgroup", directory), error.noted(note))
 }

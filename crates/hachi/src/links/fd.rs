@@ -1,14 +1,10 @@
 //! `bpf_link`: an attachment that is a file descriptor.
 
-use std::{
-    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
-    path::Path,
-};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-use super::{LinkError, LinkInfo, OwnedLink, PinnedLink};
+use super::{LinkError, LinkInfo};
 use crate::{
     fd::ProgramFd,
-    pin::PinError,
     sys::{
         bpf,
         errno::{ENOTSUPP, SyscallError},
@@ -111,11 +107,6 @@ impl FdLink {
                 error,
             }
         })
-    }
-
-    /// Pins the link; as [`OwnedLink::pin`].
-    pub fn pin<P: AsRef<Path>>(self, path: P) -> Result<PinnedLink, PinError> {
-        OwnedLink::Fd(self).pin(path)
     }
 }
 

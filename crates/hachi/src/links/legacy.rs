@@ -2,7 +2,7 @@
 
 use std::{fmt, path::Path};
 
-use super::{LinkError, OwnedLink};
+use super::LinkError;
 use crate::{fd::ProgramFd, pin::PinError, sys::errno::SyscallError};
 
 /// One way to attach without a `bpf_link`, told what it takes to behave like one. Each is a type of
@@ -128,11 +128,5 @@ impl Drop for LegacyLink {
         {
             log::warn!("cannot detach a program: {error}");
         }
-    }
-}
-
-impl From<LegacyLink> for OwnedLink {
-    fn from(link: LegacyLink) -> Self {
-        OwnedLink::Legacy(link)
     }
 }

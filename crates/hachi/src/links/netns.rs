@@ -4,7 +4,7 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 
 use hachi_obj::AttachType;
 
-use super::{FdLink, LinkError, OwnedLink, query};
+use super::{FdLink, LinkError, OwnedLink, place};
 use crate::{
     fd::ProgramFd,
     features,
@@ -41,10 +41,10 @@ pub(crate) fn attach(
                     "this is no network namespace; open /proc/self/ns/net or /run/netns/NAME"
                 }
                 libc::E2BIG => "64 programs of this kind are attached already, which is the limit",
-                _ => return Err(LinkError::attach(&query::name("netns", netns), error)),
+                _ => return Err(LinkError::attach(&place::name("netns", netns), error)),
             };
             let error = error.noted(note);
-            Err(LinkError::attach(&query::name("netns", netns), error))
+            Err(LinkError::attach(&place::name("netns", netns), error))
         }
     }
 }

@@ -9,9 +9,80 @@ use std::{
 use super::{FdLink, LinkError, OwnedLink, tc, xdp};
 use crate::{
     fd::ProgramFd,
-    pin::{self, PinError},
+    pin::{self, BPFFS, PinError},
     sys::fs::ObjectKind,
 };
+
+/// What makes an attachment go on after [`OwnedLink::keep`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kept {
+    /// It was pinned here: a `bpf_link` lives exactly as long as something refers to it. Removing
+    /// the pin detaches.
+    Pinned(PathBuf),
+    /// Nothing: attachments of this kind stay until someone undoes them (for XDP by netlink:
+    /// `ip link set dev IFACE xdp off`) or what they are on goes away.
+    Persistent,
+}
+
+impl OwnedLink {
+    /// Pins the link at `path` on a BPF file system: it outlives the process, until the pin is
+    /// removed.
+    ///
+    /// Where the attachment has no `bpf_link` but goes on by itself (see [`LegacyLink`]), its
+    /// program is pinned instead, and [`PinnedLink::from_pin`] finds the attachment by it. Such an
+    /// attachment stays when the pin is removed by hand; [`PinnedLink::unpin`] gives a guard that
+    /// detaches in both cases.
+    ///
+    /// On error the link is dropped, so the program is detached: nothing is left half done.
+    pub fn pin<P: AsRef<Path>>(self, path: P) -> Result<PinnedLink, PinError> {
+        self.pin_at(path.as_ref())
+    }
+
+    fn pin_at(self, path: &Path) -> Result<PinnedLink, PinError> {
+        match &self {
+            OwnedLink::Fd(link) => pin::pin(link.as_fd(), path, ObjectKind::Link)?,
+            OwnedLink::Legacy(link) => {
+                let program = link.pinnable(path)?;
+                pin::pin(program.as_fd(), path, ObjectKind::Program)?;
+            }
+        }
+        Ok(PinnedLink::new(path, self))
+    }
+
+    /// Makes the attachment outlive the process without choosing a path.
+    ///
+    /// The kernel ends a `bpf_link` with the last reference to it, so there is no such thing as
+    /// just forgetting it: it is pinned at `/sys/fs/bpf/hachi/links/ID`. The answer says where. On
+    /// error the link is dropped, so the program is detached.
+    pub fn keep(mut self) -> Result<Kept, PinError> {
+        let directory = Path::new(BPFFS).join("hachi/links");
+        let kept = match &self {
+            OwnedLink::Fd(link) => {
+                let id = link
+                    .info()
+                    .map_err(|error| PinError::syscall("pin below", &directory, error))?
+                    .id();
+                let path = directory.join(id.to_string());
+                pin::pin(link.as_fd(), &path, ObjectKind::Link)?;
+                Kept::Pinned(path)
+            }
+            OwnedLink::Legacy(link) => {
+                link.check_persistent(&directory)?;
+                Kept::Persistent
+            }
+        };
+        self.forget();
+        Ok(kept)
+    }
+}
+
+impl FdLink {
+    /// Pins the link; as [`OwnedLink::pin`].
+    pub fn pin<P: AsRef<Path>>(self, path: P) -> Result<PinnedLink, PinError> {
+        OwnedLink::Fd(self).pin(path)
+    }
+}
 
 /// An attachment that is pinned. Dropping this changes nothing: the pin keeps the attachment.
 #[derive(Debug)]

@@ -1,16 +1,13 @@
 //! What is attached where.
 
-use std::{
-    fs,
-    os::fd::{AsFd, AsRawFd as _, BorrowedFd},
-};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use hachi_obj::AttachType;
 
-use super::LinkError;
+use super::{CgroupAttachMode, LinkError, place};
 use crate::sys::{
     attach::{self, ALLOW_MULTI, ALLOW_OVERRIDE, Place, QUERY_EFFECTIVE},
-    errno, net,
+    errno,
 };
 
 /// The programs of one kind that are attached to something, whoever attached them, in the order in
@@ -22,7 +19,7 @@ pub struct Attachments {
     pub revision: u64,
     /// What others may attach, for a cgroup; `None` elsewhere or if nothing is attached to this
     /// very cgroup.
-    pub mode: Option<super::CgroupAttachMode>,
+    pub mode: Option<CgroupAttachMode>,
     /// The programs.
     pub programs: Vec<AttachedProgram>,
 }
@@ -43,7 +40,7 @@ impl Attachments {
     /// [`xdp_attachments`](super::xdp_attachments), for filters of a qdisc
     /// [`tc_filters`](super::tc_filters).
     pub fn on_interface(interface: &str, attach_type: AttachType) -> Result<Self, LinkError> {
-        let index = super::interface_index(interface)?;
+        let index = place::interface_index(interface)?;
         find(Place::Interface(index), attach_type, 0).map_err(|error| {
             features_of_interfaces(attach_type, &error)
                 .unwrap_or_else(|| LinkError::query(format!("interface {interface:?}"), error))
@@ -80,7 +77,7 @@ fn at(
     flags: u32,
 ) -> Result<Attachments, LinkError> {
     find(Place::Fd(place), attach_type, flags)
-        .map_err(|error| LinkError::query(name("", place), error))
+        .map_err(|error| LinkError::query(place::name("", place), error))
 }
 
 fn find(
@@ -88,7 +85,7 @@ fn find(
     attach_type: AttachType,
     flags: u32,
 ) -> Result<Attachments, errno::SyscallError> {
-    use super::CgroupAttachMode as Mode;
+    use CgroupAttachMode as Mode;
     let found = attach::prog_query(place, attach_type as u32, flags)?;
     let of_a_cgroup = matches!(place, Place::Fd(_)) && attach_type.name().starts_with("cgroup");
     let mode = match found.flags {
@@ -110,25 +107,5 @@ fn find(
         revision: found.revision,
         mode: (of_a_cgroup && flags == 0 && !programs.is_empty()).then_some(mode),
         programs,
-    })
-}
-
-/// What a descriptor is of, in words: `cgroup /sys/fs/cgroup/a`.
-pub(super) fn name(what: &str, fd: BorrowedFd<'_>) -> String {
-    let path = fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).unwrap_or_default();
-    format!("{what} {}", path.display()).trim().to_owned()
-}
-
-/// Whether this process has the rights to attach programs of the network.
-pub(super) fn may_attach() -> bool {
-    const CAP_NET_ADMIN: u64 = 1 << 12;
-    errno::effective_capabilities().is_some_and(|has| has & CAP_NET_ADMIN != 0)
-}
-
-/// The index of an interface, or an error that names those there are.
-pub(crate) fn interface_index(name: &str) -> Result<u32, LinkError> {
-    net::if_index(name).ok_or_else(|| LinkError::NoSuchInterface {
-        name: name.to_owned(),
-        existing: net::if_names(),
     })
 }

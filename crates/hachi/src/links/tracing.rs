@@ -84,3 +84,23 @@ pub(crate) fn attach_raw_tracepoint(
         }
     }
 }
+
+/// Fails if the kernel is known not to ask BPF programs.
+pub(crate) fn check_lsm_active() -> Result<(), LinkError> {
+    match std::fs::read_to_string(MODULES) {
+        Ok(modules) if !modules.trim().split(',').any(|name| name == "bpf") => {
+            Err(LinkError::Invalid(format!(
+                "the kernel would never run it: \"bpf\" is not among the active security modules ({}: {}); \
+                 boot with lsm={},bpf",
+                MODULES,
+                modules.trim(),
+                modules.trim()
+            )))
+        }
+        // Unknown where securityfs is not mounted.
+        _ => Ok(()),
+    }
+}
+
+/// The active security modules, in order.
+const MODULES: &str = "/sys/kernel/security/lsm";

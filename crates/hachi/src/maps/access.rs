@@ -20,6 +20,29 @@ use crate::{
     },
 };
 
+impl ElementFlags {
+    /// As the number for the kernel, if there are no others than those `allowed`, and they do not
+    /// contradict each other.
+    #[inline]
+    pub(super) fn check(
+        self,
+        map: &MapData,
+        operation: Operation,
+        allowed: Self,
+    ) -> Result<u64, MapError> {
+        let both = Self::NO_EXIST | Self::EXIST;
+        if self.bits() & !allowed.bits() == 0 && !self.contains(both) {
+            return Ok(self.bits());
+        }
+        Err(MapError::InvalidFlags {
+            name: map.name().to_owned(),
+            operation,
+            flags: self,
+            allowed,
+        })
+    }
+}
+
 impl MapData {
     /// Bytes that one lookup writes: the value's size; for per-CPU maps, rounded up to 8 and once
     /// for each possible CPU.

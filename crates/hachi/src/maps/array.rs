@@ -2,7 +2,7 @@
 
 use std::borrow::{Borrow, BorrowMut};
 
-use super::{Batches, ElementFlags, MapData, MapError, MappedArray, iter::Walked, view::view};
+use super::{Batches, ElementFlags, MapData, MapError, MappedArray, view::view, walk::Walked};
 use crate::Pod;
 
 view! {

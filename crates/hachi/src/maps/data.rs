@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use super::{MapError, MapInfo, MapType, type_name};
+use super::{MapError, MapInfo, MapType, info::type_name};
 use crate::{
     fd::MapFd,
     pin::{self, PinError},

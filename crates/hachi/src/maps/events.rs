@@ -33,6 +33,13 @@ pub struct Events<T, E> {
     _event: PhantomData<E>,
 }
 
+impl<T: Borrow<MapData>> RingBuf<T> {
+    /// The records as events of the type `E`, in place.
+    pub fn events<E: Pod>(self) -> Events<T, E> {
+        Events::new(self)
+    }
+}
+
 /// A record that is not an event of the expected type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -2,8 +2,6 @@
 
 use std::{fmt, ops};
 
-use super::{MapData, MapError};
-
 /// How an element is read or written: the `BPF_…` flags of the map commands of bpf(2)
 /// (`include/uapi/linux/bpf.h`).
 ///
@@ -67,27 +65,6 @@ impl ElementFlags {
     #[inline]
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
-    }
-
-    /// As the number for the kernel, if there are no others than those `allowed`, and they do not
-    /// contradict each other.
-    #[inline]
-    pub(super) fn check(
-        self,
-        map: &MapData,
-        operation: Operation,
-        allowed: Self,
-    ) -> Result<u64, MapError> {
-        let both = Self::NO_EXIST | Self::EXIST;
-        if self.0 & !allowed.0 == 0 && !self.contains(both) {
-            return Ok(self.0);
-        }
-        Err(MapError::InvalidFlags {
-            name: map.name().to_owned(),
-            operation,
-            flags: self,
-            allowed,
-        })
     }
 }
 

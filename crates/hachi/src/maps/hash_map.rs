@@ -2,7 +2,7 @@
 
 use std::borrow::{Borrow, BorrowMut};
 
-use super::{Batches, ElementFlags, Iter, Keys, MapData, MapError, iter::Walked, view::view};
+use super::{Batches, ElementFlags, Iter, Keys, MapData, MapError, view::view, walk::Walked};
 use crate::Pod;
 
 view! {

@@ -5,10 +5,10 @@ use std::{
     path::Path,
 };
 
-use super::{MapData, MapError, MapType, type_name};
+use super::{MapError, MapType};
 use crate::{
-    pin::PinError,
-    sys::{attr, bpf, errno::SyscallError},
+    pin::{self, PinError},
+    sys::{attr, bpf, errno::SyscallError, fs::ObjectKind},
 };
 
 /// What the kernel says about a map.
@@ -27,7 +27,7 @@ impl MapInfo {
     /// map, and what the kernel refuses.
     pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, PinError> {
         let path = path.as_ref();
-        let map = MapData::from_pin(path)?;
+        let map = pin::open(path, ObjectKind::Map)?;
         Self::of(map.as_fd()).map_err(|error| PinError::syscall("describe", path, error))
     }
 
@@ -109,4 +109,23 @@ pub fn loaded_maps() -> impl Iterator<Item = Result<MapInfo, MapError>> {
             error,
         })
     })
+}
+
+/// The kernel's name of a map type, also of one that is newer than this crate.
+pub(super) fn type_name(number: u32) -> String {
+    match MapType::from_number(number) {
+        Some(kind) => kind.name().to_owned(),
+        None => format!("map type {number}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_types_are_the_kernels() {
+        assert_eq!(type_name(MapType::LruPercpuHash as u32), "lru_percpu_hash");
+        assert_eq!(type_name(999), "map type 999");
+    }
 }

@@ -4,18 +4,9 @@ use std::marker::PhantomData;
 
 use super::{
     MapData, MapError, PerCpuValues,
-    walk::{Buffer, KeyWalk, Walk},
+    walk::{Buffer, KeyWalk, Walk, Walked},
 };
 use crate::Pod;
-
-/// What becomes of the elements that are walked over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Walked {
-    /// They stay in the map.
-    Stay,
-    /// They are removed from it.
-    Go,
-}
 
 /// How much one batch reads at most, unless a single bucket is larger.
 const BATCH_BYTES: usize = 32 * 1024;

@@ -47,6 +47,7 @@ mod insn_array;
 mod iter;
 mod layout;
 pub mod lpm_trie;
+mod map;
 mod mapped;
 mod of_maps;
 mod per_cpu_array;
@@ -86,6 +87,7 @@ pub use info::{MapInfo, loaded_maps};
 pub use insn_array::{InsnArray, InsnArrayValue};
 pub use iter::{Batches, Iter, Keys, PerCpuIter, RawIter};
 pub use lpm_trie::LpmTrie;
+pub use map::Map;
 pub use mapped::{GlobalVariable, MappedArray, MappedElement};
 pub use of_maps::{ArrayOfMaps, HashOfMaps};
 pub use per_cpu_array::PerCpuArray;
@@ -101,112 +103,3 @@ pub use storage::{CgrpStorage, InodeStorage, SkStorage, TaskStorage};
 pub use user_ring_buf::{UserRingBuf, UserRingBufItem};
 
 pub use crate::aya_names::maps::*;
-
-macro_rules! map_types {
-    ($($variant:ident = $kind:ident;)*) => {
-        /// A map of an object, by kind. Turn it into a typed view with `TryFrom`, on the value, a
-        /// shared or an exclusive reference.
-        #[derive(Debug)]
-        #[non_exhaustive]
-        pub enum Map {
-            $(
-                #[doc = concat!("[`MapType::", stringify!($kind), "`].")]
-                $variant(MapData),
-            )*
-            /// A kind this version of Hachi has no name for; raw access works.
-            Unsupported(MapData),
-        }
-
-        impl Map {
-            /// The variant that the map's type calls for.
-            pub fn from_map_data(data: MapData) -> Self {
-                match data.map_type() {
-                    $(Some(MapType::$kind) => Map::$variant(data),)*
-                    None => Map::Unsupported(data),
-                }
-            }
-
-            /// The map itself, for what does not depend on its kind.
-            pub fn data(&self) -> &MapData {
-                match self {
-                    $(Map::$variant(data) => data,)*
-                    Map::Unsupported(data) => data,
-                }
-            }
-
-            /// As [`data`](Self::data), exclusively.
-            pub fn data_mut(&mut self) -> &mut MapData {
-                match self {
-                    $(Map::$variant(data) => data,)*
-                    Map::Unsupported(data) => data,
-                }
-            }
-
-            /// The map itself, owned.
-            pub fn into_data(self) -> MapData {
-                match self {
-                    $(Map::$variant(data) => data,)*
-                    Map::Unsupported(data) => data,
-                }
-            }
-        }
-    };
-}
-
-// One row for each type of the kernel: our variant, under Aya's name where it has one.
-map_types! {
-    HashMap = Hash;
-    Array = Array;
-    ProgramArray = ProgArray;
-    PerfEventArray = PerfEventArray;
-    PerCpuHashMap = PercpuHash;
-    PerCpuArray = PercpuArray;
-    StackTraceMap = StackTrace;
-    CgroupArray = CgroupArray;
-    LruHashMap = LruHash;
-    PerCpuLruHashMap = LruPercpuHash;
-    LpmTrie = LpmTrie;
-    ArrayOfMaps = ArrayOfMaps;
-    HashOfMaps = HashOfMaps;
-    DevMap = Devmap;
-    SockMap = Sockmap;
-    CpuMap = Cpumap;
-    XskMap = Xskmap;
-    SockHash = Sockhash;
-    CgroupStorage = CgroupStorage;
-    ReusePortSockArray = ReuseportSockarray;
-    PerCpuCgroupStorage = PercpuCgroupStorage;
-    Queue = Queue;
-    Stack = Stack;
-    SkStorage = SkStorage;
-    DevMapHash = DevmapHash;
-    StructOps = StructOps;
-    RingBuf = Ringbuf;
-    InodeStorage = InodeStorage;
-    TaskStorage = TaskStorage;
-    BloomFilter = BloomFilter;
-    UserRingBuf = UserRingbuf;
-    CgrpStorage = CgrpStorage;
-    Arena = Arena;
-    InsnArray = InsnArray;
-    RHash = Rhash;
-}
-
-/// The kernel's name of a map type, also of one that is newer than this crate.
-pub(crate) fn type_name(number: u32) -> String {
-    match MapType::from_number(number) {
-        Some(kind) => kind.name().to_owned(),
-        None => format!("map type {number}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_follow_the_kernel() {
-        assert_eq!(type_name(MapType::LruPercpuHash as u32), "lru_percpu_hash");
-        assert_eq!(type_name(999), "map type 999");
-    }
-}

@@ -15,15 +15,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{
-    Events, MapData, MapError, MapType, Unsuitable, in_use::InUse, view::exclusive_conversions,
-};
-use crate::{
-    Pod,
-    sys::{
-        mmap::{Mmap, page_size},
-        poll,
-    },
+use super::{MapData, MapError, MapType, Unsuitable, in_use::InUse, view::exclusive_conversions};
+use crate::sys::{
+    mmap::{Mmap, page_size},
+    poll,
 };
 
 /// Of a record, in bytes.
@@ -127,11 +122,6 @@ impl<T: Borrow<MapData>> RingBuf<T> {
                 std::thread::yield_now();
             }
         }
-    }
-
-    /// The records as events of the type `E`, in place.
-    pub fn events<E: Pod>(self) -> Events<T, E> {
-        Events::new(self)
     }
 
     /// Whether there is a record to read.

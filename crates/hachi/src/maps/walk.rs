@@ -20,8 +20,17 @@ use std::{
     ptr,
 };
 
-use super::{MapData, MapError, MapType, batch::unsupported, iter::Walked};
+use super::{MapData, MapError, MapType, batch::unsupported};
 use crate::{Pod, features, sys::bpf};
+
+/// What becomes of the elements that are walked over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Walked {
+    /// They stay in the map.
+    Stay,
+    /// They are removed from it.
+    Go,
+}
 
 /// Elements of one size, in a row, aligned for any Rust type that a map is likely to hold.
 pub(super) struct Buffer {

@@ -3,10 +3,14 @@
 use std::{os::fd::AsFd, path::Path};
 
 use super::{
-    AttachOptions, AttachType, Attached, CgroupAttachMode, ProgramData, ProgramError, lsm,
+    AttachOptions, AttachType, Attached, CgroupAttachMode, ProgramData, ProgramError,
     program_methods,
 };
-use crate::{Btf, links::LinkId, load::Target};
+use crate::{
+    btf::Btf,
+    links::{LinkId, tracing},
+    load::Target,
+};
 
 /// As [`Lsm`](super::Lsm), for the processes of a cgroup (`BPF_PROG_TYPE_LSM`, `BPF_LSM_CGROUP`):
 /// it returns 1 to allow and 0 to refuse. Linux ≥ 6.0.
@@ -44,7 +48,7 @@ impl LsmCgroup {
 
     /// Attaches the loaded program to the cgroup whose directory is open here.
     pub fn attach<T: AsFd>(&mut self, cgroup: T) -> Result<LinkId, ProgramError> {
-        lsm::check_active().map_err(|error| self.data.attach_error(error))?;
+        tracing::check_lsm_active().map_err(|error| self.data.attach_error(error))?;
         let mode = CgroupAttachMode::AllowMultiple;
         self.data
             .attach_to_cgroup(AttachType::LsmCgroup, cgroup.as_fd(), mode)
@@ -54,7 +58,7 @@ impl LsmCgroup {
         &mut self,
         options: &AttachOptions,
     ) -> Result<Vec<Attached>, ProgramError> {
-        lsm::check_active().map_err(|error| self.data.attach_error(error))?;
+        tracing::check_lsm_active().map_err(|error| self.data.attach_error(error))?;
         let mut attached = self
             .data
             .attach_to_cgroup_by_section(AttachType::LsmCgroup, options)?;

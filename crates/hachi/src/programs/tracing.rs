@@ -68,7 +68,7 @@ macro_rules! loaded_for_target {
 }
 pub(crate) use loaded_for_target;
 
-use super::{ProgramData, ProgramError, ProgramType, lsm};
+use super::{ProgramData, ProgramError, ProgramType};
 use crate::links::{LinkId, tracing};
 
 impl ProgramData {
@@ -78,7 +78,7 @@ impl ProgramData {
         cookie: u64,
     ) -> Result<LinkId, ProgramError> {
         if self.kind() == ProgramType::Lsm {
-            lsm::check_active().map_err(|error| self.attach_error(error))?;
+            tracing::check_lsm_active().map_err(|error| self.attach_error(error))?;
         }
         let attach_type = self.attach_type().map_or(0, |kind| kind as u32);
         let target = self.target_in_words(what);

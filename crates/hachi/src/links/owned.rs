@@ -1,0 +1,106 @@
+//! Attachments of any kind, as values that own them.
+
+use super::{FdLink, LegacyLink, LinkError, LinkTarget};
+use crate::fd::ProgramFd;
+
+/// An attachment of any kind, owned: detaches when dropped.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum OwnedLink {
+    /// A `bpf_link`.
+    Fd(FdLink),
+    /// An attachment that has no `bpf_link`, as many on older kernels.
+    Legacy(LegacyLink),
+}
+
+impl OwnedLink {
+    /// Ends the attachment now. Dropping the link does the same, but cannot report errors. A
+    /// `bpf_link` is also detached when it is pinned somewhere (Linux ≥ 5.9).
+    pub fn detach(self) -> Result<(), LinkError> {
+        match self {
+            OwnedLink::Fd(link) => link.detach(),
+            OwnedLink::Legacy(link) => link.detach(),
+        }
+    }
+
+    /// From now on, dropping this does not detach.
+    pub(super) fn forget(&mut self) {
+        match self {
+            OwnedLink::Fd(link) => link.forget(),
+            OwnedLink::Legacy(link) => link.forget(),
+        }
+    }
+
+    /// From now on, dropping this detaches.
+    pub(super) fn hold(&mut self) {
+        match self {
+            OwnedLink::Fd(link) => link.hold(),
+            OwnedLink::Legacy(link) => link.hold(),
+        }
+    }
+
+    /// Makes the attachment run `program` from now on, without a gap in between. Linux ≥ 5.7.
+    pub fn update(&mut self, program: &ProgramFd) -> Result<(), LinkError> {
+        match self {
+            OwnedLink::Fd(link) => link.update(program),
+            OwnedLink::Legacy(link) => link.update(program),
+        }
+    }
+
+    /// Priority and handle, if it is a filter of a qdisc.
+    pub fn tc_filter(&self) -> Option<(u16, u32)> {
+        match self {
+            OwnedLink::Fd(_) => None,
+            OwnedLink::Legacy(link) => link.tc_filter(),
+        }
+    }
+
+    /// As [`update`](Self::update), provided the attachment runs `old` until then (else `EPERM`);
+    /// for links of the kernel.
+    pub fn replace(&mut self, old: &ProgramFd, new: &ProgramFd) -> Result<(), LinkError> {
+        match self {
+            OwnedLink::Fd(link) => link.replace(old, new),
+            OwnedLink::Legacy(_) => Err(LinkError::WrongKind(
+                "an attachment without a bpf_link cannot compare and exchange its program",
+            )),
+        }
+    }
+
+    /// The index of the interface it is on; `None` when it is on none, or that is gone.
+    pub fn if_index(&self) -> Option<u32> {
+        let index = match self {
+            OwnedLink::Fd(link) => match link.info().ok()?.target() {
+                LinkTarget::Interface { index } => Some(index),
+                _ => None,
+            },
+            OwnedLink::Legacy(link) => link.if_index(),
+        };
+        index.filter(|&index| index != 0)
+    }
+}
+
+impl From<FdLink> for OwnedLink {
+    fn from(link: FdLink) -> Self {
+        OwnedLink::Fd(link)
+    }
+}
+
+impl From<LegacyLink> for OwnedLink {
+    fn from(link: LegacyLink) -> Self {
+        OwnedLink::Legacy(link)
+    }
+}
+
+impl TryFrom<OwnedLink> for FdLink {
+    type Error = LinkError;
+
+    /// Fails for an attachment without a `bpf_link` (and detaches it: the link is consumed).
+    fn try_from(link: OwnedLink) -> Result<Self, LinkError> {
+        match link {
+            OwnedLink::Fd(link) => Ok(link),
+            OwnedLink::Legacy(_) => Err(LinkError::WrongKind(
+                "the program is attached in a way of older kernels: there is no bpf_link",
+            )),
+        }
+    }
+}

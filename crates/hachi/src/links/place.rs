@@ -1,0 +1,29 @@
+//! What programs are attached to, in words and numbers.
+
+use std::{
+    fs,
+    os::fd::{AsRawFd as _, BorrowedFd},
+};
+
+use super::LinkError;
+use crate::sys::{errno, net};
+
+/// What a descriptor is of, in words: `cgroup /sys/fs/cgroup/a`.
+pub(super) fn name(what: &str, fd: BorrowedFd<'_>) -> String {
+    let path = fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).unwrap_or_default();
+    format!("{what} {}", path.display()).trim().to_owned()
+}
+
+/// Whether this process has the rights to attach programs of the network.
+pub(super) fn may_attach() -> bool {
+    const CAP_NET_ADMIN: u64 = 1 << 12;
+    errno::effective_capabilities().is_some_and(|has| has & CAP_NET_ADMIN != 0)
+}
+
+/// The index of an interface, or an error that names those there are.
+pub(crate) fn interface_index(name: &str) -> Result<u32, LinkError> {
+    net::if_index(name).ok_or_else(|| LinkError::NoSuchInterface {
+        name: name.to_owned(),
+        existing: net::if_names(),
+    })
+}
