@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    Cpu, Error, Kernel, Panics, Search, Target, Toolchain,
+    Cpu, Error, Kernel, Origin, Panics, Search, Target, Toolchain,
     cache::{Cache, setting},
     cargo::{
         Audience, Job,
@@ -69,6 +69,7 @@ pub struct Builder {
     offline: bool,
     verbose: bool,
     toolchain: Option<Toolchain>,
+    built_in: Option<PathBuf>,
 }
 
 impl Builder {
@@ -170,6 +171,14 @@ impl Builder {
         self
     }
 
+    /// Names the checkout of Hachi that the calling program was built in: a single file that uses
+    /// `hachi-ebpf` takes it from there, unless `HACHI_SRC` names another. From the registry when
+    /// never called.
+    pub fn built_in(mut self, checkout: impl Into<PathBuf>) -> Self {
+        self.built_in = Some(checkout.into());
+        self
+    }
+
     /// Builds. Compiler messages go to stderr as rustc prints them.
     ///
     /// Given the root of a workspace that is no package itself, builds every member that depends on
@@ -203,6 +212,7 @@ impl Builder {
             Some(single::package_for(
                 &self.path,
                 &Cache::locate(search.cache.as_deref())?,
+                || Origin::find(self.built_in.as_deref()),
             )?)
         } else {
             None

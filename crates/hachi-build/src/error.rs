@@ -96,6 +96,22 @@ pub enum Error {
         /// What cargo said.
         output: String,
     },
+    /// A dependency by path is not there any more: what it points to was moved or removed.
+    DependencyGone {
+        /// The package or workspace whose dependency it is.
+        dir: PathBuf,
+        /// The dependency.
+        dependency: String,
+        /// The manifest that is not there.
+        manifest: PathBuf,
+    },
+    /// There is no checkout of Hachi where one is to be, or its path is not UTF-8.
+    NoCheckout {
+        /// Where it should be.
+        dir: PathBuf,
+        /// The environment variable that says so; `None` when the program was built there.
+        variable: Option<&'static str>,
+    },
     /// The package named does not exist.
     NoSuchPackage {
         /// The name asked for.
@@ -215,6 +231,31 @@ impl fmt::Display for Error {
                 "cargo cannot read the package in `{}`:\n{output}",
                 dir.display()
             ),
+            Error::DependencyGone {
+                dir,
+                dependency,
+                manifest,
+            } => write!(
+                f,
+                "`{}` depends on `{dependency}` by path, and `{}` is gone: put it back, or \
+                 correct the path in `Cargo.toml`",
+                dir.display(),
+                manifest.display()
+            ),
+            Error::NoCheckout { dir, variable } => {
+                let dir = dir.display();
+                match variable {
+                    Some(variable) => write!(
+                        f,
+                        "`{variable}` names `{dir}`, which is no checkout of Hachi"
+                    ),
+                    None => write!(
+                        f,
+                        "`{dir}`, the checkout of Hachi that this program was built in, is gone: \
+                         name another by HACHI_SRC, or install Hachi again"
+                    ),
+                }
+            }
             Error::NoSuchPackage {
                 name,
                 dir,

@@ -19,7 +19,7 @@
 //! | `HACHI_LLVM` | the LLVM library to link with, instead of the compiler's own |
 //! | `HACHI_CACHE` | where built and downloaded things are kept; default `$XDG_CACHE_HOME/hachi` or `~/.cache/hachi` |
 //! | `HACHI_YES` | `1`: answer yes to every question about installing things |
-//! | `HACHI_SRC` | a checkout of Hachi, whose crates single files are built with, see [`hachi_source`] |
+//! | `HACHI_SRC` | a checkout of Hachi, whose crates single files are built with, see [`Origin`] |
 //! | `HACHI_EBPF_PROFILE` | `release` or `debug`: the profile [`build_ebpf`] uses (default `release`) |
 
 mod archive;
@@ -27,6 +27,7 @@ mod builder;
 mod cache;
 mod cargo;
 mod error;
+mod origin;
 mod process;
 mod script;
 mod single;
@@ -38,8 +39,8 @@ pub use builder::{Artifact, Builder, Profile};
 pub use cache::Cache;
 pub use error::Error;
 pub use hachi_linker::{Cpu, Kernel, Panics, Target, intercept};
+pub use origin::Origin;
 pub use script::{Package, build_ebpf};
-pub use single::hachi_source;
 pub use toolchain::{Finding, Search, State, Toolchain, Version, Way};
 
 #[cfg(doctest)]

@@ -13,6 +13,7 @@ mod failure;
 mod kernel;
 mod machine;
 mod object;
+mod origin;
 mod output;
 mod pins;
 mod sys;

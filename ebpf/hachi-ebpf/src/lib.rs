@@ -48,6 +48,7 @@ pub mod cty;
 mod dynptr;
 mod global;
 pub mod helpers;
+mod host;
 pub mod iterate;
 pub mod kernel;
 mod kptr;
@@ -72,6 +73,9 @@ pub use control::{bpf_loop, may_goto, repeat, throw};
 pub use dynptr::Dynptr;
 pub use global::{Global, GlobalMut};
 pub use hachi_common::Pod;
+#[cfg(all(feature = "panic-handler", not(hachi_bpf)))]
+#[doc(hidden)]
+pub use host::__host_main;
 pub use kptr::{Counted, KPtr, Owned};
 #[doc(hidden)]
 pub use license::__c_string;

@@ -74,11 +74,15 @@ impl Metadata {
             output,
         };
         if !answer.status.success() {
-            return Err(failed(
-                String::from_utf8_lossy(&answer.stderr)
-                    .trim_end()
-                    .to_string(),
-            ));
+            let said = String::from_utf8_lossy(&answer.stderr);
+            return Err(match gone(&said) {
+                Some((dependency, manifest)) => Error::DependencyGone {
+                    dir: dir.into(),
+                    dependency,
+                    manifest,
+                },
+                None => failed(said.trim_end().to_string()),
+            });
         }
         json::parse(&answer.stdout)
             .and_then(|document| parse(Json::of(&document)))
@@ -96,6 +100,21 @@ impl Metadata {
     pub(crate) fn named(&self, name: &str) -> Option<&PackageInfo> {
         self.packages.iter().find(|package| package.name == name)
     }
+}
+
+/// The dependency by path, and its manifest, whose absence is what cargo complains of:
+///
+/// ```text
+/// failed to load manifest for dependency `NAME`
+/// …
+/// failed to read `PATH`
+/// ```
+fn gone(said: &str) -> Option<(String, PathBuf)> {
+    let (_, rest) = said.rsplit_once(" for dependency `")?;
+    let (name, rest) = rest.split_once('`')?;
+    let mut quoted = rest.split('`').skip(1).step_by(2).map(PathBuf::from);
+    let manifest = quoted.find(|path| path.ends_with("Cargo.toml") && !path.exists())?;
+    Some((name.to_string(), manifest))
 }
 
 fn parse(document: Json<'_>) -> Option<Metadata> {
@@ -142,6 +161,22 @@ mod tests {
     fn a_directory_without_a_package_is_an_error() {
         let error = Metadata::read(Path::new("/")).unwrap_err().to_string();
         assert!(error.contains("Cargo.toml"), "{error}");
+    }
+
+    #[test]
+    fn a_dependency_that_is_gone_is_told_from_other_complaints() {
+        let said = "error: failed to load manifest for workspace member `/p/wall`\n\
+            referenced by workspace at `/p/Cargo.toml`\n\nCaused by:\n  \
+            failed to load manifest for dependency `hachi`\n\nCaused by:\n  \
+            failed to read `/no/such/crates/hachi/Cargo.toml`\n\nCaused by:\n  \
+            No such file or directory (os error 2)\n";
+        let manifest = PathBuf::from("/no/such/crates/hachi/Cargo.toml");
+        assert_eq!(gone(said), Some(("hachi".to_string(), manifest)));
+        // It is there, and wrong.
+        let here = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+        let wrong = said.replace("/no/such/crates/hachi/Cargo.toml", here);
+        assert_eq!(gone(&wrong), None);
+        assert_eq!(gone("error: could not find `Cargo.toml` in `/`"), None);
     }
 
     #[test]

@@ -168,6 +168,9 @@ pub fn build(
         .locked(options.locked)
         .offline(options.offline)
         .verbose(options.verbose);
+    if let Some(checkout) = crate::origin::built_in() {
+        builder = builder.built_in(checkout);
+    }
     if let Some(kernel) = options.min_kernel {
         builder = builder.min_kernel(kernel);
     }
@@ -216,6 +219,7 @@ fn failure(error: hachi_build::Error) -> Failure {
         | Error::Install { .. }
         | Error::Spawn { .. } => Kind::Missing,
         Error::Llvm(_) | Error::NoCacheDirectory => Kind::Missing,
+        Error::NoCheckout { .. } | Error::DependencyGone { .. } => Kind::Missing,
         Error::NoSuchBinary { .. } | Error::NoSuchPackage { .. } | Error::Setting { .. } => {
             Kind::Usage
         }

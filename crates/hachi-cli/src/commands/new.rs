@@ -1,12 +1,14 @@
 //! `hachi new`: a project from a template that is part of this program.
 
 use std::fs;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
+use hachi_build::Origin;
 use serde_json::json;
 
 use crate::failure::{Failure, Result};
+use crate::origin::origin;
 use crate::output::{Format, Output, bold, note, path_text, say};
 
 /// Start a project: a workspace with an eBPF program, its loader, and what both share
@@ -50,6 +52,7 @@ const TEMPLATES: &[Template] = &[Template {
     about: "look at every packet as it arrives at an interface, and drop or pass it",
     files: files! { "xdp":
         "Cargo.toml" = "Cargo.toml.in",
+        ".cargo/config.toml" = "cargo.config.toml.in",
         ".gitignore" = "gitignore.in",
         "README.md" = "README.md.in",
         "@/Cargo.toml" = "user.Cargo.toml.in",
@@ -99,8 +102,11 @@ pub fn run(args: Args, out: &mut Output) -> Result {
         let build = format!("hachi build {name}-ebpf");
         let width = build.len().max("cargo run -- --iface lo".len());
         for (command, about) in [
-            ("cargo run -- --iface lo", "as root: loads and attaches"),
-            ("cargo test --workspace", "without root, too"),
+            (
+                "cargo run -- --iface lo",
+                "loads and attaches, as root by sudo",
+            ),
+            ("cargo test --workspace", "needs no root"),
             (&build, "the eBPF side alone"),
         ] {
             say!(out, format_args!("  {command:width$}  # {about}"))?;
@@ -232,20 +238,60 @@ fn ask(question: &str, out: &mut Output) -> Result<String> {
     }
 }
 
-/// Writes the project into `dir`, which must not exist or be empty, and returns its files.
+/// Makes the project in `dir`, which must not exist or be empty, and returns its files.
+///
+/// The project is made under another name and appears when it is complete: after a failure, such as
+/// a full disk, nothing is left and the same command can be tried again.
 fn create(dir: &Path, name: &str, template: &Template) -> Result<Vec<PathBuf>> {
-    match fs::read_dir(dir) {
-        Ok(mut entries) => {
-            if entries.next().is_some() {
-                return Err(
-                    Failure::new(format!("{} exists and is not empty", dir.display()))
-                        .help("choose another name, or another place with --dir"),
-                );
-            }
+    let origin = origin()?;
+    let exists = is_empty_directory(dir)?;
+    let failed = |doing: &str, error: &io::Error| {
+        Failure::because(format!("{doing} {}", dir.display()), error)
+    };
+    let mut made = Made::default();
+    // Inside a directory that exists, which may be a mount point; beside one that does not.
+    let parent = match (exists, dir.parent()) {
+        (true, _) => dir,
+        (false, Some(parent)) if !parent.as_os_str().is_empty() => {
+            made.directories(parent)
+                .map_err(|error| failed("creating", &error))?;
+            parent
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        (false, _) => Path::new("."),
+    };
+    let unfinished = parent.join(format!("{UNFINISHED}{}", std::process::id()));
+    made.unfinished(&unfinished)
+        .map_err(|error| failed("creating", &error))?;
+    let mut files = Vec::new();
+    for (path, text) in template.files {
+        let path = PathBuf::from(path.replace('@', name));
+        write(&unfinished.join(&path), &fill(text, name, &origin)).map_err(|error| {
+            Failure::because(format!("writing {}", dir.join(&path).display()), &error)
+        })?;
+        files.push(path);
+    }
+    match exists {
+        false => fs::rename(&unfinished, dir),
+        true => made.fill(&unfinished, dir),
+    }
+    .map_err(|error| failed("creating", &error))?;
+    made.keep();
+    Ok(files)
+}
+
+/// Name of a project that is not complete; the number of the process that makes it follows.
+const UNFINISHED: &str = ".hachi-new-";
+
+/// Whether there is an empty directory: `false` when there is nothing, an error when there is
+/// something else.
+fn is_empty_directory(dir: &Path) -> Result<bool> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-            return Err(Failure::new(format!("{} is a file", dir.display()))
+            let place = dir.ancestors().find(|place| place.is_file());
+            let place = place.unwrap_or(dir).display();
+            return Err(Failure::new(format!("{place} is a file"))
                 .help("choose another name, or another place with --dir"));
         }
         Err(error) => {
@@ -254,29 +300,109 @@ fn create(dir: &Path, name: &str, template: &Template) -> Result<Vec<PathBuf>> {
                 &error,
             ));
         }
+    };
+    // What a killed run left is not the user's.
+    let mut names = entries.flatten().map(|entry| entry.file_name());
+    match names.any(|name| !name.to_string_lossy().starts_with(UNFINISHED)) {
+        false => Ok(true),
+        true => Err(
+            Failure::new(format!("{} exists and is not empty", dir.display()))
+                .help("choose another name, or another place with --dir"),
+        ),
     }
-    let source = Source::find();
-    let mut written = Vec::new();
-    for (path, text) in template.files {
-        let path = PathBuf::from(path.replace('@', name));
-        let place = dir.join(&path);
-        let result = place
-            .parent()
-            .map_or(Ok(()), fs::create_dir_all)
-            .and_then(|()| fs::write(&place, fill(text, name, &source)));
-        if let Err(error) = result {
-            return Err(Failure::because(
-                format!("writing {}", place.display()),
-                &error,
-            ));
+}
+
+/// Writes a file and the directories above it. Asks the disk, since some file systems tell only
+/// then that they are full.
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    let mut file = fs::File::create(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+/// What was made so far, removed on drop unless it is kept.
+#[derive(Default)]
+struct Made {
+    /// Directories above the project, in the order in which they were made. Others may use them by
+    /// now.
+    above: Vec<PathBuf>,
+    /// Files and directories of the project.
+    ours: Vec<PathBuf>,
+}
+
+impl Made {
+    /// Makes a directory and those above it.
+    fn directories(&mut self, dir: &Path) -> io::Result<()> {
+        let missing: Vec<&Path> = dir
+            .ancestors()
+            .take_while(|place| !place.as_os_str().is_empty() && !place.exists())
+            .collect();
+        for place in missing.into_iter().rev() {
+            fs::create_dir(place)?;
+            self.above.push(place.to_path_buf());
         }
-        written.push(path);
+        Ok(())
     }
-    Ok(written)
+
+    /// Makes the directory of the unfinished project, and removes those of runs that were killed.
+    fn unfinished(&mut self, dir: &Path) -> io::Result<()> {
+        let siblings = fs::read_dir(dir.parent().unwrap_or(dir))?;
+        for sibling in siblings.flatten() {
+            let name = sibling.file_name();
+            let process = name
+                .to_str()
+                .and_then(|name| name.strip_prefix(UNFINISHED)?.parse::<u32>().ok());
+            let is_dead = |process: u32| {
+                process == std::process::id() || !Path::new(&format!("/proc/{process}")).exists()
+            };
+            if process.is_some_and(is_dead) {
+                fs::remove_dir_all(sibling.path())?;
+            }
+        }
+        fs::create_dir(dir)?;
+        self.ours.push(dir.to_path_buf());
+        Ok(())
+    }
+
+    /// Moves all that is in `from` into `dir`, the manifest last: without it there is no project.
+    fn fill(&mut self, from: &Path, dir: &Path) -> io::Result<()> {
+        let entries = fs::read_dir(from)?.map(|entry| entry.map(|entry| entry.file_name()));
+        let mut names = entries.collect::<io::Result<Vec<_>>>()?;
+        names.sort_by_key(|name| name == "Cargo.toml");
+        for name in names {
+            let place = dir.join(&name);
+            fs::rename(from.join(&name), &place)?;
+            self.ours.push(place);
+        }
+        fs::remove_dir(from)
+    }
+
+    fn keep(mut self) {
+        self.above.clear();
+        self.ours.clear();
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        // The failure that led here is what is told; a second one would only hide it.
+        for place in self.ours.iter().rev() {
+            let _ = match place.is_dir() {
+                true => fs::remove_dir_all(place),
+                false => fs::remove_file(place),
+            };
+        }
+        for place in self.above.iter().rev() {
+            let _ = fs::remove_dir(place);
+        }
+    }
 }
 
 /// Puts names and dependencies into a template's text.
-fn fill(text: &str, name: &str, source: &Source) -> String {
+fn fill(text: &str, name: &str, origin: &Origin) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("{{") {
@@ -292,7 +418,7 @@ fn fill(text: &str, name: &str, source: &Source) -> String {
             slot => match slot.strip_prefix("dep ") {
                 Some(package) => {
                     let (package, options) = package.split_once(',').unwrap_or((package, ""));
-                    out.push_str(&source.dependency(package.trim(), options.trim()));
+                    out.push_str(&origin.dependency(package.trim(), options.trim()));
                 }
                 None => panic!("the template has an unknown slot {{{{{slot}}}}}"),
             },
@@ -303,59 +429,12 @@ fn fill(text: &str, name: &str, source: &Source) -> String {
     out
 }
 
-/// Where the project's dependencies on Hachi come from.
-enum Source {
-    /// A checkout of Hachi: the one this command was built in, or the one `HACHI_SRC` names.
-    Checkout(PathBuf),
-    /// The registry.
-    Registry,
-}
-
-impl Source {
-    fn find() -> Source {
-        let is_checkout = |dir: &Path| dir.join("crates/hachi/Cargo.toml").is_file();
-        let named = std::env::var_os("HACHI_SRC").map(PathBuf::from);
-        let built_in = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
-        named
-            .into_iter()
-            .chain(built_in.map(Path::to_path_buf))
-            .find(|dir| is_checkout(dir))
-            .and_then(|dir| dir.canonicalize().ok())
-            .map_or(Source::Registry, Source::Checkout)
-    }
-
-    /// The right-hand side of a line under `[dependencies]`; `options` as in the braces there.
-    fn dependency(&self, package: &str, options: &str) -> String {
-        let version = || format!("version = \"{}\"", env!("CARGO_PKG_VERSION"));
-        let place = match self {
-            Source::Checkout(dir) => {
-                let folder = match package.starts_with("hachi-ebpf") {
-                    true => "ebpf",
-                    false => "crates",
-                };
-                let path = dir.join(folder).join(package);
-                // A TOML string in single quotes has no escapes; a path may hold anything but that
-                // quote.
-                match path.to_str() {
-                    Some(path) if !path.contains('\'') => format!("path = '{path}'"),
-                    _ => version(),
-                }
-            }
-            Source::Registry => version(),
-        };
-        match options {
-            "" => format!("{{ {place} }}"),
-            options => format!("{{ {place}, {options} }}"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn names() {
+    fn refuses_names_that_cargo_or_rust_has_taken() {
         for good in ["firewall", "my-firewall", "a", "xdp", "Fire_wall2"] {
             assert!(check_name(good).is_ok(), "{good}");
         }
@@ -384,27 +463,9 @@ mod tests {
     fn templates_are_filled_completely() {
         for template in TEMPLATES {
             for (path, text) in template.files {
-                let filled = fill(text, "my-wall", &Source::Registry);
+                let filled = fill(text, "my-wall", &Origin::Registry);
                 assert!(!filled.contains("{{") && !filled.contains("}}"), "{path}");
             }
         }
-    }
-
-    #[test]
-    fn dependencies_come_from_the_checkout_or_the_registry() {
-        let checkout = Source::Checkout("/src/hachi".into());
-        assert_eq!(
-            checkout.dependency("hachi", ""),
-            "{ path = '/src/hachi/crates/hachi' }"
-        );
-        assert_eq!(
-            checkout.dependency("hachi-ebpf", "optional = true"),
-            "{ path = '/src/hachi/ebpf/hachi-ebpf', optional = true }"
-        );
-        let quoted = Source::Checkout("/it's/hachi".into());
-        assert_eq!(
-            quoted.dependency("hachi", ""),
-            Source::Registry.dependency("hachi", "")
-        );
     }
 }
