@@ -11,12 +11,14 @@ use hachi_ebpf::programs::XdpContext;
 use first_xdp_common::{Counter, DROPPED, PASSED};
 
 hachi_ebpf::license!("GPL");
+// The kernel calls the program below; `cargo build --workspace` wants a `main` as well.
+hachi_ebpf::host_main!();
 
 /// IPv4 addresses whose packets are dropped. The user side fills it.
 #[map]
 static BLOCKLIST: HashMap<[u8; 4], u8> = HashMap::with_max_entries(1024, 0);
 
-/// What was done, by `PASSED` and `DROPPED`.
+/// What was done with packets, by `PASSED` and `DROPPED`.
 #[map]
 static COUNTERS: PerCpuArray<Counter> = PerCpuArray::with_max_entries(2, 0);
 
@@ -63,7 +65,7 @@ mod tests {
     use hachi_ebpf::test::{Input, Kernel};
 
     #[test]
-    fn drops_what_is_blocked_and_counts() {
+    fn drops_blocked_sources_and_counts() {
         let kernel = Kernel::new();
         BLOCKLIST.insert([192, 0, 2, 7], 1, 0).unwrap();
         let verdict = |source| Input::new(packet_from(source)).run(first_xdp);
@@ -75,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn passes_what_is_cut_short() {
+    fn passes_packets_that_are_cut_short() {
         assert_eq!(Input::new([0; 13]).run(first_xdp), xdp_action::XDP_PASS);
     }
 

@@ -14,13 +14,34 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use first_xdp_common::{Counter, DROPPED, PASSED};
 
 /// The eBPF side, as the build script left it.
-static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/first-xdp"));
+static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/first-xdp-ebpf"));
 
-const USAGE: &str = "usage: first-xdp --iface IFACE [--block ADDRESS]...";
+const HELP: &str = "\
+Attaches the XDP program to an interface, and shows its log and counters until Ctrl-C.
+
+Usage: first-xdp --iface IFACE [--block ADDRESS]...
+
+  --iface IFACE     the interface, such as eth0
+  --block ADDRESS   drop packets from this IPv4 address; may be given several times
+  --help            print this
+
+Needs root. `cargo run` asks sudo for it.";
 
 fn main() -> anyhow::Result<()> {
-    let args = Args::parse(std::env::args().skip(1))?;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let asks_for_help = |argument: &String| argument == "--help" || argument == "-h";
+    if arguments.iter().any(asks_for_help) {
+        println!("{HELP}");
+        return Ok(());
+    }
+    let args = Args::parse(arguments.into_iter())?;
+    run(&args).map_err(|error| match error.to_string().contains("EPERM") {
+        true => error.context("this needs root: use `cargo run`, which asks sudo for it"),
+        false => error,
+    })
+}
 
+fn run(args: &Args) -> anyhow::Result<()> {
     let mut ebpf = Ebpf::load(OBJECT)?;
     let mut blocklist: HashMap<_, [u8; 4], u8> = HashMap::try_from(ebpf.map_mut("BLOCKLIST")?)?;
     for address in &args.block {
@@ -72,7 +93,7 @@ impl Args {
         while let Some(option) = arguments.next() {
             let mut value = || {
                 let value = arguments.next();
-                value.with_context(|| format!("{option} needs a value\n{USAGE}"))
+                value.with_context(|| format!("{option} needs a value; see --help"))
             };
             match option.as_str() {
                 "--iface" => iface = Some(value()?),
@@ -81,10 +102,10 @@ impl Args {
                     let address = value.parse();
                     block.push(address.with_context(|| format!("`{value}` is no IPv4 address"))?);
                 }
-                _ => anyhow::bail!("unknown option {option}\n{USAGE}"),
+                _ => anyhow::bail!("unknown option {option}; see --help"),
             }
         }
-        let iface = iface.context(USAGE)?;
+        let iface = iface.context("--iface IFACE is missing; see --help")?;
         Ok(Args { iface, block })
     }
 }
@@ -143,14 +164,14 @@ mod tests {
     }
 
     #[test]
-    fn command_lines() {
+    fn reads_the_command_line() {
         let parse = |line: &str| Args::parse(line.split_whitespace().map(str::to_string));
         let args = parse("--iface lo --block 192.0.2.7").unwrap();
         assert_eq!(args.iface, "lo");
         assert_eq!(args.block, [Ipv4Addr::new(192, 0, 2, 7)]);
         assert!(parse("").is_err());
         assert!(parse("--iface").is_err());
-        let unknown = parse("--help").unwrap_err().to_string();
+        let unknown = parse("--sideways").unwrap_err().to_string();
         assert!(unknown.starts_with("unknown option"), "{unknown}");
         assert!(parse("--iface lo --block everything").is_err());
     }
