@@ -38,6 +38,13 @@ pub enum Error {
     },
     /// There is no home directory to keep the cache in.
     NoCacheDirectory,
+    /// The cache directory belongs to another user.
+    ForeignCache {
+        /// The directory.
+        path: PathBuf,
+        /// The number of its owner.
+        owner: u32,
+    },
     /// No Rust compiler was found at all, or the one named does not work.
     NoCompiler {
         /// Each compiler looked at, and what is wrong with it.
@@ -179,6 +186,11 @@ impl fmt::Display for Error {
             Error::NoCacheDirectory => write!(
                 f,
                 "no place to keep built libraries: set HACHI_CACHE (or HOME) to a directory that can be written"
+            ),
+            Error::ForeignCache { path, owner } => write!(
+                f,
+                "the cache `{}` belongs to user {owner}: name a directory of your own by HACHI_CACHE",
+                path.display()
             ),
             Error::NoCompiler { tried, help } => write!(
                 f,

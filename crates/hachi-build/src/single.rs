@@ -28,10 +28,8 @@ pub(crate) fn package_for(
         true => Some(origin()?),
         false => None,
     };
-    let dir = cache
-        .path("single")
-        .join(Hash::of(file.as_os_str().as_encoded_bytes()));
-    fs::create_dir_all(&dir).with_context("create", &dir)?;
+    let name = Hash::of(file.as_os_str().as_encoded_bytes());
+    let dir = cache.directory(&format!("single/{name}"))?;
     write_if_changed(
         &dir.join("Cargo.toml"),
         &manifest(&file, &source, origin.as_ref()),

@@ -426,6 +426,7 @@ fn single_files() -> Outcome {
     let dir = scratch("single");
     let source = dir.join("src");
     write_fake_library(&source.join("ebpf/hachi-ebpf"));
+    write(&source.join("crates/hachi/Cargo.toml"), "");
     let alone = dir.join("alone.rs");
     write(&alone, &program("2"));
     let (object, fresh) = built(&mut build(&alone)?);

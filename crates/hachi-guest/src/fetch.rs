@@ -20,7 +20,7 @@ pub(crate) fn fetch(cache: &Cache, version: &str) -> Result<Kernel> {
         .filter(|archive| archive.id() == "debian")
         .ok_or_else(|| Error::NotDebian { found: machine() })?;
     let mut looked_at = Vec::new();
-    for suite in suites(&archive, &cache.path("apt"))? {
+    for suite in suites(&archive, &cache.directory("apt")?)? {
         // A mirror may not have every suite.
         if let Err(error) = suite.update(FRESH) {
             looked_at.push(format!("{} (unavailable: {error})", suite.name()));

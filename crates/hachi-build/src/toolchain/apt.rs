@@ -293,6 +293,7 @@ fn unpack_source(work: &Path, dir: &Path) -> Result<(), Error> {
     // `./usr/src/rustc-1.95.0/library/…` becomes `library/…`.
     tar.args([
         "--extract",
+        "--no-same-owner",
         "--strip-components=4",
         "--wildcards",
         "--directory",

@@ -6,9 +6,11 @@ use super::compiler::{Compiler, command, prebuilt_core};
 use crate::{
     Target,
     cache::{Cache, Hash},
-    error::IoContext,
     process::{last_words, output_with_input},
 };
+
+/// The directory in the cache with a file for each pair of compiler and library that fit.
+const PROBED: &str = "probed";
 
 /// Whether the compiler has a `core` for eBPF of its own that it can use. `Err` says why not.
 ///
@@ -18,14 +20,12 @@ pub(super) fn usable(compiler: &Compiler, target: Target, cache: &Cache) -> Resu
     let Some(library) = prebuilt_core(&compiler.sysroot, target) else {
         return Err(format!("{compiler} has no library for {}", target.triple()));
     };
-    let dir = cache.path("probed");
+    let dir = cache.path(PROBED);
     let proof = dir.join(identity(compiler, &library));
     if proof.is_file() {
         return Ok(());
     }
-    fs::create_dir_all(&dir)
-        .with_context("create", &dir)
-        .map_err(|error| error.to_string())?;
+    cache.directory(PROBED).map_err(|error| error.to_string())?;
     // A file of our own: given a device such as /dev/null, a compiler run by root would replace it.
     let out = dir.join(format!("probe-{}.rmeta", std::process::id()));
     let mut call = command(&compiler.rustc);

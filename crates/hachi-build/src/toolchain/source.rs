@@ -182,7 +182,7 @@ pub(super) fn cached(
 pub(super) fn built_libraries(cache: &Cache) -> Option<PathBuf> {
     let dir = cache.path(GROUP);
     if !dir.is_dir() {
-        fs::create_dir_all(&dir).ok()?;
+        cache.directory(GROUP).ok()?;
         fs::File::open(&dir)
             .and_then(|dir| dir.set_modified(SystemTime::UNIX_EPOCH))
             .ok()?;
