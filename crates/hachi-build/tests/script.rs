@@ -9,8 +9,8 @@ use std::{
 };
 
 use support::{
-    Outcome, assert_is_bpf_object, cache_with_core, kept, program, real_rustc, real_sysroot,
-    scratch, text, toolchain_without_source, write,
+    Outcome, assert_is_bpf_object, cache_with_core, in_cache, kept, program, real_rustc,
+    real_sysroot, scratch, text, toolchain_without_source, write,
 };
 
 fn main() -> ExitCode {
@@ -273,7 +273,7 @@ fn from_a_build_script() -> Outcome {
     Ok(())
 }
 
-/// A script that had to fall back on the host runs again when something better is there.
+/// A script that fell back on the host runs again when there is something better.
 fn a_better_way_is_taken_when_it_opens() -> Outcome {
     let project = Project::new("better")?;
     let dir = scratch("better-toolchain");
@@ -301,8 +301,8 @@ fn a_better_way_is_taken_when_it_opens() -> Outcome {
     );
     let copied = Command::new("cp")
         .arg("-r")
-        .arg(project.cache.join("core"))
-        .arg(&cache)
+        .arg(in_cache(&project.cache, "core"))
+        .arg(in_cache(&cache, ""))
         .status()
         .unwrap();
     assert!(copied.success());

@@ -15,8 +15,8 @@ use std::{
 
 use hachi_build::{Error, Search, State, Target, Toolchain, Way};
 use support::{
-    NO_RUSTUP, Outcome, child, debian_toolchain, kept, library_source, real_rustc, scratch, text,
-    texts, toolchain_without_source, write, write_script,
+    NO_RUSTUP, Outcome, child, debian_toolchain, in_cache, kept, library_source, real_rustc,
+    scratch, text, texts, toolchain_without_source, write, write_script,
 };
 
 fn main() -> ExitCode {
@@ -110,7 +110,7 @@ fn an_exact_source_package_is_downloaded() -> Outcome {
     }
     assert_eq!(line(&out, "way"), "Source", "{err}");
     assert!(libcore(Path::new(line(&out, "sysroot"))).is_file(), "{out}");
-    assert!(cache.join("rust-src").is_dir());
+    assert!(in_cache(&cache, "rust-src").is_dir());
     Ok(())
 }
 
@@ -293,7 +293,10 @@ fn a_prebuilt_core_is_taken() -> Outcome {
     assert_eq!(line(&out, "way"), "Prebuilt", "{err}");
     assert_eq!(line(&out, "rustc"), rustc.display().to_string());
     assert!(!out.contains("sysroot="), "{out}");
-    assert!(!cache.join("core").exists(), "nothing has to be built");
+    assert!(
+        !in_cache(&cache, "core").exists(),
+        "nothing has to be built"
+    );
     Ok(())
 }
 
@@ -497,7 +500,7 @@ fn source_that_does_not_compile_is_reported() -> Outcome {
             .any(|line| line.contains("cannot build `core`"))
     );
     assert!(
-        fs::read_dir(dir.join("cache/core"))
+        fs::read_dir(in_cache(&dir.join("cache"), "core"))
             .unwrap()
             .flatten()
             .all(|entry| !entry.path().is_dir()),

@@ -10,7 +10,7 @@ use std::{
     time::Instant,
 };
 
-use hachi_build::{Search, Toolchain};
+use hachi_build::{Cache, Search, Toolchain};
 
 /// Outcome of a test: `Err` holds the reason for which it cannot run here.
 pub type Outcome = Result<(), String>;
@@ -91,6 +91,11 @@ pub fn scratch(name: &str) -> PathBuf {
     let _ = fs::remove_dir_all(&dir);
     fs::create_dir_all(&dir).unwrap();
     dir
+}
+
+/// Where an entry is in the cache `cache`.
+pub fn in_cache(cache: &Path, name: &str) -> PathBuf {
+    Cache::locate(Some(cache)).unwrap().path(name)
 }
 
 /// Writes a file and the directories above it.
