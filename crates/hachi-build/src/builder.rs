@@ -373,10 +373,5 @@ pub(crate) fn copy_if_changed(from: &Path, to: &Path) -> Result<(), Error> {
     if fs::read(to).is_ok_and(|old| old == bytes) {
         return Ok(());
     }
-    let mut name = to.as_os_str().to_owned();
-    name.push(format!(".new-{}", std::process::id()));
-    let temporary = PathBuf::from(name);
-    fs::write(&temporary, bytes)
-        .and_then(|()| fs::rename(&temporary, to))
-        .with_context("write", to)
+    hachi_linker::write_file(to, &bytes).with_context("write", to)
 }

@@ -97,7 +97,7 @@ fn write_if_changed(path: &Path, text: &str) -> Result<(), Error> {
     if fs::read_to_string(path).is_ok_and(|old| old == text) {
         return Ok(());
     }
-    fs::write(path, text).with_context("write", path)
+    hachi_linker::write_file(path, text.as_bytes()).with_context("write", path)
 }
 
 #[cfg(test)]

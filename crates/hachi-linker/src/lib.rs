@@ -41,6 +41,7 @@ mod check;
 mod child;
 mod command;
 mod error;
+mod file;
 mod find;
 mod finish;
 mod ir;
@@ -53,6 +54,7 @@ mod wire;
 
 pub use command::{command, intercept};
 pub use error::{Error, FileAction, Unlinkable, UsageError};
+pub use file::{write_file, write_program};
 pub use find::find_libllvm;
 pub use hachi_diag::{Code, Diagnostic, Renderer, Severity, Span};
 pub use link::{Output, link};

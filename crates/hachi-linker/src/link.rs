@@ -20,6 +20,7 @@ use crate::{
     finish::{self, FinishInput, InputObject, Origin},
     ir,
     sources::Sources,
+    write_file,
 };
 
 /// What a successful link has to tell.
@@ -220,7 +221,7 @@ fn io_error(action: FileAction, path: &Path, source: std::io::Error) -> Error {
 }
 
 fn write(path: &Path, data: &[u8]) -> Result<(), Error> {
-    fs::write(path, data).map_err(|source| io_error(FileAction::Write, path, source))
+    write_file(path, data).map_err(|source| io_error(FileAction::Write, path, source))
 }
 
 fn is_bitcode(data: &[u8]) -> bool {

@@ -9,7 +9,7 @@ use std::{
     env,
     ffi::{OsStr, OsString},
     fs,
-    os::unix::{ffi::OsStrExt, fs::PermissionsExt},
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::UNIX_EPOCH,
@@ -296,11 +296,7 @@ impl Job<'_> {
         }
         text.extend(b"' \"$@\"\n");
         if fs::read(&script).ok().as_ref() != Some(&text) {
-            let temporary = self.target_dir.join(".hachi-linker-new");
-            fs::write(&temporary, &text)
-                .and_then(|()| fs::set_permissions(&temporary, fs::Permissions::from_mode(0o755)))
-                .and_then(|()| fs::rename(&temporary, &script))
-                .with_context("create", &script)?;
+            hachi_linker::write_program(&script, &text).with_context("create", &script)?;
         }
         let metadata = fs::metadata(&program).with_context("read", &program)?;
         let modified = metadata
@@ -321,7 +317,8 @@ impl Job<'_> {
                 }
             }
             fs::create_dir_all(self.output_dir()).with_context("create", &self.output_dir())?;
-            fs::write(&record, identity).with_context("write", &record)?;
+            hachi_linker::write_file(&record, identity.as_bytes())
+                .with_context("write", &record)?;
         }
         Ok(script)
     }
@@ -341,7 +338,8 @@ fn warnings_to_show(built: &[Built], said: Vec<Diagnostic>) -> Result<Vec<Diagno
             let _ = fs::remove_file(&record);
             Vec::new()
         } else {
-            fs::write(&record, messages::write_lines(&said)).with_context("write", &record)?;
+            hachi_linker::write_file(&record, messages::write_lines(&said).as_ref())
+                .with_context("write", &record)?;
             said.clone()
         };
         for warning in own {

@@ -50,7 +50,7 @@ pub fn run(args: Args, out: &mut Output) -> Result {
     if std::fs::read_to_string(path).is_ok_and(|old| old == text) {
         return Ok(());
     }
-    std::fs::write(path, text)
+    hachi_linker::write_file(path, text.as_bytes())
         .map_err(|error| Failure::because(format!("writing {}", path.display()), &error))
 }
 

@@ -13,6 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hachi_guest::{Guest, Kernel, Outcome, Run, TestResult};
+use hachi_linker::write_file;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -395,8 +396,11 @@ fn run_all<'a>(
         let write = |report: &Report<'_>| {
             fs::create_dir_all(directory)?;
             let path = |extension| directory.join(format!("{}.{extension}", report.version));
-            fs::write(path("json"), format!("{:#}\n", report.json(guest)))?;
-            fs::write(path("tsv"), report.exercised())
+            write_file(
+                &path("json"),
+                format!("{:#}\n", report.json(guest)).as_bytes(),
+            )?;
+            write_file(&path("tsv"), report.exercised().as_bytes())
         };
         for report in reports.values() {
             write(report).map_err(|error| Failure::because(directory.display(), &error))?;

@@ -68,7 +68,7 @@ pub fn run(args: Args, out: &mut Output) -> Result {
     let failed = |error| Failure::because("cutting down the types", &error);
     let types = needed.finish().map_err(failed)?;
     let bytes = types.encode(kernel.endian()).map_err(failed)?;
-    std::fs::write(&args.out, &bytes)
+    hachi_linker::write_file(&args.out, &bytes)
         .map_err(|error| Failure::because(format!("writing {}", args.out.display()), &error))?;
     let document = || {
         json!({
