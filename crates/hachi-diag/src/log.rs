@@ -1,6 +1,7 @@
 //! The verifier's log, line by line.
 
 use crate::insn::Op;
+use crate::rules;
 use crate::state::Frame;
 
 /// One line of the log, understood.
@@ -80,7 +81,11 @@ impl Log {
         // State lists of "caller:"/"callee:" and the table of live registers go on over several
         // lines.
         let mut in_table = false;
-        for line in text.lines() {
+        // Only behind the last line of the walk can the verifier have written its last words.
+        let last_of_walk = text.lines().rev().position(walks);
+        let count = text.lines().count();
+        let last_of_walk = last_of_walk.map_or(count, |from_end| count - 1 - from_end);
+        for (at, line) in text.lines().enumerate() {
             let line = line.trim_end_matches(['\r', '\0']);
             if line.trim().is_empty() {
                 continue;
@@ -100,9 +105,15 @@ impl Log {
             if log.take_trailer(line) {
                 continue;
             }
+            let (line, message) = match at == last_of_walk {
+                true => split_message(line),
+                false => (line, None),
+            };
             let (line, state) = split_state(line);
             log.events.push(parse_line(line));
             log.events.extend(state);
+            log.events
+                .extend(message.map(|text| Event::Message(text.trim().to_string())));
         }
         log
     }
@@ -206,7 +217,16 @@ fn parse_line(line: &str) -> Event {
             return Event::Bookkeeping(line.to_string());
         }
     }
+    if is_bare_state(line) {
+        return Event::Bookkeeping(line.to_string());
+    }
     parse_walk(line).unwrap_or_else(|| Event::Message(line.trim().to_string()))
+}
+
+/// ` R0_w=inv5 R1=…`: a state within the tracking of precision, of kernels before 6.
+fn is_bare_state(line: &str) -> bool {
+    let first = line.trim_start().split(' ').next().unwrap_or_default();
+    first.starts_with('R') && first.contains('=') && Frame::parse(line).is_some()
 }
 
 fn parse_source(source: &str) -> Event {
@@ -263,6 +283,21 @@ fn parse_walk(line: &str) -> Option<Event> {
     Some(Event::State { insn, from, frame })
 }
 
+/// Whether the line is one of the walk: it starts with a place in the program.
+fn walks(line: &str) -> bool {
+    let place = line.strip_prefix("from ").unwrap_or(line);
+    let digits = place.bytes().take_while(u8::is_ascii_digit).count();
+    digits > 0 && place[digits..].starts_with([':', ' '])
+}
+
+/// A message that the verifier wrote behind a line of its walk, which it had not ended.
+fn split_message(line: &str) -> (&str, Option<&str>) {
+    match rules::message_within(line) {
+        Some(at) => (line[..at].trim_end(), Some(&line[at..])),
+        None => (line, None),
+    }
+}
+
 /// A branch that is followed at once has the state behind it on the same line:
 /// `6: (55) if r0 != 0x0 goto pc+1 8: R0=map_value(…)`.
 fn split_state(line: &str) -> (&str, Option<Event>) {
@@ -310,6 +345,22 @@ fn parse_stats(line: &str) -> Option<Stats> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_behind_a_line_of_the_walk_is_one_of_its_own() {
+        let log = Log::parse(
+            "\
+5: (05) goto pc-3
+3: R0=1 R10=fp0BPF program is too large. Processed 1000001 insn
+processed 1000001 insns (limit 1000000) max_states_per_insn 0 total_states 0
+",
+        );
+        assert_eq!(
+            log.final_messages(),
+            ["BPF program is too large. Processed 1000001 insn"]
+        );
+        assert_eq!(log.last_insn(), Some(5));
+    }
 
     #[test]
     fn both_forms_of_source_lines() {

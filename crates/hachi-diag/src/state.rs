@@ -158,6 +158,34 @@ impl Value {
         self.attribute(name).and_then(parse_number)
     }
 
+    /// Whether it points into the same block of memory as the other one.
+    pub(crate) fn same_block(&self, other: &Value) -> bool {
+        let kind = |value: &Value| match value.kind.starts_with("fp") {
+            true => "fp".to_owned(),
+            false => value.kind.clone(),
+        };
+        kind(self) == kind(other) && self.map() == other.map()
+    }
+
+    /// The constant part of its offset from the start of its block; of the stack, from its end.
+    pub(crate) fn fixed_offset(&self) -> i64 {
+        match self.kind.strip_prefix("fp").map(str::parse) {
+            Some(Ok(offset)) => offset,
+            _ => self.number("off").unwrap_or(0),
+        }
+    }
+
+    /// Whether a part of its offset is known only within limits.
+    pub(crate) fn is_variable(&self) -> bool {
+        match self.is_scalar() {
+            true => self.constant.is_none(),
+            false => {
+                self.number("id").is_some_and(|id| id != 0)
+                    || matches!(self.bounds(), (_, Some(high)) if high != 0)
+            }
+        }
+    }
+
     /// Whether it may be null: the verifier wants a null check before any use.
     pub fn maybe_null(&self) -> bool {
         self.kind.ends_with("_or_null")

@@ -2,7 +2,9 @@
 
 use crate::insn::{Op, Operand};
 use crate::log::{Event, Log};
+use crate::places::Places;
 use crate::state::{Frame, Register, Value};
+use crate::{Input, Need};
 
 /// How many steps back a value is followed. Far more than any explanation shows; bounds the work on
 /// long logs.
@@ -22,8 +24,14 @@ pub(crate) struct Step<'a> {
     depth: u32,
 }
 
-pub(crate) struct Trace<'a> {
-    pub steps: Vec<Step<'a>>,
+/// A rejection, read: the verifier's walk with what it knew, its last words, and what the loader
+/// knows of the program.
+pub struct Trace<'a> {
+    input: Input<'a>,
+    /// In the order of the log.
+    pub(crate) steps: Vec<Step<'a>>,
+    messages: Vec<&'a str>,
+    pub(crate) places: Places<'a>,
 }
 
 /// Where a value came from: a step, and in words what happened there.
@@ -33,7 +41,8 @@ pub(crate) struct Origin {
 }
 
 impl<'a> Trace<'a> {
-    pub fn new(log: &'a Log) -> Trace<'a> {
+    /// Reads a rejection. `log` is [`Log::parse`] of `input.log`.
+    pub fn new(input: &Input<'a>, log: &'a Log) -> Trace<'a> {
         let mut steps: Vec<Step<'a>> = Vec::new();
         // The latest step of each instruction, to find where an explored branch was left.
         let mut latest: std::collections::HashMap<usize, usize> = std::collections::HashMap::new();
@@ -75,16 +84,98 @@ impl<'a> Trace<'a> {
                 _ => {}
             }
         }
-        Trace { steps }
+        Trace {
+            input: *input,
+            steps,
+            messages: log.final_messages(),
+            places: Places::new(input, log),
+        }
+    }
+
+    /// What it was made of.
+    pub fn input(&self) -> &Input<'a> {
+        &self.input
+    }
+
+    /// The verifier's last words, line by line.
+    pub fn messages(&self) -> &[&'a str] {
+        &self.messages
+    }
+
+    /// The newest thing that the program uses and the running kernel does not have.
+    pub(crate) fn newer_than_kernel(&self) -> Option<&Need<'a>> {
+        let running = self.input.kernel?;
+        let newer = self.input.needs.iter().filter(|need| need.since > running);
+        newer.max_by_key(|need| need.since)
+    }
+
+    /// Whether the running kernel is this one or a newer one; true when that is not known.
+    pub(crate) fn kernel_has(&self, since: (u16, u16)) -> bool {
+        self.input.kernel.is_none_or(|running| running >= since)
+    }
+
+    /// The register that the last words are about: the first they name.
+    pub(crate) fn subject(&self) -> Option<Register> {
+        let number = |word: &str| -> Option<u8> {
+            let digits = word.strip_prefix('R')?;
+            let end = digits.bytes().position(|byte| !byte.is_ascii_digit());
+            digits[..end.unwrap_or(digits.len())].parse().ok()
+        };
+        let mut words = self
+            .messages
+            .iter()
+            .flat_map(|message| message.split([' ', ',']));
+        words.find_map(number).map(Register::Reg)
+    }
+
+    /// What is known of that register before the last step.
+    pub(crate) fn subject_value(&self) -> Option<&'a Value> {
+        self.value_before(self.last()?, self.subject()?)
+    }
+
+    /// How many bytes the last words say were proven to be there.
+    pub(crate) fn proven(&self) -> Option<i64> {
+        self.messages.iter().find_map(|message| {
+            let (_, rest) = message.split_once(",r=")?;
+            rest.split(')').next()?.parse().ok()
+        })
+    }
+
+    /// Whether the access is one of a loop that goes through a block by moving a pointer, a step
+    /// each round: then a comparison of pointers ends it, which the verifier learns nothing from.
+    pub(crate) fn walks_by_pointer(&self) -> bool {
+        let (Some(at), Some(register)) = (self.last(), self.subject()) else {
+            return false;
+        };
+        let Some(now) = self.value_before(at, register) else {
+            return false;
+        };
+        let here = &self.steps[at];
+        let earlier = self
+            .back(at)
+            .find(|(_, step)| step.insn == here.insn && step.depth == here.depth);
+        let Some(before) = earlier.and_then(|(index, _)| self.value_before(index, register)) else {
+            return false;
+        };
+        !now.is_scalar() && now.same_block(before) && now.fixed_offset() != before.fixed_offset()
+    }
+
+    /// Whether a pointer was wanted and the address of an empty slice is there: a small number, the
+    /// alignment of its elements.
+    pub(crate) fn is_empty_slice(&self) -> bool {
+        let value = self.subject_value();
+        value
+            .and_then(|value| value.constant.filter(|_| value.is_scalar()))
+            .is_some_and(|number| matches!(number, 1 | 2 | 4 | 8 | 16))
     }
 
     /// Index of the last step.
-    pub fn last(&self) -> Option<usize> {
+    pub(crate) fn last(&self) -> Option<usize> {
         self.steps.len().checked_sub(1)
     }
 
     /// The last step at instruction `insn`.
-    pub fn find(&self, insn: usize) -> Option<usize> {
+    pub(crate) fn find(&self, insn: usize) -> Option<usize> {
         self.steps.iter().rposition(|step| step.insn == insn)
     }
 
@@ -96,12 +187,12 @@ impl<'a> Trace<'a> {
     }
 
     /// The instructions before `at` on its path, nearest first, `at` included.
-    pub fn path(&self, at: usize) -> impl Iterator<Item = usize> {
+    pub(crate) fn path(&self, at: usize) -> impl Iterator<Item = usize> {
         std::iter::once(self.steps[at].insn).chain(self.back(at).map(|(_, step)| step.insn))
     }
 
     /// What is known about a register just before step `at`.
-    pub fn value_before(&self, at: usize, register: Register) -> Option<&'a Value> {
+    pub(crate) fn value_before(&self, at: usize, register: Register) -> Option<&'a Value> {
         if let Some(value) = self.steps[at].before.and_then(|frame| frame.get(register)) {
             return Some(value);
         }
@@ -130,7 +221,7 @@ impl<'a> Trace<'a> {
 
     /// Follows the value in `register` before step `at` to where it came from: the stations worth
     /// telling, nearest first, the source last.
-    pub fn origins(&self, at: usize, register: Register, kind: &str) -> Vec<Origin> {
+    pub(crate) fn origins(&self, at: usize, register: Register, kind: &str) -> Vec<Origin> {
         self.follow(at, register, kind, true)
     }
 
@@ -285,7 +376,7 @@ impl<'a> Trace<'a> {
     }
 
     /// The name of the function called at step `at`.
-    pub fn called(&self, at: usize) -> Option<&'a str> {
+    pub(crate) fn called(&self, at: usize) -> Option<&'a str> {
         match self.steps[at].op {
             Op::Call { function } => Some(function),
             _ => None,
@@ -335,6 +426,20 @@ fn describe_load(from: Option<&Value>, offset: i32, size: u8, kind: &str) -> Str
     format!("it is {bytes} read from {place} here")
 }
 
+/// Types of programs whose context is a socket buffer (`__sk_buff`), in the kernel's words and in
+/// those of sections.
+const SOCKET_BUFFER: &[&str] = &[
+    "sched_",
+    "tc",
+    "classifier",
+    "action",
+    "cgroup_skb",
+    "socket",
+    "netkit",
+    "lwt_",
+    "sk_skb",
+];
+
 /// The context's fields that programs most often read, by the kernel's UAPI structs.
 fn context_field(kind: &str, offset: i32) -> Option<&'static str> {
     let table: &[(i32, &str)] = if kind.starts_with("xdp") {
@@ -346,18 +451,7 @@ fn context_field(kind: &str, offset: i32) -> Option<&'static str> {
             (16, "rx_queue_index"),
             (20, "egress_ifindex"),
         ]
-    } else if [
-        "tc",
-        "tcx",
-        "classifier",
-        "action",
-        "cgroup_skb",
-        "socket",
-        "netkit",
-    ]
-    .iter()
-    .any(|prefix| kind.starts_with(prefix))
-    {
+    } else if SOCKET_BUFFER.iter().any(|prefix| kind.starts_with(prefix)) {
         &[
             (0, "len"),
             (4, "pkt_type"),
@@ -393,7 +487,7 @@ mod tests {
 R4 invalid mem access 'pkt_end'
 ",
         );
-        let trace = Trace::new(&log);
+        let trace = Trace::new(&Input::new("p", ""), &log);
         let at = trace.last().unwrap();
         assert_eq!(
             trace.value_before(at, Register::Reg(4)).unwrap().kind,
@@ -422,7 +516,7 @@ from 1 to 4: R1=ctx() R6=1 R10=fp0
 5: (95) exit
 ",
         );
-        let trace = Trace::new(&log);
+        let trace = Trace::new(&Input::new("p", ""), &log);
         let at = trace.last().unwrap();
         let path: Vec<usize> = trace.path(at).collect();
         assert_eq!(path, [5, 4, 1, 0]);

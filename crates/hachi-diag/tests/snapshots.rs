@@ -1,7 +1,8 @@
 //! Explanations of checked-in logs of real kernels, word for word.
 //!
-//! `NAME.log` is a verifier log, `NAME.txt` what is made of it, and `NAME.lines`, if it is there,
-//! the program's line information: instruction, file, line, column and text, separated by tabs.
+//! `NAME.log` is a verifier log, `NAME.txt` what is made of it, `NAME.lines`, if it is there, the
+//! program's line information (instruction, file, line, column and text, separated by tabs), and
+//! `NAME.input`, if it is there, what else is known, as lines of `key value`.
 //! After a wanted change, run with `HACHI_BLESS=1` and read the difference. `live.rs` records logs
 //! of assembled programs; those of Rust programs are what `hachi check --json` and
 //! `hachi dis --json` say of `rejected.o` among the command's tests.
@@ -9,7 +10,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use hachi_diag::{Input, Line, explain};
+use hachi_diag::{Input, Line, Need, diagnose};
 
 #[test]
 fn explanations() {
@@ -31,18 +32,19 @@ fn explanations() {
     for path in logs {
         let name = path.file_stem().unwrap().to_str().unwrap();
         let log = fs::read_to_string(&path).unwrap();
-        let kind = match name {
-            "return-too-large" => "cgroup_skb",
-            _ => "xdp",
-        };
         let lines = fs::read_to_string(path.with_extension("lines")).unwrap_or_default();
         let lines: Vec<Line> = lines.lines().map(line).collect();
-        let text = explain(&Input {
-            kind,
+        let more = fs::read_to_string(path.with_extension("input")).unwrap_or_default();
+        let more = More::parse(&more);
+        let diagnostic = diagnose(&Input {
+            kind: more.kind,
+            errno: more.errno,
+            kernel: more.kernel,
+            needs: &more.needs,
             lines: &lines,
             ..Input::new(name, &log)
-        })
-        .to_string();
+        });
+        let text = format!("{diagnostic}\n");
         let expected = path.with_extension("txt");
         if bless {
             fs::write(&expected, &text).unwrap();
@@ -52,6 +54,45 @@ fn explanations() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What a `.input` file says.
+struct More<'a> {
+    kind: &'a str,
+    errno: Option<i32>,
+    kernel: Option<(u16, u16)>,
+    needs: Vec<Need<'a>>,
+}
+
+impl<'a> More<'a> {
+    fn parse(text: &'a str) -> More<'a> {
+        let version = |text: &str| {
+            let (major, minor) = text.split_once('.').expect("a version");
+            (major.parse().unwrap(), minor.parse().unwrap())
+        };
+        let mut more = More {
+            kind: "xdp",
+            errno: None,
+            kernel: None,
+            needs: Vec::new(),
+        };
+        for line in text.lines() {
+            match line.split_once(' ').expect("key and value") {
+                ("kind", kind) => more.kind = kind,
+                ("errno", number) => more.errno = Some(number.parse().unwrap()),
+                ("kernel", text) => more.kernel = Some(version(text)),
+                ("needs", text) => {
+                    let (since, what) = text.split_once(' ').expect("version and thing");
+                    more.needs.push(Need {
+                        what,
+                        since: version(since),
+                    });
+                }
+                (key, _) => panic!("unknown key {key}"),
+            }
+        }
+        more
+    }
 }
 
 fn line(text: &str) -> Line<'_> {
@@ -90,12 +131,12 @@ fn damaged_logs_are_explained_without_panic() {
                 format!("{}({}", &log[..at], &log[at..]),
                 format!("{}: R99999999999999999999=é{}", &log[..at], &log[at..]),
             ] {
-                let explanation = explain(&Input {
+                let diagnostic = diagnose(&Input {
                     lines: &lines,
                     ..Input::new("damaged", &damaged)
                 });
-                assert!(!explanation.title.is_empty());
-                assert!(!explanation.render(true).is_empty());
+                assert!(diagnostic.code.is_some());
+                assert!(diagnostic.to_string().starts_with("error["));
             }
         }
     }

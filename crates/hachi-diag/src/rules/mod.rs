@@ -1,7 +1,7 @@
-//! The table of rejections: the kernel's words, what they mean, what to change.
+//! The kernel's words, and what they stand for.
 //!
-//! A row is data: patterns with `{holes}`, and texts in which the holes' contents can be named.
-//! Rows are tried in order, so a more specific one stands before a more general one.
+//! A row is data: patterns with `{holes}`, and the cause that is made of what the holes caught. Rows
+//! are tried in order, so a more specific one stands before a more general one.
 
 mod calls;
 mod control;
@@ -9,50 +9,16 @@ mod load;
 mod memory;
 mod pattern;
 
-pub(crate) use pattern::{Captures, fill, fill_all, matches};
-
-/// Which instruction the explanation points at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// The last one the verifier walked.
-    Last,
-    /// The one numbered in this hole.
-    Hole(&'static str),
-    /// None in particular: the rejection is about the program as a whole.
-    Program,
-}
+use crate::Cause;
+use pattern::{Captures, matches};
 
 /// One row.
-pub(crate) struct Rule {
-    /// A stable name, for `--json` and for tests.
-    pub id: &'static str,
+struct Rule {
     /// The kernel's words. `{name}` is a hole; `{}` one without a name. A pattern matches from the
     /// start of a message; what follows its last literal may be anything.
-    pub patterns: &'static [&'static str],
-    /// What happened, as the headline says it. Holes of the pattern, and `{map}`, `{helper}`, can
-    /// be used.
-    pub title: &'static str,
-    /// Why the verifier minds. May be empty when the title says it all.
-    pub why: &'static str,
-    /// What to change, most likely first.
-    pub help: &'static [&'static str],
-    /// The register whose value matters: the number in hole `reg`, unless a register is named here.
-    pub register: Option<u8>,
-    /// Where to point.
-    pub place: Place,
-}
-
-impl Rule {
-    /// The defaults of a row, to be completed with `..Rule::ROW`.
-    pub(crate) const ROW: Rule = Rule {
-        id: "",
-        patterns: &[],
-        title: "",
-        why: "",
-        help: &[],
-        register: None,
-        place: Place::Last,
-    };
+    patterns: &'static [&'static str],
+    /// What they stand for.
+    cause: fn(&Captures) -> Cause,
 }
 
 /// All rows, most specific first.
@@ -64,115 +30,102 @@ fn table() -> impl Iterator<Item = &'static Rule> {
         .chain(load::RULES)
 }
 
-/// The row for a rejection, with what its holes caught in all the messages, and the message that
-/// matched.
-pub(crate) fn find<'m>(messages: &[&'m str]) -> Option<(&'static Rule, Captures, &'m str)> {
+/// What these messages stand for, if a row knows.
+pub(crate) fn find(messages: &[&str]) -> Option<Cause> {
     table().find_map(|rule| {
-        let mut found: Option<(Captures, &'m str)> = None;
+        let mut found: Option<Captures> = None;
         for message in messages {
-            for pattern in rule.patterns {
-                if let Some(captures) = matches(pattern, message) {
-                    match &mut found {
-                        Some((all, _)) => all.extend(captures),
-                        None => found = Some((captures, message)),
-                    }
-                    break;
-                }
+            let captures = rule
+                .patterns
+                .iter()
+                .find_map(|pattern| matches(pattern, message));
+            match (&mut found, captures) {
+                (Some(all), Some(more)) => all.extend(more),
+                (None, captures) => found = captures,
+                (Some(_), None) => {}
             }
         }
-        found.map(|(captures, message)| (rule, captures, message))
+        found.map(|captures| (rule.cause)(&captures))
     })
 }
 
-/// A row of the table, for documentation and listings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RuleInfo {
-    /// The rule's stable name.
-    pub id: &'static str,
-    /// The kernel's messages it explains; `{name}` stands for a varying part.
-    pub patterns: &'static [&'static str],
-    /// The headline.
-    pub title: &'static str,
-    /// What to change.
-    pub help: &'static [&'static str],
-}
-
-/// Every rejection this crate can explain.
-pub fn rules() -> impl Iterator<Item = RuleInfo> {
-    table().map(|rule| RuleInfo {
-        id: rule.id,
-        patterns: rule.patterns,
-        title: rule.title,
-        help: rule.help,
-    })
+/// Where within a line a message of the kernel's begins. The verifier writes some behind a line
+/// that it has not ended.
+pub(crate) fn message_within(line: &str) -> Option<usize> {
+    /// Shorter beginnings (`R`, `div`) are in other lines as well.
+    const TELLING: usize = 12;
+    table()
+        .flat_map(|rule| rule.patterns)
+        .filter_map(|pattern| pattern.split('{').next())
+        .filter(|words| words.len() >= TELLING)
+        .filter_map(|words| line.find(words))
+        .filter(|at| *at > 0)
+        .min()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Code;
 
     #[test]
-    fn every_row_is_complete() {
+    fn patterns_start_with_words_of_the_kernel() {
         for rule in table() {
-            assert!(!rule.id.is_empty() && !rule.patterns.is_empty());
-            assert!(!rule.title.is_empty(), "{} has no title", rule.id);
-            assert!(!rule.help.is_empty(), "{} has no help", rule.id);
-            assert!(
-                rule.id
-                    .bytes()
-                    .all(|byte| byte.is_ascii_lowercase() || byte == b'-'),
-                "{}",
-                rule.id
-            );
+            assert!(!rule.patterns.is_empty());
             for pattern in rule.patterns {
                 assert!(
                     !pattern.starts_with('{'),
-                    "{}: a pattern must start with words of the kernel, or it matches anything: {pattern}",
-                    rule.id
+                    "it would match anything: {pattern}"
                 );
-            }
-        }
-    }
-
-    /// A hole in a text is one of the row's own, or one that is filled in for every row.
-    #[test]
-    fn texts_name_holes_that_exist() {
-        for rule in table() {
-            for text in [rule.title, rule.why] {
-                for hole in text
-                    .split('{')
-                    .skip(1)
-                    .filter_map(|rest| rest.split('}').next())
-                {
-                    let own = rule
-                        .patterns
-                        .iter()
-                        .any(|pattern| pattern.contains(&format!("{{{hole}}}")));
-                    let common = [
-                        "helper", "programs", "map", "size", "len", "need", "missing",
-                    ]
-                    .contains(&hole);
-                    assert!(own || common, "{}: {{{hole}}} in {text:?}", rule.id);
-                }
             }
         }
     }
 
     #[test]
     fn no_row_is_hidden_by_an_earlier_one() {
-        let rows: Vec<&Rule> = table().collect();
-        for (at, rule) in rows.iter().enumerate() {
+        for rule in table() {
+            let own = (rule.cause)(&Captures::default());
             for pattern in rule.patterns {
                 // A message made of the pattern itself, with plain fillings.
                 let sample = sample(pattern);
-                let (winner, ..) =
-                    find(&[&sample]).unwrap_or_else(|| panic!("{sample} matches nothing"));
-                assert_eq!(
-                    winner.id, rule.id,
-                    "row {at}: {sample:?} is taken by {}",
-                    winner.id
-                );
+                let found = find(&[&sample]).unwrap_or_else(|| panic!("{sample} matches nothing"));
+                assert_eq!(found.code(), own.code(), "{sample:?}");
             }
+        }
+    }
+
+    #[test]
+    fn what_several_messages_say_is_one_cause() {
+        let cause = find(&[
+            "invalid access to map value, value_size=32 off=60 size=4",
+            "R6 max value is outside of the allowed memory range",
+        ]);
+        let Some(Cause::MapValueBounds { access }) = cause else {
+            panic!("{cause:?}")
+        };
+        assert_eq!(
+            (access.offset, access.size, access.length),
+            (Some(60), Some(4), Some(32))
+        );
+    }
+
+    #[test]
+    fn a_message_behind_another_line_is_found() {
+        let line = "17: (05) goto pc-3BPF program is too large. Processed 1000001 insn";
+        assert_eq!(message_within(line), Some(18));
+        assert_eq!(
+            message_within("BPF program is too large. Processed 1 insn"),
+            None
+        );
+        assert_eq!(message_within("17: (85) call bpf_get_prandom_u32#7"), None);
+    }
+
+    #[test]
+    fn codes_of_causes_are_not_the_linkers() {
+        for rule in table() {
+            let code = (rule.cause)(&Captures::default()).code();
+            assert_ne!(code.origin(), crate::Origin::Linker, "{code}");
+            assert!(Code::named(code.name()).is_some());
         }
     }
 

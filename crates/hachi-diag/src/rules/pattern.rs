@@ -1,5 +1,7 @@
 //! Patterns with holes: all the matching the table needs.
 
+use crate::cause::Access;
+
 /// What the holes caught, in order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Captures(Vec<(&'static str, String)>);
@@ -12,7 +14,41 @@ impl Captures {
             .map(|(_, value)| value.as_str())
     }
 
-    pub fn set(&mut self, name: &'static str, value: impl Into<String>) {
+    /// What a hole caught.
+    pub fn text(&self, name: &str) -> Option<String> {
+        self.get(name).map(str::to_owned)
+    }
+
+    /// What a hole caught that is in every pattern of its rule.
+    pub fn word(&self, name: &str) -> String {
+        self.text(name).unwrap_or_default()
+    }
+
+    pub fn number(&self, name: &str) -> Option<i64> {
+        self.get(name)?.parse().ok()
+    }
+
+    pub fn insn(&self, name: &str) -> Option<usize> {
+        self.get(name)?.parse().ok()
+    }
+
+    /// The number in hole `reg`.
+    pub fn register(&self) -> u8 {
+        self.get("reg")
+            .and_then(|number| number.parse().ok())
+            .unwrap_or(0)
+    }
+
+    /// The holes `n_off`, `n_size` and `n_len`.
+    pub fn access(&self) -> Access {
+        Access {
+            offset: self.number("n_off"),
+            size: self.number("n_size"),
+            length: self.number("n_len"),
+        }
+    }
+
+    fn set(&mut self, name: &'static str, value: impl Into<String>) {
         self.0.push((name, value.into()));
     }
 
@@ -60,28 +96,6 @@ pub(crate) fn matches(pattern: &'static str, text: &str) -> Option<Captures> {
     Some(captures)
 }
 
-/// Puts what the holes caught into a text. A name that caught nothing becomes `?`.
-pub(crate) fn fill(template: &str, captures: &Captures) -> String {
-    expand(template, |name| Some(captures.get(name).unwrap_or("?"))).unwrap_or_default()
-}
-
-/// As [`fill`], but `None` when a hole is left empty: a sentence with a gap is worse than none.
-pub(crate) fn fill_all(template: &str, captures: &Captures) -> Option<String> {
-    expand(template, |name| captures.get(name))
-}
-
-fn expand<'c>(template: &str, value: impl Fn(&str) -> Option<&'c str>) -> Option<String> {
-    let mut out = String::new();
-    let mut rest = template;
-    while let Some((before, after)) = rest.split_once('{') {
-        out.push_str(before);
-        let (name, tail) = after.split_once('}')?;
-        out.push_str(value(name)?);
-        rest = tail;
-    }
-    Some(out + rest)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,10 +110,10 @@ mod tests {
         assert_eq!(found.get("n_off"), Some("14"));
         assert_eq!(found.get("n_size"), Some("1"));
         assert_eq!(found.get("reg"), Some("2"));
-        assert_eq!(
-            fill("{n_size} byte at {n_off}, {nothing}", &found),
-            "1 byte at 14, ?"
-        );
+        assert_eq!(found.number("n_size"), Some(1));
+        assert_eq!(found.register(), 2);
+        assert_eq!(found.access().offset, Some(14));
+        assert_eq!(found.text("nothing"), None);
     }
 
     #[test]
