@@ -44,8 +44,8 @@ fn check_accepts_a_good_program() {
     assert_eq!(
         keys(program),
         [
+            "diagnostics",
             "error",
-            "explanation",
             "log",
             "name",
             "section",
@@ -57,7 +57,7 @@ fn check_accepts_a_good_program() {
     assert_eq!(program["verdict"], "accepted");
 }
 
-/// Each function of `programs/rejected.rs` is rejected, by the rule and on the line that its
+/// Each function of `programs/rejected.rs` is rejected, with the code and on the line that its
 /// comment says.
 #[test]
 fn check_explains_each_rejection() {
@@ -69,8 +69,8 @@ fn check_explains_each_rejection() {
         if let Some(rest) = text.strip_prefix("fn ") {
             function = rest.split('(').next().unwrap();
         }
-        if let Some((_, rule)) = text.split_once(" //~ ").filter(|_| !text.starts_with("//")) {
-            expected.push((function, rule.trim(), line));
+        if let Some((_, code)) = text.split_once(" //~ ").filter(|_| !text.starts_with("//")) {
+            expected.push((function, code.trim(), line));
         }
     }
     assert!(expected.len() >= 10);
@@ -84,18 +84,25 @@ fn check_explains_each_rejection() {
     let document = run.json();
     assert_eq!(document["accepted"], false);
     let programs = document["objects"][0]["programs"].as_array().unwrap();
-    for (function, rule, line) in expected {
+    for (function, code, line) in expected {
         let program = programs
             .iter()
             .find(|program| program["name"] == function)
             .unwrap_or_else(|| panic!("no program {function}"));
         assert_eq!(program["verdict"], "rejected", "{function}");
-        let explanation = &program["explanation"];
-        assert_eq!(explanation["rule"], rule, "{function}: {explanation:#}");
-        let location = &explanation["location"];
-        assert_eq!(location["line"], line, "{function}: {explanation:#}");
-        assert!(location["file"].as_str().unwrap().ends_with("rejected.rs"));
-        assert!(!explanation["help"].as_array().unwrap().is_empty());
+        let diagnostic = &program["diagnostics"][0];
+        assert_eq!(
+            diagnostic["code"]["code"], code,
+            "{function}: {diagnostic:#}"
+        );
+        let span = &diagnostic["spans"][0];
+        assert_eq!(span["is_primary"], true);
+        assert_eq!(span["line_start"], line, "{function}: {diagnostic:#}");
+        assert!(span["file_name"].as_str().unwrap().ends_with("rejected.rs"));
+        let children = diagnostic["children"].as_array().unwrap();
+        assert!(children.iter().any(|child| child["level"] == "help"));
+        let rendered = diagnostic["rendered"].as_str().unwrap();
+        assert!(rendered.starts_with(&format!("error[{code}]: program `{function}`")));
         assert!(!program["log"].as_str().unwrap().is_empty());
     }
 }
@@ -112,8 +119,8 @@ fn check_prints_explanations_like_a_compiler() {
             "error[packet-bounds]: program `short_check`",
             "rejected.rs:",
             "14 bytes are proven",
-            "kernel: invalid access to packet",
-            "help: ",
+            "the kernel says: invalid access to packet",
+            "= help: ",
         ]);
     assert!(!brief.stderr.contains("processed "), "the log only with -v");
     hachi(arguments.iter().chain(&["-v"]))

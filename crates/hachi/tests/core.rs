@@ -54,12 +54,12 @@ fn what_is_missing_may_not_be_reached() {
         panic!("{error}");
     };
     let explanation = rejection.explain();
-    assert_eq!(explanation.rule, "unresolved-relocation");
+    assert_eq!(explanation.code.unwrap().name(), "unresolved-relocation");
     assert_eq!(
-        explanation.title,
-        "field `task_struct.gone_number` does not exist on this kernel"
+        explanation.headline,
+        "program `unguarded`: field `task_struct.gone_number` does not exist on this kernel"
     );
-    let location = explanation.location.unwrap();
+    let location = explanation.primary.unwrap();
     assert!(location.file.ends_with("missing.c"));
     assert_eq!(location.text.trim(), "out = task->gone_number;");
     assert!(error.to_string().contains("unguarded"), "{error}");

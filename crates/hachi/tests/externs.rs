@@ -259,9 +259,9 @@ fn functions_that_are_not_there_or_others() {
         panic!("{error}");
     };
     let explanation = rejection.explain();
-    assert_eq!(explanation.rule, "missing-kfunc");
+    assert_eq!(explanation.code.unwrap().name(), "missing-kfunc");
     assert!(
-        explanation.title.contains("`hachi_no_such_function`"),
+        explanation.headline.contains("`hachi_no_such_function`"),
         "{explanation:?}"
     );
     require_kernel!("6.2", "bpf_rcu_read_lock");

@@ -4,14 +4,15 @@ use std::path::PathBuf;
 
 use hachi::programs::{Program, ProgramError, Rejection};
 use hachi::{EbpfLoader, VerifierLogLevel};
-use hachi_diag::{Explanation, Location};
+use hachi_diag::Diagnostic;
 use hachi_obj::{Pinning, ProgramSpec};
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, Kind, Result};
 use crate::object::{self, Object};
 use crate::output::{
-    self, BAD, DIM, Format, GOOD, Output, Styled, Text, WARN, bold, dim, note, path_text, say,
+    self, BAD, DIM, Format, GOOD, Output, Styled, Text, WARN, bold, diagnostics_json, dim, note,
+    path_text, say,
 };
 
 /// Ask the kernel's verifier about each program, without attaching anything
@@ -50,7 +51,7 @@ enum Outcome {
     /// The verifier accepts it; how many instructions it walked.
     Accepted(Option<u32>),
     /// The verifier rejects it.
-    Rejected(Box<Explanation>),
+    Rejected(Box<Diagnostic>),
     /// It was not judged: this machine, or this version of Hachi, cannot load such a program.
     Unjudged(Failure),
 }
@@ -209,9 +210,9 @@ fn show(path: &std::path::Path, verdicts: &[Verdict], args: &Args, out: &mut Out
         )?;
         match &verdict.outcome {
             Outcome::Accepted(_) => {}
-            Outcome::Rejected(explanation) => {
+            Outcome::Rejected(diagnostic) => {
                 note!(out)?;
-                out.note_rendered(&shortened(explanation).render(true))?;
+                out.diagnostic(&shortened(diagnostic))?;
                 if !args.verbose {
                     note!(out, dim("-v prints the verifier's whole log"))?;
                 }
@@ -226,27 +227,20 @@ fn show(path: &std::path::Path, verdicts: &[Verdict], args: &Args, out: &mut Out
     Ok(())
 }
 
-/// The explanation with file names as people write them.
-fn shortened(explanation: &Explanation) -> Explanation {
-    let mut explanation = explanation.clone();
-    let notes = explanation
-        .notes
-        .iter_mut()
-        .filter_map(|note| note.location.as_mut());
-    for location in notes
-        .chain(explanation.location.as_mut())
-        .chain(explanation.inlined.as_mut())
-    {
-        location.file = object::short_file(&location.file);
+/// The diagnostic with file names as people write them.
+fn shortened(diagnostic: &Diagnostic) -> Diagnostic {
+    let mut diagnostic = diagnostic.clone();
+    for span in diagnostic.spans_mut() {
+        span.file = object::short_file(&span.file);
     }
-    explanation
+    diagnostic
 }
 
 fn to_json(verdict: &Verdict) -> Value {
-    let (mut walked, mut explanation, mut error) = (None, None, None);
+    let (mut walked, mut diagnostics, mut error) = (None, json!([]), None);
     match &verdict.outcome {
         Outcome::Accepted(count) => walked = *count,
-        Outcome::Rejected(found) => explanation = Some(explanation_json(found)),
+        Outcome::Rejected(found) => diagnostics = diagnostics_json([&shortened(found)]),
         Outcome::Unjudged(failure) => error = Some(failure.message.clone()),
     }
     json!({
@@ -255,40 +249,8 @@ fn to_json(verdict: &Verdict) -> Value {
         "type": verdict.kind,
         "verdict": verdict.outcome.name(),
         "verified_insns": walked,
-        "explanation": explanation,
+        "diagnostics": diagnostics,
         "error": error,
         "log": verdict.log,
-    })
-}
-
-fn explanation_json(explanation: &Explanation) -> Value {
-    let place = |location: &Location| {
-        json!({
-            "file": location.file,
-            "line": location.line,
-            "column": location.column,
-            "text": location.text,
-        })
-    };
-    let notes: Vec<Value> = explanation
-        .notes
-        .iter()
-        .map(|note| {
-            let location = note.location.as_ref().map(place);
-            json!({ "text": note.text, "insn": note.insn, "location": location })
-        })
-        .collect();
-    json!({
-        "rule": explanation.rule,
-        "title": explanation.title,
-        "location": explanation.location.as_ref().map(place),
-        "inlined": explanation.inlined.as_ref().map(place),
-        "insn": explanation.insn,
-        "insn_text": explanation.insn_text,
-        "known": explanation.known,
-        "because": explanation.why,
-        "kernel": explanation.kernel,
-        "notes": notes,
-        "help": explanation.help,
     })
 }

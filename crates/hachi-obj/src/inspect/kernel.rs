@@ -121,6 +121,17 @@ pub fn requirements(spec: &Spec) -> Vec<Requirement> {
     list
 }
 
+/// What one program uses, as [`requirements`] finds it, maps and structs apart.
+pub fn requirements_of(program: &ProgramSpec) -> Vec<Requirement> {
+    let user = User {
+        by: format!("program '{}'", program.name),
+        at: None,
+    };
+    let mut found = Found::default();
+    program_needs(program, &user, &mut found);
+    found.0
+}
+
 /// Who uses something, and where.
 #[derive(Clone)]
 struct User {

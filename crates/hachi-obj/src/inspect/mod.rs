@@ -11,7 +11,7 @@ use hachi_asm::{CallTarget, Imm64, Op};
 
 use crate::{ExternKind, ProgramSpec, RelocationKind, Spec};
 
-pub use kernel::{Need, Requirement, kfuncs, minimum_kernel, requirements};
+pub use kernel::{Need, Requirement, kfuncs, minimum_kernel, requirements, requirements_of};
 pub use stack::{Frame, StackDepth, stack_depth};
 
 /// A helper a program calls.

@@ -246,6 +246,7 @@ fn load_with_fallbacks(
         btf_problem: object.btf.problem.clone(),
         functions: spec.functions.clone(),
         missing: spec.poisoned.clone(),
+        needs: hachi_obj::inspect::requirements_of(spec),
     })))
 }
 

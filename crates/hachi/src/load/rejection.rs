@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use hachi_obj::{Function, LineInfo, core::Poisoned};
+use hachi_obj::{Function, LineInfo, core::Poisoned, inspect::Requirement};
 
-use crate::sys::errno::SyscallError;
+use crate::{sys::errno::SyscallError, version::KernelVersion};
 
 /// Why the kernel refused a program: its answer, the verifier's log, and the program's line
 /// information.
@@ -30,13 +30,15 @@ pub struct Rejection {
     /// What the program asks of the kernel's types that they do not have, by instruction. The
     /// verifier refuses such an instruction if it can be reached.
     pub missing: Vec<Poisoned>,
+    /// What the program uses that not all kernels have.
+    pub needs: Vec<Requirement>,
     /// Why the kernel has no types (and so no source lines) of the object, if it refused them.
     pub btf_problem: Option<String>,
 }
 
 impl Rejection {
     /// The explanation as data.
-    pub fn explain(&self) -> hachi_diag::Explanation {
+    pub fn explain(&self) -> hachi_diag::Diagnostic {
         let lines: Vec<_> = self
             .lines
             .iter()
@@ -57,13 +59,28 @@ impl Rejection {
             .iter()
             .map(|(insn, what)| hachi_diag::Missing { insn: *insn, what })
             .collect();
-        hachi_diag::explain(&hachi_diag::Input {
-            program: &self.program,
+        let needs: Vec<(String, (u16, u16))> = self
+            .needs
+            .iter()
+            .map(|need| (need.need.to_string(), need.kernel))
+            .map(|(what, (major, minor))| (what, (major.into(), minor.into())))
+            .collect();
+        let needs: Vec<_> = needs
+            .iter()
+            .map(|(what, since)| hachi_diag::Need {
+                what,
+                since: *since,
+            })
+            .collect();
+        let running = KernelVersion::current();
+        hachi_diag::diagnose(&hachi_diag::Input {
             kind: self.kind,
-            log: &self.log,
             errno: Some(self.error.errno()),
+            kernel: running.map(|version| (version.major, version.minor)),
             lines: &lines,
             missing: &missing,
+            needs: &needs,
+            ..hachi_diag::Input::new(&self.program, &self.log)
         })
     }
 }
@@ -86,7 +103,7 @@ impl fmt::Display for Rejection {
             self.program,
             self.section,
             self.error,
-            self.explain().render(false).trim_end()
+            self.explain()
         )?;
         match &self.btf_problem {
             Some(problem) => write!(

@@ -342,7 +342,7 @@ fn attach(
     match program.load() {
         Ok(()) => {}
         Err(ProgramError::LoadError(rejection)) if !rejection.log.is_empty() => {
-            out.note_rendered(&rejection.explain().render(true))?;
+            out.diagnostic(&rejection.explain())?;
             return Err(Failure::silent(Kind::Failed));
         }
         Err(error) => return Err(failed(&error)),
