@@ -215,7 +215,7 @@ fn a_rejection_keeps_the_log() {
         "{}",
         rejection.log
     );
-    assert_eq!(rejection.explain().rule, "packet-bounds");
+    assert_eq!(rejection.explain().code.unwrap().name(), "packet-bounds");
     let text = error.to_string();
     assert!(
         text.contains("\"careless\"") && text.contains("invalid access to packet"),
