@@ -80,6 +80,12 @@ pub fn is_on_bpffs(path: &Path) -> bool {
         .is_some_and(|(_, kind)| kind == Some("bpf"))
 }
 
+/// Whether perf events can come from `source`, such as `kprobe`; `None` when sysfs does not say.
+pub fn has_event_source(source: &str) -> Option<bool> {
+    let sources = Path::new("/sys/bus/event_source/devices");
+    sources.is_dir().then(|| sources.join(source).exists())
+}
+
 /// The number in a file of /proc/sys.
 pub fn sysctl(path: &str) -> Option<i64> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
@@ -112,6 +118,9 @@ mod tests {
         assert_eq!(is_root(), status("Uid").unwrap().starts_with("0\t0"));
         assert!(!is_on_bpffs(Path::new("/proc")));
         assert!(!is_on_bpffs(Path::new("/no/such/place")));
+        // Every kernel counts in software.
+        assert!(has_event_source("software") != Some(false));
+        assert!(has_event_source("no-such-source") != Some(true));
         assert!(find_tool("sh").is_some());
         assert!(find_tool("no-such-tool-anywhere").is_none());
     }

@@ -118,6 +118,8 @@ fn rustup_command(toolchain: &str) -> Command {
     let rustup = rustup().filter(|_| in_path("rustup").is_none());
     let mut command = Command::new(rustup.unwrap_or_else(|| "rustup".into()));
     command.args(["component", "add", "rust-src", "--toolchain", toolchain]);
+    // It is told which toolchain; what a file here says does not count.
+    command.current_dir("/");
     command
 }
 

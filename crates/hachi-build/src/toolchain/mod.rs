@@ -185,6 +185,9 @@ impl Toolchain {
     }
 
     /// Looks at every way without building, installing or asking anything.
+    ///
+    /// Compilers are started in `search.package_dir`, where a `rust-toolchain.toml` can name any
+    /// program to be run in their place. Give the root directory to look at the machine alone.
     pub fn survey(search: &Search) -> Vec<Finding> {
         survey::survey(search)
     }

@@ -22,6 +22,13 @@ pub(super) fn survey(search: &Search) -> Vec<Finding> {
             }];
         }
     };
+    findings.push(Finding {
+        way: None,
+        subject: "cache".into(),
+        state: State::Ready,
+        detail: cache.root().display().to_string(),
+        fix: None,
+    });
     let active = match Compiler::active(search) {
         Ok(active) => {
             findings.push(Finding {

@@ -1,9 +1,11 @@
 //! `hachi doctor`: what this machine has and lacks, and the command that fixes it.
 
+mod probe;
+
 use std::path::Path;
 
 use hachi::maps::loaded_maps;
-use hachi_build::{Search, State, Toolchain};
+use hachi_build::{Finding, Search, State, Toolchain, Way};
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, Kind, Result};
@@ -38,7 +40,7 @@ pub struct Args {
 enum Health {
     /// As it should be.
     Good,
-    /// Works without it, less well or not for everything.
+    /// Not there, or not known. Most programs do without it.
     Optional,
     /// Needed, and not there.
     Missing,
@@ -78,6 +80,7 @@ impl Check {
         }
     }
 
+    /// Says what to do. Only where something is wrong: what a machine can do without is no fault.
     fn fix(mut self, fix: impl Into<String>) -> Check {
         self.fix = Some(fix.into());
         self
@@ -127,13 +130,22 @@ pub fn run(args: Args, out: &mut Output) -> Result {
     }
 }
 
+/// Looks from the root directory. Here, a file could name any program to be run as the compiler,
+/// and asking for a diagnosis is no consent to that.
+fn search() -> Search {
+    Search {
+        package_dir: Some("/".into()),
+        ..Search::default()
+    }
+}
+
 /// Gets a toolchain ready. What is still missing afterwards is in the report, so only the reason is
 /// told here.
 fn prepare(out: &mut Output) -> Result {
     let search = Search {
         assume_yes: true,
         verbose: true,
-        ..Search::default()
+        ..search()
     };
     match Toolchain::find(&search) {
         Ok(_) => Ok(()),
@@ -170,13 +182,19 @@ fn show(checks: &[Check], missing: usize, out: &mut Output) -> Result {
     }
 }
 
+const BUILDING: &str = "Building";
+
 /// What every build needs, and the ways to a `core` library, of which one is enough.
 fn build_checks() -> Vec<Check> {
-    const AREA: &str = "Building";
-    let findings = Toolchain::survey(&Search::default());
+    let findings = Toolchain::survey(&search());
+    let is_open = |finding: &Finding, state| finding.way.is_some() && finding.state == state;
+    let is_ready = findings.iter().any(|finding| {
+        // The fallback works for most programs only, so a better way is worth a word.
+        is_open(finding, State::Ready) && finding.way != Some(Way::HostRetarget)
+    });
     let has_way = findings
         .iter()
-        .any(|finding| finding.way.is_some() && finding.state != State::Missing);
+        .any(|finding| is_open(finding, State::Ready) || is_open(finding, State::Possible));
     let mut checks: Vec<Check> = findings
         .into_iter()
         .map(|finding| {
@@ -185,15 +203,16 @@ fn build_checks() -> Vec<Check> {
                 (_, Some(_)) => Health::Optional,
                 (_, None) => Health::Missing,
             };
+            let is_wanted = health == Health::Missing || !is_ready;
             Check {
-                fix: finding.fix,
-                ..Check::new(AREA, finding.subject, health, finding.detail)
+                fix: finding.fix.filter(|_| is_wanted),
+                ..Check::new(BUILDING, finding.subject, health, finding.detail)
             }
         })
         .collect();
     if !has_way {
         let check = Check::new(
-            AREA,
+            BUILDING,
             "`core` for eBPF",
             Health::Missing,
             "none of the ways above is open, and one is needed",
@@ -201,7 +220,27 @@ fn build_checks() -> Vec<Check> {
         let fix = checks.iter().find_map(|check| check.fix.clone());
         checks.push(Check { fix, ..check });
     }
+    checks.extend(toolchain_file_check());
     checks
+}
+
+/// The file here that names another toolchain, which was not asked.
+fn toolchain_file_check() -> Option<Check> {
+    let here = std::env::current_dir().ok()?;
+    let names = ["rust-toolchain.toml", "rust-toolchain"];
+    let files = here
+        .ancestors()
+        .flat_map(|dir| names.map(|name| dir.join(name)));
+    let file = files.into_iter().find(|file| file.is_file())?;
+    Some(Check::new(
+        BUILDING,
+        "toolchain of this directory",
+        Health::Good,
+        format!(
+            "named by {}, and not asked here; `hachi build --verbose` says which it is",
+            file.display()
+        ),
+    ))
 }
 
 const RUNNING: &str = "Running";
@@ -213,7 +252,19 @@ fn kernel_checks() -> Vec<Check> {
         kernel_check(&release, kernel),
         privilege_check(),
         bpf_check(),
-        features_check(),
+        probes_check(
+            "kprobes",
+            "kprobe",
+            "kprobe, kretprobe, kprobe.multi and ksyscall programs",
+        ),
+        probes_check(
+            "uprobes",
+            "uprobe",
+            "uprobe, uretprobe, uprobe.multi and usdt programs",
+        ),
+        trampolines_check(),
+        lsm_check(),
+        features_check(kernel),
         bpffs_check(),
         btf_check(kernel),
         jit_check(),
@@ -230,51 +281,56 @@ fn kernel_check(release: &str, kernel: Kernel) -> Check {
             RUNNING,
             "kernel",
             Health::Optional,
-            format!("Linux {release}; ring buffers (and so logs) need {oldest}"),
-        )
-        .fix("install a newer kernel"),
+            format!("Linux {release}; ring buffers, and so logs, need Linux ≥ {oldest}"),
+        ),
     }
 }
 
-fn privilege_check() -> Check {
+/// The capabilities to load and attach that this process lacks.
+fn lacking_capabilities() -> Vec<&'static str> {
     let capabilities = machine::capabilities();
     let has = |name: &str| {
         capabilities
             .iter()
             .any(|(known, held)| *known == name && *held)
     };
-    let lacking: Vec<&str> = ["CAP_BPF", "CAP_NET_ADMIN", "CAP_PERFMON"]
+    ["CAP_BPF", "CAP_NET_ADMIN", "CAP_PERFMON"]
         .into_iter()
         .filter(|name| !has(name) && !has("CAP_SYS_ADMIN"))
-        .collect();
+        .collect()
+}
+
+/// Whether this process may ask the kernel about programs.
+fn may_ask() -> bool {
+    hachi::BpfToken::find().is_some() || lacking_capabilities().is_empty()
+}
+
+fn privilege_check() -> Check {
     let subject = "privileges";
     // In a user namespace capabilities do not count, what was delegated to it does.
     if let Some(token) = hachi::BpfToken::find() {
         return Check::new(RUNNING, subject, Health::Good, token.to_string());
     }
-    if machine::is_root() && lacking.is_empty() {
-        return Check::new(RUNNING, subject, Health::Good, "root");
+    let lacking = lacking_capabilities();
+    if !lacking.is_empty() {
+        let detail = format!("this process lacks {}", lacking.join(", "));
+        return Check::new(RUNNING, subject, Health::Missing, detail)
+            .fix("run as root: sudo -E hachi …");
     }
-    match lacking.as_slice() {
-        [] => Check::new(
-            RUNNING,
-            subject,
-            Health::Good,
-            "the capabilities to load and attach",
-        ),
-        lacking => Check::new(
-            RUNNING,
-            subject,
-            Health::Missing,
-            format!("this process lacks {}", lacking.join(", ")),
-        )
-        .fix("run as root: sudo -E hachi …"),
-    }
+    let detail = match machine::is_root() {
+        true => "root",
+        false => "the capabilities to load and attach",
+    };
+    Check::new(RUNNING, subject, Health::Good, detail)
 }
 
 /// The system call itself: containers and lockdown can forbid it to root.
 fn bpf_check() -> Check {
     let subject = "bpf(2)";
+    if !may_ask() {
+        let detail = "not asked, which takes the privileges above";
+        return Check::new(RUNNING, subject, Health::Optional, detail);
+    }
     let Some(Err(error)) = loaded_maps().next() else {
         return Check::new(RUNNING, subject, Health::Good, "answers");
     };
@@ -282,36 +338,115 @@ fn bpf_check() -> Check {
         let answer = "answers to a token, which does not let it list what is loaded";
         return Check::new(RUNNING, subject, Health::Good, answer);
     }
-    let check = Check::new(RUNNING, subject, Health::Missing, error.to_string());
-    match machine::is_root() {
-        true => check.fix(
-            "if this is a container, start it with --privileged (or CAP_BPF, CAP_NET_ADMIN and a seccomp profile that allows bpf)",
+    Check::new(RUNNING, subject, Health::Missing, error.to_string()).fix(
+        "if this is a container, start it with --privileged (or CAP_BPF, CAP_NET_ADMIN and a \
+         seccomp profile that allows bpf)",
+    )
+}
+
+/// Whether the kernel has probes of a kind, by its list of event sources, which anyone may read.
+fn probes_check(subject: &str, source: &str, programs: &str) -> Check {
+    match machine::has_event_source(source) {
+        Some(true) => Check::new(RUNNING, subject, Health::Good, "built in"),
+        Some(false) => Check::new(
+            RUNNING,
+            subject,
+            Health::Optional,
+            format!("not built into this kernel: {programs} cannot be attached"),
         ),
-        false => check.fix("run as root: sudo -E hachi …"),
+        None => Check::new(
+            RUNNING,
+            subject,
+            Health::Optional,
+            "unknown: /sys/bus/event_source is not there",
+        ),
+    }
+}
+
+/// Whether programs can be called from kernel functions, found by loading one. Nothing is attached.
+fn trampolines_check() -> Check {
+    let subject = "fentry";
+    if !may_ask() {
+        let detail = "not asked, which takes the privileges above";
+        return Check::new(RUNNING, subject, Health::Optional, detail);
+    }
+    match probe::load_fentry() {
+        Ok(()) => Check::new(
+            RUNNING,
+            subject,
+            Health::Good,
+            "loads, and so do fexit and LSM",
+        ),
+        Err(error) => Check::new(
+            RUNNING,
+            subject,
+            Health::Optional,
+            format!("this kernel does not load fentry programs, nor fexit and LSM: {error}"),
+        ),
+    }
+}
+
+/// Whether LSM programs are ever called: they load without it, too.
+fn lsm_check() -> Check {
+    const LIST: &str = "/sys/kernel/security/lsm";
+    let subject = "LSM";
+    match std::fs::read_to_string(LIST) {
+        Ok(modules) if modules.trim().split(',').any(|module| module == "bpf") => {
+            Check::new(RUNNING, subject, Health::Good, "`bpf` is among its modules")
+        }
+        Ok(modules) => Check::new(
+            RUNNING,
+            subject,
+            Health::Optional,
+            format!(
+                "LSM programs are never called: `bpf` is not among the modules, {}",
+                modules.trim()
+            ),
+        ),
+        Err(error) => Check::new(
+            RUNNING,
+            subject,
+            Health::Optional,
+            format!("unknown: {LIST}: {error}"),
+        ),
     }
 }
 
 /// What programs of this version of Hachi may use, and this kernel lacks.
-fn features_check() -> Check {
-    let lacking: Vec<String> = hachi::features::ALL
+fn features_check(kernel: Kernel) -> Check {
+    let has_kprobes = machine::has_event_source("kprobe") != Some(false);
+    let lacking = hachi::features::ALL
         .iter()
         .filter(|feature| !feature.is_supported())
-        .map(|feature| format!("{} ({})", feature.name(), feature.since()))
-        .collect();
-    match lacking.as_slice() {
-        [] => Check::new(
-            RUNNING,
-            "features",
-            Health::Good,
-            "all that Hachi asks about",
-        ),
-        lacking => Check::new(
-            RUNNING,
-            "features",
-            Health::Optional,
-            format!("not on this kernel: {}", lacking.join(", ")),
-        ),
+        // Has a line of its own.
+        .filter(|feature| has_kprobes || !feature.name().starts_with("kprobe"));
+    let (mut too_new, mut left_out) = (Vec::new(), Vec::new());
+    for feature in lacking {
+        let since = machine::parse_release(&feature.since().to_string());
+        match since.is_some_and(|since| since <= kernel) {
+            true => left_out.push(feature.name().to_string()),
+            false => too_new.push(format!("{} (Linux ≥ {})", feature.name(), feature.since())),
+        }
     }
+    let mut parts = Vec::new();
+    if !too_new.is_empty() {
+        parts.push(format!("this kernel is too old for {}", too_new.join(", ")));
+    }
+    if !left_out.is_empty() {
+        parts.push(format!("it was built without {}", left_out.join(", ")));
+    }
+    let health = match parts.is_empty() {
+        true => Health::Good,
+        false => Health::Optional,
+    };
+    if parts.is_empty() {
+        parts.push("all that Hachi asks about".into());
+    }
+    if !may_ask() {
+        parts
+            .push("judged by the kernel's version, since asking takes the privileges above".into());
+    }
+    Check::new(RUNNING, "features", health, parts.join("; "))
 }
 
 fn bpffs_check() -> Check {
@@ -341,9 +476,11 @@ fn btf_check(kernel: Kernel) -> Check {
             RUNNING,
             "kernel BTF",
             Health::Optional,
-            format!("no {path}; CO-RE and BTF tracing need it (Linux ≥ 5.4, here {kernel})"),
-        )
-        .fix("boot a kernel built with CONFIG_DEBUG_INFO_BTF=y"),
+            format!(
+                "no {path}: CO-RE and BTF tracing need a kernel built with \
+                 CONFIG_DEBUG_INFO_BTF=y (Linux ≥ 5.4, here {kernel})"
+            ),
+        ),
     }
 }
 
@@ -362,7 +499,10 @@ fn jit_check() -> Check {
             RUNNING,
             "JIT",
             Health::Optional,
-            format!("unknown: no {path}"),
+            match Path::new(path).exists() {
+                true => format!("unknown: only root may read {path}"),
+                false => format!("unknown: no {path}"),
+            },
         ),
     }
 }
@@ -374,9 +514,9 @@ fn unprivileged_check() -> Check {
             RUNNING,
             subject,
             Health::Optional,
-            "allowed; few machines need that, and it widens the ways to attack the kernel",
-        )
-        .fix("sysctl -w kernel.unprivileged_bpf_disabled=2"),
+            "allowed; few machines need that, and it widens the ways to attack the kernel \
+             (kernel.unprivileged_bpf_disabled=2 forbids it)",
+        ),
         Some(_) => Check::new(
             RUNNING,
             subject,
@@ -425,8 +565,7 @@ fn memlock_check(kernel: Kernel) -> Check {
             subject,
             Health::Optional,
             "RLIMIT_MEMLOCK bounds maps on this kernel; the loader raises it when it may",
-        )
-        .fix("ulimit -l unlimited"),
+        ),
     }
 }
 
@@ -444,18 +583,12 @@ fn tool_checks() -> Vec<Check> {
     .into_iter()
     .map(|(tool, package, purpose)| match machine::find_tool(tool) {
         Some(path) => Check::new(AREA, tool, Health::Good, path.display().to_string()),
-        None => {
-            let check = Check::new(
-                AREA,
-                tool,
-                Health::Optional,
-                format!("not found; {purpose}"),
-            );
-            match machine::find_tool("apt-get") {
-                Some(_) => check.fix(format!("apt-get install {package}")),
-                None => check,
-            }
-        }
+        None => Check::new(
+            AREA,
+            tool,
+            Health::Optional,
+            format!("not found; {purpose} (package {package})"),
+        ),
     })
     .collect()
 }
