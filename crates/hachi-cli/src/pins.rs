@@ -1,38 +1,271 @@
-//! Pins made on the way, which go again when a later step fails.
+//! Directories of pins: made whole or not at all, and removed whole.
 
-use std::path::PathBuf;
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 
-/// Pins made by this command. Dropped without [`keep`](Pins::keep), it removes them.
-#[derive(Debug, Default)]
-pub struct Pins(Vec<PathBuf>);
+use hachi::links::{OwnedLink, PinnedLink};
+use hachi::maps::MapData;
+use hachi::pin::{self, PinError};
+use hachi::programs::Program;
 
-impl Pins {
-    pub fn new() -> Pins {
-        Pins::default()
+use crate::failure::{Failure, Result};
+use crate::machine;
+use crate::output::{Output, say};
+
+/// Maps, programs and links are in directories of their own. A program among the links stands for
+/// an attachment that has no link in the kernel.
+const MAPS: &str = "maps";
+const PROGRAMS: &str = "programs";
+const LINKS: &str = "links";
+
+/// The mode of a directory that was made only because another was to be in it: the sticky bit,
+/// which has no other use there, says that it goes with the last that is in it.
+const ON_THE_WAY: u32 = 0o1700;
+
+/// A directory of pins in the making.
+///
+/// It has another name until it is [finished](PinDir::finish), so that the name asked for stands
+/// for all of its pins or for none. Dropped before that, it removes everything, attachments
+/// included. A process that is killed leaves it under that name, which the next one finds.
+#[derive(Debug)]
+pub struct PinDir {
+    target: PathBuf,
+    /// Where it is until then; `None` afterwards.
+    unfinished: Option<PathBuf>,
+    /// Directories made above it, outermost first.
+    above: Vec<PathBuf>,
+    /// Links pinned so far. They are detached if it comes to nothing.
+    links: Vec<PinnedLink>,
+}
+
+/// The name that a directory has in the making.
+fn unfinished(target: &Path) -> PathBuf {
+    let mut name = target.as_os_str().to_owned();
+    name.push("-unfinished");
+    PathBuf::from(name)
+}
+
+/// The path without what makes no difference, such as a slash at its end.
+fn normal(path: &Path) -> PathBuf {
+    path.components().collect()
+}
+
+fn failed(error: &PinError) -> Failure {
+    Failure::because("", error)
+}
+
+/// The command that removes a directory of pins, for messages.
+pub fn undo_command(dir: &Path) -> String {
+    format!("hachi unpin -r {}", dir.display())
+}
+
+impl PinDir {
+    /// Begins to make `target`, which must not exist, or be empty.
+    pub fn begin(target: &Path) -> Result<PinDir> {
+        let target = normal(target);
+        let undo = undo_command(&target);
+        let is_taken = match fs::read_dir(&target) {
+            Ok(mut entries) => entries.next().is_some(),
+            Err(error) => error.kind() != io::ErrorKind::NotFound,
+        };
+        if is_taken {
+            let failure = Failure::new(format_args!(
+                "cannot pin to {}: it is taken",
+                target.display()
+            ));
+            return Err(failure.help(format_args!(
+                "choose another directory, or remove it with all pins in it: {undo}"
+            )));
+        }
+        let unfinished = unfinished(&target);
+        let mut above = pin::make_directory(&unfinished).map_err(|error| match error {
+            PinError::Taken { .. } => Failure::new(format_args!(
+                "cannot pin to {}: another `hachi run` is about to, or was killed in the middle of \
+                 it",
+                target.display()
+            ))
+            .help(format_args!("to undo what it left: {undo}")),
+            error => failed(&error),
+        })?;
+        above.pop();
+        let dir = PinDir {
+            target,
+            unfinished: Some(unfinished),
+            above,
+            links: Vec::new(),
+        };
+        for made in &dir.above {
+            fs::set_permissions(made, fs::Permissions::from_mode(ON_THE_WAY)).map_err(|error| {
+                Failure::because(format_args!("marking {}", made.display()), &error)
+            })?;
+        }
+        Ok(dir)
     }
 
-    /// Remembers a pin that was just made.
-    pub fn add(&mut self, path: PathBuf) {
-        self.0.push(path);
+    fn place(&self, kind: &str) -> PathBuf {
+        self.unfinished.as_ref().unwrap_or(&self.target).join(kind)
     }
 
-    /// All went well: the pins stay.
-    pub fn keep(&mut self) {
-        self.0.clear();
+    /// Where its maps are until it is finished.
+    pub fn maps(&self) -> PathBuf {
+        self.place(MAPS)
+    }
+
+    pub fn add_map(&mut self, name: &str, map: &MapData) -> Result {
+        let path = self.place(MAPS).join(file_name(name)?);
+        map.pin(path).map_err(|error| failed(&error))
+    }
+
+    pub fn add_program(&mut self, name: &str, program: &Program) -> Result {
+        let path = self.place(PROGRAMS).join(file_name(name)?);
+        program.pin(path).map_err(|error| failed(&error))
+    }
+
+    /// Pins a link under the first of `NAME`, `NAME-2`, `NAME-3`, … that is free.
+    pub fn add_link(&mut self, name: &str, link: OwnedLink) -> Result {
+        let dir = self.place(LINKS);
+        let numbered = (2..).map(|number| format!("{name}-{number}"));
+        let free = std::iter::once(name.to_owned())
+            .chain(numbered)
+            .map(|name| Ok(dir.join(file_name(&name)?)))
+            .find(|path: &Result<PathBuf>| {
+                path.as_ref()
+                    .map_or(true, |path| path.symlink_metadata().is_err())
+            });
+        let path = free.unwrap_or_else(|| Ok(dir.join(name)))?;
+        let pinned = link.pin(path).map_err(|error| failed(&error))?;
+        self.links.push(pinned);
+        Ok(())
+    }
+
+    /// Gives it the name that was asked for: all of it is there now, and stays.
+    pub fn finish(mut self) -> Result {
+        let Some(unfinished) = &self.unfinished else {
+            return Ok(());
+        };
+        // An empty directory is replaced; one with something in it is not.
+        fs::rename(unfinished, &self.target).map_err(|error| {
+            Failure::because(
+                format_args!(
+                    "cannot rename {} to {}",
+                    unfinished.display(),
+                    self.target.display()
+                ),
+                &error,
+            )
+        })?;
+        self.unfinished = None;
+        Ok(())
     }
 }
 
-impl Drop for Pins {
+impl Drop for PinDir {
     fn drop(&mut self) {
-        // Newest first: links before programs and maps. Errors have no one to be told to.
-        for path in self.0.drain(..).rev() {
-            let _ = hachi::pin::unpin(&path);
-            // The directories that were made for it, while they are empty.
-            for parent in path.ancestors().skip(1).take(2) {
-                if std::fs::remove_dir(parent).is_err() {
-                    break;
-                }
+        let Some(unfinished) = self.unfinished.take() else {
+            return;
+        };
+        // Errors have no one to be told to: what failed before is being told already.
+        for link in self.links.drain(..).rev() {
+            // The link detaches when it is dropped.
+            let _ = link.unpin();
+        }
+        for kind in [LINKS, PROGRAMS, MAPS] {
+            let dir = unfinished.join(kind);
+            for entry in fs::read_dir(&dir).into_iter().flatten().flatten() {
+                let _ = pin::unpin(entry.path());
+            }
+            let _ = fs::remove_dir(&dir);
+        }
+        let _ = fs::remove_dir(&unfinished);
+        for made in self.above.iter().rev() {
+            if fs::remove_dir(made).is_err() {
+                break;
             }
         }
+    }
+}
+
+/// The name of the pin for something of this name in an object.
+pub fn file_name(name: &str) -> Result<String> {
+    pin::file_name(name).map_err(|error| failed(&error))
+}
+
+/// Removes a directory of pins, the one in the making that a killed `hachi run` has left in its
+/// place, and the directories above that were made for it.
+pub fn remove_all(dir: &Path, out: &mut Output) -> Result {
+    let dir = normal(dir);
+    let unfinished = unfinished(&dir);
+    let mut found = false;
+    for dir in [&unfinished, &dir] {
+        if fs::symlink_metadata(dir).is_ok_and(|about| about.is_dir()) {
+            if !machine::is_on_bpffs(dir) {
+                return Err(Failure::new(format_args!(
+                    "{} is not on a BPF file system; nothing was removed",
+                    dir.display()
+                ))
+                .help("pins are below /sys/fs/bpf"));
+            }
+            remove_pins(dir, out)?;
+            found = true;
+        }
+    }
+    if !found {
+        return Err(failed(&PinError::NotFound { path: dir }));
+    }
+    for above in dir.ancestors().skip(1) {
+        let is_marked = fs::symlink_metadata(above)
+            .is_ok_and(|about| about.permissions().mode() & 0o7777 == ON_THE_WAY);
+        if !is_marked || fs::remove_dir(above).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Removes the pins in a directory of a BPF file system, links first, and the directory.
+fn remove_pins(dir: &Path, out: &mut Output) -> Result {
+    let failed = |error: io::Error| {
+        Failure::because(format_args!("removing {}", dir.display()), &error)
+            .help("some pins are left; what failed may work when it is tried again")
+    };
+    let entries = fs::read_dir(dir).map_err(failed)?;
+    let mut entries = entries
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<io::Result<Vec<PathBuf>>>()
+        .map_err(failed)?;
+    // What runs ends first; the rest in an order that is the same every time.
+    entries.sort_by_key(|path| (path.file_name() != Some(LINKS.as_ref()), path.clone()));
+    for path in entries {
+        let about = fs::symlink_metadata(&path).map_err(failed)?;
+        if about.is_dir() {
+            remove_pins(&path, out)?;
+            continue;
+        }
+        let is_link = dir.file_name() == Some(LINKS.as_ref());
+        match is_link {
+            true => remove_link(&path)?,
+            false => pin::unpin(&path).map_err(|error| self::failed(&error))?,
+        }
+        say!(out, "unpinned ", path.display())?;
+    }
+    fs::remove_dir(dir).map_err(failed)
+}
+
+/// Removes the pin of a link; where a program stands for the attachment, ends that.
+fn remove_link(path: &Path) -> Result {
+    match PinnedLink::from_pin(path) {
+        Ok(pinned) => match pinned.link() {
+            OwnedLink::Legacy(_) => {
+                let link = pinned.unpin().map_err(|error| failed(&error))?;
+                link.detach()
+                    .map_err(|error| Failure::because(format_args!("{}", path.display()), &error))
+            }
+            // It ends with the last who holds it.
+            _ => pin::unpin(path).map_err(|error| failed(&error)),
+        },
+        // Whatever it is, the attachment is gone, or is none of this network namespace.
+        Err(_) => pin::unpin(path).map_err(|error| failed(&error)),
     }
 }

@@ -74,6 +74,14 @@ pub enum PinError {
         error: io::Error,
     },
 
+    /// The name of a map, program or link cannot be that of a pin.
+    BadName {
+        /// The name, as the object has it.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+
     /// The attachment cannot be pinned, or is not what the pin says.
     Unsuitable {
         /// The path.
@@ -135,6 +143,10 @@ impl fmt::Display for PinError {
                 "cannot {operation} {path}: {error}",
                 path = path.display()
             ),
+            PinError::BadName { name, reason } => write!(
+                f,
+                "{name:?} cannot be the name of a pin: {reason}; rename it in the program's source"
+            ),
             PinError::Unsuitable { path, reason } => {
                 write!(f, "{path}: {reason}", path = path.display())
             }
@@ -168,6 +180,61 @@ fn suggested_mount(existing: &Path) -> &Path {
         existing
     } else {
         Path::new(BPFFS)
+    }
+}
+
+/// The longest name that a file system takes, in bytes (`NAME_MAX`).
+const LONGEST_NAME: usize = 255;
+
+/// The name of the pin for a map, program or link of this name. Dots, which a BPF file system does
+/// not take, become underscores, as libbpf does it.
+///
+/// Names in an object are chosen by whoever made it: joined to a directory without a look, one such
+/// as `../../x` would lead out of it.
+///
+/// # Errors
+/// [`PinError::BadName`] for what is no name of a file: it is empty, too long, or holds a slash or
+/// a NUL.
+pub fn file_name(name: &str) -> Result<String, PinError> {
+    let reason = match name {
+        "" => "it is empty",
+        name if name.contains('/') => "it holds a slash, and so leads to another directory",
+        name if name.contains('\0') => "it holds a NUL",
+        name if name.len() > LONGEST_NAME => "it has more than 255 bytes",
+        name => return Ok(name.replace('.', "_")),
+    };
+    Err(PinError::BadName {
+        name: name.to_owned(),
+        reason,
+    })
+}
+
+/// Makes a directory for pins on a BPF file system, and those above it that are missing. Returns
+/// what was made, outermost first.
+///
+/// # Errors
+/// [`PinError::Taken`] if `path` exists, [`PinError::NotBpffs`] on other file systems. On failure
+/// nothing is left behind.
+pub fn make_directory<P: AsRef<Path>>(path: P) -> Result<Vec<PathBuf>, PinError> {
+    let path = path.as_ref();
+    check_bpffs(path)?;
+    check_dots(path)?;
+    let mut made = make_parents(path)?;
+    match fs::DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => {
+            made.push(path.to_owned());
+            Ok(made)
+        }
+        Err(error) => {
+            remove_directories(&made);
+            Err(match error.kind() {
+                io::ErrorKind::AlreadyExists => PinError::Taken {
+                    path: path.to_owned(),
+                    kind: "directory",
+                },
+                _ => PinError::io("make directory", path, error),
+            })
+        }
     }
 }
 
@@ -219,6 +286,16 @@ fn dotted(path: &Path) -> Option<&OsStr> {
         .last()
 }
 
+fn check_dots(path: &Path) -> Result<(), PinError> {
+    match dotted(path) {
+        None => Ok(()),
+        Some(name) => Err(PinError::Unsuitable {
+            path: path.to_owned(),
+            reason: format!("a BPF file system takes no names with dots, such as {name:?}"),
+        }),
+    }
+}
+
 /// Makes the directories missing above `path`, and returns them, outermost first.
 fn make_parents(path: &Path) -> Result<Vec<PathBuf>, PinError> {
     let missing: Vec<_> = path
@@ -259,12 +336,7 @@ pub(crate) fn pin(fd: BorrowedFd<'_>, path: &Path, kind: ObjectKind) -> Result<(
             kind: kind.noun(),
         });
     }
-    if let Some(name) = dotted(path) {
-        return Err(PinError::Unsuitable {
-            path: path.to_owned(),
-            reason: format!("a BPF file system takes no names with dots, such as {name:?}"),
-        });
-    }
+    check_dots(path)?;
     let c_path = sys_fs::c_path(path).map_err(|error| PinError::io("pin at", path, error))?;
     let made = make_parents(path)?;
     bpf::obj_pin(fd, &c_path).map_err(|error| {
@@ -400,6 +472,23 @@ mod tests {
             unpin("/proc/version"),
             Err(PinError::NotBpffs { .. })
         ));
+    }
+
+    #[test]
+    fn names_that_lead_out_of_the_directory_are_refused() {
+        assert_eq!(file_name("firewall").unwrap(), "firewall");
+        assert_eq!(file_name("counts.v2").unwrap(), "counts_v2");
+        assert_eq!(file_name("..").unwrap(), "__");
+        assert_eq!(file_name("größe \n").unwrap(), "größe \n");
+        assert_eq!(file_name(&"x".repeat(255)).unwrap().len(), 255);
+        for name in ["", "/etc", "../x", "a/b", "a\0b", &"x".repeat(256)] {
+            let error = file_name(name).unwrap_err();
+            assert!(
+                matches!(&error, PinError::BadName { name: named, .. } if named == name),
+                "{error}"
+            );
+            assert!(error.to_string().contains(&format!("{name:?}")), "{error}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use hachi::programs::ProgramInfo;
 use crate::commands::map;
 use crate::failure::{Failure, Result};
 use crate::output::{Output, say};
-use crate::{kernel, machine};
+use crate::{kernel, pins};
 
 /// Pin a program, map or link, so that it stays when the process that made it ends
 #[derive(Debug, clap::Args)]
@@ -82,16 +82,16 @@ pub fn pin(args: PinArgs, out: &mut Output) -> Result {
 pub fn unpin(args: UnpinArgs, out: &mut Output) -> Result {
     for path in &args.paths {
         let is_dir = std::fs::symlink_metadata(path).is_ok_and(|entry| entry.is_dir());
-        if is_dir && args.recursive {
-            remove_all(path, out)?;
+        if args.recursive && (is_dir || !path.exists()) {
+            pins::remove_all(path, out)?;
             continue;
         }
         hachi::pin::unpin(path).map_err(|error| {
             let failure = Failure::because("", &error);
             match is_dir {
-                true => failure.help(format!(
-                    "to remove all pins in it: hachi unpin --recursive {}",
-                    path.display()
+                true => failure.help(format_args!(
+                    "to remove all pins in it: {}",
+                    pins::undo_command(path)
                 )),
                 false => failure,
             }
@@ -99,27 +99,4 @@ pub fn unpin(args: UnpinArgs, out: &mut Output) -> Result {
         say!(out, "unpinned ", path.display())?;
     }
     Ok(())
-}
-
-/// Removes the pins in a directory of a BPF file system, and the directory.
-fn remove_all(dir: &PathBuf, out: &mut Output) -> Result {
-    let failed =
-        |error: std::io::Error| Failure::because(format!("removing {}", dir.display()), &error);
-    if !machine::is_on_bpffs(dir) {
-        return Err(Failure::new(format!(
-            "{} is not on a BPF file system; nothing was removed",
-            dir.display()
-        ))
-        .help("pins are below /sys/fs/bpf"));
-    }
-    for entry in std::fs::read_dir(dir).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        if entry.file_type().map_err(failed)?.is_dir() {
-            remove_all(&entry.path(), out)?;
-        } else {
-            hachi::pin::unpin(entry.path()).map_err(|error| Failure::because("", &error))?;
-            say!(out, "unpinned ", entry.path().display())?;
-        }
-    }
-    std::fs::remove_dir(dir).map_err(failed)
 }

@@ -102,8 +102,7 @@ fn create_or_reuse(
                 .pin_directory
                 .as_deref()
                 .unwrap_or(Path::new(pin::BPFFS));
-            // Dots are not allowed in names there; libbpf replaces them the same way.
-            Some(directory.join(map.name.replace('.', "_")))
+            Some(directory.join(pin::file_name(&map.name)?))
         }
         (None, Pinning::None) => None,
     };

@@ -1,22 +1,21 @@
 //! `hachi run`: load, attach, and show what happens until Ctrl-C.
 
+mod attach;
 mod watch;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hachi::links::{LinkError, OwnedLink};
-use hachi::programs::{AttachOptions, AttachType, Attached, ProgramError, TcAttachType, XdpFlags};
-use hachi::{Ebpf, EbpfLoader};
-use hachi_obj::{ProgramSpec, ProgramType};
-use serde_json::{Value, json};
+use hachi::EbpfLoader;
+use hachi::programs::{AttachOptions, AttachType, TcAttachType, XdpFlags};
+use hachi_obj::{Pinning, ProgramSpec, ProgramType};
 
 use crate::commands::build::{self, BuildOptions};
 use crate::failure::{Failure, Kind, Result};
 use crate::object::{self, Object};
 use crate::output::{self, Output};
-use crate::pins::Pins;
+use crate::pins::{self, PinDir};
 use crate::sys::{self, Signals};
 use crate::value;
 use watch::Watch;
@@ -65,7 +64,8 @@ pub struct Args {
     /// Set a global of the program before loading
     #[arg(long, value_name = "NAME=VALUE")]
     set: Vec<String>,
-    /// Pin programs, maps and links below DIR, so that all goes on when this command ends
+    /// Pin programs, maps and links below DIR, which it makes, so that all goes on when this
+    /// command ends
     #[arg(long, value_name = "DIR")]
     pin: Option<PathBuf>,
     /// End after this many seconds
@@ -134,6 +134,9 @@ fn parse_seconds(text: &str) -> std::result::Result<Duration, String> {
 pub fn run(args: Args, out: &mut Output) -> Result {
     let mut object = object::open(&resolve(&args)?)?;
     let programs = plan(&object, &args, out)?;
+    if args.pin.is_some() {
+        check_pin_names(&object, &programs)?;
+    }
     for setting in &args.set {
         set_global(&mut object, setting)?;
     }
@@ -145,33 +148,55 @@ pub fn run(args: Args, out: &mut Output) -> Result {
     out.heed(Arc::clone(&signals));
 
     let path = object.path.clone();
-    let mut pins = Pins::new();
-    let mut ebpf = EbpfLoader::new()
+    let mut pins = args.pin.as_deref().map(PinDir::begin).transpose()?;
+    let pinned_by_name = pinned_by_name(&object);
+    let mut loader = EbpfLoader::new();
+    if let Some(pins) = &pins {
+        loader.map_pin_path(pins.maps());
+    }
+    let mut ebpf = loader
         .load_spec(object.spec)
         .map_err(|error| Failure::because(path.display(), &error))?;
-    if let Some(dir) = &args.pin {
-        pin_maps(&ebpf, dir, &mut pins)?;
+    if let Some(pins) = &mut pins {
+        for (name, map) in ebpf.maps() {
+            // Those of globals live with the program; others have been pinned by the loader.
+            if !name.starts_with('.') && !pinned_by_name.iter().any(|pinned| pinned == name) {
+                pins.add_map(name, map.data())?;
+            }
+        }
     }
     // Readers stand ready before the first event.
     let mut watch = Watch::of(&mut ebpf, &args)?;
     let mut attached = Vec::new();
     for name in &programs {
-        attached.extend(attach(&mut ebpf, name, &args, &mut pins, out)?);
+        attached.extend(attach::program(&mut ebpf, name, &args, out)?);
     }
-    let registered = register(&mut ebpf, &args, &mut pins, &mut attached)?;
+    attached.extend(attach::structs(&mut ebpf, &args)?);
     if attached.is_empty() {
         return Err(Failure::new(format_args!(
             "{} has no program to attach",
             path.display()
         )));
     }
-    // From here on nothing that fails takes pins away, least of all a reader that is gone.
-    pins.keep();
+    if let Some(mut pins) = pins {
+        for name in &programs {
+            let program = ebpf.program(name);
+            let program = program.map_err(|error| Failure::because("", &error))?;
+            pins.add_program(name, program)?;
+        }
+        for attachment in &mut attached {
+            if let Some(link) = attachment.take_link(&mut ebpf)? {
+                pins.add_link(&attachment.pin_name(), link)?;
+            }
+        }
+        // From here on nothing that fails takes pins away, least of all a reader that is gone.
+        pins.finish()?;
+    }
     let watched = watch
         .announce(&attached, out)
         .and_then(|()| watch.go_on(&signals, out));
     // First the end of it, then words about it.
-    drop(registered);
+    drop(attached);
     drop(ebpf);
     watched
         .and_then(|()| watch.finish(out))
@@ -251,6 +276,24 @@ fn plan(object: &Object, args: &Args, out: &mut Output) -> Result<Vec<String>> {
     }
 }
 
+/// The maps that the loader pins, because the object says so.
+fn pinned_by_name(object: &Object) -> Vec<String> {
+    let maps = object.spec.maps.iter();
+    maps.filter(|map| map.pinning == Pinning::ByName)
+        .map(|map| map.name.clone())
+        .collect()
+}
+
+/// Looks at the names that pins will have, before anything is done.
+fn check_pin_names(object: &Object, programs: &[String]) -> Result {
+    let maps = object.spec.maps.iter().map(|map| &map.name);
+    let structs = object.spec.struct_ops.iter().map(|ops| &ops.name);
+    for name in programs.iter().chain(maps).chain(structs) {
+        pins::file_name(name)?;
+    }
+    Ok(())
+}
+
 /// Whether it is for interfaces (and not for entries of a map).
 fn is_xdp(program: &ProgramSpec) -> bool {
     program.program_type == ProgramType::Xdp
@@ -291,146 +334,4 @@ fn set_global(object: &mut Object, setting: &str) -> Result {
         .spec
         .set_global(name, &bytes)
         .map_err(|error| Failure::because(object.path.display(), &error))
-}
-
-/// Pins each map that the object defines as DIR/maps/NAME. Those of globals live with the program.
-fn pin_maps(ebpf: &Ebpf, dir: &Path, pins: &mut Pins) -> Result {
-    for (name, map) in ebpf.maps() {
-        if name.starts_with('.') {
-            continue;
-        }
-        let path = dir.join("maps").join(name);
-        map.data()
-            .pin(&path)
-            .map_err(|error| Failure::because("", &error))?;
-        pins.add(path);
-    }
-    Ok(())
-}
-
-/// A program and what it is attached to.
-struct Attachment {
-    program: String,
-    /// In words.
-    target: String,
-}
-
-impl Attachment {
-    fn interface(&self) -> Option<&str> {
-        self.target.strip_prefix("interface ")
-    }
-
-    fn json(&self) -> Value {
-        let mut value =
-            json!({ "type": "attached", "program": self.program, "target": self.target });
-        if let Some(interface) = self.interface() {
-            value["iface"] = interface.into();
-        }
-        value
-    }
-}
-
-fn attach(
-    ebpf: &mut Ebpf,
-    name: &str,
-    args: &Args,
-    pins: &mut Pins,
-    out: &mut Output,
-) -> Result<Vec<Attachment>> {
-    let failed = |error: &ProgramError| Failure::because("", error);
-    let program = ebpf.program_mut(name).map_err(|error| failed(&error))?;
-    match program.load() {
-        Ok(()) => {}
-        Err(ProgramError::LoadError(rejection)) if !rejection.log.is_empty() => {
-            out.diagnostic(&rejection.explain())?;
-            return Err(Failure::silent(Kind::Failed));
-        }
-        Err(error) => return Err(failed(&error)),
-    }
-    if let Some(dir) = &args.pin {
-        let path = dir.join("programs").join(name);
-        program
-            .pin(&path)
-            .map_err(|error| Failure::because("", &error))?;
-        pins.add(path);
-    }
-    let attached = match program.attach_by_section(&args.attach_options()) {
-        Ok(attached) => attached,
-        Err(ProgramError::Attach {
-            error: LinkError::NoTarget(reason),
-            ..
-        }) => {
-            // Functions of structs run with these.
-            if program.prog_type() != ProgramType::StructOps || !args.program.is_empty() {
-                leave_out(name, &reason, args, out)?;
-            }
-            return Ok(Vec::new());
-        }
-        Err(error) => {
-            let failure = failed(&error);
-            // The library's words for it, in the command's.
-            return Err(match error {
-                ProgramError::Attach {
-                    error: LinkError::Attach { error, .. },
-                    ..
-                } if program.prog_type() == ProgramType::Xdp
-                    && error.errno() == libc::EOPNOTSUPP =>
-                {
-                    failure.help("that mode is `--mode skb`")
-                }
-                _ => failure,
-            });
-        }
-    };
-    let mut attachments = Vec::new();
-    for Attached { link, target } in attached {
-        let attachment = Attachment {
-            program: name.to_owned(),
-            target,
-        };
-        if let Some(dir) = &args.pin {
-            let file = match attachment.interface() {
-                Some(interface) => format!("{name}-{interface}"),
-                None => name.to_owned(),
-            };
-            let path = dir.join("links").join(file);
-            let link = program.take_link(link).map_err(|error| failed(&error))?;
-            link.pin(&path)
-                .map_err(|error| Failure::because("", &error))?;
-            pins.add(path);
-        }
-        attachments.push(attachment);
-    }
-    Ok(attachments)
-}
-
-/// Registers the structs of functions, unless programs were asked for by name. They stay so as long
-/// as their links.
-fn register(
-    ebpf: &mut Ebpf,
-    args: &Args,
-    pins: &mut Pins,
-    attached: &mut Vec<Attachment>,
-) -> Result<Vec<OwnedLink>> {
-    if !args.program.is_empty() {
-        return Ok(Vec::new());
-    }
-    let structs = ebpf.attach_struct_ops();
-    let structs = structs.map_err(|error| Failure::because("", &error))?;
-    let mut links = Vec::new();
-    for (name, link) in structs {
-        if let Some(dir) = &args.pin {
-            let path = dir.join("links").join(&name);
-            link.pin(&path)
-                .map_err(|error| Failure::because("", &error))?;
-            pins.add(path);
-        } else {
-            links.push(link);
-        }
-        attached.push(Attachment {
-            program: name,
-            target: "the kernel, as a struct of functions".to_owned(),
-        });
-    }
-    Ok(links)
 }

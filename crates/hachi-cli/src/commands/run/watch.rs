@@ -6,13 +6,15 @@ use std::time::{Duration, Instant};
 use anstyle::Style;
 use hachi::log_format::{DecodeError, Level, Message};
 use hachi::maps::{Map, MapData, RingBuf};
-use hachi::{Ebpf, EbpfLogger};
+use hachi::{Ebpf, EbpfLogger, EbpfLoggerError};
 use serde_json::json;
 
-use super::{Args, Attachment};
+use super::Args;
+use super::attach::Attachment;
 use crate::failure::{Failure, Kind, Result};
 use crate::object;
 use crate::output::{BAD, DIM, GOOD, Output, Styled, WARN, bold, dim, grouped, path_text, say};
+use crate::pins::undo_command;
 use crate::sys::{self, Signals, Waited};
 
 /// How often event counts and losses are told at most.
@@ -44,7 +46,11 @@ impl<'a> Watch<'a> {
     /// Takes the ring buffers of an object.
     pub fn of(ebpf: &mut Ebpf, args: &'a Args) -> Result<Watch<'a>> {
         // The logger takes its own; what is left counts.
-        let logger = EbpfLogger::init(ebpf).ok();
+        let logger = match EbpfLogger::init(ebpf) {
+            Ok(logger) => Some(logger),
+            Err(EbpfLoggerError::NothingToLog { .. }) => None,
+            Err(error) => return Err(Failure::because("reading log messages", &error)),
+        };
         let names: Vec<String> = ebpf
             .maps()
             .filter(|(_, map)| matches!(map, Map::RingBuf(_)))
@@ -87,7 +93,10 @@ impl<'a> Watch<'a> {
         if self.args.duration == Some(Duration::ZERO) {
             return Ok(());
         }
-        for Attachment { program, target } in attachments {
+        for Attachment {
+            program, target, ..
+        } in attachments
+        {
             let attached = Styled(GOOD, "attached");
             say!(out, attached, " ", bold(program), " to ", target)?;
         }
@@ -262,12 +271,9 @@ impl<'a> Watch<'a> {
         let Some(dir) = pinned else {
             return say!(out, "detached");
         };
-        let dir = dir.display();
+        let (undo, dir) = (undo_command(dir), dir.display());
         say!(out, "still attached, pinned in ", dir)?;
-        say!(
-            out,
-            dim(format_args!("to end it: hachi unpin --recursive {dir}"))
-        )
+        say!(out, dim(format_args!("to end it: {undo}")))
     }
 }
 
