@@ -2,7 +2,8 @@
 //!
 //! Of one object alone it changes nothing that a program's user can see: every object of the
 //! repository, and C of many shapes, is linked and compared with what it was. (`HACHI_OBJECTS`
-//! names a directory of further objects to try.) Of several it makes one that has all that each had.
+//! names a directory of further objects to try.) Of several it makes one that has all that each
+//! had.
 
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};

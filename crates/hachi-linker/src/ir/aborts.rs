@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{QUESTION_PREFIX, prepare::is_helper_number};
+use super::QUESTION_PREFIX;
 use crate::{
     Code, Diagnostic, Panics,
     llvm::{Attr, Chain, Function, Inst, Module, Op, TypeKind, Value},
@@ -305,7 +305,7 @@ fn callback_stop(function: Function) -> u64 {
         .users()
         .into_iter()
         .filter_map(Value::as_inst)
-        .filter(|inst| inst.is_call() && is_helper_number(inst.callee()))
+        .filter(|inst| inst.is_call() && inst.callee().is_helper_number())
         .filter_map(|inst| inst.callee().strip_casts().operand(0).as_u64())
         .collect();
     let all = |ids: &[u64]| !helpers.is_empty() && helpers.iter().all(|id| ids.contains(id));

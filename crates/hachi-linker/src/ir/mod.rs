@@ -15,6 +15,7 @@
 //! | generate code, explain what LLVM has against it | [`emit`] |
 
 mod aborts;
+mod calls;
 mod emit;
 mod hints;
 mod inputs;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Job, QUESTION_PREFIX, runtime};
 use crate::{
     Code, Diagnostic, Target,
-    llvm::{Attr, Const, Function, Global, Machine, Module, Op, Value, linkage},
+    llvm::{Attr, Function, Global, Machine, Module, Value, linkage},
 };
 
 /// eBPF's data layout, as LLVM's target defines it.
@@ -222,7 +222,7 @@ fn resolve_aliases(module: Module) {
 /// Strips what hinders inlining and what belongs to other machines; asks for everything to be
 /// inlined.
 pub(super) fn attributes(module: Module, entries: &BTreeSet<String>) {
-    let cyclic = super::scan::recursive_functions(module);
+    let cyclic = super::calls::recursive_functions(module);
     for function in module.functions() {
         for key in [
             "target-cpu",
@@ -328,11 +328,4 @@ pub(super) fn avoid_section_names(module: Module) -> Vec<(String, String)> {
         }
     }
     renames
-}
-
-/// Is `value` a constant number used as an address, as helper functions are called?
-pub(super) fn is_helper_number(value: Value) -> bool {
-    let value = value.strip_casts();
-    value.constant_kind() == Const::Expr(Op::INT_TO_PTR)
-        && value.operand(0).constant_kind() == Const::Int
 }

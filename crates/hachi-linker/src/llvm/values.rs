@@ -130,6 +130,13 @@ impl Value {
         Type(ffi!(LLVMTypeOf(self.0)))
     }
 
+    /// Whether it is a constant number used as an address, as helper functions are called.
+    pub(crate) fn is_helper_number(self) -> bool {
+        let value = self.strip_casts();
+        value.constant_kind() == Const::Expr(Op::INT_TO_PTR)
+            && value.operand(0).constant_kind() == Const::Int
+    }
+
     /// Asked by class rather than by `LLVMGetValueKind`, whose numbers change with LLVM's versions.
     pub(crate) fn constant_kind(self) -> Const {
         macro_rules! is_a {

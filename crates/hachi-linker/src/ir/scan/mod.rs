@@ -6,7 +6,7 @@ mod data;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-pub(super) use calls::{host_assembly, recursive_functions};
+pub(super) use calls::host_assembly;
 pub(super) use data::forget_pointers;
 
 use super::Job;
