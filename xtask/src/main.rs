@@ -10,6 +10,7 @@ mod codegen;
 mod demo;
 mod first_xdp;
 mod floors;
+mod fuzz;
 mod install;
 mod manifests;
 mod matrix;
@@ -28,8 +29,11 @@ const USAGE: &str = "\
 cargo xtask COMMAND
 
   demo [--fast]      build the firewall, filter real traffic with it, and show everything
-  test [STEP...]     all that CI checks; with names, only those steps (--list names them);
-                     with --kernels 5.10,6.1 the kernel matrix, on those kernels
+  test [--all | STEP...]
+                     all that CI checks, with the time that each step takes and may take; with
+                     --all also what takes too long for each submission; with names, only those
+                     steps (--list names them); with --kernels 5.10,6.1 the kernel matrix, on
+                     those kernels
   guest --kernel VERSION[,VERSION...] ARGUMENT...
                      tests on other kernels: any arguments of `cargo test`
   bench [--as-new] [NAME...]
@@ -42,6 +46,8 @@ cargo xtask COMMAND
                      it; with --api, write docs/api again
   release [--dry-run]
                      check that all is ready, and say what to run; with --dry-run, walk the order
+  fuzz [--seconds NUMBER] [TARGET...]
+                     feed the fuzz targets, each for a minute if nothing else is said
   first-xdp          write examples/first-xdp again, from the template of `hachi new`
 ";
 
@@ -74,6 +80,7 @@ fn run(arguments: &[&str]) -> Result<ExitCode> {
         ["release", options @ ..] => release::run(options),
         ["support", options @ ..] => support::run(options),
         ["bench", arguments @ ..] => bench::run(arguments),
+        ["fuzz", arguments @ ..] => fuzz::command(arguments),
         [] | ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             Ok(ExitCode::SUCCESS)

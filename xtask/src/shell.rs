@@ -65,9 +65,23 @@ pub fn cargo(directory: &Path) -> Command {
 
 /// The release of the compiler that builds the repository: `1.95.0`.
 pub fn rustc_release() -> Result<String> {
+    rustc_field("release")
+}
+
+/// The target that this compiler builds for when it is told nothing else.
+pub fn rustc_host() -> Result<String> {
+    rustc_field("host")
+}
+
+/// A line of `rustc -vV`.
+fn rustc_field(name: &str) -> Result<String> {
     let text = capture(Command::new("rustc").arg("-vV").current_dir(root()))?;
-    let release = text.lines().find_map(|line| line.strip_prefix("release: "));
-    Ok(release.ok_or("`rustc -vV` names no release")?.to_owned())
+    let mut fields = text.lines().filter_map(|line| line.split_once(": "));
+    let field = fields.find(|(field, _)| *field == name);
+    Ok(field
+        .ok_or_else(|| format!("`rustc -vV` has no `{name}`"))?
+        .1
+        .to_owned())
 }
 
 /// Runs to the end with the output going where ours goes.

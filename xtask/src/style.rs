@@ -227,6 +227,18 @@ fn words(text: &str) -> Vec<(usize, String)> {
 }
 
 fn stilted(text: &str) -> Vec<Finding> {
+    let lower = text.to_lowercase();
+    let occurs = |phrase: &str| {
+        let first = phrase.split(' ').next();
+        first.is_some_and(|first| lower.contains(first))
+    };
+    let likely: Vec<&(&str, &str)> = PHRASES
+        .iter()
+        .filter(|(phrase, _)| occurs(phrase))
+        .collect();
+    if likely.is_empty() {
+        return Vec::new();
+    }
     let words = words(text);
     let begins = |at: usize, phrase: &str| {
         let mut rest = words[at..].iter();
@@ -236,7 +248,7 @@ fn stilted(text: &str) -> Vec<Finding> {
     };
     let mut found = Vec::new();
     for (at, (line, _)) in words.iter().enumerate() {
-        for (phrase, better) in PHRASES {
+        for (phrase, better) in &likely {
             if begins(at, phrase) && !FINE.iter().any(|fine| begins(at, fine)) {
                 found.push(Finding {
                     line: *line,

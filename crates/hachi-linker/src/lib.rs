@@ -60,6 +60,16 @@ pub use hachi_diag::{Code, Diagnostic, Renderer, Severity, Span};
 pub use link::{Output, link};
 pub use options::{Cpu, Kernel, Options, Panics, Target};
 
+/// For the fuzz targets, which see only what is public.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing {
+    /// Links bytes that are an eBPF object.
+    pub fn link(bytes: &[u8]) {
+        crate::link::fuzz(bytes);
+    }
+}
+
 /// Environment variable that turns a program calling [`intercept`] into the linker, whatever its
 /// value.
 pub const LINKER_ENV: &str = "HACHI_LINKER";

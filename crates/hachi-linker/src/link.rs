@@ -231,6 +231,11 @@ fn is_bitcode(data: &[u8]) -> bool {
 
 fn read_input(path: &Path) -> Result<Input, Error> {
     let data = fs::read(path).map_err(|source| io_error(FileAction::Read, path, source))?;
+    classify(path, data)
+}
+
+/// What the bytes of the file at `path` are.
+fn classify(path: &Path, data: Vec<u8>) -> Result<Input, Error> {
     let name = path
         .file_name()
         .unwrap_or(path.as_os_str())
@@ -318,6 +323,26 @@ fn note_symbols(data: &[u8], job: &mut ir::Job) {
         } else {
             job.defined_elsewhere.insert(name.to_owned());
         }
+    }
+}
+
+/// Reads bytes as an input and, if they are an eBPF object, links it: for the fuzz target.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let Ok(Input::Elf { name, data }) = classify(Path::new("input.o"), bytes.to_vec()) else {
+        return;
+    };
+    let input = FinishInput {
+        objects: vec![InputObject {
+            name: &name,
+            data: &data,
+        }],
+        entries: &[],
+        renames: &[],
+        package_dir: None,
+    };
+    if let Ok(finished) = finish::finish(&input) {
+        let _ = check::check(&finished.object, None);
     }
 }
 

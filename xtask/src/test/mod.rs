@@ -1,0 +1,339 @@
+//! `cargo xtask test`: everything CI checks, with one summary and a budget of time.
+
+mod checks;
+mod cost;
+mod tally;
+
+use crate::shell::{Result, bold, green, red};
+use crate::{book, floors, manifests, matrix, style, support};
+use checks::{build_hachi, fuzz, seeds};
+use cost::{Bill, Meter, minutes};
+use std::process::ExitCode;
+use std::time::Duration;
+use tally::Tally;
+
+/// One thing that is checked.
+struct Step {
+    name: &'static str,
+    /// What is true when it passes.
+    about: &'static str,
+    runs: Runs,
+    /// How long it may take: about twice what it takes on a quiet machine like CI's. With more, it
+    /// fails: find out why, or give it more and take that from another one.
+    budget: Duration,
+    check: fn(&mut Tally) -> Result,
+}
+
+/// In which runs a step is, unless it is asked for by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Runs {
+    /// In all.
+    Always,
+    /// In that of each submission. The long run has a step that covers it.
+    Short,
+    /// Only with `--all`.
+    Long,
+}
+
+const fn step(
+    name: &'static str,
+    about: &'static str,
+    runs: Runs,
+    budget: Duration,
+    check: fn(&mut Tally) -> Result,
+) -> Step {
+    Step {
+        name,
+        about,
+        runs,
+        budget,
+        check,
+    }
+}
+
+/// In this order: the quick ones first, and nothing is built twice.
+const STEPS: &[Step] = &[
+    step(
+        "tools",
+        "the small programs that tests run are there",
+        Runs::Always,
+        minutes(4),
+        checks::tools,
+    ),
+    step(
+        "licences",
+        "every crate is under its side's licence",
+        Runs::Always,
+        minutes(1),
+        |_| manifests::check(),
+    ),
+    step(
+        "format",
+        "rustfmt has nothing to change, and no line of Rust is too long",
+        Runs::Always,
+        minutes(1),
+        checks::format,
+    ),
+    step(
+        "style",
+        "plain phrases, no paths of one machine, no missing code",
+        Runs::Always,
+        minutes(1),
+        |_| style::check(),
+    ),
+    step(
+        "floors",
+        "no import runs up, between crates and inside hachi",
+        Runs::Always,
+        minutes(1),
+        |_| floors::check(),
+    ),
+    step(
+        "book",
+        "chapters and the code they include exist",
+        Runs::Always,
+        minutes(1),
+        |_| book::check(),
+    ),
+    step(
+        "codegen",
+        "the generated tables are what the generator makes",
+        Runs::Always,
+        minutes(1),
+        checks::codegen,
+    ),
+    step(
+        "support",
+        "docs/support.md has every kind of program, and its tests exist",
+        Runs::Always,
+        minutes(1),
+        |_| support::check(),
+    ),
+    step(
+        "clippy",
+        "no warnings in the workspace",
+        Runs::Always,
+        minutes(5),
+        checks::clippy,
+    ),
+    step(
+        "doc",
+        "no warnings from rustdoc",
+        Runs::Always,
+        minutes(3),
+        checks::doc,
+    ),
+    step(
+        "build",
+        "the hachi command builds, and finds or installs a toolchain for eBPF",
+        Runs::Always,
+        minutes(5),
+        checks::build,
+    ),
+    step(
+        "tests",
+        "unit, documentation and live tests of the workspace",
+        Runs::Always,
+        minutes(16),
+        checks::tests,
+    ),
+    step(
+        "matrix",
+        "the integration tests again, on the oldest and the newest kernel",
+        Runs::Short,
+        minutes(9),
+        |tally| checks::matrix(tally, matrix::KERNELS),
+    ),
+    step(
+        "kernels",
+        "the integration tests again, on all kernels",
+        Runs::Long,
+        minutes(25),
+        |tally| checks::matrix(tally, matrix::ALL_KERNELS),
+    ),
+    step(
+        "examples",
+        "the examples: no warnings, and their own tests pass",
+        Runs::Always,
+        minutes(6),
+        checks::examples,
+    ),
+    step(
+        "new",
+        "what `hachi new` writes is examples/first-xdp, and its tests pass",
+        Runs::Short,
+        minutes(2),
+        checks::new_project,
+    ),
+    step(
+        "templates",
+        "what `hachi new` writes from each template: no warnings, and its tests pass",
+        Runs::Long,
+        minutes(10),
+        checks::templates,
+    ),
+    step(
+        "package",
+        "crates can be published: contents, public API, the command installed from them",
+        Runs::Always,
+        minutes(6),
+        checks::package,
+    ),
+    step(
+        "seeds",
+        "each fuzz target survives its seeds and mutations of them",
+        Runs::Always,
+        minutes(2),
+        seeds,
+    ),
+    step(
+        "fuzz",
+        "each fuzz target survives a minute of libFuzzer",
+        Runs::Long,
+        minutes(25),
+        fuzz,
+    ),
+    step(
+        "demo",
+        "`cargo xtask demo` shows what it claims",
+        Runs::Always,
+        minutes(1),
+        checks::demo,
+    ),
+];
+
+/// Runs the steps of a submission; with `--all` those that take too long for each one, too; with
+/// names only those.
+pub fn run(arguments: &[&str]) -> Result<ExitCode> {
+    let mut all = false;
+    let mut names = Vec::new();
+    for argument in arguments {
+        match *argument {
+            "--list" => {
+                list();
+                return Ok(ExitCode::SUCCESS);
+            }
+            "--all" => all = true,
+            name if STEPS.iter().any(|step| step.name == name) => names.push(name),
+            name => {
+                let known: Vec<&str> = STEPS.iter().map(|step| step.name).collect();
+                eprintln!("no step `{name}`; there are {}", known.join(", "));
+                return Ok(ExitCode::from(2));
+            }
+        }
+    }
+    if all && !names.is_empty() {
+        eprintln!("`--all` runs all steps: give it or names");
+        return Ok(ExitCode::from(2));
+    }
+    let wanted = |step: &&Step| match names.is_empty() {
+        true => step.is_in(all),
+        false => names.contains(&step.name),
+    };
+    Ok(run_steps(STEPS.iter().filter(wanted)))
+}
+
+impl Step {
+    /// Whether it is in the long run, or in that of a submission.
+    fn is_in(&self, long: bool) -> bool {
+        self.runs == Runs::Always || long == (self.runs == Runs::Long)
+    }
+}
+
+fn list() {
+    for step in STEPS {
+        let budget = step.budget.as_secs() / 60;
+        let runs = match step.runs {
+            Runs::Always => "",
+            Runs::Short => " (not with --all)",
+            Runs::Long => " (only with --all)",
+        };
+        println!("{:10} {budget:3} min  {}{runs}", step.name, step.about);
+    }
+}
+
+/// The matrix alone, on these kernels: versions separated by commas.
+pub fn matrix_on(kernels: &str) -> Result<ExitCode> {
+    build_hachi()?;
+    let mut tally = Tally::default();
+    if let Err(error) = checks::matrix(&mut tally, kernels) {
+        tally.failed += 1;
+        tally.failures.push(error.to_string());
+    }
+    Ok(tally.close())
+}
+
+fn run_steps<'a>(steps: impl Iterator<Item = &'a Step>) -> ExitCode {
+    let mut tally = Tally::default();
+    let mut bill = Bill::default();
+    for step in steps {
+        println!("{}", bold(format!("== {}: {}", step.name, step.about)));
+        let meter = Meter::start();
+        let result = (step.check)(&mut tally);
+        let cost = meter.stop();
+        let late = cost.over(step.budget);
+        bill.add(step.name, cost, step.budget);
+        match result {
+            Ok(()) if !late => {
+                tally.passed += 1;
+                println!("{} {cost}", green(step.name));
+                continue;
+            }
+            Ok(()) => println!(
+                "{} it passed, but took {cost}; its budget is {} min",
+                red(format!("{} FAILED:", step.name)),
+                step.budget.as_secs() / 60
+            ),
+            Err(error) => println!("{} {error}", red(format!("{} FAILED:", step.name))),
+        }
+        tally.failed += 1;
+        tally.failures.push(step.name.to_owned());
+    }
+    println!("\n{bill}");
+    tally.close()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn step_names_are_unique() {
+        let names: BTreeSet<&str> = STEPS.iter().map(|step| step.name).collect();
+        assert_eq!(names.len(), STEPS.len());
+    }
+
+    /// How long the steps of a submission may take together, by their budgets.
+    const LIMIT: Duration = minutes(70);
+
+    #[test]
+    fn the_budgets_of_a_submission_fit_together() {
+        let steps = STEPS.iter().filter(|step| step.is_in(false));
+        let sum: Duration = steps.map(|step| step.budget).sum();
+        assert!(sum <= LIMIT, "{sum:?}");
+    }
+
+    #[test]
+    fn the_long_run_covers_the_short_one() {
+        let short = |name| {
+            STEPS
+                .iter()
+                .any(|step| step.name == name && step.is_in(false))
+        };
+        let long = |name| {
+            STEPS
+                .iter()
+                .any(|step| step.name == name && step.is_in(true))
+        };
+        for (name, cover) in [("matrix", "kernels"), ("new", "templates")] {
+            assert!(short(name) && !long(name) && long(cover) && !short(cover));
+        }
+        let only_short = STEPS.iter().filter(|step| step.runs == Runs::Short);
+        assert_eq!(
+            only_short.count(),
+            2,
+            "each needs a step of the long run that covers it"
+        );
+    }
+}
