@@ -22,8 +22,8 @@ fn root() -> &'static Path {
 
 fn seeds(target: &Target) -> Vec<Vec<u8>> {
     let directory = root().join("fuzz/seeds").join(target.name);
-    let entries = fs::read_dir(&directory)
-        .unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
+    let entries =
+        fs::read_dir(&directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     let files = paths.iter().filter(|path| path.is_file());

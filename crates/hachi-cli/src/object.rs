@@ -36,7 +36,7 @@ pub fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A file that an object names. Whoever made the object chose the name, so that it may be of a
+/// A file that an object names. Its author chose the name, so it may be that of a
 /// device, of a pipe that nobody writes to, or of something huge.
 fn read_source(path: &Path) -> Option<String> {
     let file = File::options()

@@ -90,7 +90,7 @@ pub fn derive_pod(input: TokenStream) -> TokenStream {
 }
 
 /// Implements `Shareable` for an enum without data: it is stored as the integer of its `repr`, and
-/// reading it gives `None` for a number that is no variant.
+/// reading it gives `None` for a number that is not a variant.
 ///
 /// ```
 /// use hachi_common::Shareable;

@@ -12,7 +12,7 @@ use crate::{
 ///
 /// All plain data is. So is `bool` (a byte; anything but 0 is true), and an enum without data that
 /// derives it: it is stored as the integer of its `repr`, and reading gives an `Option`, since the
-/// other side may have written a number that is no variant.
+/// other side may have written a number of no variant.
 ///
 /// ```
 /// use hachi_common::Shareable;

@@ -50,7 +50,7 @@ impl<V: Shareable> Shared<V> {
     ///
     /// # Safety
     /// The place must be aligned and hold a value, whose bytes are initialised, for as long as the
-    /// reference is used. Others may read and write it, but for references to it that are not
+    /// reference is used. Others may read and write it, except by references to it that are not
     /// `Shared`.
     #[inline(always)]
     pub const unsafe fn from_ptr<'a>(place: *mut V) -> &'a Self {

@@ -267,7 +267,7 @@ fn errors_of_enums_name_the_variant() {
 }
 
 #[test]
-fn what_is_no_record_is_refused() {
+fn refuses_types_that_cannot_be_a_record() {
     let errors = errors_of(
         "use hachi_common::{Record, Shared, field};
 fn send<R: Record + ?Sized>(_: &R) {}
