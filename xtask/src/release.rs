@@ -109,6 +109,7 @@ fn check_changelog(changelog: &str, version: &str) -> Result<(), String> {
 fn walk(order: &[&Package]) -> Result {
     let registry = Registry::vendor()?;
     let target = target_dir().join("package/release");
+    package::forget_ours(&target)?;
     for (at, package) in order.iter().enumerate() {
         println!("{:2} of {}: {}", at + 1, order.len(), package.full_name());
         let mut command = registry.cargo(root());
