@@ -1,8 +1,8 @@
 //! Fuzz targets: everything that reads bytes from outside. No input may make one panic, run without
 //! end, or allocate what a length in the input claims.
 //!
-//! Each target is a function here and a program in `fuzz_targets`. `cargo xtask test --all` runs the
-//! programs under libFuzzer; `cargo test --no-default-features` in this directory feeds the
+//! Each target is a function here and a program in `fuzz_targets`. `cargo xtask test --all` runs
+//! the programs under libFuzzer; `cargo test --no-default-features` in this directory feeds the
 //! functions the seeds and mutations of them.
 
 pub mod bindings;

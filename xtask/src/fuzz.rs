@@ -1,7 +1,8 @@
-//! The fuzz targets of `fuzz/`: their seeds in every run, libFuzzer for a minute each in the long one.
+//! The fuzz targets of `fuzz/`: their seeds in every run, libFuzzer for a minute each in the long
+//! one.
 //!
 //! libFuzzer needs no nightly compiler: coverage is a pass of LLVM that rustc's stable `-C passes`
-//! adds. What it finds new is kept below the target directory; `fuzz/seeds` holds what is checked in.
+//! adds. New inputs are kept below the target directory; those in `fuzz/seeds` are checked in.
 
 use crate::shell::{Result, cargo, root, run as run_command, rustc_host, target_dir};
 use std::path::{Path, PathBuf};

@@ -29,7 +29,7 @@ fn attached(netns: &Netns) -> usize {
     links.iter().filter(here).count()
 }
 
-/// All that is in a directory, relative to it, but for what the kernel itself puts there.
+/// All that is in a directory, relative to it, except what the kernel itself puts there.
 fn tree(dir: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).unwrap() {

@@ -4,7 +4,7 @@ use std::iter::Peekable;
 
 use proc_macro::{Delimiter, Group, Ident, Literal, Span, TokenStream, TokenTree};
 
-use crate::tokens::{Angles, Error, is_ident, is_punct, split_commas};
+use crate::tokens::{Angles, Error, is_group, is_ident, is_punct, split_commas};
 
 /// How the struct is laid out, as far as it matters here.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -260,18 +260,14 @@ fn next_attribute(tokens: &mut Tokens) -> Option<Group> {
 
 fn skip_visibility(tokens: &mut Tokens) {
     // A `$vis` of a macro_rules comes as a group without delimiters, possibly empty.
-    let group_of = |token: &TokenTree, delimiter| match token {
-        TokenTree::Group(group) => group.delimiter() == delimiter,
-        _ => false,
-    };
     if tokens
-        .next_if(|token| group_of(token, Delimiter::None))
+        .next_if(|token| is_group(token, Delimiter::None))
         .is_some()
     {
         return;
     }
     if tokens.next_if(|token| is_ident(token, "pub")).is_some() {
-        tokens.next_if(|token| group_of(token, Delimiter::Parenthesis));
+        tokens.next_if(|token| is_group(token, Delimiter::Parenthesis));
     }
 }
 
@@ -320,10 +316,7 @@ fn comma() -> TokenStream {
 fn predicates(tokens: &mut Tokens) -> TokenStream {
     let mut predicates = Vec::new();
     if tokens.next_if(|token| is_ident(token, "where")).is_some() {
-        let end = |token: &TokenTree| {
-            is_punct(token, ';')
-                || matches!(token, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace)
-        };
+        let end = |token: &TokenTree| is_punct(token, ';') || is_group(token, Delimiter::Brace);
         while let Some(token) = tokens.next_if(|token| !end(token)) {
             predicates.push(token);
         }
