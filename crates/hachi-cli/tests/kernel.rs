@@ -193,7 +193,7 @@ fn run_says_what_it_needs() {
         .says(&["NAME=VALUE"]);
     with(&["--iface", "lo", "--set", "TALKATIVE=300"])
         .code(2)
-        .says(&["300", "1 byte"]);
+        .says(&["300", "from 0 to 255"]);
     with(&["--iface", "lo", "--set", "LOUD=1"])
         .code(1)
         .says(&["LOUD", "TALKATIVE"]);

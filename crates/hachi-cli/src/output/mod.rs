@@ -252,12 +252,13 @@ impl Output {
     }
 
     fn print_error(&mut self, text: &str) -> Result {
-        // In the order in which it was said.
-        self.flush()?;
+        // In the order in which it was said; but what stops the one stream does not stop the
+        // other.
+        let flushed = self.flush();
         let written = self.err.write(text).and_then(|()| self.err.flush());
         match written {
             // Nobody reads this stream, so there is no one to tell.
-            Err(Error::Closed) => Ok(()),
+            Ok(()) | Err(Error::Closed) => flushed,
             written => self.judge(written),
         }
     }

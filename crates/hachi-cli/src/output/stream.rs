@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal as _};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::sys::{self, Signals, Waited};
 
@@ -34,7 +34,7 @@ const KEPT: usize = 64 * 1024;
 /// What a pipe with room takes at once without waiting (`PIPE_BUF`).
 const PIECE: usize = 4096;
 
-/// How long a reader that has stopped may hold up the end of the process.
+/// How long a reader that has stopped holds up the end of the process.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// One of the process's standard streams.
@@ -49,8 +49,8 @@ pub struct Stream {
     is_terminal: bool,
     /// What ends a wait for the reader.
     pub signals: Option<Arc<Signals>>,
-    /// Set when the process is to end: until then the rest must be written.
-    deadline: Option<Instant>,
+    /// The process is to end: what is left is written only as long as it is read.
+    hurries: bool,
     kept: Vec<u8>,
     is_closed: bool,
 }
@@ -90,7 +90,7 @@ impl Stream {
                 .filter(|&width| width > 0),
             is_terminal,
             signals: None,
-            deadline: None,
+            hurries: false,
             kept: Vec::new(),
             is_closed: false,
         }
@@ -124,11 +124,10 @@ impl Stream {
         written
     }
 
-    /// The process is to end: what is left to be written has a moment.
+    /// The process is to end: signals are heeded no more, a reader that has stopped for a moment
+    /// only.
     pub fn hurry(&mut self) {
-        if self.deadline.is_none() {
-            self.deadline = Some(Instant::now() + PATIENCE);
-        }
+        self.hurries = true;
     }
 
     fn write_all(&mut self, bytes: &mut &[u8]) -> Result<(), Error> {
@@ -171,13 +170,10 @@ impl Stream {
 
     /// Waits until it takes some bytes.
     fn wait_for_reader(&mut self) -> Result<(), Error> {
-        let signals = match self.deadline {
-            None => self.signals.clone(),
-            Some(_) => None,
+        let (signals, patience) = match self.hurries {
+            true => (None, Some(PATIENCE)),
+            false => (self.signals.clone(), None),
         };
-        let patience = self
-            .deadline
-            .map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let waited = self
             .with_fd(|fd| sys::wait_for_room(fd, signals.as_deref(), patience))
             .map_err(|error| Error::Failed {

@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use hachi::EbpfLoader;
 use hachi::programs::{AttachOptions, AttachType, TcAttachType, XdpFlags};
+use hachi_btf::Types;
 use hachi_obj::{Pinning, ProgramSpec, ProgramType};
 
 use crate::commands::build::{self, BuildOptions};
 use crate::failure::{Failure, Kind, Result};
 use crate::object::{self, Object};
-use crate::output::{self, Output};
+use crate::output::Output;
 use crate::pins::{self, PinDir};
 use crate::sys::{self, Signals};
 use crate::value;
@@ -313,25 +314,17 @@ fn leave_out(name: &str, reason: &str, args: &Args, out: &mut Output) -> Result 
     out.warn(format_args!("program {name} is left out: {reason}"))
 }
 
-/// `NAME=VALUE` for a global of 1, 2, 4 or 8 bytes.
+/// `NAME=VALUE` for a global.
 fn set_global(object: &mut Object, setting: &str) -> Result {
     let (name, text) = setting
         .split_once('=')
-        .ok_or_else(|| Failure::usage(format!("`{setting}` is not of the form NAME=VALUE")))?;
-    let size = object
-        .spec
-        .global(name)
-        .map_err(|error| Failure::because(object.path.display(), &error))?
-        .size;
-    let bytes = value::parse_number(text, size as usize, object.spec.endian).ok_or_else(|| {
-        let bytes = output::count(size as usize, "byte");
-        Failure::usage(format!(
-            "`{text}` is no value for {name}, which has {bytes}"
-        ))
-        .help("numbers (decimal, or hexadecimal after 0x), true and false can be set")
-    })?;
-    object
-        .spec
-        .set_global(name, &bytes)
-        .map_err(|error| Failure::because(object.path.display(), &error))
+        .ok_or_else(|| Failure::usage(format_args!("`{setting}` is not of the form NAME=VALUE")))?;
+    let failed = |error| Failure::because(object.path.display(), &error);
+    let spec = &mut object.spec;
+    let global = spec.global(name).map_err(failed)?;
+    let types = spec.btf.as_ref().map(|btf| btf as &dyn Types);
+    let size = global.size as usize;
+    let bytes = value::parse(types, global.type_id, size, spec.endian, text)
+        .map_err(|why| Failure::usage(format_args!("`{text}` is no value for {name}: {why}")))?;
+    spec.set_global(name, &bytes).map_err(failed)
 }

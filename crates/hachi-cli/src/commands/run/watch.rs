@@ -27,8 +27,10 @@ pub struct Watch<'a> {
     rings: Vec<Ring>,
     /// Log messages shown.
     messages: u64,
-    /// Log messages lost, as far as that was told.
+    /// Log messages that found no room in the buffer, as far as that was told.
     lost: u64,
+    /// Log messages that were read, but could not be shown.
+    unshown: u64,
     started: Instant,
 }
 
@@ -78,6 +80,7 @@ impl<'a> Watch<'a> {
             rings,
             messages: 0,
             lost: 0,
+            unshown: 0,
             started: Instant::now(),
         })
     }
@@ -162,17 +165,31 @@ impl<'a> Watch<'a> {
     /// it from looking at the time.
     fn read(&mut self, out: &mut Output) -> Result {
         if let Some(logger) = &mut self.logger {
-            let mut shown = Ok(());
-            let mut messages = 0;
+            let mut failed = Ok(());
+            let mut is_interrupted = false;
             logger.read(|message| {
-                // What was in the buffer when the output failed is not shown.
-                if shown.is_ok() {
-                    shown = tell(message, self.args, out);
-                    messages += u64::from(shown.is_ok());
+                let shown = match &failed {
+                    Ok(()) => tell(message, self.args, out),
+                    // What is left in the buffer is lost.
+                    Err(_) => return self.unshown += 1,
+                };
+                match shown {
+                    Ok(()) => self.messages += 1,
+                    // The message is kept, and from now on signals do not interrupt.
+                    Err(failure) if failure.kind == Kind::Interrupted => {
+                        is_interrupted = true;
+                        self.messages += 1;
+                    }
+                    Err(failure) => {
+                        self.unshown += 1;
+                        failed = Err(failure);
+                    }
                 }
             });
-            self.messages += messages;
-            shown?;
+            failed?;
+            if is_interrupted {
+                return Err(Failure::silent(Kind::Interrupted));
+            }
         }
         for ring in &mut self.rings {
             let mut bytes = 0;
@@ -189,7 +206,8 @@ impl<'a> Watch<'a> {
         };
         let lost = logger
             .lost()
-            .map_err(|error| Failure::because("reading how many messages were lost", &error))?;
+            .map_err(|error| Failure::because("reading how many messages were lost", &error))?
+            .saturating_add(self.unshown);
         if lost <= self.lost {
             return Ok(());
         }
