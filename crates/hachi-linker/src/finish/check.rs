@@ -5,7 +5,7 @@ use hachi_asm::Endian;
 use hachi_btf::{Btf, BtfBuilder, BtfExt, Linkage, Type, Types};
 
 use super::elf::{self, Binding, Place, RelocKind, SymbolKind};
-use super::link::Unit;
+use super::states::Typed;
 use super::{maps, names};
 use crate::{Code, Diagnostic, Severity};
 
@@ -18,13 +18,13 @@ pub(super) fn defect(what: impl std::fmt::Display) -> Diagnostic {
         .help("this is a defect of hachi-linker; please report it with the program")
 }
 
-impl Unit {
+impl Typed {
     /// References that loaders do not know how to resolve.
     ///
     /// What an object that was given has of them concerns its own programs alone: that is a warning.
     pub(super) fn check_references(&self, warnings: &mut Vec<Diagnostic>) -> Vec<Diagnostic> {
         let mut errors = Vec::new();
-        for (index, section) in self.sections.iter().enumerate() {
+        for (index, section) in self.0.sections.iter().enumerate() {
             if !section.executable {
                 continue;
             }
@@ -35,11 +35,11 @@ impl Unit {
                 )));
             }
             for reloc in &section.relocs {
-                let symbol = &self.symbols[reloc.symbol];
+                let symbol = &self.0.symbols[reloc.symbol];
                 let Place::In(target) = symbol.place else {
                     continue;
                 };
-                let target = &self.sections[target];
+                let target = &self.0.sections[target];
                 let name = names::display(&symbol.name);
                 let problem = match reloc.kind {
                     RelocKind::Call | RelocKind::LdImm64 if target.executable => {
@@ -77,11 +77,11 @@ impl Unit {
             }
         }
         for symbol in self.functions() {
-            let symbol = &self.symbols[symbol];
+            let symbol = &self.0.symbols[symbol];
             let Place::In(section) = symbol.place else {
                 continue;
             };
-            if symbol.binding == Binding::Local && self.sections[section].name != ".text" {
+            if symbol.binding == Binding::Local && self.0.sections[section].name != ".text" {
                 errors.push(defect(format_args!(
                     "the program `{}` is local",
                     symbol.name
@@ -108,7 +108,7 @@ impl Unit {
                 .filter(|s| s.binding != Binding::Local)
                 .count()
         };
-        if visible(&object.symbols) != visible(&self.symbols) {
+        if visible(&object.symbols) != visible(&self.0.symbols) {
             return Err("symbols were lost".into());
         }
         let Some(btf) = object.btf else {
@@ -120,7 +120,7 @@ impl Unit {
         if let Some(ext) = object.btf_ext {
             BtfExt::parse(&ext.data, &btf).map_err(malformed)?;
         }
-        debug_assert_eq!(btf.endian() == Endian::Big, self.endian == Endian::Big);
+        debug_assert_eq!(btf.endian() == Endian::Big, self.0.endian == Endian::Big);
         Ok(())
     }
 }

@@ -8,7 +8,7 @@
 use hachi_btf::{Composite, Ptr, Type};
 
 use super::elf::{Place, SymbolKind};
-use super::link::Unit;
+use super::states::Needed;
 
 /// First part of the section's name and the context's structure, from the kernel's
 /// `linux/bpf_types.h` (its "user" type). Program types whose context is an array of numbers or the
@@ -70,28 +70,28 @@ fn context_of(section: &str) -> Option<&'static str> {
     best.max().map(|(_, context)| context)
 }
 
-impl Unit {
+impl Needed {
     /// Types the contexts of programs that take them untyped.
     pub(super) fn type_contexts(&mut self) {
-        for bound in self.funcs.clone() {
-            let symbol = &self.symbols[bound.symbol];
+        for bound in self.0.funcs.clone() {
+            let symbol = &self.0.symbols[bound.symbol];
             let Place::In(section) = symbol.place else {
                 continue;
             };
-            let Some(context) = context_of(&self.sections[section].name) else {
+            let Some(context) = context_of(&self.0.sections[section].name) else {
                 continue;
             };
-            let Some(Type::Func(func)) = self.btf.get(bound.type_id) else {
+            let Some(Type::Func(func)) = self.0.btf.get(bound.type_id) else {
                 continue;
             };
-            let Some(Type::FuncProto(proto)) = self.btf.get(func.type_id) else {
+            let Some(Type::FuncProto(proto)) = self.0.btf.get(func.type_id) else {
                 continue;
             };
             let [param] = proto.params.as_slice() else {
                 continue;
             };
-            let untyped = match self.btf.get(param.type_id) {
-                Some(Type::Ptr(ptr)) => match self.btf.get(ptr.type_id) {
+            let untyped = match self.0.btf.get(param.type_id) {
+                Some(Type::Ptr(ptr)) => match self.0.btf.get(ptr.type_id) {
                     None => true,
                     Some(Type::Enum(t)) => t.name == "c_void",
                     _ => false,
@@ -103,21 +103,22 @@ impl Unit {
             }
             let mut proto = proto.clone();
             let known = self
+                .0
                 .btf
                 .iter()
                 .find(|(_, ty)| matches!(ty, Type::Struct(t) if t.name == context));
             let type_id = match known {
                 Some((id, _)) => id,
-                None => self.btf.add(Type::Struct(Composite {
+                None => self.0.btf.add(Type::Struct(Composite {
                     name: context.into(),
                     size: 0,
                     members: Vec::new(),
                 })),
             };
-            proto.params[0].type_id = self.btf.add(Type::Ptr(Ptr { type_id }));
+            proto.params[0].type_id = self.0.btf.add(Type::Ptr(Ptr { type_id }));
             // The signature may be another function's too.
-            let type_id = self.btf.add(Type::FuncProto(proto));
-            if let Some(Type::Func(func)) = self.btf.get_mut(bound.type_id) {
+            let type_id = self.0.btf.add(Type::FuncProto(proto));
+            if let Some(Type::Func(func)) = self.0.btf.get_mut(bound.type_id) {
                 func.type_id = type_id;
             }
         }

@@ -9,6 +9,7 @@ use hachi_common::log;
 use super::elf::{Binding, Place, RelocKind, Symbol, SymbolKind, bytes_at};
 use super::link::Unit;
 use super::names;
+use super::states::{Named, Needed};
 use crate::{Code, Diagnostic};
 
 /// The crate whose statics are the same in all objects: log buffers, for example.
@@ -27,7 +28,7 @@ pub(super) fn binding_of(path: &str) -> Binding {
 /// Crates whose statics nobody sets or reads from outside.
 const STANDARD: [&str; 4] = ["core", "alloc", "compiler_builtins", "std"];
 
-impl Unit {
+impl Needed {
     /// Replaces the address of a log site by its number, which a program sends and its reader looks
     /// up. The section of all sites stays in the file and is never loaded.
     ///
@@ -37,19 +38,19 @@ impl Unit {
         let Some(log) = self.section_named(log::SECTION) else {
             return Ok(());
         };
-        let endian = self.endian;
-        let sites = std::mem::take(&mut self.sections[log].data);
+        let endian = self.0.endian;
+        let sites = std::mem::take(&mut self.0.sections[log].data);
         let mut errors = Vec::new();
-        for at in 0..self.sections.len() {
-            let (here, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.sections[at].relocs)
+        for at in 0..self.0.sections.len() {
+            let (here, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.0.sections[at].relocs)
                 .into_iter()
-                .partition(|reloc| self.symbols[reloc.symbol].place == Place::In(log));
-            self.sections[at].relocs = rest;
+                .partition(|reloc| self.0.symbols[reloc.symbol].place == Place::In(log));
+            self.0.sections[at].relocs = rest;
             for reloc in here {
-                let symbol = &self.symbols[reloc.symbol];
+                let symbol = &self.0.symbols[reloc.symbol];
                 let range = symbol.value as usize..(symbol.value + symbol.size) as usize;
                 let site = sites.get(range).unwrap_or_default();
-                let section = &mut self.sections[at];
+                let section = &mut self.0.sections[at];
                 let insn = bytes_at::<8>(&section.data, reloc.offset);
                 let (true, 0, RelocKind::LdImm64, Some(insn)) =
                     (section.executable, reloc.addend, reloc.kind, insn)
@@ -88,11 +89,11 @@ impl Unit {
                 );
             }
         }
-        let section = &mut self.sections[log];
+        let section = &mut self.0.sections[log];
         section.data = sites;
         section.alloc = false;
         section.writable = false;
-        for symbol in &mut self.symbols {
+        for symbol in &mut self.0.symbols {
             if symbol.place == Place::In(log) {
                 symbol.place = Place::Gone;
             }
@@ -104,13 +105,13 @@ impl Unit {
     /// read them.
     pub(super) fn name_statics(&mut self, warnings: &mut Vec<Diagnostic>) {
         let mut taken: HashMap<String, String> = HashMap::new();
-        for symbol in &self.symbols {
+        for symbol in &self.0.symbols {
             if symbol.binding != Binding::Local {
                 taken.insert(symbol.name.clone(), symbol.name.clone());
             }
         }
-        for bound in self.vars.clone() {
-            let symbol = &mut self.symbols[bound.symbol];
+        for bound in self.0.vars.clone() {
+            let symbol = &mut self.0.symbols[bound.symbol];
             if !matches!(symbol.place, Place::In(_)) {
                 continue;
             }
@@ -155,7 +156,7 @@ impl Unit {
                 names::readable(&symbol.name),
                 symbol.binding != Binding::Local && !symbol.hidden,
             );
-            if let Some(Type::Var(var)) = self.btf.get_mut(bound.type_id) {
+            if let Some(Type::Var(var)) = self.0.btf.get_mut(bound.type_id) {
                 var.name = name;
                 var.linkage = if visible {
                     Linkage::Global
@@ -180,7 +181,7 @@ impl Unit {
     ) -> Result<(), Vec<Diagnostic>> {
         let mut errors = Vec::new();
         let mut told = HashSet::new();
-        for (index, section) in self.sections.iter().enumerate() {
+        for (index, section) in self.0.sections.iter().enumerate() {
             let loaded = section.alloc && !section.is_linked_data() && !section.is_jump_table();
             if section.executable || !loaded {
                 continue;
@@ -190,7 +191,7 @@ impl Unit {
                 if !told.insert(holder.map_or((index, reloc.offset), |h| (index, h.value))) {
                     continue;
                 }
-                let target = &self.symbols[reloc.symbol];
+                let target = &self.0.symbols[reloc.symbol];
                 let target = match target.kind {
                     SymbolKind::Section => "constant data".to_owned(),
                     SymbolKind::Func => format!("the function `{}`", names::display(&target.name)),
@@ -230,6 +231,35 @@ impl Unit {
         super::none(errors)
     }
 
+    /// Kernels refuse many helpers, and loaders all programs of some types, without a licence.
+    pub(super) fn check_license(&self, warnings: &mut Vec<Diagnostic>) {
+        let help = "say it: `hachi_ebpf::license!(\"GPL\");`, which is `#[unsafe(no_mangle)] \
+                    #[unsafe(link_section = \"license\")] static LICENSE: [u8; 4] = \
+                    *b\"GPL\\0\";`";
+        match self
+            .section_named("license")
+            .map(|s| &self.0.sections[s].data)
+        {
+            None => warnings.push(
+                Diagnostic::warning(
+                    Code::NO_LICENSE,
+                    "the program states no licence, so it cannot use GPL-only helpers",
+                )
+                .help(help),
+            ),
+            Some(text) if !text.contains(&0) => warnings.push(
+                Diagnostic::warning(
+                    Code::NO_LICENSE,
+                    "the licence does not end with a zero byte, so loaders may misread it",
+                )
+                .help(help),
+            ),
+            Some(_) => {}
+        }
+    }
+}
+
+impl Unit {
     /// The static at a place.
     fn holder(&self, section: usize, offset: u64) -> Option<&Symbol> {
         self.symbols.iter().find(|symbol| {
@@ -252,16 +282,18 @@ impl Unit {
             Some((index, reloc.offset))
         })
     }
+}
 
+impl Named {
     /// References that lead nowhere.
     pub(super) fn refuse_undefined(&self) -> Vec<Diagnostic> {
         let mut uses: Vec<(usize, Vec<(usize, u64)>)> = Vec::new();
-        for (index, section) in self.sections.iter().enumerate() {
+        for (index, section) in self.0.sections.iter().enumerate() {
             for reloc in &section.relocs {
-                let symbol = &self.symbols[reloc.symbol];
+                let symbol = &self.0.symbols[reloc.symbol];
                 let known = match symbol.place {
                     Place::In(_) => true,
-                    Place::Undefined => self.externs.iter().any(|e| e.name == symbol.name),
+                    Place::Undefined => self.0.externs.iter().any(|e| e.name == symbol.name),
                     Place::Absolute | Place::Gone => false,
                 };
                 if known {
@@ -275,11 +307,11 @@ impl Unit {
         }
         let mut errors = Vec::new();
         for (symbol, places) in uses {
-            let symbol = &self.symbols[symbol];
+            let symbol = &self.0.symbols[symbol];
             let name = names::display(&symbol.name);
             let call = places.iter().any(|&(section, offset)| {
-                bytes_at::<8>(&self.sections[section].data, offset).is_some_and(|bytes| {
-                    let insn = Insn::decode(bytes, self.endian);
+                bytes_at::<8>(&self.0.sections[section].data, offset).is_some_and(|bytes| {
+                    let insn = Insn::decode(bytes, self.0.endian);
                     insn.code == consts::BPF_JMP | consts::BPF_CALL
                 })
             });
@@ -315,32 +347,5 @@ impl Unit {
             errors.push(error);
         }
         errors
-    }
-
-    /// Kernels refuse many helpers, and loaders all programs of some types, without a licence.
-    pub(super) fn check_license(&self, warnings: &mut Vec<Diagnostic>) {
-        let help = "say it: `hachi_ebpf::license!(\"GPL\");`, which is `#[unsafe(no_mangle)] \
-                    #[unsafe(link_section = \"license\")] static LICENSE: [u8; 4] = \
-                    *b\"GPL\\0\";`";
-        match self
-            .section_named("license")
-            .map(|s| &self.sections[s].data)
-        {
-            None => warnings.push(
-                Diagnostic::warning(
-                    Code::NO_LICENSE,
-                    "the program states no licence, so it cannot use GPL-only helpers",
-                )
-                .help(help),
-            ),
-            Some(text) if !text.contains(&0) => warnings.push(
-                Diagnostic::warning(
-                    Code::NO_LICENSE,
-                    "the licence does not end with a zero byte, so loaders may misread it",
-                )
-                .help(help),
-            ),
-            Some(_) => {}
-        }
     }
 }

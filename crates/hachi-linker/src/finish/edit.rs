@@ -4,7 +4,7 @@
 use hachi_asm::{Endian, Insn, consts};
 
 use super::elf::{Place, SymbolKind, bytes_at};
-use super::link::Unit;
+use super::states::Named;
 
 /// What is to change in one section. Offsets are those before any of the changes.
 #[derive(Debug, Default)]
@@ -86,7 +86,7 @@ pub(super) enum EditError {
     },
 }
 
-impl Unit {
+impl Named {
     /// Makes the changes in one section.
     ///
     /// # Errors
@@ -97,8 +97,8 @@ impl Unit {
             return Ok(());
         }
         edits.wide.sort_unstable_by_key(|wide| wide.0);
-        let endian = self.endian;
-        let section = &mut self.sections[index];
+        let endian = self.0.endian;
+        let section = &mut self.0.sections[index];
         section.size = edits.place(section.size);
         if section.executable {
             section.data = edit_code(&section.data, &edits, endian)?;
@@ -129,8 +129,8 @@ impl Unit {
         }
 
         // Those that stand for this section, through which references give an offset.
-        let mut starts = vec![false; self.symbols.len()];
-        for (number, symbol) in self.symbols.iter_mut().enumerate() {
+        let mut starts = vec![false; self.0.symbols.len()];
+        for (number, symbol) in self.0.symbols.iter_mut().enumerate() {
             if symbol.place != Place::In(index) {
                 continue;
             }
@@ -152,7 +152,7 @@ impl Unit {
                 None => symbol.place = Place::Gone,
             }
         }
-        for reloc in self.sections.iter_mut().flat_map(|s| &mut s.relocs) {
+        for reloc in self.0.sections.iter_mut().flat_map(|s| &mut s.relocs) {
             if starts[reloc.symbol]
                 && let Ok(offset) = u64::try_from(reloc.addend)
             {

@@ -11,6 +11,7 @@ use hachi_btf::{Func, FuncProto, Linkage, Type};
 use super::elf::{Binding, Place, Symbol, SymbolKind};
 use super::link::{Bound, Unit};
 use super::names;
+use super::states::{Linked, Needed};
 use crate::{Diagnostic, Span};
 
 impl Unit {
@@ -41,123 +42,6 @@ impl Unit {
         }
     }
 
-    /// Replaces absolute paths of the building machine by what a reader expects.
-    pub(super) fn shorten_files(&mut self, package: Option<&Path>) {
-        let package = package.and_then(Path::to_str);
-        let mut short: HashMap<Arc<str>, Arc<str>> = HashMap::new();
-        for line in self.sections.iter_mut().flat_map(|s| &mut s.lines) {
-            let file = short
-                .entry(line.file.clone())
-                .or_insert_with_key(|file| shorten(file, package).into());
-            line.file = file.clone();
-        }
-    }
-
-    /// Names functions as people do, and gives each the FUNC and the first line that the kernel
-    /// demands.
-    ///
-    /// Functions that other objects or user space see keep their names.
-    pub(super) fn name_functions(&mut self) {
-        self.show_programs();
-        let mut taken: HashSet<String> = self
-            .symbols
-            .iter()
-            .filter(|s| s.binding != Binding::Local || s.place == Place::Undefined)
-            .map(|s| s.name.clone())
-            .collect();
-        let mut described: HashMap<(usize, u64), u32> = HashMap::new();
-        for bound in std::mem::take(&mut self.funcs) {
-            let symbol = &self.symbols[bound.symbol];
-            if let Place::In(section) = symbol.place {
-                described
-                    .entry((section, symbol.value))
-                    .or_insert(bound.type_id);
-            }
-        }
-        // Of several names for one place one is described.
-        let mut starts = HashSet::new();
-        for symbol in self.functions() {
-            let Place::In(section) = self.symbols[symbol].place else {
-                continue;
-            };
-            let place = (section, self.symbols[symbol].value);
-            let known = match described.get(&place).map(|id| (*id, self.btf.get(*id))) {
-                Some((id, Some(Type::Func(func)))) => Some((id, func.clone())),
-                _ => None,
-            };
-            let debug = known.as_ref().map_or("", |(_, func)| &func.name);
-            let name = self.function_name(symbol, debug, &taken);
-            taken.insert(name.clone());
-            self.symbols[symbol].name = name;
-            if starts.insert(place) {
-                let type_id = self.describe_function(symbol, section, known);
-                self.funcs.push(Bound { type_id, symbol });
-            }
-        }
-    }
-
-    /// The FUNC of a function: the one debug information has, put right, or a new one.
-    fn describe_function(
-        &mut self,
-        symbol: usize,
-        section: usize,
-        known: Option<(u32, Func)>,
-    ) -> u32 {
-        let signature = known.as_ref().map(|(_, func)| func.type_id);
-        let is_proto = |id: &u32| matches!(self.btf.get(*id), Some(Type::FuncProto(_)));
-        let signature = signature.filter(is_proto);
-        let symbol = &self.symbols[symbol];
-        // The kernel verifies global functions by their signature alone. One that has none, because
-        // there are only line tables or it is assembly, must count as static and be verified with
-        // its callers.
-        let linkage = match (symbol.binding, signature) {
-            (Binding::Local, _) => Linkage::Static,
-            (_, None) if self.sections[section].name == ".text" => Linkage::Static,
-            _ if symbol.hidden => Linkage::Static,
-            _ => Linkage::Global,
-        };
-        let name = symbol.name.clone();
-        let type_id = signature.unwrap_or_else(|| {
-            self.btf.add(Type::FuncProto(FuncProto {
-                ret_type_id: 0,
-                params: Vec::new(),
-            }))
-        });
-        let func = Type::Func(Func {
-            name,
-            type_id,
-            linkage,
-        });
-        // Two functions may share a FUNC when one is a copy of the other.
-        let free = |id: &u32| self.funcs.iter().all(|bound| bound.type_id != *id);
-        let own = known.map(|(id, _)| id).filter(free);
-        match own.and_then(|id| Some((id, self.btf.get_mut(id)?))) {
-            Some((id, ty)) => {
-                *ty = func;
-                id
-            }
-            None => self.btf.add(func),
-        }
-    }
-
-    /// Programs are what lies outside `.text`; loaders see none that are local.
-    fn show_programs(&mut self) {
-        for symbol in &mut self.symbols {
-            if let Place::In(section) = symbol.place
-                && symbol.kind == SymbolKind::Func
-                && symbol.binding == Binding::Local
-                && self.sections[section].executable
-                && self.sections[section].name != ".text"
-                && !symbol.replaced
-            {
-                let path = names::display(&symbol.name);
-                let last = names::segments(&path).last().copied().unwrap_or(&path);
-                symbol.name = names::readable(last);
-                symbol.binding = Binding::Global;
-            }
-        }
-    }
-
     /// All functions, ordered by place; where several share one, visible ones come first.
     pub(super) fn functions(&self) -> Vec<usize> {
         let mut functions: Vec<usize> = (0..self.symbols.len())
@@ -176,9 +60,131 @@ impl Unit {
         });
         functions
     }
+}
+
+impl Linked {
+    /// Replaces absolute paths of the building machine by what a reader expects.
+    pub(super) fn shorten_files(&mut self, package: Option<&Path>) {
+        let package = package.and_then(Path::to_str);
+        let mut short: HashMap<Arc<str>, Arc<str>> = HashMap::new();
+        for line in self.0.sections.iter_mut().flat_map(|s| &mut s.lines) {
+            let file = short
+                .entry(line.file.clone())
+                .or_insert_with_key(|file| shorten(file, package).into());
+            line.file = file.clone();
+        }
+    }
+}
+
+impl Needed {
+    /// Names functions as people do, and gives each the FUNC and the first line that the kernel
+    /// demands.
+    ///
+    /// Functions that other objects or user space see keep their names.
+    pub(super) fn name_functions(&mut self) {
+        self.show_programs();
+        let mut taken: HashSet<String> = self
+            .0
+            .symbols
+            .iter()
+            .filter(|s| s.binding != Binding::Local || s.place == Place::Undefined)
+            .map(|s| s.name.clone())
+            .collect();
+        let mut described: HashMap<(usize, u64), u32> = HashMap::new();
+        for bound in std::mem::take(&mut self.0.funcs) {
+            let symbol = &self.0.symbols[bound.symbol];
+            if let Place::In(section) = symbol.place {
+                described
+                    .entry((section, symbol.value))
+                    .or_insert(bound.type_id);
+            }
+        }
+        // Of several names for one place one is described.
+        let mut starts = HashSet::new();
+        for symbol in self.functions() {
+            let Place::In(section) = self.0.symbols[symbol].place else {
+                continue;
+            };
+            let place = (section, self.0.symbols[symbol].value);
+            let known = match described.get(&place).map(|id| (*id, self.0.btf.get(*id))) {
+                Some((id, Some(Type::Func(func)))) => Some((id, func.clone())),
+                _ => None,
+            };
+            let debug = known.as_ref().map_or("", |(_, func)| &func.name);
+            let name = self.function_name(symbol, debug, &taken);
+            taken.insert(name.clone());
+            self.0.symbols[symbol].name = name;
+            if starts.insert(place) {
+                let type_id = self.describe_function(symbol, section, known);
+                self.0.funcs.push(Bound { type_id, symbol });
+            }
+        }
+    }
+
+    /// The FUNC of a function: the one debug information has, put right, or a new one.
+    fn describe_function(
+        &mut self,
+        symbol: usize,
+        section: usize,
+        known: Option<(u32, Func)>,
+    ) -> u32 {
+        let signature = known.as_ref().map(|(_, func)| func.type_id);
+        let is_proto = |id: &u32| matches!(self.0.btf.get(*id), Some(Type::FuncProto(_)));
+        let signature = signature.filter(is_proto);
+        let symbol = &self.0.symbols[symbol];
+        // The kernel verifies global functions by their signature alone. One that has none, because
+        // there are only line tables or it is assembly, must count as static and be verified with
+        // its callers.
+        let linkage = match (symbol.binding, signature) {
+            (Binding::Local, _) => Linkage::Static,
+            (_, None) if self.0.sections[section].name == ".text" => Linkage::Static,
+            _ if symbol.hidden => Linkage::Static,
+            _ => Linkage::Global,
+        };
+        let name = symbol.name.clone();
+        let type_id = signature.unwrap_or_else(|| {
+            self.0.btf.add(Type::FuncProto(FuncProto {
+                ret_type_id: 0,
+                params: Vec::new(),
+            }))
+        });
+        let func = Type::Func(Func {
+            name,
+            type_id,
+            linkage,
+        });
+        // Two functions may share a FUNC when one is a copy of the other.
+        let free = |id: &u32| self.0.funcs.iter().all(|bound| bound.type_id != *id);
+        let own = known.map(|(id, _)| id).filter(free);
+        match own.and_then(|id| Some((id, self.0.btf.get_mut(id)?))) {
+            Some((id, ty)) => {
+                *ty = func;
+                id
+            }
+            None => self.0.btf.add(func),
+        }
+    }
+
+    /// Programs are what lies outside `.text`; loaders see none that are local.
+    fn show_programs(&mut self) {
+        for symbol in &mut self.0.symbols {
+            if let Place::In(section) = symbol.place
+                && symbol.kind == SymbolKind::Func
+                && symbol.binding == Binding::Local
+                && self.0.sections[section].executable
+                && self.0.sections[section].name != ".text"
+                && !symbol.replaced
+            {
+                let path = names::display(&symbol.name);
+                let last = names::segments(&path).last().copied().unwrap_or(&path);
+                symbol.name = names::readable(last);
+                symbol.binding = Binding::Global;
+            }
+        }
+    }
 
     fn function_name(&self, symbol: usize, debug: &str, taken: &HashSet<String>) -> String {
-        let Symbol { name, binding, .. } = &self.symbols[symbol];
+        let Symbol { name, binding, .. } = &self.0.symbols[symbol];
         if *binding != Binding::Local {
             return match names::is_valid(name) {
                 true => name.clone(),
@@ -219,14 +225,14 @@ impl Unit {
     /// start of every function, without which the kernel refuses the program.
     pub(super) fn finish_lines(&mut self) {
         let mut starts: HashMap<usize, Vec<(u64, String)>> = HashMap::new();
-        for bound in &self.funcs {
-            let symbol = &self.symbols[bound.symbol];
+        for bound in &self.0.funcs {
+            let symbol = &self.0.symbols[bound.symbol];
             if let Place::In(section) = symbol.place {
                 let list = starts.entry(section).or_default();
                 list.push((symbol.value, symbol.name.clone()));
             }
         }
-        for (index, section) in self.sections.iter_mut().enumerate() {
+        for (index, section) in self.0.sections.iter_mut().enumerate() {
             let Some(starts) = starts.get(&index) else {
                 section.lines.clear();
                 continue;

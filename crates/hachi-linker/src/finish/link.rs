@@ -10,6 +10,7 @@ use super::Origin;
 use super::elf::{
     self, Binding, Described, Object, Place, Reloc, Section, Symbol, SymbolKind, put_addend,
 };
+use super::states::Needed;
 use crate::{Code, Diagnostic};
 
 /// A type of kind VAR or FUNC and the symbol it describes.
@@ -454,27 +455,6 @@ impl Unit {
         }
     }
 
-    /// Drops descriptions of what was cut out or has no size, and declarations that nothing uses
-    /// any more, which libbpf takes for an error.
-    pub(super) fn forget_removed(&mut self) {
-        let referred = self.referred();
-        let symbols = &self.symbols;
-        let wanted: HashSet<&str> = symbols
-            .iter()
-            .zip(referred)
-            .filter(|(symbol, referred)| symbol.place == Place::Undefined && *referred)
-            .map(|(symbol, _)| symbol.name.as_str())
-            .collect();
-        let mut known = HashSet::new();
-        self.externs.retain(|e| {
-            (e.stays || wanted.contains(e.name.as_str())) && known.insert(e.name.clone())
-        });
-        let here = |bound: &Bound| matches!(symbols[bound.symbol].place, Place::In(_));
-        self.vars
-            .retain(|bound| here(bound) && symbols[bound.symbol].size > 0);
-        self.funcs.retain(here);
-    }
-
     /// The symbol that stands for the start of a section.
     pub(super) fn section_symbol(&mut self, section: usize) -> usize {
         let found = self
@@ -638,6 +618,30 @@ impl Unit {
                 .sort_by_cached_key(|relo| u64::from(relo.insn_off));
         }
         Ok(())
+    }
+}
+
+impl Needed {
+    /// Drops descriptions of what was cut out or has no size, and declarations that nothing uses
+    /// any more, which libbpf takes for an error.
+    pub(super) fn forget_removed(&mut self) {
+        let referred = self.referred();
+        let symbols = &self.0.symbols;
+        let wanted: HashSet<&str> = symbols
+            .iter()
+            .zip(referred)
+            .filter(|(symbol, referred)| symbol.place == Place::Undefined && *referred)
+            .map(|(symbol, _)| symbol.name.as_str())
+            .collect();
+        let mut known = HashSet::new();
+        self.0.externs.retain(|e| {
+            (e.stays || wanted.contains(e.name.as_str())) && known.insert(e.name.clone())
+        });
+        let here = |bound: &Bound| matches!(symbols[bound.symbol].place, Place::In(_));
+        self.0
+            .vars
+            .retain(|bound| here(bound) && symbols[bound.symbol].size > 0);
+        self.0.funcs.retain(here);
     }
 }
 

@@ -20,7 +20,7 @@ use hachi_btf::{
 };
 
 use super::elf::{Binding, Place, Symbol, SymbolKind};
-use super::link::Unit;
+use super::states::Needed;
 use super::{data, names};
 use crate::{Code, Diagnostic};
 
@@ -40,16 +40,16 @@ struct Definition<'a> {
     members: &'a [Member],
 }
 
-impl Unit {
+impl Needed {
     /// Brings all map definitions into libbpf's form, under the names their authors gave them.
     pub(super) fn finish_maps(&mut self) -> Result<(), Vec<Diagnostic>> {
         let Some(section) = self.section_named(SECTION) else {
             return Ok(());
         };
         let mut errors = self.name_maps(section);
-        let mut maps: Vec<usize> = (0..self.symbols.len())
+        let mut maps: Vec<usize> = (0..self.0.symbols.len())
             .filter(|&i| {
-                let symbol = &self.symbols[i];
+                let symbol = &self.0.symbols[i];
                 symbol.place == Place::In(section)
                     && symbol.kind != SymbolKind::Section
                     && !symbol.replaced
@@ -57,8 +57,8 @@ impl Unit {
             .collect();
         maps.sort_by_key(|&i| {
             (
-                self.symbols[i].value,
-                self.symbols[i].binding == Binding::Local,
+                self.0.symbols[i].value,
+                self.0.symbols[i].binding == Binding::Local,
             )
         });
 
@@ -68,7 +68,7 @@ impl Unit {
         // Old place of a map and what became of it.
         let mut moved: HashMap<u64, (u64, u64)> = HashMap::new();
         for map in maps {
-            let (start, size) = (self.symbols[map].value, self.symbols[map].size);
+            let (start, size) = (self.0.symbols[map].value, self.0.symbols[map].size);
             let (new, size) = match moved.get(&start) {
                 Some(&place) => place,
                 None => match self.finish_map(section, map, &mut made) {
@@ -82,7 +82,7 @@ impl Unit {
                         (new as u64, size)
                     }
                     Ok(New::Kept) => {
-                        let old = &self.sections[section];
+                        let old = &self.0.sections[section];
                         let new = data.len().next_multiple_of(8);
                         data.resize(new, 0);
                         let range = start as usize..(start + size) as usize;
@@ -102,10 +102,10 @@ impl Unit {
                 },
             };
             moved.insert(start, (new, size));
-            let symbol = &mut self.symbols[map];
+            let symbol = &mut self.0.symbols[map];
             (symbol.value, symbol.size) = (new, size);
         }
-        let content = &mut self.sections[section];
+        let content = &mut self.0.sections[section];
         content.size = data.len() as u64;
         content.data = data;
         content.relocs = relocs;
@@ -125,8 +125,8 @@ impl Unit {
     fn name_maps(&mut self, section: usize) -> Vec<Diagnostic> {
         let mut errors = Vec::new();
         let mut first: HashMap<String, String> = HashMap::new();
-        for at in 0..self.symbols.len() {
-            let symbol = &self.symbols[at];
+        for at in 0..self.0.symbols.len() {
+            let symbol = &self.0.symbols[at];
             let elsewhere = symbol.place != Place::In(section) || symbol.replaced;
             if elsewhere || symbol.kind == SymbolKind::Section {
                 continue;
@@ -143,7 +143,7 @@ impl Unit {
                         .help("loaders find maps by the last part of their path: rename one"),
                 );
             }
-            let symbol = &mut self.symbols[at];
+            let symbol = &mut self.0.symbols[at];
             symbol.name = name;
             if symbol.binding == Binding::Local {
                 symbol.binding = data::binding_of(&path);
@@ -151,10 +151,10 @@ impl Unit {
             symbol.kind = SymbolKind::Object;
             symbol.hidden = false;
         }
-        for bound in &self.vars {
-            let symbol = &self.symbols[bound.symbol];
+        for bound in &self.0.vars {
+            let symbol = &self.0.symbols[bound.symbol];
             if symbol.place == Place::In(section)
-                && let Some(Type::Var(var)) = self.btf.get_mut(bound.type_id)
+                && let Some(Type::Var(var)) = self.0.btf.get_mut(bound.type_id)
             {
                 var.linkage = Linkage::Global;
             }
@@ -169,10 +169,10 @@ impl Unit {
         map: usize,
         made: &mut Made,
     ) -> Result<New, Box<Diagnostic>> {
-        let symbol = &self.symbols[map];
+        let symbol = &self.0.symbols[map];
         let name = symbol.name.clone();
-        let bound = self.vars.iter().find(|bound| bound.symbol == map);
-        let bound = bound.and_then(|bound| match self.btf.get(bound.type_id) {
+        let bound = self.0.vars.iter().find(|bound| bound.symbol == map);
+        let bound = bound.and_then(|bound| match self.0.btf.get(bound.type_id) {
             Some(Type::Var(var)) => Some((bound.type_id, var.type_id)),
             _ => None,
         });
@@ -188,8 +188,8 @@ impl Unit {
                 ),
             ));
         };
-        let Some(definition) = peel(&self.btf, type_id) else {
-            let ty = self.btf.type_name(type_id);
+        let Some(definition) = peel(&self.0.btf, type_id) else {
+            let ty = self.0.btf.type_name(type_id);
             return Err(Box::new(
                 Diagnostic::error(
                     Code::MAP_DEFINITION,
@@ -203,12 +203,12 @@ impl Unit {
             ));
         };
         let kind = definition.members.iter().find(|m| m.name == "type");
-        let value_form = kind.is_some_and(|m| is_int(&self.btf, m.type_id));
+        let value_form = kind.is_some_and(|m| is_int(&self.0.btf, m.type_id));
         let (new, type_id) = if value_form {
             let fields = self.fields_of(&name, section, symbol, &definition)?;
-            let (size, type_id) = made.definition(&mut self.btf, fields);
+            let (size, type_id) = made.definition(&mut self.0.btf, fields);
             (New::Made(size), type_id)
-        } else if self.sections[section].bss && symbol.size > MAX_BLANK {
+        } else if self.0.sections[section].bss && symbol.size > MAX_BLANK {
             return Err(error(format!(
                 "the map `{name}` takes {} bytes without saying anything",
                 symbol.size
@@ -217,7 +217,7 @@ impl Unit {
             // libbpf's own form. Only the wrappers must go.
             (New::Kept, definition.type_id)
         };
-        if let Some(Type::Var(var)) = self.btf.get_mut(var_id) {
+        if let Some(Type::Var(var)) = self.0.btf.get_mut(var_id) {
             var.type_id = type_id;
         }
         Ok(new)
@@ -231,10 +231,10 @@ impl Unit {
         symbol: &Symbol,
         definition: &Definition<'_>,
     ) -> Result<Vec<(String, Field)>, Box<Diagnostic>> {
-        let content = &self.sections[section];
+        let content = &self.0.sections[section];
         let range = symbol.value..symbol.value + symbol.size;
         if let Some(reloc) = content.relocs.iter().find(|r| range.contains(&r.offset)) {
-            let target = names::display(&self.symbols[reloc.symbol].name);
+            let target = names::display(&self.0.symbols[reloc.symbol].name);
             return Err(error(format!(
                 "the definition of the map `{name}` refers to `{target}`; a map's type cannot \
                  hold that"
@@ -242,9 +242,9 @@ impl Unit {
         }
         let mut fields = Vec::new();
         for member in definition.members {
-            let size = Types::size_of(&self.btf, member.type_id).unwrap_or(0);
-            let int = is_int(&self.btf, member.type_id) && matches!(size, 1 | 2 | 4 | 8);
-            let field = match self.btf.get(member.type_id) {
+            let size = Types::size_of(&self.0.btf, member.type_id).unwrap_or(0);
+            let int = is_int(&self.0.btf, member.type_id) && matches!(size, 1 | 2 | 4 | 8);
+            let field = match self.0.btf.get(member.type_id) {
                 _ if int && member.bit_size == 0 => {
                     let offset = definition.offset + u64::from(member.bit_offset / 8);
                     let within = offset + u64::from(size) <= symbol.size;
@@ -269,20 +269,20 @@ impl Unit {
                 Some(Type::Ptr(ptr)) => match ptr.type_id {
                     // LLVM knows no type for Rust's `char`, the only one it leaves out.
                     0 => Field::Char,
-                    id if holds_nothing(&self.btf, id) => continue,
+                    id if holds_nothing(&self.0.btf, id) => continue,
                     _ => Field::Type(member.type_id),
                 },
                 // `values: [*const Inner; 0]`, which libbpf wants as it is.
                 Some(Type::Array(array)) if array.nelems == 0 => Field::Type(member.type_id),
                 _ if size == 0 => continue,
                 _ if member.name == "values"
-                    && let Some(mut inner) = peel(&self.btf, member.type_id) =>
+                    && let Some(mut inner) = peel(&self.0.btf, member.type_id) =>
                 {
                     inner.offset += definition.offset + u64::from(member.bit_offset / 8);
                     Field::Inner(self.fields_of(name, section, symbol, &inner)?)
                 }
                 _ => {
-                    let ty = self.btf.type_name(member.type_id);
+                    let ty = self.0.btf.type_name(member.type_id);
                     let error = Diagnostic::error(
                         Code::MAP_DEFINITION,
                         format!(
@@ -302,10 +302,10 @@ impl Unit {
 
     fn number_at(&self, section: usize, offset: u64, size: u32) -> Option<u64> {
         let start = usize::try_from(offset).ok()?;
-        let bytes = self.sections[section]
+        let bytes = self.0.sections[section]
             .data
             .get(start..start.checked_add(size as usize)?)?;
-        Some(match self.endian {
+        Some(match self.0.endian {
             Endian::Little => bytes.iter().rev().fold(0, |n, b| n << 8 | u64::from(*b)),
             Endian::Big => bytes.iter().fold(0, |n, b| n << 8 | u64::from(*b)),
         })

@@ -6,6 +6,7 @@
 //!
 //! | step | file |
 //! |---|---|
+//! | their order, as types | `states` |
 //! | read the objects | `elf` |
 //! | make one of them: merge sections, resolve symbols, collect types | `link` |
 //! | let references name functions and statics; find what is needed | `reach` |
@@ -31,6 +32,7 @@ mod prune;
 mod questions;
 mod reach;
 mod repair;
+mod states;
 mod symbol;
 #[cfg(test)]
 mod tests;
@@ -38,9 +40,8 @@ mod write;
 
 use std::path::Path;
 
-use edit::EditError;
-use elf::Binding;
-use link::{Source, Unit};
+use link::Source;
+use states::Linked;
 
 use crate::{Code, Diagnostic};
 
@@ -113,69 +114,14 @@ pub(crate) fn finish(input: &FinishInput<'_>) -> Result<Finished, Vec<Diagnostic
         name: object.name.to_owned(),
         origin: object.origin,
     });
-    let mut unit = Unit::link(objects, sources.collect())?;
     let mut warnings = Vec::new();
-
-    for symbol in unit
-        .symbols
-        .iter_mut()
-        .filter(|s| s.binding != Binding::Local)
-    {
-        if let Some((_, wanted)) = input.renames.iter().find(|(name, _)| *name == symbol.name) {
-            symbol.name.clone_from(wanted);
-        }
-    }
-    unit.shorten_files(input.package_dir);
-    unit.symbolise()?;
-    let mut edits = unit.unneeded(input.entries);
-    unit.answer(&mut edits)?;
-    for (section, edits) in edits.into_iter().enumerate() {
-        unit.edit(section, edits)
-            .map_err(|error| vec![unit.explain(section, error)])?;
-    }
-    none(unit.refuse_undefined())?;
-
-    unit.resolve_log_sites()?;
-    unit.forget_removed();
-    unit.finish_maps()?;
-    unit.refuse_pointers(&mut warnings)?;
-    unit.name_statics(&mut warnings);
-    unit.name_functions();
-    unit.type_contexts();
-    unit.finish_lines();
-    unit.check_license(&mut warnings);
-
-    unit.prune_types();
-    unit.repair_types();
-    unit.merge_equal_types();
-    unit.fill_local_ids();
-
-    none(unit.check_references(&mut warnings))?;
-    unit.desymbolise();
-    let info = unit.info()?;
-    none(check::check_types(&info.types))?;
-    let object = unit.write(&info);
-    none(unit.check_file(&object))?;
+    let object = Linked::new(objects, sources.collect(), input)?
+        .name()?
+        .cut(input.entries)?
+        .show(&mut warnings)?
+        .fit_types()
+        .into_file(&mut warnings)?;
     Ok(Finished { object, warnings })
-}
-
-impl Unit {
-    /// Why a section could not be changed.
-    fn explain(&self, section: usize, error: EditError) -> Diagnostic {
-        match error {
-            EditError::TooFar { offset } => {
-                let error =
-                    Diagnostic::error(Code::JUMP_TOO_FAR, "a jump is too far for its instruction")
-                        .help("split the function, or build with cpu v4, which has longer jumps");
-                self.locate(error, section, offset)
-            }
-            EditError::Torn { symbol } => check::defect(format_args!(
-                "part of `{}` in `{}` would be missing",
-                names::display(&self.symbols[symbol].name),
-                self.sections[section].name
-            )),
-        }
-    }
 }
 
 /// Goes on only without errors.

@@ -5,9 +5,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use hachi_btf::{BtfBuilder, Type};
 
-use super::link::Unit;
+use super::states::Shown;
 
-impl Unit {
+impl Shown {
     /// Removes what is not reachable from functions, statics, externs and CO-RE records, and
     /// numbers anew.
     pub(super) fn prune_types(&mut self) {
@@ -18,6 +18,7 @@ impl Unit {
         let mut live = roots.clone();
         // Tags point at what they describe, not the other way round; they stay with it.
         let tags: Vec<(u32, u32)> = self
+            .0
             .btf
             .iter()
             .filter_map(|(id, ty)| match ty {
@@ -26,16 +27,16 @@ impl Unit {
             })
             .collect();
         if !tags.is_empty() {
-            reach(&self.btf, &mut live);
+            reach(&self.0.btf, &mut live);
             roots.extend(tags.iter().filter(|(_, to)| live.contains(to)).map(|t| t.0));
         }
-        let map = self.btf.retain(|id, _| roots.contains(&id));
+        let map = self.0.btf.retain(|id, _| roots.contains(&id));
         self.each_type_id(|id| *id = map.get(*id as usize).copied().unwrap_or(0));
     }
 
     /// Makes one of types that are equal, what they refer to included.
     pub(super) fn merge_equal_types(&mut self) {
-        let classes = classes(&self.btf);
+        let classes = classes(&self.0.btf);
         // The first of each class stands for all.
         let mut first: HashMap<u64, u32> = HashMap::new();
         let mut map = vec![0; classes.len()];
@@ -43,20 +44,20 @@ impl Unit {
             map[at] = *first.entry(*class).or_insert(at as u32);
         }
         let target = |id: u32| map.get(id as usize).copied().unwrap_or(0);
-        self.btf.map_refs(target);
+        self.0.btf.map_refs(target);
         self.each_type_id(|id| *id = target(*id));
         self.prune_types();
     }
 
     /// All numbers of types outside of `.BTF` itself.
     fn each_type_id(&mut self, mut f: impl FnMut(&mut u32)) {
-        for bound in self.vars.iter_mut().chain(&mut self.funcs) {
+        for bound in self.0.vars.iter_mut().chain(&mut self.0.funcs) {
             f(&mut bound.type_id);
         }
-        for wanted in &mut self.externs {
+        for wanted in &mut self.0.externs {
             f(&mut wanted.type_id);
         }
-        for relo in self.sections.iter_mut().flat_map(|s| &mut s.core) {
+        for relo in self.0.sections.iter_mut().flat_map(|s| &mut s.core) {
             f(&mut relo.type_id);
         }
     }

@@ -10,8 +10,9 @@ use hachi_btf::{BtfBuilder, Func, Linkage, Type, Var};
 use super::core_types::{LocalTypes, RootId};
 use super::edit::Edits;
 use super::elf::{Binding, Place, RelocKind, Symbol, SymbolKind, bytes_at};
-use super::link::{Extern, Unit};
+use super::link::Extern;
 use super::names;
+use super::states::{Named, Shown};
 use super::symbol::{EnumKind, ExternKind, FieldKind, Question, Step, TypeExpr, TypeKind};
 use crate::{Code, Diagnostic};
 
@@ -119,13 +120,13 @@ impl Collected {
     }
 }
 
-impl Unit {
+impl Named {
     /// Answers all magic symbols' calls, except those in code that `edits` cut out; code that must
     /// grow is noted there.
     pub(super) fn answer(&mut self, edits: &mut [Edits]) -> Result<(), Vec<Diagnostic>> {
         let mut errors = Vec::new();
         let mut questions = HashMap::new();
-        for (number, symbol) in self.symbols.iter().enumerate() {
+        for (number, symbol) in self.0.symbols.iter().enumerate() {
             if symbol.place == Place::Undefined
                 && let Some(question) = Question::parse(&symbol.name)
             {
@@ -138,9 +139,9 @@ impl Unit {
 
         let mut all = Collected::default();
         // Externs get their symbols when all are known; these are the numbers they will have.
-        let base = self.symbols.len();
+        let base = self.0.symbols.len();
         for (section, edits) in edits.iter_mut().enumerate() {
-            let relocs = std::mem::take(&mut self.sections[section].relocs);
+            let relocs = std::mem::take(&mut self.0.sections[section].relocs);
             let mut kept = Vec::with_capacity(relocs.len());
             for mut reloc in relocs {
                 let Some(question) = questions.get(&reloc.symbol) else {
@@ -151,7 +152,7 @@ impl Unit {
                 if !edits.keeps(offset) {
                     continue;
                 }
-                let called = reloc.kind == RelocKind::Call && self.sections[section].executable;
+                let called = reloc.kind == RelocKind::Call && self.0.sections[section].executable;
                 let answer = match question {
                     Err(reason) => Err(malformed(reason)),
                     Ok(_) if !called => Err(Box::new(Diagnostic::error(
@@ -170,13 +171,13 @@ impl Unit {
                         kept.push(reloc);
                     }
                     Err(error) => {
-                        let name = &self.symbols[reloc.symbol].name;
+                        let name = &self.0.symbols[reloc.symbol].name;
                         let error = error.note(format!("the symbol is `{name}`"));
                         errors.push(self.locate(error, section, offset));
                     }
                 }
             }
-            self.sections[section].relocs = kept;
+            self.0.sections[section].relocs = kept;
         }
 
         let Collected {
@@ -190,7 +191,7 @@ impl Unit {
                 errors.push(self.locate(error, ask.section, ask.offset));
             }
         }
-        for section in &mut self.sections {
+        for section in &mut self.0.sections {
             section
                 .core
                 .sort_by_cached_key(|relo| u64::from(relo.insn_off));
@@ -210,7 +211,7 @@ impl Unit {
         types: &mut LocalTypes,
         edits: &mut [Edits],
     ) -> Result<(), String> {
-        let btf = &mut self.btf;
+        let btf = &mut self.0.btf;
         let (type_id, access, kind, value, wide) = match &ask.subject {
             Subject::Field {
                 kind,
@@ -219,7 +220,7 @@ impl Unit {
                 element,
             } => {
                 let id = types.make_root(*root, btf);
-                let big = self.endian == hachi_asm::Endian::Big;
+                let big = self.0.endian == hachi_asm::Endian::Big;
                 let field =
                     Field::find(btf, id, access).ok_or("the field's offset is too large")?;
                 let value = field.answer(*kind, *element, big)?;
@@ -229,7 +230,7 @@ impl Unit {
                 let id = self.local_type(*kind, ty, types);
                 let value = match kind {
                     TypeKind::Exists | TypeKind::Matches => 1,
-                    TypeKind::Size => i64::from(size_of(&self.btf, id)),
+                    TypeKind::Size => i64::from(size_of(&self.0.btf, id)),
                     // Filled in when all types have their final numbers.
                     TypeKind::IdLocal | TypeKind::IdTarget => 0,
                 };
@@ -254,12 +255,12 @@ impl Unit {
         if wide {
             edits[ask.section].widen(ask.offset, build::ld_imm64(0, Imm64::Value(value as u64)));
         } else {
-            let insn = build::mov_imm(0, value as i32).encode(self.endian);
+            let insn = build::mov_imm(0, value as i32).encode(self.0.endian);
             let start = ask.offset as usize;
-            self.sections[ask.section].data[start..start + insn.len()].copy_from_slice(&insn);
+            self.0.sections[ask.section].data[start..start + insn.len()].copy_from_slice(&insn);
         }
         let kind = CoreReloKind::from_number(kind).ok_or("this kind of question is unknown")?;
-        self.sections[ask.section].core.push(CoreRelo {
+        self.0.sections[ask.section].core.push(CoreRelo {
             insn_off: ask.offset as u32,
             type_id,
             access: access.into(),
@@ -270,7 +271,7 @@ impl Unit {
 
     /// The type a question is about; for its number among the program's own types, the program's.
     fn local_type(&mut self, kind: TypeKind, ty: &TypeExpr, types: &mut LocalTypes) -> u32 {
-        let own = self.btf.iter().find(|(_, own)| {
+        let own = self.0.btf.iter().find(|(_, own)| {
             let (same_kind, name) = match ty {
                 TypeExpr::Composite { union, name, .. } => match own {
                     Type::Struct(_) => (!union, name.as_ref()),
@@ -290,7 +291,7 @@ impl Unit {
         });
         match own {
             Some((id, _)) => id,
-            None => types.make(ty, &mut self.btf),
+            None => types.make(ty, &mut self.0.btf),
         }
     }
 
@@ -301,9 +302,9 @@ impl Unit {
         types: &mut LocalTypes,
         errors: &mut Vec<Diagnostic>,
     ) {
-        let base = self.symbols.len();
+        let base = self.0.symbols.len();
         for (name, wanted) in externs.in_order() {
-            let type_id = types.make(&wanted.ty, &mut self.btf);
+            let type_id = types.make(&wanted.ty, &mut self.0.btf);
             let section = match wanted.kind {
                 ExternKind::Kconfig => ".kconfig",
                 _ => ".ksyms",
@@ -320,12 +321,12 @@ impl Unit {
                     linkage: Linkage::Extern,
                 }),
             };
-            debug_assert_eq!(self.symbols.len(), base + wanted.number);
+            debug_assert_eq!(self.0.symbols.len(), base + wanted.number);
             let binding = match wanted.weak {
                 true => Binding::Weak,
                 false => Binding::Global,
             };
-            self.symbols.push(Symbol {
+            self.0.symbols.push(Symbol {
                 name: name.clone(),
                 binding,
                 kind: SymbolKind::NoType,
@@ -336,18 +337,18 @@ impl Unit {
                 object: 0,
                 replaced: false,
             });
-            let number = self.symbols.len() - 1;
+            let number = self.0.symbols.len() - 1;
             // C objects may declare the same thing; one symbol serves both.
-            let known = self.symbols[..base]
+            let known = self.0.symbols[..base]
                 .iter()
                 .position(|s| s.name == name && s.binding != Binding::Local);
             match known {
                 None => {}
-                Some(known) if self.symbols[known].place == Place::Undefined => {
+                Some(known) if self.0.symbols[known].place == Place::Undefined => {
                     if binding == Binding::Global {
-                        self.symbols[known].binding = binding;
+                        self.0.symbols[known].binding = binding;
                     }
-                    let relocs = self.sections.iter_mut().flat_map(|s| &mut s.relocs);
+                    let relocs = self.0.sections.iter_mut().flat_map(|s| &mut s.relocs);
                     for reloc in relocs.filter(|r| r.symbol == number) {
                         reloc.symbol = known;
                     }
@@ -363,11 +364,11 @@ impl Unit {
                     continue;
                 }
             }
-            if self.externs.iter().any(|e| e.name == name) {
+            if self.0.externs.iter().any(|e| e.name == name) {
                 continue;
             }
-            let type_id = self.btf.add(ty);
-            self.externs.push(Extern {
+            let type_id = self.0.btf.add(ty);
+            self.0.externs.push(Extern {
                 section: section.into(),
                 type_id,
                 name,
@@ -375,11 +376,13 @@ impl Unit {
             });
         }
     }
+}
 
+impl Shown {
     /// Puts the final numbers of the program's own types where the program asks for them.
     pub(super) fn fill_local_ids(&mut self) {
-        let endian = self.endian;
-        for section in &mut self.sections {
+        let endian = self.0.endian;
+        for section in &mut self.0.sections {
             for relo in &section.core {
                 let start = relo.insn_off as usize;
                 if relo.kind != CoreReloKind::TypeIdLocal {

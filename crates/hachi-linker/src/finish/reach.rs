@@ -13,6 +13,7 @@ use super::Origin;
 use super::edit::Edits;
 use super::elf::{Binding, Place, Reloc, RelocKind, Symbol, SymbolKind, bytes_at};
 use super::link::Unit;
+use super::states::{Linked, Named, Typed};
 use crate::{Code, Diagnostic};
 
 /// A contiguous part of a section that is kept or thrown away as a whole.
@@ -46,7 +47,7 @@ fn is_prunable(name: &str) -> bool {
     })
 }
 
-impl Unit {
+impl Linked {
     /// Lets every reference name what it means: a function or static rather than a section and an
     /// offset, and calls within a section, which the assembler resolved, like all others.
     ///
@@ -54,13 +55,13 @@ impl Unit {
     pub(super) fn symbolise(&mut self) -> Result<(), Vec<Diagnostic>> {
         let mut errors = Vec::new();
         let index = Index::new(self);
-        for at in 0..self.sections.len() {
-            let mut relocs = std::mem::take(&mut self.sections[at].relocs);
-            if self.sections[at].executable {
+        for at in 0..self.0.sections.len() {
+            let mut relocs = std::mem::take(&mut self.0.sections[at].relocs);
+            if self.0.sections[at].executable {
                 self.name_local_calls(at, &mut relocs, &index, &mut errors);
             }
             for reloc in &mut relocs {
-                let symbol = &self.symbols[reloc.symbol];
+                let symbol = &self.0.symbols[reloc.symbol];
                 let (SymbolKind::Section, Place::In(target)) = (symbol.kind, symbol.place) else {
                     continue;
                 };
@@ -69,12 +70,12 @@ impl Unit {
                 }
                 let offset = reloc.addend;
                 if let Some(found) = index.containing(self, target, offset) {
-                    reloc.addend = offset - self.symbols[found].value as i64;
+                    reloc.addend = offset - self.0.symbols[found].value as i64;
                     reloc.symbol = found;
                 }
-                let target = &self.sections[target];
+                let target = &self.0.sections[target];
                 let exact =
-                    reloc.addend == 0 && self.symbols[reloc.symbol].kind != SymbolKind::Section;
+                    reloc.addend == 0 && self.0.symbols[reloc.symbol].kind != SymbolKind::Section;
                 if (target.executable || target.name == ".maps") && !exact {
                     let what = if target.executable {
                         "a function"
@@ -98,7 +99,7 @@ impl Unit {
                     errors.push(self.locate(error, at, reloc.offset));
                 }
             }
-            self.sections[at].relocs = relocs;
+            self.0.sections[at].relocs = relocs;
         }
         if errors.is_empty() {
             Ok(())
@@ -107,50 +108,11 @@ impl Unit {
         }
     }
 
-    /// The reverse, where that serves: libbpf takes a local function's address for a callback only
-    /// by section and offset, as compilers write it; and constants without a name of their own need
-    /// no symbol.
-    pub(super) fn desymbolise(&mut self) {
-        let described: HashSet<usize> = self.vars.iter().map(|bound| bound.symbol).collect();
-        let sources = self.sources.clone();
-        let constant = |number: usize, symbol: &Symbol| {
-            symbol.kind == SymbolKind::Object
-                && symbol.binding == Binding::Local
-                && sources[symbol.object].origin == Origin::Compiled
-                && !described.contains(&number)
-        };
-        for at in 0..self.sections.len() {
-            let mut relocs = std::mem::take(&mut self.sections[at].relocs);
-            for reloc in &mut relocs {
-                let symbol = &self.symbols[reloc.symbol];
-                let local = symbol.binding == Binding::Local;
-                if let Place::In(target) = symbol.place
-                    && (local && symbol.kind == SymbolKind::Func || constant(reloc.symbol, symbol))
-                {
-                    reloc.addend = reloc.addend.wrapping_add(symbol.value as i64);
-                    reloc.symbol = self.section_symbol(target);
-                }
-            }
-            self.sections[at].relocs = relocs;
-        }
-        for (number, symbol) in self.symbols.iter_mut().enumerate() {
-            if constant(number, symbol) {
-                symbol.place = Place::Gone;
-            }
-        }
-    }
-
     /// Whether a place holds data of an object that was given, which loaders copy as it is, or jump
     /// tables, whose targets have no names.
     fn is_plain_data(&self, section: usize, offset: u64) -> bool {
-        let content = &self.sections[section];
+        let content = &self.0.sections[section];
         self.is_given(section, offset) && !content.executable && !content.is_linked_data()
-    }
-
-    /// Whether what lies at a place comes from an object that was given.
-    pub(super) fn is_given(&self, section: usize, offset: u64) -> bool {
-        let part = self.sections[section].part_at(offset);
-        part.is_some_and(|part| self.sources[part.object].origin == Origin::Given)
     }
 
     fn name_local_calls(
@@ -160,15 +122,15 @@ impl Unit {
         index: &Index,
         errors: &mut Vec<Diagnostic>,
     ) {
-        let section = &self.sections[at];
+        let section = &self.0.sections[at];
         let named: HashSet<u64> = relocs.iter().map(|reloc| reloc.offset).collect();
         let mut offset = 0;
         while let Some(bytes) = bytes_at::<8>(&section.data, offset) {
-            let insn = Insn::decode(bytes, self.endian);
+            let insn = Insn::decode(bytes, self.0.endian);
             if insn.is_pseudo_call() && !named.contains(&offset) {
                 let target = offset as i64 + 8 + i64::from(insn.imm) * 8;
                 match index.containing(self, at, target) {
-                    Some(symbol) if self.symbols[symbol].value as i64 == target => {
+                    Some(symbol) if self.0.symbols[symbol].value as i64 == target => {
                         relocs.push(Reloc {
                             offset,
                             kind: RelocKind::Call,
@@ -187,7 +149,52 @@ impl Unit {
         }
         relocs.sort_by_cached_key(|reloc| reloc.offset);
     }
+}
 
+impl Typed {
+    /// The reverse, where that serves: libbpf takes a local function's address for a callback only
+    /// by section and offset, as compilers write it; and constants without a name of their own need
+    /// no symbol.
+    pub(super) fn desymbolise(&mut self) {
+        let described: HashSet<usize> = self.0.vars.iter().map(|bound| bound.symbol).collect();
+        let sources = self.0.sources.clone();
+        let constant = |number: usize, symbol: &Symbol| {
+            symbol.kind == SymbolKind::Object
+                && symbol.binding == Binding::Local
+                && sources[symbol.object].origin == Origin::Compiled
+                && !described.contains(&number)
+        };
+        for at in 0..self.0.sections.len() {
+            let mut relocs = std::mem::take(&mut self.0.sections[at].relocs);
+            for reloc in &mut relocs {
+                let symbol = &self.0.symbols[reloc.symbol];
+                let local = symbol.binding == Binding::Local;
+                if let Place::In(target) = symbol.place
+                    && (local && symbol.kind == SymbolKind::Func || constant(reloc.symbol, symbol))
+                {
+                    reloc.addend = reloc.addend.wrapping_add(symbol.value as i64);
+                    reloc.symbol = self.section_symbol(target);
+                }
+            }
+            self.0.sections[at].relocs = relocs;
+        }
+        for (number, symbol) in self.0.symbols.iter_mut().enumerate() {
+            if constant(number, symbol) {
+                symbol.place = Place::Gone;
+            }
+        }
+    }
+}
+
+impl Unit {
+    /// Whether what lies at a place comes from an object that was given.
+    pub(super) fn is_given(&self, section: usize, offset: u64) -> bool {
+        let part = self.sections[section].part_at(offset);
+        part.is_some_and(|part| self.sources[part.object].origin == Origin::Given)
+    }
+}
+
+impl Named {
     /// Finds what is needed, and gives the edits that remove the rest: one for each section.
     ///
     /// `entries` are the names of functions needed although nothing here refers to them.
@@ -202,7 +209,7 @@ impl Unit {
                 end,
                 ..
             } = pieces[at];
-            let relocs = &self.sections[section].relocs;
+            let relocs = &self.0.sections[section].relocs;
             let first = relocs.partition_point(|reloc| reloc.offset < start);
             for reloc in relocs[first..]
                 .iter()
@@ -217,14 +224,14 @@ impl Unit {
             }
         }
 
-        let mut edits: Vec<Edits> = self.sections.iter().map(|_| Edits::default()).collect();
+        let mut edits: Vec<Edits> = self.0.sections.iter().map(|_| Edits::default()).collect();
         for dead in pieces.chunk_by(|a, b| a.section == b.section && a.needed == b.needed) {
             let [first, ..] = dead else { continue };
             if first.needed {
                 continue;
             }
             let end = dead.last().map_or(first.end, |last| last.end);
-            let align = match &self.sections[first.section] {
+            let align = match &self.0.sections[first.section] {
                 section if section.executable => 8,
                 section => section.align,
             };
@@ -236,8 +243,9 @@ impl Unit {
     /// All pieces, ordered by section and offset.
     fn pieces(&self) -> Vec<Piece> {
         let mut pieces: Vec<Piece> = Vec::new();
-        for (section, content) in self.sections.iter().enumerate() {
+        for (section, content) in self.0.sections.iter().enumerate() {
             let mut symbols: Vec<_> = self
+                .0
                 .symbols
                 .iter()
                 .filter(|s| s.place == Place::In(section) && s.kind != SymbolKind::Section)
@@ -298,7 +306,7 @@ impl Unit {
 
     fn mark_roots(&self, pieces: &mut [Piece], entries: &[String]) {
         for piece in pieces.iter_mut() {
-            let section = &self.sections[piece.section];
+            let section = &self.0.sections[piece.section];
             // Padding between functions is of no use to anybody.
             if section.executable || piece.what == What::Replaced {
                 continue;
@@ -308,11 +316,11 @@ impl Unit {
                 || (section.part_at(piece.start)).is_some_and(|part| part.retain);
         }
         let callbacks = self.exception_callbacks();
-        for symbol in &self.symbols {
+        for symbol in &self.0.symbols {
             let Place::In(section) = symbol.place else {
                 continue;
             };
-            let content = &self.sections[section];
+            let content = &self.0.sections[section];
             let visible = symbol.binding != Binding::Local;
             let root = match symbol.kind {
                 SymbolKind::Section => continue,
@@ -332,7 +340,7 @@ impl Unit {
 
     /// Functions that take over when another throws (kernel 6.7), named in a tag of that one's.
     fn exception_callbacks(&self) -> Vec<&str> {
-        let tags = self.btf.iter().filter_map(|(_, ty)| match ty {
+        let tags = self.0.btf.iter().filter_map(|(_, ty)| match ty {
             Type::DeclTag(tag) => tag.value.strip_prefix("exception_callback:"),
             _ => None,
         });
@@ -340,7 +348,7 @@ impl Unit {
     }
 
     fn piece_of(&self, pieces: &[Piece], reloc: &Reloc) -> Option<usize> {
-        let symbol = &self.symbols[reloc.symbol];
+        let symbol = &self.0.symbols[reloc.symbol];
         let Place::In(section) = symbol.place else {
             return None;
         };

@@ -4,8 +4,9 @@
 
 use hachi_btf::{Array, BtfBuilder, Composite, Int, Member, Ptr, Type, TypeTag, Types, Variant};
 
-use super::link::{Bound, Unit};
+use super::link::Bound;
 use super::names;
+use super::states::Shown;
 
 /// Rust's `char`, named like C's type of the same size and meaning.
 pub(super) fn char_type() -> Type {
@@ -16,12 +17,12 @@ fn unsigned(name: &str, size: u32) -> Type {
     Type::Int(Int::new(name, size, false))
 }
 
-impl Unit {
+impl Shown {
     /// Makes all types acceptable.
     pub(super) fn repair_types(&mut self) {
         self.unwrap_statics();
         let char_id = self.void_is_char();
-        let btf = &mut self.btf;
+        let btf = &mut self.0.btf;
         let unions: Vec<u32> = btf
             .iter()
             .filter(|(_, ty)| matches!(ty, Type::Union(_)))
@@ -31,7 +32,7 @@ impl Unit {
             name_discriminant(btf, id);
         }
         kptrs(btf);
-        let extern_vars: Vec<u32> = self.externs.iter().map(|e| e.type_id).collect();
+        let extern_vars: Vec<u32> = self.0.externs.iter().map(|e| e.type_id).collect();
         for (id, ty) in btf.iter_mut() {
             repair(ty, char_id, extern_vars.contains(&id));
         }
@@ -46,19 +47,19 @@ impl Unit {
     /// Structures that are not generic are somebody's own, or the kernel's (`bpf_spin_lock`), and
     /// stay.
     fn unwrap_statics(&mut self) {
-        for bound in &self.vars {
-            let Some(Type::Var(var)) = self.btf.get(bound.type_id) else {
+        for bound in &self.0.vars {
+            let Some(Type::Var(var)) = self.0.btf.get(bound.type_id) else {
                 continue;
             };
             let mut inner = var.type_id;
             // A type within itself is impossible, but this is data.
             for _ in 0..16 {
-                match wrapped(&self.btf, inner) {
+                match wrapped(&self.0.btf, inner) {
                     Some(id) => inner = id,
                     None => break,
                 }
             }
-            if let Some(Type::Var(var)) = self.btf.get_mut(bound.type_id) {
+            if let Some(Type::Var(var)) = self.0.btf.get_mut(bound.type_id) {
                 var.type_id = inner;
             }
         }
@@ -66,7 +67,7 @@ impl Unit {
 
     /// LLVM gives Rust's `char` no type at all. Adds one if it is missing somewhere.
     fn void_is_char(&mut self) -> u32 {
-        let missing = self.btf.iter().any(|(_, ty)| match ty {
+        let missing = self.0.btf.iter().any(|(_, ty)| match ty {
             Type::Struct(t) | Type::Union(t) => t.members.iter().any(|m| m.type_id == 0),
             Type::Array(t) => t.type_id == 0,
             Type::FuncProto(t) => t
@@ -77,7 +78,7 @@ impl Unit {
             _ => false,
         });
         if missing {
-            self.btf.add(char_type())
+            self.0.btf.add(char_type())
         } else {
             0
         }
@@ -85,13 +86,13 @@ impl Unit {
 
     /// The kernel wants names for the parameters of functions that are there.
     fn name_params(&mut self) {
-        let funcs = self.btf.iter().filter_map(|(_, ty)| match ty {
+        let funcs = self.0.btf.iter().filter_map(|(_, ty)| match ty {
             Type::Func(func) => Some(func.type_id),
             _ => None,
         });
         let protos: Vec<u32> = funcs.collect();
         for id in protos {
-            if let Some(Type::FuncProto(proto)) = self.btf.get_mut(id) {
+            if let Some(Type::FuncProto(proto)) = self.0.btf.get_mut(id) {
                 let last = proto.params.len().saturating_sub(1);
                 for (i, param) in proto.params.iter_mut().enumerate() {
                     // `...` has neither name nor type.
@@ -106,12 +107,12 @@ impl Unit {
     /// LLVM may shrink a static whose full width is never used; its type must not be larger than it
     /// is.
     fn fit_vars(&mut self) {
-        for Bound { type_id, symbol } in self.vars.clone() {
-            let size = self.symbols[symbol].size as u32;
-            let Some(Type::Var(var)) = self.btf.get(type_id) else {
+        for Bound { type_id, symbol } in self.0.vars.clone() {
+            let size = self.0.symbols[symbol].size as u32;
+            let Some(Type::Var(var)) = self.0.btf.get(type_id) else {
                 continue;
             };
-            if Types::size_of(&self.btf, var.type_id).is_ok_and(|full| full <= size) {
+            if Types::size_of(&self.0.btf, var.type_id).is_ok_and(|full| full <= size) {
                 continue;
             }
             let new = match size {
@@ -120,7 +121,7 @@ impl Unit {
                 4 => unsigned("u32", 4),
                 8 => unsigned("u64", 8),
                 _ => {
-                    let byte = self.btf.add(unsigned("u8", 1));
+                    let byte = self.0.btf.add(unsigned("u8", 1));
                     Type::Array(Array {
                         type_id: byte,
                         index_type_id: byte,
@@ -128,8 +129,8 @@ impl Unit {
                     })
                 }
             };
-            let new = self.btf.add(new);
-            if let Some(Type::Var(var)) = self.btf.get_mut(type_id) {
+            let new = self.0.btf.add(new);
+            if let Some(Type::Var(var)) = self.0.btf.get_mut(type_id) {
                 var.type_id = new;
             }
         }

@@ -14,7 +14,8 @@ use object::{Endianness, U16, U32, U64, pod};
 
 use super::check;
 use super::elf::{Binding, Place, SymbolKind, put_addend};
-use super::link::{Extern, Unit};
+use super::link::Extern;
+use super::states::Typed;
 use crate::{Code, Diagnostic};
 
 /// `.BTF` and `.BTF.ext`.
@@ -25,20 +26,21 @@ pub(super) struct Info {
     pub types: BtfBuilder,
 }
 
-impl Unit {
+impl Typed {
     /// The descriptions of the object, as they will be written.
     ///
     /// # Errors
     /// Variables that overlap, and types that BTF cannot hold.
     pub(super) fn info(&self) -> Result<Info, Vec<Diagnostic>> {
         let mut errors = Vec::new();
-        let mut types = self.btf.clone();
-        for (index, section) in self.sections.iter().enumerate() {
+        let mut types = self.0.btf.clone();
+        for (index, section) in self.0.sections.iter().enumerate() {
             let mut vars: Vec<VarSecInfo> = self
+                .0
                 .vars
                 .iter()
                 .filter_map(|bound| {
-                    let symbol = &self.symbols[bound.symbol];
+                    let symbol = &self.0.symbols[bound.symbol];
                     (symbol.place == Place::In(index) && symbol.size > 0).then_some(VarSecInfo {
                         type_id: bound.type_id,
                         offset: symbol.value as u32,
@@ -71,6 +73,7 @@ impl Unit {
         }
         for name in [".ksyms", ".kconfig"] {
             let vars: Vec<VarSecInfo> = self
+                .0
                 .externs
                 .iter()
                 .filter(|wanted| wanted.section == name)
@@ -95,13 +98,14 @@ impl Unit {
         }
 
         let mut ext = BtfExt::default();
-        for (index, section) in self.sections.iter().enumerate() {
+        for (index, section) in self.0.sections.iter().enumerate() {
             let mut records: Vec<FuncInfo> = self
+                .0
                 .funcs
                 .iter()
-                .filter(|bound| self.symbols[bound.symbol].place == Place::In(index))
+                .filter(|bound| self.0.symbols[bound.symbol].place == Place::In(index))
                 .map(|bound| FuncInfo {
-                    insn_off: self.symbols[bound.symbol].value as u32,
+                    insn_off: self.0.symbols[bound.symbol].value as u32,
                     type_id: bound.type_id,
                 })
                 .collect();
@@ -113,12 +117,12 @@ impl Unit {
         let mut strings = StringTable::new();
         let ext = match ext.is_empty() {
             true => Vec::new(),
-            false => ext.encode(&mut strings, self.endian),
+            false => ext.encode(&mut strings, self.0.endian),
         };
         let btf = match types.is_empty() {
             true => Vec::new(),
             false => types
-                .encode_with(&mut strings, self.endian)
+                .encode_with(&mut strings, self.0.endian)
                 .unwrap_or_else(|error| {
                     let text = format!("the program's types cannot be written: {error}");
                     errors.push(Diagnostic::error(Code::LINKER_DEFECT, text));
@@ -131,23 +135,23 @@ impl Unit {
 
     /// The object file.
     pub(super) fn write(&self, info: &Info) -> Vec<u8> {
-        let mut file = File::new(self.endian);
+        let mut file = File::new(self.0.endian);
         let mut used = self.referred();
-        let mut used_sections = vec![false; self.sections.len()];
-        for (symbol, used) in self.symbols.iter().zip(&mut used) {
+        let mut used_sections = vec![false; self.0.sections.len()];
+        for (symbol, used) in self.0.symbols.iter().zip(&mut used) {
             let stays = |e: &Extern| e.stays && e.name == symbol.name;
             match symbol.place {
                 // Something of no size may be all that a section has.
                 Place::In(section) => {
                     used_sections[section] |= *used || symbol.binding != Binding::Local;
                 }
-                Place::Undefined => *used |= self.externs.iter().any(stays),
+                Place::Undefined => *used |= self.0.externs.iter().any(stays),
                 Place::Absolute | Place::Gone => {}
             }
         }
         // The index of each section in the file, 0 for those left out.
         let mut numbers = Vec::new();
-        for (section, used) in self.sections.iter().zip(used_sections) {
+        for (section, used) in self.0.sections.iter().zip(used_sections) {
             // `.text` is often empty.
             if section.size == 0 && !used {
                 numbers.push(0);
@@ -175,9 +179,9 @@ impl Unit {
             }));
         }
 
-        let mut symbols: Vec<usize> = (0..self.symbols.len())
+        let mut symbols: Vec<usize> = (0..self.0.symbols.len())
             .filter(|&at| {
-                let symbol = &self.symbols[at];
+                let symbol = &self.0.symbols[at];
                 match (symbol.place, symbol.kind) {
                     (Place::Gone, _) => false,
                     (Place::In(section), _) if numbers[section] == 0 => false,
@@ -190,18 +194,18 @@ impl Unit {
             })
             .collect();
         // ELF wants local symbols first.
-        symbols.sort_by_cached_key(|&at| u64::from(self.symbols[at].binding != Binding::Local));
+        symbols.sort_by_cached_key(|&at| u64::from(self.0.symbols[at].binding != Binding::Local));
         let locals = symbols
             .iter()
-            .filter(|&&at| self.symbols[at].binding == Binding::Local)
+            .filter(|&&at| self.0.symbols[at].binding == Binding::Local)
             .count();
-        let mut symbol_numbers = vec![0u32; self.symbols.len()];
+        let mut symbol_numbers = vec![0u32; self.0.symbols.len()];
         for (number, &at) in symbols.iter().enumerate() {
             symbol_numbers[at] = number as u32 + 1;
         }
 
         // Contents come in the order of the headers.
-        for (section, &number) in self.sections.iter().zip(&numbers) {
+        for (section, &number) in self.0.sections.iter().zip(&numbers) {
             if number == 0 || section.bss {
                 continue;
             }
@@ -212,13 +216,13 @@ impl Unit {
                     reloc.offset,
                     reloc.kind,
                     reloc.addend,
-                    self.endian,
+                    self.0.endian,
                 );
             }
             file.put(number, &data);
         }
         let mut tables = Vec::new();
-        for (section, &number) in self.sections.iter().zip(&numbers) {
+        for (section, &number) in self.0.sections.iter().zip(&numbers) {
             if section.relocs.is_empty() || number == 0 {
                 continue;
             }
@@ -258,7 +262,7 @@ impl Unit {
 
         let mut data = vec![0; size_of::<e::Sym64<Endianness>>()];
         for &at in &symbols {
-            let symbol = &self.symbols[at];
+            let symbol = &self.0.symbols[at];
             let binding = match symbol.binding {
                 Binding::Local => e::STB_LOCAL,
                 Binding::Global => e::STB_GLOBAL,
