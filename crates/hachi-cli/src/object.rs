@@ -65,7 +65,13 @@ pub fn open(path: &Path) -> Result<Object> {
         }
         _ => Failure::because(format!("reading {shown}"), &error),
     })?;
-    let mut spec = Spec::parse(&bytes).map_err(|error| Failure::because(shown, &error))?;
+    let is_source = path.extension().is_some_and(|extension| extension == "rs")
+        || path.file_name().is_some_and(|name| name == "Cargo.toml");
+    let mut spec = Spec::parse(&bytes).map_err(|error| match is_source {
+        true => Failure::new(format_args!("{shown} is source, not an object"))
+            .help(format_args!("build it first: hachi build {shown}")),
+        false => Failure::because(shown, &error),
+    })?;
     spec.name = path
         .file_stem()
         .map(|name| name.to_string_lossy().into_owned())

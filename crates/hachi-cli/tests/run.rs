@@ -313,6 +313,15 @@ fn objects_are_written_at_once() {
     assert_eq!(running.end().code(), Some(0));
 }
 
+/// Longer than the clock counts.
+#[test]
+fn a_duration_without_end_is_one() {
+    require_bpf!();
+    let (mut running, _reader) = Running::attached(&object("watcher"), &["--duration", "1e19"]);
+    running.signal(libc::SIGINT);
+    assert_eq!(running.end().code(), Some(0));
+}
+
 #[test]
 fn globals_take_only_values_of_their_type() {
     require_bpf!();

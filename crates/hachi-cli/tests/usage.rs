@@ -79,6 +79,18 @@ fn mistakes_are_exit_code_two() {
     hachi(["test", "--kernel", "newest"])
         .code(2)
         .says(&["newest", "6.12.107"]);
+    for version in ["99", "6.99", "6.1.2.3", "99999999999999999999"] {
+        let started = std::time::Instant::now();
+        hachi(["test", "--kernel", version])
+            .code(2)
+            .says(&[version, "6.12.107"]);
+        assert!(started.elapsed().as_secs() < 5, "no archive was searched");
+    }
+    for seconds in ["1e30", "nan", "inf", "-1", "soon"] {
+        hachi(["run", "x.o", &format!("--duration={seconds}")])
+            .code(2)
+            .says(&[seconds, "number of seconds"]);
+    }
     hachi(["check"]).code(2).says(&["OBJECT"]);
     hachi(["map"]).code(2).says(&["list", "dump"]);
     hachi(["link", "detach"]).code(2).says(&["--iface"]);
@@ -89,6 +101,38 @@ fn mistakes_are_exit_code_two() {
         .code(2)
         .says(&["twelve", "hachi link list"]);
     hachi(["--version"]).code(0).prints(&["hachi"]);
+}
+
+/// What people type who know other tools.
+#[test]
+fn words_of_other_tools_are_understood() {
+    hachi(["help"]).code(0).prints(&["Usage: hachi", "inspect"]);
+    hachi(["help", "btf", "dump"])
+        .code(0)
+        .prints(&["hachi btf dump", "Example"]);
+    for kind in ["prog", "map", "link"] {
+        let shown = hachi([kind, "show", "--help"]).code(0);
+        assert_eq!(shown.stdout, hachi([kind, "list", "--help"]).code(0).stdout);
+    }
+}
+
+#[test]
+fn sources_in_place_of_objects_are_told_how_to_build() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.join("Cargo.toml"), "[package]\n").unwrap();
+    fs::write(dir.join("probe.rs"), "#![no_std]\n").unwrap();
+    for command in ["check", "dis", "inspect"] {
+        for place in [
+            dir.path().to_owned(),
+            dir.join("Cargo.toml"),
+            dir.join("probe.rs"),
+        ] {
+            let build = format!("hachi build {}", place.display());
+            hachi([command.as_ref(), place.as_os_str()])
+                .code(1)
+                .says(&["not an object", &build]);
+        }
+    }
 }
 
 #[test]

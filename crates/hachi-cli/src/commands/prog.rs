@@ -19,6 +19,7 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    #[command(visible_alias = "show")]
     List(ListArgs),
 }
 

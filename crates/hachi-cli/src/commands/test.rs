@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::failure::{Failure, Kind, Result};
+use crate::machine;
 use crate::output::{BAD, GOOD, Output, Styled, Text, WARN, count, dim, say};
 use crate::sys::{self, Signals};
 
@@ -170,12 +171,23 @@ fn stop_on_signal() -> Result<&'static AtomicBool> {
     Ok(&STOP)
 }
 
-/// Looked at before archives are searched for it.
+/// Looked at before archives are searched for it, which takes a while.
 fn parse_version(text: &str) -> std::result::Result<String, String> {
-    let is_number = |part: &str| part.starts_with(|first: char| first.is_ascii_digit());
-    match text.split('.').all(is_number) {
+    let parts: Vec<&str> = text.split('.').collect();
+    let is_number = |part: &&str| part.starts_with(|first: char| first.is_ascii_digit());
+    if parts.len() > 3 || !parts.iter().all(is_number) {
+        return Err("expected a version such as 6.1 or 6.12.107".into());
+    }
+    // The second number has never gone beyond 40 (of 2.6.39), nor does the first leap.
+    let is_within = |at: usize, greatest: u32| {
+        let number = parts.get(at).map(|part| part.parse::<u32>());
+        number.is_none_or(|number| number.is_ok_and(|number| number <= greatest))
+    };
+    let here = machine::parse_release(&machine::kernel_release());
+    let newest = here.map_or(u32::MAX, |kernel| kernel.major.saturating_add(3));
+    match is_within(0, newest) && is_within(1, 40) {
         true => Ok(text.into()),
-        false => Err("expected a version such as 6.1 or 6.12.107".into()),
+        false => Err("there is no such Linux; expected a version such as 6.1 or 6.12.107".into()),
     }
 }
 
