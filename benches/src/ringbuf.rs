@@ -4,7 +4,7 @@
 use crate::tools::{Result, built_peers, cpu_time, median, nanos, nanos_ratio, succeed};
 use hachi::EbpfLoader;
 use hachi::maps::{MapData, MapType, RingBuf};
-use hachi::obj::{Insn, MapSpec, ProgramSpec, ProgramType, Relocation, RelocationKind, Spec};
+use hachi::obj::{Code, Insn, MapSpec, ProgramSpec, ProgramType, Relocation, RelocationKind, Spec};
 use hachi::programs::{TestRunOptions, Xdp};
 use hachi_asm::{Imm64, Size, build};
 use hachi_test::{Bpffs, bpf_available};
@@ -98,27 +98,19 @@ fn object() -> Spec {
     let at = insns.len();
     insns.extend(build::ld_imm64(1, Imm64::MapFd(0)));
     insns.extend([build::call_helper(RINGBUF_OUTPUT), build::exit()]);
-    let mut program = ProgramSpec::new("send", ProgramType::Xdp);
-    program.section = "xdp".to_owned();
-    program.insns = insns;
-    program.relocations.push(Relocation {
+    let mut code = Code::new("send", insns);
+    code.relocations.push(Relocation {
         insn: at,
         kind: RelocationKind::Map {
-            name: "RING".to_owned(),
+            name: "RING".into(),
         },
     });
-    Spec {
-        name: "bench".to_owned(),
-        license: "GPL".to_owned(),
-        kernel_version: 0,
-        endian: hachi::obj::Endian::NATIVE,
-        programs: vec![program],
-        maps: vec![MapSpec::new("RING", MapType::Ringbuf, 0, 0, RING)],
-        globals: Vec::new(),
-        externs: Vec::new(),
-        btf: None,
-        log_sites: None,
-        struct_ops: Vec::new(),
-        warnings: Vec::new(),
-    }
+    let mut program = ProgramSpec::new("send", ProgramType::Xdp, code);
+    program.section = "xdp".to_owned();
+    let mut spec = Spec::new(hachi::obj::Endian::NATIVE);
+    spec.name = "bench".to_owned();
+    spec.license = "GPL".to_owned();
+    spec.programs = vec![program];
+    spec.maps = vec![MapSpec::new("RING", MapType::Ringbuf, 0, 0, RING)];
+    spec
 }

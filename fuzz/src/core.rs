@@ -3,7 +3,7 @@
 use hachi_btf::Btf;
 use hachi_btf::core::Minimizer;
 use hachi_obj::Spec;
-use hachi_obj::core::CoreTypes;
+use hachi_obj::link::Types;
 
 /// Fails by a panic.
 pub fn run(bytes: &[u8]) {
@@ -13,27 +13,23 @@ pub fn run(bytes: &[u8]) {
     let (Ok(spec), Ok(kernel)) = (Spec::parse(object), Btf::parse(types)) else {
         return;
     };
-    let Ok(Some(core)) = CoreTypes::of(&spec) else {
-        return;
+    let Some(local) = spec.types() else { return };
+    let surroundings = Types {
+        kernel: &kernel,
+        modules: &[],
     };
-    // Each program on its own, so that one that is refused does not hide the next.
+    let mut needed = Minimizer::new(&kernel);
     for program in &spec.programs {
-        let mut program = program.clone();
-        if core
-            .relocate(&mut program, Some(&kernel), &Vec::new)
-            .is_ok()
-        {
-            assert!(program.core_relos.is_empty());
-            for poisoned in &program.poisoned {
-                assert!(poisoned.insn < program.insns.len());
+        if let Ok(linked) = program.link(&surroundings) {
+            for poisoned in &linked.poisoned {
+                assert!(poisoned.insn < linked.insns.len());
                 assert!(!poisoned.missing.to_string().is_empty());
             }
         }
-    }
-    let Ok(local) = core.types() else { return };
-    let mut needed = Minimizer::new(&kernel);
-    for relo in spec.programs.iter().flat_map(|p| &p.core_relos) {
-        let _ = needed.add(&local, relo.borrowed());
+        let Ok(code) = program.code() else { continue };
+        for relo in code.core_relos().flatten() {
+            let _ = needed.add(&local, relo);
+        }
     }
     let _ = needed.finish().map(|types| types.encode(kernel.endian()));
 }

@@ -5,6 +5,7 @@ mod support;
 use hachi::Ebpf;
 use hachi::programs::XdpFlags;
 use hachi_asm::{Endian, Op};
+use hachi_btf::BtfBuilder;
 use hachi_obj::Spec;
 use hachi_test::{
     EchoServer, TempDir, VethPair, find_clang, require_bpf, require_host, skip, udp_request,
@@ -266,9 +267,10 @@ fn programs_for_the_other_byte_order_know_it() {
     let questions = |spec: &Spec| -> Vec<_> {
         let programs = spec.programs.iter();
         let asked = programs.map(|program| {
-            let records = program.core_relos.iter();
+            let code = program.code().unwrap();
+            let records = code.core_relos().map(Result::unwrap);
             records
-                .map(|relo| (relo.type_id, relo.access.clone(), relo.kind))
+                .map(|relo| (relo.type_id, relo.access.to_owned(), relo.kind))
                 .collect::<Vec<_>>()
         });
         asked.collect()
@@ -279,7 +281,7 @@ fn programs_for_the_other_byte_order_know_it() {
     // The program `probe` begins by reading the first argument of a function: di, x0, a0 or r2.
     let argument = |spec: &Spec| {
         let probe = spec.program("probe").unwrap();
-        match Op::decode(&probe.insns, 0) {
+        match Op::decode(&probe.code().unwrap().insns, 0) {
             Ok(Op::Load { off, .. }) => off,
             other => panic!("{other:?}"),
         }
@@ -294,7 +296,8 @@ fn programs_for_the_other_byte_order_know_it() {
         "s390x is the one that is known"
     );
     // And the first argument of a system call is where only its kernel knows.
-    let types = big("probes").unwrap().btf.unwrap();
+    let probes = big("probes").unwrap();
+    let types = BtfBuilder::from_btf(&probes.types().unwrap()).unwrap();
     assert!(format!("{types:?}").contains("orig_gpr2"));
 }
 

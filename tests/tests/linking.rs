@@ -13,7 +13,7 @@ use hachi::maps::Array;
 use hachi::programs::{TestRunOptions, Xdp};
 use hachi::{EbpfLoader, EbpfLogger};
 use hachi_asm::consts::{BPF_ALU, BPF_ALU64, BPF_MUL};
-use hachi_btf::{Btf, BtfBuilder, Kind, Types as _};
+use hachi_btf::{Btf, BtfBuilder, Kind, Linkage, Type, Types as _};
 use hachi_obj::{ExternKind, GlobalVar, Insn, MapSpec, ProgramSpec, RelocationKind, Spec};
 use hachi_test::{Bpffs, TempDir, find_clang, find_program, require_bpf, require_host, skip};
 use hachi_tests::{fixture, hachi, root, success};
@@ -144,8 +144,8 @@ impl Differences {
 }
 
 fn type_name(spec: &Spec, id: u32) -> String {
-    match &spec.btf {
-        Some(btf) if id != 0 => btf.type_name(id),
+    match spec.types() {
+        Some(types) if id != 0 => types.type_name(id),
         _ => String::new(),
     }
 }
@@ -168,41 +168,43 @@ fn map(spec: &Spec, map: &MapSpec) -> String {
 }
 
 fn program(spec: &Spec, program: &ProgramSpec) -> String {
-    let core = program.core_relos.iter().map(|relo| {
+    let code = program.code().expect("the program's code");
+    let core = code.core_relos().map(|relo| {
+        let relo = relo.expect("a record that makes sense");
         let of = type_name(spec, relo.type_id);
         format!("{} {:?} {} {of}", relo.insn_off, relo.kind, relo.access)
     });
-    let local_types: Vec<u32> = program
+    let local_types: Vec<u32> = code
         .core_relos
         .iter()
-        .filter(|relo| relo.kind == hachi_obj::CoreReloKind::TypeIdLocal)
+        .filter(|relo| relo.kind == hachi_obj::CoreReloKind::TypeIdLocal as u32)
         .map(|relo| relo.insn_off)
         .collect();
-    let mut insns = program.insns.clone();
+    let mut insns = code.insns.clone();
     for at in local_types {
         // The number of a type among the object's own.
         insns[at as usize].imm = 0;
     }
     // Global variables by their names, wherever they lie.
-    let mut relocations = program.relocations.clone();
+    let mut relocations = code.relocations.clone();
     for relocation in &mut relocations {
         if let RelocationKind::GlobalData { map, offset } = &mut relocation.kind {
             let holds = |global: &&GlobalVar| {
                 let end = global.offset + global.size;
-                global.map == *map && global.offset <= *offset && *offset < end
+                *global.map == **map && global.offset <= *offset && *offset < end
             };
             let (name, within) = match spec.globals.iter().find(holds) {
                 Some(global) => (global.name.clone(), *offset - global.offset),
                 // A constant without a name, by its first bytes.
                 None => {
-                    let data = spec.maps.iter().find(|data| data.name == *map);
+                    let data = spec.maps.iter().find(|data| *data.name == **map);
                     let contents = data.and_then(|data| data.contents.as_deref());
                     let rest = contents.and_then(|all| all.get(*offset as usize..));
                     let start = rest.map(|rest| &rest[..rest.len().min(4)]);
                     (format!("{start:x?}"), 0)
                 }
             };
-            *map = format!("{map}:{name}");
+            *map = format!("{map}:{name}").into();
             *offset = within;
             insns[relocation.insn + 1].imm = within as i32;
         }
@@ -216,7 +218,7 @@ fn program(spec: &Spec, program: &ProgramSpec) -> String {
         program.sleepable,
         program.frags,
         program.autoload,
-        program.functions,
+        code.functions,
         relocations,
         core.collect::<Vec<_>>(),
     )
@@ -430,13 +432,9 @@ fn a_definition_takes_the_place_of_a_weak_one() {
                 object.display()
             );
             for name in ["first", "second"] {
-                let program = spec.program(name).unwrap();
-                let choose = program
-                    .functions
-                    .iter()
-                    .find(|f| f.name == "choose")
-                    .unwrap();
-                let insns = &program.insns[choose.start..choose.start + choose.len];
+                let code = spec.program(name).unwrap().code().unwrap();
+                let choose = code.functions.iter().find(|f| f.name == "choose").unwrap();
+                let insns = &code.insns[choose.start..choose.start + choose.len];
                 // The strong one multiplies.
                 let multiplies = |insn: &Insn| {
                     insn.code & 0xf7 == BPF_ALU | BPF_MUL || insn.code & 0xf7 == BPF_ALU64 | BPF_MUL
@@ -466,6 +464,24 @@ fn objects_below(directory: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// Whether an object refers to something that it does not have, nor the kernel.
+fn lacks_something(spec: &Spec) -> bool {
+    let unresolved = |program: &ProgramSpec| {
+        let code = program.code().expect("the program's code");
+        let mut kinds = code.relocations.iter().map(|r| &r.kind);
+        kinds.any(|kind| matches!(kind, RelocationKind::Unresolved { .. }))
+    };
+    let types = spec.types().map(|types| BtfBuilder::from_btf(&types));
+    let declares = types.is_some_and(|types| {
+        let types = types.expect("the object's types");
+        types.iter().any(|(_, ty)| {
+            matches!(ty, Type::Func(f) if f.linkage == Linkage::Extern)
+                || matches!(ty, Type::Var(v) if v.linkage == Linkage::Extern)
+        })
+    });
+    declares || spec.programs.iter().any(unresolved)
+}
+
 /// Links each object alone, and complains about all that change.
 fn check(objects: &[PathBuf], refused: &[&str]) {
     let directory = TempDir::new().unwrap();
@@ -483,6 +499,9 @@ fn check(objects: &[PathBuf], refused: &[&str]) {
                 let Ok(before) = Spec::parse(&before) else {
                     continue;
                 };
+                if lacks_something(&before) {
+                    continue;
+                }
                 let told = match Spec::parse(&after) {
                     Ok(after) => differences(before, after, Extent::Whole),
                     Err(error) => vec![format!("cannot be read any more: {error}")],

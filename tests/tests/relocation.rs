@@ -6,8 +6,8 @@ use hachi_asm::{Endian, Insn};
 use hachi_btf::Btf;
 use hachi_btf::core::Minimizer;
 use hachi_guest::Kernel;
-use hachi_obj::core::CoreTypes;
-use hachi_obj::{CoreReloKind, ProgramSpec, RelocationKind, Spec};
+use hachi_obj::link::Types;
+use hachi_obj::{Code, CoreReloKind, RelocationKind, Spec};
 use hachi_test::{TempDir, require_bpf, skip};
 use hachi_tests::{cargo, fixture, hachi, root, success, target_dir};
 use std::collections::HashMap;
@@ -71,9 +71,9 @@ fn theirs(peer: &Path, object: &Path, btf: &Path) -> HashMap<String, Option<Vec<
 }
 
 /// The instructions without what only the running kernel supplies: descriptors of maps.
-fn comparable(program: &ProgramSpec, insns: &[Insn]) -> Vec<Insn> {
+fn comparable(code: &Code, insns: &[Insn]) -> Vec<Insn> {
     let mut insns = insns.to_vec();
-    for relocation in &program.relocations {
+    for relocation in &code.relocations {
         if let RelocationKind::Map { .. } | RelocationKind::GlobalData { .. } = relocation.kind {
             insns[relocation.insn].imm = 0;
         }
@@ -113,7 +113,10 @@ fn instructions_are_those_of_libbpf() {
         let kernel = Btf::parse(&bytes).unwrap();
         for object in objects() {
             let spec = Spec::parse(&fs::read(&object).unwrap()).unwrap();
-            let types = CoreTypes::of(&spec).unwrap().unwrap();
+            let types = Types {
+                kernel: &kernel,
+                modules: &[],
+            };
             let mut theirs = theirs(&peer, &object, &path);
             for program in spec.programs {
                 let what = format!(
@@ -122,17 +125,17 @@ fn instructions_are_those_of_libbpf() {
                     object.display(),
                     path.display()
                 );
-                let mut ours = program.clone();
-                let result = types.relocate(&mut ours, Some(&kernel), &Vec::new);
-                match (result, theirs.remove(&program.name).expect(&what)) {
-                    (Ok(()), Some(theirs)) => {
-                        let ours = comparable(&program, &ours.insns);
-                        assert_eq!(ours, comparable(&program, &theirs), "{what}");
-                        records += program.core_relos.len();
+                let code = program.code().unwrap();
+                let theirs = theirs.remove(&program.name).expect(&what);
+                match (program.link(&types), theirs) {
+                    (Ok(ours), Some(theirs)) => {
+                        let ours = comparable(&code, &ours.insns);
+                        assert_eq!(ours, comparable(&code, &theirs), "{what}");
+                        records += code.core_relos.len();
                     }
                     (Err(_), None) => refused += 1,
                     (Err(error), Some(_)) => panic!("{what}: libbpf relocates it: {error}"),
-                    (Ok(()), None) => panic!("{what}: libbpf refuses it"),
+                    (Ok(_), None) => panic!("{what}: libbpf refuses it"),
                 }
             }
         }
@@ -150,12 +153,13 @@ fn minimal_types_are_as_good_as_all() {
         let kernel = Btf::parse(&bytes).unwrap();
         for object in objects() {
             let spec = Spec::parse(&fs::read(&object).unwrap()).unwrap();
-            let types = CoreTypes::of(&spec).unwrap().unwrap();
-            let local = types.types().unwrap();
+            let local = spec.types().unwrap();
             let mut needed = Minimizer::new(&kernel);
-            for relo in spec.programs.iter().flat_map(|p| &p.core_relos) {
-                // What makes no sense needs nothing.
-                let _ = needed.add(&local, relo.borrowed());
+            for program in &spec.programs {
+                for relo in program.code().unwrap().core_relos() {
+                    // What makes no sense needs nothing.
+                    let _ = needed.add(&local, relo.unwrap());
+                }
             }
             let min = needed.finish().unwrap().encode(kernel.endian()).unwrap();
             assert!(min.len() < bytes.len() / 50, "{} bytes", min.len());
@@ -164,12 +168,16 @@ fn minimal_types_are_as_good_as_all() {
                 let relocated = |kernel: &Btf<'_>| {
                     let mut program = program.clone();
                     // Of these, the numbers of types differ.
+                    let ids = CoreReloKind::TypeIdTarget as u32;
+                    let code = program.code_mut().unwrap();
+                    code.core_relos.retain(|relo| relo.kind != ids);
+                    let types = Types {
+                        kernel,
+                        modules: &[],
+                    };
                     program
-                        .core_relos
-                        .retain(|relo| relo.kind != CoreReloKind::TypeIdTarget);
-                    types
-                        .relocate(&mut program, Some(kernel), &Vec::new)
-                        .map(|()| program.insns)
+                        .link(&types)
+                        .map(|linked| linked.insns)
                         .map_err(|error| error.to_string())
                 };
                 assert_eq!(relocated(&min), relocated(&kernel), "{}", program.name);

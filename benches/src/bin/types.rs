@@ -10,7 +10,7 @@
 mod timing;
 
 use hachi::Btf;
-use hachi::obj::{Spec, core::CoreTypes};
+use hachi::obj::{Spec, link::Types};
 use hachi_btf::{Kind, Types as _};
 use std::time::Instant;
 use timing::{median, micros, user_time};
@@ -38,11 +38,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let before = user_time();
     for _ in 0..count {
         let start = Instant::now();
-        let mut spec = Spec::parse(&bytes)?;
+        let spec = Spec::parse(&bytes)?;
         let btf = Btf::from_sys_fs()?;
-        let core = CoreTypes::of(&spec)?.ok_or("the object has no CO-RE records")?;
-        for program in &mut spec.programs {
-            core.relocate(program, Some(btf.types()), &Vec::new)?;
+        let types = Types {
+            kernel: btf.types(),
+            modules: &[],
+        };
+        for program in &spec.programs {
+            program.link(&types)?;
         }
         drop((spec, btf));
         times.push(start.elapsed());

@@ -5,7 +5,7 @@ use hachi_asm::Endian;
 
 use crate::encode::with_header;
 use crate::reader::{Found, HEADER};
-use crate::{Btf, BtfBuilder, Error};
+use crate::{Btf, BtfBuilder, Error, Kind, Shape, Type, Types};
 
 /// BTF with its bytes, which never change: that of an object, kept for as long as its programs.
 ///
@@ -83,15 +83,46 @@ impl OwnedBtf {
     }
 }
 
+impl Types for OwnedBtf {
+    fn last_id(&self) -> u32 {
+        self.types().last_id()
+    }
+
+    fn shape(&self, id: u32) -> Result<Shape<'_>, Error> {
+        self.types().shape_of(id)
+    }
+
+    fn decode(&self, id: u32) -> Result<Type<&str>, Error> {
+        self.types().get(id)
+    }
+
+    fn pointer_size(&self) -> u32 {
+        self.types().pointer_size()
+    }
+
+    fn find(&self, name: &str, kind: Kind) -> Option<u32> {
+        self.types().find(name, kind)
+    }
+}
+
 impl From<Inner> for OwnedBtf {
     fn from(inner: Inner) -> Self {
         OwnedBtf(Arc::new(inner))
     }
 }
 
+/// Two are equal if they say the same, whatever their byte orders.
 impl PartialEq for OwnedBtf {
     fn eq(&self, other: &OwnedBtf) -> bool {
-        self.is(other) || self.bytes() == other.bytes()
+        // The type section consists of words.
+        fn words<'b>(btf: &Btf<'b>) -> impl Iterator<Item = u32> + use<'b> {
+            let endian = btf.endian();
+            let (words, _) = btf.type_bytes().as_chunks::<4>();
+            words.iter().map(move |word| endian.u32(*word))
+        }
+        let (ours, theirs) = (self.types(), other.types());
+        self.is(other)
+            || ours.string_bytes() == theirs.string_bytes() && words(&ours).eq(words(&theirs))
     }
 }
 

@@ -339,6 +339,14 @@ impl<'a> Btf<'a> {
         Some((at as usize, self.record(id).ok()?.kind))
     }
 
+    /// The kind of a type.
+    ///
+    /// # Errors
+    /// If there is no such type.
+    pub fn kind(&self, id: u32) -> Result<Kind, Error> {
+        Ok(self.record(id)?.kind)
+    }
+
     /// Decodes a type.
     ///
     /// # Errors
@@ -497,12 +505,9 @@ impl<'a> Btf<'a> {
     }
 }
 
-impl Types for Btf<'_> {
-    fn last_id(&self) -> u32 {
-        self.first_id() - 1 + self.index().map_or(0, |index| index.len() as u32)
-    }
-
-    fn shape(&self, id: u32) -> Result<Shape<'_>, Error> {
+impl<'a> Btf<'a> {
+    /// As [`Types::shape`], with a name that lives as long as the bytes.
+    pub(crate) fn shape_of(&self, id: u32) -> Result<Shape<'a>, Error> {
         let r = self.record(id)?;
         let word = r.size_or_type();
         let mut shape = Shape {
@@ -522,6 +527,16 @@ impl Types for Btf<'_> {
             _ => shape.type_id = word,
         }
         Ok(shape)
+    }
+}
+
+impl Types for Btf<'_> {
+    fn last_id(&self) -> u32 {
+        self.first_id() - 1 + self.index().map_or(0, |index| index.len() as u32)
+    }
+
+    fn shape(&self, id: u32) -> Result<Shape<'_>, Error> {
+        self.shape_of(id)
     }
 
     fn decode(&self, id: u32) -> Result<Type<&str>, Error> {

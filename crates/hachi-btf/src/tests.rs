@@ -203,7 +203,12 @@ fn types_can_be_owned() {
         let owned = OwnedBtf::parse(bytes.clone()).expect("parses");
         assert_eq!(owned.bytes(), bytes);
         assert_eq!(owned, OwnedBtf::build(&zoo(), endian).expect("encodes"));
-        assert_eq!(owned.types().find("pair", Kind::Struct), Some(6));
+        assert_eq!(owned.find("pair", Kind::Struct), Some(6));
+        for id in 1..=owned.last_id() {
+            assert_eq!(owned.type_name(id), zoo().type_name(id));
+            assert_eq!(owned.size_of(id), zoo().size_of(id));
+            assert_eq!(owned.members(id), zoo().members(id));
+        }
         // A longer header, and something between the sections and after them.
         let (types, strings) = (owned.types().type_bytes(), owned.types().string_bytes());
         let mut odd = bytes[..12].to_vec();
@@ -223,6 +228,12 @@ fn types_can_be_owned() {
         assert_eq!(OwnedBtf::parse(odd).expect("parses"), owned);
     }
     assert!(OwnedBtf::parse(b"no types".to_vec()).is_err());
+    // The order of bytes makes no difference, what they say does.
+    let [little, big] = [Endian::Little, Endian::Big].map(|endian| OwnedBtf::build(&zoo(), endian));
+    assert_eq!(little, big);
+    let mut other = zoo();
+    *other.get_mut(2).expect("there") = int("char", 2, true);
+    assert_ne!(OwnedBtf::build(&other, Endian::Little), little);
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! Opening object files, and what several commands say about them.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use hachi_obj::{LineInfo, ProgramSpec, Spec};
+use hachi_obj::{Code, ProgramSpec, SourceLine, Spec};
 
 use crate::failure::{Failure, Result};
 
@@ -65,9 +66,10 @@ pub fn open(path: &Path) -> Result<Object> {
         }
         _ => Failure::because(format!("reading {shown}"), &error),
     })?;
+    let size = bytes.len();
     let is_source = path.extension().is_some_and(|extension| extension == "rs")
         || path.file_name().is_some_and(|name| name == "Cargo.toml");
-    let mut spec = Spec::parse(&bytes).map_err(|error| match is_source {
+    let mut spec = Spec::parse_vec(bytes).map_err(|error| match is_source {
         true => Failure::new(format_args!("{shown} is source, not an object"))
             .help(format_args!("build it first: hachi build {shown}")),
         false => Failure::because(shown, &error),
@@ -78,7 +80,7 @@ pub fn open(path: &Path) -> Result<Object> {
         .unwrap_or_default();
     Ok(Object {
         path: path.to_path_buf(),
-        size: bytes.len(),
+        size,
         spec,
     })
 }
@@ -100,6 +102,14 @@ impl Object {
     }
 }
 
+impl Object {
+    /// A program's code with that of the functions it calls.
+    pub fn code<'p>(&self, program: &'p ProgramSpec) -> Result<Cow<'p, Code>> {
+        let code = program.code();
+        code.map_err(|error| Failure::because(self.path.display(), &error))
+    }
+}
+
 /// A source file's name for people: relative to where they stand. (Objects that Hachi links have
 /// short names already.)
 pub fn short_file(file: &str) -> String {
@@ -112,11 +122,11 @@ pub fn short_file(file: &str) -> String {
 }
 
 /// The text of a source line: from the object, or from the file when it is there.
-pub fn source_text(line: &LineInfo) -> String {
+pub fn source_text(line: SourceLine<'_>) -> String {
     if !line.text.is_empty() {
         return line.text.trim_end().replace('\t', "    ");
     }
-    read_source(Path::new(&*line.file))
+    read_source(Path::new(line.file))
         .and_then(|text| {
             text.lines()
                 .nth(line.line.checked_sub(1)? as usize)

@@ -69,7 +69,8 @@ fn the_keys_of_inspect_are_stable() {
             "section",
             "sleepable",
             "stack",
-            "type"
+            "type",
+            "unresolved"
         ]
     );
     assert_eq!(program["name"], "watcher");
@@ -115,6 +116,23 @@ fn the_keys_of_inspect_are_stable() {
 fn clangs(name: &str) -> PathBuf {
     let objects = Path::new(env!("CARGO_MANIFEST_DIR")).join("../hachi-obj/tests/data");
     objects.join(format!("{name}.o"))
+}
+
+#[test]
+fn objects_still_to_be_linked_can_be_looked_at() {
+    let object = clangs("undefined.bpfel");
+    let object = object.as_os_str();
+    hachi(["inspect".as_ref(), object]).code(0).prints(&[
+        "cannot be loaded: ",
+        "'nowhere'",
+        "link the object with one",
+    ]);
+    hachi(["inspect".as_ref(), "--json".as_ref(), object])
+        .code(0)
+        .prints(&["\"unresolved\": [", "the function is defined nowhere"]);
+    hachi(["dis".as_ref(), object])
+        .code(0)
+        .prints(&["call nowhere"]);
 }
 
 #[test]

@@ -27,20 +27,21 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             );
         }
         for program in &spec.programs {
+            let code = program.code()?;
             println!(
                 "  program {} [{}] {:?} stack {:?}",
                 program.name,
                 program.section,
                 program.program_type,
-                inspect::stack_depth(program)
+                inspect::stack_depth(&code)
             );
             let names = SpecNames {
                 spec: &spec,
-                program,
+                code: &code,
             };
             let mut last = None;
-            for (slot, line) in disasm::lines(&program.insns, &names) {
-                let place = program.line_at(slot).map(|l| (l.line, &l.file, &l.text));
+            for (slot, line) in disasm::lines(&code.insns, &names) {
+                let place = code.line_at(slot).map(|l| (l.line, l.file, l.text));
                 if place != last {
                     last = place;
                     if let Some((line, file, text)) = place {

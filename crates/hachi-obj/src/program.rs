@@ -1,13 +1,17 @@
-use hachi_asm::Insn;
-use hachi_btf::ext::{CoreRelo, FuncInfo, LineInfo};
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
 
-use crate::{AttachType, ProgramType, SectionDef, core::Poisoned};
+use crate::error::ProgramFault;
+use crate::image::Image;
+use crate::{AttachType, Code, Error, ProgramType, SectionDef};
 
-/// A program to be loaded: its own code, then the subprograms it calls, calls already fixed up.
+/// A program as the object file has it.
 ///
-/// All offsets count **instruction slots from the start of the program**, those in `func_info`,
-/// `line_info` and `core_relos` included.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Its code is put together when it is asked for ([`ProgramSpec::code`]): programs share the
+/// functions they call, and an object holds each function once.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ProgramSpec {
     /// Its name: that of the function.
     pub name: String,
@@ -28,77 +32,44 @@ pub struct ProgramSpec {
     pub frags: bool,
     /// Whether it is loaded with the object; `false` for sections that begin with `?`.
     pub autoload: bool,
-    /// The code.
-    pub insns: Vec<Insn>,
-    /// The functions the code consists of, in order; the first is the program itself.
-    pub functions: Vec<Function>,
-    /// What must be filled in before loading.
-    pub relocations: Vec<Relocation>,
-    /// Which BTF functions begin where; empty if the object has no `.BTF.ext`.
-    pub func_info: Vec<FuncInfo>,
-    /// Which source lines begin where; empty if the object has none.
-    pub line_info: Vec<LineInfo>,
-    /// Accesses to adjust to the running kernel's types.
-    pub core_relos: Vec<CoreRelo>,
-    /// What the kernel turned out not to have when `core_relos` were applied, by instruction; see
-    /// [`Spec::relocate`](crate::Spec::relocate).
-    pub poisoned: Vec<Poisoned>,
+    pub(crate) body: Body,
 }
 
-/// A function inside a program.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Function {
-    /// Its name.
-    pub name: String,
-    /// Its first slot.
-    pub start: usize,
-    /// How many slots it has.
-    pub len: usize,
+/// Where the code of a program is.
+#[derive(Clone)]
+pub(crate) enum Body {
+    /// A function of an object file, by number.
+    File(Arc<Image>, u32),
+    /// Made by hand.
+    Own(Box<Code>),
 }
 
-/// Something to be filled in before loading.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Relocation {
-    /// Slot of the instruction.
-    pub insn: usize,
-    /// What belongs there.
-    pub kind: RelocationKind,
+impl Body {
+    fn code(&self) -> Result<Cow<'_, Code>, Error> {
+        match self {
+            Body::File(image, function) => Ok(Cow::Owned(image.code(*function)?)),
+            Body::Own(code) => Ok(Cow::Borrowed(code)),
+        }
+    }
 }
 
-/// Kinds of relocations.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RelocationKind {
-    /// `ld_imm64` of a map (`src` is `BPF_PSEUDO_MAP_FD`): put its descriptor into `imm`.
-    Map {
-        /// Name of the [`crate::MapSpec`].
-        name: String,
-    },
-    /// `ld_imm64` of the address of a global variable (`src` is `BPF_PSEUDO_MAP_VALUE`, the
-    /// second slot's `imm` has the offset already): put the map's descriptor into `imm`.
-    GlobalData {
-        /// Name of the [`crate::MapSpec`]: the section.
-        map: String,
-        /// Offset in its value, in bytes.
-        offset: u32,
-    },
-    /// `call` of a kernel function (`src` is `BPF_PSEUDO_KFUNC_CALL`): put its BTF id into `imm`,
-    /// and the index of its module in `fd_array` into `off`.
-    Kfunc {
-        /// Name of the [`crate::Extern`].
-        name: String,
-    },
-    /// `ld_imm64` of the address of a kernel variable (or function): for a typed one `src` becomes
-    /// `BPF_PSEUDO_BTF_ID` and `imm` its BTF id, for an untyped one the two slots become the
-    /// address.
-    Ksym {
-        /// Name of the [`crate::Extern`].
-        name: String,
-    },
+/// Two are equal if their code is, wherever it is.
+impl PartialEq for Body {
+    fn eq(&self, other: &Body) -> bool {
+        match (self, other) {
+            (Body::File(a, function), Body::File(b, other)) if Arc::ptr_eq(a, b) => {
+                function == other
+            }
+            _ => self.code() == other.code(),
+        }
+    }
 }
+
+impl Eq for Body {}
 
 impl ProgramSpec {
-    /// A program without code, for programs assembled by hand.
-    pub fn new(name: impl Into<String>, program_type: ProgramType) -> ProgramSpec {
+    /// A program made by hand. Set what else is to be said of it.
+    pub fn new(name: impl Into<String>, program_type: ProgramType, code: Code) -> ProgramSpec {
         ProgramSpec {
             name: name.into(),
             section: String::new(),
@@ -109,40 +80,55 @@ impl ProgramSpec {
             sleepable: false,
             frags: false,
             autoload: true,
-            insns: Vec::new(),
-            functions: Vec::new(),
-            relocations: Vec::new(),
-            func_info: Vec::new(),
-            line_info: Vec::new(),
-            core_relos: Vec::new(),
-            poisoned: Vec::new(),
+            body: Body::Own(Box::new(code)),
         }
     }
 
-    /// The function that slot `insn` belongs to.
-    pub fn function_at(&self, insn: usize) -> Option<&Function> {
-        self.functions
-            .iter()
-            .find(|f| (f.start..f.start + f.len).contains(&insn))
+    /// The program's code with the functions it calls.
+    ///
+    /// # Errors
+    /// [`Error::Program`], if no kernel could load it: with its functions it is too long, or its
+    /// exception callback is missing.
+    pub fn code(&self) -> Result<Cow<'_, Code>, Error> {
+        self.body.code()
     }
 
-    /// The source line that slot `insn` belongs to: the last record at or before it within its
-    /// function.
-    pub fn line_at(&self, insn: usize) -> Option<&LineInfo> {
-        let start = self.function_at(insn).map_or(0, |f| f.start);
-        let after = self
-            .line_info
-            .partition_point(|line| line.insn_off as usize <= insn);
-        let line = self.line_info[..after].last()?;
-        (line.insn_off as usize >= start).then_some(line)
+    /// The program's code, to edit it. The program then has code of its own.
+    ///
+    /// # Errors
+    /// As [`ProgramSpec::code`].
+    pub fn code_mut(&mut self) -> Result<&mut Code, Error> {
+        if let Body::File(image, function) = &self.body {
+            self.body = Body::Own(Box::new(image.code(*function)?));
+        }
+        match &mut self.body {
+            Body::Own(code) => Ok(code),
+            Body::File(..) => unreachable!("it was just replaced"),
+        }
     }
+}
 
-    /// The relocation of slot `insn`.
-    pub fn relocation_at(&self, insn: usize) -> Option<&Relocation> {
-        let i = self
-            .relocations
-            .binary_search_by_key(&insn, |r| r.insn)
-            .ok()?;
-        self.relocations.get(i)
+impl ProgramSpec {
+    pub(crate) fn fault(&self, fault: ProgramFault) -> Error {
+        Error::Program {
+            program: self.name.clone(),
+            section: self.section.clone(),
+            fault,
+        }
+    }
+}
+
+impl fmt::Debug for ProgramSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProgramSpec")
+            .field("name", &self.name)
+            .field("section", &self.section)
+            .field("program_type", &self.program_type)
+            .field("attach_type", &self.attach_type)
+            .field("attach_target", &self.attach_target)
+            .field("sleepable", &self.sleepable)
+            .field("frags", &self.frags)
+            .field("autoload", &self.autoload)
+            .finish_non_exhaustive()
     }
 }

@@ -1,11 +1,14 @@
 use std::path::PathBuf;
 
-use hachi_btf::{BtfBuilder, Endian};
+use hachi_btf::{Btf, Endian, OwnedBtf};
 
-use crate::{DataKind, Error, Extern, MapSpec, ProgramSpec, StructOpsSpec};
+use crate::error::MapFault;
+use crate::{DataKind, Error, Extern, MapSpec, ProgramSpec, StructOpsSpec, Warning};
 
-/// What an object file contains, as plain data.
+/// What an object file contains, as plain data. It is what the file says, and what its owner makes
+/// of it: loading changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Spec {
     /// Name of the object, for the names of its global-data maps: usually the file's name without
     /// its extension. Empty after [`Spec::parse`], which doesn't know the file.
@@ -27,12 +30,13 @@ pub struct Spec {
     pub struct_ops: Vec<StructOpsSpec>,
     /// What the running system must supply.
     pub externs: Vec<Extern>,
-    /// Type information, completed from the ELF file (sizes of sections, offsets of variables).
-    pub btf: Option<BtfBuilder>,
+    /// Type information, completed from the ELF file (sizes of sections, offsets of variables). The
+    /// maps, globals and programs refer to it by ids.
+    pub btf: Option<OwnedBtf>,
     /// Section `.hachi.log`: the sites of log messages, read by `hachi-common`.
     pub log_sites: Option<Vec<u8>>,
-    /// Oddities that prevent nothing: unknown sections, unusable records.
-    pub warnings: Vec<String>,
+    /// Oddities that prevent nothing.
+    pub warnings: Vec<Warning>,
 }
 
 /// A global variable.
@@ -51,12 +55,44 @@ pub struct GlobalVar {
 }
 
 impl Spec {
-    /// Reads an object file of either byte order.
+    /// An object with nothing in it, to be filled by hand.
+    pub fn new(endian: Endian) -> Spec {
+        Spec {
+            name: String::new(),
+            license: String::new(),
+            kernel_version: 0,
+            endian,
+            programs: Vec::new(),
+            maps: Vec::new(),
+            globals: Vec::new(),
+            struct_ops: Vec::new(),
+            externs: Vec::new(),
+            btf: None,
+            log_sites: None,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Reads an object file of either byte order. The code of its programs is copied, but not
+    /// looked at: see [`ProgramSpec::code`].
     ///
     /// # Errors
     /// See [`Error`]; each case names the part of the object concerned.
     pub fn parse(bytes: &[u8]) -> Result<Spec, Error> {
-        crate::parse::object(bytes)
+        crate::parse::object(bytes.into())
+    }
+
+    /// As [`Spec::parse`], but keeps the bytes instead of copying parts of them.
+    ///
+    /// # Errors
+    /// As [`Spec::parse`].
+    pub fn parse_vec(bytes: Vec<u8>) -> Result<Spec, Error> {
+        crate::parse::object(bytes.into())
+    }
+
+    /// The object's types, if it has any.
+    pub fn types(&self) -> Option<Btf<'_>> {
+        self.btf.as_ref().map(OwnedBtf::types)
     }
 
     /// Fails if the object cannot run on this machine because of its byte order.
@@ -194,10 +230,10 @@ impl Spec {
                 place.copy_from_slice(bytes);
                 Ok(())
             }
-            None => Err(Error::map(
-                &var.map,
-                format!("variable '{name}' lies outside of it"),
-            )),
+            None => {
+                let variable = name.to_owned();
+                Err(Error::map(&var.map, MapFault::VariableOutside { variable }))
+            }
         }
     }
 
@@ -208,10 +244,7 @@ impl Spec {
     pub fn set_max_entries(&mut self, name: &str, max_entries: u32) -> Result<(), Error> {
         let map = self.map_mut(name)?;
         if map.data.is_some_and(|kind| kind != DataKind::Arena) {
-            return Err(Error::map(
-                name,
-                "it holds global variables, in one value; its capacity cannot be changed",
-            ));
+            return Err(Error::map(name, MapFault::HoldsGlobals));
         }
         map.max_entries = max_entries;
         Ok(())

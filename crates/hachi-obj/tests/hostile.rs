@@ -1,8 +1,10 @@
 //! Damaged objects: whatever is cut off or changed, the answer is a `Spec` or an error, soon.
 
 use hachi_asm::disasm;
+use hachi_btf::{BtfBuilder, StringTable};
 use hachi_obj::Spec;
 use hachi_obj::inspect::{self, SpecNames};
+use hachi_obj::link::Nothing;
 
 const OBJECTS: [&[u8]; 8] = [
     include_bytes!("data/basic.bpfel.o"),
@@ -17,20 +19,25 @@ const OBJECTS: [&[u8]; 8] = [
 
 /// Reads an object and uses everything a Spec offers.
 fn exercise(bytes: &[u8]) -> bool {
-    let Ok(mut spec) = Spec::parse(bytes) else {
+    let Ok(mut spec) = Spec::parse_vec(bytes.to_vec()) else {
         return false;
     };
     let _ = inspect::requirements(&spec);
     for program in &spec.programs {
-        let _ = inspect::stack_depth(program);
-        let _ = inspect::helpers(program);
+        let _ = program.link(&Nothing);
+        let Ok(code) = program.code() else { continue };
+        let _ = inspect::stack_depth(&code);
+        let _ = inspect::helpers(&code);
+        for relo in code.core_relos() {
+            let _ = relo;
+        }
         let names = SpecNames {
             spec: &spec,
-            program,
+            code: &code,
         };
-        for (slot, line) in disasm::lines(&program.insns, &names) {
+        for (slot, line) in disasm::lines(&code.insns, &names) {
             assert!(!line.is_empty());
-            let _ = (program.line_at(slot), program.function_at(slot));
+            let _ = (code.line_at(slot), code.function_at(slot));
         }
     }
     for map in &spec.maps {
@@ -44,9 +51,11 @@ fn exercise(bytes: &[u8]) -> bool {
     for (name, size) in globals.into_iter().take(8).filter(|(_, size)| *size < 4096) {
         let _ = spec.set_global(&name, &vec![0xa5; size as usize]);
     }
-    if let Some(btf) = &mut spec.btf {
-        hachi_btf::sanitize(btf, &hachi_btf::Features::default());
-        let _ = btf.encode(spec.endian);
+    if let Some(btf) = spec.types()
+        && let Ok(mut types) = BtfBuilder::from_btf(&btf)
+    {
+        hachi_btf::sanitize(&mut types, &hachi_btf::Features::default());
+        let _ = types.encode_with(&mut StringTable::keeping(&btf), spec.endian);
     }
     true
 }

@@ -183,11 +183,9 @@ impl EbpfLoader {
             object: path.display().to_string(),
             error,
         };
-        let mut spec = Spec::parse(&bytes).map_err(named)?;
+        let mut spec = Spec::parse_vec(bytes).map_err(named)?;
         // Once more later, for objects that are no files: here there is a name to say.
         spec.check_endian().map_err(named)?;
-        // The Spec has its own copies of what it needs; free the file before the kernel's work.
-        drop(bytes);
         if spec.name.is_empty()
             && let Some(stem) = path.file_stem()
         {
@@ -237,7 +235,7 @@ impl EbpfLoader {
                 Err(hachi_obj::Error::NoSuchGlobal { .. }) if !must_exist => {}
                 result => {
                     result?;
-                    given.check_global(spec.global(name)?, spec.btf.as_ref())?;
+                    given.check_global(spec.global(name)?, spec.types().as_ref())?;
                 }
             }
         }

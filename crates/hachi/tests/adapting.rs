@@ -102,11 +102,11 @@ fn types_of_newer_kinds() {
     }));
 
     let mut spec = one("pass", support::XDP_PASS);
-    spec.programs[0].func_info = vec![FuncInfo {
+    spec.programs[0].code_mut().unwrap().func_info = vec![FuncInfo {
         insn_off: 0,
         type_id: function,
     }];
-    spec.btf = Some(types);
+    spec.btf = support::types(&types);
     let mut ebpf = load(spec);
     let program = xdp(&mut ebpf, "pass");
     assert!(program.info().unwrap().btf_id().is_some());

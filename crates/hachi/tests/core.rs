@@ -2,7 +2,7 @@
 
 mod support;
 
-use hachi::{Btf, Ebpf, EbpfLoader, obj::core::Poisoned, programs::ProgramError};
+use hachi::{Btf, Ebpf, EbpfLoader, obj::link::Poisoned, programs::ProgramError};
 use hachi_test::{require_bpf, skip};
 use support::one;
 
@@ -16,7 +16,7 @@ fn load_program(ebpf: &mut Ebpf, name: &str) -> Result<(), ProgramError> {
 
 /// What the program turned out to ask for in vain.
 fn poisoned<'e>(ebpf: &'e Ebpf, name: &str) -> &'e [Poisoned] {
-    &ebpf.program(name).unwrap().spec().unwrap().poisoned
+    ebpf.program(name).unwrap().missing()
 }
 
 macro_rules! require_btf {
@@ -92,8 +92,7 @@ fn types_are_opened_when_needed() {
 fn given_types_are_used() {
     require_btf!();
     let own = hachi::obj::Spec::parse(MISSING).unwrap().btf.unwrap();
-    let bytes = own.encode(hachi::obj::Endian::Little).unwrap();
-    let btf = Btf::parse(&bytes).unwrap();
+    let btf = Btf::parse(own.bytes()).unwrap();
     // Against the object's own types, all it asks for exists.
     let mut ebpf = EbpfLoader::new().btf(Some(&btf)).load(MISSING).unwrap();
     let _ = load_program(&mut ebpf, "unguarded");

@@ -112,7 +112,7 @@ fn elements_of_a_map() {
     let map = MapSpec::new("VALUES", MapType::Array, 4, 8, 7);
     let mut elements = writer("iter/bpf_map_elem");
     // Behind the map stand key and value; there is a last call without.
-    elements.insns[1] = build::load(Size::Dw, 7, 1, 24);
+    elements.code_mut().unwrap().insns[1] = build::load(Size::Dw, 7, 1, 24);
     let mut ebpf = load(spec(vec![map], vec![elements]));
     program(&mut ebpf).load_by_section().unwrap();
     let id = ebpf.map("VALUES").unwrap().data().info().unwrap().id();

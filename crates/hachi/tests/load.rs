@@ -348,19 +348,23 @@ fn what_this_version_cannot_do_is_said() {
             .to_string()
     };
     let mut odd = verdict("odd", 0);
-    odd.core_relos.push(obj::CoreRelo {
+    odd.code_mut().unwrap().core_relos.push(obj::CoreRecord {
         insn_off: 0,
         type_id: 1,
-        access: "0".into(),
-        kind: obj::CoreReloKind::FieldByteOffset,
+        access: 0,
+        kind: obj::CoreReloKind::FieldByteOffset as u32,
     });
-    assert!(refused(odd).contains("has CO-RE records, but its object has no BTF"));
+    let error = refused(odd);
+    assert!(
+        error.contains("CO-RE records need type information, but the object has no .BTF"),
+        "{error}"
+    );
 
     let mut odd = verdict("odd", 0);
-    odd.relocations.push(obj::Relocation {
+    odd.code_mut().unwrap().relocations.push(obj::Relocation {
         insn: 0,
         kind: RelocationKind::Kfunc {
-            name: "bpf_rcu_read_lock".to_owned(),
+            name: "bpf_rcu_read_lock".into(),
         },
     });
     assert!(
@@ -445,7 +449,7 @@ fn bad_types_do_not_stop_a_program() {
     let mut object = one("pass", 2);
     let mut types = hachi_btf::BtfBuilder::new();
     types.add(hachi_btf::Type::Ptr(hachi_btf::Ptr { type_id: 77 }));
-    object.btf = Some(types);
+    object.btf = support::types(&types);
     let mut ebpf = load(object);
     let problem = ebpf.btf_problem().unwrap().to_owned();
     assert!(
@@ -458,7 +462,7 @@ fn bad_types_do_not_stop_a_program() {
     let mut object = spec(Vec::new(), vec![support::careless("careless")]);
     let mut types = hachi_btf::BtfBuilder::new();
     types.add(hachi_btf::Type::Ptr(hachi_btf::Ptr { type_id: 77 }));
-    object.btf = Some(types);
+    object.btf = support::types(&types);
     let error = load(object)
         .program_mut("careless")
         .unwrap()

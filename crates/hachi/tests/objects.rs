@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use hachi::{
     Ebpf, EbpfError, EbpfLoader,
     maps::{Array, LpmTrie, MapData, PerCpuArray, RingBuf, lpm_trie::Key},
+    obj::Spec,
     programs::{Program, ProgramError, TestRunOptions},
 };
 use hachi_test::{Bpffs, require_bpf, require_kernel};
@@ -228,4 +229,71 @@ fn variables_in_an_arena() {
             .return_value,
         5
     );
+}
+
+/// Whatever loading makes of a program, its Spec stays what the file says, and serves again.
+#[test]
+fn loading_changes_no_spec() {
+    require_bpf!();
+    let core = |name: &str| {
+        let objects = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/objects/core");
+        PathBuf::from(objects).join(format!("{name}.bpfel.o"))
+    };
+    let mut loaded_once = 0;
+    for path in [
+        object("basic"),
+        object("calls"),
+        object("core"),
+        object("exceptions"),
+        object("externs"),
+        object("struct_ops"),
+        core("fields"),
+        core("missing"),
+        core("sched"),
+    ] {
+        let bpffs = Bpffs::new().unwrap();
+        let spec = Spec::parse(&std::fs::read(&path).unwrap()).unwrap();
+        let before = spec.clone();
+        let code: Vec<_> = spec
+            .programs
+            .iter()
+            .map(|p| p.code().unwrap().into_owned())
+            .collect();
+        let mut loader = EbpfLoader::new();
+        loader.map_pin_path(bpffs.path());
+        let mut ebpf = loader.load_spec(spec).unwrap();
+        for (own, code) in before.programs.iter().zip(&code) {
+            let program = ebpf.program_mut(&own.name).unwrap();
+            for _ in 0..2 {
+                // Not every kernel takes all of them; that must make no difference either.
+                if program.load().is_ok() {
+                    loaded_once += 1;
+                    program.unload().unwrap();
+                }
+                let spec = program.spec().unwrap();
+                assert_eq!(spec, own, "{}", path.display());
+                assert_eq!(&*spec.code().unwrap(), code, "{}", path.display());
+            }
+        }
+        let again = loader.load_spec(before.clone()).unwrap();
+        for (own, (_, program)) in before.programs.iter().zip(again.programs()) {
+            assert_eq!(program.spec().unwrap(), own);
+        }
+    }
+    assert!(loaded_once >= 8, "{loaded_once}");
+}
+
+/// The callback that catches what a program throws is loaded with it.
+#[test]
+fn exceptions_are_caught() {
+    require_bpf!();
+    if hachi_test::kernel_is_older_than("6.7") {
+        hachi_test::skip!("exceptions need Linux ≥ 6.7");
+    }
+    let mut ebpf = Ebpf::load_file(object("exceptions")).unwrap();
+    let throws = loaded(&mut ebpf, "throws");
+    // `caught` doubles the cookie, 20, and adds 1.
+    assert_eq!(throws.test_run(&PACKET).unwrap().return_value, 41);
+    let calm = loaded(&mut ebpf, "calm");
+    assert_eq!(calm.test_run(&PACKET).unwrap().return_value, 0);
 }

@@ -16,7 +16,7 @@ use hachi::{
         UProbeMulti, XdpFlags,
     },
 };
-use hachi_btf::{Int, Type};
+use hachi_btf::{BtfBuilder, Int, Type};
 use hachi_test::{Bpffs, Netns, is_root, require_bpf};
 use support::{
     load, one, spec,
@@ -172,9 +172,10 @@ fn bpf_alone_is_enough_for_maps_and_filters() {
     with_only(&[CAP_BPF], || {
         // With types, constants, and maps of a kind that is not for everybody.
         let mut object = support::with_global("SEVEN", 7);
-        object.btf = support::tracing::with_function("unused", "inner").btf;
-        let types = object.btf.as_mut().unwrap();
+        let with_function = support::tracing::with_function("unused", "inner");
+        let mut types = BtfBuilder::from_btf(&with_function.types().unwrap()).unwrap();
         let number = types.add(Type::Int(Int::new("unsigned int", 4, false)));
+        object.btf = support::types(&types);
         let mut map = MapSpec::new("HASH", MapType::Hash, 4, 4, 8);
         (map.btf_key_type_id, map.btf_value_type_id) = (number, number);
         object.maps.push(map);

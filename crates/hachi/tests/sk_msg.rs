@@ -136,9 +136,10 @@ fn streams_are_cut_and_judged() {
     let mut parser = observing("parse", "sk_skb/stream_parser", &length, 0);
     // The last instruction but one before the common exit is `r0 = result`.
     let whole = build::mov(0, VALUE);
-    let returns = parser.insns.len() - 4;
-    assert_eq!(parser.insns[returns], build::mov_imm(0, 0));
-    parser.insns[returns] = whole;
+    let insns = &mut parser.code_mut().unwrap().insns;
+    let returns = insns.len() - 4;
+    assert_eq!(insns[returns], build::mov_imm(0, 0));
+    insns[returns] = whole;
     let mut cutter = object(parser);
     let mut judge = object(counting("judge", "sk_skb/stream_verdict", SK_DROP));
     let map = map_fd(&judge);

@@ -165,8 +165,40 @@ impl Place {
     /// The records. `ext` is the whole `.BTF.ext` section.
     pub fn records<R: Record>(self, ext: &[u8], endian: Endian) -> impl Iterator<Item = R> + '_ {
         let bytes = ext.get(self.start..).unwrap_or_default();
-        let records = bytes.chunks_exact(self.size).take(self.count);
+        let records = bytes.chunks_exact(self.size.max(4)).take(self.count);
         records.map(move |bytes| R::read(bytes, endian))
+    }
+}
+
+/// All records begin with an offset in the ELF section.
+impl Place {
+    /// The records' offsets.
+    pub fn offsets(self, ext: &[u8], endian: Endian) -> impl Iterator<Item = u32> + '_ {
+        (0..self.count).map(move |number| self.offset(ext, endian, number))
+    }
+
+    /// Whether the records' offsets ascend; several may be equal.
+    pub fn is_ascending(self, ext: &[u8], endian: Endian) -> bool {
+        self.offsets(ext, endian).is_sorted()
+    }
+
+    /// The number of the first record at or after `offset`, if they ascend.
+    pub fn first_at(self, ext: &[u8], endian: Endian, offset: u32) -> usize {
+        let (mut low, mut high) = (0, self.count);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.offset(ext, endian, middle) < offset {
+                true => low = middle + 1,
+                false => high = middle,
+            }
+        }
+        low
+    }
+
+    fn offset(self, ext: &[u8], endian: Endian, number: usize) -> u32 {
+        let word = ext.get(self.start + number * self.size..);
+        let word = word.and_then(|tail| tail.first_chunk());
+        word.map_or(0, |word| endian.u32(*word))
     }
 }
 

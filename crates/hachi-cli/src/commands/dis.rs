@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use hachi_asm::{Insn, disasm};
 use hachi_obj::inspect::SpecNames;
-use hachi_obj::{LineInfo, ProgramSpec, Spec};
+use hachi_obj::{Code, ProgramSpec, SourceLine, Spec};
 use serde_json::{Value, json};
 
 use crate::failure::Result;
@@ -38,20 +38,24 @@ pub struct Args {
 
 pub fn run(args: Args, out: &mut Output) -> Result {
     let object = object::open(&args.object)?;
-    let programs = object.select(&args.program)?;
+    let programs = object
+        .select(&args.program)?
+        .into_iter()
+        .map(|program| Ok((program, object.code(program)?)))
+        .collect::<Result<Vec<_>>>()?;
     let document = || {
         let programs: Vec<Value> = programs
             .iter()
-            .map(|program| to_json(&object.spec, program))
+            .map(|(program, code)| to_json(&object.spec, program, code))
             .collect();
         json!({ "object": path_text(&object.path), "programs": programs })
     };
     args.format.print(out, document, |out| {
-        for (at, program) in programs.iter().enumerate() {
+        for (at, (program, code)) in programs.iter().enumerate() {
             if at > 0 {
                 say!(out)?;
             }
-            show(&object.spec, program, &args, out)?;
+            show(&object.spec, program, code, &args, out)?;
         }
         match programs.is_empty() {
             true => say!(out, object.path.display(), ": no programs"),
@@ -67,32 +71,28 @@ struct Row<'p> {
     /// Where its jump leads.
     target: Option<usize>,
     /// The source line that starts here; none when it goes on from the instruction before.
-    line: Option<&'p LineInfo>,
+    line: Option<SourceLine<'p>>,
     bytes: Vec<u8>,
 }
 
-fn rows<'p>(spec: &Spec, program: &'p ProgramSpec) -> Vec<Row<'p>> {
-    let names = SpecNames { spec, program };
+fn rows<'p>(spec: &Spec, code: &'p Code) -> Vec<Row<'p>> {
+    let names = SpecNames { spec, code };
     let mut rows: Vec<Row<'p>> = Vec::new();
     let mut last: Option<(&str, u32)> = None;
     let mut at = 0;
-    while at < program.insns.len() {
-        let (text, slots) = disasm::line(&program.insns, at, &names);
-        if program
-            .functions
-            .iter()
-            .any(|function| function.start == at)
-        {
+    while at < code.insns.len() {
+        let (text, slots) = disasm::line(&code.insns, at, &names);
+        if code.functions.iter().any(|function| function.start == at) {
             last = None;
         }
-        let line = program.line_at(at).filter(|line| {
-            let place = Some((&*line.file, line.line));
+        let line = code.line_at(at).filter(|line| {
+            let place = Some((line.file, line.line));
             let is_new = place != last;
             last = place;
             is_new
         });
-        let insns: &[Insn] = &program.insns[at..(at + slots).min(program.insns.len())];
-        let insn = program.insns[at];
+        let insns: &[Insn] = &code.insns[at..(at + slots).min(code.insns.len())];
+        let insn = code.insns[at];
         let target = insn
             .jump_offset()
             .and_then(|offset| usize::try_from(at as i64 + 1 + i64::from(offset)).ok());
@@ -108,19 +108,13 @@ fn rows<'p>(spec: &Spec, program: &'p ProgramSpec) -> Vec<Row<'p>> {
     rows
 }
 
-fn show(spec: &Spec, program: &ProgramSpec, args: &Args, out: &mut Output) -> Result {
-    let (section, length) = (&program.section, program.insns.len());
+fn show(spec: &Spec, program: &ProgramSpec, code: &Code, args: &Args, out: &mut Output) -> Result {
+    let (section, length) = (&program.section, code.insns.len());
     let about = dim(format!("(section {section}, {length} instructions)"));
     say!(out, bold(&program.name), " ", about)?;
-    let width = program
-        .insns
-        .len()
-        .saturating_sub(1)
-        .to_string()
-        .len()
-        .max(4);
-    for row in rows(spec, program) {
-        if let Some(function) = program
+    let width = code.insns.len().saturating_sub(1).to_string().len().max(4);
+    for row in rows(spec, code) {
+        if let Some(function) = code
             .functions
             .iter()
             .find(|function| function.start == row.at)
@@ -129,7 +123,7 @@ fn show(spec: &Spec, program: &ProgramSpec, args: &Args, out: &mut Output) -> Re
             say!(out, bold(&function.name), ":")?;
         }
         if let Some(line) = row.line.filter(|_| !args.no_source) {
-            let place = format!("{}:{}", object::short_file(&line.file), line.line);
+            let place = format!("{}:{}", object::short_file(line.file), line.line);
             match object::source_text(line).trim() {
                 "" => say!(out, dim(format_args!("; {place}")))?,
                 text => say!(out, "; ", text, "  ", dim(place))?,
@@ -156,23 +150,23 @@ fn show(spec: &Spec, program: &ProgramSpec, args: &Args, out: &mut Output) -> Re
     Ok(())
 }
 
-fn to_json(spec: &Spec, program: &ProgramSpec) -> Value {
-    let instructions: Vec<Value> = rows(spec, program)
+fn to_json(spec: &Spec, program: &ProgramSpec, code: &Code) -> Value {
+    let instructions: Vec<Value> = rows(spec, code)
         .into_iter()
         .map(|row| {
-            let line = program.line_at(row.at);
+            let line = code.line_at(row.at);
             json!({
                 "at": row.at,
                 "text": row.text,
                 "bytes": crate::value::hex(&row.bytes),
                 "target": row.target,
-                "file": line.map(|line| &*line.file),
+                "file": line.map(|line| line.file),
                 "line": line.map(|line| line.line),
                 "column": line.map(|line| line.column),
             })
         })
         .collect();
-    let functions: Vec<Value> = program
+    let functions: Vec<Value> = code
         .functions
         .iter()
         .map(|function| {

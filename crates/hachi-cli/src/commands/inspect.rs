@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
-use hachi_btf::{Btf, BtfBuilder, Endian};
+use hachi_btf::{Btf, Endian, Types as _};
 use hachi_obj::inspect::{self, StackDepth};
-use hachi_obj::{DataKind, Extern, ExternKind, MapSpec, Pinning, ProgramSpec, Spec};
+use hachi_obj::{
+    DataKind, Extern, ExternKind, Function, MapSpec, Pinning, ProgramSpec, RelocationKind, Spec,
+};
 use serde_json::{Value, json};
 
 use crate::failure::Result;
@@ -59,19 +61,48 @@ pub fn run(args: Args, out: &mut Output) -> Result {
 /// An object with what is computed about it.
 struct Report {
     object: Object,
-    stacks: Vec<StackDepth>,
+    programs: Vec<Summarised>,
     needs: Vec<inspect::Requirement>,
-    /// The object's types, encoded again so that values can be printed by them.
-    btf: Option<Vec<u8>>,
+}
+
+/// A program's code, or why it has none.
+type Summarised = std::result::Result<Summary, hachi_obj::Error>;
+
+/// What is shown of a program's code.
+struct Summary {
+    instructions: usize,
+    core_relos: usize,
+    functions: Vec<Function>,
+    stack: StackDepth,
+    helpers: Vec<inspect::HelperUse>,
+    /// What it refers to and the object lacks.
+    unresolved: Vec<hachi_obj::Error>,
+}
+
+impl Summary {
+    fn new(program: &ProgramSpec) -> Summarised {
+        let code = program.code()?;
+        let unresolved = code.relocations.iter().filter_map(|r| match &r.kind {
+            RelocationKind::Unresolved { error, .. } => Some((**error).clone()),
+            _ => None,
+        });
+        Ok(Summary {
+            instructions: code.insns.len(),
+            core_relos: code.core_relos.len(),
+            stack: inspect::stack_depth(&code),
+            helpers: inspect::helpers(&code),
+            unresolved: unresolved.collect(),
+            functions: code.into_owned().functions,
+        })
+    }
 }
 
 impl Report {
     fn new(object: Object) -> Report {
         let spec = &object.spec;
         Report {
-            stacks: spec.programs.iter().map(inspect::stack_depth).collect(),
+            programs: spec.programs.iter().map(Summary::new).collect(),
             needs: inspect::requirements(spec),
-            btf: spec.btf.as_ref().and_then(|btf| encode(btf, spec.endian)),
             object,
         }
     }
@@ -100,13 +131,13 @@ impl Report {
         self.show_programs(out)?;
         self.show_maps(out)?;
         self.show_globals(out)?;
-        structs::show(spec, self.parsed_btf().as_ref(), out)?;
+        structs::show(spec, self.types().as_ref(), out)?;
         self.show_externs(out)?;
         title("Types", out)?;
         match &spec.btf {
             Some(btf) => {
-                let types = output::grouped(btf.len() as u64);
-                let bytes = output::grouped(self.btf.as_ref().map_or(0, Vec::len) as u64);
+                let types = output::grouped(btf.types().last_id().into());
+                let bytes = output::grouped(btf.bytes().len() as u64);
                 say!(out, format_args!("  BTF: {types} types in {bytes} bytes"))
             }
             None => say!(
@@ -136,7 +167,8 @@ impl Report {
     /// The source line that needs something.
     fn place(&self, requirement: &inspect::Requirement) -> Option<String> {
         let (program, slot) = requirement.at?;
-        let line = self.spec().programs.get(program)?.line_at(slot)?;
+        let code = self.spec().programs.get(program)?.code().ok()?;
+        let line = code.line_at(slot)?;
         Some(format!("{}:{}", line.file, line.line))
     }
 
@@ -145,11 +177,26 @@ impl Report {
         if self.spec().programs.is_empty() {
             say!(out, "  none")?;
         }
-        for (program, stack) in self.spec().programs.iter().zip(&self.stacks) {
+        for (program, summary) in self.spec().programs.iter().zip(&self.programs) {
             let section = dim(format!("(section {})", program.section));
             let kind = program.program_type.name();
-            let length = output::count(program.insns.len(), "instruction");
-            let stack = stack_text(stack);
+            let summary = match summary {
+                Ok(summary) => summary,
+                Err(error) => {
+                    let name = bold(&program.name);
+                    say!(
+                        out,
+                        "  ",
+                        name,
+                        " ",
+                        section,
+                        format_args!(": {kind}; {error}")
+                    )?;
+                    continue;
+                }
+            };
+            let length = output::count(summary.instructions, "instruction");
+            let stack = stack_text(&summary.stack);
             say!(
                 out,
                 "  ",
@@ -158,7 +205,8 @@ impl Report {
                 section,
                 format_args!(": {kind}, {length}, stack {stack}")
             )?;
-            let helpers: Vec<String> = inspect::helpers(program)
+            let helpers: Vec<String> = summary
+                .helpers
                 .iter()
                 .map(|used| {
                     let name = helper_name(used);
@@ -171,7 +219,7 @@ impl Report {
             if !helpers.is_empty() {
                 say!(out, "    helpers: ", helpers.join(", "))?;
             }
-            let functions: Vec<&str> = program
+            let functions: Vec<&str> = summary
                 .functions
                 .iter()
                 .skip(1)
@@ -180,9 +228,12 @@ impl Report {
             if !functions.is_empty() {
                 say!(out, "    calls: ", functions.join(", "))?;
             }
-            if !program.core_relos.is_empty() {
-                let relocations = output::count(program.core_relos.len(), "CO-RE relocation");
+            if summary.core_relos > 0 {
+                let relocations = output::count(summary.core_relos, "CO-RE relocation");
                 say!(out, "    ", relocations)?;
+            }
+            for error in &summary.unresolved {
+                say!(out, "    cannot be loaded: ", error)?;
             }
         }
         Ok(())
@@ -199,7 +250,7 @@ impl Report {
             return Ok(());
         }
         title("Maps", out)?;
-        let btf = self.parsed_btf();
+        let btf = self.types();
         let rows = maps.into_iter().map(|map| {
             let typed = |id: u32, size: u32| match (&btf, id) {
                 (Some(btf), 1..) => format!("{} ({size})", hachi_btf::Types::type_name(btf, id)),
@@ -225,7 +276,7 @@ impl Report {
             return Ok(());
         }
         title("Globals", out)?;
-        let btf = self.parsed_btf();
+        let btf = self.types();
         let rows = self.spec().globals.iter().map(|global| {
             let kind = match &btf {
                 Some(btf) if global.type_id != 0 => {
@@ -252,7 +303,7 @@ impl Report {
             return Ok(());
         }
         title("From the kernel", out)?;
-        let btf = self.parsed_btf();
+        let btf = self.types();
         for extern_ in &self.spec().externs {
             let weak = if extern_.weak { ", optional" } else { "" };
             let declared = declaration(btf.as_ref(), extern_);
@@ -263,19 +314,19 @@ impl Report {
         Ok(())
     }
 
-    fn parsed_btf(&self) -> Option<Btf<'_>> {
-        Btf::parse(self.btf.as_deref()?).ok()
+    fn types(&self) -> Option<Btf<'_>> {
+        self.spec().types()
     }
 
     fn json(&self) -> Value {
         let spec = self.spec();
-        let btf = self.parsed_btf();
+        let btf = self.types();
         let (major, minor) = inspect::minimum_kernel(spec);
         let programs: Vec<Value> = spec
             .programs
             .iter()
-            .zip(&self.stacks)
-            .map(|(program, stack)| program_json(program, stack))
+            .zip(&self.programs)
+            .map(|(program, summary)| program_json(program, summary))
             .collect();
         let maps: Vec<Value> = spec.maps.iter().map(map_json).collect();
         let globals: Vec<Value> = spec
@@ -300,7 +351,7 @@ impl Report {
                 json!({
                     "kernel": format!("{major}.{minor}"),
                     "what": requirement.need.to_string(),
-                    "by": requirement.by,
+                    "by": requirement.by.to_string(),
                     "line": self.place(requirement),
                 })
             })
@@ -330,10 +381,10 @@ impl Report {
             "struct_ops": structs::json(spec, btf.as_ref()),
             "externs": externs,
             "btf": spec.btf.as_ref().map(|btf| json!({
-                "types": btf.len(),
-                "bytes": self.btf.as_ref().map(Vec::len),
+                "types": btf.types().last_id(),
+                "bytes": btf.bytes().len(),
             })),
-            "warnings": spec.warnings,
+            "warnings": spec.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
         })
     }
 }
@@ -342,11 +393,6 @@ impl Report {
 pub fn title(text: &str, out: &mut Output) -> Result {
     say!(out)?;
     say!(out, bold(text))
-}
-
-/// The types once more as bytes; none if they are beyond what the format can hold.
-fn encode(btf: &BtfBuilder, endian: Endian) -> Option<Vec<u8>> {
-    btf.encode(endian).ok()
 }
 
 fn stack_text(stack: &StackDepth) -> String {
@@ -397,43 +443,46 @@ fn shortened(text: &str) -> String {
     }
 }
 
-fn program_json(program: &ProgramSpec, stack: &StackDepth) -> Value {
-    let helpers: Vec<Value> = inspect::helpers(program)
-        .iter()
-        .map(|used| {
-            json!({
-                "id": used.id,
-                "name": used.helper.map(|helper| helper.name),
-                "calls": used.calls,
-                "gpl_only": used.helper.map(|helper| helper.gpl_only),
-            })
-        })
-        .collect();
-    let functions: Vec<Value> = program
-        .functions
-        .iter()
-        .zip(&stack.frames)
-        .map(|(function, frame)| {
-            json!({
-                "name": function.name,
-                "instructions": function.len,
-                "stack": frame.bytes,
-            })
-        })
-        .collect();
-    json!({
+fn program_json(program: &ProgramSpec, summary: &Summarised) -> Value {
+    let mut document = json!({
         "name": program.name,
         "section": program.section,
         "type": program.program_type.name(),
         "attach_type": program.attach_type.map(|attach| attach.name()),
         "attach_target": program.attach_target,
         "sleepable": program.sleepable,
-        "instructions": program.insns.len(),
-        "stack": stack.deepest,
-        "functions": functions,
-        "helpers": helpers,
-        "core_relocations": program.core_relos.len(),
-    })
+    });
+    let summary = match summary {
+        Ok(summary) => summary,
+        Err(error) => {
+            document["problem"] = error.to_string().into();
+            return document;
+        }
+    };
+    let helpers = summary.helpers.iter().map(|used| {
+        json!({
+            "id": used.id,
+            "name": used.helper.map(|helper| helper.name),
+            "calls": used.calls,
+            "gpl_only": used.helper.map(|helper| helper.gpl_only),
+        })
+    });
+    let functions = summary.functions.iter().zip(&summary.stack.frames);
+    let functions = functions.map(|(function, frame)| {
+        json!({
+            "name": function.name,
+            "instructions": function.len,
+            "stack": frame.bytes,
+        })
+    });
+    let unresolved = summary.unresolved.iter().map(ToString::to_string);
+    document["instructions"] = summary.instructions.into();
+    document["stack"] = summary.stack.deepest.into();
+    document["functions"] = functions.collect();
+    document["helpers"] = helpers.collect();
+    document["core_relocations"] = summary.core_relos.into();
+    document["unresolved"] = unresolved.collect();
+    document
 }
 
 /// What few maps have.

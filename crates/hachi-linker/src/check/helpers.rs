@@ -1,9 +1,9 @@
 //! Helpers that a program may not call: for its licence, or for what it is.
 
 use hachi_asm::{CallTarget, Op, helpers::Helper};
-use hachi_obj::{ProgramSpec, ProgramType, RelocationKind, Spec, inspect};
+use hachi_obj::{ProgramType, RelocationKind, Spec, inspect};
 
-use super::locate;
+use super::{Program, locate};
 use crate::{Code, Diagnostic};
 
 /// The licences of the kernel's `license_is_gpl_compatible`.
@@ -20,20 +20,23 @@ const LICENSE_HELP: &str = "if that is the licence of your program, say so: \
                             `hachi_ebpf::license!(\"GPL\");` (\"Dual MIT/GPL\" and \"Dual \
                             BSD/GPL\" will do too)";
 
-pub(super) fn check(spec: &Spec, program: &ProgramSpec, found: &mut Vec<Diagnostic>) {
+pub(super) fn check(spec: &Spec, program: Program<'_>, found: &mut Vec<Diagnostic>) {
     if !COMPATIBLE.contains(&spec.license.as_str()) {
         license(spec, program, found);
     }
     // The type of a program that replaces or extends another, or whose section means nothing, is
     // not known here.
-    if matches!(program.program_type, ProgramType::Unspec | ProgramType::Ext) {
+    if matches!(
+        program.spec.program_type,
+        ProgramType::Unspec | ProgramType::Ext
+    ) {
         return;
     }
-    for used in inspect::helpers(program) {
+    for used in inspect::helpers(program.code) {
         match used.helper {
-            Some(helper) if !helper.is_for(program.program_type as u32) => {
+            Some(helper) if !helper.is_for(program.spec.program_type as u32) => {
                 found.push(locate(
-                    not_for(helper, program.program_type),
+                    not_for(helper, program.spec.program_type),
                     program,
                     used.first,
                 ));
@@ -52,7 +55,7 @@ pub(super) fn check(spec: &Spec, program: &ProgramSpec, found: &mut Vec<Diagnost
     }
 }
 
-fn license(spec: &Spec, program: &ProgramSpec, found: &mut Vec<Diagnostic>) {
+fn license(spec: &Spec, program: Program<'_>, found: &mut Vec<Diagnostic>) {
     let stated = match spec.license.as_str() {
         "" => "states no licence".to_owned(),
         license => format!("is under \"{license}\""),
@@ -66,17 +69,17 @@ fn license(spec: &Spec, program: &ProgramSpec, found: &mut Vec<Diagnostic>) {
         );
         found.push(locate(d.help(LICENSE_HELP), program, slot));
     };
-    match program.program_type {
+    match program.spec.program_type {
         ProgramType::Lsm => return refuse("hooks of LSM".into(), 0),
         ProgramType::StructOps => return refuse("the kernel's structs of functions".into(), 0),
         _ => {}
     }
-    for used in inspect::helpers(program) {
+    for used in inspect::helpers(program.code) {
         if let Some(helper) = used.helper.filter(|helper| helper.gpl_only) {
             refuse(format!("the helper `{}`", helper.name), used.first);
         }
     }
-    let kfunc = program.relocations.iter().find_map(|r| match &r.kind {
+    let kfunc = program.code.relocations.iter().find_map(|r| match &r.kind {
         RelocationKind::Kfunc { name } => Some((name, r.insn)),
         _ => None,
     });
@@ -85,9 +88,9 @@ fn license(spec: &Spec, program: &ProgramSpec, found: &mut Vec<Diagnostic>) {
     }
 }
 
-fn is_call(program: &ProgramSpec, slot: usize) -> bool {
+fn is_call(program: Program<'_>, slot: usize) -> bool {
     matches!(
-        Op::decode(&program.insns, slot),
+        Op::decode(&program.code.insns, slot),
         Ok(Op::Call(CallTarget::Kfunc { .. }))
     )
 }

@@ -5,7 +5,7 @@ use hachi_obj::{
     inspect::{self, Need},
 };
 
-use super::locate;
+use super::{Program, locate};
 use crate::{Code, Diagnostic, options::Kernel};
 
 pub(super) fn check(spec: &Spec, oldest: Kernel, found: &mut Vec<Diagnostic>) {
@@ -23,16 +23,24 @@ pub(super) fn check(spec: &Spec, oldest: Kernel, found: &mut Vec<Diagnostic>) {
         )
         .note(format!("used by the {}", requirement.by))
         .help(advice(&requirement.need));
-        found.push(
-            match requirement
-                .at
-                .and_then(|(i, slot)| Some((spec.programs.get(i)?, slot)))
-            {
-                Some((program, slot)) => locate(d, program, slot),
-                None => d,
-            },
-        );
+        found.push(match requirement.at {
+            Some((index, slot)) => at(spec, index, slot, d),
+            None => d,
+        });
     }
+}
+
+/// The diagnostic with the place: a program's index and a slot.
+fn at(spec: &Spec, index: usize, slot: usize, d: Diagnostic) -> Diagnostic {
+    let found = spec.programs.get(index);
+    let Some((program, Ok(code))) = found.map(|program| (program, program.code())) else {
+        return d;
+    };
+    let program = Program {
+        spec: program,
+        code: &code,
+    };
+    locate(d, program, slot)
 }
 
 /// What to do without the thing.

@@ -34,8 +34,26 @@ pub(crate) fn check(
     };
     let mut found: Vec<Diagnostic> = Vec::new();
     for program in &spec.programs {
-        stack::check(program, &mut found);
-        helpers::check(&spec, program, &mut found);
+        match program.code() {
+            Ok(code) => {
+                let program = Program {
+                    spec: program,
+                    code: &code,
+                };
+                stack::check(program, &mut found);
+                helpers::check(&spec, program, &mut found);
+            }
+            Err(error) => {
+                let unread = Diagnostic::warning(
+                    Code::NOT_CHECKED,
+                    format!(
+                        "the program `{}` was not checked for what kernels refuse",
+                        program.name
+                    ),
+                );
+                found.push(unread.note(error.to_string()));
+            }
+        }
     }
     if let Some(kernel) = min_kernel {
         kernels::check(&spec, kernel, &mut found);
@@ -54,17 +72,23 @@ pub(crate) fn check(
     }
 }
 
+/// A program of the object, with the functions it calls.
+#[derive(Clone, Copy)]
+struct Program<'s> {
+    spec: &'s ProgramSpec,
+    code: &'s hachi_obj::Code,
+}
+
 /// The source line of an instruction.
-fn line(program: &ProgramSpec, slot: usize) -> Option<Span> {
-    let line = program.line_at(slot)?;
-    Some(Span::new(&*line.file, line.line, line.column).with_text(&*line.text))
+fn line(program: Program<'_>, slot: usize) -> Option<Span> {
+    let line = program.code.line_at(slot)?;
+    Some(Span::new(line.file, line.line, line.column).with_text(line.text))
 }
 
 /// Tells a diagnostic where an instruction comes from.
-fn locate(d: Diagnostic, program: &ProgramSpec, slot: usize) -> Diagnostic {
-    let function = program
-        .function_at(slot)
-        .map_or(program.name.as_str(), |f| f.name.as_str());
+fn locate(d: Diagnostic, program: Program<'_>, slot: usize) -> Diagnostic {
+    let function = program.code.function_at(slot);
+    let function = function.map_or(&program.spec.name, |f| &f.name);
     let d = d.in_function(names::demangle(function));
     match line(program, slot) {
         Some(location) => d.at(location),

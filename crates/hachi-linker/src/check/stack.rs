@@ -1,11 +1,11 @@
 //! Stack along calls. Single functions are checked when their code is generated.
 
 use hachi_obj::{
-    AttachType, ProgramSpec, ProgramType,
+    AttachType, ProgramType,
     inspect::{self, StackDepth},
 };
 
-use super::{line, locate};
+use super::{Program, line, locate};
 use crate::{Code, Diagnostic, names};
 
 /// `MAX_BPF_STACK`: bytes for a program and the functions it calls.
@@ -22,11 +22,11 @@ const FRAMES: usize = 8;
 const COMPILED: u32 = 16;
 const INTERPRETED: u32 = 32;
 
-pub(super) fn check(program: &ProgramSpec, found: &mut Vec<Diagnostic>) {
-    if program.functions.len() < 2 {
+pub(super) fn check(program: Program<'_>, found: &mut Vec<Diagnostic>) {
+    if program.code.functions.len() < 2 {
         return;
     }
-    let stack = inspect::stack_depth(program);
+    let stack = inspect::stack_depth(program.code);
     if stack.deepest.is_none() {
         found.push(recursion(program, &stack));
         return;
@@ -37,7 +37,7 @@ pub(super) fn check(program: &ProgramSpec, found: &mut Vec<Diagnostic>) {
             format!(
                 "calls are nested {} deep in the program `{}`, but eBPF allows {FRAMES} frames",
                 stack.path.len(),
-                program.name
+                program.spec.name
             ),
         );
         let d = path(d, program, &stack, &stack.path);
@@ -47,7 +47,7 @@ pub(super) fn check(program: &ProgramSpec, found: &mut Vec<Diagnostic>) {
     tail_calls(program, &stack, found);
 }
 
-fn total(program: &ProgramSpec, stack: &StackDepth, found: &mut Vec<Diagnostic>) {
+fn total(program: Program<'_>, stack: &StackDepth, found: &mut Vec<Diagnostic>) {
     let bytes = |granularity| stack.bytes(&stack.path, granularity);
     let (compiled, interpreted) = (bytes(COMPILED), bytes(INTERPRETED));
     if interpreted <= LIMIT {
@@ -55,7 +55,7 @@ fn total(program: &ProgramSpec, stack: &StackDepth, found: &mut Vec<Diagnostic>)
     }
     let message = format!(
         "the calls of the program `{}` need {} bytes of stack together, but eBPF has {LIMIT}",
-        program.name,
+        program.spec.name,
         if compiled > LIMIT {
             compiled
         } else {
@@ -83,21 +83,21 @@ fn total(program: &ProgramSpec, stack: &StackDepth, found: &mut Vec<Diagnostic>)
 /// Programs that the kernel may run with a stack for each function: those that cannot interrupt
 /// themselves (`bpf_enable_priv_stack` in `kernel/bpf/verifier.c`), and those of a struct whose
 /// owner asks for it.
-fn has_private_stack(program: &ProgramSpec) -> bool {
-    match program.program_type {
+fn has_private_stack(program: Program<'_>) -> bool {
+    match program.spec.program_type {
         ProgramType::Kprobe
         | ProgramType::Tracepoint
         | ProgramType::PerfEvent
         | ProgramType::RawTracepoint
         | ProgramType::StructOps => true,
-        ProgramType::Tracing => program.attach_type != Some(AttachType::TraceIter),
+        ProgramType::Tracing => program.spec.attach_type != Some(AttachType::TraceIter),
         _ => false,
     }
 }
 
 /// A function that goes on with another program leaves its callers' stack in use; the kernel allows
 /// those 256 bytes.
-fn tail_calls(program: &ProgramSpec, stack: &StackDepth, found: &mut Vec<Diagnostic>) {
+fn tail_calls(program: Program<'_>, stack: &StackDepth, found: &mut Vec<Diagnostic>) {
     for (index, frame) in stack.frames.iter().enumerate().skip(1) {
         let Some(slot) = frame.tail_call else {
             continue;
@@ -122,7 +122,7 @@ fn tail_calls(program: &ProgramSpec, stack: &StackDepth, found: &mut Vec<Diagnos
     }
 }
 
-fn recursion(program: &ProgramSpec, stack: &StackDepth) -> Diagnostic {
+fn recursion(program: Program<'_>, stack: &StackDepth) -> Diagnostic {
     let again = stack.path.last().copied().unwrap_or(0);
     let first = stack.path.iter().position(|&index| index == again);
     let circle = &stack.path[first.unwrap_or(0)..];
@@ -138,23 +138,19 @@ fn recursion(program: &ProgramSpec, stack: &StackDepth) -> Diagnostic {
         ),
     )
     .help("use a loop, with an array as stack if need be");
-    match program.functions.get(again) {
+    match program.code.functions.get(again) {
         Some(function) => locate(d, program, function.start),
         None => d,
     }
 }
 
 /// Adds a chain of calls, and points at the frame that takes most.
-fn path(
-    mut d: Diagnostic,
-    program: &ProgramSpec,
-    stack: &StackDepth,
-    path: &[usize],
-) -> Diagnostic {
+fn path(mut d: Diagnostic, program: Program<'_>, stack: &StackDepth, path: &[usize]) -> Diagnostic {
     for (depth, &index) in path.iter().enumerate() {
         let frame = &stack.frames[index];
         let verb = if depth == 0 { "" } else { "calls " };
         let place = program
+            .code
             .functions
             .get(index)
             .and_then(|f| line(program, f.start))

@@ -6,7 +6,7 @@ use hachi_asm::helpers::Kernel;
 use hachi_asm::{AluOp, AtomicOp, CallTarget, Imm64, Op};
 
 use super::ops;
-use crate::{MapSpec, MapType, ProgramSpec, ProgramType, RelocationKind, Spec};
+use crate::{Code, MapSpec, MapType, ProgramSpec, ProgramType, RelocationKind, Spec};
 
 /// Something an object uses that not every kernel has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,11 +15,34 @@ pub struct Requirement {
     pub kernel: Kernel,
     /// What it is.
     pub need: Need,
-    /// Where it is first used: `program 'xdp_firewall'`, `map 'EVENTS'`.
-    pub by: String,
+    /// What first uses it.
+    pub by: User,
     /// For what is used in code: the index of that program in [`Spec::programs`], and the slot of
     /// the first instruction that uses it.
     pub at: Option<(usize, usize)>,
+}
+
+/// A part of an object that uses something. In words by `Display`: `program 'xdp_firewall'`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum User {
+    /// A map of this name.
+    Map(String),
+    /// A struct of functions of this name.
+    StructOps(String),
+    /// A program of this name.
+    Program(String),
+}
+
+impl fmt::Display for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (what, name) = match self {
+            User::Map(name) => ("map", name),
+            User::StructOps(name) => ("struct", name),
+            User::Program(name) => ("program", name),
+        };
+        write!(f, "{what} '{name}'")
+    }
 }
 
 /// What an object may use that not every kernel has. In words by `Display`: `helper
@@ -96,25 +119,18 @@ pub fn minimum_kernel(spec: &Spec) -> Kernel {
 pub fn requirements(spec: &Spec) -> Vec<Requirement> {
     let mut found = Found::default();
     for map in &spec.maps {
-        let user = User {
-            by: format!("map '{}'", map.name),
-            at: None,
-        };
-        map_needs(map, &user, &mut found);
+        map_needs(map, &Use::of(User::Map(map.name.clone())), &mut found);
     }
     for ops in spec.struct_ops.iter().filter(|ops| ops.link) {
-        let user = User {
-            by: format!("struct '{}'", ops.name),
-            at: None,
-        };
-        found.add((6, 4), Need::StructOpsLinks, &user);
+        let by = Use::of(User::StructOps(ops.name.clone()));
+        found.add((6, 4), Need::StructOpsLinks, &by, 0);
     }
     for (index, program) in spec.programs.iter().enumerate() {
-        let user = User {
-            by: format!("program '{}'", program.name),
-            at: Some((index, 0)),
+        let by = Use {
+            by: User::Program(program.name.clone()),
+            program: Some(index),
         };
-        program_needs(program, &user, &mut found);
+        program_needs(program, &by, &mut found);
     }
     let mut list = found.0;
     list.sort_by_cached_key(|found| (Reverse(found.kernel), found.need.to_string()));
@@ -123,29 +139,21 @@ pub fn requirements(spec: &Spec) -> Vec<Requirement> {
 
 /// What one program uses, as [`requirements`] finds it, maps and structs apart.
 pub fn requirements_of(program: &ProgramSpec) -> Vec<Requirement> {
-    let user = User {
-        by: format!("program '{}'", program.name),
-        at: None,
-    };
+    let user = Use::of(User::Program(program.name.clone()));
     let mut found = Found::default();
     program_needs(program, &user, &mut found);
     found.0
 }
 
-/// Who uses something, and where.
-#[derive(Clone)]
-struct User {
-    by: String,
-    at: Option<(usize, usize)>,
+/// Who uses something: a program with its index.
+struct Use {
+    by: User,
+    program: Option<usize>,
 }
 
-impl User {
-    /// The same program at another slot.
-    fn at_slot(&self, slot: usize) -> User {
-        User {
-            by: self.by.clone(),
-            at: self.at.map(|(program, _)| (program, slot)),
-        }
+impl Use {
+    fn of(by: User) -> Use {
+        Use { by, program: None }
     }
 }
 
@@ -153,7 +161,8 @@ impl User {
 struct Found(Vec<Requirement>);
 
 impl Found {
-    fn add(&mut self, kernel: Kernel, need: Need, user: &User) {
+    /// The slot counts for programs.
+    fn add(&mut self, kernel: Kernel, need: Need, user: &Use, slot: usize) {
         if self.0.iter().any(|found| found.need == need) {
             return;
         }
@@ -161,43 +170,47 @@ impl Found {
             kernel,
             need,
             by: user.by.clone(),
-            at: user.at,
+            at: user.program.map(|program| (program, slot)),
         });
     }
 }
 
-fn map_needs(map: &MapSpec, user: &User, found: &mut Found) {
+fn map_needs(map: &MapSpec, user: &Use, found: &mut Found) {
     match map.data {
-        Some(_) => found.add((5, 2), Need::GlobalVariables, user),
-        None => found.add(map.kind.first_kernel(), Need::Map(map.kind), user),
+        Some(_) => found.add((5, 2), Need::GlobalVariables, user, 0),
+        None => found.add(map.kind.first_kernel(), Need::Map(map.kind), user, 0),
     }
     if let Some(inner) = &map.inner {
         map_needs(inner, user, found);
     }
 }
 
-fn program_needs(program: &ProgramSpec, user: &User, found: &mut Found) {
+fn program_needs(program: &ProgramSpec, user: &Use, found: &mut Found) {
     match program.section_def {
         Some(def) => found.add(
             def.first_kernel,
             Need::Section(def.name.trim_end_matches('/')),
             user,
+            0,
         ),
         None if program.program_type == ProgramType::Unspec => {}
         None => found.add(
             program.program_type.first_kernel(),
             Need::Program(program.program_type),
             user,
+            0,
         ),
     }
-    if program.insns.len() > hachi_asm::consts::BPF_MAXINSNS {
-        found.add((5, 2), Need::Size, user);
+    // Code that cannot be put together needs no kernel: there is none that runs it.
+    let Ok(code) = program.code() else { return };
+    if code.insns.len() > hachi_asm::consts::BPF_MAXINSNS {
+        found.add((5, 2), Need::Size, user, 0);
     }
-    for (slot, op) in ops(program) {
-        op_needs(program, slot, op, &user.at_slot(slot), found);
+    for (slot, op) in ops(&code) {
+        op_needs(&code, slot, op, user, found);
     }
-    if let Some(slot) = first_loop(program) {
-        found.add((5, 3), Need::Loops, &user.at_slot(slot));
+    if let Some(slot) = first_loop(&code) {
+        found.add((5, 3), Need::Loops, user, slot);
     }
 }
 
@@ -279,27 +292,27 @@ pub fn kfuncs() -> &'static [(&'static str, Kernel)] {
     KFUNCS
 }
 
-fn kfunc_needs(program: &ProgramSpec, slot: usize, user: &User, found: &mut Found) {
-    let name = match program.relocation_at(slot).map(|r| &r.kind) {
-        Some(RelocationKind::Kfunc { name }) => name.as_str(),
+fn kfunc_needs(code: &Code, slot: usize, user: &Use, found: &mut Found) {
+    let name = match code.relocation_at(slot).map(|r| &r.kind) {
+        Some(RelocationKind::Kfunc { name }) => &**name,
         _ => "",
     };
     match KFUNCS.iter().find(|(known, _)| *known == name) {
-        Some((_, kernel)) => found.add(*kernel, Need::Kfunc(name.to_owned()), user),
-        None => found.add((5, 13), Need::KfuncCalls, user),
+        Some((_, kernel)) => found.add(*kernel, Need::Kfunc(name.to_owned()), user, slot),
+        None => found.add((5, 13), Need::KfuncCalls, user, slot),
     }
 }
 
 /// The first slot found from which control comes back to where it was. A jump backwards alone
 /// need not.
-fn first_loop(program: &ProgramSpec) -> Option<usize> {
+fn first_loop(code: &Code) -> Option<usize> {
     #[derive(Clone, Copy, PartialEq)]
     enum State {
         New,
         Open,
         Done,
     }
-    let insns = &program.insns;
+    let insns = &code.insns;
     // Where control may go from a slot: to the next one, and to where it jumps.
     let successors = |slot: usize| {
         let op = Op::decode(insns, slot).ok();
@@ -312,7 +325,7 @@ fn first_loop(program: &ProgramSpec) -> Option<usize> {
         [next, jump].map(|to| to.filter(|&to| to < insns.len()))
     };
     let mut state = vec![State::New; insns.len()];
-    for function in &program.functions {
+    for function in &code.functions {
         if state.get(function.start) != Some(&State::New) {
             continue;
         }
@@ -337,49 +350,61 @@ fn first_loop(program: &ProgramSpec) -> Option<usize> {
     None
 }
 
-fn op_needs(program: &ProgramSpec, slot: usize, op: Op, user: &User, found: &mut Found) {
+fn op_needs(code: &Code, slot: usize, op: Op, user: &Use, found: &mut Found) {
     let cpu = |version, what| Need::Cpu { version, what };
     match op {
         Op::Call(CallTarget::Helper(id)) => {
             if let Some(helper) = hachi_asm::helpers::by_id(id as u32) {
-                found.add(helper.first_kernel, Need::Helper(helper.name), user);
+                found.add(helper.first_kernel, Need::Helper(helper.name), user, slot);
             }
         }
-        Op::Call(CallTarget::Local(_)) => found.add((4, 16), Need::FunctionCalls, user),
-        Op::Call(CallTarget::Kfunc { .. }) => kfunc_needs(program, slot, user, found),
+        Op::Call(CallTarget::Local(_)) => found.add((4, 16), Need::FunctionCalls, user, slot),
+        Op::Call(CallTarget::Kfunc { .. }) => kfunc_needs(code, slot, user, found),
         Op::LdImm64 { imm, .. } => match imm {
-            Imm64::Func(_) => found.add((5, 13), Need::Callbacks, user),
+            Imm64::Func(_) => found.add((5, 13), Need::Callbacks, user, slot),
             _ => {
-                if let Some(RelocationKind::Ksym { .. }) =
-                    program.relocation_at(slot).map(|r| &r.kind)
+                if let Some(RelocationKind::Ksym { .. }) = code.relocation_at(slot).map(|r| &r.kind)
                 {
-                    found.add((5, 10), Need::KernelVariables, user);
+                    found.add((5, 10), Need::KernelVariables, user, slot);
                 }
             }
         },
         Op::Alu { op, .. } => match op {
-            AluOp::Sdiv | AluOp::Smod => found.add((6, 6), cpu(4, "signed division"), user),
-            AluOp::MovSx(_) => found.add((6, 6), cpu(4, "sign-extending moves"), user),
+            AluOp::Sdiv | AluOp::Smod => found.add((6, 6), cpu(4, "signed division"), user, slot),
+            AluOp::MovSx(_) => found.add((6, 6), cpu(4, "sign-extending moves"), user, slot),
             _ => {}
         },
-        Op::Bswap { .. } => found.add((6, 6), cpu(4, "unconditional byte swaps"), user),
+        Op::Bswap { .. } => found.add((6, 6), cpu(4, "unconditional byte swaps"), user, slot),
         Op::Load { signed: true, .. } => {
-            found.add((6, 6), cpu(4, "sign-extending loads"), user);
+            found.add((6, 6), cpu(4, "sign-extending loads"), user, slot);
         }
-        Op::Ja { long: true, .. } => found.add((6, 6), cpu(4, "32-bit jumps"), user),
-        Op::Jump { wide: false, .. } => found.add((5, 1), cpu(3, "32-bit comparisons"), user),
+        Op::Ja { long: true, .. } => found.add((6, 6), cpu(4, "32-bit jumps"), user, slot),
+        Op::Jump { wide: false, .. } => found.add((5, 1), cpu(3, "32-bit comparisons"), user, slot),
         Op::Atomic { op, fetch, .. } if fetch || op != AtomicOp::Add => {
-            found.add((5, 12), cpu(3, "atomic operations beyond addition"), user);
+            found.add(
+                (5, 12),
+                cpu(3, "atomic operations beyond addition"),
+                user,
+                slot,
+            );
         }
         Op::LoadAcquire { .. } | Op::StoreRelease { .. } => {
-            found.add((6, 15), cpu(4, "load-acquire and store-release"), user);
+            found.add(
+                (6, 15),
+                cpu(4, "load-acquire and store-release"),
+                user,
+                slot,
+            );
         }
-        Op::MayGoto { .. } => found.add((6, 9), Need::Instruction("may_goto"), user),
-        Op::AddrSpaceCast { .. } => found.add((6, 9), Need::Instruction("arena pointers"), user),
+        Op::MayGoto { .. } => found.add((6, 9), Need::Instruction("may_goto"), user, slot),
+        Op::AddrSpaceCast { .. } => {
+            found.add((6, 9), Need::Instruction("arena pointers"), user, slot)
+        }
         Op::Jx { .. } => found.add(
             (6, 19),
             Need::Instruction("jumps to computed addresses"),
             user,
+            slot,
         ),
         _ => {}
     }
@@ -390,17 +415,9 @@ mod tests {
     use hachi_asm::{JumpOp, Operand, build::*};
 
     use super::*;
-    use crate::Function;
 
     fn looping(insns: &[hachi_asm::Insn]) -> bool {
-        let mut program = ProgramSpec::new("p", ProgramType::Xdp);
-        program.insns = insns.to_vec();
-        program.functions = vec![Function {
-            name: "p".into(),
-            start: 0,
-            len: insns.len(),
-        }];
-        first_loop(&program).is_some()
+        first_loop(&Code::new("p", insns.to_vec())).is_some()
     }
 
     #[test]

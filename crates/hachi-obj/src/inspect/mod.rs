@@ -9,9 +9,9 @@ use hachi_asm::disasm::Names;
 use hachi_asm::helpers::{self, Helper};
 use hachi_asm::{CallTarget, Imm64, Op};
 
-use crate::{ExternKind, ProgramSpec, RelocationKind, Spec};
+use crate::{Code, ExternKind, RelocationKind, Spec};
 
-pub use kernel::{Need, Requirement, kfuncs, minimum_kernel, requirements, requirements_of};
+pub use kernel::{Need, Requirement, User, kfuncs, minimum_kernel, requirements, requirements_of};
 pub use stack::{Frame, StackDepth, stack_depth};
 
 /// A helper a program calls.
@@ -28,9 +28,9 @@ pub struct HelperUse {
 }
 
 /// The helpers a program calls, by number.
-pub fn helpers(program: &ProgramSpec) -> Vec<HelperUse> {
+pub fn helpers(code: &Code) -> Vec<HelperUse> {
     let mut found: BTreeMap<u32, HelperUse> = BTreeMap::new();
-    for (slot, op) in ops(program) {
+    for (slot, op) in ops(code) {
         if let Op::Call(CallTarget::Helper(id)) = op {
             let id = id as u32;
             let new = HelperUse {
@@ -46,13 +46,13 @@ pub fn helpers(program: &ProgramSpec) -> Vec<HelperUse> {
 }
 
 /// The instructions with their slots; unknown ones are left out.
-pub(crate) fn ops(program: &ProgramSpec) -> impl Iterator<Item = (usize, Op)> + '_ {
+pub(crate) fn ops(code: &Code) -> impl Iterator<Item = (usize, Op)> + '_ {
     let mut at = 0;
     std::iter::from_fn(move || {
         loop {
             let here = at;
-            program.insns.get(here)?;
-            match Op::decode(&program.insns, here) {
+            code.insns.get(here)?;
+            match Op::decode(&code.insns, here) {
                 Ok(op) => {
                     at += op.slots();
                     return Some((here, op));
@@ -68,8 +68,8 @@ pub(crate) fn ops(program: &ProgramSpec) -> impl Iterator<Item = (usize, Op)> + 
 pub struct SpecNames<'s> {
     /// The object, for the names of global variables.
     pub spec: &'s Spec,
-    /// The program shown.
-    pub program: &'s ProgramSpec,
+    /// The code shown.
+    pub code: &'s Code,
 }
 
 impl SpecNames<'_> {
@@ -94,22 +94,23 @@ impl SpecNames<'_> {
 
 impl Names for SpecNames<'_> {
     fn imm64(&self, at: usize) -> Option<String> {
-        if let Some(relocation) = self.program.relocation_at(at) {
+        if let Some(relocation) = self.code.relocation_at(at) {
             return Some(match &relocation.kind {
                 RelocationKind::Map { name } => format!("map[{name}]"),
                 RelocationKind::GlobalData { map, offset } => self.global(map, *offset),
                 RelocationKind::Ksym { name } | RelocationKind::Kfunc { name } => {
                     format!("&{name}")
                 }
+                RelocationKind::Unresolved { symbol, .. } => format!("&{symbol}"),
             });
         }
-        match Op::decode(&self.program.insns, at) {
+        match Op::decode(&self.code.insns, at) {
             Ok(Op::LdImm64 {
                 imm: Imm64::Func(off),
                 ..
             }) => {
                 let target = (at as i64 + 1 + i64::from(off)) as usize;
-                let function = self.program.function_at(target)?;
+                let function = self.code.function_at(target)?;
                 Some(format!("subprog[{off:+}] <{}>", function.name))
             }
             _ => None,
@@ -117,15 +118,15 @@ impl Names for SpecNames<'_> {
     }
 
     fn call(&self, at: usize) -> Option<String> {
-        if let Some(RelocationKind::Kfunc { name }) =
-            self.program.relocation_at(at).map(|r| &r.kind)
-        {
-            return Some(name.clone());
+        match self.code.relocation_at(at).map(|r| &r.kind) {
+            Some(RelocationKind::Kfunc { name }) => return Some(name.to_string()),
+            Some(RelocationKind::Unresolved { symbol, .. }) => return Some(symbol.to_string()),
+            _ => {}
         }
-        match Op::decode(&self.program.insns, at) {
+        match Op::decode(&self.code.insns, at) {
             Ok(Op::Call(CallTarget::Local(off))) => {
                 let target = (at as i64 + 1 + i64::from(off)) as usize;
-                let function = self.program.function_at(target)?;
+                let function = self.code.function_at(target)?;
                 Some(format!("pc{off:+} <{}>", function.name))
             }
             _ => None,

@@ -4,7 +4,7 @@ use hachi_asm::consts::BPF_REG_FP;
 use hachi_asm::{AluOp, CallTarget, Imm64, Op, Operand};
 
 use super::ops;
-use crate::{ProgramSpec, RelocationKind};
+use crate::{Code, RelocationKind};
 
 /// Stack use of a program, estimated from the code alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,8 +88,8 @@ pub struct Frame {
 
 /// Estimates stack use. Follows copies of r10 through moves and additions of constants, in the
 /// order of the code, which is what compilers emit.
-pub fn stack_depth(program: &ProgramSpec) -> StackDepth {
-    let mut frames: Vec<Frame> = program
+pub fn stack_depth(code: &Code) -> StackDepth {
+    let mut frames: Vec<Frame> = code
         .functions
         .iter()
         .map(|f| Frame {
@@ -101,14 +101,14 @@ pub fn stack_depth(program: &ProgramSpec) -> StackDepth {
         .collect();
     let mut calls: Vec<Vec<usize>> = vec![Vec::new(); frames.len()];
     let index_of = |slot: usize| {
-        let after = program.functions.partition_point(|f| f.start <= slot);
+        let after = code.functions.partition_point(|f| f.start <= slot);
         after.checked_sub(1)
     };
-    let asynchronous = runs_callbacks_later(program);
+    let asynchronous = runs_callbacks_later(code);
     // Offset from r10 of each register that holds a stack address.
     let mut alias = fresh();
     let mut current = None;
-    for (slot, op) in ops(program) {
+    for (slot, op) in ops(code) {
         let Some(function) = index_of(slot) else {
             continue;
         };
@@ -195,14 +195,14 @@ const TAIL_CALL: i32 = 12;
 const TIMER_SET_CALLBACK: i32 = 170;
 
 /// Whether the program hands a callback to something that calls it after the program has ended.
-fn runs_callbacks_later(program: &ProgramSpec) -> bool {
-    let kfunc = |slot| match program.relocation_at(slot).map(|r| &r.kind) {
+fn runs_callbacks_later(code: &Code) -> bool {
+    let kfunc = |slot| match code.relocation_at(slot).map(|r| &r.kind) {
         Some(RelocationKind::Kfunc { name }) => {
             name.starts_with("bpf_wq_") || name.starts_with("bpf_task_work_")
         }
         _ => false,
     };
-    ops(program).any(|(slot, op)| match op {
+    ops(code).any(|(slot, op)| match op {
         Op::Call(CallTarget::Helper(id)) => id == TIMER_SET_CALLBACK,
         Op::Call(_) => kfunc(slot),
         _ => false,
@@ -281,19 +281,19 @@ mod tests {
     use hachi_asm::{Size, build::*};
 
     use super::*;
-    use crate::{Function, ProgramType};
+    use crate::Function;
 
-    fn program(functions: &[&[hachi_asm::Insn]]) -> ProgramSpec {
-        let mut p = ProgramSpec::new("p", ProgramType::Xdp);
-        for (i, code) in functions.iter().enumerate() {
-            p.functions.push(Function {
+    fn code(functions: &[&[hachi_asm::Insn]]) -> Code {
+        let mut code = Code::default();
+        for (i, insns) in functions.iter().enumerate() {
+            code.functions.push(Function {
                 name: format!("f{i}"),
-                start: p.insns.len(),
-                len: code.len(),
+                start: code.insns.len(),
+                len: insns.len(),
             });
-            p.insns.extend_from_slice(code);
+            code.insns.extend_from_slice(insns);
         }
-        p
+        code
     }
 
     #[test]
@@ -307,7 +307,7 @@ mod tests {
             store(Size::B, 2, -4, 1),
             exit(),
         ];
-        let depth = stack_depth(&program(&[&main[..3], &main[3..]]));
+        let depth = stack_depth(&code(&[&main[..3], &main[3..]]));
         assert_eq!(depth.frames[0].bytes, 40);
         assert_eq!(depth.frames[1].bytes, 104);
         assert_eq!(depth.deepest, Some(64 + 128));
@@ -318,8 +318,8 @@ mod tests {
 
     #[test]
     fn a_circle_of_calls_has_no_depth() {
-        let code = [call_local(-1), exit()];
-        let depth = stack_depth(&program(&[&code]));
+        let circle = [call_local(-1), exit()];
+        let depth = stack_depth(&code(&[&circle]));
         assert_eq!((depth.deepest, depth.path), (None, vec![0, 0]));
     }
 }

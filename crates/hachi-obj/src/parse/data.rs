@@ -1,13 +1,23 @@
 //! Sections of global variables: each becomes an array map of one value.
 
-use hachi_btf::{BtfBuilder, Linkage, Type};
+use std::collections::HashSet;
 
-use super::{Places, data_kind};
+use hachi_btf::{Linkage, Type};
+
+use super::btf::ObjectTypes;
+use super::{data_kind, holds_data};
 use crate::elf::Elf;
+use crate::error::ElfFault;
+use crate::image::{Holds, Image};
 use crate::map::{BPF_F_MMAPABLE, BPF_F_RDONLY_PROG};
-use crate::{DataKind, Error, GlobalVar, MapSpec, MapType, Spec};
+use crate::{DataKind, Error, GlobalVar, MapSpec, MapType, Spec, Warning};
 
-pub(super) fn sections(spec: &mut Spec, elf: &Elf<'_>, places: &mut Places) -> Result<(), Error> {
+pub(super) fn sections(
+    spec: &mut Spec,
+    elf: &Elf<'_>,
+    types: Option<&ObjectTypes>,
+    image: &mut Image,
+) -> Result<(), Error> {
     let mut made: Vec<MapSpec> = Vec::new();
     for (index, section) in elf.sections.iter().enumerate() {
         let Some(kind) = data_kind(section) else {
@@ -18,21 +28,23 @@ pub(super) fn sections(spec: &mut Spec, elf: &Elf<'_>, places: &mut Places) -> R
         let size = u32::try_from(section.size)
             .ok()
             .filter(|&size| size <= i32::MAX as u32)
-            .ok_or_else(|| Error::elf(format!("section {name} has {} bytes", section.size)))?;
+            .ok_or_else(|| ElfFault::SectionSize {
+                section: name.to_owned(),
+                size: section.size,
+            })?;
         if kind == DataKind::Arena {
             let arena = spec.maps.iter_mut().find(|m| m.kind == MapType::Arena);
-            let arena = arena.ok_or_else(|| {
-                Error::elf(format!(
-                    "section {name} needs a map of type arena, and there is none"
-                ))
+            let arena = arena.ok_or_else(|| ElfFault::NoArena {
+                section: name.to_owned(),
             })?;
             arena.contents = Some(section.data.to_vec());
             arena.data = Some(kind);
-            places.data.push((index, arena.name.clone()));
+            holds_data(image, index, &arena.name, section.size);
             continue;
         }
         if made.iter().any(|map| map.name == name) {
-            return Err(Error::elf(format!("there are two sections named {name}")));
+            let section = name.to_owned();
+            return Err(ElfFault::TwoSections { section }.into());
         }
         let mut map = MapSpec::new(name, MapType::Array, 4, size, 1);
         map.data = Some(kind);
@@ -40,25 +52,26 @@ pub(super) fn sections(spec: &mut Spec, elf: &Elf<'_>, places: &mut Places) -> R
         if kind == DataKind::Rodata {
             map.flags |= BPF_F_RDONLY_PROG;
         }
-        if let Some(btf) = &spec.btf
-            && let Some((id, sec)) = btf.datasec(name)
+        if let Some(types) = types
+            && let Some((id, sec)) = types.section(name)
         {
+            let btf = types.btf();
             map.btf_value_type_id = id;
             // As libbpf: worth mapping if there is a variable that others may want to see.
             let visible = sec.vars.iter().any(|var| {
-                matches!(btf.get(var.type_id), Some(Type::Var(v)) if v.linkage != Linkage::Static)
+                matches!(btf.get(var.type_id), Ok(Type::Var(v)) if v.linkage != Linkage::Static)
             });
             if visible {
                 map.flags |= BPF_F_MMAPABLE;
             }
         }
-        if !section.relocations.is_empty() {
-            spec.warnings.push(format!(
-                "section {name} holds addresses (of {}), which no loader fills in: they will read as offsets",
-                elf.symbol_name(&elf.symbols[section.relocations[0].symbol])
-            ));
+        if let Some(first) = section.relocations.first() {
+            spec.warnings.push(Warning::Addresses {
+                section: name.to_owned(),
+                symbol: elf.symbol_name(&elf.symbols[first.symbol]).to_owned(),
+            });
         }
-        places.data.push((index, name.to_owned()));
+        holds_data(image, index, name, section.size);
         made.push(map);
     }
     // Global data comes first: it is what programs most likely need created before they load.
@@ -67,56 +80,68 @@ pub(super) fn sections(spec: &mut Spec, elf: &Elf<'_>, places: &mut Places) -> R
 }
 
 /// Lists the variables: from BTF, and from the symbols what BTF doesn't mention.
-pub(super) fn globals(spec: &mut Spec, elf: &Elf<'_>, places: &Places) {
-    for (index, map) in &places.data {
-        let size = elf.sections[*index].size;
-        let fits = |offset: u32, len: u32| u64::from(offset) + u64::from(len) <= size;
-        let mut vars: Vec<GlobalVar> = Vec::new();
-        if let Some(btf) = &spec.btf {
-            vars.extend(from_btf(btf, elf.sections[*index].name, map));
-        }
-        vars.retain(|var| fits(var.offset, var.size));
-        let known = vars.len();
-        for symbol in &elf.symbols {
-            if symbol.section != Some(*index)
-                || symbol.kind != object::elf::STT_OBJECT
-                || symbol.name.is_empty()
-            {
-                continue;
-            }
-            let (Ok(offset), Ok(size)) = (u32::try_from(symbol.value), u32::try_from(symbol.size))
-            else {
-                continue;
-            };
-            // A variable in BTF may go by a nicer name than its symbol.
-            let listed = vars[..known]
-                .iter()
-                .any(|v| v.offset == offset && v.size == size);
-            if !listed && fits(offset, size) {
-                vars.push(GlobalVar {
-                    name: symbol.name.to_owned(),
-                    map: map.clone(),
-                    offset,
-                    size,
-                    type_id: 0,
-                });
+pub(super) fn globals(spec: &mut Spec, elf: &Elf<'_>, types: Option<&ObjectTypes>, image: &Image) {
+    // By section, then BTF's before the symbols'.
+    let mut vars: Vec<(usize, GlobalVar)> = Vec::new();
+    let mut known = HashSet::new();
+    let fits = |index: usize, offset: u32, size: u32| {
+        u64::from(offset) + u64::from(size) <= elf.sections[index].size
+    };
+    for (index, section) in image.sections.iter().enumerate() {
+        let Holds::Data(map, _) = &section.holds else {
+            continue;
+        };
+        let found = types.map_or_else(Vec::new, |types| {
+            from_btf(types, elf.sections[index].name, map)
+        });
+        for var in found {
+            if fits(index, var.offset, var.size) {
+                known.insert((index, var.offset, var.size));
+                vars.push((index, var));
             }
         }
-        vars.sort_by_cached_key(|var| var.offset);
-        spec.globals.append(&mut vars);
     }
+    for symbol in &elf.symbols {
+        let Some(index) = symbol.section else {
+            continue;
+        };
+        let Holds::Data(map, _) = &image.sections[index].holds else {
+            continue;
+        };
+        if symbol.kind != object::elf::STT_OBJECT || symbol.name.is_empty() {
+            continue;
+        }
+        let (Ok(offset), Ok(size)) = (u32::try_from(symbol.value), u32::try_from(symbol.size))
+        else {
+            continue;
+        };
+        // A variable in BTF may go by a nicer name than its symbol.
+        if !known.contains(&(index, offset, size)) && fits(index, offset, size) {
+            let var = GlobalVar {
+                name: symbol.name.to_owned(),
+                map: map.to_string(),
+                offset,
+                size,
+                type_id: 0,
+            };
+            vars.push((index, var));
+        }
+    }
+    vars.sort_by_key(|(index, var)| (*index, var.offset));
+    spec.globals = vars.into_iter().map(|(_, var)| var).collect();
 }
 
-fn from_btf(btf: &BtfBuilder, section: &str, map: &str) -> Vec<GlobalVar> {
-    let Some((_, sec)) = btf.datasec(section) else {
+fn from_btf(types: &ObjectTypes, section: &str, map: &str) -> Vec<GlobalVar> {
+    let Some((_, section)) = types.section(section) else {
         return Vec::new();
     };
-    let vars = sec
+    let btf = types.btf();
+    let vars = section
         .vars
         .iter()
         .filter_map(|var| match btf.get(var.type_id) {
-            Some(Type::Var(v)) => Some(GlobalVar {
-                name: v.name.clone(),
+            Ok(Type::Var(v)) => Some(GlobalVar {
+                name: v.name.to_owned(),
                 map: map.to_owned(),
                 offset: var.offset,
                 size: var.size,

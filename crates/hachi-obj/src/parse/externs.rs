@@ -1,9 +1,13 @@
 //! Externs: symbols that are undefined in ELF and described in BTF, in section `.kconfig` or
 //! `.ksyms`.
 
-use hachi_btf::{BtfBuilder, DataSec, Int, Linkage, Type, Types, Var};
+use std::collections::HashMap;
 
+use hachi_btf::{Btf, DataSec, Linkage, Type, Types as _};
+
+use super::btf::{ObjectTypes, failed};
 use crate::elf::{Elf, Symbol};
+use crate::error::RelocationFault;
 use crate::kconfig::KconfigType;
 use crate::map::BPF_F_RDONLY_PROG;
 use crate::{DataKind, Error, Extern, ExternKind, MapSpec, MapType, Spec};
@@ -11,23 +15,28 @@ use crate::{DataKind, Error, Extern, ExternKind, MapSpec, MapType, Spec};
 /// How long a text may be, in bytes.
 const MAX_TEXT: u32 = 4096;
 
-pub(super) fn collect(spec: &mut Spec, elf: &Elf<'_>) -> Result<(), Error> {
-    let Some(btf) = &mut spec.btf else {
+/// The symbols that are undefined, by name.
+type Undefined<'e, 'a> = HashMap<&'a str, &'e Symbol<'a>>;
+
+pub(super) fn collect(
+    spec: &mut Spec,
+    elf: &Elf<'_>,
+    types: &mut ObjectTypes,
+) -> Result<(), Error> {
+    let has = |name| types.section(name).is_some();
+    if !has(".ksyms") && !has(".kconfig") {
         return Ok(());
-    };
-    let undefined = |name: &str| {
-        elf.symbols
-            .iter()
-            .find(|s| s.undefined && !s.is_local() && s.name == name)
-    };
-    if let Some((id, sec)) = btf.datasec(".ksyms") {
-        let sec = sec.clone();
-        ksyms(btf, &sec, undefined, &mut spec.externs)?;
-        quieten_ksyms(btf, id, sec);
     }
-    if let Some((id, sec)) = btf.datasec(".kconfig") {
-        let sec = sec.clone();
-        let size = kconfig(btf, &sec, undefined, &mut spec.externs)?;
+    let mut undefined = Undefined::new();
+    for symbol in elf.symbols.iter().filter(|s| s.undefined && !s.is_local()) {
+        undefined.entry(symbol.name).or_insert(symbol);
+    }
+    if let Some((id, sec)) = types.section(".ksyms") {
+        ksyms(&types.btf(), &sec, &undefined, &mut spec.externs)?;
+        quieten_ksyms(types, id);
+    }
+    if let Some((id, sec)) = types.section(".kconfig") {
+        let size = kconfig(&types.btf(), &sec, &undefined, &mut spec.externs)?;
         if size > 0 {
             let mut map = MapSpec::new(".kconfig", MapType::Array, 4, size, 1);
             map.flags = BPF_F_RDONLY_PROG;
@@ -36,32 +45,32 @@ pub(super) fn collect(spec: &mut Spec, elf: &Elf<'_>) -> Result<(), Error> {
             map.btf_value_type_id = id;
             spec.maps.push(map);
         }
-        place_kconfig(btf, id, sec, &spec.externs, size);
+        place_kconfig(types, id, &spec.externs, size);
     }
     Ok(())
 }
 
-fn ksyms<'e>(
-    btf: &BtfBuilder,
-    sec: &DataSec,
-    undefined: impl Fn(&str) -> Option<&'e Symbol<'e>>,
+fn ksyms(
+    btf: &Btf<'_>,
+    sec: &DataSec<&str>,
+    undefined: &Undefined<'_, '_>,
     out: &mut Vec<Extern>,
 ) -> Result<(), Error> {
     for entry in &sec.vars {
         let btf_id = entry.type_id;
         let (name, kind) = match btf.get(btf_id) {
-            Some(Type::Func(f)) => (&f.name, ExternKind::Kfunc { proto: f.type_id }),
-            Some(Type::Var(v)) => {
-                let target = btf.resolve(v.type_id).map_err(in_btf)?;
+            Ok(Type::Func(f)) => (f.name, ExternKind::Kfunc { proto: f.type_id }),
+            Ok(Type::Var(v)) => {
+                let target = btf.resolve(v.type_id).map_err(failed)?;
                 let type_id = (target != 0).then_some(v.type_id);
-                (&v.name, ExternKind::Ksym { type_id })
+                (v.name, ExternKind::Ksym { type_id })
             }
             _ => continue,
         };
         // Declared but unused ones have no symbol.
-        if let Some(symbol) = undefined(name) {
+        if let Some(symbol) = undefined.get(name) {
             out.push(Extern {
-                name: name.clone(),
+                name: name.to_owned(),
                 weak: symbol.is_weak(),
                 btf_id,
                 kind,
@@ -71,63 +80,59 @@ fn ksyms<'e>(
     Ok(())
 }
 
-fn in_btf(source: hachi_btf::Error) -> Error {
-    Error::Btf {
-        section: ".BTF",
-        source,
-    }
-}
-
 /// The kernel accepts neither externs nor functions in a DATASEC: as libbpf does, describe them
 /// as `int` variables.
-fn quieten_ksyms(btf: &mut BtfBuilder, id: u32, mut sec: DataSec) {
-    let int = (1..=btf.len() as u32)
-        .find(|&id| matches!(btf.get(id), Some(Type::Int(i)) if i.size == 4 && i.bits == 32));
-    let int = int.unwrap_or_else(|| btf.add(Type::Int(Int::new("int", 4, true))));
+fn quieten_ksyms(types: &mut ObjectTypes, id: u32) {
+    let btf = types.btf();
+    let Ok(Type::DataSec(sec)) = btf.get(id) else {
+        return;
+    };
+    let mut vars = sec.vars;
+    // Of each variable: whether it is a function, and then its FUNC_PROTO.
+    let kinds: Vec<Option<u32>> = vars
+        .iter()
+        .map(|var| match btf.get(var.type_id) {
+            Ok(Type::Func(f)) => Some(f.type_id),
+            _ => None,
+        })
+        .collect();
+    let is_int = |id: &u32| matches!(btf.get(*id), Ok(Type::Int(i)) if i.size == 4 && i.bits == 32);
+    let int = (1..=btf.last_id()).find(is_int);
+    drop(btf);
+    let patch = &mut types.patch;
+    let int = int.unwrap_or_else(|| {
+        let name = patch.add_string("int");
+        patch.add_int(name, 4)
+    });
     let mut dummy = None;
     let mut offset = 0;
-    for entry in &mut sec.vars {
-        match btf.get_mut(entry.type_id) {
-            Some(Type::Func(f)) => {
-                f.linkage = Linkage::Global;
-                let proto = f.type_id;
-                if let Some(Type::FuncProto(proto)) = btf.get_mut(proto) {
-                    // Declarations may leave names out, the kernel wants them.
-                    for param in proto.params.iter_mut().filter(|p| p.type_id != 0) {
-                        if param.name.is_empty() {
-                            param.name = "dummy_ksym".into();
-                        }
-                    }
-                }
-                entry.type_id = *dummy.get_or_insert_with(|| {
-                    btf.add(Type::Var(Var {
-                        name: "dummy_ksym".into(),
-                        type_id: int,
-                        linkage: Linkage::Global,
-                    }))
+    for (var, proto) in vars.iter_mut().zip(kinds) {
+        patch.set_linkage(var.type_id, Linkage::Global);
+        match proto {
+            Some(proto) => {
+                let (name, dummy) = *dummy.get_or_insert_with(|| {
+                    let name = patch.add_string("dummy_ksym");
+                    (name, patch.add_var(name, int, Linkage::Global))
                 });
+                // Declarations may leave names out, the kernel wants them.
+                patch.name_params(proto, name);
+                var.type_id = dummy;
             }
-            Some(Type::Var(v)) => {
-                v.linkage = Linkage::Global;
-                v.type_id = int;
-            }
-            _ => {}
+            None => patch.set_var_type(var.type_id, int),
         }
-        entry.offset = offset;
-        entry.size = 4;
+        var.offset = offset;
+        var.size = 4;
         offset += 4;
     }
-    sec.size = offset;
-    if let Some(ty) = btf.get_mut(id) {
-        *ty = Type::DataSec(sec);
-    }
+    patch.set_section_vars(id, &vars);
+    patch.set_section_size(id, offset);
 }
 
 /// Lays out the values: the most aligned first, then by size and name, as libbpf does.
-fn kconfig<'e>(
-    btf: &BtfBuilder,
-    sec: &DataSec,
-    undefined: impl Fn(&str) -> Option<&'e Symbol<'e>>,
+fn kconfig(
+    btf: &Btf<'_>,
+    sec: &DataSec<&str>,
+    undefined: &Undefined<'_, '_>,
     out: &mut Vec<Extern>,
 ) -> Result<u32, Error> {
     struct Entry {
@@ -141,28 +146,27 @@ fn kconfig<'e>(
     }
     let mut entries = Vec::new();
     for entry in &sec.vars {
-        let Some(Type::Var(v)) = btf.get(entry.type_id) else {
+        let Ok(Type::Var(v)) = btf.get(entry.type_id) else {
             continue;
         };
-        let Some(symbol) = undefined(&v.name) else {
+        let Some(symbol) = undefined.get(v.name) else {
             continue;
         };
-        let size = btf.size_of(v.type_id).map_err(in_btf)?;
-        let ty = kconfig_type(btf, v.type_id).map_err(in_btf)?;
+        let size = btf.size_of(v.type_id).map_err(failed)?;
+        let ty = kconfig_type(btf, v.type_id).map_err(failed)?;
         let ty = ty.ok_or_else(|| Error::Relocation {
             section: ".kconfig".into(),
             offset: 0,
-            symbol: v.name.clone(),
-            why: format!(
-                "a value of type '{}' cannot hold a configuration option; use an integer, bool, char array or enum libbpf_tristate",
-                btf.type_name(v.type_id)
-            ),
+            symbol: v.name.to_owned(),
+            fault: RelocationFault::OptionType {
+                ty: btf.type_name(v.type_id),
+            },
         })?;
         entries.push(Entry {
             ty,
-            align: btf.align_of(v.type_id).map_err(in_btf)?,
+            align: btf.align_of(v.type_id).map_err(failed)?,
             size,
-            name: v.name.clone(),
+            name: v.name.to_owned(),
             weak: symbol.is_weak(),
             btf_id: entry.type_id,
             type_id: v.type_id,
@@ -193,20 +197,18 @@ fn kconfig<'e>(
 }
 
 /// What a type holds (`find_kcfg_type` of libbpf); `None` if it is for no option.
-fn kconfig_type(btf: &BtfBuilder, id: u32) -> Result<Option<KconfigType>, hachi_btf::Error> {
+fn kconfig_type(btf: &Btf<'_>, id: u32) -> Result<Option<KconfigType>, hachi_btf::Error> {
     let id = btf.resolve(id)?;
     let size = btf.size_of(id)?;
-    Ok(match btf.get(id) {
-        Some(Type::Int(int)) => match size {
+    Ok(match btf.get(id)? {
+        Type::Int(int) => match size {
             1 if int.bool => Some(KconfigType::Bool),
             1 => Some(KconfigType::Char { signed: int.signed }),
             2 | 4 | 8 if !int.bool => Some(KconfigType::Int { signed: int.signed }),
             _ => None,
         },
-        Some(Type::Enum(of)) if size == 4 && of.name == "libbpf_tristate" => {
-            Some(KconfigType::Tristate)
-        }
-        Some(Type::Array(array)) if (1..=MAX_TEXT).contains(&size) => {
+        Type::Enum(of) if size == 4 && of.name == "libbpf_tristate" => Some(KconfigType::Tristate),
+        Type::Array(array) if (1..=MAX_TEXT).contains(&size) => {
             match kconfig_type(btf, array.type_id)? {
                 Some(KconfigType::Char { .. }) => Some(KconfigType::Text),
                 _ => None,
@@ -216,9 +218,12 @@ fn kconfig_type(btf: &BtfBuilder, id: u32) -> Result<Option<KconfigType>, hachi_
     })
 }
 
-fn place_kconfig(btf: &mut BtfBuilder, id: u32, mut sec: DataSec, externs: &[Extern], size: u32) {
-    sec.size = size;
-    sec.vars.retain_mut(|entry| {
+fn place_kconfig(types: &mut ObjectTypes, id: u32, externs: &[Extern], size: u32) {
+    let Ok(Type::DataSec(sec)) = types.btf().get(id) else {
+        return;
+    };
+    let mut vars = sec.vars;
+    vars.retain_mut(|entry| {
         let found = externs.iter().find(|e| e.btf_id == entry.type_id);
         match found.map(|e| e.kind) {
             Some(ExternKind::Kconfig { offset, size, .. }) => {
@@ -228,13 +233,10 @@ fn place_kconfig(btf: &mut BtfBuilder, id: u32, mut sec: DataSec, externs: &[Ext
             _ => false,
         }
     });
-    sec.vars.sort_by_cached_key(|entry| u64::from(entry.offset));
-    for entry in &sec.vars {
-        if let Some(Type::Var(v)) = btf.get_mut(entry.type_id) {
-            v.linkage = Linkage::Global;
-        }
+    vars.sort_by_key(|entry| entry.offset);
+    for entry in &vars {
+        types.patch.set_linkage(entry.type_id, Linkage::Global);
     }
-    if let Some(ty) = btf.get_mut(id) {
-        *ty = Type::DataSec(sec);
-    }
+    types.patch.set_section_vars(id, &vars);
+    types.patch.set_section_size(id, size);
 }

@@ -1,15 +1,22 @@
 //! Maps of section `maps`, the form before BTF: each symbol is a struct of numbers.
 
-use hachi_btf::{BtfBuilder, Kind, Types};
+use hachi_btf::{Btf, Kind, Types};
 
-use super::{MapPlace, Places};
+use super::btf::ObjectTypes;
 use crate::elf::Elf;
+use crate::error::MapFault;
+use crate::image::{Image, MapPlace};
 use crate::{Error, MapSpec, MapType, Pinning, Spec};
 
 /// Type, key size, value size, capacity, flags.
 const FIELDS: usize = 5;
 
-pub(super) fn defined(spec: &mut Spec, elf: &Elf<'_>, places: &mut Places) -> Result<(), Error> {
+pub(super) fn defined(
+    spec: &mut Spec,
+    elf: &Elf<'_>,
+    types: Option<&ObjectTypes>,
+    image: &mut Image,
+) -> Result<(), Error> {
     for (index, section) in elf.sections.iter().enumerate() {
         if section.name != "maps" && !section.name.starts_with("maps/") {
             continue;
@@ -23,7 +30,7 @@ pub(super) fn defined(spec: &mut Spec, elf: &Elf<'_>, places: &mut Places) -> Re
         for (i, symbol) in symbols.iter().enumerate() {
             let name = symbol.name;
             if spec.maps.iter().any(|map| map.name == name) {
-                return Err(Error::map(name, "there are two maps of this name"));
+                return Err(Error::map(name, MapFault::Duplicate));
             }
             // A symbol without a size reaches to the next one.
             let end = match symbol.size {
@@ -39,18 +46,13 @@ pub(super) fn defined(spec: &mut Spec, elf: &Elf<'_>, places: &mut Places) -> Re
                 .map(|bytes| bytes.as_chunks::<4>().0)
                 .filter(|words| words.len() >= FIELDS)
                 .ok_or_else(|| {
-                    Error::map(
-                        name,
-                        format!("its definition in section {} is cut short", section.name),
-                    )
+                    let section = section.name.to_owned();
+                    Error::map(name, MapFault::CutShort { section })
                 })?;
             let word = |i: usize| words.get(i).map_or(0, |w| elf.endian.u32(*w));
-            let kind = MapType::from_number(word(0)).ok_or_else(|| {
-                Error::map(
-                    name,
-                    format!("it is of type {}, which Hachi does not know", word(0)),
-                )
-            })?;
+            let number = word(0);
+            let kind = MapType::from_number(number)
+                .ok_or_else(|| Error::map(name, MapFault::UnknownType { number }))?;
             let mut map = MapSpec::new(name, kind, word(1), word(2), word(3));
             map.flags = word(4);
             // Then an id and how to pin it, if the definition has them.
@@ -58,15 +60,15 @@ pub(super) fn defined(spec: &mut Spec, elf: &Elf<'_>, places: &mut Places) -> Re
                 0 => Pinning::None,
                 _ => Pinning::ByName,
             };
-            if let Some(btf) = &spec.btf {
-                annotate(btf, &mut map);
+            if let Some(types) = types {
+                annotate(&types.btf(), &mut map);
             }
             spec.maps.push(map);
-            places.maps.push(MapPlace {
-                section: index,
+            image.maps.push(MapPlace {
+                section: index as u32,
                 offset: symbol.value,
                 len: end - symbol.value,
-                map: name.to_owned(),
+                map: name.into(),
             });
         }
     }
@@ -74,7 +76,7 @@ pub(super) fn defined(spec: &mut Spec, elf: &Elf<'_>, places: &mut Places) -> Re
 }
 
 /// `BPF_ANNOTATE_KV_PAIR`: a struct `____btf_map_NAME` with members `key` and `value`.
-fn annotate(btf: &BtfBuilder, map: &mut MapSpec) {
+fn annotate(btf: &Btf<'_>, map: &mut MapSpec) {
     let Some(id) = btf.find(&format!("____btf_map_{}", map.name), Kind::Struct) else {
         return;
     };

@@ -1,85 +1,122 @@
-//! From ELF to [`Spec`], in the order in which things depend on each other: BTF, global data,
-//! maps, externs, functions, then programs with their relocations.
+//! From ELF to [`Spec`], in the order in which things depend on each other: BTF, maps, global data,
+//! externs, functions, programs.
+//!
+//! Code is not looked at here: where it is goes into an [`Image`], which all programs share.
 
 mod btf;
-mod calls;
-mod code;
 mod data;
 mod externs;
-mod info;
+mod functions;
 mod legacy;
 mod maps;
 mod struct_ops;
 
-use hachi_btf::BtfExt;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use hachi_btf::ext::ExtIndex;
 
 use crate::elf::{Elf, Section};
-use crate::{Error, Spec};
+use crate::error::ElfFault;
+use crate::image::{Holds, Image};
+use crate::program::Body;
+use crate::{Error, ProgramSpec, ProgramType, Spec, Warning, sections};
 
-pub(crate) fn object(bytes: &[u8]) -> Result<Spec, Error> {
-    let elf = Elf::parse(bytes)?;
-    let (btf, ext) = btf::read(&elf)?;
-    let mut spec = Spec {
-        name: String::new(),
-        license: license(&elf)?,
-        kernel_version: version(&elf),
-        endian: elf.endian,
-        programs: Vec::new(),
-        maps: Vec::new(),
-        globals: Vec::new(),
-        struct_ops: Vec::new(),
-        externs: Vec::new(),
-        btf,
-        log_sites: elf.section(".hachi.log").map(|(_, s)| s.data.to_vec()),
-        warnings: Vec::new(),
-    };
-    // Where symbols of data and map sections lead, for the relocations of the code.
-    let mut places = Places::default();
-    btf::complete(&mut spec, &elf);
-    maps::defined(&mut spec, &elf, &mut places)?;
-    legacy::defined(&mut spec, &elf, &mut places)?;
-    data::sections(&mut spec, &elf, &mut places)?;
-    data::globals(&mut spec, &elf, &places);
-    struct_ops::sections(&mut spec, &elf)?;
-    externs::collect(&mut spec, &elf)?;
-    let functions = code::functions(&mut spec, &elf)?;
-    code::hide_functions(&mut spec, &functions);
-    let ext = ext.unwrap_or_else(BtfExt::default);
-    let info = info::by_function(&mut spec, &elf, &functions, ext)?;
-    let relocations = code::relocations(&spec, &elf, &functions, &places)?;
-    calls::programs(&mut spec, &elf, &functions, &info, &relocations)?;
+pub(crate) fn object(bytes: Cow<'_, [u8]>) -> Result<Spec, Error> {
+    let (mut spec, mut image) = parts(&bytes)?;
+    match bytes {
+        Cow::Owned(bytes) => image.take(bytes),
+        Cow::Borrowed(bytes) => image.copy(bytes),
+    }
+    add_programs(&mut spec, &Arc::new(image));
     maps::check_entries(&spec)?;
     Ok(spec)
 }
 
-/// What lies where in the sections that code may refer to.
-#[derive(Default)]
-pub(crate) struct Places {
-    /// Maps defined in a section: section index, offset, length, index in `Spec::maps`.
-    pub(crate) maps: Vec<MapPlace>,
-    /// Sections of global variables: section index and the name of the map.
-    pub(crate) data: Vec<(usize, String)>,
-}
-
-pub(crate) struct MapPlace {
-    pub(crate) section: usize,
-    pub(crate) offset: u64,
-    pub(crate) len: u64,
-    pub(crate) map: String,
-}
-
-impl Places {
-    pub(crate) fn map_at(&self, section: usize, offset: u64) -> Option<&str> {
-        let found = self
-            .maps
-            .iter()
-            .find(|p| p.section == section && p.offset == offset);
-        found.map(|p| p.map.as_str())
+/// All but the programs.
+fn parts(bytes: &[u8]) -> Result<(Spec, Image), Error> {
+    let elf = Elf::parse(bytes)?;
+    let mut spec = Spec {
+        license: license(&elf)?,
+        kernel_version: version(&elf),
+        log_sites: elf.section(".hachi.log").map(|(_, s)| s.data.to_vec()),
+        ..Spec::new(elf.endian)
+    };
+    let ext = elf.section(".BTF.ext");
+    let mut image = Image::new(&elf, ext.map(|(index, _)| index));
+    let types = btf::read(&elf)?;
+    let types = match types {
+        Some(mut types) => {
+            types.complete(&mut spec, &elf);
+            maps::defined(&mut spec, &elf, Some(&types), &mut image)?;
+            Some(types)
+        }
+        None => {
+            maps::defined(&mut spec, &elf, None, &mut image)?;
+            None
+        }
+    };
+    legacy::defined(&mut spec, &elf, types.as_ref(), &mut image)?;
+    image
+        .maps
+        .sort_by_key(|place| (place.section, place.offset));
+    data::sections(&mut spec, &elf, types.as_ref(), &mut image)?;
+    data::globals(&mut spec, &elf, types.as_ref(), &image);
+    struct_ops::sections(&mut spec, &elf, types.as_ref())?;
+    let mut types = types;
+    if let Some(types) = &mut types {
+        externs::collect(&mut spec, &elf, types)?;
+        let externs = spec.externs.iter();
+        let externs = externs.map(|of| (Arc::from(of.name.as_str()), of.kind));
+        image.externs = externs.collect();
+        image.externs.sort_by(|(a, _), (b, _)| a.cmp(b));
     }
+    image.functions = functions::all(&mut spec, &elf, &image)?;
+    if let Some(mut types) = types {
+        types.hide_functions(&elf, &image.functions);
+        image.callbacks = types.callbacks(&elf, &image.functions);
+        if let Some((_, section)) = ext {
+            let failed = |source| Error::Btf {
+                section: ".BTF.ext",
+                source,
+            };
+            let index = ExtIndex::parse(section.data).map_err(failed)?;
+            functions::add_records(&mut spec, &elf, &types, section.data, &index, &mut image)?;
+        }
+        let btf = types.finish();
+        spec.btf = Some(btf.clone());
+        image.btf = Some(btf);
+    }
+    Ok((spec, image))
+}
 
-    pub(crate) fn data(&self, section: usize) -> Option<&str> {
-        let found = self.data.iter().find(|(index, _)| *index == section);
-        found.map(|(_, map)| map.as_str())
+fn add_programs(spec: &mut Spec, image: &Arc<Image>) {
+    for (number, func) in image.functions.iter().enumerate() {
+        if !func.entry {
+            continue;
+        }
+        let full = image.section_name(image.code[func.section as usize].section);
+        let name = image.symbol_name(func.name);
+        let section = full.strip_prefix('?').unwrap_or(full);
+        let (def, target) = sections::lookup(section).unzip();
+        if def.is_none() {
+            spec.warnings.push(Warning::UnknownSection {
+                program: name.to_owned(),
+                section: section.to_owned(),
+            });
+        }
+        spec.programs.push(ProgramSpec {
+            name: name.to_owned(),
+            section: section.to_owned(),
+            section_def: def,
+            program_type: def.map_or(ProgramType::Unspec, |def| def.program_type),
+            attach_type: def.and_then(|def| def.attach_type),
+            attach_target: target.flatten().map(str::to_owned),
+            sleepable: def.is_some_and(|def| def.sleepable),
+            frags: def.is_some_and(|def| def.frags),
+            autoload: full == section,
+            body: Body::File(image.clone(), number as u32),
+        });
     }
 }
 
@@ -90,13 +127,10 @@ fn license(elf: &Elf<'_>) -> Result<String, Error> {
     };
     let text = section.data.split(|&b| b == 0).next().unwrap_or_default();
     // The kernel stores 127 bytes; anything longer isn't a licence.
-    std::str::from_utf8(text)
-        .ok()
-        .filter(|text| text.len() < 128)
-        .map(str::to_owned)
-        .ok_or_else(|| {
-            Error::elf("section license is not a NUL-terminated string of less than 128 bytes")
-        })
+    match std::str::from_utf8(text) {
+        Ok(text) if text.len() < 128 => Ok(text.to_owned()),
+        _ => Err(ElfFault::License.into()),
+    }
 }
 
 /// The number in section `version`.
@@ -108,7 +142,7 @@ fn version(elf: &Elf<'_>) -> u32 {
 }
 
 /// Whether a section holds global variables that become a map.
-pub(crate) fn data_kind(section: &Section<'_>) -> Option<crate::DataKind> {
+fn data_kind(section: &Section<'_>) -> Option<crate::DataKind> {
     use crate::DataKind::*;
     use object::elf::{SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS, SHT_PROGBITS};
     let is = |name: &str| {
@@ -128,4 +162,9 @@ pub(crate) fn data_kind(section: &Section<'_>) -> Option<crate::DataKind> {
         SHT_NOBITS if is(".bss") => Some(Bss),
         _ => None,
     }
+}
+
+/// Notes that a section holds the variables of a map.
+fn holds_data(image: &mut Image, index: usize, map: &str, size: u64) {
+    image.sections[index].holds = Holds::Data(map.into(), size);
 }

@@ -1,11 +1,17 @@
 //! Sections `.struct_ops` and `.struct_ops.link`: structs of functions.
 
-use hachi_btf::{BtfBuilder, Composite, Type};
+use hachi_btf::{Composite, Type, Types as _};
 
+use super::btf::ObjectTypes;
 use crate::elf::{Elf, Section};
-use crate::{Error, Spec, StructOpsMember, StructOpsSpec, StructOpsValue};
+use crate::error::MapFault;
+use crate::{Error, Spec, StructOpsMember, StructOpsSpec, StructOpsValue, Warning};
 
-pub(super) fn sections(spec: &mut Spec, elf: &Elf<'_>) -> Result<(), Error> {
+pub(super) fn sections(
+    spec: &mut Spec,
+    elf: &Elf<'_>,
+    types: Option<&ObjectTypes>,
+) -> Result<(), Error> {
     for section in &elf.sections {
         let link = match section.name.trim_start_matches('?') {
             ".struct_ops" => false,
@@ -15,15 +21,14 @@ pub(super) fn sections(spec: &mut Spec, elf: &Elf<'_>) -> Result<(), Error> {
         if section.size == 0 {
             continue;
         }
-        let found = match &spec.btf {
-            Some(btf) => variables(btf, elf, section, link)?,
+        let found = match types {
+            Some(types) => variables(types, elf, section, link)?,
             None => Vec::new(),
         };
         if found.is_empty() {
-            spec.warnings.push(format!(
-                "section {}: BTF does not describe its structs, so nothing registers them",
-                section.name
-            ));
+            spec.warnings.push(Warning::StructOps {
+                section: section.name.to_owned(),
+            });
         }
         spec.struct_ops.extend(found);
     }
@@ -31,29 +36,28 @@ pub(super) fn sections(spec: &mut Spec, elf: &Elf<'_>) -> Result<(), Error> {
 }
 
 fn variables(
-    btf: &BtfBuilder,
+    types: &ObjectTypes,
     elf: &Elf<'_>,
     section: &Section<'_>,
     link: bool,
 ) -> Result<Vec<StructOpsSpec>, Error> {
-    let Some((_, described)) = btf.datasec(section.name) else {
+    let Some((_, described)) = types.section(section.name) else {
         return Ok(Vec::new());
     };
+    let btf = types.btf();
     let mut found = Vec::new();
     for info in &described.vars {
-        let Some(Type::Var(var)) = btf.get(info.type_id) else {
+        let Ok(Type::Var(var)) = btf.get(info.type_id) else {
             continue;
         };
-        let Some(Type::Struct(of)) = btf.get(var.type_id) else {
-            return Err(Error::map(
-                &var.name,
-                "it is in a section of structs of functions, and no struct",
-            ));
+        let Ok(Type::Struct(of)) = btf.get(var.type_id) else {
+            let ty = btf.type_name(var.type_id);
+            return Err(Error::map(var.name, MapFault::NotAStruct { ty }));
         };
-        let members = members(elf, section, info.offset, of)
-            .ok_or_else(|| Error::map(&var.name, "its struct is larger than its section"))?;
+        let members = members(elf, section, info.offset, &of)
+            .ok_or_else(|| Error::map(var.name, MapFault::StructTooLarge))?;
         found.push(StructOpsSpec {
-            name: var.name.clone(),
+            name: var.name.to_owned(),
             // As for CO-RE, what follows three underscores tells variants of one type apart.
             type_name: of.name.split("___").next().unwrap_or_default().to_owned(),
             link,
@@ -69,7 +73,7 @@ fn members(
     elf: &Elf<'_>,
     section: &Section<'_>,
     start: u32,
-    of: &Composite,
+    of: &Composite<&str>,
 ) -> Option<Vec<StructOpsMember>> {
     let mut members = Vec::new();
     for (at, member) in of.members.iter().enumerate() {
@@ -84,16 +88,16 @@ fn members(
         let bytes = section.data.get(first..start.checked_add(end)? as usize)?;
         let function = section
             .relocations
-            .iter()
-            .find(|reloc| reloc.offset == first as u64)
-            .and_then(|reloc| function(elf, reloc.symbol, bytes));
+            .range(first as u32, (first as u32).saturating_add(1))
+            .next()
+            .and_then(|relocation| function(elf, relocation.symbol, bytes));
         let value = match function {
             Some(name) => StructOpsValue::Program(name),
             None if bytes.iter().all(|&byte| byte == 0) => continue,
             None => StructOpsValue::Bytes(bytes.to_vec()),
         };
         members.push(StructOpsMember {
-            name: member.name.clone(),
+            name: member.name.to_owned(),
             value,
         });
     }

@@ -1,19 +1,22 @@
 #!/bin/sh
-# Builds the objects of this directory again. Needs clang-19 and libbpf's headers; the tests need neither.
+# Builds the objects of this directory again. Needs clang-19 (or CLANG and STRIP, such as those of LLVM 22)
+# and libbpf's headers; the tests need neither.
 set -eu
 cd "$(dirname "$0")"
+CLANG=${CLANG:-clang-19}
+STRIP=${STRIP:-llvm-strip-19}
 for source in *.c; do
 	name=${source%.c}
 	cpu=v3
 	[ "$name" = v4 ] && cpu=v4
 	for end in el eb; do
-		clang-19 --target=bpf$end -mcpu=$cpu -O2 -g -fdebug-compilation-dir=. -Wall -Wno-unused-function \
+		$CLANG --target=bpf$end -mcpu=$cpu -O2 -g -fdebug-compilation-dir=. -Wall -Wno-unused-function \
 			-D__TARGET_ARCH_x86 -I/usr/include/x86_64-linux-gnu -c "$source" -o "$name.bpf$end.o"
-		llvm-strip-19 -g "$name.bpf$end.o"
+		$STRIP -g "$name.bpf$end.o"
 	done
 done
 # Not kernel code: refers to what nobody defines.
 rm undefined.bpfeb.o
 # The Rust one is made by Hachi itself: `hachi build rust.rs --out .`, then renamed.
 # Without type information.
-clang-19 --target=bpfel -mcpu=v3 -O2 -I/usr/include/x86_64-linux-gnu -c basic.c -o nobtf.bpfel.o
+$CLANG --target=bpfel -mcpu=v3 -O2 -I/usr/include/x86_64-linux-gnu -c basic.c -o nobtf.bpfel.o

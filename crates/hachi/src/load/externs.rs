@@ -4,13 +4,10 @@
 //! kernel and, only if it is not there, in that of modules; untyped ones in `/proc/kallsyms`. The
 //! rules are libbpf's.
 
-use std::os::fd::RawFd;
-
-use hachi_asm::consts::BPF_PSEUDO_BTF_ID;
 use hachi_btf::{Btf, Kind, Type, Types as _, core::declarations_agree};
 use hachi_obj::{
-    Extern, ExternKind, Insn, ProgramSpec, RelocationKind,
-    core::{Absent, Poisoned, poison_kfunc},
+    Extern, ExternKind, OwnedBtf,
+    link::{Kfunc, Ksym},
 };
 
 use super::{Object, ProgramError};
@@ -51,59 +48,61 @@ impl From<Unsupported> for Trouble {
     }
 }
 
-/// Writes what the system has into the instructions that want it. Returns the descriptors of
-/// modules that calls refer to, by index (`fd_array`). Can be repeated.
-pub(super) fn relocate(
-    object: &Object,
-    spec: &mut ProgramSpec,
-) -> Result<Vec<RawFd>, ProgramError> {
-    // The first index stands for the kernel itself.
-    let mut modules: Vec<RawFd> = Vec::new();
-    spec.poisoned
-        .retain(|poisoned| matches!(poisoned.missing, Absent::Type(_)));
-    for at in 0..spec.relocations.len() {
-        let relocation = &spec.relocations[at];
-        let slot = relocation.insn;
-        let (name, is_call) = match &relocation.kind {
-            RelocationKind::Kfunc { name } => (name, true),
-            RelocationKind::Ksym { name } => (name, false),
-            RelocationKind::GlobalData { map, offset } if map == ".kconfig" => {
-                let unset = &object.externs.unset;
-                match unset.iter().find(|unset| unset.offset == *offset) {
-                    Some(unset) => {
-                        return Err(ProgramError::unloadable(&spec.name, &*unset.reason));
-                    }
-                    None => continue,
-                }
-            }
-            _ => continue,
-        };
-        let Some(wanted) = object.externs.list.iter().find(|of| of.name == *name) else {
-            let reason =
-                format!("it uses {name:?} of the kernel, which the object does not declare");
-            return Err(ProgramError::unloadable(&spec.name, reason));
-        };
-        let found = find(object, wanted).map_err(|trouble| match trouble {
-            Trouble::Reason(reason) => ProgramError::unloadable(&spec.name, reason),
+impl Trouble {
+    fn of(self, program: &str) -> ProgramError {
+        match self {
+            Trouble::Reason(reason) => ProgramError::unloadable(program, reason),
             Trouble::Unsupported(error) => ProgramError::Unsupported {
-                name: spec.name.clone(),
+                name: program.to_owned(),
                 error,
             },
-        })?;
-        let insns = spec.insns.get_mut(slot..).unwrap_or_default();
-        let written = match is_call {
-            true => write_call(insns, found, &mut modules),
-            false => write_address(insns, found, wanted),
-        };
-        written.map_err(|reason| ProgramError::unloadable(&spec.name, reason))?;
-        if is_call && matches!(found, Found::Nothing) {
-            spec.poisoned.push(Poisoned {
-                insn: slot,
-                missing: Absent::Kfunc(wanted.name.clone()),
-            });
         }
     }
-    Ok(modules)
+}
+
+/// What a call of a kernel function becomes; `None` if it is missing and weak.
+pub(super) fn kfunc(
+    object: &Object,
+    program: &str,
+    name: &str,
+) -> Result<Option<Kfunc>, ProgramError> {
+    let found = declared(object, name).and_then(|wanted| find(object, wanted));
+    let kfunc = found.and_then(|found| match found {
+        Found::Btf { id, module } => Ok(Some(Kfunc {
+            btf_id: id,
+            module: module.map(ModuleBtf::raw_fd).transpose()?,
+        })),
+        Found::Nothing | Found::Address(_) => Ok(None),
+    });
+    kfunc.map_err(|trouble| trouble.of(program))
+}
+
+/// The address of a kernel variable, or of a kernel function.
+pub(super) fn ksym(object: &Object, program: &str, name: &str) -> Result<Ksym, ProgramError> {
+    let address = |wanted: &Extern| {
+        let is_function = matches!(wanted.kind, ExternKind::Kfunc { .. });
+        Ok(match find(object, wanted)? {
+            // What is asked is whether it exists.
+            Found::Btf { .. } if is_function && !features::KFUNC_ADDRESS.is_supported() => {
+                Ksym::Address(1)
+            }
+            Found::Btf { id, module } => Ksym::Typed {
+                btf_id: id,
+                module: module.map_or(Ok(0), ModuleBtf::raw_fd)?,
+            },
+            Found::Address(address) => Ksym::Address(address),
+            Found::Nothing => Ksym::Address(0),
+        })
+    };
+    let found = declared(object, name).and_then(address);
+    found.map_err(|trouble: Trouble| trouble.of(program))
+}
+
+fn declared<'o>(object: &'o Object, name: &str) -> Result<&'o Extern, Trouble> {
+    let found = object.externs.list.iter().find(|of| of.name == name);
+    found.ok_or_else(|| {
+        format!("it uses {name:?} of the kernel, which the object does not declare").into()
+    })
 }
 
 fn find<'k>(object: &'k Object, wanted: &Extern) -> Result<Found<'k>, Trouble> {
@@ -173,11 +172,9 @@ fn compare(
     types: &Btf<'_>,
     id: u32,
 ) -> Result<Option<(String, String)>, String> {
-    let Some(core) = &object.core else {
-        return Err("the object has no types that say what its externs are".to_owned());
-    };
+    let own = object.btf.types.as_ref().map(OwnedBtf::types);
+    let own = own.ok_or("the object has no types that say what its externs are")?;
     let text = |error: &dyn std::fmt::Display| format!("its types cannot be compared: {error}");
-    let own = core.types().map_err(|error| text(&error))?;
     let target = match types.get(id).map_err(|error| text(&error))? {
         Type::Func(f) => f.type_id,
         Type::Var(v) => v.type_id,
@@ -206,70 +203,4 @@ fn untyped<'k>(object: &'k Object, wanted: &Extern) -> Result<Found<'k>, Trouble
             "it uses the kernel symbol {name:?}: {error}"
         ))),
     }
-}
-
-fn write_call(
-    insns: &mut [Insn],
-    found: Found<'_>,
-    modules: &mut Vec<RawFd>,
-) -> Result<(), String> {
-    let [insn, ..] = insns else {
-        return Err(beyond());
-    };
-    match found {
-        Found::Btf { id, module } => {
-            let index = match module {
-                None => 0,
-                Some(module) => index_of(modules, module.raw_fd()?)?,
-            };
-            insn.imm = id as i32;
-            insn.off = index;
-        }
-        Found::Nothing | Found::Address(_) => poison_kfunc(insn),
-    }
-    Ok(())
-}
-
-fn index_of(modules: &mut Vec<RawFd>, fd: RawFd) -> Result<i16, String> {
-    if modules.is_empty() {
-        // Index 0 means the kernel itself, whatever is there.
-        modules.push(0);
-    }
-    let known = modules[1..].iter().position(|&other| other == fd);
-    let index = match known {
-        Some(at) => at + 1,
-        None => {
-            modules.push(fd);
-            modules.len() - 1
-        }
-    };
-    i16::try_from(index).map_err(|_| "it calls functions of more than 32767 modules".to_owned())
-}
-
-fn write_address(insns: &mut [Insn], found: Found<'_>, wanted: &Extern) -> Result<(), String> {
-    let [first, second, ..] = insns else {
-        return Err(beyond());
-    };
-    let is_function = matches!(wanted.kind, ExternKind::Kfunc { .. });
-    let (src, low, high) = match found {
-        // What is asked is whether it exists.
-        Found::Btf { .. } if is_function && !features::KFUNC_ADDRESS.is_supported() => (0, 1, 0),
-        Found::Btf { id, module } => {
-            let fd = match module {
-                None => 0,
-                Some(module) => module.raw_fd()?,
-            };
-            (BPF_PSEUDO_BTF_ID, id as i32, fd)
-        }
-        Found::Address(address) => (0, address as i32, (address >> 32) as i32),
-        Found::Nothing => (0, 0, 0),
-    };
-    first.src = src;
-    first.imm = low;
-    second.imm = high;
-    Ok(())
-}
-
-fn beyond() -> String {
-    "a relocation lies beyond its end".to_owned()
 }

@@ -5,8 +5,9 @@
 //! 3. [`maps::create`]: create or reuse, fill with initial contents, freeze, pin. Those of
 //!    `.kconfig` are found out before ([`kconfig::fill`]).
 //! 4. [`Object`]: what all programs of the object share from then on.
-//! 5. [`program`]: relocate (to the kernel's types, to the maps' descriptors, to the kernel's
-//!    functions and variables), load, and on refusal load again with a log.
+//! 5. [`program`]: link (the functions it calls, then what the [`System`](resolve::System) answers:
+//!    the maps' descriptors, the kernel's types, functions and variables), load, and on refusal
+//!    load again with a log. The [`ProgramSpec`] stays as it is.
 //!
 //! Until step 5 nothing is verified, so a program that is never loaded may need what the kernel (or
 //! this crate) lacks. Whatever a step has made is owned by a value that undoes it on drop, so an
@@ -21,13 +22,14 @@ mod options;
 mod program;
 mod program_error;
 mod rejection;
+mod resolve;
 pub(crate) mod struct_ops;
 mod target;
 mod types;
 
 use std::ffi::CString;
 
-use hachi_obj::{GlobalVar, ProgramSpec, Spec, core::CoreTypes};
+use hachi_obj::{GlobalVar, ProgramSpec, Spec};
 
 pub use self::{
     error::EbpfError, options::VerifierLogLevel, program_error::ProgramError, rejection::Rejection,
@@ -59,8 +61,7 @@ pub(crate) fn object(
     let rights = &options.rights;
     check(&spec)?;
     let unset = kconfig::fill(&mut spec, options.kernel_config.as_deref(), rights)?;
-    let core = CoreTypes::of(&spec)?;
-    let btf = ObjectBtf::load(&mut spec, rights);
+    let btf = ObjectBtf::load(&spec, rights);
     let mut pins = PinGuard::default();
     let created = maps::create(&spec, options, &btf, &mut pins)?;
     let slots = maps::fill(&spec, &created.maps)?;
@@ -69,7 +70,6 @@ pub(crate) fn object(
         license: CString::new(spec.license.replace('\0', "")).unwrap_or_default(),
         kernel_version: kernel_version(spec.kernel_version),
         btf,
-        core,
         externs: Externs::new(spec.externs, unset),
         maps: created
             .maps

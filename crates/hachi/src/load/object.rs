@@ -7,7 +7,7 @@ use std::{
     sync::OnceLock,
 };
 
-use hachi_obj::{Extern, ExternKind, StructOpsSpec, core::CoreTypes};
+use hachi_obj::{Extern, ExternKind, StructOpsSpec};
 
 use super::{kconfig::Unset, options::VerifierLogLevel, types::ObjectBtf};
 use crate::{fd::MapFd, kallsyms, kernel_btf::KernelBtf, rights::Rights};
@@ -21,8 +21,6 @@ pub(crate) struct Object {
     pub(super) license: CString,
     pub(super) kernel_version: u32,
     pub(super) btf: ObjectBtf,
-    /// The object's types as CO-RE records and externs mean them; `None` if nobody asks for them.
-    pub(super) core: Option<CoreTypes>,
     pub(super) externs: Externs,
     pub(super) maps: Vec<(String, MapFd)>,
     /// Maps that were left out, and why.

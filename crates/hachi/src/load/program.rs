@@ -1,12 +1,16 @@
 //! Step 5: a program.
 
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
-use hachi_obj::{Endian, Insn, ProgramSpec, ProgramType, RelocationKind};
+use hachi_obj::{
+    Endian, FuncInfo, Insn, LineRecord, ProgramSpec, ProgramType,
+    link::{Linked, Poisoned},
+};
 
 use super::{
-    Object, ProgramError, Rejection, Target, VerifierLogLevel, externs, struct_ops, target,
-    types::{FUNC_INFO_SIZE, LINE_INFO_SIZE},
+    Object, ProgramError, Rejection, Target, VerifierLogLevel,
+    resolve::{System, Unlinked},
+    struct_ops, target,
 };
 use crate::{
     features::{self, Unsupported},
@@ -19,18 +23,18 @@ pub(crate) struct LoadedProgram {
     pub(crate) fd: OwnedFd,
     /// The verifier's log, if one was asked for.
     pub(crate) log: String,
+    /// What it asks for that the kernel does not have.
+    pub(crate) missing: Vec<Poisoned>,
 }
 
 /// Step 5.
 pub(crate) fn program(
     object: &Object,
-    spec: &mut ProgramSpec,
+    spec: &ProgramSpec,
     target: &Target<'_>,
 ) -> Result<LoadedProgram, ProgramError> {
     check_program(spec)?;
-    relocate_types(object, spec)?;
-    relocate(object, spec)?;
-    let modules = externs::relocate(object, spec)?;
+    let linked = link(object, spec)?;
     let mut attr = program_attr(object, spec)?;
     // The functions of structs have theirs by the struct.
     let found = match spec.program_type {
@@ -44,11 +48,7 @@ pub(crate) fn program(
             attr.expected_attach_type = member;
         }
     }
-    let insns = Insn::encode_all(&spec.insns, Endian::NATIVE);
-    let debug = object
-        .btf
-        .debug(&spec.name)
-        .filter(|debug| !debug.func_info.is_empty());
+    let insns = Insn::encode_all(&linked.insns, Endian::NATIVE);
     let mut image = bpf::ProgramImage {
         insns: &insns,
         license: &object.license,
@@ -56,17 +56,25 @@ pub(crate) fn program(
         func_info_rec_size: FUNC_INFO_SIZE,
         line_info: &[],
         line_info_rec_size: LINE_INFO_SIZE,
-        fd_array: &modules,
+        fd_array: &linked.modules,
     };
-    if let (Some(debug), Some(fd)) = (debug, &object.btf.fd) {
+    let (func_info, line_info);
+    if let Some(fd) = &object.btf.fd
+        && !linked.func_info.is_empty()
+        && are_of_object(object, &linked)
+    {
+        (func_info, line_info) = (func_info_bytes(&linked), line_info_bytes(&linked));
         attr.prog_btf_fd = fd.as_raw_fd() as u32;
-        image.func_info = &debug.func_info;
-        image.line_info = &debug.line_info;
+        image.func_info = &func_info;
+        image.line_info = &line_info;
     }
-    let loaded = load_with_fallbacks(object, spec, &mut attr, &mut image)?;
+    let Accepted { fd, log } = match load_with_fallbacks(object, spec, &mut attr, &mut image) {
+        Ok(accepted) => accepted,
+        Err(refusal) => return Err(refused(object, spec, linked, refusal)),
+    };
     for (array, index, name) in &object.slots {
         if *name == spec.name {
-            MapData::put_descriptor_in(array, *index, loaded.fd.as_fd()).map_err(|error| {
+            MapData::put_descriptor_in(array, *index, fd.as_fd()).map_err(|error| {
                 ProgramError::SyscallError {
                     name: spec.name.clone(),
                     error,
@@ -74,17 +82,21 @@ pub(crate) fn program(
             })?;
         }
     }
-    bind_constants(object, spec, &loaded);
-    Ok(loaded)
+    bind_constants(object, spec, fd.as_fd());
+    Ok(LoadedProgram {
+        fd,
+        log,
+        missing: linked.poisoned,
+    })
 }
 
 /// Makes the object's constants maps of each of its programs, used or not, as libbpf does: so tools
 /// find what an object says about itself (`bpftool prog` shows variables `bpf_metadata_…`). The
 /// program works without.
-fn bind_constants(object: &Object, spec: &ProgramSpec, loaded: &LoadedProgram) {
+fn bind_constants(object: &Object, spec: &ProgramSpec, program: BorrowedFd<'_>) {
     let constants = object.maps.iter();
     for (name, map) in constants.filter(|(name, _)| name.starts_with(".rodata")) {
-        if let Err(error) = bpf::prog_bind_map(loaded.fd.as_fd(), map.as_fd()) {
+        if let Err(error) = bpf::prog_bind_map(program, map.as_fd()) {
             log::warn!("program {:?} goes without map {name:?}: {error}", spec.name);
         }
     }
@@ -104,75 +116,80 @@ fn check_program(spec: &ProgramSpec) -> Result<(), ProgramError> {
     Ok(())
 }
 
-/// Adjusts what the program knows of the kernel's types (CO-RE). The kernel's are opened for the
-/// first program that asks for them.
-fn relocate_types(object: &Object, spec: &mut ProgramSpec) -> Result<(), ProgramError> {
-    if spec.core_relos.is_empty() {
-        return Ok(());
-    }
-    let Some(core) = &object.core else {
-        return Err(ProgramError::unloadable(
-            &spec.name,
-            "it has CO-RE records, but its object has no BTF that says what they are about",
-        ));
+fn link(object: &Object, spec: &ProgramSpec) -> Result<Linked, ProgramError> {
+    let system = System {
+        object,
+        program: &spec.name,
     };
-    let kernel = match spec.needs_kernel_types() {
-        true => Some(
-            object
-                .kernel_btf
-                .target()
-                .map_err(|reason| no_kernel_types(spec, &reason))?
-                .types(),
-        ),
-        false => None,
-    };
-    let modules = || {
-        let modules = object.kernel_btf.target_modules().iter();
-        modules.map(|module| module.btf.types()).collect()
-    };
-    core.relocate(spec, kernel, &modules)
-        .map_err(|error| ProgramError::Relocation {
+    spec.link(&system).map_err(|error| match error {
+        Unlinked::System(error) => error,
+        Unlinked::Object(error) => ProgramError::Relocation {
             name: spec.name.clone(),
             error: Box::new(error),
-        })
+        },
+    })
 }
 
-fn no_kernel_types(spec: &ProgramSpec, reason: &str) -> ProgramError {
-    ProgramError::unloadable(
-        &spec.name,
-        format!(
-            "it depends on the kernel's types in {} places (CO-RE), and they cannot be read: {reason}. If this kernel was built without CONFIG_DEBUG_INFO_BTF, bring its types along: `EbpfLoader::btf` takes them, `hachi btf min` makes a small file of them",
-            spec.core_relos.len()
-        ),
-    )
-}
-
-/// Writes map descriptors into the instructions that want them. Can be repeated.
-fn relocate(object: &Object, spec: &mut ProgramSpec) -> Result<(), ProgramError> {
-    for relocation in &spec.relocations {
-        let name = match &relocation.kind {
-            RelocationKind::Map { name } | RelocationKind::GlobalData { map: name, .. } => name,
-            RelocationKind::Kfunc { .. } | RelocationKind::Ksym { .. } => continue,
-        };
-        let Some((_, fd)) = object.maps.iter().find(|(other, _)| other == name) else {
-            let reason = match object.missing_maps.iter().find(|(other, _)| other == name) {
-                Some((_, reason)) => format!("it uses map {name:?}, which was left out: {reason}"),
-                None => format!("it uses map {name:?}, which the object does not define"),
-            };
-            return Err(ProgramError::unloadable(&spec.name, reason));
-        };
-        let Some(insn) = spec.insns.get_mut(relocation.insn) else {
-            return Err(ProgramError::unloadable(
-                &spec.name,
-                format!(
-                    "a relocation lies at instruction {}, beyond its end",
-                    relocation.insn
-                ),
-            ));
-        };
-        insn.imm = fd.as_raw_fd();
+/// Whether a program refers to the types that the kernel was given. One made by hand does not say
+/// which it refers to.
+fn are_of_object(object: &Object, linked: &Linked) -> bool {
+    match (&linked.btf, &object.btf.types) {
+        (Some(own), Some(given)) => own == given,
+        _ => true,
     }
-    Ok(())
+}
+
+const FUNC_INFO_SIZE: u32 = 8;
+const LINE_INFO_SIZE: u32 = 16;
+
+/// `func_info` as the kernel reads it.
+fn func_info_bytes(linked: &Linked) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(linked.func_info.len() * FUNC_INFO_SIZE as usize);
+    for FuncInfo { insn_off, type_id } in &linked.func_info {
+        for word in [insn_off, type_id] {
+            bytes.extend_from_slice(&word.to_ne_bytes());
+        }
+    }
+    bytes
+}
+
+/// `line_info` as the kernel reads it.
+fn line_info_bytes(linked: &Linked) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(linked.line_info.len() * LINE_INFO_SIZE as usize);
+    for line in &linked.line_info {
+        let LineRecord {
+            insn_off,
+            file,
+            text,
+            line_col,
+        } = line;
+        for word in [insn_off, file, text, line_col] {
+            bytes.extend_from_slice(&word.to_ne_bytes());
+        }
+    }
+    bytes
+}
+
+/// Why a program was refused, with all that helps to see it.
+fn refused(object: &Object, spec: &ProgramSpec, linked: Linked, refusal: Refusal) -> ProgramError {
+    if let Some(error) = refusal.older {
+        return ProgramError::Unsupported {
+            name: spec.name.clone(),
+            error,
+        };
+    }
+    ProgramError::LoadError(Box::new(Rejection {
+        program: spec.name.clone(),
+        section: spec.section.clone(),
+        kind: spec.program_type.name(),
+        error: refusal.error,
+        log: refusal.log,
+        lines: linked.lines(),
+        btf_problem: object.btf.problem.clone(),
+        functions: linked.functions,
+        missing: linked.poisoned,
+        needs: hachi_obj::inspect::requirements_of(spec),
+    }))
 }
 
 fn program_attr(object: &Object, spec: &ProgramSpec) -> Result<attr::ProgLoad, ProgramError> {
@@ -200,9 +217,9 @@ fn load_with_fallbacks(
     spec: &ProgramSpec,
     attr: &mut attr::ProgLoad,
     image: &mut bpf::ProgramImage<'_>,
-) -> Result<LoadedProgram, ProgramError> {
-    let first = match load_once(object, attr, image) {
-        Ok(loaded) => return Ok(loaded),
+) -> Result<Accepted, Refusal> {
+    let mut first = match load_once(object, attr, image) {
+        Ok(accepted) => return Ok(accepted),
         Err(refusal) => refusal,
     };
     // The verifier had something to say, or it is a question of rights: then older ways would not
@@ -223,37 +240,28 @@ fn load_with_fallbacks(
             (image.func_info, image.line_info) = (&[], &[]);
             changed = true;
         }
-        if changed && let Ok(loaded) = load_once(object, attr, image) {
-            return Ok(loaded);
+        if changed && let Ok(accepted) = load_once(object, attr, image) {
+            return Ok(accepted);
         }
-        let older = spec.section_def.and_then(|def| {
+        first.older = spec.section_def.and_then(|def| {
             Unsupported::if_older(&format!("section {:?}", spec.section), def.first_kernel)
         });
-        if let Some(error) = older {
-            return Err(ProgramError::Unsupported {
-                name: spec.name.clone(),
-                error,
-            });
-        }
     }
-    Err(ProgramError::LoadError(Box::new(Rejection {
-        program: spec.name.clone(),
-        section: spec.section.clone(),
-        kind: spec.program_type.name(),
-        error: first.error,
-        log: first.log,
-        lines: spec.line_info.clone(),
-        btf_problem: object.btf.problem.clone(),
-        functions: spec.functions.clone(),
-        missing: spec.poisoned.clone(),
-        needs: hachi_obj::inspect::requirements_of(spec),
-    })))
+    Err(first)
+}
+
+/// A program that the kernel took, and what the verifier wrote if it was asked.
+struct Accepted {
+    fd: OwnedFd,
+    log: String,
 }
 
 /// The kernel's answer and what the verifier wrote.
 struct Refusal {
     error: SyscallError,
     log: String,
+    /// If it is for the kernel's age.
+    older: Option<Unsupported>,
 }
 
 /// First log buffer, and the largest a kernel takes (`BPF_MAX_LOG…`, 30 bits since Linux 5.2, 24
@@ -270,14 +278,14 @@ fn load_once(
     object: &Object,
     attr: &mut attr::ProgLoad,
     image: &bpf::ProgramImage<'_>,
-) -> Result<LoadedProgram, Refusal> {
+) -> Result<Accepted, Refusal> {
     let asked = object.log_level;
     let mut level = asked;
     let mut silent_error = None;
     if asked.is_empty() {
         match object.rights.prog_load(attr, image, None) {
             Ok(fd) => {
-                return Ok(LoadedProgram {
+                return Ok(Accepted {
                     fd,
                     log: String::new(),
                 });
@@ -306,11 +314,11 @@ fn load_once(
         }
         return match result {
             // Nobody asked for a log: the second attempt just went better than the first.
-            Ok(fd) if asked.is_empty() => Ok(LoadedProgram {
+            Ok(fd) if asked.is_empty() => Ok(Accepted {
                 fd,
                 log: String::new(),
             }),
-            Ok(fd) => Ok(LoadedProgram {
+            Ok(fd) => Ok(Accepted {
                 fd,
                 log: bpf::name_text(&buffer),
             }),
@@ -322,7 +330,11 @@ fn load_once(
                     error
                 };
                 let log = bpf::name_text(&buffer);
-                Err(Refusal { error, log })
+                Err(Refusal {
+                    error,
+                    log,
+                    older: None,
+                })
             }
         };
     }

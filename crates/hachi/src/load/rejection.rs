@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use hachi_obj::{Function, LineInfo, core::Poisoned, inspect::Requirement};
+use hachi_obj::{Function, LineInfo, inspect::Requirement, link::Poisoned};
 
 use crate::{sys::errno::SyscallError, version::KernelVersion};
 

@@ -9,9 +9,11 @@ use hachi_obj::{AttachType, ProgramSpec, ProgramType};
 use super::{Object, ProgramError};
 use crate::{btf::Btf, kernel_btf::KernelBtf, program_info::ProgramInfo};
 
-/// What a program is for, beyond the name in its Spec.
+/// What a program is for, beyond what its Spec says.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Target<'a> {
+    /// Another name than that in its Spec.
+    pub(crate) name: Option<&'a str>,
     /// The kernel's types, when the caller has them.
     pub(crate) btf: Option<&'a Btf>,
     /// The program whose function it replaces or traces.
@@ -37,8 +39,8 @@ pub(super) fn find(
         return Ok(None);
     }
     let found = match target.program {
-        Some(program) => in_program(spec, program),
-        None => in_kernel(&object.kernel_btf, spec, target.btf),
+        Some(program) => in_program(named(spec, target), program),
+        None => in_kernel(&object.kernel_btf, spec, target),
     };
     found
         .map(Some)
@@ -55,8 +57,9 @@ fn needed(spec: &ProgramSpec) -> bool {
     }
 }
 
-fn named(spec: &ProgramSpec) -> Result<&str, String> {
-    spec.attach_target.as_deref().ok_or_else(|| {
+fn named<'a>(spec: &'a ProgramSpec, target: &Target<'a>) -> Result<&'a str, String> {
+    let name = target.name.or(spec.attach_target.as_deref());
+    name.ok_or_else(|| {
         format!(
             "section {0:?} names no target, as in \"{0}/NAME\"; load it with the `load` of its type, which takes one",
             spec.section
@@ -65,9 +68,9 @@ fn named(spec: &ProgramSpec) -> Result<&str, String> {
 }
 
 /// A function of a loaded program.
-fn in_program(spec: &ProgramSpec, program: BorrowedFd<'_>) -> Result<AttachTarget, String> {
+fn in_program(name: Result<&str, String>, program: BorrowedFd<'_>) -> Result<AttachTarget, String> {
     Ok(AttachTarget {
-        btf_id: function_id(program, named(spec)?)?,
+        btf_id: function_id(program, name?)?,
         member: None,
         fd: program.as_raw_fd() as u32,
     })
@@ -125,10 +128,11 @@ fn question(spec: &ProgramSpec) -> Result<(&'static str, Kind, &'static str), St
 fn in_kernel(
     kernel: &KernelBtf,
     spec: &ProgramSpec,
-    given: Option<&Btf>,
+    target: &Target<'_>,
 ) -> Result<AttachTarget, String> {
     let (prefix, kind, what) = question(spec)?;
-    let target = named(spec)?;
+    let given = target.btf;
+    let target = named(spec, target)?;
     // `fentry/nf_conntrack:nf_confirm` names the module, which is searched for anyway.
     let target = target.split_once(':').map_or(target, |(_, name)| name);
     let name = format!("{prefix}{target}");

@@ -2,99 +2,73 @@
 
 use std::{os::fd::OwnedFd, sync::Arc};
 
-use hachi_btf::{BtfBuilder, StringTable, ext::pack_line};
-use hachi_obj::{Endian, Spec};
+use hachi_btf::{BtfBuilder, StringTable};
+use hachi_obj::{OwnedBtf, Spec};
 
 use crate::{features, rights::Rights, sys::bpf};
 
-/// The object's types in the kernel, and what programs refer to them with.
+/// The object's types, and those that the kernel has of them.
 #[derive(Debug, Default)]
 pub(super) struct ObjectBtf {
+    pub(super) types: Option<OwnedBtf>,
     pub(super) fd: Option<Arc<OwnedFd>>,
-    /// For each program by name: `func_info` and `line_info` records as the kernel reads them.
-    debug: DebugInfos,
     /// Why the kernel has no types of ours although the object has some.
     pub(super) problem: Option<String>,
 }
 
-#[derive(Debug, Default)]
-pub(super) struct DebugInfo {
-    pub(super) func_info: Vec<u8>,
-    pub(super) line_info: Vec<u8>,
-}
-
-/// By the program's name.
-type DebugInfos = Vec<(String, DebugInfo)>;
-
-pub(super) const FUNC_INFO_SIZE: u32 = 8;
-pub(super) const LINE_INFO_SIZE: u32 = 16;
-
 impl ObjectBtf {
-    /// Step 2. Takes the types out of the Spec: they are not needed again.
+    /// Step 2.
     ///
     /// Types help (names in dumps, source lines in logs) but little depends on them, so a kernel
     /// that refuses them is no error here. What does depend on them will fail and mention the
     /// problem.
-    pub(super) fn load(spec: &mut Spec, rights: &Rights) -> Self {
-        let Some(mut types) = spec.btf.take() else {
+    pub(super) fn load(spec: &Spec, rights: &Rights) -> Self {
+        let Some(types) = &spec.btf else {
             return ObjectBtf::default();
         };
-        let mut sanitized = false;
-        if !spec.externs.is_empty() {
-            // No kernel takes functions of extern linkage.
-            hachi_btf::sanitize(&mut types, &hachi_btf::Features::default());
-        }
-        loop {
-            let (bytes, debug) = match encode(&types, spec) {
-                Ok(encoded) => encoded,
-                Err(error) => {
-                    return ObjectBtf::without(format!("the object's BTF is unusable: {error}"));
-                }
-            };
-            let loaded = |fd| ObjectBtf {
-                fd: Some(Arc::new(fd)),
-                debug,
-                problem: None,
-            };
-            let error = match rights.btf_load(&bytes, None) {
-                Ok(fd) => return loaded(fd),
-                Err(error) => error,
-            };
-            if error.errno() == libc::EINVAL
-                && !sanitized
-                && features::BTF.is_supported_with(rights)
-            {
-                hachi_btf::sanitize(&mut types, &kernel_btf_features(rights));
-                sanitized = true;
-                continue;
+        let (fd, problem) = match load(types, rights) {
+            Ok(fd) => (Some(Arc::new(fd)), None),
+            Err(problem) => {
+                log::warn!("{problem}");
+                (None, Some(problem))
             }
-            let mut log = vec![0; 16 * 1024];
-            let text = match rights.btf_load(&bytes, Some(&mut log)) {
-                Ok(fd) => return loaded(fd),
-                Err(_) => bpf::name_text(&log),
-            };
-            let problem = format!("the kernel refused the object's BTF: {error}");
-            return ObjectBtf::without(match last_type(&text) {
-                Some(last) => format!("{problem}; its last words: {last:?}"),
-                None => problem,
-            });
-        }
-    }
-
-    fn without(problem: String) -> Self {
-        log::warn!("{problem}");
+        };
         ObjectBtf {
-            problem: Some(problem),
-            ..Default::default()
+            types: Some(types.clone()),
+            fd,
+            problem,
         }
     }
+}
 
-    pub(super) fn debug(&self, program: &str) -> Option<&DebugInfo> {
-        self.debug
-            .iter()
-            .find(|(name, _)| name == program)
-            .map(|(_, debug)| debug)
-    }
+/// Loads the types as they are, or as the kernel knows them. The error is a sentence.
+fn load(types: &OwnedBtf, rights: &Rights) -> Result<OwnedFd, String> {
+    let error = match rights.btf_load(types.bytes(), None) {
+        Ok(fd) => return Ok(fd),
+        Err(error) => error,
+    };
+    let unusable = |error: hachi_btf::Error| format!("the object's BTF is unusable: {error}");
+    let sanitized;
+    let (bytes, error) = if error.errno() == libc::EINVAL && features::BTF.is_supported_with(rights)
+    {
+        sanitized = sanitize(types, rights).map_err(unusable)?;
+        match rights.btf_load(&sanitized, None) {
+            Ok(fd) => return Ok(fd),
+            Err(error) => (sanitized.as_slice(), error),
+        }
+    } else {
+        (types.bytes(), error)
+    };
+    let mut log = vec![0; 16 * 1024];
+    let text = match rights.btf_load(bytes, Some(&mut log)) {
+        Ok(fd) => return Ok(fd),
+        Err(_) => bpf::name_text(&log),
+    };
+    let problem = format!("the kernel refused the object's BTF: {error}");
+    Err(match last_type(&text) {
+        Some(last) => format!("{problem}; its last words: {last:?}"),
+        None => problem,
+    })
 }
 
 /// What the log of `BPF_BTF_LOAD` ends with: the type that was refused (`[14] VAR …`), and why.
@@ -108,6 +82,15 @@ fn last_type(log: &str) -> Option<&str> {
     (!last.is_empty()).then_some(last)
 }
 
+/// The types without what the kernel does not know. Ids stay, and so do the strings that line
+/// information refers to.
+fn sanitize(types: &OwnedBtf, rights: &Rights) -> Result<Vec<u8>, hachi_btf::Error> {
+    let types = types.types();
+    let mut builder = BtfBuilder::from_btf(&types)?;
+    hachi_btf::sanitize(&mut builder, &kernel_btf_features(rights));
+    builder.encode_with(&mut StringTable::keeping(&types), types.endian())
+}
+
 fn kernel_btf_features(rights: &Rights) -> hachi_btf::Features {
     hachi_btf::Features {
         func: features::BTF_FUNC.is_supported_with(rights),
@@ -119,36 +102,6 @@ fn kernel_btf_features(rights: &Rights) -> hachi_btf::Features {
         enum64: features::BTF_ENUM64.is_supported_with(rights),
         qmark_datasec: features::BTF_QMARK_DATASEC.is_supported_with(rights),
     }
-}
-
-/// The types as bytes, with the strings of all line information among theirs, and the records that
-/// refer to both.
-fn encode(types: &BtfBuilder, spec: &Spec) -> Result<(Vec<u8>, DebugInfos), hachi_btf::Error> {
-    let mut strings = StringTable::new();
-    let mut all = Vec::with_capacity(spec.programs.len());
-    for program in &spec.programs {
-        let mut debug = DebugInfo::default();
-        for info in &program.func_info {
-            debug
-                .func_info
-                .extend_from_slice(&info.insn_off.to_ne_bytes());
-            debug
-                .func_info
-                .extend_from_slice(&info.type_id.to_ne_bytes());
-        }
-        for line in &program.line_info {
-            for word in [
-                line.insn_off,
-                strings.add(&line.file),
-                strings.add(&line.text),
-                pack_line(line.line, line.column),
-            ] {
-                debug.line_info.extend_from_slice(&word.to_ne_bytes());
-            }
-        }
-        all.push((program.name.clone(), debug));
-    }
-    Ok((types.encode_with(&mut strings, Endian::NATIVE)?, all))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 
 use std::{any::type_name, os::fd::AsFd as _};
 
-use hachi_btf::{Btf, BtfBuilder, Types as _};
+use hachi_btf::{Btf, Types as _};
 use hachi_common::layout::{Layout, Parts};
 use hachi_obj::GlobalVar;
 
@@ -49,7 +49,7 @@ impl Given {
     pub(crate) fn check_global(
         &self,
         variable: &GlobalVar,
-        types: Option<&BtfBuilder>,
+        types: Option<&Btf<'_>>,
     ) -> Result<(), MapError> {
         let Some(types) = types else {
             return Ok(());

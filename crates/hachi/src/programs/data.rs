@@ -2,7 +2,7 @@
 
 use std::{os::fd::AsFd as _, path::Path, sync::Arc};
 
-use hachi_obj::{AttachType, ProgramSpec, ProgramType, SectionDef, sections};
+use hachi_obj::{AttachType, ProgramSpec, ProgramType, SectionDef, link::Poisoned, sections};
 
 use crate::{
     fd::ProgramFd,
@@ -23,6 +23,8 @@ pub(crate) struct ProgramData {
     section_def: Option<&'static SectionDef>,
     fd: Option<ProgramFd>,
     log: String,
+    /// What it asks for that the kernel does not have, since it was loaded.
+    missing: Vec<Poisoned>,
     /// Where it comes from; `None` for programs that were loaded already when we got them.
     source: Option<Box<Source>>,
 }
@@ -31,6 +33,8 @@ pub(crate) struct ProgramData {
 struct Source {
     object: Arc<Object>,
     spec: ProgramSpec,
+    /// What it was loaded for, if that is not what the section says.
+    target: Option<String>,
 }
 
 impl ProgramData {
@@ -42,7 +46,12 @@ impl ProgramData {
             section_def: spec.section_def,
             fd: None,
             log: String::new(),
-            source: Some(Box::new(Source { object, spec })),
+            missing: Vec::new(),
+            source: Some(Box::new(Source {
+                object,
+                spec,
+                target: None,
+            })),
         }
     }
 
@@ -80,6 +89,7 @@ impl ProgramData {
             section_def,
             fd: Some(ProgramFd::new(fd)),
             log: String::new(),
+            missing: Vec::new(),
             source: None,
         })
     }
@@ -106,10 +116,15 @@ impl ProgramData {
             });
         };
         if let Some(name) = name {
-            source.spec.attach_target = Some(name.to_owned());
+            source.target = Some(name.to_owned());
         }
-        let loaded = load::program(&source.object, &mut source.spec, target)?;
+        let target = Target {
+            name: source.target.as_deref(),
+            ..*target
+        };
+        let loaded = load::program(&source.object, &source.spec, &target)?;
         self.log = loaded.log;
+        self.missing = loaded.missing;
         self.fd = Some(ProgramFd::new(loaded.fd));
         Ok(())
     }
@@ -177,7 +192,11 @@ impl ProgramData {
 
     /// What it is for, as the section says or as it was loaded for.
     pub(crate) fn attach_target(&self) -> Option<&str> {
-        self.spec()?.attach_target.as_deref()
+        let source = self.source.as_ref()?;
+        let target = source.target.as_ref();
+        target
+            .or(source.spec.attach_target.as_ref())
+            .map(String::as_str)
     }
 
     /// As [`attach_target`](Self::attach_target), for those that cannot be attached without;
@@ -213,6 +232,10 @@ impl ProgramData {
 
     pub(crate) fn log(&self) -> &str {
         &self.log
+    }
+
+    pub(crate) fn missing(&self) -> &[Poisoned] {
+        &self.missing
     }
 
     pub(crate) fn run(
@@ -321,7 +344,8 @@ macro_rules! program_methods {
                 self.data.kind()
             }
 
-            /// What the object file says about it; `None` for a program opened from a pin.
+            /// What the object file says about it; `None` for a program opened from a pin. Loading
+            /// does not change it.
             pub fn spec(&self) -> Option<&hachi_obj::ProgramSpec> {
                 self.data.spec()
             }
@@ -330,6 +354,13 @@ macro_rules! program_methods {
             /// ([`EbpfLoader::verifier_log_level`](crate::EbpfLoader::verifier_log_level)).
             pub fn verifier_log(&self) -> &str {
                 self.data.log()
+            }
+
+            /// What the program asks for that the kernel does not have: fields, types and functions
+            /// that it can do without. Known once it is loaded. (Of a program that was refused:
+            /// [`Rejection::missing`](crate::programs::Rejection::missing).)
+            pub fn missing(&self) -> &[hachi_obj::link::Poisoned] {
+                self.data.missing()
             }
 
             /// Runs the loaded program on given data instead of a real event. Linux ≥ 4.12; needs

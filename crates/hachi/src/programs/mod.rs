@@ -342,6 +342,13 @@ impl Program {
         self.data().spec()
     }
 
+    /// What the program asks for that the kernel does not have: fields, types and functions that it
+    /// can do without. Known once it is loaded. (Of a program that was refused:
+    /// [`Rejection::missing`].)
+    pub fn missing(&self) -> &[hachi_obj::link::Poisoned] {
+        self.data().missing()
+    }
+
     /// What the verifier wrote when the program was loaded, if that was asked for
     /// ([`EbpfLoader::verifier_log_level`](crate::EbpfLoader::verifier_log_level)).
     pub fn verifier_log(&self) -> &str {

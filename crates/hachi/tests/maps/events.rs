@@ -385,13 +385,12 @@ fn drainer() -> Spec {
         (callback, func("take", Linkage::Static)),
     ];
     let mut drain = program("drain", "xdp", insns, &[(0, "RING")]);
-    drain.relocations.push(Relocation {
+    let code = drain.code_mut().unwrap();
+    code.relocations.push(Relocation {
         insn: sum,
-        kind: RelocationKind::Map {
-            name: "SUM".to_owned(),
-        },
+        kind: RelocationKind::Map { name: "SUM".into() },
     });
-    drain.func_info = ids
+    code.func_info = ids
         .iter()
         .map(|&(at, type_id)| FuncInfo {
             insn_off: at as u32,
@@ -403,7 +402,7 @@ fn drainer() -> Spec {
         MapSpec::new("SUM", MapType::Hash, 4, 8, 1),
     ];
     let mut object = spec(maps, vec![drain]);
-    object.btf = Some(types);
+    object.btf = crate::support::types(&types);
     object
 }
 

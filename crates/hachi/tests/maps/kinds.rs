@@ -198,7 +198,7 @@ fn with_lock(kind: MapType) -> hachi::obj::Spec {
     let mut map = MapSpec::new("M", kind, 4, 8, 4);
     (map.btf_key_type_id, map.btf_value_type_id) = (int, value);
     let mut spec = spec(vec![map], Vec::new());
-    spec.btf = Some(types);
+    spec.btf = crate::support::types(&types);
     spec
 }
 

@@ -97,8 +97,9 @@ fn with_variable(flags: u32) -> Ebpf {
     map.data = Some(DataKind::Data);
     map.flags = flags;
     spec.globals[0].map = ".data".to_owned();
-    spec.programs[0].relocations[0].kind = RelocationKind::GlobalData {
-        map: ".data".to_owned(),
+    let code = spec.programs[0].code_mut().unwrap();
+    code.relocations[0].kind = RelocationKind::GlobalData {
+        map: ".data".into(),
         offset: 4,
     };
     spec.globals.push(GlobalVar {
@@ -170,10 +171,10 @@ fn arenas() {
         build::exit(),
     ]);
     let mut reader = program("reader", "xdp", insns, &[]);
-    reader.relocations.push(Relocation {
+    reader.code_mut().unwrap().relocations.push(Relocation {
         insn: 0,
         kind: RelocationKind::GlobalData {
-            map: "ARENA".to_owned(),
+            map: "ARENA".into(),
             offset: 0,
         },
     });

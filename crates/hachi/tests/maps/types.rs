@@ -46,7 +46,7 @@ pub(super) fn object(kind: MapType) -> hachi::Ebpf {
     map.btf_key_type_id = if kind == MapType::Array { u32_id } else { port };
     map.btf_value_type_id = counts;
     let mut object = spec(vec![map], Vec::new());
-    object.btf = Some(types);
+    object.btf = crate::support::types(&types);
     load(object)
 }
 

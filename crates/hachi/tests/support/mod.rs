@@ -4,12 +4,13 @@
 use hachi::{
     Ebpf, EbpfLoader,
     obj::{
-        AttachType, DataKind, Endian, Function, GlobalVar, Insn, MapSpec, MapType, ProgramSpec,
-        ProgramType, Relocation, RelocationKind, Spec, sections,
+        AttachType, Code, DataKind, Endian, GlobalVar, Insn, MapSpec, MapType, OwnedBtf,
+        ProgramSpec, ProgramType, Relocation, RelocationKind, Spec, sections,
     },
     programs::Xdp,
 };
 use hachi_asm::{AluOp, Imm64, JumpOp, Operand, Size, build};
+use hachi_btf::BtfBuilder;
 
 pub mod network;
 pub mod tracing;
@@ -37,49 +38,38 @@ pub const XDP_PASS: i32 = 2;
 
 /// An object with the given maps and programs.
 pub fn spec(maps: Vec<MapSpec>, programs: Vec<ProgramSpec>) -> Spec {
-    Spec {
-        name: "handmade".to_owned(),
-        license: "GPL".to_owned(),
-        kernel_version: 0,
-        endian: Endian::NATIVE,
-        programs,
-        maps,
-        globals: Vec::new(),
-        struct_ops: Vec::new(),
-        externs: Vec::new(),
-        btf: None,
-        log_sites: None,
-        warnings: Vec::new(),
-    }
+    let mut spec = Spec::new(Endian::NATIVE);
+    spec.name = "handmade".to_owned();
+    spec.license = "GPL".to_owned();
+    spec.programs = programs;
+    spec.maps = maps;
+    spec
+}
+
+/// Types of an object of this machine's byte order.
+pub fn types(types: &BtfBuilder) -> Option<OwnedBtf> {
+    Some(OwnedBtf::build(types, Endian::NATIVE).unwrap())
 }
 
 /// A program of the section's type. `maps` says which instruction slots want which map.
 pub fn program(name: &str, section: &str, insns: Vec<Insn>, maps: &[(usize, &str)]) -> ProgramSpec {
     let (def, target) = sections::lookup(section).expect("a known section");
-    ProgramSpec {
-        section: section.to_owned(),
-        section_def: Some(def),
-        attach_type: def.attach_type,
-        attach_target: target.map(str::to_owned),
-        sleepable: def.sleepable,
-        frags: def.frags,
-        functions: vec![Function {
-            name: name.to_owned(),
-            start: 0,
-            len: insns.len(),
-        }],
-        insns,
-        relocations: maps
-            .iter()
-            .map(|&(insn, map)| Relocation {
-                insn,
-                kind: RelocationKind::Map {
-                    name: map.to_owned(),
-                },
-            })
-            .collect(),
-        ..ProgramSpec::new(name, def.program_type)
-    }
+    let mut code = Code::new(name, insns);
+    code.relocations = maps
+        .iter()
+        .map(|&(insn, map)| Relocation {
+            insn,
+            kind: RelocationKind::Map { name: map.into() },
+        })
+        .collect();
+    let mut program = ProgramSpec::new(name, def.program_type, code);
+    program.section = section.to_owned();
+    program.section_def = Some(def);
+    program.attach_type = def.attach_type;
+    program.attach_target = target.map(str::to_owned);
+    program.sleepable = def.sleepable;
+    program.frags = def.frags;
+    program
 }
 
 /// An XDP program that does nothing but return `verdict`.
@@ -210,10 +200,10 @@ pub fn with_global(global: &str, initial: u32) -> Spec {
     let mut insns: Vec<Insn> = build::ld_imm64(1, Imm64::MapValue { fd: 0, offset: 4 }).into();
     insns.extend([build::load(Size::W, 0, 1, 0), build::exit()]);
     let mut reader = program("reader", "xdp", insns, &[]);
-    reader.relocations.push(Relocation {
+    reader.code_mut().unwrap().relocations.push(Relocation {
         insn: 0,
         kind: RelocationKind::GlobalData {
-            map: ".rodata".to_owned(),
+            map: ".rodata".into(),
             offset: 4,
         },
     });

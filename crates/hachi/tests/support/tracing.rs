@@ -145,8 +145,9 @@ pub fn with_function(name: &str, inner: &str) -> Spec {
         ],
         &[],
     );
-    program.functions[0].len = 3;
-    program.functions.push(Function {
+    let code = program.code_mut().unwrap();
+    code.functions[0].len = 3;
+    code.functions.push(Function {
         name: inner.to_owned(),
         start: 3,
         len: 2,
@@ -168,7 +169,7 @@ pub fn with_function(name: &str, inner: &str) -> Spec {
     let pointer = types.btf.add(Type::Ptr(Ptr { type_id: context }));
     let outer = types.function(name, pointer, int);
     let inner = types.function(inner, int, int);
-    program.func_info = vec![
+    code.func_info = vec![
         FuncInfo {
             insn_off: 0,
             type_id: outer,
@@ -179,7 +180,7 @@ pub fn with_function(name: &str, inner: &str) -> Spec {
         },
     ];
     let mut spec = super::spec(Vec::new(), vec![program]);
-    spec.btf = Some(types.btf);
+    spec.btf = super::types(&types.btf);
     spec
 }
 
@@ -194,12 +195,12 @@ pub fn function_of_its_own(name: &str, section: &str) -> Spec {
     let mut types = Types::default();
     let int = types.int();
     let type_id = types.function(name, int, int);
-    program.func_info = vec![FuncInfo {
+    program.code_mut().unwrap().func_info = vec![FuncInfo {
         insn_off: 0,
         type_id,
     }];
     let mut spec = super::spec(Vec::new(), vec![program]);
-    spec.btf = Some(types.btf);
+    spec.btf = super::types(&types.btf);
     spec
 }
 

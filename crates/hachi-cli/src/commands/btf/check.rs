@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use hachi_obj::{ProgramSpec, core::CoreTypes};
+use hachi_btf::Btf;
+use hachi_obj::{ProgramSpec, link::Types};
 use serde_json::{Value, json};
 
 use super::source;
@@ -78,14 +79,11 @@ pub fn run(args: Args, out: &mut Output) -> Result {
     for wanted in &args.btf {
         let kernel = source::open(wanted, None)?;
         for path in &args.objects {
-            let mut spec = object::open(path)?.spec;
-            let failed = |error: &dyn std::error::Error| Failure::because(path.display(), error);
+            let spec = object::open(path)?.spec;
             let mut unresolved = Vec::new();
-            let total: usize = spec.programs.iter().map(|p| p.core_relos.len()).sum();
-            if let Some(core) = CoreTypes::of(&spec).map_err(|error| failed(&error))? {
-                for program in &mut spec.programs {
-                    check(&core, program, kernel.types(), &mut unresolved);
-                }
+            let mut total = 0;
+            for program in &spec.programs {
+                total += check(program, kernel.types(), &mut unresolved);
             }
             complete &= unresolved.is_empty();
             if args.format.json {
@@ -122,29 +120,33 @@ pub fn run(args: Args, out: &mut Output) -> Result {
     }
 }
 
-fn check(
-    core: &CoreTypes,
-    program: &mut ProgramSpec,
-    kernel: &hachi_btf::Btf<'_>,
-    out: &mut Vec<Unresolved>,
-) {
+/// Checks a program. Gives how many questions it asks.
+fn check(program: &ProgramSpec, kernel: &Btf<'_>, out: &mut Vec<Unresolved>) -> usize {
     let name = program.name.clone();
-    if let Err(error) = core.relocate(program, Some(kernel), &Vec::new) {
-        out.push(Unresolved {
-            program: name,
-            insn: None,
-            place: None,
-            what: error.to_string(),
-        });
-        return;
-    }
+    let types = Types {
+        kernel,
+        modules: &[],
+    };
+    let questions = program.code().map_or(0, |code| code.core_relos.len());
+    let linked = match program.link(&types) {
+        Ok(linked) => linked,
+        Err(error) => {
+            out.push(Unresolved {
+                program: name,
+                insn: None,
+                place: None,
+                what: error.to_string(),
+            });
+            return questions;
+        }
+    };
     let first = out.len();
-    for poisoned in &program.poisoned {
-        let line = program.line_at(poisoned.insn);
+    for poisoned in &linked.poisoned {
+        let line = linked.line_at(poisoned.insn);
         let found = Unresolved {
             program: name.clone(),
             insn: Some(poisoned.insn),
-            place: line.map(|line| (object::short_file(&line.file), line.line, line.column)),
+            place: line.map(|line| (object::short_file(line.file), line.line, line.column)),
             what: poisoned.missing.to_string(),
         };
         // One access may ask several questions of the same field.
@@ -153,4 +155,5 @@ fn check(
             out.push(found);
         }
     }
+    questions
 }

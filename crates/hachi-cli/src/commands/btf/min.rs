@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use hachi_btf::core::Minimizer;
-use hachi_obj::{CoreReloKind, core::CoreTypes};
+use hachi_obj::CoreReloKind;
 use serde_json::json;
 
 use super::source;
@@ -41,17 +41,18 @@ pub fn run(args: Args, out: &mut Output) -> Result {
     for path in &args.objects {
         let spec = object::open(path)?.spec;
         let failed = |error: &dyn std::error::Error| Failure::because(path.display(), error);
-        let Some(core) = CoreTypes::of(&spec).map_err(|error| failed(&error))? else {
+        let Some(local) = spec.types() else {
             continue;
         };
-        let local = core.types().map_err(|error| failed(&error))?;
         let mut ids = 0;
-        for relo in spec.programs.iter().flat_map(|p| &p.core_relos) {
-            needed
-                .add(&local, relo.borrowed())
-                .map_err(|error| failed(&error))?;
-            records += 1;
-            ids += usize::from(relo.kind == CoreReloKind::TypeIdTarget);
+        for program in &spec.programs {
+            let code = program.code().map_err(|error| failed(&error))?;
+            for relo in code.core_relos() {
+                let relo = relo.map_err(|error| failed(&error))?;
+                needed.add(&local, relo).map_err(|error| failed(&error))?;
+                records += 1;
+                ids += usize::from(relo.kind == CoreReloKind::TypeIdTarget);
+            }
         }
         if ids > 0 {
             out.warn(format_args!(

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hachi_btf::{BtfBuilder, Kind, Type, Types as _, essential_name};
+use hachi_btf::{Btf, Kind, Type, Types as _, essential_name};
 use hachi_obj::{CoreRelo, Spec};
 
 /// The members and enum values that an object's CO-RE relocations walk through, by the name of the
@@ -10,10 +10,11 @@ use hachi_obj::{CoreRelo, Spec};
 /// them.
 pub fn parts(spec: &Spec) -> BTreeMap<String, BTreeSet<String>> {
     let mut parts = BTreeMap::new();
-    if let Some(types) = &spec.btf {
-        for program in &spec.programs {
-            for relo in &program.core_relos {
-                walk(types, relo, &mut parts);
+    if let Some(types) = spec.types() {
+        // What makes no sense asks for nothing.
+        for code in spec.programs.iter().filter_map(|p| p.code().ok()) {
+            for relo in code.core_relos().flatten() {
+                walk(&types, relo, &mut parts);
             }
         }
     }
@@ -21,14 +22,14 @@ pub fn parts(spec: &Spec) -> BTreeMap<String, BTreeSet<String>> {
 }
 
 /// Follows one access path as far as it makes sense.
-fn walk(types: &BtfBuilder, relo: &CoreRelo, parts: &mut BTreeMap<String, BTreeSet<String>>) {
+fn walk(types: &Btf<'_>, relo: CoreRelo<&str>, parts: &mut BTreeMap<String, BTreeSet<String>>) {
     let mut indices = relo
         .access
         .split(':')
         .map_while(|index| index.parse::<usize>().ok());
     let mut owner = String::new();
     let mut at = relo.type_id;
-    let mut enter = |types: &BtfBuilder, id: u32, owner: &mut String| {
+    let mut enter = |types: &Btf<'_>, id: u32, owner: &mut String| {
         // Typedefs on the way can be what the kernel is asked for, too.
         let mut id = id;
         loop {
@@ -61,23 +62,23 @@ fn walk(types: &BtfBuilder, relo: &CoreRelo, parts: &mut BTreeMap<String, BTreeS
     }
     for index in indices {
         let (name, next) = match types.get(at) {
-            Some(Type::Struct(t) | Type::Union(t)) => match t.members.get(index) {
-                Some(member) => (member.name.clone(), member.type_id),
+            Ok(Type::Struct(t) | Type::Union(t)) => match t.members.get(index) {
+                Some(member) => (member.name, member.type_id),
                 None => break,
             },
-            Some(Type::Enum(t)) => match t.variants.get(index) {
-                Some(variant) => (variant.name.clone(), 0),
+            Ok(Type::Enum(t)) => match t.variants.get(index) {
+                Some(variant) => (variant.name, 0),
                 None => break,
             },
-            Some(Type::Enum64(t)) => match t.variants.get(index) {
-                Some(variant) => (variant.name.clone(), 0),
+            Ok(Type::Enum64(t)) => match t.variants.get(index) {
+                Some(variant) => (variant.name, 0),
                 None => break,
             },
-            Some(Type::Array(t)) => (String::new(), t.type_id),
+            Ok(Type::Array(t)) => ("", t.type_id),
             _ => break,
         };
         if !name.is_empty() {
-            found.push((owner.clone(), essential_name(&name).to_owned()));
+            found.push((owner.clone(), essential_name(name).to_owned()));
         }
         match enter(types, next, &mut owner) {
             Some(next) => at = next,

@@ -4,6 +4,8 @@ use hachi_asm::Insn;
 use hachi_asm::consts::*;
 use hachi_btf::core::{Reason, Value};
 
+use crate::error::PatchFault;
+
 /// Number of a helper that no kernel has: 0xbad2310, "bad relo". A call of it stands in for an
 /// instruction whose question has no answer; libbpf uses the same.
 pub const POISON: i32 = 0x0bad_2310;
@@ -18,15 +20,15 @@ pub(super) fn apply(
     insns: &mut [Insn],
     at: usize,
     value: &Value,
-) -> Result<Option<Reason>, String> {
+) -> Result<Option<Reason>, PatchFault> {
     let Some([insn, rest @ ..]) = insns.get_mut(at..) else {
-        return Err("it lies beyond the end of the program".into());
+        return Err(PatchFault::Beyond);
     };
     let check = |found: u64| match value.validate && found != value.local {
-        true => Err(format!(
-            "it holds {found} where {} is expected; the object's code and .BTF do not belong together, build it again",
-            value.local
-        )),
+        true => Err(PatchFault::Holds {
+            found,
+            expected: value.local,
+        }),
         false => Ok(()),
     };
     match insn.class() {
@@ -36,11 +38,8 @@ pub(super) fn apply(
         }
         BPF_LDX | BPF_ST | BPF_STX => {
             check(i64::from(insn.off) as u64)?;
-            let off = i16::try_from(value.target).map_err(|_| {
-                format!(
-                    "the offset is {} on this kernel, more than a load or store can express",
-                    value.target
-                )
+            let off = i16::try_from(value.target).map_err(|_| PatchFault::Offset {
+                offset: value.target,
             })?;
             if value.local_size != value.target_size {
                 if !value.resizable {
@@ -51,21 +50,17 @@ pub(super) fn apply(
                 }
                 let bytes = access_size(*insn);
                 if bytes != value.local_size {
-                    return Err(format!(
-                        "it accesses {bytes} bytes of a field of {}",
-                        value.local_size
-                    ));
+                    return Err(PatchFault::Access {
+                        bytes,
+                        field: value.local_size,
+                    });
                 }
                 let size = match value.target_size {
                     8 => BPF_DW,
                     4 => BPF_W,
                     2 => BPF_H,
                     1 => BPF_B,
-                    other => {
-                        return Err(format!(
-                            "the field has {other} bytes on this kernel, which no load or store accesses"
-                        ));
-                    }
+                    bytes => return Err(PatchFault::FieldSize { bytes }),
                 };
                 insn.code = insn.mode() | size | insn.class();
             }
@@ -80,17 +75,14 @@ pub(super) fn apply(
                     && second.code == 0
                     && second.dst == 0
             }) else {
-                return Err("it is no load of a 64-bit number".into());
+                return Err(PatchFault::NoNumber64);
             };
             check(u64::from(second.imm as u32) << 32 | u64::from(insn.imm as u32))?;
             insn.imm = value.target as i32;
             second.imm = (value.target >> 32) as i32;
         }
         _ => {
-            return Err(format!(
-                "it (opcode {:#04x}) holds no number that could be adjusted",
-                insn.code
-            ));
+            return Err(PatchFault::NoNumber { code: insn.code });
         }
     }
     Ok(None)
@@ -121,7 +113,7 @@ pub(super) fn poison(insns: &mut [Insn], at: usize) {
 }
 
 /// Replaces the call of a kernel function by that of a helper which does not exist.
-pub fn poison_kfunc(insn: &mut Insn) {
+pub(super) fn poison_kfunc(insn: &mut Insn) {
     *insn = helper_call(POISON_KFUNC);
 }
 

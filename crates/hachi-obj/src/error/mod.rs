@@ -1,31 +1,39 @@
+//! What can be wrong with an object, as data; `Display` has the sentences.
+
+mod elf;
+mod map;
+mod program;
+
 use std::fmt;
 
 use hachi_btf::Endian;
 
-/// Why an object could not be read or edited. Each names the part of the object concerned; the
-/// file is for the caller to add.
+pub use elf::{ElfFault, ElfPart, FileKind, FileStart, Machine};
+pub use map::{EntryTarget, MapFault, MapPart};
+pub use program::{PatchFault, Place, ProgramFault, RelocationFault};
+
+/// Why an object could not be read, edited or linked. Each names the part of the object concerned;
+/// the file is for the caller to add.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Error {
     /// The bytes are no ELF file.
     NotElf {
-        /// The first bytes, or what they look like.
-        start: String,
+        /// What they look like.
+        start: FileStart,
     },
     /// ELF, but not for BPF.
     WrongMachine {
         /// The machine it is for.
-        machine: String,
+        machine: Machine,
     },
     /// BPF, but not an object file.
     NotRelocatable {
         /// What it is.
-        kind: &'static str,
+        kind: FileKind,
     },
     /// ELF that contradicts itself, usually because it was cut short.
-    BadElf {
-        /// What is wrong, and where.
-        what: String,
-    },
+    BadElf(ElfFault),
     /// `.BTF` or `.BTF.ext` cannot be read.
     Btf {
         /// The section.
@@ -36,7 +44,7 @@ pub enum Error {
     /// Something needs BTF and there is none.
     MissingBtf {
         /// What needs it.
-        what: String,
+        by: BtfUser,
     },
     /// A relocation that cannot be resolved.
     Relocation {
@@ -46,47 +54,42 @@ pub enum Error {
         offset: u64,
         /// The symbol referred to.
         symbol: String,
-        /// What's wrong and what to do.
-        why: String,
+        /// What is wrong.
+        fault: RelocationFault,
     },
-    /// A program that makes no sense.
+    /// A program or function that makes no sense.
     Program {
         /// Its name.
         program: String,
         /// Its section.
         section: String,
-        /// What's wrong.
-        why: String,
+        /// What is wrong.
+        fault: ProgramFault,
     },
     /// A CO-RE record that cannot be resolved on this kernel.
     Core {
         /// The program.
         program: String,
-        /// Which instruction, and the source line if that is known.
-        place: String,
-        /// What's wrong.
+        /// The instruction.
+        place: Place,
+        /// What is wrong.
         source: Box<hachi_btf::core::CoreError>,
     },
     /// A CO-RE record whose answer does not fit the instruction it belongs to.
     CoreInsn {
         /// The program.
         program: String,
-        /// Which instruction, and the source line if that is known.
-        place: String,
+        /// The instruction.
+        place: Place,
         /// Why not.
-        why: String,
-    },
-    /// The kernel's types cannot be read.
-    KernelBtf {
-        /// Why.
-        source: hachi_btf::Error,
+        fault: PatchFault,
     },
     /// A map definition that makes no sense.
     Map {
         /// Its name.
         map: String,
-        /// What's wrong.
-        why: String,
+        /// What is wrong.
+        fault: MapFault,
     },
     /// No program of this name.
     NoSuchProgram {
@@ -132,44 +135,67 @@ pub enum Error {
     },
 }
 
+/// What cannot do without type information.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BtfUser {
+    /// Section `.maps`.
+    Maps,
+    /// CO-RE records.
+    CoreRelos,
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::NotElf { start } => write!(
                 f,
-                "not an ELF object: it starts with {start}; expected a BPF object (.o) as a BPF compiler writes it"
+                "not an ELF object: it starts with {start}; \
+                 expected a BPF object (.o) as a BPF compiler writes it"
             ),
             Error::WrongMachine { machine } => write!(
                 f,
-                "an ELF file for {machine}, not for BPF; build it with `hachi build`, or with clang's `--target=bpf`"
+                "an ELF file for {machine}, not for BPF; \
+                 build it with `hachi build`, or with clang's `--target=bpf`"
             ),
             Error::NotRelocatable { kind } => write!(
                 f,
-                "a BPF ELF file, but {kind} instead of a relocatable object; give the .o file that the linker wrote"
+                "a BPF ELF file, but {kind} instead of a relocatable object; \
+                 give the .o file that the linker wrote"
             ),
-            Error::BadElf { what } => write!(
+            Error::BadElf(fault) => write!(
                 f,
-                "the ELF file is damaged or truncated: {what}; copy or build it again"
+                "the ELF file is damaged or truncated: {fault}; copy or build it again"
             ),
             Error::Btf { section, source } => write!(f, "section {section}: {source}"),
-            Error::MissingBtf { what } => write!(
-                f,
-                "{what} needs type information, but the object has no .BTF section; build it with debug info (`-g` for clang, `debug = 2` for cargo; `hachi build` does it by itself) and don't strip it"
-            ),
+            Error::MissingBtf { by } => {
+                f.write_str(match by {
+                    BtfUser::Maps => "section .maps needs type information",
+                    BtfUser::CoreRelos => "CO-RE records need type information",
+                })?;
+                f.write_str(
+                    ", but the object has no .BTF section; build it with debug info (`-g` for \
+                     clang, `debug = 2` for cargo; `hachi build` does it by itself) and don't \
+                     strip it",
+                )
+            }
             Error::Relocation {
                 section,
                 offset,
                 symbol,
-                why,
-            } => write!(
-                f,
-                "section {section}, offset {offset:#x}: relocation against '{symbol}': {why}"
-            ),
+                fault,
+            } => {
+                write!(f, "section {section}, offset {offset:#x}: ")?;
+                match symbol.as_str() {
+                    "" => write!(f, "a call inside the section: {fault}"),
+                    symbol => write!(f, "relocation against '{symbol}': {fault}"),
+                }
+            }
             Error::Program {
                 program,
                 section,
-                why,
-            } => write!(f, "program '{program}' in section {section}: {why}"),
+                fault,
+            } => write!(f, "program '{program}' in section {section}: {fault}"),
             Error::Core {
                 program,
                 place,
@@ -178,36 +204,38 @@ impl fmt::Display for Error {
             Error::CoreInsn {
                 program,
                 place,
-                why,
+                fault,
             } => write!(
                 f,
-                "program '{program}', {place}: the instruction cannot be relocated: {why}"
+                "program '{program}', {place}: the instruction cannot be relocated: {fault}"
             ),
-            Error::KernelBtf { source } => write!(f, "the kernel's types: {source}"),
-            Error::Map { map, why } => write!(f, "map '{map}': {why}"),
+            Error::Map { map, fault } => write!(f, "map '{map}': {fault}"),
             Error::NoSuchProgram { name, existing } => write!(
                 f,
                 "no program '{name}' in the object; it has {}",
-                list(existing)
+                List(existing)
             ),
             Error::AmbiguousProgram { name, programs } => write!(
                 f,
                 "'{name}' is a section with several programs ({}); use one of their names",
-                list(programs)
+                List(programs)
             ),
-            Error::NoSuchMap { name, existing } => write!(
-                f,
-                "no map '{name}' in the object; it has {}",
-                list(existing)
-            ),
+            Error::NoSuchMap { name, existing } => {
+                write!(
+                    f,
+                    "no map '{name}' in the object; it has {}",
+                    List(existing)
+                )
+            }
             Error::NoSuchGlobal { name, existing } => write!(
                 f,
                 "no global variable '{name}' in the object; it has {}",
-                list(existing)
+                List(existing)
             ),
             Error::GlobalSize { name, size, given } => write!(
                 f,
-                "global variable '{name}' has {size} bytes, the value given has {given}; use the type it has in the program"
+                "global variable '{name}' has {size} bytes, the value given has {given}; \
+                 use the type it has in the program"
             ),
             Error::WrongEndian { object } => write!(
                 f,
@@ -224,7 +252,10 @@ impl std::error::Error for Error {
         match self {
             Error::Btf { source, .. } => Some(source),
             Error::Core { source, .. } => Some(&**source),
-            Error::KernelBtf { source } => Some(source),
+            Error::Map {
+                fault: MapFault::Types(source),
+                ..
+            } => Some(source),
             _ => None,
         }
     }
@@ -237,22 +268,29 @@ fn native_target() -> &'static str {
     }
 }
 
-fn list(names: &[String]) -> String {
-    match names {
-        [] => "none".to_owned(),
-        names => names.join(", "),
+/// Names, or `none`.
+struct List<'l>(&'l [String]);
+
+impl fmt::Display for List<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            [] => f.write_str("none"),
+            names => f.write_str(&names.join(", ")),
+        }
     }
 }
 
 impl Error {
-    pub(crate) fn elf(what: impl Into<String>) -> Error {
-        Error::BadElf { what: what.into() }
-    }
-
-    pub(crate) fn map(map: &str, why: impl Into<String>) -> Error {
+    pub(crate) fn map(map: &str, fault: MapFault) -> Error {
         Error::Map {
             map: map.to_owned(),
-            why: why.into(),
+            fault,
         }
+    }
+}
+
+impl From<ElfFault> for Error {
+    fn from(fault: ElfFault) -> Error {
+        Error::BadElf(fault)
     }
 }
