@@ -634,12 +634,14 @@ fn ext_survives_a_round_trip_in_both_orders() {
                 (expected.line, expected.column)
             );
         }
-        // Without CO-RE records the header stays short, and an empty one is still valid.
+        // Without CO-RE records the header has their part all the same, of no length, and an empty
+        // one is still valid.
         let mut without = ext();
         without.core_relo.clear();
-        let short = without.encode(&mut strings, endian);
-        assert_eq!(endian.u32([short[4], short[5], short[6], short[7]]), 24);
-        assert_eq!(BtfExt::parse(&short, &btf).expect("parses"), without);
+        let bytes = without.encode(&mut strings, endian);
+        assert_eq!(endian.u32([bytes[4], bytes[5], bytes[6], bytes[7]]), 32);
+        assert_eq!(bytes[28..32], [0; 4]);
+        assert_eq!(BtfExt::parse(&bytes, &btf).expect("parses"), without);
         let empty = BtfExt::default().encode(&mut strings, endian);
         assert!(BtfExt::parse(&empty, &btf).expect("parses").is_empty());
     }

@@ -239,11 +239,8 @@ impl BtfExt {
                 relo.kind as u32,
             ]
         });
-        // The first version of the header had no CO-RE part; keep to it when there is none.
-        match core_relo.is_empty() {
-            true => with_header(endian, &[&func_info, &line_info]),
-            false => with_header(endian, &[&func_info, &line_info, &core_relo]),
-        }
+        // The first version of the header had no CO-RE part, but llvm-objdump takes it for granted.
+        with_header(endian, &[&func_info, &line_info, &core_relo])
     }
 
     /// Whether there are no records at all.

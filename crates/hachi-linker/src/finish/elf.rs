@@ -344,6 +344,7 @@ pub(super) fn read(data: &[u8], file: usize) -> Result<Object, String> {
             _ => {}
         }
     }
+    object.relocate_jump_tables()?;
     Ok(object)
 }
 

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | their order, as types | `states` |
 //! | read the objects | `elf` |
+//! | let jump tables refer to code | `jump_tables` |
 //! | make one of them: merge sections, resolve symbols, collect types | `link` |
 //! | let references name functions and statics; find what is needed | `reach` |
 //! | replace calls of magic symbols (`docs/core-symbols.md`) | `symbol`, `core_types`, `questions` |
@@ -25,6 +26,7 @@ mod data;
 mod edit;
 mod elf;
 mod info;
+mod jump_tables;
 mod link;
 mod maps;
 mod names;

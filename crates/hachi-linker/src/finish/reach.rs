@@ -307,8 +307,9 @@ impl Named {
     fn mark_roots(&self, pieces: &mut [Piece], entries: &[String]) {
         for piece in pieces.iter_mut() {
             let section = &self.0.sections[piece.section];
-            // Padding between functions is of no use to anybody.
-            if section.executable || piece.what == What::Replaced {
+            // Padding between functions is of no use to anybody, nor is a jump table to others than
+            // the code that refers to it.
+            if section.executable || section.is_jump_table() || piece.what == What::Replaced {
                 continue;
             }
             piece.needed = !is_prunable(&section.name)
@@ -330,7 +331,7 @@ impl Named {
                         || visible && entries.contains(&symbol.name)
                         || callbacks.contains(&symbol.name.as_str())
                 }
-                _ => visible && !content.executable,
+                _ => visible && !content.executable && !content.is_jump_table(),
             };
             if root && let Some(piece) = find(pieces, section, symbol.value) {
                 pieces[piece].needed = true;

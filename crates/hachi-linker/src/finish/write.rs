@@ -223,7 +223,8 @@ impl Typed {
         }
         let mut tables = Vec::new();
         for (section, &number) in self.0.sections.iter().zip(&numbers) {
-            if section.relocs.is_empty() || number == 0 {
+            // Loaders know from the code which section the numbers of a jump table count from.
+            if section.relocs.is_empty() || section.is_jump_table() || number == 0 {
                 continue;
             }
             let mut data = Vec::new();
