@@ -88,7 +88,7 @@ macro_rules! packet_ends {
             /// Address of the packet's first byte.
             #[inline(always)]
             pub fn data(&self) -> usize {
-                $crate::packet::Place::place(field!(volatile self.data), self.ctx) as usize
+                $crate::packet::Place::place(field!(self.data), self.ctx) as usize
             }
 
             /// Address after the last byte that can be looked into directly: the end of the first

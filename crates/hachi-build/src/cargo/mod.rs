@@ -256,6 +256,8 @@ impl Job<'_> {
         // Vector code ends as masks and bit counts, which cost stack and which the verifier cannot
         // follow.
         flag("-Cno-vectorize-loops", None);
+        // The linker optimises, after it has looked at the code as it was written.
+        flag("-Cno-prepopulate-passes", None);
         flag("-Cno-vectorize-slp", None);
         // The verifier follows loops that end by `<` and are not copied, and branches better than
         // tables.

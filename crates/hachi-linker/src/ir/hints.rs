@@ -9,6 +9,7 @@
 
 use std::collections::BTreeSet;
 
+use super::pins;
 use crate::llvm::{Function, Inst, Module, Op, Value};
 
 /// Beyond this a bound is of no use: no object is as large.
@@ -81,6 +82,16 @@ fn is_compared(value: Value) -> bool {
             Op::ZEXT => is_compared(user.0),
             _ => false,
         })
+}
+
+/// Does a number become part of an address, or of what a helper is told?
+pub(super) fn reaches_address(value: Value) -> bool {
+    becomes_address(value, false, &mut BTreeSet::new())
+}
+
+/// The greatest that a number can be, by how it is made.
+pub(super) fn greatest_of(value: Value) -> Option<u64> {
+    bits(value, 8).map(greatest)
 }
 
 fn greatest(bits: u32) -> u64 {
@@ -193,18 +204,17 @@ fn bounded(module: Module, at: Inst, number: Value, bound: u64) -> Value {
         64 => number,
         _ => builder.int_cast(number, i64_type, false),
     };
-    let hide = i64_type.function(&[i64_type]);
     let bounded = if is_mask(bound) {
         // One instruction does it.
-        let asm = builder.pure_asm(hide, &format!("$0 &= {bound}"), "=r,0");
-        builder.call(hide, asm, &[wide]).0
+        let ty = i64_type.function(&[i64_type]);
+        let asm = builder.pure_asm(ty, &format!("$0 &= {bound}"), pins::CONSTRAINTS);
+        builder.call(ty, asm, &[wide]).0
     } else {
-        let asm = builder.pure_asm(hide, "", "=r,0");
-        let hidden = builder.call(hide, asm, &[wide]);
+        let hidden = pins::hidden(builder, wide);
         let umin = i64_type.function(&[i64_type, i64_type]);
         let umin = module.declare("llvm.umin.i64", umin);
         builder
-            .call(umin.ty(), umin.0, &[hidden.0, i64_type.number(bound)])
+            .call(umin.ty(), umin.0, &[hidden, i64_type.number(bound)])
             .0
     };
     match ty.int_bits() {

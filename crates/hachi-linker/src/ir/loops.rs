@@ -150,6 +150,34 @@ impl Rewriter {
         }
     }
 
+    /// Does a pointer go from one constant distance from its root to another? Then its index is
+    /// known each time round, wherever it points.
+    fn has_constant_ends(&self, phi: Inst, starts: &[(Place, Block)], root: Value) -> bool {
+        let moving = |value: Value| {
+            let place = self.place(value);
+            place.root == phi.0 && place.terms.is_empty()
+        };
+        let mut open: Vec<Value> = vec![phi.0];
+        open.extend(
+            phi.incoming()
+                .into_iter()
+                .map(|(value, _)| value)
+                .filter(|value| moving(*value)),
+        );
+        starts.iter().all(|(place, _)| place.terms.is_empty())
+            && open
+                .into_iter()
+                .flat_map(Value::users)
+                .filter_map(Value::as_inst)
+                .any(|user| {
+                    user.op() == Op::ICMP
+                        && user.0.operands().into_iter().any(|side| {
+                            let place = self.place(side);
+                            place.root == root && place.terms.is_empty()
+                        })
+                })
+    }
+
     fn pointer_phi(&mut self, function: Function, phi: Inst) {
         let mut starts = Vec::new();
         let mut steps = Vec::new();
@@ -168,7 +196,7 @@ impl Rewriter {
         };
         if steps.is_empty()
             || up == down
-            || !Self::is_indexable(root)
+            || !(Self::is_indexable(root) || self.has_constant_ends(phi, &starts, root))
             || starts.iter().any(|(place, _)| place.root != root)
         {
             return;

@@ -5,28 +5,39 @@
 //! | read and join the modules | [`inputs`] |
 //! | choose what stays visible, make everything else inlinable | [`prepare`] |
 //! | replace panics by markers, later the markers by returns | [`aborts`] |
+//! | mark what LLVM must not take apart | [`arrays`], [`empties`], [`pins`] |
 //! | LLVM's own optimisation | here |
 //! | count loops in a way that the verifier follows | [`loops`] |
 //! | put what the verifier cannot know into code | [`hints`], [`truths`], [`selects`] |
+//! | give helpers whole registers | [`arguments`] |
 //! | replace operations that eBPF lacks | [`lower`], with the code in `runtime.ll` |
 //! | refuse what cannot work | [`scan`] |
+//! | compare both bounds of a number with it | [`ranges`] |
 //! | settle what is undefined or unaligned | [`settle`] |
 //! | name the user's source lines rather than the libraries' | [`lines`] |
 //! | generate code, explain what LLVM has against it | [`emit`] |
 
 mod aborts;
+mod arguments;
+mod arrays;
 mod calls;
 mod emit;
+mod empties;
+mod flow;
 mod hints;
 mod inputs;
 mod lines;
 mod loops;
 mod lower;
+mod pins;
 mod prepare;
+mod ranges;
 mod runtime;
 mod scan;
 mod selects;
 mod settle;
+#[cfg(test)]
+mod testing;
 mod truths;
 
 use std::{collections::BTreeSet, path::PathBuf};
@@ -117,6 +128,7 @@ pub(crate) fn compile(job: Job) -> Outcome {
     };
     loops::count_by_index(module);
     hints::add(module);
+    arguments::widen(module);
 
     runtime::link(module).map_err(|m| internal("add the runtime", m))?;
     diagnostics.extend(lower::lower(module, job.cpu));
@@ -143,6 +155,8 @@ pub(crate) fn compile(job: Job) -> Outcome {
         return Err(diagnostics.into());
     }
 
+    ranges::unfold(module);
+    save(&job, module, "4b-unfolded.ll");
     scan::forget_pointers(module);
     settle::settle(module);
     lines::prefer_the_users(module);
@@ -157,20 +171,47 @@ pub(crate) fn compile(job: Job) -> Outcome {
     })
 }
 
-/// LLVM's own optimisation.
+/// LLVM's own optimisation, of code that nobody has optimised before.
+///
+/// What Rust's checks prove must reach the verifier in the form in which it can prove it too: the
+/// value that is compared is the value that is used. LLVM does not know that, so what it may not
+/// take apart is marked before it starts.
 fn optimise(module: Module, machine: Machine, job: &Job) -> Result<(), Vec<Diagnostic>> {
-    module
-        .run_passes(machine, &format!("default<O{}>", job.opt_level))
-        .and_then(|()| module.run_passes(machine, "function(expand-memcmp),globaldce"))
-        .map_err(|m| internal("optimise the program", m))
+    let run = |passes: &str| {
+        module
+            .run_passes(machine, passes)
+            .map_err(|m| internal("optimise the program", m))
+    };
+    let level = format!("default<O{}>", job.opt_level);
+    arrays::copy_as_memory(module);
+    // Nothing here may rewrite a comparison.
+    run("function(sroa),always-inline,globaldce,function(sroa,instsimplify)")?;
+    empties::replace(module);
+    let pinned = pins::pin(module);
+    save(job, module, "2b-pinned.ll");
+    run(&level)?;
+    if empties::replace(module) {
+        run("function(instcombine<no-verify-fixpoint>,simplifycfg)")?;
+    }
+    if pinned {
+        // What unrolling made constant is to be seen as such, and all that follows from it.
+        pins::drop_constant(module);
+        pins::drop_passthroughs(module);
+        save(job, module, "2c-once.ll");
+        run(&level)?;
+        if empties::replace(module) {
+            run("function(instcombine<no-verify-fixpoint>,simplifycfg)")?;
+        }
+    }
+    run("function(expand-memcmp),globaldce")
 }
 
 /// Keeps an intermediate state when asked to. Failing to is no reason to fail the link.
 fn save(job: &Job, module: Module, name: &str) {
     if let Some(dir) = &job.save_temps {
         let path = dir.join(name);
-        if let Err(message) = module.print_to(&path) {
-            eprintln!("warning: cannot write `{}`: {message}", path.display());
+        if let Err(error) = std::fs::write(&path, module.text()) {
+            eprintln!("warning: cannot write `{}`: {error}", path.display());
         }
     }
 }

@@ -100,6 +100,20 @@ impl Builder {
         Inst(Value(ffi!(LLVMBuildPhi(self.0, ty.0, NO_NAME))))
     }
 
+    /// Copies memory between places (address, alignment) that do not overlap.
+    pub(crate) fn copy_memory(self, to: (Value, u32), from: (Value, u32), size: Value) -> Inst {
+        Inst(Value(ffi!(LLVMBuildMemCpy(
+            self.0, to.0.0, to.1, from.0.0, from.1, size.0
+        ))))
+    }
+
+    /// Copies memory between places (address, alignment) that may overlap.
+    pub(crate) fn move_memory(self, to: (Value, u32), from: (Value, u32), size: Value) -> Inst {
+        Inst(Value(ffi!(LLVMBuildMemMove(
+            self.0, to.0.0, to.1, from.0.0, from.1, size.0
+        ))))
+    }
+
     /// Widens or narrows an integer.
     pub(crate) fn int_cast(self, value: Value, ty: Type, signed: bool) -> Value {
         Value(ffi!(LLVMBuildIntCast2(

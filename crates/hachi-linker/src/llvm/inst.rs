@@ -274,6 +274,11 @@ impl Inst {
         old.max(align).into()
     }
 
+    /// Of a stack slot, a load or a store.
+    pub(crate) fn alignment(self) -> u32 {
+        ffi!(LLVMGetAlignment(self.0.0))
+    }
+
     /// Of a call: says that the pointer it passes as this argument (from 0) has that alignment.
     pub(crate) fn align_argument(self, index: u32, align: u32) {
         ffi!(LLVMSetInstrParamAlignment(self.0.0, index + 1, align));
@@ -288,6 +293,18 @@ impl Inst {
     pub(crate) fn make_volatile(self) {
         ffi!(LLVMSetOrdering(self.0.0, 0));
         ffi!(LLVMSetVolatile(self.0.0, 1));
+    }
+
+    /// Of a load or a store.
+    pub(crate) fn is_volatile(self) -> bool {
+        ffi!(LLVMGetVolatile(self.0.0)) != 0
+    }
+
+    /// Of a copy of memory: makes it one that is neither dropped nor joined with others.
+    pub(crate) fn make_copy_volatile(self) {
+        let flag = 3;
+        self.0
+            .set_operand(flag, self.0.operand(flag).ty().number(1));
     }
 
     /// Is it an ordering for the compiler only (`compiler_fence`)?

@@ -391,18 +391,9 @@ impl Module {
         }
     }
 
-    /// Writes the textual form.
-    ///
-    /// # Errors
-    /// LLVM's words.
-    pub(crate) fn print_to(self, path: &Path) -> Result<(), String> {
-        let path = c_string(&path.to_string_lossy());
-        let mut message = ptr::null_mut();
-        if ffi!(LLVMPrintModuleToFile(self.raw, path.as_ptr(), &mut message)) == 0 {
-            Ok(())
-        } else {
-            Err(text(message))
-        }
+    /// The textual form.
+    pub(crate) fn text(self) -> String {
+        text(ffi!(LLVMPrintModuleToString(self.raw)))
     }
 
     /// All functions, as they are at the time of the call.

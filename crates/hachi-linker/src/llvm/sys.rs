@@ -80,7 +80,7 @@ api! {
     fn LLVMSetDataLayout(Ref, *const c_char);
     fn LLVMGetModuleDataLayout(Ref) -> Ref;
     fn LLVMSetModuleInlineAsm2(Ref, *const c_char, usize);
-    fn LLVMPrintModuleToFile(Ref, *const c_char, *mut *mut c_char) -> Bool;
+    fn LLVMPrintModuleToString(Ref) -> *mut c_char;
     fn LLVMVerifyModule(Ref, c_int, *mut *mut c_char) -> Bool;
     fn LLVMGetFirstFunction(Ref) -> Ref;
     fn LLVMGetNextFunction(Ref) -> Ref;
@@ -196,6 +196,9 @@ api! {
     fn LLVMSetInstrParamAlignment(Ref, c_uint, c_uint);
     fn LLVMGetOrdering(Ref) -> c_int;
     fn LLVMSetOrdering(Ref, c_int);
+    fn LLVMGetVolatile(Ref) -> Bool;
+    fn LLVMBuildMemCpy(Ref, Ref, c_uint, Ref, c_uint, Ref) -> Ref;
+    fn LLVMBuildMemMove(Ref, Ref, c_uint, Ref, c_uint, Ref) -> Ref;
     fn LLVMSetVolatile(Ref, Bool);
     fn LLVMIsAtomicSingleThread(Ref) -> Bool;
     fn LLVMGetAtomicRMWBinOp(Ref) -> c_int;

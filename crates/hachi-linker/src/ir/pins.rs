@@ -1,0 +1,259 @@
+//! One register for each number that is checked and then trusted.
+//!
+//! Rust's code compares an index with a bound and uses the very same value afterwards. LLVM is free
+//! to compare one form of it (narrower, masked, moved by a constant) and to use another, and the
+//! verifier learns only about the register that was compared. So before anything is optimised, each
+//! number that is compared and also becomes part of an address, or of what a helper is told, goes
+//! through an empty piece of assembly where it is made: it is *pinned*. What comes out is opaque to
+//! LLVM and 64 bits wide; comparisons and uses share it.
+
+use std::collections::BTreeSet;
+
+use super::hints;
+use crate::llvm::{Builder, Const, Function, Inst, Module, Op, Predicate, TypeKind, Value};
+
+/// Pins the numbers of all functions. Everything must be inlined, and nothing optimised. Were there
+/// any?
+pub(super) fn pin(module: Module) -> bool {
+    let mut any = false;
+    for function in module.functions() {
+        if function.is_declaration() {
+            continue;
+        }
+        for index in 0..function.param_count() {
+            any |= pin_value(module, function, function.param(index));
+        }
+        for inst in function.instructions() {
+            if inst.op() != Op::PHI && !is_counter(inst) && !is_pin(inst) {
+                any |= pin_value(module, function, inst.0);
+            }
+        }
+    }
+    any
+}
+
+/// Replaces the pins of what optimising made constant.
+pub(super) fn drop_constant(module: Module) {
+    for function in module.functions() {
+        for inst in function.instructions() {
+            if is_pin(inst) && inst.0.operand(0).as_u64().is_some() {
+                inst.0.replace_with(inst.0.operand(0));
+                inst.erase();
+            }
+        }
+    }
+}
+
+/// Drops what keeps LLVM from moving comparisons out of the order in which the verifier wants them.
+/// LLVM's eBPF target puts it there when it optimises, and will once more.
+pub(super) fn drop_passthroughs(module: Module) {
+    for function in module.functions() {
+        if !function.name().starts_with("llvm.bpf.passthrough.") {
+            continue;
+        }
+        for call in function.calls() {
+            call.0.replace_with(call.0.operand(1));
+            call.erase();
+        }
+    }
+}
+
+/// `number` through an empty piece of assembly, which hides what it is. It must have 64 bits.
+pub(super) fn hidden(builder: Builder, number: Value) -> Value {
+    let ty = number.ty().function(&[number.ty()]);
+    let asm = builder.pure_asm(ty, "", CONSTRAINTS);
+    builder.call(ty, asm, &[number]).0
+}
+
+/// The result is in any register, and the argument in the same.
+pub(super) const CONSTRAINTS: &str = "=r,0";
+
+/// Is it what [`hidden`] makes?
+pub(super) fn is_pin(inst: Inst) -> bool {
+    inst.op() == Op::CALL
+        && inst.callee().constant_kind() == Const::InlineAsm
+        && inst
+            .callee()
+            .inline_asm()
+            .is_some_and(|(text, constraints)| text.is_empty() && constraints == CONSTRAINTS)
+}
+
+/// Is it what a loop counts with? LLVM has to see through it to know how often the loop goes round.
+fn is_counter(inst: Inst) -> bool {
+    let operands = inst.0.operands();
+    let is_phi = |value: &Value| value.as_inst().is_some_and(|inst| inst.op() == Op::PHI);
+    inst.op() == Op::ADD
+        && operands.iter().any(is_phi)
+        && operands.iter().any(|value| value.as_u64().is_some())
+}
+
+/// Pins one value, if it needs it.
+fn pin_value(module: Module, function: Function, value: Value) -> bool {
+    let TypeKind::Int(bits @ (8 | 16 | 32 | 64)) = value.ty().kind() else {
+        return false;
+    };
+    let users: BTreeSet<Inst> = value
+        .users()
+        .into_iter()
+        .filter_map(Value::as_inst)
+        .collect();
+    let is_checked = users
+        .iter()
+        .any(|user| user.predicate().is_some() && is_open(*user, value));
+    if !is_checked || !hints::reaches_address(value) {
+        return false;
+    }
+    let at = match value.as_inst() {
+        Some(inst) => inst.next(),
+        None => function
+            .blocks()
+            .first()
+            .and_then(|block| block.instructions().first().copied()),
+    };
+    let Some(at) = at else { return false };
+    let i64_type = module.context.int_type(64);
+    let builder = module.context.builder().before(at);
+    let widened = |builder: Builder, value: Value| match value.as_u64() {
+        Some(n) => i64_type.number(n),
+        None => builder.int_cast(value, i64_type, false),
+    };
+    let pinned = hidden(builder, widened(builder, value));
+    let narrow = builder.int_cast(pinned, value.ty(), false);
+    for user in users {
+        match (user.op(), user.predicate()) {
+            (Op::ZEXT, _) if user.0.ty().int_bits() == 64 => {
+                user.0.replace_with(pinned);
+            }
+            (Op::ICMP, Some(predicate)) if bits < 64 => {
+                let builder = module.context.builder().before(user);
+                let side = |index| match user.0.operand(index) {
+                    operand if operand == value => pinned,
+                    operand => widened(builder, operand),
+                };
+                let (left, right) = (side(0), side(1));
+                user.0.replace_with(builder.compare(predicate, left, right));
+            }
+            _ => {
+                for (index, operand) in (0..).zip(user.0.operands()) {
+                    if operand == value {
+                        user.0.set_operand(index, narrow);
+                    }
+                }
+            }
+        }
+    }
+    true
+}
+
+/// Is the outcome of a comparison not plain from how the number is made?
+fn is_open(comparison: Inst, value: Value) -> bool {
+    let (left, right) = (comparison.0.operand(0), comparison.0.operand(1));
+    let (other, predicate) = match left == value {
+        true => (right, comparison.predicate()),
+        false => (left, comparison.predicate().map(Predicate::mirrored)),
+    };
+    let (Some(n), Some(greatest)) = (other.as_u64(), hints::greatest_of(value)) else {
+        return true;
+    };
+    match predicate {
+        Some(Predicate::Ult | Predicate::Uge) => greatest >= n,
+        Some(Predicate::Ugt | Predicate::Ule) => greatest > n,
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{after, lines};
+    use super::*;
+
+    fn pinned(body: &str) -> String {
+        after(body, |module| {
+            pin(module);
+        })
+    }
+
+    #[test]
+    fn an_index_that_is_compared_and_used_is_pinned_once() {
+        let text = pinned(
+            "define i8 @f(i16 %i, ptr %p) {
+             start:
+               %wide = zext i16 %i to i64
+               %in = icmp ult i16 %i, 64
+               br i1 %in, label %yes, label %no
+             yes:
+               %at = getelementptr i8, ptr %p, i64 %wide
+               %v = load i8, ptr %at
+               ret i8 %v
+             no:
+               ret i8 0
+             }",
+        );
+        assert_eq!(lines(&text, "asm \"\", \"=r,0\""), 1, "{text}");
+        assert_eq!(lines(&text, "icmp ult i64 %1, 64"), 1, "{text}");
+        assert_eq!(
+            lines(&text, "getelementptr i8, ptr %p, i64 %1"),
+            1,
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_number_that_is_only_compared_is_not() {
+        let text = pinned(
+            "define i1 @f(i64 %i) {
+               %in = icmp ult i64 %i, 64
+               ret i1 %in
+             }",
+        );
+        assert_eq!(lines(&text, "asm"), 0, "{text}");
+    }
+
+    #[test]
+    fn a_check_that_cannot_fail_pins_nothing() {
+        let text = pinned(
+            "define i8 @f(i64 %i, ptr %p) {
+             start:
+               %low = and i64 %i, 63
+               %in = icmp ult i64 %low, 64
+               %at = getelementptr i8, ptr %p, i64 %low
+               %v = load i8, ptr %at
+               %r = select i1 %in, i8 %v, i8 0
+               ret i8 %r
+             }",
+        );
+        assert_eq!(lines(&text, "asm"), 0, "{text}");
+    }
+
+    #[test]
+    fn a_loops_counter_is_not_pinned() {
+        let text = pinned(
+            "define void @f(ptr %p) {
+             start:
+               br label %loop
+             loop:
+               %i = phi i64 [ 0, %start ], [ %next, %loop ]
+               %at = getelementptr i8, ptr %p, i64 %i
+               store i8 0, ptr %at
+               %next = add i64 %i, 1
+               %more = icmp ult i64 %next, 64
+               br i1 %more, label %loop, label %end
+             end:
+               ret void
+             }",
+        );
+        assert_eq!(lines(&text, "asm"), 0, "{text}");
+    }
+
+    #[test]
+    fn a_pin_of_a_constant_becomes_the_constant() {
+        let text = after(
+            "define i64 @f() {
+               %a = call i64 asm \"\", \"=r,0\"(i64 7)
+               ret i64 %a
+             }",
+            drop_constant,
+        );
+        assert_eq!(lines(&text, "ret i64 7"), 1, "{text}");
+    }
+}
