@@ -1,8 +1,8 @@
 //! Panics: first markers, then ways out.
 //!
 //! A panic ends in a call that never returns, and the kernel has nothing of the kind. Before
-//! optimisation each such call becomes a marker without arguments, which lets LLVM drop messages
-//! and `Location`s and merge all ways to fail. After inlining, a marker in a program is "return the
+//! optimisation each such call becomes a marker with a number for an argument, which lets LLVM drop
+//! messages and `Location`s. After inlining, a marker in a program is "return the
 //! abort value"; one in a callback is "stop calling me".
 
 use std::collections::BTreeSet;
@@ -31,20 +31,19 @@ struct Site {
 /// What became of the markers of one module.
 #[derive(Default)]
 pub(super) struct Aborts {
+    sites: Vec<Site>,
     lowered: u64,
     complaints: Vec<Diagnostic>,
     warnings: Vec<Diagnostic>,
 }
 
-/// Replaces every direct call that never returns by a marker. With `sites` each marker has its
-/// number there; without, they are all alike, so that LLVM can merge them.
-fn mark(module: Module, mut sites: Option<&mut Vec<Site>>) {
+/// Replaces every direct call that never returns by a marker, which carries its number among the
+/// sites that are returned.
+fn mark(module: Module) -> Vec<Site> {
     let context = module.context;
-    let params = match sites {
-        Some(_) => vec![context.int_type(32)],
-        None => Vec::new(),
-    };
-    let marker = module.declare(MARKER, context.void_type().function(&params));
+    let number_type = context.int_type(32);
+    let marker = module.declare(MARKER, context.void_type().function(&[number_type]));
+    let mut sites = Vec::new();
     for attr in [Attr::NoReturn, Attr::NoUnwind, Attr::Cold] {
         marker.add(module, attr);
     }
@@ -66,15 +65,14 @@ fn mark(module: Module, mut sites: Option<&mut Vec<Site>>) {
             if !callee.is_declaration() && !is_the_compilers(&names::demangle(&callee.name())) {
                 continue;
             }
-            let mut args = Vec::new();
-            if let Some(sites) = &mut sites {
-                args.push(context.int_type(32).number(sites.len() as u64));
-                sites.push(Site {
-                    callee: names::demangle(&callee.name()),
-                    chain: inst.chain(),
-                });
-            }
-            builder.before(inst).call(marker.ty(), marker.0, &args);
+            let number = number_type.number(sites.len() as u64);
+            sites.push(Site {
+                callee: names::demangle(&callee.name()),
+                chain: inst.chain(),
+            });
+            builder
+                .before(inst)
+                .call(marker.ty(), marker.0, &[number]);
             // Its result, if it has one, is never looked at.
             if inst.0.is_used() {
                 inst.0.replace_with(inst.0.ty().undef());
@@ -82,42 +80,27 @@ fn mark(module: Module, mut sites: Option<&mut Vec<Site>>) {
             inst.erase();
         }
     }
-}
-
-/// Whether optimisation left any marker.
-pub(super) fn remain(module: Module) -> bool {
-    module
-        .function(MARKER)
-        .is_some_and(|marker| !marker.calls().is_empty())
+    sites
 }
 
 impl Aborts {
     /// Replaces every direct call that never returns.
     pub(super) fn mark(module: Module) -> Self {
-        mark(module, None);
-        Aborts::default()
+        Aborts {
+            sites: mark(module),
+            ..Aborts::default()
+        }
     }
 
-    /// Finds the places that can panic. That takes numbered markers, which change what LLVM makes
-    /// of the code; so it is done with a copy of the module, taken before it was marked.
-    pub(super) fn find_panics(
-        &mut self,
-        copy: Module,
-        how: Panics,
-        optimise: impl FnOnce(Module) -> Result<(), Vec<Diagnostic>>,
-    ) -> Result<(), Vec<Diagnostic>> {
-        let mut sites = Vec::new();
-        mark(copy, Some(&mut sites));
-        optimise(copy)?;
-        let Some(marker) = copy.function(MARKER) else {
-            return Ok(());
-        };
-        for call in marker.calls() {
+    /// Finds the places that can panic: those whose markers optimisation has left.
+    pub(super) fn find_panics(&mut self, module: Module, how: Panics) {
+        let sites = std::mem::take(&mut self.sites);
+        let marker = module.function(MARKER).filter(|_| how != Panics::Allow);
+        for call in marker.into_iter().flat_map(Function::calls) {
             let number = call.arguments().first().and_then(|number| number.as_u64());
             let site = number.and_then(|number| sites.get(number as usize));
             self.tell(call, site, how);
         }
-        Ok(())
     }
 
     /// Tells of one place that can panic, once.

@@ -109,18 +109,12 @@ pub(crate) fn compile(job: Job) -> Outcome {
         .map_err(|m| internal("drop dead code", m))?;
     prepare::attributes(module, &entries);
     runtime::forget_own_definitions(module);
-    let untouched = (job.panics != Panics::Allow).then(|| module.copy());
     let mut aborts = aborts::Aborts::mark(module);
     save(&job, module, "2-prepared.ll");
 
     optimise(module, machine, &job)?;
     save(&job, module, "3-optimised.ll");
-    if let Some(copy) = untouched {
-        if aborts::remain(module) {
-            aborts.find_panics(copy, job.panics, |copy| optimise(copy, machine, &job))?;
-        }
-        copy.dispose();
-    }
+    aborts.find_panics(module, job.panics);
     let mut diagnostics = if job.retarget {
         scan::host_assembly(module)
     } else {

@@ -327,14 +327,6 @@ impl Module {
         Err(said.collect::<Vec<_>>().join("; "))
     }
 
-    /// A second module that is the same.
-    pub(crate) fn copy(self) -> Module {
-        Module {
-            raw: ffi!(LLVMCloneModule(self.raw)),
-            context: self.context,
-        }
-    }
-
     /// Frees it.
     pub(crate) fn dispose(self) {
         ffi!(LLVMDisposeModule(self.raw));

@@ -72,7 +72,6 @@ api! {
     fn LLVMParseIRInContext(Ref, Ref, *mut Ref, *mut *mut c_char) -> Bool;
     fn LLVMModuleCreateWithNameInContext(*const c_char, Ref) -> Ref;
     fn LLVMDisposeModule(Ref);
-    fn LLVMCloneModule(Ref) -> Ref;
     fn LLVMLinkModules2(Ref, Ref) -> Bool;
     fn LLVMGetTarget(Ref) -> *const c_char;
     fn LLVMSetTarget(Ref, *const c_char);
