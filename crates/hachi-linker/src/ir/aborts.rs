@@ -70,9 +70,7 @@ fn mark(module: Module) -> Vec<Site> {
                 callee: names::demangle(&callee.name()),
                 chain: inst.chain(),
             });
-            builder
-                .before(inst)
-                .call(marker.ty(), marker.0, &[number]);
+            builder.before(inst).call(marker.ty(), marker.0, &[number]);
             // Its result, if it has one, is never looked at.
             if inst.0.is_used() {
                 inst.0.replace_with(inst.0.ty().undef());

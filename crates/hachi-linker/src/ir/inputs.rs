@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Job;
 use crate::{
     Code, Diagnostic,
-    llvm::{self, Context, Module},
+    llvm::{self, Context, Module, linkage},
 };
 
 fn is_big_endian(module: Module) -> bool {
@@ -15,40 +15,40 @@ fn is_big_endian(module: Module) -> bool {
 /// Reads and joins everything, pulling in those archive members that define what is still
 /// undefined.
 pub(super) fn read(context: Context, job: &Job) -> Result<Module, Vec<Diagnostic>> {
-    let mut all: Option<Module> = None;
-    let mut add = |name: &str, module: Module| match all {
-        None => {
-            all = Some(module);
-            Ok(module)
+    // Everything is moved into a module of its own, even if there is only one: so LLVM reads only
+    // the functions that somebody needs. Of a program's library that is one in twenty.
+    let whole = context.empty_module();
+    let add = |name: &str, module: Module| {
+        // rustc leaves layouts unset in modules without code.
+        if module.triple().is_empty() {
+            module.set_target(&whole.triple(), &whole.layout());
         }
-        Some(whole) => {
-            // rustc leaves layouts unset in modules without code.
-            if module.triple().is_empty() {
-                module.set_target(&whole.triple(), &whole.layout());
-            }
-            // LLVM would only warn.
-            if is_big_endian(whole) != is_big_endian(module) {
-                return Err(vec![Diagnostic::error(
-                    Code::BYTE_ORDER,
-                    format!(
-                        "cannot link `{name}`, which was compiled for `{}`, with code for `{}`: \
-                         their bytes are in different orders",
-                        module.triple(),
-                        whole.triple()
-                    ),
-                )]);
-            }
-            whole.link(module).map(|()| whole).map_err(|message| {
-                vec![Diagnostic::error(
-                    Code::INPUT_CONFLICT,
-                    format!("cannot link `{name}`: {message}"),
-                )]
-            })
+        if whole.triple().is_empty() {
+            whole.set_target(&module.triple(), &module.layout());
         }
+        // LLVM would only warn.
+        if is_big_endian(whole) != is_big_endian(module) {
+            return Err(vec![Diagnostic::error(
+                Code::BYTE_ORDER,
+                format!(
+                    "cannot link `{name}`, which was compiled for `{}`, with code for `{}`: \
+                     their bytes are in different orders",
+                    module.triple(),
+                    whole.triple()
+                ),
+            )]);
+        }
+        keep_wanted(module, job);
+        whole.link(module).map_err(|message| {
+            vec![Diagnostic::error(
+                Code::INPUT_CONFLICT,
+                format!("cannot link `{name}`: {message}"),
+            )]
+        })
     };
     for (name, data) in &job.modules {
         let module = context
-            .read_bitcode(data, name, false)
+            .read_bitcode(data, name)
             .map_err(|message| unreadable(name, &message))?;
         add(name, module)?;
     }
@@ -56,7 +56,7 @@ pub(super) fn read(context: Context, job: &Job) -> Result<Module, Vec<Diagnostic
     let mut members = Vec::new();
     for (name, data) in job.archives.iter().flatten() {
         let module = context
-            .read_bitcode(data, name, true)
+            .read_bitcode(data, name)
             .map_err(|message| unreadable(name, &message))?;
         members.push((name, module, defined(module)));
     }
@@ -66,9 +66,6 @@ pub(super) fn read(context: Context, job: &Job) -> Result<Module, Vec<Diagnostic
             add(name, module)?;
         }
     }
-    let Some(whole) = all else {
-        return Ok(context.empty_module());
-    };
     loop {
         let wanted = undefined(whole);
         let Some(index) = members
@@ -78,12 +75,7 @@ pub(super) fn read(context: Context, job: &Job) -> Result<Module, Vec<Diagnostic
             break;
         };
         let (name, module, _) = members.swap_remove(index);
-        whole.link(module).map_err(|message| {
-            vec![Diagnostic::error(
-                Code::INPUT_CONFLICT,
-                format!("cannot link `{name}`: {message}"),
-            )]
-        })?;
+        add(name, module)?;
     }
     for (_, module, _) in members {
         module.dispose();
@@ -91,20 +83,33 @@ pub(super) fn read(context: Context, job: &Job) -> Result<Module, Vec<Diagnostic
     Ok(whole)
 }
 
+/// Makes visible what has to stay even if nothing else in the module needs it; LLVM leaves out
+/// local symbols that nobody needs.
+fn keep_wanted(module: Module, job: &Job) {
+    let is_wanted = |name: &str| job.used_elsewhere.contains(name);
+    for function in module.functions() {
+        if !function.is_declaration() && is_wanted(&function.name()) {
+            function.set_linkage(linkage::EXTERNAL);
+        }
+    }
+    for global in module.globals() {
+        if !global.is_declaration() && is_wanted(&global.name()) {
+            global.set_linkage(linkage::EXTERNAL);
+        }
+    }
+}
+
 fn unreadable(name: &str, message: &str) -> Vec<Diagnostic> {
     let (major, minor, patch) = llvm::version();
     vec![
         Diagnostic::error(
             Code::INPUT_MALFORMED,
-            format!(
-                "cannot read the bitcode in `{name}`: \
-                                                          {message}"
-            ),
+            format!("cannot read the bitcode in `{name}`: {message}"),
         )
         .note(format!("LLVM {major}.{minor}.{patch} is in use"))
         .help(
             "bitcode is read only by an LLVM at least as new as the compiler's own; name \
-                   that with `HACHI_LLVM` or `--llvm`",
+             that with `HACHI_LLVM` or `--llvm`",
         ),
     ]
 }

@@ -154,24 +154,14 @@ impl Context {
         ))
     }
 
-    /// Reads bitcode; with `lazy`, function bodies only when they are needed.
+    /// Reads bitcode, but function bodies only when they are needed.
     ///
     /// # Errors
     /// LLVM's words.
-    pub(crate) fn read_bitcode(
-        self,
-        bytes: &[u8],
-        name: &str,
-        lazy: bool,
-    ) -> Result<Module, String> {
+    pub(crate) fn read_bitcode(self, bytes: &[u8], name: &str) -> Result<Module, String> {
         let buffer = self.buffer(bytes, name);
         let mut module = ptr::null_mut();
-        let failed = if lazy {
-            ffi!(LLVMGetBitcodeModuleInContext2(self.0, buffer, &mut module))
-        } else {
-            ffi!(LLVMParseBitcodeInContext2(self.0, buffer, &mut module))
-        };
-        if failed != 0 {
+        if ffi!(LLVMGetBitcodeModuleInContext2(self.0, buffer, &mut module)) != 0 {
             let said = self.reports().into_iter().map(|(_, text)| text);
             return Err(said.collect::<Vec<_>>().join("; "));
         }

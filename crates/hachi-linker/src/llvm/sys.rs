@@ -68,7 +68,6 @@ api! {
     // Modules.
     fn LLVMCreateMemoryBufferWithMemoryRangeCopy(*const c_char, usize, *const c_char) -> Ref;
     fn LLVMGetBitcodeModuleInContext2(Ref, Ref, *mut Ref) -> Bool;
-    fn LLVMParseBitcodeInContext2(Ref, Ref, *mut Ref) -> Bool;
     fn LLVMParseIRInContext(Ref, Ref, *mut Ref, *mut *mut c_char) -> Bool;
     fn LLVMModuleCreateWithNameInContext(*const c_char, Ref) -> Ref;
     fn LLVMDisposeModule(Ref);
