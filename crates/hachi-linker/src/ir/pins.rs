@@ -24,7 +24,9 @@ pub(super) fn pin(module: Module) -> bool {
             any |= pin_value(module, function, function.param(index));
         }
         for inst in function.instructions() {
-            if inst.op() != Op::PHI && !is_counter(inst) && !is_pin(inst) {
+            // An address is no number: what LLVM knows of its alignment must not be hidden.
+            let is_number = !matches!(inst.op(), Op::PHI | Op::PTR_TO_INT);
+            if is_number && !is_counter(inst) && !is_pin(inst) {
                 any |= pin_value(module, function, inst.0);
             }
         }
@@ -97,10 +99,10 @@ fn pin_value(module: Module, function: Function, value: Value) -> bool {
         .into_iter()
         .filter_map(Value::as_inst)
         .collect();
-    let is_checked = users
-        .iter()
-        .any(|user| user.predicate().is_some() && is_open(*user, value));
-    if !is_checked || !hints::reaches_address(value) {
+    let is_checked = |user: &Inst| user.predicate().is_some() && is_open(*user, value);
+    let is_unsigned = users.iter().any(is_checked);
+    let is_signed = users.iter().any(|user| user.is_signed_comparison());
+    if !(is_unsigned || is_signed) || !hints::reaches_address(value) {
         return false;
     }
     let at = match value.as_inst() {
@@ -111,33 +113,37 @@ fn pin_value(module: Module, function: Function, value: Value) -> bool {
             .and_then(|block| block.instructions().first().copied()),
     };
     let Some(at) = at else { return false };
+    // A number that is only compared as a signed one is widened as such.
+    let signed = !is_unsigned;
+    let extension = if signed { Op::SEXT } else { Op::ZEXT };
     let i64_type = module.context.int_type(64);
     let builder = module.context.builder().before(at);
-    let widened = |builder: Builder, value: Value| match value.as_u64() {
-        Some(n) => i64_type.number(n),
-        None => builder.int_cast(value, i64_type, false),
+    let widened = |builder: Builder, value: Value| match (value.as_u64(), value.as_i64()) {
+        (_, Some(n)) if signed => i64_type.number(n as u64),
+        (Some(n), _) => i64_type.number(n),
+        _ => builder.int_cast(value, i64_type, signed),
     };
     let pinned = hidden(builder, widened(builder, value));
     let narrow = builder.int_cast(pinned, value.ty(), false);
     for user in users {
-        match (user.op(), user.predicate()) {
-            (Op::ZEXT, _) if user.0.ty().int_bits() == 64 => {
-                user.0.replace_with(pinned);
-            }
-            (Op::ICMP, Some(predicate)) if bits < 64 => {
-                let builder = module.context.builder().before(user);
-                let side = |index| match user.0.operand(index) {
-                    operand if operand == value => pinned,
-                    operand => widened(builder, operand),
-                };
-                let (left, right) = (side(0), side(1));
-                user.0.replace_with(builder.compare(predicate, left, right));
-            }
-            _ => {
-                for (index, operand) in (0..).zip(user.0.operands()) {
-                    if operand == value {
-                        user.0.set_operand(index, narrow);
-                    }
+        let is_alike = match signed {
+            true => user.is_signed_comparison(),
+            false => user.predicate().is_some(),
+        };
+        if user.op() == extension && user.0.ty().int_bits() == 64 {
+            user.0.replace_with(pinned);
+        } else if is_alike && bits < 64 {
+            let builder = module.context.builder().before(user);
+            let side = |index| match user.0.operand(index) {
+                operand if operand == value => pinned,
+                operand => widened(builder, operand),
+            };
+            let (left, right) = (side(0), side(1));
+            user.compare_instead(builder, left, right);
+        } else {
+            for (index, operand) in (0..).zip(user.0.operands()) {
+                if operand == value {
+                    user.0.set_operand(index, narrow);
                 }
             }
         }
@@ -191,6 +197,31 @@ mod tests {
         );
         assert_eq!(lines(&text, "asm \"\", \"=r,0\""), 1, "{text}");
         assert_eq!(lines(&text, "icmp ult i64 %1, 64"), 1, "{text}");
+        assert_eq!(
+            lines(&text, "getelementptr i8, ptr %p, i64 %1"),
+            1,
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn an_index_that_is_compared_as_signed_is_widened_as_such() {
+        let text = pinned(
+            "define i8 @f(i32 %i, ptr %p) {
+             start:
+               %negative = icmp slt i32 %i, -3
+               br i1 %negative, label %no, label %yes
+             yes:
+               %wide = sext i32 %i to i64
+               %at = getelementptr i8, ptr %p, i64 %wide
+               %v = load i8, ptr %at
+               ret i8 %v
+             no:
+               ret i8 0
+             }",
+        );
+        assert_eq!(lines(&text, "%0 = sext i32 %i to i64"), 1, "{text}");
+        assert_eq!(lines(&text, "icmp slt i64 %1, -3"), 1, "{text}");
         assert_eq!(
             lines(&text, "getelementptr i8, ptr %p, i64 %1"),
             1,

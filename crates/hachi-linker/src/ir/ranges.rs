@@ -1,9 +1,11 @@
-//! Two bounds of one number, compared one after the other.
+//! Bounds of pinned numbers, in the form that the verifier of every kernel learns from.
 //!
 //! LLVM makes `a <= x && x < b` into one comparison of `x - a`, of which kernels before 6.13 learn
-//! nothing about `x`. For pinned numbers, whose comparisons are there for the verifier, the two
-//! are restored. To be done last: LLVM would join them again.
+//! nothing about `x`; the two are restored. It makes `x > 0` into `x != 0`, from which kernels
+//! before 6.8 do not learn that `x` is at least 1; as a signed comparison they do. Both are done
+//! last: LLVM would take them back.
 
+use super::hints;
 use super::pins;
 use crate::llvm::{Function, Inst, Module, Op, Predicate, Value};
 
@@ -15,10 +17,43 @@ pub(super) fn unfold(module: Module) {
         }
         for block in function.blocks() {
             if let Some(end) = block.terminator() {
-                branch(module, function, end);
+                if !above_zero(module, end) {
+                    branch(module, function, end);
+                }
             }
         }
     }
+}
+
+/// A branch on `number == 0` or `number != 0` becomes one on `number > 0`, both sides signed, where
+/// the number is known not to be negative as such. Was it such a branch? Was it one?
+fn above_zero(module: Module, end: Inst) -> bool {
+    let [yes, no] = end.successors()[..] else {
+        return false;
+    };
+    let Some(comparison) = end.0.operand(0).as_inst() else {
+        return false;
+    };
+    let flipped = match comparison.predicate() {
+        Some(Predicate::Eq) => true,
+        Some(Predicate::Ne) => false,
+        _ => return false,
+    };
+    let number = comparison.0.operand(0);
+    let is_small = number
+        .as_inst()
+        .filter(|inst| pins::is_pin(*inst))
+        .and_then(|pin| hints::greatest_of(pin.0.operand(0)))
+        .is_some_and(|greatest| greatest <= i64::MAX as u64);
+    if comparison.0.operand(1).as_u64() != Some(0) || !is_small {
+        return false;
+    }
+    let builder = module.context.builder().before(end);
+    let above = builder.is_above_zero(number);
+    let (yes, no) = if flipped { (no, yes) } else { (yes, no) };
+    builder.branch(above, yes, no);
+    end.erase();
+    true
 }
 
 /// A branch on `number - from < count` becomes a branch on `number < from` and one on
@@ -150,6 +185,40 @@ mod tests {
         let text = unfolded("call i64 asm \"\", \"=r,0\"(i64 %x)", "ugt i64 %s, 63");
         assert_eq!(lines(&text, "icmp ult i64 %p, 65"), 1, "{text}");
         assert_eq!(lines(&text, "label %no, label %yes"), 1, "{text}");
+    }
+
+    fn of_argument(ty: &str, comparison: &str) -> String {
+        after(
+            &format!(
+                "define i64 @f({ty} %x) {{
+                   %wide = zext {ty} %x to i64
+                   %p = call i64 asm \"\", \"=r,0\"(i64 %wide)
+                   %in = icmp {comparison} i64 %p, 0
+                   br i1 %in, label %yes, label %no
+                 yes:
+                   ret i64 1
+                 no:
+                   ret i64 2
+                 }}"
+            ),
+            unfold,
+        )
+    }
+
+    #[test]
+    fn a_small_number_that_is_not_zero_is_above_zero() {
+        let text = of_argument("i16", "ne");
+        assert_eq!(lines(&text, "icmp sgt i64 %p, 0"), 1, "{text}");
+        assert_eq!(lines(&text, "label %yes, label %no"), 1, "{text}");
+        let text = of_argument("i32", "eq");
+        assert_eq!(lines(&text, "icmp sgt i64 %p, 0"), 1, "{text}");
+        assert_eq!(lines(&text, "label %no, label %yes"), 1, "{text}");
+    }
+
+    #[test]
+    fn a_number_that_may_be_negative_is_not() {
+        let text = unfolded("call i64 asm \"\", \"=r,0\"(i64 %x)", "ne i64 %p, 0");
+        assert_eq!(lines(&text, "icmp sgt"), 0, "{text}");
     }
 
     #[test]

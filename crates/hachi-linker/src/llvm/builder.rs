@@ -87,6 +87,19 @@ impl Builder {
         )))
     }
 
+    /// Is a number, taken as signed, above 0?
+    pub(crate) fn is_above_zero(self, number: Value) -> Value {
+        const SIGNED_GREATER: i32 = 38;
+        let zero = number.ty().zero();
+        Value(ffi!(LLVMBuildICmp(
+            self.0,
+            SIGNED_GREATER,
+            number.0,
+            zero.0,
+            NO_NAME
+        )))
+    }
+
     /// `base` plus so many bytes.
     pub(crate) fn byte_address(self, byte: Type, base: Value, offset: Value) -> Value {
         Value(ffi!(LLVMBuildGEP2(

@@ -336,6 +336,24 @@ impl Inst {
         Predicate::from_raw(ffi!(LLVMGetICmpPredicate(self.0.0)))
     }
 
+    /// Is it a comparison of signed integers?
+    pub(crate) fn is_signed_comparison(self) -> bool {
+        self.op() == Op::ICMP && (38..=41).contains(&ffi!(LLVMGetICmpPredicate(self.0.0)))
+    }
+
+    /// Of an integer comparison: sets both sides, of whatever width.
+    pub(crate) fn compare_instead(self, builder: Builder, left: Value, right: Value) {
+        let predicate = ffi!(LLVMGetICmpPredicate(self.0.0));
+        let result = Value(ffi!(LLVMBuildICmp(
+            builder.before(self).0,
+            predicate,
+            left.0,
+            right.0,
+            super::builder::NO_NAME
+        )));
+        self.0.replace_with(result);
+    }
+
     /// Of a phi: each value with the block it comes from.
     pub(crate) fn incoming(self) -> Vec<(Value, Block)> {
         (0..ffi!(LLVMCountIncoming(self.0.0)))

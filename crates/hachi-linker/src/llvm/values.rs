@@ -192,6 +192,12 @@ impl Value {
             .then(|| ffi!(LLVMConstIntGetZExtValue(self.0)))
     }
 
+    /// The same, taken as signed.
+    pub(crate) fn as_i64(self) -> Option<i64> {
+        let unused = 64 - self.ty().int_bits().min(64);
+        self.as_u64().map(|n| ((n << unused) as i64) >> unused)
+    }
+
     pub(crate) fn name(self) -> String {
         let mut len = 0;
         let start = ffi!(LLVMGetValueName2(self.0, &mut len));

@@ -155,6 +155,7 @@ pub fn build(source: &str, config: &Config) -> Built {
             "-Cpanic=abort",
             "-Cdebuginfo=2",
             "-Cdebug-assertions=off",
+            "-Cno-prepopulate-passes",
             "-Cno-vectorize-loops",
             "-Cno-vectorize-slp",
             "-Cllvm-args=-disable-lftr -unroll-runtime=false",
