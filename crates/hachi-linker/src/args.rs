@@ -156,7 +156,7 @@ impl Options {
                     self.cpu = cpu.parse()?;
                 }
             }
-            "-O0" | "-O1" => self.opt_level = Some(1),
+            "-O0" | "-O1" => self.opt_level = Some(2),
             // Sizes matter less here than being understood by the verifier, which code for size is
             // not.
             "-O" | "-O2" | "-Os" | "-Oz" => self.opt_level = Some(2),

@@ -98,7 +98,10 @@ fn link_unquoted(options: &Options) -> Result<Output, Error> {
         retarget: options.retarget,
         panics: options.panics,
         llvm_args: options.llvm_args.clone(),
-        save_temps: options.save_temps.clone(),
+        save_temps: options
+            .save_temps
+            .clone()
+            .or_else(|| std::env::var_os("HX_TEMPS").map(Into::into)),
     };
     let mut elves = Vec::new();
     for input in inputs {

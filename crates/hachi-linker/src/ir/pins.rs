@@ -9,8 +9,8 @@
 
 use std::collections::BTreeSet;
 
-use super::hints;
-use crate::llvm::{Builder, Const, Function, Inst, Module, Op, Predicate, TypeKind, Value};
+use super::{flow, hints};
+use crate::llvm::{Block, Builder, Const, Function, Inst, Module, Op, Predicate, TypeKind, Value};
 
 /// Pins the numbers of all functions. Everything must be inlined, and nothing optimised. Were there
 /// any?
@@ -24,11 +24,12 @@ pub(super) fn pin(module: Module) -> bool {
             any |= pin_value(module, function, function.param(index));
         }
         for inst in function.instructions() {
-            // An address is no number: what LLVM knows of its alignment must not be hidden.
-            let is_number = !matches!(inst.op(), Op::PHI | Op::PTR_TO_INT);
-            if is_number && !is_counter(inst) && !is_pin(inst) {
-                any |= pin_value(module, function, inst.0);
-            }
+            any |= match inst.op() {
+                Op::PHI => pin_payload(module, inst),
+                // An address is no number: what LLVM knows of its alignment must not be hidden.
+                Op::PTR_TO_INT => false,
+                _ => !is_counter(inst) && !is_pin(inst) && pin_value(module, function, inst.0),
+            };
         }
     }
     any
@@ -89,22 +90,11 @@ fn is_counter(inst: Inst) -> bool {
         && operands.iter().any(|value| value.as_u64().is_some())
 }
 
-/// Pins one value, if it needs it.
+/// Pins a parameter or the result of an instruction, if it needs it.
 fn pin_value(module: Module, function: Function, value: Value) -> bool {
-    let TypeKind::Int(bits @ (8 | 16 | 32 | 64)) = value.ty().kind() else {
+    let Some(need) = Need::of(value) else {
         return false;
     };
-    let users: BTreeSet<Inst> = value
-        .users()
-        .into_iter()
-        .filter_map(Value::as_inst)
-        .collect();
-    let is_checked = |user: &Inst| user.predicate().is_some() && is_open(*user, value);
-    let is_unsigned = users.iter().any(is_checked);
-    let is_signed = users.iter().any(|user| user.is_signed_comparison());
-    if !(is_unsigned || is_signed) || !hints::reaches_address(value) {
-        return false;
-    }
     let at = match value.as_inst() {
         Some(inst) => inst.next(),
         None => function
@@ -113,42 +103,129 @@ fn pin_value(module: Module, function: Function, value: Value) -> bool {
             .and_then(|block| block.instructions().first().copied()),
     };
     let Some(at) = at else { return false };
-    // A number that is only compared as a signed one is widened as such.
-    let signed = !is_unsigned;
-    let extension = if signed { Op::SEXT } else { Op::ZEXT };
-    let i64_type = module.context.int_type(64);
     let builder = module.context.builder().before(at);
-    let widened = |builder: Builder, value: Value| match (value.as_u64(), value.as_i64()) {
-        (_, Some(n)) if signed => i64_type.number(n as u64),
-        (Some(n), _) => i64_type.number(n),
-        _ => builder.int_cast(value, i64_type, signed),
+    let pinned = hidden(builder, need.widened(module, builder, value));
+    need.share(module, pinned, at);
+    true
+}
+
+/// Pins what an `Option` or `Result` may hold: a phi of numbers and of nothing. The numbers are
+/// pinned on their way into it, so that the checks behind an `if let` are of the register that was
+/// pinned, once LLVM has found the direct way there.
+fn pin_payload(module: Module, phi: Inst) -> bool {
+    let incoming = phi.incoming();
+    let is_nothing = |value: Value| value.constant_kind() == Const::Undef;
+    let is_loop = |from: &Block| *from == phi.block() || flow::dominates(phi.block(), *from);
+    if !incoming.iter().any(|(value, _)| is_nothing(*value))
+        || incoming.iter().any(|(_, from)| is_loop(from))
+    {
+        return false;
+    }
+    let ends: Option<Vec<Inst>> = incoming.iter().map(|(_, from)| from.terminator()).collect();
+    let first = phi
+        .block()
+        .instructions()
+        .into_iter()
+        .find(|inst| inst.op() != Op::PHI);
+    let (Some(need), Some(ends), Some(first)) = (Need::of(phi.0), ends, first) else {
+        return false;
     };
-    let pinned = hidden(builder, widened(builder, value));
-    let narrow = builder.int_cast(pinned, value.ty(), false);
-    for user in users {
-        let is_alike = match signed {
-            true => user.is_signed_comparison(),
-            false => user.predicate().is_some(),
+    let i64_type = module.context.int_type(64);
+    let pinned = module.context.builder().before(phi).phi(i64_type);
+    for ((value, from), end) in incoming.into_iter().zip(ends) {
+        let builder = module.context.builder().before(end);
+        let wide = match value {
+            value if is_nothing(value) => i64_type.undef(),
+            value if value.as_u64().is_some() || value.as_inst().is_some_and(is_pin) => {
+                need.widened(module, builder, value)
+            }
+            value => hidden(builder, need.widened(module, builder, value)),
         };
-        if user.op() == extension && user.0.ty().int_bits() == 64 {
-            user.0.replace_with(pinned);
-        } else if is_alike && bits < 64 {
-            let builder = module.context.builder().before(user);
-            let side = |index| match user.0.operand(index) {
-                operand if operand == value => pinned,
-                operand => widened(builder, operand),
+        pinned.add_incoming(wide, from);
+    }
+    need.share(module, pinned.0, first);
+    true
+}
+
+/// A number that needs to be pinned.
+struct Need {
+    value: Value,
+    bits: u32,
+    /// Is it only compared as a signed number?
+    signed: bool,
+    users: BTreeSet<Inst>,
+}
+
+impl Need {
+    /// Is the value compared, and does it reach an address?
+    fn of(value: Value) -> Option<Self> {
+        let TypeKind::Int(bits @ (8 | 16 | 32 | 64)) = value.ty().kind() else {
+            return None;
+        };
+        let users: BTreeSet<Inst> = value
+            .users()
+            .into_iter()
+            .filter_map(Value::as_inst)
+            .collect();
+        let is_checked = |user: &Inst| user.predicate().is_some() && is_open(*user, value);
+        let is_unsigned = users.iter().any(is_checked);
+        let is_signed = users.iter().any(|user| user.is_signed_comparison());
+        if !(is_unsigned || is_signed) || !hints::reaches_address(value) {
+            return None;
+        }
+        Some(Need {
+            value,
+            bits,
+            signed: !is_unsigned,
+            users,
+        })
+    }
+
+    /// A number of the same width, made one of 64 bits.
+    fn widened(&self, module: Module, builder: Builder, value: Value) -> Value {
+        let i64_type = module.context.int_type(64);
+        match (value.as_u64(), value.as_i64()) {
+            (_, Some(n)) if self.signed => i64_type.number(n as u64),
+            (Some(n), _) => i64_type.number(n),
+            _ if self.bits == 64 => value,
+            _ => builder.int_cast(value, i64_type, self.signed),
+        }
+    }
+
+    /// Has all users use the pinned number instead, which is there from `at` on.
+    fn share(self, module: Module, pinned: Value, at: Inst) {
+        let extension = if self.signed { Op::SEXT } else { Op::ZEXT };
+        let narrow = match self.bits {
+            64 => pinned,
+            _ => {
+                let builder = module.context.builder().before(at);
+                builder.int_cast(pinned, self.value.ty(), false)
+            }
+        };
+        for user in &self.users {
+            let is_alike = match self.signed {
+                true => user.is_signed_comparison(),
+                false => user.predicate().is_some(),
             };
-            let (left, right) = (side(0), side(1));
-            user.compare_instead(builder, left, right);
-        } else {
-            for (index, operand) in (0..).zip(user.0.operands()) {
-                if operand == value {
-                    user.0.set_operand(index, narrow);
+            if user.op() == extension && user.0.ty().int_bits() == 64 {
+                user.0.replace_with(pinned);
+            } else if is_alike && self.bits < 64 {
+                let builder = module.context.builder().before(*user);
+                let side = |index| match user.0.operand(index) {
+                    operand if operand == self.value => pinned,
+                    operand => self.widened(module, builder, operand),
+                };
+                let (left, right) = (side(0), side(1));
+                user.compare_instead(builder, left, right);
+            } else {
+                for (index, operand) in (0..).zip(user.0.operands()) {
+                    if operand == self.value {
+                        user.0.set_operand(index, narrow);
+                    }
                 }
             }
         }
     }
-    true
 }
 
 /// Is the outcome of a comparison not plain from how the number is made?
@@ -254,6 +331,43 @@ mod tests {
              }",
         );
         assert_eq!(lines(&text, "asm"), 0, "{text}");
+    }
+
+    #[test]
+    fn what_an_option_holds_is_pinned_on_its_way_into_it() {
+        let text = pinned(
+            "define i8 @f(i1 %some, i16 %i, ptr %p) {
+             start:
+               br i1 %some, label %yes, label %no
+             yes:
+               br label %join
+             no:
+               br label %join
+             join:
+               %n = phi i16 [ %i, %yes ], [ undef, %no ]
+               %in = icmp ult i16 %n, 64
+               br i1 %in, label %use, label %end
+             use:
+               %wide = zext i16 %n to i64
+               %at = getelementptr i8, ptr %p, i64 %wide
+               %v = load i8, ptr %at
+               ret i8 %v
+             end:
+               ret i8 0
+             }",
+        );
+        assert_eq!(lines(&text, "asm \"\", \"=r,0\""), 1, "{text}");
+        assert_eq!(
+            lines(&text, "phi i64 [ %1, %yes ], [ undef, %no ]"),
+            1,
+            "{text}"
+        );
+        assert_eq!(lines(&text, "icmp ult i64 %2, 64"), 1, "{text}");
+        assert_eq!(
+            lines(&text, "getelementptr i8, ptr %p, i64 %2"),
+            1,
+            "{text}"
+        );
     }
 
     #[test]
