@@ -85,7 +85,7 @@ const PACKETS: &[(&str, OfPacket)] = &[
         }
     }),
     ("part_of_a_buffer", |p| match p[14] {
-        length @ 1..=64 => length.into(),
+        length @ 1..=64 => 7 + u32::from(length),
         _ => NONE - 1,
     }),
 ];

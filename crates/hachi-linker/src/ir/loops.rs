@@ -299,7 +299,19 @@ impl Rewriter {
         let predicate = self.last_comparison(inst, predicate, index, &others);
         let moving = self.sum(inst, &moving);
         let fixed = self.sum(inst, &fixed);
-        let result = self.builder.before(inst).compare(predicate, moving, fixed);
+        self.compare_instead(inst, predicate, moving, fixed);
+    }
+
+    /// Replaces a comparison by one of an index.
+    fn compare_instead(&self, inst: Inst, predicate: Predicate, index: Value, other: Value) {
+        let builder = self.builder.before(inst);
+        let result = match (predicate, other.as_u64()) {
+            // LLVM would make `!= 0` of it, from which old kernels learn nothing. No index is so
+            // large that it would be negative.
+            (Predicate::Ugt, Some(0)) => builder.is_above_zero(index, true),
+            (Predicate::Ule, Some(0)) => builder.is_above_zero(index, false),
+            _ => builder.compare(predicate, index, other),
+        };
         inst.0.replace_with(result);
         inst.erase();
     }
@@ -446,9 +458,7 @@ impl Rewriter {
         };
         let better = self.last_comparison(inst, predicate, index, &[fixed]);
         if better != predicate {
-            let result = self.builder.before(inst).compare(better, moving, fixed);
-            inst.0.replace_with(result);
-            inst.erase();
+            self.compare_instead(inst, better, moving, fixed);
         }
     }
 

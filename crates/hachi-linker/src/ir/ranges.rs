@@ -49,7 +49,7 @@ fn above_zero(module: Module, end: Inst) -> bool {
         return false;
     }
     let builder = module.context.builder().before(end);
-    let above = builder.is_above_zero(number);
+    let above = builder.is_above_zero(number, true);
     let (yes, no) = if flipped { (no, yes) } else { (yes, no) };
     builder.branch(above, yes, no);
     end.erase();

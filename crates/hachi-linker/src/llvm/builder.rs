@@ -87,16 +87,17 @@ impl Builder {
         )))
     }
 
-    /// Is a number, taken as signed, above 0?
-    pub(crate) fn is_above_zero(self, number: Value) -> Value {
+    /// Is a number, taken as signed, above 0, or (without `above`) not?
+    pub(crate) fn is_above_zero(self, number: Value, above: bool) -> Value {
         const SIGNED_GREATER: i32 = 38;
-        let zero = number.ty().zero();
+        const SIGNED_LESS: i32 = 40;
+        let (predicate, limit) = match above {
+            true => (SIGNED_GREATER, 0),
+            false => (SIGNED_LESS, 1),
+        };
+        let limit = number.ty().number(limit);
         Value(ffi!(LLVMBuildICmp(
-            self.0,
-            SIGNED_GREATER,
-            number.0,
-            zero.0,
-            NO_NAME
+            self.0, predicate, number.0, limit.0, NO_NAME
         )))
     }
 
