@@ -3,7 +3,7 @@
 //! The kernel takes each argument of a helper as 64 bits, and the verifier wants bounds of all of
 //! them. Of a narrower number LLVM leaves the upper half as it was.
 
-use super::{QUESTION_PREFIX, prepare::is_helper_number};
+use super::QUESTION_PREFIX;
 use crate::llvm::{Inst, Module, Op, Value};
 
 /// Widens the arguments of all calls of helpers and kernel functions. To be done after
@@ -20,7 +20,7 @@ pub(super) fn widen(module: Module) {
 
 /// Is it a call of a helper, by its number, or of a kernel function, by its name?
 fn is_kernels(call: Inst) -> bool {
-    is_helper_number(call.callee())
+    call.callee().is_helper_number()
         || call
             .called_function()
             .is_some_and(|callee| callee.name().starts_with(QUESTION_PREFIX))
