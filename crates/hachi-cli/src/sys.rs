@@ -1,6 +1,6 @@
 //! The system calls the command itself makes.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -142,6 +142,27 @@ pub fn interface_index(name: &str) -> Option<u32> {
     match unsafe { libc::if_nametoindex(name.as_ptr()) } {
         0 => None,
         index => Some(index),
+    }
+}
+
+/// Index and name of all interfaces of this network namespace.
+pub fn interfaces() -> io::Result<Vec<(u32, String)>> {
+    // SAFETY: the list that if_nameindex(3) allocates ends with an entry without a name; each entry
+    // before it has one that is a C string. It is freed after it was copied.
+    unsafe {
+        let list = libc::if_nameindex();
+        if list.is_null() {
+            return Err(io::Error::last_os_error());
+        }
+        let mut found = Vec::new();
+        let mut entry = list;
+        while !(*entry).if_name.is_null() {
+            let name = CStr::from_ptr((*entry).if_name);
+            found.push(((*entry).if_index, name.to_string_lossy().into_owned()));
+            entry = entry.add(1);
+        }
+        libc::if_freenameindex(list);
+        Ok(found)
     }
 }
 

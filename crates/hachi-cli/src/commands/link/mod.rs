@@ -1,15 +1,16 @@
 //! `hachi link`: attachments of the running system.
 
+mod seen;
+
 use hachi::Held;
-use hachi::links::{
-    FdLink, LinkInfo, LinkTarget, PinnedLink, XdpAttachment, loaded_links, xdp_attachments,
-};
+use hachi::links::{FdLink, PinnedLink, XdpAttachment, xdp_attachments};
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, Result};
 use crate::kernel::{self, Pids};
-use crate::output::{Format, Output, say};
+use crate::output::{Format, Output, dim, say};
 use crate::sys;
+use seen::WithoutLink;
 
 /// List or end attachments of programs, BPF links (objects are linked by `hachi ld`)
 #[derive(Debug, clap::Args)]
@@ -31,8 +32,8 @@ enum Command {
 
 /// List what is attached where
 ///
-/// Shows all BPF links, with the processes that have them open, and the XDP programs of this
-/// network namespace that were attached without one.
+/// Shows all BPF links, with the processes that have them open, and what is attached without one:
+/// filters and XDP programs on interfaces of this network namespace, programs of cgroups, probes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
@@ -48,10 +49,11 @@ struct ListArgs {
 #[command(after_help = "\
 Examples:
   hachi link detach 12
+  hachi link detach tc:eth0:ingress:49152:1
   hachi link detach /sys/fs/bpf/xdp-firewall/link
   hachi link detach --iface eth0")]
 struct DetachArgs {
-    /// The link's id, or where it is pinned
+    /// What `hachi link list` prints as its id, or where it is pinned
     #[arg(value_name = "ID|PATH", group = "which")]
     link: Option<String>,
     /// Take all XDP programs off this interface, however they were attached
@@ -66,29 +68,8 @@ pub fn run(args: Args, out: &mut Output) -> Result {
     }
 }
 
-/// One line of the list.
-struct Attachment {
-    /// None for attachments that are no link.
-    id: Option<u32>,
-    kind: String,
-    program_id: u32,
-    program: String,
-    target: Value,
-    shown: String,
-}
-
 fn list(args: ListArgs, out: &mut Output) -> Result {
-    let links: Vec<LinkInfo> = loaded_links()
-        .collect::<std::result::Result<_, _>>()
-        .map_err(|error| Failure::because("listing links", &error))?;
-    let xdp =
-        xdp_attachments().map_err(|error| Failure::because("listing XDP programs", &error))?;
-    let mut all: Vec<Attachment> = links.iter().map(|link| from_link(link, &xdp)).collect();
-    all.extend(
-        xdp.iter()
-            .filter(|xdp| xdp.link_id().is_none())
-            .map(from_netlink),
-    );
+    let all = seen::all()?;
     let pids = Pids::of(|held| match held {
         Held::Link { id, .. } => Some(*id),
         _ => None,
@@ -111,11 +92,14 @@ fn list(args: ListArgs, out: &mut Output) -> Result {
     };
     args.format.print(out, document, |out| {
         if all.is_empty() {
-            say!(out, "nothing is attached")?;
+            say!(out, "the kernel tells of nothing that is attached")?;
+            let unseen = "filters of sockets, and what is attached without a link in other network \
+                          namespaces, cannot be seen";
+            return say!(out, dim(unseen));
         }
         let rows = all.iter().map(|link| {
             [
-                link.id.map_or_else(|| "-".to_string(), |id| id.to_string()),
+                link.name().unwrap_or_else(|| "-".to_string()),
                 link.kind.clone(),
                 format!("{} (id {})", link.program, link.program_id),
                 link.shown.clone(),
@@ -124,68 +108,6 @@ fn list(args: ListArgs, out: &mut Output) -> Result {
         });
         out.table(["id", "type", "program", "target", "pids"], rows)
     })
-}
-
-fn from_link(link: &LinkInfo, xdp: &[XdpAttachment]) -> Attachment {
-    let (target, shown) = match link.target() {
-        LinkTarget::Interface { index: 0 } => (
-            json!({ "kind": "interface", "index": 0 }),
-            "an interface that is gone".to_string(),
-        ),
-        LinkTarget::Interface { index } => {
-            // An index means something in its own network namespace only, and a link does not say
-            // which that is. The programs that are on interfaces of ours tell.
-            let here = xdp
-                .iter()
-                .find(|xdp| xdp.if_index == index && xdp.program_id == link.program_id());
-            let mode = here.map(|xdp| xdp.mode.to_string());
-            let name = here.map(|xdp| xdp.if_name.clone());
-            let shown = match (&name, &mode) {
-                (Some(name), Some(mode)) => format!("{name}, {mode} mode"),
-                _ if link.type_name() == "xdp" => {
-                    format!("interface {index}, of another network namespace")
-                }
-                _ => format!("interface {index}"),
-            };
-            (
-                json!({ "kind": "interface", "index": index, "name": name, "mode": mode }),
-                shown,
-            )
-        }
-        LinkTarget::Cgroup { id } => (
-            json!({ "kind": "cgroup", "id": id }),
-            format!("cgroup {id}"),
-        ),
-        LinkTarget::Netns { inode } => (
-            json!({ "kind": "netns", "inode": inode }),
-            format!("network namespace {inode}"),
-        ),
-        _ => (Value::Null, "-".to_string()),
-    };
-    Attachment {
-        id: Some(link.id()),
-        kind: link.type_name(),
-        program_id: link.program_id(),
-        program: kernel::program_name(link.program_id()),
-        target,
-        shown,
-    }
-}
-
-fn from_netlink(xdp: &XdpAttachment) -> Attachment {
-    Attachment {
-        id: None,
-        kind: "xdp".into(),
-        program_id: xdp.program_id,
-        program: kernel::program_name(xdp.program_id),
-        target: json!({
-            "kind": "interface",
-            "index": xdp.if_index,
-            "name": xdp.if_name,
-            "mode": xdp.mode.to_string(),
-        }),
-        shown: format!("{}, {} mode, by netlink", xdp.if_name, xdp.mode),
-    }
 }
 
 fn detach(args: DetachArgs, out: &mut Output) -> Result {
@@ -198,22 +120,47 @@ fn detach(args: DetachArgs, out: &mut Output) -> Result {
         ));
     };
     let failed = |error: &dyn std::error::Error| {
-        Failure::because(format!("detaching link {link}"), error)
+        Failure::because(format_args!("detaching link {link}"), error)
             .help("`hachi link list` prints the links there are")
     };
     if link.contains('/') {
         let pinned = PinnedLink::from_pin(&link).map_err(|error| Failure::because("", &error))?;
-        let link = pinned.unpin().map_err(|error| failed(&error))?;
-        link.detach().map_err(|error| failed(&error))?;
-    } else {
-        let id = link.parse().map_err(|_| {
-            Failure::usage(format!("`{link}` is neither an id nor the path of a pin"))
-                .help("hachi link list")
-        })?;
-        let link = FdLink::from_id(id).map_err(|error| failed(&error))?;
-        link.detach().map_err(|error| failed(&error))?;
+        let owned = pinned.unpin().map_err(|error| failed(&error))?;
+        owned.detach().map_err(|error| failed(&error))?;
+        return say!(out, "detached ", link);
     }
-    say!(out, "detached ", link)
+    let all = seen::all();
+    // Afterwards there may be no program left to ask.
+    let known = all
+        .as_deref()
+        .unwrap_or_default()
+        .iter()
+        .find(|other| other.name().as_deref() == Some(&link));
+    let what = known.map_or_else(String::new, |known| {
+        format!(": program {} from {}", known.program, known.shown)
+    });
+    match (known.map(|known| &known.without_link), link.parse()) {
+        (Some(Some(WithoutLink::Xdp(xdp))), _) => xdp.detach().map_err(|error| failed(&error))?,
+        (Some(Some(WithoutLink::Tc(filter))), _) => {
+            filter.detach().map_err(|error| failed(&error))?;
+        }
+        (_, Ok(id)) => {
+            let link = FdLink::from_id(id).map_err(|error| failed(&error))?;
+            link.detach().map_err(|error| failed(&error))?;
+        }
+        (_, Err(_)) if link.contains(':') => {
+            all?;
+            return Err(Failure::new(format_args!("nothing is attached at {link}"))
+                .help("`hachi link list` prints what is"));
+        }
+        (_, Err(_)) => {
+            return Err(Failure::usage(format_args!(
+                "`{link}` is neither an id nor the path of a pin"
+            ))
+            .help("hachi link list"));
+        }
+    }
+    say!(out, "detached ", link, what)
 }
 
 fn detach_iface(iface: &str, out: &mut Output) -> Result {

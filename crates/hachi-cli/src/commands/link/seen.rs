@@ -1,0 +1,425 @@
+//! All attachments that the kernel tells of: its links, and what is attached without one.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use hachi::links::{
+    Attachments, LinkInfo, LinkTarget, TcFilterInfo, XdpAttachment, loaded_links, tc_filters,
+    xdp_attachments,
+};
+use hachi::programs::{AttachType, TcAttachType};
+use hachi::{Held, Probe, ProbeAt, holders};
+use serde_json::{Value, json};
+
+use crate::failure::{Failure, Result};
+use crate::{kernel, sys};
+
+/// One attachment.
+pub struct Attachment {
+    /// None for attachments that are no link.
+    pub id: Option<u32>,
+    /// The type of the link, or of what takes its place: `xdp`, `tc`, `cgroup`, `uprobe`.
+    pub kind: String,
+    pub program_id: u32,
+    pub program: String,
+    pub target: Value,
+    /// The target in words.
+    pub shown: String,
+    /// What ends it, if it is no link.
+    pub without_link: Option<WithoutLink>,
+}
+
+/// An attachment that is no link, and can be ended by those who did not make it.
+pub enum WithoutLink {
+    Xdp(XdpAttachment),
+    Tc(TcFilterInfo),
+}
+
+impl Attachment {
+    fn without(kind: &str, program_id: u32, target: Value, shown: String) -> Attachment {
+        Attachment {
+            id: None,
+            kind: kind.to_owned(),
+            program_id,
+            program: kernel::program_name(program_id),
+            target,
+            shown,
+            without_link: None,
+        }
+    }
+
+    /// What `hachi link detach` takes: the id of a link, or a name made of the place.
+    pub fn name(&self) -> Option<String> {
+        match (&self.id, &self.without_link) {
+            (Some(id), _) => Some(id.to_string()),
+            (None, Some(_)) => self.target["place"].as_str().map(str::to_owned),
+            (None, None) => None,
+        }
+    }
+}
+
+/// All of them: links, then what is attached to interfaces, cgroups, the network namespace and
+/// probes without a link.
+pub fn all() -> Result<Vec<Attachment>> {
+    let links: Vec<LinkInfo> = loaded_links()
+        .collect::<std::result::Result<_, _>>()
+        .map_err(|error| Failure::because("listing links", &error))?;
+    let places = Places::look()?;
+    let mut all: Vec<Attachment> = links.iter().map(|link| places.of_link(link)).collect();
+    all.extend(places.on_interfaces());
+    all.extend(in_cgroups(&places.cgroups, &links));
+    all.extend(in_netns(&links));
+    all.extend(probes(&links));
+    Ok(all)
+}
+
+/// Where a program stands among those at one hook of an interface.
+struct Hook {
+    interface: String,
+    direction: &'static str,
+    /// From 1, and of how many.
+    position: (usize, usize),
+}
+
+/// What is known of the places that links and programs name by number.
+struct Places {
+    interfaces: Vec<(u32, String)>,
+    xdp: Vec<XdpAttachment>,
+    /// By the id of the link.
+    hooks: HashMap<u32, Hook>,
+    /// Programs at hooks of interfaces without a link.
+    bare: Vec<(u32, &'static str, Hook)>,
+    /// Directories by inode.
+    cgroups: BTreeMap<u64, PathBuf>,
+}
+
+/// The hooks of interfaces at which several programs run in an order.
+const HOOKS: [(AttachType, &str, &str); 4] = [
+    (AttachType::TcxIngress, "tcx", "ingress"),
+    (AttachType::TcxEgress, "tcx", "egress"),
+    (AttachType::NetkitPrimary, "netkit", "primary"),
+    (AttachType::NetkitPeer, "netkit", "peer"),
+];
+
+impl Places {
+    fn look() -> Result<Places> {
+        let interfaces =
+            sys::interfaces().map_err(|error| Failure::because("listing interfaces", &error))?;
+        let xdp =
+            xdp_attachments().map_err(|error| Failure::because("listing XDP programs", &error))?;
+        let (mut hooks, mut bare) = (HashMap::new(), Vec::new());
+        for (_, interface) in &interfaces {
+            for (attach_type, kind, direction) in HOOKS {
+                // Kernels without such hooks have nothing there, nor have other interfaces.
+                let Ok(found) = Attachments::on_interface(interface, attach_type) else {
+                    continue;
+                };
+                let count = found.programs.len();
+                for (at, program) in found.programs.into_iter().enumerate() {
+                    let hook = Hook {
+                        interface: interface.clone(),
+                        direction,
+                        position: (at + 1, count),
+                    };
+                    match program.link_id {
+                        Some(id) => {
+                            hooks.insert(id, hook);
+                        }
+                        None => bare.push((program.program_id, kind, hook)),
+                    }
+                }
+            }
+        }
+        Ok(Places {
+            interfaces,
+            xdp,
+            hooks,
+            bare,
+            cgroups: cgroups(),
+        })
+    }
+
+    fn of_link(&self, link: &LinkInfo) -> Attachment {
+        let (target, shown) = match (link.target(), link.probe()) {
+            (LinkTarget::Interface { index: 0 }, _) => (
+                json!({ "kind": "interface", "index": 0 }),
+                "nothing: detached, or its interface is gone".to_string(),
+            ),
+            (LinkTarget::Interface { index }, _) => self.interface(link, index),
+            (LinkTarget::Cgroup { id }, _) => {
+                let path = self.cgroups.get(&id);
+                let shown = match path {
+                    Some(path) => format!("cgroup {}", path.display()),
+                    None => format!("cgroup {id}"),
+                };
+                let path = path.map(|path| path.to_string_lossy());
+                (json!({ "kind": "cgroup", "id": id, "path": path }), shown)
+            }
+            (LinkTarget::Netns { inode }, _) => (
+                json!({ "kind": "netns", "inode": inode }),
+                format!("network namespace {inode}"),
+            ),
+            (_, Some(probe)) => probe_target(probe),
+            _ => (Value::Null, "-".to_string()),
+        };
+        Attachment {
+            id: Some(link.id()),
+            kind: link.type_name(),
+            program_id: link.program_id(),
+            program: kernel::program_name(link.program_id()),
+            target,
+            shown,
+            without_link: None,
+        }
+    }
+
+    /// An index means something in its own network namespace only, and a link does not say which
+    /// that is. The programs that are on interfaces of ours tell.
+    fn interface(&self, link: &LinkInfo, index: u32) -> (Value, String) {
+        if let Some(hook) = self.hooks.get(&link.id()) {
+            return hook.target(index);
+        }
+        let here = self
+            .xdp
+            .iter()
+            .find(|xdp| xdp.if_index == index && xdp.program_id == link.program_id());
+        let name = here.map(|xdp| xdp.if_name.clone());
+        let mode = here.map(|xdp| xdp.mode.to_string());
+        let shown = match (&name, &mode) {
+            (Some(name), Some(mode)) => format!("{name}, {mode} mode"),
+            _ => format!("interface {index}, of another network namespace"),
+        };
+        let target = json!({ "kind": "interface", "index": index, "name": name, "mode": mode });
+        (target, shown)
+    }
+
+    /// What is on the interfaces of this network namespace without a link.
+    fn on_interfaces(&self) -> Vec<Attachment> {
+        let mut all = Vec::new();
+        for xdp in self.xdp.iter().filter(|xdp| xdp.link_id().is_none()) {
+            let (name, mode) = (&xdp.if_name, xdp.mode.to_string());
+            let target = json!({
+                "kind": "interface",
+                "index": xdp.if_index,
+                "name": name,
+                "mode": mode,
+                "place": format!("xdp:{name}:{mode}"),
+            });
+            let shown = format!("{name}, {mode} mode, by netlink");
+            all.push(Attachment {
+                without_link: Some(WithoutLink::Xdp(xdp.clone())),
+                ..Attachment::without("xdp", xdp.program_id, target, shown)
+            });
+        }
+        for (program_id, kind, hook) in &self.bare {
+            let index = self
+                .interfaces
+                .iter()
+                .find(|(_, name)| *name == hook.interface);
+            let (target, shown) = hook.target(index.map_or(0, |(index, _)| *index));
+            let shown = format!("{shown}, without a link");
+            all.push(Attachment::without(kind, *program_id, target, shown));
+        }
+        for (index, name) in &self.interfaces {
+            for direction in [TcAttachType::Ingress, TcAttachType::Egress] {
+                for filter in tc_filters(name, direction).unwrap_or_default() {
+                    let (priority, handle) = (filter.priority, filter.handle);
+                    let target = json!({
+                        "kind": "interface",
+                        "index": index,
+                        "name": name,
+                        "direction": direction.to_string(),
+                        "filter": filter.name,
+                        "priority": priority,
+                        "handle": handle,
+                        "place": format!("tc:{name}:{direction}:{priority}:{handle:x}"),
+                    });
+                    let shown = format!(
+                        "{name} {direction}, filter of priority {priority}, handle {handle:#x}"
+                    );
+                    all.push(Attachment {
+                        without_link: Some(WithoutLink::Tc(filter.clone())),
+                        ..Attachment::without("tc", filter.program_id, target, shown)
+                    });
+                }
+            }
+        }
+        all
+    }
+}
+
+impl Hook {
+    fn target(&self, index: u32) -> (Value, String) {
+        let Hook {
+            interface,
+            direction,
+            position: (position, count),
+        } = self;
+        let target = json!({
+            "kind": "interface",
+            "index": index,
+            "name": interface,
+            "direction": direction,
+            "position": position,
+        });
+        let shown = match count {
+            1 => format!("{interface} {direction}"),
+            _ => format!("{interface} {direction}, {position} of {count}"),
+        };
+        (target, shown)
+    }
+}
+
+fn probe_target(probe: &Probe) -> (Value, String) {
+    let kind = match probe.kind {
+        ProbeAt::RawTracepoint => "raw tracepoint",
+        ProbeAt::Tracepoint => "tracepoint",
+        ProbeAt::Kprobe => "kprobe",
+        ProbeAt::Kretprobe => "kretprobe",
+        ProbeAt::Uprobe => "uprobe",
+        ProbeAt::Uretprobe => "uretprobe",
+        _ => "probe",
+    };
+    let place = match (probe.name.as_str(), probe.offset) {
+        ("", _) => format!("address {:#x}", probe.address),
+        (name, 0) => name.to_owned(),
+        (name, offset) => format!("{name}+{offset:#x}"),
+    };
+    let target = json!({
+        "kind": kind.replace(' ', "_"),
+        "name": probe.name,
+        "offset": probe.offset,
+    });
+    (target, format!("{kind} {place}"))
+}
+
+/// How many directories of cgroups are looked at.
+const MOST_CGROUPS: usize = 1 << 14;
+
+/// The directories of cgroups by inode, which is what links name them by.
+fn cgroups() -> BTreeMap<u64, PathBuf> {
+    let mut found = BTreeMap::new();
+    let root = Path::new("/sys/fs/cgroup");
+    // Where both hierarchies are mounted, the second version has a place of its own.
+    let unified = root.join("unified");
+    let mut left = vec![match unified.is_dir() {
+        true => unified,
+        false => root.to_owned(),
+    }];
+    while let Some(dir) = left.pop() {
+        let Ok(about) = fs::symlink_metadata(&dir) else {
+            continue;
+        };
+        let inner = fs::read_dir(&dir).into_iter().flatten().flatten();
+        left.extend(
+            inner
+                .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+                .map(|entry| entry.path()),
+        );
+        found.insert(about.ino(), dir);
+        if found.len() >= MOST_CGROUPS {
+            break;
+        }
+    }
+    found
+}
+
+/// The kinds of attachment to a cgroup.
+fn cgroup_types() -> impl Iterator<Item = AttachType> {
+    (0..128)
+        .filter_map(AttachType::from_number)
+        .filter(|attach_type| attach_type.name().starts_with("cgroup_"))
+}
+
+/// Programs attached to cgroups without a link.
+fn in_cgroups(cgroups: &BTreeMap<u64, PathBuf>, links: &[LinkInfo]) -> Vec<Attachment> {
+    let mut all = Vec::new();
+    for (&id, path) in cgroups {
+        let Ok(dir) = File::open(path) else {
+            continue;
+        };
+        for attach_type in cgroup_types() {
+            // What the kernel does not know has nothing attached to it.
+            let Ok(found) = Attachments::at(&dir, attach_type) else {
+                continue;
+            };
+            for program in found.programs {
+                let by_link = links.iter().any(|link| {
+                    link.program_id() == program.program_id
+                        && link.target() == (LinkTarget::Cgroup { id })
+                });
+                if by_link {
+                    continue;
+                }
+                let kind = attach_type.name();
+                let target = json!({
+                    "kind": "cgroup",
+                    "id": id,
+                    "path": path.to_string_lossy(),
+                    "attach_type": kind,
+                });
+                let shown = format!("cgroup {}, {kind}, without a link", path.display());
+                let id = program.program_id;
+                all.push(Attachment::without("cgroup", id, target, shown));
+            }
+        }
+    }
+    all
+}
+
+/// Programs attached to this network namespace without a link.
+fn in_netns(links: &[LinkInfo]) -> Vec<Attachment> {
+    let Ok(netns) = File::open("/proc/self/ns/net") else {
+        return Vec::new();
+    };
+    let inode = netns.metadata().map_or(0, |about| about.ino());
+    let mut all = Vec::new();
+    for attach_type in [AttachType::FlowDissector, AttachType::SkLookup] {
+        let found = Attachments::at(&netns, attach_type);
+        for program in found.map(|found| found.programs).unwrap_or_default() {
+            let by_link = links.iter().any(|link| {
+                let target = link.target();
+                link.program_id() == program.program_id
+                    && matches!(target, LinkTarget::Netns { inode: of } if u64::from(of) == inode)
+            });
+            if !by_link {
+                let target = json!({ "kind": "netns", "inode": inode });
+                let shown = format!("network namespace {inode}, {}", attach_type.name());
+                all.push(Attachment::without(
+                    "netns",
+                    program.program_id,
+                    target,
+                    shown,
+                ));
+            }
+        }
+    }
+    all
+}
+
+/// Programs on perf events without a link, which end with the process that has them open.
+fn probes(links: &[LinkInfo]) -> Vec<Attachment> {
+    let mut all = Vec::new();
+    for holder in holders() {
+        if let Held::Probe(probe) = holder.held {
+            // The event of a link is open beside it.
+            if links
+                .iter()
+                .any(|link| link.program_id() == probe.program_id)
+            {
+                continue;
+            }
+            let (target, shown) = probe_target(&probe);
+            let shown = format!("{shown}, held by {}({})", holder.command, holder.pid);
+            all.push(Attachment::without(
+                "perf_event",
+                probe.program_id,
+                target,
+                shown,
+            ));
+        }
+    }
+    all
+}

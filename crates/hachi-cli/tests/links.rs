@@ -1,0 +1,155 @@
+//! `hachi link`: everything that is attached is listed, and can be ended.
+
+mod support;
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use hachi::programs::{
+    CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, NlOptions, SchedClassifier, TcAttachOptions,
+    TcAttachType,
+};
+use hachi_test::{Cgroup, Guarded, Netns, require_bpf, skip};
+use serde_json::Value;
+use support::{keys, object, run};
+
+fn inside(netns: &Netns, arguments: &[&str]) -> Command {
+    let mut command = netns.command(env!("CARGO_BIN_EXE_hachi"));
+    command
+        .args(arguments)
+        .env("NO_COLOR", "1")
+        .stdin(Stdio::null());
+    command
+}
+
+fn links(netns: &Netns) -> Vec<Value> {
+    let mut document = run(&mut inside(netns, &["link", "list", "--json"]))
+        .code(0)
+        .json();
+    let links = document["links"].take();
+    links.as_array().unwrap().clone()
+}
+
+/// The one with this program, waited for.
+fn of_program(netns: &Netns, program: &str) -> Value {
+    for _ in 0..200 {
+        let found = links(netns)
+            .into_iter()
+            .find(|link| link["program"] == program);
+        if let Some(link) = found {
+            return link;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("{program} is not listed");
+}
+
+#[test]
+fn links_are_listed_with_their_places() {
+    require_bpf!();
+    let netns = Netns::new().unwrap();
+    let places = object("places").display().to_string();
+    let programs = ["first", "second", "forked", "exited"];
+    let mut arguments = vec!["run", &places, "--iface", "lo", "--quiet"];
+    arguments.extend(programs.iter().flat_map(|name| ["--program", name]));
+    let mut command = inside(&netns, &arguments);
+    let running = Guarded::spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped())).unwrap();
+    let shown = |program: &str| of_program(&netns, program)["target"].clone();
+
+    for (program, position) in [("first", 1), ("second", 2)] {
+        of_program(&netns, "second");
+        let target = shown(program);
+        assert_eq!(
+            keys(&target),
+            ["direction", "index", "kind", "name", "position"]
+        );
+        assert_eq!(target["name"], "lo");
+        assert_eq!(target["direction"], "ingress");
+        assert_eq!(target["position"], position);
+    }
+    let target = shown("exited");
+    assert_eq!(target["kind"], "raw_tracepoint");
+    assert_eq!(target["name"], "sched_process_exit");
+    if shown("forked") != Value::Null {
+        assert_eq!(shown("forked")["name"], "sched_process_fork");
+    }
+    let text = run(&mut inside(&netns, &["link", "list"])).code(0).stdout;
+    assert!(text.contains("lo ingress, 1 of 2"), "{text}");
+    assert!(text.contains("raw tracepoint sched_process_exit"), "{text}");
+
+    // What is ended is said.
+    let id = of_program(&netns, "first")["id"].to_string();
+    run(&mut inside(&netns, &["link", "detach", &id]))
+        .code(0)
+        .prints(&[&id, "program first from lo ingress"]);
+    // The process holds what is left of it.
+    assert_eq!(shown("first")["index"], 0);
+    assert_eq!(shown("second")["position"], 1);
+    let (status, output) = running.interrupt(Duration::from_secs(10)).unwrap();
+    assert!(status.success(), "{output}");
+}
+
+/// A cgroup's program in a mode that has no link.
+#[test]
+fn programs_of_cgroups_without_a_link_are_listed() {
+    require_bpf!();
+    let netns = Netns::new().unwrap();
+    let Ok(cgroup) = Cgroup::new() else {
+        skip!("no cgroup can be made here");
+    };
+    let mut ebpf = hachi::Ebpf::load_file(object("places")).unwrap();
+    let program: &mut CgroupSkb = ebpf.program_mut("sent").unwrap().try_into().unwrap();
+    program.load().unwrap();
+    let dir = std::fs::File::open(cgroup.path()).unwrap();
+    let kind = CgroupSkbAttachType::Egress;
+    program.attach(dir, kind, CgroupAttachMode::Single).unwrap();
+    let listed = of_program(&netns, "sent");
+    assert_eq!(listed["type"], "cgroup");
+    assert_eq!(listed["id"], Value::Null);
+    assert_eq!(listed["target"]["attach_type"], "cgroup_inet_egress");
+    let path = cgroup.path().display().to_string();
+    assert_eq!(listed["target"]["path"], path);
+}
+
+/// As programs are attached on kernels without links of classifiers: it stays without a process.
+#[test]
+fn filters_without_a_link_are_listed_and_ended() {
+    require_bpf!();
+    let netns = Netns::new().unwrap();
+    let mut ebpf = hachi::Ebpf::load_file(object("places")).unwrap();
+    let program = ebpf.program_mut("filter").unwrap();
+    let program: &mut SchedClassifier = program.try_into().unwrap();
+    program.load().unwrap();
+    let options = NlOptions {
+        priority: 7,
+        handle: 0x1f,
+    };
+    let id = netns
+        .run(|| {
+            let options = TcAttachOptions::Netlink(options);
+            program.attach_with_options("lo", TcAttachType::Egress, options)
+        })
+        .unwrap();
+    program.take_link(id).unwrap().keep().unwrap();
+    drop(ebpf);
+    let listed = of_program(&netns, "filter");
+    assert_eq!(listed["type"], "tc");
+    assert_eq!(listed["id"], Value::Null);
+    assert_eq!(listed["target"]["direction"], "egress");
+    assert_eq!(listed["target"]["priority"], 7);
+    let place = "tc:lo:egress:7:1f";
+    assert_eq!(listed["target"]["place"], place);
+    run(&mut inside(&netns, &["link", "list"]))
+        .code(0)
+        .prints(&[place, "filter of priority 7"]);
+    run(&mut inside(
+        &netns,
+        &["link", "detach", "tc:lo:egress:8:1f"],
+    ))
+    .code(1)
+    .says(&["nothing is attached", "hachi link list"]);
+    run(&mut inside(&netns, &["link", "detach", place]))
+        .code(0)
+        .prints(&[place, "program filter from lo egress"]);
+    assert!(links(&netns).iter().all(|link| link["program"] != "filter"));
+}
