@@ -215,7 +215,7 @@ fn latency(_ctx: RawTracePointContext) -> i32 {
             let _ = STARTS.insert(&thread, &now, 0);
         }
         Some(start) => {
-            let mut rest = now - *start;
+            let mut rest = now - start;
             let mut slot = 0;
             for shift in [32u32, 16, 8, 4, 2, 1] {
                 if rest >> shift != 0 {

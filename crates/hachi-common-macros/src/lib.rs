@@ -1,13 +1,12 @@
 //! The derive macros of `hachi_common`. Use them through that crate.
 
+mod map_value;
 mod parse;
+mod pod;
 mod shareable;
 mod tokens;
 
-use proc_macro::{Span, TokenStream};
-
-use parse::{Field, Item, Repr};
-use tokens::{Error, fill};
+use proc_macro::TokenStream;
 
 /// Implements `Pod` for a struct, after checking that it is plain data.
 ///
@@ -83,7 +82,7 @@ use tokens::{Error, fill};
 /// ```
 #[proc_macro_derive(Pod, attributes(pod))]
 pub fn derive_pod(input: TokenStream) -> TokenStream {
-    match parse::item(input).and_then(implement) {
+    match parse::item(input, &parse::POD).and_then(pod::implement) {
         Ok(code) => code,
         Err(error) => error.into_compile_error(),
     }
@@ -128,149 +127,35 @@ pub fn derive_shareable(input: TokenStream) -> TokenStream {
     }
 }
 
-fn implement(item: Item) -> Result<TokenStream, Error> {
-    match item.repr {
-        Repr::C | Repr::Packed | Repr::Transparent => {}
-        Repr::Rust => {
-            return Err(Error::new(
-                item.name.span(),
-                format!(
-                    "`{}` needs `#[repr(C)]` to be `Pod`: without it the compiler may order the \
-                     fields as it likes",
-                    item.name
-                ),
-            ));
-        }
+/// Implements `MapValue` for a struct that is used in place, by several at once: of atomic numbers,
+/// locks, timers, `Shared` cells and other such structs.
+///
+/// The struct must be `#[repr(C)]`, each field must be such a type, or an array of one, and there
+/// must be no padding. What is wrong is a compile error at the field in question.
+///
+/// ```
+/// use hachi_common::{MapValue, Shared};
+///
+/// #[derive(MapValue)]
+/// #[repr(C)]
+/// struct Flow {
+///     packets: Shared<u64>,
+///     ports: [Shared<u16>; 4],
+/// }
+/// ```
+/// A field that is read and written as if nobody else did:
+/// ```compile_fail
+/// # use hachi_common::MapValue;
+/// #[derive(MapValue)]
+/// #[repr(C)]
+/// struct Flow {
+///     packets: u64,
+/// }
+/// ```
+#[proc_macro_derive(MapValue, attributes(mapvalue))]
+pub fn derive_map_value(input: TokenStream) -> TokenStream {
+    match parse::item(input, &parse::MAP_VALUE).and_then(|item| map_value::implement(&item)) {
+        Ok(code) => code,
+        Err(error) => error.into_compile_error(),
     }
-    let generic = !item.parameters.is_empty();
-    if generic && item.repr == Repr::C {
-        return Err(Error::new(
-            item.name.span(),
-            format!(
-                "`{}` is generic, so whether it has padding depends on its parameters: `Pod` \
-                 needs `#[repr(C, packed)]` or `#[repr(transparent)]` here",
-                item.name
-            ),
-        ));
-    }
-    let mut code = TokenStream::new();
-    let mut fields = fields(&item);
-    if item.repr == Repr::C {
-        fields.extend(no_padding(&item));
-    }
-    if generic {
-        let bounds = item
-            .fields
-            .iter()
-            .map(|field| fill("__0: __1,", field.span, &[&field.ty, &item.pod]))
-            .collect();
-        code.extend(fill(
-            "#[automatically_derived] unsafe impl<__0> __1 for __2<__3> where __4 __5 { __6 }",
-            Span::mixed_site(),
-            &[
-                &item.parameters,
-                &item.pod,
-                &item.name_tokens(),
-                &item.arguments,
-                &item.predicates,
-                &bounds,
-                &fields,
-            ],
-        ));
-    } else {
-        code.extend(fill(
-            "#[automatically_derived] unsafe impl __0 for __1 { __2 }",
-            Span::mixed_site(),
-            &[&item.pod, &item.name_tokens(), &fields],
-        ));
-        for field in &item.fields {
-            // The compiler names the function whose bound is not met.
-            let check = format!(
-                "the_field_{}_of_{}_must_be_pod",
-                plain(&field.name),
-                plain(&item.name.to_string())
-            );
-            code.extend(fill(
-                &format!(
-                    "const _: fn() = || {{ #[allow(non_snake_case)] fn {check}<T: __0>() \
-                          {{}} {check}::<__1>() }};"
-                ),
-                field.span,
-                &[&item.pod, &field.ty],
-            ));
-        }
-        if item.repr == Repr::C {
-            code.extend(fill(
-                "const _: () = <__0 as __1>::__CHECKED;",
-                item.name.span(),
-                &[&item.name_tokens(), &item.pod],
-            ));
-        }
-    }
-    Ok(code)
-}
-
-/// The constant that tells the fields.
-fn fields(item: &Item) -> TokenStream {
-    let each = item
-        .fields
-        .iter()
-        .map(|field| {
-            let name = field.name.trim_start_matches("r#");
-            fill(
-                &format!(
-                    "Self::Field {{ name: {name:?}, offset: ::core::mem::offset_of!(Self, \
-                          __0), layout: <__1 as __2>::LAYOUT }},"
-                ),
-                field.span,
-                &[&field.name_tokens(), &field.ty, &item.pod],
-            )
-        })
-        .collect();
-    fill(
-        "const FIELDS: &'static [Self::Field] = &[__0];",
-        Span::mixed_site(),
-        &[&each],
-    )
-}
-
-/// The constant that is none when there is padding: each field must end where the next one starts,
-/// and the last with the struct.
-fn no_padding(item: &Item) -> TokenStream {
-    let mut checks = TokenStream::new();
-    for (position, field) in item.fields.iter().enumerate() {
-        let next = item.fields.get(position + 1);
-        let next_name = next.map(Field::name_tokens).unwrap_or_default();
-        let (next_place, next_text) = match next {
-            Some(next) => (
-                "::core::mem::offset_of!(Self, __2)",
-                format!("::core::option::Option::Some({:?})", plain(&next.name)),
-            ),
-            None => (
-                "::core::mem::size_of::<Self>()",
-                "::core::option::Option::None".to_owned(),
-            ),
-        };
-        checks.extend(fill(
-            &format!(
-                "<Self::Field>::no_padding({:?}, {:?}, \
-                 ::core::mem::offset_of!(Self, __0) + ::core::mem::size_of::<__1>(), \
-                 {next_place}, {next_text});",
-                plain(&item.name.to_string()),
-                plain(&field.name),
-            ),
-            field.span,
-            &[&field.name_tokens(), &field.ty, &next_name],
-        ));
-    }
-    fill(
-        "const __CHECKED: () = { __0 };",
-        Span::mixed_site(),
-        &[&checks],
-    )
-}
-
-/// A name as it is written in a message.
-fn plain(name: &str) -> &str {
-    name.trim_start_matches("r#")
 }

@@ -20,7 +20,7 @@ pub struct Item {
     pub name: Ident,
     pub repr: Repr,
     /// The trait's path.
-    pub pod: TokenStream,
+    pub path: TokenStream,
     /// The generic parameters as an `impl` wants them: with bounds, without defaults.
     pub parameters: TokenStream,
     /// The parameters' names alone.
@@ -58,29 +58,50 @@ impl Field {
 
 type Tokens = Peekable<proc_macro::token_stream::IntoIter>;
 
-pub fn item(input: TokenStream) -> Result<Item, Error> {
+/// A trait that structs derive, and what is said about those that are none.
+pub struct Derived {
+    name: &'static str,
+    of_enum: &'static str,
+    of_union: &'static str,
+    of_lifetime: &'static str,
+}
+
+pub const POD: Derived = Derived {
+    name: "Pod",
+    of_enum: "an enum cannot be `Pod`, since not all patterns of bits are variants: derive \
+              `Shareable`, and in the structs that have it as a field write `Stored<…>`",
+    of_union: "a union cannot be `Pod`, since some of its bytes may be uninitialised: use a byte \
+               array and convert",
+    of_lifetime: "a struct with a lifetime cannot be `Pod`: references mean nothing to the other \
+                  side",
+};
+
+pub const MAP_VALUE: Derived = Derived {
+    name: "MapValue",
+    of_enum: "an enum without data derives `Shareable`, and is the value of a map then",
+    of_union: "a union cannot be the value of a map, since some of its bytes may be \
+               uninitialised",
+    of_lifetime: "a struct with a lifetime cannot be the value of a map: it outlives the program",
+};
+
+pub fn item(input: TokenStream, derived: &Derived) -> Result<Item, Error> {
     let mut tokens = input.into_iter().peekable();
-    let Attributes {
-        repr, path: pod, ..
-    } = attributes(&mut tokens, "Pod")?;
+    let Attributes { repr, path, .. } = attributes(&mut tokens, derived.name)?;
     skip_visibility(&mut tokens);
     match tokens.next() {
         Some(token) if is_ident(&token, "struct") => {}
         Some(token) if is_ident(&token, "enum") => {
-            return Err(Error::new(
-                token.span(),
-                "an enum cannot be `Pod`, since not all patterns of bits are variants: derive \
-                 `Shareable`, and in the structs that have it as a field write `Stored<…>`",
-            ));
+            return Err(Error::new(token.span(), derived.of_enum));
         }
         Some(token) if is_ident(&token, "union") => {
+            return Err(Error::new(token.span(), derived.of_union));
+        }
+        _ => {
             return Err(Error::new(
-                token.span(),
-                "a union cannot be `Pod`, since some of its bytes may be uninitialised: use a \
-                 byte array and convert",
+                Span::call_site(),
+                format!("`{}` is for structs", derived.name),
             ));
         }
-        _ => return Err(Error::new(Span::call_site(), "`Pod` is for structs")),
     }
     let Some(TokenTree::Ident(name)) = tokens.next() else {
         return Err(Error::new(
@@ -88,7 +109,7 @@ pub fn item(input: TokenStream) -> Result<Item, Error> {
             "expected the name of a struct",
         ));
     };
-    let (parameters, arguments) = generics(&mut tokens)?;
+    let (parameters, arguments) = generics(&mut tokens, derived)?;
     let mut predicates = predicates(&mut tokens);
     let fields = match tokens.next() {
         Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Brace => named(&group)?,
@@ -102,7 +123,7 @@ pub fn item(input: TokenStream) -> Result<Item, Error> {
     Ok(Item {
         name,
         repr,
-        pod,
+        path,
         parameters,
         arguments,
         predicates,
@@ -272,7 +293,7 @@ fn skip_visibility(tokens: &mut Tokens) {
 }
 
 /// Reads `<…>` if it comes next: the parameters without their defaults, and their names.
-fn generics(tokens: &mut Tokens) -> Result<(TokenStream, TokenStream), Error> {
+fn generics(tokens: &mut Tokens, derived: &Derived) -> Result<(TokenStream, TokenStream), Error> {
     let (mut parameters, mut arguments) = (TokenStream::new(), TokenStream::new());
     if tokens.next_if(|token| is_punct(token, '<')).is_none() {
         return Ok((parameters, arguments));
@@ -288,11 +309,7 @@ fn generics(tokens: &mut Tokens) -> Result<(TokenStream, TokenStream), Error> {
     }
     for parameter in split_commas(inside) {
         if is_punct(&parameter[0], '\'') {
-            return Err(Error::new(
-                parameter[0].span(),
-                "a struct with a lifetime cannot be `Pod`: references mean nothing to the other \
-                 side",
-            ));
+            return Err(Error::new(parameter[0].span(), derived.of_lifetime));
         }
         let name = usize::from(is_ident(&parameter[0], "const"));
         arguments.extend(parameter.get(name).cloned());

@@ -62,42 +62,34 @@ impl Field {
     ///
     /// # Panics
     /// If there is padding between a field that ends at `end` and what begins at `next`: another
-    /// field, or (`None`) nothing.
+    /// field, or (`None`) nothing. `what` is not so then.
     #[track_caller]
     pub const fn no_padding(
-        of: &str,
+        what: &str,
         field: &str,
         end: usize,
         next: usize,
         next_field: Option<&str>,
+        filling: [&str; 2],
     ) {
         if end == next {
             return;
         }
         let padding = next - end;
         let mut text = Text::new();
-        text.push("`")
-            .push(of)
-            .push("` is not `Pod`: ")
-            .number(padding);
+        text.push(what).push(": ").number(padding);
         text.push(if padding == 1 { " byte" } else { " bytes" });
-        text.push(" of padding after its field `")
-            .push(field)
-            .push("`");
-        match next_field {
-            Some(next) => {
-                text.push(", before `").push(next).push("`");
-                text.push("; put wider fields first, or fill it: after `")
-                    .push(field);
-                text.push("`, add `padding: [u8; ")
-                    .number(padding)
-                    .push("]`");
-            }
-            None => {
-                text.push(", at the end; fill it: add `padding: [u8; ");
-                text.number(padding).push("]`");
-            }
+        text.push(" of padding after its field `");
+        text.push(field).push("`");
+        if let Some(next) = next_field {
+            text.push(", before `").push(next);
+            text.push("`; put wider fields first, or fill it: after `");
+            text.push(field).push("`, add `padding: ");
+        } else {
+            text.push(", at the end; fill it: add `padding: ");
         }
+        text.push(filling[0]).number(padding);
+        text.push(filling[1]).push("`");
         panic!("{}", text.as_str());
     }
 }

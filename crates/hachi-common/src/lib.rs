@@ -44,7 +44,7 @@ mod shareable;
 mod shared;
 
 #[cfg(feature = "derive")]
-pub use hachi_common_macros::{Pod, Shareable};
+pub use hachi_common_macros::{MapValue, Pod, Shareable};
 pub use map_value::MapValue;
 pub use pod::{Pod, bytes_of, bytes_of_mut, read_bytes};
 pub use record::Record;

@@ -1,6 +1,6 @@
 //! What the values of maps may be.
 
-use crate::{Shareable, Shared};
+use crate::{Shareable, Shared, layout::Names};
 
 /// A type that the values of a program's map may have: plain data and what else is [`Shareable`],
 /// or
@@ -26,7 +26,7 @@ use crate::{Shareable, Shared};
     note = "a `char` or `NonZero…`: an integer of that size; a reference or pointer: the value \
             itself, or a `u64`"
 )]
-pub unsafe trait MapValue: Sized + 'static {
+pub unsafe trait MapValue: Sized + 'static + Names {
     /// What looking at the value gives: a copy of plain data, a reference to the rest.
     type Ref<'a>;
     /// The value in place, for reading and writing: a [`Shared`] of plain data, the type itself of
@@ -40,6 +40,10 @@ pub unsafe trait MapValue: Sized + 'static {
     unsafe fn look<'a>(place: *mut Self) -> Self::Ref<'a>
     where
         Self: 'a;
+
+    /// No constant when there is padding.
+    #[doc(hidden)]
+    const __CHECKED: () = ();
 }
 
 #[diagnostic::do_not_recommend]
@@ -53,6 +57,11 @@ unsafe impl<T: Shareable> MapValue for T {
     where
         T: 'a,
     {
+        // On eBPF a plain load is one load, and one that nobody uses is left out.
+        #[cfg(hachi_bpf)]
+        // SAFETY: the caller's promise; any bytes are bits.
+        return T::from_bits(unsafe { place.cast::<T::Bits>().read() });
+        #[cfg(not(hachi_bpf))]
         // SAFETY: the caller's promise.
         unsafe { Shared::from_ptr(place) }.get()
     }

@@ -1,7 +1,5 @@
 //! What is sent as bytes.
 
-use core::mem::size_of;
-
 use crate::{Pod, Shareable};
 
 /// What a program can send to user space as a record, or user space to a program: plain data

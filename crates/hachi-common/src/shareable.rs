@@ -1,6 +1,6 @@
 //! Types with fewer values than patterns of bits: what is read of them is checked.
 
-use core::{fmt, marker::PhantomData, mem::size_of};
+use core::{fmt, marker::PhantomData};
 
 use crate::{
     Pod,

@@ -1,6 +1,6 @@
 //! Memory that others write at the same time.
 
-use core::{cell::UnsafeCell, fmt, mem::size_of};
+use core::{cell::UnsafeCell, fmt};
 
 #[cfg(hachi_bpf)]
 use crate::layout::{Layout, Parts};

@@ -267,6 +267,47 @@ fn errors_of_enums_name_the_variant() {
 }
 
 #[test]
+fn errors_of_values_in_place_name_the_field() {
+    let errors = errors_of(
+        "use hachi_common::{MapValue, Shared};
+#[derive(MapValue)] #[repr(C)] struct Gap { a: Shared<u8>, b: Shared<u32> }
+#[derive(MapValue)] struct Unordered { a: Shared<u8> }
+#[derive(MapValue)] enum Choice { A }
+",
+    );
+    for expected in [
+        "`Unordered` needs `#[repr(C)]` to be the value of a map",
+        "an enum without data derives `Shareable`",
+    ] {
+        assert!(errors.contains(expected), "missing: {expected}\n{errors}");
+    }
+    let errors = errors_of(
+        "use hachi_common::{MapValue, Shared};
+#[derive(MapValue)] #[repr(C)] struct Flow { packets: u64, ports: [Shared<u16>; 4] }
+#[derive(MapValue)] #[repr(C)] struct Name { text: &'static str }
+",
+    );
+    for expected in [
+        "the_field_packets_of_Flow_must_be_shared",
+        "found `Shared<u64>`",
+        "lib.rs:2:46",
+        "`&'static str` cannot be the value of a map",
+        "the_field_text_of_Name_must_be_shared",
+    ] {
+        assert!(errors.contains(expected), "missing: {expected}\n{errors}");
+    }
+    let errors = errors_of(
+        "use hachi_common::{MapValue, Shared};
+#[derive(MapValue)] #[repr(C)] struct Gap { a: Shared<u8>, b: Shared<u32> }
+",
+    );
+    let expected = "`Gap` cannot be the value of a map: 3 bytes of padding after its field `a`, \
+                    before `b`; put wider fields first, or fill it: after `a`, add `padding: \
+                    Shared<[u8; 3]>`";
+    assert!(errors.contains(expected), "missing: {expected}\n{errors}");
+}
+
+#[test]
 fn refuses_types_that_cannot_be_a_record() {
     let errors = errors_of(
         "use hachi_common::{Record, Shared, field};

@@ -125,6 +125,8 @@ macro_rules! atomic {
         // SAFETY: all access is atomic.
         unsafe impl Sync for $name {}
 
+        crate::maps::in_place!($name);
+
         impl $name {
             /// The number, to begin with.
             pub const fn new(value: $int) -> Self {

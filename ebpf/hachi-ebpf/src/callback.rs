@@ -9,7 +9,8 @@ use core::ops::ControlFlow;
 
 use crate::cty::{c_int, c_long, c_void};
 use crate::dynptr::Dynptr;
-use crate::maps::TypedMap;
+use crate::maps::{self, TypedMap};
+use crate::{MapValue, Shareable};
 
 /// The address of a callback as helpers take it.
 #[inline(always)]
@@ -36,14 +37,14 @@ pub(crate) unsafe extern "C" fn iteration<F: FnMut(u32) -> ControlFlow<()>>(
 }
 
 /// For `bpf_for_each_map_elem`.
-pub(crate) unsafe extern "C" fn map_element<K, V, F: FnMut(&K, *mut V) -> ControlFlow<()>>(
+pub(crate) unsafe extern "C" fn map_element<K, V, F: FnMut(*const K, *mut V) -> ControlFlow<()>>(
     _map: *mut c_void,
     key: *const K,
     value: *mut V,
     closure: *mut F,
 ) -> c_long {
-    // SAFETY: key and value are the map's; the closure is its caller's, lent alone.
-    verdict(unsafe { (*closure)(&*key, value) })
+    // SAFETY: the closure is its caller's, lent alone.
+    verdict(unsafe { (*closure)(key, value) })
 }
 
 /// For `bpf_user_ringbuf_drain`.
@@ -56,10 +57,21 @@ pub(crate) unsafe extern "C" fn user_record<F: FnMut(&Dynptr) -> ControlFlow<()>
     verdict(unsafe { (*closure)(&*record) })
 }
 
+/// A closure that is called later, with a key of a map and its value in place.
+pub trait Later<M: TypedMap>:
+    Fn(<M::Key as Shareable>::Read, &<M::Value as MapValue>::Cell) + Copy + 'static
+{
+}
+
+impl<M: TypedMap, F> Later<M> for F where
+    F: Fn(<M::Key as Shareable>::Read, &<M::Value as MapValue>::Cell) + Copy + 'static
+{
+}
+
 /// The address of a callback for what lies in a value of a map and happens later: a timer, work.
 /// `f` is called with key and value.
 #[inline(always)]
-pub(crate) fn later<M: TypedMap, F: Fn(&M::Key, &M::Value) + Copy + 'static>(_f: F) -> *mut c_void {
+pub(crate) fn later<M: TypedMap, F: Later<M>>(_f: F) -> *mut c_void {
     const {
         assert!(
             size_of::<F>() == 0,
@@ -69,7 +81,7 @@ pub(crate) fn later<M: TypedMap, F: Fn(&M::Key, &M::Value) + Copy + 'static>(_f:
     address(in_value::<M, F> as *const ())
 }
 
-unsafe extern "C" fn in_value<M: TypedMap, F: Fn(&M::Key, &M::Value) + Copy>(
+unsafe extern "C" fn in_value<M: TypedMap, F: Later<M>>(
     _map: *mut c_void,
     key: *const M::Key,
     value: *const M::Value,
@@ -77,6 +89,6 @@ unsafe extern "C" fn in_value<M: TypedMap, F: Fn(&M::Key, &M::Value) + Copy>(
     // SAFETY: `F` has no bytes (`later` makes sure), and there was one.
     let f = unsafe { core::ptr::dangling::<F>().read() };
     // SAFETY: key and value are the map's.
-    unsafe { f(&*key, &*value) };
+    unsafe { f(maps::key(key), &*value.cast()) };
     0
 }

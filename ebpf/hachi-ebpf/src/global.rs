@@ -3,7 +3,7 @@
 
 use core::cell::UnsafeCell;
 
-use crate::Pod;
+use crate::Shareable;
 
 /// A read-only setting: user space may replace its value before loading, the program reads it.
 ///
@@ -20,26 +20,47 @@ use crate::Pod;
 ///
 /// The value lies in the section `.rodata`, which the loader freezes: the verifier knows it then,
 /// and leaves out the code that a setting turns off. It takes kernel 5.2 (global data).
+///
+/// A setting is plain data, a `bool`, or an enum that derives [`Shareable`], which
+/// [`load`](Self::load) checks:
+/// ```
+/// use hachi_ebpf::{Global, Shareable};
+///
+/// #[derive(Clone, Copy, Shareable)]
+/// #[repr(u8)]
+/// enum Mode {
+///     Watch = 1,
+///     Drop = 2,
+/// }
+///
+/// static MODE: Global<Mode> = Global::new(Mode::Watch);
+///
+/// fn drops() -> bool {
+///     // `None`: user space gave a number that is no mode.
+///     matches!(MODE.load(), Some(Mode::Drop))
+/// }
+/// ```
 #[derive(Clone, Copy)]
 #[repr(transparent)]
-pub struct Global<T>(T);
+pub struct Global<T: Shareable>(T);
 
-impl<T: Copy> Global<T> {
+impl<T: Shareable> Global<T> {
     /// A setting with this value unless user space gives another.
     pub const fn new(value: T) -> Self {
         Global(value)
     }
 
-    /// The value.
+    /// The value; an `Option` of an enum.
     #[inline(always)]
-    pub fn load(&self) -> T {
+    pub fn load(&self) -> T::Read {
+        let place = (&raw const self.0).cast::<T::Bits>();
         #[cfg(all(feature = "test", not(hachi_bpf)))]
-        if let Some(Global(value)) = crate::test::global(self) {
-            return value;
+        if let Some(bits) = crate::test::global(place) {
+            return T::from_bits(bits);
         }
-        // SAFETY: reads through a reference. Volatile because the value is replaced after the
-        // compiler has seen it.
-        unsafe { (&raw const self.0).read_volatile() }
+        // SAFETY: reads through a reference, which is to the bits. Volatile because the value is
+        // replaced after the compiler has seen it.
+        T::from_bits(unsafe { place.read_volatile() })
     }
 }
 
@@ -59,26 +80,27 @@ impl<T: Copy> Global<T> {
 /// space finds by name. All CPUs share it. A value of up to 8 bytes is read and written at once; a
 /// larger one may be seen half written. For counting take [atomics](crate::atomic).
 #[repr(transparent)]
-pub struct GlobalMut<T>(UnsafeCell<T>);
+pub struct GlobalMut<T: Shareable>(UnsafeCell<T>);
 
-// SAFETY: access is volatile and by copy, and any bytes make a `T`.
-unsafe impl<T: Pod> Sync for GlobalMut<T> {}
+// SAFETY: access is volatile and by copy, and any bytes make a value or are checked.
+unsafe impl<T: Shareable> Sync for GlobalMut<T> {}
 
-impl<T: Pod> GlobalMut<T> {
+impl<T: Shareable> GlobalMut<T> {
     /// A variable with this value, unless user space gives another before the program is loaded.
     pub const fn new(value: T) -> Self {
         GlobalMut(UnsafeCell::new(value))
     }
 
-    /// The value.
+    /// The value; an `Option` of an enum.
     #[inline(always)]
-    pub fn load(&self) -> T {
+    pub fn load(&self) -> T::Read {
+        let place = self.0.get().cast::<T::Bits>();
         #[cfg(all(feature = "test", not(hachi_bpf)))]
-        if let Some(value) = crate::test::global(self.0.get()) {
-            return value;
+        if let Some(bits) = crate::test::global(place.cast_const()) {
+            return T::from_bits(bits);
         }
-        // SAFETY: the variable is there, and any bytes make a `T`.
-        unsafe { self.0.get().read_volatile() }
+        // SAFETY: the variable is there, and any bytes are bits.
+        T::from_bits(unsafe { place.read_volatile() })
     }
 
     /// Replaces the value.
@@ -86,7 +108,7 @@ impl<T: Pod> GlobalMut<T> {
     pub fn store(&self, value: T) {
         // Each test has variables of its own.
         #[cfg(all(feature = "test", not(hachi_bpf)))]
-        crate::test::set_global(self.0.get(), value);
+        crate::test::set_global(self.0.get().cast_const(), value);
         #[cfg(not(all(feature = "test", not(hachi_bpf))))]
         // SAFETY: as above.
         unsafe {

@@ -22,7 +22,7 @@ pub trait Counted: Handle<Mode = Direct> {
 /// in [`kernel_types!`](crate::kernel_types).
 ///
 /// ```
-/// use hachi_ebpf::{KPtr, Owned, counted, kernel_types, macros::map, maps::Array};
+/// use hachi_ebpf::{KPtr, MapValue, Owned, counted, kernel_types, macros::map, maps::Array};
 ///
 /// kernel_types! {
 ///     struct task_struct { pid: i32 }
@@ -30,6 +30,7 @@ pub trait Counted: Handle<Mode = Direct> {
 /// }
 /// counted! { task_struct: bpf_task_acquire, bpf_task_release; }
 ///
+/// #[derive(MapValue)]
 /// #[repr(C)]
 /// struct Watched {
 ///     task: KPtr<task_struct>,
@@ -134,6 +135,8 @@ pub struct KPtr<T> {
 
 // SAFETY: only the kernel exchanges the pointer, atomically.
 unsafe impl<T> Sync for KPtr<T> {}
+
+crate::maps::in_place!(KPtr<T>, [T: 'static]);
 
 impl<T: Counted> KPtr<T> {
     /// Puts a reference in, or nothing, and gives what was there.

@@ -27,9 +27,16 @@
 //! the feature `test` they work in the process itself, so that `cargo test` can run programs: see
 //! the module `test`.
 //!
+//! # What programs share
+//! Keys and values of maps, events and settings are plain data, without padding, or checked when
+//! they are read: see [`Pod`], [`Shareable`] and the contract in [`hachi_common`].
+//!
 //! # Coming from Aya
-//! Names and shapes are those of Aya's kernel side where it has them; a program written for it
-//! compiles with `aya-ebpf = { package = "hachi-ebpf" }` (in 2021: `aya-bpf`). The logging macros
+//! Names and shapes follow Aya's kernel side where it has them; most programs written for it
+//! compile
+//! with `aya-ebpf = { package = "hachi-ebpf" }` and few changes: types in maps derive [`Pod`],
+//! maps'
+//! `get` needs no `unsafe` and gives a copy, and contexts have no public fields. The logging macros
 //! are part of this crate. Cargo takes one name for a package only, so a program that also says
 //! `aya_log_ebpf` gives the crate this second name itself: `extern crate aya_ebpf as
 //! aya_log_ebpf;`.
@@ -72,7 +79,7 @@ mod workqueue;
 pub use control::{bpf_loop, may_goto, repeat, throw};
 pub use dynptr::Dynptr;
 pub use global::{Global, GlobalMut};
-pub use hachi_common::Pod;
+pub use hachi_common::{MapValue, Pod, Record, Shareable, Shared, Stored, field};
 #[cfg(all(feature = "panic-handler", not(hachi_bpf)))]
 #[doc(hidden)]
 pub use host::__host_main;
@@ -82,8 +89,6 @@ pub use license::__c_string;
 /// The levels of [`log!`](crate::log!).
 pub use log::Level;
 pub use programs::EbpfContext;
-/// The name [`EbpfContext`] had in 2021. Deprecated.
-pub use programs::EbpfContext as BpfContext;
 #[doc(hidden)]
 pub use stream::__stream_print;
 pub use user::UserPtr;

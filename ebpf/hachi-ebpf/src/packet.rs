@@ -88,22 +88,22 @@ macro_rules! packet_ends {
             /// Address of the packet's first byte.
             #[inline(always)]
             pub fn data(&self) -> usize {
-                $crate::packet::Place::place(field!(self.data), self.ctx) as usize
+                $crate::packet::Place::place(ctx_field!(self.data), self.ctx) as usize
             }
 
             /// Address after the last byte that can be looked into directly: the end of the first
             /// piece, where a packet lies in several.
             #[inline(always)]
             pub fn data_end(&self) -> usize {
-                $crate::packet::Place::place(field!(self.data_end), self.ctx) as usize
+                $crate::packet::Place::place(ctx_field!(self.data_end), self.ctx) as usize
             }
 
             /// The same two as pointers.
             #[inline(always)]
             fn packet(&self) -> (*mut u8, *mut u8) {
                 (
-                    $crate::packet::Place::place(field!(volatile self.data), self.ctx),
-                    $crate::packet::Place::place(field!(self.data_end), self.ctx),
+                    $crate::packet::Place::place(ctx_field!(volatile self.data), self.ctx),
+                    $crate::packet::Place::place(ctx_field!(self.data_end), self.ctx),
                 )
             }
         }

@@ -2,10 +2,12 @@
 
 use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
+#[cfg(not(hachi_bpf))]
+use core::sync::atomic::Ordering;
 
 use crate::cty::c_long;
 use crate::maps::TypedMap;
-use crate::{callback, helpers};
+use crate::{MapValue, Pod, Shareable, callback, helpers};
 
 pub use crate::rcu::{RcuReadGuard, rcu_read_lock};
 pub use crate::workqueue::bpf_wq;
@@ -23,9 +25,9 @@ unsafe impl Sync for bpf_spin_lock {}
 /// A value with a lock around it, for the values of hash tables, arrays and storage maps (5.1).
 ///
 /// ```
-/// use hachi_ebpf::{macros::map, maps::Array, sync::Locked};
+/// use hachi_ebpf::{Pod, macros::map, maps::Array, sync::Locked};
 ///
-/// #[derive(Clone, Copy)]
+/// #[derive(Clone, Copy, Pod)]
 /// #[repr(C)]
 /// struct Bucket {
 ///     tokens: u64,
@@ -47,42 +49,92 @@ unsafe impl Sync for bpf_spin_lock {}
 /// lock nothing else, and not panic: a panic ends the program at once. (In a debug build `+` and
 /// `-` panic when they overflow.) The verifier makes sure of that, and that it is unlocked on every
 /// way out: the guard does so when it is dropped. User space reads and writes the value as a whole
-/// with the flag `BPF_F_LOCK`; for it the value is four bytes, which are the lock's, padding if `T`
-/// is aligned to 8, and `T`.
+/// with the flag `BPF_F_LOCK`; for it the value is four bytes, which are the lock's, four that are
+/// unused, and `T`.
 ///
 /// Tracing programs may use no locks.
 #[repr(C)]
-pub struct Locked<T> {
+pub struct Locked<T: Pod> {
     lock: bpf_spin_lock,
+    /// So that nothing is padding, whatever `T` is aligned to.
+    unused: u32,
     value: UnsafeCell<T>,
 }
 
 // SAFETY: the value is reached only with the lock held.
-unsafe impl<T: Send> Sync for Locked<T> {}
+unsafe impl<T: Pod> Sync for Locked<T> {}
 
-impl<T> Locked<T> {
+// SAFETY: any bytes are a lock that nobody holds or somebody does, and a `T`; there is no padding.
+unsafe impl<T: Pod> MapValue for Locked<T> {
+    type Ref<'a> = Lock<'a, T>;
+    type Cell = Self;
+
+    #[inline(always)]
+    unsafe fn look<'a>(place: *mut Self) -> Lock<'a, T> {
+        // SAFETY: the caller's promise.
+        Lock(unsafe { &*place })
+    }
+}
+
+impl<T: Pod> Locked<T> {
     /// A value, unlocked.
     pub const fn new(value: T) -> Self {
+        const {
+            assert!(
+                align_of::<T>() <= 8,
+                "what a lock protects is aligned to 8 bytes at most"
+            );
+        }
         Locked {
             lock: bpf_spin_lock(UnsafeCell::new(0)),
+            unused: 0,
             value: UnsafeCell::new(value),
         }
     }
 
-    /// Takes the lock, which is given back when the guard is dropped.
+    /// The way to the lock, where it is a field of a value.
     #[inline(always)]
-    pub fn lock(&self) -> LockGuard<'_, T> {
+    pub fn access(&self) -> Lock<'_, T> {
+        Lock(self)
+    }
+}
+
+/// The way to take the lock of a [`Locked`], once.
+#[must_use = "it locks nothing yet"]
+pub struct Lock<'a, T: Pod>(&'a Locked<T>);
+
+impl<'a, T: Pod> Lock<'a, T> {
+    /// Takes the lock, which is given back when the guard is dropped.
+    ///
+    /// # Panics
+    /// On the development machine, if it is held already: a kernel would not load the program.
+    #[inline(always)]
+    pub fn lock(self) -> LockGuard<'a, T> {
+        #[cfg(not(hachi_bpf))]
+        assert!(
+            self.0.flag().swap(1, Ordering::Acquire) == 0,
+            "the lock is held already: the verifier refuses a program that takes it twice"
+        );
         // SAFETY: the lock lies in the value of a map, or the verifier refuses the program.
-        unsafe { helpers::bpf_spin_lock(self.lock.0.get().cast()) };
-        LockGuard(self)
+        unsafe { helpers::bpf_spin_lock(self.0.lock.0.get().cast()) };
+        LockGuard(self.0)
+    }
+}
+
+#[cfg(not(hachi_bpf))]
+impl<T: Pod> Locked<T> {
+    /// The lock, where there is no kernel to mind it.
+    fn flag(&self) -> &core::sync::atomic::AtomicU32 {
+        // SAFETY: it is there, aligned, and used as an atomic number only.
+        unsafe { core::sync::atomic::AtomicU32::from_ptr(self.lock.0.get()) }
     }
 }
 
 /// A lock that is held; gives access to what it protects.
 #[must_use = "dropped, it unlocks at once"]
-pub struct LockGuard<'a, T>(&'a Locked<T>);
+pub struct LockGuard<'a, T: Pod>(&'a Locked<T>);
 
-impl<T> Deref for LockGuard<'_, T> {
+impl<T: Pod> Deref for LockGuard<'_, T> {
     type Target = T;
 
     #[inline(always)]
@@ -92,7 +144,7 @@ impl<T> Deref for LockGuard<'_, T> {
     }
 }
 
-impl<T> DerefMut for LockGuard<'_, T> {
+impl<T: Pod> DerefMut for LockGuard<'_, T> {
     #[inline(always)]
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: the lock is held.
@@ -100,22 +152,26 @@ impl<T> DerefMut for LockGuard<'_, T> {
     }
 }
 
-impl<T> Drop for LockGuard<'_, T> {
+impl<T: Pod> Drop for LockGuard<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
         // SAFETY: the lock is held, and given back here.
         unsafe { helpers::bpf_spin_unlock(self.0.lock.0.get().cast()) };
+        #[cfg(not(hachi_bpf))]
+        self.0.flag().store(0, Ordering::Release);
     }
 }
 
 /// A timer in a value, by the name that the kernel looks for: `struct bpf_timer` (5.15).
 ///
 /// ```
-/// use hachi_ebpf::{macros::map, maps::HashMap, sync::{CLOCK_MONOTONIC, bpf_timer as Timer}};
+/// use hachi_ebpf::{MapValue, macros::map, maps::HashMap};
+/// use hachi_ebpf::{atomic::AtomicU64, sync::{CLOCK_MONOTONIC, bpf_timer as Timer}};
 ///
+/// #[derive(MapValue)]
 /// #[repr(C)]
 /// struct Flow {
-///     packets: u64,
+///     packets: AtomicU64,
 ///     timer: Timer,
 /// }
 ///
@@ -141,6 +197,8 @@ pub struct bpf_timer {
 
 // SAFETY: only the kernel touches it, with a lock of its own.
 unsafe impl Sync for bpf_timer {}
+
+crate::maps::in_place!(bpf_timer);
 
 /// Time since the machine started, without the time it was suspended: for [`bpf_timer::init`].
 pub const CLOCK_MONOTONIC: u64 = 1;
@@ -176,12 +234,18 @@ impl bpf_timer {
     /// # Errors
     /// `-EINVAL` when the timer is not prepared.
     #[inline(always)]
-    pub fn set_callback<M: TypedMap, F: Fn(&M::Key, &M::Value) + Copy + 'static>(
+    pub fn set_callback<M: TypedMap>(
         &self,
-        _map: &M,
-        f: F,
+        map: &M,
+        f: impl Fn(<M::Key as Shareable>::Read, &<M::Value as MapValue>::Cell) + Copy + 'static,
     ) -> Result<(), c_long> {
-        let callback = callback::later::<M, F>(f);
+        // A verifier would know which map the timer lies in.
+        #[cfg(all(feature = "test", not(hachi_bpf)))]
+        if !crate::test::timer_is_of((&raw const *self).cast(), map.as_map_ptr()) {
+            return Err(-22);
+        }
+        let _ = map;
+        let callback = callback::later::<M, _>(f);
         // SAFETY: the function is one for the keys and values of the map, in which the verifier
         // makes sure that the timer lies.
         helpers::check(unsafe { helpers::bpf_timer_set_callback(self.as_ptr(), callback) })

@@ -5,18 +5,19 @@ use core::cell::UnsafeCell;
 use crate::cty::{c_long, c_void};
 use crate::kernel::first_kfunc;
 use crate::maps::TypedMap;
-use crate::{callback, helpers};
+use crate::{MapValue, Shareable, callback, helpers};
 
 /// Work in a value, by the name that the kernel looks for: `struct bpf_wq` (6.10).
 ///
 /// As a [timer](crate::sync::bpf_timer), but what is called runs at once, in a thread of the
 /// kernel's, and may call what sleeps.
 /// ```
-/// use hachi_ebpf::{macros::map, maps::HashMap, sync::bpf_wq as Work};
+/// use hachi_ebpf::{MapValue, Shared, macros::map, maps::HashMap, sync::bpf_wq as Work};
 ///
+/// #[derive(MapValue)]
 /// #[repr(C)]
 /// struct Job {
-///     requests: u64,
+///     requests: Shared<u64>,
 ///     work: Work,
 /// }
 ///
@@ -40,6 +41,8 @@ pub struct bpf_wq {
 
 // SAFETY: only the kernel touches it, with a lock of its own.
 unsafe impl Sync for bpf_wq {}
+
+crate::maps::in_place!(bpf_wq);
 
 impl bpf_wq {
     /// Work that was not prepared yet.
@@ -73,13 +76,13 @@ impl bpf_wq {
     /// # Errors
     /// `-EINVAL` when the work is not prepared; `-ENOSYS` where the kernel has no work queues.
     #[inline(always)]
-    pub fn set_callback<M: TypedMap, F: Fn(&M::Key, &M::Value) + Copy + 'static>(
+    pub fn set_callback<M: TypedMap>(
         &self,
         _map: &M,
-        f: F,
+        f: impl Fn(<M::Key as Shareable>::Read, &<M::Value as MapValue>::Cell) + Copy + 'static,
     ) -> Result<(), c_long> {
         let (work, flags, aux) = (self.as_ptr(), 0, core::ptr::null_mut::<c_void>());
-        let callback = callback::later::<M, F>(f);
+        let callback = callback::later::<M, _>(f);
         // Linux 7.0 fills in the last parameter itself. SAFETY: the function is one for the keys
         // and values of the map, in which the verifier makes sure that the work lies.
         let result = first_kfunc!(

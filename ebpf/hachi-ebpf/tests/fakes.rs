@@ -13,7 +13,9 @@ use hachi_ebpf::maps::*;
 use hachi_ebpf::programs::*;
 use hachi_ebpf::sync::{CLOCK_MONOTONIC, Locked, bpf_timer};
 use hachi_ebpf::test::{Input, Kernel, Task};
-use hachi_ebpf::{Global, GlobalMut, bpf_for, bpf_loop, bpf_printk, bpf_snprintf, info};
+use hachi_ebpf::{
+    Global, GlobalMut, MapValue, Shared, bpf_for, bpf_loop, bpf_printk, bpf_snprintf, info,
+};
 
 const ENOENT: i64 = -2;
 const E2BIG: i64 = -7;
@@ -37,21 +39,20 @@ fn hash_tables_keep_to_flags_and_sizes() {
     HASH.insert(2, 20, BPF_ANY).unwrap();
     assert_eq!(HASH.insert(3, 30, BPF_ANY), Err(E2BIG));
     HASH.update(2, |value| value + 1).unwrap();
-    assert_eq!((HASH.get(1), HASH.get(2)), (Some(&11), Some(&21)));
+    assert_eq!((HASH.get(1), HASH.get(2)), (Some(11), Some(21)));
     let removed = HASH.get(1).unwrap();
     HASH.remove(1).unwrap();
     assert_eq!(HASH.remove(1), Err(ENOENT));
-    assert_eq!(*removed, 11);
-    assert_eq!(HASH.get_or_insert(5, 50), Some(&50));
+    assert_eq!(removed, 11, "a copy stays as it was");
+    assert_eq!(HASH.get_or_insert(5, 50), Some(50));
     let mut keys = Vec::new();
     let visited = HASH.for_each(|key, value| {
-        // SAFETY: the value is the map's.
-        unsafe { *value += 1 };
-        keys.push(*key);
+        value.set(value.get() + 1);
+        keys.push(key);
         ControlFlow::Continue(())
     });
     assert_eq!((visited, &keys[..]), (Ok(2), &[2, 5][..]));
-    assert_eq!(HASH.get(5), Some(&51));
+    assert_eq!(HASH.get(5), Some(51));
     assert_eq!(HASH.for_each(|_, _| ControlFlow::Break(())), Ok(1));
 }
 
@@ -61,11 +62,11 @@ static LRU: LruHashMap<u32, u32> = LruHashMap::with_max_entries(2, 0);
 fn lru_tables_forget_what_was_used_longest_ago() {
     LRU.insert(1, 1, 0).unwrap();
     LRU.insert(2, 2, 0).unwrap();
-    assert_eq!(LRU.get(1), Some(&1));
+    assert_eq!(LRU.get(1), Some(1));
     LRU.insert(3, 3, 0).unwrap();
     assert_eq!(
         (LRU.get(1), LRU.get(2), LRU.get(3)),
-        (Some(&1), None, Some(&3))
+        (Some(1), None, Some(3))
     );
 }
 
@@ -76,20 +77,20 @@ static LOCKED: Array<Locked<u64>> = Array::with_max_entries(1, 0);
 
 #[test]
 fn arrays_are_there_from_the_beginning() {
-    assert_eq!((ARRAY.get(1), ARRAY.get(2)), (Some(&[0; 3]), None));
+    assert_eq!((ARRAY.get(1), ARRAY.get(2)), (Some([0; 3]), None));
     ARRAY.set(1, [1, 2, 3], 0).unwrap();
     assert_eq!(ARRAY.set(2, [1; 3], 0), Err(E2BIG));
     assert_eq!(ARRAY.set(1, [1; 3], BPF_NOEXIST), Err(EEXIST));
     assert_eq!(
         (ARRAY.get(0), ARRAY.get(1)),
-        (Some(&[0; 3]), Some(&[1, 2, 3]))
+        (Some([0; 3]), Some([1, 2, 3]))
     );
     PER_CPU.update(0, |count| count + 1).unwrap();
-    assert_eq!(PER_CPU.get_on_cpu(0, 0), Some(&1));
+    assert_eq!(PER_CPU.get_on_cpu(0, 0), Some(1));
     assert_eq!(PER_CPU.get_on_cpu(0, 1), None);
     PER_CPU_HASH.insert(1, 5, 0).unwrap();
     assert_eq!(PER_CPU_HASH.insert(2, 5, 0), Err(E2BIG));
-    assert_eq!(PER_CPU_HASH.get_on_cpu(1, 0), Some(&5));
+    assert_eq!(PER_CPU_HASH.get_on_cpu(1, 0), Some(5));
     *LOCKED.get(0).unwrap().lock() += 2;
     assert_eq!(*LOCKED.get(0).unwrap().lock(), 2);
 }
@@ -107,7 +108,7 @@ fn tries_find_the_longest_prefix() {
         TRIE.insert(Key::new(8, [10, 0, 0, 0]), 9, BPF_NOEXIST),
         Err(EEXIST)
     );
-    let find = |len, address| TRIE.get(Key::new(len, address)).copied();
+    let find = |len, address| TRIE.get(Key::new(len, address));
     assert_eq!(find(32, [10, 1, 0x10, 1]), Some(20));
     assert_eq!(find(32, [10, 1, 0x20, 1]), Some(8));
     assert_eq!(find(16, [10, 1, 0x10, 1]), Some(8));
@@ -205,10 +206,10 @@ fn maps_that_user_space_fills_or_reads() {
     assert!(OUTER.get(5).is_none());
     kernel.insert_map(&OUTER, 5, &HASH).unwrap();
     HASH.insert(1, 2, 0).unwrap();
-    assert_eq!(OUTER.get_value(5, 1), Some(&2));
+    assert_eq!(OUTER.get_value(5, 1), Some(2));
     let task = bpf_get_current_task() as *mut u8;
     assert_eq!(STORAGE.get(task), None);
-    assert_eq!(STORAGE.get_or_insert(task, &3), Some(&3));
+    assert_eq!(STORAGE.get_or_insert(task, 3), Some(3));
     STORAGE.delete(task).unwrap();
     assert_eq!(STORAGE.delete(task), Err(ENOENT));
 }
@@ -323,9 +324,10 @@ fn loops() {
     assert_eq!(sum, 12);
 }
 
+#[derive(MapValue)]
 #[repr(C)]
 struct Flow {
-    expired: u64,
+    expired: Shared<u64>,
     timer: bpf_timer,
 }
 
@@ -336,7 +338,7 @@ fn timers_expire_when_time_passes() {
     let kernel = Kernel::new();
     kernel.set_time(100);
     let flow = || Flow {
-        expired: 0,
+        expired: Shared::new(0),
         timer: bpf_timer::new(),
     };
     for (key, nanoseconds) in [(1, 50), (2, 20)] {
@@ -346,10 +348,13 @@ fn timers_expire_when_time_passes() {
         assert_eq!(entry.timer.init(&FLOWS, CLOCK_MONOTONIC), Err(-16));
         entry
             .timer
-            .set_callback(&FLOWS, |key, _| {
-                QUEUE.push(*key + bpf_ktime_get_ns() as u32, 0).unwrap();
+            .set_callback(&FLOWS, |key, flow| {
+                flow.expired.set(bpf_ktime_get_ns());
+                QUEUE.push(key + bpf_ktime_get_ns() as u32, 0).unwrap();
             })
             .unwrap();
+        // The timer lies in the values of another map.
+        assert_eq!(entry.timer.set_callback(&HASH, |_, _| {}), Err(EINVAL));
         entry.timer.start(nanoseconds, 0).unwrap();
     }
     kernel.advance(19);
@@ -360,6 +365,7 @@ fn timers_expire_when_time_passes() {
         (Some(122), Some(151), None)
     );
     assert_eq!(bpf_ktime_get_ns(), 159);
+    assert_eq!(FLOWS.get(1).unwrap().expired.get(), 150);
     assert_eq!(FLOWS.get(1).unwrap().timer.cancel(), Ok(false));
 }
 
@@ -368,8 +374,11 @@ fn helpers_without_a_fake_fail_and_can_be_given_one() {
     let kernel = Kernel::new();
     assert_eq!(bpf_get_current_cgroup_id(), 0);
     assert_eq!(bpf_send_signal(9), ENOSYS);
-    kernel.replace_helper(80, |_| 77);
-    kernel.replace_helper(109, |[signal, ..]| signal * 2);
+    // SAFETY: both give numbers.
+    unsafe {
+        kernel.replace_helper(80, |_| 77);
+        kernel.replace_helper(109, |[signal, ..]| signal * 2);
+    }
     assert_eq!((bpf_get_current_cgroup_id(), bpf_send_signal(9)), (77, 18));
 }
 
@@ -381,11 +390,17 @@ fn arenas() {
     let words = MEMORY.alloc_pages(1).unwrap().cast::<u64>();
     MEMORY.write(words.add(511), 7).unwrap();
     assert_eq!(
-        (MEMORY.read(words), MEMORY.get(words.add(511))),
-        (Some(0), Some(&7))
+        (
+            MEMORY.read(words),
+            MEMORY.cell(words.add(511)).map(Shared::get)
+        ),
+        (Some(0), Some(7))
     );
     assert_eq!(MEMORY.read(words.add(512)), None);
     assert_eq!(MEMORY.read(ArenaPtr::<u64>::null()), None);
+    let odd = ArenaPtr::<u64>::from_address(words.address() + 1);
+    assert_eq!((MEMORY.read(odd), MEMORY.write(odd, 1)), (None, None));
+    assert!(MEMORY.cell(odd).is_none() && MEMORY.read(odd.cast::<u8>()).is_some());
     assert!(MEMORY.alloc_pages(2).is_none());
     drop(kernel);
     assert_eq!(MEMORY.read(words), None);
@@ -475,8 +490,45 @@ fn other_contexts() {
     let mut input = Input::<RawTracePointContext>::default();
     input.fields[1] = 6;
     assert_eq!(input.run(raw), 6);
+    let mut input = Input::<RawTracePointContext>::new([1, 2, 3, 4]);
+    input.run(|mut ctx: RawTracePointContext| ctx.set_buffer([9u8, 8]));
+    assert_eq!(input.bytes, [9, 8, 3, 4]);
+    let mut option = Input::<SockoptContext>::new([5, 6]);
+    assert_eq!(
+        option.run(|ctx: SockoptContext| (ctx.optlen(), ctx.read::<u8>(1), ctx.read::<u8>(2))),
+        (2, Some(6), None)
+    );
     assert_eq!(Input::new([1; 12]).run(record), 0x0101_0101);
     let length = Input::new(*b"message").run(|ctx: SkMsgContext| (ctx.size(), ctx.read::<u8>(6)));
     assert_eq!(length, (7, Some(b'e')));
     Input::new([0; 40]).run(|mut ctx: FlowDissectorContext| ctx.flow_keys().nhoff = 14);
+}
+
+/// There is no verifier here that would refuse them.
+#[test]
+fn what_a_verifier_would_refuse_panics() {
+    let refused = |f: fn()| std::panic::catch_unwind(f).unwrap_err();
+    refused(|| {
+        let _first = LOCKED.get(0).unwrap().lock();
+        let _second = LOCKED.get(0).unwrap().lock();
+    });
+    refused(|| {
+        Input::<RawTracePointContext>::default().run(|ctx: RawTracePointContext| {
+            ctx.arg::<u64>(12);
+        });
+    });
+    refused(|| {
+        let mut input = Input::<RawTracePointContext>::default();
+        input.fields[0] = 16;
+        input.run(|ctx: RawTracePointContext| {
+            ctx.buffer::<u32>();
+        });
+    });
+    refused(|| {
+        Input::<TracePointContext>::new([0; 8]).run(|ctx: TracePointContext| {
+            ctx.field::<u64>(4096);
+        });
+    });
+    // The guards of the first one are gone.
+    assert_eq!(*LOCKED.get(0).unwrap().lock(), 0);
 }

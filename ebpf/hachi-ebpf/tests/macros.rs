@@ -445,9 +445,9 @@ fn try_firewall(ctx: XdpContext) -> Result<u32, ()> {
     info!(&ctx, \"received a packet of {} bytes\", ctx.len());
     log!(&ctx, Level::Debug, \"{:x}\", ctx.data());
     COUNTERS.update(0, |count| count + 1).ok_or(())?;
-    let first = *ONE.get(0).ok_or(())? as u32;
+    let first = ONE.get(0).ok_or(())? as u32;
     ALLOWED.insert(&first, &1, 0).map_err(|_| ())?;
-    ALLOWED.get(&first).copied().ok_or(())
+    ALLOWED.get(&first).ok_or(())
 }
 ",
     );

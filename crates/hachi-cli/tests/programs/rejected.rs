@@ -3,7 +3,7 @@
 #![no_std]
 #![no_main]
 
-use hachi_ebpf::Global;
+use hachi_ebpf::{EbpfContext as _, Global};
 use hachi_ebpf::bindings::xdp_action::{XDP_DROP, XDP_PASS};
 use hachi_ebpf::helpers::{bpf_get_prandom_u32, bpf_ktime_get_ns};
 use hachi_ebpf::macros::{map, xdp};
@@ -110,7 +110,7 @@ fn kept_entry(_: XdpContext) -> u32 {
 fn foreign_helper(ctx: XdpContext) -> u32 {
     let helper: extern "C" fn(*mut core::ffi::c_void) -> i64 =
         unsafe { core::mem::transmute(26usize) };
-    helper(ctx.ctx.cast()) as u32 //~ helper-not-for-this-type
+    helper(ctx.as_ptr()) as u32 //~ helper-not-for-this-type
 }
 
 /// Ends, but not before the verifier has lost patience.

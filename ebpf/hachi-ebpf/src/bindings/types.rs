@@ -213,6 +213,9 @@ pub struct bpf_devmap_val {
     pub bpf_prog: bpf_devmap_val__bindgen_ty_1,
 }
 
+// SAFETY: two integers, one of which goes by two names, without padding.
+unsafe impl crate::Pod for bpf_devmap_val {}
+
 /// Part of [`bpf_cpumap_val`].
 #[derive(Clone, Copy)]
 #[repr(C)]
@@ -228,6 +231,9 @@ pub struct bpf_cpumap_val {
     pub qsize: u32,
     pub bpf_prog: bpf_cpumap_val__bindgen_ty_1,
 }
+
+// SAFETY: two integers, one of which goes by two names, without padding.
+unsafe impl crate::Pod for bpf_cpumap_val {}
 
 /// The context of an sk_msg program.
 #[derive(Clone, Copy)]

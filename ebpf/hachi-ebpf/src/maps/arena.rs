@@ -3,10 +3,10 @@
 use core::marker::PhantomData;
 
 use super::def::{Map, MapDef, Pinning};
-use crate::Pod;
 use crate::bindings::BPF_F_MMAPABLE;
 use crate::bindings::bpf_map_type::BPF_MAP_TYPE_ARENA;
 use crate::cty::c_void;
+use crate::{Pod, Shared};
 
 /// Memory that programs and user space share, with pointers that mean the same to both (6.9;
 /// x86-64, arm64 from 6.10).
@@ -101,11 +101,12 @@ impl Arena {
             (map: *mut c_void, at: *mut c_void, count: u32) ());
     }
 
-    /// A pointer to what `at` means, to read and write through in this program; `None` for a null
-    /// one.
+    /// A pointer to what `at` means, to read and write through in this program; `None` for a
+    /// pointer
+    /// that is null or not aligned for a `T`.
     #[inline(always)]
     pub fn get_ptr_mut<T>(&self, at: ArenaPtr<T>) -> Option<*mut T> {
-        if at.is_null() {
+        if at.is_null() || at.address & (align_of::<T>() as u64 - 1) != 0 {
             return None;
         }
         #[cfg(hachi_bpf)]
@@ -124,28 +125,26 @@ impl Arena {
         None
     }
 
-    /// What `at` means, in place. Others, user space among them, may be writing it. `None` for a
-    /// null pointer.
+    /// What `at` means, in place; `None` for a pointer that is null or not aligned for a `T`.
     #[inline(always)]
-    pub fn get<T: Pod>(&self, at: ArenaPtr<T>) -> Option<&T> {
+    pub fn cell<T: Pod>(&self, at: ArenaPtr<T>) -> Option<&Shared<T>> {
         // SAFETY: the kernel makes of any address one in the arena, where reading is always
-        // possible; any bytes make a `T`.
-        self.get_ptr_mut(at).map(|at| unsafe { &*at })
+        // possible, and which stays as aligned as it is; any bytes make a `T`.
+        self.get_ptr_mut(at)
+            .map(|at| unsafe { Shared::from_ptr(at) })
     }
 
-    /// A copy of what `at` means; `None` for a null pointer.
+    /// A copy of what `at` means; `None` for a pointer that is null or not aligned for a `T`.
     #[inline(always)]
     pub fn read<T: Pod>(&self, at: ArenaPtr<T>) -> Option<T> {
-        // SAFETY: as of `get`. Volatile because others write there.
-        self.get_ptr_mut(at).map(|at| unsafe { at.read_volatile() })
+        self.cell(at).map(Shared::get)
     }
 
-    /// Overwrites what `at` means; `None`, with nothing written, for a null pointer.
+    /// Overwrites what `at` means; `None`, with nothing written, for a pointer that is null or not
+    /// aligned for a `T`.
     #[inline(always)]
     pub fn write<T: Pod>(&self, at: ArenaPtr<T>, value: T) -> Option<()> {
-        // SAFETY: as of `get`: where there is no page, nothing is written.
-        self.get_ptr_mut(at)
-            .map(|at| unsafe { at.write_volatile(value) })
+        self.cell(at).map(|at| at.set(value))
     }
 }
 
@@ -171,7 +170,8 @@ impl<T> Copy for ArenaPtr<T> {}
 unsafe impl<T: 'static> Pod for ArenaPtr<T> {}
 
 impl<T> ArenaPtr<T> {
-    /// The pointer to what user space has at this address, which user space has told.
+    /// The pointer to what user space has at this address, which user space has told. What is not
+    /// aligned for a `T` leads nowhere, as null does.
     pub const fn from_address(address: u64) -> Self {
         ArenaPtr {
             address,

@@ -2,23 +2,24 @@
 
 use core::borrow::Borrow;
 
+use crate::MapValue;
 use crate::cty::c_long;
 
 map_kind! {
     /// An array: values of `V` with the indices 0 to `max_entries - 1`, all there from the
     /// beginning, as zeros (3.19).
-    Array<V> = BPF_MAP_TYPE_ARRAY(u32 => V),
+    Array<V: MapValue> = BPF_MAP_TYPE_ARRAY(u32 => V),
     entries: "`max_entries` values"
 }
 
 map_values! {
-    [V] Array<V>: (index: u32 => &index) -> V, "value at `index`", none: "beyond the end",
+    [V: MapValue] Array<V>: (index: u32 => &index) -> V, "value at `index`", none: "beyond the end",
     values: shared
 }
 
-map_for_each! { [V] Array<V>: u32 => V }
+map_for_each! { [V: MapValue] Array<V>: u32 => V }
 
-impl<V> Array<V> {
+impl<V: MapValue> Array<V> {
     /// Replaces the value at `index`; `flags` is `BPF_ANY` (0), `BPF_EXIST` or `BPF_F_LOCK`.
     ///
     /// # Errors

@@ -3,17 +3,18 @@
 use core::borrow::Borrow;
 
 use crate::cty::c_long;
-use crate::helpers;
+use crate::{Shareable, helpers};
 
 map_kind! {
     /// A Bloom filter: says of a value that it was surely not added, or perhaps was (5.16).
     ///
-    /// All bytes of a value count, so its type must have no padding: derive [`Pod`](crate::Pod).
-    BloomFilter<T> = BPF_MAP_TYPE_BLOOM_FILTER(() => T),
+    /// All bytes of a value count, so its type has no padding: see
+    /// [`Shareable`](crate::Shareable).
+    BloomFilter<T: Shareable> = BPF_MAP_TYPE_BLOOM_FILTER(() => T),
     entries: "about `max_entries` values"
 }
 
-impl<T> BloomFilter<T> {
+impl<T: Shareable> BloomFilter<T> {
     /// The same, with a number of hash functions from 1 to 15 (the kernel's choice is 5): more of
     /// them give fewer false positives and take longer.
     #[must_use]

@@ -7,7 +7,7 @@ use core::ptr::null;
 use crate::bindings::BPF_F_NUMA_NODE;
 use crate::callback;
 use crate::cty::{c_long, c_void};
-use crate::helpers;
+use crate::{MapValue, Shareable, Shared, helpers};
 
 /// The definition of a map, as a value in the section `.maps`.
 ///
@@ -75,6 +75,13 @@ unsafe impl<K, V> Sync for Map<K, V> {}
 
 impl<K, V> Map<K, V> {
     pub const fn new(def: MapDef<K, V>) -> Self {
+        const {
+            assert!(
+                align_of::<V>() <= 8,
+                "the kernel aligns the values of maps to 8 bytes, and this type wants more: take \
+                 `[u64; 2]` for a `u128`"
+            );
+        }
         Map(UnsafeCell::new(def))
     }
 
@@ -115,14 +122,6 @@ impl<K, V> Map<K, V> {
         non_null(value)
     }
 
-    /// The value of `key`, in place.
-    #[inline(always)]
-    pub fn get(&self, key: &K) -> Option<&V> {
-        // SAFETY: the kernel frees no value while a program runs that may hold a pointer to it
-        // (RCU).
-        self.lookup(key).map(|value| unsafe { &*value })
-    }
-
     #[inline(always)]
     pub fn insert(&self, key: &K, value: &V, flags: u64) -> Result<(), c_long> {
         // SAFETY: the map is one of the object's, `K` and `V` are its key and value type.
@@ -144,19 +143,6 @@ impl<K, V> Map<K, V> {
         })
     }
 
-    /// Replaces the value of `key` by what `change` makes of it.
-    #[inline(always)]
-    pub fn update(&self, key: &K, change: impl FnOnce(V) -> V) -> Option<()>
-    where
-        V: Copy,
-    {
-        let value = self.lookup(key)?;
-        // SAFETY: the pointer is to a value of the map. No reference is made, so that `change` may
-        // do what it likes with the map.
-        unsafe { value.write(change(value.read())) };
-        Some(())
-    }
-
     /// The value of `key`, which is made from `initial` if there is none.
     #[inline(always)]
     pub fn get_or_insert(&self, key: &K, initial: &V) -> Option<*mut V> {
@@ -170,7 +156,7 @@ impl<K, V> Map<K, V> {
 
     /// Calls `f` for each entry, until it says to stop.
     #[inline(always)]
-    pub fn for_each<F: FnMut(&K, *mut V) -> ControlFlow<()>>(
+    pub fn for_each<F: FnMut(*const K, *mut V) -> ControlFlow<()>>(
         &self,
         mut f: F,
     ) -> Result<u32, c_long> {
@@ -189,12 +175,55 @@ impl<K, V> Map<K, V> {
     }
 }
 
+/// Looks at a value of a map.
+///
+/// # Safety
+/// The pointer must be one that the kernel gave for a value of a map: it frees none while a program
+/// runs that may hold a pointer to it (RCU).
+#[inline(always)]
+pub(super) unsafe fn look<'a, V: MapValue>(value: *mut V) -> V::Ref<'a> {
+    // SAFETY: the caller's promise.
+    unsafe { V::look(value) }
+}
+
+/// A value of a map, in place.
+///
+/// # Safety
+/// As of [`look`].
+#[inline(always)]
+pub(super) unsafe fn cell<'a, V: MapValue>(value: *mut V) -> &'a V::Cell {
+    // SAFETY: the caller's promise. A cell is the value itself, or transparent around it.
+    unsafe { &*value.cast::<V::Cell>() }
+}
+
+/// Replaces a value by what `change` makes of it.
+///
+/// # Safety
+/// As of [`look`].
+#[inline(always)]
+pub(super) unsafe fn change<V: Shareable>(value: *mut V, change: impl FnOnce(V::Read) -> V) {
+    // SAFETY: the caller's promise.
+    let value = unsafe { Shared::from_ptr(value) };
+    value.set(change(value.get()));
+}
+
+/// A key of a map that the kernel has called back with: a copy, since its entry may be removed and
+/// used for another key meanwhile.
+///
+/// # Safety
+/// It must be a key of a map.
+#[inline(always)]
+pub(crate) unsafe fn key<K: Shareable>(key: *const K) -> K::Read {
+    // SAFETY: the caller's promise. Only read.
+    unsafe { Shared::from_ptr(key.cast_mut()) }.get()
+}
+
 /// A map with keys and values whose types are known.
 pub trait TypedMap {
     /// The type of its keys.
-    type Key;
+    type Key: Shareable;
     /// The type of its values.
-    type Value;
+    type Value: MapValue;
     /// The map as the helpers take it.
     fn as_map_ptr(&self) -> *mut c_void;
 }
@@ -209,23 +238,45 @@ pub(super) fn non_null<T>(pointer: *mut c_void) -> Option<*mut T> {
     }
 }
 
+/// Makes a type the value of a map that is used in place, by several at once.
+macro_rules! in_place {
+    ($name:ty $(, [$($param:ident: $bound:tt),+])?) => {
+        // SAFETY: it is integers that are used atomically, or by the kernel alone: any bytes are
+        // good, and none are padding.
+        unsafe impl$(<$($param: $bound),+>)? $crate::MapValue for $name {
+            type Ref<'a> = &'a Self;
+            type Cell = Self;
+
+            #[inline(always)]
+            unsafe fn look<'a>(place: *mut Self) -> &'a Self
+            where
+                Self: 'a,
+            {
+                // SAFETY: the caller's promise.
+                unsafe { &*place }
+            }
+        }
+    };
+}
+pub(crate) use in_place;
+
 /// Defines a kind of map: the struct, and how it is made.
 ///
 /// `flags` are added to those that the user gives.
 macro_rules! map_kind {
     (
         $(#[$doc:meta])*
-        $name:ident$(<$($param:ident),+>)? = $kind:ident($key:ty => $value:ty),
+        $name:ident$(<$($param:ident: $bound:ident),+>)? = $kind:ident($key:ty => $value:ty),
         $(flags: $flags:expr,)?
         entries: $entries:literal
     ) => {
         $(#[$doc])*
         #[repr(transparent)]
-        pub struct $name$(<$($param),+>)? {
+        pub struct $name$(<$($param: $crate::$bound),+>)? {
             def: $crate::maps::def::Map<$key, $value>,
         }
 
-        impl$(<$($param),+>)? $name$(<$($param),+>)? {
+        impl$(<$($param: $crate::$bound),+>)? $name$(<$($param),+>)? {
             const fn define(
                 max_entries: u32,
                 flags: u32,
@@ -267,7 +318,7 @@ macro_rules! map_kind {
             }
         }
 
-        impl$(<$($param),+>)? $crate::maps::TypedMap for $name$(<$($param),+>)? {
+        impl$(<$($param: $crate::$bound),+>)? $crate::maps::TypedMap for $name$(<$($param),+>)? {
             type Key = $key;
             type Value = $value;
 
@@ -298,14 +349,30 @@ macro_rules! who_races {
 /// documentation calls the value and its absence.
 macro_rules! map_values {
     (
-        [$($param:ident),+] $name:ty: ($key:ident: $key_ty:ty => $key_ref:expr) -> $value:ty,
-        $the:literal, none: $none:literal, values: $values:ident
+        [$($param:ident: $bound:ident),+] $name:ty: ($key:ident: $key_ty:ty => $key_ref:expr)
+        -> $value:ident, $the:literal, none: $none:literal, values: $values:ident
     ) => {
-        impl<$($param),+> $name {
-            #[doc = concat!("The ", $the, ", in place; `None` ", $none, ".")]
+        impl<$($param: $crate::$bound),+> $name {
+            #[doc = concat!("The ", $the, "; `None` ", $none, ".")]
+            ///
+            /// It is a copy of plain data, of a `bool` or of an enum (which is `None` where the
+            /// number in the map is no variant), and a reference to what is made to be shared, such
+            /// as atomic numbers and locks: see [`MapValue`](crate::MapValue). To read or change a
+            /// part of a large value there is [`cell`](Self::cell).
             #[inline(always)]
-            pub fn get(&self, $key: $key_ty) -> Option<&$value> {
-                self.def.get($key_ref)
+            pub fn get(&self, $key: $key_ty) -> Option<$value::Ref<'_>> {
+                // SAFETY: the kernel gave the pointer.
+                self.def.lookup($key_ref).map(|value| unsafe { $crate::maps::def::look(value) })
+            }
+
+            #[doc = concat!("The ", $the, ", in place; `None` ", $none, ".")]
+            ///
+            /// Plain data is in a [`Shared`](crate::Shared), of which [`field!`](crate::field)
+            /// gives a part.
+            #[inline(always)]
+            pub fn cell(&self, $key: $key_ty) -> Option<&$value::Cell> {
+                // SAFETY: the kernel gave the pointer.
+                self.def.lookup($key_ref).map(|value| unsafe { $crate::maps::def::cell(value) })
             }
 
             #[doc = concat!("A pointer to the ", $the, "; `None` ", $none, ".")]
@@ -320,17 +387,23 @@ macro_rules! map_values {
                 self.def.lookup($key_ref)
             }
 
-            #[doc = concat!("Replaces the ", $the, " by what `change` makes of it.")]
-            ///
-            #[doc = concat!("Gives `None`, and changes nothing, ", $none, ".")]
+            #[doc = concat!("Replaces the ", $the, " by what `change` makes of it; `None`, with nothing \
+                             done, ", $none, ".")]
             ///
             #[doc = who_races!($values)]
             #[inline(always)]
-            pub fn update(&self, $key: $key_ty, change: impl FnOnce($value) -> $value) -> Option<()>
+            pub fn update(
+                &self,
+                $key: $key_ty,
+                change: impl FnOnce($value::Read) -> $value,
+            ) -> Option<()>
             where
-                $value: Copy,
+                $value: $crate::Shareable,
             {
-                self.def.update($key_ref, change)
+                let value = self.def.lookup($key_ref)?;
+                // SAFETY: the kernel gave the pointer.
+                unsafe { $crate::maps::def::change(value, change) };
+                Some(())
             }
         }
     };
@@ -338,13 +411,25 @@ macro_rules! map_values {
 
 /// Methods of maps with a value for each CPU.
 macro_rules! map_per_cpu {
-    ([$($param:ident),+] $name:ty: ($key:ident: $key_ty:ty => $key_ref:expr) -> $value:ty) => {
-        impl<$($param),+> $name {
+    (
+        [$($param:ident: $bound:ident),+] $name:ty: ($key:ident: $key_ty:ty => $key_ref:expr)
+        -> $value:ident
+    ) => {
+        impl<$($param: $crate::$bound),+> $name {
             /// The value on the CPU of that number, which may be changing it at this moment (5.19).
             #[inline(always)]
-            pub fn get_on_cpu(&self, $key: $key_ty, cpu: u32) -> Option<&$value> {
-                // SAFETY: as of `get`.
-                self.def.lookup_on($key_ref, cpu).map(|value| unsafe { &*value })
+            pub fn get_on_cpu(&self, $key: $key_ty, cpu: u32) -> Option<$value::Ref<'_>> {
+                let value = self.def.lookup_on($key_ref, cpu)?;
+                // SAFETY: the kernel gave the pointer.
+                Some(unsafe { $crate::maps::def::look(value) })
+            }
+
+            /// The value on the CPU of that number, in place (5.19).
+            #[inline(always)]
+            pub fn cell_on_cpu(&self, $key: $key_ty, cpu: u32) -> Option<&$value::Cell> {
+                let value = self.def.lookup_on($key_ref, cpu)?;
+                // SAFETY: the kernel gave the pointer.
+                Some(unsafe { $crate::maps::def::cell(value) })
             }
 
             /// A pointer to the value on the CPU of that number (5.19).
@@ -358,10 +443,11 @@ macro_rules! map_per_cpu {
 
 /// Going through all entries of a map.
 macro_rules! map_for_each {
-    ([$($param:ident),+] $name:ty: $key:ty => $value:ty) => {
-        impl<$($param),+> $name {
-            /// Calls `f` with each key and a pointer to its value, until it breaks; gives the
-            /// number of calls (5.13).
+    ([$($param:ident: $bound:ident),+] $name:ty: $key:ty => $value:ident) => {
+        impl<$($param: $crate::$bound),+> $name {
+            /// Calls `f` with each key and its value, in place, until it breaks; gives the number
+            /// of
+            /// calls (5.13).
             ///
             /// The program is verified with `f` once, however many entries there are. What `f`
             /// captures by reference are variables of the program, as in any closure.
@@ -371,9 +457,15 @@ macro_rules! map_for_each {
             #[inline(always)]
             pub fn for_each(
                 &self,
-                f: impl FnMut(&$key, *mut $value) -> ::core::ops::ControlFlow<()>,
+                mut f: impl FnMut(
+                    <$key as $crate::Shareable>::Read,
+                    &$value::Cell,
+                ) -> ::core::ops::ControlFlow<()>,
             ) -> Result<u32, $crate::cty::c_long> {
-                self.def.for_each(f)
+                // SAFETY: the kernel gives keys and values of the map.
+                self.def.for_each(|key, value| unsafe {
+                    f($crate::maps::def::key(key), $crate::maps::def::cell(value))
+                })
             }
         }
     };
@@ -381,8 +473,11 @@ macro_rules! map_for_each {
 
 /// Methods of maps whose entries come and go.
 macro_rules! map_entries {
-    ([$($param:ident),+] $name:ty: $key:ty => $value:ty, of: $of:literal, full: $full:literal) => {
-        impl<$($param),+> $name {
+    (
+        [$($param:ident: $bound:ident),+] $name:ty: $key:ty => $value:ident,
+        of: $of:literal, full: $full:literal
+    ) => {
+        impl<$($param: $crate::$bound),+> $name {
             #[doc = concat!("Gives `key` the value `value`", $of, ".")]
             ///
             /// `flags` is `BPF_ANY` (0), `BPF_NOEXIST` or `BPF_EXIST`.
@@ -429,10 +524,22 @@ macro_rules! map_entries {
                 &self,
                 key: impl ::core::borrow::Borrow<$key>,
                 initial: impl ::core::borrow::Borrow<$value>,
-            ) -> Option<&$value> {
+            ) -> Option<$value::Ref<'_>> {
                 let value = self.def.get_or_insert(key.borrow(), initial.borrow())?;
-                // SAFETY: as of `get`.
-                Some(unsafe { &*value })
+                // SAFETY: the kernel gave the pointer.
+                Some(unsafe { $crate::maps::def::look(value) })
+            }
+
+            /// As [`get_or_insert`](Self::get_or_insert), in place.
+            #[inline(always)]
+            pub fn cell_or_insert(
+                &self,
+                key: impl ::core::borrow::Borrow<$key>,
+                initial: impl ::core::borrow::Borrow<$value>,
+            ) -> Option<&$value::Cell> {
+                let value = self.def.get_or_insert(key.borrow(), initial.borrow())?;
+                // SAFETY: the kernel gave the pointer.
+                Some(unsafe { $crate::maps::def::cell(value) })
             }
 
             /// Replaces the value of `key` by what `change` makes of it; if there is none, `change`
@@ -444,14 +551,14 @@ macro_rules! map_entries {
                 &self,
                 key: impl ::core::borrow::Borrow<$key>,
                 initial: impl ::core::borrow::Borrow<$value>,
-                change: impl FnOnce($value) -> $value,
+                change: impl FnOnce($value::Read) -> $value,
             ) -> Option<()>
             where
-                $value: Copy,
+                $value: $crate::Shareable,
             {
                 let value = self.def.get_or_insert(key.borrow(), initial.borrow())?;
-                // SAFETY: the pointer is to a value of the map; see `Map::update`.
-                unsafe { value.write(change(value.read())) };
+                // SAFETY: the kernel gave the pointer.
+                unsafe { $crate::maps::def::change(value, change) };
                 Some(())
             }
         }
@@ -468,27 +575,30 @@ macro_rules! map_hash {
         map_kind! {
             $(#[$doc])*
             ///
-            /// All bytes of a key count, so a key type must have no padding: derive
-            /// [`Pod`](crate::Pod).
-            $name<K, V> = $kind(K => V),
+            /// All bytes of a key count, so a key type has no padding: see
+            /// [`Shareable`](crate::Shareable).
+            $name<K: Shareable, V: MapValue> = $kind(K => V),
             entries: "up to `max_entries` entries"
         }
 
         map_values! {
-            [K, V] $name<K, V>: (key: impl ::core::borrow::Borrow<K> => key.borrow()) -> V, $the,
+            [K: Shareable, V: MapValue] $name<K, V>:
+            (key: impl ::core::borrow::Borrow<K> => key.borrow()) -> V, $the,
             none: "when there is no such key", values: $values
         }
 
-        map_for_each! { [K, V] $name<K, V>: K => V }
+        map_for_each! { [K: Shareable, V: MapValue] $name<K, V>: K => V }
 
-        map_entries! { [K, V] $name<K, V>: K => V, of: $of, full: $full }
+        map_entries! {
+            [K: Shareable, V: MapValue] $name<K, V>: K => V, of: $of, full: $full
+        }
     };
 }
 
 /// Methods of maps of values without keys.
 macro_rules! map_queue {
-    ([$($param:ident),+] $name:ty: $value:ty, next: $next:literal) => {
-        impl<$($param),+> $name {
+    ([$($param:ident: $bound:ident),+] $name:ty: $value:ident, next: $next:literal) => {
+        impl<$($param: $crate::$bound),+> $name {
             /// Adds a value; with `flags` `BPF_EXIST`, the oldest makes room for it if the map is
             /// full.
             ///
@@ -509,29 +619,26 @@ macro_rules! map_queue {
 
             #[doc = concat!("Takes out the value ", $next, "; `None` when there is none.")]
             #[inline(always)]
-            pub fn pop(&self) -> Option<$value> {
-                let mut value = ::core::mem::MaybeUninit::<$value>::uninit();
+            pub fn pop(&self) -> Option<$value::Read> {
+                let mut value = ::core::mem::MaybeUninit::<$value::Bits>::uninit();
                 // SAFETY: the map is one of the object's, and there is room for a value.
                 let result = unsafe {
                     $crate::helpers::bpf_map_pop_elem(self.as_ptr(), value.as_mut_ptr().cast())
                 };
-                // SAFETY: success means that all of the value was written.
-                (result == 0).then(|| unsafe { value.assume_init() })
+                // SAFETY: success means that all of the value was written, and any bytes are bits.
+                (result == 0).then(|| $value::from_bits(unsafe { value.assume_init() }))
             }
 
             #[doc = concat!("A copy of the value ", $next, "; `None` when there is none.")]
             #[inline(always)]
-            pub fn peek(&self) -> Option<$value>
-            where
-                $value: Copy,
-            {
-                let mut value = ::core::mem::MaybeUninit::<$value>::uninit();
+            pub fn peek(&self) -> Option<$value::Read> {
+                let mut value = ::core::mem::MaybeUninit::<$value::Bits>::uninit();
                 // SAFETY: the map is one of the object's, and there is room for a value.
                 let result = unsafe {
                     $crate::helpers::bpf_map_peek_elem(self.as_ptr(), value.as_mut_ptr().cast())
                 };
-                // SAFETY: success means that all of the value was written.
-                (result == 0).then(|| unsafe { value.assume_init() })
+                // SAFETY: success means that all of the value was written, and any bytes are bits.
+                (result == 0).then(|| $value::from_bits(unsafe { value.assume_init() }))
             }
         }
     };

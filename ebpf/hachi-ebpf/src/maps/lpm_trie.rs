@@ -22,19 +22,19 @@ map_kind! {
     /// }
     /// ```
     /// The flag `BPF_F_NO_PREALLOC`, which the kernel demands for this kind, is added.
-    LpmTrie<K, V> = BPF_MAP_TYPE_LPM_TRIE(Key<K> => V),
+    LpmTrie<K: Pod, V: MapValue> = BPF_MAP_TYPE_LPM_TRIE(Key<K> => V),
     flags: BPF_F_NO_PREALLOC,
     entries: "up to `max_entries` prefixes"
 }
 
 map_values! {
-    [K, V] LpmTrie<K, V>: (key: impl Borrow<Key<K>> => key.borrow()) -> V,
+    [K: Pod, V: MapValue] LpmTrie<K, V>: (key: impl Borrow<Key<K>> => key.borrow()) -> V,
     "value of the longest prefix that covers `key`",
     none: "when none does",
     values: shared
 }
 
 map_entries! {
-    [K, V] LpmTrie<K, V>: Key<K> => V, of: "",
+    [K: Pod, V: MapValue] LpmTrie<K, V>: Key<K> => V, of: "",
     full: "`-ENOSPC` when the map is full, `-EINVAL` when the prefix is longer than the key,"
 }

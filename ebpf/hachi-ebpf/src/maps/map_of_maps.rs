@@ -4,10 +4,10 @@ use core::borrow::Borrow;
 use core::cell::UnsafeCell;
 use core::ptr::null;
 
-use super::def::{Pinning, TypedMap, non_null};
+use super::def::{Pinning, TypedMap, cell, look, non_null};
 use crate::bindings::bpf_map_type::{BPF_MAP_TYPE_ARRAY_OF_MAPS, BPF_MAP_TYPE_HASH_OF_MAPS};
 use crate::cty::c_void;
-use crate::helpers;
+use crate::{MapValue, helpers};
 
 /// The definition of a map of maps; see [`MapDef`](super::MapDef). The member `values` says what
 /// maps there are in it.
@@ -28,21 +28,21 @@ struct OuterDef<K, M> {
 macro_rules! map_of_maps {
     (
         $(#[$doc:meta])*
-        $name:ident<$($param:ident)?> = $kind:ident($key:ty),
+        $name:ident<$($param:ident: $bound:ident)?> = $kind:ident($key:ty),
         ($arg:ident: $arg_ty:ty => $key_ref:expr)
     ) => {
         $(#[$doc])*
         #[repr(transparent)]
-        pub struct $name<$($param,)? M> {
+        pub struct $name<$($param: $crate::$bound,)? M> {
             def: UnsafeCell<OuterDef<$key, M>>,
         }
 
         // SAFETY: programs only ever pass the address on; the kernel's maps are made for concurrent
         // use.
-        unsafe impl<$($param,)? M> Sync for $name<$($param,)? M> {}
+        unsafe impl<$($param: $crate::$bound,)? M> Sync for $name<$($param,)? M> {}
 
         #[cfg(all(feature = "test", not(hachi_bpf)))]
-        impl<$($param,)? M> crate::test::Outer for $name<$($param,)? M> {
+        impl<$($param: $crate::$bound,)? M> crate::test::Outer for $name<$($param,)? M> {
             type Key = $key;
             type Inner = M;
 
@@ -51,7 +51,7 @@ macro_rules! map_of_maps {
             }
         }
 
-        impl<$($param,)? M> $name<$($param,)? M> {
+        impl<$($param: $crate::$bound,)? M> $name<$($param,)? M> {
             const fn define(max_entries: u32, flags: u32, inner: M, pinning: Pinning) -> Self {
                 $name {
                     def: UnsafeCell::new(OuterDef {
@@ -99,16 +99,34 @@ macro_rules! map_of_maps {
                 non_null::<M>(map).map(|map| unsafe { &*map })
             }
 
-            /// The value of `key` in the map that is there, in place.
+            /// The value of `key` in the map that is there: what its `get` gives.
             #[inline(always)]
-            pub fn get_value(&self, $arg: $arg_ty, key: impl Borrow<M::Key>) -> Option<&M::Value>
+            pub fn get_value(
+                &self,
+                $arg: $arg_ty,
+                key: impl Borrow<M::Key>,
+            ) -> Option<<M::Value as MapValue>::Ref<'_>>
             where
                 M: TypedMap,
             {
                 let value = self.get_value_ptr_mut($key_ref, key)?;
-                // SAFETY: the kernel frees no value while a program runs that may hold a pointer to
-                // it (RCU).
-                Some(unsafe { &*value })
+                // SAFETY: the kernel gave the pointer.
+                Some(unsafe { look(value) })
+            }
+
+            /// The value of `key` in the map that is there, in place.
+            #[inline(always)]
+            pub fn value_cell(
+                &self,
+                $arg: $arg_ty,
+                key: impl Borrow<M::Key>,
+            ) -> Option<&<M::Value as MapValue>::Cell>
+            where
+                M: TypedMap,
+            {
+                let value = self.get_value_ptr_mut($key_ref, key)?;
+                // SAFETY: the kernel gave the pointer.
+                Some(unsafe { cell(value) })
             }
 
             /// A pointer to the value of `key` in the map that is there, to write through.
@@ -156,7 +174,8 @@ map_of_maps! {
 map_of_maps! {
     /// Maps, by key (4.12). User space puts them in.
     ///
-    /// All bytes of a key count, so a key type must have no padding: derive [`Pod`](crate::Pod).
-    HashOfMaps<K> = BPF_MAP_TYPE_HASH_OF_MAPS(K),
+    /// All bytes of a key count, so a key type has no padding: see
+    /// [`Shareable`](crate::Shareable).
+    HashOfMaps<K: Shareable> = BPF_MAP_TYPE_HASH_OF_MAPS(K),
     (outer: impl Borrow<K> => outer.borrow())
 }

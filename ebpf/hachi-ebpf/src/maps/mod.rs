@@ -9,12 +9,17 @@
 //! ```
 //!
 //! # Values are shared memory
-//! `get` gives a reference to the value in the map itself. Another CPU, or user space, may write
-//! the value at the same time, and its entry may be removed and used for another key; the reference
-//! then shows the new contents. The kernel keeps the memory itself alive until the program ends, so
-//! such a reference is never a dangling one. Let values be [`Pod`](crate::Pod), for which any bytes
-//! will do, and copy what must not change underneath you. `get_ptr_mut` gives a pointer to write
-//! through.
+//! Another CPU, or user space, may write a value at the same time, and its entry may be removed and
+//! used for another key. So keys and values are [plain data](crate::Pod), or made to be used by
+//! several at once; the whole contract stands in [`hachi_common`].
+//!
+//! - `get` gives a copy of plain data, which stays as it is.
+//! - `cell` gives the value in place, as a [`Shared`](crate::Shared) that reads and writes at once
+//!   what is asked of it, such as one [field](crate::field!) of a large struct. `update` reads,
+//!   changes and writes.
+//! - [Atomic numbers](crate::atomic), [locks and timers](crate::sync) and structs of these, which
+//!   derive [`MapValue`](crate::MapValue), are used in place: `get` gives a reference.
+//! - `get_ptr_mut` gives a pointer. The kernel keeps the memory until the program ends.
 //!
 //! Errors are the kernel's, negative `errno` numbers as the helpers return them.
 
@@ -51,6 +56,7 @@ pub use bloom_filter::BloomFilter;
 pub use cgroup_array::CgroupArray;
 pub use cpu_map::CpuMap;
 pub use def::{MapDef, TypedMap};
+pub(crate) use def::{in_place, key};
 pub use dev_map::{DevMap, DevMapHash, DevMapValue};
 pub use hash_map::{HashMap, LruHashMap};
 pub use lpm_trie::LpmTrie;

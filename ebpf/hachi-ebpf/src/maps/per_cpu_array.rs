@@ -14,16 +14,16 @@ map_kind! {
     ///     PACKETS.update(verdict, |packets| packets + 1);
     /// }
     /// ```
-    PerCpuArray<V> = BPF_MAP_TYPE_PERCPU_ARRAY(u32 => V),
+    PerCpuArray<V: MapValue> = BPF_MAP_TYPE_PERCPU_ARRAY(u32 => V),
     entries: "`max_entries` values for each CPU"
 }
 
 map_values! {
-    [V] PerCpuArray<V>: (index: u32 => &index) -> V, "value at `index` on this CPU",
+    [V: MapValue] PerCpuArray<V>: (index: u32 => &index) -> V, "value at `index` on this CPU",
     none: "beyond the end",
     values: per_cpu
 }
 
-map_per_cpu! { [V] PerCpuArray<V>: (index: u32 => &index) -> V }
+map_per_cpu! { [V: MapValue] PerCpuArray<V>: (index: u32 => &index) -> V }
 
-map_for_each! { [V] PerCpuArray<V>: u32 => V }
+map_for_each! { [V: MapValue] PerCpuArray<V>: u32 => V }

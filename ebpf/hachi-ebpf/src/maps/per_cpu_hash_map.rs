@@ -9,7 +9,9 @@ map_hash! {
     full: "`-E2BIG` when the map is full,"
 }
 
-map_per_cpu! { [K, V] PerCpuHashMap<K, V>: (key: impl Borrow<K> => key.borrow()) -> V }
+map_per_cpu! {
+    [K: Shareable, V: MapValue] PerCpuHashMap<K, V>: (key: impl Borrow<K> => key.borrow()) -> V
+}
 
 map_hash! {
     /// A hash table in which each CPU has values of its own, and which makes room for a new entry
@@ -19,4 +21,6 @@ map_hash! {
     full: "`-ENOMEM` when no entry could be freed,"
 }
 
-map_per_cpu! { [K, V] LruPerCpuHashMap<K, V>: (key: impl Borrow<K> => key.borrow()) -> V }
+map_per_cpu! {
+    [K: Shareable, V: MapValue] LruPerCpuHashMap<K, V>: (key: impl Borrow<K> => key.borrow()) -> V
+}

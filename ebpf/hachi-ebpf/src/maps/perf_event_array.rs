@@ -4,7 +4,7 @@ use core::marker::PhantomData;
 
 use crate::bindings::{BPF_F_CURRENT_CPU, BPF_F_INDEX_MASK, bpf_perf_event_value};
 use crate::cty::c_long;
-use crate::{EbpfContext, helpers};
+use crate::{EbpfContext, Record, Shareable, helpers};
 
 map_kind! {
     /// A buffer for each CPU, through which programs send records to user space (4.4), or hardware
@@ -18,7 +18,7 @@ map_kind! {
 
 /// A [`PerfEventByteArray`] for records of one type.
 #[repr(transparent)]
-pub struct PerfEventArray<T> {
+pub struct PerfEventArray<T: Shareable> {
     bytes: PerfEventByteArray,
     record: PhantomData<fn(T)>,
 }
@@ -78,13 +78,14 @@ impl PerfEventByteArray {
     }
 
     #[inline(always)]
-    fn send<C: EbpfContext, T: ?Sized>(
+    fn send<C: EbpfContext, T: Record + ?Sized>(
         &self,
         ctx: &C,
         data: &T,
         index: u64,
         flags: u32,
     ) -> Result<(), c_long> {
+        let data = data.as_bytes();
         // SAFETY: the context is the kernel's, the map is one of the object's, the data is readable
         // for its size.
         helpers::check(unsafe {
@@ -92,14 +93,14 @@ impl PerfEventByteArray {
                 ctx.as_ptr(),
                 self.as_ptr(),
                 u64::from(flags) << 32 | (index & BPF_F_INDEX_MASK),
-                (&raw const *data).cast_mut().cast(),
-                size_of_val(data) as u64,
+                data.as_ptr().cast_mut().cast(),
+                data.len() as u64,
             )
         })
     }
 }
 
-impl<T> PerfEventArray<T> {
+impl<T: Shareable> PerfEventArray<T> {
     /// A map of a buffer for each CPU there is; `flags` are those of map creation, usually 0.
     pub const fn new(flags: u32) -> Self {
         PerfEventArray::with_max_entries(0, flags)

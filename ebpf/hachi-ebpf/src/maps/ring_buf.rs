@@ -7,7 +7,7 @@ use super::def::{Map, MapDef, Pinning};
 use crate::bindings::bpf_map_type::BPF_MAP_TYPE_RINGBUF;
 use crate::cty::{c_long, c_void};
 use crate::dynptr::Dynptr;
-use crate::helpers;
+use crate::{Pod, Record, helpers};
 
 /// A ring buffer: records from programs on all CPUs to one reader in user space, in order (5.8).
 ///
@@ -67,7 +67,7 @@ impl RingBuf {
     ///
     /// The kernel aligns to 8; a `T` of more is an error when the program is built.
     #[inline(always)]
-    pub fn reserve<T: 'static>(&self, flags: u64) -> Option<RingBufEntry<T>> {
+    pub fn reserve<T: Pod>(&self, flags: u64) -> Option<RingBufEntry<T>> {
         const {
             assert!(
                 align_of::<T>() <= 8,
@@ -132,18 +132,20 @@ impl RingBuf {
         }
     }
 
-    /// Copies `record` into the buffer; `flags` is 0, `BPF_RB_NO_WAKEUP` or `BPF_RB_FORCE_WAKEUP`.
+    /// Copies `record` into the buffer: plain data, a slice of it, or text. `flags` is 0,
+    /// `BPF_RB_NO_WAKEUP` or `BPF_RB_FORCE_WAKEUP`.
     ///
     /// # Errors
     /// `-EAGAIN` when the buffer is full.
     #[inline(always)]
-    pub fn output<T: ?Sized>(&self, record: &T, flags: u64) -> Result<(), c_long> {
+    pub fn output<T: Record + ?Sized>(&self, record: &T, flags: u64) -> Result<(), c_long> {
+        let record = record.as_bytes();
         // SAFETY: the map is a ring buffer of the object, the record is readable for its size.
         helpers::check(unsafe {
             helpers::bpf_ringbuf_output(
                 self.as_ptr(),
-                (&raw const *record).cast_mut().cast(),
-                size_of_val(record) as u64,
+                record.as_ptr().cast_mut().cast(),
+                record.len() as u64,
                 flags,
             )
         })
@@ -164,9 +166,9 @@ impl RingBuf {
 /// reader never sees it. Between reserving and submitting nothing may panic: the verifier insists
 /// on one of the two on every way out.
 #[must_use = "dropped, the record is discarded"]
-pub struct RingBufEntry<T: 'static>(*mut MaybeUninit<T>);
+pub struct RingBufEntry<T: Pod>(*mut MaybeUninit<T>);
 
-impl<T> RingBufEntry<T> {
+impl<T: Pod> RingBufEntry<T> {
     /// Hands the record to the reader; `flags` is 0, `BPF_RB_NO_WAKEUP` or `BPF_RB_FORCE_WAKEUP`.
     ///
     /// Write all of it first: what was not written are bytes of older records.
@@ -186,7 +188,7 @@ impl<T> RingBufEntry<T> {
     }
 }
 
-impl<T> Drop for RingBufEntry<T> {
+impl<T: Pod> Drop for RingBufEntry<T> {
     #[inline(always)]
     fn drop(&mut self) {
         // SAFETY: the pointer is a reservation that was neither submitted nor discarded.
@@ -194,7 +196,7 @@ impl<T> Drop for RingBufEntry<T> {
     }
 }
 
-impl<T> Deref for RingBufEntry<T> {
+impl<T: Pod> Deref for RingBufEntry<T> {
     type Target = MaybeUninit<T>;
 
     #[inline(always)]
@@ -204,7 +206,7 @@ impl<T> Deref for RingBufEntry<T> {
     }
 }
 
-impl<T> DerefMut for RingBufEntry<T> {
+impl<T: Pod> DerefMut for RingBufEntry<T> {
     #[inline(always)]
     fn deref_mut(&mut self) -> &mut Self::Target {
         // SAFETY: as in `deref`.

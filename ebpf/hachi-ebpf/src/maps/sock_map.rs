@@ -20,8 +20,9 @@ map_kind! {
 map_kind! {
     /// Sockets, by key: to redirect to, and those whose data sk_msg and sk_skb programs see (4.18).
     ///
-    /// All bytes of a key count, so a key type must have no padding: derive [`Pod`](crate::Pod).
-    SockHash<K> = BPF_MAP_TYPE_SOCKHASH(K => u32),
+    /// All bytes of a key count, so a key type has no padding: see
+    /// [`Shareable`](crate::Shareable).
+    SockHash<K: Shareable> = BPF_MAP_TYPE_SOCKHASH(K => u32),
     entries: "up to `max_entries` sockets"
 }
 
@@ -30,10 +31,10 @@ type ByKey<C> = unsafe fn(*mut C, *mut c_void, *mut c_void, u64) -> c_long;
 
 macro_rules! sockets {
     (
-        [$($param:ident)?] $name:ty: ($key:ident: $key_ty:ty => $key_ref:expr),
+        [$($param:ident: $bound:ident)?] $name:ty: ($key:ident: $key_ty:ty => $key_ref:expr),
         $update:expr, $redirect_msg:expr, $redirect_skb:expr
     ) => {
-        impl$(<$param>)? $name {
+        impl$(<$param: $crate::$bound>)? $name {
             /// Puts the socket that the event is about into the map; `flags` is `BPF_ANY` (0),
             /// `BPF_NOEXIST` or `BPF_EXIST`.
             ///
@@ -127,7 +128,7 @@ sockets! {
 }
 
 sockets! {
-    [K] SockHash<K>: (key: impl Borrow<K> => key.borrow()),
+    [K: Shareable] SockHash<K>: (key: impl Borrow<K> => key.borrow()),
     helpers::bpf_sock_hash_update,
     |ctx, map, key: &K, flags| {
         helpers::bpf_msg_redirect_hash(ctx, map, (&raw const *key).cast_mut().cast(), flags)

@@ -2,12 +2,13 @@
 //!
 //! One file for the four kinds: they differ in what the value belongs to only.
 
+use core::borrow::Borrow;
 use core::ptr::null_mut;
 
-use super::def::non_null;
+use super::def::{cell, look, non_null};
 use crate::bindings::{BPF_F_NO_PREALLOC, BPF_LOCAL_STORAGE_GET_F_CREATE};
 use crate::cty::{c_long, c_void};
-use crate::helpers;
+use crate::{MapValue, helpers};
 
 macro_rules! storage {
     (
@@ -20,11 +21,11 @@ macro_rules! storage {
         /// What it belongs to is given as a pointer that the kernel gave; the verifier takes no
         /// other.
         #[repr(transparent)]
-        pub struct $name<V> {
+        pub struct $name<V: MapValue> {
             def: super::def::Map<i32, V>,
         }
 
-        impl<V> $name<V> {
+        impl<V: MapValue> $name<V> {
             /// An empty map; `flags` are those of map creation, usually 0. `BPF_F_NO_PREALLOC`,
             /// which the kernel demands for this kind, is added.
             pub const fn new(flags: u32) -> Self {
@@ -57,11 +58,21 @@ macro_rules! storage {
                 self.def.as_ptr()
             }
 
+            #[doc = concat!("The value of the ", $of, "; `None` when it has none.")]
+            ///
+            /// A copy of plain data, a reference to what is made to be shared: see
+            /// [`MapValue`](crate::MapValue).
+            #[inline(always)]
+            pub fn get<T>(&self, $owner: *mut T) -> Option<V::Ref<'_>> {
+                // SAFETY: the kernel gave the pointer.
+                self.get_ptr_mut($owner).map(|value| unsafe { look(value) })
+            }
+
             #[doc = concat!("The value of the ", $of, ", in place; `None` when it has none.")]
             #[inline(always)]
-            pub fn get<T>(&self, $owner: *mut T) -> Option<&V> {
-                // SAFETY: the kernel keeps the value while the program runs (RCU).
-                self.get_ptr_mut($owner).map(|value| unsafe { &*value })
+            pub fn cell<T>(&self, $owner: *mut T) -> Option<&V::Cell> {
+                // SAFETY: the kernel gave the pointer.
+                self.get_ptr_mut($owner).map(|value| unsafe { cell(value) })
             }
 
             #[doc = concat!("A pointer to the value of the ", $of, ", to write through.")]
@@ -80,18 +91,37 @@ macro_rules! storage {
             ///
             #[doc = concat!("`None` when there is no memory for it, or no such ", $of, ".")]
             #[inline(always)]
-            pub fn get_or_insert<T>(&self, $owner: *mut T, initial: &V) -> Option<&V> {
+            pub fn get_or_insert<T>(
+                &self,
+                $owner: *mut T,
+                initial: impl Borrow<V>,
+            ) -> Option<V::Ref<'_>> {
+                // SAFETY: the kernel gave the pointer.
+                self.or_insert($owner, initial.borrow()).map(|value| unsafe { look(value) })
+            }
+
+            /// As [`get_or_insert`](Self::get_or_insert), in place.
+            #[inline(always)]
+            pub fn cell_or_insert<T>(
+                &self,
+                $owner: *mut T,
+                initial: impl Borrow<V>,
+            ) -> Option<&V::Cell> {
+                // SAFETY: the kernel gave the pointer.
+                self.or_insert($owner, initial.borrow()).map(|value| unsafe { cell(value) })
+            }
+
+            #[inline(always)]
+            fn or_insert<T>(&self, $owner: *mut T, initial: &V) -> Option<*mut V> {
                 // SAFETY: as above; the initial value is readable for its size.
-                let value = unsafe {
+                non_null(unsafe {
                     helpers::$get(
                         self.as_ptr(),
                         $owner.cast(),
                         (&raw const *initial).cast_mut().cast(),
                         BPF_LOCAL_STORAGE_GET_F_CREATE,
                     )
-                };
-                // SAFETY: the kernel keeps the value while the program runs (RCU).
-                non_null::<V>(value).map(|value| unsafe { &*value })
+                })
             }
 
             #[doc = concat!("Removes the value of the ", $of, ".")]

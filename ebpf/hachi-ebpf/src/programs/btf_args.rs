@@ -12,8 +12,11 @@ macro_rules! context_of_arguments {
 
         impl $name {
             /// Wraps the context that the kernel called the program with. The attribute does so.
+            ///
+            /// # Safety
+            /// `ctx` must be that pointer, and there must be no other context made from it.
             #[inline(always)]
-            pub fn new(ctx: *mut c_void) -> Self {
+            pub unsafe fn new(ctx: *mut c_void) -> Self {
                 Self { ctx }
             }
 
@@ -34,13 +37,17 @@ macro_rules! context_of_arguments {
 
             #[inline(always)]
             fn register(&self, number: usize) -> u64 {
+                // Where no verifier looks.
+                #[cfg(not(hachi_bpf))]
+                assert!(number < crate::programs::ARGUMENTS, "there is no argument {number}");
                 // SAFETY: the context is an array of arguments; the verifier checks its bounds.
                 // Volatile because several loads with variable numbers must not become one.
                 unsafe { self.ctx.cast::<u64>().add(number).read_volatile() }
             }
         }
 
-        impl EbpfContext for $name {
+        // SAFETY: `new` was given the kernel's context.
+        unsafe impl EbpfContext for $name {
             #[inline(always)]
             fn as_ptr(&self) -> *mut c_void {
                 self.ctx

@@ -39,8 +39,8 @@ impl SockoptContext {
     #[inline(always)]
     fn packet(&self) -> (*mut u8, *mut u8) {
         (
-            field!(volatile self.optval).cast(),
-            field!(self.optval_end).cast(),
+            ctx_field!(volatile self.optval).cast(),
+            ctx_field!(self.optval_end).cast(),
         )
     }
 }

@@ -17,7 +17,7 @@ impl FlowDissectorContext {
     /// What the program finds out, to be filled in. Its `nhoff` says where the network header is.
     #[inline(always)]
     pub fn flow_keys(&mut self) -> &mut bpf_flow_keys {
-        let keys = field!(volatile self.flow_keys);
+        let keys = ctx_field!(volatile self.flow_keys);
         // SAFETY: the keys are there while the program runs, and borrowed with the context.
         unsafe { &mut *keys }
     }

@@ -8,7 +8,7 @@
 /// same address. Also for one of two fields between which a program may choose: LLVM would load at
 /// a variable offset, which the verifier refuses in a context; two different kinds of load it
 /// leaves alone.
-macro_rules! field {
+macro_rules! ctx_field {
     ($self:ident.$field:ident) => {
         // SAFETY: `new` was given the kernel's context, which is valid while the program runs.
         unsafe { (*$self.ctx).$field }
@@ -35,6 +35,10 @@ pub(crate) fn address<C>(ctx: *const C, field: u32) -> usize {
         ctx.addr().wrapping_add_signed(distance as isize)
     }
 }
+
+/// How many arguments a function or tracepoint can have: those that a test's context has room for.
+#[cfg(not(hachi_bpf))]
+pub(crate) const ARGUMENTS: usize = 12;
 
 #[macro_use]
 mod sk_buff;
@@ -109,7 +113,14 @@ pub use xdp::XdpContext;
 use crate::cty::c_void;
 
 /// What the contexts of all program types have in common.
-pub trait EbpfContext {
+///
+/// The attributes (`#[xdp]` and so on) make contexts of what the kernel calls a program with; a
+/// test
+/// has `Input`.
+///
+/// # Safety
+/// [`as_ptr`](Self::as_ptr) must give the pointer that the kernel called the program with.
+pub unsafe trait EbpfContext {
     /// The pointer that the kernel called the program with, for helpers that want it.
     fn as_ptr(&self) -> *mut c_void;
 }
@@ -122,11 +133,11 @@ macro_rules! context {
         #[repr(transparent)]
         #[non_exhaustive]
         pub struct $name {
-            /// The kernel's context.
-            pub ctx: *mut $raw,
+            pub(crate) ctx: *mut $raw,
         }
 
-        impl $crate::EbpfContext for $name {
+        // SAFETY: `new` was given the kernel's context.
+        unsafe impl $crate::EbpfContext for $name {
             #[inline(always)]
             fn as_ptr(&self) -> *mut $crate::cty::c_void {
                 self.ctx.cast()
@@ -156,7 +167,7 @@ macro_rules! context_fields {
             #[inline(always)]
             pub fn $method(&self) -> $ty {
                 // SAFETY: the context is the kernel's, which is valid while the program runs.
-                // Volatile: see `field!`.
+                // Volatile: see `ctx_field!`.
                 unsafe { (&raw const (*self.ctx).$field).read_volatile() }
             }
         )* }

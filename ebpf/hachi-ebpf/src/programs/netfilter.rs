@@ -26,13 +26,13 @@ impl NetfilterContext {
     /// The hook, for `kernel_types!` that declares `nf_hook_state`.
     #[inline(always)]
     pub fn state(&self) -> *const c_void {
-        field!(volatile self.state)
+        ctx_field!(volatile self.state)
     }
 
     /// The packet, for `kernel_types!` that declares `sk_buff`.
     #[inline(always)]
     pub fn skb(&self) -> *mut c_void {
-        field!(volatile self.skb)
+        ctx_field!(volatile self.skb)
     }
 
     /// A copy of the `T` at `offset`, counted from the IP header; `None` when the packet ends

@@ -36,7 +36,8 @@ impl PerfEventContext {
     /// The registers where the event was counted, of the kernel or of the process.
     #[inline(always)]
     pub fn registers(&self) -> ProbeContext {
-        ProbeContext::new(self.ctx.cast())
+        // SAFETY: what the kernel gives begins with the registers, which are only read.
+        unsafe { ProbeContext::new(self.ctx.cast()) }
     }
 
     /// Where the code was that caused the event.

@@ -31,6 +31,14 @@ impl RawTracePointContext {
 
     #[inline(always)]
     fn place<T>(&self) -> *mut T {
-        self.register(0) as usize as *mut T
+        let at = self.register(0) as usize as *mut T;
+        // Where no verifier looks.
+        #[cfg(all(feature = "test", not(hachi_bpf)))]
+        assert!(
+            at.is_aligned() && crate::test::in_frame(at.cast(), size_of::<T>()),
+            "the tracepoint has no buffer of {} bytes",
+            size_of::<T>()
+        );
+        at
     }
 }

@@ -193,13 +193,16 @@ macro_rules! context_of_registers {
         #[repr(transparent)]
         pub struct $name {
             /// The registers, as they are on this architecture.
-            pub regs: *mut pt_regs,
+            pub(crate) regs: *mut pt_regs,
         }
 
         impl $name {
             /// Wraps the context that the kernel called the program with. The attribute does so.
+            ///
+            /// # Safety
+            /// `ctx` must be that pointer, and there must be no other context made from it.
             #[inline(always)]
-            pub fn new(ctx: *mut c_void) -> Self {
+            pub unsafe fn new(ctx: *mut c_void) -> Self {
                 Self { regs: ctx.cast() }
             }
 
@@ -222,7 +225,8 @@ macro_rules! context_of_registers {
             }
         }
 
-        impl EbpfContext for $name {
+        // SAFETY: `new` was given the kernel's context.
+        unsafe impl EbpfContext for $name {
             #[inline(always)]
             fn as_ptr(&self) -> *mut c_void {
                 self.regs.cast()

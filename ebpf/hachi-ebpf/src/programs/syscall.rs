@@ -25,8 +25,11 @@ impl<T: Pod> SyscallContext<T> {
     );
 
     /// Wraps the context that the kernel called the program with. The attribute does so.
+    ///
+    /// # Safety
+    /// `ctx` must be that pointer, and there must be no other context made from it.
     #[inline(always)]
-    pub fn new(ctx: *mut c_void) -> Self {
+    pub unsafe fn new(ctx: *mut c_void) -> Self {
         let () = Self::WHOLE_WORDS;
         Self {
             ctx: ctx.cast(),
@@ -67,7 +70,8 @@ impl<T: Pod> SyscallContext<T> {
     }
 }
 
-impl<T: Pod> EbpfContext for SyscallContext<T> {
+// SAFETY: `new` was given the kernel's context.
+unsafe impl<T: Pod> EbpfContext for SyscallContext<T> {
     #[inline(always)]
     fn as_ptr(&self) -> *mut c_void {
         self.ctx.cast()

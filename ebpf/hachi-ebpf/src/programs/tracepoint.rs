@@ -15,8 +15,11 @@ pub struct TracePointContext {
 
 impl TracePointContext {
     /// Wraps the context that the kernel called the program with. The attribute does so.
+    ///
+    /// # Safety
+    /// `ctx` must be that pointer, and there must be no other context made from it.
     #[inline(always)]
-    pub fn new(ctx: *mut c_void) -> Self {
+    pub unsafe fn new(ctx: *mut c_void) -> Self {
         Self { ctx }
     }
 
@@ -70,9 +73,16 @@ impl TracePointContext {
     /// Offsets and sizes are those of [`read_at`](Self::read_at).
     #[inline(always)]
     pub fn field<T: Pod>(&self, offset: usize) -> T {
+        let at = self.ctx.wrapping_byte_add(offset).cast::<T>();
+        // Where no verifier looks.
+        #[cfg(all(feature = "test", not(hachi_bpf)))]
+        assert!(
+            at.is_aligned() && crate::test::in_frame(at.cast(), size_of::<T>()),
+            "the record has no such field at {offset}"
+        );
         // SAFETY: the verifier checks that the field is in the record; any bytes make a `T`.
         // Volatile because several loads with variable numbers must not become one.
-        unsafe { self.ctx.byte_add(offset).cast::<T>().read_volatile() }
+        unsafe { at.read_volatile() }
     }
 
     /// The field at `offset` bytes, as
@@ -90,7 +100,8 @@ impl TracePointContext {
     }
 }
 
-impl EbpfContext for TracePointContext {
+// SAFETY: `new` was given the kernel's context.
+unsafe impl EbpfContext for TracePointContext {
     #[inline(always)]
     fn as_ptr(&self) -> *mut c_void {
         self.ctx

@@ -9,7 +9,7 @@ use crate::cty::{c_long, c_void};
 use crate::helpers;
 use crate::kernel::Argument;
 use crate::maps::{Array, HashMap};
-use crate::{Pod, enum_value_exists};
+use crate::{Pod, Shared, enum_value_exists, field};
 
 /// How many arguments a probe can have.
 const ARGUMENTS: usize = 12;
@@ -139,10 +139,11 @@ impl UsdtContext {
         let spec = self.spec()?;
         // The verifier looks at the number that is used.
         let n = crate::packet::opaque(n);
-        if n >= ARGUMENTS || n >= spec.count as usize {
+        if n >= field!(spec, count).get() as usize {
             return Err(-EINVAL);
         }
-        spec.arguments[n].get(self.regs).map(T::from_argument)
+        let argument = field!(spec, arguments).at(n).ok_or(-EINVAL)?.get();
+        argument.get(self.regs).map(T::from_argument)
     }
 
     /// How many arguments the probe has.
@@ -151,7 +152,7 @@ impl UsdtContext {
     /// `-ESRCH` when the loader knows nothing of USDT.
     #[inline(always)]
     pub fn arg_count(&self) -> Result<usize, c_long> {
-        self.spec().map(|spec| spec.count.into())
+        self.spec().map(|spec| field!(spec, count).get().into())
     }
 
     /// The number that user space gave when it attached the program (Hachi's `Usdt::attach`).
@@ -160,18 +161,18 @@ impl UsdtContext {
     /// `-ESRCH` when the loader knows nothing of USDT.
     #[inline(always)]
     pub fn cookie(&self) -> Result<u64, c_long> {
-        self.spec().map(|spec| spec.cookie)
+        self.spec().map(|spec| field!(spec, cookie).get())
     }
 
     #[inline(always)]
-    fn spec(&self) -> Result<&'static Spec, c_long> {
+    fn spec(&self) -> Result<&'static Shared<Spec>, c_long> {
         let id = if enum_value_exists!(bpf_func_id::BPF_FUNC_get_attach_cookie) {
             // SAFETY: the context is the kernel's.
             unsafe { helpers::bpf_get_attach_cookie(self.as_ptr()) as u32 }
         } else {
             let address = self.instruction_pointer();
-            *__bpf_usdt_ip_to_spec_id.get(address).ok_or(-ESRCH)?
+            __bpf_usdt_ip_to_spec_id.get(address).ok_or(-ESRCH)?
         };
-        __bpf_usdt_specs.get(id).ok_or(-ESRCH)
+        __bpf_usdt_specs.cell(id).ok_or(-ESRCH)
     }
 }

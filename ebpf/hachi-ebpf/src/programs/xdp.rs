@@ -18,11 +18,11 @@ use crate::{Pod, helpers, packet};
 #[repr(transparent)]
 #[non_exhaustive]
 pub struct XdpContext {
-    /// The kernel's context.
-    pub ctx: *mut xdp_md,
+    pub(crate) ctx: *mut xdp_md,
 }
 
-impl EbpfContext for XdpContext {
+// SAFETY: `new` was given the kernel's context.
+unsafe impl EbpfContext for XdpContext {
     #[inline(always)]
     fn as_ptr(&self) -> *mut c_void {
         self.ctx.cast()
@@ -47,7 +47,7 @@ impl XdpContext {
     /// is none (4.15).
     #[inline(always)]
     pub fn metadata(&self) -> usize {
-        address(self.ctx, field!(volatile self.data_meta))
+        address(self.ctx, ctx_field!(volatile self.data_meta))
     }
 
     /// Address after the last byte of the metadata.
@@ -59,20 +59,20 @@ impl XdpContext {
     /// Index of the interface the packet came from (4.16).
     #[inline(always)]
     pub fn ingress_ifindex(&self) -> u32 {
-        field!(volatile self.ingress_ifindex)
+        ctx_field!(volatile self.ingress_ifindex)
     }
 
     /// Index of the receive queue the packet came from (4.16).
     #[inline(always)]
     pub fn rx_queue_index(&self) -> u32 {
-        field!(self.rx_queue_index)
+        ctx_field!(self.rx_queue_index)
     }
 
     /// Index of the interface the packet goes to, in a program in a devmap (5.8); the verifier
     /// refuses it elsewhere.
     #[inline(always)]
     pub fn egress_ifindex(&self) -> u32 {
-        field!(self.egress_ifindex)
+        ctx_field!(self.egress_ifindex)
     }
 
     /// Length of the packet (of its first buffer) in bytes.

@@ -8,7 +8,7 @@ use super::state::with;
 use crate::Pod;
 use crate::bindings::*;
 use crate::cty::c_void;
-use crate::programs::*;
+use crate::programs::{ARGUMENTS, *};
 
 /// A context's fields and the bytes behind it, to call programs with.
 ///
@@ -32,7 +32,8 @@ pub struct Input<C: Context> {
     /// bytes are and how many, which [`run`](Self::run) sets. Of contexts that are arguments, the
     /// arguments.
     pub fields: C::Fields,
-    /// The packet, or the record of a tracepoint. Other contexts have no bytes.
+    /// The packet, the record of a tracepoint, the buffer of a raw one, the value of a socket
+    /// option. Other contexts have no bytes.
     pub bytes: Vec<u8>,
 }
 
@@ -129,7 +130,6 @@ macro_rules! contexts {
 
             unsafe fn from_parts(fields: *mut $fields, _: *mut u8) -> Self {
                 // SAFETY: the caller's promise.
-                #[allow(unused_unsafe, reason = "of some contexts it is safe")]
                 unsafe { $name::new(fields.cast()) }
             }
 
@@ -147,7 +147,7 @@ macro_rules! contexts {
 }
 
 /// The arguments of functions and tracepoints.
-type Arguments = [u64; 12];
+type Arguments = [u64; ARGUMENTS];
 
 contexts! {
     XdpContext: xdp_md, set_xdp_ends, packet::xdp_ends;
@@ -160,13 +160,12 @@ contexts! {
     SockAddrContext: bpf_sock_addr;
     SockContext: bpf_sock;
     SockOpsContext: bpf_sock_ops;
-    SockoptContext: bpf_sockopt;
+    SockoptContext: bpf_sockopt, set_option_ends, option_ends;
     SysctlContext: bpf_sysctl;
     DeviceContext: bpf_cgroup_dev_ctx;
     SkLookupContext: bpf_sk_lookup;
     ProbeContext: pt_regs;
     RetProbeContext: pt_regs;
-    RawTracePointContext: Arguments;
     BtfTracePointContext: Arguments;
     FEntryContext: Arguments;
     FExitContext: Arguments;
@@ -180,13 +179,32 @@ contexts! {
     LircMode2Context: u32;
 }
 
+impl sealed::Sealed for RawTracePointContext {}
+
+impl Context for RawTracePointContext {
+    type Fields = Arguments;
+
+    unsafe fn from_parts(fields: *mut Arguments, _: *mut u8) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe { RawTracePointContext::new(fields.cast()) }
+    }
+
+    fn set_ends(fields: &mut Arguments, ends: Ends) {
+        // The buffer of a writable one is its first argument.
+        if ends.data != ends.data_end {
+            fields[0] = ends.data;
+        }
+    }
+}
+
 impl<T: Pod> sealed::Sealed for SyscallContext<T> {}
 
 impl<T: Pod> Context for SyscallContext<T> {
     type Fields = T;
 
     unsafe fn from_parts(fields: *mut T, _: *mut u8) -> Self {
-        SyscallContext::new(fields.cast())
+        // SAFETY: the caller's promise.
+        unsafe { SyscallContext::new(fields.cast()) }
     }
 }
 
@@ -196,7 +214,8 @@ impl Context for TracePointContext {
     type Fields = ();
 
     unsafe fn from_parts(_: *mut (), data: *mut u8) -> Self {
-        TracePointContext::new(data.cast::<c_void>())
+        // SAFETY: the caller's promise.
+        unsafe { TracePointContext::new(data.cast::<c_void>()) }
     }
 }
 
@@ -217,9 +236,7 @@ fn set_skb_ends(fields: &mut __sk_buff, ends: Ends) {
 /// A flow dissector has a place for what it finds out as well.
 fn set_flow_ends(fields: &mut __sk_buff, ends: Ends) {
     set_skb_ends(fields, ends);
-    if fields.flow_keys.is_null() {
-        fields.flow_keys = map::allocate(size_of::<bpf_flow_keys>()).cast();
-    }
+    fields.flow_keys = map::allocate(size_of::<bpf_flow_keys>()).cast();
 }
 
 fn pointer(address: u64) -> *mut c_void {
@@ -236,6 +253,19 @@ fn msg_ends(fields: &sk_msg_md) -> Ends {
     Ends {
         data: fields.data as u64,
         data_end: fields.data_end as u64,
+    }
+}
+
+fn set_option_ends(fields: &mut bpf_sockopt, ends: Ends) {
+    fields.optval = pointer(ends.data);
+    fields.optval_end = pointer(ends.data_end);
+    fields.optlen = (ends.data_end - ends.data) as i32;
+}
+
+fn option_ends(fields: &bpf_sockopt) -> Ends {
+    Ends {
+        data: fields.optval as u64,
+        data_end: fields.optval_end as u64,
     }
 }
 

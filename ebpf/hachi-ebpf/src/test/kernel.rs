@@ -13,7 +13,7 @@ use super::state::{self, State, with};
 use super::{Task, helpers, timer};
 use crate::cty::{c_long, c_void};
 use crate::maps::{PerfEventArray, PerfEventByteArray, RingBuf, TypedMap, UserRingBuf};
-use crate::{Global, Pod};
+use crate::{Global, Pod, Shareable};
 
 /// The kernel of this thread, new: nothing that was before is left, and nothing of this is left
 /// when it is dropped.
@@ -32,7 +32,7 @@ use crate::{Global, Pod};
 /// let kernel = Kernel::new();
 /// kernel.set_time(1_000);
 /// seen(7);
-/// assert_eq!(SEEN.get(7), Some(&1_000));
+/// assert_eq!(SEEN.get(7), Some(1_000));
 /// assert_eq!(kernel.records::<u32>(&EVENTS), [7]);
 /// ```
 #[must_use = "dropped, it is reset"]
@@ -91,8 +91,9 @@ impl Kernel {
     }
 
     /// Gives a setting another value, as user space does before loading.
-    pub fn set_global<T: Copy>(&self, global: &'static Global<T>, value: T) {
-        state::set_global(global, Global::new(value));
+    pub fn set_global<T: Shareable>(&self, global: &'static Global<T>, value: T) {
+        // It is the value, with another name.
+        state::set_global((&raw const *global).cast::<T>(), value);
     }
 
     /// Puts an entry into a map, as user space does; also into maps that programs cannot write.
@@ -180,7 +181,11 @@ impl Kernel {
     /// Puts `f` in the place of a helper, by its number (`BPF_FUNC_…` in `linux/bpf.h`, the number
     /// in the manual page's table). It gets what the helper would get in the five registers, and
     /// returns what it would return.
-    pub fn replace_helper(&self, number: u32, f: impl FnMut([u64; 5]) -> u64 + 'static) {
+    ///
+    /// # Safety
+    /// Programs rely on what a helper gives: where it is a pointer, that must lead to what the
+    /// helper's would, and where a helper fills a buffer, `f` must.
+    pub unsafe fn replace_helper(&self, number: u32, f: impl FnMut([u64; 5]) -> u64 + 'static) {
         let f: state::Replacement = Rc::new(RefCell::new(f));
         let before = with(|state| state.replaced.insert(number, f));
         drop(before);
@@ -205,7 +210,7 @@ impl Records for PerfEventByteArray {
     }
 }
 
-impl<T> Records for PerfEventArray<T> {
+impl<T: Shareable> Records for PerfEventArray<T> {
     fn address(&self) -> *mut c_void {
         // It is the byte array, with a type.
         (&raw const *self).cast_mut().cast()
@@ -215,7 +220,7 @@ impl<T> Records for PerfEventArray<T> {
 /// A map of maps.
 pub trait Outer {
     /// The type of its keys.
-    type Key;
+    type Key: Shareable;
     /// The maps in it.
     type Inner;
     #[doc(hidden)]
@@ -223,8 +228,7 @@ pub trait Outer {
 }
 
 fn bytes_of<T>(value: &T) -> &[u8] {
-    // SAFETY: the value is there. (Padding, which keys of maps must not have and of which values
-    // make no use, is copied as it is.)
+    // SAFETY: the value is there, and keys and values of maps have no padding.
     unsafe { std::slice::from_raw_parts((&raw const *value).cast(), size_of::<T>()) }
 }
 

@@ -70,7 +70,9 @@ pub use task::Task;
 
 pub(crate) use arena::{arena_pages, in_arena};
 pub(crate) use helpers::call;
+pub(crate) use packet::in_frame;
 pub(crate) use state::{global, set_global};
+pub(crate) use timer::is_of as timer_is_of;
 
 /// The kernel's numbers for errors, as it returns them.
 mod errno {

@@ -2,6 +2,7 @@
 
 use super::errno::*;
 use super::input::Ends;
+use super::state::with;
 use super::{Done, map};
 use crate::bindings::{__sk_buff, xdp_md};
 use crate::programs::address;
@@ -49,6 +50,16 @@ impl Frame {
         let inside = (self.start.addr()..=self.end.addr()).contains(&to);
         inside.then_some(to).ok_or(EINVAL)
     }
+}
+
+/// Whether `len` bytes at an address lie in the memory of what a program is running on.
+pub(crate) fn in_frame(at: *const u8, len: usize) -> bool {
+    with(|state| {
+        state.frames.iter().any(|frame| {
+            let (start, end) = (frame.start.addr(), frame.end.addr());
+            at.addr() >= start && at.addr().checked_add(len).is_some_and(|last| last <= end)
+        })
+    })
 }
 
 /// The bytes at `offset` in a packet.

@@ -12,6 +12,7 @@ use super::map::Map;
 use super::packet::Frame;
 use super::task::Task;
 use super::timer::Timer;
+use crate::{Pod, Shareable};
 
 /// A helper that a test has put in another's place.
 pub type Replacement = Rc<RefCell<dyn FnMut([u64; 5]) -> u64>>;
@@ -47,17 +48,22 @@ pub fn with<R>(f: impl FnOnce(&mut State) -> R) -> R {
     STATE.with_borrow_mut(f)
 }
 
-/// The value that this thread's programs or tests gave to a variable.
-pub(crate) fn global<T: Copy>(variable: *const T) -> Option<T> {
+/// The bits that this thread's programs or tests gave to a variable.
+pub(crate) fn global<T: Pod>(variable: *const T) -> Option<T> {
     with(|state| {
         let value = state.globals.get(&variable.addr())?;
-        // SAFETY: `set_global` has put the bytes of a `T` there for this variable.
+        // A variable that is no static may have another's address.
+        if value.len() != size_of::<T>() {
+            return None;
+        }
+        // SAFETY: as long as a `T`, and any initialised bytes make one: `set_global` puts no others
+        // there.
         Some(unsafe { value.as_ptr().cast::<T>().read_unaligned() })
     })
 }
 
 /// Gives a variable a value, for this thread.
-pub(crate) fn set_global<T: Copy>(variable: *const T, value: T) {
+pub(crate) fn set_global<T: Shareable>(variable: *const T, value: T) {
     let mut bytes = Box::new_uninit_slice(size_of::<T>());
     // SAFETY: there is room for a `T`.
     unsafe { bytes.as_mut_ptr().cast::<T>().write_unaligned(value) };

@@ -5,7 +5,8 @@ use std::vec::Vec;
 
 use super::errno::*;
 use super::state::{State, with};
-use super::{Done, helpers};
+use super::{Done, helpers, map};
+use crate::cty::c_void;
 
 /// A timer that was prepared.
 pub struct Timer {
@@ -19,6 +20,14 @@ type Callback = unsafe extern "C" fn(*mut u8, *const u8, *mut u8) -> i32;
 
 /// `BPF_F_TIMER_ABS`
 const ABSOLUTE: u64 = 1;
+
+/// Whether a timer was prepared as one in values of that map.
+pub(crate) fn is_of(timer: *const (), map: *const c_void) -> bool {
+    with(|state| {
+        let timer = state.timers.get(&timer.addr());
+        timer.is_some_and(|timer| timer.map == map.addr())
+    })
+}
 
 pub fn init(state: &mut State, timer: usize, map: usize) -> Done {
     if state.timers.contains_key(&timer) {
@@ -64,9 +73,10 @@ pub fn cancel(state: &mut State, timer: usize) -> Done<bool> {
 pub fn advance_to(time: u64) {
     while let Some((at, expired)) = with(|state| next_expired(state, time)) {
         with(|state| state.time = Some(at));
-        if let Some((map, key, value, callback)) = expired {
+        if let Some((map_at, key, value, callback)) = expired {
+            let key = map::allocated(&key);
             // SAFETY: the callback is one for this map; key and value are its.
-            unsafe { callback(map, key.as_ptr(), value) };
+            unsafe { callback(map_at, key, value) };
         }
     }
     with(|state| state.time = Some(time));

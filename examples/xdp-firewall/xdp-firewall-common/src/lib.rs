@@ -10,7 +10,7 @@
 
 #![no_std]
 
-use hachi_common::Pod;
+use hachi_common::{Pod, Shareable, Stored};
 pub use hachi_common::lpm_trie::Key;
 
 /// The most prefixes that `SOURCES_V4` and `SOURCES_V6` each hold.
@@ -52,7 +52,7 @@ impl Port {
 }
 
 /// What became of a packet; its number is the index into `COUNTERS`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Shareable)]
 #[repr(u32)]
 pub enum Verdict {
     /// Let through.
@@ -73,17 +73,6 @@ impl Verdict {
         Verdict::BlockedPort,
         Verdict::Malformed,
     ];
-
-    /// The verdict with this number.
-    pub const fn from_u32(number: u32) -> Option<Self> {
-        match number {
-            0 => Some(Verdict::Passed),
-            1 => Some(Verdict::BlockedSource),
-            2 => Some(Verdict::BlockedPort),
-            3 => Some(Verdict::Malformed),
-            _ => None,
-        }
-    }
 
     /// A name for people.
     pub const fn name(self) -> &'static str {
@@ -121,7 +110,7 @@ pub struct Event {
     pub ip_version: u8,
     /// The IP protocol number, such as [`TCP`].
     pub protocol: u8,
-    /// A [`Verdict`] as a number.
-    pub verdict: u32,
+    /// What became of it. Reading it is checked.
+    pub verdict: Stored<Verdict>,
 }
 // ANCHOR_END: event

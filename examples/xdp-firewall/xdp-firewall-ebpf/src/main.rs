@@ -72,10 +72,10 @@ fn judge(packet: &Packet) -> Verdict {
         Source::V6(address) => SOURCES_V6.get(Key::new(128, address)),
         Source::Unknown => None,
     };
-    if rule == Some(&DROP) {
+    if rule == Some(DROP) {
         return Verdict::BlockedSource;
     }
-    if packet.port != 0 && PORTS.get(Port::new(packet.protocol, packet.port)) == Some(&DROP) {
+    if packet.port != 0 && PORTS.get(Port::new(packet.protocol, packet.port)) == Some(DROP) {
         return Verdict::BlockedPort;
     }
     Verdict::Passed
@@ -98,7 +98,7 @@ fn report(verdict: Verdict, packet: &Packet, length: u32) {
             port,
             ip_version,
             protocol,
-            verdict: verdict as u32,
+            verdict: verdict.into(),
         });
         event.submit(0);
     }

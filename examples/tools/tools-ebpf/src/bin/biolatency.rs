@@ -38,7 +38,7 @@ fn issue(ctx: BtfTracePointContext) {
 #[btf_tracepoint(function = "block_rq_complete")]
 fn complete(ctx: BtfTracePointContext) {
     let request: u64 = ctx.arg(0);
-    if let Some(&at) = ISSUED.get(request) {
+    if let Some(at) = ISSUED.get(request) {
         HISTOGRAM.update(slot((bpf_ktime_get_ns() - at) / 1000), |count| count + 1);
         let _ = ISSUED.remove(request);
     }

@@ -77,8 +77,8 @@ fn balance(ctx: &mut XdpContext) -> Option<u32> {
     {
         return None;
     }
-    let &index = TABLE.get(flow_hash(ip.source, from) % TABLE_SIZE)?;
-    let backend = *BACKENDS.get(index)?;
+    let index = TABLE.get(flow_hash(ip.source, from) % TABLE_SIZE)?;
+    let backend = BACKENDS.get(index)?;
     ctx.adjust_head(-(size_of::<Ipv4>() as i32)).ok()?;
     ctx.write(
         0,

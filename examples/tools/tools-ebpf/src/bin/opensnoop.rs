@@ -39,7 +39,7 @@ fn enter(ctx: TracePointContext) {
 #[tracepoint(category = "syscalls", name = "sys_exit_openat")]
 fn exit(ctx: TracePointContext) {
     let thread = bpf_get_current_pid_tgid();
-    let Some(&[path, flags]) = CALLS.get(thread) else {
+    let Some([path, flags]) = CALLS.get(thread) else {
         return;
     };
     if let Some(mut entry) = EVENTS.reserve::<Event>(0) {

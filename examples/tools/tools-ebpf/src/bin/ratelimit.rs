@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 use hachi_ebpf::{
-    Global,
+    Global, Pod,
     atomic::{AtomicU64, Ordering},
     bindings::{TC_ACT_OK, TC_ACT_SHOT},
     helpers::bpf_ktime_get_ns,
@@ -22,7 +22,7 @@ static RATE: Global<u64> = Global::new(125_000);
 static BURST: Global<u64> = Global::new(15_000);
 
 /// Tokens are nanoseconds of sending time: no division is needed to fill the bucket.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Pod)]
 #[repr(C)]
 struct Bucket {
     tokens: u64,

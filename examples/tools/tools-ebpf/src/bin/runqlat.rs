@@ -52,7 +52,7 @@ fn switch(ctx: BtfTracePointContext) {
         waits(switch.prev());
     }
     let next = switch.next().pid();
-    if let Some(&since) = WAITING.get(next) {
+    if let Some(since) = WAITING.get(next) {
         HISTOGRAM.update(slot((bpf_ktime_get_ns() - since) / 1000), |count| count + 1);
         let _ = WAITING.remove(next);
     }

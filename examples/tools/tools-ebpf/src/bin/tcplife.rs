@@ -40,11 +40,11 @@ fn changed(ctx: BtfTracePointContext) -> Result<(), i64> {
     let key = sk.as_ptr().addr() as u64;
     if state == state::CLOSE {
         if let Some(birth) = BIRTHS.get(key) {
-            ended(sk, birth)?;
+            ended(sk, &birth)?;
         }
         return BIRTHS.remove(key);
     }
-    let known = BIRTHS.get(key).copied();
+    let known = BIRTHS.get(key);
     // In other states it is an interrupt that changes it, in whatever process.
     let owner = match known {
         Some(birth) if state != state::LAST_ACK => birth.owner,
