@@ -387,8 +387,10 @@ macro_rules! map_values {
                 self.def.lookup($key_ref)
             }
 
-            #[doc = concat!("Replaces the ", $the, " by what `change` makes of it; `None`, with nothing \
-                             done, ", $none, ".")]
+            #[doc = concat!("Replaces the ", $the, " by what `change` makes of it.")]
+            ///
+            #[doc = concat!("`None`, with nothing done, ", $none, ".")]
+            ///
             ///
             #[doc = who_races!($values)]
             #[inline(always)]

@@ -74,7 +74,7 @@ mod tests {
             port: 53,
             ip_version: 4,
             protocol: UDP,
-            verdict: Verdict::BlockedPort as u32,
+            verdict: Verdict::BlockedPort.into(),
         };
         let text = "dropped udp from 10.0.0.7 to port 53, 60 bytes: blocked port";
         assert_eq!(event(&drop), text);
