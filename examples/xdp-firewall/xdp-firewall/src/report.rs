@@ -39,10 +39,7 @@ pub fn json(counters: &[Counter]) -> String {
 
 /// One dropped packet, in words.
 pub fn event(event: &Event) -> String {
-    let verdict = event
-        .verdict
-        .get()
-        .map_or("unknown verdict", Verdict::name);
+    let verdict = event.verdict.get().map_or("unknown verdict", Verdict::name);
     let source = match event.ip_version {
         4 => {
             let [a, b, c, d, ..] = event.source;
