@@ -42,7 +42,7 @@ pub(crate) mod uprobe;
 pub(crate) mod usdt;
 pub(crate) mod xdp;
 
-pub use cgroup::CgroupAttachMode;
+pub(crate) use cgroup::CgroupAttachMode;
 pub use error::LinkError;
 pub use fd::FdLink;
 pub use info::{LinkInfo, LinkTarget, loaded_links};

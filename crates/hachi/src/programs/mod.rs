@@ -132,7 +132,8 @@ use crate::links::{LinkId, OwnedLink};
 pub use crate::{
     fd::ProgramFd,
     links::{
-        self, CgroupAttachMode, LinkOrder, XdpLink, XdpLinkId,
+        self, LinkOrder, XdpLink, XdpLinkId,
+        cgroup::CgroupAttachMode,
         kprobe::ProbeKind,
         netfilter::{NetfilterFamily, NetfilterHook, NetfilterPoint},
         tc::{NlOptions, TcAttachType},
