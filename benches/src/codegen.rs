@@ -130,11 +130,7 @@ fn time(ebpf: &Ebpf, name: &str) -> Result<Duration> {
     packet[23] = 17;
     packet[26..30].copy_from_slice(&[10, 0, 0, 1]);
     packet[34..38].copy_from_slice(&[0x30, 0x39, 0, 7]);
-    let options = TestRunOptions {
-        data: &packet,
-        repeat: REPEAT,
-        ..Default::default()
-    };
+    let options = TestRunOptions::new().data(&packet).repeat(REPEAT);
     Ok(ebpf.program(name)?.test_run(&options)?.duration)
 }
 

@@ -27,11 +27,7 @@ pub fn run() -> Result {
     let program: &mut Xdp = ebpf.program_mut("send")?.try_into()?;
     program.load()?;
     let send = || {
-        program.test_run(&TestRunOptions {
-            data: &[0; 64],
-            repeat: EVENTS,
-            ..Default::default()
-        })
+        program.test_run(&TestRunOptions::new().data(&[0; 64]).repeat(EVENTS))
     };
     let peers = built_peers("maps");
     let pinned = bpffs.join("ring");

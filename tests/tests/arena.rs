@@ -19,10 +19,8 @@ fn check(object: &Path) {
             .unwrap_or_else(|error| panic!("{name}: {error}"));
     }
     let run = |name: &str, argument: u64| {
-        let options = TestRunOptions {
-            context: &argument.to_ne_bytes(),
-            ..Default::default()
-        };
+        let argument = argument.to_ne_bytes();
+        let options = TestRunOptions::new().context(&argument);
         let result = ebpf.program(name).unwrap().test_run(&options).unwrap();
         assert_eq!(result.return_value, 0, "{name}");
         ebpf.global::<u64>("FOUND").unwrap().get().unwrap()

@@ -11,11 +11,7 @@ fn check(object: &Path) {
     let mut ebpf = Ebpf::load_file(object).unwrap();
     let program: &mut Xdp = ebpf.program_mut("count").unwrap().try_into().unwrap();
     program.load().unwrap();
-    let options = TestRunOptions {
-        data: &[0; 64],
-        repeat: 3,
-        ..Default::default()
-    };
+    let options = TestRunOptions::new().data(&[0; 64]).repeat(3);
     assert_eq!(program.test_run(&options).unwrap().return_value, 2);
 
     let by_key = HashMap::<_, u32, u64>::try_from(ebpf.map("BY_KEY").unwrap()).unwrap();

@@ -15,10 +15,7 @@ fn check(object: &Path) {
             .unwrap_or_else(|error| panic!("{name}: {error}"));
     }
     let run = |name: &str| {
-        let options = TestRunOptions {
-            data: &[0; 64],
-            ..Default::default()
-        };
+        let options = TestRunOptions::new().data(&[0; 64]);
         let program = ebpf.program(name).unwrap();
         program.test_run(&options).unwrap().return_value
     };

@@ -105,10 +105,7 @@ fn functions_of_modules() {
         let mut ebpf = Ebpf::load_file(fixture_with("externs", variant)).unwrap();
         let program = ebpf.program_mut("connection").unwrap();
         program.load().unwrap();
-        let options = TestRunOptions {
-            data: &[0; 64],
-            ..Default::default()
-        };
+        let options = TestRunOptions::new().data(&[0; 64]);
         match program.test_run(&options).unwrap().return_value {
             3 => skip!("nothing tracks connections here: the module nf_conntrack is not loaded"),
             found => assert_eq!(found, 2),

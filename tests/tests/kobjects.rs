@@ -28,10 +28,7 @@ fn check(object: &Path) {
     let run_with = |name: &str, first: u8| {
         let mut data = [0; 64];
         data[0] = first;
-        let options = TestRunOptions {
-            data: &data,
-            ..Default::default()
-        };
+        let options = TestRunOptions::new().data(&data);
         let program = ebpf.program(name).unwrap();
         program.test_run(&options).unwrap().return_value
     };

@@ -321,10 +321,7 @@ fn run_both(object: &Path) {
         .log_level(LevelFilter::Trace)
         .load_file(object)
         .unwrap();
-    let options = TestRunOptions {
-        data: &[0; 100],
-        ..Default::default()
-    };
+    let options = TestRunOptions::new().data(&[0; 100]);
     for name in ["one", "two"] {
         let program: &mut Xdp = ebpf.program_mut(name).unwrap().try_into().unwrap();
         program.load().unwrap();

@@ -18,10 +18,7 @@ fn load(object: &Path, level: LevelFilter) -> Ebpf {
 fn run(ebpf: &mut Ebpf, name: &str, times: usize) -> u32 {
     let program: &mut Xdp = ebpf.program_mut(name).unwrap().try_into().unwrap();
     program.load().unwrap();
-    let options = TestRunOptions {
-        data: &[0; 100],
-        ..Default::default()
-    };
+    let options = TestRunOptions::new().data(&[0; 100]);
     for _ in 0..times {
         let program = ebpf.program(name).unwrap();
         assert_eq!(program.test_run(&options).unwrap().return_value, 2);

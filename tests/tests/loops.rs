@@ -15,10 +15,7 @@ fn run(ebpf: &mut Ebpf, program: &str) {
     if program.fd().is_err() {
         program.load().unwrap();
     }
-    let options = TestRunOptions {
-        data: &PACKET,
-        ..Default::default()
-    };
+    let options = TestRunOptions::new().data(&PACKET);
     assert_eq!(program.test_run(&options).unwrap().return_value, 2);
 }
 

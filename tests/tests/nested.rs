@@ -19,11 +19,7 @@ fn check(object: &Path) {
             .unwrap_or_else(|error| panic!("{name}: {error}"));
     }
     let run = |name: &str, repeat: u32| {
-        let options = TestRunOptions {
-            data: &[0; 64],
-            repeat,
-            ..Default::default()
-        };
+        let options = TestRunOptions::new().data(&[0; 64]).repeat(repeat);
         let program = ebpf.program(name).unwrap();
         program.test_run(&options).unwrap().return_value
     };

@@ -27,11 +27,7 @@ fn check(object: &Path) {
             .unwrap_or_else(|error| panic!("{name}: {error}"));
     }
     let run = |name: &str, data: &[u8]| -> TestRun {
-        let options = TestRunOptions {
-            data,
-            data_out: 256,
-            ..Default::default()
-        };
+        let options = TestRunOptions::new().data(data).data_out(256);
         ebpf.program(name).unwrap().test_run(&options).unwrap()
     };
     let packet = datagram();

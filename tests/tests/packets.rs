@@ -102,11 +102,7 @@ fn load(ebpf: &mut Ebpf, name: &str) {
 #[track_caller]
 fn run(ebpf: &mut Ebpf, name: &str, packet: &[u8]) -> TestRun {
     let program = ebpf.program(name).unwrap();
-    let options = TestRunOptions {
-        data: packet,
-        data_out: 512,
-        ..Default::default()
-    };
+    let options = TestRunOptions::new().data(packet).data_out(512);
     program.test_run(&options).unwrap()
 }
 

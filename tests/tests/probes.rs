@@ -264,10 +264,7 @@ fn functions_of_programs_are_replaced() {
     target.load().unwrap();
     let target = target.fd().unwrap().clone();
     let verdict = |ebpf: &Ebpf| {
-        let options = TestRunOptions {
-            data: &[0; 64],
-            ..Default::default()
-        };
+        let options = TestRunOptions::new().data(&[0; 64]);
         let run = ebpf.program("asks").unwrap().test_run(&options);
         run.unwrap().return_value
     };
@@ -315,10 +312,7 @@ fn results_of_test_runs_are_changed() {
     let mut target = Ebpf::load_file(fixture("xdp")).unwrap();
     let (_, program) = target.programs_mut().next().unwrap();
     program.load().unwrap();
-    let options = TestRunOptions {
-        data: &[0; 64],
-        ..Default::default()
-    };
+    let options = TestRunOptions::new().data(&[0; 64]);
     let error = program.test_run(&options).unwrap_err().to_string();
     assert!(error.contains("os error 74"), "{error}");
     assert_eq!(seen(&ebpf)[..2], [1, 0]);

@@ -141,10 +141,7 @@ fn raw_tracepoint_writable() {
     let mut target = Ebpf::load_file(fixture("xdp")).unwrap();
     let (_, target) = target.programs_mut().next().unwrap();
     target.load().unwrap();
-    let options = TestRunOptions {
-        data: &[0; 64],
-        ..Default::default()
-    };
+    let options = TestRunOptions::new().data(&[0; 64]);
     let mut running = start("raw_tracepoint_writable", &["--pid", &pid()]);
     let error = target.test_run(&options).unwrap_err().to_string();
     assert!(error.contains("os error 74"), "{error}");

@@ -15,7 +15,14 @@ const HACHI: House = House {
     floors: &[
         (
             "ground",
-            &["error.rs", "fd.rs", "near.rs", "pattern.rs", "version.rs"],
+            &[
+                "error.rs",
+                "fd.rs",
+                "near.rs",
+                "pattern.rs",
+                "target.rs",
+                "version.rs",
+            ],
         ),
         ("sys", &["sys/"]),
         ("rights", &["rights/"]),

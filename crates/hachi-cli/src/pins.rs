@@ -81,7 +81,7 @@ impl PinDir {
         }
         let unfinished = unfinished(&target);
         let mut above = pin::make_directory(&unfinished).map_err(|error| match error {
-            PinError::Taken { .. } => Failure::new(format_args!(
+            PinError::DirectoryTaken { .. } => Failure::new(format_args!(
                 "cannot pin to {}: another `hachi run` is about to, or was killed in the middle of \
                  it",
                 target.display()

@@ -12,12 +12,15 @@ use std::{
 use hachi_btf::Kind;
 
 use crate::{
-    near::Near,
+    near::{self, Near},
     sys::{bpf, mmap::Mmap},
 };
 
 /// Where the kernel shows its types (Linux ≥ 5.4, CONFIG_DEBUG_INFO_BTF).
 pub(crate) const SYSFS: &str = "/sys/kernel/btf";
+
+/// The types of the kernel itself there.
+pub(crate) const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 
 /// Types as the kernel has them: its own, for [`EbpfLoader::btf`](crate::EbpfLoader::btf), or those
 /// of a loaded program or map.
@@ -53,9 +56,13 @@ impl Bytes {
 }
 
 impl Btf {
-    /// A hint at types of this kind whose names are like `wanted`, for which no type of that name
-    /// with `prefix` was found.
+    /// As [`similar`](Self::similar), as a sentence part.
     pub(crate) fn hint(&self, prefix: &str, wanted: &str, kind: Kind) -> String {
+        near::did_you_mean(&self.similar(prefix, wanted, kind))
+    }
+
+    /// The types of this kind whose names, after `prefix`, are most like `wanted`.
+    pub(crate) fn similar(&self, prefix: &str, wanted: &str, kind: Kind) -> Vec<String> {
         let mut near = Near::new(wanted);
         for (_, ty) in self.types().iter().into_iter().flatten().flatten() {
             if ty.kind() == kind
@@ -64,20 +71,24 @@ impl Btf {
                 near.offer(name);
             }
         }
-        near.hint()
+        near.names()
     }
 
     /// The running kernel's, from `/sys/kernel/btf/vmlinux`. Linux ≥ 5.4, built with
     /// CONFIG_DEBUG_INFO_BTF.
     pub fn from_sys_fs() -> io::Result<Self> {
-        let path = format!("{SYSFS}/vmlinux");
-        let named = |error: io::Error| io::Error::new(error.kind(), format!("{path}: {error}"));
-        let file = File::open(&path).map_err(named)?;
-        let len = usize::try_from(file.metadata().map_err(named)?.len()).unwrap_or(0);
+        let named = |error: io::Error| io::Error::new(error.kind(), format!("{VMLINUX}: {error}"));
+        Self::running().map_err(named)
+    }
+
+    /// As [`from_sys_fs`](Self::from_sys_fs), with errors that do not name the file, [`VMLINUX`].
+    pub(crate) fn running() -> io::Result<Self> {
+        let file = File::open(VMLINUX)?;
+        let len = usize::try_from(file.metadata()?.len()).unwrap_or(0);
         // Mapped, it costs only the pages looked at; kernels before 6.16 cannot map it.
         let bytes = match Mmap::read_only(file.as_fd(), len) {
             Ok(map) => Bytes::Mapped(map, len),
-            Err(_) => Bytes::Owned(fs::read(&path).map_err(named)?),
+            Err(_) => Bytes::Owned(fs::read(VMLINUX)?),
         };
         Self::new(bytes, None, true)
     }
@@ -173,6 +184,7 @@ impl fmt::Debug for Btf {
 
 /// A BTF object in the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BtfInfo {
     /// Its id, for [`Btf::from_id`].
     pub id: u32,

@@ -6,6 +6,7 @@ use crate::sys::{fs::fdinfo_field, inspect};
 
 /// A descriptor of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Holder {
     /// The process.
     pub pid: u32,
@@ -41,6 +42,7 @@ pub enum Held {
 
 /// Where a program is: at a tracepoint, a function of the kernel or a place in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Probe {
     /// The program's id.
     pub program_id: u32,

@@ -1,16 +1,16 @@
 //! The kernel's own types: what CO-RE relocates against and what programs attach to.
 
 use std::{
-    fs,
+    fmt, fs, io,
     os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd},
     path::PathBuf,
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
 };
 
 use hachi_btf::{Kind, Types as _};
 
 use crate::{
-    btf::{Btf, SYSFS},
+    btf::{Btf, SYSFS, VMLINUX},
     sys::bpf,
 };
 
@@ -20,8 +20,8 @@ pub(crate) struct KernelBtf {
     /// What the caller said to use.
     given: Option<GivenBtf>,
     /// The same, opened.
-    opened: OnceLock<Result<Btf, String>>,
-    vmlinux: OnceLock<Result<Btf, String>>,
+    opened: OnceLock<Result<Btf, NoKernelTypes>>,
+    vmlinux: OnceLock<Result<Btf, NoKernelTypes>>,
     modules: OnceLock<Vec<ModuleBtf>>,
 }
 
@@ -32,6 +32,33 @@ pub(crate) enum GivenBtf {
     File(PathBuf),
 }
 
+/// The kernel's types cannot be read.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct NoKernelTypes {
+    /// The file that has them.
+    pub path: PathBuf,
+    /// Why.
+    pub error: Arc<io::Error>,
+}
+
+impl NoKernelTypes {
+    fn new(path: impl Into<PathBuf>, error: io::Error) -> Self {
+        NoKernelTypes {
+            path: path.into(),
+            error: Arc::new(error),
+        }
+    }
+}
+
+impl fmt::Display for NoKernelTypes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path.display(), self.error)
+    }
+}
+
+impl std::error::Error for NoKernelTypes {}
+
 /// The types of a module; their ids continue those of vmlinux.
 #[derive(Debug)]
 pub(crate) struct ModuleBtf {
@@ -41,17 +68,30 @@ pub(crate) struct ModuleBtf {
 }
 
 impl ModuleBtf {
-    /// What bpf(2) wants for a type of this module (`attach_btf_obj_fd`, `fd_array`); an error
+    /// What bpf(2) wants for a type of this module (`attach_btf_obj_fd`, `fd_array`); `None`
     /// without the privilege (CAP_SYS_ADMIN) to open it.
+    pub(crate) fn fd(&self) -> Option<RawFd> {
+        self.fd.as_ref().map(|fd| fd.as_raw_fd())
+    }
+}
+
+impl ModuleBtf {
+    /// As [`fd`](Self::fd), with the reason of a program that cannot be loaded without.
     pub(crate) fn raw_fd(&self) -> Result<RawFd, String> {
-        let fd = self.fd.as_ref().ok_or_else(|| {
+        self.fd().ok_or_else(|| {
             format!(
                 "what it needs is in module {}, whose types only CAP_SYS_ADMIN may hand to the \
                  kernel",
                 self.name
             )
-        })?;
-        Ok(fd.as_raw_fd())
+        })
+    }
+}
+
+/// The reason of a program that cannot be loaded without.
+impl From<NoKernelTypes> for String {
+    fn from(error: NoKernelTypes) -> String {
+        error.to_string()
     }
 }
 
@@ -88,9 +128,8 @@ impl KernelBtf {
         }
     }
 
-    /// The types to relocate against: those given, else the running kernel's. The error is a
-    /// sentence that names the file.
-    pub(crate) fn target(&self) -> Result<&Btf, String> {
+    /// The types to relocate against: those given, else the running kernel's.
+    pub(crate) fn target(&self) -> Result<&Btf, NoKernelTypes> {
         match self.given()? {
             Some(btf) => Ok(btf),
             None => self.running(),
@@ -99,14 +138,14 @@ impl KernelBtf {
 
     /// What [`EbpfLoader::btf`](crate::EbpfLoader::btf) or
     /// [`btf_file`](crate::EbpfLoader::btf_file) said to use.
-    fn given(&self) -> Result<Option<&Btf>, String> {
+    fn given(&self) -> Result<Option<&Btf>, NoKernelTypes> {
         let Some(given) = &self.given else {
             return Ok(None);
         };
         let open = || match given {
             GivenBtf::Types(btf) => Ok(btf.clone()),
             GivenBtf::File(path) => {
-                Btf::parse_file(path).map_err(|error| format!("{}: {error}", path.display()))
+                Btf::parse_file(path).map_err(|error| NoKernelTypes::new(path, error))
             }
         };
         match self.opened.get_or_init(open) {
@@ -115,16 +154,15 @@ impl KernelBtf {
         }
     }
 
-    /// The running kernel's types, whose ids bpf(2) knows. The error is a sentence that names the
-    /// file.
-    pub(crate) fn running(&self) -> Result<&Btf, String> {
+    /// The running kernel's types, whose ids bpf(2) knows.
+    pub(crate) fn running(&self) -> Result<&Btf, NoKernelTypes> {
         if let Some(GivenBtf::Types(given)) = &self.given
             && given.is_running()
         {
             return Ok(given);
         }
         self.vmlinux
-            .get_or_init(|| Btf::from_sys_fs().map_err(|error| error.to_string()))
+            .get_or_init(|| Btf::running().map_err(|error| NoKernelTypes::new(VMLINUX, error)))
             .as_ref()
             .map_err(Clone::clone)
     }
@@ -147,7 +185,11 @@ impl KernelBtf {
     }
 
     /// The first type of this name and kind, in the kernel or else in a module.
-    pub(crate) fn find(&self, name: &str, kind: Kind) -> Result<Option<KernelType<'_>>, String> {
+    pub(crate) fn find(
+        &self,
+        name: &str,
+        kind: Kind,
+    ) -> Result<Option<KernelType<'_>>, NoKernelTypes> {
         if let Some(id) = self.running()?.types().find(name, kind) {
             return Ok(Some(KernelType { id, module: None }));
         }

@@ -67,6 +67,7 @@ pub mod programs;
 mod rights;
 mod struct_ops;
 mod sys;
+mod target;
 mod tracefs;
 #[cfg(feature = "uprobe")]
 mod user;
@@ -81,7 +82,7 @@ pub use crate::{
     features::Unsupported,
     holders::{Held, Holder, Probe, ProbeAt, holders, holders_in},
     load::{EbpfError, VerifierLogLevel},
-    loader::{Ebpf, EbpfLoader, GlobalData},
+    loader::{Ebpf, EbpfLoader, GlobalData, IfMissing},
     log::{EbpfLogger, EbpfLoggerError, LogRecord},
     rights::{BpfToken, BpfTokenError, Delegation},
     struct_ops::StructOps,

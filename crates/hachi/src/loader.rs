@@ -40,12 +40,32 @@ impl<'a, T: Pod> From<&'a T> for GlobalData<'a> {
     }
 }
 
+/// What to do with a setting for something that the object does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum IfMissing {
+    /// Refuse to load the object.
+    Fail,
+    /// Load it without.
+    Ignore,
+}
+
+/// `true` is [`IfMissing::Fail`]: the thing must exist.
+impl From<bool> for IfMissing {
+    fn from(must_exist: bool) -> Self {
+        match must_exist {
+            true => IfMissing::Fail,
+            false => IfMissing::Ignore,
+        }
+    }
+}
+
 /// Loads an object with settings of its own.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), hachi::EbpfError> {
 /// let mut ebpf = hachi::EbpfLoader::new()
-///     .override_global("PORT", &443u16, true)
+///     .override_global("PORT", &443u16, hachi::IfMissing::Fail)
 ///     .map_max_entries("FLOWS", 65_536)
 ///     .map_pin_path("/sys/fs/bpf/firewall")
 ///     .load_file("firewall.o")?;
@@ -55,7 +75,7 @@ impl<'a, T: Pod> From<&'a T> for GlobalData<'a> {
 pub struct EbpfLoader {
     options: Options,
     btf: Option<GivenBtf>,
-    globals: Vec<(String, Vec<u8>, Given, bool)>,
+    globals: Vec<(String, Vec<u8>, Given, IfMissing)>,
     max_entries: Vec<(String, u32)>,
     pins: Vec<(String, PathBuf)>,
     log_level: Option<log::LevelFilter>,
@@ -102,16 +122,17 @@ impl EbpfLoader {
     /// types, its layout.
     ///
     /// Constants are known to the verifier: code that a setting switches off costs nothing.
-    /// With `must_exist`, an object without that variable is an error.
+    /// `if_missing` says what to do with an object that has no such variable; `true` is
+    /// [`IfMissing::Fail`].
     pub fn override_global<'a, V: Into<GlobalData<'a>>>(
         &mut self,
         name: &str,
         value: V,
-        must_exist: bool,
+        if_missing: impl Into<IfMissing>,
     ) -> &mut Self {
         let GlobalData(bytes, given) = value.into();
         self.globals
-            .push((name.to_owned(), bytes.to_vec(), given, must_exist));
+            .push((name.to_owned(), bytes.to_vec(), given, if_missing.into()));
         self
     }
 
@@ -230,9 +251,9 @@ impl EbpfLoader {
     }
 
     fn edit(&self, spec: &mut Spec) -> Result<(), EbpfError> {
-        for (name, value, given, must_exist) in &self.globals {
+        for (name, value, given, if_missing) in &self.globals {
             match spec.set_global(name, value) {
-                Err(hachi_obj::Error::NoSuchGlobal { .. }) if !must_exist => {}
+                Err(hachi_obj::Error::NoSuchGlobal { .. }) if *if_missing == IfMissing::Ignore => {}
                 result => {
                     result?;
                     given.check_global(spec.global(name)?, spec.types().as_ref())?;
@@ -391,21 +412,11 @@ impl Ebpf {
             .iter()
             .map(|program| program.name().to_owned())
             .collect();
-        let hint = if in_section.is_empty() {
-            format!("the object has {}", crate::error::list(&available))
-        } else {
-            let names: Vec<_> = in_section
-                .iter()
-                .map(|&position| self.programs[position].name())
-                .collect();
-            format!(
-                "that is a section with several: {}",
-                crate::error::list(&names)
-            )
-        };
         Err(ProgramError::NotFound {
             name: name.to_owned(),
-            hint,
+            in_section: (in_section.iter())
+                .map(|&position| self.programs[position].name().to_owned())
+                .collect(),
             available,
         })
     }

@@ -1,7 +1,7 @@
 //! "Did you mean": names that look like the one that was not found.
 
-/// Finds the names most like a wanted one among candidates offered one by one, so that nobody has
-/// to collect a hundred thousand symbols first.
+/// Finds the names most like a wanted one among candidates offered one by one, so that a
+/// hundred thousand symbols need not be collected first.
 pub(crate) struct Near<'w> {
     wanted: &'w str,
     /// Distance and name, the nearest first.
@@ -36,28 +36,32 @@ impl<'w> Near<'w> {
         }
     }
 
-    /// A sentence part: `; did you mean "a" or "b"?`, or nothing.
-    pub(crate) fn hint(self) -> String {
-        let names: Vec<_> = self
-            .found
-            .iter()
-            .map(|(_, name)| format!("{name:?}"))
-            .collect();
-        match names.as_slice() {
-            [] => String::new(),
-            [one] => format!("; did you mean {one}?"),
-            [first @ .., last] => format!("; did you mean {} or {last}?", first.join(", ")),
-        }
+    /// The names found, the nearest first.
+    pub(crate) fn names(self) -> Vec<String> {
+        self.found.into_iter().map(|(_, name)| name).collect()
     }
 }
 
-/// The hint for `wanted` among `candidates`.
-pub(crate) fn hint<'c>(wanted: &str, candidates: impl IntoIterator<Item = &'c str>) -> String {
+/// The names among `candidates` that are most like `wanted`, the nearest first.
+pub(crate) fn similar<'c>(
+    wanted: &str,
+    candidates: impl IntoIterator<Item = &'c str>,
+) -> Vec<String> {
     let mut near = Near::new(wanted);
     for name in candidates {
         near.offer(name);
     }
-    near.hint()
+    near.names()
+}
+
+/// A sentence part: `; did you mean "a" or "b"?`, or nothing.
+pub(crate) fn did_you_mean(names: &[String]) -> String {
+    let names: Vec<_> = names.iter().map(|name| format!("{name:?}")).collect();
+    match names.as_slice() {
+        [] => String::new(),
+        [one] => format!("; did you mean {one}?"),
+        [first @ .., last] => format!("; did you mean {} or {last}?", first.join(", ")),
+    }
 }
 
 /// How many letters to insert, delete or replace; one that continues the other counts as one step.
@@ -105,21 +109,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nearest_names_first_and_far_ones_not_at_all() {
+    fn the_nearest_names_come_first_and_far_ones_are_left_out() {
         let names = ["sched_switch", "sched_wakeup", "sys_enter", "sched_swotch"];
         assert_eq!(
-            hint("sched_swich", names),
-            "; did you mean \"sched_switch\" or \"sched_swotch\"?"
+            similar("sched_swich", names),
+            ["sched_switch", "sched_swotch"]
         );
         assert_eq!(
-            hint("tcp_v4_con", ["tcp_v4_connect"]),
-            "; did you mean \"tcp_v4_connect\"?"
+            similar("tcp_v4_con", ["tcp_v4_connect"]),
+            ["tcp_v4_connect"]
         );
         assert_eq!(
-            hint("abcdef", ["bcdef", "abcdfe", "xabcdef", "abcd"]),
-            "; did you mean \"bcdef\", \"xabcdef\", \"abcdfe\" or \"abcd\"?"
+            similar("abcdef", ["bcdef", "abcdfe", "xabcdef", "abcd"]),
+            ["bcdef", "xabcdef", "abcdfe", "abcd"]
         );
-        assert_eq!(hint("zzz", names), "");
-        assert_eq!(hint("", names), "");
+        assert!(similar("zzz", names).is_empty());
+        assert!(similar("", names).is_empty());
+    }
+
+    #[test]
+    fn the_question_lists_all_names() {
+        let question = |names: &[&str]| {
+            did_you_mean(
+                &names
+                    .iter()
+                    .map(|name| name.to_string())
+                    .collect::<Vec<_>>(),
+            )
+        };
+        assert_eq!(question(&[]), "");
+        assert_eq!(question(&["a"]), "; did you mean \"a\"?");
+        assert_eq!(
+            question(&["a", "b", "c"]),
+            "; did you mean \"a\", \"b\" or \"c\"?"
+        );
     }
 }

@@ -10,13 +10,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::sys::{
-    bpf,
-    errno::SyscallError,
-    fs::{self as sys_fs, ObjectKind},
-};
+use crate::sys::{bpf, errno::SyscallError, fs as sys_fs};
 
-pub use crate::sys::fs::BPFFS;
+pub use crate::sys::fs::{BPFFS, ObjectKind};
 
 /// An error of pinning, opening a pin or removing one. Each names the path.
 #[derive(Debug)]
@@ -34,8 +30,14 @@ pub enum PinError {
     Taken {
         /// The path asked for.
         path: PathBuf,
-        /// What was to be pinned: map, program or link.
-        kind: &'static str,
+        /// What was to be pinned.
+        kind: ObjectKind,
+    },
+
+    /// There is something already where a directory for pins was to be made.
+    DirectoryTaken {
+        /// The path asked for.
+        path: PathBuf,
     },
 
     /// Nothing is pinned there.
@@ -48,16 +50,16 @@ pub enum PinError {
     WrongKind {
         /// The path asked for.
         path: PathBuf,
-        /// What was expected: map, program or link.
-        expected: &'static str,
+        /// What was expected.
+        expected: ObjectKind,
         /// What it is.
-        found: &'static str,
+        found: ObjectKind,
     },
 
     /// A system call failed.
     Syscall {
         /// What was to be done.
-        operation: &'static str,
+        operation: PinOperation,
         /// The path.
         path: PathBuf,
         /// The kernel's answer.
@@ -67,7 +69,7 @@ pub enum PinError {
     /// A file operation failed.
     Io {
         /// What was to be done.
-        operation: &'static str,
+        operation: PinOperation,
         /// The path.
         path: PathBuf,
         /// The system's error.
@@ -79,15 +81,15 @@ pub enum PinError {
         /// The name, as the object has it.
         name: String,
         /// What is wrong with it.
-        reason: &'static str,
+        problem: NameProblem,
     },
 
     /// The attachment cannot be pinned, or is not what the pin says.
     Unsuitable {
         /// The path.
         path: PathBuf,
-        /// Why, and what to do.
-        reason: String,
+        /// Why.
+        problem: PinProblem,
     },
 }
 
@@ -111,6 +113,12 @@ impl fmt::Display for PinError {
                 f,
                 "cannot pin the {kind} at {path}: the path is taken; choose another, or remove that pin with `rm {path}` \
                  if nothing needs it",
+                path = path.display()
+            ),
+            PinError::DirectoryTaken { path } => write!(
+                f,
+                "cannot make the directory {path} for pins: the path is taken; choose another, or \
+                 remove what is there if nothing needs it",
                 path = path.display()
             ),
             PinError::NotFound { path } => {
@@ -143,12 +151,12 @@ impl fmt::Display for PinError {
                 "cannot {operation} {path}: {error}",
                 path = path.display()
             ),
-            PinError::BadName { name, reason } => write!(
+            PinError::BadName { name, problem } => write!(
                 f,
-                "{name:?} cannot be the name of a pin: {reason}; rename it in the program's source"
+                "{name:?} cannot be the name of a pin: {problem}; rename it in the program's source"
             ),
-            PinError::Unsuitable { path, reason } => {
-                write!(f, "{path}: {reason}", path = path.display())
+            PinError::Unsuitable { path, problem } => {
+                write!(f, "{path}: {problem}", path = path.display())
             }
         }
     }
@@ -156,8 +164,141 @@ impl fmt::Display for PinError {
 
 impl std::error::Error for PinError {}
 
+/// What was done with a pin when something went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PinOperation {
+    /// Pinning an object.
+    Pin,
+    /// Making a directory for pins.
+    MakeDirectory,
+    /// Opening what is pinned.
+    Open,
+    /// Finding out what kind of object is pinned.
+    Identify,
+    /// Asking the kernel about the object.
+    Describe,
+    /// Finding the attachment of a pinned program.
+    FindAttachment,
+    /// Looking at the file system.
+    LookAt,
+    /// Putting another object in the pin's place.
+    Replace,
+    /// Removing the pin.
+    Remove,
+}
+
+impl fmt::Display for PinOperation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            PinOperation::Pin => "pin at",
+            PinOperation::MakeDirectory => "make directory",
+            PinOperation::Open => "open",
+            PinOperation::Identify => "find out what is pinned at",
+            PinOperation::Describe => "describe",
+            PinOperation::FindAttachment => "find the attachment of",
+            PinOperation::LookAt => "look at",
+            PinOperation::Replace => "replace the pin",
+            PinOperation::Remove => "remove the pin",
+        })
+    }
+}
+
+/// Why a name cannot be that of a pin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum NameProblem {
+    /// It is empty.
+    Empty,
+    /// It holds a slash, and so leads to another directory.
+    Slash,
+    /// It holds a NUL.
+    Nul,
+    /// It has more than 255 bytes.
+    TooLong,
+}
+
+impl fmt::Display for NameProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            NameProblem::Empty => "it is empty",
+            NameProblem::Slash => "it holds a slash, and so leads to another directory",
+            NameProblem::Nul => "it holds a NUL",
+            NameProblem::TooLong => "it has more than 255 bytes",
+        })
+    }
+}
+
+/// Why something cannot be pinned, or a path is not a pin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PinProblem {
+    /// A BPF file system takes no names with dots.
+    DottedName {
+        /// The name.
+        name: String,
+    },
+    /// It is a directory.
+    Directory,
+    /// What is pinned is neither a map, a program nor a link.
+    OtherObject,
+    /// The program is not loaded.
+    NotLoaded {
+        /// The program.
+        program: String,
+    },
+    /// The program has no such attachment.
+    NoSuchAttachment {
+        /// The program.
+        program: String,
+    },
+    /// The attachment has no `bpf_link`, and ends with the process or with its socket.
+    EndsWithProcess,
+    /// The attachment has no `bpf_link`, and cannot be found by its program.
+    Unfindable,
+    /// It is a pinned program, and it is attached to no interface of this network namespace by
+    /// netlink.
+    NotAttached,
+}
+
+impl fmt::Display for PinProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PinProblem::DottedName { name } => {
+                write!(
+                    f,
+                    "a BPF file system takes no names with dots, such as {name:?}"
+                )
+            }
+            PinProblem::Directory => f.write_str("is a directory, not a pin"),
+            PinProblem::OtherObject => {
+                f.write_str("is pinned, but neither a map, a program nor a link")
+            }
+            PinProblem::NotLoaded { program } => write!(
+                f,
+                "program {program:?} is not loaded yet, so it cannot be pinned"
+            ),
+            PinProblem::NoSuchAttachment { program } => {
+                write!(f, "program {program:?} has no such attachment")
+            }
+            PinProblem::EndsWithProcess => f.write_str(
+                "would have to hold an attachment that has no bpf_link (this kernel has none of \
+                 its kind) and that ends with the process, or with the socket it is for",
+            ),
+            PinProblem::Unfindable => f.write_str(
+                "would have to name an attachment that has no bpf_link; it goes on without a pin \
+                 when it is kept (`OwnedLink::keep`)",
+            ),
+            PinProblem::NotAttached => f.write_str(
+                "is a pinned program, not a link, and it is attached by netlink to no interface \
+                 of this network namespace",
+            ),
+        }
+    }
+}
+
 impl PinError {
-    pub(crate) fn syscall(operation: &'static str, path: &Path, error: SyscallError) -> Self {
+    pub(crate) fn syscall(operation: PinOperation, path: &Path, error: SyscallError) -> Self {
         PinError::Syscall {
             operation,
             path: path.to_owned(),
@@ -165,7 +306,7 @@ impl PinError {
         }
     }
 
-    pub(crate) fn io(operation: &'static str, path: &Path, error: io::Error) -> Self {
+    pub(crate) fn io(operation: PinOperation, path: &Path, error: io::Error) -> Self {
         PinError::Io {
             operation,
             path: path.to_owned(),
@@ -196,16 +337,16 @@ const LONGEST_NAME: usize = 255;
 /// [`PinError::BadName`] for what is no name of a file: it is empty, too long, or holds a slash or
 /// a NUL.
 pub fn file_name(name: &str) -> Result<String, PinError> {
-    let reason = match name {
-        "" => "it is empty",
-        name if name.contains('/') => "it holds a slash, and so leads to another directory",
-        name if name.contains('\0') => "it holds a NUL",
-        name if name.len() > LONGEST_NAME => "it has more than 255 bytes",
+    let problem = match name {
+        "" => NameProblem::Empty,
+        name if name.contains('/') => NameProblem::Slash,
+        name if name.contains('\0') => NameProblem::Nul,
+        name if name.len() > LONGEST_NAME => NameProblem::TooLong,
         name => return Ok(name.replace('.', "_")),
     };
     Err(PinError::BadName {
         name: name.to_owned(),
-        reason,
+        problem,
     })
 }
 
@@ -213,7 +354,7 @@ pub fn file_name(name: &str) -> Result<String, PinError> {
 /// what was made, outermost first.
 ///
 /// # Errors
-/// [`PinError::Taken`] if `path` exists, [`PinError::NotBpffs`] on other file systems. On failure
+/// [`PinError::DirectoryTaken`] if `path` exists, [`PinError::NotBpffs`] on other file systems. On failure
 /// nothing is left behind.
 pub fn make_directory<P: AsRef<Path>>(path: P) -> Result<Vec<PathBuf>, PinError> {
     let path = path.as_ref();
@@ -228,11 +369,10 @@ pub fn make_directory<P: AsRef<Path>>(path: P) -> Result<Vec<PathBuf>, PinError>
         Err(error) => {
             remove_directories(&made);
             Err(match error.kind() {
-                io::ErrorKind::AlreadyExists => PinError::Taken {
+                io::ErrorKind::AlreadyExists => PinError::DirectoryTaken {
                     path: path.to_owned(),
-                    kind: "directory",
                 },
-                _ => PinError::io("make directory", path, error),
+                _ => PinError::io(PinOperation::MakeDirectory, path, error),
             })
         }
     }
@@ -270,7 +410,7 @@ fn check_bpffs(path: &Path) -> Result<(), PinError> {
             path: path.to_owned(),
             mount: mount.to_owned(),
         }),
-        Err(error) => Err(PinError::io("look at", mount, error)),
+        Err(error) => Err(PinError::io(PinOperation::LookAt, mount, error)),
     }
 }
 
@@ -291,7 +431,9 @@ fn check_dots(path: &Path) -> Result<(), PinError> {
         None => Ok(()),
         Some(name) => Err(PinError::Unsuitable {
             path: path.to_owned(),
-            reason: format!("a BPF file system takes no names with dots, such as {name:?}"),
+            problem: PinProblem::DottedName {
+                name: name.to_string_lossy().into_owned(),
+            },
         }),
     }
 }
@@ -310,7 +452,7 @@ fn make_parents(path: &Path) -> Result<Vec<PathBuf>, PinError> {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => {
                 remove_directories(&made);
-                return Err(PinError::io("make directory", directory, error));
+                return Err(PinError::io(PinOperation::MakeDirectory, directory, error));
             }
         }
     }
@@ -333,27 +475,29 @@ pub(crate) fn pin(fd: BorrowedFd<'_>, path: &Path, kind: ObjectKind) -> Result<(
     if path.symlink_metadata().is_ok() {
         return Err(PinError::Taken {
             path: path.to_owned(),
-            kind: kind.noun(),
+            kind: kind,
         });
     }
     check_dots(path)?;
-    let c_path = sys_fs::c_path(path).map_err(|error| PinError::io("pin at", path, error))?;
+    let c_path =
+        sys_fs::c_path(path).map_err(|error| PinError::io(PinOperation::Pin, path, error))?;
     let made = make_parents(path)?;
     bpf::obj_pin(fd, &c_path).map_err(|error| {
         remove_directories(&made);
         match error.errno() {
             libc::EEXIST => PinError::Taken {
                 path: path.to_owned(),
-                kind: kind.noun(),
+                kind: kind,
             },
-            _ => PinError::syscall("pin at", path, error),
+            _ => PinError::syscall(PinOperation::Pin, path, error),
         }
     })
 }
 
 /// Opens whatever is pinned at `path`.
 pub(crate) fn open_any(path: &Path) -> Result<(OwnedFd, ObjectKind), PinError> {
-    let c_path = sys_fs::c_path(path).map_err(|error| PinError::io("open", path, error))?;
+    let c_path =
+        sys_fs::c_path(path).map_err(|error| PinError::io(PinOperation::Open, path, error))?;
     let fd = match bpf::obj_get(&c_path) {
         Ok(fd) => fd,
         Err(error) if error.errno() == libc::ENOENT => {
@@ -369,20 +513,20 @@ pub(crate) fn open_any(path: &Path) -> Result<(OwnedFd, ObjectKind), PinError> {
                 if path.is_dir() {
                     return Err(PinError::Unsuitable {
                         path: path.to_owned(),
-                        reason: "is a directory, not a pin".to_owned(),
+                        problem: PinProblem::Directory,
                     });
                 }
             }
-            return Err(PinError::syscall("open", path, error));
+            return Err(PinError::syscall(PinOperation::Open, path, error));
         }
     };
     match sys_fs::object_kind(fd.as_fd()) {
         Ok(Some(kind)) => Ok((fd, kind)),
         Ok(None) => Err(PinError::Unsuitable {
             path: path.to_owned(),
-            reason: "is pinned, but neither a map, a program nor a link".to_owned(),
+            problem: PinProblem::OtherObject,
         }),
-        Err(error) => Err(PinError::io("find out what is pinned at", path, error)),
+        Err(error) => Err(PinError::io(PinOperation::Identify, path, error)),
     }
 }
 
@@ -392,8 +536,8 @@ pub(crate) fn open(path: &Path, expected: ObjectKind) -> Result<OwnedFd, PinErro
     if found != expected {
         return Err(PinError::WrongKind {
             path: path.to_owned(),
-            expected: expected.noun(),
-            found: found.noun(),
+            expected: expected,
+            found: found,
         });
     }
     Ok(fd)
@@ -412,7 +556,7 @@ pub fn unpin<P: AsRef<Path>>(path: P) -> Result<(), PinError> {
         Ok(metadata) if metadata.is_dir() => {
             return Err(PinError::Unsuitable {
                 path: path.to_owned(),
-                reason: "is a directory, not a pin".to_owned(),
+                problem: PinProblem::Directory,
             });
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -422,7 +566,7 @@ pub fn unpin<P: AsRef<Path>>(path: P) -> Result<(), PinError> {
         }
         _ => {}
     }
-    fs::remove_file(path).map_err(|error| PinError::io("remove the pin", path, error))
+    fs::remove_file(path).map_err(|error| PinError::io(PinOperation::Remove, path, error))
 }
 
 /// Pins made so far by an operation that may still fail: removed on drop unless

@@ -1,16 +1,19 @@
 //! Describing programs, ours and other people's.
 
 use std::{
-    fmt,
+    fmt, io,
     os::fd::{AsFd as _, BorrowedFd},
     path::Path,
     time::Duration,
 };
 
+use hachi_btf::{Kind, Types as _};
 use hachi_obj::ProgramType;
 
 use crate::{
-    pin::{self, PinError},
+    btf::Btf,
+    near,
+    pin::{self, PinError, PinOperation},
     sys::{attr, bpf, errno::SyscallError, fs::ObjectKind},
 };
 
@@ -40,14 +43,14 @@ impl ProgramInfo {
     pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, PinError> {
         let path = path.as_ref();
         let fd = pin::open(path, ObjectKind::Program)?;
-        Self::of(fd.as_fd()).map_err(|error| PinError::syscall("describe", path, error))
+        Self::of(fd.as_fd()).map_err(|error| PinError::syscall(PinOperation::Describe, path, error))
     }
 
     /// Pins the program at `path` on a BPF file system, whoever loaded it. Needs CAP_SYS_ADMIN.
     pub fn pin<P: AsRef<Path>>(&self, path: P) -> Result<(), PinError> {
         let path = path.as_ref();
         let fd = bpf::prog_fd_by_id(self.info.id)
-            .map_err(|error| PinError::syscall("pin at", path, error))?;
+            .map_err(|error| PinError::syscall(PinOperation::Pin, path, error))?;
         pin::pin(fd.as_fd(), path, ObjectKind::Program)
     }
 
@@ -138,4 +141,83 @@ impl fmt::Debug for ProgramInfo {
             .field("map_ids", &self.map_ids)
             .finish_non_exhaustive()
     }
+}
+
+/// Why a function of a loaded program cannot be traced or replaced.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum TargetProgramError {
+    /// The program cannot be looked at.
+    Describe(SyscallError),
+    /// The program was loaded without BTF, so that its functions have no names.
+    NoTypes {
+        /// The program.
+        program: String,
+    },
+    /// The program's types cannot be read.
+    Types {
+        /// The program.
+        program: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// The program has no such function.
+    NoSuchFunction {
+        /// The program.
+        program: String,
+        /// The function asked for.
+        function: String,
+        /// Names like it, the likeliest first.
+        similar: Vec<String>,
+    },
+}
+
+impl fmt::Display for TargetProgramError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TargetProgramError::Describe(error) => {
+                write!(f, "the target program cannot be looked at: {error}")
+            }
+            TargetProgramError::NoTypes { program } => write!(
+                f,
+                "the target, program {program:?}, was loaded without BTF, so that its functions \
+                 have no names"
+            ),
+            TargetProgramError::Types { program, error } => write!(
+                f,
+                "the types of the target, program {program:?}, cannot be read: {error}"
+            ),
+            TargetProgramError::NoSuchFunction {
+                program,
+                function,
+                similar,
+            } => write!(
+                f,
+                "program {program:?} has no function {function:?}{}",
+                near::did_you_mean(similar)
+            ),
+        }
+    }
+}
+
+impl std::error::Error for TargetProgramError {}
+
+/// The id of a function in the types of a loaded program.
+pub(crate) fn function_id(program: BorrowedFd<'_>, name: &str) -> Result<u32, TargetProgramError> {
+    let info = ProgramInfo::of(program).map_err(TargetProgramError::Describe)?;
+    let program = info.name();
+    let Some(id) = info.btf_id() else {
+        return Err(TargetProgramError::NoTypes { program });
+    };
+    let btf = match Btf::from_id(id) {
+        Ok(btf) => btf,
+        Err(error) => return Err(TargetProgramError::Types { program, error }),
+    };
+    btf.types()
+        .find(name, Kind::Func)
+        .ok_or_else(|| TargetProgramError::NoSuchFunction {
+            program,
+            function: name.to_owned(),
+            similar: btf.similar("", name, Kind::Func),
+        })
 }

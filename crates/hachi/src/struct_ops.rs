@@ -7,10 +7,10 @@ use hachi_obj::ProgramType;
 
 use crate::{
     Ebpf, features,
-    links::{FdLink, Legacy, LegacyLink, LinkError, OwnedLink},
+    links::{BpfLinkUse, FdLink, Legacy, LegacyLink, LinkError, LinkOperation, OwnedLink},
     load::struct_ops::layout,
     maps::{MapData, MapType},
-    programs::{AttachType, ProgramError, ProgramFd},
+    programs::{AttachType, ProgramError},
     sys::{attach, attr, bpf, errno::SyscallError},
 };
 
@@ -184,17 +184,9 @@ impl StructOps {
     /// kind of struct, by the same name where it has one. Linux ≥ 6.4.
     pub fn update(&self, link: &mut OwnedLink) -> Result<(), LinkError> {
         match link {
-            OwnedLink::Fd(link) => {
-                bpf::link_update(link.as_fd(), self.map.as_fd(), None).map_err(|error| {
-                    LinkError::Syscall {
-                        operation: "update",
-                        error,
-                    }
-                })
-            }
-            _ => Err(LinkError::WrongKind(
-                "a struct of section .struct_ops has no bpf_link, which is what can change",
-            )),
+            OwnedLink::Fd(link) => bpf::link_update(link.as_fd(), self.map.as_fd(), None)
+                .map_err(LinkOperation::Update.failed()),
+            _ => Err(LinkError::NeedsBpfLink(BpfLinkUse::StructOps)),
         }
     }
 }
@@ -215,11 +207,5 @@ impl Legacy for Registered {
     fn is_persistent(&self) -> bool {
         // As long as the map.
         false
-    }
-
-    fn update(&mut self, _: &ProgramFd) -> Result<(), LinkError> {
-        Err(LinkError::WrongKind(
-            "a struct of functions has several programs",
-        ))
     }
 }

@@ -9,18 +9,14 @@ use std::{
 use crate::{
     near::{self, Near},
     sys::tracefs,
+    target::{Hint, NoSuchTarget, TargetKind},
 };
 
 /// Why an event cannot be used.
 #[derive(Debug)]
 pub(crate) enum EventError {
     /// There is no such tracepoint, or category of them.
-    NoSuch {
-        what: &'static str,
-        name: String,
-        /// Names like it, as the rest of the sentence; or empty.
-        hint: String,
-    },
+    NoSuch(NoSuchTarget),
     /// Its file cannot be read.
     Io { event: String, error: io::Error },
 }
@@ -31,30 +27,25 @@ pub(crate) fn tracepoint_id(category: &str, name: &str) -> Result<u64, EventErro
     match tracefs::event_id(category, name) {
         Ok(Some(id)) => Ok(id),
         Ok(None) => {
+            let event = name;
             let events = tracefs::names(category);
-            let hint = if events.is_empty() {
-                let categories = tracefs::names("");
-                near::hint(category, categories.iter().map(String::as_str))
-            } else {
-                near::hint(name, events.iter().map(String::as_str))
+            let (kind, name, mut similar) = match events.is_empty() {
+                true => {
+                    let categories = tracefs::names("");
+                    let categories = categories.iter().map(String::as_str);
+                    let similar = near::similar(category, categories);
+                    (TargetKind::TracepointCategory, category, similar)
+                }
+                false => {
+                    let similar = near::similar(name, events.iter().map(String::as_str));
+                    (TargetKind::Tracepoint, target.as_str(), similar)
+                }
             };
-            let what = if events.is_empty() {
-                "tracepoint category"
-            } else {
-                "tracepoint"
-            };
-            let hint = match hint.as_str() {
-                "" => events_like(name),
-                _ => hint,
-            };
-            Err(EventError::NoSuch {
-                what,
-                name: match events.is_empty() {
-                    true => category.to_owned(),
-                    false => target,
-                },
-                hint,
-            })
+            if similar.is_empty() {
+                similar = events_like(event);
+            }
+            let error = NoSuchTarget::new(kind, name).hint(Hint::Similar(similar));
+            Err(EventError::NoSuch(error))
         }
         Err(error) => Err(EventError::Io {
             event: format!("tracepoint {target}"),
@@ -63,15 +54,15 @@ pub(crate) fn tracepoint_id(category: &str, name: &str) -> Result<u64, EventErro
     }
 }
 
-/// A hint at tracepoints of any category whose names are like `name`.
-pub(crate) fn events_like(name: &str) -> String {
+/// The tracepoints of any category whose names are like `name`.
+pub(crate) fn events_like(name: &str) -> Vec<String> {
     let mut near = Near::new(name);
     for category in tracefs::names("") {
         for event in tracefs::names(&category) {
             near.offer(&event);
         }
     }
-    near.hint()
+    near.names()
 }
 
 /// An event made by writing to `kprobe_events` or `uprobe_events`, removed when dropped.

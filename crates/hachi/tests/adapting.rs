@@ -110,9 +110,6 @@ fn types_of_newer_kinds() {
     let mut ebpf = load(spec);
     let program = xdp(&mut ebpf, "pass");
     assert!(program.info().unwrap().btf_id().is_some());
-    let options = TestRunOptions {
-        data: &[0; 64],
-        ..TestRunOptions::default()
-    };
+    let options = TestRunOptions::new().data(&[0; 64]);
     assert_eq!(program.test_run(&options).unwrap().return_value, 2);
 }

@@ -10,7 +10,7 @@ use std::{
 
 use hachi::{
     Ebpf,
-    links::{Attachments, Kept, LinkTarget, OwnedLink},
+    links::{Attachments, Kept, LinkTarget, Needed, NoTarget, OwnedLink},
     programs::{
         AttachOptions, AttachType, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, LinkOrder,
         ProgramError, TestRunOptions,
@@ -103,7 +103,7 @@ fn attached_by_section() {
     let mut ebpf = load(watching(programs));
     let all = ebpf.attach_all(&AttachOptions::new()).unwrap();
     assert!(all.attached.is_empty());
-    assert!(all.left_out[0].1.contains("needs a cgroup"));
+    assert_eq!(all.left_out[0].1, NoTarget::Needs(Needed::Cgroup));
     let options = AttachOptions::new().cgroup(cgroup.path());
     let all = ebpf.attach_all(&options).unwrap();
     assert!(all.attached[0].1.target.starts_with("cgroup /"));
@@ -273,11 +273,7 @@ fn runs_without_a_packet_and_from_a_pin() {
     let ebpf = verdict(1);
     let loaded = ebpf.program("decide").unwrap();
     let run = loaded
-        .test_run(&TestRunOptions {
-            data: &[0; 64],
-            repeat: 2,
-            ..Default::default()
-        })
+        .test_run(&TestRunOptions::new().data(&[0; 64]).repeat(2))
         .unwrap();
     assert_eq!(run.return_value, 1);
     assert_eq!(seen(&ebpf).0, 2);

@@ -236,10 +236,7 @@ fn functions_of_modules() {
         }
         result => result.unwrap(),
     }
-    let options = TestRunOptions {
-        data: &[0; 64],
-        ..Default::default()
-    };
+    let options = TestRunOptions::new().data(&[0; 64]);
     assert_eq!(program.test_run(&options).unwrap().return_value, 2);
     let found: Results = ebpf.global("results").unwrap().get().unwrap();
     assert_eq!(

@@ -191,10 +191,7 @@ fn functions_of_other_programs_are_traced_and_replaced() {
     let target = get(&mut ebpf, "outer");
     target.load().unwrap();
     let fd = target.fd().unwrap().clone();
-    let options = TestRunOptions {
-        data: &[0; 64],
-        ..Default::default()
-    };
+    let options = TestRunOptions::new().data(&[0; 64]);
     let verdict = |ebpf: &hachi::Ebpf| {
         ebpf.program("outer")
             .unwrap()

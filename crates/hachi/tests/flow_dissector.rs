@@ -57,12 +57,10 @@ fn asked_for_the_hash_of_a_packet() {
 fn runs_without_a_packet() {
     require_bpf!();
     let ebpf = loaded(counting("dissect", "flow_dissector", BPF_OK));
-    let run = ebpf.program("dissect").unwrap().test_run(&TestRunOptions {
-        data: &[0; 64],
-        data_out: 64,
-        repeat: 3,
-        ..Default::default()
-    });
+    let run = ebpf
+        .program("dissect")
+        .unwrap()
+        .test_run(&TestRunOptions::new().data(&[0; 64]).data_out(64).repeat(3));
     // Old kernels say whether it was that.
     let expected = if hachi_test::kernel_is_older_than("6.1") {
         1

@@ -98,11 +98,7 @@ fn runs_are_counted() {
     let mut ebpf = load(support::one("pass", 2));
     let program = xdp(&mut ebpf, "pass");
     let stats = RunStats::enable().unwrap();
-    let options = TestRunOptions {
-        data: &[0; 64],
-        repeat: 10,
-        ..Default::default()
-    };
+    let options = TestRunOptions::new().data(&[0; 64]).repeat(10);
     program.test_run(&options).unwrap();
     let (runs, time) = program.info().unwrap().run_stats();
     assert_eq!(runs, 10);

@@ -4,6 +4,7 @@ mod support;
 
 use std::{fs::File, io::Write as _, time::Duration};
 
+use hachi::links::{Needed, NoTarget};
 use hachi::programs::{AttachOptions, LircMode2};
 use hachi_test::{exercises, require_bpf};
 use support::{
@@ -23,7 +24,7 @@ fn pulses_are_seen() {
     };
     let mut ebpf = loaded(observing_only("decode", "lirc_mode2", &word(0), PULSE, 0));
     let all = ebpf.attach_all(&AttachOptions::new()).unwrap();
-    assert!(all.left_out[0].1.contains("needs a device"));
+    assert_eq!(all.left_out[0].1, NoTarget::Needs(Needed::Device));
     let id = typed!(ebpf, "decode", LircMode2).attach(&device).unwrap();
     // Light, no light, and light again.
     let send = |device: &mut File| {

@@ -12,16 +12,7 @@ use hachi_asm::build;
 use hachi_test::{Bpffs, Netns, TempDir, require_bpf};
 use support::{load, one, program, spec, verdict, xdp};
 
-const PACKET: TestRunOptions<'_> = TestRunOptions {
-    data: &[0; 64],
-    context: &[],
-    data_out: 0,
-    context_out: 0,
-    repeat: 0,
-    flags: 0,
-    cpu: 0,
-    batch_size: 0,
-};
+const PACKET: TestRunOptions<'_> = TestRunOptions::new().data(&[0; 64]);
 
 #[test]
 fn programs_load_and_run() {
@@ -66,12 +57,10 @@ fn test_runs_give_back_the_packet() {
     let program = xdp(&mut ebpf, "pass");
     let data: Vec<u8> = (0..100).collect();
     let run = |data_out| {
-        let options = TestRunOptions {
-            data: &data,
-            data_out,
-            repeat: 10,
-            ..Default::default()
-        };
+        let options = TestRunOptions::new()
+            .data(&data)
+            .data_out(data_out)
+            .repeat(10);
         program.test_run(&options).unwrap()
     };
     assert_eq!(run(200).data, data);
@@ -84,10 +73,7 @@ fn maps_are_shared_with_programs() {
     require_bpf!();
     let map = MapSpec::new("HITS", MapType::PercpuArray, 4, 8, 1);
     let mut ebpf = load(spec(vec![map], vec![support::counter("count", "HITS")]));
-    let options = TestRunOptions {
-        repeat: 1000,
-        ..PACKET
-    };
+    let options = PACKET.repeat(1000);
     // Also when the map was taken out before the program is loaded.
     let hits = ebpf.take_map("HITS").unwrap();
     xdp(&mut ebpf, "count").test_run(&options).unwrap();

@@ -57,10 +57,7 @@ fn logging(number: u32) -> Spec {
 }
 
 fn fire(ebpf: &Ebpf) {
-    let options = TestRunOptions {
-        data: &[0; 64],
-        ..Default::default()
-    };
+    let options = TestRunOptions::new().data(&[0; 64]);
     ebpf.program("log").unwrap().test_run(&options).unwrap();
 }
 

@@ -31,7 +31,7 @@ fn routes_run_what_is_pinned() {
         let mut ebpf = loaded(counting("drop", section, BPF_DROP));
         let all = ebpf.attach_all(&AttachOptions::new()).unwrap();
         assert!(
-            all.left_out[0].1.contains("ip route add"),
+            all.left_out[0].1.to_string().contains("ip route add"),
             "{:?}",
             all.left_out
         );
@@ -121,10 +121,7 @@ fn run_without_a_packet() {
         let mut ebpf = load(watching(vec![counting("run", section, BPF_OK)]));
         let program = ebpf.program_mut("run").unwrap();
         program.load().unwrap();
-        let run = program.test_run(&TestRunOptions {
-            data: &[0x45; 64],
-            ..Default::default()
-        });
+        let run = program.test_run(&TestRunOptions::new().data(&[0x45; 64]));
         // Newer kernels cannot run this one.
         if section == "lwt_seg6local"
             && let Err(error) = &run

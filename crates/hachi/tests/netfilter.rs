@@ -2,6 +2,7 @@
 
 mod support;
 
+use hachi::links::{Needed, NoTarget};
 use hachi::programs::{
     AttachOptions, Netfilter, NetfilterFamily, NetfilterHook, NetfilterPoint, TestRunOptions,
 };
@@ -24,7 +25,7 @@ fn drops_real_packets_of_one_protocol() {
     let mut ebpf = load(watching(vec![counting("drop", "netfilter", NF_DROP)]));
     attempt!(get(&mut ebpf, "drop").load());
     let all = ebpf.attach_all(&AttachOptions::new()).unwrap();
-    assert!(all.left_out[0].1.contains("hook"));
+    assert_eq!(all.left_out[0].1, NoTarget::Needs(Needed::NetfilterHook));
     let ping = || wire.left.ping(wire.right.ipv4(), 1).unwrap();
     for (runs, point) in [
         (1, NetfilterPoint::LocalIn),
@@ -90,10 +91,10 @@ fn runs_without_a_packet() {
     // An IPv4 header: version and length first.
     let mut data = [0; 64];
     data[0] = 0x45;
-    let run = ebpf.program("count").unwrap().test_run(&TestRunOptions {
-        data: &data,
-        ..Default::default()
-    });
+    let run = ebpf
+        .program("count")
+        .unwrap()
+        .test_run(&TestRunOptions::new().data(&data));
     assert_eq!(run.unwrap().return_value, NF_ACCEPT as u32);
     assert_eq!(seen(&ebpf).0, 1);
 }

@@ -33,16 +33,7 @@ fn loaded<'a>(ebpf: &'a mut Ebpf, name: &str) -> &'a mut Program {
     program
 }
 
-const PACKET: TestRunOptions<'_> = TestRunOptions {
-    data: &[0; 64],
-    context: &[],
-    data_out: 0,
-    context_out: 0,
-    repeat: 0,
-    flags: 0,
-    cpu: 0,
-    batch_size: 0,
-};
+const PACKET: TestRunOptions<'_> = TestRunOptions::new().data(&[0; 64]);
 
 #[test]
 fn maps_globals_and_subprograms() {
@@ -213,7 +204,7 @@ fn variables_in_an_arena() {
     let program = loaded(&mut ebpf, "add");
     let run = || {
         program
-            .test_run(&TestRunOptions::default())
+            .test_run(&TestRunOptions::new())
             .unwrap()
             .return_value
     };
@@ -224,7 +215,7 @@ fn variables_in_an_arena() {
     assert_eq!(
         ebpf.program("add")
             .unwrap()
-            .test_run(&TestRunOptions::default())
+            .test_run(&TestRunOptions::new())
             .unwrap()
             .return_value,
         5

@@ -4,6 +4,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use hachi::links::{Needed, NoTarget};
 use hachi::programs::{
     AttachOptions, BreakpointConfig, HardwareEvent, PerfBreakpointLength, PerfBreakpointType,
     PerfEvent, PerfEventConfig, PerfEventScope, SamplePolicy, SoftwareEvent,
@@ -185,5 +186,7 @@ fn bad_input_is_named() {
         "no online CPU \"8000\"",
     );
     let all = ebpf.attach_all(&AttachOptions::new()).unwrap();
-    assert!(all.left_out[0].1.contains("PerfEvent::attach"));
+    assert_eq!(all.left_out[0].1, NoTarget::Needs(Needed::PerfEvents));
+    let words = all.left_out[0].1.to_string();
+    assert!(words.contains("PerfEvent::attach"), "{words}");
 }

@@ -192,10 +192,7 @@ fn bpf_alone_is_enough_for_maps_and_filters() {
         assert_eq!(ebpf.btf_problem(), None);
         let filter: &mut SocketFilter = ebpf.program_mut("reader").unwrap().try_into().unwrap();
         filter.load().unwrap();
-        let options = TestRunOptions {
-            data: &[0; 64],
-            ..Default::default()
-        };
+        let options = TestRunOptions::new().data(&[0; 64]);
         assert_eq!(filter.test_run(&options).unwrap().return_value, 7);
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         filter.attach(&socket).unwrap();

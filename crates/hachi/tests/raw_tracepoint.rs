@@ -90,10 +90,7 @@ fn failing_test_runs(kind: &str) -> hachi::obj::Spec {
 
 fn check_test_runs_fail(ebpf: &mut hachi::Ebpf) {
     get(ebpf, "pass").load().unwrap();
-    let options = TestRunOptions {
-        data: &[0; 64],
-        ..Default::default()
-    };
+    let options = TestRunOptions::new().data(&[0; 64]);
     // The tracepoint is the whole system's, so the attachment is as short as can be.
     let id = program(ebpf).attach("bpf_test_finish").unwrap();
     let error = get(ebpf, "pass").test_run(&options).unwrap_err();

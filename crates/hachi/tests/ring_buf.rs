@@ -41,10 +41,7 @@ fn ring(ebpf: &mut Ebpf) -> RingBuf<MapData> {
 fn fire(ebpf: &Ebpf, program: &str) -> u32 {
     let program: &Xdp = ebpf.program(program).unwrap().try_into().unwrap();
     program
-        .test_run(&TestRunOptions {
-            data: &[0; 64],
-            ..Default::default()
-        })
+        .test_run(&TestRunOptions::new().data(&[0; 64]))
         .unwrap()
         .return_value
 }

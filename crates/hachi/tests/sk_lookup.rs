@@ -138,10 +138,7 @@ fn runs_without_a_packet() {
     let mut context = [0; 72];
     context[8] = libc::AF_INET as u8;
     context[12] = libc::IPPROTO_TCP as u8;
-    let options = TestRunOptions {
-        context: &context,
-        ..Default::default()
-    };
+    let options = TestRunOptions::new().context(&context);
     let run = ebpf.program("choose").unwrap().test_run(&options);
     assert_eq!(run.unwrap().return_value, SK_DROP as u32);
     assert_eq!(seen(&ebpf).0, 1);

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use hachi::links::{Needed, NoTarget};
 use hachi::{
     Ebpf,
     programs::{AttachOptions, SkReuseport, SocketFilter, TestRunOptions},
@@ -141,12 +142,9 @@ fn what_is_no_socket_is_refused_in_words() {
     let error = program.attach(&file).unwrap_err().to_string();
     assert!(error.contains("no socket"), "{error}");
     let all = ebpf.attach_all(&AttachOptions::new()).unwrap();
-    assert!(all.left_out[0].1.contains("needs a socket"));
+    assert_eq!(all.left_out[0].1, NoTarget::Needs(Needed::Socket));
     let program = ebpf.program("filter").unwrap();
-    let options = TestRunOptions {
-        data: &[0; 20],
-        ..Default::default()
-    };
+    let options = TestRunOptions::new().data(&[0; 20]);
     assert_eq!(program.test_run(&options).unwrap().return_value, 0);
 }
 

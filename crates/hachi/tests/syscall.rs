@@ -2,6 +2,7 @@
 
 mod support;
 
+use hachi::links::NoTarget;
 use hachi::programs::{AttachOptions, Syscall, TestRunOptions};
 use hachi_asm::{Size, build};
 use hachi_test::{exercises, require_bpf};
@@ -30,7 +31,7 @@ fn called_with_a_context_that_it_changes() {
     assert_eq!(u64::from_ne_bytes(context), 78);
     assert_eq!(seen(&ebpf), (1, 77));
     let all = ebpf.attach_all(&AttachOptions::new()).unwrap();
-    assert!(all.left_out[0].1.contains("called"), "{:?}", all.left_out);
+    assert_eq!(all.left_out[0].1, NoTarget::Called);
 }
 
 #[test]
@@ -46,6 +47,6 @@ fn called_without_a_context() {
     attempt!(get(&mut ebpf, "bare").load());
     let program: &mut Syscall = get(&mut ebpf, "bare").try_into().unwrap();
     assert_eq!(program.call(&mut []).unwrap(), 7);
-    let run = program.test_run(&TestRunOptions::default()).unwrap();
+    let run = program.test_run(&TestRunOptions::new()).unwrap();
     assert_eq!(run.return_value, 7);
 }

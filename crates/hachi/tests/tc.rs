@@ -18,10 +18,7 @@ use support::{
     tracing::seen,
 };
 
-const NETLINK: TcAttachOptions = TcAttachOptions::Netlink(NlOptions {
-    priority: 0,
-    handle: 0,
-});
+const NETLINK: TcAttachOptions = TcAttachOptions::Netlink(NlOptions::new(0, 0));
 
 fn dropping() -> Ebpf {
     loaded(counting("drop_all", "classifier", TC_ACT_SHOT))
@@ -130,10 +127,7 @@ fn places_are_chosen_or_given() {
     let mut ebpf = dropping();
     let id = program(&mut ebpf).info().unwrap().id();
     assert!(on_lo(&netns).is_empty(), "without a qdisc");
-    let given = NlOptions {
-        priority: 50,
-        handle: 7,
-    };
+    let given = NlOptions::new(50, 7);
     attach(&netns, &mut ebpf, given);
     attach(&netns, &mut ebpf, NlOptions::default());
     let found = on_lo(&netns);
@@ -161,10 +155,7 @@ fn another_program_takes_over() {
     require_bpf!();
     let netns = Netns::new().unwrap();
     let (mut old, mut new) = (dropping(), dropping());
-    let options = NlOptions {
-        priority: 3,
-        handle: 4,
-    };
+    let options = NlOptions::new(3, 4);
     let id = attach(&netns, &mut old, options);
     let link = program(&mut old).take_link(id).unwrap();
     let program = program(&mut new);
@@ -182,10 +173,7 @@ fn what_others_put_in_its_place_stays() {
     let netns = Netns::new().unwrap();
     let bpffs = Bpffs::new().unwrap();
     let (mut ours, mut theirs) = (dropping(), dropping());
-    let options = NlOptions {
-        priority: 1,
-        handle: 1,
-    };
+    let options = NlOptions::new(1, 1);
     attach(&netns, &mut ours, options);
     // Someone else finds the filter by its program, and exchanges that.
     let path = bpffs.join("ours");
@@ -256,12 +244,7 @@ fn runs_without_a_packet() {
     let run = ebpf
         .program("classify")
         .unwrap()
-        .test_run(&TestRunOptions {
-            data: &[0; 64],
-            data_out: 128,
-            repeat: 5,
-            ..Default::default()
-        })
+        .test_run(&TestRunOptions::new().data(&[0; 64]).data_out(128).repeat(5))
         .unwrap();
     assert_eq!(run.return_value, 0);
     assert_eq!(run.data.len(), 64);

@@ -27,18 +27,11 @@ fn on_the_cpu_asked_for() {
     program.load().unwrap();
     let cpus = std::thread::available_parallelism().unwrap().get() as u32;
     for cpu in 0..cpus {
-        let options = TestRunOptions {
-            flags: TestRunOptions::TEST_RUN_ON_CPU,
-            cpu,
-            ..Default::default()
-        };
+        let options = TestRunOptions::new().on_cpu(cpu);
         assert_eq!(program.test_run(&options).unwrap().return_value, cpu);
     }
-    // Without the flag the kernel wants no CPU.
-    let options = TestRunOptions {
-        cpu: 1,
-        ..Default::default()
-    };
+    // There is no such CPU.
+    let options = TestRunOptions::new().on_cpu(u32::MAX);
     assert!(program.test_run(&options).is_err());
 }
 
@@ -89,14 +82,11 @@ fn live_frames_are_received() {
                 .iter()
                 .flat_map(|word| word.to_ne_bytes())
                 .collect();
-            let options = TestRunOptions {
-                data: &data,
-                context: &context,
-                repeat,
-                flags: TestRunOptions::TEST_XDP_LIVE_FRAMES,
-                batch_size,
-                ..Default::default()
-            };
+            let options = TestRunOptions::new()
+                .data(&data)
+                .context(&context)
+                .repeat(repeat)
+                .live_frames(batch_size);
             program.test_run(&options)?;
             let mut received = 0;
             let mut buffer = [0; 64];

@@ -63,10 +63,7 @@ fn runs(mut ebpf: Ebpf) {
     let program = xdp(&mut ebpf, "reader");
     let frame = [0; 64];
     let run = program
-        .test_run(&TestRunOptions {
-            data: &frame,
-            ..Default::default()
-        })
+        .test_run(&TestRunOptions::new().data(&frame))
         .unwrap();
     assert_eq!(run.return_value, 7);
     let id = program.attach("lo", XdpFlags::SKB_MODE).unwrap();

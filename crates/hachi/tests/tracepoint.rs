@@ -3,7 +3,7 @@
 mod support;
 
 use hachi::{
-    links::{LinkError, LinkTarget, OwnedLink, loaded_links},
+    links::{LinkError, LinkTarget, NoTarget, OwnedLink, loaded_links},
     programs::{AttachOptions, ProgramError, TracePoint, Xdp},
 };
 use hachi_test::{Bpffs, exercises, require_bpf};
@@ -193,9 +193,15 @@ fn wrong_names_get_a_hint() {
         all.left_out,
         [(
             "bare".to_owned(),
-            "its section \"tracepoint\" does not say where to attach it; that would be \
-             \"tracepoint/CATEGORY/NAME\""
-                .to_owned()
+            NoTarget::Section {
+                section: "tracepoint".to_owned(),
+                form: "tracepoint/CATEGORY/NAME".to_owned(),
+            }
         )]
+    );
+    assert_eq!(
+        all.left_out[0].1.to_string(),
+        "its section \"tracepoint\" does not say where to attach it; that would be \
+         \"tracepoint/CATEGORY/NAME\""
     );
 }

@@ -314,17 +314,20 @@ fn another_programs_place_is_respected_and_named() {
         let ProgramError::Attach {
             error:
                 LinkError::InterfaceBusy {
-                    program_id,
-                    link_id,
-                    ..
+                    interface,
+                    occupant,
                 },
             ..
         } = &error
         else {
             panic!("{error}")
         };
-        assert_eq!(*program_id, Some(id));
-        assert_eq!(link_id.is_some(), flags == WAYS[0]);
+        assert_eq!(interface, "lo");
+        assert_eq!(occupant.program_id, id);
+        assert_eq!(occupant.program_name, "drop");
+        assert_eq!(occupant.mode, XdpMode::Skb);
+        assert_eq!(occupant.link_id.is_some(), flags == WAYS[0]);
+        assert!(!occupant.is_same);
         let text = error.to_string();
         let words = [
             "program \"pass\"",

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
-use super::{Legacy, LegacyLink, LinkError, OwnedLink};
+use super::{Legacy, LegacyLink, LinkError, LinkOperation, OwnedLink};
 use crate::{
     fd::ProgramFd,
     sys::{
@@ -80,12 +80,8 @@ impl Legacy for Attached {
         let multi = self.how.flags & ALLOW_MULTI != 0;
         let old = multi.then(|| self.program.as_fd());
         let place = Place::Fd(self.place.as_fd());
-        attach::prog_attach(program.as_fd(), place, &self.how, old).map_err(|error| {
-            LinkError::Syscall {
-                operation: "update",
-                error,
-            }
-        })?;
+        attach::prog_attach(program.as_fd(), place, &self.how, old)
+            .map_err(LinkOperation::Update.failed())?;
         self.program = program.clone();
         Ok(())
     }

@@ -17,6 +17,7 @@ use crate::{
 /// Programs of the cgroups above run as well if they were attached with
 /// [`AllowMultiple`](Self::AllowMultiple).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum CgroupAttachMode {
     /// Nothing: neither here nor below. One attached here in this mode is pushed out.
     ///

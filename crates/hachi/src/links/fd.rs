@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-use super::{LinkError, LinkInfo};
+use super::{LinkError, LinkInfo, LinkOperation};
 use crate::{
     fd::ProgramFd,
     sys::{
@@ -45,10 +45,7 @@ impl FdLink {
                 fd: Some(fd),
                 armed: false,
             }),
-            Err(error) => Err(LinkError::Syscall {
-                operation: "open",
-                error,
-            }),
+            Err(error) => Err(LinkOperation::Open.failed()(error)),
         }
     }
 
@@ -69,10 +66,7 @@ impl FdLink {
     /// for kinds of link that cannot be forced, this only gives up our own hold).
     pub fn detach(mut self) -> Result<(), LinkError> {
         self.armed = false;
-        self.force().map_err(|error| LinkError::Syscall {
-            operation: "detach",
-            error,
-        })
+        self.force().map_err(LinkOperation::Detach.failed())
     }
 
     fn force(&self) -> Result<(), SyscallError> {
@@ -93,20 +87,14 @@ impl FdLink {
 
     /// Makes the link run `program` from now on.
     pub fn update(&mut self, program: &ProgramFd) -> Result<(), LinkError> {
-        bpf::link_update(self.as_fd(), program.as_fd(), None).map_err(|error| LinkError::Syscall {
-            operation: "update",
-            error,
-        })
+        bpf::link_update(self.as_fd(), program.as_fd(), None)
+            .map_err(LinkOperation::Update.failed())
     }
 
     /// Makes the link run `new` from now on, provided it runs `old` until then; else `EPERM`.
     pub fn replace(&mut self, old: &ProgramFd, new: &ProgramFd) -> Result<(), LinkError> {
-        bpf::link_update(self.as_fd(), new.as_fd(), Some(old.as_fd())).map_err(|error| {
-            LinkError::Syscall {
-                operation: "update",
-                error,
-            }
-        })
+        bpf::link_update(self.as_fd(), new.as_fd(), Some(old.as_fd()))
+            .map_err(LinkOperation::Update.failed())
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     os::fd::{AsFd as _, BorrowedFd},
 };
 
-use super::LinkError;
+use super::{LinkError, LinkOperation};
 use crate::{
     Probe,
     sys::{attr, bpf, errno::SyscallError, inspect},
@@ -74,10 +74,7 @@ impl LinkInfo {
     pub fn from_id(id: u32) -> Result<Self, LinkError> {
         bpf::link_fd_by_id(id)
             .and_then(|fd| Self::of(fd.as_fd()))
-            .map_err(|error| LinkError::Syscall {
-                operation: "describe",
-                error,
-            })
+            .map_err(LinkOperation::Describe.failed())
     }
 
     /// Where the program is, if it is at a raw tracepoint, or (Linux ≥ 6.6) at a tracepoint, kprobe
@@ -148,10 +145,5 @@ pub fn loaded_links() -> impl Iterator<Item = Result<LinkInfo, LinkError>> {
     crate::ids::each(bpf::link_next_id, |id| {
         bpf::link_fd_by_id(id).and_then(|fd| LinkInfo::of(fd.as_fd()))
     })
-    .map(|result| {
-        result.map_err(|error| LinkError::Syscall {
-            operation: "list",
-            error,
-        })
-    })
+    .map(|result| result.map_err(LinkOperation::List.failed()))
 }

@@ -5,7 +5,7 @@ use std::{
     os::fd::{AsFd as _, BorrowedFd},
 };
 
-use super::{FdLink, LinkError, OwnedLink};
+use super::{FdLink, LinkError, LinkOperation, OwnedLink};
 use crate::{
     fd::ProgramFd,
     sys::tracing::{self, LinkTo},
@@ -30,10 +30,7 @@ pub(crate) fn attach(
 pub(crate) fn open(link: BorrowedFd<'_>) -> Result<File, LinkError> {
     tracing::iter_create(link)
         .map(File::from)
-        .map_err(|error| LinkError::Syscall {
-            operation: "run",
-            error,
-        })
+        .map_err(LinkOperation::Run.failed())
 }
 
 impl FdLink {

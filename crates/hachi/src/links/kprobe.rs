@@ -11,11 +11,13 @@ use crate::{
     kallsyms,
     near::Near,
     sys::{errno::SyscallError, perf},
+    target::{Hint, NoSuchTarget, TargetKind},
     tracefs::Probe,
 };
 
 /// Whether a probe runs when a function is entered or when it returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ProbeKind {
     /// At the first instruction (or another one).
     Entry,
@@ -100,9 +102,7 @@ fn open_by_tracefs(kind: ProbeKind, place: Place<'_>) -> Result<(OwnedFd, Probe)
     let made = Probe::new("kprobe_events", kind == ProbeKind::Return, &at);
     let probe = made.map_err(|error| match error.raw_os_error() {
         Some(_) => explain(place, SyscallError::new("writing kprobe_events", error)),
-        None if error.kind() == std::io::ErrorKind::NotFound => LinkError::Invalid(
-            "this kernel has no kprobes (CONFIG_KPROBES and CONFIG_KPROBE_EVENTS)".to_owned(),
-        ),
+        None if error.kind() == std::io::ErrorKind::NotFound => LinkError::NoKprobes,
         None => LinkError::io(&*target, error),
     })?;
     let event = perf::open_tracepoint(probe.id()?, -1, 0)
@@ -113,22 +113,22 @@ fn open_by_tracefs(kind: ProbeKind, place: Place<'_>) -> Result<(OwnedFd, Probe)
 fn c_name(name: &str) -> Result<CString, LinkError> {
     match CString::new(name) {
         Ok(c_name) if !name.contains(char::is_whitespace) => Ok(c_name),
-        _ => Err(LinkError::no_such("kernel function", name, String::new())),
+        _ => Err(NoSuchTarget::new(TargetKind::KernelFunction, name).into()),
     }
 }
 
 fn explain(place: Place<'_>, error: SyscallError) -> LinkError {
     if let Place::Function { name, .. } = place
         && matches!(error.errno(), libc::ENOENT | libc::EINVAL)
-        && let Some(hint) = absent(name)
+        && let Some(error) = absent(name)
     {
-        return LinkError::no_such("kernel function", name, hint);
+        return error.into();
     }
     LinkError::attach(&place.to_string(), error)
 }
 
-/// If the kernel has no function of this name: a hint at similar ones.
-pub(crate) fn absent(wanted: &str) -> Option<String> {
+/// The error that says so, with similar names, if the kernel has no function of this name.
+pub(crate) fn absent(wanted: &str) -> Option<NoSuchTarget> {
     let mut near = Near::new(wanted);
     let mut any = false;
     let mut here = false;
@@ -137,5 +137,8 @@ pub(crate) fn absent(wanted: &str) -> Option<String> {
         here |= name == wanted;
         near.offer(name);
     });
-    (any && !here).then(|| near.hint())
+    (any && !here).then(|| {
+        let hint = Hint::Similar(near.names());
+        NoSuchTarget::new(TargetKind::KernelFunction, wanted).hint(hint)
+    })
 }

@@ -2,8 +2,12 @@
 
 use std::{fmt, path::Path};
 
-use super::LinkError;
-use crate::{fd::ProgramFd, pin::PinError, sys::errno::SyscallError};
+use super::{LinkError, LinkOperation};
+use crate::{
+    fd::ProgramFd,
+    pin::{PinError, PinProblem},
+    sys::errno::SyscallError,
+};
 
 /// One way to attach without a `bpf_link`, told what it takes to behave like one. Each is a type of
 /// its own, in its own file.
@@ -24,9 +28,7 @@ pub(crate) trait Legacy: fmt::Debug + Send + Sync {
 
     /// Makes the attachment run `program`.
     fn update(&mut self, _program: &ProgramFd) -> Result<(), LinkError> {
-        Err(LinkError::WrongKind(
-            "an attachment of this kind cannot change its program: detach it and attach the other",
-        ))
+        Err(LinkError::NotUpdatable)
     }
 
     /// The interface it is on.
@@ -72,10 +74,7 @@ impl LegacyLink {
 
     pub(crate) fn detach(mut self) -> Result<(), LinkError> {
         self.armed = false;
-        self.inner.undo().map_err(|error| LinkError::Syscall {
-            operation: "detach",
-            error,
-        })
+        self.inner.undo().map_err(LinkOperation::Detach.failed())
     }
 
     pub(crate) fn update(&mut self, program: &ProgramFd) -> Result<(), LinkError> {
@@ -94,30 +93,22 @@ impl LegacyLink {
         if self.inner.is_persistent() {
             return Ok(());
         }
-        Err(unsuitable(
-            path,
-            "would have to hold an attachment that has no bpf_link (this kernel has none of its kind) and that ends \
-             with the process, or with the socket it is for",
-        ))
+        Err(unsuitable(path, PinProblem::EndsWithProcess))
     }
 
     /// The program to pin in place of the link.
     pub(crate) fn pinnable(&self, path: &Path) -> Result<&ProgramFd, PinError> {
         self.check_persistent(path)?;
-        self.inner.pinnable().ok_or_else(|| {
-            unsuitable(
-                path,
-                "would have to name an attachment that has no bpf_link; it goes on without a pin when it is kept \
-                 (`OwnedLink::keep`)",
-            )
-        })
+        self.inner
+            .pinnable()
+            .ok_or_else(|| unsuitable(path, PinProblem::Unfindable))
     }
 }
 
-fn unsuitable(path: &Path, reason: &str) -> PinError {
+fn unsuitable(path: &Path, problem: PinProblem) -> PinError {
     PinError::Unsuitable {
         path: path.to_owned(),
-        reason: reason.to_owned(),
+        problem,
     }
 }
 

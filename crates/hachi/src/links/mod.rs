@@ -29,6 +29,7 @@ mod owned;
 pub(crate) mod perf_event;
 mod pinned;
 mod place;
+mod problem;
 mod query;
 mod set;
 pub(crate) mod sock_map;
@@ -41,9 +42,10 @@ pub(crate) mod uprobe;
 #[cfg(feature = "uprobe")]
 pub(crate) mod usdt;
 pub(crate) mod xdp;
+pub(crate) mod xdp_mode;
 
 pub(crate) use cgroup::CgroupAttachMode;
-pub use error::LinkError;
+pub use error::{LinkError, XdpOccupant};
 pub use fd::FdLink;
 pub use info::{LinkInfo, LinkTarget, loaded_links};
 pub(crate) use legacy::Legacy;
@@ -52,9 +54,16 @@ pub use order::LinkOrder;
 pub use owned::OwnedLink;
 pub use pinned::{Kept, PinnedLink};
 pub(crate) use place::interface_index;
+pub use problem::{BpfLinkUse, LinkOperation, Needed, NoTarget};
 pub use query::{AttachedProgram, Attachments};
 pub use set::LinkId;
 pub(crate) use set::Links;
 pub use tc::{TcFilterInfo, tc_filters};
 pub(crate) use xdp::{Request as XdpRequest, attach as attach_xdp};
-pub use xdp::{XdpAttachment, XdpLink, XdpLinkId, XdpMode, xdp_attachments};
+pub use xdp::{XdpAttachment, XdpLink, XdpLinkId, xdp_attachments};
+pub use xdp_mode::XdpMode;
+
+pub use crate::{
+    program_info::TargetProgramError,
+    target::{BinaryProblem, Hint, NoSuchTarget, TargetKind, UsdtProblem},
+};

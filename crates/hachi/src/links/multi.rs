@@ -21,6 +21,7 @@ use crate::{
         tracefs,
         tracing::{self, LinkTo},
     },
+    target::{Hint, NoSuchTarget, TargetKind},
 };
 
 /// `BPF_F_KPROBE_MULTI_RETURN`, `BPF_F_UPROBE_MULTI_RETURN`.
@@ -61,10 +62,10 @@ impl Request<'_> {
         if self.cookies.is_empty() || self.cookies.len() == count {
             return Ok(());
         }
-        Err(LinkError::Invalid(format!(
-            "{} cookies were given for {count} places; there must be one for each, or none",
-            self.cookies.len()
-        )))
+        Err(LinkError::CookieCount {
+            cookies: self.cookies.len(),
+            places: count,
+        })
     }
 }
 
@@ -78,7 +79,7 @@ pub(crate) fn attach_to_functions(
     for name in names {
         c_names.push(
             CString::new(*name)
-                .map_err(|_| LinkError::no_such("kernel function", name, String::new()))?,
+                .map_err(|_| NoSuchTarget::new(TargetKind::KernelFunction, *name))?,
         );
     }
     let symbols: Vec<&CStr> = c_names.iter().map(CString::as_c_str).collect();
@@ -95,13 +96,13 @@ pub(crate) fn attach_to_functions(
     request.create(&to, &target).map_err(|error| {
         // Which one, if one is not there at all.
         let missing = match &error {
-            LinkError::Attach { error, .. } if error.errno() == libc::ESRCH => names
-                .iter()
-                .find_map(|name| Some((name, kprobe::absent(name)?))),
+            LinkError::Attach { error, .. } if error.errno() == libc::ESRCH => {
+                names.iter().find_map(|name| kprobe::absent(name))
+            }
             _ => None,
         };
         match missing {
-            Some((name, hint)) => LinkError::no_such("kernel function", name, hint),
+            Some(missing) => missing.into(),
             None => error,
         }
     })
@@ -160,8 +161,9 @@ pub(crate) fn attach_to_typed_functions(
     let mut ids = Vec::with_capacity(names.len());
     for name in names {
         ids.push(btf.types().find(name, Kind::Func).ok_or_else(|| {
-            let hint = kprobe::absent(name).unwrap_or_else(|| ": it has no type in BTF".to_owned());
-            LinkError::no_such("kernel function", name, hint)
+            kprobe::absent(name).unwrap_or_else(|| {
+                NoSuchTarget::new(TargetKind::KernelFunction, *name).hint(Hint::Untyped)
+            })
         })?);
     }
     let target = match names {
@@ -204,11 +206,9 @@ fn attach_to_types(
 }
 
 fn nothing_fits(pattern: &str) -> LinkError {
-    LinkError::no_such(
-        "traceable kernel function",
-        pattern,
-        ": nothing fits the pattern".to_owned(),
-    )
+    NoSuchTarget::new(TargetKind::TraceableFunction, pattern)
+        .hint(Hint::NothingFits)
+        .into()
 }
 
 /// The names of functions that can be traced and fit.
@@ -238,8 +238,8 @@ fn traceable(pattern: &str) -> Result<HashSet<String>, LinkError> {
     })
 }
 
+/// Attaches to places of one binary.
 #[cfg(feature = "uprobe")]
-/// Attaches to places of one binary. `semaphores` are as many as offsets, or none.
 pub(crate) fn attach_to_places(
     request: &Request<'_>,
     path: &std::path::Path,
@@ -261,7 +261,7 @@ pub(crate) fn attach_to_places(
         .create(&to, &target)
         .map_err(|error| match (&error, pid) {
             (LinkError::Attach { error, .. }, Some(pid)) if error.errno() == libc::ESRCH => {
-                LinkError::no_such("process", &pid.to_string(), String::new())
+                LinkError::no_process(pid)
             }
             _ => error,
         })

@@ -10,6 +10,7 @@ use crate::{fd::ProgramFd, features, sys::attach};
 /// Of which protocol a hook of netfilter is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u32)]
+#[non_exhaustive]
 pub enum NetfilterFamily {
     /// `NFPROTO_IPV4`
     Ipv4 = 2,
@@ -20,6 +21,7 @@ pub enum NetfilterFamily {
 /// Where on a packet's way (`enum nf_inet_hooks`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u32)]
+#[non_exhaustive]
 pub enum NetfilterPoint {
     /// Of those that come in, before it is known where they go.
     PreRouting = 0,
@@ -35,6 +37,7 @@ pub enum NetfilterPoint {
 
 /// A hook of netfilter, and where among its users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct NetfilterHook {
     /// Of which protocol.
     pub family: NetfilterFamily,
@@ -50,13 +53,20 @@ pub struct NetfilterHook {
 
 impl NetfilterHook {
     /// A hook without defragmentation.
-    pub fn new(family: NetfilterFamily, point: NetfilterPoint, priority: i32) -> Self {
+    pub const fn new(family: NetfilterFamily, point: NetfilterPoint, priority: i32) -> Self {
         NetfilterHook {
             family,
             point,
             priority,
             defragment: false,
         }
+    }
+
+    /// Has fragments put together before the program sees them; the priority must be above -400.
+    /// Linux ≥ 6.6.
+    pub const fn defragmented(mut self) -> Self {
+        self.defragment = true;
+        self
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where among the programs of one place a program runs.
 
-use super::{LinkError, OwnedLink};
+use super::{BpfLinkUse, LinkError, LinkOperation, OwnedLink};
 use crate::sys::attach::{AFTER, BEFORE, How, ID, LINK};
 
 /// Where among the programs attached to the same interface (TCX, netkit: Linux ≥ 6.6) or cgroup
@@ -102,13 +102,8 @@ fn link_id(link: &OwnedLink) -> Result<u32, LinkError> {
     match link {
         OwnedLink::Fd(link) => match link.info() {
             Ok(info) => Ok(info.id()),
-            Err(error) => Err(LinkError::Syscall {
-                operation: "describe",
-                error,
-            }),
+            Err(error) => Err(LinkOperation::Describe.failed()(error)),
         },
-        OwnedLink::Legacy(_) => Err(LinkError::WrongKind(
-            "the program is attached in a way of older kernels, which knows no order relative to it",
-        )),
+        OwnedLink::Legacy(_) => Err(LinkError::NeedsBpfLink(BpfLinkUse::Order)),
     }
 }

@@ -1,6 +1,6 @@
 //! Attachments of any kind, as values that own them.
 
-use super::{FdLink, LegacyLink, LinkError, LinkTarget};
+use super::{BpfLinkUse, FdLink, LegacyLink, LinkError, LinkTarget};
 use crate::fd::ProgramFd;
 
 /// An attachment of any kind, owned: detaches when dropped.
@@ -60,9 +60,7 @@ impl OwnedLink {
     pub fn replace(&mut self, old: &ProgramFd, new: &ProgramFd) -> Result<(), LinkError> {
         match self {
             OwnedLink::Fd(link) => link.replace(old, new),
-            OwnedLink::Legacy(_) => Err(LinkError::WrongKind(
-                "an attachment without a bpf_link cannot compare and exchange its program",
-            )),
+            OwnedLink::Legacy(_) => Err(LinkError::NeedsBpfLink(BpfLinkUse::Replace)),
         }
     }
 
@@ -98,9 +96,7 @@ impl TryFrom<OwnedLink> for FdLink {
     fn try_from(link: OwnedLink) -> Result<Self, LinkError> {
         match link {
             OwnedLink::Fd(link) => Ok(link),
-            OwnedLink::Legacy(_) => Err(LinkError::WrongKind(
-                "the program is attached in a way of older kernels: there is no bpf_link",
-            )),
+            OwnedLink::Legacy(_) => Err(LinkError::NeedsBpfLink(BpfLinkUse::Descriptor)),
         }
     }
 }

@@ -99,9 +99,9 @@ pub(crate) fn attach(
     }
     if cookie != 0 {
         features::PERF_LINK.require_for("a cookie for a program on a perf event")?;
-        return Err(LinkError::Invalid(format!(
-            "a probe made by tracefs ({target}) takes no cookie"
-        )));
+        return Err(LinkError::CookieByTracefs {
+            target: target.to_owned(),
+        });
     }
     let failed = |error| LinkError::attach(target, error);
     perf::set_bpf(event.as_fd(), program.as_fd()).map_err(failed)?;

@@ -9,7 +9,7 @@ use std::{
 use super::{FdLink, LinkError, OwnedLink, tc, xdp};
 use crate::{
     fd::ProgramFd,
-    pin::{self, BPFFS, PinError},
+    pin::{self, BPFFS, PinError, PinOperation, PinProblem},
     sys::fs::ObjectKind,
 };
 
@@ -61,7 +61,7 @@ impl OwnedLink {
             OwnedLink::Fd(link) => {
                 let id = link
                     .info()
-                    .map_err(|error| PinError::syscall("pin below", &directory, error))?
+                    .map_err(|error| PinError::syscall(PinOperation::Pin, &directory, error))?
                     .id();
                 let path = directory.join(id.to_string());
                 pin::pin(link.as_fd(), &path, ObjectKind::Link)?;
@@ -117,15 +117,13 @@ impl PinnedLink {
                     None => tc::find(&program),
                 });
                 match found
-                    .map_err(|error| PinError::syscall("find the attachment of", path, error))?
+                    .map_err(|error| PinError::syscall(PinOperation::FindAttachment, path, error))?
                 {
                     Some(link) => OwnedLink::Legacy(link),
                     None => {
                         return Err(PinError::Unsuitable {
                             path: path.to_owned(),
-                            reason: "is a pinned program, not a link, and it is attached by netlink to no interface \
-                                     of this network namespace"
-                                .to_owned(),
+                            problem: PinProblem::NotAttached,
                         });
                     }
                 }
@@ -133,8 +131,8 @@ impl PinnedLink {
             ObjectKind::Map => {
                 return Err(PinError::WrongKind {
                     path: path.to_owned(),
-                    expected: ObjectKind::Link.noun(),
-                    found: kind.noun(),
+                    expected: ObjectKind::Link,
+                    found: kind,
                 });
             }
         };
@@ -149,7 +147,7 @@ impl PinnedLink {
     /// Removes the pin and hands over the link: a guard that detaches when dropped.
     pub fn unpin(self) -> Result<OwnedLink, PinError> {
         fs::remove_file(&self.path)
-            .map_err(|error| PinError::io("remove the pin", &self.path, error))?;
+            .map_err(|error| PinError::io(PinOperation::Remove, &self.path, error))?;
         let mut link = self.link;
         link.hold();
         Ok(link)
@@ -166,7 +164,7 @@ impl PinnedLink {
             pin::pin(program.as_fd(), &temporary, ObjectKind::Program)?;
             fs::rename(&temporary, &self.path).map_err(|error| {
                 let _ = fs::remove_file(&temporary);
-                PinError::io("replace the pin", &self.path, error)
+                PinError::io(PinOperation::Replace, &self.path, error)
             })?;
         }
         Ok(())

@@ -13,6 +13,7 @@ use crate::sys::{
 /// The programs of one kind that are attached to something, whoever attached them, in the order in
 /// which they run.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Attachments {
     /// Goes up with each change there; for [`LinkOrder::expecting`](super::LinkOrder::expecting). 0
     /// where the kernel does not count (cgroups before Linux 6.17).
@@ -26,6 +27,7 @@ pub struct Attachments {
 
 /// One of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AttachedProgram {
     /// Its id; [`ProgramInfo::from_id`](crate::programs::ProgramInfo::from_id) tells more.
     pub program_id: u32,

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd as _, BorrowedFd};
 
-use super::{Legacy, LegacyLink, LinkError, OwnedLink};
+use super::{Legacy, LegacyLink, LinkError, LinkOperation, OwnedLink};
 use crate::{
     fd::ProgramFd,
     sys::{
@@ -44,15 +44,10 @@ impl Legacy for OfSocket {
 
     fn update(&mut self, program: &ProgramFd) -> Result<(), LinkError> {
         if !self.socket.is_open() {
-            return Err(LinkError::Invalid(
-                "the socket that the program was attached to has been closed".to_owned(),
-            ));
+            return Err(LinkError::SocketClosed);
         }
         self.socket
             .attach(self.hook, program.as_fd())
-            .map_err(|error| LinkError::Syscall {
-                operation: "update",
-                error,
-            })
+            .map_err(LinkOperation::Update.failed())
     }
 }

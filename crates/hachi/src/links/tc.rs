@@ -4,7 +4,7 @@ use std::{fmt, os::fd::AsFd as _};
 
 use hachi_obj::AttachType;
 
-use super::{Legacy, LegacyLink, LinkError, OwnedLink, interface_index};
+use super::{Legacy, LegacyLink, LinkError, LinkOperation, OwnedLink, interface_index};
 use crate::{
     fd::ProgramFd,
     sys::{
@@ -17,6 +17,7 @@ use crate::{
 
 /// Which packets of an interface.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum TcAttachType {
     /// Received ones.
     #[default]
@@ -65,12 +66,20 @@ impl fmt::Display for TcAttachType {
 
 /// Where among the filters of a qdisc.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct NlOptions {
     /// Filters with lower numbers run first. 0 lets the kernel choose: above 32768, and lower with
     /// each choice.
     pub priority: u16,
     /// Distinguishes filters of one priority; 0 lets the kernel choose.
     pub handle: u32,
+}
+
+impl NlOptions {
+    /// A priority and a handle; the kernel chooses each that is 0.
+    pub const fn new(priority: u16, handle: u32) -> Self {
+        NlOptions { priority, handle }
+    }
 }
 
 /// A classifier attached by netlink. The kernel keeps it until it is removed.
@@ -131,10 +140,7 @@ impl Legacy for TcFilter {
     fn update(&mut self, program: &ProgramFd) -> Result<(), LinkError> {
         self.netlink
             .filter_set(&self.place, &self.name, program.as_fd(), true)
-            .map_err(|error| LinkError::Syscall {
-                operation: "update",
-                error,
-            })?;
+            .map_err(LinkOperation::Update.failed())?;
         self.program = program.clone();
         Ok(())
     }
@@ -228,6 +234,7 @@ fn no_qdisc(error: &SyscallError) -> bool {
 
 /// A filter with a BPF program on an interface, whoever made it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TcFilterInfo {
     /// Its name: the program's, if Hachi attached it.
     pub name: String,
@@ -246,10 +253,7 @@ impl TcFilterInfo {
     pub fn detach(&self) -> Result<(), LinkError> {
         Netlink::open()
             .and_then(|netlink| netlink.filter_remove(&self.place))
-            .map_err(|error| LinkError::Syscall {
-                operation: "detach",
-                error,
-            })
+            .map_err(LinkOperation::Detach.failed())
     }
 }
 

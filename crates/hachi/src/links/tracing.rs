@@ -8,6 +8,8 @@ use crate::{
     fd::ProgramFd,
     features,
     sys::tracing::{self, LinkTo},
+    target::{Hint, NoSuchTarget, TargetKind},
+    tracefs,
 };
 
 /// `BPF_TRACE_RAW_TP` of `enum bpf_attach_type`.
@@ -71,11 +73,9 @@ pub(crate) fn attach_raw_tracepoint(
             }
             let name = name.to_string_lossy();
             if error.errno() == libc::ENOENT {
-                return Err(LinkError::no_such(
-                    "raw tracepoint",
-                    &name,
-                    crate::tracefs::events_like(&name),
-                ));
+                let similar = Hint::Similar(tracefs::events_like(&name));
+                let error = NoSuchTarget::new(TargetKind::RawTracepoint, name).hint(similar);
+                return Err(error.into());
             }
             Err(LinkError::attach(
                 &format!("raw tracepoint {name:?}"),
@@ -89,13 +89,10 @@ pub(crate) fn attach_raw_tracepoint(
 pub(crate) fn check_lsm_active() -> Result<(), LinkError> {
     match std::fs::read_to_string(MODULES) {
         Ok(modules) if !modules.trim().split(',').any(|name| name == "bpf") => {
-            Err(LinkError::Invalid(format!(
-                "the kernel would never run it: \"bpf\" is not among the active security modules ({}: {}); \
-                 boot with lsm={},bpf",
-                MODULES,
-                modules.trim(),
-                modules.trim()
-            )))
+            let modules = modules.trim().split(',').map(str::to_owned);
+            Err(LinkError::LsmInactive {
+                modules: modules.collect(),
+            })
         }
         // Unknown where securityfs is not mounted.
         _ => Ok(()),

@@ -14,7 +14,9 @@ use super::{
 use crate::{
     fd::ProgramFd,
     sys::{errno::SyscallError, fs::c_path, perf},
+    target::BinaryProblem,
     tracefs::Probe,
+    user::error::PlaceError,
 };
 
 /// A place in a binary, and who may pass it.
@@ -77,9 +79,10 @@ fn open(pmu: u32, kind: ProbeKind, place: &Place<'_>) -> Result<OwnedFd, LinkErr
     if place.semaphore != 0 {
         // `format/ref_ctr_offset`: the upper half. Linux ≥ 4.20.
         let semaphore = u32::try_from(place.semaphore).map_err(|_| {
-            LinkError::Invalid(format!(
-                "the semaphore of {target} lies beyond 4 GiB in the file"
-            ))
+            let problem = BinaryProblem::DistantSemaphore {
+                offset: place.semaphore,
+            };
+            PlaceError::unusable(place.path, problem)
         })?;
         config |= u64::from(semaphore) << 32;
     }
@@ -94,9 +97,7 @@ fn open_by_tracefs(kind: ProbeKind, place: &Place<'_>) -> Result<(OwnedFd, Probe
     let path = place.path.as_os_str().as_bytes();
     let usable = !path.contains(&b':') && !path.iter().any(u8::is_ascii_whitespace);
     let Some(path) = place.path.to_str().filter(|_| usable) else {
-        return Err(LinkError::Invalid(format!(
-            "{target}: tracefs takes no paths with blanks or colons"
-        )));
+        return Err(PlaceError::unusable(place.path, BinaryProblem::PathForTracefs).into());
     };
     let mut at = format!("{path}:{:#x}", place.offset);
     if place.semaphore != 0 {
@@ -115,7 +116,7 @@ fn open_by_tracefs(kind: ProbeKind, place: &Place<'_>) -> Result<(OwnedFd, Probe
 
 fn explain(place: &Place<'_>, error: SyscallError) -> LinkError {
     match (error.errno(), place.pid) {
-        (libc::ESRCH, Some(pid)) => LinkError::no_such("process", &pid.to_string(), String::new()),
+        (libc::ESRCH, Some(pid)) => LinkError::no_process(pid),
         _ => LinkError::attach(&place.to_string(), error),
     }
 }

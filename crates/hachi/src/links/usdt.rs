@@ -7,7 +7,7 @@
 use std::{os::fd::AsFd as _, path::Path, sync::Arc};
 
 use super::{
-    Legacy, LegacyLink, LinkError, OwnedLink,
+    Legacy, LegacyLink, LinkError, OwnedLink, UsdtProblem,
     kprobe::ProbeKind,
     perf_event::Way,
     uprobe::{self, Place},
@@ -77,13 +77,43 @@ pub(crate) struct Request<'a> {
     pub(crate) cookie: u64,
 }
 
+impl Request<'_> {
+    fn probe(&self) -> String {
+        format!("{}:{}", self.provider, self.name)
+    }
+
+    fn problem(&self, problem: UsdtProblem) -> LinkError {
+        LinkError::Usdt {
+            probe: self.probe(),
+            problem,
+        }
+    }
+
+    /// Refuses a map whose keys and values do not have these sizes.
+    fn check_layout(
+        &self,
+        map: &'static str,
+        info: &MapInfo,
+        expected: (u32, u32),
+    ) -> Result<(), LinkError> {
+        let found = (info.key_size(), info.value_size());
+        if found == expected {
+            return Ok(());
+        }
+        Err(self.problem(UsdtProblem::MapLayout {
+            map,
+            found,
+            expected,
+        }))
+    }
+}
+
 /// Attaches to every place of a probe.
 pub(crate) fn attach(request: &Request<'_>) -> Result<OwnedLink, LinkError> {
-    let (specs, capacity) = specs_map(request.tables)?;
+    let (specs, capacity) = specs_map(request)?;
     let path = path::resolve(request.target, request.pid)?;
     let binary = Binary::open(&path)?;
-    let shown = path.display().to_string();
-    let sites = usdt::sites(&binary, request.provider, request.name, &shown)?;
+    let sites = usdt::sites(&binary, request.provider, request.name, &path)?;
     // From here on, an error undoes what was done before it.
     let mut usdt = Undo(Usdt {
         links: Vec::new(),
@@ -141,19 +171,12 @@ impl Drop for Undo {
 }
 
 /// The array of records, and how many it holds.
-fn specs_map(tables: &Tables) -> Result<(&MapFd, u32), LinkError> {
-    let Some(map) = &tables.specs else {
-        return Err(LinkError::Invalid(format!(
-            "the object has no map {SPECS:?}, which USDT programs need: include usdt.bpf.h"
-        )));
+fn specs_map<'a>(request: &Request<'a>) -> Result<(&'a MapFd, u32), LinkError> {
+    let Some(map) = &request.tables.specs else {
+        return Err(request.problem(UsdtProblem::NoMap { map: SPECS }));
     };
     let info = map_info(SPECS, map)?;
-    if info.key_size() != 4 || info.value_size() as usize != SPEC_SIZE {
-        return Err(LinkError::Invalid(format!(
-            "map {SPECS:?} is of another layout: values of {} bytes instead of {SPEC_SIZE}",
-            info.value_size()
-        )));
-    }
+    request.check_layout(SPECS, &info, (4, SPEC_SIZE as u32))?;
     Ok((map, info.max_entries()))
 }
 
@@ -168,19 +191,19 @@ fn add_spec(
     capacity: u32,
     usdt: &mut Usdt,
 ) -> Result<u32, LinkError> {
-    let probe = format!("USDT probe {}:{}", request.provider, request.name);
-    let arguments = usdt_args::parse(&site.arguments)
-        .map_err(|problem| LinkError::Invalid(format!("{probe} cannot be watched: {problem}")))?;
+    let arguments =
+        usdt_args::parse(&site.arguments).map_err(|problem| request.problem(problem))?;
     let id = request.tables.ids.take(capacity).ok_or_else(|| {
-        LinkError::Invalid(format!(
-            "{probe}: map {SPECS:?} has no room for more than {capacity} records; enlarge it (BPF_USDT_MAX_SPEC_CNT)"
-        ))
+        request.problem(UsdtProblem::Full {
+            map: SPECS,
+            capacity,
+        })
     })?;
     usdt.ids.push(id);
     let value = usdt_args::spec(&arguments, request.cookie);
     // SAFETY: `specs_map` checked that keys have 4 bytes and values as many as this.
     unsafe { bpf::map_update(specs.as_fd(), id.to_ne_bytes().as_ptr(), value.as_ptr(), 0) }
-        .map_err(|error| LinkError::attach(&probe, error))?;
+        .map_err(|error| LinkError::attach(&format!("USDT probe {}", request.probe()), error))?;
     Ok(id)
 }
 
@@ -203,16 +226,10 @@ fn add_address(
         }
     };
     let Some(map) = &request.tables.addresses else {
-        return Err(LinkError::Invalid(format!(
-            "the object has no map {ADDRESSES:?}, which USDT programs need: include usdt.bpf.h"
-        )));
+        return Err(request.problem(UsdtProblem::NoMap { map: ADDRESSES }));
     };
     let info = map_info(ADDRESSES, map)?;
-    if (info.key_size(), info.value_size()) != (8, 4) {
-        return Err(LinkError::Invalid(format!(
-            "map {ADDRESSES:?} is of another layout"
-        )));
-    }
+    request.check_layout(ADDRESSES, &info, (8, 4))?;
     // SAFETY: keys have 8 bytes and values 4, as was just checked.
     unsafe {
         bpf::map_update(

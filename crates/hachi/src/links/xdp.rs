@@ -2,11 +2,12 @@
 
 use std::os::fd::AsFd as _;
 
-use bitflags::bitflags;
-
 use super::{
-    FdLink, Legacy, LegacyLink, LinkError, LinkId, LinkTarget, OwnedLink, info::TYPE_XDP,
+    FdLink, Legacy, LegacyLink, LinkError, LinkId, LinkOperation, LinkTarget, OwnedLink,
+    XdpOccupant,
+    info::TYPE_XDP,
     loaded_links,
+    xdp_mode::{XdpFlags, XdpMode},
 };
 use crate::{
     fd::ProgramFd,
@@ -21,67 +22,8 @@ use crate::{
     },
 };
 
-bitflags! {
-    /// How to attach an XDP program. The default takes driver mode where the driver has it and skb
-    /// mode otherwise.
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-    pub struct XdpFlags: u32 {
-        /// Refuse if another program is attached. Always so, unless [`REPLACE`](Self::REPLACE) is
-        /// given.
-        const UPDATE_IF_NOEXIST = 1 << 0;
-        /// In the generic receive path: slower, works with every driver.
-        const SKB_MODE = 1 << 1;
-        /// In the driver ("native"); an error if the driver cannot.
-        const DRV_MODE = 1 << 2;
-        /// On the network card; an error if it cannot.
-        const HW_MODE = 1 << 3;
-        /// Take the place of a program that was attached by netlink (`ip link set … xdp`). The
-        /// attachment is then made by netlink too, since that is what the kernel allows.
-        const REPLACE = 1 << 4;
-    }
-}
-
-impl XdpFlags {
-    /// The bits that choose a mode.
-    pub(crate) const MODES: XdpFlags = XdpFlags::SKB_MODE
-        .union(XdpFlags::DRV_MODE)
-        .union(XdpFlags::HW_MODE);
-}
-
 /// `BPF_XDP` of `enum bpf_attach_type`.
 pub(crate) const BPF_XDP: u32 = 37;
-
-/// Where in the stack an XDP program runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum XdpMode {
-    /// In the network driver, before the kernel has allocated anything ("native").
-    Driver,
-    /// In the generic receive path, with any driver.
-    Skb,
-    /// On the network card.
-    Hardware,
-}
-
-impl XdpMode {
-    fn flags(self) -> XdpFlags {
-        match self {
-            XdpMode::Driver => XdpFlags::DRV_MODE,
-            XdpMode::Skb => XdpFlags::SKB_MODE,
-            XdpMode::Hardware => XdpFlags::HW_MODE,
-        }
-    }
-}
-
-impl std::fmt::Display for XdpMode {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            XdpMode::Driver => "driver",
-            XdpMode::Skb => "skb",
-            XdpMode::Hardware => "hardware",
-        })
-    }
-}
 
 /// The name Aya has for it.
 pub type XdpLink = OwnedLink;
@@ -143,10 +85,7 @@ impl Legacy for XdpNetlink {
                 (self.mode | XdpFlags::REPLACE).bits(),
                 Some(self.program.as_fd()),
             )
-            .map_err(|error| LinkError::Syscall {
-                operation: "update",
-                error,
-            })?;
+            .map_err(LinkOperation::Update.failed())?;
         self.program = program.clone();
         Ok(())
     }
@@ -214,6 +153,7 @@ fn link_on(if_index: u32, program_id: u32) -> Option<u32> {
 
 /// An XDP program on an interface, however it was attached.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct XdpAttachment {
     /// Index of the interface.
     pub if_index: u32,
@@ -240,10 +180,7 @@ impl XdpAttachment {
             .and_then(|netlink| {
                 netlink.xdp_set(self.if_index, None, self.mode.flags().bits(), None)
             })
-            .map_err(|error| LinkError::Syscall {
-                operation: "detach",
-                error,
-            })
+            .map_err(LinkOperation::Detach.failed())
     }
 }
 
@@ -251,10 +188,7 @@ impl XdpAttachment {
 pub fn xdp_attachments() -> Result<Vec<XdpAttachment>, LinkError> {
     let states = Netlink::open()
         .and_then(|netlink| netlink.xdp_query_all())
-        .map_err(|error| LinkError::Syscall {
-            operation: "list",
-            error,
-        })?;
+        .map_err(LinkOperation::List.failed())?;
     let attachments = states.iter().flat_map(|state| {
         modes(state).map(|(mode, program_id)| XdpAttachment {
             if_index: state.if_index,
@@ -341,42 +275,18 @@ fn explain(error: SyscallError, interface: String, request: &Request<'_>) -> Lin
         if let Ok(state) = state
             && let Some((mode, program_id)) = modes(&state).next()
         {
-            let program = match ProgramInfo::with_id(program_id) {
-                Ok(info) if !info.name().is_empty() => {
-                    format!(
-                        "XDP program {:?} (id {program_id}, {mode} mode)",
-                        info.name()
-                    )
-                }
-                _ => format!("an XDP program (id {program_id}, {mode} mode)"),
-            };
-            let link_id = link_on(if_index, program_id);
-            let own =
-                ProgramInfo::of(request.program.as_fd()).is_ok_and(|own| own.id() == program_id);
-            let (occupant, advice) = match link_id {
-                Some(id) if own => (
-                    format!("this very program (id {program_id}, {mode} mode), by link {id}"),
-                    "attach it once, or detach that link first".to_owned(),
-                ),
-                Some(id) => (
-                    format!("{program}, held by link {id}"),
-                    format!(
-                        "end the process or remove the pin that holds it, or `hachi link detach {id}`"
-                    ),
-                ),
-                None => (
-                    format!("{program}, attached by netlink"),
-                    format!(
-                        "take it off with `ip link set dev {interface} xdp off`, or attach with XdpFlags::REPLACE"
-                    ),
-                ),
-            };
+            let own = ProgramInfo::of(request.program.as_fd());
             return LinkError::InterfaceBusy {
                 interface,
-                occupant,
-                program_id: Some(program_id),
-                link_id,
-                advice,
+                occupant: XdpOccupant {
+                    program_id,
+                    program_name: ProgramInfo::with_id(program_id)
+                        .map(|info| info.name())
+                        .unwrap_or_default(),
+                    mode,
+                    link_id: link_on(if_index, program_id),
+                    is_same: own.is_ok_and(|own| own.id() == program_id),
+                },
             };
         }
     }

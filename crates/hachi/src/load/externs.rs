@@ -139,7 +139,11 @@ fn find<'k>(object: &'k Object, wanted: &Extern) -> Result<Found<'k>, Trouble> {
     };
     let types = match found.module {
         Some(module) => module.btf.types(),
-        None => object.kernel_btf.running()?.types(),
+        None => object
+            .kernel_btf
+            .running()
+            .map_err(|e| e.to_string())?
+            .types(),
     };
     let feature = match found.module {
         None => &features::KFUNC,

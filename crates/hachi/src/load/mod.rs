@@ -35,12 +35,7 @@ pub use self::{
     error::EbpfError, options::VerifierLogLevel, program_error::ProgramError, rejection::Rejection,
 };
 use self::{object::Externs, types::ObjectBtf};
-pub(crate) use self::{
-    object::Object,
-    options::Options,
-    program::program,
-    target::{Target, function_id},
-};
+pub(crate) use self::{object::Object, options::Options, program::program, target::Target};
 use crate::{kernel_btf::KernelBtf, maps::Map, pin::PinGuard, version::KernelVersion};
 
 /// What loading a Spec gives.

@@ -18,8 +18,8 @@ pub enum ProgramError {
     NotFound {
         /// The name asked for.
         name: String,
-        /// The programs there are, as a sentence.
-        hint: String,
+        /// The programs in a section of that name, if there is one with several.
+        in_section: Vec<String>,
         /// The names there are.
         available: Vec<String>,
     },
@@ -29,9 +29,11 @@ pub enum ProgramError {
         /// The program.
         name: String,
         /// The type asked for.
-        expected: String,
-        /// The type it has, and the section that says so.
+        expected: &'static str,
+        /// The type it has.
         actual: String,
+        /// The section that says so; `None` for a program opened from a pin.
+        section: Option<String>,
     },
 
     /// The operation needs a loaded program.
@@ -104,12 +106,33 @@ pub enum ProgramError {
 impl fmt::Display for ProgramError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ProgramError::NotFound { name, hint, .. } => write!(f, "no program {name:?}; {hint}"),
+            ProgramError::NotFound {
+                name,
+                in_section,
+                available,
+            } => {
+                write!(f, "no program {name:?}; ")?;
+                match in_section.as_slice() {
+                    [] => write!(f, "the object has {}", crate::error::list(available)),
+                    several => write!(
+                        f,
+                        "that is a section with several: {}",
+                        crate::error::list(several)
+                    ),
+                }
+            }
             ProgramError::UnexpectedProgramType {
                 name,
                 expected,
                 actual,
-            } => write!(f, "program {name:?} is of type {actual}, not {expected}"),
+                section,
+            } => {
+                write!(f, "program {name:?} is of type {actual}")?;
+                if let Some(section) = section {
+                    write!(f, " (section {section:?})")?;
+                }
+                write!(f, ", not {expected}")
+            }
             ProgramError::NotLoaded { name } => {
                 write!(f, "program {name:?} is not loaded; call load() first")
             }
@@ -157,16 +180,13 @@ impl ProgramError {
         name: &str,
         kind: ProgramType,
         section: &str,
-        expected: &str,
+        expected: &'static str,
     ) -> Self {
-        let section = match section {
-            "" => String::new(),
-            section => format!(" (section {section:?})"),
-        };
         ProgramError::UnexpectedProgramType {
             name: name.to_owned(),
-            expected: expected.to_owned(),
-            actual: format!("{}{section}", kind.name()),
+            expected,
+            actual: kind.name().to_owned(),
+            section: (!section.is_empty()).then(|| section.to_owned()),
         }
     }
 

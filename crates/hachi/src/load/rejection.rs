@@ -12,6 +12,7 @@ use crate::{sys::errno::SyscallError, version::KernelVersion};
 /// `Display` is the explanation of [`hachi_diag`], in terms of the source. So is `Debug`, since
 /// that is what people see who `unwrap` or return the error from `main`, and a log of thousands of
 /// lines would tell them nothing.
+#[non_exhaustive]
 pub struct Rejection {
     /// The program.
     pub program: String,

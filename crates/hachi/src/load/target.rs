@@ -7,7 +7,12 @@ use hachi_btf::{Kind, Types as _};
 use hachi_obj::{AttachType, ProgramSpec, ProgramType};
 
 use super::{Object, ProgramError};
-use crate::{btf::Btf, kernel_btf::KernelBtf, program_info::ProgramInfo};
+use crate::{
+    btf::Btf,
+    kernel_btf::{KernelBtf, NoKernelTypes},
+    near,
+    program_info::function_id,
+};
 
 /// What a program is for, beyond what its Spec says.
 #[derive(Clone, Copy, Debug, Default)]
@@ -70,30 +75,9 @@ fn named<'a>(spec: &'a ProgramSpec, target: &Target<'a>) -> Result<&'a str, Stri
 /// A function of a loaded program.
 fn in_program(name: Result<&str, String>, program: BorrowedFd<'_>) -> Result<AttachTarget, String> {
     Ok(AttachTarget {
-        btf_id: function_id(program, name?)?,
+        btf_id: function_id(program, name?).map_err(|error| error.to_string())?,
         member: None,
         fd: program.as_raw_fd() as u32,
-    })
-}
-
-/// The id of a function in the types of a loaded program.
-pub(crate) fn function_id(program: BorrowedFd<'_>, name: &str) -> Result<u32, String> {
-    let info = ProgramInfo::of(program)
-        .map_err(|error| format!("the target program cannot be looked at: {error}"))?;
-    let id = info.btf_id().ok_or_else(|| {
-        format!(
-            "the target, program {:?}, was loaded without BTF, so that its functions have no names",
-            info.name()
-        )
-    })?;
-    let btf = Btf::from_id(id)
-        .map_err(|error| format!("the types of the target program cannot be read: {error}"))?;
-    btf.types().find(name, Kind::Func).ok_or_else(|| {
-        format!(
-            "program {:?} has no function {name:?}{}",
-            info.name(),
-            btf.hint("", name, Kind::Func)
-        )
     })
 }
 
@@ -145,9 +129,13 @@ fn in_kernel(
             fd: 0,
         });
     }
-    let needs = |error| format!("it needs the kernel's types: {error}");
+    let needs = |error: NoKernelTypes| format!("it needs the kernel's types: {error}");
     let Some(found) = kernel.find(&name, kind).map_err(needs)? else {
-        let hint = kernel.running().map_err(needs)?.hint(prefix, target, kind);
+        let similar = kernel
+            .running()
+            .map_err(needs)?
+            .similar(prefix, target, kind);
+        let hint = near::did_you_mean(&similar);
         return Err(format!(
             "this kernel and its modules have no {what} {target:?} to attach to (no {name:?} in their BTF){hint}"
         ));

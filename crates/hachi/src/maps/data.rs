@@ -9,7 +9,7 @@ use std::{
 use super::{MapError, MapInfo, MapType, info::type_name};
 use crate::{
     fd::MapFd,
-    pin::{self, PinError},
+    pin::{self, PinError, PinOperation},
     rights::Rights,
     sys::{
         attr, bpf,
@@ -49,7 +49,7 @@ impl MapData {
     pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, PinError> {
         let path = path.as_ref();
         let fd = pin::open(path, ObjectKind::Map)?;
-        Self::from_fd(fd).map_err(|error| PinError::syscall("open", path, error))
+        Self::from_fd(fd).map_err(|error| PinError::syscall(PinOperation::Open, path, error))
     }
 
     /// Opens the loaded map with the given id (see [`loaded_maps`](super::loaded_maps)). Needs

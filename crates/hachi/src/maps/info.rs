@@ -7,7 +7,7 @@ use std::{
 
 use super::{MapError, MapType};
 use crate::{
-    pin::{self, PinError},
+    pin::{self, PinError, PinOperation},
     sys::{attr, bpf, errno::SyscallError, fs::ObjectKind},
 };
 
@@ -28,7 +28,8 @@ impl MapInfo {
     pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, PinError> {
         let path = path.as_ref();
         let map = pin::open(path, ObjectKind::Map)?;
-        Self::of(map.as_fd()).map_err(|error| PinError::syscall("describe", path, error))
+        Self::of(map.as_fd())
+            .map_err(|error| PinError::syscall(PinOperation::Describe, path, error))
     }
 
     /// The id, unique among loaded maps.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{CgroupAttachMode, ProgramData, ProgramError, TcAttachType, XdpFlags};
-use crate::links::{LinkError, LinkId};
+use crate::links::{LinkId, Needed, NoTarget};
 
 /// Where to attach, as far as section names cannot say it; see
 /// [`Program::attach_by_section`](super::Program::attach_by_section).
@@ -70,9 +70,7 @@ impl AttachOptions {
     /// The interfaces for a program that needs one.
     pub(crate) fn interfaces_for(&self, program: &ProgramData) -> Result<&[String], ProgramError> {
         if self.interfaces.is_empty() {
-            return Err(program.attach_error(LinkError::NoTarget(
-                "it needs an interface, which its section cannot name".to_owned(),
-            )));
+            return program.no_target(NoTarget::Needs(Needed::Interface));
         }
         Ok(&self.interfaces)
     }
@@ -80,6 +78,7 @@ impl AttachOptions {
 
 /// An attachment that [`Program::attach_by_section`](super::Program::attach_by_section) made.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Attached {
     /// It belongs to the program, until it is taken.
     pub link: LinkId,
@@ -95,6 +94,7 @@ impl Attached {
 
 /// What [`Ebpf::attach_all`] did.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct AttachedAll {
     /// The name of the program with each attachment.
     pub attached: Vec<(String, Attached)>,
@@ -102,5 +102,5 @@ pub struct AttachedAll {
     pub registered: Vec<String>,
     /// The programs that are loaded but were not attached, with the reason: their sections name no
     /// target, or something else runs them.
-    pub left_out: Vec<(String, String)>,
+    pub left_out: Vec<(String, NoTarget)>,
 }

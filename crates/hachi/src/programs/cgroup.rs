@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{AttachOptions, AttachType, Attached, ProgramData, ProgramError};
-use crate::links::{CgroupAttachMode, LinkError, LinkId, LinkOrder, cgroup};
+use crate::links::{CgroupAttachMode, LinkError, LinkId, LinkOrder, Needed, NoTarget, cgroup};
 
 /// The methods of programs for cgroups but the one that attaches. `$first` is the attach type of
 /// those whose section names none.
@@ -85,6 +85,7 @@ macro_rules! attach_types {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident => $kernel:ident,)* }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
         pub enum $name {
             $($(#[$variant_doc])* $variant,)*
         }
@@ -130,9 +131,7 @@ impl ProgramData {
         options: &AttachOptions,
     ) -> Result<Vec<Attached>, ProgramError> {
         let Some(path) = &options.cgroup else {
-            return Err(self.attach_error(LinkError::NoTarget(
-                "it needs a cgroup, which its section cannot name".to_owned(),
-            )));
+            return self.no_target(NoTarget::Needs(Needed::Cgroup));
         };
         let target = format!("cgroup {}", path.display());
         let cgroup = File::open(path)

@@ -12,6 +12,7 @@ use crate::{
 
 /// What the kernel made of a program: see [`ProgramInfo::code`].
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct ProgramCode {
     /// The instructions after the kernel's rewriting.
     pub xlated: Vec<Insn>,
@@ -26,6 +27,7 @@ pub struct ProgramCode {
 
 /// A function of a loaded program.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LoadedFunction {
     /// Its name, if the program has types and this process may read them (CAP_SYS_ADMIN).
     pub name: Option<String>,
@@ -40,6 +42,7 @@ pub struct LoadedFunction {
 
 /// A line of source of a loaded program.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LoadedLine {
     /// Its first instruction.
     pub insn: u32,

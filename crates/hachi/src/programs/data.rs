@@ -6,9 +6,9 @@ use hachi_obj::{AttachType, ProgramSpec, ProgramType, SectionDef, link::Poisoned
 
 use crate::{
     fd::ProgramFd,
-    links::{LinkError, LinkId, Links, OwnedLink},
+    links::{LinkError, LinkId, Links, NoTarget, OwnedLink},
     load::{self, Object, ProgramError, Target},
-    pin::{self, PinError},
+    pin::{self, PinError, PinOperation, PinProblem},
     program_info::ProgramInfo,
     sys::fs::ObjectKind,
 };
@@ -74,12 +74,13 @@ impl ProgramData {
         let expected = section_def.map_or(ProgramType::Unspec, |def| def.program_type);
         let fd = pin::open(path, ObjectKind::Program)?;
         let info = ProgramInfo::of(fd.as_fd())
-            .map_err(|error| PinError::syscall("describe", path, error))?;
+            .map_err(|error| PinError::syscall(PinOperation::Describe, path, error))?;
         if info.program_type() != Some(expected) {
             return Err(ProgramError::UnexpectedProgramType {
                 name: format!("{} (pinned at {})", info.name(), path.display()),
-                expected: expected.name().to_owned(),
+                expected: expected.name(),
                 actual: info.type_name(),
+                section: None,
             });
         }
         Ok(ProgramData {
@@ -156,10 +157,9 @@ impl ProgramData {
         let Some(fd) = &self.fd else {
             return Err(PinError::Unsuitable {
                 path: path.to_owned(),
-                reason: format!(
-                    "program {:?} is not loaded yet, so it cannot be pinned",
-                    self.name
-                ),
+                problem: PinProblem::NotLoaded {
+                    program: self.name.clone(),
+                },
             });
         };
         pin::pin(fd.as_fd(), path, ObjectKind::Program)
@@ -204,16 +204,22 @@ impl ProgramData {
     pub(crate) fn target(&self, form: &str) -> Result<&str, ProgramError> {
         match self.attach_target() {
             Some(target) if !target.is_empty() => Ok(target),
-            _ => Err(self.no_target(form)),
+            _ => Err(self.unnamed_target(form)),
         }
     }
 
-    pub(crate) fn no_target(&self, form: &str) -> ProgramError {
-        let section = self.section();
-        let kind = self.section_kind();
-        self.attach_error(LinkError::NoTarget(format!(
-            "its section {section:?} does not say where to attach it; that would be \"{kind}/{form}\""
-        )))
+    /// The error of a section that names no target. `form` is what is missing:
+    /// `FUNCTION+OFFSET`.
+    pub(crate) fn unnamed_target(&self, form: &str) -> ProgramError {
+        self.attach_error(LinkError::NoTarget(NoTarget::Section {
+            section: self.section().to_owned(),
+            form: format!("{}/{form}", self.section_kind()),
+        }))
+    }
+
+    /// For programs that cannot be attached by what their section and the options say.
+    pub(crate) fn no_target<T>(&self, why: NoTarget) -> Result<T, ProgramError> {
+        Err(self.attach_error(LinkError::NoTarget(why)))
     }
 
     pub(crate) fn spec(&self) -> Option<&ProgramSpec> {
@@ -224,9 +230,7 @@ impl ProgramData {
     pub(crate) fn object(&self) -> Result<&Arc<Object>, ProgramError> {
         match &self.source {
             Some(source) => Ok(&source.object),
-            None => Err(self.attach_error(LinkError::Invalid(
-                "a program opened from a pin lacks the maps of its object".to_owned(),
-            ))),
+            None => Err(self.attach_error(LinkError::WithoutObject)),
         }
     }
 

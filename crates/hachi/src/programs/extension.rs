@@ -6,6 +6,7 @@ use super::{AttachOptions, Attached, ProgramData, ProgramError, ProgramFd, progr
 use crate::{
     links::{LinkError, LinkId, tracing},
     load::Target,
+    program_info::function_id,
 };
 
 /// A program that replaces a global function of another loaded program (`BPF_PROG_TYPE_EXT`,
@@ -39,8 +40,8 @@ impl Extension {
         function: &str,
     ) -> Result<LinkId, ProgramError> {
         let own = self.data.fd()?;
-        let link = crate::load::function_id(program.as_fd(), function)
-            .map_err(LinkError::Invalid)
+        let link = function_id(program.as_fd(), function)
+            .map_err(LinkError::TargetProgram)
             .and_then(|id| tracing::attach_to_function(own, program, id, function));
         self.data.own(link)
     }

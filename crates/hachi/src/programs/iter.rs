@@ -11,7 +11,7 @@ use crate::{
     Btf, features,
     links::{LinkError, LinkId, OwnedLink, iter},
     load::Target,
-    pin::{PinError, pin},
+    pin::{PinError, PinProblem, pin},
     sys::fs::ObjectKind,
 };
 
@@ -53,6 +53,7 @@ pub enum IterOver<'a> {
 /// In which order an iterator visits cgroups (`enum bpf_cgroup_iter_order`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u32)]
+#[non_exhaustive]
 pub enum CgroupIterOrder {
     /// Only the directory itself.
     SelfOnly = 1,
@@ -143,7 +144,9 @@ impl Iter {
             Ok(OwnedLink::Fd(link)) => pin(link.as_fd(), path, ObjectKind::Link),
             _ => Err(PinError::Unsuitable {
                 path: path.to_owned(),
-                reason: format!("program {:?} has no such attachment", self.name()),
+                problem: PinProblem::NoSuchAttachment {
+                    program: self.name().to_owned(),
+                },
             }),
         }
     }

@@ -95,7 +95,7 @@ impl KProbe {
     /// Attaches to the function of the system call `name`, whatever this architecture calls it:
     /// `__x64_sys_openat` for `openat`.
     pub fn attach_to_syscall(&mut self, name: &str, cookie: u64) -> Result<LinkId, ProgramError> {
-        let mut result = Err(self.data.no_target("SYSCALL"));
+        let mut result = Err(self.data.unnamed_target("SYSCALL"));
         for function in kallsyms::syscall_functions(name) {
             result = self.attach_with_cookie(&function, 0, cookie);
             if !matches!(&result, Err(error) if error.is_no_such_target()) {
@@ -130,7 +130,7 @@ impl KProbe {
             None => (&*target, 0),
             Some((name, text)) => match number(text) {
                 Some(offset) => (name, offset),
-                None => return Err(self.data.no_target("FUNCTION+OFFSET")),
+                None => return Err(self.data.unnamed_target("FUNCTION+OFFSET")),
             },
         };
         let place = Place::Function { name, offset };

@@ -4,7 +4,7 @@ use std::{os::fd::AsFd, path::Path};
 
 use super::{AttachOptions, AttachType, Attached, ProgramData, ProgramError, program_methods};
 use crate::{
-    links::{LinkError, LinkId, attached},
+    links::{LinkError, LinkId, Needed, NoTarget, attached},
     sys::attach::How,
 };
 
@@ -46,7 +46,6 @@ impl LircMode2 {
         &mut self,
         _: &AttachOptions,
     ) -> Result<Vec<Attached>, ProgramError> {
-        self.data
-            .not_by_section("it needs a device, which its section cannot name")
+        self.data.no_target(NoTarget::Needs(Needed::Device))
     }
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::{AttachOptions, Attached, ProgramData, ProgramError, program_methods};
+use crate::links::NoTarget;
 
 /// A type of program for routes. `$way` is what `ip route` calls it.
 macro_rules! lwt_program {
@@ -39,11 +40,7 @@ macro_rules! lwt_program {
                 &mut self,
                 _: &AttachOptions,
             ) -> Result<Vec<Attached>, ProgramError> {
-                self.data.not_by_section(concat!(
-                    "routes run it: pin it, and `ip route add PREFIX encap ",
-                    $way,
-                    " pinned PATH dev IFACE`"
-                ))
+                self.data.no_target(NoTarget::RunByRoute { encap: $way })
             }
         }
     };

@@ -99,8 +99,9 @@ pub use netfilter::Netfilter;
 pub use netkit::{Netkit, NetkitAttachType};
 pub use other::OtherProgram;
 pub use perf_event::{
-    BreakpointConfig, HardwareEvent, HwCacheEvent, HwCacheOp, HwCacheResult, PerfBreakpointLength,
-    PerfBreakpointType, PerfEvent, PerfEventConfig, PerfEventScope, SamplePolicy, SoftwareEvent,
+    BreakpointConfig, HardwareEvent, HwCacheEvent, HwCacheOp, HwCacheResult, Inherit,
+    PerfBreakpointLength, PerfBreakpointType, PerfEvent, PerfEventConfig, PerfEventScope,
+    SamplePolicy, SoftwareEvent,
 };
 pub use raw_tracepoint::RawTracePoint;
 pub use sched_classifier::{
@@ -137,7 +138,7 @@ pub use crate::{
         kprobe::ProbeKind,
         netfilter::{NetfilterFamily, NetfilterHook, NetfilterPoint},
         tc::{NlOptions, TcAttachType},
-        xdp::XdpFlags,
+        xdp_mode::XdpFlags,
     },
     load::{ProgramError, Rejection},
 };
@@ -293,7 +294,7 @@ programs! {
 }
 
 impl Program {
-    fn unexpected_type(&self, expected: &str) -> ProgramError {
+    fn unexpected_type(&self, expected: &'static str) -> ProgramError {
         ProgramError::unexpected_type(self.name(), self.prog_type(), self.section(), expected)
     }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{AttachOptions, Attached, ProgramData, ProgramError, program_methods};
 use crate::links::{
-    LinkId,
+    LinkId, Needed, NoTarget,
     netfilter::{self, NetfilterHook},
 };
 
@@ -41,7 +41,6 @@ impl Netfilter {
         &mut self,
         _: &AttachOptions,
     ) -> Result<Vec<Attached>, ProgramError> {
-        self.data
-            .not_by_section("it needs a hook and a priority, which its section cannot name")
+        self.data.no_target(NoTarget::Needs(Needed::NetfilterHook))
     }
 }

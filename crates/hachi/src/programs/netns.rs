@@ -28,9 +28,4 @@ impl ProgramData {
         let link = self.attach_to_netns(attach_type, netns.as_fd())?;
         Ok(Attached::one(link, "this network namespace".to_owned()))
     }
-
-    /// For programs that need something which neither a section nor an option can name.
-    pub(crate) fn not_by_section(&self, reason: &str) -> Result<Vec<Attached>, ProgramError> {
-        Err(self.attach_error(LinkError::NoTarget(reason.to_owned())))
-    }
 }

@@ -1,7 +1,7 @@
 //! Programs of types that have no file of their own yet, or whose file a feature left out.
 
 use super::{AttachOptions, Attached, ProgramData, ProgramError, program_methods};
-use crate::links::LinkError;
+use crate::links::NoTarget;
 
 /// A program of a type that this version, or this choice of features, can load, test-run and pin,
 /// but not attach.
@@ -22,13 +22,15 @@ impl OtherProgram {
         &mut self,
         _: &AttachOptions,
     ) -> Result<Vec<Attached>, ProgramError> {
-        let (kind, section) = (self.data.kind().name(), self.data.section_kind());
-        let reason = match section.split('.').next() {
-            Some("uprobe" | "uretprobe" | "usdt") => {
-                format!("{section} needs the feature `uprobe` of the crate hachi")
-            }
-            _ => format!("this version of Hachi attaches no programs of type {kind}"),
-        };
-        Err(self.data.attach_error(LinkError::NoTarget(reason)))
+        let section = self.data.section_kind();
+        self.data.no_target(match section.split('.').next() {
+            Some("uprobe" | "uretprobe" | "usdt") => NoTarget::FeatureOff {
+                section,
+                feature: "uprobe",
+            },
+            _ => NoTarget::UnknownType {
+                kind: self.data.kind().name(),
+            },
+        })
     }
 }

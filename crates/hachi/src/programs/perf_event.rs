@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{AttachOptions, Attached, ProgramData, ProgramError, ProgramFd, program_methods};
 use crate::{
-    links::{LinkError, LinkId, OwnedLink, perf_event},
+    links::{LinkError, LinkId, Needed, NoSuchTarget, NoTarget, OwnedLink, TargetKind, perf_event},
     sys::perf,
 };
 
@@ -61,6 +61,7 @@ pub enum PerfEventConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 #[allow(missing_docs, reason = "the names say it all")]
+#[non_exhaustive]
 pub enum HardwareEvent {
     CpuCycles = 0,
     Instructions = 1,
@@ -78,6 +79,7 @@ pub enum HardwareEvent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 #[allow(missing_docs, reason = "the names say it all")]
+#[non_exhaustive]
 pub enum SoftwareEvent {
     /// Time in nanoseconds.
     CpuClock = 0,
@@ -100,6 +102,7 @@ pub enum SoftwareEvent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 #[allow(missing_docs, reason = "the names say it all")]
+#[non_exhaustive]
 pub enum HwCacheEvent {
     L1d = 0,
     L1i = 1,
@@ -117,6 +120,7 @@ pub enum HwCacheEvent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 #[allow(missing_docs, reason = "the names say it all")]
+#[non_exhaustive]
 pub enum HwCacheOp {
     Read = 0,
     Write = 1,
@@ -127,6 +131,7 @@ pub enum HwCacheOp {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 #[allow(missing_docs, reason = "the names say it all")]
+#[non_exhaustive]
 pub enum HwCacheResult {
     Access = 0,
     Miss = 1,
@@ -134,6 +139,7 @@ pub enum HwCacheResult {
 
 /// An address that the CPU watches (`linux/hw_breakpoint.h`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum BreakpointConfig {
     /// Memory is read or written.
     Data {
@@ -155,6 +161,7 @@ pub enum BreakpointConfig {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 #[allow(missing_docs, reason = "the names say it all")]
+#[non_exhaustive]
 pub enum PerfBreakpointType {
     Read = 1,
     Write = 2,
@@ -165,6 +172,7 @@ pub enum PerfBreakpointType {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 #[allow(missing_docs, reason = "the names say it all")]
+#[non_exhaustive]
 pub enum PerfBreakpointLength {
     Len1 = 1,
     Len2 = 2,
@@ -177,6 +185,7 @@ const EXECUTE: u32 = 4;
 
 /// When the program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SamplePolicy {
     /// Each time this many events were counted.
     Period(u64),
@@ -184,8 +193,28 @@ pub enum SamplePolicy {
     Frequency(u64),
 }
 
+/// Whether the processes that a process starts are counted with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Inherit {
+    /// They are not.
+    No,
+    /// They are, from the moment they start.
+    Yes,
+}
+
+impl From<bool> for Inherit {
+    fn from(inherit: bool) -> Self {
+        match inherit {
+            true => Inherit::Yes,
+            false => Inherit::No,
+        }
+    }
+}
+
 /// Where events are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PerfEventScope {
     /// In the calling thread.
     CallingProcess {
@@ -260,8 +289,9 @@ impl PerfEvent {
         self.data.load()
     }
 
-    /// Makes the loaded program run when so much was counted of an event. With `inherit`, processes
-    /// that the process starts from then on are counted, too.
+    /// Makes the loaded program run each time that the sampling policy says, by what was counted of
+    /// an event. `inherit` says whether to count the processes, too, that the process starts from
+    /// then on; `true` is [`Inherit::Yes`].
     ///
     /// Makes a `bpf_link` (Linux ≥ 5.15) or, on older kernels, a perf event that lasts as long as
     /// this program. Needs CAP_PERFMON.
@@ -274,7 +304,7 @@ impl PerfEvent {
         config: PerfEventConfig,
         scope: PerfEventScope,
         sample_policy: SamplePolicy,
-        inherit: bool,
+        inherit: impl Into<Inherit>,
     ) -> Result<LinkId, ProgramError> {
         self.attach_with_cookie(config, scope, sample_policy, inherit, 0)
     }
@@ -286,7 +316,7 @@ impl PerfEvent {
         config: PerfEventConfig,
         scope: PerfEventScope,
         sample_policy: SamplePolicy,
-        inherit: bool,
+        inherit: impl Into<Inherit>,
         cookie: u64,
     ) -> Result<LinkId, ProgramError> {
         let mut attr = config.attr();
@@ -297,7 +327,7 @@ impl PerfEvent {
                 attr.flags |= perf::FREQ;
             }
         }
-        if inherit {
+        if inherit.into() == Inherit::Yes {
             attr.flags |= perf::INHERIT;
         }
         let link = attach(self.data.fd()?, config, attr, scope, cookie);
@@ -308,9 +338,7 @@ impl PerfEvent {
         &mut self,
         _: &AttachOptions,
     ) -> Result<Vec<Attached>, ProgramError> {
-        Err(self.data.attach_error(LinkError::NoTarget(
-            "its section cannot say which events to count; use `PerfEvent::attach`".to_owned(),
-        )))
+        self.data.no_target(NoTarget::Needs(Needed::PerfEvents))
     }
 }
 
@@ -329,20 +357,26 @@ fn attach(
     };
     let target = format!("perf event {config:?}");
     let event = perf::open_plain(attr, pid, cpu).map_err(|error| {
-        let advice = match (error.errno(), config) {
-            (libc::ESRCH, _) => {
-                return LinkError::no_such("process", &pid.to_string(), String::new());
+        let counted = matches!(
+            config,
+            PerfEventConfig::Hardware(_)
+                | PerfEventConfig::HwCache { .. }
+                | PerfEventConfig::Raw { .. }
+        );
+        match error.errno() {
+            libc::ESRCH => LinkError::no_process(pid),
+            libc::ENODEV | libc::EINVAL | libc::ENXIO if cpu >= 0 && !is_online(cpu) => {
+                NoSuchTarget::new(TargetKind::OnlineCpu, cpu.to_string()).into()
             }
-            (libc::ENODEV | libc::EINVAL | libc::ENXIO, _) if cpu >= 0 && !is_online(cpu) => {
-                return LinkError::no_such("online CPU", &cpu.to_string(), String::new());
-            }
-            (
-                libc::ENOENT | libc::EOPNOTSUPP | libc::ENODEV,
-                PerfEventConfig::Hardware(_) | PerfEventConfig::HwCache { .. } | PerfEventConfig::Raw { .. },
-            ) => "; this machine does not count it (virtual machines often have no counters): try a software event such as CpuClock",
-            _ => "",
-        };
-        LinkError::attach(&format!("{target}{advice}"), error)
+            libc::ENOENT | libc::EOPNOTSUPP | libc::ENODEV if counted => LinkError::attach(
+                &target,
+                error.noted(
+                    "this machine does not count it (virtual machines often have no counters): \
+                     try a software event such as CpuClock",
+                ),
+            ),
+            _ => LinkError::attach(&target, error),
+        }
     })?;
     perf_event::attach(program, event, cookie, None, &target)
 }

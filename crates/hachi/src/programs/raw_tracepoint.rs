@@ -3,7 +3,7 @@
 use std::{ffi::CString, path::Path};
 
 use super::{AttachOptions, Attached, ProgramData, ProgramError, program_methods};
-use crate::links::{LinkError, LinkId, tracing};
+use crate::links::{LinkId, NoSuchTarget, TargetKind, tracing};
 
 /// A program at a raw tracepoint (`BPF_PROG_TYPE_RAW_TRACEPOINT`, `…_WRITABLE`), which gets the
 /// tracepoint's arguments as an array of `u64`. Linux ≥ 4.17.
@@ -42,7 +42,7 @@ impl RawTracePoint {
         let program = self.data.fd()?;
         let link = match CString::new(name) {
             Ok(c_name) => tracing::attach_raw_tracepoint(program, &c_name, cookie),
-            Err(_) => Err(LinkError::no_such("raw tracepoint", name, String::new())),
+            Err(_) => Err(NoSuchTarget::new(TargetKind::RawTracepoint, name).into()),
         };
         self.data.own(link)
     }

@@ -30,6 +30,7 @@ pub type SchedClassifierLinkId = LinkId;
 
 /// How to attach a classifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum TcAttachOptions {
     /// As a filter of a qdisc, by netlink.
     Netlink(NlOptions),
@@ -100,9 +101,9 @@ impl SchedClassifier {
             }
             (TcAttachOptions::TcxOrder(order), Some(kind)) => interface_index(interface)
                 .and_then(|if_index| tcx::attach(tcx::TCX, program, if_index, kind as u32, order)),
-            (TcAttachOptions::TcxOrder(_), None) => Err(LinkError::Invalid(format!(
-                "{attach_type} of a qdisc takes filters only: TcAttachOptions::Netlink"
-            ))),
+            (TcAttachOptions::TcxOrder(_), None) => Err(LinkError::FiltersOnly {
+                parent: attach_type.parent(),
+            }),
         };
         self.data.own(link)
     }

@@ -3,7 +3,7 @@
 use std::{os::fd::AsFd, path::Path};
 
 use super::{AttachOptions, AttachType, Attached, ProgramData, ProgramError, program_methods};
-use crate::links::{LinkId, sock_map};
+use crate::links::{LinkId, Needed, NoTarget, sock_map};
 
 /// A program that decides what becomes of the messages which sockets in a map send
 /// (`BPF_PROG_TYPE_SK_MSG`): it returns `SK_PASS` (1), perhaps after a redirection to another
@@ -45,7 +45,6 @@ impl SkMsg {
         &mut self,
         _: &AttachOptions,
     ) -> Result<Vec<Attached>, ProgramError> {
-        self.data
-            .not_by_section("it needs a map of sockets, which its section cannot name")
+        self.data.no_target(NoTarget::Needs(Needed::SocketMap))
     }
 }

@@ -6,7 +6,7 @@ use super::{
     AttachOptions, AttachType, Attached, ProgramData, ProgramError, cgroup::attach_types,
     program_methods,
 };
-use crate::links::{LinkId, sock_map};
+use crate::links::{LinkId, Needed, NoTarget, sock_map};
 
 /// A program that decides what becomes of what sockets in a map receive (`BPF_PROG_TYPE_SK_SKB`).
 /// Linux ≥ 4.14.
@@ -61,7 +61,6 @@ impl SkSkb {
         &mut self,
         _: &AttachOptions,
     ) -> Result<Vec<Attached>, ProgramError> {
-        self.data
-            .not_by_section("it needs a map of sockets, which its section cannot name")
+        self.data.no_target(NoTarget::Needs(Needed::SocketMap))
     }
 }

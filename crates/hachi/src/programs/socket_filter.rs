@@ -4,7 +4,7 @@ use std::{os::fd::AsFd, path::Path};
 
 use super::{AttachOptions, Attached, ProgramData, ProgramError, program_methods};
 use crate::{
-    links::{LinkId, socket},
+    links::{LinkId, Needed, NoTarget, socket},
     sys::socket::Hook,
 };
 
@@ -44,7 +44,6 @@ impl SocketFilter {
         &mut self,
         _: &AttachOptions,
     ) -> Result<Vec<Attached>, ProgramError> {
-        self.data
-            .not_by_section("it needs a socket, which its section cannot name")
+        self.data.no_target(NoTarget::Needs(Needed::Socket))
     }
 }

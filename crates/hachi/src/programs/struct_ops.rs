@@ -1,6 +1,7 @@
 //! Functions of structs that the kernel calls.
 
 use super::{AttachOptions, Attached, ProgramData, ProgramError, program_methods};
+use crate::links::NoTarget;
 
 /// One of the functions of a struct that the kernel calls (`BPF_PROG_TYPE_STRUCT_OPS`). Linux ≥
 /// 5.6.
@@ -25,7 +26,6 @@ impl StructOpsProgram {
         &mut self,
         _: &AttachOptions,
     ) -> Result<Vec<Attached>, ProgramError> {
-        self.data
-            .not_by_section("it is registered with its struct (`Ebpf::struct_ops`)")
+        self.data.no_target(NoTarget::RunByStruct)
     }
 }

@@ -3,7 +3,7 @@
 use std::{os::fd::AsFd as _, path::Path};
 
 use super::{AttachOptions, Attached, ProgramData, ProgramError, program_methods};
-use crate::{links::LinkError, sys::bpf};
+use crate::{links::NoTarget, sys::bpf};
 
 /// A program that runs when user space says so (`BPF_PROG_TYPE_SYSCALL`), in its context, and may
 /// sleep. Linux ≥ 5.14.
@@ -41,8 +41,6 @@ impl Syscall {
         &mut self,
         _: &AttachOptions,
     ) -> Result<Vec<Attached>, ProgramError> {
-        Err(self.data.attach_error(LinkError::NoTarget(
-            "it is not attached, but called (`Syscall::call`)".to_owned(),
-        )))
+        self.data.no_target(NoTarget::Called)
     }
 }

@@ -7,40 +7,101 @@ use crate::{
     sys::{attr, bpf, errno::SyscallError},
 };
 
-/// What to run a program on. `Default` is: no data, once.
+/// What to run a program on, and how. At first: on no data, once.
+///
+/// ```
+/// use hachi::programs::TestRunOptions;
+/// let packet = [0; 64];
+/// let options = TestRunOptions::new().data(&packet).repeat(1000);
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TestRunOptions<'a> {
-    /// The packet (or other data) the program sees.
-    pub data: &'a [u8],
-    /// The context struct of the program's type, in the layout of the kernel's header; empty for
-    /// the kernel's default. What a syscall program changes in it comes back from
-    /// [`Syscall::call`](super::Syscall::call) only.
-    pub context: &'a [u8],
-    /// Bytes of room for the packet as the program leaves it; 0 does not ask for it.
-    pub data_out: usize,
-    /// Bytes of room for the context as the program leaves it; 0 does not ask for it.
-    pub context_out: usize,
-    /// How often to run; 0 is once. The duration reported is the mean.
-    pub repeat: u32,
-    /// `BPF_F_TEST_*` flags: [`TEST_RUN_ON_CPU`](Self::TEST_RUN_ON_CPU),
-    /// [`TEST_XDP_LIVE_FRAMES`](Self::TEST_XDP_LIVE_FRAMES).
-    pub flags: u32,
-    /// The CPU to run on, with [`TEST_RUN_ON_CPU`](Self::TEST_RUN_ON_CPU); else 0.
-    pub cpu: u32,
-    /// How many frames are handed over at a time, with
-    /// [`TEST_XDP_LIVE_FRAMES`](Self::TEST_XDP_LIVE_FRAMES); 0 leaves it to the kernel (64).
-    pub batch_size: u32,
+    data: &'a [u8],
+    context: &'a [u8],
+    data_out: usize,
+    context_out: usize,
+    repeat: u32,
+    flags: u32,
+    cpu: u32,
+    batch_size: u32,
 }
 
-impl TestRunOptions<'_> {
-    /// `BPF_F_TEST_RUN_ON_CPU`: on the CPU that `cpu` says. Programs at raw tracepoints (also typed
-    /// ones) only; Linux ≥ 5.10.
-    pub const TEST_RUN_ON_CPU: u32 = 1 << 0;
-    /// `BPF_F_TEST_XDP_LIVE_FRAMES`: an XDP program's verdicts are carried out, on real frames,
-    /// which come from the interface that the context (a `struct xdp_md`) names: sent, redirected,
-    /// or received there. No output comes back, so there is no room to be given for it. Linux ≥
-    /// 5.18.
-    pub const TEST_XDP_LIVE_FRAMES: u32 = 1 << 1;
+/// `BPF_F_TEST_RUN_ON_CPU`
+const ON_CPU: u32 = 1 << 0;
+/// `BPF_F_TEST_XDP_LIVE_FRAMES`
+const LIVE_FRAMES: u32 = 1 << 1;
+
+impl<'a> TestRunOptions<'a> {
+    /// No data, once.
+    pub const fn new() -> Self {
+        TestRunOptions {
+            data: &[],
+            context: &[],
+            data_out: 0,
+            context_out: 0,
+            repeat: 0,
+            flags: 0,
+            cpu: 0,
+            batch_size: 0,
+        }
+    }
+
+    /// The packet (or other data) that the program sees.
+    pub const fn data(mut self, data: &'a [u8]) -> Self {
+        self.data = data;
+        self
+    }
+
+    /// The context struct of the program's type, in the layout of the kernel's header; the kernel's
+    /// default if this is not called. What a syscall program changes in it comes back from
+    /// [`Syscall::call`](super::Syscall::call) only.
+    pub const fn context(mut self, context: &'a [u8]) -> Self {
+        self.context = context;
+        self
+    }
+
+    /// Bytes of room for the packet as the program leaves it. Without room, it is not asked for.
+    pub const fn data_out(mut self, bytes: usize) -> Self {
+        self.data_out = bytes;
+        self
+    }
+
+    /// Bytes of room for the context as the program leaves it. Without room, it is not asked for.
+    pub const fn context_out(mut self, bytes: usize) -> Self {
+        self.context_out = bytes;
+        self
+    }
+
+    /// How often to run; 0 is once. The duration reported is the mean.
+    pub const fn repeat(mut self, times: u32) -> Self {
+        self.repeat = times;
+        self
+    }
+
+    /// Runs on this CPU (`BPF_F_TEST_RUN_ON_CPU`). Only for programs at raw tracepoints, typed ones
+    /// included; Linux ≥ 5.10.
+    pub const fn on_cpu(mut self, cpu: u32) -> Self {
+        self.flags |= ON_CPU;
+        self.cpu = cpu;
+        self
+    }
+
+    /// Carries out an XDP program's verdicts (`BPF_F_TEST_XDP_LIVE_FRAMES`) on real frames, which
+    /// come from the interface that the context (a `struct xdp_md`) names: they are sent,
+    /// redirected, or received there. At most `batch_size` frames are handed over at a time; 0
+    /// leaves that to the kernel (64). No output comes back, so no room can be given for it. Linux
+    /// ≥ 5.18.
+    pub const fn live_frames(mut self, batch_size: u32) -> Self {
+        self.flags |= LIVE_FRAMES;
+        self.batch_size = batch_size;
+        self
+    }
+
+    /// Adds `BPF_F_TEST_*` flags that have no method here, by their bits.
+    pub const fn flags(mut self, bits: u32) -> Self {
+        self.flags |= bits;
+        self
+    }
 
     pub(crate) fn run(&self, program: BorrowedFd<'_>) -> Result<TestRun, SyscallError> {
         let mut attr = attr::TestRun {
@@ -81,7 +142,7 @@ impl TestRunOptions<'_> {
 
     /// What an older kernel has against it.
     fn explain(&self, error: SyscallError) -> SyscallError {
-        let live = self.flags & Self::TEST_XDP_LIVE_FRAMES != 0;
+        let live = self.flags & LIVE_FRAMES != 0;
         match Unsupported::if_older("a test run with live frames", (5, 18)) {
             Some(older) if live && error.errno() == libc::EINVAL => error.noted(older.to_string()),
             _ => error,
@@ -91,6 +152,7 @@ impl TestRunOptions<'_> {
 
 /// What a test run gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TestRun {
     /// What the program returned: for XDP its verdict.
     pub return_value: u32,

@@ -66,7 +66,7 @@ impl TracePoint {
     ) -> Result<Vec<Attached>, ProgramError> {
         let target = self.data.target("CATEGORY/NAME")?;
         let Some((category, name)) = target.split_once('/') else {
-            return Err(self.data.no_target("CATEGORY/NAME"));
+            return Err(self.data.unnamed_target("CATEGORY/NAME"));
         };
         let (category, name) = (category.to_owned(), name.to_owned());
         let link = self.attach(&category, &name)?;

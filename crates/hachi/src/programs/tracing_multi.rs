@@ -81,7 +81,7 @@ impl TracingMulti {
         let pattern = self.data.target("PATTERN")?.to_owned();
         let target = format!("kernel functions {pattern}");
         let btf = self.data.object()?.kernel_btf().running().cloned();
-        let btf = btf.map_err(|error| self.data.attach_error(LinkError::Invalid(error)))?;
+        let btf = btf.map_err(|error| self.data.attach_error(LinkError::KernelTypes(error)))?;
         let link = self.attach(&pattern, &btf)?;
         Ok(Attached::one(link, target))
     }

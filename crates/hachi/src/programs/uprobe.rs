@@ -11,7 +11,8 @@ use crate::{
         perf_event::Way,
         uprobe::{self, Place},
     },
-    user::{elf::Binary, path},
+    target::BinaryProblem,
+    user::{elf::Binary, error::PlaceError, path},
 };
 
 /// A program at a function (or an instruction) of a program or library, entered or returning
@@ -28,6 +29,7 @@ program_methods!(UProbe);
 
 /// A place in a program or library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum UProbeAttachLocation<'a> {
     /// A function by its name, which may have a version: `pthread_create@GLIBC_2.34`.
     Symbol(&'a str),
@@ -140,7 +142,7 @@ impl UProbe {
             None => (&*function, 0),
             Some((name, text)) => match kprobe::number(text) {
                 Some(offset) => (name, offset),
-                None => return Err(self.data.no_target("PATH:FUNCTION+OFFSET")),
+                None => return Err(self.data.unnamed_target("PATH:FUNCTION+OFFSET")),
             },
         };
         // A number alone is an offset in the file.
@@ -177,7 +179,7 @@ impl ProgramData {
             (Some((path, rest)), _) if !path.is_empty() && !rest.is_empty() => {
                 Ok((PathBuf::from(path), rest.to_owned()))
             }
-            _ => Err(self.no_target(&form)),
+            _ => Err(self.unnamed_target(&form)),
         }
     }
 }
@@ -205,7 +207,9 @@ impl Request<'_> {
             UProbeAttachLocation::SymbolOffset(name, offset) => Binary::open(&path)?
                 .function_offset(name)?
                 .checked_add(offset)
-                .ok_or_else(|| LinkError::Invalid(format!("offset {offset:#x} is too large")))?,
+                .ok_or_else(|| {
+                    PlaceError::unusable(&path, BinaryProblem::OffsetOverflow { offset })
+                })?,
         };
         Ok((path, offset, pid))
     }
@@ -218,6 +222,6 @@ pub(crate) fn process(pid: Option<i32>) -> Result<Option<u32>, LinkError> {
         Some(0) => Ok(Some(std::process::id())),
         Some(pid) => u32::try_from(pid)
             .map(Some)
-            .map_err(|_| LinkError::no_such("process", &pid.to_string(), String::new())),
+            .map_err(|_| LinkError::no_process(pid)),
     }
 }

@@ -76,7 +76,7 @@ impl Usdt {
     ) -> Result<Vec<Attached>, ProgramError> {
         let (path, probe) = self.data.user_target(options, "PROVIDER:NAME")?;
         let Some((provider, name)) = probe.split_once(':') else {
-            return Err(self.data.no_target("PATH:PROVIDER:NAME"));
+            return Err(self.data.unnamed_target("PATH:PROVIDER:NAME"));
         };
         let pid = options.pid.map(|pid| pid as i32);
         let link = self.attach_to(&path, provider, name, pid, 0)?;

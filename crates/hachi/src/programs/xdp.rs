@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::XdpFlags;
 use super::{AttachOptions, AttachType, Attached, ProgramData, ProgramError, program_methods};
-use crate::links::{self, LinkId, OwnedLink, XdpRequest, interface_index};
+use crate::links::{self, LinkId, NoTarget, OwnedLink, XdpRequest, interface_index};
 
 /// `struct xdp_md`: the context for [`test_run`](Xdp::test_run).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,7 +95,7 @@ impl Xdp {
         options: &AttachOptions,
     ) -> Result<Vec<Attached>, ProgramError> {
         if let Some(AttachType::XdpDevmap | AttachType::XdpCpumap) = self.data.attach_type() {
-            return self.data.not_by_section("it runs from an entry of a map");
+            return self.data.no_target(NoTarget::RunByMap);
         }
         let mut attached = Vec::new();
         for interface in options.interfaces_for(&self.data)? {

@@ -50,6 +50,7 @@ struct Inner {
 
 /// Why there is no token.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct BpfTokenError {
     /// The file system.
     pub path: PathBuf,
@@ -168,6 +169,7 @@ impl fmt::Display for BpfToken {
 
 /// What a token allows, as sets of bits: bit n stands for number n of the kernel's enumeration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Delegation {
     /// Commands, `enum bpf_cmd`; a token counts for map creation, program loading and BTF loading.
     pub commands: u64,

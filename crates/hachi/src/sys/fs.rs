@@ -2,7 +2,7 @@
 
 use std::{
     ffi::CString,
-    io,
+    fmt, io,
     mem::MaybeUninit,
     os::{
         fd::{AsRawFd as _, BorrowedFd},
@@ -35,21 +35,25 @@ pub(crate) fn is_bpffs(path: &Path) -> io::Result<bool> {
     Ok(stat.f_type as u32 == BPF_FS_MAGIC)
 }
 
-/// The kinds of kernel object that can be pinned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ObjectKind {
+/// A kind of kernel object that can be pinned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ObjectKind {
+    /// A map.
     Map,
+    /// A program.
     Program,
+    /// A link. Linux ≥ 5.7.
     Link,
 }
 
-impl ObjectKind {
-    pub(crate) fn noun(self) -> &'static str {
-        match self {
+impl fmt::Display for ObjectKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
             ObjectKind::Map => "map",
             ObjectKind::Program => "program",
             ObjectKind::Link => "link",
-        }
+        })
     }
 }
 

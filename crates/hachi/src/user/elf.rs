@@ -14,7 +14,11 @@ use object::{
 };
 
 use super::error::{PlaceError, Result};
-use crate::{near::Near, pattern, sys::mmap::Mmap};
+use crate::{
+    near, pattern,
+    sys::mmap::Mmap,
+    target::{BinaryProblem, Hint, NoSuchTarget, TargetKind},
+};
 
 /// A binary, mapped into memory.
 pub(crate) struct Binary {
@@ -55,7 +59,7 @@ type Parsed<T> = Result<T, object::read::Error>;
 
 impl Binary {
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        Self::map(path).map_err(|error| PlaceError::io(path.display().to_string(), error))
+        Self::map(path).map_err(|error| PlaceError::io(path, error))
     }
 
     fn map(path: &Path) -> io::Result<Self> {
@@ -89,7 +93,7 @@ impl Binary {
 
     fn malformed(&self, error: object::read::Error) -> PlaceError {
         PlaceError::io(
-            self.path.display().to_string(),
+            &self.path,
             io::Error::new(io::ErrorKind::InvalidData, error.to_string()),
         )
     }
@@ -145,10 +149,7 @@ impl Binary {
     /// Where in the file the byte at `address` is.
     pub(crate) fn offset_of(&self, address: u64) -> Result<u64> {
         offset_in(&self.segments()?, address).ok_or_else(|| {
-            PlaceError::Unusable(format!(
-                "address {address:#x} is nowhere in {}",
-                self.path.display()
-            ))
+            PlaceError::unusable(&self.path, BinaryProblem::AddressOutside { address })
         })
     }
 
@@ -157,11 +158,13 @@ impl Binary {
         if offset < self.len as u64 {
             return Ok(());
         }
-        Err(PlaceError::Unusable(format!(
-            "offset {offset:#x} lies beyond the end of {}, which has {:#x} bytes",
-            self.path.display(),
-            self.len
-        )))
+        Err(PlaceError::unusable(
+            &self.path,
+            BinaryProblem::OffsetOutside {
+                offset,
+                size: self.len as u64,
+            },
+        ))
     }
 
     /// Where in the file the function called `name` begins. `name` may have a version, as in
@@ -192,13 +195,15 @@ impl Binary {
             .collect();
         addresses.sort_unstable();
         addresses.dedup();
-        match addresses[..] {
-            [address] => self.offset_of(address),
-            _ => Err(PlaceError::Unusable(format!(
-                "{} has {} functions called {name:?}, at {addresses:#x?}; choose one by its offset in the file",
-                self.path.display(),
-                addresses.len()
-            ))),
+        match addresses.as_slice() {
+            [address] => self.offset_of(*address),
+            _ => Err(PlaceError::unusable(
+                &self.path,
+                BinaryProblem::Ambiguous {
+                    name: name.to_owned(),
+                    addresses,
+                },
+            )),
         }
     }
 
@@ -214,11 +219,10 @@ impl Binary {
         offsets.sort_unstable();
         offsets.dedup();
         if offsets.is_empty() {
-            return Err(PlaceError::no_such(
-                "function",
-                pattern,
-                format!(" in {}: nothing fits the pattern", self.path.display()),
-            ));
+            return Err(NoSuchTarget::new(TargetKind::Function, pattern)
+                .in_file(&self.path)
+                .hint(Hint::NothingFits)
+                .into());
         }
         Ok(offsets)
     }
@@ -232,28 +236,24 @@ impl Binary {
         let versions: Vec<_> = functions
             .iter()
             .filter(|function| function.name == wanted)
-            .filter_map(|function| function.version)
+            .filter_map(|function| Some(function.version?.to_owned()))
             .collect();
         let hint = if version.is_some() && !versions.is_empty() {
-            format!("; its versions are {}", crate::error::list(&versions))
+            Hint::Versions(versions)
         } else if functions.is_empty() {
-            "; the file has no symbols at all (it was stripped), so give the offset in the file instead".to_owned()
+            Hint::Stripped
         } else {
-            let mut near = Near::new(wanted);
-            for function in functions {
-                near.offer(function.name);
-            }
-            near.hint()
+            let names = functions.iter().map(|function| function.name);
+            Hint::Similar(near::similar(wanted, names))
         };
         let name = match version {
             Some(version) => format!("{wanted}@{version}"),
             None => wanted.to_owned(),
         };
-        PlaceError::no_such(
-            "function",
-            &name,
-            format!(" in {}{hint}", self.path.display()),
-        )
+        NoSuchTarget::new(TargetKind::Function, name)
+            .in_file(&self.path)
+            .hint(hint)
+            .into()
     }
 }
 

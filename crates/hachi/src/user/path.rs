@@ -9,7 +9,10 @@ use super::{
     error::{PlaceError, Result},
     ld_cache,
 };
-use crate::near;
+use crate::{
+    near,
+    target::{BinaryProblem, Hint, NoSuchTarget, TargetKind},
+};
 
 /// Directories that are searched for libraries where the dynamic linker's cache does not help.
 const LIBRARIES: &[&str] = &[
@@ -48,13 +51,13 @@ pub(crate) fn resolve(target: &Path, pid: Option<u32>) -> Result<PathBuf> {
         .or_else(|| in_path(name))
         .ok_or_else(|| {
             let names = loaded.iter().filter_map(|path| path.file_name()?.to_str());
-            let hint = near::hint(name, names);
-            let hint = if hint.is_empty() {
-                "; give its path, or its name as in \"libc.so.6\"".to_owned()
-            } else {
-                hint
+            let hint = match near::similar(name, names) {
+                names if names.is_empty() => Hint::NamedByPath,
+                names => Hint::Similar(names),
             };
-            PlaceError::no_such("program or library", name, hint)
+            NoSuchTarget::new(TargetKind::Binary, name)
+                .hint(hint)
+                .into()
         })
 }
 
@@ -82,7 +85,7 @@ fn mappings_of(pid: u32) -> Result<Vec<Mapping>> {
     let file = format!("/proc/{pid}/maps");
     let maps = fs::read_to_string(&file).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {
-            PlaceError::no_such("process", &pid.to_string(), String::new())
+            NoSuchTarget::new(TargetKind::Process, pid.to_string()).into()
         }
         _ => PlaceError::io(file, error),
     })?;
@@ -136,12 +139,7 @@ pub(crate) fn mapped_address(pid: u32, path: &Path, offset: u64) -> Result<u64> 
                 || wanted.is_some() && identity(&in_root_of(pid, &mapping.path)) == wanted;
             (fits && same).then(|| mapping.start + inside)
         })
-        .ok_or_else(|| {
-            PlaceError::Unusable(format!(
-                "process {pid} has not loaded {} (at offset {offset:#x})",
-                path.display()
-            ))
-        })
+        .ok_or_else(|| PlaceError::unusable(path, BinaryProblem::NotMapped { pid, offset }))
 }
 
 /// Whether a file is the library `name`: `libc` is `libc.so.6` and was `libc-2.31.so`.

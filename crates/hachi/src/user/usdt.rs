@@ -2,13 +2,19 @@
 //!
 //! The format of the notes is SystemTap's (`UserSpaceProbeImplementation`, `sys/sdt.h`).
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    path::Path,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use super::{
     elf::{Binary, Section, Segment, offset_in},
     error::{PlaceError, Result},
 };
-use crate::near::Near;
+use crate::{
+    near::Near,
+    target::{BinaryProblem, Hint, NoSuchTarget, TargetKind},
+};
 
 /// Which records of an object's array `__bpf_usdt_specs` are in use.
 #[derive(Debug, Default)]
@@ -72,12 +78,10 @@ impl<'a> Note<'a> {
 }
 
 /// All places of probe `provider`:`name`.
-pub(crate) fn sites(binary: &Binary, provider: &str, name: &str, path: &str) -> Result<Vec<Site>> {
+pub(crate) fn sites(binary: &Binary, provider: &str, name: &str, path: &Path) -> Result<Vec<Site>> {
     let (word, ours) = binary.word();
     if !ours {
-        return Err(PlaceError::Unusable(format!(
-            "{path} is for machines of the other byte order"
-        )));
+        return Err(PlaceError::unusable(path, BinaryProblem::OtherByteOrder));
     }
     let segments = binary.segments()?;
     let base = binary.section(".stapsdt.base")?;
@@ -89,10 +93,13 @@ pub(crate) fn sites(binary: &Binary, provider: &str, name: &str, path: &str) -> 
     for note in notes(data, word) {
         if note.provider == provider && note.name == name {
             let site = site(&note, base, &segments).ok_or_else(|| {
-                PlaceError::Unusable(format!(
-                    "the note of probe {probe} in {path} points to {:#x}, which is no code of the file",
-                    note.location
-                ))
+                PlaceError::unusable(
+                    path,
+                    BinaryProblem::BrokenProbe {
+                        probe: probe.clone(),
+                        address: note.location,
+                    },
+                )
             })?;
             found.push(site);
         } else {
@@ -100,12 +107,14 @@ pub(crate) fn sites(binary: &Binary, provider: &str, name: &str, path: &str) -> 
         }
     }
     if found.is_empty() {
-        let hint = if data.is_empty() {
-            format!(" in {path}, which has none at all")
-        } else {
-            format!(" in {path}{}", near.hint())
+        let hint = match data.is_empty() {
+            true => Hint::NoProbes,
+            false => Hint::Similar(near.names()),
         };
-        return Err(PlaceError::no_such("USDT probe", &probe, hint));
+        return Err(NoSuchTarget::new(TargetKind::UsdtProbe, probe)
+            .in_file(path)
+            .hint(hint)
+            .into());
     }
     Ok(found)
 }

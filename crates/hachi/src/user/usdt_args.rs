@@ -3,6 +3,8 @@
 //!
 //! The kernel side is libbpf's `usdt.bpf.h`, with which these structs are shared through a map.
 
+use crate::target::UsdtProblem;
+
 /// How many arguments a probe can have (`BPF_USDT_MAX_ARG_CNT`).
 const MAX: usize = 12;
 
@@ -35,17 +37,17 @@ pub(crate) struct Argument {
     bytes: u8,
 }
 
-/// Reads the arguments of a probe, such as `-4@%edi 8@-16(%rbp)`. The error says what is not
-/// understood.
-pub(crate) fn parse(text: &str) -> Result<Vec<Argument>, String> {
+/// Reads the arguments of a probe, such as `-4@%edi 8@-16(%rbp)`.
+pub(crate) fn parse(text: &str) -> Result<Vec<Argument>, UsdtProblem> {
     let mut arguments = Vec::new();
     for word in words(text) {
         if arguments.len() == MAX {
-            return Err(format!("it has more than {MAX} arguments"));
+            return Err(UsdtProblem::TooManyArguments { limit: MAX });
         }
-        arguments.push(
-            argument(&word).ok_or_else(|| format!("its argument {word:?} is not understood"))?,
-        );
+        match argument(&word) {
+            Some(argument) => arguments.push(argument),
+            None => return Err(UsdtProblem::Argument { text: word }),
+        }
     }
     Ok(arguments)
 }
@@ -345,7 +347,7 @@ mod tests {
             "8@[,]",
             "8@8(%rax,%rcx,3)",
         ] {
-            let error = parse(text).unwrap_err();
+            let error = parse(text).unwrap_err().to_string();
             assert!(error.contains("not understood"), "{text}: {error}");
         }
         let many = vec![all.first().copied().unwrap_or_default(); 13].join(" ");

@@ -22,10 +22,7 @@ use crate::support::{MAP_LOOKUP_ELEM, load, map_address, program, sender, spec};
 
 fn fire(ebpf: &Ebpf, program: &str) -> u32 {
     let program: &Xdp = ebpf.program(program).unwrap().try_into().unwrap();
-    let options = TestRunOptions {
-        data: &[0; 64],
-        ..Default::default()
-    };
+    let options = TestRunOptions::new().data(&[0; 64]);
     program.test_run(&options).unwrap().return_value
 }
 

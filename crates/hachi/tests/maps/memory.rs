@@ -18,10 +18,7 @@ fn run(ebpf: &mut Ebpf, name: &str) -> u32 {
     if program.fd().is_err() {
         program.load().unwrap();
     }
-    let options = TestRunOptions {
-        data: &[0; 64],
-        ..Default::default()
-    };
+    let options = TestRunOptions::new().data(&[0; 64]);
     program.test_run(&options).unwrap().return_value
 }
 

@@ -94,10 +94,7 @@ fn jumper(name: &str, array: &str, index: i32) -> hachi::obj::ProgramSpec {
 
 fn run(ebpf: &hachi::Ebpf, name: &str) -> i32 {
     let program: &Xdp = ebpf.program(name).unwrap().try_into().unwrap();
-    let options = TestRunOptions {
-        data: &[0; 64],
-        ..Default::default()
-    };
+    let options = TestRunOptions::new().data(&[0; 64]);
     program.test_run(&options).unwrap().return_value as i32
 }
 

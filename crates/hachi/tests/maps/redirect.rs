@@ -61,10 +61,7 @@ fn object(kind: MapType, value: u32, key: i32) -> Ebpf {
 
 fn run(ebpf: &Ebpf) -> u32 {
     let program: &Xdp = ebpf.program("redirect").unwrap().try_into().unwrap();
-    let options = TestRunOptions {
-        data: &[0; 64],
-        ..Default::default()
-    };
+    let options = TestRunOptions::new().data(&[0; 64]);
     program.test_run(&options).unwrap().return_value
 }
 

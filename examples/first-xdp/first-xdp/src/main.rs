@@ -142,10 +142,7 @@ mod tests {
         program.load().unwrap();
         let verdict = |source| {
             let packet = packet_from(source);
-            let options = TestRunOptions {
-                data: &packet,
-                ..Default::default()
-            };
+            let options = TestRunOptions::new().data(&packet);
             program.test_run(&options).unwrap().return_value
         };
         assert_eq!(verdict([192, 0, 2, 7]), XDP_DROP);

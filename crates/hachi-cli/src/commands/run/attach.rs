@@ -94,7 +94,7 @@ pub fn program(
         }) => {
             // Functions of structs run with these.
             if program.prog_type() != ProgramType::StructOps || !args.program.is_empty() {
-                leave_out(name, &reason, args, out)?;
+                leave_out(name, &reason.to_string(), args, out)?;
             }
             return Ok(Vec::new());
         }
@@ -114,7 +114,7 @@ pub fn program(
             });
         }
     };
-    let attachment = |Attached { link, target }| Attachment {
+    let attachment = |Attached { link, target, .. }| Attachment {
         program: name.to_owned(),
         target,
         link: Link::OfProgram(link),

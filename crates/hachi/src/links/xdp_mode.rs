@@ -1,0 +1,64 @@
+//! How an XDP program is attached: flags, and the place in the stack.
+
+use std::fmt;
+
+use bitflags::bitflags;
+
+bitflags! {
+    /// How to attach an XDP program. The default takes driver mode where the driver has it and skb
+    /// mode otherwise.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+    pub struct XdpFlags: u32 {
+        /// Refuse if another program is attached. Always so, unless [`REPLACE`](Self::REPLACE) is
+        /// given.
+        const UPDATE_IF_NOEXIST = 1 << 0;
+        /// In the generic receive path: slower, works with every driver.
+        const SKB_MODE = 1 << 1;
+        /// In the driver ("native"); an error if the driver cannot.
+        const DRV_MODE = 1 << 2;
+        /// On the network card; an error if it cannot.
+        const HW_MODE = 1 << 3;
+        /// Take the place of a program that was attached by netlink (`ip link set … xdp`). The
+        /// attachment is then made by netlink too, since that is what the kernel allows.
+        const REPLACE = 1 << 4;
+    }
+}
+
+impl XdpFlags {
+    /// The bits that choose a mode.
+    pub(crate) const MODES: XdpFlags = XdpFlags::SKB_MODE
+        .union(XdpFlags::DRV_MODE)
+        .union(XdpFlags::HW_MODE);
+}
+
+/// Where in the stack an XDP program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum XdpMode {
+    /// In the network driver, before the kernel has allocated anything ("native").
+    Driver,
+    /// In the generic receive path, with any driver.
+    Skb,
+    /// On the network card.
+    Hardware,
+}
+
+impl XdpMode {
+    pub(super) fn flags(self) -> XdpFlags {
+        match self {
+            XdpMode::Driver => XdpFlags::DRV_MODE,
+            XdpMode::Skb => XdpFlags::SKB_MODE,
+            XdpMode::Hardware => XdpFlags::HW_MODE,
+        }
+    }
+}
+
+impl fmt::Display for XdpMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            XdpMode::Driver => "driver",
+            XdpMode::Skb => "skb",
+            XdpMode::Hardware => "hardware",
+        })
+    }
+}
