@@ -111,10 +111,7 @@ fn check_packets(ebpf: &mut Ebpf, name: &str, answer: OfPacket) -> Result<(), St
     ] {
         packet[14..22].copy_from_slice(&at_14.to_be_bytes());
         for packet in [&packet[..], &packet[..59]] {
-            let options = TestRunOptions {
-                data: packet,
-                ..Default::default()
-            };
+            let options = TestRunOptions::new().data(packet);
             let found = program.test_run(&options).unwrap().return_value;
             let what = format!("{name} with {at_14:#x} in {} bytes", packet.len());
             equal(what, found, answer(packet))?;
