@@ -120,10 +120,7 @@ fn filters_without_a_link_are_listed_and_ended() {
     let program = ebpf.program_mut("filter").unwrap();
     let program: &mut SchedClassifier = program.try_into().unwrap();
     program.load().unwrap();
-    let options = NlOptions {
-        priority: 7,
-        handle: 0x1f,
-    };
+    let options = NlOptions::new(7, 0x1f);
     let id = netns
         .run(|| {
             let options = TcAttachOptions::Netlink(options);
