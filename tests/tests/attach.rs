@@ -27,8 +27,13 @@ fn by_the_command() {
     let object = fixture("tracepoint");
     let arguments = ["--duration", "0.1", "--json"];
     let printed = success(hachi(["run"]).arg(&object).args(arguments));
-    let document: serde_json::Value = serde_json::from_str(&printed).unwrap();
-    let attached = &document["attached"][0];
+    // One object a line.
+    let lines: Vec<serde_json::Value> = printed
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let attached = lines.iter().find(|line| line["type"] == "attached");
+    let attached = attached.expect("says what it attached");
     assert_eq!(attached["program"], "on_switch");
     assert_eq!(attached["target"], "tracepoint sched/sched_switch");
     assert!(attached.get("iface").is_none());
