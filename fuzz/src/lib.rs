@@ -10,6 +10,7 @@ pub mod btf;
 pub mod core;
 pub mod edit;
 pub mod ext;
+pub mod inline;
 pub mod insns;
 pub mod kconfig;
 pub mod link;
@@ -40,6 +41,7 @@ pub const TARGETS: &[Target] = &[
     target("core", core::run),
     target("edit", edit::run),
     target("ext", ext::run),
+    target("inline", inline::run),
     target("insns", insns::run),
     target("kconfig", kconfig::run),
     target("link", link::run),

@@ -95,12 +95,27 @@ pub struct Missing<'a> {
 
 /// The functions that instructions were inlined through: from instruction `insn` on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Inlined {
+pub struct Inlined<'a> {
     /// Index of the first instruction, in slots.
     pub insn: usize,
     /// Where the code is written, then the call by which that was inlined, and so on to the
     /// program. Empty for code that was not inlined.
-    pub chain: Vec<Span>,
+    pub chain: Vec<InlinedPlace<'a>>,
+}
+
+/// A place on the way from an instruction out to its program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InlinedPlace<'a> {
+    /// The function that holds the place; empty when unknown.
+    pub function: &'a str,
+    /// The file.
+    pub file: &'a str,
+    /// Line, from 1.
+    pub line: u32,
+    /// Column, from 1; 0 when unknown.
+    pub column: u32,
+    /// The text of the line; empty when unknown.
+    pub text: &'a str,
 }
 
 /// Something that the program uses and that older kernels do not have.
@@ -131,7 +146,7 @@ pub struct Input<'a> {
     /// a file without its directory (Linux ≥ 6.8) or no file at all.
     pub lines: &'a [Line<'a>],
     /// The functions that instructions were inlined through, sorted by `insn`.
-    pub inlined: &'a [Inlined],
+    pub inlined: &'a [Inlined<'a>],
     /// Instructions that ask for what the kernel does not have (CO-RE), replaced by the loader.
     pub missing: &'a [Missing<'a>],
     /// What the program uses that not all kernels have.

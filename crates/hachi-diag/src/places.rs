@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use crate::log::{Event, Log};
 use crate::trace::Trace;
-use crate::{Inlined, Input, Line, Span};
+use crate::{Inlined, InlinedPlace, Input, Line, Span};
 
 /// What is known of the places of a program's instructions.
 pub(crate) struct Places<'a> {
     lines: &'a [Line<'a>],
-    inlined: &'a [Inlined],
+    inlined: &'a [Inlined<'a>],
     /// The log's own annotations, for when there is no line information.
     annotated: HashMap<usize, Span>,
 }
@@ -65,7 +65,7 @@ impl<'a> Places<'a> {
     }
 
     /// The functions that an instruction was inlined through, as the linker noted them.
-    fn chain(&self, insn: usize) -> &[Span] {
+    fn chain(&self, insn: usize) -> &[InlinedPlace<'a>] {
         let after = self.inlined.partition_point(|record| record.insn <= insn);
         let record = after.checked_sub(1).and_then(|at| self.inlined.get(at));
         record.map_or(&[], |record| &record.chain)
@@ -84,23 +84,42 @@ impl<'a> Places<'a> {
     pub(crate) fn of(&self, trace: &Trace<'_>, insn: usize) -> Option<Place> {
         let chain = self.chain(insn);
         if !chain.is_empty() {
-            return Some(self.of_chain(chain));
+            let mut place = self.of_chain(chain);
+            // The column of the place that line information names stands only there.
+            if let Some(line) = self.line(insn)
+                && place.own.column == 0
+                && place.own.shares_line_with(&line)
+            {
+                let function = place.own.function.take();
+                place.own = Span { function, ..line };
+            }
+            return Some(place);
         }
         self.nearest(trace, insn)
     }
 
     /// The innermost code that is the user's own, and what is around it and inside it.
-    fn of_chain(&self, chain: &[Span]) -> Place {
-        let own = chain.iter().position(|span| !is_library(&span.file));
+    fn of_chain(&self, chain: &[InlinedPlace<'_>]) -> Place {
+        let own = chain.iter().position(|place| !is_library(place.file));
         let own = own.unwrap_or(0);
-        let quoted = |span: &Span| match self.text_of(span) {
-            Some(text) if span.text.is_empty() => span.clone().with_text(text),
-            _ => span.clone(),
+        let span = |place: &InlinedPlace<'_>| {
+            let mut span = Span::new(place.file, place.line, place.column);
+            if !place.function.is_empty() {
+                span = span.in_function(place.function);
+            }
+            match place.text {
+                // Another instruction of the same line may have it.
+                "" => match self.text_of(&span) {
+                    Some(text) => span.with_text(text),
+                    None => span,
+                },
+                text => span.with_text(text),
+            }
         };
         Place {
-            own: quoted(&chain[own]),
-            inside: chain[..own].iter().rev().cloned().collect(),
-            inlined: chain[own + 1..].iter().map(quoted).collect(),
+            own: span(&chain[own]),
+            inside: chain[..own].iter().rev().map(span).collect(),
+            inlined: chain[own + 1..].iter().map(span).collect(),
         }
     }
 
@@ -262,16 +281,20 @@ invalid access to packet, off=0 size=1, R1(id=0,off=0,r=0)
     #[test]
     fn the_linkers_notes_tell_the_way_to_the_program() {
         let lines = lines();
+        let at = |file, line, function| InlinedPlace {
+            function,
+            file,
+            line,
+            column: 17,
+            text: "",
+        };
         let chain = vec![
-            Span::new("core/src/ptr/mod.rs", 500, 1).in_function("core::ptr::read"),
-            Span::new("util/src/lib.rs", 7, 3).in_function("util::first"),
-            Span::new("src/main.rs", 9, 17).in_function("program"),
+            at("core/src/ptr/mod.rs", 500, "core::ptr::read"),
+            at("util/src/lib.rs", 7, "util::first"),
+            at("src/main.rs", 9, "program"),
         ];
         let inlined = [
-            Inlined {
-                insn: 1,
-                chain: chain.clone(),
-            },
+            Inlined { insn: 1, chain },
             Inlined {
                 insn: 2,
                 chain: Vec::new(),
@@ -285,8 +308,9 @@ invalid access to packet, off=0 size=1, R1(id=0,off=0,r=0)
         let log = Log::parse(LOG);
         let trace = Trace::new(&input, &log);
         let place = trace.places.of(&trace, 1).unwrap();
-        assert_eq!(place.own, chain[1]);
-        assert_eq!(place.inside, chain[..1]);
+        assert_eq!(place.own.to_string(), "util/src/lib.rs:7:17");
+        assert_eq!(place.own.function.as_deref(), Some("util::first"));
+        assert_eq!(place.inside[0].to_string(), "core/src/ptr/mod.rs:500:17");
         assert_eq!(place.inlined.len(), 1);
         // Its text is that of another instruction of the same line.
         assert_eq!(place.inlined[0].text, "    let first = read(start);");

@@ -45,6 +45,7 @@ mod file;
 mod find;
 mod finish;
 mod ir;
+mod lines;
 mod link;
 mod llvm;
 mod names;

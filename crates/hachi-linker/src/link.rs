@@ -59,7 +59,7 @@ enum Input {
 /// object; the other variants when files or LLVM are missing. No output is written then.
 pub fn link(options: &Options) -> Result<Output, Error> {
     let mut sources = Sources::default();
-    let mut result = link_unquoted(options);
+    let mut result = link_unquoted(options, &mut sources);
     let told = match &mut result {
         Ok(output) => &mut output.warnings,
         Err(Error::Rejected(diagnostics)) => diagnostics,
@@ -72,7 +72,7 @@ pub fn link(options: &Options) -> Result<Output, Error> {
 }
 
 /// Links; the diagnostics do not quote their source lines yet.
-fn link_unquoted(options: &Options) -> Result<Output, Error> {
+fn link_unquoted(options: &Options, sources: &mut Sources) -> Result<Output, Error> {
     let mut inputs = Vec::new();
     for path in &options.inputs {
         inputs.push(read_input(path)?);
@@ -148,13 +148,14 @@ fn link_unquoted(options: &Options) -> Result<Output, Error> {
         origin: Origin::Given,
     }));
     let package_dir = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
-    let finished = finish::finish(&FinishInput {
+    let input = FinishInput {
         objects,
         entries: &compiled.entries,
         renames: &compiled.renames,
         package_dir: package_dir.as_deref(),
-    })
-    .map_err(Error::Rejected)?;
+        lines: &compiled.lines,
+    };
+    let finished = finish::finish(&input, sources).map_err(Error::Rejected)?;
     let mut warnings = compiled.warnings;
     warnings.extend(finished.warnings);
     match check::check(&finished.object, options.min_kernel) {
@@ -339,12 +340,14 @@ pub(crate) fn fuzz(bytes: &[u8]) {
         objects: vec![InputObject {
             name: &name,
             data: &data,
+            origin: Origin::Given,
         }],
         entries: &[],
         renames: &[],
         package_dir: None,
+        lines: &Default::default(),
     };
-    if let Ok(finished) = finish::finish(&input) {
+    if let Ok(finished) = finish::finish(&input, &mut Sources::default()) {
         let _ = check::check(&finished.object, None);
     }
 }

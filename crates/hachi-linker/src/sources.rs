@@ -12,6 +12,8 @@ const MAX_SIZE: u64 = 8 << 20;
 pub(crate) struct Sources {
     /// By name; `None` for what cannot be read.
     files: HashMap<String, Option<String>>,
+    /// Where the lines of a file begin, of those that were asked for.
+    starts: HashMap<String, Vec<usize>>,
 }
 
 impl Sources {
@@ -21,6 +23,22 @@ impl Sources {
             self.files.insert(file.to_owned(), read(Path::new(file)));
         }
         self.files.get(file)?.as_deref()
+    }
+
+    /// The text of one line, without what ends it.
+    pub(crate) fn line(&mut self, file: &str, number: u32) -> Option<&str> {
+        if !self.starts.contains_key(file) {
+            let text = self.get(file)?;
+            let mut starts = vec![0];
+            starts.extend(text.match_indices('\n').map(|(at, _)| at + 1));
+            self.starts.insert(file.to_owned(), starts);
+        }
+        let start = *self
+            .starts
+            .get(file)?
+            .get(number.checked_sub(1)? as usize)?;
+        let rest = self.get(file)?.get(start..)?;
+        Some(rest.lines().next().unwrap_or_default())
     }
 
     /// Quotes the lines that a diagnostic names.
@@ -60,6 +78,11 @@ mod tests {
             .note_at("n", Span::new("/dev/zero", 1, 1))
             .note_at("m", Span::new("/nonexistent/a.rs", 1, 1));
         Sources::default().quote(&mut d);
+        let mut sources = Sources::default();
+        assert_eq!(sources.line(here, 2), Some(""));
+        assert!(sources.line(here, 3).unwrap().starts_with("use std::"));
+        assert_eq!(sources.line(here, 0), None);
+        assert_eq!(sources.line(here, 1_000_000), None);
         let primary = d.primary.unwrap();
         assert_eq!(primary.text, "//! The source files that diagnostics quote.");
         assert_eq!(primary.bytes, Some((0, 1)));

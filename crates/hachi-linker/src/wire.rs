@@ -4,7 +4,10 @@
 use hachi_diag::Renderer;
 use hachi_diag::json::{self, Json};
 
-use crate::Diagnostic;
+use crate::{
+    Diagnostic,
+    lines::{Frame, Frames, LineTable},
+};
 
 /// What code generation yields.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -15,6 +18,8 @@ pub(crate) struct Compiled {
     pub entries: Vec<String>,
     /// (name in the object, name wanted).
     pub renames: Vec<(String, String)>,
+    /// What stands behind the line numbers in the object.
+    pub lines: LineTable,
     /// Places where the program may give up at run time (each ends the program with its abort
     /// value).
     pub abort_sites: u64,
@@ -58,6 +63,12 @@ pub(crate) fn encode(outcome: &Outcome) -> Vec<u8> {
             list(&mut out, &compiled.renames, |out, (from, to)| {
                 list(out, &[from, to], |out, name| json::quote(out, name));
             });
+            out.push_str(",\"lines\":");
+            list(&mut out, &compiled.lines.entries, |out, (line, frame)| {
+                out.push_str(&format!("[{line},{frame}]"));
+            });
+            out.push_str(",\"frames\":");
+            list(&mut out, &compiled.lines.frames.0, frame);
             out.push_str(",\"warnings\":");
             list(&mut out, &compiled.warnings, diagnostic);
         }
@@ -102,13 +113,44 @@ pub(crate) fn decode(message: &[u8]) -> Option<Outcome> {
         let [from, to] = <[String; 2]>::try_from(texts(pair)?).ok()?;
         Some((from, to))
     });
+    let number = |json: Json<'_>| u32::try_from(json.number()?).ok();
+    let entries = document.get("lines").list()?.map(|pair| {
+        let mut pair = pair.list()?;
+        Some((number(pair.next()?)?, number(pair.next()?)?))
+    });
+    let frames = document.get("frames").list()?.map(|frame| {
+        let mut parts = frame.list()?;
+        Some(Frame {
+            function: parts.next()?.text()?.to_owned(),
+            file: parts.next()?.text()?.to_owned(),
+            line: number(parts.next()?)?,
+            column: number(parts.next()?)?,
+            text: String::new(),
+            parent: number(parts.next()?)?,
+        })
+    });
     Some(Ok(Compiled {
         object: object.to_vec(),
         entries: texts(document.get("entries"))?,
         renames: renames.collect::<Option<_>>()?,
+        lines: LineTable {
+            entries: entries.collect::<Option<_>>()?,
+            frames: Frames(frames.collect::<Option<_>>()?),
+        },
         abort_sites: document.get("abort_sites").number()?,
         warnings: diagnostics(document.get("warnings"))?,
     }))
+}
+
+fn frame(out: &mut String, frame: &Frame) {
+    out.push('[');
+    json::quote(out, &frame.function);
+    out.push(',');
+    json::quote(out, &frame.file);
+    out.push_str(&format!(
+        ",{},{},{}]",
+        frame.line, frame.column, frame.parent
+    ));
 }
 
 fn diagnostics(json: Json<'_>) -> Option<Vec<Diagnostic>> {
@@ -151,6 +193,16 @@ mod tests {
             object: b"bytes\nof an object\n".to_vec(),
             entries: vec!["a\"\n".into()],
             renames: vec![("x.1".into(), "x".into())],
+            lines: LineTable {
+                entries: vec![(3, 0), (7, 1)],
+                frames: Frames(vec![Frame {
+                    function: "a::<\"b\">".into(),
+                    file: "/src/main.rs".into(),
+                    line: 7,
+                    column: 5,
+                    ..Frame::default()
+                }]),
+            },
             abort_sites: 4,
             warnings: vec![full()],
         });

@@ -23,6 +23,7 @@ mod elf;
 pub mod error;
 mod externs;
 mod image;
+pub mod inline;
 pub mod inspect;
 pub mod kconfig;
 mod kinds;

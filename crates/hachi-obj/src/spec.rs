@@ -35,6 +35,9 @@ pub struct Spec {
     pub btf: Option<OwnedBtf>,
     /// Section `.hachi.log`: the sites of log messages, read by `hachi-common`.
     pub log_sites: Option<Vec<u8>>,
+    /// Section `.hachi.inline`: the functions that instructions were inlined through, read by
+    /// [`InlineInfo`](crate::inline::InlineInfo) when a rejection is to be explained.
+    pub inline_info: Option<Vec<u8>>,
     /// Oddities that prevent nothing.
     pub warnings: Vec<Warning>,
 }
@@ -69,6 +72,7 @@ impl Spec {
             externs: Vec::new(),
             btf: None,
             log_sites: None,
+            inline_info: None,
             warnings: Vec::new(),
         }
     }

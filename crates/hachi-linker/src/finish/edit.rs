@@ -124,6 +124,10 @@ impl Named {
         };
         section.lines.retain_mut(|line| keep(&mut line.insn_off));
         section.core.retain_mut(|relo| keep(&mut relo.insn_off));
+        // Where code was cut out, what came behind it follows on what was before it.
+        for (offset, _) in &mut section.inlined {
+            *offset = edits.place(u64::from(*offset)) as u32;
+        }
         for part in &mut section.parts {
             part.start = edits.place(part.start);
         }

@@ -111,6 +111,8 @@ pub(super) struct Section {
     pub parts: Vec<Part>,
     /// Where source lines begin, by offset.
     pub lines: Vec<LineInfo>,
+    /// From which offset on the code was inlined, and where: a number of a frame, 0 for none.
+    pub inlined: Vec<(u32, u32)>,
     /// What is to be adjusted to the running kernel's types, by offset.
     pub core: Vec<CoreRelo>,
 }
@@ -159,6 +161,8 @@ pub(super) struct Object {
     pub symbols: Vec<Symbol>,
     pub btf: Option<Described>,
     pub btf_ext: Option<Described>,
+    /// `.hachi.inline`
+    pub inline_info: Option<Vec<u8>>,
 }
 
 /// Sections that never reach the final object: debug information in DWARF (`.BTF` has what the
@@ -199,6 +203,7 @@ pub(super) fn read(data: &[u8], file: usize) -> Result<Object, String> {
         symbols: Vec::new(),
         btf: None,
         btf_ext: None,
+        inline_info: None,
     };
     // Where each section of the file went.
     let mut kept = vec![Kept::Dropped; table.len()];
@@ -221,6 +226,9 @@ pub(super) fn read(data: &[u8], file: usize) -> Result<Object, String> {
                     relocs: Vec::new(),
                 });
                 kept[index.0] = Kept::BtfExt;
+            }
+            (hachi_obj::inline::SECTION, e::SHT_PROGBITS) => {
+                object.inline_info = Some(bytes()?.to_vec());
             }
             (name, e::SHT_PROGBITS | e::SHT_NOBITS) if !is_dropped(name) => {
                 let size = section.sh_size(endian);
@@ -258,6 +266,7 @@ pub(super) fn read(data: &[u8], file: usize) -> Result<Object, String> {
                         object: file,
                     }],
                     lines: Vec::new(),
+                    inlined: Vec::new(),
                     core: Vec::new(),
                 });
             }

@@ -66,6 +66,7 @@ impl Linked {
     /// Replaces absolute paths of the building machine by what a reader expects.
     pub(super) fn shorten_files(&mut self, package: Option<&Path>) {
         let package = package.and_then(Path::to_str);
+        self.shorten_frames(package);
         let mut short: HashMap<Arc<str>, Arc<str>> = HashMap::new();
         for line in self.0.sections.iter_mut().flat_map(|s| &mut s.lines) {
             let file = short
@@ -286,7 +287,7 @@ fn same_line(a: &LineInfo, b: &LineInfo) -> bool {
 
 /// A file name as a reader expects it: relative to the package; below `core/src` for the standard
 /// library's; starting with the package's directory for other packages.
-fn shorten(file: &str, package: Option<&str>) -> String {
+pub(super) fn shorten(file: &str, package: Option<&str>) -> String {
     let file = file.replace("/./", "/");
     if let Some(rest) = package.and_then(|package| file.strip_prefix(package))
         && let Some(rest) = rest.strip_prefix('/')

@@ -11,7 +11,7 @@ use super::elf::{
     self, Binding, Described, Object, Place, Reloc, Section, Symbol, SymbolKind, put_addend,
 };
 use super::states::Needed;
-use crate::{Code, Diagnostic};
+use crate::{Code, Diagnostic, lines::Frames};
 
 /// A type of kind VAR or FUNC and the symbol it describes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub(super) struct Unit {
     pub vars: Vec<Bound>,
     pub funcs: Vec<Bound>,
     pub externs: Vec<Extern>,
+    /// The places that code was inlined through.
+    pub frames: Frames,
     /// The objects it is made of.
     pub sources: Vec<Source>,
 }
@@ -138,6 +140,7 @@ impl Unit {
             vars: Vec::new(),
             funcs: Vec::new(),
             externs: Vec::new(),
+            frames: Frames::default(),
             sources,
         };
         let mut errors = Vec::new();

@@ -16,6 +16,7 @@
 //! | bring maps into libbpf's form | `maps` |
 //! | log sites, names of statics, pointers in data, licence | `data` |
 //! | names of functions, source lines, types of contexts | `info`, `names`, `context` |
+//! | the functions that code was inlined through | `inlined` |
 //! | put types right for the kernel, remove and merge them | `repair`, `prune` |
 //! | write the file, and check it | `write`, `check` |
 
@@ -27,6 +28,7 @@ mod edit;
 mod elf;
 mod info;
 mod jump_tables;
+mod inlined;
 mod link;
 mod maps;
 mod names;
@@ -45,7 +47,7 @@ use std::path::Path;
 use link::Source;
 use states::Linked;
 
-use crate::{Code, Diagnostic};
+use crate::{Code, Diagnostic, lines::LineTable, sources::Sources};
 
 /// One relocatable object and what to call it when something is wrong with it.
 #[derive(Debug, Clone, Copy)]
@@ -79,6 +81,8 @@ pub(crate) struct FinishInput<'a> {
     /// The directory of the package being built (cargo's `CARGO_MANIFEST_DIR`): file names below it
     /// are kept relative to it in line information.
     pub package_dir: Option<&'a Path>,
+    /// What stands behind line numbers of the object LLVM made.
+    pub lines: &'a LineTable,
 }
 
 /// The object and what to tell about it.
@@ -93,7 +97,10 @@ pub(crate) struct Finished {
 ///
 /// # Errors
 /// Every reason found why that cannot be done; at least one.
-pub(crate) fn finish(input: &FinishInput<'_>) -> Result<Finished, Vec<Diagnostic>> {
+pub(crate) fn finish(
+    input: &FinishInput<'_>,
+    files: &mut Sources,
+) -> Result<Finished, Vec<Diagnostic>> {
     let mut errors = Vec::new();
     let mut objects = Vec::new();
     for (index, object) in input.objects.iter().enumerate() {
@@ -117,7 +124,7 @@ pub(crate) fn finish(input: &FinishInput<'_>) -> Result<Finished, Vec<Diagnostic
         origin: object.origin,
     });
     let mut warnings = Vec::new();
-    let object = Linked::new(objects, sources.collect(), input)?
+    let object = Linked::new(objects, sources.collect(), input, files)?
         .name()?
         .cut(input.entries)?
         .show(&mut warnings)?

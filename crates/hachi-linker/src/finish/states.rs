@@ -9,7 +9,7 @@ use super::edit::{EditError, Edits};
 use super::elf::{Binding, Object};
 use super::link::{Source, Unit};
 use super::names;
-use crate::{Code, Diagnostic};
+use crate::{Code, Diagnostic, sources::Sources};
 
 macro_rules! stages {
     ($($(#[$doc:meta])* $name:ident)*) => {$(
@@ -55,11 +55,23 @@ impl Linked {
     /// # Errors
     /// Contradictions between them, and what is malformed in one.
     pub(super) fn new(
-        objects: Vec<Object>,
+        mut objects: Vec<Object>,
         sources: Vec<Source>,
         input: &FinishInput<'_>,
+        files: &mut Sources,
     ) -> Result<Self, Errors> {
+        let inline_info: Vec<_> = objects.iter_mut().map(|o| o.inline_info.take()).collect();
         let mut linked = Linked(Unit::link(objects, sources)?);
+        linked.resolve_lines(input.lines, files);
+        for (object, bytes) in inline_info.iter().enumerate() {
+            if let Some(bytes) = bytes {
+                linked.take_inline_info(bytes, object);
+            }
+        }
+        for section in &mut linked.sections {
+            let inlined = &mut section.inlined;
+            inlined.sort_by_cached_key(|record| u64::from(record.0));
+        }
         let visible = linked.symbols.iter_mut();
         for symbol in visible.filter(|symbol| symbol.binding != Binding::Local) {
             let rename = input.renames.iter().find(|(name, _)| *name == symbol.name);

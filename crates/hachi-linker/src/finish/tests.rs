@@ -14,7 +14,7 @@ const BIG: &[u8] = include_bytes!("testdata/big.o");
 
 fn link(objects: &[(&str, &[u8])]) -> Result<Finished, Vec<Diagnostic>> {
     let entries: Vec<String> = ["xdp", "from_rust", "LICENSE"].map(String::from).into();
-    finish(&FinishInput {
+    let input = FinishInput {
         objects: objects
             .iter()
             .map(|&(name, data)| InputObject {
@@ -29,7 +29,9 @@ fn link(objects: &[(&str, &[u8])]) -> Result<Finished, Vec<Diagnostic>> {
         entries: &entries,
         renames: &[("xdp.hachi".into(), "xdp".into())],
         package_dir: Some(Path::new("/build")),
-    })
+        lines: &LineTable::default(),
+    };
+    finish(&input, &mut Sources::default())
 }
 
 /// Both halves of the program, linked, and read again.

@@ -249,7 +249,12 @@ impl Typed {
             file.put(table, &data);
             tables.push(table);
         }
-        for (name, data) in [(".BTF", &info.btf), (".BTF.ext", &info.ext)] {
+        let inlined = self.inline_info();
+        for (name, data) in [
+            (".BTF", &info.btf),
+            (".BTF.ext", &info.ext),
+            (hachi_obj::inline::SECTION, &inlined),
+        ] {
             if !data.is_empty() {
                 let number = file.add(Header {
                     name,

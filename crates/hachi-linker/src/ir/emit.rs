@@ -3,6 +3,7 @@
 use super::{Job, internal};
 use crate::{
     Code, Diagnostic, Span,
+    lines::LineTable,
     llvm::{Chain, Context, Function, Inst, Machine, Module, Op},
     names,
 };
@@ -17,6 +18,7 @@ pub(super) fn emit(
     machine: Machine,
     job: &Job,
     renames: &[(String, String)],
+    lines: &LineTable,
 ) -> Result<Vec<u8>, Vec<Diagnostic>> {
     // What earlier steps reported concerned code that may be gone.
     context.reports();
@@ -26,6 +28,7 @@ pub(super) fn emit(
     if let Some(dir) = &job.save_temps {
         // The assembly is for reading only.
         if let Ok(text) = module.emit(machine, true) {
+            let text = with_lines(&text, lines);
             let _ = std::fs::write(dir.join("5-assembly.s"), text);
         }
     }
@@ -41,7 +44,7 @@ pub(super) fn emit(
         if !is_error {
             continue;
         }
-        let d = explain(module, renames, &text);
+        let d = explain(module, renames, lines, &text);
         let known = diagnostics
             .iter()
             .any(|other| other.headline == d.headline && other.function == d.function);
@@ -55,6 +58,26 @@ pub(super) fn emit(
     } else {
         Err(diagnostics)
     }
+}
+
+/// The assembly with line numbers in place of what stands for them: `.loc FILE LINE COLUMN …`.
+fn with_lines(assembly: &[u8], lines: &LineTable) -> String {
+    let assembly = String::from_utf8_lossy(assembly);
+    let mut out = String::with_capacity(assembly.len());
+    for line in assembly.split_inclusive('\n') {
+        let mut words = line.split_whitespace();
+        let number = match words.next() {
+            Some(".loc") => words.nth(1).and_then(|word| word.parse::<u32>().ok()),
+            _ => None,
+        };
+        match number.map(|number| (number, lines.resolve(number).0)) {
+            Some((number, real)) if number != real => {
+                out.push_str(&line.replacen(&number.to_string(), &real.to_string(), 1));
+            }
+            _ => out.push_str(line),
+        }
+    }
+    out
 }
 
 /// `FILE:LINE:COLUMN: in function NAME TYPE: MESSAGE`
@@ -96,7 +119,12 @@ fn parse(text: &str) -> Report<'_> {
     }
 }
 
-fn explain(module: Module, renames: &[(String, String)], text: &str) -> Diagnostic {
+fn explain(
+    module: Module,
+    renames: &[(String, String)],
+    lines: &LineTable,
+    text: &str,
+) -> Diagnostic {
     let wanted = |name| {
         let rename = renames.iter().find(|(given, _)| given == name);
         rename.map_or(name, |(_, wanted)| wanted.as_str())
@@ -126,6 +154,7 @@ fn explain(module: Module, renames: &[(String, String)], text: &str) -> Diagnost
     if d.primary.is_none() {
         d.primary = report
             .location
+            .map(|place| Span::new(&*place.file, lines.resolve(place.line).0, place.column))
             .or_else(|| function.and_then(Function::definition));
         d.function = report.function.map(|name| names::demangle(wanted(name)));
     }

@@ -14,7 +14,7 @@
 //! | refuse what cannot work | [`scan`] |
 //! | compare both bounds of a number with it | [`ranges`] |
 //! | settle what is undefined or unaligned | [`settle`] |
-//! | name the user's source lines rather than the libraries' | [`lines`] |
+//! | name the user's source lines, and remember the libraries' | [`lines`] |
 //! | generate code, explain what LLVM has against it | [`emit`] |
 
 mod aborts;
@@ -153,13 +153,14 @@ pub(crate) fn compile(job: Job) -> Outcome {
     save(&job, module, "4b-unfolded.ll");
     scan::forget_pointers(module);
     settle::settle(module);
-    lines::prefer_the_users(module);
+    let lines = lines::number(module);
     let renames = prepare::avoid_section_names(module);
-    let object = emit::emit(context, module, machine, &job, &renames)?;
+    let object = emit::emit(context, module, machine, &job, &renames, &lines)?;
     Ok(Compiled {
         object,
         entries: entries.into_iter().collect(),
         renames,
+        lines,
         abort_sites: aborts.lowered(),
         warnings: aborts.warnings(),
     })

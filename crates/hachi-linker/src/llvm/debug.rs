@@ -1,13 +1,17 @@
 //! Source places: from an instruction to the lines that made it.
 
-use std::ptr;
+use std::{collections::HashMap, ptr};
 
 use super::{
-    Function, Inst, Value, ffi,
+    Context, Function, Inst, Value, ffi,
     sys::{Ref, api},
     text_with_len,
 };
-use crate::{Diagnostic, Span, names};
+use crate::{
+    Diagnostic, Span,
+    lines::{self, Frame, LineTable},
+    names,
+};
 
 /// Kinds of metadata, by LLVM's numbers in the C interface.
 const KIND_SUBPROGRAM: i32 = 17;
@@ -93,22 +97,123 @@ impl Inst {
     }
 }
 
-impl Inst {
-    /// Takes over the place where the library code that this is part of was inlined into the
-    /// user's, if it was.
-    pub(crate) fn leave_libraries(self) {
-        let exact = ffi!(LLVMInstructionGetDebugLoc(self.0.0));
-        let mut location = exact;
-        while !location.is_null() {
-            if !is_library_file(&path_of(ffi!(LLVMDILocationGetScope(location)))) {
-                break;
-            }
-            location = ffi!(LLVMDILocationGetInlinedAt(location));
-        }
-        if !location.is_null() && location != exact {
-            ffi!(LLVMInstructionSetDebugLoc(self.0.0, location));
+/// Replaces line numbers by numbers of a table's entries, which tell more.
+pub(crate) struct LineNumbers {
+    context: Context,
+    pub(crate) table: LineTable,
+    /// Numbers by what they stand for: scope, line and call of the place that is shown, and the
+    /// frame of the exact one.
+    known: HashMap<(Ref, u32, Ref, u32), u32>,
+    /// Frames by place: scope, line, column, and the call by which that was inlined.
+    frames: HashMap<(Ref, u32, u32, Ref), u32>,
+    /// What scopes are: file and function.
+    scopes: HashMap<Ref, (String, String)>,
+}
+
+impl LineNumbers {
+    pub(crate) fn new(context: Context) -> Self {
+        LineNumbers {
+            context,
+            table: LineTable::default(),
+            known: HashMap::new(),
+            frames: HashMap::new(),
+            scopes: HashMap::new(),
         }
     }
+
+    /// Numbers one instruction. Of library code that was inlined, the place that is shown is the
+    /// innermost of the user's code; of all other code, its own.
+    pub(crate) fn number(&mut self, inst: Inst) {
+        let exact = ffi!(LLVMInstructionGetDebugLoc(inst.0.0));
+        if exact.is_null() {
+            return;
+        }
+        // Of a library's functions that were inlined into each other, the one that the user calls
+        // tells enough.
+        let (mut shown, mut outermost) = (exact, exact);
+        while !shown.is_null() && is_library_file(&self.scope(inst, scope_of(shown)).0) {
+            outermost = shown;
+            shown = ffi!(LLVMDILocationGetInlinedAt(shown));
+        }
+        if shown.is_null() {
+            (shown, outermost) = (exact, exact);
+        }
+        let line = ffi!(LLVMDILocationGetLine(shown));
+        if line == 0 || line >= lines::FIRST {
+            // Of code that belongs to no line nothing is told.
+            ffi!(LLVMInstructionSetDebugLoc(inst.0.0, shown));
+            return;
+        }
+        let scope = scope_of(shown);
+        let call = ffi!(LLVMDILocationGetInlinedAt(shown));
+        let frame = match ffi!(LLVMDILocationGetInlinedAt(outermost)).is_null() {
+            true => 0,
+            // The column of a place that is shown stands beside its line.
+            false => self.frame(inst, outermost, outermost != shown),
+        };
+        let key = (scope, line, call, frame);
+        let number = match self.known.get(&key) {
+            Some(number) => *number,
+            None => {
+                let Some(number) = self.table.add(line, frame) else {
+                    ffi!(LLVMInstructionSetDebugLoc(inst.0.0, shown));
+                    return;
+                };
+                self.known.insert(key, number);
+                number
+            }
+        };
+        let column = ffi!(LLVMDILocationGetColumn(shown));
+        let numbered = ffi!(LLVMDIBuilderCreateDebugLocation(
+            self.context.0,
+            number,
+            column,
+            scope,
+            call
+        ));
+        ffi!(LLVMInstructionSetDebugLoc(inst.0.0, numbered));
+    }
+
+    /// The number of the frame of a place.
+    fn frame(&mut self, inst: Inst, location: Ref, with_column: bool) -> u32 {
+        if location.is_null() {
+            return 0;
+        }
+        let line = ffi!(LLVMDILocationGetLine(location));
+        let column = match with_column {
+            true => ffi!(LLVMDILocationGetColumn(location)),
+            false => 0,
+        };
+        let call = ffi!(LLVMDILocationGetInlinedAt(location));
+        let scope = scope_of(location);
+        let key = (scope, line, column, call);
+        if let Some(frame) = self.frames.get(&key) {
+            return *frame;
+        }
+        let parent = self.frame(inst, call, true);
+        let (file, function) = self.scope(inst, scope).clone();
+        let frame = self.table.frames.add(Frame {
+            function,
+            file,
+            line,
+            column,
+            text: String::new(),
+            parent,
+        });
+        self.frames.insert(key, frame);
+        frame
+    }
+
+    fn scope(&mut self, inst: Inst, scope: Ref) -> &(String, String) {
+        self.scopes.entry(scope).or_insert_with(|| {
+            let function = enclosing_function(inst.0, scope);
+            (path_of(scope), function.unwrap_or_default())
+        })
+    }
+}
+
+fn scope_of(location: Ref) -> Ref {
+    ffi!(LLVMDILocationGetScope(location))
 }
 
 /// The file a scope is written in, with the directory the compiler was started in if that is not
@@ -128,7 +233,7 @@ fn path_of(scope: Ref) -> String {
 }
 
 /// Is it a file of the Rust library, of a package from a registry, or of Hachi itself?
-fn is_library_file(file: &str) -> bool {
+pub(crate) fn is_library_file(file: &str) -> bool {
     const PARTS: [&str; 8] = [
         "/rustc/",
         "library/core/",

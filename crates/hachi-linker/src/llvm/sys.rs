@@ -247,6 +247,7 @@ api! {
     fn LLVMDILocationGetColumn(Ref) -> c_uint;
     fn LLVMDILocationGetScope(Ref) -> Ref;
     fn LLVMDILocationGetInlinedAt(Ref) -> Ref;
+    fn LLVMDIBuilderCreateDebugLocation(Ref, c_uint, c_uint, Ref, Ref) -> Ref;
     fn LLVMDIScopeGetFile(Ref) -> Ref;
     fn LLVMDIFileGetFilename(Ref, *mut c_uint) -> *const c_char;
     fn LLVMDIFileGetDirectory(Ref, *mut c_uint) -> *const c_char;

@@ -40,6 +40,9 @@ fn parts(bytes: &[u8]) -> Result<(Spec, Image), Error> {
         license: license(&elf)?,
         kernel_version: version(&elf),
         log_sites: elf.section(".hachi.log").map(|(_, s)| s.data.to_vec()),
+        inline_info: elf
+            .section(crate::inline::SECTION)
+            .map(|(_, section)| section.data.to_vec()),
         ..Spec::new(elf.endian)
     };
     let ext = elf.section(".BTF.ext");

@@ -75,6 +75,7 @@ pub(crate) fn object(
         slots,
         struct_ops: spec.struct_ops,
         kernel_btf,
+        inline_info: spec.inline_info,
         log_level: options.log_level,
         rights: rights.clone(),
         #[cfg(feature = "uprobe")]

@@ -31,6 +31,8 @@ pub(crate) struct Object {
     pub(super) struct_ops: Vec<StructOpsSpec>,
     /// The kernel's types, read when the first program needs them.
     pub(super) kernel_btf: KernelBtf,
+    /// Section `.hachi.inline`, for explanations.
+    pub(super) inline_info: Option<Vec<u8>>,
     pub(super) log_level: VerifierLogLevel,
     pub(super) rights: Rights,
     #[cfg(feature = "uprobe")]

@@ -189,6 +189,7 @@ fn refused(object: &Object, spec: &ProgramSpec, linked: Linked, refusal: Refusal
         functions: linked.functions,
         missing: linked.poisoned,
         needs: hachi_obj::inspect::requirements_of(spec),
+        inline_info: object.inline_info.clone(),
     }))
 }
 

@@ -2,7 +2,12 @@
 
 use std::fmt;
 
-use hachi_obj::{Function, LineInfo, inspect::Requirement, link::Poisoned};
+use hachi_obj::{
+    Endian, Function, LineInfo,
+    inline::{InlineFrame, InlineInfo},
+    inspect::Requirement,
+    link::Poisoned,
+};
 
 use crate::{sys::errno::SyscallError, version::KernelVersion};
 
@@ -28,6 +33,9 @@ pub struct Rejection {
     pub lines: Vec<LineInfo>,
     /// The functions the program consists of.
     pub functions: Vec<Function>,
+    /// Through which functions the instructions were inlined: section `.hachi.inline` of the
+    /// object, if it has one, for [`InlineInfo`].
+    pub inline_info: Option<Vec<u8>>,
     /// What the program asks of the kernel's types that they do not have, by instruction. The
     /// verifier refuses such an instruction if it can be reached.
     pub missing: Vec<Poisoned>,
@@ -73,16 +81,44 @@ impl Rejection {
                 since: *since,
             })
             .collect();
+        let inlined = self.inlined();
         let running = KernelVersion::current();
         hachi_diag::diagnose(&hachi_diag::Input {
             kind: self.kind,
             errno: Some(self.error.errno()),
             kernel: running.map(|version| (version.major, version.minor)),
             lines: &lines,
+            inlined: &inlined,
             missing: &missing,
             needs: &needs,
             ..hachi_diag::Input::new(&self.program, &self.log)
         })
+    }
+}
+
+impl Rejection {
+    /// The functions that instructions were inlined through, by slot of the program.
+    fn inlined<'a>(&'a self) -> Vec<hachi_diag::Inlined<'a>> {
+        let mut all = Vec::new();
+        // A program is loaded only on a machine of its own byte order.
+        let info = InlineInfo::new(self.inline_info.as_deref().unwrap_or(&[]), Endian::NATIVE);
+        for function in &self.functions {
+            let record = |insn, chain| hachi_diag::Inlined { insn, chain };
+            all.push(record(function.start, Vec::new()));
+            let known = info.function(&function.name, function.len * 8);
+            for (offset, way) in known.map_or(Vec::new(), |known| known.records) {
+                let place = |frame: InlineFrame<'a>| hachi_diag::InlinedPlace {
+                    function: frame.function,
+                    file: frame.file,
+                    line: frame.line,
+                    column: frame.column,
+                    text: frame.text,
+                };
+                let insn = function.start + offset as usize / 8;
+                all.push(record(insn, way.into_iter().map(place).collect()));
+            }
+        }
+        all
     }
 }
 
