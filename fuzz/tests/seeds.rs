@@ -141,7 +141,8 @@ macro_rules! targets {
 }
 
 targets! {
-    bindings btf core edit ext insns kconfig link log_record object print split user verifier_log
+    bindings btf core edit ext inline insns kconfig link log_record object print split user
+    verifier_log
 }
 
 #[test]
