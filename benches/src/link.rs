@@ -59,10 +59,7 @@ pub fn run() -> Result {
         let _ = fs::remove_dir_all(stale);
     }
     // Found before, so that nothing else is built below.
-    let toolchain = Toolchain::find(&hachi_build::Search {
-        assume_yes: true,
-        ..Default::default()
-    })?;
+    let toolchain = Toolchain::find(&hachi_build::Search::default().assume_yes(true))?;
     // SAFETY: no other thread runs yet; the build below is to inherit it.
     unsafe { env::set_var(CAPTURE, &inputs) };
     let built = Builder::new(root().join("examples/xdp-firewall/xdp-firewall-ebpf"))

@@ -17,6 +17,7 @@ use crate::{
 
 /// A package and a version of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Offer {
     /// The package's name.
     pub package: String,
@@ -41,7 +42,7 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// That of this machine; `None` where `apt-get` and `dpkg-deb` are not to be had.
+    /// This machine's archive; `None` without `apt-get` and `dpkg-deb`.
     pub fn detect() -> Option<Archive> {
         in_path("apt-get").and(in_path("dpkg-deb"))?;
         let text = fs::read_to_string("/etc/os-release").ok()?;

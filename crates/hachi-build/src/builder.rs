@@ -19,6 +19,7 @@ use crate::{
 
 /// How much the compiler optimises before the linker does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Profile {
     /// `opt-level = 3`, no overflow checks. The default everywhere: the verifier likes it best.
     #[default]
@@ -29,6 +30,7 @@ pub enum Profile {
 
 /// One object that was built.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Artifact {
     /// Name of the binary target.
     pub name: String,
@@ -181,15 +183,15 @@ impl Builder {
 
     /// Builds. Compiler messages go to stderr as rustc prints them.
     ///
-    /// Given the root of a workspace that is no package itself, builds every member that depends on
-    /// `hachi-ebpf`.
+    /// Given the root of a workspace without a package of its own, builds every member that depends
+    /// on `hachi-ebpf`.
     ///
     /// # Errors
     /// When no toolchain is found, the package does not exist or has no binary, or it does not
     /// compile or link; the messages of the compiler and the linker have then been printed already.
     pub fn build(&self) -> Result<Vec<Artifact>, Error> {
-        // Better late than never: without this a program that forgot it would build within the
-        // build, for ever.
+        // A program that forgot to call it would otherwise start itself again as the linker,
+        // without end.
         hachi_linker::intercept();
         let mut search = Search {
             interactive: io::stdin().is_terminal() && io::stderr().is_terminal(),
@@ -351,7 +353,7 @@ pub(crate) fn panics(asked: Option<Panics>) -> Result<Panics, Error> {
     value.parse().map_err(|_| Error::Setting {
         variable: VARIABLE,
         value,
-        expected: "`allow`, `warn` or `deny`",
+        expected: &["allow", "warn", "deny"],
     })
 }
 

@@ -39,8 +39,8 @@ const OTHERS_WRITE: u32 = 0o022;
 /// The directory in which built and downloaded things are kept, safely for several processes at
 /// once.
 ///
-/// An entry is a directory that is complete when it is there: it appears all at once, whoever makes
-/// it holds its lock, and one that was damaged since is made anew.
+/// An entry is a directory that appears all at once, when it is complete. One process at a time makes
+/// it, and a damaged one is made again.
 #[derive(Debug, Clone)]
 pub struct Cache {
     root: PathBuf,

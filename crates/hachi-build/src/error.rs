@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::{Target, Way};
+
 /// Why a toolchain was not found or a build failed.
 ///
 /// `Debug` prints the same text as `Display`, because that is what a `main` that returns this error
@@ -34,7 +36,7 @@ pub enum Error {
         /// Its value.
         value: String,
         /// What it may be.
-        expected: &'static str,
+        expected: &'static [&'static str],
     },
     /// There is no home directory to keep the cache in.
     NoCacheDirectory,
@@ -55,9 +57,9 @@ pub enum Error {
     /// The way that was forced is not open.
     ForcedWay {
         /// The way.
-        way: &'static str,
-        /// What is missing.
-        reason: String,
+        way: Way,
+        /// What is missing, a sentence each.
+        tried: Vec<String>,
         /// The command that fixes it.
         help: String,
     },
@@ -65,9 +67,9 @@ pub enum Error {
     /// other byte order.
     NoCore {
         /// The target.
-        target: &'static str,
-        /// Why there is none.
-        reason: String,
+        target: Target,
+        /// Why there is none, a sentence each.
+        tried: Vec<String>,
         /// The command that fixes it.
         help: String,
     },
@@ -80,12 +82,31 @@ pub enum Error {
         /// The end of what the compiler said.
         output: String,
     },
-    /// A directory named as library source is none.
+    /// A directory named as library source does not hold it.
     NotASourceTree {
         /// The directory.
         path: PathBuf,
-        /// More, if more is known.
-        hint: Option<String>,
+    },
+    /// The library source named is of another release than the compiler.
+    SourceOfAnotherRelease {
+        /// The directory.
+        path: PathBuf,
+        /// The release that the source is of.
+        release: String,
+        /// The compiler's.
+        wanted: String,
+    },
+    /// No suite of the distribution's archive has the library source of this release.
+    NoSourcePackage {
+        /// The release.
+        release: String,
+        /// The suites that were looked at.
+        suites: Vec<String>,
+    },
+    /// A download succeeded, and there is no package.
+    NotDownloaded {
+        /// Where it should be.
+        dir: PathBuf,
     },
     /// The compiler's LLVM library was not found.
     Llvm(hachi_linker::Error),
@@ -112,7 +133,7 @@ pub enum Error {
         /// The manifest that is not there.
         manifest: PathBuf,
     },
-    /// There is no checkout of Hachi where one is to be, or its path is not UTF-8.
+    /// There is no checkout of Hachi where one should be, or its path is not UTF-8.
     NoCheckout {
         /// Where it should be.
         dir: PathBuf,
@@ -181,7 +202,8 @@ impl fmt::Display for Error {
                 expected,
             } => write!(
                 f,
-                "`{variable}={value}` is not understood: expected {expected}"
+                "`{variable}={value}` is not understood: expected {}",
+                alternatives(expected)
             ),
             Error::NoCacheDirectory => write!(
                 f,
@@ -197,17 +219,22 @@ impl fmt::Display for Error {
                 "no usable Rust compiler: {}\n  = help: {help}",
                 tried.join("; ")
             ),
-            Error::ForcedWay { way, reason, help } => write!(
+            Error::ForcedWay { way, tried, help } => write!(
                 f,
-                "HACHI_TOOLCHAIN={way} cannot be had: {reason}\n  = help: {help}"
+                "HACHI_TOOLCHAIN={} is not possible here: {}\n  = help: {help}",
+                way.name(),
+                tried.join("; ")
             ),
             Error::NoCore {
                 target,
-                reason,
+                tried,
                 help,
             } => write!(
                 f,
-                "no `core` library for {target}, and this machine's code, whose bytes are in the other order, cannot be turned into it: {reason}\n  = help: {help}"
+                "no `core` library for {}, and this machine's code, whose bytes are in the other \
+                 order, cannot be turned into it: {}\n  = help: {help}",
+                target.triple(),
+                tried.join("; ")
             ),
             Error::CoreBuild {
                 rustc,
@@ -219,11 +246,29 @@ impl fmt::Display for Error {
                 rustc.display(),
                 source_dir.display()
             ),
-            Error::NotASourceTree { path, hint } => write!(
+            Error::NotASourceTree { path } => write!(
                 f,
-                "`{}` is no library source tree: `core/src/lib.rs` is not in it{}",
-                path.display(),
-                hint.as_deref().unwrap_or("")
+                "`{}` is not a library source tree: it has no `core/src/lib.rs`",
+                path.display()
+            ),
+            Error::SourceOfAnotherRelease {
+                path,
+                release,
+                wanted,
+            } => write!(
+                f,
+                "`{}` is the library source of Rust {release}, and the compiler is {wanted}",
+                path.display()
+            ),
+            Error::NoSourcePackage { release, suites } => write!(
+                f,
+                "no rust-src package of version {release} in {}",
+                suites.join(", ")
+            ),
+            Error::NotDownloaded { dir } => write!(
+                f,
+                "nothing was downloaded to `{}`, though apt-get says so",
+                dir.display()
             ),
             Error::Llvm(error) => {
                 write!(f, "{error}")?;
@@ -259,7 +304,7 @@ impl fmt::Display for Error {
                 match variable {
                     Some(variable) => write!(
                         f,
-                        "`{variable}` names `{dir}`, which is no checkout of Hachi"
+                        "`{variable}` names `{dir}`, which is not a checkout of Hachi"
                     ),
                     None => write!(
                         f,
@@ -336,6 +381,15 @@ impl fmt::Debug for Error {
     }
 }
 
+/// `a`, `b` or `c`.
+fn alternatives(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    match quoted.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => quoted.concat(),
+    }
+}
+
 fn list(names: &[String]) -> String {
     if names.is_empty() {
         return "none".into();
@@ -359,5 +413,17 @@ impl<T> IoContext<T> for io::Result<T> {
             path: path.into(),
             source,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alternatives_read_as_a_sentence() {
+        assert_eq!(alternatives(&["a", "b", "c"]), "`a`, `b` or `c`");
+        assert_eq!(alternatives(&["a", "b"]), "`a` or `b`");
+        assert_eq!(alternatives(&["a"]), "`a`");
     }
 }

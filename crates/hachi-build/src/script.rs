@@ -15,27 +15,65 @@ use crate::{
 
 /// An eBPF package to build: by name (`"firewall-ebpf"`, a member of the workspace or a path
 /// dependency) or by directory (`"../firewall-ebpf"`, relative to the calling package).
+///
+/// ```no_run
+/// use hachi_build::{Kernel, Package};
+///
+/// fn main() -> Result<(), hachi_build::Error> {
+///     hachi_build::build_ebpf([Package::from("firewall-ebpf").min_kernel(Kernel(5, 15))])
+/// }
+/// ```
 #[derive(Debug, Clone, Default)]
+#[must_use]
 pub struct Package {
-    /// Name of the package; found through the calling package's workspace when `root_dir` is
-    /// absent.
-    pub name: Option<String>,
-    /// Directory of the package's `Cargo.toml`.
-    pub root_dir: Option<PathBuf>,
-    /// Features to enable.
-    pub features: Vec<String>,
-    /// Do not enable the default features.
-    pub no_default_features: bool,
-    /// The profile; `HACHI_EBPF_PROFILE`, else release, when absent.
-    pub profile: Option<Profile>,
-    /// The instruction set to generate code for.
-    pub cpu: Cpu,
-    /// The oldest kernel the programs must run on, such as `Kernel(5, 15)`: using anything newer is
-    /// an error. Nothing is demanded when absent.
-    pub min_kernel: Option<Kernel>,
-    /// What to do about code that can still panic after optimisation; `HACHI_PANICS` (`allow`,
-    /// `warn` or `deny`), else [`Panics::Warn`], when absent.
-    pub panics: Option<Panics>,
+    /// Found through the calling package's workspace when `root_dir` is absent.
+    name: Option<String>,
+    root_dir: Option<PathBuf>,
+    features: Vec<String>,
+    no_default_features: bool,
+    profile: Option<Profile>,
+    cpu: Cpu,
+    min_kernel: Option<Kernel>,
+    panics: Option<Panics>,
+}
+
+impl Package {
+    /// Enables a feature of the package.
+    pub fn feature(mut self, name: impl Into<String>) -> Self {
+        self.features.push(name.into());
+        self
+    }
+
+    /// Does not enable the package's default features.
+    pub fn no_default_features(mut self) -> Self {
+        self.no_default_features = true;
+        self
+    }
+
+    /// Selects the profile. When never called: what `HACHI_EBPF_PROFILE` says, else release.
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.profile = Some(profile);
+        self
+    }
+
+    /// Selects the instruction set; [`Cpu::V3`] when never called.
+    pub fn cpu(mut self, cpu: Cpu) -> Self {
+        self.cpu = cpu;
+        self
+    }
+
+    /// Refuses programs that use what kernels as old as this do not have.
+    pub fn min_kernel(mut self, kernel: Kernel) -> Self {
+        self.min_kernel = Some(kernel);
+        self
+    }
+
+    /// Selects what to do about code that can still panic after optimisation. When never called:
+    /// what the variable `HACHI_PANICS` says (`allow`, `warn` or `deny`), else [`Panics::Warn`].
+    pub fn panics(mut self, panics: Panics) -> Self {
+        self.panics = Some(panics);
+        self
+    }
 }
 
 impl From<&str> for Package {
@@ -161,7 +199,7 @@ impl Script {
                 return Err(Error::Setting {
                     variable: "HACHI_EBPF_PROFILE",
                     value: value.to_string_lossy().into_owned(),
-                    expected: "`release` or `debug`",
+                    expected: &["release", "debug"],
                 });
             }
         };

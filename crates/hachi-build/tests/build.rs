@@ -153,11 +153,9 @@ fn release_and_debug() -> Outcome {
     // To a directory of one's own.
     let cache = cache_with_core()?;
     let out = dir.join("out");
-    let search = hachi_build::Search {
-        cache: Some(cache),
-        rustc: Some(real_rustc()),
-        ..Default::default()
-    };
+    let search = hachi_build::Search::default()
+        .cache(cache)
+        .rustc(real_rustc());
     let toolchain = hachi_build::Toolchain::find(&search).map_err(|error| error.to_string())?;
     let artifacts = Builder::new(&dir)
         .target_dir(dir.join("elsewhere"))

@@ -152,11 +152,7 @@ fn source_is_built_once_by_two_at_once() -> Outcome {
     assert_eq!(built, 1, "the other waits and takes it");
 
     // Later runs take it from the cache, also when the source is gone.
-    let search = Search {
-        rustc: Some(real_rustc()),
-        cache: Some(cache.clone()),
-        ..Search::default()
-    };
+    let search = Search::default().rustc(real_rustc()).cache(cache.clone());
     let found = Toolchain::find(&search).unwrap();
     assert_eq!(found.way, Way::Source);
     assert_eq!(found.sysroot.as_deref(), Some(Path::new(&sysroots[0])));
@@ -169,10 +165,7 @@ fn source_is_built_once_by_two_at_once() -> Outcome {
         .unwrap()
         .set_len(1000)
         .unwrap();
-    let search = Search {
-        rust_src: Some(source),
-        ..search
-    };
+    let search = search.rust_src(source);
     let found = Toolchain::find(&search).unwrap();
     let sysroot = found.sysroot.unwrap();
     assert!(fs::metadata(libcore(&sysroot)).unwrap().len() > 1_000_000);
@@ -312,12 +305,10 @@ fn a_prebuilt_core_of_another_compiler_is_not() -> Outcome {
             "of another one",
         );
     }
-    let search = Search {
-        rustc: Some(rustc),
-        cache: Some(dir.join("cache")),
-        force: Some(Way::Prebuilt),
-        ..Search::default()
-    };
+    let search = Search::default()
+        .rustc(rustc)
+        .cache(dir.join("cache"))
+        .force(Way::Prebuilt);
     let error = Toolchain::find(&search).unwrap_err().to_string();
     assert!(error.contains("does not fit rustc"), "{error}");
     Ok(())
@@ -326,11 +317,9 @@ fn a_prebuilt_core_of_another_compiler_is_not() -> Outcome {
 /// Way 4.
 fn the_host_is_the_last_resort_and_says_so() -> Outcome {
     let dir = scratch("host");
-    let search = Search {
-        rustc: Some(toolchain_without_source(&dir)),
-        cache: Some(dir.join("cache")),
-        ..Search::default()
-    };
+    let search = Search::default()
+        .rustc(toolchain_without_source(&dir))
+        .cache(dir.join("cache"));
     let found = Toolchain::find(&search).unwrap();
     assert_eq!((found.way, &found.sysroot), (Way::HostRetarget, &None));
     assert_eq!(found.triple(), support::host());
@@ -349,12 +338,8 @@ fn the_host_is_the_last_resort_and_says_so() -> Outcome {
     ] {
         assert!(why.contains(word), "{word} in {why}");
     }
-    // Who asks for it needs no warning.
-    let found = Toolchain::find(&Search {
-        force: Some(Way::HostRetarget),
-        ..search
-    })
-    .unwrap();
+    // Anyone who asks for it needs no warning.
+    let found = Toolchain::find(&search.force(Way::HostRetarget)).unwrap();
     assert_eq!((found.way, found.warning), (Way::HostRetarget, None));
     Ok(())
 }
@@ -366,16 +351,14 @@ fn the_host_is_no_resort_for_the_other_byte_order() -> Outcome {
         Target::Bpfeb => Target::Bpfel,
     };
     let dir = scratch("other-order");
-    let search = Search {
-        rustc: Some(toolchain_without_source(&dir)),
-        cache: Some(dir.join("cache")),
-        target: Some(other),
-        ..Search::default()
-    };
+    let search = Search::default()
+        .rustc(toolchain_without_source(&dir))
+        .cache(dir.join("cache"))
+        .target(other);
     for force in [None, Some(Way::HostRetarget)] {
-        let search = Search {
-            force,
-            ..search.clone()
+        let search = match force {
+            Some(way) => search.clone().force(way),
+            None => search.clone(),
         };
         let error = Toolchain::find(&search).unwrap_err().to_string();
         for word in [other.triple(), "other order", "help: "] {
@@ -415,12 +398,10 @@ fn a_forced_way_that_is_closed_names_the_fix() -> Outcome {
         (Way::Prebuilt, "no library for bpf"),
         (Way::Source, "no library source"),
     ] {
-        let search = Search {
-            rustc: Some(rustc.clone()),
-            cache: Some(dir.join("cache")),
-            force: Some(way),
-            ..Search::default()
-        };
+        let search = Search::default()
+            .rustc(rustc.clone())
+            .cache(dir.join("cache"))
+            .force(way);
         let error = Toolchain::find(&search).unwrap_err();
         assert!(matches!(error, Error::ForcedWay { .. }));
         let error = error.to_string();
@@ -447,7 +428,7 @@ fn wrong_settings_are_named() -> Outcome {
         "{err}"
     );
     let (_, err) = texts(find().env("HACHI_RUST_SRC", &dir));
-    assert!(err.contains("no library source tree"), "{err}");
+    assert!(err.contains("not a library source tree"), "{err}");
     let (_, err) = texts(find().env("HACHI_RUSTC", "/nonexistent/rustc"));
     assert!(err.contains("/nonexistent/rustc"), "{err}");
 
@@ -477,20 +458,14 @@ fn source_that_does_not_compile_is_reported() -> Outcome {
         fs::create_dir_all(tree.join(part)).unwrap();
     }
     write(&tree.join("core/src/lib.rs"), "this is not core");
-    let search = Search {
-        rustc: Some(toolchain_without_source(&dir)),
-        rust_src: Some(tree),
-        cache: Some(dir.join("cache")),
-        ..Search::default()
-    };
-    let error = Toolchain::find(&Search {
-        force: Some(Way::Source),
-        ..search.clone()
-    })
-    .unwrap_err();
+    let search = Search::default()
+        .rustc(toolchain_without_source(&dir))
+        .rust_src(tree)
+        .cache(dir.join("cache"));
+    let error = Toolchain::find(&search.clone().force(Way::Source)).unwrap_err();
     assert!(matches!(error, Error::CoreBuild { .. }));
     assert!(error.to_string().contains("same version"), "{error}");
-    // Unforced there is still the host, and the reason is not kept back.
+    // When nothing is forced, the host is left, and the reason is told.
     let found = Toolchain::find(&search).unwrap();
     assert_eq!(found.way, Way::HostRetarget);
     assert!(
@@ -530,11 +505,9 @@ fn a_machine_without_rust_is_told_how_to_get_it() -> Outcome {
 
 fn the_survey_names_every_way() -> Outcome {
     let dir = scratch("survey");
-    let search = Search {
-        rustc: Some(toolchain_without_source(&dir)),
-        cache: Some(dir.join("cache")),
-        ..Search::default()
-    };
+    let search = Search::default()
+        .rustc(toolchain_without_source(&dir))
+        .cache(dir.join("cache"));
     let findings = Toolchain::survey(&search);
     let of = |way| {
         findings
@@ -559,10 +532,7 @@ fn the_survey_names_every_way() -> Outcome {
     );
     assert!(!dir.join("cache/core").exists(), "a survey changes nothing");
 
-    let none = Toolchain::survey(&Search {
-        rustc: Some("/nonexistent/rustc".into()),
-        ..search
-    });
+    let none = Toolchain::survey(&search.rustc("/nonexistent/rustc"));
     assert!(
         none.iter()
             .any(|finding| finding.subject == "rustc" && finding.fix.is_some())

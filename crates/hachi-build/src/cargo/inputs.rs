@@ -113,7 +113,7 @@ fn parse_dep_info(text: &str) -> Vec<PathBuf> {
     files
 }
 
-/// Variables in lines such as `# env-dep:NAME=value` or `# env-dep:NAME`, but for those that cargo
+/// Variables in lines such as `# env-dep:NAME=value` or `# env-dep:NAME`, except those that cargo
 /// itself sets.
 fn parse_env_deps(text: &str) -> Vec<String> {
     text.lines()

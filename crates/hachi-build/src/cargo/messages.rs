@@ -158,7 +158,7 @@ pub(crate) fn collect(
     let stderr = child.stderr.take().map(|mut pipe| {
         thread::spawn(move || {
             let mut text = Vec::new();
-            // What was read before an error is still worth showing.
+            // What was read before an error is worth showing.
             let _ = pipe.read_to_end(&mut text);
             String::from_utf8_lossy(&text).into_owned()
         })
@@ -170,7 +170,7 @@ pub(crate) fn collect(
         while reader.read_until(b'\n', &mut line)? > 0 {
             match Message::parse(&line) {
                 Message::Built(built) => collected.built.push(built),
-                // Only of a build that succeeds are the directives on our stdout for cargo alone.
+                // Cargo shows directives on our stdout only when the build succeeds.
                 Message::Warning(text) if audience == Audience::BuildScript => {
                     collected.warnings.push(text)
                 }
@@ -178,7 +178,7 @@ pub(crate) fn collect(
                 Message::Error(text) => audience.fail(&text),
                 Message::LinkFailed(wrapped) => {
                     let said = linker.take_new();
-                    // A linker that died had no time to explain; then the compiler's view is all
+                    // A linker that died had no time to explain, so the compiler's view is all
                     // there is.
                     match said.is_empty() {
                         true => audience.fail(&wrapped),
@@ -270,7 +270,7 @@ impl Message {
     }
 }
 
-/// The commonest first mistakes get an answer: what of `std` there is not, and what there is
+/// Answers to the commonest first mistakes: what `std` has and eBPF has not, and what to use
 /// instead.
 fn first_steps(diagnostic: Json<'_>) -> Option<&'static str> {
     let message = diagnostic.get("message").text().unwrap_or_default();

@@ -362,8 +362,8 @@ pub(crate) fn cpu_name(cpu: Cpu) -> &'static str {
     }
 }
 
-/// Removes what an outer cargo, or the user for the sake of other builds, says to compilers. What
-/// concerns the network, the registries and where cargo's own files are stays.
+/// Removes what an outer cargo, or the user, tells compilers of other builds. Settings of the
+/// network, the registries and the place of cargo's own files stay.
 pub(crate) fn scrub(
     command: &mut Command,
     environment: impl Iterator<Item = (OsString, OsString)>,

@@ -107,9 +107,9 @@ impl Apt {
                 }
             }
             let Some((offer, suite)) = found else {
-                return Err(Error::Install {
-                    command: format!("search for a rust-src package of version {release}"),
-                    output: format!("none in {}", looked_at.join(", ")),
+                return Err(Error::NoSourcePackage {
+                    release: release.clone(),
+                    suites: looked_at,
                 });
             };
             eprintln!("hachi: downloading {} (nothing is installed)", offer.spec());
@@ -119,8 +119,8 @@ impl Apt {
         })
     }
 
-    /// Where to look: the machine's own suites first, then a few neighbours of its release on the
-    /// same mirror.
+    /// Where to look: the machine's own suites first, then neighbours of its release on the same
+    /// mirror.
     fn suites(&self, work: &Path) -> Result<Vec<Suite>, Error> {
         let mut suites = vec![Suite::own(self.archive.codename())];
         if let Some(mirror) = self.archive.mirror(self.archive.codename()) {
@@ -277,10 +277,7 @@ fn unpack_source(work: &Path, dir: &Path) -> Result<(), Error> {
         .flatten()
         .map(|entry| entry.path())
         .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
-        .ok_or_else(|| Error::NotASourceTree {
-            path: work.into(),
-            hint: Some(" (nothing was downloaded)".into()),
-        })?;
+        .ok_or_else(|| Error::NotDownloaded { dir: work.into() })?;
     let mut archive = Command::new("dpkg-deb");
     archive
         .arg("--fsys-tarfile")
@@ -370,12 +367,12 @@ libstd-rust-web-dev-bpf:
     fn an_installed_compiler_gets_its_own_library() {
         let text = "\
 rustc:
-  Installed: 1.94.0+dfsg1-1
+  Installed: 1.96.0+dfsg1-1
   Candidate: 1.97.1+dfsg1-1
   Version table:
      1.97.1+dfsg1-1 500
         500 http://mirror.example/debian sid/main amd64 Packages
- *** 1.94.0+dfsg1-1 100
+ *** 1.96.0+dfsg1-1 100
         100 /var/lib/dpkg/status
 libstd-rust-dev-bpf:
   Installed: (none)
@@ -383,18 +380,18 @@ libstd-rust-dev-bpf:
   Version table:
      1.97.1+dfsg1-1 500
         500 http://mirror.example/debian sid/main amd64 Packages
-     1.94.0+dfsg1-1 500
+     1.96.0+dfsg1-1 500
         500 http://mirror.example/debian trixie-backports/main amd64 Packages
 ";
         let policies = parse_policy(text);
-        assert_eq!(policies[0].versions, ["1.97.1+dfsg1-1", "1.94.0+dfsg1-1"]);
+        assert_eq!(policies[0].versions, ["1.97.1+dfsg1-1", "1.96.0+dfsg1-1"]);
         assert_eq!(
             choose(&policies, false),
-            ["libstd-rust-dev-bpf=1.94.0+dfsg1-1"]
+            ["libstd-rust-dev-bpf=1.96.0+dfsg1-1"]
         );
         // The library in that version gone from the archive: nothing that would disturb the
         // installed compiler.
-        let gone = text.replace("     1.94.0+dfsg1-1 500\n", "     1.95.0+dfsg1-1 500\n");
+        let gone = text.replace("     1.96.0+dfsg1-1 500\n", "     1.97.0+dfsg1-1 500\n");
         assert_eq!(choose(&parse_policy(&gone), false), [""; 0]);
     }
 

@@ -13,8 +13,21 @@ use crate::{
     process::{in_path, last_words, output},
 };
 
-/// The oldest compiler that can build our kernel-side crates.
-pub(super) const OLDEST: (u32, u32) = (1, 88);
+/// The oldest compiler that is supported, which is what the manifests say.
+pub(super) const OLDEST: (u32, u32) = oldest(env!("CARGO_PKG_RUST_VERSION"));
+
+/// The two numbers of a version such as `1.95`.
+const fn oldest(version: &str) -> (u32, u32) {
+    let (bytes, mut numbers, mut at, mut i) = (version.as_bytes(), [0, 0], 0, 0);
+    while i < bytes.len() && at < 2 {
+        match bytes[i] {
+            digit @ b'0'..=b'9' => numbers[at] = numbers[at] * 10 + (digit - b'0') as u32,
+            _ => at += 1,
+        }
+        i += 1;
+    }
+    (numbers[0], numbers[1])
+}
 
 /// A Rust compiler that answers.
 #[derive(Debug, Clone)]
@@ -173,7 +186,7 @@ impl Compiler {
         }
         sysroots
             .iter()
-            .filter(|sysroot| prebuilt_core(sysroot, search.target()).is_some())
+            .filter(|sysroot| prebuilt_core(sysroot, search.wanted_target()).is_some())
             .filter_map(|sysroot| Compiler::ask(&sysroot.join("bin/rustc"), &search.dir()).ok())
             .filter(|found| found.version.number >= OLDEST)
             .filter(|found| active.is_none_or(|active| active.version != found.version))
@@ -222,8 +235,7 @@ pub(super) fn prebuilt_core(sysroot: &Path, target: Target) -> Option<PathBuf> {
     })
 }
 
-/// A call of a compiler that nothing of the surroundings bends: cargo's and the user's flags are
-/// for other builds.
+/// A call of a compiler without the flags that cargo and the user have for other builds.
 pub(super) fn command(rustc: &Path) -> Command {
     let mut command = Command::new(rustc);
     for variable in [
@@ -296,6 +308,15 @@ mod tests {
         assert_eq!(Version::parse(&nightly).unwrap().number, (1, 97));
         assert_eq!(Version::parse("gcc (Debian) 12.2"), None);
         assert_eq!(Version::parse(""), None);
+    }
+
+    #[test]
+    fn the_oldest_compiler_is_the_manifests() {
+        assert_eq!(oldest("1.95"), (1, 95));
+        assert_eq!(oldest("1.100.2"), (1, 100));
+        assert_eq!(oldest("2"), (2, 0));
+        let text = format!("{}.{}", OLDEST.0, OLDEST.1);
+        assert_eq!(text, env!("CARGO_PKG_RUST_VERSION"));
     }
 
     #[test]

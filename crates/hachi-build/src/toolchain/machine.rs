@@ -1,7 +1,7 @@
 //! The machine that the programs run on.
 //!
-//! A build script builds for the machine that its crate is built for, of which cargo tells; anybody
-//! else for this one.
+//! A build script builds for the machine that its crate is built for, as cargo says;
+//! everything else builds for this one.
 
 use std::env;
 

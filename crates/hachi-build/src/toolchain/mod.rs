@@ -26,8 +26,9 @@ mod survey;
 use compiler::Compiler;
 use source::Source;
 
-/// How a `core` library for eBPF was come by.
+/// How a `core` library for eBPF was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Way {
     /// The compiler's own sysroot holds one (Debian's packages do).
     Prebuilt,
@@ -40,6 +41,7 @@ pub enum Way {
 
 /// What `rustc -vV` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Version {
     /// The release, such as `1.95.0`.
     pub release: String,
@@ -54,34 +56,28 @@ pub struct Version {
 }
 
 /// Where and how [`Toolchain::find`] looks.
+///
+/// ```
+/// let search = hachi_build::Search::default().package_dir("firewall-ebpf").offline(true);
+/// ```
 #[derive(Debug, Clone, Default)]
+#[must_use]
 pub struct Search {
-    /// The package to be built: its `rust-toolchain.toml` decides which compiler is the active one.
-    /// The working directory when absent.
-    pub package_dir: Option<PathBuf>,
-    /// Install what is missing without asking (`--yes`; also set by `HACHI_YES=1`).
-    pub assume_yes: bool,
-    /// A person sits at the terminal and can be asked.
-    pub interactive: bool,
-    /// Do not touch the network, so install nothing (also set by cargo's `CARGO_NET_OFFLINE=true`).
-    pub offline: bool,
-    /// Print on stderr which way was taken and why the others were not.
-    pub verbose: bool,
-    /// Use this way or fail; overrides `HACHI_TOOLCHAIN`.
-    pub force: Option<Way>,
-    /// The byte order of the machine that the programs run on. When absent: in a build script that
-    /// of the machine it builds for, else this machine's.
-    pub target: Option<Target>,
-    /// The compiler to use; overrides `HACHI_RUSTC`.
-    pub rustc: Option<PathBuf>,
-    /// The library source to use; overrides `HACHI_RUST_SRC`.
-    pub rust_src: Option<PathBuf>,
-    /// The cache directory; overrides `HACHI_CACHE`.
-    pub cache: Option<PathBuf>,
+    pub(crate) package_dir: Option<PathBuf>,
+    pub(crate) assume_yes: bool,
+    pub(crate) interactive: bool,
+    pub(crate) offline: bool,
+    pub(crate) verbose: bool,
+    pub(crate) force: Option<Way>,
+    pub(crate) target: Option<Target>,
+    pub(crate) rustc: Option<PathBuf>,
+    pub(crate) rust_src: Option<PathBuf>,
+    pub(crate) cache: Option<PathBuf>,
 }
 
 /// A compiler that can build eBPF, with all it needs for that.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Toolchain {
     /// The compiler.
     pub rustc: PathBuf,
@@ -89,7 +85,7 @@ pub struct Toolchain {
     pub cargo: PathBuf,
     /// What it compiles eBPF packages for.
     pub target: Target,
-    /// How its `core` for eBPF was come by.
+    /// How its `core` for eBPF was found.
     pub way: Way,
     /// The sysroot to pass by `--sysroot`; `None` when the compiler's own will do.
     pub sysroot: Option<PathBuf>,
@@ -106,6 +102,7 @@ pub struct Toolchain {
 
 /// Whether one way of getting a toolchain is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum State {
     /// Usable now.
     Ready,
@@ -117,6 +114,7 @@ pub enum State {
 
 /// One line of `hachi doctor`: a way to a toolchain, and what it lacks.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Finding {
     /// The way; `None` for what every way needs.
     pub way: Option<Way>,
@@ -151,12 +149,75 @@ impl Way {
             .ok_or(Error::Setting {
                 variable: "HACHI_TOOLCHAIN",
                 value: value.to_string_lossy().into_owned(),
-                expected: "`prebuilt`, `source` or `host`",
+                expected: &["prebuilt", "source", "host"],
             })
     }
 }
 
 impl Search {
+    /// Names the package to be built: its `rust-toolchain.toml` decides which compiler is the active
+    /// one. The working directory when never called.
+    pub fn package_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.package_dir = Some(dir.into());
+        self
+    }
+
+    /// Installs what is missing without asking (`--yes`; `HACHI_YES=1` does the same).
+    pub fn assume_yes(mut self, yes: bool) -> Self {
+        self.assume_yes = yes;
+        self
+    }
+
+    /// A person sits at the terminal and can be asked.
+    pub fn interactive(mut self, interactive: bool) -> Self {
+        self.interactive = interactive;
+        self
+    }
+
+    /// Does not touch the network, so installs nothing (cargo's `CARGO_NET_OFFLINE=true` does the
+    /// same).
+    pub fn offline(mut self, offline: bool) -> Self {
+        self.offline = offline;
+        self
+    }
+
+    /// Prints on stderr which way was taken and why the others were not.
+    pub fn verbose(mut self, verbose: bool) -> Self {
+        self.verbose = verbose;
+        self
+    }
+
+    /// Takes this way or fails; overrides `HACHI_TOOLCHAIN`.
+    pub fn force(mut self, way: Way) -> Self {
+        self.force = Some(way);
+        self
+    }
+
+    /// Selects the byte order of the machine that the programs run on. When never called: in a build
+    /// script that of the machine it builds for, else this machine's.
+    pub fn target(mut self, target: Target) -> Self {
+        self.target = Some(target);
+        self
+    }
+
+    /// Names the compiler to use; overrides `HACHI_RUSTC`.
+    pub fn rustc(mut self, rustc: impl Into<PathBuf>) -> Self {
+        self.rustc = Some(rustc.into());
+        self
+    }
+
+    /// Names the library source to use; overrides `HACHI_RUST_SRC`.
+    pub fn rust_src(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.rust_src = Some(dir.into());
+        self
+    }
+
+    /// Names the cache directory; overrides `HACHI_CACHE`.
+    pub fn cache(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.cache = Some(dir.into());
+        self
+    }
+
     fn dir(&self) -> PathBuf {
         self.package_dir
             .clone()
@@ -164,7 +225,7 @@ impl Search {
             .unwrap_or_else(|| ".".into())
     }
 
-    fn target(&self) -> Target {
+    fn wanted_target(&self) -> Target {
         self.target.unwrap_or_else(machine::target)
     }
 }
@@ -201,8 +262,8 @@ impl Toolchain {
         }
     }
 
-    /// Directories that change when a better way than the fallback opens; none when it was not
-    /// fallen back on.
+    /// Directories that change when a better way than the fallback opens; none unless the fallback
+    /// was taken.
     pub(crate) fn places_of_better_ways(&self) -> Vec<PathBuf> {
         if self.warning.is_none() {
             return Vec::new();
@@ -230,8 +291,7 @@ impl Toolchain {
             Some(path) => path.into(),
             None => hachi_linker::find_libllvm(&compiler.rustc)?,
         };
-        // In its shortest form, since it becomes part of what cargo compares to decide on
-        // rebuilding.
+        // In its shortest form: cargo compares it to decide whether to build again.
         let llvm = llvm.canonicalize().unwrap_or(llvm);
         Ok(Toolchain {
             rustc: compiler.rustc.clone(),
@@ -308,8 +368,8 @@ impl<'a> Finder<'a> {
         }
         if !self.wants(Way::HostRetarget) {
             return Err(Error::ForcedWay {
-                way: self.force.unwrap_or(Way::HostRetarget).name(),
-                reason: why.join("; "),
+                way: self.force.unwrap_or(Way::HostRetarget),
+                tried: why,
                 help: survey::fix(self.active.as_ref().ok(), self.force),
             });
         }
@@ -349,7 +409,7 @@ impl<'a> Finder<'a> {
         if !self.wants(Way::Prebuilt) {
             return Ok(None);
         }
-        match prebuilt::usable(compiler, self.search.target(), &self.cache) {
+        match prebuilt::usable(compiler, self.search.wanted_target(), &self.cache) {
             Ok(()) => self.take(
                 compiler,
                 Way::Prebuilt,
@@ -372,7 +432,7 @@ impl<'a> Finder<'a> {
         let Some(sysroot) = source::cached(active, self.search, &self.cache)? else {
             why.push(format!(
                 "no `core` for {} and rustc {} in the cache",
-                self.search.target().triple(),
+                self.search.wanted_target().triple(),
                 active.version.release
             ));
             return Ok(None);
@@ -393,12 +453,12 @@ impl<'a> Finder<'a> {
             ));
             return Ok(None);
         };
-        match source::build(active, &source, self.search.target(), &self.cache) {
+        match source::build(active, &source, self.search.wanted_target(), &self.cache) {
             Ok(sysroot) => {
                 let how = format!("a `core` for eBPF built from {}", source.dir.display());
                 self.take(active, Way::Source, Some(sysroot), &how, why)
             }
-            // Who asked for just this is better served by the reason than by a substitute.
+            // Anyone who asked for just this wants the reason, not a substitute.
             Err(error) if self.force.is_some() => Err(error),
             Err(error) => {
                 eprintln!("hachi: {error}");
@@ -417,18 +477,18 @@ impl<'a> Finder<'a> {
         why: &[String],
     ) -> Result<Option<Toolchain>, Error> {
         let taken = format!("using {compiler} with {how}");
-        let target = self.search.target();
+        let target = self.search.wanted_target();
         Toolchain::new(compiler, target, way, sysroot, explain(why, taken)).map(Some)
     }
 
     /// Way 4.
     fn host_retarget(self, why: Vec<String>) -> Result<Toolchain, Error> {
         let active = self.active?;
-        let target = self.search.target();
+        let target = self.search.wanted_target();
         if target != Target::HOST {
             return Err(Error::NoCore {
-                target: target.triple(),
-                reason: why.join("; "),
+                target,
+                tried: why,
                 help: survey::fix(Some(&active), None),
             });
         }

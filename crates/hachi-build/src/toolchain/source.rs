@@ -40,7 +40,7 @@ impl Source {
     /// The source that goes with the compiler, if it is on this machine.
     ///
     /// # Errors
-    /// When a directory was named that is no library source or plainly of another version.
+    /// [`Error::NotASourceTree`] and [`Error::SourceOfAnotherRelease`], of a directory that was named.
     pub(super) fn find(
         compiler: &Compiler,
         search: &Search,
@@ -52,17 +52,13 @@ impl Source {
                 .into_iter()
                 .find(|dir| is_library(dir))
             else {
-                return Err(Error::NotASourceTree {
-                    path: named,
-                    hint: None,
-                });
+                return Err(Error::NotASourceTree { path: named });
             };
             if let Some(other) = release_of(&dir).filter(|other| other != release) {
-                return Err(Error::NotASourceTree {
+                return Err(Error::SourceOfAnotherRelease {
                     path: named,
-                    hint: Some(format!(
-                        " for this compiler: it is of Rust {other}, the compiler is {release}"
-                    )),
+                    release: other,
+                    wanted: release.clone(),
                 });
             }
             return Ok(Some(Source { dir }));
@@ -168,17 +164,17 @@ pub(super) fn cached(
             return Ok(None);
         };
         return Ok(cache
-            .get(&entry_name(compiler, &source, search.target())?)
+            .get(&entry_name(compiler, &source, search.wanted_target())?)
             .and_then(|entry| sysroot_in(&entry)));
     }
     Ok(cache
-        .find(GROUP, &key_of(compiler, search.target()))
+        .find(GROUP, &key_of(compiler, search.wanted_target()))
         .iter()
         .find_map(|entry| sysroot_in(entry)))
 }
 
-/// The directory in which a built library would appear. It is made if need be, since only what is
-/// there can be watched, with a date that does not look as if something had just appeared in it.
+/// The directory in which a built library would appear. It is made if need be, since cargo
+/// watches only what exists, and dated back, so that it does not look changed.
 pub(super) fn built_libraries(cache: &Cache) -> Option<PathBuf> {
     let dir = cache.path(GROUP);
     if !dir.is_dir() {
@@ -297,7 +293,7 @@ fn library_call(
 ) -> std::process::Command {
     let mut call = command(&compiler.rustc);
     call.env("RUSTC_BOOTSTRAP", "1")
-        // The working directory goes into debug information; nobody's own belongs there.
+        // The working directory goes into debug information, so it must be the same for everyone.
         .current_dir("/")
         .args([
             "--crate-name",

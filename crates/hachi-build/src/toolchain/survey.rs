@@ -76,7 +76,7 @@ fn llvm(active: &Compiler) -> Finding {
     let subject = "LLVM library of the compiler".to_string();
     let found = match setting("HACHI_LLVM").map(PathBuf::from) {
         Some(path) if path.is_file() => Ok(path),
-        Some(path) => Err(format!("HACHI_LLVM={} is no file", path.display())),
+        Some(path) => Err(format!("HACHI_LLVM={} is not a file", path.display())),
         None => hachi_linker::find_libllvm(&active.rustc).map_err(|error| error.to_string()),
     };
     let (state, detail, fix) = match found {
@@ -107,7 +107,7 @@ fn prebuilt_finding(active: Option<&Compiler>, search: &Search, cache: &Cache) -
         .into_iter()
         .chain(Compiler::others_with_core(active, search))
     {
-        match prebuilt::usable(&compiler, search.target(), cache) {
+        match prebuilt::usable(&compiler, search.wanted_target(), cache) {
             Ok(()) => {
                 return Finding {
                     way,
@@ -224,7 +224,7 @@ pub(super) fn fix(active: Option<&Compiler>, force: Option<Way>) -> String {
     }
 }
 
-/// How distributions other than Debian's family call the library source.
+/// The library source in distributions other than Debian's family.
 fn distribution_package() -> Option<&'static str> {
     [
         ("dnf", "sudo dnf install rust-src"),

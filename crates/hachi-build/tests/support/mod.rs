@@ -20,8 +20,8 @@ pub type Test = (&'static str, fn() -> Outcome);
 
 /// Runs the tests whose names contain one of the arguments, one after the other.
 pub fn run(tests: &[Test]) -> ExitCode {
-    // The tests say what they want. Above all, whoever lets a build install things did not mean
-    // them.
+    // The tests set what they want. Above all, a user who lets builds install things did not mean
+    // these.
     for (name, _) in env::vars_os() {
         let name = name.to_string_lossy();
         if name.starts_with("HACHI_") && !name.starts_with("HACHI_TEST_") {
@@ -129,11 +129,9 @@ pub fn child(what: &str) -> Command {
 
 /// What a child does: find a toolchain in the environment it was given.
 pub fn find_and_tell() -> ExitCode {
-    let search = Search {
-        verbose: true,
-        interactive: env::var_os("HACHI_TEST_INTERACTIVE").is_some(),
-        ..Search::default()
-    };
+    let search = Search::default()
+        .verbose(true)
+        .interactive(env::var_os("HACHI_TEST_INTERACTIVE").is_some());
     match Toolchain::find(&search) {
         Ok(found) => {
             println!("way={:?}", found.way);
@@ -207,7 +205,7 @@ pub fn host() -> String {
     rustc_field("host")
 }
 
-/// A toolchain in `dir/toolchains/fake` that is the real one, but for having no library source.
+/// A toolchain in `dir/toolchains/fake`: the real one without its library source.
 /// Returns its compiler.
 pub fn toolchain_without_source(dir: &Path) -> PathBuf {
     use std::os::unix::fs::symlink;
@@ -272,7 +270,7 @@ pub fn library_source() -> Result<PathBuf, String> {
     }
     let reason = err
         .lines()
-        .find(|line| line.starts_with("error: HACHI_TOOLCHAIN=source cannot be had"));
+        .find(|line| line.starts_with("error: HACHI_TOOLCHAIN=source is not possible here"));
     Err(reason.unwrap_or_else(|| panic!("{err}")).into())
 }
 

@@ -148,14 +148,16 @@ pub fn build(
             .filter(|parent| !parent.as_os_str().is_empty()),
         false => Some(path),
     };
-    let search = Search {
-        package_dir: package_dir.map(Path::to_path_buf),
-        assume_yes: options.yes,
-        interactive: stdin().is_terminal() && stderr().is_terminal(),
-        verbose: options.verbose,
-        target,
-        ..Search::default()
-    };
+    let mut search = Search::default()
+        .assume_yes(options.yes)
+        .interactive(stdin().is_terminal() && stderr().is_terminal())
+        .verbose(options.verbose);
+    if let Some(dir) = package_dir {
+        search = search.package_dir(dir);
+    }
+    if let Some(target) = target {
+        search = search.target(target);
+    }
     let toolchain = Toolchain::find(&search).map_err(failure)?;
     let mut builder = Builder::new(path)
         .toolchain(toolchain)

@@ -133,20 +133,13 @@ pub fn run(args: Args, out: &mut Output) -> Result {
 /// Looks from the root directory. Here, a file could name any program to be run as the compiler,
 /// and asking for a diagnosis is no consent to that.
 fn search() -> Search {
-    Search {
-        package_dir: Some("/".into()),
-        ..Search::default()
-    }
+    Search::default().package_dir("/")
 }
 
 /// Gets a toolchain ready. What is still missing afterwards is in the report, so only the reason is
 /// told here.
 fn prepare(out: &mut Output) -> Result {
-    let search = Search {
-        assume_yes: true,
-        verbose: true,
-        ..search()
-    };
+    let search = search().assume_yes(true).verbose(true);
     match Toolchain::find(&search) {
         Ok(_) => Ok(()),
         Err(error) => out.warn_report(error),
