@@ -44,9 +44,9 @@ const HACHI: House = House {
             ],
         ),
         ("maps", &["maps/", "aya_names/maps.rs"]),
-        ("links", &["links/"]),
+        ("links", &["links/", "aya_names/links.rs"]),
         ("load", &["load/"]),
-        ("programs", &["programs/"]),
+        ("programs", &["programs/", "aya_names/programs.rs"]),
         (
             "loader",
             &[

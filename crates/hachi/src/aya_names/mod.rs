@@ -4,6 +4,8 @@
 //! where their users look, they are re-exported. Each thing has one documented name. Aya's own API,
 //! exactly, is what the façade crates in `compat/` are for.
 
+pub mod links;
 mod loader;
 pub mod maps;
+pub mod programs;
 pub mod root;

@@ -60,7 +60,9 @@ pub use set::LinkId;
 pub(crate) use set::Links;
 pub use tc::{TcFilterInfo, tc_filters};
 pub(crate) use xdp::{Request as XdpRequest, attach as attach_xdp};
-pub use xdp::{XdpAttachment, XdpLink, XdpLinkId, xdp_attachments};
+pub use xdp::{XdpAttachment, xdp_attachments};
+
+pub use crate::aya_names::links::*;
 pub use xdp_mode::XdpMode;
 
 pub use crate::{

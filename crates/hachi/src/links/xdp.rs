@@ -3,8 +3,7 @@
 use std::os::fd::AsFd as _;
 
 use super::{
-    FdLink, Legacy, LegacyLink, LinkError, LinkId, LinkOperation, LinkTarget, OwnedLink,
-    XdpOccupant,
+    FdLink, Legacy, LegacyLink, LinkError, LinkOperation, LinkTarget, OwnedLink, XdpOccupant,
     info::TYPE_XDP,
     loaded_links,
     xdp_mode::{XdpFlags, XdpMode},
@@ -24,12 +23,6 @@ use crate::{
 
 /// `BPF_XDP` of `enum bpf_attach_type`.
 pub(crate) const BPF_XDP: u32 = 37;
-
-/// The name Aya has for it.
-pub type XdpLink = OwnedLink;
-
-/// The name Aya has for it.
-pub type XdpLinkId = LinkId;
 
 /// An XDP program attached by netlink: the way of kernels before 5.9, and of `ip link set … xdp`.
 /// The kernel keeps it until it is undone. Undoing leaves another program alone that has taken its

@@ -105,8 +105,7 @@ pub use perf_event::{
 };
 pub use raw_tracepoint::RawTracePoint;
 pub use sched_classifier::{
-    SchedClassifier, SchedClassifierLink, SchedClassifierLinkId, TcAttachOptions, qdisc_add_clsact,
-    qdisc_detach_program,
+    SchedClassifier, TcAttachOptions, qdisc_add_clsact, qdisc_detach_program,
 };
 pub use sk_lookup::SkLookup;
 pub use sk_msg::SkMsg;
@@ -128,12 +127,13 @@ pub use uprobe_multi::UProbeMulti;
 pub use usdt::Usdt;
 pub use xdp::{Xdp, XdpMd};
 
+pub use crate::aya_names::{links::*, programs::*};
 // What attaching takes, and where it fails.
 use crate::links::{LinkId, OwnedLink};
 pub use crate::{
     fd::ProgramFd,
     links::{
-        self, LinkOrder, XdpLink, XdpLinkId,
+        self, LinkOrder,
         cgroup::CgroupAttachMode,
         kprobe::ProbeKind,
         netfilter::{NetfilterFamily, NetfilterHook, NetfilterPoint},

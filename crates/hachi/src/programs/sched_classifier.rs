@@ -22,12 +22,6 @@ pub struct SchedClassifier {
     pub(crate) data: ProgramData,
 }
 
-/// The name Aya has for it.
-pub type SchedClassifierLink = OwnedLink;
-
-/// The name Aya has for it.
-pub type SchedClassifierLinkId = LinkId;
-
 /// How to attach a classifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
