@@ -1,6 +1,6 @@
 //! What things are called in Rust.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 
 /// Words that a raw identifier may be, and that need to be one.
@@ -44,6 +44,41 @@ const SCALARS: [&str; 25] = [
     "c_ulonglong",
 ];
 
+/// The identifiers that are given away in one place.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    names: BTreeSet<String>,
+    /// The number to try next for a name that is taken: of many equal names, each looks once.
+    numbers: HashMap<String, u32>,
+}
+
+impl Taken {
+    pub fn contains(&self, name: &str) -> bool {
+        self.names.contains(name)
+    }
+
+    /// Takes the name, or the first of `name_2`, `name_3`, … that is free.
+    fn free(&mut self, name: String) -> String {
+        if self.names.insert(name.clone()) {
+            return name;
+        }
+        let number = self.numbers.entry(name.clone()).or_insert(2);
+        loop {
+            let numbered = format!("{name}_{number}");
+            *number += 1;
+            if self.names.insert(numbered.clone()) {
+                return numbered;
+            }
+        }
+    }
+}
+
+impl Extend<String> for Taken {
+    fn extend<T: IntoIterator<Item = String>>(&mut self, names: T) {
+        self.names.extend(names);
+    }
+}
+
 /// An identifier, and the kernel's name if that is another one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Ident {
@@ -54,7 +89,7 @@ pub(super) struct Ident {
 
 impl Ident {
     /// For a name that is unique in its place, or made so with `suffix`.
-    pub fn new(name: &str, taken: &mut BTreeSet<String>, suffix: &str) -> Ident {
+    pub fn new(name: &str, taken: &mut Taken, suffix: &str) -> Ident {
         let mut text: String = name
             .chars()
             .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
@@ -68,13 +103,7 @@ impl Ident {
         if taken.contains(&text) {
             text.push_str(suffix);
         }
-        let unnumbered = text.clone();
-        let mut number = 2;
-        while taken.contains(&text) {
-            text = format!("{unnumbered}_{number}");
-            number += 1;
-        }
-        taken.insert(text.clone());
+        let mut text = taken.free(text);
         let kernel = (text != name).then(|| escaped(name));
         if KEYWORDS.contains(&text.as_str()) {
             text.insert_str(0, "r#");
@@ -146,7 +175,7 @@ mod tests {
 
     #[test]
     fn identifiers() {
-        let mut taken = BTreeSet::new();
+        let mut taken = Taken::default();
         let mut ident = |name: &str| Ident::new(name, &mut taken, "_union");
         let plain = |text: &str| Ident {
             text: text.into(),
@@ -163,6 +192,21 @@ mod tests {
         assert_eq!(ident("pid"), renamed("pid_union_2", "pid"));
         assert_eq!(ident("Vec<u8>"), renamed("Vec_u8_", "Vec%3cu8%3e"));
         assert_eq!(ident("2d"), renamed("_2d", "%32d"));
+    }
+
+    /// As many as a hostile file can hold. Looking at each number again would take hours.
+    #[test]
+    fn many_equal_names_are_numbered_in_one_go() {
+        let mut taken = Taken::default();
+        for number in 0..200_000 {
+            let ident = Ident::new("S", &mut taken, "_struct");
+            let expected = match number {
+                0 => "S".to_owned(),
+                1 => "S_struct".to_owned(),
+                _ => format!("S_struct_{number}"),
+            };
+            assert_eq!(ident.text, expected);
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a pattern names.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::Error;
 use super::fields::{self, Field, Ty};
@@ -14,6 +14,8 @@ const MAX_ARGUMENTS: usize = 5;
 pub(super) struct Asked {
     /// Types by id, in the order asked for, with the patterns for their fields; none means all.
     pub types: Vec<(u32, Option<Vec<String>>)>,
+    /// Where in `types` an id is.
+    places: HashMap<u32, usize>,
     pub functions: Vec<Function>,
     pub ops: Vec<Ops>,
     /// Enumerators of enums without a name.
@@ -400,8 +402,10 @@ fn matching<'m, 'a, V>(
 
 /// A type asked for as a whole stays so, whatever fields are asked for.
 fn add_type(asked: &mut Asked, id: u32, field: Option<&str>) {
-    let Some((_, fields)) = asked.types.iter_mut().find(|(known, _)| *known == id) else {
+    let known = asked.places.get(&id).copied();
+    let Some((_, fields)) = known.and_then(|at| asked.types.get_mut(at)) else {
         let fields = field.map(|field| vec![field.to_owned()]);
+        asked.places.insert(id, asked.types.len());
         asked.types.push((id, fields));
         return;
     };

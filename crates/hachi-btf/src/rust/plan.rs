@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::fields::{self, Field, Ty};
-use super::name::Ident;
+use super::name::{Ident, Taken};
 use super::pattern::{Asked, Constant, Function, Ops, Role};
 use crate::{Btf, Error, Types as _};
 
@@ -153,8 +153,9 @@ fn name(
     asked: Asked,
 ) -> Result<Plan, Error> {
     let mut rest = Vec::new();
+    let ordered: BTreeSet<u32> = order.iter().copied().collect();
     for (&id, body) in &bodies {
-        if !order.contains(&id) {
+        if !ordered.contains(&id) {
             let rank = match body {
                 Body::Fields(..) => 0,
                 Body::Enum { .. } => 1,
@@ -166,7 +167,7 @@ fn name(
     rest.sort_unstable();
     let ids = order.into_iter().chain(rest.into_iter().map(|r| r.3));
 
-    let mut taken = BTreeSet::new();
+    let mut taken = Taken::default();
     // These first: it is by the name of the trait that the kernel's structure is found.
     let ops = asked.ops.into_iter();
     let ops = ops
@@ -191,7 +192,7 @@ fn name(
         types.push(Declaration { id, body });
     }
     // Functions to call and constants are values; Rust does not confuse them with types.
-    let mut values = BTreeSet::new();
+    let mut values = Taken::default();
     let functions = asked.functions.into_iter();
     let functions = functions
         .map(|function| {
@@ -216,7 +217,7 @@ fn name(
 }
 
 /// A name that leaves those alone that `kernel_types!` gives to types inside this one.
-fn type_ident(name: &str, suffix: &str, body: &Body, taken: &mut BTreeSet<String>) -> Ident {
+fn type_ident(name: &str, suffix: &str, body: &Body, taken: &mut Taken) -> Ident {
     loop {
         let ident = Ident::new(name, taken, suffix);
         let mut inner = Vec::new();

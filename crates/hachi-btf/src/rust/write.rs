@@ -1,10 +1,9 @@
 //! The text.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::fields::{self, Field, Ty};
-use super::name::Ident;
+use super::name::{Ident, Taken};
 use super::pattern::{Function, Ops, Role};
 use super::plan::{Body, Declaration, Plan};
 use crate::{Btf, Error, Type, Types as _};
@@ -130,7 +129,7 @@ fn write_enum(
         );
     } else if !enumerators.is_empty() {
         out.push('\n');
-        let mut taken = BTreeSet::new();
+        let mut taken = Taken::default();
         for (name, _, value) in enumerators {
             let ident = Ident::new(name, &mut taken, "");
             let _ = writeln!(out, "        {} = {value},", ident.text);
@@ -142,7 +141,7 @@ fn write_enum(
 }
 
 fn write_fields(out: &mut String, plan: &Plan, fields: &[Field], indent: &str) {
-    let mut taken = BTreeSet::new();
+    let mut taken = Taken::default();
     for field in fields {
         let (byte, bit) = (field.bit_offset / 8, field.bit_offset % 8);
         let mut place = format!("`{}`, at {byte}", field.declaration);
@@ -202,7 +201,7 @@ fn declare_ops(
     let what = format!("Functions of `struct {}`, {size} bytes.", ops.name);
     doc(out, "    ", &what);
     let _ = writeln!(out, "    pub trait {} {{", ident.text);
-    let mut taken = BTreeSet::new();
+    let mut taken = Taken::default();
     for field in &ops.data {
         let Some(ty) = &field.ty else {
             continue;
@@ -235,7 +234,8 @@ fn declare_function(
     };
     doc(out, indent, &function.what);
     // The names of the methods that are there anyway.
-    let mut taken = BTreeSet::from(["of".to_owned(), "result".to_owned()]);
+    let mut taken = Taken::default();
+    taken.extend(["of".to_owned(), "result".to_owned()]);
     let (mut params, mut rest) = (Vec::new(), None);
     let all = btf.params(function.proto)?;
     for (number, param) in all.iter().skip(function.skip).enumerate() {
