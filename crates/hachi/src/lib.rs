@@ -74,7 +74,7 @@ mod user;
 pub mod util;
 mod version;
 
-pub use hachi_common::{Pod, bytes_of, log as log_format, read_bytes};
+pub use hachi_common::{Pod, Shareable, Stored, bytes_of, log as log_format, read_bytes};
 pub use hachi_obj as obj;
 
 pub use crate::{

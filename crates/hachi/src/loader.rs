@@ -6,10 +6,11 @@ use std::{
     sync::Arc,
 };
 
+use hachi_common::Record;
 use hachi_obj::{GlobalVar, Spec};
 
 use crate::{
-    Pod,
+    Pod, Shareable,
     btf::Btf,
     kernel_btf::{GivenBtf, KernelBtf},
     links::{LinkError, OwnedLink},
@@ -19,8 +20,8 @@ use crate::{
     rights::{BpfToken, Rights},
 };
 
-/// The value of a global variable, as bytes. Made from a reference to anything that is [`Pod`], or
-/// to a slice of it.
+/// The value of a global variable, as bytes. Made from a reference to anything that is
+/// [`Shareable`] (plain data, a `bool`, an enum that derives it), or to a slice of plain data.
 #[derive(Clone, Copy, Debug)]
 pub struct GlobalData<'a>(&'a [u8], Given);
 
@@ -34,9 +35,9 @@ impl<'a, T: Pod> From<&'a [T]> for GlobalData<'a> {
     }
 }
 
-impl<'a, T: Pod> From<&'a T> for GlobalData<'a> {
+impl<'a, T: Shareable> From<&'a T> for GlobalData<'a> {
     fn from(value: &'a T) -> Self {
-        GlobalData(hachi_common::bytes_of(value), Given::of::<T>())
+        GlobalData(Record::as_bytes(value), Given::of::<T::Bits>())
     }
 }
 
@@ -477,5 +478,18 @@ impl Ebpf {
         all.registered = registered.iter().map(|(name, _)| name.clone()).collect();
         self.registered.extend(registered);
         Ok(all)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checked_type_is_given_as_its_bits() {
+        let GlobalData(bytes, _) = GlobalData::from(&true);
+        assert_eq!(bytes, [1]);
+        let GlobalData(bytes, _) = GlobalData::from(&[1u8, 2][..]);
+        assert_eq!(bytes, [1, 2]);
     }
 }

@@ -49,6 +49,13 @@ pub(super) const DISCARD_BIT: u32 = 1 << 30;
 /// }
 /// # Ok(()) }
 /// ```
+/// So a shared reference to the map, of which there can be several, is not enough for one:
+/// ```compile_fail
+/// # use hachi::maps::{Map, RingBuf};
+/// # fn f(map: &Map) -> Result<(), Box<dyn std::error::Error>> {
+/// let events = RingBuf::try_from(map)?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct RingBuf<T> {
     inner: T,
