@@ -26,9 +26,7 @@ pub fn run() -> Result {
     let mut ring: RingBuf<MapData> = ebpf.take_map("RING")?.try_into()?;
     let program: &mut Xdp = ebpf.program_mut("send")?.try_into()?;
     program.load()?;
-    let send = || {
-        program.test_run(&TestRunOptions::new().data(&[0; 64]).repeat(EVENTS))
-    };
+    let send = || program.test_run(&TestRunOptions::new().data(&[0; 64]).repeat(EVENTS));
     let peers = built_peers("maps");
     let pinned = bpffs.join("ring");
     ring.map().pin(&pinned)?;

@@ -103,9 +103,8 @@ fn fields(item: &Item) -> TokenStream {
 }
 
 /// The constant that is none when there is padding: each field must end where the next one starts,
-/// and the last with the struct. `what` is what is not so then, `filling` the type of a field for
-/// so
-/// many bytes: what stands before and behind their number.
+/// and the last with the struct. `what` is what the type then is
+/// not, `filling` the type of a field that fills the gap: what stands before and after its size.
 pub fn no_padding(item: &Item, what: &str, filling: [&str; 2]) -> TokenStream {
     let mut checks = TokenStream::new();
     for (position, field) in item.fields.iter().enumerate() {

@@ -475,7 +475,7 @@ pub(crate) fn pin(fd: BorrowedFd<'_>, path: &Path, kind: ObjectKind) -> Result<(
     if path.symlink_metadata().is_ok() {
         return Err(PinError::Taken {
             path: path.to_owned(),
-            kind: kind,
+            kind,
         });
     }
     check_dots(path)?;
@@ -487,7 +487,7 @@ pub(crate) fn pin(fd: BorrowedFd<'_>, path: &Path, kind: ObjectKind) -> Result<(
         match error.errno() {
             libc::EEXIST => PinError::Taken {
                 path: path.to_owned(),
-                kind: kind,
+                kind,
             },
             _ => PinError::syscall(PinOperation::Pin, path, error),
         }
@@ -536,8 +536,8 @@ pub(crate) fn open(path: &Path, expected: ObjectKind) -> Result<OwnedFd, PinErro
     if found != expected {
         return Err(PinError::WrongKind {
             path: path.to_owned(),
-            expected: expected,
-            found: found,
+            expected,
+            found,
         });
     }
     Ok(fd)

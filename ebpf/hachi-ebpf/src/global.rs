@@ -36,7 +36,7 @@ use crate::Shareable;
 /// static MODE: Global<Mode> = Global::new(Mode::Watch);
 ///
 /// fn drops() -> bool {
-///     // `None`: user space gave a number that is no mode.
+///     // `None`: user space gave a number without a mode.
 ///     matches!(MODE.load(), Some(Mode::Drop))
 /// }
 /// ```

@@ -69,7 +69,7 @@ impl Object {
                 Endian::Little => u64::from_le_bytes(bytes),
                 Endian::Big => u64::from_be_bytes(bytes),
             });
-            let inside = |place: &u64| *place < self.sections[code].size && place % 8 == 0;
+            let inside = |place: &u64| *place < self.sections[code].size && place.is_multiple_of(8);
             let Some(place) = place.filter(inside) else {
                 return Err(format!(
                     "has a jump table `{name}` that leads out of section `{}`",

@@ -16,10 +16,10 @@ pub(super) fn unfold(module: Module) {
             continue;
         }
         for block in function.blocks() {
-            if let Some(end) = block.terminator() {
-                if !above_zero(module, end) {
-                    branch(module, function, end);
-                }
+            if let Some(end) = block.terminator()
+                && !above_zero(module, end)
+            {
+                branch(module, function, end);
             }
         }
     }

@@ -212,7 +212,7 @@ pub enum PatchFault {
         /// Bytes that the field has.
         field: u32,
     },
-    /// No load or store accesses so many bytes as the field has on this kernel.
+    /// No load or store accesses as many bytes as the field has on this kernel.
     FieldSize {
         /// Bytes that the field has.
         bytes: u32,

@@ -80,7 +80,7 @@ pub(crate) struct Section {
 pub(crate) enum Holds {
     /// Code: a number of [`Image::code`].
     Code(u32),
-    /// Global variables, so many bytes of them, in the map of this name.
+    /// Global variables: the map's name, and how many bytes they take.
     Data(Arc<str>, u64),
     /// Maps, or nothing that code can refer to.
     Other,

@@ -256,7 +256,7 @@ impl ProgramSpec {
     /// Makes a program that can be loaded: its code and that of the functions it calls, with all
     /// that the object leaves open as `resolve` answers it.
     ///
-    /// What the kernel does not have and the object can do without is no error: see
+    /// It is not an error if the kernel lacks what the object can do without: see
     /// [`Linked::poisoned`].
     ///
     /// # Errors

@@ -52,7 +52,7 @@ pub fn with<R>(f: impl FnOnce(&mut State) -> R) -> R {
 pub(crate) fn global<T: Pod>(variable: *const T) -> Option<T> {
     with(|state| {
         let value = state.globals.get(&variable.addr())?;
-        // A variable that is no static may have another's address.
+        // A variable that is not a static may have another's address.
         if value.len() != size_of::<T>() {
             return None;
         }

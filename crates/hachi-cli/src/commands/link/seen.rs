@@ -31,7 +31,7 @@ pub struct Attachment {
     pub without_link: Option<WithoutLink>,
 }
 
-/// An attachment that is no link, and can be ended by those who did not make it.
+/// An attachment without a link, which others than its maker can end too.
 pub enum WithoutLink {
     Xdp(XdpAttachment),
     Tc(TcFilterInfo),
