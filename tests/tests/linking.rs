@@ -351,6 +351,23 @@ fn run_both(object: &Path) {
     );
 }
 
+/// Tables of places in the code have no relocations, and must follow the code all the same.
+#[test]
+fn jump_tables_follow_the_code() {
+    require_host!("the linker");
+    let data = root().join("crates/hachi-obj/tests/data");
+    let directory = TempDir::new().unwrap();
+    for order in ["el", "eb"] {
+        let [before, jumps, after] =
+            ["exceptions", "jumps", "externs"].map(|name| data.join(format!("{name}.bpf{order}.o")));
+        let objects = [&*before, &jumps, &after];
+        let all = linked(&objects, &directory, "all.o");
+        assert_has_all_of(&objects, &all);
+        let again = linked(&[&all], &directory, "again.o");
+        assert_has_all_of(&objects, &again);
+    }
+}
+
 const WEAK: &str = r#"
 __map(2, 4, u64) shared SEC(".maps") __weak;
 __map(2, 5, u64) own SEC(".maps");

@@ -84,6 +84,13 @@ pub enum RelocationKind {
         /// Name of the [`crate::Extern`].
         name: Arc<str>,
     },
+    /// `ld_imm64` of the address of a jump table, from which `gotox` takes its target (`src` is
+    /// `BPF_PSEUDO_MAP_VALUE`): `imm` becomes the number of a map of instructions
+    /// ([`MapType::InsnArray`](crate::MapType), Linux 6.19) that holds these targets.
+    JumpTable {
+        /// Where each of its entries leads, as slots of the program.
+        targets: Vec<u32>,
+    },
     /// A call or a `ld_imm64` of something that this object does not have, or that makes no sense.
     /// The program can be looked at, but not linked.
     Unresolved {

@@ -108,6 +108,8 @@ fn a_spec_stays_what_the_file_says() {
         object!("rust.bpfel"),
         object!("exceptions.bpfel"),
         object!("exceptions.bpfeb"),
+        object!("jumps.bpfel"),
+        object!("jumps.bpfeb"),
         &exceptions(Endian::Little),
     ] {
         let spec = parse(bytes);

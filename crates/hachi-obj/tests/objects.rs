@@ -66,6 +66,18 @@ fn check_relocations(spec: &Spec, code: &Code) {
                 assert!(insn.is_ld_imm64());
                 assert!(spec.externs.iter().any(|e| *e.name == **name));
             }
+            RelocationKind::JumpTable { targets } => {
+                assert!(insn.is_ld_imm64() && insn.src == consts::BPF_PSEUDO_MAP_VALUE);
+                let function = code.function_at(relocation.insn).expect("exists");
+                let own = function.start..function.start + function.len;
+                for target in targets {
+                    assert!(own.contains(&(*target as usize)));
+                    assert_ne!(
+                        code.insns[*target as usize].code, 0,
+                        "begins an instruction"
+                    );
+                }
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -112,6 +124,31 @@ fn check_program(spec: &Spec, program: &ProgramSpec) {
     assert!(lines.windows(2).all(|w| w[0].insn_off < w[1].insn_off));
     for start in starts {
         assert!(lines.iter().any(|line| line.insn_off == start));
+    }
+}
+
+#[test]
+fn jump_tables_lead_into_their_function() {
+    for bytes in [object!("jumps.bpfel"), object!("jumps.bpfeb")] {
+        let spec = parse(bytes);
+        assert_eq!(spec.warnings, []);
+        let program = spec.program("jumps").expect("exists");
+        check_program(&spec, program);
+        let code = program.code().expect("is whole");
+        let tables = code.relocations.iter().filter_map(|r| match &r.kind {
+            RelocationKind::JumpTable { targets } => Some(&targets[..]),
+            _ => None,
+        });
+        // The second is that of a function, which lies behind the program's own code.
+        assert_eq!(
+            tables.collect::<Vec<_>>(),
+            [&[10, 31, 19, 25, 13, 37][..], &[59, 83, 71, 77, 65]]
+        );
+        let straight = spec.program("straight").expect("exists");
+        check_program(&spec, straight);
+        straight.link(&hachi_obj::link::Nothing).expect("has none");
+        let error = program.link(&hachi_obj::link::Nothing).unwrap_err();
+        assert!(error.to_string().contains("-fno-jump-tables"), "{error}");
     }
 }
 

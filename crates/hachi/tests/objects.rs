@@ -274,6 +274,36 @@ fn loading_changes_no_spec() {
     assert!(loaded_once >= 8, "{loaded_once}");
 }
 
+/// Where a table of places in the code says, `gotox` jumps; on kernels that have no such tables the
+/// object's other programs load.
+#[test]
+fn jump_tables_lead_where_they_should() {
+    require_bpf!();
+    let mut ebpf = Ebpf::load_file(object("jumps")).unwrap();
+    loaded(&mut ebpf, "straight");
+    let program = ebpf.program_mut("jumps").unwrap();
+    if hachi_test::kernel_is_older_than("6.19") {
+        let error = program.load().unwrap_err().to_string();
+        assert!(
+            error.contains("jumps through a table") && error.contains("needs Linux ≥ 6.19"),
+            "{error}"
+        );
+        return;
+    }
+    program.load().unwrap();
+    for (case, own) in [40, 10, 90, 60, 20, 70].into_iter().enumerate() {
+        let called = [11, 7, 23, 31, 5, 1][case];
+        let options = TestRunOptions {
+            data: &[0; 106][..100 + case],
+            ..PACKET
+        };
+        let result = ebpf.program("jumps").unwrap().test_run(&options).unwrap();
+        assert_eq!(result.return_value, own + called, "case {case}");
+    }
+    let other = ebpf.program("jumps").unwrap().test_run(&PACKET).unwrap();
+    assert_eq!(other.return_value, 0);
+}
+
 /// The callback that catches what a program throws is loaded with it.
 #[test]
 fn exceptions_are_caught() {

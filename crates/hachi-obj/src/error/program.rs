@@ -32,7 +32,7 @@ pub enum RelocationFault {
         /// The section's name.
         section: String,
     },
-    /// It leads to a jump table.
+    /// It leads to a jump table that is cut short, or that leads out of the function.
     JumpTable,
     /// A function that is defined nowhere is called.
     UndefinedFunction,
@@ -80,8 +80,7 @@ impl fmt::Display for RelocationFault {
                 );
             }
             RelocationFault::JumpTable => {
-                "jump tables are not supported; build for an older cpu (`--cpu v3`) or without \
-                 them (clang: -fno-jump-tables)"
+                "the jump table is cut short, or leads out of the function; the object is damaged"
             }
             RelocationFault::UndefinedFunction => {
                 "the function is defined nowhere; link the object with one that has it, or \
@@ -131,6 +130,8 @@ pub enum ProgramFault {
     },
     /// It calls functions of more modules than the kernel can number.
     TooManyModules,
+    /// It jumps through a table, and its surroundings have no maps of instructions.
+    JumpTables,
     /// A relocation lies beyond its end.
     RelocationBeyond {
         /// Slot of the relocation.
@@ -161,6 +162,11 @@ impl fmt::Display for ProgramFault {
             ProgramFault::TooManyModules => {
                 f.write_str("it calls functions of more than 32767 modules")
             }
+            ProgramFault::JumpTables => f.write_str(
+                "it jumps through a table (`gotox`), for which there is no map of instructions \
+                 here; build it for an older cpu (`--cpu v3`) or without jump tables (clang: \
+                 -fno-jump-tables)",
+            ),
             ProgramFault::RelocationBeyond { insn } => {
                 write!(f, "a relocation lies at instruction {insn}, beyond its end")
             }

@@ -11,7 +11,7 @@ use hachi_asm::consts::{
 };
 use hachi_btf::ext::{CoreRecord, FuncInfo, LineRecord};
 
-use super::{Callback, CodeSection, Func, Holds, Image};
+use super::{Callback, CodeSection, Func, Holds, Image, Span};
 use crate::elf;
 use crate::error::{ProgramFault, RelocationFault};
 use crate::{Code, Error, ExternKind, Function, Relocation, RelocationKind};
@@ -71,6 +71,8 @@ struct Assembly<'i> {
 enum Target {
     /// A function of the object.
     Function(u32),
+    /// A jump table: a place in the object file.
+    JumpTable(Span),
     /// Something to be filled in.
     Outside(RelocationKind),
 }
@@ -157,7 +159,7 @@ impl Assembly<'_> {
                         .next_if(|next| next.offset < offset + SLOT)
                         .is_some()
                     {}
-                    self.relocate(section, place, relocation, twice);
+                    self.relocate(section, func, place, relocation, twice);
                 }
                 // A call inside a section needs no relocation.
                 None if self.code.insns[place].is_pseudo_call() => {
@@ -173,6 +175,7 @@ impl Assembly<'_> {
     fn relocate(
         &mut self,
         section: &CodeSection,
+        func: &Func,
         place: usize,
         relocation: elf::Relocation,
         twice: bool,
@@ -189,12 +192,20 @@ impl Assembly<'_> {
         } else {
             image.target(relocation, insn)
         };
+        let target = match target {
+            Ok(Target::JumpTable(table)) => image
+                .jump_targets(table, self.code.functions.last(), func)
+                .map(|targets| Target::Outside(RelocationKind::JumpTable { targets })),
+            target => target,
+        };
         let kind = match target {
             Ok(Target::Function(callee)) => {
                 self.calls.push((place, callee));
                 return;
             }
             Ok(Target::Outside(kind)) => kind,
+            // It has just been replaced.
+            Ok(Target::JumpTable(_)) => return,
             Err(fault) => image.unresolved(section, relocation, fault),
         };
         self.outside(place, kind);
@@ -241,6 +252,7 @@ impl Assembly<'_> {
         }
         let (src, high) = match kind {
             RelocationKind::Map { .. } => (BPF_PSEUDO_MAP_FD, 0),
+            RelocationKind::JumpTable { .. } => (BPF_PSEUDO_MAP_VALUE, 0),
             RelocationKind::GlobalData { offset, .. } => (BPF_PSEUDO_MAP_VALUE, offset as i32),
             RelocationKind::Ksym { .. } => (0, 0),
             RelocationKind::Kfunc { .. } => (BPF_PSEUDO_KFUNC_CALL, 0),
@@ -406,18 +418,52 @@ impl Image {
                 let found = offset
                     .and_then(|offset| u64::try_from(offset).ok())
                     .and_then(|offset| self.map_at(section, offset));
-                match (found, self.section_name(section)) {
-                    (Some(map), _) => {
+                match found {
+                    Some(map) => {
                         let name = map.clone();
                         Ok(Target::Outside(RelocationKind::Map { name }))
                     }
-                    (None, ".jumptables") => Err(RelocationFault::JumpTable),
-                    (None, section) => Err(RelocationFault::NothingThere {
-                        section: section.to_owned(),
+                    None => Err(RelocationFault::NothingThere {
+                        section: self.section_name(section).to_owned(),
                     }),
                 }
             }
+            Holds::JumpTables(all) => {
+                // Code refers to the table as a whole, by its symbol, which alone knows its size.
+                let (start, len) = (symbol.value as usize, symbol.size as usize);
+                let inside = symbol.value.checked_add(symbol.size);
+                let inside = inside.is_some_and(|end| end <= all.len as u64);
+                let entries = len > 0 && len.is_multiple_of(8);
+                match inside && entries && addend == 0 {
+                    true => Ok(Target::JumpTable(Span {
+                        start: all.start + start,
+                        len,
+                    })),
+                    false => Err(RelocationFault::JumpTable),
+                }
+            }
         }
+    }
+
+    /// Where the entries of a jump table lead, as slots of the program: `func`, whose code refers to
+    /// it, is `placed` there.
+    fn jump_targets(
+        &self,
+        table: Span,
+        placed: Option<&Function>,
+        func: &Func,
+    ) -> Result<Vec<u32>, RelocationFault> {
+        let start = placed.map_or(0, |placed| placed.start as u32);
+        let entries = self.bytes[table.range()].as_chunks::<8>().0;
+        let targets = entries.iter().map(|entry| {
+            let byte = self.endian.u64(*entry);
+            let slot = u32::try_from(byte / u64::from(SLOT)).ok()?;
+            let within = slot.checked_sub(func.start)?;
+            let inside = byte.is_multiple_of(SLOT.into()) && within < func.len;
+            inside.then_some(start + within)
+        });
+        let targets: Option<Vec<u32>> = targets.collect();
+        targets.ok_or(RelocationFault::JumpTable)
     }
 
     /// The function at a symbol plus an addend in bytes.

@@ -65,6 +65,7 @@ pub(crate) struct Symbol {
     pub(crate) section: Option<u32>,
     pub(crate) undefined: bool,
     pub(crate) value: u64,
+    pub(crate) size: u64,
 }
 
 /// A section of the object.
@@ -82,9 +83,14 @@ pub(crate) enum Holds {
     Code(u32),
     /// Global variables: the map's name, and how many bytes they take.
     Data(Arc<str>, u64),
+    /// Jump tables: places in the section of the code that refers to them, 64 bits each.
+    JumpTables(Span),
     /// Maps, or nothing that code can refer to.
     Other,
 }
+
+/// The section of jump tables, as clang (from 22) writes it.
+const JUMP_TABLES: &str = ".jumptables";
 
 /// A section of code.
 pub(crate) struct CodeSection {
@@ -151,12 +157,14 @@ impl Image {
             section: symbol.section.map(|section| section as u32),
             undefined: symbol.undefined,
             value: symbol.value,
+            size: symbol.size,
         });
         let mut code = Vec::new();
         let mut sections = Vec::with_capacity(elf.sections.len());
         for (index, section) in elf.sections.iter().enumerate() {
             let holds = match section.is_code() {
                 true => Holds::Code(code.len() as u32),
+                false if section.name == JUMP_TABLES => Holds::JumpTables(span(index)),
                 false => Holds::Other,
             };
             if section.is_code() {
@@ -223,9 +231,14 @@ impl Image {
             &mut self.section_names,
             &mut self.ext,
         ];
+        let tables = self.sections.iter_mut().filter_map(|s| match &mut s.holds {
+            Holds::JumpTables(span) => Some(span),
+            _ => None,
+        });
         whole
             .into_iter()
             .chain(self.code.iter_mut().map(|code| &mut code.data))
+            .chain(tables)
     }
 
     pub(crate) fn ext_bytes(&self) -> &[u8] {

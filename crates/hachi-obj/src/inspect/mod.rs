@@ -97,6 +97,10 @@ impl Names for SpecNames<'_> {
         if let Some(relocation) = self.code.relocation_at(at) {
             return Some(match &relocation.kind {
                 RelocationKind::Map { name } => format!("map[{name}]"),
+                RelocationKind::JumpTable { targets } => {
+                    let targets: Vec<String> = targets.iter().map(u32::to_string).collect();
+                    format!("jumps[{}]", targets.join(" "))
+                }
                 RelocationKind::GlobalData { map, offset } => self.global(map, *offset),
                 RelocationKind::Ksym { name } | RelocationKind::Kfunc { name } => {
                     format!("&{name}")

@@ -48,6 +48,19 @@ pub trait Resolve {
     /// If there is no such map. The program cannot be linked then.
     fn map(&self, name: &str) -> Result<i32, Self::Error>;
 
+    /// The number of a map of instructions ([`MapType::InsnArray`](crate::MapType)) that holds the
+    /// targets of a jump table, which are slots of the program. Asked once for each place that
+    /// refers to a table.
+    ///
+    /// `None`, the default, if there are no such maps here: the program cannot be linked then.
+    ///
+    /// # Errors
+    /// If the map cannot be made.
+    fn jump_table(&self, targets: &[u32]) -> Result<Option<i32>, Self::Error> {
+        let _ = targets;
+        Ok(None)
+    }
+
     /// A function of the kernel that is called. `None` if it is missing, and the object can do
     /// without (it is weak): the call is then poisoned.
     ///
@@ -156,6 +169,10 @@ impl Resolve for Types<'_> {
 
     fn map(&self, _: &str) -> Result<i32, Error> {
         Ok(0)
+    }
+
+    fn jump_table(&self, _: &[u32]) -> Result<Option<i32>, Error> {
+        Ok(Some(0))
     }
 
     fn kfunc(&self, _: &str) -> Result<Option<Kfunc>, Error> {
@@ -381,6 +398,10 @@ impl<R: Resolve + ?Sized> Linker<'_, R> {
                         self.resolve.option(*offset)?;
                     }
                     insn.imm = self.resolve.map(map)?;
+                }
+                RelocationKind::JumpTable { targets } => {
+                    let table = self.resolve.jump_table(targets)?;
+                    insn.imm = table.ok_or_else(|| self.program.fault(ProgramFault::JumpTables))?;
                 }
                 RelocationKind::Kfunc { name } => match self.resolve.kfunc(name)? {
                     Some(Kfunc { btf_id, module }) => {

@@ -1,5 +1,6 @@
 //! Step 5: a program.
 
+use std::cell::RefCell;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use hachi_obj::{
@@ -34,7 +35,8 @@ pub(crate) fn program(
     target: &Target<'_>,
 ) -> Result<LoadedProgram, ProgramError> {
     check_program(spec)?;
-    let linked = link(object, spec)?;
+    // The program refers to its jump tables by their descriptors until it is loaded.
+    let (linked, _jump_tables) = link(object, spec)?;
     let mut attr = program_attr(object, spec)?;
     // The functions of structs have theirs by the struct.
     let found = match spec.program_type {
@@ -116,18 +118,24 @@ fn check_program(spec: &ProgramSpec) -> Result<(), ProgramError> {
     Ok(())
 }
 
-fn link(object: &Object, spec: &ProgramSpec) -> Result<Linked, ProgramError> {
+/// The program with all that its object leaves open, and its jump tables.
+fn link(
+    object: &Object,
+    spec: &ProgramSpec,
+) -> Result<(Linked, Vec<(Vec<u32>, MapData)>), ProgramError> {
     let system = System {
         object,
         program: &spec.name,
+        jump_tables: RefCell::default(),
     };
-    spec.link(&system).map_err(|error| match error {
+    let linked = spec.link(&system).map_err(|error| match error {
         Unlinked::System(error) => error,
         Unlinked::Object(error) => ProgramError::Relocation {
             name: spec.name.clone(),
             error: Box::new(error),
         },
-    })
+    })?;
+    Ok((linked, system.jump_tables.into_inner()))
 }
 
 /// Whether a program refers to the types that the kernel was given. One made by hand does not say

@@ -1,17 +1,25 @@
 //! What a program's object leaves open, answered by the running system.
 
+use std::cell::RefCell;
 use std::os::fd::AsRawFd as _;
 
 use hachi_btf::Btf;
 use hachi_obj::link::{Kfunc, Ksym, Resolve};
+use hachi_obj::{MapSpec, MapType};
 
 use super::{Object, ProgramError, externs};
+use crate::maps::{
+    ElementFlags, InsnArrayValue, MapData, MapError,
+    create::{Surroundings, create},
+};
 
 /// The running system, as a program of an object sees it.
 pub(super) struct System<'o> {
     pub(super) object: &'o Object,
     /// The program's name.
     pub(super) program: &'o str,
+    /// Its jump tables, by their targets. They have to live until it is loaded.
+    pub(super) jump_tables: RefCell<Vec<(Vec<u32>, MapData)>>,
 }
 
 /// Why a program cannot be linked.
@@ -35,6 +43,27 @@ impl From<ProgramError> for Unlinked {
 }
 
 impl System<'_> {
+    /// The map of instructions from which the program takes the targets of `gotox`.
+    fn new_jump_table(&self, targets: &[u32]) -> Result<MapData, MapError> {
+        let entries = targets.len() as u32;
+        let spec = MapSpec::new(".jumptables", MapType::InsnArray, 4, 16, entries);
+        let within = Surroundings {
+            object: "",
+            btf: None,
+            rights: self.object.rights(),
+        };
+        let table = create(&spec, within)?;
+        for (index, orig_off) in (0..entries).zip(targets) {
+            let place = InsnArrayValue {
+                orig_off: *orig_off,
+                ..InsnArrayValue::default()
+            };
+            table.set(&index, &place, ElementFlags::ANY)?;
+        }
+        table.freeze()?;
+        Ok(table)
+    }
+
     fn unloadable(&self, reason: impl Into<String>) -> Unlinked {
         ProgramError::unloadable(self.program, reason).into()
     }
@@ -55,6 +84,22 @@ impl Resolve for System<'_> {
                 None => format!("it uses map {name:?}, which the object does not define"),
             }),
         )
+    }
+
+    fn jump_table(&self, targets: &[u32]) -> Result<Option<i32>, Unlinked> {
+        let mut tables = self.jump_tables.borrow_mut();
+        if let Some((_, table)) = tables.iter().find(|(known, _)| known == targets) {
+            return Ok(Some(table.as_raw_fd()));
+        }
+        let table = self.new_jump_table(targets).map_err(|error| {
+            self.unloadable(format!(
+                "it jumps through a table (`gotox`): {error}; build it for an older cpu (`--cpu \
+                 v3`) or without jump tables (clang: -fno-jump-tables)"
+            ))
+        })?;
+        let fd = table.as_raw_fd();
+        tables.push((targets.to_vec(), table));
+        Ok(Some(fd))
     }
 
     fn kfunc(&self, name: &str) -> Result<Option<Kfunc>, Unlinked> {
