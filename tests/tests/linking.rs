@@ -358,8 +358,8 @@ fn jump_tables_follow_the_code() {
     let data = root().join("crates/hachi-obj/tests/data");
     let directory = TempDir::new().unwrap();
     for order in ["el", "eb"] {
-        let [before, jumps, after] =
-            ["exceptions", "jumps", "externs"].map(|name| data.join(format!("{name}.bpf{order}.o")));
+        let [before, jumps, after] = ["exceptions", "jumps", "externs"]
+            .map(|name| data.join(format!("{name}.bpf{order}.o")));
         let objects = [&*before, &jumps, &after];
         let all = linked(&objects, &directory, "all.o");
         assert_has_all_of(&objects, &all);

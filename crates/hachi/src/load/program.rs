@@ -10,7 +10,7 @@ use hachi_obj::{
 
 use super::{
     Object, ProgramError, Rejection, Target, VerifierLogLevel,
-    resolve::{System, Unlinked},
+    resolve::{JumpTables, System, Unlinked},
     struct_ops, target,
 };
 use crate::{
@@ -119,10 +119,7 @@ fn check_program(spec: &ProgramSpec) -> Result<(), ProgramError> {
 }
 
 /// The program with all that its object leaves open, and its jump tables.
-fn link(
-    object: &Object,
-    spec: &ProgramSpec,
-) -> Result<(Linked, Vec<(Vec<u32>, MapData)>), ProgramError> {
+fn link(object: &Object, spec: &ProgramSpec) -> Result<(Linked, JumpTables), ProgramError> {
     let system = System {
         object,
         program: &spec.name,

@@ -19,8 +19,11 @@ pub(super) struct System<'o> {
     /// The program's name.
     pub(super) program: &'o str,
     /// Its jump tables, by their targets. They have to live until it is loaded.
-    pub(super) jump_tables: RefCell<Vec<(Vec<u32>, MapData)>>,
+    pub(super) jump_tables: RefCell<JumpTables>,
 }
+
+/// Maps of instructions, by the targets in them.
+pub(super) type JumpTables = Vec<(Vec<u32>, MapData)>;
 
 /// Why a program cannot be linked.
 pub(super) enum Unlinked {
