@@ -23,7 +23,7 @@ use hachi::{
     obj::{MapSpec, MapType, Pinning},
     util::nr_cpus,
 };
-use hachi_test::{Bpffs, require_bpf, supported};
+use hachi_test::{Bpffs, require_bpf, require_host, supported};
 use support::{load, spec};
 
 /// A loaded object with one map called `M`.
@@ -369,6 +369,7 @@ fn values_of_single_cpus() {
 #[test]
 fn a_failing_system_call_does_not_skip_the_check_of_types() {
     require_bpf!();
+    require_host!("the time to let each call fail");
     let object = types::object(MapType::Hash);
     let id = object.map("M").unwrap().data().info().unwrap().id();
     for errno in [libc::EMFILE, libc::ENOMEM] {
