@@ -4,7 +4,11 @@
 //! comments, `-` for nothing. The generated files are checked in too, so that a build needs no
 //! generator; `--check` fails when they are not what the sources say.
 
+mod bindings;
+mod enums;
+mod flags;
 mod helper_bindings;
+mod sections;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -32,22 +36,67 @@ const TABLES: &[Table] = &[
     Table {
         source: "codegen/map_types.tsv",
         output: "crates/hachi-obj/src/generated/map_types.rs",
-        generate: |rows| kernel_enum(rows, &MAP_TYPE),
+        generate: |rows| enums::generate(rows, &enums::MAP_TYPE),
+    },
+    Table {
+        source: "codegen/map_types.tsv",
+        output: "ebpf/hachi-ebpf/src/bindings/generated/map_types.rs",
+        generate: bindings::map_types,
     },
     Table {
         source: "codegen/program_types.tsv",
         output: "crates/hachi-obj/src/generated/program_types.rs",
-        generate: |rows| kernel_enum(rows, &PROGRAM_TYPE),
+        generate: |rows| enums::generate(rows, &enums::PROGRAM_TYPE),
     },
     Table {
         source: "codegen/attach_types.tsv",
         output: "crates/hachi-obj/src/generated/attach_types.rs",
-        generate: |rows| kernel_enum(rows, &ATTACH_TYPE),
+        generate: |rows| enums::generate(rows, &enums::ATTACH_TYPE),
     },
     Table {
         source: "codegen/sections.tsv",
         output: "crates/hachi-obj/src/generated/sections.rs",
-        generate: sections,
+        generate: sections::generate,
+    },
+    Table {
+        source: "codegen/link_types.tsv",
+        output: "crates/hachi/src/sys/generated/link_types.rs",
+        generate: |rows| enums::generate(rows, &enums::LINK_TYPE),
+    },
+    Table {
+        source: "codegen/commands.tsv",
+        output: "crates/hachi/src/sys/generated/commands.rs",
+        generate: |rows| enums::generate(rows, &enums::COMMAND),
+    },
+    Table {
+        source: "codegen/capabilities.tsv",
+        output: "crates/hachi/src/sys/generated/capabilities.rs",
+        generate: |rows| enums::generate(rows, &enums::CAPABILITY),
+    },
+    Table {
+        source: "codegen/flags.tsv",
+        output: "crates/hachi-obj/src/generated/flags.rs",
+        generate: flags::user_side,
+    },
+    Table {
+        source: "codegen/flags.tsv",
+        output: "ebpf/hachi-ebpf/src/bindings/generated/flags.rs",
+        generate: flags::kernel_side,
+    },
+    Table {
+        source: "codegen/helpers.tsv",
+        output: "ebpf/hachi-ebpf/src/bindings/generated/helpers.rs",
+        generate: bindings::helpers,
+    },
+    Table {
+        source: "codegen/scalars.tsv",
+        output: "crates/hachi-btf/src/rust/generated/scalars.rs",
+        generate: scalars,
+    },
+    Table {
+        source: "codegen/scalars.tsv",
+        output: "ebpf/hachi-ebpf-macros/src/kernel/generated/scalars.rs",
+        generate: scalars,
     },
 ];
 
@@ -232,7 +281,22 @@ const fn helper(
         let types = program_type_mask(r, r.field(4)?, &program_types)?;
         row(id, r.field(1)?, &r.kernel(2)?, r.field(3)? == "gpl", types);
     }
-    out.push_str("];\n");
+    out.push_str(
+        "];
+
+/// The numbers of the helpers, by their names without `bpf_`.
+pub mod id {
+",
+    );
+    for r in rows {
+        let (id, name) = (r.number(0)?, r.field(1)?);
+        let _ = writeln!(
+            out,
+            "/// `bpf_{name}`.\npub const {}: u32 = {id};",
+            name.to_ascii_uppercase()
+        );
+    }
+    out.push_str("}\n");
     Ok(out)
 }
 
@@ -263,171 +327,14 @@ fn program_type_mask(row: &Row, list: &str, known: &[(String, u32)]) -> Result<S
     Ok(format!("{mask:#x}"))
 }
 
-/// A UAPI enum: number, kernel name without prefix, first kernel.
-struct KernelEnum {
-    name: &'static str,
-    prefix: &'static str,
-    doc: &'static str,
-}
-
-const MAP_TYPE: KernelEnum = KernelEnum {
-    name: "MapType",
-    prefix: "BPF_MAP_TYPE_",
-    doc: "The type of a map (`enum bpf_map_type`).",
-};
-const PROGRAM_TYPE: KernelEnum = KernelEnum {
-    name: "ProgramType",
-    prefix: "BPF_PROG_TYPE_",
-    doc: "The type of a program (`enum bpf_prog_type`).",
-};
-const ATTACH_TYPE: KernelEnum = KernelEnum {
-    name: "AttachType",
-    prefix: "BPF_",
-    doc: "Where and how a program is attached (`enum bpf_attach_type`).",
-};
-
-/// `LRU_PERCPU_HASH` → `LruPercpuHash`.
-fn camel(name: &str) -> String {
-    name.split('_')
-        .map(|word| {
-            let lower = word.to_ascii_lowercase();
-            let mut chars = lower.chars();
-            chars.next().map_or(String::new(), |first| {
-                first.to_ascii_uppercase().to_string() + chars.as_str()
-            })
-        })
-        .collect()
-}
-
-fn kernel_enum(rows: &[Row], e: &KernelEnum) -> Result<String, String> {
-    let name = e.name;
-    let mut out = format!(
-        "{}#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u32)]
-pub enum {name} {{
-",
-        doc_comment("", e.doc)
-    );
-    let (mut from, mut uapi, mut kernel) = (String::new(), String::new(), String::new());
-    for row in rows {
-        let (number, raw) = (row.number(0)?, row.field(1)?);
-        let version = row.kernel(2)?;
-        let variant = camel(raw);
-        let _ = writeln!(
-            out,
-            "    /// `{}{raw}`, Linux {}.\n    {variant} = {number},",
-            e.prefix,
-            row.field(2)?
-        );
-        let _ = writeln!(from, "            {number} => {name}::{variant},");
-        let _ = writeln!(
-            uapi,
-            "            {name}::{variant} => \"{}\",",
-            raw.to_ascii_lowercase()
-        );
-        let _ = writeln!(kernel, "            {name}::{variant} => {version},");
-    }
-    let _ = write!(
-        out,
-        "}}
-
-impl {name} {{
-    /// From the kernel's number.
-    pub fn from_number(number: u32) -> Option<{name}> {{
-        Some(match number {{
-{from}            _ => return None,
-        }})
-    }}
-
-    /// The kernel's name in lower case, without `{}`.
-    pub fn name(self) -> &'static str {{
-        match self {{
-{uapi}        }}
-    }}
-
-    /// The first kernel that has it.
-    pub fn first_kernel(self) -> (u8, u8) {{
-        match self {{
-{kernel}        }}
-    }}
-}}
-",
-        e.prefix
-    );
-    Ok(out)
-}
-
-/// The flags of a section: fields of `SectionDef` that are false unless the row names them.
-const SECTION_FLAGS: [&str; 4] = [
-    "sleepable",
-    "needs_btf_target",
-    "attach_type_optional",
-    "frags",
-];
-
-fn sections(rows: &[Row]) -> Result<String, String> {
+fn scalars(rows: &[Row]) -> Result<String, String> {
     let mut out = String::from(
-        "use super::Match::{self, *};
-use super::SectionDef;
-use crate::AttachType as Attach;
-use crate::ProgramType as Program;
-
-const fn section(
-    name: &'static str,
-    matching: Match,
-    program_type: Program,
-    attach_type: Option<Attach>,
-    first_kernel: (u8, u8),
-    flags: u8,
-) -> SectionDef {
-    SectionDef {
-        name,
-        matching,
-        program_type,
-        attach_type,
-        first_kernel,
+        "/// Types that programs read as they are, by these names.
+pub(super) const SCALARS: &[&str] = &[
 ",
     );
-    for flag in SECTION_FLAGS {
-        let _ = writeln!(out, "{flag}: flags & {} != 0,", flag.to_ascii_uppercase());
-    }
-    out.push_str("}\n}\n\n");
-    for (bit, flag) in SECTION_FLAGS.iter().enumerate() {
-        let _ = writeln!(out, "const {}: u8 = 1 << {bit};", flag.to_ascii_uppercase());
-    }
-    let _ = writeln!(
-        out,
-        "\n/// In the order in which they are tried.\n#[rustfmt::skip]\n\
-         pub(super) static SECTIONS: [SectionDef; {}] = [",
-        rows.len()
-    );
     for row in rows {
-        let pattern = row.field(0)?;
-        let (name, how) = match (pattern.strip_suffix("+"), pattern.strip_suffix("/")) {
-            (Some(name), _) => (name, "MaybeTarget"),
-            (_, Some(_)) => (pattern, "Target"),
-            _ => (pattern, "Exact"),
-        };
-        let attach = match row.field(2)? {
-            "-" => "None".to_owned(),
-            raw => format!("Some(Attach::{})", camel(raw)),
-        };
-        let mut flags = Vec::new();
-        for word in row.field(4)?.split(',').filter(|word| *word != "-") {
-            if !SECTION_FLAGS.contains(&word) {
-                return Err(format!("{}: unknown flag '{word}'", row.place));
-            }
-            flags.push(word.to_ascii_uppercase());
-        }
-        if flags.is_empty() {
-            flags.push("0".to_owned());
-        }
-        let program_type = camel(row.field(1)?);
-        let start = format!("    section(\"{name}\", {how}, Program::{program_type},");
-        let end = format!("{attach}, {}, {}),", row.kernel(3)?, flags.join(" | "));
-        let fits = start.len() + 1 + end.len() <= WIDTH;
-        let separator = if fits { " " } else { "\n        " };
-        let _ = writeln!(out, "{start}{separator}{end}");
+        let _ = writeln!(out, "\"{}\",", row.field(0)?);
     }
     out.push_str("];\n");
     Ok(out)

@@ -2,6 +2,7 @@
 
 /// Where and how a program is attached (`enum bpf_attach_type`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 #[repr(u32)]
 pub enum AttachType {
     /// `BPF_CGROUP_INET_INGRESS`, Linux 4.10.

@@ -2,6 +2,7 @@
 
 /// The type of a map (`enum bpf_map_type`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 #[repr(u32)]
 pub enum MapType {
     /// `BPF_MAP_TYPE_HASH`, Linux 3.19.

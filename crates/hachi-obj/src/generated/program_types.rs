@@ -2,6 +2,7 @@
 
 /// The type of a program (`enum bpf_prog_type`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 #[repr(u32)]
 pub enum ProgramType {
     /// `BPF_PROG_TYPE_UNSPEC`, Linux 3.18.
