@@ -7,6 +7,8 @@
 #[path = "generated/helpers.rs"]
 mod rows;
 
+pub use rows::id;
+
 /// A kernel version, `(major, minor)`.
 pub type Kernel = (u8, u8);
 

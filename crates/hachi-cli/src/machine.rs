@@ -1,5 +1,6 @@
 //! What this machine is and may do, read from /proc and /sys.
 
+use hachi::Capability;
 use std::fmt;
 use std::fs;
 use std::path::Path;
@@ -48,17 +49,16 @@ pub fn is_root() -> bool {
 
 /// The capabilities that loading and attaching ask for, each with whether the process has it.
 pub fn capabilities() -> [(&'static str, bool); 4] {
-    let effective = status("CapEff")
-        .and_then(|text| u64::from_str_radix(&text, 16).ok())
-        .unwrap_or(0);
-    // Numbers of linux/capability.h.
     [
-        ("CAP_NET_ADMIN", 12),
-        ("CAP_SYS_ADMIN", 21),
-        ("CAP_PERFMON", 38),
-        ("CAP_BPF", 39),
+        Capability::NetAdmin,
+        Capability::SysAdmin,
+        Capability::Perfmon,
+        Capability::Bpf,
     ]
-    .map(|(name, bit)| (name, effective >> bit & 1 == 1))
+    .map(|capability| {
+        let has = capability.is_effective().unwrap_or(false);
+        (capability.name(), has)
+    })
 }
 
 /// Whether `path`, which exists, lies on a BPF file system.

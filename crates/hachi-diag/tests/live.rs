@@ -6,6 +6,7 @@ mod common;
 
 use common::*;
 use hachi_asm::build::*;
+use hachi_asm::helpers::id;
 use hachi_asm::{AluOp, Imm64, Insn, JumpOp, Operand, Size};
 use hachi_diag::{Cause, Diagnostic, Input, Log, Trace, explain};
 
@@ -72,7 +73,7 @@ const R10: u8 = 10;
 fn lookup(map: &Map) -> Vec<Insn> {
     let mut code = vec![store_imm(Size::W, R10, -4, 0), mov(2, R10), add_imm(2, -4)];
     code.extend(ld_imm64(1, Imm64::MapFd(map.fd())));
-    code.push(call_helper(1));
+    code.push(call_helper(id::MAP_LOOKUP_ELEM));
     code
 }
 
@@ -126,7 +127,7 @@ fn packets() {
         "packet-pointer-arithmetic",
         &[
             load(Size::W, 6, 1, 0),
-            call_helper(7),
+            call_helper(id::GET_PRANDOM_U32),
             alu(AluOp::Lsh, 0, Operand::Imm(32)),
             alu(AluOp::Add, 6, Operand::Reg(0)),
             load(Size::B, 0, 6, 0),
@@ -233,7 +234,7 @@ fn map_values() {
             not_null_or_exit(),
             [
                 mov(6, 0),
-                call_helper(7),
+                call_helper(id::GET_PRANDOM_U32),
                 alu(AluOp::Lsh, 0, Operand::Imm(32)),
                 alu(AluOp::Rsh, 0, Operand::Imm(32)),
                 alu(AluOp::Add, 6, Operand::Reg(0)),
@@ -251,7 +252,7 @@ fn map_values() {
             not_null_or_exit(),
             [
                 mov(6, 0),
-                call_helper(7),
+                call_helper(id::GET_PRANDOM_U32),
                 alu(AluOp::And, 0, Operand::Imm(15)),
                 alu(AluOp::Add, 6, Operand::Reg(0)),
                 load(Size::B, 0, 6, 0),
@@ -293,7 +294,7 @@ fn calls() {
     // bpf_skb_load_bytes belongs to programs that see a socket buffer.
     let found = Bad::xdp("helper-of-another-type").expect(
         "helper-not-for-this-type",
-        &[call_helper(26), mov_imm(0, 2), exit()],
+        &[call_helper(id::SKB_LOAD_BYTES), mov_imm(0, 2), exit()],
     );
     assert!(found.headline.contains("bpf_skb_load_bytes"), "{found}");
     Bad::xdp("helper-of-the-future").expect("helper-unknown", &[call_helper(99_999), exit()]);
@@ -312,7 +313,7 @@ fn calls() {
             mov(1, R10),
             add_imm(1, -4),
             mov_imm(2, 4),
-            call_helper(6),
+            call_helper(id::TRACE_PRINTK),
             exit(),
         ],
     );
@@ -322,7 +323,12 @@ fn calls() {
             lookup(&map),
             [mov(3, 0), mov(2, R10), add_imm(2, -4)],
             ld_imm64(1, Imm64::MapFd(map.fd())),
-            [mov_imm(4, 0), call_helper(2), mov_imm(0, 2), exit()]
+            [
+                mov_imm(4, 0),
+                call_helper(id::MAP_UPDATE_ELEM),
+                mov_imm(0, 2),
+                exit()
+            ]
         ],
     );
     Bad::xdp("argument-not-a-pointer").expect(
@@ -330,7 +336,7 @@ fn calls() {
         &code![
             [mov_imm(2, 5)],
             ld_imm64(1, Imm64::MapFd(map.fd())),
-            [call_helper(1), mov_imm(0, 2), exit()]
+            [call_helper(id::MAP_LOOKUP_ELEM), mov_imm(0, 2), exit()]
         ],
     );
     let array = Map::new(ARRAY, 4, 8, 1, 0);
@@ -343,7 +349,7 @@ fn calls() {
         &code![
             [store_imm(Size::W, R10, -4, 0), mov(2, R10), add_imm(2, -4)],
             ld_imm64(1, bytes),
-            [call_helper(1), mov_imm(0, 2), exit()]
+            [call_helper(id::MAP_LOOKUP_ELEM), mov_imm(0, 2), exit()]
         ],
     );
     let ring = Map::new(RINGBUF, 0, 0, 4096, 0);
@@ -354,7 +360,7 @@ fn calls() {
             [
                 mov_imm(2, 8),
                 mov_imm(3, 0),
-                call_helper(131),
+                call_helper(id::RINGBUF_RESERVE),
                 mov_imm(0, 2),
                 exit()
             ]
@@ -378,7 +384,7 @@ fn calls() {
             [
                 mov_imm(3, 8),
                 mov_imm(4, 0),
-                call_helper(130),
+                call_helper(id::RINGBUF_OUTPUT),
                 mov_imm(0, 2),
                 exit()
             ]

@@ -22,6 +22,8 @@ mod code;
 mod elf;
 pub mod error;
 mod externs;
+#[path = "generated/flags.rs"]
+pub mod flags;
 mod image;
 pub mod inline;
 pub mod inspect;

@@ -76,10 +76,6 @@ pub struct InitialEntry {
     pub target: String,
 }
 
-/// Programs may only read the map's values.
-pub(crate) const BPF_F_RDONLY_PROG: u32 = 1 << 7;
-/// User space may map the map's value into memory (Linux 5.5).
-pub(crate) const BPF_F_MMAPABLE: u32 = 1 << 10;
 /// Longest name the kernel stores, without the NUL.
 const NAME_LEN: usize = 15;
 

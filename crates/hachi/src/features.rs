@@ -7,6 +7,8 @@
 
 mod map_types;
 
+use hachi_obj::AttachType;
+use hachi_obj::flags::{BPF_F_BEFORE, BPF_F_MMAPABLE, BPF_F_XDP_HAS_FRAGS};
 use std::{
     fmt, io,
     os::fd::{AsFd as _, BorrowedFd, OwnedFd},
@@ -22,7 +24,7 @@ pub(crate) use self::map_types::{needs_types, plain_types, require_map_type_with
 use crate::{
     rights::{Rights, accounting_probe},
     sys::{
-        attach::{BEFORE, How, Place, link_create},
+        attach::{How, Place, link_create},
         attr,
         bpf::{self, ProgramImage},
         errno::{ENOTSUPP, SyscallError},
@@ -235,7 +237,7 @@ features! {
     /// XDP programs that take packets of several buffers.
     XDP_FRAGS: "XDP on multi-buffer packets (xdp.frags)", (5, 18), xdp_frags;
     /// Programs attached to many kernel functions at once.
-    KPROBE_MULTI: "kprobe.multi", (5, 18), |rights| kprobe_multi(rights, 42);
+    KPROBE_MULTI: "kprobe.multi", (5, 18), |rights| kprobe_multi(rights, AttachType::TraceKprobeMulti);
     /// Cookies for fentry, fexit, fmod_ret and LSM programs.
     TRACING_COOKIE: "a cookie for this type of program", (5, 19), |_| tracing_cookie();
     /// 64-bit enumerations in BTF.
@@ -249,13 +251,13 @@ features! {
     /// Links of netfilter programs.
     NETFILTER_LINK: "netfilter programs", (6, 4), netfilter;
     /// Programs attached to many places of a binary at once.
-    UPROBE_MULTI: "uprobe.multi", (6, 6), |rights| uprobe_multi(rights, 48);
+    UPROBE_MULTI: "uprobe.multi", (6, 6), |rights| uprobe_multi(rights, AttachType::TraceUprobeMulti);
     /// Fragments put together for netfilter programs.
     NETFILTER_DEFRAG: "defragmenting for netfilter programs", (6, 6), |_| by_version(6, 6);
     /// Ordered lists of classifiers.
-    TCX: "TCX (ordered classifiers with links)", (6, 6), |rights| on_interface(rights, 46);
+    TCX: "TCX (ordered classifiers with links)", (6, 6), |rights| on_interface(rights, AttachType::TcxIngress);
     /// Programs of netkit devices.
-    NETKIT: "netkit", (6, 7), |rights| on_interface(rights, 54);
+    NETKIT: "netkit", (6, 7), |rights| on_interface(rights, AttachType::NetkitPrimary);
     /// Structs of functions of modules.
     STRUCT_OPS_OF_MODULES: "structs of functions of modules", (6, 9), |_| by_version(6, 9);
     /// Sections in BTF whose names start with `?` (not to be loaded unless asked).
@@ -264,27 +266,21 @@ features! {
     /// Rights delegated to a user namespace; see [`BpfToken`](crate::BpfToken).
     BPF_TOKEN: "BPF tokens", (6, 9), |_| bpf_token();
     /// Programs that run at entry and return of kernel functions, with memory in between.
-    KPROBE_SESSION: "kprobe.session", (6, 10), |rights| kprobe_multi(rights, 56);
+    KPROBE_SESSION: "kprobe.session", (6, 10), |rights| kprobe_multi(rights, AttachType::TraceKprobeSession);
     /// Links of programs for maps of sockets.
     SOCK_MAP_LINK: "bpf_link of a map of sockets", (6, 10), sock_map_link;
     /// Cookies for raw tracepoints, also of programs in `tp_btf`.
     RAW_TRACEPOINT_COOKIE: "a cookie for a raw tracepoint", (6, 10), raw_tracepoint_cookie;
     /// Programs that run at entry and return of functions of a binary, with memory in between.
-    UPROBE_SESSION: "uprobe.session", (6, 13), |rights| uprobe_multi(rights, 57);
+    UPROBE_SESSION: "uprobe.session", (6, 13), |rights| uprobe_multi(rights, AttachType::TraceUprobeSession);
     /// Programs of a cgroup in a chosen order.
     CGROUP_ORDER: "an order among the programs of a cgroup", (6, 17), cgroup_order;
     /// Typed programs attached to many kernel functions at once.
     TRACING_MULTI: "fentry.multi", (7, 2), |_| by_version(7, 2);
 }
 
-/// `BPF_PROG_TYPE_KPROBE`, `…_TRACEPOINT`, `…_RAW_TRACEPOINT`.
-const KPROBE: u32 = 2;
-const TRACEPOINT: u32 = 5;
-const RAW_TRACEPOINT: u32 = 17;
-
-/// `BPF_PROG_TYPE_SOCKET_FILTER`: the type every kernel with eBPF lets every program of two
-/// instructions be.
-const SOCKET_FILTER: u32 = 1;
+/// The type that every kernel with eBPF lets every program of two instructions be.
+const SOCKET_FILTER: u32 = ProgramType::SocketFilter as u32;
 
 fn answer(result: io::Result<impl Sized>) -> Answer {
     match result {
@@ -310,10 +306,16 @@ fn load_fd(rights: &Rights, attr: &mut attr::ProgLoad, insns: &[Insn]) -> io::Re
 
 /// Tries to attach a program of this type to something that does not exist. A kernel that can do it
 /// in principle says `yes`, what it says of the thing.
-fn attach(rights: &Rights, prog_type: u32, attach_type: u32, to: &LinkTo<'_>, yes: i32) -> Answer {
+fn attach(
+    rights: &Rights,
+    prog_type: ProgramType,
+    attach_type: AttachType,
+    to: &LinkTo<'_>,
+    yes: i32,
+) -> Answer {
     let mut attr = attr::ProgLoad {
-        prog_type,
-        expected_attach_type: attach_type,
+        prog_type: prog_type as u32,
+        expected_attach_type: attach_type as u32,
         // Linux < 5.0 wants its own version with kprobes.
         kern_version: KernelVersion::current().map_or(0, KernelVersion::code),
         ..Default::default()
@@ -322,7 +324,7 @@ fn attach(rights: &Rights, prog_type: u32, attach_type: u32, to: &LinkTo<'_>, ye
         Ok(program) => program,
         Err(error) => return answer(Err::<(), _>(error)),
     };
-    match tracing::link_create(program.as_fd(), attach_type, to) {
+    match tracing::link_create(program.as_fd(), attach_type as u32, to) {
         Err(error) if error.errno() == yes => Answer::Yes,
         result => answer(result.map_err(|error| error.io_error)),
     }
@@ -338,7 +340,7 @@ fn nothing() -> BorrowedFd<'static> {
 fn attach_at(
     rights: &Rights,
     prog_type: ProgramType,
-    attach_type: u32,
+    attach_type: AttachType,
     place: Place<'_>,
     flags: u32,
     yes: i32,
@@ -352,7 +354,7 @@ fn attach_at(
         Err(error) => return answer(Err::<(), _>(error)),
     };
     let how = How {
-        attach_type,
+        attach_type: attach_type as u32,
         flags,
         ..How::default()
     };
@@ -362,7 +364,7 @@ fn attach_at(
     }
 }
 
-fn on_interface(rights: &Rights, attach_type: u32) -> Answer {
+fn on_interface(rights: &Rights, attach_type: AttachType) -> Answer {
     // No interface has this index.
     let place = Place::Interface(i32::MAX as u32);
     attach_at(
@@ -378,27 +380,33 @@ fn on_interface(rights: &Rights, attach_type: u32) -> Answer {
 fn sock_map_link(rights: &Rights) -> Answer {
     // BPF_SK_MSG_VERDICT
     let place = Place::Fd(nothing());
-    attach_at(rights, ProgramType::SkMsg, 7, place, 0, libc::EBADF)
+    attach_at(
+        rights,
+        ProgramType::SkMsg,
+        AttachType::SkMsgVerdict,
+        place,
+        0,
+        libc::EBADF,
+    )
 }
 
 fn cgroup_order(rights: &Rights) -> Answer {
-    // BPF_CGROUP_INET_EGRESS; flags are looked at before the cgroup.
+    // Flags are looked at before the cgroup.
     let place = Place::Fd(nothing());
     attach_at(
         rights,
         ProgramType::CgroupSkb,
-        1,
+        AttachType::CgroupInetEgress,
         place,
-        BEFORE,
+        BPF_F_BEFORE,
         libc::EBADF,
     )
 }
 
 fn netfilter(rights: &Rights) -> Answer {
-    // BPF_NETFILTER
     let mut attr = attr::ProgLoad {
         prog_type: ProgramType::Netfilter as u32,
-        expected_attach_type: 45,
+        expected_attach_type: AttachType::Netfilter as u32,
         ..Default::default()
     };
     load(rights, &mut attr, &[build::mov_imm(0, 1), build::exit()])
@@ -407,20 +415,26 @@ fn netfilter(rights: &Rights) -> Answer {
 fn perf_link(rights: &Rights) -> Answer {
     let event = nothing();
     let to = LinkTo::PerfEvent { event, cookie: 0 };
-    attach(rights, TRACEPOINT, 41, &to, libc::EBADF)
+    attach(
+        rights,
+        ProgramType::Tracepoint,
+        AttachType::PerfEvent,
+        &to,
+        libc::EBADF,
+    )
 }
 
-fn kprobe_multi(rights: &Rights, attach_type: u32) -> Answer {
+fn kprobe_multi(rights: &Rights, attach_type: AttachType) -> Answer {
     let to = LinkTo::KprobeMulti {
         symbols: &[c"hachi no such function"],
         addresses: &[],
         cookies: &[],
         flags: 0,
     };
-    attach(rights, KPROBE, attach_type, &to, libc::ESRCH)
+    attach(rights, ProgramType::Kprobe, attach_type, &to, libc::ESRCH)
 }
 
-fn uprobe_multi(rights: &Rights, attach_type: u32) -> Answer {
+fn uprobe_multi(rights: &Rights, attach_type: AttachType) -> Answer {
     let to = LinkTo::UprobeMulti {
         path: c"/",
         offsets: &[0],
@@ -429,7 +443,7 @@ fn uprobe_multi(rights: &Rights, attach_type: u32) -> Answer {
         flags: 0,
         pid: 0,
     };
-    attach(rights, KPROBE, attach_type, &to, libc::EBADF)
+    attach(rights, ProgramType::Kprobe, attach_type, &to, libc::EBADF)
 }
 
 fn by_version(major: u16, minor: u16) -> Answer {
@@ -447,7 +461,7 @@ fn tracing_cookie() -> Answer {
 
 fn raw_tracepoint_cookie(rights: &Rights) -> Answer {
     let mut attr = attr::ProgLoad {
-        prog_type: RAW_TRACEPOINT,
+        prog_type: ProgramType::RawTracepoint as u32,
         ..Default::default()
     };
     let program = match load_fd(rights, &mut attr, &return_zero()) {
@@ -475,10 +489,9 @@ fn object_names(rights: &Rights) -> Answer {
 }
 
 fn expected_attach_type(rights: &Rights) -> Answer {
-    // BPF_PROG_TYPE_CGROUP_SOCK, BPF_CGROUP_INET_SOCK_CREATE.
     let mut attr = attr::ProgLoad {
-        prog_type: 9,
-        expected_attach_type: 2,
+        prog_type: ProgramType::CgroupSock as u32,
+        expected_attach_type: AttachType::CgroupInetSockCreate as u32,
         ..Default::default()
     };
     load(rights, &mut attr, &[build::mov_imm(0, 1), build::exit()])
@@ -491,10 +504,9 @@ fn memcg_accounting(rights: &Rights) -> Answer {
 }
 
 fn xdp_frags(rights: &Rights) -> Answer {
-    // BPF_PROG_TYPE_XDP, BPF_F_XDP_HAS_FRAGS.
     let mut attr = attr::ProgLoad {
-        prog_type: 6,
-        prog_flags: 1 << 5,
+        prog_type: ProgramType::Xdp as u32,
+        prog_flags: BPF_F_XDP_HAS_FRAGS,
         ..Default::default()
     };
     load(rights, &mut attr, &return_zero())
@@ -516,11 +528,8 @@ fn create(rights: &Rights, attr: attr::MapCreate) -> Answer {
 }
 
 fn mmapable_array(rights: &Rights) -> Answer {
-    create(rights, map(MapType::Array, 4, 8, 1, MMAPABLE))
+    create(rights, map(MapType::Array, 4, 8, 1, BPF_F_MMAPABLE))
 }
-
-/// `BPF_F_MMAPABLE`.
-pub(crate) const MMAPABLE: u32 = 1 << 10;
 
 fn ringbuf(rights: &Rights) -> Answer {
     create(
@@ -697,6 +706,7 @@ fn btf_func(linkage: u32) -> [u32; 3] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Capability;
 
     #[test]
     fn sorted_by_kernel_and_named_once() {
@@ -729,7 +739,7 @@ mod tests {
     /// round.
     #[test]
     fn probes_agree_with_versions() {
-        if crate::sys::errno::effective_capabilities().is_none_or(|caps| caps & (1 << 39) == 0) {
+        if Capability::Bpf.is_effective() != Some(true) {
             eprintln!("skipped: needs CAP_BPF");
             return;
         }

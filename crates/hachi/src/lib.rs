@@ -86,6 +86,7 @@ pub use crate::{
     log::{EbpfLogger, EbpfLoggerError, LogRecord},
     rights::{BpfToken, BpfTokenError, Delegation},
     struct_ops::StructOps,
+    sys::capability::Capability,
     sys::errno::SyscallError,
     version::KernelVersion,
 };

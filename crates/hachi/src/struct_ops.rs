@@ -1,6 +1,7 @@
 //! Structs of functions that the kernel calls: congestion controls for TCP, schedulers, and the
 //! like.
 
+use hachi_obj::flags::{BPF_F_LINK, BPF_F_VTYPE_BTF_OBJ_FD};
 use std::os::fd::{AsFd as _, AsRawFd as _};
 
 use hachi_obj::ProgramType;
@@ -94,10 +95,6 @@ impl Ebpf {
                 stand_in.as_fd()
             }
         };
-        /// `BPF_F_LINK`: registered by a link, not by setting the value.
-        const BPF_F_LINK: u32 = attach::LINK;
-        /// `BPF_F_VTYPE_BTF_OBJ_FD`: the value's type is one of a module.
-        const BPF_F_VTYPE_BTF_OBJ_FD: u32 = 1 << 15;
         let mut attr = attr::MapCreate {
             map_type: MapType::StructOps as u32,
             key_size: 4,

@@ -29,9 +29,9 @@ fn asked_for_the_hash_of_a_packet() {
     // A classifier that wants to know: set_hash_invalid, get_hash_recalc.
     let hash = [
         build::mov(1, CTX),
-        build::call_helper(41),
+        build::call_helper(hachi_asm::helpers::id::SET_HASH_INVALID),
         build::mov(1, CTX),
-        build::call_helper(34),
+        build::call_helper(hachi_asm::helpers::id::GET_HASH_RECALC),
     ];
     let mut asker = loaded(observing("ask", "classifier", &hash, TC_ACT_OK));
     let program = typed!(asker, "ask", SchedClassifier);

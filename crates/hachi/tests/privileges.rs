@@ -5,6 +5,7 @@
 
 mod support;
 
+use hachi::Capability;
 use std::io;
 
 use hachi::{
@@ -45,8 +46,8 @@ fn keep_only(capabilities: &[u32]) {
     assert_eq!(result, 0, "{}", io::Error::last_os_error());
 }
 
-const CAP_NET_ADMIN: u32 = 12;
-const CAP_BPF: u32 = 39;
+const CAP_NET_ADMIN: u32 = Capability::NetAdmin as u32;
+const CAP_BPF: u32 = Capability::Bpf as u32;
 
 #[test]
 fn errors_name_the_capability() {
@@ -141,7 +142,7 @@ fn lose_capabilities(bpffs: &Bpffs) {
     }
 }
 
-const CAP_PERFMON: u32 = 38;
+const CAP_PERFMON: u32 = Capability::Perfmon as u32;
 
 /// Runs `work` in a thread with only these capabilities.
 fn with_only(capabilities: &[u32], work: impl FnOnce() + Send) {

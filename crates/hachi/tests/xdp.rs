@@ -111,7 +111,7 @@ fn packets_in_several_buffers() {
     // bpf_xdp_get_buff_len
     let length = [
         build::mov(1, CTX),
-        build::call_helper(188),
+        build::call_helper(hachi_asm::helpers::id::XDP_GET_BUFF_LEN),
         build::mov(VALUE, 0),
     ];
     // With the headers of Ethernet, IPv4 and UDP.

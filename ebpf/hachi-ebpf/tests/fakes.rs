@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::thread;
 
 use hachi_ebpf::bindings::{
-    BPF_ANY, BPF_EXIST, BPF_NOEXIST, BPF_RB_AVAIL_DATA, BPF_RB_RING_SIZE, xdp_action,
+    BPF_ANY, BPF_EXIST, BPF_NOEXIST, BPF_RB_AVAIL_DATA, BPF_RB_RING_SIZE, bpf_func_id, xdp_action,
 };
 use hachi_ebpf::helpers::*;
 use hachi_ebpf::macros::{cgroup_sock_addr, kprobe, raw_tracepoint, tracepoint, xdp};
@@ -376,8 +376,8 @@ fn helpers_without_a_fake_fail_and_can_be_given_one() {
     assert_eq!(bpf_send_signal(9), ENOSYS);
     // SAFETY: both give numbers.
     unsafe {
-        kernel.replace_helper(80, |_| 77);
-        kernel.replace_helper(109, |[signal, ..]| signal * 2);
+        kernel.replace_helper(bpf_func_id::BPF_FUNC_get_current_cgroup_id, |_| 77);
+        kernel.replace_helper(bpf_func_id::BPF_FUNC_send_signal, |[signal, ..]| signal * 2);
     }
     assert_eq!((bpf_get_current_cgroup_id(), bpf_send_signal(9)), (77, 18));
 }

@@ -33,6 +33,8 @@ mod fields;
 mod name;
 mod pattern;
 mod plan;
+#[path = "generated/scalars.rs"]
+mod scalars;
 mod write;
 
 use std::fmt;

@@ -3,6 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 
+use super::scalars::SCALARS;
+
 /// Words that a raw identifier may be, and that need to be one.
 const KEYWORDS: [&str; 48] = [
     "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "do", "dyn",
@@ -14,35 +16,6 @@ const KEYWORDS: [&str; 48] = [
 
 /// Words that no identifier can be.
 const FORBIDDEN: [&str; 5] = ["self", "Self", "super", "crate", "_"];
-
-/// Types that `kernel_types!` takes for integers and the like.
-const SCALARS: [&str; 25] = [
-    "u8",
-    "u16",
-    "u32",
-    "u64",
-    "u128",
-    "usize",
-    "i8",
-    "i16",
-    "i32",
-    "i64",
-    "i128",
-    "isize",
-    "bool",
-    "c_void",
-    "c_char",
-    "c_schar",
-    "c_uchar",
-    "c_short",
-    "c_ushort",
-    "c_int",
-    "c_uint",
-    "c_long",
-    "c_ulong",
-    "c_longlong",
-    "c_ulonglong",
-];
 
 /// The identifiers that are given away in one place.
 #[derive(Debug, Default)]

@@ -244,7 +244,7 @@ mod tests {
             build::ja(3),
             build::ld_imm64(1, hachi_asm::Imm64::Value(7))[0],
             build::ld_imm64(1, hachi_asm::Imm64::Value(7))[1],
-            build::call_helper(9),
+            build::call_helper(hachi_asm::helpers::id::SKB_STORE_BYTES),
             build::jump(hachi_asm::JumpOp::Eq, 1, hachi_asm::Operand::Imm(0), -2),
             build::ja_long(-6),
             build::exit(),
@@ -281,7 +281,10 @@ mod tests {
     #[test]
     fn a_jump_out_of_reach_is_told() {
         let mut insns = vec![build::ja(i16::MAX)];
-        insns.resize(1 + i16::MAX as usize, build::call_helper(1));
+        insns.resize(
+            1 + i16::MAX as usize,
+            build::call_helper(hachi_asm::helpers::id::MAP_LOOKUP_ELEM),
+        );
         insns.push(build::exit());
         let mut edits = Edits::default();
         edits.widen(8, build::ld_imm64(0, hachi_asm::Imm64::Value(1)));

@@ -1,7 +1,7 @@
 //! How much of the 512-byte stack a program may need.
 
 use hachi_asm::consts::BPF_REG_FP;
-use hachi_asm::{AluOp, CallTarget, Imm64, Op, Operand};
+use hachi_asm::{AluOp, CallTarget, Imm64, Op, Operand, helpers};
 
 use super::ops;
 use crate::{Code, RelocationKind};
@@ -191,8 +191,8 @@ pub fn stack_depth(code: &Code) -> StackDepth {
     }
 }
 
-const TAIL_CALL: i32 = 12;
-const TIMER_SET_CALLBACK: i32 = 170;
+const TAIL_CALL: i32 = helpers::id::TAIL_CALL as i32;
+const TIMER_SET_CALLBACK: i32 = helpers::id::TIMER_SET_CALLBACK as i32;
 
 /// Whether the program hands a callback to something that calls it after the program has ended.
 fn runs_callbacks_later(code: &Code) -> bool {

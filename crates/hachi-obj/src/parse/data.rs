@@ -8,8 +8,8 @@ use super::btf::ObjectTypes;
 use super::{data_kind, holds_data};
 use crate::elf::Elf;
 use crate::error::ElfFault;
+use crate::flags::{BPF_F_MMAPABLE, BPF_F_RDONLY_PROG};
 use crate::image::{Holds, Image};
-use crate::map::{BPF_F_MMAPABLE, BPF_F_RDONLY_PROG};
 use crate::{DataKind, Error, GlobalVar, MapSpec, MapType, Spec, Warning};
 
 pub(super) fn sections(

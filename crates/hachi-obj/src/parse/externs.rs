@@ -8,8 +8,8 @@ use hachi_btf::{Btf, DataSec, Linkage, Type, Types as _};
 use super::btf::{ObjectTypes, failed};
 use crate::elf::{Elf, Symbol};
 use crate::error::RelocationFault;
+use crate::flags::BPF_F_RDONLY_PROG;
 use crate::kconfig::KconfigType;
-use crate::map::BPF_F_RDONLY_PROG;
 use crate::{DataKind, Error, Extern, ExternKind, MapSpec, MapType, Spec};
 
 /// How long a text may be, in bytes.

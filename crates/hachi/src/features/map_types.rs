@@ -1,5 +1,6 @@
 //! Which types of maps the running kernel has, found by creating the smallest map of each.
 
+use hachi_obj::flags::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC};
 use std::{
     io,
     os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
@@ -8,7 +9,7 @@ use std::{
 
 use hachi_obj::MapType;
 
-use super::{Answer, MMAPABLE, NO, Unsupported, YES, load_btf, map, sample};
+use super::{Answer, NO, Unsupported, YES, load_btf, map, sample};
 use crate::{
     rights::Rights,
     sys::{attr, errno::ENOTSUPP, mmap::page_size},
@@ -94,21 +95,19 @@ pub(crate) fn plain_types(value_size: u32, rights: &Rights) -> io::Result<PlainT
     load_btf(rights, &[sample::INT, BYTE, &array]).map(PlainTypes)
 }
 
-const NO_PREALLOC: u32 = 1;
-
 fn probe(kind: MapType, rights: &Rights) -> Answer {
     let sized = |key, value, entries, flags| map(kind, key, value, entries, flags);
     let page = page_size() as u32;
     let mut attr = match kind {
-        MapType::LpmTrie => sized(8, 4, 1, NO_PREALLOC),
-        MapType::Rhash => sized(4, 4, 1, NO_PREALLOC),
+        MapType::LpmTrie => sized(8, 4, 1, BPF_F_NO_PREALLOC),
+        MapType::Rhash => sized(4, 4, 1, BPF_F_NO_PREALLOC),
         MapType::StackTrace => sized(4, 8, 1, 0),
         MapType::CgroupStorage | MapType::PercpuCgroupStorage => sized(16, 4, 0, 0),
         MapType::Queue | MapType::Stack | MapType::BloomFilter => sized(0, 4, 1, 0),
         MapType::Ringbuf | MapType::UserRingbuf => sized(0, 0, page, 0),
-        MapType::Arena => sized(0, 0, 1, MMAPABLE),
+        MapType::Arena => sized(0, 0, 1, BPF_F_MMAPABLE),
         MapType::InsnArray => sized(4, 16, 1, 0),
-        _ if needs_types(kind) => sized(4, 4, 0, NO_PREALLOC),
+        _ if needs_types(kind) => sized(4, 4, 0, BPF_F_NO_PREALLOC),
         _ => sized(4, 4, 1, 0),
     };
     // These live as long as the attempt.
@@ -144,11 +143,12 @@ fn probe(kind: MapType, rights: &Rights) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Capability;
 
     /// The first kernels in the table are facts.
     #[test]
     fn probes_agree_with_the_table() {
-        if crate::sys::errno::effective_capabilities().is_none_or(|caps| caps & (1 << 39) == 0) {
+        if Capability::Bpf.is_effective() != Some(true) {
             eprintln!("skipped: needs CAP_BPF");
             return;
         }

@@ -1,12 +1,13 @@
 //! Programs that `BPF_PROG_ATTACH` attached to something open, without a `bpf_link`.
 
+use hachi_obj::flags::BPF_F_ALLOW_MULTI;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use super::{Legacy, LegacyLink, LinkError, LinkOperation, OwnedLink};
 use crate::{
     fd::ProgramFd,
     sys::{
-        attach::{self, ALLOW_MULTI, How, Place},
+        attach::{self, How, Place},
         bpf,
         errno::SyscallError,
     },
@@ -43,7 +44,7 @@ impl Attached {
     /// Whether it is still this program that runs there. Where several can be attached, the kernel
     /// looks for that itself.
     fn is_ours(&self) -> Result<bool, SyscallError> {
-        if self.how.flags & ALLOW_MULTI != 0 {
+        if self.how.flags & BPF_F_ALLOW_MULTI != 0 {
             return Ok(true);
         }
         let found = match attach::prog_query(Place::Fd(self.place.as_fd()), self.how.attach_type, 0)
@@ -77,7 +78,7 @@ impl Legacy for Attached {
 
     fn update(&mut self, program: &ProgramFd) -> Result<(), LinkError> {
         // Where there is one program, the next takes its place anyway.
-        let multi = self.how.flags & ALLOW_MULTI != 0;
+        let multi = self.how.flags & BPF_F_ALLOW_MULTI != 0;
         let old = multi.then(|| self.program.as_fd());
         let place = Place::Fd(self.place.as_fd());
         attach::prog_attach(program.as_fd(), place, &self.how, old)

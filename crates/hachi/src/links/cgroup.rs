@@ -1,5 +1,6 @@
 //! Programs for the processes of a cgroup and of the cgroups below it.
 
+use hachi_obj::flags::{BPF_F_ALLOW_MULTI, BPF_F_ALLOW_OVERRIDE};
 use std::os::fd::{AsFd as _, BorrowedFd};
 
 use super::{FdLink, LinkError, LinkOrder, OwnedLink, attached, place};
@@ -7,7 +8,7 @@ use crate::{
     fd::ProgramFd,
     features,
     sys::{
-        attach::{self, ALLOW_MULTI, ALLOW_OVERRIDE, How, Place},
+        attach::{self, How, Place},
         errno::SyscallError,
     },
 };
@@ -45,11 +46,11 @@ pub(crate) fn attach(
 ) -> Result<OwnedLink, LinkError> {
     let flags = match mode {
         CgroupAttachMode::Single => 0,
-        CgroupAttachMode::AllowOverride => ALLOW_OVERRIDE,
+        CgroupAttachMode::AllowOverride => BPF_F_ALLOW_OVERRIDE,
         CgroupAttachMode::AllowMultiple if features::BPF_LINK.is_supported() => {
             return attach_in_order(program, attach_type, directory, LinkOrder::last());
         }
-        CgroupAttachMode::AllowMultiple => ALLOW_MULTI,
+        CgroupAttachMode::AllowMultiple => BPF_F_ALLOW_MULTI,
     };
     let how = How {
         attach_type,

@@ -1,5 +1,6 @@
 //! Describing links, ours and other people's.
 
+use crate::sys::inspect::LinkType;
 use std::{
     fmt,
     os::fd::{AsFd as _, BorrowedFd},
@@ -41,27 +42,6 @@ pub enum LinkTarget {
     Other,
 }
 
-/// `enum bpf_link_type`.
-const TYPES: [&str; 15] = [
-    "unspec",
-    "raw_tracepoint",
-    "tracing",
-    "cgroup",
-    "iter",
-    "netns",
-    "xdp",
-    "perf_event",
-    "kprobe_multi",
-    "struct_ops",
-    "netfilter",
-    "tcx",
-    "uprobe_multi",
-    "netkit",
-    "sockmap",
-];
-
-pub(crate) const TYPE_XDP: u32 = 6;
-
 impl LinkInfo {
     pub(crate) fn of(fd: BorrowedFd<'_>) -> Result<Self, SyscallError> {
         let info = bpf::link_info(fd)?;
@@ -95,8 +75,8 @@ impl LinkInfo {
 
     /// The kernel's name of the type, in lower case: `xdp`.
     pub fn type_name(&self) -> String {
-        match TYPES.get(self.info.link_type as usize) {
-            Some(name) => (*name).to_owned(),
+        match LinkType::from_number(self.info.link_type) {
+            Some(kind) => kind.name().to_owned(),
             None => format!("link type {}", self.info.link_type),
         }
     }
@@ -109,9 +89,11 @@ impl LinkInfo {
     /// What it is attached to.
     pub fn target(&self) -> LinkTarget {
         let word = |at: usize| self.info.union[at];
-        match TYPES.get(self.info.link_type as usize) {
-            Some(&"xdp" | &"tcx" | &"netkit") => LinkTarget::Interface { index: word(0) },
-            Some(&"cgroup") => {
+        match LinkType::from_number(self.info.link_type) {
+            Some(LinkType::Xdp | LinkType::Tcx | LinkType::Netkit) => {
+                LinkTarget::Interface { index: word(0) }
+            }
+            Some(LinkType::Cgroup) => {
                 let (first, second) = (u64::from(word(0)), u64::from(word(1)));
                 let id = if cfg!(target_endian = "big") {
                     first << 32 | second
@@ -120,7 +102,7 @@ impl LinkInfo {
                 };
                 LinkTarget::Cgroup { id }
             }
-            Some(&"netns") => LinkTarget::Netns { inode: word(0) },
+            Some(LinkType::Netns) => LinkTarget::Netns { inode: word(0) },
             _ => LinkTarget::Other,
         }
     }

@@ -5,14 +5,13 @@ use std::{
     os::fd::{AsFd as _, BorrowedFd},
 };
 
+use hachi_obj::AttachType;
+
 use super::{FdLink, LinkError, LinkOperation, OwnedLink};
 use crate::{
     fd::ProgramFd,
     sys::tracing::{self, LinkTo},
 };
-
-/// `BPF_TRACE_ITER` of `enum bpf_attach_type`.
-const BPF_TRACE_ITER: u32 = 28;
 
 /// Attaches an iterator with a `union bpf_iter_link_info`, which may be empty.
 pub(crate) fn attach(
@@ -20,7 +19,8 @@ pub(crate) fn attach(
     info: &[u8],
     target: &str,
 ) -> Result<OwnedLink, LinkError> {
-    match tracing::link_create(program.as_fd(), BPF_TRACE_ITER, &LinkTo::Iter { info }) {
+    let attach_type = AttachType::TraceIter as u32;
+    match tracing::link_create(program.as_fd(), attach_type, &LinkTo::Iter { info }) {
         Ok(fd) => Ok(FdLink::new(fd).into()),
         Err(error) => Err(LinkError::attach(target, error)),
     }

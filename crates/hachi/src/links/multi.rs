@@ -1,5 +1,6 @@
 //! One program at many places, by one link.
 
+use hachi_obj::flags::BPF_F_KPROBE_MULTI_RETURN;
 use std::{
     collections::HashSet,
     ffi::{CStr, CString},
@@ -24,9 +25,6 @@ use crate::{
     target::{Hint, NoSuchTarget, TargetKind},
 };
 
-/// `BPF_F_KPROBE_MULTI_RETURN`, `BPF_F_UPROBE_MULTI_RETURN`.
-const RETURN: u32 = 1;
-
 /// What both kinds of links are told.
 pub(crate) struct Request<'a> {
     pub(crate) program: &'a ProgramFd,
@@ -43,7 +41,8 @@ impl Request<'_> {
     fn flags(&self) -> u32 {
         match self.kind {
             ProbeKind::Entry => 0,
-            ProbeKind::Return => RETURN,
+            // The same bit as `BPF_F_UPROBE_MULTI_RETURN`.
+            ProbeKind::Return => BPF_F_KPROBE_MULTI_RETURN,
         }
     }
 

@@ -1,5 +1,6 @@
 //! Programs at the hooks of netfilter.
 
+use hachi_obj::flags::BPF_F_NETFILTER_IP_DEFRAG;
 use std::{fmt, os::fd::AsFd as _};
 
 use hachi_obj::AttachType;
@@ -84,15 +85,17 @@ impl fmt::Display for NetfilterHook {
 
 /// Attaches to a hook of the calling thread's network namespace.
 pub(crate) fn attach(program: &ProgramFd, hook: &NetfilterHook) -> Result<OwnedLink, LinkError> {
-    /// `BPF_F_NETFILTER_IP_DEFRAG`.
-    const IP_DEFRAG: u32 = 1;
     let made = attach::netfilter_link(
         program.as_fd(),
         AttachType::Netfilter as u32,
         hook.family as u32,
         hook.point as u32,
         hook.priority,
-        if hook.defragment { IP_DEFRAG } else { 0 },
+        if hook.defragment {
+            BPF_F_NETFILTER_IP_DEFRAG
+        } else {
+            0
+        },
     );
     match made {
         Ok(fd) => Ok(FdLink::new(fd).into()),

@@ -1,7 +1,8 @@
 //! Where among the programs of one place a program runs.
 
 use super::{BpfLinkUse, LinkError, LinkOperation, OwnedLink};
-use crate::sys::attach::{AFTER, BEFORE, How, ID, LINK};
+use crate::sys::attach::How;
+use hachi_obj::flags::{BPF_F_AFTER, BPF_F_BEFORE, BPF_F_ID, BPF_F_LINK};
 
 /// Where among the programs attached to the same interface (TCX, netkit: Linux ≥ 6.6) or cgroup
 /// (Linux ≥ 6.17) a program is to run. The default is [`last`](Self::last).
@@ -38,7 +39,7 @@ impl LinkOrder {
 
     /// Before all others.
     pub const fn first() -> Self {
-        Self::new(BEFORE, 0)
+        Self::new(BPF_F_BEFORE, 0)
     }
 
     /// After all others that are there now.
@@ -58,22 +59,22 @@ impl LinkOrder {
 
     /// Right before what the link with this id attaches.
     pub const fn before_link_id(id: u32) -> Self {
-        Self::new(BEFORE | ID | LINK, id)
+        Self::new(BPF_F_BEFORE | BPF_F_ID | BPF_F_LINK, id)
     }
 
     /// Right after what the link with this id attaches.
     pub const fn after_link_id(id: u32) -> Self {
-        Self::new(AFTER | ID | LINK, id)
+        Self::new(BPF_F_AFTER | BPF_F_ID | BPF_F_LINK, id)
     }
 
     /// Right before the program with this id.
     pub const fn before_program_id(id: u32) -> Self {
-        Self::new(BEFORE | ID, id)
+        Self::new(BPF_F_BEFORE | BPF_F_ID, id)
     }
 
     /// Right after the program with this id.
     pub const fn after_program_id(id: u32) -> Self {
-        Self::new(AFTER | ID, id)
+        Self::new(BPF_F_AFTER | BPF_F_ID, id)
     }
 
     /// Only if nothing has changed there since a query found this revision; else the kernel says

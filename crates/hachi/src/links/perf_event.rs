@@ -1,5 +1,6 @@
 //! Programs on perf events: tracepoints, kprobes, uprobes, counters and timers.
 
+use hachi_obj::AttachType;
 use std::os::fd::{AsFd as _, OwnedFd};
 
 use super::{FdLink, Legacy, LegacyLink, LinkError, OwnedLink};
@@ -13,9 +14,6 @@ use crate::{
     },
     tracefs::Probe,
 };
-
-/// `BPF_PERF_EVENT` of `enum bpf_attach_type`.
-const BPF_PERF_EVENT: u32 = 41;
 
 /// A program that a perf event runs, before such attachments became links (Linux 5.15): it lasts as
 /// long as the event's descriptor.
@@ -88,7 +86,7 @@ pub(crate) fn attach(
             event: event.as_fd(),
             cookie,
         };
-        match tracing::link_create(program.as_fd(), BPF_PERF_EVENT, &to) {
+        match tracing::link_create(program.as_fd(), AttachType::PerfEvent as u32, &to) {
             // The link holds the event.
             Ok(fd) => return enable(event, target).map(|()| FdLink::new(fd).into()),
             Err(error) if features::PERF_LINK.is_supported() => {

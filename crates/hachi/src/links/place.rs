@@ -1,12 +1,13 @@
 //! What programs are attached to, in words and numbers.
 
+use crate::sys::capability::Capability;
 use std::{
     fs,
     os::fd::{AsRawFd as _, BorrowedFd},
 };
 
 use super::LinkError;
-use crate::sys::{errno, net};
+use crate::sys::net;
 
 /// What a descriptor is of, in words: `cgroup /sys/fs/cgroup/a`.
 pub(super) fn name(what: &str, fd: BorrowedFd<'_>) -> String {
@@ -16,8 +17,7 @@ pub(super) fn name(what: &str, fd: BorrowedFd<'_>) -> String {
 
 /// Whether this process has the rights to attach programs of the network.
 pub(super) fn may_attach() -> bool {
-    const CAP_NET_ADMIN: u64 = 1 << 12;
-    errno::effective_capabilities().is_some_and(|has| has & CAP_NET_ADMIN != 0)
+    Capability::NetAdmin.is_effective().unwrap_or(false)
 }
 
 /// The index of an interface, or an error that names those there are.

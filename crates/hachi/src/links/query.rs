@@ -1,12 +1,13 @@
 //! What is attached where.
 
+use hachi_obj::flags::{BPF_F_ALLOW_MULTI, BPF_F_ALLOW_OVERRIDE, BPF_F_QUERY_EFFECTIVE};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use hachi_obj::AttachType;
 
 use super::{CgroupAttachMode, LinkError, place};
 use crate::sys::{
-    attach::{self, ALLOW_MULTI, ALLOW_OVERRIDE, Place, QUERY_EFFECTIVE},
+    attach::{self, Place},
     errno,
 };
 
@@ -58,7 +59,7 @@ impl Attachments {
 
     /// As [`at`](Self::at) for a cgroup, with what it inherits from those above.
     pub fn effective_at(place: impl AsFd, attach_type: AttachType) -> Result<Self, LinkError> {
-        at(place.as_fd(), attach_type, QUERY_EFFECTIVE)
+        at(place.as_fd(), attach_type, BPF_F_QUERY_EFFECTIVE)
     }
 }
 
@@ -91,8 +92,8 @@ fn find(
     let found = attach::prog_query(place, attach_type as u32, flags)?;
     let of_a_cgroup = matches!(place, Place::Fd(_)) && attach_type.name().starts_with("cgroup");
     let mode = match found.flags {
-        ALLOW_MULTI => Mode::AllowMultiple,
-        ALLOW_OVERRIDE => Mode::AllowOverride,
+        BPF_F_ALLOW_MULTI => Mode::AllowMultiple,
+        BPF_F_ALLOW_OVERRIDE => Mode::AllowOverride,
         _ => Mode::Single,
     };
     let link = |at: usize| found.links.get(at).copied().filter(|&id| id != 0);

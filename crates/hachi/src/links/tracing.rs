@@ -1,6 +1,7 @@
 //! Programs that were loaded for their target: `tp_btf`, `fentry` and the like, LSM; and raw
 //! tracepoints, which share their system call.
 
+use hachi_obj::AttachType;
 use std::{ffi::CStr, os::fd::AsFd as _};
 
 use super::{FdLink, LinkError, OwnedLink};
@@ -12,8 +13,7 @@ use crate::{
     tracefs,
 };
 
-/// `BPF_TRACE_RAW_TP` of `enum bpf_attach_type`.
-const BPF_TRACE_RAW_TP: u32 = 23;
+const BPF_TRACE_RAW_TP: u32 = AttachType::TraceRawTp as u32;
 
 /// Attaches to what the program was loaded for.
 pub(crate) fn attach(

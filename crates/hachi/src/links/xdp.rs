@@ -1,10 +1,11 @@
 //! XDP attachments: by `bpf_link`, and by netlink where there is no such thing.
 
+use crate::sys::inspect::LinkType;
+use hachi_obj::AttachType;
 use std::os::fd::AsFd as _;
 
 use super::{
     FdLink, Legacy, LegacyLink, LinkError, LinkOperation, LinkTarget, OwnedLink, XdpOccupant,
-    info::TYPE_XDP,
     loaded_links,
     xdp_mode::{XdpFlags, XdpMode},
 };
@@ -21,8 +22,6 @@ use crate::{
     },
 };
 
-/// `BPF_XDP` of `enum bpf_attach_type`.
-pub(crate) const BPF_XDP: u32 = 37;
 
 /// An XDP program attached by netlink: the way of kernels before 5.9, and of `ip link set … xdp`.
 /// The kernel keeps it until it is undone. Undoing leaves another program alone that has taken its
@@ -137,7 +136,7 @@ fn link_on(if_index: u32, program_id: u32) -> Option<u32> {
     loaded_links()
         .map_while(Result::ok)
         .find(|info| {
-            info.link_type() == TYPE_XDP
+            info.link_type() == LinkType::Xdp as u32
                 && info.program_id() == program_id
                 && info.target() == LinkTarget::Interface { index: if_index }
         })
@@ -216,7 +215,7 @@ pub(crate) fn attach(request: &Request<'_>) -> Result<OwnedLink, LinkError> {
     // REPLACE takes the place of a program attached by netlink, which only netlink can do.
     if !flags.contains(XdpFlags::REPLACE) && features::BPF_LINK.is_supported() {
         let how = How {
-            attach_type: BPF_XDP,
+            attach_type: AttachType::Xdp as u32,
             flags: flags.bits(),
             ..How::default()
         };

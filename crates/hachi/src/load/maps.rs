@@ -1,5 +1,6 @@
 //! Step 3: the maps.
 
+use hachi_obj::flags::{BPF_F_RDONLY, BPF_F_RDONLY_PROG, BPF_F_WRONLY, BPF_F_WRONLY_PROG};
 use std::{os::fd::AsFd as _, path::Path};
 
 use hachi_obj::{MapSpec, MapType, Pinning, Spec};
@@ -158,7 +159,7 @@ fn differences(map: &MapSpec, data: &MapData) -> Result<Vec<MapDifference>, MapE
         error,
     })?;
     // The verifier cares for read-only; the rest of the flags say how memory is allocated.
-    const ACCESS: u32 = 1 << 3 | 1 << 4 | 1 << 7 | 1 << 8;
+    const ACCESS: u32 = BPF_F_RDONLY | BPF_F_WRONLY | BPF_F_RDONLY_PROG | BPF_F_WRONLY_PROG;
     let (kind, found_kind) = (map.kind.name(), data.type_name());
     let (declared, found) = (wanted, data);
     let mut differences = Vec::new();

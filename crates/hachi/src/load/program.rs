@@ -1,6 +1,7 @@
 //! Step 5: a program.
 
 use std::cell::RefCell;
+use hachi_obj::flags::{BPF_F_SLEEPABLE, BPF_F_XDP_HAS_FRAGS};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use hachi_obj::{
@@ -199,8 +200,6 @@ fn refused(object: &Object, spec: &ProgramSpec, linked: Linked, refusal: Refusal
 }
 
 fn program_attr(object: &Object, spec: &ProgramSpec) -> Result<attr::ProgLoad, ProgramError> {
-    const BPF_F_SLEEPABLE: u32 = 1 << 4;
-    const BPF_F_XDP_HAS_FRAGS: u32 = 1 << 5;
     let mut attr = attr::ProgLoad {
         prog_type: spec.program_type as u32,
         prog_name: bpf::object_name(&spec.name),

@@ -1,12 +1,10 @@
 //! `BPF_MAP_TYPE_ARENA`: memory that programs and this process address alike.
 
+use hachi_obj::flags::BPF_F_SEGV_ON_FAULT;
 use std::{borrow::Borrow, fmt, sync::Arc};
 
 use super::{MapData, MapError, MapType, Unsuitable, mapped::filled, view::conversions};
 use crate::{Pod, sys::mmap::Mmap};
-
-/// Pages not allocated by a program make this process die (SIGSEGV) rather than being added.
-const BPF_F_SEGV_ON_FAULT: u32 = 1 << 17;
 
 /// Up to 4 GiB of sparse memory, shared with programs: a pointer into it means the same on both
 /// sides. Linux ≥ 6.9 (x86-64; arm64 ≥ 6.10).

@@ -1,5 +1,6 @@
 //! Creating a map, with what the running kernel takes of what is asked for.
 
+use hachi_obj::flags::{BPF_F_MMAPABLE, BPF_F_NUMA_NODE, BPF_F_RDONLY_PROG};
 use std::{
     io,
     os::fd::{AsRawFd as _, OwnedFd},
@@ -51,7 +52,6 @@ pub(crate) fn parameters(map: &MapSpec) -> io::Result<attr::MapCreate> {
         ..Default::default()
     };
     if let Some(node) = map.numa_node {
-        const BPF_F_NUMA_NODE: u32 = 1 << 2;
         attr.map_flags |= BPF_F_NUMA_NODE;
         attr.numa_node = node;
     }
@@ -209,12 +209,11 @@ fn create_empty(map: &MapSpec, within: Surroundings<'_>) -> Result<MapData, MapE
     }
     if full.errno() == libc::EINVAL {
         if map.data.is_some()
-            && reduced.map_flags & features::MMAPABLE != 0
+            && reduced.map_flags & BPF_F_MMAPABLE != 0
             && !features::MMAPABLE_ARRAY.is_supported_with(rights)
         {
-            reduced.map_flags &= !features::MMAPABLE;
+            reduced.map_flags &= !BPF_F_MMAPABLE;
         }
-        const BPF_F_RDONLY_PROG: u32 = 1 << 7;
         if map.data.is_some() && !features::GLOBAL_DATA.is_supported_with(rights) {
             reduced.map_flags &= !BPF_F_RDONLY_PROG;
         }

@@ -1,5 +1,6 @@
 //! Flags of operations on elements.
 
+use hachi_obj::flags::{BPF_ANY, BPF_EXIST, BPF_F_ALL_CPUS, BPF_F_CPU, BPF_F_LOCK, BPF_NOEXIST};
 use std::{fmt, ops};
 
 /// How an element is read or written: the `BPF_…` flags of the map commands of bpf(2)
@@ -24,23 +25,23 @@ pub struct ElementFlags(u64);
 
 impl ElementFlags {
     /// `BPF_ANY`: no flag. A write creates the element or replaces its value.
-    pub const ANY: Self = ElementFlags(0);
+    pub const ANY: Self = ElementFlags(BPF_ANY);
     /// `BPF_NOEXIST`: only create the element; an error (`EEXIST`) if it is there.
-    pub const NO_EXIST: Self = ElementFlags(1);
+    pub const NO_EXIST: Self = ElementFlags(BPF_NOEXIST);
     /// `BPF_EXIST`: only replace the value; an error (`ENOENT`) if the element is not there. For
     /// [`Queue`](super::Queue) and [`Stack`](super::Stack): if there is no room, drop the oldest
     /// value.
-    pub const EXIST: Self = ElementFlags(2);
+    pub const EXIST: Self = ElementFlags(BPF_EXIST);
     /// `BPF_F_LOCK`: read or write under the spin lock (`struct bpf_spin_lock`) that the value
     /// contains. Linux ≥ 5.1.
-    pub const LOCK: Self = ElementFlags(4);
+    pub const LOCK: Self = ElementFlags(BPF_F_LOCK);
     /// `BPF_F_CPU`: the value of one CPU, whose number is in the upper half.
-    const CPU: u64 = 8;
+    const CPU: u64 = BPF_F_CPU;
     /// `BPF_F_ALL_CPUS`: one value for all CPUs.
-    pub(super) const ALL_CPUS: Self = ElementFlags(16);
+    pub(super) const ALL_CPUS: Self = ElementFlags(BPF_F_ALL_CPUS);
 
     /// What writes take.
-    pub(super) const WRITE: Self = ElementFlags(1 | 2 | 4);
+    pub(super) const WRITE: Self = ElementFlags(BPF_NOEXIST | BPF_EXIST | BPF_F_LOCK);
 
     const NAMES: [(u64, &'static str); 5] = [
         (Self::NO_EXIST.0, "BPF_NOEXIST"),

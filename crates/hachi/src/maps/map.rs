@@ -17,12 +17,15 @@ macro_rules! map_types {
             Unsupported(MapData),
         }
 
+        #[cfg(test)]
+        const NAMED: &[MapType] = &[$(MapType::$kind),*];
+
         impl Map {
             /// The variant that the map's type calls for.
             pub fn from_map_data(data: MapData) -> Self {
                 match data.map_type() {
                     $(Some(MapType::$kind) => Map::$variant(data),)*
-                    None => Map::Unsupported(data),
+                    _ => Map::Unsupported(data),
                 }
             }
 
@@ -90,4 +93,16 @@ map_types! {
     Arena = Arena;
     InsnArray = InsnArray;
     RHash = Rhash;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_type_of_the_kernel_has_a_variant() {
+        let known = (0..256).filter_map(MapType::from_number);
+        let nameless: Vec<MapType> = known.filter(|kind| !NAMED.contains(kind)).collect();
+        assert_eq!(nameless, []);
+    }
 }

@@ -1,5 +1,6 @@
 //! Elements of maps as memory.
 
+use hachi_obj::flags::BPF_F_MMAPABLE;
 use std::{cell::UnsafeCell, fmt, marker::PhantomData, mem::MaybeUninit, ops::Deref, sync::Arc};
 
 use hachi_common::{load_shared, store_shared};
@@ -7,9 +8,6 @@ use hachi_obj::GlobalVar;
 
 use super::{ElementFlags, MapData, MapError, Unsuitable};
 use crate::{Pod, sys::mmap::Mmap};
-
-/// `BPF_F_MMAPABLE`.
-const MMAPABLE: u32 = 1 << 10;
 
 /// The elements of an [`Array`](super::Array) as a slice of [`MappedElement`]s, by
 /// [`Array::mmap`](super::Array::mmap). Works on after the map's own descriptor is closed.
@@ -28,7 +26,7 @@ impl<V: Pod> MappedArray<V> {
         // array is
         // mapped from its first element on.
         const { assert!(align_of::<MappedElement<V>>() <= 16) };
-        if map.flags() & MMAPABLE == 0 {
+        if map.flags() & BPF_F_MMAPABLE == 0 {
             return Err(MapError::Unsuitable {
                 name: map.name().to_owned(),
                 reason: Unsuitable::NotMappable,
@@ -160,7 +158,7 @@ impl<V: Pod> GlobalVariable<V> {
     /// The variable, in the map that holds its section.
     pub(crate) fn new(variable: &GlobalVar, map: &MapData) -> Result<Self, MapError> {
         map.check_global::<V>(variable)?;
-        let memory = if map.flags() & MMAPABLE != 0 {
+        let memory = if map.flags() & BPF_F_MMAPABLE != 0 {
             Memory::Mapped(map.mapping()?.clone())
         } else {
             Memory::Called(map.share())

@@ -1,5 +1,6 @@
 //! `BPF_MAP_TYPE_STACK_TRACE`.
 
+use hachi_obj::flags::BPF_F_STACK_BUILD_ID;
 use std::borrow::{Borrow, BorrowMut};
 
 use super::{ElementFlags, Keys, MapData, MapError, MapType, Unsuitable, view::conversions};
@@ -37,7 +38,6 @@ impl<T: Borrow<MapData>> StackTraceMap<T> {
     pub(crate) fn new(map: T) -> Result<Self, MapError> {
         let data = map.borrow();
         data.check_kind(&[MapType::StackTrace], "StackTraceMap")?;
-        const BPF_F_STACK_BUILD_ID: u32 = 1 << 5;
         if data.flags() & BPF_F_STACK_BUILD_ID != 0 {
             return Err(MapError::Unsuitable {
                 name: data.name().to_owned(),

@@ -1,5 +1,6 @@
 //! Running a program without an event.
 
+use hachi_obj::flags::{BPF_F_TEST_RUN_ON_CPU, BPF_F_TEST_XDP_LIVE_FRAMES};
 use std::{os::fd::BorrowedFd, time::Duration};
 
 use crate::{
@@ -25,11 +26,6 @@ pub struct TestRunOptions<'a> {
     cpu: u32,
     batch_size: u32,
 }
-
-/// `BPF_F_TEST_RUN_ON_CPU`
-const ON_CPU: u32 = 1 << 0;
-/// `BPF_F_TEST_XDP_LIVE_FRAMES`
-const LIVE_FRAMES: u32 = 1 << 1;
 
 impl<'a> TestRunOptions<'a> {
     /// No data, once.
@@ -81,7 +77,7 @@ impl<'a> TestRunOptions<'a> {
     /// Runs on this CPU (`BPF_F_TEST_RUN_ON_CPU`). Only for programs at raw tracepoints, typed ones
     /// included; Linux ≥ 5.10.
     pub const fn on_cpu(mut self, cpu: u32) -> Self {
-        self.flags |= ON_CPU;
+        self.flags |= BPF_F_TEST_RUN_ON_CPU;
         self.cpu = cpu;
         self
     }
@@ -92,7 +88,7 @@ impl<'a> TestRunOptions<'a> {
     /// leaves that to the kernel (64). No output comes back, so no room can be given for it. Linux
     /// ≥ 5.18.
     pub const fn live_frames(mut self, batch_size: u32) -> Self {
-        self.flags |= LIVE_FRAMES;
+        self.flags |= BPF_F_TEST_XDP_LIVE_FRAMES;
         self.batch_size = batch_size;
         self
     }
@@ -142,7 +138,7 @@ impl<'a> TestRunOptions<'a> {
 
     /// What an older kernel has against it.
     fn explain(&self, error: SyscallError) -> SyscallError {
-        let live = self.flags & LIVE_FRAMES != 0;
+        let live = self.flags & BPF_F_TEST_XDP_LIVE_FRAMES != 0;
         match Unsupported::if_older("a test run with live frames", (5, 18)) {
             Some(older) if live && error.errno() == libc::EINVAL => error.noted(older.to_string()),
             _ => error,

@@ -56,14 +56,13 @@ fn is_charged() -> bool {
 /// A program that loads where the memory cgroup is charged: the helper `bpf_ktime_get_coarse_ns`
 /// came with the same release, which cannot be asked about directly. libbpf probes it the same way.
 pub(crate) fn accounting_probe() -> (attr::ProgLoad, Vec<u8>) {
-    const BPF_FUNC_KTIME_GET_COARSE_NS: u32 = 160;
     let attr = attr::ProgLoad {
         // What every kernel with eBPF lets a program of two instructions be.
         prog_type: hachi_obj::ProgramType::SocketFilter as u32,
         ..Default::default()
     };
     let insns = [
-        build::call_helper(BPF_FUNC_KTIME_GET_COARSE_NS),
+        build::call_helper(hachi_asm::helpers::id::KTIME_GET_COARSE_NS),
         build::exit(),
     ];
     (attr, Insn::encode_all(&insns, Endian::NATIVE))

@@ -316,18 +316,26 @@ mod tests {
         );
         let lacks = |wanted| delegation.lacks(wanted);
         assert_eq!(lacks(Wanted::Types), None);
-        assert_eq!(lacks(Wanted::Map { kind: 2 }), None);
         assert_eq!(
-            lacks(Wanted::Map { kind: 27 }).unwrap(),
+            lacks(Wanted::Map {
+                kind: MapType::Array as u32
+            }),
+            None
+        );
+        assert_eq!(
+            lacks(Wanted::Map {
+                kind: MapType::Ringbuf as u32
+            })
+            .unwrap(),
             "maps of type ringbuf (mount option delegate_maps=ringbuf)"
         );
         let program = |kind| Wanted::Program {
             kind,
-            attach_type: 37,
+            attach_type: AttachType::Xdp as u32,
         };
-        assert_eq!(lacks(program(6)), None);
+        assert_eq!(lacks(program(ProgramType::Xdp as u32)), None);
         assert_eq!(
-            lacks(program(1)).unwrap(),
+            lacks(program(ProgramType::SocketFilter as u32)).unwrap(),
             "programs of type socket_filter (mount option delegate_progs=socket_filter)"
         );
         let nothing = Delegation::parse("");

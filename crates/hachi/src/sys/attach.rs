@@ -3,6 +3,8 @@
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 
+use hachi_obj::flags::BPF_F_REPLACE;
+
 use super::{
     attr::{self, Cmd},
     bpf::{address, call, call_fd, raw},
@@ -10,15 +12,6 @@ use super::{
 };
 
 type Result<T> = std::result::Result<T, SyscallError>;
-
-/// Flags of attachments, `BPF_F_*`.
-pub(crate) const ALLOW_OVERRIDE: u32 = 1 << 0;
-pub(crate) const ALLOW_MULTI: u32 = 1 << 1;
-pub(crate) const REPLACE: u32 = 1 << 2;
-pub(crate) const BEFORE: u32 = 1 << 3;
-pub(crate) const AFTER: u32 = 1 << 4;
-pub(crate) const ID: u32 = 1 << 5;
-pub(crate) const LINK: u32 = 1 << 13;
 
 /// What programs are attached to.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +37,7 @@ pub(crate) struct How {
     /// Of `enum bpf_attach_type`.
     pub(crate) attach_type: u32,
     pub(crate) flags: u32,
-    /// The descriptor or id of the link or program that [`BEFORE`], [`AFTER`] and [`REPLACE`] are
+    /// The descriptor or id of the link or program that `BPF_F_BEFORE`, `BPF_F_AFTER` and `BPF_F_REPLACE` are
     /// about; 0 for the ends.
     pub(crate) relative: u32,
     /// 0 if none is expected.
@@ -116,7 +109,7 @@ fn words(value: u64) -> [u32; 2] {
     [word(0), word(4)]
 }
 
-/// `BPF_PROG_ATTACH`. With `old`, that program's place is taken ([`REPLACE`]).
+/// `BPF_PROG_ATTACH`. With `old`, that program's place is taken (`BPF_F_REPLACE`).
 pub(crate) fn prog_attach(
     program: BorrowedFd<'_>,
     place: Place<'_>,
@@ -127,7 +120,7 @@ pub(crate) fn prog_attach(
         target_fd: place.number(),
         attach_bpf_fd: raw(program),
         attach_type: how.attach_type,
-        attach_flags: how.flags | old.map_or(0, |_| REPLACE),
+        attach_flags: how.flags | old.map_or(0, |_| BPF_F_REPLACE),
         replace_bpf_fd: old.map_or(0, raw),
         relative_fd: how.relative,
         expected_revision: how.revision,
@@ -157,16 +150,13 @@ pub(crate) fn prog_detach(
 pub(crate) struct Attachments {
     /// Goes up by one with each change, where the kernel counts.
     pub(crate) revision: u64,
-    /// [`ALLOW_OVERRIDE`] or [`ALLOW_MULTI`] for cgroups.
+    /// `BPF_F_ALLOW_OVERRIDE` or `BPF_F_ALLOW_MULTI` for cgroups.
     pub(crate) flags: u32,
     /// Ids of programs, in the order in which they run.
     pub(crate) programs: Vec<u32>,
     /// For each the id of the link that holds it, or 0; empty where the kernel does not say.
     pub(crate) links: Vec<u32>,
 }
-
-/// `BPF_F_QUERY_EFFECTIVE`: with what is inherited from the cgroups above.
-pub(crate) const QUERY_EFFECTIVE: u32 = 1 << 0;
 
 /// Programs are read so many at a time; more than any place takes (64 for cgroups and interfaces).
 const MOST: usize = 256;

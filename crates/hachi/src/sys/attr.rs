@@ -9,93 +9,10 @@
 /// `BPF_OBJ_NAME_LEN`: object names have at most 15 bytes and a NUL.
 pub(crate) const OBJ_NAME_LEN: usize = 16;
 
-/// Commands, `enum bpf_cmd`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(i32)]
-pub(crate) enum Cmd {
-    MapCreate = 0,
-    MapLookupElem = 1,
-    MapUpdateElem = 2,
-    MapDeleteElem = 3,
-    MapGetNextKey = 4,
-    ProgLoad = 5,
-    ObjPin = 6,
-    ObjGet = 7,
-    ProgAttach = 8,
-    ProgDetach = 9,
-    ProgTestRun = 10,
-    ProgGetNextId = 11,
-    MapGetNextId = 12,
-    ProgGetFdById = 13,
-    MapGetFdById = 14,
-    ObjGetInfoByFd = 15,
-    ProgQuery = 16,
-    RawTracepointOpen = 17,
-    BtfLoad = 18,
-    BtfGetFdById = 19,
-    TaskFdQuery = 20,
-    BtfGetNextId = 23,
-    MapLookupAndDeleteElem = 21,
-    MapFreeze = 22,
-    MapLookupBatch = 24,
-    MapLookupAndDeleteBatch = 25,
-    MapUpdateBatch = 26,
-    MapDeleteBatch = 27,
-    LinkCreate = 28,
-    LinkUpdate = 29,
-    LinkGetFdById = 30,
-    LinkGetNextId = 31,
-    EnableStats = 32,
-    IterCreate = 33,
-    LinkDetach = 34,
-    ProgBindMap = 35,
-    TokenCreate = 36,
-}
+#[path = "generated/commands.rs"]
+mod commands;
 
-impl Cmd {
-    /// The name in the kernel's header, for messages.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Cmd::MapCreate => "BPF_MAP_CREATE",
-            Cmd::MapLookupElem => "BPF_MAP_LOOKUP_ELEM",
-            Cmd::MapUpdateElem => "BPF_MAP_UPDATE_ELEM",
-            Cmd::MapDeleteElem => "BPF_MAP_DELETE_ELEM",
-            Cmd::MapGetNextKey => "BPF_MAP_GET_NEXT_KEY",
-            Cmd::ProgLoad => "BPF_PROG_LOAD",
-            Cmd::ObjPin => "BPF_OBJ_PIN",
-            Cmd::ObjGet => "BPF_OBJ_GET",
-            Cmd::ProgAttach => "BPF_PROG_ATTACH",
-            Cmd::ProgDetach => "BPF_PROG_DETACH",
-            Cmd::ProgQuery => "BPF_PROG_QUERY",
-            Cmd::ProgTestRun => "BPF_PROG_TEST_RUN",
-            Cmd::ProgGetNextId => "BPF_PROG_GET_NEXT_ID",
-            Cmd::MapGetNextId => "BPF_MAP_GET_NEXT_ID",
-            Cmd::ProgGetFdById => "BPF_PROG_GET_FD_BY_ID",
-            Cmd::MapGetFdById => "BPF_MAP_GET_FD_BY_ID",
-            Cmd::ObjGetInfoByFd => "BPF_OBJ_GET_INFO_BY_FD",
-            Cmd::RawTracepointOpen => "BPF_RAW_TRACEPOINT_OPEN",
-            Cmd::BtfLoad => "BPF_BTF_LOAD",
-            Cmd::BtfGetFdById => "BPF_BTF_GET_FD_BY_ID",
-            Cmd::BtfGetNextId => "BPF_BTF_GET_NEXT_ID",
-            Cmd::MapLookupAndDeleteElem => "BPF_MAP_LOOKUP_AND_DELETE_ELEM",
-            Cmd::MapFreeze => "BPF_MAP_FREEZE",
-            Cmd::MapLookupBatch => "BPF_MAP_LOOKUP_BATCH",
-            Cmd::MapLookupAndDeleteBatch => "BPF_MAP_LOOKUP_AND_DELETE_BATCH",
-            Cmd::MapUpdateBatch => "BPF_MAP_UPDATE_BATCH",
-            Cmd::MapDeleteBatch => "BPF_MAP_DELETE_BATCH",
-            Cmd::LinkCreate => "BPF_LINK_CREATE",
-            Cmd::LinkUpdate => "BPF_LINK_UPDATE",
-            Cmd::LinkGetFdById => "BPF_LINK_GET_FD_BY_ID",
-            Cmd::LinkGetNextId => "BPF_LINK_GET_NEXT_ID",
-            Cmd::TaskFdQuery => "BPF_TASK_FD_QUERY",
-            Cmd::EnableStats => "BPF_ENABLE_STATS",
-            Cmd::IterCreate => "BPF_ITER_CREATE",
-            Cmd::LinkDetach => "BPF_LINK_DETACH",
-            Cmd::ProgBindMap => "BPF_PROG_BIND_MAP",
-            Cmd::TokenCreate => "BPF_TOKEN_CREATE",
-        }
-    }
-}
+pub(crate) use commands::Cmd;
 
 /// `BPF_MAP_CREATE`.
 #[derive(Clone, Copy, Default)]

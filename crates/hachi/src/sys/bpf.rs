@@ -3,6 +3,7 @@
 //! Functions that hand the kernel a buffer whose needed length only the kernel knows (map keys and
 //! values) are `unsafe`: the caller promises the length. All others check what they pass.
 
+use hachi_obj::flags::{BPF_F_REPLACE, BPF_F_TOKEN_FD};
 use std::{
     ffi::CStr,
     io,
@@ -129,7 +130,6 @@ pub(crate) fn token_create(bpffs: BorrowedFd<'_>) -> Result<OwnedFd> {
 
 /// Enters a token, or that there is none, in the fields of an attribute that are for it.
 fn set_token(token: Option<BorrowedFd<'_>>, flags: &mut u32, fd: &mut i32) {
-    const BPF_F_TOKEN_FD: u32 = 1 << 16;
     match token {
         Some(token) => (*flags, *fd) = (*flags | BPF_F_TOKEN_FD, token.as_raw_fd()),
         None => (*flags, *fd) = (*flags & !BPF_F_TOKEN_FD, 0),
@@ -664,7 +664,6 @@ pub(crate) fn link_update(
     new: BorrowedFd<'_>,
     old: Option<BorrowedFd<'_>>,
 ) -> Result<()> {
-    const BPF_F_REPLACE: u32 = 1 << 2;
     let mut attr = attr::LinkUpdate {
         link_fd: raw(link),
         new_prog_fd: raw(new),

@@ -1,5 +1,6 @@
 //! What an errno means when a particular system call returns it.
 
+use super::capability::Capability;
 use std::{fmt, fs, io};
 
 /// A failed system call: which, how, and what that usually means there.
@@ -202,7 +203,7 @@ fn meaning(call: &str, errno: i32) -> Option<String> {
         ("perf_event_open" | "writing kprobe_events", libc::EINVAL) => {
             "no instruction begins there, the function may not be probed, or the kernel does not count that"
         }
-        ("perf_event_open", libc::EACCES) if has(PERFMON) => {
+        ("perf_event_open", libc::EACCES) if has(Capability::Perfmon) => {
             "probes made so need CAP_SYS_ADMIN on this kernel, CAP_PERFMON is not enough; `uprobe.multi` and `kprobe.multi` do with it"
         }
         ("perf_event_open", libc::EACCES) => {
@@ -258,47 +259,31 @@ fn token(errno: i32) -> Option<String> {
     Some(text.to_owned())
 }
 
-/// A capability: number (`include/uapi/linux/capability.h`) and name.
-type Capability = (u32, &'static str);
-const NET_ADMIN: Capability = (12, "CAP_NET_ADMIN");
-const SYS_ADMIN: Capability = (21, "CAP_SYS_ADMIN");
-const PERFMON: Capability = (38, "CAP_PERFMON");
-const BPF: Capability = (39, "CAP_BPF");
-
-/// The effective capabilities of this thread as a bit set, `None` when /proc does not say.
-pub(crate) fn effective_capabilities() -> Option<u64> {
-    let status = fs::read_to_string("/proc/thread-self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("CapEff:"))?;
-    u64::from_str_radix(line.trim(), 16).ok()
-}
-
-fn has((bit, _): Capability) -> bool {
-    effective_capabilities().is_some_and(|caps| caps & (1 << bit) != 0)
+fn has(capability: Capability) -> bool {
+    capability.is_effective().unwrap_or(false)
 }
 
 /// Whether nothing can be refused for want of a capability.
 fn has_all_rights() -> bool {
-    has(SYS_ADMIN)
+    has(Capability::SysAdmin)
 }
 
 /// What a call may need (Linux ≥ 5.8; CAP_SYS_ADMIN stands for all of it), and on what that
 /// depends.
 fn needed(call: &str) -> (&'static [Capability], &'static str) {
     if call.contains("netlink") || call.contains("sockopt") {
-        (&[NET_ADMIN], "")
+        (&[Capability::NetAdmin], "")
     } else if call.contains("_ID") || matches!(call, "BPF_TASK_FD_QUERY" | "BPF_ENABLE_STATS") {
-        (&[SYS_ADMIN], "")
+        (&[Capability::SysAdmin], "")
     } else if call.contains("LINK") || call.contains("ATTACH") {
-        (&[BPF, NET_ADMIN], "")
+        (&[Capability::Bpf, Capability::NetAdmin], "")
     } else if call == "BPF_PROG_LOAD" {
         (
-            &[BPF, NET_ADMIN, PERFMON],
+            &[Capability::Bpf, Capability::NetAdmin, Capability::Perfmon],
             " (of the latter two, the first for network programs, the second for tracing)",
         )
     } else {
-        (&[BPF], "")
+        (&[Capability::Bpf], "")
     }
 }
 
@@ -308,11 +293,11 @@ fn privileges(call: &str) -> String {
     if has_all_rights() || needed.iter().all(|&capability| has(capability)) {
         return lockdown_note(call);
     }
-    let names: Vec<_> = needed.iter().map(|(_, name)| *name).collect();
+    let names: Vec<_> = needed.iter().map(|needed| needed.name()).collect();
     let missing: Vec<_> = needed
         .iter()
         .filter(|&&capability| !has(capability))
-        .map(|(_, name)| *name)
+        .map(|missing| missing.name())
         .collect();
     let mut text = format!("needs {}{depends}", names.join(", "));
     if missing.len() < names.len() {

@@ -110,6 +110,11 @@ pub(crate) fn task_fd_query(pid: u32, fd: u32) -> Result<TaskFd> {
     })
 }
 
+#[path = "generated/link_types.rs"]
+mod link_types;
+
+pub(crate) use link_types::LinkType;
+
 /// What a link is at, if it is of a raw tracepoint or of a perf event (the latter: Linux ≥ 6.6).
 pub(crate) struct LinkPlace {
     /// The link's type, and within `BPF_LINK_TYPE_PERF_EVENT` the `enum bpf_perf_event_type`.
@@ -121,8 +126,9 @@ pub(crate) struct LinkPlace {
 
 /// As [`link_info`](super::bpf::link_info), with the name, for which the kernel wants a buffer.
 pub(crate) fn link_place(fd: BorrowedFd<'_>, info: &attr::LinkInfo) -> Result<Option<LinkPlace>> {
-    const RAW_TRACEPOINT: u32 = 1;
-    const PERF_EVENT: u32 = 7;
+    const RAW_TRACEPOINT: u32 = LinkType::RawTracepoint as u32;
+    const PERF_EVENT: u32 = LinkType::PerfEvent as u32;
+    // `BPF_PERF_EVENT_TRACEPOINT`, the last of those that have a name.
     const TRACEPOINT: u32 = 5;
     // Where in the union the name's address and length are (in words).
     let at = match (info.link_type, info.union[0]) {

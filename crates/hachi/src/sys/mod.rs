@@ -3,6 +3,7 @@
 pub(crate) mod attach;
 pub(crate) mod attr;
 pub(crate) mod bpf;
+pub(crate) mod capability;
 pub(crate) mod cpu;
 pub(crate) mod epoll;
 pub(crate) mod errno;

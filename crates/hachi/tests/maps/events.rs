@@ -36,7 +36,7 @@ fn loaded(object: Spec) -> Ebpf {
 
 /// Sends `len` bytes of `fill` to perf event array `map`, on the CPU it runs on.
 fn perf_sender(name: &str, map: &str, len: i32, fill: u8) -> ProgramSpec {
-    const PERF_EVENT_OUTPUT: u32 = 25;
+    const PERF_EVENT_OUTPUT: u32 = hachi_asm::helpers::id::PERF_EVENT_OUTPUT;
     const CURRENT_CPU: u64 = 0xffff_ffff;
     let words = (len + 7) / 8;
     let mut insns: Vec<Insn> = vec![build::mov(6, 1)];

@@ -6,6 +6,8 @@ mod functions;
 mod kfunc;
 mod ops;
 mod parse;
+#[path = "generated/scalars.rs"]
+mod scalars;
 mod types;
 
 use proc_macro::{TokenStream, TokenTree};

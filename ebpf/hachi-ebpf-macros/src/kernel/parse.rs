@@ -2,6 +2,7 @@
 
 use proc_macro::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 
+use super::scalars::SCALARS;
 use crate::tokens::{Error, is_group, is_ident, is_punct, split_commas};
 
 /// A declaration.
@@ -87,35 +88,6 @@ pub enum Type {
         span: Span,
     },
 }
-
-/// Types that are read as they are.
-const SCALARS: [&str; 25] = [
-    "u8",
-    "u16",
-    "u32",
-    "u64",
-    "u128",
-    "usize",
-    "i8",
-    "i16",
-    "i32",
-    "i64",
-    "i128",
-    "isize",
-    "bool",
-    "c_void",
-    "c_char",
-    "c_schar",
-    "c_uchar",
-    "c_short",
-    "c_ushort",
-    "c_int",
-    "c_uint",
-    "c_long",
-    "c_ulong",
-    "c_longlong",
-    "c_ulonglong",
-];
 
 pub fn is_scalar(name: &str) -> bool {
     SCALARS.contains(&name)

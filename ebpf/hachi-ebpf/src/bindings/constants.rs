@@ -3,25 +3,6 @@
 //! of helpers what the helper takes.
 #![allow(missing_docs, reason = "C's own names")]
 
-pub const BPF_ANY: u64 = 0;
-pub const BPF_NOEXIST: u64 = 1;
-pub const BPF_EXIST: u64 = 2;
-pub const BPF_F_LOCK: u64 = 4;
-
-pub const BPF_F_NO_PREALLOC: u32 = 1;
-pub const BPF_F_NO_COMMON_LRU: u32 = 2;
-pub const BPF_F_NUMA_NODE: u32 = 4;
-pub const BPF_F_RDONLY: u32 = 8;
-pub const BPF_F_WRONLY: u32 = 16;
-pub const BPF_F_STACK_BUILD_ID: u32 = 32;
-pub const BPF_F_ZERO_SEED: u32 = 64;
-pub const BPF_F_RDONLY_PROG: u32 = 128;
-pub const BPF_F_WRONLY_PROG: u32 = 0x100;
-pub const BPF_F_CLONE: u32 = 0x200;
-pub const BPF_F_MMAPABLE: u32 = 0x400;
-pub const BPF_F_PRESERVE_ELEMS: u32 = 0x800;
-pub const BPF_F_INNER_MAP: u32 = 0x1000;
-
 pub const BPF_F_RECOMPUTE_CSUM: u64 = 1;
 pub const BPF_F_INVALIDATE_HASH: u64 = 2;
 
@@ -186,55 +167,9 @@ pub const BTF_F_PTR_RAW: u64 = 4;
 pub const BTF_F_ZERO: u64 = 8;
 
 // In newer headers than most distributions have.
-pub const BPF_F_LINK: u32 = 0x2000;
-pub const BPF_F_PATH_FD: u32 = 0x4000;
-pub const BPF_F_VTYPE_BTF_OBJ_FD: u32 = 0x8000;
-pub const BPF_F_TOKEN_FD: u32 = 0x10000;
-pub const BPF_F_SEGV_ON_FAULT: u32 = 0x20000;
-pub const BPF_F_NO_USER_CONV: u32 = 0x40000;
 pub const BPF_FIB_LOOKUP_MARK: u32 = 32;
 pub const BPF_F_TIMER_ABS: u64 = 1;
 pub const BPF_F_TIMER_CPU_PIN: u64 = 2;
-
-/// Types of maps: `enum bpf_map_type`.
-pub mod bpf_map_type {
-    /// Their type.
-    pub type Type = u32;
-    pub const BPF_MAP_TYPE_UNSPEC: Type = 0;
-    pub const BPF_MAP_TYPE_HASH: Type = 1;
-    pub const BPF_MAP_TYPE_ARRAY: Type = 2;
-    pub const BPF_MAP_TYPE_PROG_ARRAY: Type = 3;
-    pub const BPF_MAP_TYPE_PERF_EVENT_ARRAY: Type = 4;
-    pub const BPF_MAP_TYPE_PERCPU_HASH: Type = 5;
-    pub const BPF_MAP_TYPE_PERCPU_ARRAY: Type = 6;
-    pub const BPF_MAP_TYPE_STACK_TRACE: Type = 7;
-    pub const BPF_MAP_TYPE_CGROUP_ARRAY: Type = 8;
-    pub const BPF_MAP_TYPE_LRU_HASH: Type = 9;
-    pub const BPF_MAP_TYPE_LRU_PERCPU_HASH: Type = 10;
-    pub const BPF_MAP_TYPE_LPM_TRIE: Type = 11;
-    pub const BPF_MAP_TYPE_ARRAY_OF_MAPS: Type = 12;
-    pub const BPF_MAP_TYPE_HASH_OF_MAPS: Type = 13;
-    pub const BPF_MAP_TYPE_DEVMAP: Type = 14;
-    pub const BPF_MAP_TYPE_SOCKMAP: Type = 15;
-    pub const BPF_MAP_TYPE_CPUMAP: Type = 16;
-    pub const BPF_MAP_TYPE_XSKMAP: Type = 17;
-    pub const BPF_MAP_TYPE_SOCKHASH: Type = 18;
-    pub const BPF_MAP_TYPE_CGROUP_STORAGE: Type = 19;
-    pub const BPF_MAP_TYPE_REUSEPORT_SOCKARRAY: Type = 20;
-    pub const BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE: Type = 21;
-    pub const BPF_MAP_TYPE_QUEUE: Type = 22;
-    pub const BPF_MAP_TYPE_STACK: Type = 23;
-    pub const BPF_MAP_TYPE_SK_STORAGE: Type = 24;
-    pub const BPF_MAP_TYPE_DEVMAP_HASH: Type = 25;
-    pub const BPF_MAP_TYPE_STRUCT_OPS: Type = 26;
-    pub const BPF_MAP_TYPE_RINGBUF: Type = 27;
-    pub const BPF_MAP_TYPE_INODE_STORAGE: Type = 28;
-    pub const BPF_MAP_TYPE_TASK_STORAGE: Type = 29;
-    pub const BPF_MAP_TYPE_BLOOM_FILTER: Type = 30;
-    pub const BPF_MAP_TYPE_USER_RINGBUF: Type = 31;
-    pub const BPF_MAP_TYPE_CGRP_STORAGE: Type = 32;
-    pub const BPF_MAP_TYPE_ARENA: Type = 33;
-}
 
 /// What an XDP program returns: `enum xdp_action`.
 pub mod xdp_action {

@@ -2,9 +2,21 @@
 #![allow(non_camel_case_types, reason = "C's own names")]
 
 mod constants;
+#[path = "generated/flags.rs"]
+#[allow(missing_docs, reason = "C's own names")]
+mod flags;
+#[path = "generated/helpers.rs"]
+#[allow(missing_docs, non_upper_case_globals, reason = "C's own names")]
+mod helpers;
+#[path = "generated/map_types.rs"]
+#[allow(missing_docs, reason = "C's own names")]
+mod map_types;
 mod types;
 
 pub use constants::*;
+pub use flags::*;
+pub use helpers::*;
+pub use map_types::*;
 pub use types::*;
 
 /// The context of an XDP program: `struct xdp_md`.

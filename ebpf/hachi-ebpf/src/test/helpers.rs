@@ -1,4 +1,8 @@
 //! The helpers, by number.
+#![allow(
+    non_upper_case_globals,
+    reason = "numbers of helpers have the kernel's names"
+)]
 
 use std::string::String;
 use std::sync::OnceLock;
@@ -12,6 +16,7 @@ use super::packet::{self, Frame};
 use super::printf;
 use super::state::{State, with};
 use super::{Done, dynptr, memory, timer};
+use crate::bindings::bpf_func_id::*;
 use crate::bindings::{
     __sk_buff, BPF_LOCAL_STORAGE_GET_F_CREATE, BPF_NOEXIST, BPF_RB_AVAIL_DATA, BPF_RB_CONS_POS,
     BPF_RB_PROD_POS, BPF_RB_RING_SIZE, bpf_dynptr, xdp_action, xdp_md,
@@ -36,23 +41,81 @@ pub(crate) unsafe fn call(number: u32, arguments: &[u64]) -> Result {
     // SAFETY: the caller's promise, here and below.
     unsafe {
         match number {
-            1 | 2 | 3 | 87..=89 | 164 | 195 => call.map(number),
-            4 | 45 | 112..=115 | 148 => call.read(number),
-            5 | 118 | 125 | 160 | 208 => Some(call.time(number)),
-            7 => Some(with(|state| random(state).into())),
-            8 | 42 => Some(0),
-            14..=16 | 35 | 158 => call.task(number),
-            6 | 126 | 127 | 165 | 177 => call.print(number),
-            9 | 26 | 38 | 39 | 43 | 44 | 54 | 65 | 188..=190 => call.packet(number),
-            25 | 111 | 121 | 130..=134 | 198..=200 | 209 => call.records(number),
-            28 => call.csum_diff(),
-            51 => Some(call.redirect_map()),
-            93 | 94 => Some(0),
-            105 | 106 | 182 => call.text(number),
-            107 | 108 | 145 | 146 | 156 | 157 | 210 | 211 => call.storage(number),
-            169..=172 => Some(call.timer(number)),
-            181 => Some(call.repeat()),
-            201..=203 => call.dynptr(number),
+            BPF_FUNC_map_lookup_elem
+            | BPF_FUNC_map_update_elem
+            | BPF_FUNC_map_delete_elem
+            | BPF_FUNC_map_push_elem
+            | BPF_FUNC_map_pop_elem
+            | BPF_FUNC_map_peek_elem
+            | BPF_FUNC_for_each_map_elem
+            | BPF_FUNC_map_lookup_percpu_elem => call.map(number),
+            BPF_FUNC_probe_read
+            | BPF_FUNC_probe_read_str
+            | BPF_FUNC_probe_read_user
+            | BPF_FUNC_probe_read_kernel
+            | BPF_FUNC_probe_read_user_str
+            | BPF_FUNC_probe_read_kernel_str
+            | BPF_FUNC_copy_from_user => call.read(number),
+            BPF_FUNC_ktime_get_ns
+            | BPF_FUNC_jiffies64
+            | BPF_FUNC_ktime_get_boot_ns
+            | BPF_FUNC_ktime_get_coarse_ns
+            | BPF_FUNC_ktime_get_tai_ns => Some(call.time(number)),
+            BPF_FUNC_get_prandom_u32 => Some(with(|state| random(state).into())),
+            BPF_FUNC_get_smp_processor_id | BPF_FUNC_get_numa_node_id => Some(0),
+            BPF_FUNC_get_current_pid_tgid
+            | BPF_FUNC_get_current_uid_gid
+            | BPF_FUNC_get_current_comm
+            | BPF_FUNC_get_current_task
+            | BPF_FUNC_get_current_task_btf => call.task(number),
+            BPF_FUNC_trace_printk
+            | BPF_FUNC_seq_printf
+            | BPF_FUNC_seq_write
+            | BPF_FUNC_snprintf
+            | BPF_FUNC_trace_vprintk => call.print(number),
+            BPF_FUNC_skb_store_bytes
+            | BPF_FUNC_skb_load_bytes
+            | BPF_FUNC_skb_change_tail
+            | BPF_FUNC_skb_pull_data
+            | BPF_FUNC_skb_change_head
+            | BPF_FUNC_xdp_adjust_head
+            | BPF_FUNC_xdp_adjust_meta
+            | BPF_FUNC_xdp_adjust_tail
+            | BPF_FUNC_xdp_get_buff_len
+            | BPF_FUNC_xdp_load_bytes
+            | BPF_FUNC_xdp_store_bytes => call.packet(number),
+            BPF_FUNC_perf_event_output
+            | BPF_FUNC_skb_output
+            | BPF_FUNC_xdp_output
+            | BPF_FUNC_ringbuf_output
+            | BPF_FUNC_ringbuf_reserve
+            | BPF_FUNC_ringbuf_submit
+            | BPF_FUNC_ringbuf_discard
+            | BPF_FUNC_ringbuf_query
+            | BPF_FUNC_ringbuf_reserve_dynptr
+            | BPF_FUNC_ringbuf_submit_dynptr
+            | BPF_FUNC_ringbuf_discard_dynptr
+            | BPF_FUNC_user_ringbuf_drain => call.records(number),
+            BPF_FUNC_csum_diff => call.csum_diff(),
+            BPF_FUNC_redirect_map => Some(call.redirect_map()),
+            BPF_FUNC_spin_lock | BPF_FUNC_spin_unlock => Some(0),
+            BPF_FUNC_strtol | BPF_FUNC_strtoul | BPF_FUNC_strncmp => call.text(number),
+            BPF_FUNC_sk_storage_get
+            | BPF_FUNC_sk_storage_delete
+            | BPF_FUNC_inode_storage_get
+            | BPF_FUNC_inode_storage_delete
+            | BPF_FUNC_task_storage_get
+            | BPF_FUNC_task_storage_delete
+            | BPF_FUNC_cgrp_storage_get
+            | BPF_FUNC_cgrp_storage_delete => call.storage(number),
+            BPF_FUNC_timer_init
+            | BPF_FUNC_timer_set_callback
+            | BPF_FUNC_timer_start
+            | BPF_FUNC_timer_cancel => Some(call.timer(number)),
+            BPF_FUNC_loop => Some(call.repeat()),
+            BPF_FUNC_dynptr_read | BPF_FUNC_dynptr_write | BPF_FUNC_dynptr_data => {
+                call.dynptr(number)
+            }
             _ => None,
         }
     }
@@ -134,28 +197,28 @@ impl Call {
     unsafe fn map(self, number: u32) -> Result {
         // SAFETY: keys and values have the sizes of the map's; callbacks are made for the map.
         unsafe {
-            if number == 164 {
+            if number == BPF_FUNC_for_each_map_elem {
                 return self.for_each();
             }
             self.with_map(|map| {
                 let value_size = map.definition.value_size as usize;
                 match number {
                     // One CPU.
-                    195 if self.0[2] as u32 != 0 => Some(0),
-                    1 | 195 => {
+                    BPF_FUNC_map_lookup_percpu_elem if self.0[2] as u32 != 0 => Some(0),
+                    BPF_FUNC_map_lookup_elem | BPF_FUNC_map_lookup_percpu_elem => {
                         let key = map.key(self.pointer(1));
                         Some(map.found(&key))
                     }
-                    2 => {
+                    BPF_FUNC_map_update_elem => {
                         let key = map.key(self.pointer(1));
                         done(map.update(&key, self.bytes(2, value_size), self.0[3]))
                     }
-                    3 => {
+                    BPF_FUNC_map_delete_elem => {
                         let key = map.key(self.pointer(1));
                         done(map.delete(&key))
                     }
-                    87 => done(map.push(self.bytes(1, value_size), self.0[2])),
-                    88 => done(map.next(self.bytes_mut(1, value_size), true)),
+                    BPF_FUNC_map_push_elem => done(map.push(self.bytes(1, value_size), self.0[2])),
+                    BPF_FUNC_map_pop_elem => done(map.next(self.bytes_mut(1, value_size), true)),
                     _ => done(map.next(self.bytes_mut(1, value_size), false)),
                 }
             })
@@ -204,7 +267,10 @@ impl Call {
         let size = self.0[1] as u32 as usize;
         // SAFETY: the destination has this size.
         let to = unsafe { self.bytes_mut(0, size) };
-        if !matches!(number, 45 | 114 | 115) {
+        if !matches!(
+            number,
+            BPF_FUNC_probe_read_str | BPF_FUNC_probe_read_user_str | BPF_FUNC_probe_read_kernel_str
+        ) {
             return done(memory::read(self.0[2], to));
         }
         // A string, which is cut where there is no room for its end.
@@ -227,15 +293,19 @@ impl Call {
     fn time(self, number: u32) -> u64 {
         let now = with(|state| now(state));
         // Jiffies are of 4 ms.
-        if number == 118 { now / 4_000_000 } else { now }
+        if number == BPF_FUNC_jiffies64 {
+            now / 4_000_000
+        } else {
+            now
+        }
     }
 
     unsafe fn task(self, number: u32) -> Result {
         let task = with(|state| state.task.clone());
         match number {
-            14 => Some(u64::from(task.tgid) << 32 | u64::from(task.pid)),
-            15 => Some(u64::from(task.gid) << 32 | u64::from(task.uid)),
-            16 => {
+            BPF_FUNC_get_current_pid_tgid => Some(u64::from(task.tgid) << 32 | u64::from(task.pid)),
+            BPF_FUNC_get_current_uid_gid => Some(u64::from(task.gid) << 32 | u64::from(task.uid)),
+            BPF_FUNC_get_current_comm => {
                 // SAFETY: the destination has this size.
                 let to = unsafe { self.bytes_mut(0, self.0[1] as u32 as usize) };
                 let comm = task.comm_bytes();
@@ -256,10 +326,10 @@ impl Call {
         // SAFETY: formats and arguments have the sizes given.
         let (text, written) = unsafe {
             match number {
-                6 => (self.format(0, 1, &self.0[2..5]), None),
-                177 => (self.format(0, 1, self.words(2, 3)), None),
-                126 => (self.format(1, 2, self.words(3, 4)), None),
-                127 => {
+                BPF_FUNC_trace_printk => (self.format(0, 1, &self.0[2..5]), None),
+                BPF_FUNC_trace_vprintk => (self.format(0, 1, self.words(2, 3)), None),
+                BPF_FUNC_seq_printf => (self.format(1, 2, self.words(3, 4)), None),
+                BPF_FUNC_seq_write => {
                     let bytes = self.bytes(1, self.0[2] as u32 as usize);
                     (String::from_utf8_lossy(bytes).into_owned(), None)
                 }
@@ -281,7 +351,13 @@ impl Call {
             }
             None => {
                 with(|state| state.printed.push(text));
-                Some(if number == 6 || number == 177 { len } else { 0 })
+                Some(
+                    if number == BPF_FUNC_trace_printk || number == BPF_FUNC_trace_vprintk {
+                        len
+                    } else {
+                        0
+                    },
+                )
             }
         }
     }
@@ -314,7 +390,12 @@ impl Call {
         // sizes.
         unsafe {
             match number {
-                44 | 54 | 65 | 188..=190 => self.xdp(number, frame),
+                BPF_FUNC_xdp_adjust_head
+                | BPF_FUNC_xdp_adjust_meta
+                | BPF_FUNC_xdp_adjust_tail
+                | BPF_FUNC_xdp_get_buff_len
+                | BPF_FUNC_xdp_load_bytes
+                | BPF_FUNC_xdp_store_bytes => self.xdp(number, frame),
                 _ => self.skb(number, frame),
             }
         }
@@ -326,10 +407,10 @@ impl Call {
             let ctx = &mut *self.pointer::<xdp_md>(0);
             let delta = self.0[1] as i32;
             match number {
-                44 => done(packet::xdp_adjust_head(frame, ctx, delta)),
-                54 => done(packet::xdp_adjust_meta(frame, ctx, delta)),
-                65 => done(packet::xdp_adjust_tail(frame, ctx, delta)),
-                188 => {
+                BPF_FUNC_xdp_adjust_head => done(packet::xdp_adjust_head(frame, ctx, delta)),
+                BPF_FUNC_xdp_adjust_meta => done(packet::xdp_adjust_meta(frame, ctx, delta)),
+                BPF_FUNC_xdp_adjust_tail => done(packet::xdp_adjust_tail(frame, ctx, delta)),
+                BPF_FUNC_xdp_get_buff_len => {
                     let ends = packet::xdp_ends(ctx);
                     Some(ends.data_end - ends.data)
                 }
@@ -337,7 +418,7 @@ impl Call {
                     let ends = packet::xdp_ends(ctx);
                     let len = self.0[3] as u32;
                     let part = packet::part(ends, self.0[1] as u32, len, EINVAL);
-                    self.copy(part, 2, len, number == 190)
+                    self.copy(part, 2, len, number == BPF_FUNC_xdp_store_bytes)
                 }
             }
         }
@@ -349,14 +430,14 @@ impl Call {
             let ctx = &mut *self.pointer::<__sk_buff>(0);
             let len = self.0[1] as u32;
             match number {
-                38 => done(packet::skb_change_tail(frame, ctx, len)),
-                39 if len > ctx.len => Some(EINVAL as u64),
-                39 => Some(0),
-                43 => done(packet::skb_change_head(frame, ctx, len)),
+                BPF_FUNC_skb_change_tail => done(packet::skb_change_tail(frame, ctx, len)),
+                BPF_FUNC_skb_pull_data if len > ctx.len => Some(EINVAL as u64),
+                BPF_FUNC_skb_pull_data => Some(0),
+                BPF_FUNC_skb_change_head => done(packet::skb_change_head(frame, ctx, len)),
                 _ => {
                     let len = self.0[3] as u32;
                     let part = packet::part(packet::skb_ends(ctx), self.0[1] as u32, len, EFAULT);
-                    self.copy(part, 2, len, number == 9)
+                    self.copy(part, 2, len, number == BPF_FUNC_skb_store_bytes)
                 }
             }
         }
@@ -408,34 +489,50 @@ impl Call {
     unsafe fn text(self, number: u32) -> Result {
         // SAFETY: texts have the sizes given, results their places.
         unsafe {
-            if number == 182 {
+            if number == BPF_FUNC_strncmp {
                 let first = self.bytes(0, self.0[1] as u32 as usize);
                 let second = memory::read_string(self.0[2], first.len()).unwrap_or_default();
                 let first = first.split(|byte| *byte == 0).next().unwrap_or_default();
                 return Some(first.cmp(&second) as i64 as u64);
             }
             let text = self.bytes(0, self.0[1] as usize);
-            Some(match number_in(text, self.0[2], number == 105) {
-                Ok((value, taken)) => {
-                    self.pointer::<u64>(3).write(value);
-                    taken as u64
-                }
-                Err(error) => error as u64,
-            })
+            Some(
+                match number_in(text, self.0[2], number == BPF_FUNC_strtol) {
+                    Ok((value, taken)) => {
+                        self.pointer::<u64>(3).write(value);
+                        taken as u64
+                    }
+                    Err(error) => error as u64,
+                },
+            )
         }
     }
 
     unsafe fn storage(self, number: u32) -> Result {
         let owner = self.0[1].to_ne_bytes();
         if self.0[1] == 0 {
-            return Some(if matches!(number, 107 | 145 | 156 | 210) {
-                0
-            } else {
-                EINVAL as u64
-            });
+            return Some(
+                if matches!(
+                    number,
+                    BPF_FUNC_sk_storage_get
+                        | BPF_FUNC_inode_storage_get
+                        | BPF_FUNC_task_storage_get
+                        | BPF_FUNC_cgrp_storage_get
+                ) {
+                    0
+                } else {
+                    EINVAL as u64
+                },
+            );
         }
         self.with_map(|map| {
-            if !matches!(number, 107 | 145 | 156 | 210) {
+            if !matches!(
+                number,
+                BPF_FUNC_sk_storage_get
+                    | BPF_FUNC_inode_storage_get
+                    | BPF_FUNC_task_storage_get
+                    | BPF_FUNC_cgrp_storage_get
+            ) {
                 return done(map.delete(&owner));
             }
             let found = map.found(&owner);
@@ -458,10 +555,12 @@ impl Call {
         let at = self.0[0] as usize;
         with(|state| {
             returned(match number {
-                169 => timer::init(state, at, self.0[1] as usize).map(|()| 0),
-                // SAFETY: the callback is one for timers.
-                170 => unsafe { timer::set_callback(state, at, self.pointer(1)) }.map(|()| 0),
-                171 => timer::start(state, at, self.0[1], self.0[2]).map(|()| 0),
+                BPF_FUNC_timer_init => timer::init(state, at, self.0[1] as usize).map(|()| 0),
+                BPF_FUNC_timer_set_callback => {
+                    // SAFETY: the callback is one for timers.
+                    unsafe { timer::set_callback(state, at, self.pointer(1)) }.map(|()| 0)
+                }
+                BPF_FUNC_timer_start => timer::start(state, at, self.0[1], self.0[2]).map(|()| 0),
                 _ => timer::cancel(state, at).map(u64::from),
             })
         })
@@ -471,7 +570,7 @@ impl Call {
         // SAFETY: the dynptr is one; buffers have the sizes given.
         unsafe {
             match number {
-                201 => {
+                BPF_FUNC_dynptr_read => {
                     let dynptr = &*self.pointer::<bpf_dynptr>(2);
                     let len = self.0[1] as u32;
                     self.copy(
@@ -481,7 +580,7 @@ impl Call {
                         false,
                     )
                 }
-                202 => {
+                BPF_FUNC_dynptr_write => {
                     let dynptr = &*self.pointer::<bpf_dynptr>(0);
                     let len = self.0[3] as u32;
                     self.copy(
@@ -505,7 +604,7 @@ impl Call {
         unsafe {
             match number {
                 // With a context before the map.
-                25 | 111 | 121 => {
+                BPF_FUNC_perf_event_output | BPF_FUNC_skb_output | BPF_FUNC_xdp_output => {
                     let record = self.bytes(3, self.0[4] as usize).to_vec();
                     with(
                         |state| match &mut map_at(state, self.pointer::<c_void>(1)).contents {
@@ -517,7 +616,7 @@ impl Call {
                         },
                     )
                 }
-                130 => {
+                BPF_FUNC_ringbuf_output => {
                     let record = self.bytes(1, self.0[2] as usize);
                     let Some(to) = self.reserve(record.len()) else {
                         return Some(EAGAIN as u64);
@@ -526,12 +625,12 @@ impl Call {
                     commit(to, RecordState::Submitted);
                     Some(0)
                 }
-                131 if self.0[2] != 0 => Some(0),
-                131 => Some(address(self.reserve(self.0[1] as usize))),
-                132 => Some(commit(self.pointer(0), RecordState::Submitted)),
-                133 => Some(commit(self.pointer(0), RecordState::Discarded)),
-                134 => Some(self.query()),
-                198 => {
+                BPF_FUNC_ringbuf_reserve if self.0[2] != 0 => Some(0),
+                BPF_FUNC_ringbuf_reserve => Some(address(self.reserve(self.0[1] as usize))),
+                BPF_FUNC_ringbuf_submit => Some(commit(self.pointer(0), RecordState::Submitted)),
+                BPF_FUNC_ringbuf_discard => Some(commit(self.pointer(0), RecordState::Discarded)),
+                BPF_FUNC_ringbuf_query => Some(self.query()),
+                BPF_FUNC_ringbuf_reserve_dynptr => {
                     let (len, to) = (self.0[1] as u32 as usize, self.pointer::<bpf_dynptr>(3));
                     let reserved = match self.0[2] {
                         0 => self.reserve(len),
@@ -541,9 +640,9 @@ impl Call {
                     to.write(reserved.map_or(empty, |data| dynptr::new(data, len, false)));
                     Some(if reserved.is_some() { 0 } else { EINVAL as u64 })
                 }
-                199 | 200 => {
+                BPF_FUNC_ringbuf_submit_dynptr | BPF_FUNC_ringbuf_discard_dynptr => {
                     let state = match number {
-                        199 => RecordState::Submitted,
+                        BPF_FUNC_ringbuf_submit_dynptr => RecordState::Submitted,
                         _ => RecordState::Discarded,
                     };
                     let dynptr = &*self.pointer::<bpf_dynptr>(0);

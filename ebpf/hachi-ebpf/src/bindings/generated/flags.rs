@@ -23,3 +23,5 @@ pub const BPF_ANY: u64 = 0;
 pub const BPF_NOEXIST: u64 = 1 << 0;
 pub const BPF_EXIST: u64 = 1 << 1;
 pub const BPF_F_LOCK: u64 = 1 << 2;
+pub const BPF_F_CPU: u64 = 1 << 3;
+pub const BPF_F_ALL_CPUS: u64 = 1 << 4;
