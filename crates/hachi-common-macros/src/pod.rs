@@ -102,9 +102,9 @@ fn fields(item: &Item) -> TokenStream {
     )
 }
 
-/// The constant that is none when there is padding: each field must end where the next one starts,
-/// and the last with the struct. `what` is what the type then is
-/// not, `filling` the type of a field that fills the gap: what stands before and after its size.
+/// A constant that does not compile when there is padding: each field must end where the next one
+/// starts, and the last with the struct. `what` is what the struct is not then. `filling` is the
+/// type of a field that fills the padding: the text before and after the number of bytes.
 pub fn no_padding(item: &Item, what: &str, filling: [&str; 2]) -> TokenStream {
     let mut checks = TokenStream::new();
     for (position, field) in item.fields.iter().enumerate() {

@@ -36,7 +36,7 @@ use crate::Shareable;
 /// static MODE: Global<Mode> = Global::new(Mode::Watch);
 ///
 /// fn drops() -> bool {
-///     // `None`: user space gave a number without a mode.
+///     // `None`: user space gave a number that is not a mode.
 ///     matches!(MODE.load(), Some(Mode::Drop))
 /// }
 /// ```

@@ -81,7 +81,7 @@ pub(crate) struct Section {
 pub(crate) enum Holds {
     /// Code: a number of [`Image::code`].
     Code(u32),
-    /// Global variables: the map's name, and how many bytes they take.
+    /// Global variables in the map of this name: how many bytes of them.
     Data(Arc<str>, u64),
     /// Jump tables: places in the section of the code that refers to them, 64 bits each.
     JumpTables(Span),

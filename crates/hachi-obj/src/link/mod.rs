@@ -273,7 +273,7 @@ impl ProgramSpec {
     /// Makes a program that can be loaded: its code and that of the functions it calls, with all
     /// that the object leaves open as `resolve` answers it.
     ///
-    /// It is not an error if the kernel lacks what the object can do without: see
+    /// What the kernel does not have and the object can do without is not an error: see
     /// [`Linked::poisoned`].
     ///
     /// # Errors

@@ -9,10 +9,7 @@
 /// `BPF_OBJ_NAME_LEN`: object names have at most 15 bytes and a NUL.
 pub(crate) const OBJ_NAME_LEN: usize = 16;
 
-#[path = "generated/commands.rs"]
-mod commands;
-
-pub(crate) use commands::Cmd;
+pub(crate) use super::generated::commands::Cmd;
 
 /// `BPF_MAP_CREATE`.
 #[derive(Clone, Copy, Default)]

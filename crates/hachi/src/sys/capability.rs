@@ -2,10 +2,7 @@
 
 use std::fs;
 
-#[path = "generated/capabilities.rs"]
-mod table;
-
-pub use table::Capability;
+pub use super::generated::capabilities::Capability;
 
 impl Capability {
     /// Whether this thread has it in effect; `None` when /proc does not say.

@@ -110,10 +110,7 @@ pub(crate) fn task_fd_query(pid: u32, fd: u32) -> Result<TaskFd> {
     })
 }
 
-#[path = "generated/link_types.rs"]
-mod link_types;
-
-pub(crate) use link_types::LinkType;
+pub(crate) use super::generated::link_types::LinkType;
 
 /// What a link is at, if it is of a raw tracepoint or of a perf event (the latter: Linux ≥ 6.6).
 pub(crate) struct LinkPlace {

@@ -8,6 +8,7 @@ pub(crate) mod cpu;
 pub(crate) mod epoll;
 pub(crate) mod errno;
 pub(crate) mod fs;
+pub(crate) mod generated;
 pub(crate) mod inspect;
 pub(crate) mod mmap;
 pub(crate) mod net;

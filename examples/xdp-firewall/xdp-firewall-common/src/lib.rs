@@ -10,8 +10,8 @@
 
 #![no_std]
 
-use hachi_common::{Pod, Shareable, Stored};
 pub use hachi_common::lpm_trie::Key;
+use hachi_common::{Pod, Shareable, Stored};
 
 /// The most prefixes that `SOURCES_V4` and `SOURCES_V6` each hold.
 pub const MAX_SOURCES: u32 = 4096;

@@ -31,7 +31,7 @@ pub struct Attachment {
     pub without_link: Option<WithoutLink>,
 }
 
-/// An attachment without a link, which others than its maker can end too.
+/// An attachment that is not a link, and can be ended by those who did not make it.
 pub enum WithoutLink {
     Xdp(XdpAttachment),
     Tc(TcFilterInfo),
