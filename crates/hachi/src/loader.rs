@@ -443,7 +443,7 @@ impl Ebpf {
     }
 
     /// Loads (where that is not done yet) and attaches every program that the object wants loaded,
-    /// each as [`Program::attach_by_section`](super::Program::attach_by_section), and registers its
+    /// each as [`Program::attach_by_section`](crate::programs::Program::attach_by_section), and registers its
     /// structs of functions. Sections that begin with `?` do not want it.
     ///
     /// # Errors

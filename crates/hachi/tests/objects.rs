@@ -293,10 +293,7 @@ fn jump_tables_lead_where_they_should() {
     program.load().unwrap();
     for (case, own) in [40, 10, 90, 60, 20, 70].into_iter().enumerate() {
         let called = [11, 7, 23, 31, 5, 1][case];
-        let options = TestRunOptions {
-            data: &[0; 106][..100 + case],
-            ..PACKET
-        };
+        let options = TestRunOptions::new().data(&[0; 106][..100 + case]);
         let result = ebpf.program("jumps").unwrap().test_run(&options).unwrap();
         assert_eq!(result.return_value, own + called, "case {case}");
     }

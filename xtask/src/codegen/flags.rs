@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 /// All flags, for loaders.
 pub fn user_side(rows: &[Row]) -> Result<String, String> {
     let mut out = String::from(
-        "//! Flags of bpf(2): what `include/uapi/linux/bpf.h` calls `BPF_…`, under the same names.\n\n",
+        "//! Flags of bpf(2): what `include/uapi/linux/bpf.h` calls `BPF_…`, under the same \
+         names.\n\n",
     );
     for row in rows {
         let doc = format!("{} Linux ≥ {}.", row.field(5)?, row.kernel_text(4)?);

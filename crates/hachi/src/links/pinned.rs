@@ -29,7 +29,7 @@ impl OwnedLink {
     /// Pins the link at `path` on a BPF file system: it outlives the process, until the pin is
     /// removed.
     ///
-    /// Where the attachment has no `bpf_link` but goes on by itself (see [`LegacyLink`]), its
+    /// Where the attachment has no `bpf_link` but goes on by itself (see [`LegacyLink`](super::LegacyLink)), its
     /// program is pinned instead, and [`PinnedLink::from_pin`] finds the attachment by it. Such an
     /// attachment stays when the pin is removed by hand; [`PinnedLink::unpin`] gives a guard that
     /// detaches in both cases.

@@ -22,7 +22,6 @@ use crate::{
     },
 };
 
-
 /// An XDP program attached by netlink: the way of kernels before 5.9, and of `ip link set … xdp`.
 /// The kernel keeps it until it is undone. Undoing leaves another program alone that has taken its
 /// place since.

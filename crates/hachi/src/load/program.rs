@@ -1,7 +1,7 @@
 //! Step 5: a program.
 
-use std::cell::RefCell;
 use hachi_obj::flags::{BPF_F_SLEEPABLE, BPF_F_XDP_HAS_FRAGS};
+use std::cell::RefCell;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use hachi_obj::{

@@ -92,7 +92,7 @@ impl Attached {
     }
 }
 
-/// What [`Ebpf::attach_all`] did.
+/// What [`Ebpf::attach_all`](crate::Ebpf::attach_all) did.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct AttachedAll {

@@ -31,7 +31,7 @@ impl RawTracePoint {
     /// Attaches the loaded program to a tracepoint by its name, without a category: `sys_enter`.
     ///
     /// # Errors
-    /// [`LinkError::NoSuchTarget`] in [`ProgramError::Attach`], with similar names.
+    /// [`LinkError::NoSuchTarget`](crate::links::LinkError::NoSuchTarget) in [`ProgramError::Attach`], with similar names.
     pub fn attach(&mut self, name: &str) -> Result<LinkId, ProgramError> {
         self.attach_with_cookie(name, 0)
     }

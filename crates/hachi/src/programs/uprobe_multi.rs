@@ -50,7 +50,7 @@ impl UProbeMulti {
     /// and `pid` are as for [`UProbe::attach`](super::UProbe::attach).
     ///
     /// # Errors
-    /// [`LinkError::NoSuchTarget`] in [`ProgramError::Attach`] if none does.
+    /// [`LinkError::NoSuchTarget`](crate::links::LinkError::NoSuchTarget) in [`ProgramError::Attach`] if none does.
     pub fn attach<T: AsRef<Path>>(
         &mut self,
         pattern: &str,
