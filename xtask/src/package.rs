@@ -418,9 +418,15 @@ fn try_out(registry: &Registry, version: &str) -> Result {
         .env("CARGO_TARGET_DIR", &target)
         .env("CARGO_PROFILE_DEV_DEBUG", "0");
     run_command(&mut install)?;
+    // A cache of its own: what single files were locked to last time had other checksums.
+    let cache = work_dir().join("cache");
+    for form in fs::read_dir(&cache).into_iter().flatten().flatten() {
+        let _ = fs::remove_dir_all(form.path().join("single"));
+    }
     let hachi = |arguments: &[&str]| {
         let mut command = Command::new(place.join("bin/hachi"));
         command.args(arguments).current_dir(place.path());
+        command.env("HACHI_CACHE", &cache);
         registry.set(&mut command);
         command
     };
@@ -452,7 +458,6 @@ fn try_out(registry: &Registry, version: &str) -> Result {
             .env("CARGO_TARGET_DIR", &project_target),
     )?;
 
-    // In one place, whose package in the cache is therefore always the same one.
     let file = work_dir().join("alone.rs");
     fs::write(&file, ALONE)?;
     let file = file.to_string_lossy();
