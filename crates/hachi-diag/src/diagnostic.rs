@@ -255,7 +255,7 @@ pub struct Help {
 pub struct Diagnostic {
     /// How bad it is.
     pub severity: Severity,
-    /// Its stable name, which `hachi explain` takes.
+    /// Its stable name.
     pub code: Option<Code>,
     /// What is wrong, in one sentence without a full stop.
     pub headline: String,
