@@ -137,7 +137,10 @@ fn time(ebpf: &Ebpf, name: &str) -> Result<Duration> {
 fn rust() -> Result<PathBuf> {
     let out = scratch("codegen")?;
     let source = root().join("benches/codegen/programs.rs");
-    let built = hachi_build::Builder::new(source).out_dir(out).build()?;
+    let built = hachi_build::Builder::new(source)
+        .built_in(root())
+        .out_dir(out)
+        .build()?;
     let object = built.into_iter().next().ok_or("nothing was built")?;
     Ok(object.path)
 }
