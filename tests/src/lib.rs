@@ -154,6 +154,7 @@ const VARIANTS: &[(&str, &[&str])] = &[
     ("kobjects", &["--debug"]),
     ("logs", &["--debug"]),
     ("loops", &["--debug"]),
+    ("proofs", &["--debug"]),
     ("maps", &["--debug"]),
     ("nested", &["--debug"]),
     ("network", &["--debug"]),

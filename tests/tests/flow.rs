@@ -103,7 +103,10 @@ fn every_instruction_set_loads() {
         match program.load() {
             Ok(()) => {}
             Err(error) if cpu == "v4" && running < KernelVersion::new(6, 6, 0) => {
-                assert!(error.to_string().contains("v4 Linux ≥ 6.6"), "{error}");
+                assert!(
+                    error.to_string().contains("(cpu v4) needs Linux ≥ 6.6"),
+                    "{error}"
+                );
             }
             Err(error) => panic!("{cpu}: {error}"),
         }

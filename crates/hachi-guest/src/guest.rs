@@ -334,8 +334,9 @@ impl Session<'_> {
         let size = std::fs::metadata(&initramfs)
             .during("read", &initramfs)?
             .len();
-        // The archive, its contents, and room to work.
-        let megabytes = 768 + 2 * (size >> 20);
+        // The archive, and its contents with room to work: half of the memory, as the kernel limits
+        // its first file system.
+        let megabytes = 2 * (768 + 2 * (size >> 20));
         let mut qemu = qemu::start(
             self.kernel,
             &initramfs,

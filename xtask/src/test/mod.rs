@@ -141,7 +141,7 @@ const STEPS: &[Step] = &[
         "matrix",
         "the integration tests again, on the oldest and the newest kernel",
         Runs::Short,
-        minutes(9),
+        minutes(12),
         |tally| checks::matrix(tally, matrix::KERNELS),
     ),
     step(
