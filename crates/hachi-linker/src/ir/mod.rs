@@ -177,26 +177,26 @@ fn optimise(module: Module, machine: Machine, job: &Job) -> Result<(), Vec<Diagn
             .run_passes(machine, passes)
             .map_err(|m| internal("optimise the program", m))
     };
-    let level = format!("default<O{}>", job.opt_level);
+    let round = || {
+        run(&format!("default<O{}>", job.opt_level))?;
+        match empties::replace(module) {
+            true => run("function(instcombine<no-verify-fixpoint>,simplifycfg)"),
+            false => Ok(()),
+        }
+    };
     arrays::copy_as_memory(module);
     // Nothing here may rewrite a comparison.
     run("function(sroa),always-inline,globaldce,function(sroa,instsimplify)")?;
     empties::replace(module);
     let pinned = pins::pin(module);
     save(job, module, "2b-pinned.ll");
-    run(&level)?;
-    if empties::replace(module) {
-        run("function(instcombine<no-verify-fixpoint>,simplifycfg)")?;
-    }
+    round()?;
     if pinned {
         // What unrolling made constant is to be seen as such, and all that follows from it.
         pins::drop_constant(module);
         pins::drop_passthroughs(module);
         save(job, module, "2c-once.ll");
-        run(&level)?;
-        if empties::replace(module) {
-            run("function(instcombine<no-verify-fixpoint>,simplifycfg)")?;
-        }
+        round()?;
     }
     run("function(expand-memcmp),globaldce")
 }
