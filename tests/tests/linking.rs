@@ -1,9 +1,9 @@
 //! `hachi ld` of objects that were compiled before, by us or by clang.
 //!
 //! Of one object alone it changes nothing that a program's user can see: every object of the
-//! repository, and C of many shapes, is linked and compared with what it was. (`HACHI_OBJECTS`
-//! names a directory of further objects to try.) Of several it makes one that has all that each
-//! had.
+//! repository, and C of many shapes, is linked and compared with what it was. (An ignored test
+//! tries the objects of a directory that `HACHI_OBJECTS` names.) Of several it makes one that has
+//! all that each had.
 
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
@@ -703,11 +703,9 @@ fn generate(seed: u64) -> String {
 }
 
 #[test]
+#[ignore = "needs HACHI_OBJECTS, a directory of objects"]
 fn relinking_foreign_objects_changes_nothing() {
-    require_host!("the linker");
-    let Some(directory) = std::env::var_os("HACHI_OBJECTS") else {
-        skip!("HACHI_OBJECTS names no directory");
-    };
+    let directory = std::env::var_os("HACHI_OBJECTS").expect("HACHI_OBJECTS names a directory");
     let mut objects = Vec::new();
     objects_below(Path::new(&directory), &mut objects);
     check(&objects, &[]);

@@ -273,21 +273,21 @@ fn run_steps<'a>(steps: impl Iterator<Item = &'a Step>) -> ExitCode {
         let cost = meter.stop();
         let late = cost.over(step.budget);
         bill.add(step.name, cost, step.budget);
-        match result {
+        let reason = match result {
             Ok(()) if !late => {
                 tally.passed += 1;
                 println!("{} {cost}", green(step.name));
                 continue;
             }
-            Ok(()) => println!(
-                "{} it passed, but took {cost}; its budget is {} min",
-                red(format!("{} FAILED:", step.name)),
+            Ok(()) => format!(
+                "it passed, but took {cost}; its budget is {} min",
                 step.budget.as_secs() / 60
             ),
-            Err(error) => println!("{} {error}", red(format!("{} FAILED:", step.name))),
-        }
+            Err(error) => error.to_string(),
+        };
+        println!("{} {reason}", red(format!("{} FAILED:", step.name)));
         tally.failed += 1;
-        tally.failures.push(step.name.to_owned());
+        tally.failures.push(format!("{}: {reason}", step.name));
     }
     println!("\n{bill}");
     tally.close()
