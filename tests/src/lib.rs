@@ -144,6 +144,7 @@ const VARIANTS: &[(&str, &[&str])] = &[
     ("atomics", &["--debug"]),
     ("atomics", &["--cpu", "v4"]),
     ("collections", &["--debug"]),
+    ("current", &["--debug"]),
     ("drops", &["--debug"]),
     ("drops", &["--cpu", "v1"]),
     ("drops", &["--cpu", "v2"]),

@@ -17,11 +17,12 @@ fn check(object: &Path) {
     let by_key = HashMap::<_, u32, u64>::try_from(ebpf.map("BY_KEY").unwrap()).unwrap();
     assert_eq!(by_key.get(&7, 0).unwrap(), 103);
     let wide = Array::<_, u64>::try_from(ebpf.map("WIDE").unwrap()).unwrap();
-    let values: Vec<u64> = (0..7).map(|i| wide.get(&i, 0).unwrap()).collect();
-    assert_eq!(values, [9, 0xf0, 0xff, 0x3c, 0xc3, 1 << 40, 9]);
+    let values: Vec<u64> = (0..10).map(|i| wide.get(&i, 0).unwrap()).collect();
+    let half = (1 << 32 | 6) ^ 2;
+    assert_eq!(values, [9, 0xf0, 0xff, 0x3c, 0xc3, 1 << 40, 9, half, 5, 0]);
     let narrow = Array::<_, u32>::try_from(ebpf.map("NARROW").unwrap()).unwrap();
-    let values: Vec<u32> = (0..4).map(|i| narrow.get(&i, 0).unwrap()).collect();
-    assert_eq!(values, [78, u32::MAX, 0x102, 77]);
+    let values: Vec<u32> = (0..5).map(|i| narrow.get(&i, 0).unwrap()).collect();
+    assert_eq!(values, [78, u32::MAX, 0x102, 77, 2]);
 }
 
 #[test]

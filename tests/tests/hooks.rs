@@ -3,7 +3,7 @@
 use hachi::Ebpf;
 use hachi::maps::Array;
 use hachi::programs::{AttachOptions, ProgramError};
-use hachi_test::{in_guest, require_bpf, skip};
+use hachi_test::{in_guest, require_bpf, require_kernel, skip};
 use hachi_tests::fixture;
 
 /// Attaches the program and asks for the process group of this process.
@@ -49,6 +49,12 @@ fn entries_of_functions() {
 #[test]
 fn exits_of_functions() {
     check("exit", 1, [this(), parent(), 1]);
+}
+
+#[test]
+fn results_of_functions() {
+    require_kernel!("5.17", "bpf_get_func_ret");
+    check("exit_result", 5, [this(), parent(), 1]);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use hachi_ebpf::bindings::{
     BPF_ANY, BPF_EXIST, BPF_NOEXIST, BPF_RB_AVAIL_DATA, BPF_RB_RING_SIZE, bpf_func_id, xdp_action,
 };
 use hachi_ebpf::helpers::*;
+use hachi_ebpf::kernel::Argument;
 use hachi_ebpf::macros::{cgroup_sock_addr, kprobe, raw_tracepoint, tracepoint, xdp};
 use hachi_ebpf::maps::lpm_trie::Key;
 use hachi_ebpf::maps::*;
@@ -531,4 +532,53 @@ fn what_a_verifier_would_refuse_panics() {
     });
     // The guards of the first one are gone.
     assert_eq!(*LOCKED.get(0).unwrap().lock(), 0);
+}
+
+static PER_CGROUP: CgroupStorage<u64> = CgroupStorage::new(0);
+static SHARED_BY_TYPES: PerCpuCgroupStorage<u64, u64> = PerCpuCgroupStorage::new(0);
+
+#[test]
+fn the_cgroup_has_one_value_in_each_storage_map() {
+    assert_eq!((PER_CGROUP.get(), SHARED_BY_TYPES.get()), (0, 0));
+    PER_CGROUP.update(|count| count + 3);
+    SHARED_BY_TYPES.cell().set(4);
+    assert_eq!((PER_CGROUP.get(), SHARED_BY_TYPES.get()), (3, 4));
+}
+
+#[test]
+fn every_context_tells_the_thread_that_runs() {
+    let kernel = Kernel::new();
+    kernel.set_task(Task {
+        pid: 8,
+        tgid: 7,
+        uid: 1000,
+        gid: 100,
+        comm: "a long name of a thread".into(),
+    });
+    let mut input = Input::new([0; 64]);
+    let name = input.run(|ctx: XdpContext| {
+        assert_eq!(
+            (ctx.pid(), ctx.tgid(), ctx.uid(), ctx.gid()),
+            (8, 7, 1000, 100)
+        );
+        ctx.command()
+    });
+    assert_eq!(name, Ok(*b"a long name of \0"));
+}
+
+#[test]
+fn errors_of_functions_come_as_results() {
+    let of = <Result<u32, i64> as Argument>::from_argument;
+    assert_eq!(of((-2_i64) as u64), Err(-2));
+    // An `int` leaves the upper half as it was.
+    assert_eq!(of(0x1234_5678_ffff_fffe), Err(-2));
+    assert_eq!(of(7), Ok(7));
+    assert_eq!(of((-4096_i64) as u64), Ok(-4096_i32 as u32));
+    let wide = <Result<u64, i64> as Argument>::from_argument;
+    assert_eq!(wide(0x1234_5678_ffff_fffe), Ok(0x1234_5678_ffff_fffe));
+    let pointer = <Result<*const u8, i64> as Argument>::from_argument;
+    assert_eq!(pointer((-13_i64) as u64), Err(-13));
+    assert!(pointer(0).unwrap().is_null());
+    let truth = <Result<bool, i64> as Argument>::from_argument;
+    assert_eq!(truth(0xffff_ffff_ffff_ff01), Ok(true));
 }

@@ -32,6 +32,7 @@ mod lower;
 mod pins;
 mod prepare;
 mod ranges;
+mod relaxed;
 mod runtime;
 mod scan;
 mod selects;
@@ -136,6 +137,7 @@ pub(crate) fn compile(job: Job) -> Outcome {
             "always-inline,globaldce,function(sroa,early-cse,simplifycfg,adce),globaldce",
         )
         .map_err(|m| internal("clean up the program", m))?;
+    relaxed::order_used(module);
     truths::compute(module);
     selects::join(module);
     if let Err(message) = module.verify() {

@@ -86,6 +86,9 @@ impl Op {
     }
 }
 
+/// LLVM's number of the strictest ordering.
+const SEQ_CST: i32 = 7;
+
 /// How strictly an atomic access is ordered.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Ordering {
@@ -287,6 +290,11 @@ impl Inst {
     /// Of a load, a store, a fence or a read-modify-write.
     pub(crate) fn ordering(self) -> Ordering {
         Ordering::from_raw(ffi!(LLVMGetOrdering(self.0.0)))
+    }
+
+    /// Makes an atomic operation a full barrier.
+    pub(crate) fn order_fully(self) {
+        ffi!(LLVMSetOrdering(self.0.0, SEQ_CST));
     }
 
     /// Makes an atomic load or store a plain one that is neither dropped nor merged.

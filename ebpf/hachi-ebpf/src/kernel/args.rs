@@ -1,34 +1,74 @@
 //! Arguments of the kernel's functions and tracepoints.
 
 use super::{Handle, Mode};
-use crate::cty::c_void;
+use crate::cty::{c_long, c_void};
 
 /// A type that an argument of a kernel function can be taken as: an integer, `bool`, a pointer, or
 /// a handle (in an `Option`, a null pointer is `None`). The name is Aya's.
+///
+/// A `Result<T, c_long>` is one, too, for what functions return: `Err` is what the kernel counts
+/// as an error, -4095 to -1 (`IS_ERR_VALUE` in `linux/err.h`), as a number or as a pointer.
 pub trait Argument {
     /// The argument, from the register that holds it.
     #[doc(hidden)]
     fn from_argument(register: u64) -> Self;
+
+    /// The register as a signed number, of which only the bytes count that hold the argument.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn signed(register: u64) -> i64 {
+        register as i64
+    }
+}
+
+/// The largest `errno` that the kernel hides in a result: `MAX_ERRNO`.
+const MAX_ERRNO: i64 = 4095;
+
+impl<T: Argument> Argument for Result<T, c_long> {
+    #[inline(always)]
+    fn from_argument(register: u64) -> Self {
+        let number = T::signed(register);
+        if (-MAX_ERRNO..0).contains(&number) {
+            Err(number)
+        } else {
+            Ok(T::from_argument(register))
+        }
+    }
 }
 
 macro_rules! integers {
-    ($($t:ty),*) => { $(
+    ($($t:ty: $signed:ty),*) => { $(
         impl Argument for $t {
             #[inline(always)]
             fn from_argument(register: u64) -> $t {
                 register as $t
             }
+
+            #[inline(always)]
+            fn signed(register: u64) -> i64 {
+                register as $signed as i64
+            }
         }
     )* };
 }
 
-integers!(u8, u16, u32, u64, usize, i8, i16, i32, i64, isize);
+// An error needs 13 bits: C returns what is narrower as an `int`.
+integers! {
+    u8: i32, u16: i32, u32: i32, u64: i64, usize: i64,
+    i8: i32, i16: i32, i32: i32, i64: i64, isize: i64
+}
 
 impl Argument for bool {
     #[inline(always)]
     fn from_argument(register: u64) -> bool {
         // Only the low byte is the argument's.
         register as u8 != 0
+    }
+
+    /// It says yes or no, and no error.
+    #[inline(always)]
+    fn signed(register: u64) -> i64 {
+        i64::from(register as u8)
     }
 }
 

@@ -57,3 +57,29 @@ macro_rules! context_of_arguments {
 }
 
 pub(super) use context_of_arguments;
+
+/// Asking for the result without knowing how many arguments there are.
+macro_rules! function_result {
+    ($name:ident) => {
+        impl $name {
+            /// What the function returned, or what an earlier program returned in its place
+            /// (`bpf_get_func_ret`, 5.17).
+            ///
+            /// `T` may be a `Result`, of which `Err` is what the kernel counts as an error:
+            /// `ctx.ret::<Result<u32, c_long>>()`. See [`Argument`].
+            ///
+            /// # Errors
+            /// `-EOPNOTSUPP` where the program runs at the function's entry.
+            #[inline(always)]
+            pub fn ret<T: Argument>(&self) -> Result<T, $crate::cty::c_long> {
+                let mut value = 0;
+                // SAFETY: the context is the kernel's, the value is writable.
+                let result = unsafe { $crate::helpers::bpf_get_func_ret(self.ctx, &raw mut value) };
+                $crate::helpers::check(result)?;
+                Ok(T::from_argument(value))
+            }
+        }
+    };
+}
+
+pub(super) use function_result;

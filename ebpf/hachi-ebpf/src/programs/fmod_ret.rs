@@ -1,7 +1,7 @@
 //! Programs that may run instead of kernel functions.
 
 use super::EbpfContext;
-use super::btf_args::context_of_arguments;
+use super::btf_args::{context_of_arguments, function_result};
 use crate::cty::c_void;
 use crate::kernel::{Argument, Direct, Source, SourceOfResult};
 
@@ -10,6 +10,8 @@ context_of_arguments! {
     /// before this one returned, or 0 (5.7).
     FModRetContext, Direct
 }
+
+function_result!(FModRetContext);
 
 impl SourceOfResult for FModRetContext {
     #[inline(always)]

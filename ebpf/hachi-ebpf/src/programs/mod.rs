@@ -110,19 +110,97 @@ pub use tracepoint::TracePointContext;
 pub use usdt::UsdtContext;
 pub use xdp::XdpContext;
 
-use crate::cty::c_void;
+use crate::cty::{c_long, c_void};
+use crate::helpers;
+use crate::kernel::{Direct, Handle};
 
 /// What the contexts of all program types have in common.
 ///
 /// The attributes (`#[xdp]` and so on) make contexts of what the kernel calls a program with; a
-/// test
-/// has `Input`.
+/// test has `Input`.
+///
+/// # The thread that runs
+/// [`pid`](Self::pid), [`command`](Self::command) and the other methods about the current thread
+/// mean the one that the program interrupted or was called by. In a program for packets that is
+/// often just any thread. Tracing, TC and cgroup programs may ask on every kernel that has the
+/// helper; every other type may since Linux 6.10 (`pid` and `tgid`) and 6.16 (the rest), and the
+/// verifier refuses it before ("unknown func" or "program of this type cannot use helper").
+///
+/// ```
+/// use hachi_ebpf::{EbpfContext, info, macros::tracepoint, programs::TracePointContext};
+///
+/// #[tracepoint]
+/// fn opened(ctx: TracePointContext) -> u32 {
+///     let command = ctx.command().unwrap_or_default();
+///     info!(&ctx, "{} ({}) of user {}", command, ctx.tgid(), ctx.uid());
+///     0
+/// }
+/// # fn main() {}
+/// ```
 ///
 /// # Safety
 /// [`as_ptr`](Self::as_ptr) must give the pointer that the kernel called the program with.
 pub unsafe trait EbpfContext {
     /// The pointer that the kernel called the program with, for helpers that want it.
     fn as_ptr(&self) -> *mut c_void;
+
+    /// The thread that runs: what the kernel calls its pid, and user space its thread id
+    /// (`bpf_get_current_pid_tgid`, 4.2).
+    #[inline(always)]
+    fn pid(&self) -> u32 {
+        helpers::bpf_get_current_pid_tgid() as u32
+    }
+
+    /// The process that the thread belongs to: what user space calls the process id
+    /// (`bpf_get_current_pid_tgid`, 4.2).
+    #[inline(always)]
+    fn tgid(&self) -> u32 {
+        (helpers::bpf_get_current_pid_tgid() >> 32) as u32
+    }
+
+    /// The user that the thread runs as, in the first user namespace (`bpf_get_current_uid_gid`,
+    /// 4.2).
+    #[inline(always)]
+    fn uid(&self) -> u32 {
+        helpers::bpf_get_current_uid_gid() as u32
+    }
+
+    /// The group that the thread runs as, in the first user namespace (`bpf_get_current_uid_gid`,
+    /// 4.2).
+    #[inline(always)]
+    fn gid(&self) -> u32 {
+        (helpers::bpf_get_current_uid_gid() >> 32) as u32
+    }
+
+    /// The thread's name, with NULs after its at most 15 bytes (`bpf_get_current_comm`, 4.2).
+    ///
+    /// # Errors
+    /// `-EINVAL` when no thread runs.
+    #[inline(always)]
+    fn command(&self) -> Result<[u8; 16], c_long> {
+        helpers::bpf_get_current_comm()
+    }
+
+    /// The id of the cgroup (v2) that the thread is in (`bpf_get_current_cgroup_id`, 4.18): the
+    /// inode number of its directory.
+    #[inline(always)]
+    fn current_cgroup_id(&self) -> u64 {
+        helpers::bpf_get_current_cgroup_id()
+    }
+
+    /// The id of the cgroup (v2) above the thread's that is `level` below the root, which is 0
+    /// (`bpf_get_current_ancestor_cgroup_id`, 5.7); 0 when there is none.
+    #[inline(always)]
+    fn current_ancestor_cgroup_id(&self, level: i32) -> u64 {
+        helpers::bpf_get_current_ancestor_cgroup_id(level)
+    }
+
+    /// The thread's `task_struct`, as a handle of [`kernel_types!`](crate::kernel_types) that reads
+    /// directly (`bpf_get_current_task_btf`, 5.11). GPL only.
+    #[inline(always)]
+    fn current_task<T: Handle<Mode = Direct>>(&self) -> T {
+        T::from_ptr(helpers::bpf_get_current_task_btf())
+    }
 }
 
 /// A context: the struct around the kernel's pointer.

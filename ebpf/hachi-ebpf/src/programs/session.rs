@@ -1,7 +1,7 @@
 //! Programs that run at the entry of a function and again at its return.
 
 use super::EbpfContext;
-use super::btf_args::context_of_arguments;
+use super::btf_args::{context_of_arguments, function_result};
 use super::registers::{self, context_of_registers, pt_regs};
 use crate::cty::c_void;
 use crate::kernel::{Argument, Direct, Probed, Source, SourceOfResult, first_kfunc};
@@ -104,6 +104,7 @@ context_of_arguments! {
 }
 
 session!(FSessionContext);
+function_result!(FSessionContext);
 
 impl SourceOfResult for FSessionContext {
     #[inline(always)]

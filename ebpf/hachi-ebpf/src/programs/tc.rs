@@ -114,6 +114,22 @@ impl TcContext {
         unsafe { helpers::bpf_get_socket_uid(self.ctx) }
     }
 
+    /// The class (`net_cls` of cgroup v1) of the task that sends the packet; 0 when it has none
+    /// (`bpf_get_cgroup_classid`, 4.3). For packets on their way out.
+    #[inline(always)]
+    pub fn cgroup_classid(&self) -> u32 {
+        // SAFETY: the context is the kernel's.
+        unsafe { helpers::bpf_get_cgroup_classid(self.ctx) }
+    }
+
+    /// The class (`net_cls` of cgroup v1) of the packet's socket; 0 when it has none
+    /// (`bpf_skb_cgroup_classid`, 5.10).
+    #[inline(always)]
+    pub fn socket_classid(&self) -> u64 {
+        // SAFETY: the context is the kernel's.
+        unsafe { helpers::bpf_skb_cgroup_classid(self.ctx) }
+    }
+
     /// A number that stands for the packet's socket as long as the machine runs; 0 when it has none
     /// (4.12).
     #[inline(always)]

@@ -108,6 +108,7 @@ pub(crate) unsafe fn call(number: u32, arguments: &[u64]) -> Result {
             | BPF_FUNC_task_storage_delete
             | BPF_FUNC_cgrp_storage_get
             | BPF_FUNC_cgrp_storage_delete => call.storage(number),
+            BPF_FUNC_get_local_storage => call.local_storage(),
             BPF_FUNC_timer_init
             | BPF_FUNC_timer_set_callback
             | BPF_FUNC_timer_start
@@ -548,6 +549,20 @@ impl Call {
             };
             let _ = map.update(&owner, initial, BPF_NOEXIST);
             Some(map.found(&owner))
+        })
+    }
+
+    /// The value of a storage map of cgroups: of the one cgroup that there is.
+    fn local_storage(self) -> Result {
+        self.with_map(|map| {
+            let key = vec![0; map.definition.key_size as usize];
+            let found = map.found(&key);
+            if found != 0 {
+                return Some(found);
+            }
+            let zeros = vec![0; map.definition.value_size as usize];
+            let _ = map.update(&key, &zeros, BPF_NOEXIST);
+            Some(map.found(&key))
         })
     }
 

@@ -139,6 +139,8 @@ impl Map {
                 | BPF_MAP_TYPE_INODE_STORAGE
                 | BPF_MAP_TYPE_TASK_STORAGE
                 | BPF_MAP_TYPE_CGRP_STORAGE
+                | BPF_MAP_TYPE_CGROUP_STORAGE
+                | BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE
         )
     }
 
