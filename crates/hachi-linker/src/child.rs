@@ -57,9 +57,9 @@ pub(crate) fn run(
             match wire::decode(&message) {
                 Some(Ok(compiled)) => Ok(compiled),
                 Some(Err(Failure::Rejected(diagnostics))) => Err(Error::Rejected(diagnostics)),
-                Some(Err(Failure::Unusable(reason))) => Err(Error::LlvmUnusable {
+                Some(Err(Failure::Unusable(fault))) => Err(Error::LlvmUnusable {
                     path: llvm.into(),
-                    reason,
+                    problem: fault.into(),
                 }),
                 None => Err(Error::Rejected(vec![post_mortem(
                     status,

@@ -40,12 +40,48 @@ pub enum Error {
         /// The library.
         path: PathBuf,
         /// What is wrong with it.
-        reason: String,
+        problem: LlvmProblem,
     },
     /// The program cannot become an eBPF object; each diagnostic says why, in Rust's terms.
     Rejected(Vec<Diagnostic>),
     /// The process that runs LLVM could not be started.
     Process(std::io::Error),
+}
+
+/// Why a library cannot be used as LLVM.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum LlvmProblem {
+    /// The file cannot be opened.
+    Unreadable(std::io::Error),
+    /// The file is no shared library.
+    NotALibrary,
+    /// The dynamic linker does not load it.
+    NotLoaded {
+        /// What the dynamic linker says.
+        message: String,
+    },
+    /// It has not all that the linker calls: it is too old.
+    Lacks {
+        /// The function it lacks.
+        function: String,
+    },
+}
+
+impl fmt::Display for LlvmProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LlvmProblem::Unreadable(error) => write!(f, "{error}"),
+            LlvmProblem::NotALibrary => f.write_str(
+                "it is not a shared library (perhaps a linker script; open the versioned file \
+                 beside it)",
+            ),
+            LlvmProblem::NotLoaded { message } => f.write_str(message),
+            LlvmProblem::Lacks { function } => {
+                write!(f, "it lacks `{function}`; LLVM 20 or newer is needed")
+            }
+        }
+    }
 }
 
 /// What is wrong with a command line.
@@ -179,9 +215,9 @@ impl fmt::Display for Error {
             Error::LlvmNotFound { compiler, .. } => {
                 write!(f, "cannot find the LLVM library of `{compiler}`")
             }
-            Error::LlvmUnusable { path, reason } => write!(
+            Error::LlvmUnusable { path, problem } => write!(
                 f,
-                "cannot use the LLVM library `{}`: {reason}",
+                "cannot use the LLVM library `{}`: {problem}",
                 path.display()
             ),
             Error::Rejected(list) => {

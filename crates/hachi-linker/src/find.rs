@@ -27,7 +27,7 @@ use object::{
     },
 };
 
-use crate::{Error, LLVM_ENV, Options};
+use crate::{Error, LLVM_ENV, LlvmProblem, Options};
 
 /// Finds the LLVM library of the compiler `rustc`: the real library, never the linker script of the
 /// same name that rustup installs beside it.
@@ -72,11 +72,9 @@ pub(crate) fn resolve(options: &Options) -> Result<PathBuf, Error> {
             Ok(path)
         } else {
             Err(Error::LlvmUnusable {
-                reason: match File::open(&path) {
-                    Ok(_) => "it is not a shared library (perhaps a linker script; open the \
-                              versioned file beside it)"
-                        .into(),
-                    Err(error) => error.to_string(),
+                problem: match File::open(&path) {
+                    Ok(_) => LlvmProblem::NotALibrary,
+                    Err(error) => LlvmProblem::Unreadable(error),
                 },
                 path,
             })

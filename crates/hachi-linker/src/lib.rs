@@ -54,7 +54,7 @@ mod sources;
 mod wire;
 
 pub use command::{command, intercept};
-pub use error::{Error, FileAction, Unlinkable, UsageError};
+pub use error::{Error, FileAction, LlvmProblem, Unlinkable, UsageError};
 pub use file::{write_file, write_program};
 pub use find::find_libllvm;
 pub use hachi_diag::{Code, Diagnostic, Renderer, Severity, Span};

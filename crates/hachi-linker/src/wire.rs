@@ -5,7 +5,7 @@ use hachi_diag::Renderer;
 use hachi_diag::json::{self, Json};
 
 use crate::{
-    Diagnostic,
+    Diagnostic, LlvmProblem,
     lines::{Frame, Frames, LineTable},
 };
 
@@ -32,7 +32,25 @@ pub(crate) enum Failure {
     /// The program cannot become one.
     Rejected(Vec<Diagnostic>),
     /// The LLVM library cannot be used.
-    Unusable(String),
+    Unusable(LibraryFault),
+}
+
+/// Why a library cannot be used, found by loading it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum LibraryFault {
+    /// What the dynamic linker says.
+    NotLoaded(String),
+    /// It lacks this function.
+    Lacks(String),
+}
+
+impl From<LibraryFault> for LlvmProblem {
+    fn from(fault: LibraryFault) -> Self {
+        match fault {
+            LibraryFault::NotLoaded(message) => LlvmProblem::NotLoaded { message },
+            LibraryFault::Lacks(function) => LlvmProblem::Lacks { function },
+        }
+    }
 }
 
 impl From<Vec<Diagnostic>> for Failure {
@@ -76,9 +94,13 @@ pub(crate) fn encode(outcome: &Outcome) -> Vec<u8> {
             out.push_str("\"rejected\":");
             list(&mut out, diagnostics, diagnostic);
         }
-        Err(Failure::Unusable(reason)) => {
-            out.push_str("\"unusable\":");
-            json::quote(&mut out, reason);
+        Err(Failure::Unusable(fault)) => {
+            let (key, text) = match fault {
+                LibraryFault::NotLoaded(message) => ("not_loaded", message),
+                LibraryFault::Lacks(function) => ("lacks", function),
+            };
+            out.push_str(&format!("\"{key}\":"));
+            json::quote(&mut out, text);
         }
     }
     out.push_str("}\n");
@@ -93,8 +115,13 @@ pub(crate) fn decode(message: &[u8]) -> Option<Outcome> {
     let (line, object) = (&message[..end], &message[end + 1..]);
     let document = json::parse(line)?;
     let document = Json::of(&document);
-    if let Some(reason) = document.get("unusable").text() {
-        return Some(Err(Failure::Unusable(reason.to_owned())));
+    if let Some(message) = document.get("not_loaded").text() {
+        let fault = LibraryFault::NotLoaded(message.to_owned());
+        return Some(Err(Failure::Unusable(fault)));
+    }
+    if let Some(function) = document.get("lacks").text() {
+        let fault = LibraryFault::Lacks(function.to_owned());
+        return Some(Err(Failure::Unusable(fault)));
     }
     if document.get("rejected").list().is_some() {
         return Some(Err(Failure::Rejected(diagnostics(
@@ -210,8 +237,10 @@ mod tests {
         let error = Diagnostic::error(Code::RECURSION, "e");
         let err: Outcome = Err(Failure::Rejected(vec![full(), error]));
         assert_eq!(decode(&encode(&err)), Some(err));
-        let unusable: Outcome = Err(Failure::Unusable("why".into()));
-        assert_eq!(decode(&encode(&unusable)), Some(unusable));
+        for fault in [LibraryFault::NotLoaded, LibraryFault::Lacks] {
+            let unusable: Outcome = Err(Failure::Unusable(fault("why".into())));
+            assert_eq!(decode(&encode(&unusable)), Some(unusable));
+        }
         let nothing: Outcome = Ok(Compiled::default());
         assert_eq!(decode(&encode(&nothing)), Some(nothing));
     }

@@ -3,12 +3,15 @@
 //!
 //! The rules are libbpf's (`bpf_object__process_kconfig_line`).
 
+use std::fmt;
+
 use hachi_btf::Endian;
 
 use crate::{Extern, ExternKind};
 
 /// What a program takes a configuration option for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum KconfigType {
     /// `bool`: 1 for `y`, 0 for `n`.
     Bool,
@@ -32,8 +35,8 @@ pub enum KconfigType {
 /// Comments, among them `# CONFIG_X is not set`, are passed over.
 ///
 /// # Errors
-/// A sentence, for a line that begins like an option and has no value.
-pub fn options(text: &str) -> impl Iterator<Item = Result<(&str, &str), String>> {
+/// For a line that begins like an option and has no value.
+pub fn options(text: &str) -> impl Iterator<Item = Result<(&str, &str), LineError>> {
     let lines = text.lines().enumerate();
     lines.filter_map(|(number, line)| {
         let line = line.trim_end();
@@ -41,11 +44,9 @@ pub fn options(text: &str) -> impl Iterator<Item = Result<(&str, &str), String>>
             return None;
         }
         let option = line.split_once('=').filter(|(_, value)| !value.is_empty());
-        Some(option.ok_or_else(|| {
-            format!(
-                "line {} of the kernel configuration is {line:?}; expected CONFIG_NAME=VALUE",
-                number + 1
-            )
+        Some(option.ok_or_else(|| LineError {
+            line: number + 1,
+            text: line.to_owned(),
         }))
     })
 }
@@ -54,24 +55,26 @@ impl KconfigType {
     /// Writes the value of an option, as the configuration has it, to its `place`.
     ///
     /// # Errors
-    /// A sentence part, if such a value has no place in this type.
-    pub fn write(self, value: &str, place: &mut [u8], endian: Endian) -> Result<(), String> {
+    /// If the value is none that a configuration has, or has no place in this type.
+    pub fn write(self, value: &str, place: &mut [u8], endian: Endian) -> Result<(), ValueError> {
         match value.as_bytes() {
             [b'"', text @ ..] => {
                 let Some(text) = text.strip_suffix(b"\"") else {
-                    return Err(format!("its value {value} lacks the closing quote"));
+                    return Err(ValueError::Unclosed {
+                        value: value.to_owned(),
+                    });
                 };
                 self.write_text(value, text, place)
             }
             [letter @ (b'y' | b'n' | b'm')] => self.write_letter(*letter, place, endian),
             _ => match number(value) {
                 Some(_) if !matches!(self, KconfigType::Int { .. } | KconfigType::Char { .. }) => {
-                    Err(self.unfit(value, "an integer"))
+                    Err(self.unfit(value))
                 }
                 Some(number) => self.write_number(number, place, endian),
-                None => Err(format!(
-                    "its value {value} is neither y, n, m, a number nor a quoted text"
-                )),
+                None => Err(ValueError::Unknown {
+                    value: value.to_owned(),
+                }),
             },
         }
     }
@@ -80,16 +83,21 @@ impl KconfigType {
     ///
     /// # Errors
     /// As [`write`](Self::write).
-    pub fn write_number(self, value: u64, place: &mut [u8], endian: Endian) -> Result<(), String> {
+    pub fn write_number(
+        self,
+        value: u64,
+        place: &mut [u8],
+        endian: Endian,
+    ) -> Result<(), ValueError> {
         let room = place.len();
         if !(1..=8).contains(&room) {
-            return Err(format!("{room} bytes are no room for a number"));
+            return Err(ValueError::NoRoom { size: room });
         }
         let bits = 8 * room as u32;
         let beyond = match self {
             KconfigType::Bool => value > 1,
             KconfigType::Tristate | KconfigType::Text => {
-                return Err(self.unfit(&value.to_string(), "an integer"));
+                return Err(self.unfit(&value.to_string()));
             }
             _ if bits >= 64 => false,
             KconfigType::Char { signed: true } | KconfigType::Int { signed: true } => {
@@ -98,9 +106,7 @@ impl KconfigType {
             _ => value >> bits != 0,
         };
         if beyond {
-            return Err(format!(
-                "its value {value} ({value:#x}) does not fit {bits} bits"
-            ));
+            return Err(ValueError::TooLarge { value, bits });
         }
         match endian {
             Endian::Little => place.copy_from_slice(&value.to_le_bytes()[..room]),
@@ -109,28 +115,22 @@ impl KconfigType {
         Ok(())
     }
 
-    fn write_letter(self, letter: u8, place: &mut [u8], endian: Endian) -> Result<(), String> {
+    fn write_letter(self, letter: u8, place: &mut [u8], endian: Endian) -> Result<(), ValueError> {
         let number = match (self, letter) {
             (KconfigType::Char { .. }, letter) => letter,
             (KconfigType::Bool | KconfigType::Tristate, b'n') => 0,
             (KconfigType::Bool | KconfigType::Tristate, b'y') => 1,
             (KconfigType::Tristate, _) => 2,
-            (KconfigType::Bool, _) => {
-                return Err(self.unfit("m", "`enum libbpf_tristate` or `char`"));
-            }
-            _ => {
-                let letter = char::from(letter).to_string();
-                return Err(self.unfit(&letter, "`bool`, `enum libbpf_tristate` or `char`"));
-            }
+            _ => return Err(self.unfit(&char::from(letter).to_string())),
         };
         // An enum has four bytes, the others one.
         let wide = KconfigType::Int { signed: false };
         wide.write_number(number.into(), place, endian)
     }
 
-    fn write_text(self, value: &str, text: &[u8], place: &mut [u8]) -> Result<(), String> {
+    fn write_text(self, value: &str, text: &[u8], place: &mut [u8]) -> Result<(), ValueError> {
         if self != KconfigType::Text {
-            return Err(self.unfit(value, "an array of `char`"));
+            return Err(self.unfit(value));
         }
         place.fill(0);
         // The last byte stays NUL.
@@ -141,17 +141,109 @@ impl KconfigType {
         Ok(())
     }
 
-    fn unfit(self, value: &str, wanted: &str) -> String {
-        let own = match self {
-            KconfigType::Bool => "a `bool`",
-            KconfigType::Tristate => "an `enum libbpf_tristate`",
-            KconfigType::Char { .. } => "a `char`",
-            KconfigType::Int { .. } => "an integer",
-            KconfigType::Text => "an array of `char`",
-        };
-        format!("its value {value} wants {wanted}, and the program declares it as {own}")
+    fn unfit(self, value: &str) -> ValueError {
+        ValueError::Unfit {
+            value: value.to_owned(),
+            declared: self,
+        }
     }
 }
+
+/// A line of a kernel configuration that begins like an option and has no value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LineError {
+    /// Its number, from 1.
+    pub line: usize,
+    /// The line.
+    pub text: String,
+}
+
+impl fmt::Display for LineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let LineError { line, text } = self;
+        write!(
+            f,
+            "line {line} of the kernel configuration is {text:?}; expected CONFIG_NAME=VALUE"
+        )
+    }
+}
+
+impl std::error::Error for LineError {}
+
+/// Why the value of an option has no place in a program's variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ValueError {
+    /// A quoted text without its closing quote.
+    Unclosed {
+        /// The value as written.
+        value: String,
+    },
+    /// Neither `y`, `n`, `m`, a number nor a quoted text.
+    Unknown {
+        /// The value as written.
+        value: String,
+    },
+    /// A value for a variable of another type.
+    Unfit {
+        /// The value as written.
+        value: String,
+        /// The variable's type.
+        declared: KconfigType,
+    },
+    /// A number that needs more bits than the variable has.
+    TooLarge {
+        /// The number, as two's complement.
+        value: u64,
+        /// How many bits the variable has.
+        bits: u32,
+    },
+    /// A number for a variable of no bytes, or of more than 8.
+    NoRoom {
+        /// The variable's bytes.
+        size: usize,
+    },
+}
+
+/// What the value is or wants, as it follows "its value".
+impl fmt::Display for ValueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ValueError::Unclosed { value } => write!(f, "{value} lacks the closing quote"),
+            ValueError::Unknown { value } => {
+                write!(f, "{value} is neither y, n, m, a number nor a quoted text")
+            }
+            ValueError::Unfit { value, declared } => {
+                let declared = match declared {
+                    KconfigType::Bool => "a `bool`",
+                    KconfigType::Tristate => "an `enum libbpf_tristate`",
+                    KconfigType::Char { .. } => "a `char`",
+                    KconfigType::Int { .. } => "an integer",
+                    KconfigType::Text => "an array of `char`",
+                };
+                let wanted = match value.as_bytes() {
+                    [b'm'] => "`enum libbpf_tristate` or `char`",
+                    [b'y' | b'n'] => "`bool`, `enum libbpf_tristate` or `char`",
+                    [b'"', ..] => "an array of `char`",
+                    _ => "an integer",
+                };
+                write!(
+                    f,
+                    "{value} wants {wanted}, and the program declares it as {declared}"
+                )
+            }
+            ValueError::TooLarge { value, bits } => {
+                write!(f, "{value} ({value:#x}) does not fit {bits} bits")
+            }
+            ValueError::NoRoom { size } => {
+                write!(f, "is a number, for which {size} bytes are no room")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ValueError {}
 
 impl Extern {
     /// Of a configuration option: its type, and its place in the value of the map `.kconfig`.
@@ -194,7 +286,7 @@ fn number(text: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn write(ty: KconfigType, value: &str, len: usize) -> Result<Vec<u8>, String> {
+    fn write(ty: KconfigType, value: &str, len: usize) -> Result<Vec<u8>, ValueError> {
         let mut place = vec![0xaa; len];
         ty.write(value, &mut place, Endian::Big)?;
         Ok(place)
@@ -248,7 +340,7 @@ mod tests {
             (unsigned, "é", 4, "neither"),
         ] {
             let error = write(ty, value, len).unwrap_err();
-            assert!(error.contains(why), "{value}: {error}");
+            assert!(error.to_string().contains(why), "{value}: {error}");
         }
     }
 
@@ -260,7 +352,13 @@ mod tests {
             found[..2],
             [Ok(("CONFIG_B", "y")), Ok(("CONFIG_C", "\"a=b\""))]
         );
-        assert!(found[2].as_ref().unwrap_err().contains("line 6"));
+        assert!(
+            found[2]
+                .as_ref()
+                .unwrap_err()
+                .to_string()
+                .contains("line 6")
+        );
         assert_eq!(found.len(), 3);
     }
 }

@@ -12,7 +12,7 @@ use std::{
 use hachi_btf::Kind;
 
 use crate::{
-    near::{self, Near},
+    near::Near,
     sys::{bpf, mmap::Mmap},
 };
 
@@ -56,11 +56,6 @@ impl Bytes {
 }
 
 impl Btf {
-    /// As [`similar`](Self::similar), as a sentence part.
-    pub(crate) fn hint(&self, prefix: &str, wanted: &str, kind: Kind) -> String {
-        near::did_you_mean(&self.similar(prefix, wanted, kind))
-    }
-
     /// The types of this kind whose names, after `prefix`, are most like `wanted`.
     pub(crate) fn similar(&self, prefix: &str, wanted: &str, kind: Kind) -> Vec<String> {
         let mut near = Near::new(wanted);

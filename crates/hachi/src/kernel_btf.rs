@@ -76,24 +76,33 @@ impl ModuleBtf {
 }
 
 impl ModuleBtf {
-    /// As [`fd`](Self::fd), with the reason of a program that cannot be loaded without.
-    pub(crate) fn raw_fd(&self) -> Result<RawFd, String> {
-        self.fd().ok_or_else(|| {
-            format!(
-                "what it needs is in module {}, whose types only CAP_SYS_ADMIN may hand to the \
-                 kernel",
-                self.name
-            )
+    /// As [`fd`](Self::fd), for what cannot be loaded without.
+    pub(crate) fn raw_fd(&self) -> Result<RawFd, WithoutModuleTypes> {
+        self.fd().ok_or_else(|| WithoutModuleTypes {
+            module: self.name.clone(),
         })
     }
 }
 
-/// The reason of a program that cannot be loaded without.
-impl From<NoKernelTypes> for String {
-    fn from(error: NoKernelTypes) -> String {
-        error.to_string()
+/// This process may not hand the types of a module to the kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WithoutModuleTypes {
+    /// The module.
+    pub module: String,
+}
+
+impl fmt::Display for WithoutModuleTypes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "what it needs is in module {}, whose types only CAP_SYS_ADMIN may hand to the kernel",
+            self.module
+        )
     }
 }
+
+impl std::error::Error for WithoutModuleTypes {}
 
 /// A type of the running kernel.
 #[derive(Clone, Copy, Debug)]

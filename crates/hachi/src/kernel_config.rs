@@ -1,6 +1,6 @@
 //! The running kernel's configuration.
 
-use std::{fs, io};
+use std::{fmt, fs, io, path::PathBuf};
 
 use crate::version;
 
@@ -13,12 +13,31 @@ pub(crate) struct KernelConfig {
     pub(crate) text: String,
 }
 
-/// The configuration of the running kernel: `/boot/config-RELEASE`, else `/proc/config.gz`. The
-/// error is a sentence part that says what was looked for.
-pub(crate) fn read() -> Result<KernelConfig, String> {
+/// The configuration of the running kernel cannot be read.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct NoKernelConfig {
+    /// The files where it was looked for, and why each cannot be read.
+    pub tried: Vec<(PathBuf, io::Error)>,
+}
+
+impl fmt::Display for NoKernelConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, (path, error)) in self.tried.iter().enumerate() {
+            let before = if number == 0 { "" } else { "; " };
+            write!(f, "{before}{}: {error}", path.display())?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for NoKernelConfig {}
+
+/// The configuration of the running kernel: `/boot/config-RELEASE`, else `/proc/config.gz`.
+pub(crate) fn read() -> Result<KernelConfig, NoKernelConfig> {
     let release = version::release().unwrap_or_default();
     let in_boot = format!("/boot/config-{release}");
-    let mut problems = Vec::new();
+    let mut tried = Vec::new();
     for path in [&*in_boot, IN_PROC] {
         match fs::read(path).and_then(unpacked) {
             Ok(bytes) => {
@@ -27,10 +46,10 @@ pub(crate) fn read() -> Result<KernelConfig, String> {
                     text: String::from_utf8_lossy(&bytes).into_owned(),
                 });
             }
-            Err(error) => problems.push(format!("{path}: {error}")),
+            Err(error) => tried.push((path.into(), error)),
         }
     }
-    Err(problems.join("; "))
+    Err(NoKernelConfig { tried })
 }
 
 /// What is in a gzip file (RFC 1952); other files as they are.

@@ -81,7 +81,7 @@ pub use crate::{
     btf::{Btf, BtfInfo, loaded_btf},
     features::Unsupported,
     holders::{Held, Holder, Probe, ProbeAt, holders, holders_in},
-    load::{EbpfError, VerifierLogLevel},
+    load::{BtfProblem, EbpfError, VerifierLogLevel},
     loader::{Ebpf, EbpfLoader, GlobalData, IfMissing},
     log::{EbpfLogger, EbpfLoggerError, LogRecord},
     rights::{BpfToken, BpfTokenError, Delegation},

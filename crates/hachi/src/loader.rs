@@ -14,7 +14,7 @@ use crate::{
     btf::Btf,
     kernel_btf::{GivenBtf, KernelBtf},
     links::{LinkError, OwnedLink},
-    load::{self, EbpfError, Object, Options, ProgramError, VerifierLogLevel},
+    load::{self, BtfProblem, EbpfError, Object, Options, ProgramError, VerifierLogLevel},
     maps::{GlobalVariable, Map, MapData, MapError, types::Given},
     programs::{AttachOptions, AttachedAll, Program, ProgramType},
     rights::{BpfToken, Rights},
@@ -438,7 +438,7 @@ impl Ebpf {
 
     /// Why the kernel would not take the object's type information, if it would not. Programs load
     /// without it, but logs and dumps then show no source lines.
-    pub fn btf_problem(&self) -> Option<&str> {
+    pub fn btf_problem(&self) -> Option<&BtfProblem> {
         self.object.btf_problem()
     }
 

@@ -9,7 +9,7 @@ use hachi_obj::ProgramType;
 use crate::{
     Ebpf, features,
     links::{BpfLinkUse, FdLink, Legacy, LegacyLink, LinkError, LinkOperation, OwnedLink},
-    load::struct_ops::layout,
+    load::{StructOpsProblem, struct_ops::layout},
     maps::{MapData, MapType},
     programs::{AttachType, ProgramError},
     sys::{attach, attr, bpf, errno::SyscallError},
@@ -57,17 +57,13 @@ impl Ebpf {
     /// [`ProgramError::Unloadable`] if there is no such struct, or the kernel's is another;
     /// and what loading a program returns.
     pub fn struct_ops(&mut self, name: &str) -> Result<StructOps, ProgramError> {
-        let failed = |reason: String| ProgramError::Unloadable {
-            name: name.to_owned(),
-            reason,
-        };
+        let failed = |problem: StructOpsProblem| ProgramError::unloadable(name, problem);
         let object = self.object().clone();
         let rights = object.rights();
         let Some(ops) = object.struct_ops(name) else {
-            return Err(failed(format!(
-                "the object has no struct of functions of that name; it has {}",
-                crate::error::list(&object.struct_ops_names())
-            )));
+            return Err(failed(StructOpsProblem::NotFound {
+                available: object.struct_ops_names(),
+            }));
         };
         let mut layout = layout(object.kernel_btf(), ops).map_err(failed)?;
         for (at, program) in &layout.programs {

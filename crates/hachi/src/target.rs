@@ -28,6 +28,10 @@ pub enum TargetKind {
     TracepointCategory,
     /// A raw tracepoint.
     RawTracepoint,
+    /// An iterator over things of the kernel.
+    Iterator,
+    /// A hook of the security modules (LSM).
+    LsmHook,
 }
 
 impl fmt::Display for TargetKind {
@@ -43,6 +47,8 @@ impl fmt::Display for TargetKind {
             TargetKind::Tracepoint => "tracepoint",
             TargetKind::TracepointCategory => "tracepoint category",
             TargetKind::RawTracepoint => "raw tracepoint",
+            TargetKind::Iterator => "iterator",
+            TargetKind::LsmHook => "LSM hook",
         })
     }
 }

@@ -141,7 +141,10 @@ fn options_given() {
     );
     run(&mut loader, "missing_option").unwrap();
     let error = loader.kernel_config("CONFIG_HZ").load(OBJECT).unwrap_err();
-    assert!(matches!(error, EbpfError::KernelConfig { .. }));
+    let EbpfError::KernelConfig(wrong) = &error else {
+        panic!("{error}")
+    };
+    assert_eq!((wrong.line, wrong.text.as_str()), (1, "CONFIG_HZ"));
     assert!(error.to_string().contains("line 1"), "{error}");
 }
 

@@ -4,9 +4,10 @@ mod support;
 
 use hachi::{
     Btf,
+    links::TargetKind,
     programs::{
-        AttachOptions, Extension, FEntry, FExit, FModRet, ProgramError, TestRunOptions,
-        TracingMulti,
+        AttachOptions, Extension, FEntry, FExit, FModRet, ProgramError, TargetProblem,
+        TestRunOptions, TracingMulti, Unloadable,
     },
 };
 use hachi_test::{VethPair, exercises, require_bpf, require_kernel};
@@ -244,10 +245,17 @@ fn wrong_names_get_a_hint() {
         None,
     )]));
     let error = get(&mut ebpf, "probe").load().unwrap_err();
-    assert!(matches!(&error, ProgramError::Unloadable { .. }), "{error}");
+    let ProgramError::Unloadable {
+        problem: Unloadable::Target(TargetProblem::Missing { kind, .. }),
+        ..
+    } = &error
+    else {
+        panic!("{error}")
+    };
+    assert_eq!(*kind, TargetKind::KernelFunction);
     let error = error.to_string();
     assert!(
-        error.contains("no function \"security_task_getpgdi\"") && error.contains(FUNCTION),
+        error.contains("no kernel function \"security_task_getpgdi\"") && error.contains(FUNCTION),
         "{error}"
     );
     let mut ebpf = load(watching(vec![observer("probe", "freplace/x", &[], None)]));

@@ -437,7 +437,7 @@ fn bad_types_do_not_stop_a_program() {
     types.add(hachi_btf::Type::Ptr(hachi_btf::Ptr { type_id: 77 }));
     object.btf = support::types(&types);
     let mut ebpf = load(object);
-    let problem = ebpf.btf_problem().unwrap().to_owned();
+    let problem = ebpf.btf_problem().unwrap().to_string();
     assert!(
         problem.contains("EINVAL") && problem.contains("type_id"),
         "{problem}"

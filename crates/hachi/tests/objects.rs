@@ -9,7 +9,7 @@ use hachi::{
     Ebpf, EbpfError, EbpfLoader,
     maps::{Array, LpmTrie, MapData, PerCpuArray, RingBuf, lpm_trie::Key},
     obj::Spec,
-    programs::{Program, ProgramError, TestRunOptions},
+    programs::{Program, ProgramError, TestRunOptions, Unloadable},
 };
 use hachi_test::{Bpffs, require_bpf, require_kernel};
 
@@ -40,7 +40,7 @@ fn maps_globals_and_subprograms() {
     require_bpf!();
     let bpffs = Bpffs::new().unwrap();
     let mut ebpf = load(&bpffs, "basic");
-    assert_eq!(ebpf.btf_problem(), None);
+    assert!(ebpf.btf_problem().is_none());
     let rodata = ebpf.map(".rodata").unwrap().data();
     assert_eq!(rodata.info().unwrap().name(), "basic.bp.rodata");
     assert!(rodata.info().unwrap().btf_id().is_some());
@@ -121,7 +121,14 @@ fn callbacks_tail_calls_and_maps_of_maps() {
     // What cannot be loaded does not keep the rest from it.
     loaded(&mut ebpf, "on_open");
     let error = ebpf.program_mut("unknown").unwrap().load().unwrap_err();
-    assert!(matches!(&error, ProgramError::Unloadable { .. }), "{error}");
+    let ProgramError::Unloadable {
+        name,
+        problem: Unloadable::NoType { section },
+    } = &error
+    else {
+        panic!("{error}")
+    };
+    assert_eq!((name.as_str(), section.as_str()), ("unknown", "mine/own"));
 }
 
 #[test]

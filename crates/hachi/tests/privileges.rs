@@ -13,8 +13,8 @@ use hachi::{
     maps::{HashMap, MapData, MapError, RingBuf},
     obj::{MapSpec, MapType},
     programs::{
-        BtfTracePoint, ProgramError, RawTracePoint, SocketFilter, TestRunOptions, UProbe,
-        UProbeMulti, XdpFlags,
+        BtfTracePoint, ProgramError, RawTracePoint, SocketFilter, TargetProblem, TestRunOptions,
+        UProbe, UProbeMulti, Unloadable, XdpFlags,
     },
 };
 use hachi_btf::{BtfBuilder, Int, Type};
@@ -190,7 +190,7 @@ fn bpf_alone_is_enough_for_maps_and_filters() {
         program.program_type = filter.program_type;
         program.attach_type = filter.attach_type;
         let mut ebpf = load(object);
-        assert_eq!(ebpf.btf_problem(), None);
+        assert!(ebpf.btf_problem().is_none());
         let filter: &mut SocketFilter = ebpf.program_mut("reader").unwrap().try_into().unwrap();
         filter.load().unwrap();
         let options = TestRunOptions::new().data(&[0; 64]);
@@ -257,7 +257,17 @@ fn perfmon_is_for_tracing() {
         // That it does not exist is found out without rights over modules.
         let mut nothing = load(watching(vec![observer("no", "tp_btf/nothing", &[], None)]));
         let error = nothing.program_mut("no").unwrap().load().unwrap_err();
-        assert!(matches!(error, ProgramError::Unloadable { .. }), "{error}");
+        let problem = match &error {
+            ProgramError::Unloadable { problem, .. } => Some(problem),
+            _ => None,
+        };
+        assert!(
+            matches!(
+                problem,
+                Some(Unloadable::Target(TargetProblem::Missing { .. }))
+            ),
+            "{error}"
+        );
 
         let text = refusal(&mut load(one("pass", 2)), "pass");
         assert!(text.contains("this process lacks CAP_NET_ADMIN"), "{text}");

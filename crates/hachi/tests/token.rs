@@ -59,7 +59,7 @@ const ALL: [(&str, &str); 4] = [
 
 /// A program that reads a constant of its own, which takes a map, the object's types and a program.
 fn runs(mut ebpf: Ebpf) {
-    assert_eq!(ebpf.btf_problem(), None);
+    assert!(ebpf.btf_problem().is_none());
     let program = xdp(&mut ebpf, "reader");
     let frame = [0; 64];
     let run = program
@@ -165,7 +165,7 @@ fn errors_say_what_is_not_delegated() {
                 "programs of type xdp (mount option delegate_progs=xdp)",
             );
             refused(
-                load(object()).btf_problem().unwrap().to_owned(),
+                load(object()).btf_problem().unwrap().to_string(),
                 "BPF_BTF_LOAD (mount option delegate_cmds=btf_load)",
             );
         },

@@ -4,7 +4,8 @@ mod support;
 
 use hachi::{
     Btf,
-    programs::{AttachOptions, BtfTracePoint, ProgramError},
+    links::TargetKind,
+    programs::{AttachOptions, BtfTracePoint, ProgramError, TargetProblem, Unloadable},
 };
 use hachi_test::{Bpffs, exercises, require_bpf};
 use support::{
@@ -96,7 +97,14 @@ fn wrong_names_get_a_hint() {
     require_bpf!();
     let mut ebpf = object("tp_btf/sched_swich");
     let error = program(&mut ebpf).load_by_section().unwrap_err();
-    assert!(matches!(&error, ProgramError::Unloadable { .. }), "{error}");
+    let ProgramError::Unloadable {
+        problem: Unloadable::Target(TargetProblem::Missing { kind, .. }),
+        ..
+    } = &error
+    else {
+        panic!("{error}")
+    };
+    assert_eq!(*kind, TargetKind::Tracepoint);
     let error = error.to_string();
     assert!(
         error.contains("no tracepoint \"sched_swich\"")

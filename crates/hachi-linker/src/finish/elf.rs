@@ -6,6 +6,8 @@ use object::elf as e;
 use object::read::elf::{FileHeader, Rel, SectionHeader, Sym};
 use object::{Endianness, SectionIndex};
 
+use super::fault::{Named, ObjectFault};
+
 /// How a symbol is seen by other objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Binding {
@@ -180,20 +182,17 @@ fn is_dropped(name: &str) -> bool {
 /// Reads a relocatable eBPF object.
 ///
 /// # Errors
-/// What is wrong with it, as the end of a sentence that starts with its name.
-pub(super) fn read(data: &[u8], file: usize) -> Result<Object, String> {
-    let header = e::FileHeader64::<Endianness>::parse(data).map_err(|_| "is no 64-bit ELF file")?;
-    let endian = header.endian().map_err(text)?;
+/// The first thing that is wrong with it.
+pub(super) fn read(data: &[u8], file: usize) -> Result<Object, ObjectFault> {
+    let header = e::FileHeader64::<Endianness>::parse(data).map_err(|_| ObjectFault::NotElf64)?;
+    let endian = header.endian()?;
     if header.e_machine(endian) != e::EM_BPF {
-        return Err(format!(
-            "is for machine {}, not for eBPF",
-            header.e_machine(endian).0
-        ));
+        return Err(ObjectFault::Machine(header.e_machine(endian).0));
     }
     if header.e_type(endian) != e::ET_REL {
-        return Err("is no relocatable object".into());
+        return Err(ObjectFault::NotRelocatable);
     }
-    let table = header.sections(endian, data).map_err(text)?;
+    let table = header.sections(endian, data)?;
     let mut object = Object {
         endian: match endian {
             Endianness::Little => Endian::Little,
@@ -208,10 +207,10 @@ pub(super) fn read(data: &[u8], file: usize) -> Result<Object, String> {
     // Where each section of the file went.
     let mut kept = vec![Kept::Dropped; table.len()];
     for (index, section) in table.enumerate() {
-        let name = table.section_name(endian, section).map_err(text)?;
-        let name = std::str::from_utf8(name).map_err(|_| "has a section name that is not UTF-8")?;
+        let name = table.section_name(endian, section)?;
+        let name = std::str::from_utf8(name).map_err(|_| ObjectFault::Name(Named::Section))?;
         let kind = section.sh_type(endian);
-        let bytes = || section.data(endian, data).map_err(text);
+        let bytes = || section.data(endian, data).map_err(ObjectFault::from);
         match (name, kind) {
             (".BTF", e::SHT_PROGBITS) => {
                 object.btf = Some(Described {
@@ -233,18 +232,19 @@ pub(super) fn read(data: &[u8], file: usize) -> Result<Object, String> {
             (name, e::SHT_PROGBITS | e::SHT_NOBITS) if !is_dropped(name) => {
                 let size = section.sh_size(endian);
                 if u32::try_from(size).is_err() {
-                    return Err(format!("has a section `{name}` of {size} bytes"));
+                    let section = name.to_owned();
+                    return Err(ObjectFault::SectionSize { section, size });
                 }
                 let flags = section.sh_flags(endian);
                 let has = |flag: e::SectionFlags| flags.0 & flag.0 != 0;
                 if has(e::SHF_TLS) {
-                    return Err(format!(
-                        "has thread-local data (section `{name}`), which eBPF lacks"
-                    ));
+                    let section = name.to_owned();
+                    return Err(ObjectFault::ThreadLocal { section });
                 }
                 let align = section.sh_addralign(endian).max(1);
                 if !align.is_power_of_two() || align > 1 << 16 {
-                    return Err(format!("aligns section `{name}` to {align} bytes"));
+                    let section = name.to_owned();
+                    return Err(ObjectFault::Alignment { section, align });
                 }
                 kept[index.0] = Kept::Section(object.sections.len());
                 object.sections.push(Section {
@@ -274,21 +274,19 @@ pub(super) fn read(data: &[u8], file: usize) -> Result<Object, String> {
         }
     }
 
-    let symbols = table.symbols(endian, data, e::SHT_SYMTAB).map_err(text)?;
+    let symbols = table.symbols(endian, data, e::SHT_SYMTAB)?;
     for (index, symbol) in symbols.enumerate() {
-        let name = symbols.symbol_name(endian, symbol).map_err(text)?;
-        let name = std::str::from_utf8(name).map_err(|_| "has a symbol name that is not UTF-8")?;
+        let name = symbols.symbol_name(endian, symbol)?;
+        let name = std::str::from_utf8(name).map_err(|_| ObjectFault::Name(Named::Symbol))?;
         let place = match symbol.st_shndx(endian) {
             e::SHN_UNDEF => Place::Undefined,
             e::SHN_ABS => Place::Absolute,
             e::SHN_COMMON => {
-                return Err(format!(
-                    "has the common symbol `{name}`; compile with -fno-common"
-                ));
+                let symbol = name.to_owned();
+                return Err(ObjectFault::CommonSymbol { symbol });
             }
             _ => match symbols
-                .symbol_section(endian, symbol, index)
-                .map_err(text)?
+                .symbol_section(endian, symbol, index)?
                 .and_then(|SectionIndex(i)| kept.get(i).copied())
             {
                 Some(Kept::Section(section)) => Place::In(section),
@@ -310,10 +308,10 @@ pub(super) fn read(data: &[u8], file: usize) -> Result<Object, String> {
                 kind = SymbolKind::Func;
             }
             if value.checked_add(size).is_none_or(|end| end > section.size) {
-                return Err(format!(
-                    "has the symbol `{name}` reaching beyond section `{}`",
-                    section.name
-                ));
+                return Err(ObjectFault::SymbolBeyond {
+                    symbol: name.to_owned(),
+                    section: section.name.clone(),
+                });
             }
         }
         object.symbols.push(Symbol {
@@ -336,16 +334,16 @@ pub(super) fn read(data: &[u8], file: usize) -> Result<Object, String> {
     for section in table.iter() {
         match section.sh_type(endian) {
             e::SHT_RELA => {
-                let target = table.section(section.info_link(endian)).map_err(text)?;
-                let name = table.section_name(endian, target).map_err(text)?;
+                let target = table.section(section.info_link(endian))?;
+                let name = table.section_name(endian, target)?;
                 if !is_dropped(&String::from_utf8_lossy(name)) {
-                    return Err("has relocations of a kind (RELA) that eBPF does not use".into());
+                    return Err(ObjectFault::Rela);
                 }
             }
             e::SHT_REL => {
                 let target = section.info_link(endian);
                 let place = kept.get(target.0).copied().unwrap_or(Kept::Dropped);
-                let Some((entries, _)) = section.rel(endian, data).map_err(text)? else {
+                let Some((entries, _)) = section.rel(endian, data)? else {
                     continue;
                 };
                 object.add_relocs(place, entries, endian)?;
@@ -372,7 +370,7 @@ impl Object {
         place: Kept,
         entries: &[e::Rel64<Endianness>],
         endian: Endianness,
-    ) -> Result<(), String> {
+    ) -> Result<(), ObjectFault> {
         let mut code = false;
         let (bytes, relocs): (&[u8], &mut Vec<Reloc>) = match place {
             Kept::Dropped => return Ok(()),
@@ -396,7 +394,7 @@ impl Object {
             let (offset, number) = (entry.r_offset(endian), entry.r_type(endian).0);
             let symbol = entry.r_sym(endian) as usize;
             if symbol >= self.symbols.len() {
-                return Err("has a relocation against a symbol that is not there".into());
+                return Err(ObjectFault::RelocationSymbol);
             }
             if number == 0 {
                 continue;
@@ -404,9 +402,10 @@ impl Object {
             let known = RelocKind::from_number(number, place, code)
                 .and_then(|kind| Some((kind, addend(bytes, offset, kind, self.endian)?)));
             let Some((kind, addend)) = known else {
-                return Err(format!(
-                    "has a relocation of kind {number} at offset {offset} that makes no sense"
-                ));
+                return Err(ObjectFault::Relocation {
+                    kind: number,
+                    offset,
+                });
             };
             relocs.push(Reloc {
                 offset,
@@ -479,8 +478,4 @@ pub(super) fn put_addend(
         },
         _ => put(offset, &four(value)),
     }
-}
-
-fn text(error: object::Error) -> String {
-    format!("is malformed: {error}")
 }

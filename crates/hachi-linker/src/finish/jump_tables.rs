@@ -7,14 +7,15 @@
 use hachi_asm::Endian;
 
 use super::elf::{Binding, Object, Place, Reloc, RelocKind, Symbol, SymbolKind, bytes_at};
+use super::fault::ObjectFault;
 
 impl Object {
     /// Turns the numbers of all tables that code refers to into references like all others, which
     /// follow the code wherever it goes.
     ///
     /// # Errors
-    /// What is wrong with a table, as the end of a sentence that starts with the object's name.
-    pub(super) fn relocate_jump_tables(&mut self) -> Result<(), String> {
+    /// [`ObjectFault::JumpTable`] and [`ObjectFault::JumpOutside`].
+    pub(super) fn relocate_jump_tables(&mut self) -> Result<(), ObjectFault> {
         for code in 0..self.sections.len() {
             if !self.sections[code].executable {
                 continue;
@@ -50,16 +51,18 @@ impl Object {
         }
     }
 
-    fn relocate_jump_table(&mut self, table: usize, code: usize) -> Result<(), String> {
+    fn relocate_jump_table(&mut self, table: usize, code: usize) -> Result<(), ObjectFault> {
         let Some(section) = self.jump_table_of(table) else {
             return Ok(());
         };
         let Symbol { value, size, .. } = self.symbols[table];
         let name = self.symbols[table].name.clone();
         if size == 0 || size % 8 != 0 || value % 8 != 0 {
-            return Err(format!(
-                "has a jump table `{name}` of {size} bytes at {value:#x}; its numbers have 8 bytes each"
-            ));
+            return Err(ObjectFault::JumpTable {
+                table: name,
+                address: value,
+                size,
+            });
         }
         let target = self.section_symbol(code);
         for offset in (value..value + size).step_by(8) {
@@ -71,10 +74,10 @@ impl Object {
             });
             let inside = |place: &u64| *place < self.sections[code].size && place.is_multiple_of(8);
             let Some(place) = place.filter(inside) else {
-                return Err(format!(
-                    "has a jump table `{name}` that leads out of section `{}`",
-                    self.sections[code].name
-                ));
+                return Err(ObjectFault::JumpOutside {
+                    table: name,
+                    section: self.sections[code].name.clone(),
+                });
             };
             let content = &mut self.sections[section];
             if content.relocs.iter().any(|reloc| reloc.offset == offset) {

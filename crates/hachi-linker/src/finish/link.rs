@@ -10,6 +10,7 @@ use super::Origin;
 use super::elf::{
     self, Binding, Described, Object, Place, Reloc, Section, Symbol, SymbolKind, put_addend,
 };
+use super::fault::ObjectFault;
 use super::states::Needed;
 use crate::{Code, Diagnostic, lines::Frames};
 
@@ -222,7 +223,7 @@ impl Unit {
         globals: &mut HashMap<String, usize>,
         owners: &mut HashMap<String, usize>,
         errors: &mut Vec<Diagnostic>,
-    ) -> Result<Description, String> {
+    ) -> Result<Description, ObjectFault> {
         let origin = self.sources[index].origin;
         let mut moved = Vec::new();
         let mut relocs = Vec::new();
@@ -329,7 +330,7 @@ impl Unit {
     }
 
     /// Puts an input section at the end of the section of its name.
-    fn add_section(&mut self, mut section: Section) -> Result<Moved, String> {
+    fn add_section(&mut self, mut section: Section) -> Result<Moved, ObjectFault> {
         let Some(index) = self.section_named(&section.name) else {
             self.sections.push(section);
             return Ok(Moved {
@@ -341,16 +342,15 @@ impl Unit {
         let delta = base.size.next_multiple_of(section.align);
         let size = delta + section.size;
         if u32::try_from(size).is_err() {
-            return Err(format!("makes section `{}` larger than 4 GiB", base.name));
+            let section = base.name.clone();
+            return Err(ObjectFault::SumOfSections { section });
         }
         if base.bss != section.bss {
             // A zero-filled section among others must be written out, if that is affordable.
             const AFFORDABLE: u64 = 16 << 20;
             if size > AFFORDABLE {
-                return Err(format!(
-                    "has both zero-filled and other data in section `{}`, {size} bytes in all",
-                    base.name
-                ));
+                let section = base.name.clone();
+                return Err(ObjectFault::ZerosAmongData { section, size });
             }
             for part in [&mut *base, &mut section] {
                 part.data.resize(part.size as usize, 0);

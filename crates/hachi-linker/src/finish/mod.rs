@@ -26,6 +26,7 @@ mod core_types;
 mod data;
 mod edit;
 mod elf;
+mod fault;
 mod info;
 mod inlined;
 mod jump_tables;

@@ -23,7 +23,7 @@ pub(crate) use debug::{Chain, LineNumbers, is_library_file};
 pub(crate) use inst::{BinOp, Block, Inst, Op, Ordering, Predicate};
 pub(crate) use values::{Attr, Const, Function, Global, Type, TypeKind, Value, linkage};
 
-use crate::Cpu;
+use crate::{Cpu, wire::LibraryFault};
 
 /// Calls a function of LLVM's C interface.
 macro_rules! ffi {
@@ -93,8 +93,8 @@ impl Context {
     /// Loads the library and sets the code generator's switches.
     ///
     /// # Errors
-    /// In words, when the library cannot be used.
-    pub(crate) fn load(path: &Path, switches: &[String]) -> Result<Self, String> {
+    /// If the library cannot be used.
+    pub(crate) fn load(path: &Path, switches: &[String]) -> Result<Self, LibraryFault> {
         let api = sys::load(path)?;
         // SAFETY: plain functions without arguments.
         unsafe {

@@ -14,6 +14,8 @@ use std::{
 
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 
+use crate::wire::LibraryFault;
+
 /// Any `LLVM…Ref`.
 pub(crate) type Ref = *mut c_void;
 /// `LLVMBool`: 0 is false, and success where a function reports failure.
@@ -33,7 +35,7 @@ macro_rules! api {
         }
 
         impl Api {
-            fn load(library: &Library) -> Result<Self, String> {
+            fn load(library: &Library) -> Result<Self, LibraryFault> {
                 Ok(Api {
                     // SAFETY: the declared types are those of LLVM's headers, and the library is
                     // never unloaded.
@@ -279,8 +281,8 @@ fn symbol(library: &Library, name: &str) -> Option<Ref> {
         .map(|found| found.into_raw())
 }
 
-fn lacking(name: &str) -> String {
-    format!("it lacks `{name}`; LLVM 20 or newer is needed")
+fn lacking(name: &str) -> LibraryFault {
+    LibraryFault::Lacks(name.to_owned())
 }
 
 static API: OnceLock<Api> = OnceLock::new();
@@ -288,12 +290,12 @@ static API: OnceLock<Api> = OnceLock::new();
 /// Loads the library for the rest of this process's life.
 ///
 /// # Errors
-/// In words, when it is no usable LLVM.
-pub(crate) fn load(path: &Path) -> Result<&'static Api, String> {
+/// If it cannot be loaded, or is an LLVM that lacks a function.
+pub(crate) fn load(path: &Path) -> Result<&'static Api, LibraryFault> {
     // SAFETY: LLVM's initialisers have no preconditions. Local: two versions may meet in one
     // process.
-    let library =
-        unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }.map_err(|e| e.to_string())?;
+    let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }
+        .map_err(|error| LibraryFault::NotLoaded(error.to_string()))?;
     let api = Api::load(&library)?;
     std::mem::forget(library);
     Ok(API.get_or_init(|| api))

@@ -2,6 +2,8 @@
 
 use std::{fmt, io, path::PathBuf};
 
+use hachi_obj::kconfig::LineError;
+
 use super::ProgramError;
 use crate::maps::MapError;
 
@@ -31,11 +33,10 @@ pub enum EbpfError {
     /// A map cannot be created.
     MapError(MapError),
 
-    /// The text given for a kernel configuration is none.
-    KernelConfig {
-        /// Which line, and why.
-        reason: String,
-    },
+    /// The text given to [`EbpfLoader::kernel_config`] is no kernel configuration.
+    ///
+    /// [`EbpfLoader::kernel_config`]: crate::EbpfLoader::kernel_config
+    KernelConfig(LineError),
 
     /// Something about a program failed.
     ProgramError(ProgramError),
@@ -50,8 +51,8 @@ impl fmt::Display for EbpfError {
             EbpfError::ParseError { object, error } => write!(f, "{object}: {error}"),
             EbpfError::SpecError(error) => write!(f, "{error}"),
             EbpfError::MapError(error) => write!(f, "{error}"),
-            EbpfError::KernelConfig { reason } => {
-                write!(f, "the kernel configuration given to the loader: {reason}")
+            EbpfError::KernelConfig(error) => {
+                write!(f, "the kernel configuration given to the loader: {error}")
             }
             EbpfError::ProgramError(error) => write!(f, "{error}"),
         }

@@ -4,16 +4,17 @@
 //! kernel and, only if it is not there, in that of modules; untyped ones in `/proc/kallsyms`. The
 //! rules are libbpf's.
 
+use std::os::fd::RawFd;
+
 use hachi_btf::{Btf, Kind, Type, Types as _, core::declarations_agree};
 use hachi_obj::{
     Extern, ExternKind, OwnedBtf,
     link::{Kfunc, Ksym},
 };
 
-use super::{Object, ProgramError};
+use super::{ExternProblem, Object, ProgramError, SymbolKind, Unloadable};
 use crate::{
     features::{self, Unsupported},
-    kallsyms,
     kernel_btf::ModuleBtf,
 };
 
@@ -32,14 +33,8 @@ enum Found<'k> {
 
 /// Why an extern cannot be used.
 enum Trouble {
-    Reason(String),
+    Problem(SymbolKind, String, ExternProblem),
     Unsupported(Unsupported),
-}
-
-impl From<String> for Trouble {
-    fn from(reason: String) -> Self {
-        Trouble::Reason(reason)
-    }
 }
 
 impl From<Unsupported> for Trouble {
@@ -49,9 +44,26 @@ impl From<Unsupported> for Trouble {
 }
 
 impl Trouble {
+    /// With an extern of the object's.
+    fn with(wanted: &Extern, problem: ExternProblem) -> Self {
+        let (kind, name) = match wanted.kind {
+            ExternKind::Kfunc { .. } => (SymbolKind::Function, wanted.kernel_name()),
+            ExternKind::Ksym { type_id: Some(_) } => (SymbolKind::Variable, wanted.kernel_name()),
+            _ => (SymbolKind::Symbol, wanted.name.as_str()),
+        };
+        Trouble::Problem(kind, name.to_owned(), problem)
+    }
+
     fn of(self, program: &str) -> ProgramError {
         match self {
-            Trouble::Reason(reason) => ProgramError::unloadable(program, reason),
+            Trouble::Problem(kind, name, problem) => ProgramError::unloadable(
+                program,
+                Unloadable::Extern {
+                    kind,
+                    name,
+                    problem,
+                },
+            ),
             Trouble::Unsupported(error) => ProgramError::Unsupported {
                 name: program.to_owned(),
                 error,
@@ -66,15 +78,17 @@ pub(super) fn kfunc(
     program: &str,
     name: &str,
 ) -> Result<Option<Kfunc>, ProgramError> {
-    let found = declared(object, name).and_then(|wanted| find(object, wanted));
-    let kfunc = found.and_then(|found| match found {
-        Found::Btf { id, module } => Ok(Some(Kfunc {
-            btf_id: id,
-            module: module.map(ModuleBtf::raw_fd).transpose()?,
-        })),
-        Found::Nothing | Found::Address(_) => Ok(None),
-    });
-    kfunc.map_err(|trouble| trouble.of(program))
+    let kfunc = |wanted| {
+        Ok(match find(object, wanted)? {
+            Found::Btf { id, module } => Some(Kfunc {
+                btf_id: id,
+                module: module.map(|of| module_fd(wanted, of)).transpose()?,
+            }),
+            Found::Nothing | Found::Address(_) => None,
+        })
+    };
+    let found = declared(object, name).and_then(kfunc);
+    found.map_err(|trouble: Trouble| trouble.of(program))
 }
 
 /// The address of a kernel variable, or of a kernel function.
@@ -88,7 +102,7 @@ pub(super) fn ksym(object: &Object, program: &str, name: &str) -> Result<Ksym, P
             }
             Found::Btf { id, module } => Ksym::Typed {
                 btf_id: id,
-                module: module.map_or(Ok(0), ModuleBtf::raw_fd)?,
+                module: module.map_or(Ok(0), |of| module_fd(wanted, of))?,
             },
             Found::Address(address) => Ksym::Address(address),
             Found::Nothing => Ksym::Address(0),
@@ -98,52 +112,53 @@ pub(super) fn ksym(object: &Object, program: &str, name: &str) -> Result<Ksym, P
     found.map_err(|trouble: Trouble| trouble.of(program))
 }
 
+fn module_fd(wanted: &Extern, module: &ModuleBtf) -> Result<RawFd, Trouble> {
+    let fd = module.raw_fd();
+    fd.map_err(|error| Trouble::with(wanted, error.into()))
+}
+
 fn declared<'o>(object: &'o Object, name: &str) -> Result<&'o Extern, Trouble> {
     let found = object.externs.list.iter().find(|of| of.name == name);
     found.ok_or_else(|| {
-        format!("it uses {name:?} of the kernel, which the object does not declare").into()
+        Trouble::Problem(
+            SymbolKind::Symbol,
+            name.to_owned(),
+            ExternProblem::Undeclared,
+        )
     })
 }
 
 fn find<'k>(object: &'k Object, wanted: &Extern) -> Result<Found<'k>, Trouble> {
-    let (local, kind, what) = match wanted.kind {
-        ExternKind::Kfunc { proto } => (proto, Kind::Func, "function"),
+    let problem = |problem| Trouble::with(wanted, problem);
+    let (local, kind) = match wanted.kind {
+        ExternKind::Kfunc { proto } => (proto, Kind::Func),
         ExternKind::Ksym {
             type_id: Some(type_id),
-        } => (type_id, Kind::Var, "variable"),
-        _ => return untyped(object, wanted),
+        } => (type_id, Kind::Var),
+        _ => return untyped(object, wanted).map_err(problem),
     };
     let name = wanted.kernel_name();
     let found = match object.kernel_btf.find(name, kind) {
         Ok(found) => found,
         Err(_) if wanted.weak => None,
-        Err(error) => {
-            let reason = format!(
-                "it uses the kernel {what} {name:?}, for which it needs the kernel's types: {error}"
-            );
-            return Err(reason.into());
-        }
+        Err(error) => return Err(problem(error.into())),
     };
     let Some(found) = found else {
         if wanted.weak {
             return Ok(Found::Nothing);
         }
-        let near = match object.kernel_btf.running() {
-            Ok(btf) => btf.hint("", name, kind),
-            Err(_) => String::new(),
+        let similar = match object.kernel_btf.running() {
+            Ok(btf) => btf.similar("", name, kind),
+            Err(_) => Vec::new(),
         };
-        let reason = format!(
-            "it uses the kernel {what} {name:?}, which neither this kernel nor a loaded module has (in BTF){near}; if it can do without, declare it as weak, and ask before using it"
-        );
-        return Err(reason.into());
+        return Err(problem(ExternProblem::Missing { similar }));
     };
     let types = match found.module {
         Some(module) => module.btf.types(),
-        None => object
-            .kernel_btf
-            .running()
-            .map_err(|e| e.to_string())?
-            .types(),
+        None => match object.kernel_btf.running() {
+            Ok(btf) => btf.types(),
+            Err(error) => return Err(problem(error.into())),
+        },
     };
     let feature = match found.module {
         None => &features::KFUNC,
@@ -153,7 +168,7 @@ fn find<'k>(object: &'k Object, wanted: &Extern) -> Result<Found<'k>, Trouble> {
         id: found.id,
         module: found.module,
     };
-    let difference = compare(object, local, types, found.id)?;
+    let difference = compare(object, local, types, found.id).map_err(problem)?;
     match (difference, kind) {
         (None, Kind::Func) => match feature.require_with(&object.rights) {
             Ok(()) => Ok(there),
@@ -163,9 +178,9 @@ fn find<'k>(object: &'k Object, wanted: &Extern) -> Result<Found<'k>, Trouble> {
         (None, _) => Ok(there),
         // A function of another type is another function. (So says libbpf; of variables not.)
         (Some(_), Kind::Func) if wanted.weak => Ok(Found::Nothing),
-        (Some((declared, actual)), _) => Err(Trouble::Reason(format!(
-            "it uses the kernel {what} {name:?} as `{declared}`, and on this kernel it is `{actual}`; declare it as the kernel does (`hachi bindgen` writes declarations)"
-        ))),
+        (Some((declared, actual)), _) => {
+            Err(problem(ExternProblem::Different { declared, actual }))
+        }
     }
 }
 
@@ -175,16 +190,19 @@ fn compare(
     local: u32,
     types: &Btf<'_>,
     id: u32,
-) -> Result<Option<(String, String)>, String> {
+) -> Result<Option<(String, String)>, ExternProblem> {
     let own = object.btf.types.as_ref().map(OwnedBtf::types);
-    let own = own.ok_or("the object has no types that say what its externs are")?;
-    let text = |error: &dyn std::fmt::Display| format!("its types cannot be compared: {error}");
-    let target = match types.get(id).map_err(|error| text(&error))? {
+    let own = own.ok_or(ExternProblem::Untyped)?;
+    let target = match types
+        .get(id)
+        .map_err(|error| ExternProblem::Incomparable(error.into()))?
+    {
         Type::Func(f) => f.type_id,
         Type::Var(v) => v.type_id,
         _ => id,
     };
-    let agree = declarations_agree(&own, local, types, target).map_err(|error| text(&error))?;
+    let agree =
+        declarations_agree(&own, local, types, target).map_err(ExternProblem::Incomparable)?;
     // Parameters without a name got one for the kernel's sake.
     let declared = || {
         own.type_name(local)
@@ -194,17 +212,11 @@ fn compare(
     Ok((!agree).then(|| (declared(), types.type_name(target))))
 }
 
-fn untyped<'k>(object: &'k Object, wanted: &Extern) -> Result<Found<'k>, Trouble> {
-    let name = &wanted.name;
+fn untyped<'k>(object: &'k Object, wanted: &Extern) -> Result<Found<'k>, ExternProblem> {
     match object.externs.address(wanted) {
         Ok(Some(address)) => Ok(Found::Address(address)),
         Ok(None) if wanted.weak => Ok(Found::Nothing),
-        Ok(None) => Err(Trouble::Reason(format!(
-            "it uses the kernel symbol {name:?}, which {} does not have; if it can do without, declare it as weak, which gives address 0 then",
-            kallsyms::FILE
-        ))),
-        Err(error) => Err(Trouble::Reason(format!(
-            "it uses the kernel symbol {name:?}: {error}"
-        ))),
+        Ok(None) => Err(ExternProblem::NoAddress),
+        Err(problem) => Err(problem),
     }
 }

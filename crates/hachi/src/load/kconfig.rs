@@ -3,9 +3,14 @@
 //! The kernel's configuration is looked for only if a program reads an option that the caller's own
 //! text does not set.
 
-use hachi_obj::{DataKind, Endian, Extern, ExternKind, Spec, kconfig};
+use std::sync::Arc;
 
-use super::EbpfError;
+use hachi_obj::{
+    DataKind, Endian, Extern, ExternKind, Spec,
+    kconfig::{self, LineError, ValueError},
+};
+
+use super::{EbpfError, OptionProblem};
 use crate::{features, kallsyms, kernel_config, rights::Rights, version::KernelVersion};
 
 /// An option that a program may not read, and why.
@@ -13,8 +18,8 @@ use crate::{features, kallsyms, kernel_config, rights::Rights, version::KernelVe
 pub(super) struct Unset {
     /// Its place in the map's value, in bytes.
     pub(super) offset: u32,
-    /// A sentence.
-    pub(super) reason: String,
+    pub(super) option: String,
+    pub(super) problem: OptionProblem,
 }
 
 /// Sets the initial contents of `.kconfig`. `given` is text of a configuration that goes before the
@@ -49,15 +54,20 @@ pub(super) fn fill(
     }
     if let Some(text) = given {
         let applied = options.apply(text, "the given configuration");
-        applied.map_err(|reason| EbpfError::KernelConfig { reason })?;
+        applied.map_err(EbpfError::KernelConfig)?;
     }
     if !options.pending.is_empty() {
         let why = match kernel_config::read() {
             Ok(config) => match options.apply(&config.text, &config.source) {
-                Ok(()) => format!("{} does not set it", config.source),
-                Err(error) => format!("{}: {error}", config.source),
+                Ok(()) => OptionProblem::NotSet {
+                    source: config.source,
+                },
+                Err(error) => OptionProblem::Line {
+                    source: config.source,
+                    error,
+                },
             },
-            Err(error) => format!("the kernel's configuration cannot be read ({error})"),
+            Err(error) => OptionProblem::NoConfig(Arc::new(error)),
         };
         options.give_up(&why);
     }
@@ -74,18 +84,19 @@ struct Options<'s> {
 
 impl<'s> Options<'s> {
     /// Sets what this configuration text sets.
-    fn apply(&mut self, text: &str, source: &str) -> Result<(), String> {
+    fn apply(&mut self, text: &str, source: &str) -> Result<(), LineError> {
         for line in kconfig::options(text) {
             let (name, value) = line?;
             let pending = self.pending.iter();
             if let Some(at) = pending.clone().position(|(_, option)| option.name == name) {
                 let (offset, option) = self.pending.remove(at);
-                let written = match option.kconfig(&mut self.value) {
-                    Some((ty, place)) => ty.write(value, place, Endian::NATIVE),
-                    None => Err("it lies outside of map \".kconfig\"".to_owned()),
-                };
-                if let Err(why) = written {
-                    self.refuse(offset, option, &format!("{why} (in {source})"));
+                match option.kconfig(&mut self.value) {
+                    Some((ty, place)) => {
+                        if let Err(error) = ty.write(value, place, Endian::NATIVE) {
+                            self.unfit(offset, option, error, Some(source));
+                        }
+                    }
+                    None => self.refuse(offset, option, OptionProblem::Outside),
                 }
             }
         }
@@ -97,43 +108,41 @@ impl<'s> Options<'s> {
         let answer = match option.name.as_str() {
             "LINUX_KERNEL_VERSION" => match KernelVersion::exact() {
                 Some(version) => u64::from(version.code()),
-                None => return self.refuse(offset, option, "uname(2) gives no version"),
+                None => return self.refuse(offset, option, OptionProblem::NoVersion),
             },
             "LINUX_HAS_BPF_COOKIE" => features::PERF_LINK.is_supported_with(rights).into(),
             "LINUX_HAS_SYSCALL_WRAPPER" => kallsyms::has_syscall_wrappers().into(),
             // As libbpf: those of the future are 0.
             name if name.starts_with("LINUX_") && option.weak => 0,
-            _ => {
-                let known = "it is neither a kernel option (CONFIG_…) nor one of LINUX_KERNEL_VERSION, LINUX_HAS_BPF_COOKIE and LINUX_HAS_SYSCALL_WRAPPER";
-                return self.refuse(offset, option, known);
-            }
+            _ => return self.refuse(offset, option, OptionProblem::Unknown),
         };
         if let Some((ty, place)) = option.kconfig(&mut self.value)
-            && let Err(why) = ty.write_number(answer, place, Endian::NATIVE)
+            && let Err(error) = ty.write_number(answer, place, Endian::NATIVE)
         {
-            self.refuse(offset, option, &why);
+            self.unfit(offset, option, error, None);
         }
     }
 
-    fn refuse(&mut self, offset: u32, option: &Extern, why: &str) {
+    /// For a value, from `source`, that the program's variable does not hold.
+    fn unfit(&mut self, offset: u32, option: &Extern, error: ValueError, source: Option<&str>) {
+        let source = source.map(str::to_owned);
+        self.refuse(offset, option, OptionProblem::Value { source, error });
+    }
+
+    fn refuse(&mut self, offset: u32, option: &Extern, problem: OptionProblem) {
         self.unset.push(Unset {
             offset,
-            reason: format!(
-                "it reads the kernel configuration option {:?}: {why}",
-                option.name
-            ),
+            option: option.name.clone(),
+            problem,
         });
     }
 
-    fn give_up(&mut self, why: &str) {
+    /// For the options that nothing sets.
+    fn give_up(&mut self, why: &OptionProblem) {
         for (offset, option) in std::mem::take(&mut self.pending) {
             match option.weak {
                 true => log::debug!("option {:?} is 0: {why}", option.name),
-                false => self.refuse(
-                    offset,
-                    option,
-                    &format!("{why}; if it can do without, declare it as weak, which reads as 0 then; `EbpfLoader::kernel_config` gives values"),
-                ),
+                false => self.refuse(offset, option, why.clone()),
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Step 3: the maps.
 
 use hachi_obj::flags::{BPF_F_RDONLY, BPF_F_RDONLY_PROG, BPF_F_WRONLY, BPF_F_WRONLY_PROG};
-use std::{os::fd::AsFd as _, path::Path};
+use std::{os::fd::AsFd as _, path::Path, sync::Arc};
 
 use hachi_obj::{MapSpec, MapType, Pinning, Spec};
 
@@ -19,7 +19,7 @@ use crate::{
 /// The maps of step 3.
 pub(super) struct Created {
     pub(super) maps: Vec<(String, Map)>,
-    pub(super) missing: Vec<(String, String)>,
+    pub(super) missing: Vec<(String, Arc<MapError>)>,
 }
 
 /// Step 3. New pins are entered in `pins`.
@@ -53,7 +53,7 @@ pub(super) fn create(
                 created.maps.push(map);
             }
             Err(error) if options.allow_unsupported_maps && is_unsupported(map, &error) => {
-                created.missing.push((map.name.clone(), error.to_string()));
+                created.missing.push((map.name.clone(), Arc::new(error)));
             }
             Err(error) => return Err(error.into()),
         }

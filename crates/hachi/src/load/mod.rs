@@ -26,13 +26,21 @@ mod resolve;
 pub(crate) mod struct_ops;
 mod target;
 mod types;
+mod unloadable;
 
 use std::ffi::CString;
 
 use hachi_obj::{GlobalVar, ProgramSpec, Spec};
 
 pub use self::{
-    error::EbpfError, options::VerifierLogLevel, program_error::ProgramError, rejection::Rejection,
+    error::EbpfError,
+    options::VerifierLogLevel,
+    program_error::ProgramError,
+    rejection::Rejection,
+    types::BtfProblem,
+    unloadable::{
+        ExternProblem, OptionProblem, StructOpsProblem, SymbolKind, TargetProblem, Unloadable,
+    },
 };
 use self::{object::Externs, types::ObjectBtf};
 pub(crate) use self::{object::Object, options::Options, program::program, target::Target};

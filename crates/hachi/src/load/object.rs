@@ -4,13 +4,15 @@ use std::{
     ffi::CString,
     ops::ControlFlow,
     os::fd::{AsFd as _, BorrowedFd},
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
 };
 
 use hachi_obj::{Extern, ExternKind, StructOpsSpec};
 
-use super::{kconfig::Unset, options::VerifierLogLevel, types::ObjectBtf};
-use crate::{fd::MapFd, kallsyms, kernel_btf::KernelBtf, rights::Rights};
+use super::{
+    BtfProblem, ExternProblem, kconfig::Unset, options::VerifierLogLevel, types::ObjectBtf,
+};
+use crate::{fd::MapFd, kallsyms, kernel_btf::KernelBtf, maps::MapError, rights::Rights};
 #[cfg(feature = "uprobe")]
 use crate::{links::usdt, user::usdt::SpecIds};
 
@@ -24,7 +26,7 @@ pub(crate) struct Object {
     pub(super) externs: Externs,
     pub(super) maps: Vec<(String, MapFd)>,
     /// Maps that were left out, and why.
-    pub(super) missing_maps: Vec<(String, String)>,
+    pub(super) missing_maps: Vec<(String, Arc<MapError>)>,
     /// Slots of program arrays to be filled as programs are loaded: array, index, program.
     pub(super) slots: Vec<(MapFd, u32, String)>,
     /// Structs of functions that programs of the object are.
@@ -36,7 +38,7 @@ pub(crate) struct Object {
     pub(super) log_level: VerifierLogLevel,
     pub(super) rights: Rights,
     #[cfg(feature = "uprobe")]
-    pub(super) usdt_ids: std::sync::Arc<SpecIds>,
+    pub(super) usdt_ids: Arc<SpecIds>,
 }
 
 impl Object {
@@ -46,8 +48,8 @@ impl Object {
     }
 
     /// Why the kernel does not have the object's types, if it refused them.
-    pub(crate) fn btf_problem(&self) -> Option<&str> {
-        self.btf.problem.as_deref()
+    pub(crate) fn btf_problem(&self) -> Option<&BtfProblem> {
+        self.btf.problem.as_ref()
     }
 
     /// The kernel's types and its modules'.
@@ -85,7 +87,7 @@ pub(super) struct Externs {
     pub(super) unset: Vec<Unset>,
     /// Addresses of the untyped variables that have one, as far as they are known: by name, all
     /// that go by it.
-    addresses: OnceLock<Result<Addresses, String>>,
+    addresses: OnceLock<Result<Addresses, ExternProblem>>,
 }
 
 type Addresses = Vec<(String, Vec<u64>)>;
@@ -100,24 +102,20 @@ impl Externs {
     }
 
     /// The address of an untyped variable.
-    pub(super) fn address(&self, wanted: &Extern) -> Result<Option<u64>, String> {
+    pub(super) fn address(&self, wanted: &Extern) -> Result<Option<u64>, ExternProblem> {
         let addresses = self.addresses.get_or_init(|| addresses(&self.list));
         let addresses = addresses.as_ref().map_err(Clone::clone)?;
         let found = addresses.iter().find(|(name, _)| *name == wanted.name);
         match found.map_or(&[][..], |(_, found)| found) {
             [] => Ok(None),
             [address] => Ok(Some(*address)),
-            [first, second, ..] => Err(format!(
-                "{:?} is ambiguous: {} has it at {first:#x} and at {second:#x}",
-                wanted.name,
-                kallsyms::FILE
-            )),
+            &[first, second, ..] => Err(ExternProblem::Ambiguous { first, second }),
         }
     }
 }
 
 /// Looks for all untyped variables at once: the list is long.
-fn addresses(list: &[Extern]) -> Result<Addresses, String> {
+fn addresses(list: &[Extern]) -> Result<Addresses, ExternProblem> {
     let untyped = |of: &&Extern| matches!(of.kind, ExternKind::Ksym { type_id: None });
     let mut found: Addresses = Vec::new();
     for wanted in list.iter().filter(untyped) {
@@ -133,12 +131,9 @@ fn addresses(list: &[Extern]) -> Result<Addresses, String> {
         }
         ControlFlow::Continue(())
     });
-    listed.map_err(|error| format!("{} cannot be read: {error}", kallsyms::FILE))?;
+    listed.map_err(|error| ExternProblem::Unreadable(Arc::new(error)))?;
     if hidden {
-        return Err(format!(
-            "{} hides the kernel's addresses from this process; it needs CAP_SYSLOG (see kernel.kptr_restrict)",
-            kallsyms::FILE
-        ));
+        return Err(ExternProblem::Hidden);
     }
     Ok(found)
 }

@@ -10,7 +10,7 @@ use hachi_obj::{
 };
 
 use super::{
-    Object, ProgramError, Rejection, Target, VerifierLogLevel,
+    Object, ProgramError, Rejection, Target, Unloadable, VerifierLogLevel,
     resolve::{JumpTables, System, Unlinked},
     struct_ops, target,
 };
@@ -110,10 +110,9 @@ fn check_program(spec: &ProgramSpec) -> Result<(), ProgramError> {
     if spec.section_def.is_none() && spec.program_type == ProgramType::Unspec {
         return Err(ProgramError::unloadable(
             &spec.name,
-            format!(
-                "section {:?} says nothing about its type; use a section name that libbpf knows, such as \"xdp\"",
-                spec.section
-            ),
+            Unloadable::NoType {
+                section: spec.section.clone(),
+            },
         ));
     }
     Ok(())

@@ -4,7 +4,7 @@ use std::fmt;
 
 use hachi_obj::ProgramType;
 
-use super::Rejection;
+use super::{Rejection, Unloadable};
 use crate::{
     features::Unsupported, links::LinkError, maps::MapError, pin::PinError,
     sys::errno::SyscallError,
@@ -63,10 +63,10 @@ pub enum ProgramError {
     /// The program needs something that the running system, or this version of Hachi, does not
     /// have.
     Unloadable {
-        /// The program.
+        /// The program, or the struct of functions.
         name: String,
-        /// What it needs.
-        reason: String,
+        /// What that is.
+        problem: Unloadable,
     },
 
     /// The kernel refused an operation on the program.
@@ -141,8 +141,8 @@ impl fmt::Display for ProgramError {
             ProgramError::Relocation { error, .. } => {
                 write!(f, "cannot adjust it to this kernel's types: {error}")
             }
-            ProgramError::Unloadable { name, reason } => {
-                write!(f, "program {name:?} cannot be loaded: {reason}")
+            ProgramError::Unloadable { name, problem } => {
+                write!(f, "program {name:?} cannot be loaded: {problem}")
             }
             ProgramError::SyscallError { name, error } => write!(f, "program {name:?}: {error}"),
             ProgramError::Attach { name, error } => write!(f, "program {name:?}: {error}"),
@@ -190,10 +190,10 @@ impl ProgramError {
         }
     }
 
-    pub(crate) fn unloadable(name: &str, reason: impl Into<String>) -> Self {
+    pub(crate) fn unloadable(name: &str, problem: impl Into<Unloadable>) -> Self {
         ProgramError::Unloadable {
             name: name.to_owned(),
-            reason: reason.into(),
+            problem: problem.into(),
         }
     }
 

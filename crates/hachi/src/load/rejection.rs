@@ -9,6 +9,7 @@ use hachi_obj::{
     link::Poisoned,
 };
 
+use super::BtfProblem;
 use crate::{sys::errno::SyscallError, version::KernelVersion};
 
 /// Why the kernel refused a program: its answer, the verifier's log, and the program's line
@@ -42,7 +43,7 @@ pub struct Rejection {
     /// What the program uses that not all kernels have.
     pub needs: Vec<Requirement>,
     /// Why the kernel has no types (and so no source lines) of the object, if it refused them.
-    pub btf_problem: Option<String>,
+    pub btf_problem: Option<BtfProblem>,
 }
 
 impl Rejection {

@@ -2,12 +2,13 @@
 
 use std::cell::RefCell;
 use std::os::fd::AsRawFd as _;
+use std::sync::Arc;
 
 use hachi_btf::Btf;
 use hachi_obj::link::{Kfunc, Ksym, Resolve};
 use hachi_obj::{MapSpec, MapType};
 
-use super::{Object, ProgramError, externs};
+use super::{Object, ProgramError, Unloadable, externs};
 use crate::maps::{
     ElementFlags, InsnArrayValue, MapData, MapError,
     create::{Surroundings, create},
@@ -67,8 +68,8 @@ impl System<'_> {
         Ok(table)
     }
 
-    fn unloadable(&self, reason: impl Into<String>) -> Unlinked {
-        ProgramError::unloadable(self.program, reason).into()
+    fn unloadable(&self, problem: Unloadable) -> Unlinked {
+        ProgramError::unloadable(self.program, problem).into()
     }
 }
 
@@ -80,11 +81,15 @@ impl Resolve for System<'_> {
         if let Some((_, fd)) = object.maps.iter().find(|(other, _)| other == name) {
             return Ok(fd.as_raw_fd());
         }
-        let missing = object.missing_maps.iter();
+        let mut missing = object.missing_maps.iter();
+        let map = name.to_owned();
         Err(
-            self.unloadable(match missing.into_iter().find(|(other, _)| other == name) {
-                Some((_, reason)) => format!("it uses map {name:?}, which was left out: {reason}"),
-                None => format!("it uses map {name:?}, which the object does not define"),
+            self.unloadable(match missing.find(|(other, _)| other == name) {
+                Some((_, error)) => Unloadable::MapLeftOut {
+                    map,
+                    error: error.clone(),
+                },
+                None => Unloadable::NoMap { map },
             }),
         )
     }
@@ -94,12 +99,9 @@ impl Resolve for System<'_> {
         if let Some((_, table)) = tables.iter().find(|(known, _)| known == targets) {
             return Ok(Some(table.as_raw_fd()));
         }
-        let table = self.new_jump_table(targets).map_err(|error| {
-            self.unloadable(format!(
-                "it jumps through a table (`gotox`): {error}; build it for an older cpu (`--cpu \
-                 v3`) or without jump tables (clang: -fno-jump-tables)"
-            ))
-        })?;
+        let table = self
+            .new_jump_table(targets)
+            .map_err(|error| self.unloadable(Unloadable::JumpTable(Arc::new(error))))?;
         let fd = table.as_raw_fd();
         tables.push((targets.to_vec(), table));
         Ok(Some(fd))
@@ -116,7 +118,10 @@ impl Resolve for System<'_> {
     fn option(&self, offset: u32) -> Result<(), Unlinked> {
         let mut unset = self.object.externs.unset.iter();
         match unset.find(|unset| unset.offset == offset) {
-            Some(unset) => Err(self.unloadable(&*unset.reason)),
+            Some(unset) => Err(self.unloadable(Unloadable::Option {
+                option: unset.option.clone(),
+                problem: unset.problem.clone(),
+            })),
             None => Ok(()),
         }
     }
@@ -125,12 +130,7 @@ impl Resolve for System<'_> {
     fn types(&self, questions: usize) -> Result<Option<&Btf<'_>>, Unlinked> {
         match self.object.kernel_btf.target() {
             Ok(types) => Ok(Some(types.types())),
-            Err(reason) => Err(self.unloadable(format!(
-                "it depends on the kernel's types in {questions} places (CO-RE), and they cannot \
-                 be read: {reason}. If this kernel was built without CONFIG_DEBUG_INFO_BTF, bring \
-                 its types along: `EbpfLoader::btf` takes them, `hachi btf min` makes a small file \
-                 of them"
-            ))),
+            Err(error) => Err(self.unloadable(Unloadable::KernelTypes { questions, error })),
         }
     }
 

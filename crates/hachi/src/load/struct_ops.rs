@@ -5,11 +5,11 @@ use std::os::fd::RawFd;
 use hachi_btf::{Btf, Kind, Member, Type, Types as _};
 use hachi_obj::{ProgramSpec, StructOpsSpec, StructOpsValue};
 
-use super::{Object, ProgramError, target::AttachTarget};
+use super::{
+    Object, ProgramError, StructOpsProblem, target::AttachTarget,
+    unloadable::STRUCT_OPS_WRAPPER as WRAPPER,
+};
 use crate::kernel_btf::{KernelBtf, ModuleBtf};
-
-/// What the names of the structs begin with that wrap those which can be registered.
-const WRAPPER: &str = "bpf_struct_ops_";
 
 /// The kernel's struct that an object's struct is one of, and what wraps it.
 struct Registrable<'k> {
@@ -39,7 +39,7 @@ pub(crate) struct Layout {
 }
 
 /// Looks in the kernel, then in its modules.
-fn registrable<'k>(kernel: &'k KernelBtf, name: &str) -> Result<Registrable<'k>, String> {
+fn registrable<'k>(kernel: &'k KernelBtf, name: &str) -> Result<Registrable<'k>, StructOpsProblem> {
     let wrapper = format!("{WRAPPER}{name}");
     let Some(found) = kernel.find(&wrapper, Kind::Struct)? else {
         return Err(not_registrable(kernel, name));
@@ -50,7 +50,9 @@ fn registrable<'k>(kernel: &'k KernelBtf, name: &str) -> Result<Registrable<'k>,
     };
     let id = types
         .find(name, Kind::Struct)
-        .ok_or_else(|| format!("the kernel has struct {wrapper:?}, but no struct {name:?}"))?;
+        .ok_or_else(|| StructOpsProblem::NoInner {
+            type_name: name.to_owned(),
+        })?;
     Ok(Registrable {
         inner: kernel_struct(types, id, name)?,
         wrapper: kernel_struct(types, found.id, &wrapper)?,
@@ -58,23 +60,26 @@ fn registrable<'k>(kernel: &'k KernelBtf, name: &str) -> Result<Registrable<'k>,
     })
 }
 
-fn not_registrable(kernel: &KernelBtf, name: &str) -> String {
-    let modules: Vec<String> = kernel.modules().iter().map(|of| of.name.clone()).collect();
-    let modules = match modules.as_slice() {
-        [] => "; it has no modules with BTF loaded".to_owned(),
-        modules => format!(" or its modules ({})", crate::error::list(modules)),
-    };
-    let near = kernel
+fn not_registrable(kernel: &KernelBtf, name: &str) -> StructOpsProblem {
+    let similar = kernel
         .running()
-        .map(|btf| btf.hint(WRAPPER, name, Kind::Struct));
-    format!(
-        "nobody can register a struct {name:?}: there is no struct \"{WRAPPER}{name}\" in the BTF of this kernel{modules}{}",
-        near.unwrap_or_default()
-    )
+        .map(|btf| btf.similar(WRAPPER, name, Kind::Struct));
+    StructOpsProblem::NotRegistrable {
+        type_name: name.to_owned(),
+        modules: kernel.modules().iter().map(|of| of.name.clone()).collect(),
+        similar: similar.unwrap_or_default(),
+    }
 }
 
-fn kernel_struct<'k>(types: &'k Btf<'k>, id: u32, name: &str) -> Result<KernelStruct<'k>, String> {
-    let broken = |error: hachi_btf::Error| format!("the kernel's struct {name:?}: {error}");
+fn kernel_struct<'k>(
+    types: &'k Btf<'k>,
+    id: u32,
+    name: &str,
+) -> Result<KernelStruct<'k>, StructOpsProblem> {
+    let broken = |error| StructOpsProblem::Type {
+        type_name: name.to_owned(),
+        error,
+    };
     let members = types.members(id).map_err(broken)?;
     let size = match types.get(id).map_err(broken)? {
         Type::Struct(of) => of.size,
@@ -107,19 +112,19 @@ fn user_of<'o>(object: &'o Object, program: &str) -> Option<(&'o StructOpsSpec, 
 
 /// What `BPF_PROG_LOAD` is told about a program: the kernel's struct and the member's number.
 pub(super) fn member_of(object: &Object, spec: &ProgramSpec) -> Result<AttachTarget, ProgramError> {
-    find_member(object, spec).map_err(|reason| ProgramError::unloadable(&spec.name, reason))
+    find_member(object, spec).map_err(|problem| ProgramError::unloadable(&spec.name, problem))
 }
 
-fn find_member(object: &Object, spec: &ProgramSpec) -> Result<AttachTarget, String> {
+fn find_member(object: &Object, spec: &ProgramSpec) -> Result<AttachTarget, StructOpsProblem> {
     let Some((ops, member)) = user_of(object, &spec.name) else {
-        return Err("no struct in section .struct_ops or .struct_ops.link has it".to_owned());
+        return Err(StructOpsProblem::NoStruct);
     };
     let kernel = registrable(&object.kernel_btf, &ops.type_name)?;
     let Some((number, ..)) = kernel.inner.member(member) else {
-        return Err(format!(
-            "this kernel's struct {:?} has no member {member:?}",
-            ops.type_name
-        ));
+        return Err(StructOpsProblem::NoMember {
+            type_name: ops.type_name.clone(),
+            member: member.to_owned(),
+        });
     };
     Ok(AttachTarget {
         btf_id: kernel.inner.id,
@@ -154,18 +159,20 @@ impl Object {
     }
 }
 
-/// What the map of a struct is to hold. The error is a sentence.
-pub(crate) fn layout(kernel: &KernelBtf, ops: &StructOpsSpec) -> Result<Layout, String> {
+/// What the map of a struct is to hold.
+pub(crate) fn layout(kernel: &KernelBtf, ops: &StructOpsSpec) -> Result<Layout, StructOpsProblem> {
+    let type_name = || ops.type_name.clone();
+    let wrapper_name = || format!("{WRAPPER}{}", ops.type_name);
     let Registrable {
         inner,
         wrapper,
         module,
     } = registrable(kernel, &ops.type_name)?;
     let Some((_, data, _)) = wrapper.member("data") else {
-        return Err(format!(
-            "the kernel's struct \"{WRAPPER}{}\" has no member \"data\"",
-            ops.type_name
-        ));
+        return Err(StructOpsProblem::NoMember {
+            type_name: wrapper_name(),
+            member: "data".to_owned(),
+        });
     };
     let mut layout = Layout {
         value_type_id: wrapper.id,
@@ -175,10 +182,10 @@ pub(crate) fn layout(kernel: &KernelBtf, ops: &StructOpsSpec) -> Result<Layout, 
     };
     for member in &ops.members {
         let Some((_, offset, room)) = inner.member(&member.name) else {
-            return Err(format!(
-                "this kernel's struct {:?} has no member {:?}, which is set",
-                ops.type_name, member.name
-            ));
+            return Err(StructOpsProblem::NoMember {
+                type_name: type_name(),
+                member: member.name.clone(),
+            });
         };
         let at = data + offset;
         match &member.value {
@@ -188,16 +195,15 @@ pub(crate) fn layout(kernel: &KernelBtf, ops: &StructOpsSpec) -> Result<Layout, 
                 // What does not fit must be padding.
                 let rest = &bytes[length..];
                 let Some(place) = layout.value.get_mut(at..at + length) else {
-                    return Err(format!(
-                        "the kernel's struct \"{WRAPPER}{}\" is too small",
-                        ops.type_name
-                    ));
+                    return Err(StructOpsProblem::TooSmall {
+                        type_name: wrapper_name(),
+                    });
                 };
                 if rest.iter().any(|&byte| byte != 0) {
-                    return Err(format!(
-                        "member {:?} is larger than that of this kernel's struct {:?}",
-                        member.name, ops.type_name
-                    ));
+                    return Err(StructOpsProblem::LargerMember {
+                        type_name: type_name(),
+                        member: member.name.clone(),
+                    });
                 }
                 place.copy_from_slice(&bytes[..length]);
             }
@@ -301,7 +307,7 @@ mod tests {
 
     #[test]
     fn errors_say_where_it_was_looked_for() {
-        let error = |name| layout(&kernel(), &spec(name)).err().unwrap();
+        let error = |name| layout(&kernel(), &spec(name)).err().unwrap().to_string();
         let unknown = error("tcp_opts");
         for part in [
             "\"tcp_opts\"",
@@ -314,7 +320,7 @@ mod tests {
         assert!(error("plain_ops").contains("nobody can register"));
         let mut wrong = spec("hid_ops");
         "stop".clone_into(&mut wrong.members[1].name);
-        let error = layout(&kernel(), &wrong).err().unwrap();
+        let error = layout(&kernel(), &wrong).err().unwrap().to_string();
         assert!(
             error.contains("\"hid_ops\" has no member \"stop\""),
             "{error}"

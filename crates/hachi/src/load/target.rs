@@ -1,18 +1,16 @@
 //! What a program of the tracing family is for: the kernel wants to know when it loads the program,
 //! as the id of a type.
 
-use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::{
+    os::fd::{AsRawFd as _, BorrowedFd},
+    sync::Arc,
+};
 
 use hachi_btf::{Kind, Types as _};
 use hachi_obj::{AttachType, ProgramSpec, ProgramType};
 
-use super::{Object, ProgramError};
-use crate::{
-    btf::Btf,
-    kernel_btf::{KernelBtf, NoKernelTypes},
-    near,
-    program_info::function_id,
-};
+use super::{Object, ProgramError, TargetProblem};
+use crate::{btf::Btf, kernel_btf::KernelBtf, program_info::function_id, target::TargetKind};
 
 /// What a program is for, beyond what its Spec says.
 #[derive(Clone, Copy, Debug, Default)]
@@ -49,7 +47,7 @@ pub(super) fn find(
     };
     found
         .map(Some)
-        .map_err(|reason| ProgramError::unloadable(&spec.name, reason))
+        .map_err(|problem| ProgramError::unloadable(&spec.name, problem))
 }
 
 fn needed(spec: &ProgramSpec) -> bool {
@@ -62,49 +60,39 @@ fn needed(spec: &ProgramSpec) -> bool {
     }
 }
 
-fn named<'a>(spec: &'a ProgramSpec, target: &Target<'a>) -> Result<&'a str, String> {
+fn named<'a>(spec: &'a ProgramSpec, target: &Target<'a>) -> Result<&'a str, TargetProblem> {
     let name = target.name.or(spec.attach_target.as_deref());
-    name.ok_or_else(|| {
-        format!(
-            "section {0:?} names no target, as in \"{0}/NAME\"; load it with the `load` of its type, which takes one",
-            spec.section
-        )
+    name.ok_or_else(|| TargetProblem::NotNamed {
+        section: spec.section.clone(),
     })
 }
 
 /// A function of a loaded program.
-fn in_program(name: Result<&str, String>, program: BorrowedFd<'_>) -> Result<AttachTarget, String> {
+fn in_program(
+    name: Result<&str, TargetProblem>,
+    program: BorrowedFd<'_>,
+) -> Result<AttachTarget, TargetProblem> {
+    let id = function_id(program, name?);
     Ok(AttachTarget {
-        btf_id: function_id(program, name?).map_err(|error| error.to_string())?,
+        btf_id: id.map_err(|error| TargetProblem::Program(Arc::new(error)))?,
         member: None,
         fd: program.as_raw_fd() as u32,
     })
 }
 
-/// How the kernel's types name what a program attaches to: a prefix and a kind, and what that is in
-/// words.
-fn question(spec: &ProgramSpec) -> Result<(&'static str, Kind, &'static str), String> {
+/// What a program attaches to, and how the kernel's types name such things: a prefix and a kind.
+fn question(spec: &ProgramSpec) -> Result<(&'static str, Kind, TargetKind), TargetProblem> {
     Ok(match (spec.program_type, spec.attach_type) {
         (ProgramType::Tracing, Some(AttachType::TraceRawTp)) => {
-            ("btf_trace_", Kind::Typedef, "tracepoint")
+            ("btf_trace_", Kind::Typedef, TargetKind::Tracepoint)
         }
         (ProgramType::Tracing, Some(AttachType::TraceIter)) => {
-            ("bpf_iter_", Kind::Func, "iterator")
+            ("bpf_iter_", Kind::Func, TargetKind::Iterator)
         }
-        (ProgramType::Tracing, _) => ("", Kind::Func, "function"),
-        (ProgramType::Lsm, _) => ("bpf_lsm_", Kind::Func, "LSM hook"),
-        (ProgramType::Ext, _) => {
-            return Err(
-                "it replaces a function of another program, which must be given: load it with `Extension::load`"
-                    .to_owned(),
-            );
-        }
-        (other, _) => {
-            return Err(format!(
-                "programs of type {} have no target at load",
-                other.name()
-            ));
-        }
+        (ProgramType::Tracing, _) => ("", Kind::Func, TargetKind::KernelFunction),
+        (ProgramType::Lsm, _) => ("bpf_lsm_", Kind::Func, TargetKind::LsmHook),
+        (ProgramType::Ext, _) => return Err(TargetProblem::NoProgram),
+        (kind, _) => return Err(TargetProblem::NotOfType { kind }),
     })
 }
 
@@ -113,8 +101,8 @@ fn in_kernel(
     kernel: &KernelBtf,
     spec: &ProgramSpec,
     target: &Target<'_>,
-) -> Result<AttachTarget, String> {
-    let (prefix, kind, what) = question(spec)?;
+) -> Result<AttachTarget, TargetProblem> {
+    let (prefix, kind, target_kind) = question(spec)?;
     let given = target.btf;
     let target = named(spec, target)?;
     // `fentry/nf_conntrack:nf_confirm` names the module, which is searched for anyway.
@@ -129,16 +117,13 @@ fn in_kernel(
             fd: 0,
         });
     }
-    let needs = |error: NoKernelTypes| format!("it needs the kernel's types: {error}");
-    let Some(found) = kernel.find(&name, kind).map_err(needs)? else {
-        let similar = kernel
-            .running()
-            .map_err(needs)?
-            .similar(prefix, target, kind);
-        let hint = near::did_you_mean(&similar);
-        return Err(format!(
-            "this kernel and its modules have no {what} {target:?} to attach to (no {name:?} in their BTF){hint}"
-        ));
+    let Some(found) = kernel.find(&name, kind)? else {
+        return Err(TargetProblem::Missing {
+            kind: target_kind,
+            target: target.to_owned(),
+            similar: kernel.running()?.similar(prefix, target, kind),
+            in_btf: name,
+        });
     };
     let fd = match found.module {
         None => 0,

@@ -1,11 +1,15 @@
 //! Step 2: the object's types.
 
-use std::{os::fd::OwnedFd, sync::Arc};
+use std::{fmt, os::fd::OwnedFd, sync::Arc};
 
 use hachi_btf::{BtfBuilder, StringTable};
 use hachi_obj::{OwnedBtf, Spec};
 
-use crate::{features, rights::Rights, sys::bpf};
+use crate::{
+    features,
+    rights::Rights,
+    sys::{bpf, errno::SyscallError},
+};
 
 /// The object's types, and those that the kernel has of them.
 #[derive(Debug, Default)]
@@ -13,7 +17,7 @@ pub(super) struct ObjectBtf {
     pub(super) types: Option<OwnedBtf>,
     pub(super) fd: Option<Arc<OwnedFd>>,
     /// Why the kernel has no types of ours although the object has some.
-    pub(super) problem: Option<String>,
+    pub(super) problem: Option<BtfProblem>,
 }
 
 impl ObjectBtf {
@@ -41,13 +45,45 @@ impl ObjectBtf {
     }
 }
 
-/// Loads the types as they are, or as the kernel knows them. The error is a sentence.
-fn load(types: &OwnedBtf, rights: &Rights) -> Result<OwnedFd, String> {
+/// Why the kernel has no types of an object although the object has some.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum BtfProblem {
+    /// They cannot be changed into what this kernel knows.
+    Unusable(hachi_btf::Error),
+    /// The kernel refused them.
+    Refused {
+        /// Its answer.
+        error: Arc<SyscallError>,
+        /// What its log ends with: the type that was refused (`[14] VAR …`), and why.
+        last_words: Option<String>,
+    },
+}
+
+impl fmt::Display for BtfProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BtfProblem::Unusable(error) => write!(f, "the object's BTF is unusable: {error}"),
+            BtfProblem::Refused { error, last_words } => {
+                write!(f, "the kernel refused the object's BTF: {error}")?;
+                match last_words {
+                    Some(last) => write!(f, "; its last words: {last:?}"),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+impl std::error::Error for BtfProblem {}
+
+/// Loads the types as they are, or as the kernel knows them.
+fn load(types: &OwnedBtf, rights: &Rights) -> Result<OwnedFd, BtfProblem> {
     let error = match rights.btf_load(types.bytes(), None) {
         Ok(fd) => return Ok(fd),
         Err(error) => error,
     };
-    let unusable = |error: hachi_btf::Error| format!("the object's BTF is unusable: {error}");
+    let unusable = BtfProblem::Unusable;
     let sanitized;
     let (bytes, error) = if error.errno() == libc::EINVAL && features::BTF.is_supported_with(rights)
     {
@@ -64,10 +100,9 @@ fn load(types: &OwnedBtf, rights: &Rights) -> Result<OwnedFd, String> {
         Ok(fd) => return Ok(fd),
         Err(_) => bpf::name_text(&log),
     };
-    let problem = format!("the kernel refused the object's BTF: {error}");
-    Err(match last_type(&text) {
-        Some(last) => format!("{problem}; its last words: {last:?}"),
-        None => problem,
+    Err(BtfProblem::Refused {
+        error: Arc::new(error),
+        last_words: last_type(&text).map(str::to_owned),
     })
 }
 

@@ -132,6 +132,8 @@ pub use crate::aya_names::{links::*, programs::*};
 use crate::links::{LinkId, OwnedLink};
 pub use crate::{
     fd::ProgramFd,
+    kernel_btf::WithoutModuleTypes,
+    kernel_config::NoKernelConfig,
     links::{
         self, LinkOrder,
         cgroup::CgroupAttachMode,
@@ -140,7 +142,10 @@ pub use crate::{
         tc::{NlOptions, TcAttachType},
         xdp_mode::XdpFlags,
     },
-    load::{ProgramError, Rejection},
+    load::{
+        ExternProblem, OptionProblem, ProgramError, Rejection, StructOpsProblem, SymbolKind,
+        TargetProblem, Unloadable,
+    },
 };
 
 macro_rules! programs {
