@@ -21,10 +21,7 @@ pub fn run(bytes: &[u8]) {
         }
         let Ok(code) = program.code() else { continue };
         let _ = (inspect::stack_depth(&code), inspect::helpers(&code));
-        let names = SpecNames {
-            spec: &spec,
-            code: &code,
-        };
+        let names = SpecNames::new(&spec, &code);
         for (slot, _) in disasm::lines(&code.insns, &names) {
             let _ = (code.line_at(slot), code.function_at(slot));
         }

@@ -157,12 +157,9 @@ fn map(spec: &Spec, map: &MapSpec) -> String {
         None => type_name(spec, map.btf_value_type_id),
         Some(_) => String::new(),
     };
-    let plain = MapSpec {
-        btf_key_type_id: 0,
-        btf_value_type_id: 0,
-        inner: None,
-        ..map.clone()
-    };
+    let mut plain = map.clone();
+    (plain.btf_key_type_id, plain.btf_value_type_id) = (0, 0);
+    plain.inner = None;
     let inner = map.inner.as_deref().map(|inner| self::map(spec, inner));
     format!("{plain:?} {key:?} {value:?} {inner:?}")
 }
@@ -251,6 +248,7 @@ fn externs(spec: &Spec) -> impl Iterator<Item = (&str, String)> {
             ExternKind::Kconfig {
                 ty, offset, size, ..
             } => format!("kconfig {ty:?} {offset} {size}"),
+            other => panic!("an extern of an unknown kind: {other:?}"),
         };
         (&*wanted.name, format!("{kind} {}", wanted.weak))
     })

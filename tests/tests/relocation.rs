@@ -113,10 +113,7 @@ fn instructions_are_those_of_libbpf() {
         let kernel = Btf::parse(&bytes).unwrap();
         for object in objects() {
             let spec = Spec::parse(&fs::read(&object).unwrap()).unwrap();
-            let types = Types {
-                kernel: &kernel,
-                modules: &[],
-            };
+            let types = Types::new(&kernel, &[]);
             let mut theirs = theirs(&peer, &object, &path);
             for program in spec.programs {
                 let what = format!(
@@ -171,10 +168,7 @@ fn minimal_types_are_as_good_as_all() {
                     let ids = CoreReloKind::TypeIdTarget as u32;
                     let code = program.code_mut().unwrap();
                     code.core_relos.retain(|relo| relo.kind != ids);
-                    let types = Types {
-                        kernel,
-                        modules: &[],
-                    };
+                    let types = Types::new(kernel, &[]);
                     program
                         .link(&types)
                         .map(|linked| linked.insns)

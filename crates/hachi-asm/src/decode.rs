@@ -259,6 +259,7 @@ pub enum Op {
 
 /// An instruction that no kernel knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DecodeError {
     /// Not an instruction.
     Unknown {

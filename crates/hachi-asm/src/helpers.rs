@@ -14,6 +14,7 @@ pub type Kernel = (u8, u8);
 
 /// One helper.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Helper {
     /// The number in the call instruction.
     pub id: u32,

@@ -23,6 +23,7 @@ pub struct Insn {
 
 /// The bytes given are not a whole number of instructions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LengthError {
     /// How many bytes were given.
     pub len: usize,

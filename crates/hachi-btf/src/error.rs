@@ -2,6 +2,7 @@ use std::fmt;
 
 /// Why BTF could not be read or written.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Error {
     /// The data ends before its header, or its header claims more than there is.
     Truncated {

@@ -9,6 +9,7 @@ use crate::{
 /// The replacements are libbpf's (`bpf_object__sanitize_btf`), so that a map or program looks the
 /// same whichever loader made it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Features {
     /// FUNC and FUNC_PROTO (Linux 5.0).
     pub func: bool,

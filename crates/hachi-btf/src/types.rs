@@ -9,6 +9,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 #[allow(missing_docs)] // the kernel's names
+#[non_exhaustive]
 pub enum Kind {
     Int = 1,
     Ptr = 2,
@@ -254,6 +255,7 @@ pub struct Qualifier {
 /// Visibility of a function or variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
+#[non_exhaustive]
 pub enum Linkage {
     /// Private to the object; functions are verified with their callers.
     Static = 0,
@@ -373,6 +375,7 @@ pub struct TypeTag<S = String> {
 /// A BTF type.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[allow(missing_docs)] // each payload struct is documented
+#[non_exhaustive]
 pub enum Type<S = String> {
     Int(Int<S>),
     Ptr(Ptr),

@@ -4,6 +4,7 @@ use crate::{Error, Kind, Member, Param, Type};
 
 /// The fixed part of a type, of whatever kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Shape<'s> {
     /// Its kind.
     pub kind: Kind,

@@ -6,6 +6,7 @@ use crate::UsageError;
 
 /// The generation of the eBPF instruction set to generate code for (LLVM's `-mcpu`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[non_exhaustive]
 pub enum Cpu {
     /// The first instruction set: runs on every kernel with eBPF.
     V1,
@@ -16,6 +17,18 @@ pub enum Cpu {
     V3,
     /// Adds signed division, sign-extending loads and moves, byte swaps, long jumps (kernel 6.6).
     V4,
+}
+
+impl Cpu {
+    /// As LLVM and the command line call it: `v3`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Cpu::V1 => "v1",
+            Cpu::V2 => "v2",
+            Cpu::V3 => "v3",
+            Cpu::V4 => "v4",
+        }
+    }
 }
 
 /// The byte order to generate code for. A kernel runs only programs of its machine's own.
@@ -63,6 +76,7 @@ impl FromStr for Target {
 /// What to do about each place that can still panic after optimisation. Such a panic ends the
 /// program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Panics {
     /// Nothing.
     Allow,
@@ -128,6 +142,7 @@ impl FromStr for Kernel {
 
 /// Everything one link needs to know.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Options {
     /// Bitcode files, archives with bitcode members (`.a`, `.rlib`), and relocatable eBPF ELF
     /// objects.
@@ -161,4 +176,15 @@ pub struct Options {
     pub llvm_args: Vec<String>,
     /// Directory to which each stage writes its intermediate files.
     pub save_temps: Option<PathBuf>,
+}
+
+impl Options {
+    /// Links these files into an object, all else being the default.
+    pub fn new(inputs: Vec<PathBuf>, output: impl Into<PathBuf>) -> Self {
+        Options {
+            inputs,
+            output: output.into(),
+            ..Options::default()
+        }
+    }
 }

@@ -124,11 +124,7 @@ fn modules_are_joined() {
     let main = bitcode(dir.path(), "main", &format!("{PRELUDE}{MAIN}"));
     let library = bitcode(dir.path(), "library", LIBRARY);
     let output = dir.path().join("out.o");
-    let result = link(&Options {
-        inputs: vec![main, library],
-        output: output.clone(),
-        ..Options::default()
-    });
+    let result = link(&Options::new(vec![main, library], output.clone()));
     let told = result.unwrap();
     assert_eq!(told.object_size, fs::metadata(&output).unwrap().len());
     weighs(&output);
@@ -195,11 +191,10 @@ fn a_symbol_defined_twice_is_named() {
     let main = bitcode(dir.path(), "main", &format!("{PRELUDE}{MAIN}"));
     let one = bitcode(dir.path(), "one", LIBRARY);
     let two = bitcode(dir.path(), "two", LIBRARY);
-    let result = link(&Options {
-        inputs: vec![main, one, two],
-        output: dir.path().join("out.o"),
-        ..Options::default()
-    });
+    let result = link(&Options::new(
+        vec![main, one, two],
+        dir.path().join("out.o"),
+    ));
     let text = result.unwrap_err().to_string();
     assert!(text.contains("two.bc") && text.contains("weigh"), "{text}");
     assert!(!dir.path().join("out.o").exists());
@@ -215,11 +210,7 @@ fn damaged_bitcode_is_refused_by_name() {
     let mut data = fs::read(&main).unwrap();
     data.truncate(data.len() / 2);
     fs::write(&main, data).unwrap();
-    let result = link(&Options {
-        inputs: vec![main],
-        output: dir.path().join("out.o"),
-        ..Options::default()
-    });
+    let result = link(&Options::new(vec![main], dir.path().join("out.o")));
     let text = result.unwrap_err().to_string();
     assert!(text.contains("main.bc"), "{text}");
 }
@@ -330,12 +321,7 @@ fn errors_carry_their_diagnostics() {
     }
     let dir = TempDir::new("carry");
     let main = bitcode(dir.path(), "main", &format!("{PRELUDE}{MAIN}"));
-    let error = link(&Options {
-        inputs: vec![main],
-        output: dir.path().join("out.o"),
-        ..Options::default()
-    })
-    .unwrap_err();
+    let error = link(&Options::new(vec![main], dir.path().join("out.o"))).unwrap_err();
     let said = error.to_diagnostics();
     let [d] = said.as_slice() else {
         panic!("{error}");

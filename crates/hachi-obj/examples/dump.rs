@@ -35,10 +35,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 program.program_type,
                 inspect::stack_depth(&code)
             );
-            let names = SpecNames {
-                spec: &spec,
-                code: &code,
-            };
+            let names = SpecNames::new(&spec, &code);
             let mut last = None;
             for (slot, line) in disasm::lines(&code.insns, &names) {
                 let place = code.line_at(slot).map(|l| (l.line, l.file, l.text));

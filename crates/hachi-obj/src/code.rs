@@ -36,6 +36,7 @@ pub struct Code {
 
 /// A function inside a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Function {
     /// Its name.
     pub name: String,
@@ -45,13 +46,32 @@ pub struct Function {
     pub len: usize,
 }
 
+impl Function {
+    /// A function of `len` slots that begins at slot `start`.
+    pub fn new(name: impl Into<String>, start: usize, len: usize) -> Self {
+        Function {
+            name: name.into(),
+            start,
+            len,
+        }
+    }
+}
+
 /// Something to be filled in before loading.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Relocation {
     /// Slot of the instruction.
     pub insn: usize,
     /// What belongs there.
     pub kind: RelocationKind,
+}
+
+impl Relocation {
+    /// What belongs into the instruction at slot `insn`.
+    pub fn new(insn: usize, kind: RelocationKind) -> Self {
+        Relocation { insn, kind }
+    }
 }
 
 /// Kinds of relocations.
@@ -103,6 +123,7 @@ pub enum RelocationKind {
 
 /// A place in the source. Made by [`Code::line_at`] and [`Linked::line_at`](crate::link::Linked).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SourceLine<'a> {
     /// The first slot that belongs to it.
     pub insn: usize,

@@ -2,6 +2,7 @@ use crate::kconfig::KconfigType;
 
 /// Something the object uses and the running system supplies.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Extern {
     /// Its name: of the kernel's symbol or configuration option.
     pub name: String,
@@ -15,6 +16,7 @@ pub struct Extern {
 
 /// Kinds of externs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ExternKind {
     /// A kernel function, called by BTF id (section `.ksyms`; Linux 5.13).
     Kfunc {

@@ -31,6 +31,7 @@ const MAX_FRAMES: usize = 1 << 16;
 /// One place on the way from an instruction out to its program: where it is written, or a call by
 /// which that was inlined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub struct InlineFrame<'a> {
     /// The function that holds the place, as its author named it; empty when unknown.
     pub function: &'a str,
@@ -46,6 +47,7 @@ pub struct InlineFrame<'a> {
 
 /// What is known of one function.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct InlineFunction<'a> {
     /// Its symbol's name.
     pub name: &'a str,
@@ -54,6 +56,17 @@ pub struct InlineFunction<'a> {
     /// From which byte of the function on which way counts, innermost place first; by offset. No
     /// way at all for code that was not inlined.
     pub records: Vec<(u32, Vec<InlineFrame<'a>>)>,
+}
+
+impl<'a> InlineFunction<'a> {
+    /// What is known of the function with this symbol, of `size` bytes.
+    pub fn new(name: &'a str, size: u32, records: Vec<(u32, Vec<InlineFrame<'a>>)>) -> Self {
+        InlineFunction {
+            name,
+            size,
+            records,
+        }
+    }
 }
 
 /// The section's bytes for these functions.

@@ -5,6 +5,7 @@ use crate::MapType;
 /// Maps that carry global variables are named by their section (`.rodata`, `.data.mine`); see
 /// [`MapSpec::kernel_name`] for what the kernel gets to see.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct MapSpec {
     /// Its name.
     pub name: String,
@@ -44,6 +45,7 @@ pub struct MapSpec {
 
 /// How a map is shared through bpffs (`enum libbpf_pin_type`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Pinning {
     /// Not at all.
     #[default]
@@ -54,6 +56,7 @@ pub enum Pinning {
 
 /// Kinds of sections with global variables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum DataKind {
     /// Constants: read-only for programs, frozen by the loader.
     Rodata,
@@ -69,11 +72,22 @@ pub enum DataKind {
 
 /// An entry a map holds from the start.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct InitialEntry {
     /// Its index.
     pub index: u32,
     /// Name of the map (in a map of maps) or program (in a `PROG_ARRAY`).
     pub target: String,
+}
+
+impl InitialEntry {
+    /// The map or program of this name, at an index.
+    pub fn new(index: u32, target: impl Into<String>) -> Self {
+        InitialEntry {
+            index,
+            target: target.into(),
+        }
+    }
 }
 
 /// Longest name the kernel stores, without the NUL.

@@ -10,6 +10,7 @@ mod rows;
 
 /// How a section name must look to match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Match {
     /// Exactly the name.
     Exact,
@@ -21,6 +22,7 @@ pub enum Match {
 
 /// One kind of program section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SectionDef {
     /// The name, or the part before the target.
     pub name: &'static str,

@@ -44,6 +44,7 @@ pub struct Spec {
 
 /// A global variable.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct GlobalVar {
     /// Its name.
     pub name: String,
@@ -55,6 +56,19 @@ pub struct GlobalVar {
     pub size: u32,
     /// Its type in the object's BTF, 0 if unknown.
     pub type_id: u32,
+}
+
+impl GlobalVar {
+    /// A variable of unknown type at `offset` of the map of its section, both in bytes.
+    pub fn new(name: impl Into<String>, map: impl Into<String>, offset: u32, size: u32) -> Self {
+        GlobalVar {
+            name: name.into(),
+            map: map.into(),
+            offset,
+            size,
+            type_id: 0,
+        }
+    }
 }
 
 impl Spec {

@@ -2,6 +2,7 @@
 
 /// A variable in section `.struct_ops` or `.struct_ops.link`.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StructOpsSpec {
     /// Its name.
     pub name: String,
@@ -19,6 +20,7 @@ pub struct StructOpsSpec {
 
 /// One of its members.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StructOpsMember {
     /// Its name.
     pub name: String,
@@ -26,7 +28,31 @@ pub struct StructOpsMember {
     pub value: StructOpsValue,
 }
 
-/// What a member holds.
+impl StructOpsSpec {
+    /// A variable of the kernel's struct `type_name` without members that are set, registered by a
+    /// link.
+    pub fn new(name: impl Into<String>, type_name: impl Into<String>) -> Self {
+        StructOpsSpec {
+            name: name.into(),
+            type_name: type_name.into(),
+            link: true,
+            autoload: true,
+            members: Vec::new(),
+        }
+    }
+}
+
+impl StructOpsMember {
+    /// A member of this name that is set.
+    pub fn new(name: impl Into<String>, value: StructOpsValue) -> Self {
+        StructOpsMember {
+            name: name.into(),
+            value,
+        }
+    }
+}
+
+/// What a member holds. (There is nothing else in such a struct, so this is exhaustive.)
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StructOpsValue {
     /// Data, at most as long as the member (there may be padding behind it).

@@ -80,10 +80,7 @@ fn link(spec: &Spec, program: &ProgramSpec) -> Allocated {
     let kernel = spec.types().expect("has types");
     // The index of its names is the kernel's, not the program's.
     assert!(!kernel.candidates("thing").is_empty());
-    let surroundings = Types {
-        kernel: &kernel,
-        modules: &[],
-    };
+    let surroundings = Types::new(&kernel, &[]);
     let (linked, allocated) = allocated(|| program.link(&surroundings));
     assert_eq!(linked.expect("links").poisoned, []);
     allocated

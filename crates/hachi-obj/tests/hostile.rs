@@ -31,10 +31,7 @@ fn exercise(bytes: &[u8]) -> bool {
         for relo in code.core_relos() {
             let _ = relo;
         }
-        let names = SpecNames {
-            spec: &spec,
-            code: &code,
-        };
+        let names = SpecNames::new(&spec, &code);
         for (slot, line) in disasm::lines(&code.insns, &names) {
             assert!(!line.is_empty());
             let _ = (code.line_at(slot), code.function_at(slot));

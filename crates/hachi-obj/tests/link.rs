@@ -58,14 +58,8 @@ impl Resolve for World<'_> {
         self.note(format!("kfunc {name}"));
         Ok(match name {
             "missing_function" => None,
-            "bpf_rcu_read_lock" => Some(Kfunc {
-                btf_id: 77,
-                module: None,
-            }),
-            _ => Some(Kfunc {
-                btf_id: 78,
-                module: Some(9),
-            }),
+            "bpf_rcu_read_lock" => Some(Kfunc::new(77, None)),
+            _ => Some(Kfunc::new(78, Some(9))),
         })
     }
 
@@ -214,10 +208,7 @@ fn what_types_lack_is_poisoned_and_named() {
         let types = hachi_btf::BtfBuilder::new().encode(spec.endian);
         let types = types.expect("encodes");
         let kernel = Btf::parse(&types).expect("parses");
-        let surroundings = Types {
-            kernel: &kernel,
-            modules: &[],
-        };
+        let surroundings = Types::new(&kernel, &[]);
         let linked = program.link(&surroundings).expect("links");
         let missing: Vec<_> = linked
             .poisoned
@@ -254,10 +245,7 @@ fn programs_by_hand_are_linked_too() {
 
     let refused = |relocation: RelocationKind, at: usize| {
         let mut code = Code::new("p", ld_imm64(1, Imm64::Value(0)).into());
-        code.relocations.push(Relocation {
-            insn: at,
-            kind: relocation,
-        });
+        code.relocations.push(Relocation::new(at, relocation));
         let spec = Spec::new(Endian::NATIVE);
         let program = ProgramSpec::new("p", ProgramType::Xdp, code);
         program.link(&World::of(&spec)).expect_err("makes no sense")
@@ -329,10 +317,7 @@ fn what_is_defined_nowhere_concerns_only_who_uses_it() {
         );
         // It can be looked at.
         let code = odd.code().expect("is whole");
-        let names = SpecNames {
-            spec: &spec,
-            code: &code,
-        };
+        let names = SpecNames::new(&spec, &code);
         let text: Vec<String> = disasm::lines(&code.insns, &names).map(|(_, l)| l).collect();
         assert_eq!(text, ["call nowhere", "call xdp", "exit"]);
         assert_eq!(inspect::stack_depth(&code).deepest, Some(32));

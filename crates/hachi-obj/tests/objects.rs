@@ -582,10 +582,7 @@ fn inspection_tells_kernels_helpers_and_stack() {
 fn disassembly_shows_names() {
     let spec = parse(object!("basic.bpfel"));
     let filter = code(&spec, "filter");
-    let names = SpecNames {
-        spec: &spec,
-        code: &filter,
-    };
+    let names = SpecNames::new(&spec, &filter);
     let text: Vec<String> = hachi_asm::disasm::lines(&filter.insns, &names)
         .map(|(_, line)| line)
         .collect();
@@ -607,10 +604,7 @@ fn disassembly_shows_names() {
     );
     let core = parse(object!("core.bpfel"));
     let on_switch = code(&core, "on_switch");
-    let names = SpecNames {
-        spec: &core,
-        code: &on_switch,
-    };
+    let names = SpecNames::new(&core, &on_switch);
     let text: Vec<String> = hachi_asm::disasm::lines(&on_switch.insns, &names)
         .map(|(_, line)| line)
         .collect();

@@ -347,12 +347,15 @@ fn what_this_version_cannot_do_is_said() {
     );
 
     let mut odd = verdict("odd", 0);
-    odd.code_mut().unwrap().relocations.push(obj::Relocation {
-        insn: 0,
-        kind: RelocationKind::Kfunc {
-            name: "bpf_rcu_read_lock".into(),
-        },
-    });
+    odd.code_mut()
+        .unwrap()
+        .relocations
+        .push(obj::Relocation::new(
+            0,
+            RelocationKind::Kfunc {
+                name: "bpf_rcu_read_lock".into(),
+            },
+        ));
     assert!(
         refused(odd)
             .contains("\"bpf_rcu_read_lock\" of the kernel, which the object does not declare")
@@ -553,10 +556,7 @@ fn fail_in_every_way(bpffs: &Bpffs, netns: &Netns) {
     // A map of maps whose content does not fit.
     let mut outer = MapSpec::new("OUTER", MapType::ArrayOfMaps, 4, 4, 1);
     outer.inner = Some(Box::new(MapSpec::new("", MapType::Array, 4, 8, 1)));
-    outer.entries.push(obj::InitialEntry {
-        index: 0,
-        target: "GOOD".to_owned(),
-    });
+    outer.entries.push(obj::InitialEntry::new(0, "GOOD"));
     let mut inner = MapSpec::new("GOOD", MapType::Hash, 4, 4, 1);
     inner.pin_path = Some(bpffs.join("inner"));
     loader()

@@ -94,10 +94,10 @@ fn functions_that_may_sleep() {
     // Runs as a socket chooses it.
     spec.programs
         .push(counting("start", "struct_ops.s/start", 0));
-    spec.struct_ops[0].members.push(StructOpsMember {
-        name: "init".to_owned(),
-        value: StructOpsValue::Program("start".to_owned()),
-    });
+    spec.struct_ops[0].members.push(StructOpsMember::new(
+        "init",
+        StructOpsValue::Program("start".to_owned()),
+    ));
     let mut ebpf = load(spec);
     let ready = attempt!(ebpf.struct_ops("control"));
     let _registered = ready.attach().unwrap();
@@ -114,20 +114,13 @@ fn a_scheduler_runs_tasks() {
     let map = MapSpec::new(SEEN, MapType::Array, 4, 8, 2);
     let programs = vec![counting("running", "struct_ops/running", 0)];
     let mut spec = support::spec(vec![map], programs);
-    let member = |name: &str, value| StructOpsMember {
-        name: name.to_owned(),
-        value,
-    };
-    spec.struct_ops.push(StructOpsSpec {
-        name: "scheduler".to_owned(),
-        type_name: "sched_ext_ops".to_owned(),
-        link: true,
-        autoload: true,
-        members: vec![
-            member("running", StructOpsValue::Program("running".to_owned())),
-            member("name", StructOpsValue::Bytes(b"hachi_test".to_vec())),
-        ],
-    });
+    let member = |name: &str, value| StructOpsMember::new(name, value);
+    let mut scheduler = StructOpsSpec::new("scheduler", "sched_ext_ops");
+    scheduler.members = vec![
+        member("running", StructOpsValue::Program("running".to_owned())),
+        member("name", StructOpsValue::Bytes(b"hachi_test".to_vec())),
+    ];
+    spec.struct_ops.push(scheduler);
     let mut ebpf = load(spec);
     let ready = match ebpf.struct_ops("scheduler") {
         Err(error) if error.to_string().contains("nobody can register") => {

@@ -11,6 +11,7 @@ use crate::{Btf, Error, Kind};
 /// Why a CO-RE record cannot be resolved at all. (That the kernel lacks what it asks for is not
 /// an error, but [`Missing`].)
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CoreError {
     /// The record contradicts the object's own types.
     Record {
@@ -111,6 +112,7 @@ impl From<Error> for CoreError {
 /// Something the kernel does not have. `Display` says so: "field `task_struct.foo` does not exist
 /// on this kernel".
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Missing {
     /// What was asked for: `task_struct.foo`, `struct foo`, `enum foo::BAR`.
     pub what: String,
@@ -122,6 +124,7 @@ pub struct Missing {
 
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Reason {
     /// No type of that name and kind.
     NoType,

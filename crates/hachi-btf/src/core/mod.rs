@@ -41,6 +41,7 @@ use crate::ext::{CoreRelo, CoreReloKind};
 
 /// The answer to a record, and how it may be written into an instruction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Value {
     /// The answer for the object's own types, which the compiler put into the instruction.
     pub local: u64,

@@ -9,6 +9,7 @@ use crate::{Btf, BtfBuilder, Composite, Enum, Error, Kind, Type, Types as _};
 
 /// Split BTF with a base that has only what it needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Distilled {
     /// Named types of the former base: numbers as they were, structs, unions and enums with their
     /// size but without members.

@@ -20,6 +20,7 @@ pub use place::{CoreRecord, ExtIndex, LineRecord, Place, Record};
 
 /// The contents of a `.BTF.ext` section.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct BtfExt {
     /// Which functions begin where.
     pub func_info: Vec<Section<FuncInfo>>,
@@ -65,6 +66,7 @@ pub struct LineInfo {
 /// What a CO-RE record asks (`enum bpf_core_relo_kind`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
+#[non_exhaustive]
 pub enum CoreReloKind {
     /// Offset of a field in bytes.
     FieldByteOffset = 0,

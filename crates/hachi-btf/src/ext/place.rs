@@ -8,6 +8,7 @@ use crate::{Btf, Error};
 
 /// Where the records of a `.BTF.ext` section are.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ExtIndex {
     /// The byte order of all records.
     pub endian: Endian,
@@ -21,6 +22,7 @@ pub struct ExtIndex {
 
 /// Where the records of one kind for one ELF section are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Place {
     /// Name of the ELF section, as the offset of a string of the types.
     pub section: u32,

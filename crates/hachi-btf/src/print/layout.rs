@@ -13,6 +13,7 @@ const FIELDS: u32 = 1 << 16;
 
 /// The layout of a struct or union. All places are in bits, as bit-fields need them.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Layout {
     /// Its id.
     pub id: u32,
@@ -34,6 +35,7 @@ pub struct Layout {
 
 /// A member in a [`Layout`].
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Field {
     /// Its name; empty if anonymous.
     pub name: String,

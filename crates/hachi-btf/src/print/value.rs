@@ -14,6 +14,7 @@ const PARTS: u32 = 1 << 20;
 
 /// A value with its structure.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Value {
     /// An integer without sign.
     Unsigned(u128),

@@ -245,7 +245,7 @@ impl Job<'_> {
         }
         flag("-Clink-arg=--llvm=", Some(self.toolchain.llvm.as_os_str()));
         if self.cpu != Cpu::default() {
-            flag(&format!("-Clink-arg=--cpu={}", cpu_name(self.cpu)), None);
+            flag(&format!("-Clink-arg=--cpu={}", self.cpu.name()), None);
         }
         if let Some(kernel) = self.min_kernel {
             flag(&format!("-Clink-arg=--min-kernel={kernel}"), None);
@@ -351,15 +351,6 @@ fn warnings_to_show(built: &[Built], said: Vec<Diagnostic>) -> Result<Vec<Diagno
         }
     }
     Ok(warnings)
-}
-
-pub(crate) fn cpu_name(cpu: Cpu) -> &'static str {
-    match cpu {
-        Cpu::V1 => "v1",
-        Cpu::V2 => "v2",
-        Cpu::V3 => "v3",
-        Cpu::V4 => "v4",
-    }
 }
 
 /// Removes what an outer cargo, or the user, tells compilers of other builds. Settings of the

@@ -76,7 +76,7 @@ struct Row<'p> {
 }
 
 fn rows<'p>(spec: &Spec, code: &'p Code) -> Vec<Row<'p>> {
-    let names = SpecNames { spec, code };
+    let names = SpecNames::new(spec, code);
     let mut rows: Vec<Row<'p>> = Vec::new();
     let mut last: Option<(&str, u32)> = None;
     let mut at = 0;

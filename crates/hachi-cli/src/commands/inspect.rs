@@ -416,6 +416,7 @@ fn declaration(btf: Option<&Btf<'_>>, extern_: &Extern) -> Option<String> {
         ExternKind::Kfunc { proto } => proto,
         ExternKind::Ksym { type_id } => type_id?,
         ExternKind::Kconfig { type_id, .. } => type_id,
+        _ => return None,
     };
     let declared = hachi_btf::Types::declaration(btf?, id, &extern_.name);
     // The name of parameters that have none.
@@ -431,6 +432,7 @@ fn extern_kind(kind: ExternKind) -> &'static str {
         ExternKind::Kfunc { .. } => "kernel function",
         ExternKind::Ksym { .. } => "kernel symbol",
         ExternKind::Kconfig { .. } => "kernel configuration",
+        _ => "extern",
     }
 }
 
@@ -527,13 +529,14 @@ fn map_json(map: &MapSpec) -> Value {
         "numa_node": map.numa_node,
         "inner": map.inner.as_deref().map(map_json),
         "entries": entries,
-        "pinning": match map.pinning { Pinning::None => "none", Pinning::ByName => "by_name" },
+        "pinning": match map.pinning { Pinning::ByName => "by_name", _ => "none" },
         "holds": map.data.map(|data| match data {
             DataKind::Rodata => "constants",
             DataKind::Data => "data",
             DataKind::Bss => "zeroed data",
             DataKind::Kconfig => "kernel configuration",
             DataKind::Arena => "arena data",
+            _ => "variables",
         }),
     })
 }

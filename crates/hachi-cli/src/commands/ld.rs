@@ -57,20 +57,16 @@ pub struct Args {
 }
 
 pub fn run(args: Args, out: &mut Output) -> Result {
-    let options = Options {
-        inputs: args.inputs,
-        output: args.output.clone(),
-        target: args.target,
-        cpu: args.cpu,
-        export_symbols: args.export_symbols,
-        exports: args.export,
-        llvm: args.llvm,
-        retarget: args.retarget,
-        panics: args.panics,
-        min_kernel: args.min_kernel,
-        save_temps: args.save_temps,
-        ..Options::default()
-    };
+    let mut options = Options::new(args.inputs, &args.output);
+    options.target = args.target;
+    options.cpu = args.cpu;
+    options.export_symbols = args.export_symbols;
+    options.exports = args.export;
+    options.llvm = args.llvm;
+    options.retarget = args.retarget;
+    options.panics = args.panics;
+    options.min_kernel = args.min_kernel;
+    options.save_temps = args.save_temps;
     let (object, diagnostics, failure) = match hachi_linker::link(&options) {
         Ok(linked) => (Some(&args.output), linked.warnings, None),
         Err(error) => {

@@ -94,11 +94,8 @@ impl Unit {
             }
             let records = self.records(section, symbol.value, symbol.value + symbol.size);
             if records.iter().any(|(_, way)| !way.is_empty()) {
-                functions.push(InlineFunction {
-                    name: &symbol.name,
-                    size: symbol.size as u32,
-                    records,
-                });
+                let size = symbol.size as u32;
+                functions.push(InlineFunction::new(&symbol.name, size, records));
             }
         }
         if functions.is_empty() {
@@ -132,15 +129,14 @@ impl Unit {
         let quoted: HashSet<(&str, u32)> = lines.iter().map(|l| (&*l.file, l.line)).collect();
         let way = |number| {
             let frames = self.frames.way(number);
-            frames.map(|frame| InlineFrame {
-                function: &frame.function,
-                file: &frame.file,
-                line: frame.line,
-                column: frame.column,
-                text: match quoted.contains(&(&*frame.file, frame.line)) {
-                    true => "",
-                    false => &frame.text,
-                },
+            frames.map(|frame| {
+                let mut place = InlineFrame::default();
+                (place.function, place.file) = (&frame.function, &frame.file);
+                (place.line, place.column) = (frame.line, frame.column);
+                if !quoted.contains(&(&*frame.file, frame.line)) {
+                    place.text = &frame.text;
+                }
+                place
             })
         };
         records

@@ -256,12 +256,7 @@ impl Machine {
         {
             return Err(text(message));
         }
-        let cpu = match cpu {
-            Cpu::V1 => c"v1",
-            Cpu::V2 => c"v2",
-            Cpu::V3 => c"v3",
-            Cpu::V4 => c"v4",
-        };
+        let cpu = c_string(cpu.name());
         let machine = ffi!(LLVMCreateTargetMachine(
             target,
             triple.as_ptr(),

@@ -176,6 +176,7 @@ impl fmt::Display for ProgramFault {
 
 /// An instruction, with the source line it comes from if that is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Place {
     /// Its slot.
     pub insn: usize,

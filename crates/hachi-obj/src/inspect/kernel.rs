@@ -10,6 +10,7 @@ use crate::{Code, MapSpec, MapType, ProgramSpec, ProgramType, RelocationKind, Sp
 
 /// Something an object uses that not every kernel has.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Requirement {
     /// The first kernel that has it.
     pub kernel: Kernel,

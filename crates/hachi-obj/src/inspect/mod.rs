@@ -16,6 +16,7 @@ pub use stack::{Frame, StackDepth, stack_depth};
 
 /// A helper a program calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct HelperUse {
     /// Its number.
     pub id: u32,
@@ -65,6 +66,7 @@ pub(crate) fn ops(code: &Code) -> impl Iterator<Item = (usize, Op)> + '_ {
 
 /// Names for the disassembler ([`hachi_asm::disasm::lines`]): maps, global variables, functions.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct SpecNames<'s> {
     /// The object, for the names of global variables.
     pub spec: &'s Spec,
@@ -72,7 +74,12 @@ pub struct SpecNames<'s> {
     pub code: &'s Code,
 }
 
-impl SpecNames<'_> {
+impl<'s> SpecNames<'s> {
+    /// Names for this code of an object.
+    pub fn new(spec: &'s Spec, code: &'s Code) -> Self {
+        SpecNames { spec, code }
+    }
+
     /// `&NAME`, `&NAME+4` or, between variables, `&.rodata+16`.
     fn global(&self, map: &str, offset: u32) -> String {
         let var = self.spec.globals.iter().rev().find(|var| {

@@ -8,6 +8,7 @@ use crate::{Code, RelocationKind};
 
 /// Stack use of a program, estimated from the code alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StackDepth {
     /// Of each function, in the program's order.
     pub frames: Vec<Frame>,
@@ -75,6 +76,7 @@ fn rounded(bytes: u32, granularity: u32) -> u32 {
 
 /// Stack use of one function.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Frame {
     /// Its name.
     pub function: String,

@@ -99,12 +99,20 @@ pub trait Resolve {
 
 /// A function of the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Kfunc {
     /// The id of its FUNC.
     pub btf_id: u32,
     /// What stands for the types of the module that has it, a descriptor for the kernel; `None` if
     /// it is the kernel's own.
     pub module: Option<i32>,
+}
+
+impl Kfunc {
+    /// A function by the id of its FUNC, in the types of the kernel or of a module.
+    pub fn new(btf_id: u32, module: Option<i32>) -> Self {
+        Kfunc { btf_id, module }
+    }
 }
 
 /// The address of something in the kernel.
@@ -157,11 +165,19 @@ impl Resolve for Nothing {
 ///
 /// Maps have the number 0, and so do kernel functions and variables, as if all were there.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Types<'t> {
     /// The kernel's.
     pub kernel: &'t Btf<'t>,
     /// Those of modules.
     pub modules: &'t [&'t Btf<'t>],
+}
+
+impl<'t> Types<'t> {
+    /// The types of a kernel and of its modules.
+    pub fn new(kernel: &'t Btf<'t>, modules: &'t [&'t Btf<'t>]) -> Self {
+        Types { kernel, modules }
+    }
 }
 
 impl Resolve for Types<'_> {
@@ -221,6 +237,7 @@ pub struct Linked {
 /// An instruction that asks for something the kernel does not have. It was replaced by one that the
 /// verifier refuses if it can be reached ([`POISON`], [`POISON_KFUNC`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Poisoned {
     /// Its slot.
     pub insn: usize,

@@ -80,10 +80,10 @@ pub(super) fn kfunc(
 ) -> Result<Option<Kfunc>, ProgramError> {
     let kfunc = |wanted| {
         Ok(match find(object, wanted)? {
-            Found::Btf { id, module } => Some(Kfunc {
-                btf_id: id,
-                module: module.map(|of| module_fd(wanted, of)).transpose()?,
-            }),
+            Found::Btf { id, module } => {
+                let module = module.map(|of| module_fd(wanted, of)).transpose()?;
+                Some(Kfunc::new(id, module))
+            }
             Found::Nothing | Found::Address(_) => None,
         })
     };

@@ -105,7 +105,7 @@ fn create_or_reuse(
                 .unwrap_or(Path::new(pin::BPFFS));
             Some(directory.join(pin::file_name(&map.name)?))
         }
-        (None, Pinning::None) => None,
+        (None, _) => None,
     };
     if let Some(path) = &path
         && let Some(data) = reuse(map, path)?

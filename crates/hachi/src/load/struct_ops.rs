@@ -261,20 +261,12 @@ mod tests {
     }
 
     fn spec(type_name: &str) -> StructOpsSpec {
-        let member = |name: &str, value| StructOpsMember {
-            name: name.to_owned(),
-            value,
-        };
-        StructOpsSpec {
-            name: "mine".to_owned(),
-            type_name: type_name.to_owned(),
-            link: true,
-            autoload: true,
-            members: vec![
-                member("id", StructOpsValue::Bytes(vec![7, 0, 0, 0])),
-                member("run", StructOpsValue::Program("runs".to_owned())),
-            ],
-        }
+        let mut spec = StructOpsSpec::new("mine", type_name);
+        spec.members = vec![
+            StructOpsMember::new("id", StructOpsValue::Bytes(vec![7, 0, 0, 0])),
+            StructOpsMember::new("run", StructOpsValue::Program("runs".to_owned())),
+        ];
+        spec
     }
 
     #[test]

@@ -127,16 +127,20 @@ fn sanitize(types: &OwnedBtf, rights: &Rights) -> Result<Vec<u8>, hachi_btf::Err
 }
 
 fn kernel_btf_features(rights: &Rights) -> hachi_btf::Features {
-    hachi_btf::Features {
-        func: features::BTF_FUNC.is_supported_with(rights),
-        datasec: features::BTF_DATASEC.is_supported_with(rights),
-        func_global: features::BTF_FUNC_GLOBAL.is_supported_with(rights),
-        float: features::BTF_FLOAT.is_supported_with(rights),
-        decl_tag: features::BTF_DECL_TAG.is_supported_with(rights),
-        type_tag: features::BTF_TYPE_TAG.is_supported_with(rights),
-        enum64: features::BTF_ENUM64.is_supported_with(rights),
-        qmark_datasec: features::BTF_QMARK_DATASEC.is_supported_with(rights),
+    let mut known = hachi_btf::Features::default();
+    for (known, feature) in [
+        (&mut known.func, &features::BTF_FUNC),
+        (&mut known.datasec, &features::BTF_DATASEC),
+        (&mut known.func_global, &features::BTF_FUNC_GLOBAL),
+        (&mut known.float, &features::BTF_FLOAT),
+        (&mut known.decl_tag, &features::BTF_DECL_TAG),
+        (&mut known.type_tag, &features::BTF_TYPE_TAG),
+        (&mut known.enum64, &features::BTF_ENUM64),
+        (&mut known.qmark_datasec, &features::BTF_QMARK_DATASEC),
+    ] {
+        *known = feature.is_supported_with(rights);
     }
+    known
 }
 
 #[cfg(test)]

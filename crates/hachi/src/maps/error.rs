@@ -258,6 +258,7 @@ pub enum MapError {
 
 /// A half of an element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ElementPart {
     /// Its key.
     Key,

@@ -22,6 +22,7 @@ pub struct StackTrace {
 
 /// One call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StackFrame {
     /// The address of the instruction.
     pub ip: u64,

@@ -383,10 +383,10 @@ fn drainer() -> Spec {
     ];
     let mut drain = program("drain", "xdp", insns, &[(0, "RING")]);
     let code = drain.code_mut().unwrap();
-    code.relocations.push(Relocation {
-        insn: sum,
-        kind: RelocationKind::Map { name: "SUM".into() },
-    });
+    code.relocations.push(Relocation::new(
+        sum,
+        RelocationKind::Map { name: "SUM".into() },
+    ));
     code.func_info = ids
         .iter()
         .map(|&(at, type_id)| FuncInfo {

@@ -99,13 +99,7 @@ fn with_variable(flags: u32) -> Ebpf {
         map: ".data".into(),
         offset: 4,
     };
-    spec.globals.push(GlobalVar {
-        name: "FIRST".to_owned(),
-        map: ".data".to_owned(),
-        offset: 0,
-        size: 4,
-        type_id: 0,
-    });
+    spec.globals.push(GlobalVar::new("FIRST", ".data", 0, 4));
     load(spec)
 }
 
@@ -168,21 +162,15 @@ fn arenas() {
         build::exit(),
     ]);
     let mut reader = program("reader", "xdp", insns, &[]);
-    reader.code_mut().unwrap().relocations.push(Relocation {
-        insn: 0,
-        kind: RelocationKind::GlobalData {
+    reader.code_mut().unwrap().relocations.push(Relocation::new(
+        0,
+        RelocationKind::GlobalData {
             map: "ARENA".into(),
             offset: 0,
         },
-    });
+    ));
     let mut object = spec(vec![map], vec![reader]);
-    object.globals.push(GlobalVar {
-        name: "SECOND".to_owned(),
-        map: "ARENA".to_owned(),
-        offset: 4,
-        size: 4,
-        type_id: 0,
-    });
+    object.globals.push(GlobalVar::new("SECOND", "ARENA", 4, 4));
     let mut ebpf = load(object);
     assert_eq!(run(&mut ebpf, "reader"), 20);
     ebpf.global::<u32>("SECOND").unwrap().set(21).unwrap();

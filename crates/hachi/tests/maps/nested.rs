@@ -16,10 +16,7 @@ fn maps_of_maps_are_filled() {
     require_bpf!();
     let mut outer = MapSpec::new("OUTER", MapType::ArrayOfMaps, 4, 4, 2);
     outer.inner = Some(Box::new(MapSpec::new("", MapType::Array, 4, 8, 1)));
-    outer.entries.push(InitialEntry {
-        index: 1,
-        target: "INNER".to_owned(),
-    });
+    outer.entries.push(InitialEntry::new(1, "INNER"));
     let inner = MapSpec::new("INNER", MapType::Array, 4, 8, 1);
     let ebpf = load(spec(vec![outer, inner], Vec::new()));
     let held = ebpf
@@ -104,10 +101,7 @@ fn tail_calls_go_where_the_array_says() {
     let mut array = MapSpec::new("JUMPS", MapType::ProgArray, 4, 4, 4);
     // Out of order, as relocations may be.
     for (index, target) in [(2, "two"), (0, "one")] {
-        array.entries.push(InitialEntry {
-            index,
-            target: target.to_owned(),
-        });
+        array.entries.push(InitialEntry::new(index, target));
     }
     let mut ebpf = load(spec(
         vec![array],

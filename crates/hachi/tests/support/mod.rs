@@ -57,10 +57,7 @@ pub fn program(name: &str, section: &str, insns: Vec<Insn>, maps: &[(usize, &str
     let mut code = Code::new(name, insns);
     code.relocations = maps
         .iter()
-        .map(|&(insn, map)| Relocation {
-            insn,
-            kind: RelocationKind::Map { name: map.into() },
-        })
+        .map(|&(insn, map)| Relocation::new(insn, RelocationKind::Map { name: map.into() }))
         .collect();
     let mut program = ProgramSpec::new(name, def.program_type, code);
     program.section = section.to_owned();
@@ -200,13 +197,13 @@ pub fn with_global(global: &str, initial: u32) -> Spec {
     let mut insns: Vec<Insn> = build::ld_imm64(1, Imm64::MapValue { fd: 0, offset: 4 }).into();
     insns.extend([build::load(Size::W, 0, 1, 0), build::exit()]);
     let mut reader = program("reader", "xdp", insns, &[]);
-    reader.code_mut().unwrap().relocations.push(Relocation {
-        insn: 0,
-        kind: RelocationKind::GlobalData {
+    reader.code_mut().unwrap().relocations.push(Relocation::new(
+        0,
+        RelocationKind::GlobalData {
             map: ".rodata".into(),
             offset: 4,
         },
-    });
+    ));
     let mut map = MapSpec::new(".rodata", MapType::Array, 4, 8, 1);
     map.data = Some(DataKind::Rodata);
     map.flags = 1 << 7 | 1 << 10;
@@ -214,13 +211,7 @@ pub fn with_global(global: &str, initial: u32) -> Spec {
     contents.extend(initial.to_ne_bytes());
     map.contents = Some(contents);
     let mut spec = spec(vec![map], vec![reader]);
-    spec.globals.push(GlobalVar {
-        name: global.to_owned(),
-        map: ".rodata".to_owned(),
-        offset: 4,
-        size: 4,
-        type_id: 0,
-    });
+    spec.globals.push(GlobalVar::new(global, ".rodata", 4, 4));
     spec
 }
 

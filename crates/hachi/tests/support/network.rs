@@ -102,22 +102,16 @@ pub fn congestion_control(variable: &str, name: &str, link: bool) -> Spec {
     ];
     let map = MapSpec::new(SEEN, MapType::Array, 4, 8, 2);
     let mut spec = super::spec(vec![map], programs);
-    let member = |name: &str, value| StructOpsMember {
-        name: name.to_owned(),
-        value,
-    };
+    let member = |name: &str, value| StructOpsMember::new(name, value);
     let program = |name: &str| StructOpsValue::Program(name.to_owned());
-    spec.struct_ops.push(StructOpsSpec {
-        name: variable.to_owned(),
-        type_name: "tcp_congestion_ops".to_owned(),
-        link,
-        autoload: true,
-        members: vec![
-            member("ssthresh", program("threshold")),
-            member("cong_avoid", program("avoid")),
-            member("undo_cwnd", program("undo")),
-            member("name", StructOpsValue::Bytes(name.as_bytes().to_vec())),
-        ],
-    });
+    let mut control = StructOpsSpec::new(variable, "tcp_congestion_ops");
+    control.link = link;
+    control.members = vec![
+        member("ssthresh", program("threshold")),
+        member("cong_avoid", program("avoid")),
+        member("undo_cwnd", program("undo")),
+        member("name", StructOpsValue::Bytes(name.as_bytes().to_vec())),
+    ];
+    spec.struct_ops.push(control);
     spec
 }

@@ -147,11 +147,7 @@ pub fn with_function(name: &str, inner: &str) -> Spec {
     );
     let code = program.code_mut().unwrap();
     code.functions[0].len = 3;
-    code.functions.push(Function {
-        name: inner.to_owned(),
-        start: 3,
-        len: 2,
-    });
+    code.functions.push(Function::new(inner, 3, 2));
     let mut types = Types::default();
     let int = types.int();
     // By this name the kernel recognises the context; it takes the parameters of a program whose

@@ -123,10 +123,7 @@ pub fn run(args: Args, out: &mut Output) -> Result {
 /// Checks a program. Gives how many questions it asks.
 fn check(program: &ProgramSpec, kernel: &Btf<'_>, out: &mut Vec<Unresolved>) -> usize {
     let name = program.name.clone();
-    let types = Types {
-        kernel,
-        modules: &[],
-    };
+    let types = Types::new(kernel, &[]);
     let questions = program.code().map_or(0, |code| code.core_relos.len());
     let linked = match program.link(&types) {
         Ok(linked) => linked,
