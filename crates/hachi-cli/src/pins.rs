@@ -168,8 +168,7 @@ impl Drop for PinDir {
         };
         // Errors have no one to be told to: what failed before is being told already.
         for link in self.links.drain(..).rev() {
-            // The link detaches when it is dropped.
-            let _ = link.unpin();
+            let _ = link.unpin().map(OwnedLink::detach);
         }
         for kind in [LINKS, PROGRAMS, MAPS] {
             let dir = unfinished.join(kind);

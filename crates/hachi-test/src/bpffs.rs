@@ -1,6 +1,7 @@
 //! A BPF filesystem to pin in.
 
 use crate::error::{Error, Result};
+use crate::maker::Maker;
 use crate::sys;
 use crate::tempdir::{self, unique_name};
 use std::ffi::CString;
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub struct Bpffs {
     path: PathBuf,
+    maker: Maker,
 }
 
 impl Bpffs {
@@ -30,7 +32,10 @@ impl Bpffs {
         let path = parent.join(unique_name());
         std::fs::create_dir(&path)
             .map_err(Error::during(format!("creating {}", path.display())))?;
-        let made = Self { path };
+        let made = Self {
+            path,
+            maker: Maker::this(),
+        };
         let target = c_path(&made.path).unwrap_or_default();
         sys::mount_bpffs(&target).map_err(Error::during(format!(
             "mounting a BPF filesystem on {}",
@@ -52,6 +57,9 @@ impl Bpffs {
 
 impl Drop for Bpffs {
     fn drop(&mut self) {
+        if !self.maker.is_this() {
+            return;
+        }
         if let Some(path) = c_path(&self.path) {
             let _ = sys::umount_detach(&path);
         }

@@ -1,6 +1,7 @@
 //! A control group to attach to.
 
 use crate::error::{Error, Result};
+use crate::maker::Maker;
 use crate::tempdir::{self, unique_name};
 use std::fs::File;
 use std::io::Write;
@@ -14,6 +15,7 @@ use std::thread;
 #[derive(Debug)]
 pub struct Cgroup {
     path: PathBuf,
+    maker: Maker,
 }
 
 impl Cgroup {
@@ -30,7 +32,10 @@ impl Cgroup {
         let path = root.join(unique_name());
         std::fs::create_dir(&path)
             .map_err(Error::during(format!("creating cgroup {}", path.display())))?;
-        Ok(Self { path })
+        Ok(Self {
+            path,
+            maker: Maker::this(),
+        })
     }
 
     fn root() -> Result<PathBuf> {
@@ -113,12 +118,18 @@ impl Cgroup {
         let path = self.path.join(name);
         std::fs::create_dir(&path)
             .map_err(Error::during(format!("creating cgroup {}", path.display())))?;
-        Ok(Self { path })
+        Ok(Self {
+            path,
+            maker: Maker::this(),
+        })
     }
 }
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
+        if !self.maker.is_this() {
+            return;
+        }
         // A member that was just killed stays for a moment; waiting a little is all one can do.
         for _ in 0..50 {
             if std::fs::remove_dir(&self.path).is_ok() {

@@ -44,6 +44,7 @@ mod bpffs;
 mod cgroup;
 mod error;
 mod faults;
+mod maker;
 mod netns;
 mod process;
 mod skip;

@@ -1,6 +1,7 @@
 //! Child processes that do not outlive their test.
 
 use crate::error::{Error, Result, describe};
+use crate::maker::Maker;
 use crate::sys;
 use std::io::Read;
 use std::os::unix::process::CommandExt;
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 pub struct Guarded {
     child: Child,
     line: String,
+    maker: Maker,
 }
 
 impl Guarded {
@@ -34,7 +36,11 @@ impl Guarded {
             .stdin(Stdio::null())
             .spawn()
             .map_err(Error::during(format!("starting `{line}`")))?;
-        Ok(Self { child, line })
+        Ok(Self {
+            child,
+            line,
+            maker: Maker::this(),
+        })
     }
 
     /// The process id.
@@ -93,6 +99,9 @@ impl Guarded {
 
 impl Drop for Guarded {
     fn drop(&mut self) {
+        if !self.maker.is_this() {
+            return;
+        }
         // Both only fail when it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -1,6 +1,7 @@
 //! Temporary directories, and tidying up after runs that were killed.
 
 use crate::error::{Error, Result};
+use crate::maker::Maker;
 use crate::sys;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -39,6 +40,7 @@ pub(crate) fn stale_entries(directory: &Path) -> Vec<PathBuf> {
 #[derive(Debug)]
 pub struct TempDir {
     path: PathBuf,
+    maker: Maker,
 }
 
 impl TempDir {
@@ -50,7 +52,10 @@ impl TempDir {
         let path = std::env::temp_dir().join(unique_name());
         std::fs::create_dir(&path)
             .map_err(Error::during(format!("creating {}", path.display())))?;
-        Ok(Self { path })
+        Ok(Self {
+            path,
+            maker: Maker::this(),
+        })
     }
 
     /// Where it is.
@@ -66,6 +71,9 @@ impl TempDir {
 
 impl Drop for TempDir {
     fn drop(&mut self) {
+        if !self.maker.is_this() {
+            return;
+        }
         let _ = std::fs::remove_dir_all(&self.path);
     }
 }

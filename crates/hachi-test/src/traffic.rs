@@ -1,6 +1,7 @@
 //! Traffic: servers that answer, clients that ask.
 
 use crate::error::{Error, Result};
+use crate::maker::Maker;
 use crate::netns::Netns;
 use crate::sys;
 use std::io::{self, Read, Write};
@@ -57,6 +58,7 @@ pub struct EchoServer {
     stop: Arc<AtomicBool>,
     requests: Arc<AtomicUsize>,
     thread: Option<JoinHandle<()>>,
+    maker: Maker,
 }
 
 impl EchoServer {
@@ -122,6 +124,7 @@ impl EchoServer {
             thread::spawn(move || serve(&stop, &requests))
         };
         Self {
+            maker: Maker::this(),
             address,
             stop,
             requests,
@@ -142,6 +145,9 @@ impl EchoServer {
 
 impl Drop for EchoServer {
     fn drop(&mut self) {
+        if !self.maker.is_this() {
+            return;
+        }
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();

@@ -54,6 +54,7 @@ mod ids;
 mod kallsyms;
 mod kernel_btf;
 mod kernel_config;
+mod latest;
 pub mod links;
 mod load;
 mod loader;

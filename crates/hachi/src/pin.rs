@@ -10,7 +10,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::sys::{bpf, errno::SyscallError, fs as sys_fs};
+use crate::{
+    fd::MapFd,
+    sys::{bpf, errno::SyscallError, fs as sys_fs},
+};
 
 pub use crate::sys::fs::{BPFFS, ObjectKind};
 
@@ -256,6 +259,8 @@ pub enum PinProblem {
     EndsWithProcess,
     /// The attachment has no `bpf_link`, and cannot be found by its program.
     Unfindable,
+    /// Something else has been pinned there since.
+    Replaced,
     /// It is a pinned program, and it is attached to no interface of this network namespace by
     /// netlink.
     NotAttached,
@@ -289,6 +294,9 @@ impl fmt::Display for PinProblem {
                 "would have to name an attachment that has no bpf_link; it goes on without a pin \
                  when it is kept (`OwnedLink::keep`)",
             ),
+            PinProblem::Replaced => {
+                f.write_str("is the pin of something else by now; it was left alone")
+            }
             PinProblem::NotAttached => f.write_str(
                 "is a pinned program, not a link, and it is attached by netlink to no interface \
                  of this network namespace",
@@ -543,6 +551,48 @@ pub(crate) fn open(path: &Path, expected: ObjectKind) -> Result<OwnedFd, PinErro
     Ok(fd)
 }
 
+/// Whether what is pinned at `path` is this object; false, too, if nothing is.
+pub(crate) fn is_pin_of(
+    path: &Path,
+    fd: BorrowedFd<'_>,
+    kind: ObjectKind,
+) -> Result<bool, PinError> {
+    let (there, found) = match open_any(path) {
+        Ok(there) => there,
+        Err(
+            PinError::NotFound { .. } | PinError::NotBpffs { .. } | PinError::Unsuitable { .. },
+        ) => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let id = |fd| match kind {
+        ObjectKind::Map => bpf::map_info(fd).map(|info| info.id),
+        ObjectKind::Program => bpf::prog_info(fd).map(|info| info.id),
+        ObjectKind::Link => bpf::link_info(fd).map(|info| info.id),
+    };
+    let is_same = || Ok(id(there.as_fd())? == id(fd)?);
+    let same: Result<bool, SyscallError> = is_same();
+    Ok(found == kind
+        && same.map_err(|error| PinError::syscall(PinOperation::Describe, path, error))?)
+}
+
+/// Removes the pin at `path` if it is of this object.
+///
+/// # Errors
+/// [`PinProblem::Replaced`] if something else is pinned there by now, and what the system refuses.
+pub(crate) fn remove_own(
+    path: &Path,
+    fd: BorrowedFd<'_>,
+    kind: ObjectKind,
+) -> Result<(), PinError> {
+    if !is_pin_of(path, fd, kind)? && path.symlink_metadata().is_ok() {
+        return Err(PinError::Unsuitable {
+            path: path.to_owned(),
+            problem: PinProblem::Replaced,
+        });
+    }
+    fs::remove_file(path).map_err(|error| PinError::io(PinOperation::Remove, path, error))
+}
+
 /// Removes the pin at `path`. What was pinned goes away unless something else holds it: a map or
 /// program with its last user, an attachment some milliseconds later, when the kernel has no reader
 /// of the name left ([`PinnedLink::unpin`](crate::links::PinnedLink::unpin) hands over a link that
@@ -569,27 +619,28 @@ pub fn unpin<P: AsRef<Path>>(path: P) -> Result<(), PinError> {
     fs::remove_file(path).map_err(|error| PinError::io(PinOperation::Remove, path, error))
 }
 
-/// Pins made so far by an operation that may still fail: removed on drop unless
-/// [`keep`](Self::keep)t.
+/// Pins of maps made so far by an operation that may still fail: removed on drop unless
+/// [`keep`](Self::keep)t. It lives no longer than that operation, so no other process has a copy.
 #[derive(Debug, Default)]
 pub(crate) struct PinGuard {
-    paths: Vec<PathBuf>,
+    pins: Vec<(PathBuf, MapFd)>,
 }
 
 impl PinGuard {
-    pub(crate) fn add(&mut self, path: PathBuf) {
-        self.paths.push(path);
+    pub(crate) fn add(&mut self, path: PathBuf, map: MapFd) {
+        self.pins.push((path, map));
     }
 
     pub(crate) fn keep(mut self) {
-        self.paths.clear();
+        self.pins.clear();
     }
 }
 
 impl Drop for PinGuard {
     fn drop(&mut self) {
-        for path in &self.paths {
-            let _ = fs::remove_file(path);
+        for (path, map) in &self.pins {
+            // What failed before is being told already.
+            let _ = remove_own(path, map.as_fd(), ObjectKind::Map);
         }
     }
 }

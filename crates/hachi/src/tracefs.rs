@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     near::{self, Near},
-    sys::tracefs,
+    sys::{process::Maker, tracefs},
     target::{Hint, NoSuchTarget, TargetKind},
 };
 
@@ -65,12 +65,14 @@ pub(crate) fn events_like(name: &str) -> Vec<String> {
     near.names()
 }
 
-/// An event made by writing to `kprobe_events` or `uprobe_events`, removed when dropped.
+/// An event made by writing to `kprobe_events` or `uprobe_events`, removed when dropped by the
+/// process that made it.
 #[derive(Debug)]
 pub(crate) struct Probe {
     file: &'static str,
     /// `hachi_PID_NUMBER/NAME`.
     event: String,
+    maker: Maker,
 }
 
 impl Probe {
@@ -85,7 +87,11 @@ impl Probe {
         );
         let kind = if returns { 'r' } else { 'p' };
         tracefs::write_probe(file, &format!("{kind}:{event} {place}\n"))?;
-        Ok(Probe { file, event })
+        Ok(Probe {
+            file,
+            event,
+            maker: Maker::this(),
+        })
     }
 
     /// The event's number, for perf_event_open(2).
@@ -97,7 +103,9 @@ impl Probe {
 
 impl Drop for Probe {
     fn drop(&mut self) {
-        if let Err(error) = tracefs::write_probe(self.file, &format!("-:{}\n", self.event)) {
+        if self.maker.is_this()
+            && let Err(error) = tracefs::write_probe(self.file, &format!("-:{}\n", self.event))
+        {
             log::warn!("cannot remove the event {}: {error}", self.event);
         }
     }

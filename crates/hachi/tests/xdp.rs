@@ -185,12 +185,12 @@ fn pins_behave_the_same_for_both_ways() {
         drop((pinned, ebpf));
         assert_eq!(on_lo(&netns).len(), 1, "{flags:?}");
 
-        // Reopened, as by another process. Unpinning gives a guard.
+        // Reopened, as by another process. Unpinning gives the link.
         let pinned = netns.run(|| PinnedLink::from_pin(&path)).unwrap();
         let link = pinned.unpin().unwrap();
         assert!(!path.exists());
         assert_eq!(on_lo(&netns).len(), 1, "{flags:?}");
-        drop(link);
+        link.detach().unwrap();
         assert!(on_lo(&netns).is_empty(), "{flags:?}");
     }
 }
@@ -290,6 +290,7 @@ fn updates_leave_no_gap() {
         assert_eq!(on_lo(&netns), [new_id], "{flags:?}");
         let pinned = netns.run(|| PinnedLink::from_pin(&path)).unwrap();
         drop(pinned.unpin().unwrap());
+        wait_until_free(&netns);
         assert!(on_lo(&netns).is_empty(), "{flags:?}");
     }
 }

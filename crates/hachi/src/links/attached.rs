@@ -41,16 +41,15 @@ pub(crate) fn attach(
 }
 
 impl Attached {
-    /// Whether it is still this program that runs there. Where several can be attached, the kernel
-    /// looks for that itself.
+    /// Whether it is still this program that runs there.
+    ///
+    /// A cgroup that takes one program gives up whichever it has, whatever descriptor comes with
+    /// the request, and one that took several when this was attached may take one now.
     fn is_ours(&self) -> Result<bool, SyscallError> {
-        if self.how.flags & BPF_F_ALLOW_MULTI != 0 {
-            return Ok(true);
-        }
         let found = match attach::prog_query(Place::Fd(self.place.as_fd()), self.how.attach_type, 0)
         {
             Ok(found) => found,
-            // Maps cannot be asked before Linux 5.18, but they compare programs themselves.
+            // Maps cannot be asked before Linux 5.18, but compare programs when one is detached.
             Err(error) if error.errno() == libc::EINVAL => return Ok(true),
             Err(error) => return Err(error),
         };
@@ -77,6 +76,9 @@ impl Legacy for Attached {
     }
 
     fn update(&mut self, program: &ProgramFd) -> Result<(), LinkError> {
+        if !self.is_ours().map_err(LinkOperation::Update.failed())? {
+            return Err(LinkError::Replaced);
+        }
         // Where there is one program, the next takes its place anyway.
         let multi = self.how.flags & BPF_F_ALLOW_MULTI != 0;
         let old = multi.then(|| self.program.as_fd());

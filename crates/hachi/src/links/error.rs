@@ -145,6 +145,9 @@ pub enum LinkError {
     /// Only a `bpf_link` can do it, and the attachment is none.
     NeedsBpfLink(BpfLinkUse),
 
+    /// Another program has taken the attachment's place, so that it cannot be updated.
+    Replaced,
+
     /// An attachment of this kind cannot change what it runs.
     NotUpdatable,
 
@@ -272,6 +275,9 @@ impl fmt::Display for LinkError {
                 f.write_str("the program has no such link: it was detached or taken before")
             }
             LinkError::NeedsBpfLink(what) => write!(f, "{what}"),
+            LinkError::Replaced => {
+                f.write_str("another program has taken the attachment's place; nothing was changed")
+            }
             LinkError::NotUpdatable => f.write_str(
                 "an attachment of this kind cannot change its program: detach it and attach the \
                  other",

@@ -6,13 +6,13 @@ use super::{LinkError, LinkOperation};
 use crate::{
     fd::ProgramFd,
     pin::{PinError, PinProblem},
-    sys::errno::SyscallError,
+    sys::{errno::SyscallError, process::Maker},
 };
 
 /// One way to attach without a `bpf_link`, told what it takes to behave like one. Each is a type of
 /// its own, in its own file.
 pub(crate) trait Legacy: fmt::Debug + Send + Sync {
-    /// Ends the attachment. Called once.
+    /// Ends the attachment, unless another has taken its place since. Called once.
     fn undo(&mut self) -> Result<(), SyscallError>;
 
     /// Whether the attachment goes on without this process. If not, it ends when this value is
@@ -42,7 +42,9 @@ pub(crate) trait Legacy: fmt::Debug + Send + Sync {
     }
 }
 
-/// An attachment without a `bpf_link`, which detaches when it is dropped all the same.
+/// An attachment without a `bpf_link`, which detaches when it is dropped all the same: in the
+/// process that made it (not in a child with a copy), and if it is still there (what another has
+/// put in its place stays).
 ///
 /// Some go on until they are undone, also when the process ends in disorder: those made by netlink
 /// (XDP before Linux 5.9, filters of a qdisc), which can be pinned and kept, and programs of
@@ -52,28 +54,28 @@ pub(crate) trait Legacy: fmt::Debug + Send + Sync {
 #[derive(Debug)]
 pub struct LegacyLink {
     inner: Box<dyn Legacy>,
-    /// Whether dropping this detaches.
-    armed: bool,
+    /// The process in which dropping this detaches, if any.
+    undone_in: Option<Maker>,
 }
 
 impl LegacyLink {
     pub(crate) fn new(inner: impl Legacy + 'static) -> Self {
         LegacyLink {
             inner: Box::new(inner),
-            armed: true,
+            undone_in: Some(Maker::this()),
         }
     }
 
     pub(crate) fn forget(&mut self) {
-        self.armed = false;
+        self.undone_in = None;
     }
 
     pub(crate) fn hold(&mut self) {
-        self.armed = true;
+        self.undone_in = Some(Maker::this());
     }
 
     pub(crate) fn detach(mut self) -> Result<(), LinkError> {
-        self.armed = false;
+        self.undone_in = None;
         self.inner.undo().map_err(LinkOperation::Detach.failed())
     }
 
@@ -114,7 +116,7 @@ fn unsuitable(path: &Path, problem: PinProblem) -> PinError {
 
 impl Drop for LegacyLink {
     fn drop(&mut self) {
-        if self.armed
+        if self.undone_in.is_some_and(Maker::is_this)
             && let Err(error) = self.inner.undo()
         {
             log::warn!("cannot detach a program: {error}");

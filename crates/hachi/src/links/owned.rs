@@ -3,7 +3,8 @@
 use super::{BpfLinkUse, FdLink, LegacyLink, LinkError, LinkTarget};
 use crate::fd::ProgramFd;
 
-/// An attachment of any kind, owned: detaches when dropped.
+/// An attachment of any kind, owned: given up when dropped, which detaches unless a child made by
+/// fork(2), another process or a pin holds it as well. A copy in such a child detaches nothing.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum OwnedLink {
@@ -14,8 +15,13 @@ pub enum OwnedLink {
 }
 
 impl OwnedLink {
-    /// Ends the attachment now. Dropping the link does the same, but cannot report errors. A
-    /// `bpf_link` is also detached when it is pinned somewhere (Linux ≥ 5.9).
+    /// Ends the attachment now. Dropping the link does so too unless someone else holds it, but
+    /// cannot report errors. This also ends a `bpf_link` that is pinned, or held by another process
+    /// (Linux ≥ 5.9).
+    ///
+    /// # Errors
+    /// What the kernel refuses. It is no error that the attachment has gone already, or that
+    /// another program has taken its place, which is left alone.
     pub fn detach(self) -> Result<(), LinkError> {
         match self {
             OwnedLink::Fd(link) => link.detach(),
@@ -23,19 +29,17 @@ impl OwnedLink {
         }
     }
 
-    /// From now on, dropping this does not detach.
+    /// From now on, dropping this does not undo what goes on by itself.
     pub(super) fn forget(&mut self) {
-        match self {
-            OwnedLink::Fd(link) => link.forget(),
-            OwnedLink::Legacy(link) => link.forget(),
+        if let OwnedLink::Legacy(link) = self {
+            link.forget();
         }
     }
 
-    /// From now on, dropping this detaches.
+    /// From now on, dropping this undoes what would go on by itself.
     pub(super) fn hold(&mut self) {
-        match self {
-            OwnedLink::Fd(link) => link.hold(),
-            OwnedLink::Legacy(link) => link.hold(),
+        if let OwnedLink::Legacy(link) = self {
+            link.hold();
         }
     }
 

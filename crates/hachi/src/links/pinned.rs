@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    os::fd::AsFd as _,
+    os::fd::{AsFd as _, BorrowedFd},
     path::{Path, PathBuf},
 };
 
@@ -144,30 +144,59 @@ impl PinnedLink {
         &self.path
     }
 
-    /// Removes the pin and hands over the link: a guard that detaches when dropped.
+    /// Removes the pin and hands over the link, which ends the attachment when it is dropped.
+    ///
+    /// The kernel gives up the pin's own hold of a `bpf_link` some milliseconds later, and the
+    /// attachment ends then; [`OwnedLink::detach`] ends it at once.
+    ///
+    /// # Errors
+    /// [`PinProblem::Replaced`] if something else has been pinned at the path since, and what the
+    /// system refuses.
     pub fn unpin(self) -> Result<OwnedLink, PinError> {
-        fs::remove_file(&self.path)
-            .map_err(|error| PinError::io(PinOperation::Remove, &self.path, error))?;
+        let (fd, kind) = self.object()?;
+        pin::remove_own(&self.path, fd, kind)?;
         let mut link = self.link;
         link.hold();
         Ok(link)
     }
 
+    /// What the pin is of.
+    fn object(&self) -> Result<(BorrowedFd<'_>, ObjectKind), PinError> {
+        Ok(match &self.link {
+            OwnedLink::Fd(link) => (link.as_fd(), ObjectKind::Link),
+            OwnedLink::Legacy(link) => (link.pinnable(&self.path)?.as_fd(), ObjectKind::Program),
+        })
+    }
+
     /// Makes the attachment run `program` from now on, without a gap in between. Linux ≥ 5.7.
+    ///
+    /// # Errors
+    /// [`LinkError::Replaced`] if another program has taken its place, [`PinProblem::Replaced`] if
+    /// something else has been pinned at the path, and what the kernel refuses. Nothing is changed
+    /// then.
     pub fn update(&mut self, program: &ProgramFd) -> Result<(), LinkError> {
-        self.link.update(program)?;
-        if let OwnedLink::Legacy(_) = &self.link {
-            // The pin is of the old program. A rename puts the new one there in one step.
-            let mut temporary = self.path.clone().into_os_string();
-            temporary.push("_new");
-            let temporary = PathBuf::from(temporary);
-            pin::pin(program.as_fd(), &temporary, ObjectKind::Program)?;
-            fs::rename(&temporary, &self.path).map_err(|error| {
-                let _ = fs::remove_file(&temporary);
-                PinError::io(PinOperation::Replace, &self.path, error)
-            })?;
+        if let OwnedLink::Fd(link) = &mut self.link {
+            return link.update(program);
         }
-        Ok(())
+        // The pin is of the old program. A rename puts the new one there in one step.
+        let (old, kind) = self.object()?;
+        if !pin::is_pin_of(&self.path, old, kind)? {
+            return Err(LinkError::Pin(PinError::Unsuitable {
+                path: self.path.clone(),
+                problem: PinProblem::Replaced,
+            }));
+        }
+        let mut temporary = self.path.clone().into_os_string();
+        temporary.push(format!("_new_{}", std::process::id()));
+        let temporary = PathBuf::from(temporary);
+        pin::pin(program.as_fd(), &temporary, ObjectKind::Program)?;
+        let updated = self.link.update(program).and_then(|()| {
+            fs::rename(&temporary, &self.path)
+                .map_err(|error| PinError::io(PinOperation::Replace, &self.path, error).into())
+        });
+        updated.inspect_err(|_| {
+            let _ = fs::remove_file(&temporary);
+        })
     }
 
     /// The attachment itself.

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use super::{Legacy, LegacyLink, LinkError, LinkOperation, OwnedLink};
 use crate::{
     fd::ProgramFd,
+    latest::{self, Place, Ticket},
     sys::{
         errno::SyscallError,
         socket::{Hook, SocketRef},
@@ -16,6 +17,19 @@ use crate::{
 struct OfSocket {
     socket: SocketRef,
     hook: Hook,
+    /// The kernel does not say whose program a socket has.
+    ticket: Ticket,
+}
+
+/// Where a program of this hook is now.
+fn place(socket: &SocketRef, hook: Hook) -> Place {
+    match hook {
+        Hook::Filter => Place::Filter(socket.cookie()),
+        Hook::Reuseport => match socket.group() {
+            Some(group) => Place::Reuseport(group),
+            None => Place::LoneReuseport(socket.cookie()),
+        },
+    }
 }
 
 /// Attaches to a socket.
@@ -26,8 +40,16 @@ pub(crate) fn attach(
 ) -> Result<OwnedLink, LinkError> {
     let failed = |error| LinkError::attach("a socket", error);
     let socket = SocketRef::of(socket).map_err(failed)?;
-    socket.attach(hook, program.as_fd()).map_err(failed)?;
-    Ok(LegacyLink::new(OfSocket { socket, hook }).into())
+    let ticket = latest::put(place(&socket, hook), || {
+        socket.attach(hook, program.as_fd())
+    })
+    .map_err(failed)?;
+    Ok(LegacyLink::new(OfSocket {
+        socket,
+        hook,
+        ticket,
+    })
+    .into())
 }
 
 impl Legacy for OfSocket {
@@ -35,10 +57,14 @@ impl Legacy for OfSocket {
         if !self.socket.is_open() {
             return Ok(());
         }
-        match self.socket.detach(self.hook) {
+        let now = place(&self.socket, self.hook);
+        let detach = || self.socket.detach(self.hook);
+        match self.ticket.if_latest(Some(&now), detach) {
+            // Another program is there.
+            None => Ok(()),
             // It has none any more.
-            Err(error) if error.errno() == libc::ENOENT => Ok(()),
-            result => result,
+            Some(Err(error)) if error.errno() == libc::ENOENT => Ok(()),
+            Some(result) => result,
         }
     }
 
@@ -46,8 +72,11 @@ impl Legacy for OfSocket {
         if !self.socket.is_open() {
             return Err(LinkError::SocketClosed);
         }
-        self.socket
-            .attach(self.hook, program.as_fd())
-            .map_err(LinkOperation::Update.failed())
+        let now = place(&self.socket, self.hook);
+        let attach = || self.socket.attach(self.hook, program.as_fd());
+        match self.ticket.if_latest(Some(&now), attach) {
+            None => Err(LinkError::Replaced),
+            Some(result) => result.map_err(LinkOperation::Update.failed()),
+        }
     }
 }

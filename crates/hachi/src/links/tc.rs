@@ -96,12 +96,8 @@ impl TcFilter {
     /// Whether it is still this program that runs there.
     fn is_ours(&self) -> Result<bool, SyscallError> {
         let ours = bpf::prog_info(self.program.as_fd())?.id;
-        let filters = self
-            .netlink
-            .filters(self.place.if_index, self.place.parent)?;
-        Ok(filters
-            .iter()
-            .any(|filter| filter.place == self.place && filter.program_id == ours))
+        let there = self.netlink.filter(&self.place)?;
+        Ok(there.is_some_and(|filter| filter.program_id == ours))
     }
 }
 
@@ -112,15 +108,8 @@ impl Legacy for TcFilter {
             false => Ok(()),
         });
         match result {
-            // The interface is gone, or its qdisc, or someone else removed the filter just now.
-            Err(error)
-                if matches!(
-                    error.errno(),
-                    libc::ENODEV | libc::ENOENT | libc::EINVAL | libc::ENXIO
-                ) =>
-            {
-                Ok(())
-            }
+            // Someone else removed the filter just now.
+            Err(error) if is_gone(&error) => Ok(()),
             result => result,
         }
     }
@@ -138,6 +127,9 @@ impl Legacy for TcFilter {
     }
 
     fn update(&mut self, program: &ProgramFd) -> Result<(), LinkError> {
+        if !self.is_ours().map_err(LinkOperation::Update.failed())? {
+            return Err(LinkError::Replaced);
+        }
         self.netlink
             .filter_set(&self.place, &self.name, program.as_fd(), true)
             .map_err(LinkOperation::Update.failed())?;
@@ -200,6 +192,7 @@ pub(crate) fn attach(
         parent: attach_type.parent(),
         priority: options.priority,
         handle: options.handle,
+        ..FilterPlace::default()
     };
     let set = || netlink.filter_set(&wanted, program_name, program.as_fd(), false);
     let place = match set() {
@@ -207,8 +200,10 @@ pub(crate) fn attach(
             match netlink.clsact_add(if_index) {
                 Err(error) if error.errno() != libc::EEXIST => return Err(failed(error)),
                 Ok(()) => set().inspect_err(|_| {
-                    // It was made for this filter only.
-                    let _ = netlink.clsact_remove(if_index);
+                    // It was made for this filter only, unless others have come since.
+                    if netlink.clsact_is_empty(if_index).unwrap_or(false) {
+                        let _ = netlink.clsact_remove(if_index);
+                    }
                 }),
                 // Someone else made it, or the interface has `ingress`, and then `set` says what is
                 // wrong.
@@ -225,6 +220,11 @@ pub(crate) fn attach(
         program: program.clone(),
     })
     .into())
+}
+
+/// The interface, its qdisc or the filter is not there (any more).
+fn is_gone(error: &SyscallError) -> bool {
+    no_qdisc(error) || matches!(error.errno(), libc::ENODEV | libc::ENXIO)
 }
 
 /// `EINVAL` is what most kernels say for a parent that is not there.
@@ -250,10 +250,17 @@ pub struct TcFilterInfo {
 impl TcFilterInfo {
     /// Removes the filter, whoever made it. Needs CAP_NET_ADMIN. In the network namespace in which
     /// it was listed.
+    ///
+    /// # Errors
+    /// [`LinkError::Replaced`] if the filter runs another program by now, `ENOENT` if it is gone.
     pub fn detach(&self) -> Result<(), LinkError> {
-        Netlink::open()
-            .and_then(|netlink| netlink.filter_remove(&self.place))
-            .map_err(LinkOperation::Detach.failed())
+        let failed = || LinkOperation::Detach.failed();
+        let netlink = Netlink::open().map_err(failed())?;
+        match netlink.filter(&self.place).map_err(failed())? {
+            Some(there) if there.program_id != self.program_id => Err(LinkError::Replaced),
+            // Where it is gone, the kernel says so.
+            _ => netlink.filter_remove(&self.place).map_err(failed()),
+        }
     }
 }
 

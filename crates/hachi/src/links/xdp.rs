@@ -91,10 +91,9 @@ impl Legacy for XdpNetlink {
             Err(error) if error.errno() == libc::EINVAL => {
                 let ours = bpf::prog_info(self.program.as_fd())?.id;
                 let state = self.netlink.xdp_query(self.if_index)?;
-                if modes(&state).any(|(_, id)| id == ours) {
-                    detach(self.mode, None)
-                } else {
-                    Ok(())
+                match modes(&state).find(|(_, id)| *id == ours) {
+                    Some((mode, _)) => detach(mode.flags(), None),
+                    None => Ok(()),
                 }
             }
             result => result,
@@ -163,15 +162,34 @@ impl XdpAttachment {
     }
 
     /// Takes the program off the interface, whoever attached it. Needs CAP_NET_ADMIN.
+    ///
+    /// # Errors
+    /// [`LinkError::Replaced`] if another program is there by now, and what the kernel refuses.
     pub fn detach(&self) -> Result<(), LinkError> {
         if let Some(id) = self.link_id() {
             return FdLink::from_id(id)?.detach();
         }
-        Netlink::open()
-            .and_then(|netlink| {
-                netlink.xdp_set(self.if_index, None, self.mode.flags().bits(), None)
-            })
-            .map_err(LinkOperation::Detach.failed())
+        let failed = || LinkOperation::Detach.failed();
+        let netlink = Netlink::open().map_err(failed())?;
+        let flags = self.mode.flags();
+        // With the program's descriptor, the kernel compares (Linux ≥ 5.7). Without, all that can
+        // be done is to look just before.
+        if let Ok(program) = bpf::prog_fd_by_id(self.program_id) {
+            let flags = (flags | XdpFlags::REPLACE).bits();
+            let expected = Some(program.as_fd());
+            match netlink.xdp_set(self.if_index, None, flags, expected) {
+                Err(error) if error.errno() == libc::EEXIST => return Err(LinkError::Replaced),
+                Err(error) if error.errno() == libc::EINVAL => {}
+                result => return result.map_err(failed()),
+            }
+        }
+        let state = netlink.xdp_query(self.if_index).map_err(failed())?;
+        if !modes(&state).any(|there| there == (self.mode, self.program_id)) {
+            return Err(LinkError::Replaced);
+        }
+        netlink
+            .xdp_set(self.if_index, None, flags.bits(), None)
+            .map_err(failed())
     }
 }
 

@@ -120,7 +120,7 @@ fn create_or_reuse(
     let data = create::create(map, within)?;
     if let Some(path) = path {
         match pin::pin(data.as_fd(), &path, ObjectKind::Map) {
-            Ok(()) => pins.add(path),
+            Ok(()) => pins.add(path, data.fd().clone()),
             // Another process was faster: then theirs is the one to share.
             Err(PinError::Taken { .. }) => {
                 if let Some(data) = reuse(map, &path)? {

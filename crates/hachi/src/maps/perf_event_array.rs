@@ -7,15 +7,19 @@ use std::{
     time::Duration,
 };
 
-use super::{ElementFlags, MapData, MapError, Unsuitable, events::WrongEventSize, view::view};
+use super::{
+    ElementFlags, MapData, MapError, MapInfo, Unsuitable, events::WrongEventSize, view::view,
+};
 use crate::{
     Pod,
     fd::MapFd,
+    latest::{self, Place, Ticket},
     sys::{
         bpf, cpu,
         epoll::Epoll,
         errno::SyscallError,
         perf_buffer::{PerfBuffer, Record, is_page_count},
+        process::Maker,
     },
 };
 
@@ -76,8 +80,13 @@ impl<T: BorrowMut<MapData>> PerfEventArray<T> {
         event: impl AsFd,
         flags: impl Into<ElementFlags>,
     ) -> Result<(), MapError> {
-        self.map().check_index(index)?;
-        self.map().put_fd(&index, event.as_fd(), flags.into())
+        let map = self.map();
+        map.check_index(index)?;
+        // Not a buffer's, which are the ones to be taken out again.
+        latest::put(place(map, index)?, || {
+            map.put_fd(&index, event.as_fd(), flags.into())
+        })
+        .map(drop)
     }
 
     /// Opens the buffer of CPU `index`, of `page_count` pages of memory (a power of two; 2 if not
@@ -102,9 +111,13 @@ impl<T: BorrowMut<MapData>> PerfEventArray<T> {
         }
         let buffer =
             PerfBuffer::open(index, pages, 1).map_err(|error| not_opened(map, index, error))?;
-        map.put_fd(&index, buffer.as_fd(), ElementFlags::ANY)?;
+        let ticket = latest::put(place(map, index)?, || {
+            map.put_fd(&index, buffer.as_fd(), ElementFlags::ANY)
+        })?;
         Ok(PerfEventArrayBuffer {
             buffer,
+            ticket,
+            maker: Maker::this(),
             cpu: index,
             map: map.fd().clone(),
             name: map.name().to_owned(),
@@ -144,6 +157,15 @@ impl<T: BorrowMut<MapData>> PerfEventArray<T> {
     }
 }
 
+/// An element, of which the kernel does not say what it holds.
+fn place(map: &MapData, index: u32) -> Result<Place, MapError> {
+    let about = MapInfo::of(map.as_fd()).map_err(|error| map.error(error))?;
+    Ok(Place::Event {
+        map: about.id(),
+        index,
+    })
+}
+
 /// Why the buffer of a CPU could not be opened.
 #[cold]
 fn not_opened(map: &MapData, cpu: u32, error: SyscallError) -> MapError {
@@ -160,10 +182,14 @@ fn not_opened(map: &MapData, cpu: u32, error: SyscallError) -> MapError {
     map.error(error)
 }
 
-/// The buffer of one CPU, by [`PerfEventArray::open`]. Dropping it ends the output there.
+/// The buffer of one CPU, by [`PerfEventArray::open`]. Dropping it ends the output there, unless
+/// another was opened or set there since (by this process: the kernel does not say what an array
+/// holds), or this is the copy that a child made by fork(2) has.
 #[derive(Debug)]
 pub struct PerfEventArrayBuffer {
     buffer: PerfBuffer,
+    ticket: Ticket,
+    maker: Maker,
     cpu: u32,
     map: MapFd,
     name: String,
@@ -247,10 +273,16 @@ impl AsRawFd for PerfEventArrayBuffer {
 
 impl Drop for PerfEventArrayBuffer {
     fn drop(&mut self) {
-        // Else the array would hold the event, and programs go on sending to nobody. (It may be
-        // gone already, or replaced by somebody else's; nothing can be done about that here.)
-        // SAFETY: the array has 4-byte keys, as its view has checked.
-        let _ = unsafe { bpf::map_delete(self.map.as_fd(), std::ptr::from_ref(&self.cpu).cast()) };
+        if !self.maker.is_this() {
+            return;
+        }
+        // Else the array would hold the event, and programs go on sending to nobody. An error means
+        // that it is gone already.
+        let key = std::ptr::from_ref(&self.cpu).cast();
+        let _ = self.ticket.if_latest(None, || {
+            // SAFETY: the array has 4-byte keys, as its view has checked.
+            unsafe { bpf::map_delete(self.map.as_fd(), key) }
+        });
     }
 }
 

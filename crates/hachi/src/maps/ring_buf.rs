@@ -19,6 +19,7 @@ use super::{MapData, MapError, MapType, Unsuitable, in_use::InUse, view::exclusi
 use crate::sys::{
     mmap::{Mmap, page_size},
     poll,
+    process::Maker,
 };
 
 /// Of a record, in bytes.
@@ -98,6 +99,7 @@ impl<T: Borrow<MapData>> RingBuf<T> {
             ring: &mut self.ring,
             data,
             size,
+            maker: Maker::this(),
         })
     }
 
@@ -187,6 +189,8 @@ pub struct RingBufItem<'a> {
     ring: &'a mut Ring,
     data: *const u8,
     size: usize,
+    /// A child made by fork(2) has a copy of this, but shares the ring: it gives nothing back.
+    maker: Maker,
 }
 
 impl Deref for RingBufItem<'_> {
@@ -210,7 +214,9 @@ impl fmt::Debug for RingBufItem<'_> {
 impl Drop for RingBufItem<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.ring.consume(self.size);
+        if self.maker.is_this() {
+            self.ring.consume(self.size);
+        }
     }
 }
 
@@ -316,6 +322,7 @@ impl Ring {
         let mut batch = Batch {
             given_back: self.consumer_position,
             ring: self,
+            maker: Maker::this(),
         };
         loop {
             let ring = &mut *batch.ring;
@@ -386,10 +393,13 @@ impl Ring {
 struct Batch<'a> {
     ring: &'a mut Ring,
     given_back: usize,
+    maker: Maker,
 }
 
 impl Drop for Batch<'_> {
     fn drop(&mut self) {
-        self.ring.publish();
+        if self.maker.is_this() {
+            self.ring.publish();
+        }
     }
 }

@@ -26,6 +26,7 @@ use crate::{
     sys::{
         mmap::{Mmap, page_size},
         poll,
+        process::Maker,
     },
 };
 
@@ -111,6 +112,7 @@ impl<T: BorrowMut<MapData>> UserRingBuf<T> {
             record,
             size,
             state: DISCARD_BIT,
+            maker: Maker::this(),
         })
     }
 
@@ -166,6 +168,8 @@ pub struct UserRingBufItem<'a> {
     record: *mut u8,
     size: usize,
     state: u32,
+    /// A child made by fork(2) has a copy of this, but shares the ring: it discards nothing.
+    maker: Maker,
 }
 
 impl UserRingBufItem<'_> {
@@ -182,7 +186,9 @@ impl UserRingBufItem<'_> {
 impl Drop for UserRingBufItem<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.ring.finish(self.record, self.size, self.state);
+        if self.state == 0 || self.maker.is_this() {
+            self.ring.finish(self.record, self.size, self.state);
+        }
     }
 }
 

@@ -34,9 +34,16 @@ impl SkReuseport {
 
     /// Attaches the loaded program to the group of sockets that this one is of.
     ///
-    /// The link does not keep the socket open: if that is closed before, so much the better. It is
-    /// known by its descriptor, so that one which was closed while a duplicate stays open keeps the
-    /// program.
+    /// The link does not keep the socket open. It knows it by its descriptor, so a socket whose
+    /// descriptor was closed while a duplicate stays open keeps the program.
+    ///
+    /// The kernel does not say which program a group has. What this process attached, by whichever
+    /// socket of the group, is remembered, and dropping a link whose program was replaced by another
+    /// one of this process detaches nothing. That **another process** has replaced it cannot be
+    /// seen: dropping the link then takes off the other's program.
+    ///
+    /// # Errors
+    /// What the kernel refuses; `ENOTSOCK` for what is no socket.
     pub fn attach<T: AsFd>(&mut self, socket: T) -> Result<LinkId, ProgramError> {
         let link = socket::attach(self.data.fd()?, Hook::Reuseport, socket.as_fd());
         self.data.own(link)

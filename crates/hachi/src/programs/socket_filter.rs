@@ -32,9 +32,16 @@ impl SocketFilter {
 
     /// Attaches the loaded program to a socket, in the place of the filter it has.
     ///
-    /// The link does not keep the socket open: if that is closed before, so much the better. It is
-    /// known by its descriptor, so that one which was closed while a duplicate stays open keeps the
-    /// program.
+    /// The link does not keep the socket open. It knows it by its descriptor, so a socket whose
+    /// descriptor was closed while a duplicate stays open keeps the program.
+    ///
+    /// The kernel does not say which filter a socket has. What this process attached is remembered,
+    /// and dropping a link whose filter was replaced by another one of this process detaches
+    /// nothing. That **another process** has replaced it cannot be seen: dropping the link then
+    /// takes off the other's filter.
+    ///
+    /// # Errors
+    /// What the kernel refuses; `ENOTSOCK` for what is no socket.
     pub fn attach<T: AsFd>(&mut self, socket: T) -> Result<LinkId, ProgramError> {
         let link = socket::attach(self.data.fd()?, Hook::Filter, socket.as_fd());
         self.data.own(link)

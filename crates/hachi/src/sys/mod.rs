@@ -16,6 +16,7 @@ pub(crate) mod netlink;
 pub(crate) mod perf;
 pub(crate) mod perf_buffer;
 pub(crate) mod poll;
+pub(crate) mod process;
 pub(crate) mod socket;
 pub(crate) mod tracefs;
 pub(crate) mod tracing;

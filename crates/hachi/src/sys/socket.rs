@@ -13,6 +13,8 @@ const SO_DETACH_FILTER: libc::c_int = 27;
 const SO_ATTACH_BPF: libc::c_int = 50;
 const SO_ATTACH_REUSEPORT_EBPF: libc::c_int = 52;
 const SO_COOKIE: libc::c_int = 57;
+/// `include/uapi/linux/sockios.h`.
+const SIOCGSKNS: libc::c_ulong = 0x894c;
 const SO_DETACH_REUSEPORT_BPF: libc::c_int = 68;
 
 /// Which program of a socket.
@@ -22,6 +24,19 @@ pub(crate) enum Hook {
     Filter,
     /// The one that chooses among the sockets of its group (`SO_REUSEPORT`).
     Reuseport,
+}
+
+/// What the sockets have in common that share a port, and a program that chooses among them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Group {
+    /// Device and inode of their network namespace.
+    namespace: (u64, u64),
+    domain: i32,
+    protocol: i32,
+    /// What they are bound to, `struct sockaddr`.
+    address: Vec<u8>,
+    /// The interface they are bound to.
+    device: Vec<u8>,
 }
 
 /// A socket, told from one that took over its descriptor's number: the kernel gives each a cookie.
@@ -38,6 +53,41 @@ impl SocketRef {
             Ok(cookie) => Ok(SocketRef { fd, cookie }),
             Err(error) => Err(SyscallError::new("getsockopt SO_COOKIE", error)),
         }
+    }
+
+    /// The number that no other socket has.
+    pub(crate) fn cookie(&self) -> u64 {
+        self.cookie
+    }
+
+    /// The sockets that it shares its port with or would; `None` while it is not among those that
+    /// get packets or connections, and a program attached to it is its own.
+    pub(crate) fn group(&self) -> Option<Group> {
+        let number = |option| {
+            let mut bytes = [0; 4];
+            let length = get(self.fd, option, &mut bytes).ok()?;
+            (length == bytes.len()).then(|| i32::from_ne_bytes(bytes))
+        };
+        let domain = number(libc::SO_DOMAIN)?;
+        let protocol = number(libc::SO_PROTOCOL)?;
+        // A stream's port is shared once it listens, a datagram's once it is bound.
+        if number(libc::SO_TYPE)? == libc::SOCK_STREAM && number(libc::SO_ACCEPTCONN)? == 0 {
+            return None;
+        }
+        let address = local_address(self.fd).ok()?;
+        if address.get(2..4) == Some(&[0, 0]) {
+            return None;
+        }
+        let mut device = vec![0; libc::IFNAMSIZ];
+        let length = get(self.fd, libc::SO_BINDTODEVICE, &mut device).unwrap_or(0);
+        device.truncate(length);
+        Some(Group {
+            namespace: namespace(self.fd),
+            domain,
+            protocol,
+            address,
+            device,
+        })
     }
 
     /// Whether the descriptor is still that socket's.
@@ -94,22 +144,58 @@ fn set(
 }
 
 fn cookie(fd: RawFd) -> io::Result<u64> {
-    let mut cookie = 0u64;
-    let mut length = size_of::<u64>() as libc::socklen_t;
-    // SAFETY: the value is a live u64 and its size is given.
+    let mut bytes = [0; 8];
+    get(fd, SO_COOKIE, &mut bytes)?;
+    Ok(u64::from_ne_bytes(bytes))
+}
+
+/// The bytes of an option's value, and how many there are.
+fn get(fd: RawFd, option: libc::c_int, value: &mut [u8]) -> io::Result<usize> {
+    let mut length = value.len() as libc::socklen_t;
+    // SAFETY: the value is a live buffer and its length is given.
     let result = unsafe {
         libc::getsockopt(
             fd,
             libc::SOL_SOCKET,
-            SO_COOKIE,
-            ptr::from_mut(&mut cookie).cast(),
-            &mut length,
+            option,
+            value.as_mut_ptr().cast(),
+            &raw mut length,
         )
     };
     if result < 0 {
         return Err(io::Error::last_os_error());
     }
-    Ok(cookie)
+    Ok((length as usize).min(value.len()))
+}
+
+/// The bytes of the address that the socket is bound to, `struct sockaddr_in` or `sockaddr_in6`:
+/// the family, the port, the rest.
+fn local_address(fd: RawFd) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; size_of::<libc::sockaddr_storage>()];
+    let mut length = bytes.len() as libc::socklen_t;
+    // SAFETY: the buffer is live, as long as any address, and its length is given.
+    let result = unsafe { libc::getsockname(fd, bytes.as_mut_ptr().cast(), &raw mut length) };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    bytes.truncate(length as usize);
+    Ok(bytes)
+}
+
+/// Device and inode of the socket's network namespace; zeros if this process may not ask.
+fn namespace(fd: RawFd) -> (u64, u64) {
+    use std::os::{
+        fd::{FromRawFd as _, OwnedFd},
+        unix::fs::MetadataExt as _,
+    };
+    // SAFETY: this request takes no argument.
+    let namespace = unsafe { libc::ioctl(fd, SIOCGSKNS as _) };
+    if namespace < 0 {
+        return (0, 0);
+    }
+    // SAFETY: the kernel just made this descriptor for us.
+    let namespace = std::fs::File::from(unsafe { OwnedFd::from_raw_fd(namespace) });
+    (namespace.metadata()).map_or((0, 0), |about| (about.dev(), about.ino()))
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ const ETH_P_ALL: u16 = 3;
 
 const TCA_KIND: u16 = 1;
 const TCA_OPTIONS: u16 = 2;
+const TCA_CHAIN: u16 = 11;
 const TCA_BPF_FD: u16 = 6;
 const TCA_BPF_NAME: u16 = 7;
 const TCA_BPF_FLAGS: u16 = 8;
@@ -37,6 +38,24 @@ pub(crate) struct FilterPlace {
     pub(crate) priority: u16,
     /// Distinguishes filters of one priority; 0 lets the kernel choose.
     pub(crate) handle: u32,
+    /// Of which packets, as `ETH_P_*` in network byte order: each priority is for one of them.
+    pub(crate) protocol: u16,
+    /// The chain; packets start in 0.
+    pub(crate) chain: u32,
+}
+
+/// Of all packets that arrive, at a place that the kernel chooses.
+impl Default for FilterPlace {
+    fn default() -> Self {
+        FilterPlace {
+            if_index: 0,
+            parent: 0,
+            priority: 0,
+            handle: 0,
+            protocol: ETH_P_ALL.to_be(),
+            chain: 0,
+        }
+    }
 }
 
 /// A filter of kind `bpf` that runs in direct-action mode or not.
@@ -51,7 +70,7 @@ impl FilterPlace {
     /// `struct tcmsg`.
     fn message(&self) -> [u8; TCMSG] {
         // Family and padding; interface; handle; parent; priority and protocol.
-        let info = u32::from(self.priority) << 16 | u32::from(ETH_P_ALL.to_be());
+        let info = u32::from(self.priority) << 16 | u32::from(self.protocol);
         let mut bytes = [0; TCMSG];
         for (at, word) in [self.if_index, self.handle, self.parent, info]
             .iter()
@@ -60,6 +79,16 @@ impl FilterPlace {
             bytes[4 + 4 * at..][..4].copy_from_slice(&word.to_ne_bytes());
         }
         bytes
+    }
+
+    /// A request about the one BPF filter here.
+    fn request(&self, kind: u16) -> Request {
+        let mut request = Request::new(kind, libc::NLM_F_ACK, &self.message());
+        request.attribute(TCA_KIND, b"bpf\0");
+        if self.chain != 0 {
+            request.attribute(TCA_CHAIN, &self.chain.to_ne_bytes());
+        }
+        request
     }
 }
 
@@ -85,8 +114,8 @@ impl Netlink {
         let place = FilterPlace {
             if_index,
             parent: TC_H_CLSACT,
-            priority: 0,
             handle: TC_H_CLSACT & 0xffff_0000,
+            ..FilterPlace::default()
         };
         let mut message = place.message();
         message[16..].fill(0); // no filter, so no protocol
@@ -108,6 +137,9 @@ impl Netlink {
         let flags = libc::NLM_F_ACK | libc::NLM_F_ECHO | libc::NLM_F_CREATE | exclusive;
         let mut request = Request::new(libc::RTM_NEWTFILTER, flags, &place.message());
         request.attribute(TCA_KIND, b"bpf\0");
+        if place.chain != 0 {
+            request.attribute(TCA_CHAIN, &place.chain.to_ne_bytes());
+        }
         request.nested(TCA_OPTIONS, &|request| {
             request.attribute(TCA_BPF_FD, &program.as_raw_fd().to_ne_bytes());
             let mut text = name.as_bytes().to_vec();
@@ -128,30 +160,73 @@ impl Netlink {
 
     /// Removes one filter.
     pub(crate) fn filter_remove(&self, place: &FilterPlace) -> Result<(), SyscallError> {
-        let mut request = Request::new(libc::RTM_DELTFILTER, libc::NLM_F_ACK, &place.message());
-        request.attribute(TCA_KIND, b"bpf\0");
+        let mut request = place.request(libc::RTM_DELTFILTER);
         self.exchange(DELETE_FILTER, request.finish(), 0, &mut |_| {})
+    }
+
+    /// The BPF filter at this place, which must be complete; `None` if there is none, or no such
+    /// interface or qdisc.
+    pub(crate) fn filter(&self, place: &FilterPlace) -> Result<Option<Filter>, SyscallError> {
+        let mut request = place.request(libc::RTM_GETTFILTER);
+        let mut found = None;
+        let answer = self.exchange(
+            GET_FILTER,
+            request.finish(),
+            libc::RTM_NEWTFILTER,
+            &mut |payload| found = Filter::parse(payload).or(found.take()),
+        );
+        match answer {
+            Ok(()) => Ok(found),
+            // The interface, its qdisc, the chain, the priority (of this kind and protocol) or the
+            // handle is not there.
+            Err(error)
+                if matches!(
+                    error.errno(),
+                    libc::ENODEV | libc::ENXIO | libc::EINVAL | libc::ENOENT
+                ) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the qdisc `clsact` of an interface has no filter of any kind.
+    pub(crate) fn clsact_is_empty(&self, if_index: u32) -> Result<bool, SyscallError> {
+        let mut count = 0usize;
+        for side in [2, 3] {
+            let parent = (TC_H_CLSACT & 0xffff_0000) | 0xfff0 | side;
+            self.dump(if_index, parent, &mut |_| count += 1)?;
+        }
+        Ok(count == 0)
     }
 
     /// The BPF filters below `parent`, in the order in which they run.
     pub(crate) fn filters(&self, if_index: u32, parent: u32) -> Result<Vec<Filter>, SyscallError> {
+        let mut filters = Vec::new();
+        self.dump(if_index, parent, &mut |payload| {
+            filters.extend(Filter::parse(payload));
+        })?;
+        Ok(filters)
+    }
+
+    /// Gives `on_filter` the payload of the message about each filter below `parent`.
+    fn dump(
+        &self,
+        if_index: u32,
+        parent: u32,
+        on_filter: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), SyscallError> {
         let place = FilterPlace {
             if_index,
             parent,
-            priority: 0,
-            handle: 0,
+            ..FilterPlace::default()
         };
         let mut message = place.message();
         message[16..].fill(0); // of all priorities and protocols
         let mut request = Request::new(libc::RTM_GETTFILTER, libc::NLM_F_DUMP, &message);
-        let mut filters = Vec::new();
-        self.exchange(
-            GET_FILTER,
-            request.finish(),
-            libc::RTM_NEWTFILTER,
-            &mut |payload| filters.extend(Filter::parse(payload)),
-        )?;
-        Ok(filters)
+        let answers = libc::RTM_NEWTFILTER;
+        self.exchange(GET_FILTER, request.finish(), answers, on_filter)
     }
 }
 
@@ -164,6 +239,8 @@ impl Filter {
                 handle: u32_at(payload, 8)?,
                 parent: u32_at(payload, 12)?,
                 priority: (u32_at(payload, 16)? >> 16) as u16,
+                protocol: u32_at(payload, 16)? as u16,
+                chain: 0,
             },
             name: String::new(),
             program_id: 0,
@@ -172,6 +249,7 @@ impl Filter {
         for (kind, value) in attributes(payload.get(TCMSG..)?) {
             match kind {
                 TCA_KIND => is_bpf = value == b"bpf\0",
+                TCA_CHAIN => filter.place.chain = u32_at(value, 0)?,
                 TCA_OPTIONS => {
                     for (kind, value) in attributes(value) {
                         match kind {
@@ -200,15 +278,18 @@ mod tests {
             parent: 0xffff_fff2,
             priority: 50,
             handle: 7,
+            protocol: 0x0800u16.to_be(),
+            chain: 9,
         };
         let mut payload = place.message().to_vec();
         assert_eq!(
             u32_at(&payload, 16),
-            Some(50 << 16 | u32::from(3u16.to_be()))
+            Some(50 << 16 | u32::from(0x0800u16.to_be()))
         );
         assert_eq!(Filter::parse(&payload), None);
         let mut request = Request { bytes: Vec::new() };
         request.attribute(TCA_KIND, b"bpf\0");
+        request.attribute(TCA_CHAIN, &9u32.to_ne_bytes());
         request.nested(TCA_OPTIONS, &|request| {
             request.attribute(TCA_BPF_NAME, b"a filter\0");
             request.attribute(TCA_BPF_ID, &11u32.to_ne_bytes());
