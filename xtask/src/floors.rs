@@ -36,6 +36,7 @@ const HACHI: House = House {
                 "kallsyms.rs",
                 "kernel_btf.rs",
                 "kernel_config.rs",
+                "latest.rs",
                 "pin.rs",
                 "program_info.rs",
                 "tracefs.rs",
