@@ -1,8 +1,11 @@
 //! Where Hachi's own crates come from, in packages that Hachi writes.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
-use crate::{Error, cache::setting};
+use crate::{Error, cache::setting, error::IoContext as _};
 
 /// Environment variable that names a checkout.
 const VARIABLE: &str = "HACHI_SRC";
@@ -31,12 +34,18 @@ impl Origin {
         let Some(dir) = named.or_else(|| built_in.map(Path::to_path_buf)) else {
             return Ok(Origin::Registry);
         };
-        let has = |package: &str| dir.join(folder(package)).join("Cargo.toml").is_file();
-        let absolute = dir.canonicalize().ok();
-        match absolute.filter(|dir| dir.to_str().is_some()) {
-            Some(absolute) if has("hachi") && has("hachi-ebpf") => Ok(Origin::Checkout(absolute)),
-            _ => Err(Error::NoCheckout { dir, variable }),
+        let absolute = match found(dir.canonicalize()).with_context("find", &dir)? {
+            Some(absolute) if absolute.to_str().is_some() => absolute,
+            _ => return Err(Error::NoCheckout { dir, variable }),
+        };
+        for package in ["hachi", "hachi-ebpf"] {
+            let manifest = absolute.join(folder(package)).join("Cargo.toml");
+            let about = found(manifest.metadata()).with_context("look at", &manifest)?;
+            if !about.is_some_and(|about| about.is_file()) {
+                return Err(Error::NoCheckout { dir, variable });
+            }
         }
+        Ok(Origin::Checkout(absolute))
     }
 
     /// What stands behind `NAME =` in a manifest for one of Hachi's crates; `options` are further
@@ -60,6 +69,17 @@ impl Origin {
             "" => format!("{{ {place} }}"),
             options => format!("{{ {place}, {options} }}"),
         }
+    }
+}
+
+/// What a look has found, which is nothing where there is nothing; other errors stay what they are.
+fn found<T>(look: io::Result<T>) -> io::Result<Option<T>> {
+    match look {
+        Ok(there) => Ok(Some(there)),
+        Err(error) => match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(None),
+            _ => Err(error),
+        },
     }
 }
 

@@ -61,25 +61,6 @@ pub fn capabilities() -> [(&'static str, bool); 4] {
     })
 }
 
-/// Whether `path`, which exists, lies on a BPF file system.
-pub fn is_on_bpffs(path: &Path) -> bool {
-    let (Ok(path), Ok(mounts)) = (path.canonicalize(), fs::read_to_string("/proc/self/mounts"))
-    else {
-        return false;
-    };
-    // The longest mount point that is a prefix; of several on one place the last.
-    mounts
-        .lines()
-        .filter_map(|line| {
-            let mut words = line.split(' ');
-            let place = Path::new(words.nth(1)?);
-            path.starts_with(place)
-                .then(|| (place.components().count(), words.next()))
-        })
-        .max_by_key(|(depth, _)| *depth)
-        .is_some_and(|(_, kind)| kind == Some("bpf"))
-}
-
 /// Whether perf events can come from `source`, such as `kprobe`; `None` when sysfs does not say.
 pub fn has_event_source(source: &str) -> Option<bool> {
     let sources = Path::new("/sys/bus/event_source/devices");
@@ -116,8 +97,6 @@ mod tests {
     fn this_process_is_described() {
         assert!(parse_release(&kernel_release()).is_some());
         assert_eq!(is_root(), status("Uid").unwrap().starts_with("0\t0"));
-        assert!(!is_on_bpffs(Path::new("/proc")));
-        assert!(!is_on_bpffs(Path::new("/no/such/place")));
         // Every kernel counts in software.
         assert!(has_event_source("software") != Some(false));
         assert!(has_event_source("no-such-source") != Some(true));

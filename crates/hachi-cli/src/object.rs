@@ -20,22 +20,8 @@ pub struct Object {
     pub spec: Spec,
 }
 
-/// No object is as large as this, nor the types of any kernel.
-const LARGEST: u64 = 1 << 30;
-
 /// No source file is as large as this.
 const LARGEST_SOURCE: u64 = 16 << 20;
-
-/// The bytes of a file that the user has named, unless they do not end.
-pub fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let file = File::open(path)?;
-    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(io::Error::other("it has more than 1 GiB"));
-    }
-    Ok(bytes)
-}
 
 /// A file that an object names. Its author chose the name, so it may be that of a
 /// device, of a pipe that nobody writes to, or of something huge.
@@ -57,7 +43,7 @@ fn read_source(path: &Path) -> Option<String> {
 /// Reads an object file.
 pub fn open(path: &Path) -> Result<Object> {
     let shown = path.display();
-    let bytes = read_bounded(path).map_err(|error| match error.kind() {
+    let bytes = hachi_linker::read_file(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => Failure::new(format!("there is no object {shown}"))
             .help("`hachi build` prints the paths of what it builds"),
         io::ErrorKind::IsADirectory => {
@@ -155,12 +141,6 @@ mod tests {
         let plain = dir.join("plain.rs");
         std::fs::write(&plain, "fn main() {}\n").unwrap();
         assert_eq!(read_source(&plain).unwrap(), "fn main() {}\n");
-    }
-
-    #[test]
-    fn files_without_end_are_refused() {
-        let error = read_bounded(Path::new("/dev/zero")).unwrap_err();
-        assert!(error.to_string().contains("1 GiB"), "{error}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hachi_build::Origin;
+use hachi_build::{Error, Origin};
 
 use crate::failure::{Failure, Result};
 
@@ -14,5 +14,8 @@ pub fn built_in() -> Option<&'static Path> {
 
 /// Where a new project takes Hachi's crates from.
 pub fn origin() -> Result<Origin> {
-    Origin::find(built_in()).map_err(Failure::missing)
+    Origin::find(built_in()).map_err(|error| match error {
+        Error::NoCheckout { .. } => Failure::missing(error),
+        error => Failure::because("", &error),
+    })
 }

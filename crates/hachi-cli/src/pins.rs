@@ -1,6 +1,6 @@
 //! Directories of pins: made whole or not at all, and removed whole.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,6 @@ use hachi::pin::{self, PinError};
 use hachi::programs::Program;
 
 use crate::failure::{Failure, Result};
-use crate::machine;
 use crate::output::{Output, say};
 
 /// Maps, programs and links are in directories of their own. A program among the links stands for
@@ -20,8 +19,8 @@ const MAPS: &str = "maps";
 const PROGRAMS: &str = "programs";
 const LINKS: &str = "links";
 
-/// The mode of a directory that was made only because another was to be in it: the sticky bit,
-/// which has no other use there, says that it goes with the last that is in it.
+/// The mode of a directory that was made only because another was to be in it: it goes with the
+/// last that is in it. `hachi::pin::make_directory` gives it.
 const ON_THE_WAY: u32 = 0o1700;
 
 /// A directory of pins in the making.
@@ -34,6 +33,8 @@ pub struct PinDir {
     target: PathBuf,
     /// Where it is until then; `None` afterwards.
     unfinished: Option<PathBuf>,
+    /// Locks it, so that others can tell that its process lives.
+    _lock: File,
     /// Directories made above it, outermost first.
     above: Vec<PathBuf>,
     /// Links pinned so far. They are detached if it comes to nothing.
@@ -45,6 +46,12 @@ fn unfinished(target: &Path) -> PathBuf {
     let mut name = target.as_os_str().to_owned();
     name.push("-unfinished");
     PathBuf::from(name)
+}
+
+/// Whether a process that lives is making this directory of pins.
+fn is_in_the_making(unfinished: &Path) -> bool {
+    let lock = File::open(unfinished).map(|dir| dir.try_lock());
+    matches!(lock, Ok(Err(TryLockError::WouldBlock)))
 }
 
 /// The path without what makes no difference, such as a slash at its end.
@@ -66,9 +73,16 @@ impl PinDir {
     pub fn begin(target: &Path) -> Result<PinDir> {
         let target = normal(target);
         let undo = undo_command(&target);
+        let looking = |error: io::Error| {
+            Failure::because(format_args!("looking into {}", target.display()), &error)
+        };
         let is_taken = match fs::read_dir(&target) {
-            Ok(mut entries) => entries.next().is_some(),
-            Err(error) => error.kind() != io::ErrorKind::NotFound,
+            Ok(mut entries) => entries.next().transpose().map_err(looking)?.is_some(),
+            Err(error) => match error.kind() {
+                io::ErrorKind::NotFound => false,
+                io::ErrorKind::NotADirectory => true,
+                _ => return Err(looking(error)),
+            },
         };
         if is_taken {
             let failure = Failure::new(format_args!(
@@ -81,27 +95,45 @@ impl PinDir {
         }
         let unfinished = unfinished(&target);
         let mut above = pin::make_directory(&unfinished).map_err(|error| match error {
+            PinError::DirectoryTaken { .. } if is_in_the_making(&unfinished) => {
+                Failure::new(format_args!(
+                    "cannot pin to {}: another `hachi run` is doing so at this moment",
+                    target.display()
+                ))
+            }
             PinError::DirectoryTaken { .. } => Failure::new(format_args!(
-                "cannot pin to {}: another `hachi run` is about to, or was killed in the middle of \
-                 it",
-                target.display()
+                "cannot pin to {}: a `hachi run` was killed in the middle of it, and has left {}",
+                target.display(),
+                unfinished.display()
             ))
             .help(format_args!("to undo what it left: {undo}")),
             error => failed(&error),
         })?;
         above.pop();
-        let dir = PinDir {
-            target,
-            unfinished: Some(unfinished),
-            above,
-            links: Vec::new(),
-        };
-        for made in &dir.above {
-            fs::set_permissions(made, fs::Permissions::from_mode(ON_THE_WAY)).map_err(|error| {
-                Failure::because(format_args!("marking {}", made.display()), &error)
-            })?;
+        let lock = File::open(&unfinished).and_then(|lock| match lock.try_lock() {
+            Err(TryLockError::Error(error)) => Err(error),
+            // Somebody who looks whether it is ours.
+            Err(TryLockError::WouldBlock) | Ok(()) => Ok(lock),
+        });
+        match lock {
+            Ok(lock) => Ok(PinDir {
+                target,
+                unfinished: Some(unfinished),
+                _lock: lock,
+                above,
+                links: Vec::new(),
+            }),
+            Err(error) => {
+                for made in std::iter::once(&unfinished).chain(above.iter().rev()) {
+                    // The failure that is told is the first one.
+                    let _ = fs::remove_dir(made);
+                }
+                Err(Failure::because(
+                    format_args!("locking {}", unfinished.display()),
+                    &error,
+                ))
+            }
         }
-        Ok(dir)
     }
 
     fn place(&self, kind: &str) -> PathBuf {
@@ -197,28 +229,58 @@ pub fn remove_all(dir: &Path, out: &mut Output) -> Result {
     let dir = normal(dir);
     let unfinished = unfinished(&dir);
     let mut found = false;
+    let looking = |dir: &Path, error: &io::Error| {
+        Failure::because(format_args!("looking at {}", dir.display()), error)
+    };
+    if is_in_the_making(&unfinished) {
+        return Err(Failure::new(format_args!(
+            "a `hachi run` is making {} at this moment; nothing was removed",
+            dir.display()
+        )));
+    }
     for dir in [&unfinished, &dir] {
-        if fs::symlink_metadata(dir).is_ok_and(|about| about.is_dir()) {
-            if !machine::is_on_bpffs(dir) {
-                return Err(Failure::new(format_args!(
-                    "{} is not on a BPF file system; nothing was removed",
-                    dir.display()
-                ))
-                .help("pins are below /sys/fs/bpf"));
+        match fs::symlink_metadata(dir) {
+            Ok(about) if about.is_dir() => {}
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(looking(dir, &error));
             }
-            remove_pins(dir, out)?;
-            found = true;
+            _ => continue,
+        }
+        if !pin::is_on_bpffs(dir).map_err(|error| looking(dir, &error))? {
+            return Err(Failure::new(format_args!(
+                "{} is not on a BPF file system; nothing was removed",
+                dir.display()
+            ))
+            .help("pins are below /sys/fs/bpf"));
+        }
+        remove_pins(dir, out)?;
+        found = true;
+    }
+    // Those that are left of one that was killed here before are found again.
+    for above in dir.ancestors().skip(1) {
+        match fs::symlink_metadata(above) {
+            Ok(about) if about.permissions().mode() & 0o7777 == ON_THE_WAY => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) if !above.as_os_str().is_empty() => return Err(looking(above, &error)),
+            _ => break,
+        }
+        if !pin::is_on_bpffs(above).map_err(|error| looking(above, &error))? {
+            break;
+        }
+        match fs::remove_dir(above) {
+            Ok(()) => found = true,
+            // Others use it.
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => break,
+            Err(error) => {
+                return Err(
+                    Failure::because(format_args!("removing {}", above.display()), &error)
+                        .help("it may work when it is tried again"),
+                );
+            }
         }
     }
     if !found {
         return Err(failed(&PinError::NotFound { path: dir }));
-    }
-    for above in dir.ancestors().skip(1) {
-        let is_marked = fs::symlink_metadata(above)
-            .is_ok_and(|about| about.permissions().mode() & 0o7777 == ON_THE_WAY);
-        if !is_marked || fs::remove_dir(above).is_err() {
-            break;
-        }
     }
     Ok(())
 }

@@ -75,23 +75,33 @@ pub fn wait_for_data(
     timeout: Option<Duration>,
 ) -> io::Result<Waited> {
     let fds: Vec<_> = fds.iter().map(|&fd| (fd, libc::POLLIN)).collect();
-    wait(Some(signals), &fds, timeout)
+    Ok(match wait(Some(signals), &fds, timeout)? {
+        (_, true) => Waited::Signal,
+        (true, _) => Waited::Ready,
+        _ => Waited::TimeOver,
+    })
 }
 
-/// Waits until a signal arrives, `fd` takes data or `timeout` is over.
+/// Waits until `fd` takes data, a signal arrives or `timeout` is over. While data is taken, a
+/// signal keeps nobody from writing.
 pub fn wait_for_room(
     fd: BorrowedFd<'_>,
     signals: Option<&Signals>,
     timeout: Option<Duration>,
 ) -> io::Result<Waited> {
-    wait(signals, &[(fd, libc::POLLOUT)], timeout)
+    Ok(match wait(signals, &[(fd, libc::POLLOUT)], timeout)? {
+        (true, _) => Waited::Ready,
+        (_, true) => Waited::Signal,
+        _ => Waited::TimeOver,
+    })
 }
 
+/// Whether one of `fds` is ready, and whether there is a signal; neither when the time is over.
 fn wait(
     signals: Option<&Signals>,
     fds: &[(BorrowedFd<'_>, i16)],
     timeout: Option<Duration>,
-) -> io::Result<Waited> {
+) -> io::Result<(bool, bool)> {
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let entry = |fd: i32, events: i16| libc::pollfd {
         fd,
@@ -118,13 +128,12 @@ fn wait(
                 error => return Err(error),
             }
         }
-        let signal = entries[fds.len()..].iter().any(|entry| entry.revents != 0);
-        return Ok(match (ready, signal) {
-            (_, true) => Waited::Signal,
-            (0, _) if millis == i32::MAX => continue,
-            (0, _) => Waited::TimeOver,
-            _ => Waited::Ready,
-        });
+        if ready == 0 && millis == i32::MAX {
+            continue;
+        }
+        let (fds, signals) = entries.split_at(fds.len());
+        let is_set = |entries: &[libc::pollfd]| entries.iter().any(|entry| entry.revents != 0);
+        return Ok((is_set(fds), is_set(signals)));
     }
 }
 
@@ -136,12 +145,17 @@ pub fn write(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
 }
 
 /// The index of an interface of this network namespace.
-pub fn interface_index(name: &str) -> Option<u32> {
-    let name = CString::new(name).ok()?;
+pub fn interface_index(name: &str) -> io::Result<Option<u32>> {
+    let Ok(name) = CString::new(name) else {
+        return Ok(None);
+    };
     // SAFETY: a NUL-terminated string that lives through the call.
     match unsafe { libc::if_nametoindex(name.as_ptr()) } {
-        0 => None,
-        index => Some(index),
+        0 => match io::Error::last_os_error() {
+            error if error.raw_os_error() == Some(libc::ENODEV) => Ok(None),
+            error => Err(error),
+        },
+        index => Ok(Some(index)),
     }
 }
 
@@ -175,11 +189,11 @@ mod tests {
     #[test]
     fn interfaces_by_name() {
         assert!(
-            interface_index("lo").is_some(),
+            interface_index("lo").unwrap().is_some(),
             "every network namespace has lo"
         );
-        assert_eq!(interface_index("no-such-iface"), None);
-        assert_eq!(interface_index("nul\0"), None);
+        assert_eq!(interface_index("no-such-iface").unwrap(), None);
+        assert_eq!(interface_index("nul\0").unwrap(), None);
     }
 
     #[test]
@@ -205,6 +219,16 @@ mod tests {
         io::Write::write_all(&mut &writer, b"x").unwrap();
         let waited = wait_for_data(&signals, &[], Some(Duration::MAX)).unwrap();
         assert_eq!(waited, Waited::Signal);
+    }
+
+    #[test]
+    fn a_signal_keeps_nobody_from_writing_to_a_reader() {
+        let (reader, writer) = UnixStream::pair().unwrap();
+        let signals = Signals(reader.into());
+        io::Write::write_all(&mut &writer, b"x").unwrap();
+        let (end, _other_end) = UnixStream::pair().unwrap();
+        let waited = wait_for_room(end.as_fd(), Some(&signals), None).unwrap();
+        assert_eq!(waited, Waited::Ready);
     }
 
     #[test]

@@ -206,9 +206,11 @@ fn what_a_killed_run_left_is_removed_by_the_next_one() {
         fs::create_dir_all(left.join("wall")).unwrap();
         fs::write(left.join("wall/half"), "").unwrap();
     }
-    // That of a process that runs stays.
+    // That of a process that runs is locked, and stays.
     let busy = format!(".hachi-new-{}", std::process::id());
     fs::create_dir(dir.join(&busy)).unwrap();
+    let lock = fs::File::open(dir.join(&busy)).unwrap();
+    lock.lock().unwrap();
     run(command(["new", "wall"]).current_dir(dir.path())).code(0);
     assert_eq!(names(dir.path()), [busy.as_str(), "there", "wall"]);
     run(command(["new", "wall", "--dir", "there"]).current_dir(dir.path())).code(0);

@@ -1,16 +1,98 @@
-//! Files that appear whole or not at all.
+//! Files that appear whole or not at all, and files of others that are read with limits.
 
 use std::{
-    fs::{self, File, OpenOptions, Permissions},
-    io::{self, Write},
+    fs::{self, File, OpenOptions, Permissions, TryLockError},
+    io::{self, Read as _, Write},
+    os::{
+        fd::AsRawFd as _,
+        unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _},
+    },
     path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
 };
 
+/// The largest file that [`read_file`] reads, in bytes. No object is as large, nor the types of any
+/// kernel.
+const LARGEST: u64 = 1 << 30;
+
+/// Reads a file whose name comes from somebody else, such as the command line: all of it, if it is a
+/// regular file of at most 1 GiB, or a pipe that is open already (`/dev/stdin`, a shell's `<(…)`).
+///
+/// # Errors
+/// What the system says, or a word for what the file is instead: a device, a socket, a named pipe,
+/// for whose other end this does not wait.
+pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let refuse = |what: &str| {
+        Err(io::Error::other(format!(
+            "it is {what}, not a regular file"
+        )))
+    };
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(path);
+    let file = match file {
+        // Only sockets, and devices without a driver, cannot be opened at all.
+        Err(error) if error.raw_os_error() == Some(libc::ENXIO) => return refuse("a socket"),
+        file => file?,
+    };
+    let about = file.metadata()?;
+    let kind = about.file_type();
+    let mut room = LARGEST + 1;
+    if kind.is_dir() {
+        return Err(io::Error::from_raw_os_error(libc::EISDIR));
+    } else if kind.is_file() {
+        if about.len() > LARGEST {
+            return Err(too_large());
+        }
+    } else if kind.is_fifo() && is_anonymous(&file)? {
+        block(&file)?;
+    } else {
+        return refuse(match kind {
+            kind if kind.is_fifo() => "a named pipe",
+            kind if kind.is_socket() => "a socket",
+            _ => "a device",
+        });
+    }
+    let mut bytes = Vec::new();
+    // Files of /proc have no size, and any may grow while it is read.
+    room -= (&file).take(room).read_to_end(&mut bytes)? as u64;
+    match room {
+        0 => Err(too_large()),
+        _ => Ok(bytes),
+    }
+}
+
+fn too_large() -> io::Error {
+    io::Error::other("it has more than 1 GiB")
+}
+
+/// Whether a pipe has no name in a file system, so that somebody has its other end, or had.
+fn is_anonymous(pipe: &File) -> io::Result<bool> {
+    const PIPEFS_MAGIC: u64 = 0x5049_5045;
+    // SAFETY: all-zero is a valid statfs.
+    let mut about: libc::statfs = unsafe { std::mem::zeroed() };
+    // SAFETY: the descriptor is open, and the call writes one statfs.
+    match unsafe { libc::fstatfs(pipe.as_raw_fd(), &raw mut about) } {
+        0 => Ok(about.f_type as u64 == PIPEFS_MAGIC),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Lets reading wait. (Opened by name, a pipe has a file description of its own.)
+fn block(file: &File) -> io::Result<()> {
+    // SAFETY: plain integers.
+    match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETFL, 0) } {
+        ..0 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
 /// Writes a file so that its path names either what was there before or all of `data`, even when the
 /// disk is full or the process is killed.
 ///
-/// The data goes to a temporary file in the same directory, which is then renamed. A file that was
+/// The data goes to a temporary file in the same directory, `.hachi-PROCESS-NUMBER`, which is written to
+/// the disk and then renamed. Such files of processes that were killed are removed. A file that was
 /// there keeps its permissions; a symbolic link stays, and what it leads to is replaced. What is not a
 /// regular file, such as `/dev/stdout` or a pipe, is written to as it is.
 ///
@@ -44,6 +126,8 @@ fn write_with(path: &Path, data: &[u8], permissions: Option<Permissions>) -> io:
     if let Some(permissions) = permissions.or(old) {
         file.set_permissions(permissions)?;
     }
+    // Else a crash of the machine could leave the name with nothing behind it.
+    file.sync_all()?;
     temporary.rename(&path)
 }
 
@@ -60,7 +144,8 @@ fn end_of_links(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::from_raw_os_error(libc::ELOOP))
 }
 
-/// A file under a name that nobody else has; removed on drop.
+/// A file under a name that nobody else has; removed on drop. It is locked for as long as its
+/// process lives.
 struct Temporary {
     file: File,
     path: PathBuf,
@@ -72,12 +157,21 @@ impl Temporary {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         loop {
             let number = NEXT.fetch_add(1, Ordering::Relaxed);
-            let name = format!(".hachi-{}-{number}", std::process::id());
+            let name = format!("{TEMPORARY}{}-{number}", std::process::id());
             let path = path.with_file_name(name);
-            match OpenOptions::new().write(true).create_new(true).open(&path) {
-                Ok(file) => return Ok(Temporary { file, path }),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            let file = match OpenOptions::new().write(true).create_new(true).open(&path) {
+                Ok(file) => file,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 Err(error) => return Err(error),
+            };
+            let temporary = Temporary { file, path };
+            // Where files cannot be locked, nobody takes this one for abandoned.
+            let is_ours = !matches!(temporary.file.try_lock(), Err(TryLockError::WouldBlock));
+            let about = temporary.file.metadata()?;
+            // Somebody may have looked at it before it was locked.
+            if is_ours && about.nlink() > 0 {
+                remove_abandoned(&temporary.path, about.uid());
+                return Ok(temporary);
             }
         }
     }
@@ -94,6 +188,42 @@ impl Drop for Temporary {
     fn drop(&mut self) {
         if !self.path.as_os_str().is_empty() {
             let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// How the names of temporary files begin; two numbers follow.
+const TEMPORARY: &str = ".hachi-";
+
+/// Removes the temporary files that killed processes of this user have left beside `path`. What
+/// cannot be removed is left: it is in nobody's way.
+fn remove_abandoned(path: &Path, user: u32) {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let is_temporary = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(TEMPORARY)?.split_once('-'))
+            .is_some_and(|(process, number)| {
+                process.parse::<u32>().is_ok() && number.parse::<u32>().is_ok()
+            });
+        if !is_temporary || path.file_name() == Some(&name) {
+            continue;
+        }
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW)
+            .open(entry.path());
+        let Ok(file) = file else { continue };
+        let is_users = file
+            .metadata()
+            .is_ok_and(|about| about.is_file() && about.uid() == user);
+        // Its process holds the lock until it ends.
+        if is_users && file.try_lock().is_ok() {
+            let _ = fs::remove_file(entry.path());
         }
     }
 }
@@ -177,5 +307,76 @@ mod tests {
         fs::create_dir(dir.0.join("directory")).unwrap();
         write_file(&dir.0.join("directory"), b"").unwrap_err();
         assert_eq!(dir.names(), ["directory"]);
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_removed_and_nothing_else() {
+        let dir = Dir::new("abandoned");
+        let path = |name: &str| dir.0.join(name);
+        for name in [
+            ".hachi-1-0",
+            ".hachi-4000000000-7",
+            ".hachi-1-0-x",
+            ".hachi-x-0",
+        ] {
+            fs::write(path(name), "half").unwrap();
+        }
+        // One that is being written.
+        let other = Temporary::create(&path("other")).unwrap();
+        let written = other.path.file_name().unwrap().to_str().unwrap().to_owned();
+        for name in [".hachi-1-0", ".hachi-4000000000-7"] {
+            fs::write(path(name), "half").unwrap();
+        }
+        symlink("/dev/zero", path(".hachi-2-0")).unwrap();
+        write_file(&path("file"), b"all").unwrap();
+        let mut left = [".hachi-1-0-x", ".hachi-2-0", ".hachi-x-0", "file", &written];
+        left.sort();
+        assert_eq!(dir.names(), left);
+    }
+
+    #[test]
+    fn reads_regular_files_and_open_pipes_only() {
+        let dir = Dir::new("reads");
+        let path = |name: &str| dir.0.join(name);
+        fs::write(path("file"), "text").unwrap();
+        symlink("file", path("link")).unwrap();
+        for name in ["file", "link"] {
+            assert_eq!(read_file(&path(name)).unwrap(), b"text");
+        }
+        // A file of /proc, which has no size.
+        assert!(
+            !read_file(Path::new("/proc/self/status"))
+                .unwrap()
+                .is_empty()
+        );
+
+        let (reader, mut writer) = io::pipe().unwrap();
+        let pipe = PathBuf::from(format!("/dev/fd/{}", reader.as_raw_fd()));
+        let reading = std::thread::spawn(move || read_file(&pipe));
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        writer.write_all(b"by a pipe").unwrap();
+        drop(writer);
+        assert_eq!(reading.join().unwrap().unwrap(), b"by a pipe");
+
+        let fifo = std::ffi::CString::new(path("fifo").to_str().unwrap()).unwrap();
+        // SAFETY: a string that lives through the call.
+        assert_eq!(unsafe { libc::mkfifo(fifo.as_ptr(), 0o600) }, 0);
+        let _socket = std::os::unix::net::UnixListener::bind(path("socket")).unwrap();
+        File::create(path("huge"))
+            .unwrap()
+            .set_len(1 << 40)
+            .unwrap();
+        for (path, words) in [
+            (path("fifo"), "a named pipe"),
+            (path("socket"), "a socket"),
+            (path("huge"), "more than 1 GiB"),
+            ("/dev/zero".into(), "a device"),
+            ("/dev/null".into(), "a device"),
+        ] {
+            let error = read_file(&path).unwrap_err().to_string();
+            assert!(error.contains(words), "{}: {error}", path.display());
+        }
+        let error = read_file(&dir.0).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::IsADirectory);
     }
 }

@@ -18,7 +18,7 @@ use object::{
 use crate::{
     Code, Diagnostic, Error, FileAction, Options, Severity, Target, Unlinkable, check, child, find,
     finish::{self, FinishInput, InputObject, Origin},
-    ir,
+    ir, read_file,
     sources::Sources,
     write_file,
 };
@@ -234,7 +234,7 @@ fn is_bitcode(data: &[u8]) -> bool {
 }
 
 fn read_input(path: &Path) -> Result<Input, Error> {
-    let data = fs::read(path).map_err(|source| io_error(FileAction::Read, path, source))?;
+    let data = read_file(path).map_err(|source| io_error(FileAction::Read, path, source))?;
     classify(path, data)
 }
 

@@ -30,7 +30,8 @@
 //!   each is removed on drop, and what a killed run left is removed by the next one.
 //! * [`EchoServer`], [`tcp_request`], [`udp_request`], [`Host::ping`], [`Host::send_frame`]:
 //!   traffic.
-//! * [`each_call_fails`], [`fail_on_leaks`]: what is left behind, when calls fail and at the end.
+//! * [`each_call_fails`], [`inject`], [`fail_on_leaks`]: what is left behind, when calls fail, when
+//!   a program is killed, and at the end.
 //! * [`run_delegated`]: a process like one in a container, with rights over bpf(2).
 //! * [`skip!`], [`supported!`], [`require_bpf!`], [`require_host!`]: say that a test could not run,
 //!   in a way the runner counts.
@@ -59,7 +60,7 @@ mod veth;
 pub use bpffs::Bpffs;
 pub use cgroup::Cgroup;
 pub use error::{Error, Result};
-pub use faults::{Fault, each_call_fails};
+pub use faults::{Fault, Injected, InjectedRun, each_call_fails, inject};
 pub use netns::Netns;
 pub use process::{
     Guarded, allow_open_descriptors, fail_on_leaks, find_clang, find_program, interrupted,

@@ -358,8 +358,19 @@ pub fn file_name(name: &str) -> Result<String, PinError> {
     })
 }
 
+/// Whether a path that exists is on a BPF file system, where pins are.
+///
+/// # Errors
+/// What the system says, such as `ENOENT`.
+pub fn is_on_bpffs<P: AsRef<Path>>(path: P) -> io::Result<bool> {
+    sys_fs::is_bpffs(path.as_ref())
+}
+
 /// Makes a directory for pins on a BPF file system, and those above it that are missing. Returns
 /// what was made, outermost first.
+///
+/// Those above it have the sticky bit, which has no other use there: it tells, even after a crash,
+/// that they were made for what is in them only.
 ///
 /// # Errors
 /// [`PinError::DirectoryTaken`] if `path` exists, [`PinError::NotBpffs`] on other file systems. On failure
@@ -368,7 +379,7 @@ pub fn make_directory<P: AsRef<Path>>(path: P) -> Result<Vec<PathBuf>, PinError>
     let path = path.as_ref();
     check_bpffs(path)?;
     check_dots(path)?;
-    let mut made = make_parents(path)?;
+    let mut made = make_parents(path, 0o1700)?;
     match fs::DirBuilder::new().mode(0o700).create(path) {
         Ok(()) => {
             made.push(path.to_owned());
@@ -386,27 +397,42 @@ pub fn make_directory<P: AsRef<Path>>(path: P) -> Result<Vec<PathBuf>, PinError>
     }
 }
 
+/// Whether there is something, which is not the same as whether it can be looked at.
+fn exists(path: &Path) -> Result<bool, PinError> {
+    path.try_exists()
+        .map_err(|error| PinError::io(PinOperation::LookAt, path, error))
+}
+
+/// The parts of `path` that do not exist, innermost first.
+fn missing(path: &Path) -> Result<Vec<&Path>, PinError> {
+    let mut missing = Vec::new();
+    for part in path.ancestors() {
+        if part.as_os_str().is_empty() || exists(part)? {
+            break;
+        }
+        missing.push(part);
+    }
+    Ok(missing)
+}
+
 /// The longest existing part of `path`'s directory.
-fn existing_parent(path: &Path) -> &Path {
-    path.ancestors()
-        .skip(1)
-        .find(|part| part.exists())
-        .unwrap_or_else(|| {
-            if path.is_absolute() {
-                Path::new("/")
-            } else {
-                Path::new(".")
-            }
-        })
+fn existing_parent(path: &Path) -> Result<&Path, PinError> {
+    for part in path.ancestors().skip(1) {
+        if part.as_os_str().is_empty() {
+            break;
+        }
+        if exists(part)? {
+            return Ok(part);
+        }
+    }
+    Ok(match path.is_absolute() {
+        true => Path::new("/"),
+        false => Path::new("."),
+    })
 }
 
 fn check_bpffs(path: &Path) -> Result<(), PinError> {
-    let mount = existing_parent(path);
-    let mount = if mount.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        mount
-    };
+    let mount = existing_parent(path)?;
     match sys_fs::is_bpffs(mount) {
         Ok(true) => Ok(()),
         // `/sys/fs/bpf` itself missing: its longest existing part is another directory of sysfs.
@@ -424,18 +450,13 @@ fn check_bpffs(path: &Path) -> Result<(), PinError> {
 
 /// The first part of `path` that does not exist and has a dot, which the kernel reserves (and
 /// refuses with EPERM).
-fn dotted(path: &Path) -> Option<&OsStr> {
-    let missing = path
-        .ancestors()
-        .take_while(|part| !part.as_os_str().is_empty() && !part.exists());
-    missing
-        .filter_map(Path::file_name)
-        .filter(|name| name.as_encoded_bytes().contains(&b'.'))
-        .last()
+fn dotted(path: &Path) -> Result<Option<&OsStr>, PinError> {
+    let mut names = missing(path)?.into_iter().filter_map(Path::file_name);
+    Ok(names.rfind(|name| name.as_encoded_bytes().contains(&b'.')))
 }
 
 fn check_dots(path: &Path) -> Result<(), PinError> {
-    match dotted(path) {
+    match dotted(path)? {
         None => Ok(()),
         Some(name) => Err(PinError::Unsuitable {
             path: path.to_owned(),
@@ -447,15 +468,14 @@ fn check_dots(path: &Path) -> Result<(), PinError> {
 }
 
 /// Makes the directories missing above `path`, and returns them, outermost first.
-fn make_parents(path: &Path) -> Result<Vec<PathBuf>, PinError> {
-    let missing: Vec<_> = path
-        .ancestors()
-        .skip(1)
-        .take_while(|part| !part.as_os_str().is_empty() && !part.exists())
-        .collect();
+fn make_parents(path: &Path, mode: u32) -> Result<Vec<PathBuf>, PinError> {
+    let missing = match path.parent() {
+        Some(parent) => missing(parent)?,
+        None => Vec::new(),
+    };
     let mut made = Vec::new();
     for directory in missing.into_iter().rev() {
-        match fs::DirBuilder::new().mode(0o700).create(directory) {
+        match fs::DirBuilder::new().mode(mode).create(directory) {
             Ok(()) => made.push(directory.to_owned()),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => {
@@ -480,16 +500,20 @@ pub(crate) fn pin(fd: BorrowedFd<'_>, path: &Path, kind: ObjectKind) -> Result<(
     // Asked first because the kernel's answer to both mistakes is a bare errno (EPERM for the file
     // system).
     check_bpffs(path)?;
-    if path.symlink_metadata().is_ok() {
-        return Err(PinError::Taken {
-            path: path.to_owned(),
-            kind,
-        });
+    match path.symlink_metadata() {
+        Ok(_) => {
+            return Err(PinError::Taken {
+                path: path.to_owned(),
+                kind,
+            });
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(PinError::io(PinOperation::LookAt, path, error)),
     }
     check_dots(path)?;
     let c_path =
         sys_fs::c_path(path).map_err(|error| PinError::io(PinOperation::Pin, path, error))?;
-    let made = make_parents(path)?;
+    let made = make_parents(path, 0o700)?;
     bpf::obj_pin(fd, &c_path).map_err(|error| {
         remove_directories(&made);
         match error.errno() {

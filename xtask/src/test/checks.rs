@@ -118,6 +118,27 @@ pub fn tests(tally: &mut Tally) -> Result {
     }
 }
 
+/// The attack on the command, on a sample of the places to strike at or on many more.
+pub fn attack(tally: &mut Tally, is_long: bool) -> Result {
+    let mut test = cargo(root());
+    test.args([
+        "test",
+        "--all-features",
+        "--package",
+        "hachi-cli",
+        "--test",
+        "attack",
+    ]);
+    test.args(["--", "--ignored"]);
+    if is_long {
+        test.env("HACHI_ATTACK", "long");
+    }
+    match tally.cargo_test(&mut test)? {
+        0 => Err("no test ran".into()),
+        _ => Ok(()),
+    }
+}
+
 /// Runs the kernel matrix. A test has to run somewhere: one that was skipped on this machine
 /// and then on every kernel has failed.
 pub fn matrix(tally: &mut Tally, kernels: &str) -> Result {

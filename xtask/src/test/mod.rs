@@ -138,6 +138,20 @@ const STEPS: &[Step] = &[
         checks::tests,
     ),
     step(
+        "attack",
+        "calls that fail, kills, signals, hostile files: a sample; nothing is left half-done",
+        Runs::Short,
+        minutes(4),
+        |tally| checks::attack(tally, false),
+    ),
+    step(
+        "attacks",
+        "the same, fifty times as often",
+        Runs::Long,
+        minutes(60),
+        |tally| checks::attack(tally, true),
+    ),
+    step(
         "matrix",
         "the integration tests again, on the oldest and the newest kernel",
         Runs::Short,
@@ -305,7 +319,7 @@ mod tests {
     }
 
     /// How long the steps of a submission may take together, by their budgets.
-    const LIMIT: Duration = minutes(70);
+    const LIMIT: Duration = minutes(74);
 
     #[test]
     fn the_budgets_of_a_submission_fit_together() {
@@ -326,13 +340,18 @@ mod tests {
                 .iter()
                 .any(|step| step.name == name && step.is_in(true))
         };
-        for (name, cover) in [("matrix", "kernels"), ("new", "templates")] {
+        let pairs = [
+            ("attack", "attacks"),
+            ("matrix", "kernels"),
+            ("new", "templates"),
+        ];
+        for (name, cover) in pairs {
             assert!(short(name) && !long(name) && long(cover) && !short(cover));
         }
         let only_short = STEPS.iter().filter(|step| step.runs == Runs::Short);
         assert_eq!(
             only_short.count(),
-            2,
+            pairs.len(),
             "each needs a step of the long run that covers it"
         );
     }

@@ -265,7 +265,7 @@ fn create(dir: &Path, name: &str, template: &Template) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for (path, text) in template.files {
         let path = PathBuf::from(path.replace('@', name));
-        write(&unfinished.join(&path), &fill(text, name, &origin)).map_err(|error| {
+        write(&unfinished, &path, &fill(text, name, &origin)).map_err(|error| {
             Failure::because(format!("writing {}", dir.join(&path).display()), &error)
         })?;
         files.push(path);
@@ -312,15 +312,30 @@ fn is_empty_directory(dir: &Path) -> Result<bool> {
     }
 }
 
-/// Writes a file and the directories above it. Asks the disk, since some file systems tell only
-/// then that they are full.
-fn write(path: &Path, text: &str) -> io::Result<()> {
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent)?;
+/// Writes a file below `root`, and the directories between them. Asks the disk, since some file
+/// systems tell only then that they are full.
+fn write(root: &Path, path: &Path, text: &str) -> io::Result<()> {
+    let mut directories: Vec<&Path> = path.ancestors().skip(1).collect();
+    directories.reverse();
+    for directory in directories {
+        match fs::create_dir(root.join(directory)) {
+            // Only we know of the root.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => made?,
+        }
     }
-    let mut file = fs::File::create(path)?;
+    let mut file = fs::File::create(root.join(path))?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
+}
+
+/// Whether the process that was making a project here has ended.
+fn is_abandoned(dir: &Path) -> bool {
+    let lock = fs::symlink_metadata(dir).and_then(|about| match about.is_dir() {
+        true => fs::File::open(dir),
+        false => Err(io::ErrorKind::NotADirectory.into()),
+    });
+    lock.is_ok_and(|lock| lock.try_lock().is_ok())
 }
 
 /// What was made so far, removed on drop unless it is kept.
@@ -331,15 +346,20 @@ struct Made {
     above: Vec<PathBuf>,
     /// Files and directories of the project.
     ours: Vec<PathBuf>,
+    /// Locks the directory of the unfinished project for as long as its process lives.
+    lock: Option<fs::File>,
 }
 
 impl Made {
     /// Makes a directory and those above it.
     fn directories(&mut self, dir: &Path) -> io::Result<()> {
-        let missing: Vec<&Path> = dir
-            .ancestors()
-            .take_while(|place| !place.as_os_str().is_empty() && !place.exists())
-            .collect();
+        let mut missing = Vec::new();
+        for place in dir.ancestors() {
+            if place.as_os_str().is_empty() || place.try_exists()? {
+                break;
+            }
+            missing.push(place);
+        }
         for place in missing.into_iter().rev() {
             fs::create_dir(place)?;
             self.above.push(place.to_path_buf());
@@ -352,18 +372,19 @@ impl Made {
         let siblings = fs::read_dir(dir.parent().unwrap_or(dir))?;
         for sibling in siblings.flatten() {
             let name = sibling.file_name();
-            let process = name
-                .to_str()
-                .and_then(|name| name.strip_prefix(UNFINISHED)?.parse::<u32>().ok());
-            let is_dead = |process: u32| {
-                process == std::process::id() || !Path::new(&format!("/proc/{process}")).exists()
-            };
-            if process.is_some_and(is_dead) {
+            let process = name.to_str().and_then(|name| name.strip_prefix(UNFINISHED));
+            if process.is_some_and(|process| process.parse::<u32>().is_ok())
+                && is_abandoned(&sibling.path())
+            {
                 fs::remove_dir_all(sibling.path())?;
             }
         }
         fs::create_dir(dir)?;
         self.ours.push(dir.to_path_buf());
+        let lock = fs::File::open(dir)?;
+        // Where directories cannot be locked, nobody takes this one for abandoned.
+        let _ = lock.try_lock();
+        self.lock = Some(lock);
         Ok(())
     }
 

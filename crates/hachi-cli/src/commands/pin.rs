@@ -81,19 +81,29 @@ pub fn pin(args: PinArgs, out: &mut Output) -> Result {
 
 pub fn unpin(args: UnpinArgs, out: &mut Output) -> Result {
     for path in &args.paths {
-        let is_dir = std::fs::symlink_metadata(path).is_ok_and(|entry| entry.is_dir());
-        if args.recursive && (is_dir || !path.exists()) {
+        let is_dir = match std::fs::symlink_metadata(path) {
+            Ok(entry) => Some(entry.is_dir()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => {
+                return Err(Failure::because(
+                    format_args!("looking at {}", path.display()),
+                    &error,
+                ));
+            }
+        };
+        // What is not there may have been left under the name of one in the making.
+        if args.recursive && is_dir.unwrap_or(true) {
             pins::remove_all(path, out)?;
             continue;
         }
         hachi::pin::unpin(path).map_err(|error| {
             let failure = Failure::because("", &error);
             match is_dir {
-                true => failure.help(format_args!(
+                Some(true) => failure.help(format_args!(
                     "to remove all pins in it: {}",
                     pins::undo_command(path)
                 )),
-                false => failure,
+                _ => failure,
             }
         })?;
         say!(out, "unpinned ", path.display())?;

@@ -22,8 +22,24 @@ pub(super) fn may_attach() -> bool {
 
 /// The index of an interface, or an error that names those there are.
 pub(crate) fn interface_index(name: &str) -> Result<u32, LinkError> {
-    net::if_index(name).ok_or_else(|| LinkError::NoSuchInterface {
-        name: name.to_owned(),
-        existing: net::if_names(),
-    })
+    let failed = |error| LinkError::io(format!("interface {name:?}"), error);
+    match net::if_index(name).map_err(failed)? {
+        Some(index) => Ok(index),
+        None => Err(LinkError::NoSuchInterface {
+            name: name.to_owned(),
+            existing: net::if_names().map_err(failed)?,
+        }),
+    }
+}
+
+/// The name of an interface, or an error that names those there are.
+pub(super) fn interface_name(index: u32) -> Result<String, LinkError> {
+    let failed = |error| LinkError::io(format!("the interface with index {index}"), error);
+    match net::if_name(index).map_err(failed)? {
+        Some(name) => Ok(name),
+        None => Err(LinkError::NoSuchInterfaceIndex {
+            index,
+            existing: net::if_names().map_err(failed)?,
+        }),
+    }
 }

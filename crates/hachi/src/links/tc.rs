@@ -146,8 +146,9 @@ impl Legacy for TcFilter {
 pub(crate) fn find(program: &ProgramFd) -> Result<Option<LegacyLink>, SyscallError> {
     let id = bpf::prog_info(program.as_fd())?.id;
     let netlink = Netlink::open()?;
-    for name in net::if_names() {
-        let Some(if_index) = net::if_index(&name) else {
+    let failed = |error| SyscallError::new("listing interfaces", error);
+    for name in net::if_names().map_err(failed)? {
+        let Some(if_index) = net::if_index(&name).map_err(failed)? else {
             continue;
         };
         for attach_type in [TcAttachType::Ingress, TcAttachType::Egress] {

@@ -2,14 +2,13 @@
 
 use std::os::fd::AsFd as _;
 
-use super::{FdLink, LinkError, LinkOrder, OwnedLink};
+use super::{FdLink, LinkError, LinkOrder, OwnedLink, place};
 use crate::{
     fd::ProgramFd,
     features::Feature,
     sys::{
         attach::{self, Place},
         errno::SyscallError,
-        net,
     },
 };
 
@@ -50,14 +49,9 @@ pub(crate) fn attach(
 }
 
 fn explain(kind: Kind, error: SyscallError, if_index: u32) -> LinkError {
-    let target = match net::if_name(if_index) {
-        Some(name) => format!("interface {name:?}"),
-        None => {
-            return LinkError::NoSuchInterfaceIndex {
-                index: if_index,
-                existing: net::if_names(),
-            };
-        }
+    let target = match place::interface_name(if_index) {
+        Ok(name) => format!("interface {name:?}"),
+        Err(error) => return error,
     };
     let note = match error.errno() {
         libc::EEXIST => {

@@ -6,7 +6,7 @@ use std::os::fd::AsFd as _;
 
 use super::{
     FdLink, Legacy, LegacyLink, LinkError, LinkOperation, LinkTarget, OwnedLink, XdpOccupant,
-    loaded_links,
+    loaded_links, place,
     xdp_mode::{XdpFlags, XdpMode},
 };
 use crate::{
@@ -17,7 +17,6 @@ use crate::{
         attach::{self, How, Place},
         bpf,
         errno::{ENOTSUPP, SyscallError},
-        net,
         netlink::{Netlink, XdpState},
     },
 };
@@ -223,12 +222,7 @@ pub(crate) fn attach(request: &Request<'_>) -> Result<OwnedLink, LinkError> {
         if_index,
         flags,
     } = *request;
-    let Some(name) = net::if_name(if_index) else {
-        return Err(LinkError::NoSuchInterfaceIndex {
-            index: if_index,
-            existing: net::if_names(),
-        });
-    };
+    let name = place::interface_name(if_index)?;
     // REPLACE takes the place of a program attached by netlink, which only netlink can do.
     if !flags.contains(XdpFlags::REPLACE) && features::BPF_LINK.is_supported() {
         let how = How {

@@ -8,7 +8,6 @@ use hachi_btf::edit::relocate;
 use object::{Object as _, ObjectSection as _};
 
 use crate::failure::{Failure, Result};
-use crate::object::read_bounded;
 
 /// The options of commands that look into one set of types.
 #[derive(Debug, clap::Args)]
@@ -99,7 +98,7 @@ struct File {
 /// that.
 fn read(path: &Path) -> Result<File> {
     let shown = path.display();
-    let bytes = read_bounded(path).map_err(|error| match error.kind() {
+    let bytes = hachi_linker::read_file(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => Failure::new(format!("there is no file {shown}")),
         _ => Failure::because(format!("reading {shown}"), &error),
     })?;

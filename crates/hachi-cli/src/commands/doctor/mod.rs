@@ -444,9 +444,15 @@ fn features_check(kernel: Kernel) -> Check {
 
 fn bpffs_check() -> Check {
     let path = Path::new("/sys/fs/bpf");
-    match machine::is_on_bpffs(path) {
-        true => Check::new(RUNNING, "bpffs", Health::Good, "mounted at /sys/fs/bpf"),
-        false => Check::new(
+    match hachi::pin::is_on_bpffs(path) {
+        Ok(true) => Check::new(RUNNING, "bpffs", Health::Good, "mounted at /sys/fs/bpf"),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Check::new(
+            RUNNING,
+            "bpffs",
+            Health::Optional,
+            format!("{}: {error}", path.display()),
+        ),
+        _ => Check::new(
             RUNNING,
             "bpffs",
             Health::Optional,

@@ -164,7 +164,9 @@ fn detach(args: DetachArgs, out: &mut Output) -> Result {
 }
 
 fn detach_iface(iface: &str, out: &mut Output) -> Result {
-    if sys::interface_index(iface).is_none() {
+    let index = sys::interface_index(iface)
+        .map_err(|error| Failure::because(format_args!("looking for interface {iface}"), &error))?;
+    if index.is_none() {
         return Err(Failure::new(format!(
             "there is no interface {iface} in this network namespace"
         ))
