@@ -11,6 +11,7 @@
 //! In a guest, which has no compiler, fixtures are those that the host built before (the program
 //! `fixtures` of this package does) and carried along.
 
+pub mod gallery;
 pub mod libbpf;
 
 use std::fs::{self, File};
@@ -185,6 +186,7 @@ pub fn build_fixtures() {
     for (name, options) in VARIANTS {
         fixture_with(name, options);
     }
+    gallery::build();
 }
 
 /// The workspaces of `examples/` whose programs tests in guests run, too.

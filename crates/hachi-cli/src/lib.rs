@@ -69,6 +69,7 @@ enum Command {
     Unpin(commands::pin::UnpinArgs),
     Ld(commands::ld::Args),
     Doctor(commands::doctor::Args),
+    Explain(commands::explain::Args),
 }
 
 /// Becomes what `hachi test --kernel` needs this program to be in other places: the first
@@ -126,6 +127,7 @@ fn run(command: Command, out: &mut Output) -> Result {
         Command::Unpin(args) => commands::pin::unpin(args, out),
         Command::Ld(args) => commands::ld::run(args, out),
         Command::Doctor(args) => commands::doctor::run(args, out),
+        Command::Explain(args) => commands::explain::run(args, out),
     }
 }
 

@@ -385,7 +385,22 @@ impl Cause {
             {
                 Cause::SliceLoop { access }
             }
+            // The limits of the operand are checked before the operator is.
+            Cause::PacketPointerArithmetic
+            | Cause::KernelPointerArithmetic { .. }
+            | Cause::PointerArithmeticUnbounded { .. } => match trace.operator() {
+                None | Some("+=" | "-=") => self,
+                Some(operator) => Cause::PointerMask {
+                    operator: Some(operator.to_owned()),
+                },
+            },
             Cause::HelperArgumentType { .. } if trace.is_empty_slice() => Cause::EmptySlice,
+            // Constant strings lie in maps that are read-only.
+            Cause::HelperArgumentType { expected, .. }
+                if expected.as_deref() == Some("map_value") && trace.calls_with_a_format() =>
+            {
+                Cause::FormatString
+            }
             // An older kernel stumbles over what it does not know somewhere, and says something.
             Cause::FuncInfo
             | Cause::LineInfo

@@ -34,6 +34,23 @@ impl Code {
         self.0
     }
 
+    /// The page that explains it, in Markdown: what is objected to, why, and, where a program can
+    /// show it, one that is rejected and the same one mended.
+    #[cfg(feature = "pages")]
+    pub fn page(self) -> &'static str {
+        let page = PAGES.iter().find(|(code, _)| *code == self);
+        // The same table makes both.
+        page.map_or("", |(_, page)| page)
+    }
+
+    /// What it stands for, in one sentence without a full stop: the first of its page.
+    #[cfg(feature = "pages")]
+    pub fn summary(self) -> &'static str {
+        let lines = self.page().lines().skip(1);
+        let mut said = lines.filter(|line| !line.is_empty());
+        said.next().unwrap_or_default().trim_end_matches('.')
+    }
+
     /// Who finds what it stands for.
     pub fn origin(self) -> Origin {
         let row = TABLE.iter().find(|(code, _)| *code == self);
@@ -48,6 +65,35 @@ impl fmt::Display for Code {
     }
 }
 
+/// Where there is more about these codes, as rustc says it at its end: `command` prints the page of
+/// the code that it is given. `None` when there are no codes.
+///
+/// ```
+/// use hachi_diag::{Code, where_to_read_on};
+///
+/// assert_eq!(
+///     where_to_read_on("hachi explain", [Code::RECURSION]).unwrap(),
+///     "For more information about this error, try `hachi explain recursion`."
+/// );
+/// ```
+pub fn where_to_read_on(command: &str, codes: impl IntoIterator<Item = Code>) -> Option<String> {
+    let mut codes: Vec<Code> = codes.into_iter().collect();
+    codes.sort();
+    codes.dedup();
+    let first = codes.first()?;
+    if codes.len() == 1 {
+        return Some(format!(
+            "For more information about this error, try `{command} {first}`."
+        ));
+    }
+    let names: Vec<&str> = codes.iter().map(|code| code.0).collect();
+    Some(format!(
+        "Some errors have detailed explanations: {}.\nFor more information about an error, try \
+         `{command} {first}`.",
+        names.join(", ")
+    ))
+}
+
 macro_rules! codes {
     ($($origin:ident $constant:ident $name:literal)*) => {
         impl Code {
@@ -58,6 +104,11 @@ macro_rules! codes {
         }
 
         const TABLE: &[(Code, Origin)] = &[$((Code::$constant, Origin::$origin)),*];
+
+        #[cfg(feature = "pages")]
+        const PAGES: &[(Code, &str)] = &[$(
+            (Code::$constant, include_str!(concat!("../pages/", $name, ".md")))
+        ),*];
     };
 }
 
@@ -83,7 +134,6 @@ codes! {
     Linker CORE_SYMBOL "core-symbol"
     Linker DUPLICATE_MAP "duplicate-map"
     Linker DUPLICATE_SYMBOL "duplicate-symbol"
-    Linker DYNAMIC_OBJECT "dynamic-object"
     Linker DYNAMIC_STACK "dynamic-stack"
     Kernel DYNPTR "dynptr"
     Kernel EMPTY_SLICE "empty-slice"
@@ -212,5 +262,52 @@ mod tests {
             assert_eq!(Code::named(name).map(Code::name), Some(name));
         }
         assert_eq!(Code::named("no-such-code"), None);
+    }
+
+    #[cfg(feature = "pages")]
+    #[test]
+    fn every_code_has_a_page_and_every_page_a_code() {
+        let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/pages");
+        let mut files: Vec<String> = std::fs::read_dir(dir)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        files.sort();
+        let codes: Vec<String> = Code::all().map(|code| format!("{code}.md")).collect();
+        assert_eq!(files, codes);
+    }
+
+    #[cfg(feature = "pages")]
+    #[test]
+    fn pages_are_titled_summed_up_and_narrow() {
+        for code in Code::all() {
+            let page = code.page();
+            assert!(page.starts_with(&format!("# {code}\n\n")), "{code}");
+            let summary = code.summary();
+            assert!(
+                (10..=80).contains(&summary.chars().count()),
+                "{code}: {summary}"
+            );
+            let third = page.lines().nth(2).unwrap_or_default();
+            assert_eq!(
+                third,
+                format!("{summary}."),
+                "{code}: a paragraph of its own"
+            );
+            assert_eq!(
+                page.lines().nth(3),
+                Some(""),
+                "{code}: a paragraph of its own"
+            );
+            let mut widest = 80;
+            for line in page.lines() {
+                if line.starts_with("```") {
+                    widest = 180 - widest;
+                }
+                assert!(line.chars().count() <= widest, "{code}: {line}");
+                assert_eq!(line, line.trim_end(), "{code}");
+            }
+            assert!(page.ends_with('\n') && !page.ends_with("\n\n"), "{code}");
+        }
     }
 }

@@ -99,7 +99,9 @@ impl Diagnostic {
             Some(code) => {
                 out.push_str("{\"code\":");
                 quote(&mut out, code.name());
-                out.push_str(",\"explanation\":null}");
+                out.push_str(",\"explanation\":");
+                option(&mut out, explanation(code));
+                out.push('}');
             }
         }
         out.push_str(",\"level\":");
@@ -224,6 +226,17 @@ impl Diagnostic {
             }
         }
         Some(d)
+    }
+}
+
+/// The page of a code, where pages are compiled in.
+fn explanation(code: Code) -> Option<&'static str> {
+    #[cfg(feature = "pages")]
+    return Some(code.page());
+    #[cfg(not(feature = "pages"))]
+    {
+        let _ = code;
+        None
     }
 }
 

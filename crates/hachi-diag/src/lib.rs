@@ -53,7 +53,7 @@ mod state;
 mod trace;
 
 pub use cause::{Access, Cause};
-pub use code::{Code, Origin};
+pub use code::{Code, Origin, where_to_read_on};
 pub use diagnostic::{Applicability, Diagnostic, Edit, Help, Note, Severity, Span};
 pub use explain::explain;
 pub use insn::{Op, Operand};

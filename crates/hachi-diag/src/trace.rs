@@ -169,6 +169,21 @@ impl<'a> Trace<'a> {
             .is_some_and(|number| matches!(number, 1 | 2 | 4 | 8 | 16))
     }
 
+    /// The operator of the last instruction, when it computes something: `+=`.
+    pub(crate) fn operator(&self) -> Option<&'a str> {
+        let step = &self.steps[self.last()?];
+        match step.op {
+            Op::Compute { .. } => step.text.split(' ').nth(1),
+            _ => None,
+        }
+    }
+
+    /// Whether the last instruction calls a helper that takes a constant string.
+    pub(crate) fn calls_with_a_format(&self) -> bool {
+        let called = self.last().and_then(|at| self.called(at));
+        matches!(called, Some("bpf_snprintf" | "bpf_strncmp"))
+    }
+
     /// Index of the last step.
     pub(crate) fn last(&self) -> Option<usize> {
         self.steps.len().checked_sub(1)

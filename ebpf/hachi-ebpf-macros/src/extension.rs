@@ -53,7 +53,8 @@ fn entry(
     name: Option<&Text>,
 ) -> Result<TokenStream, Error> {
     let own = signature.name.to_string();
-    let symbol = name.map_or(own.trim_start_matches("r#"), |name| &name.text);
+    let own = own.trim_start_matches("r#");
+    let symbol = name.map_or(own, |name| &name.text);
     let here = Span::mixed_site();
     let (mut parameters, mut arguments) = (TokenStream::new(), TokenStream::new());
     let mut pointed = "";
@@ -100,7 +101,7 @@ fn entry(
             {structure}
             {}
             #[allow(unused_unsafe)]
-            extern \"C\" fn program(__0) -> __1 {{ unsafe {{ __2(__3) }} }}
+            extern \"C\" fn entry_of_{own}(__0) -> __1 {{ unsafe {{ __2(__3) }} }}
         }};",
         export(symbol, section)
     );

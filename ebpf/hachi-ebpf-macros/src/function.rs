@@ -184,12 +184,13 @@ impl Function {
         let body = fill(&body, span, &[&call]);
         let export = export(symbol, section);
         fill(
-            // `const _` keeps the name of the entry out of the way of others in the module.
+            // `const _` keeps the name of the entry out of the way of others in the module, and it
+            // is never that of the function, which it would hide.
             &format!(
                 "const _: () = {{
                     {export}
                     #[allow(unused_unsafe, clippy::let_unit_value)]
-                    extern \"C\" fn program(context: *mut ::core::ffi::c_void) -> {ty} __0
+                    extern \"C\" fn entry_of_{own}(context: *mut ::core::ffi::c_void) -> {ty} __0
                 }};"
             ),
             Span::mixed_site(),

@@ -6,6 +6,7 @@ pub mod build;
 pub mod check;
 pub mod dis;
 pub mod doctor;
+pub mod explain;
 pub mod inspect;
 pub mod ld;
 pub mod link;

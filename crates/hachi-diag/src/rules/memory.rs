@@ -85,6 +85,15 @@ pub(super) const RULES: &[Rule] = &[
             kind: c.word("type"),
         },
     },
+    // Before map values, since the second of its messages is one of theirs.
+    Rule {
+        patterns: &[
+            "invalid access to memory, mem_size={n_len} off={n_off} size={n_size}",
+            "invalid access to map key, key_size={n_len} off={n_off} size={n_size}",
+            "R{reg} invalid {} buffer access: off={n_off}, size={n_size}",
+        ],
+        cause: |c| Cause::MemoryBounds { access: c.access() },
+    },
     Rule {
         patterns: &[
             "invalid access to map value, value_size={n_len} off={n_off} size={n_size}",
@@ -94,14 +103,6 @@ pub(super) const RULES: &[Rule] = &[
             "R{reg} min value is outside of the array range",
         ],
         cause: |c| Cause::MapValueBounds { access: c.access() },
-    },
-    Rule {
-        patterns: &[
-            "invalid access to memory, mem_size={n_len} off={n_off} size={n_size}",
-            "invalid access to map key, key_size={n_len} off={n_off} size={n_size}",
-            "R{reg} invalid {} buffer access: off={n_off}, size={n_size}",
-        ],
-        cause: |c| Cause::MemoryBounds { access: c.access() },
     },
     Rule {
         patterns: &[

@@ -50,16 +50,10 @@ pub(super) fn pointers(module: Module, findings: &mut Findings) {
 
 fn complaint(global: Global) -> Diagnostic {
     let symbol = global.name();
-    let d = if symbol.starts_with("vtable.") {
-        Diagnostic::error(
-            Code::DYNAMIC_OBJECT,
-            "use of a `dyn` object: its method table holds \
-                                                 addresses, and eBPF has no addresses in data",
-        )
-        .help("use generics (`impl Trait`) or an enum")
-    } else if symbol.is_empty()
+    let d = if symbol.is_empty()
         || symbol.starts_with("alloc_")
         || symbol.starts_with("anon.")
+        || symbol.starts_with("vtable.")
         || symbol.starts_with("switch.table")
         || symbol.starts_with(".L")
     {
@@ -76,12 +70,7 @@ fn complaint(global: Global) -> Diagnostic {
             ),
         )
     };
-    match d.helps.is_empty() {
-        false => d,
-        true => d.help(
-            "store the values themselves (`[u8; N]` instead of `&str`), or choose with a `match`",
-        ),
-    }
+    d.help("store the values themselves (`[u8; N]` instead of `&str`), or choose with a `match`")
 }
 
 /// Offsets of all addresses inside a constant.
