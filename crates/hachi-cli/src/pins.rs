@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use hachi::links::{OwnedLink, PinnedLink};
 use hachi::maps::MapData;
 use hachi::pin::{self, PinError};
-use hachi::programs::Program;
+use hachi::programs::{Program, ProgramInfo};
 
 use crate::failure::{Failure, Result};
 use crate::output::{Output, say};
@@ -41,11 +41,104 @@ pub struct PinDir {
     links: Vec<PinnedLink>,
 }
 
+/// What the name of a directory in the making ends with.
+const UNFINISHED: &str = "-unfinished";
+
 /// The name that a directory has in the making.
 fn unfinished(target: &Path) -> PathBuf {
     let mut name = target.as_os_str().to_owned();
-    name.push("-unfinished");
+    name.push(UNFINISHED);
     PathBuf::from(name)
+}
+
+/// How many directories and pins are looked at, and how deep.
+const MOST_ENTRIES: usize = 1 << 14;
+const DEEPEST: usize = 8;
+
+/// All that is on the BPF file systems that are mounted here: paths, and whether they are
+/// directories.
+fn entries() -> Vec<(PathBuf, bool)> {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let mut left: Vec<(PathBuf, usize)> = mounts
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.split(' ').skip(1);
+            let place = unescape(words.next()?);
+            (words.next() == Some("bpf")).then_some((place, 0))
+        })
+        .collect();
+    let mut found = Vec::new();
+    while let Some((dir, depth)) = left.pop() {
+        for entry in fs::read_dir(&dir).into_iter().flatten().flatten() {
+            if found.len() >= MOST_ENTRIES {
+                return found;
+            }
+            let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            if is_dir && depth < DEEPEST {
+                left.push((entry.path(), depth + 1));
+            }
+            found.push((entry.path(), is_dir));
+        }
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// A path of `/proc/self/mounts`, where blanks and backslashes are three octal digits.
+fn unescape(text: &str) -> PathBuf {
+    use std::os::unix::ffi::OsStringExt as _;
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let digits = after
+            .get(..3)
+            .and_then(|three| std::str::from_utf8(three).ok());
+        let code = digits.and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        match (first, code) {
+            (b'\\', Some(code)) => {
+                bytes.push(code);
+                rest = &after[3..];
+            }
+            _ => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    PathBuf::from(std::ffi::OsString::from_vec(bytes))
+}
+
+/// The directories of pins that a `hachi run` was making when it was killed, by the names that they
+/// were to have.
+pub fn unfinished_dirs() -> Vec<PathBuf> {
+    entries()
+        .into_iter()
+        .filter(|(path, is_dir)| *is_dir && !is_in_the_making(path))
+        .filter_map(|(path, _)| {
+            let name = path.file_name()?.to_str()?;
+            let finished = name.strip_suffix(UNFINISHED)?;
+            (!finished.is_empty()).then(|| path.with_file_name(finished))
+        })
+        .collect()
+}
+
+/// What is said of one of them.
+pub fn unfinished_warning(dir: &Path) -> String {
+    format!(
+        "a `hachi run` that was killed has left pins in {}; to undo it: {}",
+        unfinished(dir).display(),
+        undo_command(dir)
+    )
+}
+
+/// The ids of the programs that are pinned.
+pub fn pinned_programs() -> Vec<u32> {
+    entries()
+        .into_iter()
+        .filter(|(_, is_dir)| !is_dir)
+        .filter_map(|(path, _)| Some(ProgramInfo::from_pin(path).ok()?.id()))
+        .collect()
 }
 
 /// Whether a process that lives is making this directory of pins.

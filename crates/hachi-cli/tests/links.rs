@@ -9,7 +9,7 @@ use hachi::programs::{
     CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, NlOptions, SchedClassifier, TcAttachOptions,
     TcAttachType,
 };
-use hachi_test::{Cgroup, Guarded, Netns, require_bpf, skip};
+use hachi_test::{Bpffs, Cgroup, Guarded, Netns, require_bpf, skip};
 use serde_json::Value;
 use support::{keys, object, run};
 
@@ -109,6 +109,108 @@ fn programs_of_cgroups_without_a_link_are_listed() {
     assert_eq!(listed["target"]["attach_type"], "cgroup_inet_egress");
     let path = cgroup.path().display().to_string();
     assert_eq!(listed["target"]["path"], path);
+    let place = listed["target"]["place"].as_str().unwrap();
+    run(&mut inside(&netns, &["link", "detach", place]))
+        .code(0)
+        .prints(&[place, "program sent from cgroup"]);
+    assert!(links(&netns).iter().all(|link| link["program"] != "sent"));
+}
+
+/// What a process leaves that is killed on a kernel without links of classifiers.
+#[test]
+fn what_a_killed_process_left_is_named_by_run_list_and_doctor() {
+    require_bpf!();
+    let netns = Netns::new().unwrap();
+    let attach = |priority| {
+        let mut ebpf = hachi::Ebpf::load_file(object("places")).unwrap();
+        let program = ebpf.program_mut("filter").unwrap();
+        let program: &mut SchedClassifier = program.try_into().unwrap();
+        program.load().unwrap();
+        let id = netns.run(|| {
+            let options = TcAttachOptions::Netlink(NlOptions::new(priority, 1));
+            program.attach_with_options("lo", TcAttachType::Ingress, options)
+        });
+        let link = program.take_link(id.unwrap()).unwrap();
+        (ebpf, link)
+    };
+    let (_, killed) = attach(3);
+    killed.keep().unwrap();
+    // One whose process lives, and one that is pinned, are in order.
+    let living = attach(4);
+    let bpffs = Bpffs::new().unwrap();
+    let (_, pinned) = attach(5);
+    pinned.pin(bpffs.join("filter")).unwrap();
+
+    let places = object("places").display().to_string();
+    let (place, others) = ("tc:lo:ingress:3:1", ["ingress:4", "ingress:5"]);
+    let undo = format!("hachi link detach {place}");
+    let doctor = run(&mut inside(&netns, &["doctor", "--run", "--json"])).json();
+    let fixes = || {
+        doctor["checks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|check| &check["fix"])
+    };
+    assert!(fixes().any(|fix| *fix == undo.as_str()), "{doctor:#}");
+    let arguments = [
+        "run",
+        &places,
+        "--program",
+        "filter",
+        "--iface",
+        "lo",
+        "--duration",
+        "0",
+    ];
+    let said = run(&mut inside(&netns, &arguments)).code(0).stderr;
+    assert!(said.contains(&undo) && said.contains("killed"), "{said}");
+    for other in others {
+        assert!(!said.contains(other), "{said}");
+        assert!(!doctor.to_string().contains(other), "{doctor:#}");
+    }
+    run(&mut inside(&netns, &["link", "list"]))
+        .code(0)
+        .prints(&[place]);
+    run(&mut inside(&netns, &["link", "detach", place])).code(0);
+    let said = run(&mut inside(&netns, &arguments)).code(0).stderr;
+    assert!(!said.contains("killed"), "{said}");
+    drop(living);
+}
+
+/// Pins in the making.
+#[test]
+fn pins_that_a_killed_run_left_are_named_by_run_list_and_doctor() {
+    require_bpf!();
+    let (netns, bpffs) = (Netns::new().unwrap(), Bpffs::new().unwrap());
+    std::fs::create_dir(bpffs.join("wall-unfinished")).unwrap();
+    let dir = bpffs.join("wall").display().to_string();
+    let undo = format!("hachi unpin -r {dir}");
+    let watcher = object("watcher").display().to_string();
+    let uses: [&[&str]; 3] = [
+        &["link", "list"],
+        &["doctor", "--run"],
+        &["run", "--iface", "lo", "--duration", "0", &watcher],
+    ];
+    let told = |words: &[&str]| {
+        let run = run(&mut inside(&netns, words));
+        (run.stdout + &run.stderr).contains(&undo)
+    };
+    for words in uses {
+        assert!(told(words), "{words:?}");
+    }
+    // One that a process is making is no matter of others.
+    let lock = std::fs::File::open(bpffs.join("wall-unfinished")).unwrap();
+    lock.lock().unwrap();
+    for words in uses {
+        assert!(!told(words), "{words:?}");
+    }
+    run(&mut inside(&netns, &["unpin", "-r", &dir]))
+        .code(1)
+        .says(&["at this moment"]);
+    drop(lock);
+    run(&mut inside(&netns, &["unpin", "-r", &dir])).code(0);
+    assert!(!bpffs.join("wall-unfinished").exists());
 }
 
 /// As programs are attached on kernels without links of classifiers: it stays without a process.

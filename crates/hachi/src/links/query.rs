@@ -5,10 +5,10 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use hachi_obj::AttachType;
 
-use super::{CgroupAttachMode, LinkError, place};
+use super::{CgroupAttachMode, LinkError, LinkOperation, place};
 use crate::sys::{
     attach::{self, Place},
-    errno,
+    bpf, errno,
 };
 
 /// The programs of one kind that are attached to something, whoever attached them, in the order in
@@ -57,10 +57,43 @@ impl Attachments {
         at(place.as_fd(), attach_type, 0)
     }
 
+    /// Detaches a program that [`on_interface`](Self::on_interface) has found there without a link,
+    /// whoever attached it. Needs CAP_NET_ADMIN.
+    ///
+    /// # Errors
+    /// What the kernel refuses: `ENOENT` if the program is not there.
+    pub fn detach_on_interface(
+        interface: &str,
+        attach_type: AttachType,
+        program_id: u32,
+    ) -> Result<(), LinkError> {
+        let index = place::interface_index(interface)?;
+        detach(Place::Interface(index), attach_type, program_id)
+    }
+
+    /// Detaches a program that [`at`](Self::at) has found there without a link, whoever attached
+    /// it. Needs CAP_NET_ADMIN, or what attaching there needs.
+    ///
+    /// # Errors
+    /// What the kernel refuses: `ENOENT` if the program is not there.
+    pub fn detach_at(
+        place: impl AsFd,
+        attach_type: AttachType,
+        program_id: u32,
+    ) -> Result<(), LinkError> {
+        detach(Place::Fd(place.as_fd()), attach_type, program_id)
+    }
+
     /// As [`at`](Self::at) for a cgroup, with what it inherits from those above.
     pub fn effective_at(place: impl AsFd, attach_type: AttachType) -> Result<Self, LinkError> {
         at(place.as_fd(), attach_type, BPF_F_QUERY_EFFECTIVE)
     }
+}
+
+fn detach(place: Place<'_>, attach_type: AttachType, program_id: u32) -> Result<(), LinkError> {
+    bpf::prog_fd_by_id(program_id)
+        .and_then(|program| attach::prog_detach(program.as_fd(), place, attach_type as u32))
+        .map_err(LinkOperation::Detach.failed())
 }
 
 fn features_of_interfaces(

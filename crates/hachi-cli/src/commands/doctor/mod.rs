@@ -8,9 +8,11 @@ use hachi::maps::loaded_maps;
 use hachi_build::{Finding, Search, State, Toolchain, Way};
 use serde_json::{Value, json};
 
+use crate::commands::link::seen;
 use crate::failure::{Failure, Kind, Result};
 use crate::machine::{self, Kernel};
 use crate::output::{BAD, Format, GOOD, Output, Styled, WARN, bold, dim, say};
+use crate::pins;
 
 /// Say what this machine has and lacks for building and for running eBPF, and how to fix it
 ///
@@ -110,6 +112,7 @@ pub fn run(args: Args, out: &mut Output) -> Result {
     }
     if !args.build {
         checks.extend(kernel_checks());
+        checks.extend(left_checks());
         checks.extend(tool_checks());
     }
     let missing = checks
@@ -264,6 +267,38 @@ fn kernel_checks() -> Vec<Check> {
         unprivileged_check(),
         memlock_check(kernel),
     ]
+}
+
+/// What killed processes have left attached and pinned.
+fn left_checks() -> Vec<Check> {
+    let left =
+        |subject, detail, fix| Check::new(RUNNING, subject, Health::Optional, detail).fix(fix);
+    // Without the rights to look there is nothing to tell.
+    let attached = seen::left_behind(|_| true).unwrap_or_default();
+    let attached = attached.into_iter().map(|attachment| {
+        let (program, shown) = (&attachment.program, &attachment.shown);
+        left(
+            "left attached",
+            format!(
+                "program {program} on {shown}: no process has it open, and no pin stands for it"
+            ),
+            format!(
+                "hachi link detach {}",
+                attachment.name().unwrap_or_default()
+            ),
+        )
+    });
+    let pinned = pins::unfinished_dirs().into_iter().map(|dir| {
+        left(
+            "left unfinished",
+            format!(
+                "pins for {}, by a `hachi run` that was killed",
+                dir.display()
+            ),
+            pins::undo_command(&dir),
+        )
+    });
+    attached.chain(pinned).collect()
 }
 
 fn kernel_check(release: &str, kernel: Kernel) -> Check {

@@ -1,6 +1,6 @@
 //! `hachi link`: attachments of the running system.
 
-mod seen;
+pub mod seen;
 
 use hachi::Held;
 use hachi::links::{FdLink, PinnedLink, XdpAttachment, xdp_attachments};
@@ -8,9 +8,8 @@ use serde_json::{Value, json};
 
 use crate::failure::{Failure, Result};
 use crate::kernel::{self, Pids};
-use crate::output::{Format, Output, dim, say};
-use crate::sys;
-use seen::WithoutLink;
+use crate::output::{Format, Output, Styled, WARN, dim, path_text, say};
+use crate::{pins, sys};
 
 /// List or end attachments of programs, BPF links (objects are linked by `hachi ld`)
 #[derive(Debug, clap::Args)]
@@ -74,6 +73,7 @@ fn list(args: ListArgs, out: &mut Output) -> Result {
         Held::Link { id, .. } => Some(*id),
         _ => None,
     });
+    let unfinished = pins::unfinished_dirs();
     let document = || {
         let links: Vec<Value> = all
             .iter()
@@ -88,14 +88,18 @@ fn list(args: ListArgs, out: &mut Output) -> Result {
                 })
             })
             .collect();
-        json!({ "links": links })
+        let unfinished: Vec<Value> = unfinished
+            .iter()
+            .map(|dir| json!({ "dir": path_text(dir), "undo": pins::undo_command(dir) }))
+            .collect();
+        json!({ "links": links, "unfinished": unfinished })
     };
     args.format.print(out, document, |out| {
         if all.is_empty() {
             say!(out, "the kernel tells of nothing that is attached")?;
             let unseen = "filters of sockets, and what is attached without a link in other network \
                           namespaces, cannot be seen";
-            return say!(out, dim(unseen));
+            say!(out, dim(unseen))?;
         }
         let rows = all.iter().map(|link| {
             [
@@ -106,7 +110,14 @@ fn list(args: ListArgs, out: &mut Output) -> Result {
                 link.id.map_or_else(|| "-".to_string(), |id| pids.text(id)),
             ]
         });
-        out.table(["id", "type", "program", "target", "pids"], rows)
+        if !all.is_empty() {
+            out.table(["id", "type", "program", "target", "pids"], rows)?;
+        }
+        for dir in &unfinished {
+            let dir = pins::unfinished_warning(dir);
+            say!(out, Styled(WARN, "warning"), ": ", dir)?;
+        }
+        Ok(())
     })
 }
 
@@ -139,10 +150,9 @@ fn detach(args: DetachArgs, out: &mut Output) -> Result {
     let what = known.map_or_else(String::new, |known| {
         format!(": program {} from {}", known.program, known.shown)
     });
-    match (known.map(|known| &known.without_link), link.parse()) {
-        (Some(Some(WithoutLink::Xdp(xdp))), _) => xdp.detach().map_err(|error| failed(&error))?,
-        (Some(Some(WithoutLink::Tc(filter))), _) => {
-            filter.detach().map_err(|error| failed(&error))?;
+    match (known, link.parse()) {
+        (Some(known), _) if known.without_link.is_some() => {
+            known.end().map_err(|error| failed(&*error))?;
         }
         (_, Ok(id)) => {
             let link = FdLink::from_id(id).map_err(|error| failed(&error))?;

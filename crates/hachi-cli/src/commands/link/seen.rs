@@ -14,7 +14,7 @@ use hachi::{Held, Probe, ProbeAt, holders};
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, Result};
-use crate::{kernel, sys};
+use crate::{kernel, pins, sys};
 
 /// One attachment.
 pub struct Attachment {
@@ -35,6 +35,10 @@ pub struct Attachment {
 pub enum WithoutLink {
     Xdp(XdpAttachment),
     Tc(TcFilterInfo),
+    /// In one of the lists of an interface.
+    Interface(String, AttachType),
+    /// At what a path names: a cgroup or a network namespace.
+    Path(PathBuf, AttachType),
 }
 
 impl Attachment {
@@ -50,6 +54,26 @@ impl Attachment {
         }
     }
 
+    /// Ends it, if it is no link and can be ended.
+    pub fn end(&self) -> std::result::Result<(), Box<dyn std::error::Error>> {
+        let Some(without_link) = &self.without_link else {
+            return Ok(());
+        };
+        match without_link {
+            WithoutLink::Xdp(xdp) => xdp.detach()?,
+            WithoutLink::Tc(filter) => filter.detach()?,
+            WithoutLink::Interface(name, attach_type) => {
+                Attachments::detach_on_interface(name, *attach_type, self.program_id)?;
+            }
+            WithoutLink::Path(path, attach_type) => {
+                let place = File::open(path)
+                    .map_err(|error| format!("cannot open {}: {error}", path.display()))?;
+                Attachments::detach_at(place, *attach_type, self.program_id)?;
+            }
+        }
+        Ok(())
+    }
+
     /// What `hachi link detach` takes: the id of a link, or a name made of the place.
     pub fn name(&self) -> Option<String> {
         match (&self.id, &self.without_link) {
@@ -60,12 +84,16 @@ impl Attachment {
     }
 }
 
+fn links() -> Result<Vec<LinkInfo>> {
+    loaded_links()
+        .collect::<std::result::Result<_, _>>()
+        .map_err(|error| Failure::because("listing links", &error))
+}
+
 /// All of them: links, then what is attached to interfaces, cgroups, the network namespace and
 /// probes without a link.
 pub fn all() -> Result<Vec<Attachment>> {
-    let links: Vec<LinkInfo> = loaded_links()
-        .collect::<std::result::Result<_, _>>()
-        .map_err(|error| Failure::because("listing links", &error))?;
+    let links = links()?;
     let places = Places::look()?;
     let mut all: Vec<Attachment> = links.iter().map(|link| places.of_link(link)).collect();
     all.extend(places.on_interfaces());
@@ -73,6 +101,32 @@ pub fn all() -> Result<Vec<Attachment>> {
     all.extend(in_netns(&links));
     all.extend(probes(&links));
     Ok(all)
+}
+
+/// What was attached by a process that was killed: it has no link, so it goes on, though no process
+/// has its program open and no pin stands for it. Of the programs whose names are `wanted`.
+pub fn left_behind(wanted: impl Fn(&str) -> bool) -> Result<Vec<Attachment>> {
+    let places = Places::look()?;
+    let mut left = places.on_interfaces();
+    left.retain(|attachment| wanted(&attachment.program));
+    let links = links()?;
+    left.extend(
+        in_cgroups(&places.cgroups, &links)
+            .into_iter()
+            .chain(in_netns(&links))
+            .filter(|attachment| wanted(&attachment.program)),
+    );
+    if !left.is_empty() {
+        let held: Vec<u32> = holders()
+            .filter_map(|holder| match holder.held {
+                Held::Program(id) => Some(id),
+                _ => None,
+            })
+            .chain(pins::pinned_programs())
+            .collect();
+        left.retain(|attachment| !held.contains(&attachment.program_id));
+    }
+    Ok(left)
 }
 
 /// Where a program stands among those at one hook of an interface.
@@ -90,7 +144,7 @@ struct Places {
     /// By the id of the link.
     hooks: HashMap<u32, Hook>,
     /// Programs at hooks of interfaces without a link.
-    bare: Vec<(u32, &'static str, Hook)>,
+    bare: Vec<(u32, &'static str, AttachType, Hook)>,
     /// Directories by inode.
     cgroups: BTreeMap<u64, PathBuf>,
 }
@@ -127,7 +181,7 @@ impl Places {
                         Some(id) => {
                             hooks.insert(id, hook);
                         }
-                        None => bare.push((program.program_id, kind, hook)),
+                        None => bare.push((program.program_id, kind, attach_type, hook)),
                     }
                 }
             }
@@ -213,14 +267,17 @@ impl Places {
                 ..Attachment::without("xdp", xdp.program_id, target, shown)
             });
         }
-        for (program_id, kind, hook) in &self.bare {
-            let index = self
-                .interfaces
-                .iter()
-                .find(|(_, name)| *name == hook.interface);
-            let (target, shown) = hook.target(index.map_or(0, |(index, _)| *index));
+        for (program_id, kind, attach_type, hook) in &self.bare {
+            let name = &hook.interface;
+            let index = self.interfaces.iter().find(|(_, other)| other == name);
+            let (mut target, shown) = hook.target(index.map_or(0, |(index, _)| *index));
+            let direction = hook.direction;
+            target["place"] = format!("{kind}:{name}:{direction}:{program_id}").into();
             let shown = format!("{shown}, without a link");
-            all.push(Attachment::without(kind, *program_id, target, shown));
+            all.push(Attachment {
+                without_link: Some(WithoutLink::Interface(name.clone(), *attach_type)),
+                ..Attachment::without(kind, *program_id, target, shown)
+            });
         }
         for (index, name) in &self.interfaces {
             for direction in [TcAttachType::Ingress, TcAttachType::Egress] {
@@ -353,16 +410,19 @@ fn in_cgroups(cgroups: &BTreeMap<u64, PathBuf>, links: &[LinkInfo]) -> Vec<Attac
                 if by_link {
                     continue;
                 }
-                let kind = attach_type.name();
+                let (kind, program_id) = (attach_type.name(), program.program_id);
                 let target = json!({
                     "kind": "cgroup",
                     "id": id,
                     "path": path.to_string_lossy(),
                     "attach_type": kind,
+                    "place": format!("cgroup:{id}:{kind}:{program_id}"),
                 });
                 let shown = format!("cgroup {}, {kind}, without a link", path.display());
-                let id = program.program_id;
-                all.push(Attachment::without("cgroup", id, target, shown));
+                all.push(Attachment {
+                    without_link: Some(WithoutLink::Path(path.clone(), attach_type)),
+                    ..Attachment::without("cgroup", program_id, target, shown)
+                });
             }
         }
     }
@@ -371,7 +431,8 @@ fn in_cgroups(cgroups: &BTreeMap<u64, PathBuf>, links: &[LinkInfo]) -> Vec<Attac
 
 /// Programs attached to this network namespace without a link.
 fn in_netns(links: &[LinkInfo]) -> Vec<Attachment> {
-    let Ok(netns) = File::open("/proc/self/ns/net") else {
+    let path = Path::new("/proc/self/ns/net");
+    let Ok(netns) = File::open(path) else {
         return Vec::new();
     };
     let inode = netns.metadata().map_or(0, |about| about.ino());
@@ -385,14 +446,18 @@ fn in_netns(links: &[LinkInfo]) -> Vec<Attachment> {
                     && matches!(target, LinkTarget::Netns { inode: of } if u64::from(of) == inode)
             });
             if !by_link {
-                let target = json!({ "kind": "netns", "inode": inode });
-                let shown = format!("network namespace {inode}, {}", attach_type.name());
-                all.push(Attachment::without(
-                    "netns",
-                    program.program_id,
-                    target,
-                    shown,
-                ));
+                let (kind, program_id) = (attach_type.name(), program.program_id);
+                let target = json!({
+                    "kind": "netns",
+                    "inode": inode,
+                    "attach_type": kind,
+                    "place": format!("netns:{inode}:{kind}:{program_id}"),
+                });
+                let shown = format!("network namespace {inode}, {kind}, without a link");
+                all.push(Attachment {
+                    without_link: Some(WithoutLink::Path(path.to_owned(), attach_type)),
+                    ..Attachment::without("netns", program_id, target, shown)
+                });
             }
         }
     }

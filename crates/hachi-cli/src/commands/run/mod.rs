@@ -13,12 +13,13 @@ use hachi_btf::Types;
 use hachi_obj::{Pinning, ProgramSpec, ProgramType};
 
 use crate::commands::build::{self, BuildOptions};
+use crate::commands::link::seen;
 use crate::failure::{Failure, Kind, Result};
 use crate::object::{self, Object};
 use crate::output::Output;
 use crate::pins::{self, PinDir};
 use crate::sys::{self, Signals};
-use crate::value;
+use crate::{kernel, value};
 use watch::Watch;
 
 /// Load an object, attach its programs by their sections, and print what they log until Ctrl-C
@@ -148,6 +149,7 @@ pub fn run(args: Args, out: &mut Output) -> Result {
     let signals = Arc::new(signals);
     out.heed(Arc::clone(&signals));
 
+    tell_what_is_left(&programs, out)?;
     let path = object.path.clone();
     let mut pins = args.pin.as_deref().map(PinDir::begin).transpose()?;
     let pinned_by_name = pinned_by_name(&object);
@@ -207,6 +209,28 @@ pub fn run(args: Args, out: &mut Output) -> Result {
             Kind::Unread | Kind::Interrupted => Failure::silent(Kind::Failed),
             _ => failure,
         })
+}
+
+/// Warns of what an earlier run has left that was killed. This is a hint: what cannot be looked at
+/// is left out.
+fn tell_what_is_left(programs: &[String], out: &mut Output) -> Result {
+    let is_ours = |name: &str| {
+        programs
+            .iter()
+            .any(|ours| kernel::kernel_name(ours) == name)
+    };
+    for left in seen::left_behind(is_ours).unwrap_or_default() {
+        let (program, shown) = (&left.program, &left.shown);
+        let undo = left.name().unwrap_or_default();
+        out.warn(format_args!(
+            "program {program} is attached already, to {shown}, and no process has it open: what \
+             a `hachi run` leaves that is killed; to end it: hachi link detach {undo}"
+        ))?;
+    }
+    for dir in pins::unfinished_dirs() {
+        out.warn(pins::unfinished_warning(&dir))?;
+    }
+    Ok(())
 }
 
 /// The object to load, built first if need be.
