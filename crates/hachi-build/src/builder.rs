@@ -10,7 +10,7 @@ use crate::{
     Cpu, Error, Kernel, Origin, Panics, Search, Target, Toolchain,
     cache::{Cache, setting},
     cargo::{
-        Audience, Job,
+        Audience, Job, Sink,
         metadata::{Metadata, PackageInfo},
     },
     error::IoContext,
@@ -72,6 +72,7 @@ pub struct Builder {
     verbose: bool,
     toolchain: Option<Toolchain>,
     built_in: Option<PathBuf>,
+    explained_by: Option<String>,
 }
 
 impl Builder {
@@ -181,6 +182,13 @@ impl Builder {
         self
     }
 
+    /// After the linker's errors, names this command as the one that explains their codes when it
+    /// is given one: `hachi explain`.
+    pub fn explained_by(mut self, command: impl Into<String>) -> Self {
+        self.explained_by = Some(command.into());
+        self
+    }
+
     /// Builds. Compiler messages go to stderr as rustc prints them.
     ///
     /// Given the root of a workspace without a package of its own, builds every member that depends
@@ -190,6 +198,23 @@ impl Builder {
     /// When no toolchain is found, the package does not exist or has no binary, or it does not
     /// compile or link; the messages of the compiler and the linker have then been printed already.
     pub fn build(&self) -> Result<Vec<Artifact>, Error> {
+        self.build_for(None)
+    }
+
+    /// Builds, and hands what compiler and linker say to `messages`: in cargo's JSON form
+    /// (`cargo build --message-format=json`), one line at a time and without its line feed.
+    /// Editors show these.
+    ///
+    /// # Errors
+    /// As [`Builder::build`].
+    pub fn build_with_messages(
+        &self,
+        mut messages: impl FnMut(&str),
+    ) -> Result<Vec<Artifact>, Error> {
+        self.build_for(Some(&mut messages))
+    }
+
+    fn build_for(&self, messages: Option<Sink<'_>>) -> Result<Vec<Artifact>, Error> {
         // A program that forgot to call it would otherwise start itself again as the linker,
         // without end.
         hachi_linker::intercept();
@@ -203,7 +228,10 @@ impl Builder {
         let color = io::stderr().is_terminal()
             && setting("NO_COLOR").is_none()
             && setting("CARGO_TERM_COLOR").is_none_or(|when| when != "never");
-        let audience = Audience::Terminal { color };
+        let audience = match messages {
+            Some(_) => Audience::Program,
+            None => Audience::Terminal { color },
+        };
 
         let is_file = self
             .path
@@ -261,13 +289,14 @@ impl Builder {
             verbose: self.verbose,
             target_dir: &target_dir,
             audience,
+            explained_by: self.explained_by.as_deref(),
         };
         let what = if is_file {
             self.path.display().to_string()
         } else {
             job.packages.join("`, `")
         };
-        job.run(&what)?
+        job.run(&what, messages.unwrap_or(&mut |_| {}))?
             .into_iter()
             .map(|built| {
                 let path = match &self.out_dir {

@@ -261,8 +261,9 @@ impl Script {
             verbose: false,
             target_dir: &self.target_dir,
             audience: Audience::BuildScript,
+            explained_by: None,
         };
-        let built = job.run(&found.name)?;
+        let built = job.run(&found.name, &mut |_| {})?;
         for built in &built {
             copy_if_changed(&built.path, &self.out_dir.join(&built.name))?;
         }

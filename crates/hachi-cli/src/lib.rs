@@ -104,6 +104,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             // printed, there is no one left to tell.
             let _ = out.flush();
             let _ = out.failure(&failure);
+            let _ = out.read_on();
             failure.kind.into()
         }
     }

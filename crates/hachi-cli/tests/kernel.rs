@@ -38,7 +38,7 @@ fn check_accepts_a_good_program() {
     let document = hachi(["check".as_ref(), "--json".as_ref(), watcher.as_os_str()])
         .code(0)
         .json();
-    assert_eq!(keys(&document), ["accepted", "objects"]);
+    assert_eq!(keys(&document), ["accepted", "objects", "reason"]);
     assert_eq!(document["accepted"], true);
     let program = &document["objects"][0]["programs"][0];
     assert_eq!(
@@ -81,7 +81,8 @@ fn check_explains_each_rejection() {
         object("rejected").as_os_str(),
     ])
     .code(1);
-    let document = run.json();
+    let lines = run.json_lines();
+    let (document, messages) = lines.split_last().unwrap();
     assert_eq!(document["accepted"], false);
     let programs = document["objects"][0]["programs"].as_array().unwrap();
     for (function, code, line) in expected {
@@ -91,6 +92,10 @@ fn check_explains_each_rejection() {
             .unwrap_or_else(|| panic!("no program {function}"));
         assert_eq!(program["verdict"], "rejected", "{function}");
         let diagnostic = &program["diagnostics"][0];
+        let told = |message: &&Value| message["message"]["message"] == diagnostic["message"];
+        let message = messages.iter().find(told).unwrap();
+        assert_eq!(message["reason"], "compiler-message");
+        assert_eq!(message["message"]["code"], diagnostic["code"]);
         assert_eq!(
             diagnostic["code"]["code"], code,
             "{function}: {diagnostic:#}"

@@ -164,7 +164,9 @@ impl Diagnostic {
         quote(&mut out, of.name);
         out.push_str(",\"src_path\":");
         quote(&mut out, of.src_path);
-        out.push_str(",\"edition\":\"2024\",\"doc\":false,\"doctest\":false,\"test\":false}");
+        out.push_str(",\"edition\":");
+        quote(&mut out, of.edition);
+        out.push_str(",\"doc\":false,\"doctest\":false,\"test\":false}");
         out.push_str(",\"message\":");
         out.push_str(&self.to_json(renderer));
         out.push('}');
@@ -251,6 +253,8 @@ pub struct CargoTarget<'a> {
     pub name: &'a str,
     /// Its main source file.
     pub src_path: &'a str,
+    /// The edition of Rust that it is written in, such as `2024`.
+    pub edition: &'a str,
 }
 
 impl Span {
@@ -416,6 +420,7 @@ mod tests {
             manifest_path: "/p/Cargo.toml",
             name: "prog",
             src_path: "/p/src/main.rs",
+            edition: "2021",
         };
         let text = full().to_cargo_message(Renderer::plain(), &of);
         let document = parse(text.as_bytes()).unwrap();

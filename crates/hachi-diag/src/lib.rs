@@ -58,6 +58,7 @@ pub use diagnostic::{Applicability, Diagnostic, Edit, Help, Note, Severity, Span
 pub use explain::explain;
 pub use insn::{Op, Operand};
 pub use log::{Event, Log, Stats};
+pub use places::is_library_file;
 pub use printable::{is_printable, printable};
 #[cfg(feature = "render")]
 pub use render::Renderer;

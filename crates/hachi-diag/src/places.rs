@@ -187,19 +187,26 @@ impl<'a> Places<'a> {
 /// How many instructions behind one are still near it.
 const NEAR: usize = 64;
 
-/// Whether a file belongs to `core`, a registry crate or Hachi rather than to the user. Knows
-/// absolute names, and those that Hachi's linker shortens (`core/src/ptr/mod.rs`,
-/// `network-types-0.1.0/src/ip.rs`).
-fn is_library(file: &str) -> bool {
-    const ANYWHERE: &[&str] = &[
+/// Whether a file, as the compiler names it, belongs to the Rust library, to a package from a
+/// registry or to Hachi rather than to the user.
+pub fn is_library_file(file: &str) -> bool {
+    const PARTS: &[&str] = &[
         "/rustc/",
-        "/library/core/",
-        "/library/alloc/",
+        "library/core/",
+        "library/alloc/",
+        "library/std/",
+        "library/compiler-builtins/",
         "/rustlib/src/",
         "/registry/src/",
         "hachi-ebpf/src/",
         "hachi-common/src/",
     ];
+    PARTS.iter().any(|part| file.contains(part))
+}
+
+/// The same for the names that Hachi's linker shortens as well (`core/src/ptr/mod.rs`,
+/// `network-types-0.1.0/src/ip.rs`).
+fn is_library(file: &str) -> bool {
     const FIRST: &[&str] = &["core/src/", "alloc/src/", "compiler-builtins/src/"];
     let in_package_with_version = || {
         let directory = file.split('/').next().unwrap_or_default();
@@ -208,7 +215,7 @@ fn is_library(file: &str) -> bool {
             .map_or("", |(_, version)| version);
         version.contains('.') && version.starts_with(|c: char| c.is_ascii_digit())
     };
-    ANYWHERE.iter().any(|part| file.contains(part))
+    is_library_file(file)
         || FIRST.iter().any(|start| file.starts_with(start))
         || in_package_with_version()
 }

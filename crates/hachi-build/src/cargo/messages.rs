@@ -9,8 +9,8 @@ use std::{
 };
 
 use hachi_diag::{
-    Diagnostic, Renderer,
-    json::{self, Json},
+    Code, Diagnostic, Renderer, Severity,
+    json::{self, CargoTarget, Json},
 };
 
 use crate::{Error, error::IoContext};
@@ -26,12 +26,18 @@ pub(crate) enum Audience {
     /// Cargo, which runs us as a build script: it shows stderr only when we fail, and warnings
     /// only when they come as directives on stdout.
     BuildScript,
+    /// An editor or another program: it is handed the messages as cargo writes them.
+    Program,
 }
+
+/// Takes messages in cargo's JSON form, one line each, for [`Audience::Program`].
+pub(crate) type Sink<'s> = &'s mut dyn FnMut(&str);
 
 impl Audience {
     /// Shows a warning.
     pub(crate) fn warn(self, text: &str) {
         match self {
+            Audience::Program => eprintln!("{}", text.trim_end()),
             Audience::Terminal { .. } => eprintln!("{}", text.trim_end()),
             Audience::BuildScript => {
                 for line in text.lines().filter(|line| !line.trim().is_empty()) {
@@ -73,15 +79,65 @@ fn without_level(line: &str) -> String {
 
 impl Audience {
     /// Shows a warning of the linker's.
-    pub(crate) fn warn_with(self, d: &Diagnostic) {
-        self.warn(&(self.renderer().render(d) + "\n"));
+    pub(crate) fn warn_with(self, d: &Diagnostic, about: &About, sink: Sink<'_>) {
+        match self {
+            Audience::Program => about.tell(d, sink),
+            _ => self.warn(&(self.renderer().render(d) + "\n")),
+        }
     }
 
     /// Shows why the linker failed, and what it warned of before.
-    pub(crate) fn fail_with(self, diagnostics: &[Diagnostic]) {
+    pub(crate) fn fail_with(self, diagnostics: &[Diagnostic], about: &About, sink: Sink<'_>) {
         for d in diagnostics {
-            self.fail(&(self.renderer().render(d) + "\n"));
+            match self {
+                Audience::Program => about.tell(d, sink),
+                _ => self.fail(&(self.renderer().render(d) + "\n")),
+            }
         }
+    }
+}
+
+/// The package and the binary that a message of cargo's is about, in cargo's words.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct About {
+    package_id: String,
+    manifest_path: String,
+    name: String,
+    src_path: String,
+    edition: String,
+}
+
+impl About {
+    fn of(message: Json<'_>) -> About {
+        let target = message.get("target");
+        let text = |json: Json<'_>| json.text().unwrap_or_default().to_owned();
+        About {
+            package_id: text(message.get("package_id")),
+            manifest_path: text(message.get("manifest_path")),
+            name: text(target.get("name")),
+            src_path: text(target.get("src_path")),
+            edition: text(target.get("edition")),
+        }
+    }
+
+    /// Hands a diagnostic on, as cargo does with those of rustc.
+    fn tell(&self, d: &Diagnostic, sink: Sink<'_>) {
+        let mut d = d.clone();
+        let package = Path::new(&self.manifest_path).parent();
+        for span in d.spans_mut() {
+            let path = package.unwrap_or(Path::new("")).join(&span.file);
+            if let Ok(source) = fs::read_to_string(path) {
+                span.find_in(&source);
+            }
+        }
+        let target = CargoTarget {
+            package_id: &self.package_id,
+            manifest_path: &self.manifest_path,
+            name: &self.name,
+            src_path: &self.src_path,
+            edition: &self.edition,
+        };
+        sink(&d.to_cargo_message(Renderer::plain(), &target));
     }
 }
 
@@ -92,6 +148,7 @@ pub(crate) struct Built {
     pub(crate) path: PathBuf,
     /// Up to date: not built by this call.
     pub(crate) fresh: bool,
+    pub(crate) about: About,
 }
 
 /// The outcome of one call of cargo.
@@ -102,6 +159,10 @@ pub(crate) struct Collected {
     pub(crate) warnings: Vec<String>,
     /// What cargo itself said on stderr, if that was captured.
     pub(crate) failure: String,
+    /// The codes of the linker's errors.
+    pub(crate) codes: Vec<Code>,
+    /// What the last failed link was about.
+    pub(crate) about: About,
 }
 
 /// The file to which the linker writes what it has to say, one JSON document a line. The compiler
@@ -154,6 +215,7 @@ pub(crate) fn collect(
     child: &mut Child,
     audience: Audience,
     linker: &mut LinkerDiagnostics,
+    sink: Sink<'_>,
 ) -> io::Result<Collected> {
     let stderr = child.stderr.take().map(|mut pipe| {
         thread::spawn(move || {
@@ -170,20 +232,28 @@ pub(crate) fn collect(
         while reader.read_until(b'\n', &mut line)? > 0 {
             match Message::parse(&line) {
                 Message::Built(built) => collected.built.push(built),
+                Message::Warning(_) | Message::Error(_) if audience == Audience::Program => {
+                    sink(String::from_utf8_lossy(&line).trim_end());
+                }
                 // Cargo shows directives on our stdout only when the build succeeds.
                 Message::Warning(text) if audience == Audience::BuildScript => {
                     collected.warnings.push(text)
                 }
                 Message::Warning(text) => audience.warn(&text),
                 Message::Error(text) => audience.fail(&text),
-                Message::LinkFailed(wrapped) => {
+                Message::LinkFailed { wrapped, about } => {
                     let said = linker.take_new();
                     // A linker that died had no time to explain, so the compiler's view is all
                     // there is.
-                    match said.is_empty() {
-                        true => audience.fail(&wrapped),
-                        false => audience.fail_with(&said),
+                    match (said.is_empty(), audience) {
+                        (true, Audience::Program) => {
+                            sink(String::from_utf8_lossy(&line).trim_end());
+                        }
+                        (true, _) => audience.fail(&wrapped),
+                        (false, _) => audience.fail_with(&said, &about, sink),
                     }
+                    collected.codes.extend(codes_of_errors(&said));
+                    collected.about = about;
                 }
                 Message::Plain(text) => eprintln!("{text}"),
                 Message::Ignored => {}
@@ -197,13 +267,23 @@ pub(crate) fn collect(
     Ok(collected)
 }
 
+/// The codes of those that are errors.
+pub(crate) fn codes_of_errors(diagnostics: &[Diagnostic]) -> impl Iterator<Item = Code> {
+    let errors = diagnostics.iter().filter(|d| d.severity == Severity::Error);
+    errors.filter_map(|d| d.code)
+}
+
 #[derive(Debug)]
 enum Message {
     Built(Built),
     Warning(String),
     Error(String),
-    /// The linker failed; in the compiler's words.
-    LinkFailed(String),
+    /// The linker failed.
+    LinkFailed {
+        /// The same in the compiler's words.
+        wrapped: String,
+        about: About,
+    },
     /// Not from cargo: a macro or a build script printed it.
     Plain(String),
     Ignored,
@@ -222,7 +302,7 @@ impl Message {
         let message = Json::of(&message);
         match message.get("reason").text() {
             Some("compiler-artifact") => Self::artifact(message),
-            Some("compiler-message") => Self::diagnostic(message.get("message")),
+            Some("compiler-message") => Self::diagnostic(message),
             _ => Message::Ignored,
         }
     }
@@ -234,18 +314,23 @@ impl Message {
                 name: name.into(),
                 path: path.into(),
                 fresh: message.get("fresh").is_true(),
+                about: About::of(message),
             }),
             _ => Message::Ignored,
         }
     }
 
-    fn diagnostic(diagnostic: Json<'_>) -> Message {
+    fn diagnostic(message: Json<'_>) -> Message {
+        let diagnostic = message.get("message");
         let headline = diagnostic.get("message").text().unwrap_or_default();
         let Some(rendered) = diagnostic.get("rendered").text() else {
             return Message::Ignored;
         };
         if headline.starts_with("linking with `") {
-            return Message::LinkFailed(rendered.into());
+            return Message::LinkFailed {
+                wrapped: rendered.into(),
+                about: About::of(message),
+            };
         }
         // What the linker says comes by another way. The counts at the end say nothing that one
         // cannot see.
@@ -354,7 +439,7 @@ mod tests {
             "linking with `/t/hachi-linker` failed: exit status: 1",
             "",
         );
-        assert!(matches!(message, Message::LinkFailed(text) if text == "R\n"));
+        assert!(matches!(message, Message::LinkFailed { wrapped, .. } if wrapped == "R\n"));
     }
 
     #[test]

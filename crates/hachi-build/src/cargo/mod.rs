@@ -30,7 +30,7 @@ mod messages;
 pub(crate) mod metadata;
 
 use messages::LinkerDiagnostics;
-pub(crate) use messages::{Audience, Built};
+pub(crate) use messages::{Audience, Built, Sink};
 
 /// One call of cargo.
 pub(crate) struct Job<'a> {
@@ -53,6 +53,8 @@ pub(crate) struct Job<'a> {
     /// Our own directory for cargo's files. Never that of an outer cargo, which holds its lock.
     pub(crate) target_dir: &'a Path,
     pub(crate) audience: Audience,
+    /// The command that explains the codes of errors, given one.
+    pub(crate) explained_by: Option<&'a str>,
 }
 
 impl Profile {
@@ -82,7 +84,7 @@ impl Job<'_> {
     }
 
     /// Runs cargo, shows what the compiler and the linker say, and returns the binaries.
-    pub(crate) fn run(&self, what: &str) -> Result<Vec<Built>, Error> {
+    pub(crate) fn run(&self, what: &str, sink: Sink<'_>) -> Result<Vec<Built>, Error> {
         fs::create_dir_all(self.target_dir).with_context("create", self.target_dir)?;
         // For the linker's path and its diagnostics file, which all builds in this directory share.
         let _lock = Lock::take(&self.target_dir.join(".hachi-lock"))?;
@@ -100,7 +102,7 @@ impl Job<'_> {
         let mut child = command
             .spawn()
             .map_err(|source| spawn_error(&command, source))?;
-        let collected = messages::collect(&mut child, self.audience, &mut diagnostics);
+        let collected = messages::collect(&mut child, self.audience, &mut diagnostics, sink);
         let status = child
             .wait()
             .map_err(|source| spawn_error(&command, source))?;
@@ -111,16 +113,22 @@ impl Job<'_> {
             for text in &collected.warnings {
                 self.audience.warn(text);
             }
-            for warning in warnings_to_show(&collected.built, said)? {
-                self.audience.warn_with(&warning);
+            for (warning, built) in warnings_to_show(&collected.built, said)? {
+                self.audience.warn_with(&warning, &built.about, sink);
             }
             return Ok(collected.built);
         }
         for text in &collected.warnings {
             self.audience.fail(text);
         }
-        self.audience.fail_with(&said);
+        self.audience.fail_with(&said, &collected.about, sink);
         self.audience.fail(&collected.failure);
+        let codes = messages::codes_of_errors(&said).chain(collected.codes);
+        if let Some(command) = self.explained_by
+            && let Some(more) = hachi_diag::where_to_read_on(command, codes)
+        {
+            self.audience.fail(&more);
+        }
         Err(Error::Failed { what: what.into() })
     }
 
@@ -328,8 +336,11 @@ impl Job<'_> {
 
 /// What the linker had to say about these binaries. A binary that cargo found fresh was not linked
 /// now, so its warnings are those of the time it was.
-fn warnings_to_show(built: &[Built], said: Vec<Diagnostic>) -> Result<Vec<Diagnostic>, Error> {
-    let mut warnings: Vec<Diagnostic> = Vec::new();
+fn warnings_to_show(
+    built: &[Built],
+    said: Vec<Diagnostic>,
+) -> Result<Vec<(Diagnostic, &Built)>, Error> {
+    let mut warnings: Vec<(Diagnostic, &Built)> = Vec::new();
     for built in built {
         let mut name = built.path.clone().into_os_string();
         name.push(".warnings");
@@ -345,8 +356,8 @@ fn warnings_to_show(built: &[Built], said: Vec<Diagnostic>) -> Result<Vec<Diagno
             said.clone()
         };
         for warning in own {
-            if !warnings.contains(&warning) {
-                warnings.push(warning);
+            if warnings.iter().all(|(known, _)| *known != warning) {
+                warnings.push((warning, built));
             }
         }
     }

@@ -7,7 +7,7 @@ use hachi_build::{Artifact, Builder, Cpu, Kernel, Panics, Profile, Search, Targe
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, Kind, Result};
-use crate::output::{Format, Output, path_text, say};
+use crate::output::{Output, path_text, say};
 
 /// Build the eBPF programs of a package, or a single file, into objects
 ///
@@ -21,6 +21,7 @@ Examples:
   hachi build probe.rs --cpu v2
   hachi build probe.rs --target bpfeb-unknown-none
   hachi build firewall-ebpf --min-kernel 5.15 --panics deny
+  hachi build firewall-ebpf --json                        # for editors
   hachi check $(hachi build firewall-ebpf)")]
 pub struct Args {
     /// A package, a workspace or a .rs file
@@ -35,8 +36,10 @@ pub struct Args {
     /// Copy each object to DIR/NAME.o
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    #[command(flatten)]
-    format: Format,
+    /// Print cargo's JSON messages, one a line, as editors read them; the last one names the
+    /// objects
+    #[arg(long)]
+    json: bool,
 }
 
 /// How to build; shared with `hachi run`.
@@ -94,35 +97,51 @@ pub fn parse_cpu(text: &str) -> std::result::Result<Cpu, String> {
 }
 
 pub fn run(args: Args, out: &mut Output) -> Result {
-    let objects = build(&args.path, &args.options, args.target, args.out.as_deref())?;
-    let document = || {
-        let objects: Vec<Value> = objects
-            .iter()
-            .map(|object| {
-                json!({
-                    "name": object.name,
-                    "path": path_text(&object.path),
-                    "bytes": std::fs::metadata(&object.path).map(|file| file.len()).ok(),
-                    "fresh": object.fresh,
-                })
-            })
-            .collect();
-        json!({ "objects": objects })
+    let build = |messages: Option<&mut dyn FnMut(&str)>| {
+        let out = args.out.as_deref();
+        build(&args.path, &args.options, args.target, out, messages)
     };
-    args.format.print(out, document, |out| {
-        for object in &objects {
+    if !args.json {
+        for object in build(None)? {
             say!(out, object.path.display())?;
         }
-        Ok(())
+        return Ok(());
+    }
+    let mut written = Ok(());
+    let built = build(Some(&mut |line| {
+        if written.is_ok() {
+            written = out
+                .json_text(&format!("{line}\n"))
+                .and_then(|()| out.flush());
+        }
+    }));
+    written?;
+    let objects: Vec<Value> = built.iter().flatten().map(to_json).collect();
+    out.json_line(&json!({
+        "reason": "build-finished",
+        "success": built.is_ok(),
+        "objects": objects,
+    }))?;
+    built.map(|_| ())
+}
+
+fn to_json(object: &Artifact) -> Value {
+    json!({
+        "name": object.name,
+        "path": path_text(&object.path),
+        "bytes": std::fs::metadata(&object.path).map(|file| file.len()).ok(),
+        "fresh": object.fresh,
     })
 }
 
-/// Builds what `path` names and returns the objects.
+/// Builds what `path` names and returns the objects. What compiler and linker say goes to
+/// `messages` as lines of cargo's JSON, or else to standard error.
 pub fn build(
     path: &Path,
     options: &BuildOptions,
     target: Option<Target>,
     out: Option<&Path>,
+    messages: Option<&mut dyn FnMut(&str)>,
 ) -> Result<Vec<Artifact>> {
     if !path.exists() {
         return Err(Failure::new(format!("there is no {}", path.display()))
@@ -167,6 +186,7 @@ pub fn build(
         } else {
             Profile::Release
         })
+        .explained_by("hachi explain")
         .locked(options.locked)
         .offline(options.offline)
         .verbose(options.verbose);
@@ -194,7 +214,11 @@ pub fn build(
     if let Some(dir) = out {
         builder = builder.out_dir(dir);
     }
-    builder.build().map_err(|error| match ebpf_side(path) {
+    let built = match messages {
+        Some(messages) => builder.build_with_messages(messages),
+        None => builder.build(),
+    };
+    built.map_err(|error| match ebpf_side(path) {
         Some(side) => failure(error).help(format!(
             "this is the user side; build the eBPF side: hachi build {side}"
         )),

@@ -1,18 +1,19 @@
 //! `hachi check`: the verifier's verdict on each program of an object.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use hachi::programs::{Program, ProgramError, Rejection};
 use hachi::{EbpfLoader, VerifierLogLevel};
-use hachi_diag::Diagnostic;
+use hachi_diag::json::CargoTarget;
+use hachi_diag::{Diagnostic, Renderer};
 use hachi_obj::{Pinning, ProgramSpec};
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, Kind, Result};
 use crate::object::{self, Object};
 use crate::output::{
-    self, BAD, DIM, Format, GOOD, Output, Styled, Text, WARN, bold, diagnostics_json, dim, note,
-    path_text, say,
+    self, BAD, DIM, GOOD, Output, Styled, Text, WARN, bold, diagnostics_json, dim, note, path_text,
+    say,
 };
 
 /// Ask the kernel's verifier about each program, without attaching anything
@@ -34,8 +35,10 @@ pub struct Args {
     /// Print the verifier's log as well
     #[arg(short, long)]
     verbose: bool,
-    #[command(flatten)]
-    format: Format,
+    /// Print JSON objects, one a line: each rejection as a message of cargo's, as editors read
+    /// them, and last the verdicts
+    #[arg(long)]
+    json: bool,
 }
 
 /// What became of one program.
@@ -73,14 +76,15 @@ pub fn run(args: Args, out: &mut Output) -> Result {
     for path in &args.objects {
         let object = object::open(path)?;
         let verdicts = check(object, &args, out)?;
-        if !args.format.json {
-            show(path, &verdicts, &args, out)?;
+        match args.json {
+            true => tell(path, &verdicts, out)?,
+            false => show(path, &verdicts, &args, out)?,
         }
         checked.push((path.clone(), verdicts));
     }
     let all = || checked.iter().flat_map(|(_, verdicts)| verdicts);
     let accepted = all().all(|verdict| matches!(verdict.outcome, Outcome::Accepted(_)));
-    if args.format.json {
+    if args.json {
         let objects: Vec<Value> = checked
             .iter()
             .map(|(path, verdicts)| {
@@ -88,7 +92,11 @@ pub fn run(args: Args, out: &mut Output) -> Result {
                 json!({ "path": path_text(path), "programs": programs })
             })
             .collect();
-        out.json(&json!({ "accepted": accepted, "objects": objects }))?;
+        out.json_line(&json!({
+            "reason": "check-finished",
+            "accepted": accepted,
+            "objects": objects,
+        }))?;
     }
     if accepted {
         return Ok(());
@@ -176,7 +184,7 @@ fn was_not_asked(rejection: &Rejection) -> bool {
     rejection.log.is_empty() && rejection.error.errno() == libc::EPERM
 }
 
-fn show(path: &std::path::Path, verdicts: &[Verdict], args: &Args, out: &mut Output) -> Result {
+fn show(path: &Path, verdicts: &[Verdict], args: &Args, out: &mut Output) -> Result {
     say!(out, bold(path.display()))?;
     if verdicts.is_empty() {
         say!(out, "  no programs")?;
@@ -225,6 +233,52 @@ fn show(path: &std::path::Path, verdicts: &[Verdict], args: &Args, out: &mut Out
         }
     }
     Ok(())
+}
+
+/// Each rejection as a message of cargo's, one a line.
+fn tell(object: &Path, verdicts: &[Verdict], out: &mut Output) -> Result {
+    for verdict in verdicts {
+        if let Outcome::Rejected(diagnostic) = &verdict.outcome {
+            out.json_text(&(cargo_message(object, diagnostic) + "\n"))?;
+        }
+    }
+    Ok(())
+}
+
+/// The diagnostic as cargo would hand it on, about the package that its source file is in; of an
+/// object whose source is not here, about the object.
+fn cargo_message(object: &Path, diagnostic: &Diagnostic) -> String {
+    let mut diagnostic = diagnostic.clone();
+    let built = std::path::absolute(object).unwrap_or_else(|_| object.to_owned());
+    for span in diagnostic.spans_mut() {
+        // Objects name files as seen from their package, and mostly lie below it.
+        let mut dirs = built.ancestors().skip(1);
+        let dir =
+            dirs.find(|dir| dir.join("Cargo.toml").is_file() && dir.join(&span.file).is_file());
+        if let Some(dir) = dir {
+            span.file = path_text(&dir.join(&span.file));
+        }
+        if let Ok(source) = std::fs::read_to_string(&span.file) {
+            span.find_in(&source);
+        }
+    }
+    let source = diagnostic.primary.as_ref().map(|span| span.file.clone());
+    let source = source.unwrap_or_default();
+    let manifest = Path::new(&source)
+        .ancestors()
+        .skip(1)
+        .map(|dir| dir.join("Cargo.toml"))
+        .find(|manifest| manifest.is_absolute() && manifest.is_file());
+    let manifest = path_text(manifest.as_deref().unwrap_or(&built));
+    let name = object.file_stem().unwrap_or_default().to_string_lossy();
+    let target = CargoTarget {
+        package_id: &format!("path+file://{}", manifest.trim_end_matches("/Cargo.toml")),
+        manifest_path: &manifest,
+        name: &name,
+        src_path: &source,
+        edition: "2024",
+    };
+    diagnostic.to_cargo_message(Renderer::plain(), &target)
 }
 
 /// The diagnostic with file names as people write them.

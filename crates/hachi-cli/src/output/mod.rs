@@ -15,7 +15,7 @@ use std::sync::Arc;
 use anstream::AutoStream;
 use anstyle::{AnsiColor, Style};
 use comfy_table::{ContentArrangement, Table, presets};
-use hachi_diag::{Diagnostic, Renderer, printable};
+use hachi_diag::{Code, Diagnostic, Renderer, Severity, printable, where_to_read_on};
 use serde_json::Value;
 
 use crate::failure::{Failure, Kind, Result};
@@ -91,6 +91,8 @@ impl Format {
 pub struct Output {
     out: Stream,
     err: Stream,
+    /// The codes of the errors that have been shown.
+    codes: Vec<Code>,
     /// Set when a reader that is gone does not end the work: what is printed is dropped then.
     goes_on: bool,
 }
@@ -102,6 +104,7 @@ impl Output {
         Output {
             out: Stream::standard_output(is_coloured(AutoStream::choice(&std::io::stdout()))),
             err: Stream::standard_error(is_coloured(AutoStream::choice(&std::io::stderr()))),
+            codes: Vec::new(),
             goes_on: false,
         }
     }
@@ -169,7 +172,18 @@ impl Output {
 
     /// A diagnostic on standard error, with an empty line after it.
     pub fn diagnostic(&mut self, diagnostic: &Diagnostic) -> Result {
+        if diagnostic.severity == Severity::Error {
+            self.codes.extend(diagnostic.code);
+        }
         self.note_rendered(&(Renderer::styled().render(diagnostic) + "\n"))
+    }
+
+    /// Where there is more about the diagnostics that have been shown, on standard error.
+    pub fn read_on(&mut self) -> Result {
+        match where_to_read_on("hachi explain", self.codes.drain(..)) {
+            Some(more) => self.note_document(&(more + "\n")),
+            None => Ok(()),
+        }
     }
 
     /// A JSON document on standard output.

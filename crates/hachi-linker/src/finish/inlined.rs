@@ -11,8 +11,8 @@ use super::elf::{Place, SymbolKind};
 use super::info::shorten;
 use super::link::Unit;
 use crate::lines::{Frame, LineTable};
-use crate::llvm::is_library_file;
 use crate::sources::Sources;
+use hachi_diag::is_library_file;
 
 /// A section larger than this is left out: a program of that size is looked at by other means.
 const MAX_SIZE: usize = 1 << 20;

@@ -131,7 +131,8 @@ impl LineNumbers {
         // Of a library's functions that were inlined into each other, the one that the user calls
         // tells enough.
         let (mut shown, mut outermost) = (exact, exact);
-        while !shown.is_null() && is_library_file(&self.scope(inst, scope_of(shown)).0) {
+        while !shown.is_null() && hachi_diag::is_library_file(&self.scope(inst, scope_of(shown)).0)
+        {
             outermost = shown;
             shown = ffi!(LLVMDILocationGetInlinedAt(shown));
         }
@@ -230,21 +231,6 @@ fn path_of(scope: Ref) -> String {
     let mut len = 0;
     let start = ffi!(LLVMDIFileGetDirectory(handle, &mut len));
     format!("{}/{file}", text_with_len(start, len as usize))
-}
-
-/// Is it a file of the Rust library, of a package from a registry, or of Hachi itself?
-pub(crate) fn is_library_file(file: &str) -> bool {
-    const PARTS: [&str; 8] = [
-        "/rustc/",
-        "library/core/",
-        "library/alloc/",
-        "library/std/",
-        "library/compiler-builtins/",
-        "/registry/src/",
-        "hachi-ebpf/src/",
-        "hachi-common/src/",
-    ];
-    PARTS.iter().any(|part| file.contains(part))
 }
 
 /// Follows a location outwards. `any` is a value of the same context.

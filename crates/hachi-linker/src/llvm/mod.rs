@@ -19,7 +19,7 @@ use std::{
 };
 
 pub(crate) use builder::Builder;
-pub(crate) use debug::{Chain, LineNumbers, is_library_file};
+pub(crate) use debug::{Chain, LineNumbers};
 pub(crate) use inst::{BinOp, Block, Inst, Op, Ordering, Predicate};
 pub(crate) use values::{Attr, Const, Function, Global, Type, TypeKind, Value, linkage};
 

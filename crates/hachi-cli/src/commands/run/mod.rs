@@ -242,7 +242,7 @@ fn resolve(args: &Args) -> Result<PathBuf> {
     if !target.is_dir() && !is_source {
         return Ok(target.clone());
     }
-    let mut objects = build::build(target, &args.build, None, None)?;
+    let mut objects = build::build(target, &args.build, None, None, None)?;
     match objects.len() {
         1 => Ok(objects.remove(0).path),
         0 => Err(Failure::new(format!(
