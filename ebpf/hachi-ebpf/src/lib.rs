@@ -51,6 +51,7 @@ pub mod atomic;
 pub mod bindings;
 mod callback;
 mod control;
+pub mod cpumask;
 pub mod cty;
 mod dynptr;
 mod global;
@@ -63,6 +64,7 @@ mod license;
 pub mod log;
 pub mod macros;
 pub mod maps;
+pub mod objects;
 #[macro_use]
 mod packet;
 #[cfg(all(feature = "panic-handler", hachi_bpf))]
@@ -73,11 +75,12 @@ mod stream;
 pub mod sync;
 #[cfg(all(feature = "test", not(hachi_bpf)))]
 pub mod test;
+pub mod text;
 mod user;
 mod workqueue;
 
 pub use control::{bpf_loop, may_goto, repeat, throw};
-pub use dynptr::Dynptr;
+pub use dynptr::{AnyDynptr, Dynptr, DynptrSlot, PacketDynptr};
 pub use global::{Global, GlobalMut};
 pub use hachi_common::{MapValue, Pod, Record, Shareable, Shared, Stored, field};
 #[cfg(all(feature = "panic-handler", not(hachi_bpf)))]

@@ -6,6 +6,8 @@ use core::ops::{Deref, DerefMut};
 use core::sync::atomic::Ordering;
 
 use crate::cty::c_long;
+#[cfg(hachi_bpf)]
+use crate::cty::c_void;
 use crate::maps::TypedMap;
 use crate::{MapValue, Pod, Shareable, callback, helpers};
 
@@ -21,6 +23,37 @@ pub struct bpf_spin_lock(UnsafeCell<u32>);
 
 // SAFETY: only the kernel touches it, atomically.
 unsafe impl Sync for bpf_spin_lock {}
+
+impl bpf_spin_lock {
+    /// # Panics
+    /// On the development machine, if it is held already.
+    #[inline(always)]
+    pub(crate) fn acquire(&self) {
+        #[cfg(not(hachi_bpf))]
+        assert!(
+            self.flag().swap(1, Ordering::Acquire) == 0,
+            "the lock is held already: the verifier refuses a program that takes it twice"
+        );
+        // SAFETY: the lock lies in the value of a map, or the verifier refuses the program.
+        unsafe { helpers::bpf_spin_lock(self.0.get().cast()) };
+    }
+
+    /// Gives it back; it must be held.
+    #[inline(always)]
+    pub(crate) fn release(&self) {
+        // SAFETY: the lock is held, and given back here.
+        unsafe { helpers::bpf_spin_unlock(self.0.get().cast()) };
+        #[cfg(not(hachi_bpf))]
+        self.flag().store(0, Ordering::Release);
+    }
+
+    /// The lock, where there is no kernel to mind it.
+    #[cfg(not(hachi_bpf))]
+    fn flag(&self) -> &core::sync::atomic::AtomicU32 {
+        // SAFETY: it is there, aligned, and used as an atomic number only.
+        unsafe { core::sync::atomic::AtomicU32::from_ptr(self.0.get()) }
+    }
+}
 
 /// A value with a lock around it, for the values of hash tables, arrays and storage maps (5.1).
 ///
@@ -110,23 +143,8 @@ impl<'a, T: Pod> Lock<'a, T> {
     /// On the development machine, if it is held already: a kernel would not load the program.
     #[inline(always)]
     pub fn lock(self) -> LockGuard<'a, T> {
-        #[cfg(not(hachi_bpf))]
-        assert!(
-            self.0.flag().swap(1, Ordering::Acquire) == 0,
-            "the lock is held already: the verifier refuses a program that takes it twice"
-        );
-        // SAFETY: the lock lies in the value of a map, or the verifier refuses the program.
-        unsafe { helpers::bpf_spin_lock(self.0.lock.0.get().cast()) };
+        self.0.lock.acquire();
         LockGuard(self.0)
-    }
-}
-
-#[cfg(not(hachi_bpf))]
-impl<T: Pod> Locked<T> {
-    /// The lock, where there is no kernel to mind it.
-    fn flag(&self) -> &core::sync::atomic::AtomicU32 {
-        // SAFETY: it is there, aligned, and used as an atomic number only.
-        unsafe { core::sync::atomic::AtomicU32::from_ptr(self.lock.0.get()) }
     }
 }
 
@@ -155,8 +173,163 @@ impl<T: Pod> DerefMut for LockGuard<'_, T> {
 impl<T: Pod> Drop for LockGuard<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
-        // SAFETY: the lock is held, and given back here.
-        unsafe { helpers::bpf_spin_unlock(self.0.lock.0.get().cast()) };
+        self.0.lock.release();
+    }
+}
+
+/// The resilient lock in a value, by the name that the kernel looks for: `struct bpf_res_spin_lock`
+/// (6.15).
+///
+/// [`ResilientLocked`] puts it to use.
+#[allow(non_camel_case_types, reason = "C's own name")]
+#[repr(transparent)]
+pub struct bpf_res_spin_lock(UnsafeCell<u32>);
+
+// SAFETY: only the kernel touches it, atomically.
+unsafe impl Sync for bpf_res_spin_lock {}
+
+/// As [`Locked`], with a lock that the kernel gives up on rather than wait forever: taking it may
+/// fail (6.15).
+///
+/// ```
+/// use hachi_ebpf::{macros::map, maps::Array, sync::ResilientLocked};
+///
+/// #[map]
+/// static COUNTS: Array<ResilientLocked<[u64; 2]>> = Array::with_max_entries(1, 0);
+///
+/// fn count(length: u64) -> Result<(), i64> {
+///     let mut counts = COUNTS.get(0).ok_or(-1)?.lock()?;
+///     counts[0] = counts[0].wrapping_add(1);
+///     counts[1] = counts[1].wrapping_add(length);
+///     Ok(())
+/// }
+/// ```
+/// Programs of all types may use them, tracing programs too, and hold more than one, which are
+/// given back in the opposite order. No helper may be called and nothing may panic meanwhile, as
+/// with [`Locked`]: look all of them up first. User space sees the lock as four bytes and four that
+/// are unused, and `T`; the flag `BPF_F_LOCK` is not for it.
+#[repr(C)]
+pub struct ResilientLocked<T: Pod> {
+    lock: bpf_res_spin_lock,
+    /// So that nothing is padding, whatever `T` is aligned to.
+    unused: u32,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: the value is reached only with the lock held.
+unsafe impl<T: Pod> Sync for ResilientLocked<T> {}
+
+// SAFETY: any bytes are a lock that nobody holds or somebody does, and a `T`; there is no padding.
+unsafe impl<T: Pod> MapValue for ResilientLocked<T> {
+    type Ref<'a> = ResilientLock<'a, T>;
+    type Cell = Self;
+
+    #[inline(always)]
+    unsafe fn look<'a>(place: *mut Self) -> ResilientLock<'a, T> {
+        // SAFETY: the caller's promise.
+        ResilientLock(unsafe { &*place })
+    }
+}
+
+impl<T: Pod> ResilientLocked<T> {
+    /// A value, unlocked.
+    pub const fn new(value: T) -> Self {
+        const {
+            assert!(
+                align_of::<T>() <= 8,
+                "what a lock protects is aligned to 8 bytes at most"
+            );
+        }
+        ResilientLocked {
+            lock: bpf_res_spin_lock(UnsafeCell::new(0)),
+            unused: 0,
+            value: UnsafeCell::new(value),
+        }
+    }
+
+    /// The way to the lock, where it is a field of a value.
+    #[inline(always)]
+    pub fn access(&self) -> ResilientLock<'_, T> {
+        ResilientLock(self)
+    }
+}
+
+/// "Resource deadlock avoided".
+#[cfg(not(hachi_bpf))]
+const EDEADLK: c_long = 35;
+
+/// The way to take the lock of a [`ResilientLocked`], once.
+#[must_use = "it locks nothing yet"]
+pub struct ResilientLock<'a, T: Pod>(&'a ResilientLocked<T>);
+
+impl<'a, T: Pod> ResilientLock<'a, T> {
+    /// Takes the lock, which is given back when the guard is dropped (`bpf_res_spin_lock`).
+    ///
+    /// # Errors
+    /// `-EDEADLK` when this CPU holds it already, or waits for one whose holder waits for another
+    /// that this CPU holds; `-ETIMEDOUT` when it is not given back in time.
+    #[inline(always)]
+    pub fn lock(self) -> Result<ResilientLockGuard<'a, T>, c_long> {
+        #[cfg(hachi_bpf)]
+        {
+            let lock: *mut c_void = self.0.lock.0.get().cast();
+            // SAFETY: the lock lies in the value of a map, or the verifier refuses the program.
+            helpers::check(
+                crate::__call_kfunc!([unsafe]
+                "kfunc:bpf_res_spin_lock:fn(*bpf_res_spin_lock) -> i32",
+                (lock: *mut c_void) i32)
+                .into(),
+            )?;
+        }
+        #[cfg(not(hachi_bpf))]
+        if self.0.flag().swap(1, Ordering::Acquire) != 0 {
+            return Err(-EDEADLK);
+        }
+        Ok(ResilientLockGuard(self.0))
+    }
+}
+
+#[cfg(not(hachi_bpf))]
+impl<T: Pod> ResilientLocked<T> {
+    /// The lock, where there is no kernel to mind it.
+    fn flag(&self) -> &core::sync::atomic::AtomicU32 {
+        // SAFETY: it is there, aligned, and used as an atomic number only.
+        unsafe { core::sync::atomic::AtomicU32::from_ptr(self.lock.0.get()) }
+    }
+}
+
+/// A resilient lock that is held; gives access to what it protects.
+#[must_use = "dropped, it unlocks at once"]
+pub struct ResilientLockGuard<'a, T: Pod>(&'a ResilientLocked<T>);
+
+impl<T: Pod> Deref for ResilientLockGuard<'_, T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        // SAFETY: the lock is held.
+        unsafe { &*self.0.value.get() }
+    }
+}
+
+impl<T: Pod> DerefMut for ResilientLockGuard<'_, T> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: the lock is held.
+        unsafe { &mut *self.0.value.get() }
+    }
+}
+
+impl<T: Pod> Drop for ResilientLockGuard<'_, T> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        #[cfg(hachi_bpf)]
+        {
+            let lock: *mut c_void = self.0.lock.0.get().cast();
+            // SAFETY: the lock is held, and given back here.
+            crate::__call_kfunc!([unsafe]
+                "kfunc:bpf_res_spin_unlock:fn(*bpf_res_spin_lock)", (lock: *mut c_void) ());
+        }
         #[cfg(not(hachi_bpf))]
         self.0.flag().store(0, Ordering::Release);
     }

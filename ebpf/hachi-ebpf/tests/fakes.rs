@@ -1,5 +1,6 @@
 //! The kernel that tests run on: maps and helpers as the real ones, as far as a program can tell.
 
+use std::cmp::Ordering;
 use std::ops::ControlFlow;
 use std::thread;
 
@@ -11,11 +12,14 @@ use hachi_ebpf::kernel::Argument;
 use hachi_ebpf::macros::{cgroup_sock_addr, kprobe, raw_tracepoint, tracepoint, xdp};
 use hachi_ebpf::maps::lpm_trie::Key;
 use hachi_ebpf::maps::*;
+use hachi_ebpf::objects::{ListItem, LockedList, LockedTree, Object, item};
 use hachi_ebpf::programs::*;
-use hachi_ebpf::sync::{CLOCK_MONOTONIC, Locked, bpf_timer};
+use hachi_ebpf::sync::{CLOCK_MONOTONIC, Locked, ResilientLocked, bpf_timer};
 use hachi_ebpf::test::{Input, Kernel, Task};
+use hachi_ebpf::text::{self, Text};
 use hachi_ebpf::{
-    Global, GlobalMut, MapValue, Shared, bpf_for, bpf_loop, bpf_printk, bpf_snprintf, info,
+    Dynptr, DynptrSlot, Global, GlobalMut, MapValue, Pod, Shared, bpf_for, bpf_loop, bpf_printk,
+    bpf_snprintf, info,
 };
 
 const ENOENT: i64 = -2;
@@ -581,4 +585,125 @@ fn errors_of_functions_come_as_results() {
     assert!(pointer(0).unwrap().is_null());
     let truth = <Result<bool, i64> as Argument>::from_argument;
     assert_eq!(truth(0xffff_ffff_ffff_ff01), Ok(true));
+}
+
+static RESILIENT: Array<ResilientLocked<u64>> = Array::with_max_entries(1, 0);
+
+#[test]
+fn a_resilient_lock_that_is_held_is_not_waited_for() {
+    let mut held = RESILIENT.get(0).unwrap().lock().unwrap();
+    *held += 1;
+    assert_eq!(RESILIENT.get(0).unwrap().lock().err(), Some(-35));
+    drop(held);
+    assert_eq!(*RESILIENT.get(0).unwrap().lock().unwrap(), 1);
+}
+
+static VALUE: Array<[u8; 16]> = Array::with_max_entries(1, 0);
+
+#[test]
+fn dynptrs_check_every_access() {
+    let mut input = Input::<XdpContext>::new((0..60).collect::<Vec<u8>>());
+    input.run(|mut ctx| {
+        let (mut slot, mut other) = (DynptrSlot::new(), DynptrSlot::new());
+        let packet = ctx.dynptr(&mut slot).unwrap();
+        assert_eq!((packet.size(), packet.is_read_only()), (60, false));
+        assert_eq!(packet.read::<[u8; 2]>(58), Ok([58, 59]));
+        assert_eq!(packet.read::<[u8; 2]>(59), Err(E2BIG));
+        assert_eq!(packet.read::<u8>(u32::MAX), Err(E2BIG));
+        let mut buffer = [0; 4];
+        assert_eq!(packet.slice(8, &mut buffer), Some(&[8, 9, 10, 11]));
+        assert_eq!(packet.slice(57, &mut buffer), None);
+        packet
+            .modify(8, |bytes: &mut [u8; 2]| bytes.swap(0, 1))
+            .unwrap();
+        assert_eq!(packet.modify(59, |_: &mut [u8; 2]| ()), Err(E2BIG));
+        packet.write_bytes(0, b"ab").unwrap();
+        let part = packet.part(8..12, &mut other).unwrap();
+        assert_eq!((part.size(), part.read(0)), (4, Ok([9_u8, 8, 10, 11])));
+        let mut value = DynptrSlot::new();
+        let value = Dynptr::of_value(VALUE.cell(0).unwrap(), &mut value).unwrap();
+        part.copy_to(1, value, 2, 3).unwrap();
+        assert_eq!(part.copy_to(1, value, 14, 3), Err(E2BIG));
+        let (start, end) = (3, 2);
+        assert_eq!(packet.adjust(start..end), Err(EINVAL));
+        assert_eq!(packet.adjust(50..61), Err(-34));
+        packet.adjust(50..60).unwrap();
+        assert_eq!((packet.size(), packet.read(9)), (10, Ok(59_u8)));
+        packet
+            .part_mut(9..10, &mut other)
+            .unwrap()
+            .write(0, &7_u8)
+            .unwrap();
+        assert_eq!(ctx.read(0), Some(*b"ab"));
+        assert_eq!(ctx.read(59), Some(7_u8));
+    });
+    assert_eq!(VALUE.get(0).unwrap()[..6], [0, 0, 8, 10, 11, 0]);
+}
+
+#[test]
+fn texts_are_searched_up_to_their_nul() {
+    let mut name = *b"one two\0behind";
+    assert_eq!(text::length_within(&name), Ok(7));
+    let name = Text::of(&mut name);
+    assert_eq!(text::length(name), Ok(7));
+    assert_eq!(text::compare(name, c"one two"), Ok(Ordering::Equal));
+    assert_eq!(text::compare(c"a", c"b"), Ok(Ordering::Less));
+    assert_eq!(
+        text::compare_ignoring_case(c"B", c"a"),
+        Ok(Ordering::Greater)
+    );
+    assert_eq!(text::find(name, c"two"), Ok(Some(4)));
+    assert_eq!(text::contains(name, c"behind"), Ok(false));
+    assert_eq!(text::find_byte(name, b'o'), Ok(Some(0)));
+    assert_eq!(text::find_last_byte(name, b'o'), Ok(Some(6)));
+    assert_eq!(text::find_byte(name, 0), Ok(Some(7)));
+    assert_eq!(text::find_byte_within(b"ab", b'c'), Ok(None));
+    assert_eq!(text::span(c"aabbc", c"ab"), Ok(4));
+    assert_eq!(text::span_without(c"key=value", c"="), Ok(3));
+    assert_eq!(text::length(Text::at(std::ptr::null())), Err(EFAULT));
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Pod)]
+#[repr(C)]
+struct Job {
+    at: u64,
+    number: u64,
+}
+item!(Job);
+
+static LIST: Array<LockedList<Job>> = Array::with_max_entries(1, 0);
+static TREE: Array<LockedTree<Job>> = Array::with_max_entries(1, 0);
+
+#[test]
+fn objects_come_out_of_lists_and_trees_in_order() {
+    let job = |at, number| Job { at, number };
+    for number in [1, 2, 3] {
+        let mut object = Object::<ListItem<Job>>::new(job(0, number)).unwrap();
+        object.at = 10;
+        let mut list = LIST.get(0).unwrap().lock();
+        match number {
+            2 => list.push_front(object),
+            _ => list.push_back(object),
+        }
+        .unwrap();
+    }
+    let mut list = LIST.get(0).unwrap().lock();
+    assert_eq!(list.pop_back().map(|object| *object), Some(job(10, 3)));
+    assert_eq!(list.pop_front().map(|object| *object), Some(job(10, 2)));
+    assert_eq!(list.pop_back().map(|object| *object), Some(job(10, 1)));
+    assert!(list.pop_front().is_none() && list.pop_back().is_none());
+    drop(list);
+
+    for (at, number) in [(30, 1), (10, 2), (20, 3), (10, 4), (40, 5)] {
+        let object = Object::new(job(at, number)).unwrap();
+        TREE.get(0).unwrap().lock().add(object).unwrap();
+    }
+    let mut tree = TREE.get(0).unwrap().lock();
+    assert_eq!(tree.first(), Some(&job(10, 2)));
+    let mut numbers = Vec::new();
+    while let Some(object) = tree.remove_first() {
+        numbers.push(object.number);
+    }
+    assert_eq!(numbers, [2, 4, 3, 1, 5]);
+    assert_eq!(tree.first(), None);
 }

@@ -17,7 +17,7 @@
 //! | log sites, names of statics, pointers in data, licence | `data` |
 //! | names of functions, source lines, types of contexts | `info`, `names`, `context` |
 //! | the functions that code was inlined through | `inlined` |
-//! | put types right for the kernel, remove and merge them | `repair`, `prune` |
+//! | put types right for the kernel, remove and merge them | `repair`, `heads`, `prune` |
 //! | write the file, and check it | `write`, `check` |
 
 mod check;
@@ -27,6 +27,7 @@ mod data;
 mod edit;
 mod elf;
 mod fault;
+mod heads;
 mod info;
 mod inlined;
 mod jump_tables;

@@ -5,8 +5,8 @@
 use hachi_btf::{Array, BtfBuilder, Composite, Int, Member, Ptr, Type, TypeTag, Types, Variant};
 
 use super::link::Bound;
-use super::names;
 use super::states::Shown;
+use super::{heads, names};
 
 /// Rust's `char`, named like C's type of the same size and meaning.
 pub(super) fn char_type() -> Type {
@@ -32,6 +32,7 @@ impl Shown {
             name_discriminant(btf, id);
         }
         kptrs(btf);
+        heads::tag(btf);
         let extern_vars: Vec<u32> = self.0.externs.iter().map(|e| e.type_id).collect();
         for (id, ty) in btf.iter_mut() {
             repair(ty, char_id, extern_vars.contains(&id));

@@ -85,6 +85,10 @@ pub fn declare(item: &Function) -> Result<TokenStream, Error> {
         let passed = passed(ty, head.name.span())?;
         signature.push_str(&format!("->{}", passed.kernel));
         (result, raw) = (passed.rust.clone(), passed.rust);
+        if let Some(cut) = cut(&raw.to_string()) {
+            raw = fill("u32", here, &[]);
+            given = cut;
+        }
         if let Type::Pointer(to) = ty {
             checks.extend(must_be_handle(to));
             result = fill("::core::option::Option<__0>", here, &[&result]);
@@ -143,6 +147,20 @@ pub fn declare(item: &Function) -> Result<TokenStream, Error> {
         made.extend(exists(item, &signature));
     }
     Ok(made)
+}
+
+/// How a `bool` or a short integer comes out of the register that a kernel function returns it in:
+/// the machine's calling convention says nothing of the other bits there, while rustc would take
+/// them for zeros or the sign.
+fn cut(rust: &str) -> Option<&'static str> {
+    Some(match rust {
+        "bool" => "result as u8 != 0",
+        "u8" => "result as u8",
+        "i8" => "result as i8",
+        "u16" => "result as u16",
+        "i16" => "result as i16",
+        _ => return None,
+    })
 }
 
 /// What `kfunc_exists!` asks: a type of the function's name, which is in another namespace.

@@ -51,6 +51,12 @@ pub(crate) fn check(result: c_long) -> Result<(), c_long> {
 /// "Function not implemented".
 const ENOSYS: c_long = 38;
 
+/// What a function of the kernel gives where there is none.
+#[cfg(not(hachi_bpf))]
+pub(crate) fn absent() -> c_long {
+    -ENOSYS
+}
+
 /// As [`check`], of a function that the kernel need not have.
 pub(crate) fn check_found(result: Option<i32>) -> Result<(), c_long> {
     check(result.map_or(-ENOSYS, c_long::from))

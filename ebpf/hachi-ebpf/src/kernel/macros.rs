@@ -110,17 +110,17 @@ macro_rules! __call_kfunc {
     ([safe] $symbol:expr, ($($param:ident: $type:ty),*) $result:ty) => {{
         unsafe extern "C" {
             #[link_name = concat!("hachi:1:", $symbol)]
-            safe fn kfunc($($param: $type),*) -> $result;
+            safe fn kfunc($($param: $type),*) -> <$result as $crate::kernel::Returned>::Raw;
         }
-        kfunc($($param),*)
+        <$result as $crate::kernel::Returned>::from_raw(kfunc($($param),*))
     }};
     ([unsafe] $symbol:expr, ($($param:ident: $type:ty),*) $result:ty) => {{
         unsafe extern "C" {
             #[link_name = concat!("hachi:1:", $symbol)]
-            fn kfunc($($param: $type),*) -> $result;
+            fn kfunc($($param: $type),*) -> <$result as $crate::kernel::Returned>::Raw;
         }
         // SAFETY: the function around it is unsafe, or has checked, for the same conditions.
-        unsafe { kfunc($($param),*) }
+        <$result as $crate::kernel::Returned>::from_raw(unsafe { kfunc($($param),*) })
     }};
 }
 
@@ -132,6 +132,53 @@ macro_rules! __call_kfunc {
         $(let _ = $param;)*
         $crate::kernel::absent::<$result>()
     }};
+}
+
+/// What a kernel function returns.
+///
+/// A machine's own calling convention says nothing of the bits of a register beyond a `bool`'s or a
+/// short integer's, while rustc takes them for zeros or the sign. So these are cut out of what
+/// comes.
+#[cfg(hachi_bpf)]
+#[doc(hidden)]
+pub trait Returned {
+    type Raw;
+    fn from_raw(raw: Self::Raw) -> Self;
+}
+
+#[cfg(hachi_bpf)]
+mod returned {
+    use super::Returned;
+
+    macro_rules! whole {
+        ($([$($param:ident)?] $t:ty;)*) => { $(
+            impl$(<$param>)? Returned for $t {
+                type Raw = $t;
+                #[inline(always)]
+                fn from_raw(raw: $t) -> $t {
+                    raw
+                }
+            }
+        )* };
+    }
+
+    macro_rules! cut {
+        ($($t:ty: $raw:ident => $value:expr),*) => { $(
+            impl Returned for $t {
+                type Raw = u32;
+                #[inline(always)]
+                fn from_raw($raw: u32) -> $t {
+                    $value
+                }
+            }
+        )* };
+    }
+
+    whole! { [] (); [] u32; [] i32; [] u64; [] i64; [T] *const T; [T] *mut T; }
+    cut! {
+        bool: raw => raw as u8 != 0,
+        u8: raw => raw as u8, i8: raw => raw as i8, u16: raw => raw as u16, i16: raw => raw as i16
+    }
 }
 
 /// Calls the first of several forms of a kernel function that the kernel has, if any.

@@ -86,6 +86,9 @@ pub use ask::{Asked, Exists, Offset, Size};
 pub use externs::OptionValue;
 pub use externs::Tristate;
 pub use handle::Handle;
+#[cfg(hachi_bpf)]
+#[doc(hidden)]
+pub use macros::Returned;
 #[doc(hidden)]
 pub use macros::Step;
 #[cfg(not(hachi_bpf))]

@@ -1,10 +1,10 @@
 //! Netfilter: packets at the hooks of the kernel's firewall.
 
 use super::context;
-use crate::Pod;
-use crate::cty::c_void;
-#[cfg(hachi_bpf)]
-use crate::{bindings::bpf_dynptr, helpers};
+use crate::cty::{c_long, c_void};
+#[cfg(not(hachi_bpf))]
+use crate::helpers;
+use crate::{DynptrSlot, PacketDynptr, Pod};
 
 /// `struct bpf_nf_ctx`: the kernel's own pointers.
 #[derive(Debug)]
@@ -39,34 +39,24 @@ impl NetfilterContext {
     /// before it does.
     #[inline(always)]
     pub fn read<T: Pod>(&self, offset: usize) -> Option<T> {
+        let mut slot = DynptrSlot::new();
+        self.dynptr(&mut slot).ok()?.read(offset as u32).ok()
+    }
+
+    /// The packet from its IP header on, of which the kernel checks each access, in a slot of the
+    /// caller's (`bpf_dynptr_from_skb`, 6.4). It can only be read.
+    ///
+    /// # Errors
+    /// None that are known; on the development machine `-ENOSYS`.
+    #[inline(always)]
+    pub fn dynptr<'a>(&'a self, slot: &'a mut DynptrSlot) -> Result<&'a PacketDynptr, c_long> {
         #[cfg(hachi_bpf)]
-        {
-            unsafe extern "C" {
-                #[link_name = "hachi:1:kfunc:bpf_dynptr_from_skb:\
-                               fn(*__sk_buff, u64, *bpf_dynptr) -> i32"]
-                fn bpf_dynptr_from_skb(skb: *mut c_void, flags: u64, to: *mut bpf_dynptr) -> i32;
-            }
-            let mut packet = core::mem::MaybeUninit::<bpf_dynptr>::uninit();
-            let mut value = core::mem::MaybeUninit::<T>::uninit();
-            // SAFETY: the packet is the kernel's, the dynptr stays where it is while it is used,
-            // the value is writable for its size. (If the first call fails, so does the second.)
-            let result = unsafe {
-                bpf_dynptr_from_skb(self.skb(), 0, packet.as_mut_ptr());
-                helpers::bpf_dynptr_read(
-                    value.as_mut_ptr().cast(),
-                    size_of::<T>() as u32,
-                    packet.as_mut_ptr(),
-                    offset as u32,
-                    0,
-                )
-            };
-            // SAFETY: success means that all bytes were written, and any make a `T`.
-            (result == 0).then(|| unsafe { value.assume_init() })
-        }
+        // SAFETY: the packet is the kernel's, and stays while the program runs.
+        return unsafe { PacketDynptr::of_skb(self.skb().cast(), slot) }.map(|made| &*made);
         #[cfg(not(hachi_bpf))]
         {
-            let _ = offset;
-            None
+            let _ = slot;
+            Err(helpers::absent())
         }
     }
 }

@@ -6,6 +6,22 @@
 /// What every program for such packets can ask.
 macro_rules! skb_fields {
     ($name:ident) => {
+        impl $name {
+            /// The whole packet, of which the kernel checks each access, in a slot of the caller's
+            /// (`bpf_dynptr_from_skb`, 6.4).
+            ///
+            /// # Errors
+            /// None that are known.
+            #[inline(always)]
+            pub fn dynptr<'a>(
+                &'a mut self,
+                slot: &'a mut $crate::DynptrSlot,
+            ) -> Result<&'a mut $crate::PacketDynptr, $crate::cty::c_long> {
+                // SAFETY: the context is the kernel's, and borrowed as long as the dynptr is used.
+                unsafe { $crate::PacketDynptr::of_skb(self.ctx, slot) }
+            }
+        }
+
         context_fields! { $name {
             /// Length of the packet in bytes.
             len: len -> u32;

@@ -3,7 +3,7 @@
 use super::{EbpfContext, address};
 use crate::bindings::xdp_md;
 use crate::cty::{c_long, c_void};
-use crate::{Pod, helpers, packet};
+use crate::{DynptrSlot, PacketDynptr, Pod, helpers, packet};
 
 /// The packet an XDP program is called for (4.8).
 ///
@@ -113,6 +113,20 @@ impl XdpContext {
             helpers::bpf_xdp_store_bytes(self.ctx, offset, from.as_ptr().cast(), from.len() as u32)
         };
         helpers::check(result)
+    }
+
+    /// The whole packet, in all its buffers, of which the kernel checks each access, in a slot of
+    /// the caller's (`bpf_dynptr_from_xdp`, 6.4).
+    ///
+    /// # Errors
+    /// None that are known.
+    #[inline(always)]
+    pub fn dynptr<'a>(
+        &'a mut self,
+        slot: &'a mut DynptrSlot,
+    ) -> Result<&'a mut PacketDynptr, c_long> {
+        // SAFETY: the context is the kernel's, and borrowed as long as the dynptr is used.
+        unsafe { PacketDynptr::of_xdp(self.ctx, slot) }
     }
 
     /// Moves the start of the packet by `delta` bytes: negative makes room in front, positive cuts

@@ -52,16 +52,18 @@
 //! be anywhere.
 
 mod arena;
-mod dynptr;
+pub(crate) mod dynptr;
 mod helpers;
 mod input;
 mod kernel;
 mod map;
 mod memory;
+pub(crate) mod objects;
 mod packet;
 mod printf;
 mod state;
 mod task;
+pub(crate) mod text;
 mod timer;
 
 pub use input::{Context, Input};
