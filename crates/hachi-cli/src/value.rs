@@ -1,6 +1,7 @@
 //! Keys and values of maps, and globals, printed by their BTF types.
 
 use std::fmt::Write;
+use std::net::IpAddr;
 
 use hachi_asm::Endian;
 use hachi_btf::print::Value as Typed;
@@ -23,6 +24,62 @@ pub fn to_text(btf: Option<&Btf<'_>>, type_id: u32, bytes: &[u8]) -> String {
 
 fn decode(btf: Option<&Btf<'_>>, type_id: u32, bytes: &[u8]) -> Option<Typed> {
     Typed::decode(btf.filter(|_| type_id != 0)?, type_id, bytes)
+}
+
+/// A key of a longest-prefix-match map: `10.0.0.0/8`, `fe80::/10` where its data can be an address
+/// by size and type, else the bytes in hexadecimal: `0a 00 00/17`.
+pub fn prefix(btf: Option<&Btf<'_>>, type_id: u32, key: &[u8]) -> String {
+    let Some((length, data)) = key.split_first_chunk::<4>() else {
+        return hex(key);
+    };
+    // The kernel's byte order is that of this machine.
+    let length = u32::from_ne_bytes(*length);
+    let is_address = btf.filter(|_| type_id != 0).is_some_and(|btf| {
+        prefix_data(btf, type_id).is_some_and(|data| is_address(btf, data, DEPTH))
+    });
+    let address = match is_address {
+        true => <[u8; 4]>::try_from(data)
+            .map(IpAddr::from)
+            .or_else(|_| <[u8; 16]>::try_from(data).map(IpAddr::from))
+            .ok(),
+        false => None,
+    };
+    match address {
+        Some(address) => format!("{address}/{length}"),
+        None => format!("{}/{length}", hex(data)),
+    }
+}
+
+/// The type of what follows the length of a prefix.
+fn prefix_data(btf: &Btf<'_>, id: u32) -> Option<u32> {
+    match btf.get(btf.resolve(id).ok()?).ok()? {
+        Type::Struct(key) => match &key.members[..] {
+            [_, data] if data.bit_offset == 32 && data.bit_size == 0 => Some(data.type_id),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Whether values of a type are bytes or words without more structure, as addresses are.
+fn is_address(btf: &Btf<'_>, id: u32, depth: u32) -> bool {
+    let Some(depth) = depth.checked_sub(1) else {
+        return false;
+    };
+    let Ok(ty) = btf.resolve(id).and_then(|id| btf.get(id)) else {
+        return false;
+    };
+    match ty {
+        Type::Int(int) => !int.bool && matches!(int.size, 1 | 4 | 8 | 16),
+        Type::Array(array) => is_address(btf, array.type_id, depth),
+        // `in_addr`, `in6_addr` with its union of views, Rust's newtypes.
+        Type::Struct(ty) if ty.members.len() == 1 => is_address(btf, ty.members[0].type_id, depth),
+        Type::Union(ty) => ty
+            .members
+            .iter()
+            .any(|member| is_address(btf, member.type_id, depth)),
+        _ => false,
+    }
 }
 
 /// `0a 00 00 01`.
@@ -253,6 +310,61 @@ mod tests {
         assert_eq!(to_text(Some(&btf), id, &[7, 0, 0]), "07 00 00");
         assert_eq!(to_json(Some(&btf), id, &[7, 0, 0]), json!([7, 0, 0]));
         assert_eq!(to_text(None, 0, &[1, 255]), "01 ff");
+    }
+
+    #[test]
+    fn prefixes_are_addresses_where_their_type_can_be_one() {
+        let mut btf = BtfBuilder::new();
+        let u8 = btf.add(Type::Int(Int::new("u8", 1, false)));
+        let u16 = btf.add(Type::Int(Int::new("u16", 2, false)));
+        let u32 = btf.add(Type::Int(Int::new("u32", 4, false)));
+        let mut array = |type_id, nelems| {
+            btf.add(Type::Array(hachi_btf::Array {
+                type_id,
+                index_type_id: u32,
+                nelems,
+            }))
+        };
+        let (four, sixteen, words, ports) =
+            (array(u8, 4), array(u8, 16), array(u32, 4), array(u16, 2));
+        let mut key = |data, size: u32| {
+            let member = |name: &str, type_id, bit_offset| Member {
+                name: name.into(),
+                type_id,
+                bit_offset,
+                bit_size: 0,
+            };
+            btf.add(Type::Struct(Composite {
+                name: "Key".into(),
+                size: 4 + size,
+                members: vec![member("prefixlen", u32, 0), member("data", data, 32)],
+            }))
+        };
+        let keys = [
+            key(four, 4),
+            key(u32, 4),
+            key(sixteen, 16),
+            key(words, 16),
+            key(ports, 4),
+        ];
+        let bytes = btf.encode(Endian::Little).unwrap();
+        let btf = Btf::parse(&bytes).unwrap();
+        let show = |id, length: u32, data: &[u8]| {
+            prefix(Some(&btf), id, &[&length.to_ne_bytes(), data].concat())
+        };
+        let link_local = [0xfe80_u16, 0, 0, 0, 0, 0, 0, 1]
+            .map(u16::to_be_bytes)
+            .concat();
+        assert_eq!(show(keys[0], 8, &[10, 0, 0, 0]), "10.0.0.0/8");
+        assert_eq!(show(keys[1], 32, &[192, 168, 0, 1]), "192.168.0.1/32");
+        assert_eq!(show(keys[2], 10, &link_local), "fe80::1/10");
+        assert_eq!(show(keys[3], 0, &[0; 16]), "::/0");
+        assert_eq!(show(keys[4], 16, &[0, 80, 0, 0]), "00 50 00 00/16");
+        // Without a type, or with one that does not fit.
+        assert_eq!(show(0, 8, &[10, 0, 0, 0]), "0a 00 00 00/8");
+        assert_eq!(show(u16, 8, &[10, 0, 0, 0]), "0a 00 00 00/8");
+        assert_eq!(show(keys[0], 8, &[10, 0]), "0a 00/8");
+        assert_eq!(prefix(None, 0, &[1, 2]), "01 02");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use hachi::programs::{Xdp, XdpFlags};
+use hachi_obj::{MapSpec, MapType};
 use hachi_test::{Bpffs, Guarded, Netns, TempDir, VethPair, require_bpf, skip};
 use serde_json::Value;
 use support::{Run, command, hachi, keys, object, run};
@@ -519,4 +520,66 @@ fn unpin_does_not_touch_other_file_systems() {
         .code(1)
         .says(&["not on a BPF file system"]);
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "precious");
+}
+
+/// Maps of an object, under names of the test's own, and one of them dumped.
+fn dumped(map: MapSpec, fill: impl FnOnce(&mut hachi::Ebpf)) -> (Run, Value) {
+    let bytes = std::fs::read(object("watcher")).unwrap();
+    let mut spec = hachi_obj::Spec::parse_vec(bytes).unwrap();
+    let name = map.name.clone();
+    spec.maps.push(map);
+    let mut ebpf = hachi::EbpfLoader::new().load_spec(spec).unwrap();
+    fill(&mut ebpf);
+    let id = ebpf
+        .map(&name)
+        .unwrap()
+        .data()
+        .info()
+        .unwrap()
+        .id()
+        .to_string();
+    let text = hachi(["map", "dump", &id]).code(0);
+    (text, hachi(["map", "dump", "--json", &id]).code(0).json())
+}
+
+/// Of sockets the kernel tells nothing, unless values have room for a cookie.
+#[test]
+fn what_cannot_be_read_is_said_and_the_rest_is_dumped() {
+    require_bpf!();
+    let (listener, value) = (std::net::UdpSocket::bind("127.0.0.1:0").unwrap(), 4);
+    let connected = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    connected.connect(listener.local_addr().unwrap()).unwrap();
+    let map = MapSpec::new("sockets", MapType::Sockhash, 4, value, 8);
+    let (text, document) = dumped(map, |ebpf| {
+        let mut sockets: hachi::maps::SockHash<_, u32> =
+            ebpf.map_mut("sockets").unwrap().try_into().unwrap();
+        sockets.insert(7, &connected, 0).unwrap();
+    });
+    let text = text.says(&["1 value of this sockhash cannot be read"]);
+    assert!(
+        text.stdout.contains("07 00 00 00: (unreadable)"),
+        "{}",
+        text.stdout
+    );
+    assert!(text.stdout.contains("1 element"), "{}", text.stdout);
+    let entry = &document["entries"][0];
+    assert_eq!(keys(entry), ["error", "key", "value"]);
+    assert_eq!(entry["key"], serde_json::json!([7, 0, 0, 0]));
+    assert_eq!(entry["value"], Value::Null);
+}
+
+#[test]
+fn keys_of_prefixes_are_printed_as_prefixes() {
+    require_bpf!();
+    let mut map = MapSpec::new("routes", MapType::LpmTrie, 8, 4, 8);
+    map.flags = 1; // BPF_F_NO_PREALLOC, which the kernel asks for.
+    let (text, document) = dumped(map, |ebpf| {
+        let mut key = 8_u32.to_ne_bytes().to_vec();
+        key.extend([10, 0, 0, 0]);
+        let map = ebpf.map_mut("routes").unwrap();
+        map.data_mut().update_bytes(&key, &[1, 0, 0, 0], 0).unwrap();
+    });
+    // Its keys have no type here.
+    assert!(text.stdout.contains("0a 00 00 00/8: "), "{}", text.stdout);
+    assert_eq!(document["entries"][0]["prefix"], "0a 00 00 00/8");
 }

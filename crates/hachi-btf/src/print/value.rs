@@ -32,6 +32,8 @@ pub enum Value {
     Array(Vec<Value>),
     /// Elements of one byte each: perhaps a string.
     Bytes(Vec<u8>),
+    /// Elements of C's `char`: a string, as a rule.
+    Text(Vec<u8>),
     /// A struct or union with its members, or a section with its variables.
     Struct {
         /// Name of the type; empty if it has none.
@@ -50,7 +52,7 @@ impl Value {
     }
 
     /// As JSON: numbers as numbers (of more than 64 bits as strings), enum values by name, bytes as
-    /// an array of numbers, structs as objects.
+    /// an array of numbers (those of C strings, too), structs as objects.
     pub fn to_json(&self) -> String {
         let mut out = String::new();
         self.write_json(&mut out);
@@ -93,7 +95,7 @@ impl Value {
             }
             Value::Enum(Some(name), _) => json_str(out, name),
             Value::Array(elements) => list(out, &mut elements.iter()),
-            Value::Bytes(bytes) => {
+            Value::Bytes(bytes) | Value::Text(bytes) => {
                 let _ = write!(out, "{bytes:?}");
             }
             Value::Struct { members, .. } => {
@@ -125,6 +127,7 @@ impl fmt::Display for Value {
                 Some(text) => write!(f, "{text:?}"),
                 None => write!(f, "{bytes:?}"),
             },
+            Value::Text(bytes) => f.write_str(&quoted(c_string(bytes).unwrap_or(bytes))),
             Value::Array(elements) => {
                 f.write_str("[")?;
                 for (at, element) in elements.iter().enumerate() {
@@ -147,6 +150,34 @@ impl fmt::Display for Value {
             }
         }
     }
+}
+
+/// What is before the zeros at the end of an array; `None` if there is a zero in it, too.
+fn c_string(bytes: &[u8]) -> Option<&[u8]> {
+    let end = bytes
+        .iter()
+        .rposition(|byte| *byte != 0)
+        .map_or(0, |last| last + 1);
+    let text = &bytes[..end];
+    (!text.contains(&0)).then_some(text)
+}
+
+/// In quotes, with escapes as Rust has them; bytes that are no UTF-8 as `\xff`.
+fn quoted(bytes: &[u8]) -> String {
+    let mut text = String::from("\"");
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '\'' => text.push(c),
+                c => text.extend(c.escape_debug()),
+            }
+        }
+        for byte in chunk.invalid() {
+            let _ = write!(text, "\\x{byte:02x}");
+        }
+    }
+    text.push('"');
+    text
 }
 
 /// Bytes that are most likely a name: some printable characters, then nothing but zeros. Short
@@ -235,6 +266,9 @@ impl Decoder<'_, '_> {
     fn array(&mut self, array: &Array, bytes: &[u8], depth: u32) -> Option<Value> {
         let size = self.btf.size_of(array.type_id).ok()? as usize;
         let all = bytes.get(..size.checked_mul(array.nelems as usize)?)?;
+        if size == 1 && self.is_char(array.type_id) {
+            return Some(Value::Text(all.to_vec()));
+        }
         if size == 1 && self.is_byte(array.type_id) {
             return Some(Value::Bytes(all.to_vec()));
         }
@@ -263,11 +297,19 @@ impl Decoder<'_, '_> {
         })
     }
 
+    /// Whether it is C's `char`, signed or not.
+    fn is_char(&self, id: u32) -> bool {
+        self.btf
+            .resolve(id)
+            .and_then(|id| self.btf.get(id))
+            .is_ok_and(|ty| matches!(ty, Type::Int(int) if int.char || int.name == "char"))
+    }
+
     fn is_byte(&self, id: u32) -> bool {
         self.btf
             .resolve(id)
             .and_then(|id| self.btf.get(id))
-            .is_ok_and(|ty| matches!(ty, Type::Int(int) if !int.bool && !int.signed || int.char))
+            .is_ok_and(|ty| matches!(ty, Type::Int(int) if !int.bool && !int.signed))
     }
 
     fn int(&self, int: &Int<&str>, number: u128, bits: u32) -> Option<Value> {

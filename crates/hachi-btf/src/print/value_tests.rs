@@ -178,3 +178,40 @@ fn names_in_byte_arrays() {
     assert_eq!(as_text(b"ab\0cd\0\0\0"), None);
     assert_eq!(as_text(&[0; 16]), None);
 }
+
+/// C's `char` is signed on most machines and unsigned on others.
+#[test]
+fn arrays_of_char_are_strings() {
+    let mut btf = BtfBuilder::new();
+    let u32_ = btf.add(int("u32", 4, false, false));
+    let chars: Vec<u32> = [true, false]
+        .into_iter()
+        .map(|signed| {
+            let type_id = btf.add(int("char", 1, signed, false));
+            btf.add(Type::Array(Array {
+                type_id,
+                index_type_id: u32_,
+                nelems: 8,
+            }))
+        })
+        .collect();
+    let bytes = btf.encode(Endian::Little).unwrap();
+    let btf = Btf::parse(&bytes).unwrap();
+    for id in chars {
+        let show = |bytes: &[u8; 8]| Value::decode(&btf, id, bytes).unwrap().to_string();
+        let json = |bytes: &[u8; 8]| Value::decode(&btf, id, bytes).unwrap().to_json();
+        assert_eq!(show(b"eth0\0\0\0\0"), r#""eth0""#);
+        assert_eq!(json(b"eth0\0\0\0\0"), "[101, 116, 104, 48, 0, 0, 0, 0]");
+        assert_eq!(show(b"no zero!"), r#""no zero!""#);
+        assert_eq!(show(b"\0\0\0\0\0\0\0\0"), r#""""#);
+        assert_eq!(show(b"a\n\"\\'\x1b\0\0"), r#""a\n\"\\'\u{1b}""#);
+        assert_eq!(
+            show("gr\u{fc}n\u{202e}".as_bytes().try_into().unwrap()),
+            r#""grün\u{202e}""#
+        );
+        // Something stands behind its end, or it is no UTF-8.
+        assert_eq!(show(b"a\0b\0\0\0\0\0"), r#""a\0b\0\0\0\0\0""#);
+        assert_eq!(show(b"a\xff\0\0\0\0\0\0"), r#""a\xff""#);
+        assert_eq!(json(b"a\xff\0\0\0\0\0\0"), "[97, 255, 0, 0, 0, 0, 0, 0]");
+    }
+}

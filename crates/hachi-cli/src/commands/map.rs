@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use hachi::Held;
-use hachi::maps::{MapData, MapInfo, loaded_maps};
+use hachi::maps::{MapData, MapError, MapInfo, loaded_maps};
 use hachi_btf::Btf;
 use serde_json::{Value, json};
 
@@ -161,6 +161,9 @@ fn not_listable(kind: &str) -> Option<&'static str> {
         "bloom_filter" => "it only answers whether a value was added",
         "arena" => "it is memory, not elements",
         "struct_ops" => "it holds kernel callbacks",
+        "sk_storage" | "inode_storage" | "task_storage" | "cgrp_storage" => {
+            "each belongs to a socket, a file, a task or a cgroup, and is found by that only"
+        }
         _ => return None,
     })
 }
@@ -189,23 +192,48 @@ fn dump(args: DumpArgs, out: &mut Output) -> Result {
             .is_per_cpu()
             .then(|| (info.value_size() as usize).next_multiple_of(8)),
         value_size: info.value_size() as usize,
+        is_lpm: info.type_name() == "lpm_trie",
     };
 
     let limit = args.limit.unwrap_or(usize::MAX);
+    // Where the first value cannot be read, none can: then there are keys at least.
+    let mut elements = map.iter_bytes().peekable();
+    let only_keys = matches!(elements.peek(), Some(Err(_)));
+    let entries: Box<dyn Iterator<Item = _>> = match only_keys {
+        false => Box::new(elements.map(|entry| entry.map(|(key, value)| (key, Ok(value))))),
+        true => Box::new(map.key_bytes().filter_map(|key| {
+            let key = match key {
+                Ok(key) => key,
+                Err(error) => return Some(Err(error)),
+            };
+            match map.lookup_bytes(&key, 0) {
+                // It is gone by now.
+                Ok(None) => None,
+                Ok(Some(value)) => Some(Ok((key, Ok(value)))),
+                Err(error) => Some(Ok((key, Err(error)))),
+            }
+        })),
+    };
+    let mut entries = entries.take(limit);
     if args.format.json {
-        let entries = map
-            .iter_bytes()
-            .take(limit)
+        let entries = entries
             .map(|entry| entry.map(|(key, value)| typed.json(&key, &value)))
             .collect::<std::result::Result<Vec<Value>, _>>()
             .map_err(|error| failed(&error))?;
         return out.json(&json!({ "map": describe(&info), "entries": entries }));
     }
-    let mut count = 0;
-    for entry in map.iter_bytes().take(limit) {
+    let (mut count, mut unread) = (0, 0);
+    entries.try_for_each(|entry| {
         let (key, value) = entry.map_err(|error| failed(&error))?;
-        typed.show(&key, &value, out)?;
         count += 1;
+        unread += usize::from(value.is_err());
+        typed.show(&key, &value, out)
+    })?;
+    if unread > 0 {
+        let (values, kind) = (output::count(unread, "value"), info.type_name());
+        out.warn(format_args!(
+            "{values} of this {kind} cannot be read from user space"
+        ))?;
     }
     say!(out, dim(output::count(count, "element")))
 }
@@ -216,6 +244,8 @@ struct Typed<'a> {
     key_type: u32,
     value_type: u32,
     value_size: usize,
+    /// Whether keys are prefixes.
+    is_lpm: bool,
     /// For per-CPU maps, the distance between two CPUs' values.
     stride: Option<usize>,
 }
@@ -232,21 +262,45 @@ impl Typed<'_> {
         }
     }
 
-    fn json(&self, key: &[u8], value: &[u8]) -> Value {
+    fn json(&self, key: &[u8], value: &std::result::Result<Vec<u8>, MapError>) -> Value {
+        let prefix = self
+            .is_lpm
+            .then(|| value::prefix(self.btf, self.key_type, key));
         let key = value::to_json(self.btf, self.key_type, key);
+        let value = match value {
+            Ok(value) => value,
+            Err(error) => {
+                return json!({ "key": key, "value": null, "error": error.to_string() });
+            }
+        };
         let mut values: Vec<Value> = self
             .values(value)
             .into_iter()
             .map(|value| value::to_json(self.btf, self.value_type, value))
             .collect();
-        match self.stride {
+        let mut entry = match self.stride {
             Some(_) => json!({ "key": key, "values": values }),
             None => json!({ "key": key, "value": values.pop() }),
+        };
+        if let Some(prefix) = prefix {
+            entry["prefix"] = prefix.into();
         }
+        entry
     }
 
-    fn show(&self, key: &[u8], value: &[u8], out: &mut Output) -> Result {
-        let key = bold(value::to_text(self.btf, self.key_type, key));
+    fn show(
+        &self,
+        key: &[u8],
+        value: &std::result::Result<Vec<u8>, MapError>,
+        out: &mut Output,
+    ) -> Result {
+        let key = bold(match self.is_lpm {
+            true => value::prefix(self.btf, self.key_type, key),
+            false => value::to_text(self.btf, self.key_type, key),
+        });
+        let Ok(value) = value else {
+            return say!(out, key, ": ", dim("(unreadable)"));
+        };
         let text = |value| value::to_text(self.btf, self.value_type, value);
         if self.stride.is_none() {
             return say!(out, key, ": ", text(value));

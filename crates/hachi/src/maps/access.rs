@@ -9,7 +9,10 @@ use std::{
     ptr,
 };
 
-use super::{ElementFlags, MapData, MapError, MapType, Operation, RawIter, types};
+use super::{
+    ElementFlags, MapData, MapError, MapType, Operation, RawIter, types,
+    walk::{KeyWalk, Walked},
+};
 use crate::{
     Pod,
     fd::MapFd,
@@ -157,6 +160,19 @@ impl MapData {
     /// All elements as bytes, for any map type that has keys.
     pub fn iter_bytes(&self) -> RawIter<'_> {
         RawIter::new(self)
+    }
+
+    /// All keys as bytes, also of maps whose values the kernel lets nobody read (sockets, XSKs).
+    ///
+    /// # Errors
+    /// What the kernel refuses; it is the last item then.
+    pub fn key_bytes(&self) -> impl Iterator<Item = Result<Vec<u8>, MapError>> + '_ {
+        let mut walk = KeyWalk::new(self, Walked::Stay);
+        std::iter::from_fn(move || match walk.next_key(self) {
+            Ok(true) => Some(Ok(walk.key().to_vec())),
+            Ok(false) => None,
+            Err(error) => Some(Err(error)),
+        })
     }
 
     #[inline]
