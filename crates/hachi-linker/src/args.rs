@@ -2,10 +2,11 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    fs,
     path::{Path, PathBuf},
     str::FromStr,
 };
+
+use hachi_obj::file;
 
 use crate::{Cpu, Error, FileAction, Options, Panics, UsageError};
 
@@ -198,7 +199,7 @@ fn expand_response_files(args: Vec<OsString>) -> Result<Vec<OsString>, Error> {
             out.push(arg);
             continue;
         };
-        let text = fs::read_to_string(path).map_err(|source| Error::Io {
+        let text = file::read_text(path, file::LARGEST).map_err(|source| Error::Io {
             action: FileAction::Read,
             path: path.into(),
             source,
@@ -221,6 +222,8 @@ fn expand_response_files(args: Vec<OsString>) -> Result<Vec<OsString>, Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::{Kernel, Target};
 

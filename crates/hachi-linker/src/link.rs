@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use hachi_obj::file;
 use object::{
     Object, ObjectSection, ObjectSymbol,
     elf::EM_BPF,
@@ -202,7 +203,8 @@ fn exports(options: &Options) -> Result<Option<BTreeSet<String>>, Error> {
     let mut names: BTreeSet<String> = options.exports.iter().cloned().collect();
     match &options.export_symbols {
         Some(path) => {
-            let text = fs::read_to_string(path).map_err(|e| io_error(FileAction::Read, path, e))?;
+            let text = file::read_text(path, file::LARGEST)
+                .map_err(|e| io_error(FileAction::Read, path, e))?;
             names.extend(
                 text.lines()
                     .map(str::trim)

@@ -22,6 +22,8 @@ mod code;
 mod elf;
 pub mod error;
 mod externs;
+#[cfg(unix)]
+pub mod file;
 #[path = "generated/flags.rs"]
 pub mod flags;
 mod image;

@@ -1,13 +1,12 @@
 //! [`Ebpf`] and its builder.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use hachi_common::Record;
-use hachi_obj::{GlobalVar, Spec};
+use hachi_obj::{GlobalVar, Spec, file};
 
 use crate::{
     Pod, Shareable,
@@ -197,7 +196,7 @@ impl EbpfLoader {
     /// Loads an object file: creates its maps. Programs are loaded one by one, by their `load`.
     pub fn load_file<P: AsRef<Path>>(&mut self, path: P) -> Result<Ebpf, EbpfError> {
         let path = path.as_ref();
-        let bytes = fs::read(path).map_err(|error| EbpfError::FileError {
+        let bytes = file::read(path, file::LARGEST).map_err(|error| EbpfError::FileError {
             path: path.to_owned(),
             error,
         })?;

@@ -35,8 +35,12 @@ pub enum UProbeAttachLocation<'a> {
     Symbol(&'a str),
     /// So many bytes into a function.
     SymbolOffset(&'a str, u64),
-    /// So many bytes into the file.
+    /// So many bytes into the file. In a program that is loaded at the addresses it was linked for
+    /// (not position-independent), an address of its code, as its tools print it, is understood,
+    /// too.
     AbsoluteOffset(u64),
+    /// An address as linked: what `nm` and `objdump` print.
+    Address(u64),
 }
 
 impl<'a> From<&'a str> for UProbeAttachLocation<'a> {
@@ -76,7 +80,14 @@ impl UProbe {
     ///
     /// `target` is a path, or the name of a library (`libc.so.6`, `libc`) or of a program. With
     /// `pid` only this process runs the program (0: the calling one); without, everybody who
-    /// passes, now and later. `bpf_get_attach_cookie` gives the program `cookie` (Linux ≥ 5.15).
+    /// passes, now and later. With `pid`, a name stands for the file that the process has mapped,
+    /// and an absolute path is looked up in its root: it may be in a container. (Paths in `/proc`
+    /// are ours.)
+    ///
+    /// Symbols that the file itself does not have are looked for in its debugging information: a
+    /// file named by its build id or `.gnu_debuglink`, and, with the feature `debuginfo`, compressed
+    /// in the file.
+    /// `bpf_get_attach_cookie` gives the program `cookie` (Linux ≥ 5.15).
     ///
     /// Makes a `bpf_link` (Linux ≥ 5.15) or, on older kernels, a perf event; kernels before 4.17
     /// are told by tracefs. Needs CAP_PERFMON; CAP_SYS_ADMIN before Linux 6.7 or so.
@@ -200,9 +211,9 @@ impl Request<'_> {
         let path = path::resolve(self.target, pid)?;
         let offset = match self.location {
             UProbeAttachLocation::AbsoluteOffset(offset) => {
-                Binary::open(&path)?.check_offset(offset)?;
-                offset
+                Binary::headers(&path)?.offset(offset)?
             }
+            UProbeAttachLocation::Address(address) => Binary::headers(&path)?.offset_of(address)?,
             UProbeAttachLocation::Symbol(name) => Binary::open(&path)?.function_offset(name)?,
             UProbeAttachLocation::SymbolOffset(name, offset) => Binary::open(&path)?
                 .function_offset(name)?

@@ -139,11 +139,11 @@ impl Places<'_> {
     fn offsets(self, path: &Path) -> Result<Vec<u64>, PlaceError> {
         match self {
             Places::Offsets(offsets) => {
-                let binary = Binary::open(path)?;
+                let binary = Binary::headers(path)?;
                 offsets
                     .iter()
-                    .try_for_each(|&offset| binary.check_offset(offset))?;
-                Ok(offsets.to_vec())
+                    .map(|&offset| binary.offset(offset))
+                    .collect()
             }
             Places::Functions(names) => {
                 let binary = Binary::open(path)?;

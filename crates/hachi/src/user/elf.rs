@@ -1,42 +1,78 @@
 //! Binaries: symbols, and places in the file by address.
 
 use std::{
-    fs::File,
     io,
-    os::fd::AsFd as _,
+    ops::Range,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
+use hachi_obj::file::ForeignFile;
 use object::{
     Endianness, SymbolIndex,
     elf::{self, FileHeader32, FileHeader64},
     read::elf::{FileHeader, ProgramHeader as _, SectionHeader as _, Sym as _, VersionTable},
 };
 
-use super::error::{PlaceError, Result};
+use super::{
+    debug_files,
+    error::{PlaceError, Result},
+    image::{Image, Wanted},
+};
 use crate::{
     near, pattern,
-    sys::mmap::Mmap,
     target::{BinaryProblem, Hint, NoSuchTarget, TargetKind},
 };
 
-/// A binary, mapped into memory.
+/// A binary: what of it is looked at.
 pub(crate) struct Binary {
     path: PathBuf,
-    map: Mmap,
-    len: usize,
+    version: FileVersion,
+    /// Bytes of the file.
+    len: u64,
+    segments: Vec<Segment>,
+    symbols: Symbols,
+    /// Those of the files and sections with its debugging information, once something is looked for
+    /// that the binary itself does not have.
+    debug: OnceLock<Vec<Symbols>>,
 }
 
-/// A function of a binary.
-#[derive(Clone, Debug)]
-pub(crate) struct Function<'a> {
-    pub(crate) name: &'a str,
+/// A file, and its contents as far as the system tells one from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct FileVersion {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+/// The functions that one file defines, sorted by their names.
+pub(super) struct Symbols {
+    image: Image,
+    functions: Vec<Function>,
+}
+
+/// A function, whose names are parts of the image.
+struct Function {
+    name: Range<usize>,
     /// `GLIBC_2.34`, if symbols have versions.
-    version: Option<&'a str>,
+    version: Option<Range<usize>>,
     /// The version is not the one that linkers choose.
     hidden: bool,
     global: bool,
-    pub(crate) address: u64,
+    address: u64,
+}
+
+/// A function as a symbol table has it.
+#[derive(Clone, Debug)]
+struct Symbol<'a> {
+    name: &'a str,
+    version: Option<&'a str>,
+    hidden: bool,
+    global: bool,
+    address: u64,
 }
 
 /// A part of the file that is mapped at an address.
@@ -57,89 +93,88 @@ pub(crate) struct Section<'a> {
 
 type Parsed<T> = Result<T, object::read::Error>;
 
+/// Binaries whose symbols were asked for last: probes of one file come one after the other, and
+/// reading its symbols takes longer than attaching.
+static RECENT: Mutex<Vec<Arc<Binary>>> = Mutex::new(Vec::new());
+
+/// How many are kept, and how many bytes of their files.
+const RECENT_COUNT: usize = 4;
+const RECENT_BYTES: usize = 128 << 20;
+
 impl Binary {
-    pub(crate) fn open(path: &Path) -> Result<Self> {
-        Self::map(path).map_err(|error| PlaceError::io(path, error))
+    /// Reads a binary with its symbols, unless it was read just before.
+    pub(crate) fn open(path: &Path) -> Result<Arc<Self>> {
+        let file = ForeignFile::open(path).map_err(|error| PlaceError::io(path, error))?;
+        let version = FileVersion::of(&file);
+        // A thread that panicked was between two single steps.
+        let recent = || RECENT.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_it = |known: &Arc<Binary>| known.version == version && known.path == path;
+        if let Some(known) = recent().iter().find(|known| is_it(known)) {
+            return Ok(Arc::clone(known));
+        }
+        let binary = Arc::new(Self::read(path, &file, Wanted::Symbols)?);
+        let mut recent = recent();
+        recent.retain(|known| !is_it(known));
+        recent.insert(0, Arc::clone(&binary));
+        let mut weight = 0usize;
+        recent.truncate(RECENT_COUNT);
+        recent.retain(|known| {
+            weight = weight.saturating_add(known.symbols.image.weight());
+            weight <= RECENT_BYTES
+        });
+        Ok(binary)
     }
 
-    fn map(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
-        let len = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
-        if len == 0 {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "the file is empty",
-            ));
-        }
-        let binary = Binary {
+    /// Reads a binary without its symbols.
+    pub(crate) fn headers(path: &Path) -> Result<Self> {
+        let file = ForeignFile::open(path).map_err(|error| PlaceError::io(path, error))?;
+        Self::read(path, &file, Wanted::Headers)
+    }
+
+    fn read(path: &Path, file: &ForeignFile, wanted: Wanted) -> Result<Self> {
+        let failed = |error| PlaceError::io(path, error);
+        let image = Image::read(file, wanted).map_err(failed)?;
+        let segments = image.segments().map_err(failed)?;
+        let symbols = match wanted {
+            Wanted::Headers => Symbols {
+                image,
+                functions: Vec::new(),
+            },
+            Wanted::Symbols => Symbols::of(image).map_err(failed)?,
+        };
+        Ok(Binary {
             path: path.to_owned(),
-            map: Mmap::read_only(file.as_fd(), len)?,
-            len,
-        };
-        match binary.bytes() {
-            [0x7f, b'E', b'L', b'F', ..] => Ok(binary),
-            _ => Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "it is not an ELF file (of a script, take the interpreter)",
-            )),
-        }
+            version: FileVersion::of(file),
+            len: file.size(),
+            segments,
+            symbols,
+            debug: OnceLock::new(),
+        })
     }
 
-    fn bytes(&self) -> &[u8] {
-        // SAFETY: the mapping has that length, is readable, and lives as long as `self`. Should
-        // somebody shorten the file meanwhile, access is a bus error, as with any mapped binary.
-        unsafe { std::slice::from_raw_parts(self.map.ptr(), self.len) }
+    fn image(&self) -> &Image {
+        &self.symbols.image
     }
 
-    fn malformed(&self, error: object::read::Error) -> PlaceError {
-        PlaceError::io(
-            &self.path,
-            io::Error::new(io::ErrorKind::InvalidData, error.to_string()),
-        )
-    }
-
-    fn is_64(&self) -> bool {
-        self.bytes().get(4) == Some(&elf::ELFCLASS64.0)
-    }
-
-    /// All functions defined here, those for the dynamic linker first.
-    pub(crate) fn functions(&self) -> Result<Vec<Function<'_>>> {
-        let found = if self.is_64() {
-            functions::<FileHeader64<Endianness>>(self.bytes())
-        } else {
-            functions::<FileHeader32<Endianness>>(self.bytes())
-        };
-        found.map_err(|error| self.malformed(error))
-    }
-
-    pub(crate) fn segments(&self) -> Result<Vec<Segment>> {
-        let found = if self.is_64() {
-            segments::<FileHeader64<Endianness>>(self.bytes())
-        } else {
-            segments::<FileHeader32<Endianness>>(self.bytes())
-        };
-        found.map_err(|error| self.malformed(error))
+    pub(crate) fn segments(&self) -> &[Segment] {
+        &self.segments
     }
 
     pub(crate) fn section(&self, name: &str) -> Result<Option<Section<'_>>> {
-        let found = if self.is_64() {
-            section::<FileHeader64<Endianness>>(self.bytes(), name)
-        } else {
-            section::<FileHeader32<Endianness>>(self.bytes(), name)
-        };
-        found.map_err(|error| self.malformed(error))
+        let found = self.image().section(name);
+        found.map_err(|error| PlaceError::io(&self.path, error))
     }
 
     /// Bytes of an address, and whether the byte order is the machine's.
     pub(crate) fn word(&self) -> (usize, bool) {
-        let big = self.bytes().get(5) == Some(&elf::ELFDATA2MSB.0);
-        let word = if self.is_64() { 8 } else { 4 };
-        (word, big == cfg!(target_endian = "big"))
+        let word = if self.image().is_64() { 8 } else { 4 };
+        (word, self.image().is_native())
     }
 
     /// Whether it is loaded at other addresses than it was linked for (`ET_DYN`).
     pub(crate) fn is_movable(&self) -> bool {
         let kind = self
+            .image()
             .bytes()
             .get(16..18)
             .and_then(|bytes| bytes.try_into().ok());
@@ -148,54 +183,71 @@ impl Binary {
 
     /// Where in the file the byte at `address` is.
     pub(crate) fn offset_of(&self, address: u64) -> Result<u64> {
-        offset_in(&self.segments()?, address).ok_or_else(|| {
+        offset_in(&self.segments, address).ok_or_else(|| {
             PlaceError::unusable(&self.path, BinaryProblem::AddressOutside { address })
         })
     }
 
-    /// The kernel does not look whether there is anything.
-    pub(crate) fn check_offset(&self, offset: u64) -> Result<()> {
-        if offset < self.len as u64 {
-            return Ok(());
+    /// The offset in the file that a number stands for: itself, or, in a program that is loaded
+    /// where it was linked for, that of the address, which is what its tools print. The kernel does
+    /// not look whether there is anything.
+    pub(crate) fn offset(&self, number: u64) -> Result<u64> {
+        if !self.is_movable() && !self.is_code_at_offset(number) {
+            let code: Vec<Segment> = self.code().copied().collect();
+            if let Some(offset) = offset_in(&code, number) {
+                return Ok(offset);
+            }
+        }
+        if number < self.len {
+            return Ok(number);
         }
         Err(PlaceError::unusable(
             &self.path,
             BinaryProblem::OffsetOutside {
-                offset,
-                size: self.len as u64,
+                offset: number,
+                size: self.len,
             },
         ))
+    }
+
+    fn code(&self) -> impl Iterator<Item = &Segment> {
+        self.segments.iter().filter(|segment| segment.executable)
+    }
+
+    fn is_code_at_offset(&self, offset: u64) -> bool {
+        self.code().any(|segment| {
+            let inside = offset.checked_sub(segment.offset);
+            inside.is_some_and(|inside| inside < segment.size)
+        })
+    }
+
+    /// The symbols of its debugging information.
+    fn debug(&self) -> Result<&[Symbols]> {
+        if let Some(known) = self.debug.get() {
+            return Ok(known);
+        }
+        let found = debug_files::find(&self.path, self.image())?;
+        Ok(self.debug.get_or_init(|| found))
     }
 
     /// Where in the file the function called `name` begins. `name` may have a version, as in
     /// `pthread_create@GLIBC_2.2.5`.
     pub(crate) fn function_offset(&self, name: &str) -> Result<u64> {
-        let functions = self.functions()?;
         let (wanted, version) = match name.split_once('@') {
             Some((wanted, version)) => (wanted, Some(version.trim_start_matches('@'))),
             None => (name, None),
         };
-        // The version that linkers choose counts more than others, and what others can see more
-        // than what they cannot.
-        let rank = |function: &Function<'_>| (!function.hidden, function.global);
-        let candidates: Vec<_> = functions
-            .iter()
-            .filter(|function| {
-                function.name == wanted
-                    && version.is_none_or(|version| function.version == Some(version))
-            })
-            .collect();
-        let Some(best) = candidates.iter().map(|function| rank(function)).max() else {
-            return Err(self.no_function(&functions, wanted, version));
-        };
-        let mut addresses: Vec<_> = candidates
-            .iter()
-            .filter(|function| rank(function) == best)
-            .map(|function| function.address)
-            .collect();
-        addresses.sort_unstable();
-        addresses.dedup();
+        let mut addresses = self.symbols.addresses(wanted, version);
+        if addresses.is_empty() {
+            for symbols in self.debug()? {
+                addresses = symbols.addresses(wanted, version);
+                if !addresses.is_empty() {
+                    break;
+                }
+            }
+        }
         match addresses.as_slice() {
+            [] => Err(self.no_function(wanted, version)?),
             [address] => self.offset_of(*address),
             _ => Err(PlaceError::unusable(
                 &self.path,
@@ -209,13 +261,15 @@ impl Binary {
 
     /// Where in the file the functions begin whose names fit `pattern`, each place once.
     pub(crate) fn matching_offsets(&self, pattern: &str) -> Result<Vec<u64>> {
-        let segments = self.segments()?;
-        let mut offsets: Vec<u64> = self
-            .functions()?
-            .iter()
-            .filter(|function| pattern::fits(pattern.as_bytes(), function.name.as_bytes()))
-            .filter_map(|function| offset_in(&segments, function.address))
-            .collect();
+        let mut offsets = Vec::new();
+        for symbols in std::iter::once(&self.symbols).chain(self.debug()?) {
+            offsets.extend(
+                symbols
+                    .names()
+                    .filter(|(name, _)| pattern::fits(pattern.as_bytes(), name.as_bytes()))
+                    .filter_map(|(_, function)| offset_in(&self.segments, function.address)),
+            );
+        }
         offsets.sort_unstable();
         offsets.dedup();
         if offsets.is_empty() {
@@ -227,33 +281,155 @@ impl Binary {
         Ok(offsets)
     }
 
-    fn no_function(
-        &self,
-        functions: &[Function<'_>],
-        wanted: &str,
-        version: Option<&str>,
-    ) -> PlaceError {
-        let versions: Vec<_> = functions
-            .iter()
-            .filter(|function| function.name == wanted)
-            .filter_map(|function| Some(function.version?.to_owned()))
-            .collect();
+    fn no_function(&self, wanted: &str, version: Option<&str>) -> Result<PlaceError> {
+        let debug = self.debug()?;
+        let all = || std::iter::once(&self.symbols).chain(debug);
+        let mut versions = Vec::new();
+        let mut is_stripped = true;
+        for symbols in all() {
+            is_stripped &= symbols.functions.is_empty();
+            for function in symbols.named(wanted) {
+                versions.extend(symbols.version(function).map(str::to_owned));
+            }
+        }
+        let compressed = match self.section(".gnu_debugdata")? {
+            Some(_) => !cfg!(feature = "debuginfo"),
+            None => false,
+        };
         let hint = if version.is_some() && !versions.is_empty() {
             Hint::Versions(versions)
-        } else if functions.is_empty() {
+        } else if compressed {
+            Hint::CompressedSymbols
+        } else if is_stripped {
             Hint::Stripped
         } else {
-            let names = functions.iter().map(|function| function.name);
+            let names = all().flat_map(|symbols| symbols.names().map(|(name, _)| name));
             Hint::Similar(near::similar(wanted, names))
         };
         let name = match version {
             Some(version) => format!("{wanted}@{version}"),
             None => wanted.to_owned(),
         };
-        NoSuchTarget::new(TargetKind::Function, name)
+        Ok(NoSuchTarget::new(TargetKind::Function, name)
             .in_file(&self.path)
             .hint(hint)
-            .into()
+            .into())
+    }
+}
+
+impl FileVersion {
+    fn of(file: &ForeignFile) -> Self {
+        let about = file.metadata();
+        FileVersion {
+            device: about.dev(),
+            inode: about.ino(),
+            size: about.len(),
+            modified: (about.mtime(), about.mtime_nsec()),
+            changed: (about.ctime(), about.ctime_nsec()),
+        }
+    }
+}
+
+impl Symbols {
+    pub(super) fn of(image: Image) -> io::Result<Self> {
+        let bytes = image.bytes();
+        // Names are parts of the image, since symbols are read from it.
+        let part = |text: &str| {
+            let start = text.as_ptr() as usize - bytes.as_ptr() as usize;
+            start..start + text.len()
+        };
+        let found = match image.is_64() {
+            true => functions::<FileHeader64<Endianness>>(bytes),
+            false => functions::<FileHeader32<Endianness>>(bytes),
+        };
+        let mut found = found.map_err(invalid)?;
+        found.sort_by(|a, b| a.name.cmp(b.name));
+        let functions = found
+            .iter()
+            .map(|symbol| Function {
+                name: part(symbol.name),
+                version: symbol.version.map(part),
+                hidden: symbol.hidden,
+                global: symbol.global,
+                address: symbol.address,
+            })
+            .collect();
+        Ok(Symbols { image, functions })
+    }
+
+    fn text(&self, part: &Range<usize>) -> &str {
+        let bytes = self.image.bytes().get(part.clone()).unwrap_or_default();
+        // It was text when it was read, and the image does not change.
+        std::str::from_utf8(bytes).unwrap_or_default()
+    }
+
+    fn version(&self, function: &Function) -> Option<&str> {
+        Some(self.text(function.version.as_ref()?))
+    }
+
+    fn names(&self) -> impl Iterator<Item = (&str, &Function)> {
+        self.functions
+            .iter()
+            .map(|function| (self.text(&function.name), function))
+    }
+
+    /// All functions of this name.
+    fn named(&self, name: &str) -> &[Function] {
+        let bytes = self.image.bytes();
+        let order = |function: &Function| bytes[function.name.clone()].cmp(name.as_bytes());
+        let start = (self.functions).partition_point(|function| order(function).is_lt());
+        let rest = &self.functions[start..];
+        &rest[..rest.partition_point(|function| order(function).is_eq())]
+    }
+
+    /// Where the functions are that a name and perhaps a version stand for, as linked.
+    fn addresses(&self, name: &str, version: Option<&str>) -> Vec<u64> {
+        // The version that linkers choose counts more than others, and what others can see more
+        // than what they cannot.
+        let rank = |function: &Function| (!function.hidden, function.global);
+        let candidates = || {
+            (self.named(name).iter())
+                .filter(|function| version.is_none() || self.version(function) == version)
+        };
+        let Some(best) = candidates().map(rank).max() else {
+            return Vec::new();
+        };
+        let mut addresses: Vec<_> = candidates()
+            .filter(|function| rank(function) == best)
+            .map(|function| function.address)
+            .collect();
+        addresses.sort_unstable();
+        addresses.dedup();
+        addresses
+    }
+}
+
+fn invalid(error: impl ToString) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error.to_string())
+}
+
+impl Image {
+    fn segments(&self) -> io::Result<Vec<Segment>> {
+        let found = match self.is_64() {
+            true => segments::<FileHeader64<Endianness>>(self.bytes()),
+            false => segments::<FileHeader32<Endianness>>(self.bytes()),
+        };
+        found.map_err(invalid)
+    }
+
+    /// A section that is read with every image.
+    pub(super) fn section(&self, name: &str) -> io::Result<Option<Section<'_>>> {
+        let found = match self.is_64() {
+            true => section::<FileHeader64<Endianness>>(self.bytes(), name),
+            false => section::<FileHeader32<Endianness>>(self.bytes(), name),
+        };
+        found.map_err(invalid)
+    }
+
+    /// Whether its byte order is the machine's.
+    pub(super) fn is_native(&self) -> bool {
+        let big = self.bytes().get(5) == Some(&elf::ELFDATA2MSB.0);
+        big == cfg!(target_endian = "big")
     }
 }
 
@@ -265,7 +441,7 @@ pub(crate) fn offset_in(segments: &[Segment], address: u64) -> Option<u64> {
     })
 }
 
-fn functions<H: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> Parsed<Vec<Function<'_>>> {
+fn functions<H: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> Parsed<Vec<Symbol<'_>>> {
     let header = H::parse(bytes)?;
     let endian = header.endian()?;
     let sections = header.sections(endian, bytes)?;
@@ -295,7 +471,7 @@ fn functions<H: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> Parsed<Vec<Fun
                 },
                 None => version::<H>(versions.as_ref(), endian, index),
             };
-            functions.push(Function {
+            functions.push(Symbol {
                 name,
                 version,
                 hidden,
@@ -376,6 +552,8 @@ pub(crate) fn fuzz(bytes: &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[unsafe(no_mangle)]
@@ -394,8 +572,9 @@ mod tests {
             .unwrap();
         // What the file has there is what runs.
         let code = hachi_test_function_of_this_binary as *const u8;
+        let bytes = fs::read(&exe).unwrap();
         // SAFETY: at least one instruction lies there.
-        assert_eq!(binary.bytes()[offset as usize], unsafe { *code });
+        assert_eq!(bytes[offset as usize], unsafe { *code });
         let error = binary
             .function_offset("hachi_test_function_of_this_binery")
             .unwrap_err()

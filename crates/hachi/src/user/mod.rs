@@ -1,7 +1,9 @@
 //! Programs and libraries as files: where functions and probes lie in them.
 
+mod debug_files;
 pub(crate) mod elf;
 pub(crate) mod error;
+mod image;
 pub(crate) mod ld_cache;
 pub(crate) mod path;
 pub(crate) mod usdt;
@@ -25,19 +27,4 @@ pub fn fuzz(bytes: &[u8]) {
 }
 
 #[cfg(test)]
-mod tests {
-    /// A poor man's fuzzing: this very program, shortened and with bytes changed.
-    #[test]
-    fn damaged_binaries_are_errors() {
-        let mut bytes = std::fs::read(std::env::current_exe().unwrap()).unwrap();
-        bytes.truncate(1 << 16);
-        for len in (0..bytes.len()).step_by(4099) {
-            super::fuzz(&bytes[..len]);
-        }
-        for at in (0..512).step_by(3) {
-            let old = std::mem::replace(&mut bytes[at], 0xff);
-            super::fuzz(&bytes);
-            bytes[at] = old;
-        }
-    }
-}
+mod tests;
