@@ -26,7 +26,7 @@ impl ForeignFile {
     /// Opens a file to read it, without waiting for anyone.
     ///
     /// # Errors
-    /// What open(2) refuses, and [`io::ErrorKind::InvalidInput`] for what is no regular file.
+    /// What open(2) refuses, and [`io::ErrorKind::InvalidInput`] for anything but a regular file.
     pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
         let file = OpenOptions::new()
             .read(true)
@@ -48,7 +48,7 @@ impl ForeignFile {
     /// Fills `bytes` with those of the file at `offset`.
     ///
     /// # Errors
-    /// [`io::ErrorKind::UnexpectedEof`] if it has no more as many, and what pread(2) refuses.
+    /// [`io::ErrorKind::UnexpectedEof`] if the file has fewer by now, and what pread(2) refuses.
     pub fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
         self.file
             .read_exact_at(bytes, offset)

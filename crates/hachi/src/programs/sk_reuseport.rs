@@ -43,7 +43,7 @@ impl SkReuseport {
     /// seen: dropping the link then takes off the other's program.
     ///
     /// # Errors
-    /// What the kernel refuses; `ENOTSOCK` for what is no socket.
+    /// What the kernel refuses; `ENOTSOCK` for anything else.
     pub fn attach<T: AsFd>(&mut self, socket: T) -> Result<LinkId, ProgramError> {
         let link = socket::attach(self.data.fd()?, Hook::Reuseport, socket.as_fd());
         self.data.own(link)

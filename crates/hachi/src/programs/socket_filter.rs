@@ -41,7 +41,7 @@ impl SocketFilter {
     /// takes off the other's filter.
     ///
     /// # Errors
-    /// What the kernel refuses; `ENOTSOCK` for what is no socket.
+    /// What the kernel refuses; `ENOTSOCK` for anything else.
     pub fn attach<T: AsFd>(&mut self, socket: T) -> Result<LinkId, ProgramError> {
         let link = socket::attach(self.data.fd()?, Hook::Filter, socket.as_fd());
         self.data.own(link)

@@ -12,17 +12,13 @@ use std::{
 use hachi_obj::file::ForeignFile;
 
 use super::{
-    elf::Symbols,
     error::{PlaceError, Result},
     image::{Image, Wanted},
+    symbols::Symbols,
 };
 
 /// Where distributions put debugging information.
 const DEBUG: &str = "/usr/lib/debug";
-
-/// The most that a section or the symbols in one are decompressed to, in bytes.
-#[cfg(feature = "debuginfo")]
-pub(super) const MOST: u64 = 256 << 20;
 
 /// The symbols of the debugging information of the binary at `path`, as far as there is any.
 pub(super) fn find(path: &Path, image: &Image) -> Result<Vec<Symbols>> {
@@ -183,6 +179,7 @@ fn checksum(file: &ForeignFile) -> io::Result<u32> {
 /// MiniDebugInfo: an ELF file with symbols, compressed.
 #[cfg(feature = "debuginfo")]
 fn in_section(image: &Image) -> io::Result<Option<Symbols>> {
+    use super::image::MOST_DECOMPRESSED;
     use std::io::Read as _;
     /// What decompressing may take, in KiB.
     const MEMORY: u32 = 128 << 10;
@@ -191,8 +188,8 @@ fn in_section(image: &Image) -> io::Result<Option<Symbols>> {
     };
     let mut bytes = Vec::new();
     let reader = lzma_rust2::XzReader::new_mem_limit(section.data, false, MEMORY);
-    reader.take(MOST + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MOST {
+    reader.take(MOST_DECOMPRESSED + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MOST_DECOMPRESSED {
         let text = "the symbols in .gnu_debugdata have more than 256 MiB";
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
     }

@@ -19,6 +19,10 @@ use crate::sys::mmap::Mmap;
 /// have 0.1 GiB.)
 const MOST: usize = 1 << 30;
 
+/// The most that a section or the symbols in one are decompressed to, in bytes.
+#[cfg(feature = "debuginfo")]
+pub(super) const MOST_DECOMPRESSED: u64 = 256 << 20;
+
 /// Sections that are read beside those of symbols.
 const WANTED: &[&[u8]] = &[
     b".note.stapsdt",
@@ -228,7 +232,7 @@ impl Image {
             return Ok(());
         }
         let mut contents = Vec::new();
-        let mut room = super::debug_files::MOST;
+        let mut room = MOST_DECOMPRESSED;
         for &index in compressed {
             let (about, at, size) = sections[index]
                 .compression(endian, self.bytes())

@@ -8,8 +8,9 @@ use std::{
 };
 
 use super::{
-    elf::{Binary, Section, Segment, offset_in},
+    elf::Binary,
     error::{PlaceError, Result},
+    symbols::{Section, Segment, offset_in},
 };
 use crate::{
     near::Near,
