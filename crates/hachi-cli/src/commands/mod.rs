@@ -16,3 +16,4 @@ pub mod pin;
 pub mod prog;
 pub mod run;
 pub mod test;
+pub mod vm;

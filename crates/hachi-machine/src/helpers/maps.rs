@@ -1,0 +1,192 @@
+//! Helpers for maps.
+
+use hachi_asm::helpers::id;
+use hachi_obj::MapType;
+
+use super::{Outcome, answer, map, misuse};
+use crate::{Errno, Held, Host, Trap};
+
+/// Bytes of the key at this address.
+fn key(host: &mut dyn Host, number: u32, address: u64) -> Result<Vec<u8>, Trap> {
+    let (world, memory) = host.parts();
+    let size = world.maps[number as usize].key_size() as usize;
+    Ok(memory.bytes(address, size)?)
+}
+
+fn value(host: &mut dyn Host, number: u32, address: u64) -> Result<Vec<u8>, Trap> {
+    let (world, memory) = host.parts();
+    let size = world.maps[number as usize].value_size() as usize;
+    Ok(memory.bytes(address, size)?)
+}
+
+pub fn lookup(host: &mut dyn Host, [pointer, at, ..]: [u64; 5]) -> Outcome {
+    let number = map(host, id::MAP_LOOKUP_ELEM, pointer)?;
+    // Keys are short: no allocation for most.
+    let mut room = [0; 64];
+    let (world, memory) = host.parts();
+    let cpu = world.cpu;
+    let found = &mut world.maps[number as usize];
+    let size = found.key_size() as usize;
+    match found.kind() {
+        MapType::ArrayOfMaps | MapType::HashOfMaps => {
+            let inner = found.inner(&memory.bytes(at, size)?);
+            return Ok(inner.map_or(0, |inner| host.map_pointer(inner)));
+        }
+        MapType::PerfEventArray | MapType::ProgArray | MapType::Ringbuf => {
+            let kind = found.kind().name();
+            return Err(misuse(
+                id::MAP_LOOKUP_ELEM,
+                format!("maps of type {kind} have no values to look up"),
+            ));
+        }
+        _ => {}
+    }
+    let address = match room.get_mut(..size) {
+        Some(room) => {
+            memory.read(at, room)?;
+            found.lookup(room, cpu)
+        }
+        None => found.lookup(&memory.bytes(at, size)?, cpu),
+    };
+    Ok(address.unwrap_or(0))
+}
+
+pub fn lookup_percpu(host: &mut dyn Host, [pointer, at, cpu, ..]: [u64; 5]) -> Outcome {
+    let number = map(host, id::MAP_LOOKUP_PERCPU_ELEM, pointer)?;
+    let key = key(host, number, at)?;
+    let (world, _) = host.parts();
+    let Some(cpu) = u32::try_from(cpu).ok().filter(|cpu| *cpu < world.cpus) else {
+        return Ok(0);
+    };
+    Ok(world.maps[number as usize].lookup(&key, cpu).unwrap_or(0))
+}
+
+pub fn update(host: &mut dyn Host, [pointer, at, from, flags, _]: [u64; 5]) -> Outcome {
+    let number = map(host, id::MAP_UPDATE_ELEM, pointer)?;
+    let (key, value) = (key(host, number, at)?, value(host, number, from)?);
+    let (world, memory) = host.parts();
+    let cpu = world.cpu;
+    let updated = world.maps[number as usize].update(memory, &key, &value, flags, cpu)?;
+    answer(updated.map(|()| 0))
+}
+
+pub fn delete(host: &mut dyn Host, [pointer, at, ..]: [u64; 5]) -> Outcome {
+    let number = map(host, id::MAP_DELETE_ELEM, pointer)?;
+    let key = key(host, number, at)?;
+    let (world, memory) = host.parts();
+    answer(
+        world.maps[number as usize]
+            .delete(memory, &key)?
+            .map(|()| 0),
+    )
+}
+
+pub fn push(host: &mut dyn Host, [pointer, from, flags, ..]: [u64; 5]) -> Outcome {
+    let number = map(host, id::MAP_PUSH_ELEM, pointer)?;
+    let value = value(host, number, from)?;
+    let (world, _) = host.parts();
+    answer(world.maps[number as usize].push(&value, flags).map(|()| 0))
+}
+
+pub fn pop(host: &mut dyn Host, arguments: [u64; 5]) -> Outcome {
+    take(host, id::MAP_POP_ELEM, arguments)
+}
+
+pub fn peek(host: &mut dyn Host, arguments: [u64; 5]) -> Outcome {
+    let number = map(host, id::MAP_PEEK_ELEM, arguments[0])?;
+    if host.parts().0.maps[number as usize].kind() == MapType::BloomFilter {
+        let value = value(host, number, arguments[1])?;
+        let (world, _) = host.parts();
+        return answer(world.maps[number as usize].contains(&value).map(|()| 0));
+    }
+    take(host, id::MAP_PEEK_ELEM, arguments)
+}
+
+fn take(host: &mut dyn Host, helper: u32, [pointer, to, ..]: [u64; 5]) -> Outcome {
+    let number = map(host, helper, pointer)?;
+    let (world, memory) = host.parts();
+    let map = &mut world.maps[number as usize];
+    match map.pop(helper == id::MAP_POP_ELEM) {
+        Ok(value) => {
+            memory.write(to, &value)?;
+            Ok(0)
+        }
+        Err(errno) => {
+            // The kernel leaves zeros.
+            if errno == Errno::ENOENT {
+                memory.write(to, &vec![0; map.value_size() as usize])?;
+            }
+            answer(Err(errno))
+        }
+    }
+}
+
+pub fn for_each(host: &mut dyn Host, [pointer, function, context, flags, _]: [u64; 5]) -> Outcome {
+    let number = map(host, id::FOR_EACH_MAP_ELEM, pointer)?;
+    if flags != 0 {
+        return answer(Err(Errno::EINVAL));
+    }
+    let (world, memory) = host.parts();
+    let (cpu, map) = (world.cpu, &world.maps[number as usize]);
+    let keys = map.keys();
+    // The callback may only read the key.
+    let room = memory.allocate(
+        crate::Kind::MapValue {
+            map: map.name().to_owned(),
+        },
+        map.key_size(),
+        1,
+        false,
+    );
+    let room = room.map_err(|_| Trap::Memory)?;
+    let mut calls = 0;
+    for key in keys {
+        let (world, memory) = host.parts();
+        let Some(value) = world.maps[number as usize].lookup(&key, cpu) else {
+            continue;
+        };
+        memory.write_owned(room.address, &key)?;
+        calls += 1;
+        let result = host.call_back(function, [pointer, room.address, value, context, 0])?;
+        match result {
+            0 => {}
+            1 => break,
+            other => {
+                let what = format!("its callback returned {other}, neither 0 nor 1");
+                return Err(misuse(id::FOR_EACH_MAP_ELEM, what));
+            }
+        }
+    }
+    host.parts().1.release(room, crate::Gone::RunOver);
+    Ok(calls)
+}
+
+pub fn spin_lock(host: &mut dyn Host, [address, ..]: [u64; 5]) -> Outcome {
+    let (world, memory) = host.parts();
+    memory.u32(address)?;
+    let held = world
+        .held
+        .iter()
+        .find(|held| matches!(held, Held::Lock { .. }));
+    if let Some(Held::Lock { address: other }) = held {
+        let what = match *other == address {
+            true => "it holds this lock already",
+            false => "it holds another lock",
+        };
+        return Err(misuse(id::SPIN_LOCK, what));
+    }
+    world.held.push(Held::Lock { address });
+    Ok(0)
+}
+
+pub fn spin_unlock(host: &mut dyn Host, [address, ..]: [u64; 5]) -> Outcome {
+    let (world, _) = host.parts();
+    let lock = Held::Lock { address };
+    match world.held.iter().position(|held| *held == lock) {
+        Some(at) => {
+            world.held.remove(at);
+            Ok(0)
+        }
+        None => Err(misuse(id::SPIN_UNLOCK, "it does not hold this lock")),
+    }
+}

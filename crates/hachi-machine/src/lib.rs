@@ -1,0 +1,28 @@
+//! The world of eBPF programs without a kernel.
+//!
+//! A [`World`] is a value: the clock, the CPUs, the task that runs, the maps, what programs print.
+//! Nothing in it is global, nothing depends on the machine it runs on, and nothing changes unless
+//! the program or the test changes it: the same world and the same program give the same result.
+//!
+//! [`maps`] are maps of every kind with the kernel's semantics and error numbers; [`helpers`] the
+//! kernel's helpers by number, over a [`Memory`] that checks each access. What runs programs
+//! (`hachi-vm`) implements [`Host`].
+
+mod errno;
+pub mod helpers;
+#[path = "map/mod.rs"]
+pub mod maps;
+pub mod memory;
+mod packet;
+mod random;
+mod world;
+
+pub use errno::Errno;
+pub use memory::{Block, Fault, Gone, Kind, Memory, OutOfMemory, Reason};
+pub use packet::{Packet, Redirect};
+pub use random::Random;
+pub use world::{Held, Host, Task, Trap, World};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
