@@ -549,11 +549,14 @@ fn options(spec: &Spec, map: &MapSpec, config: &Config) -> Result<Vec<u8>, Error
                 match set.find(|(of, _)| *of == name) {
                     Some((_, text)) => ty.write(text, place, spec.endian),
                     None if option.weak => Ok(()),
-                    None => Err("no configuration was given that sets it".to_owned()),
+                    None => {
+                        let reason = "no configuration was given that sets it".to_owned();
+                        return Err(refuse(option, reason));
+                    }
                 }
             }
         };
-        written.map_err(|reason| refuse(option, reason))?;
+        written.map_err(|error| refuse(option, error.to_string()))?;
     }
     Ok(value)
 }
@@ -600,10 +603,7 @@ impl Resolve for Surroundings<'_> {
                 names.len() - 1
             }
         };
-        Ok(Some(Kfunc {
-            btf_id: at as u32 + 1,
-            module: None,
-        }))
+        Ok(Some(Kfunc::new(at as u32 + 1, None)))
     }
 
     fn ksym(&self, name: &str) -> Result<Ksym, Error> {

@@ -3,7 +3,7 @@
 mod attach;
 mod watch;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -134,7 +134,7 @@ fn parse_seconds(text: &str) -> std::result::Result<Duration, String> {
 }
 
 pub fn run(args: Args, out: &mut Output) -> Result {
-    let mut object = object::open(&resolve(&args)?)?;
+    let mut object = object::open(&resolve(&args.target, &args.build)?)?;
     let programs = plan(&object, &args, out)?;
     if args.pin.is_some() {
         check_pin_names(&object, &programs)?;
@@ -234,15 +234,14 @@ fn tell_what_is_left(programs: &[String], out: &mut Output) -> Result {
 }
 
 /// The object to load, built first if need be.
-fn resolve(args: &Args) -> Result<PathBuf> {
-    let target = &args.target;
+pub fn resolve(target: &Path, options: &BuildOptions) -> Result<PathBuf> {
     let is_source = target
         .extension()
         .is_some_and(|extension| extension == "rs");
     if !target.is_dir() && !is_source {
-        return Ok(target.clone());
+        return Ok(target.to_path_buf());
     }
-    let mut objects = build::build(target, &args.build, None, None, None)?;
+    let mut objects = build::build(target, options, None, None, None)?;
     match objects.len() {
         1 => Ok(objects.remove(0).path),
         0 => Err(Failure::new(format!(
@@ -339,7 +338,7 @@ fn leave_out(name: &str, reason: &str, args: &Args, out: &mut Output) -> Result 
 }
 
 /// `NAME=VALUE` for a global.
-fn set_global(object: &mut Object, setting: &str) -> Result {
+pub fn set_global(object: &mut Object, setting: &str) -> Result {
     let (name, text) = setting
         .split_once('=')
         .ok_or_else(|| Failure::usage(format_args!("`{setting}` is not of the form NAME=VALUE")))?;

@@ -1,6 +1,8 @@
 //! `hachi vm`: programs run without a kernel.
 
 mod conformance;
+mod entries;
+mod run;
 
 use crate::failure::Result;
 use crate::output::Output;
@@ -8,7 +10,8 @@ use crate::output::Output;
 /// Run programs without a kernel, every access checked
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Example:
+Examples:
+  hachi vm run firewall.o --pcap in.pcap
   echo 'b7 00 00 00 2a 00 00 00 95 00 00 00 00 00 00 00' | hachi vm conformance")]
 pub struct Args {
     #[command(subcommand)]
@@ -17,11 +20,13 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    Run(Box<run::Args>),
     Conformance(conformance::Args),
 }
 
 pub fn run(args: Args, out: &mut Output) -> Result {
     match args.command {
+        Command::Run(args) => run::run(*args, out),
         Command::Conformance(args) => conformance::run(args, out),
     }
 }
