@@ -20,6 +20,7 @@ pub mod print;
 pub mod split;
 pub mod user;
 pub mod verifier_log;
+pub mod vm;
 
 /// A function to feed with bytes.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +52,7 @@ pub const TARGETS: &[Target] = &[
     target("split", split::run),
     target("user", user::run),
     target("verifier_log", verifier_log::run),
+    target("vm", vm::run),
 ];
 
 /// An input that is two: its first two bytes say where the first part ends.

@@ -82,6 +82,8 @@ pub struct World {
     pub redirect: Option<Redirect>,
     /// What the program that runs must still give back.
     pub held: Vec<Held>,
+    /// Work that helpers did and that is not yet charged, in instructions.
+    work: u64,
 }
 
 impl World {
@@ -108,7 +110,18 @@ impl World {
             packet: None,
             redirect: None,
             held: Vec::new(),
+            work: 0,
         }
+    }
+
+    /// Charges the program that runs for work that takes as long as this many instructions.
+    pub fn charge(&mut self, instructions: u64) {
+        self.work = self.work.saturating_add(instructions);
+    }
+
+    /// What was charged since the last call, in instructions.
+    pub fn take_charges(&mut self) -> u64 {
+        std::mem::take(&mut self.work)
     }
 
     /// Reads the clock, which goes on.

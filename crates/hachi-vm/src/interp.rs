@@ -643,6 +643,8 @@ impl<'m, W: Watch> Run<'m, W> {
 
     fn helper(&mut self, helper: u32, arguments: [u64; 5]) -> Result<u64, Trap> {
         let result = helpers::call(self, helper, arguments);
+        let work = self.world.take_charges() + self.space.take_copied() / 8;
+        self.executed = self.executed.saturating_add(work);
         let moves = matches!(
             helper,
             id::XDP_ADJUST_HEAD | id::XDP_ADJUST_TAIL | id::XDP_ADJUST_META

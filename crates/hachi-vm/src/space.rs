@@ -3,6 +3,8 @@
 //! The upper bits of an address say which region it is in, so that a pointer that runs past the end
 //! of one does not get into the next.
 
+use std::cell::Cell;
+
 use hachi_asm::Endian;
 use hachi_machine::{Block, Fault, Gone, Kind, Memory, OutOfMemory, Reason};
 
@@ -48,6 +50,8 @@ pub(crate) struct Space {
     budget: u64,
     /// What the context lets programs do.
     context: Option<Context>,
+    /// Bytes that helpers copied, or tried to.
+    copied: Cell<u64>,
 }
 
 /// The context of the program that runs.
@@ -149,7 +153,13 @@ impl Space {
             endian,
             budget,
             context: None,
+            copied: Cell::new(0),
         }
+    }
+
+    /// Bytes that helpers copied since the last call.
+    pub(crate) fn take_copied(&mut self) -> u64 {
+        self.copied.take()
     }
 
     /// Lets accesses that begin below the frame pointer reach this many bytes above it.
@@ -615,6 +625,8 @@ impl Memory for Space {
         if len == 0 {
             return Ok(());
         }
+        self.copied
+            .set(self.copied.get().saturating_add(len as u64));
         let fault = || self.fault(address, len as u64, false);
         let Some((number, at)) = self.stretch(address, len) else {
             // An arena gives zeros for what is not there.
@@ -657,6 +669,8 @@ impl Memory for Space {
         if len == 0 {
             return Ok(());
         }
+        self.copied
+            .set(self.copied.get().saturating_add(len as u64));
         let Some((number, at)) = self.stretch(address, len) else {
             return self.store_slow(address, from);
         };

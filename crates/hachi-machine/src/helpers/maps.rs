@@ -27,6 +27,11 @@ pub fn lookup(host: &mut dyn Host, [pointer, at, ..]: [u64; 5]) -> Outcome {
     let cpu = world.cpu;
     let found = &mut world.maps[number as usize];
     let size = found.key_size() as usize;
+    if found.kind() == MapType::LpmTrie {
+        // A try for each length of a prefix.
+        world.charge(size as u64 * 64);
+    }
+    let found = &mut world.maps[number as usize];
     match found.kind() {
         MapType::ArrayOfMaps | MapType::HashOfMaps => {
             let inner = found.inner(&memory.bytes(at, size)?);
@@ -127,8 +132,9 @@ pub fn for_each(host: &mut dyn Host, [pointer, function, context, flags, _]: [u6
         return answer(Err(Errno::EINVAL));
     }
     let (world, memory) = host.parts();
+    let keys = world.maps[number as usize].keys();
+    world.charge(keys.len() as u64 * 8);
     let (cpu, map) = (world.cpu, &world.maps[number as usize]);
-    let keys = map.keys();
     // The callback may only read the key.
     let room = memory.allocate(
         crate::Kind::MapValue {

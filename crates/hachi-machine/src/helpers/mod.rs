@@ -104,11 +104,14 @@ fn answer(result: Result<u64, Errno>) -> Outcome {
 
 /// A size that a helper was given, where the kernel would refuse a larger one.
 fn size(helper: u32, given: u64) -> Result<usize, Trap> {
-    /// The largest that the verifier allows where it does not know better: `BPF_MAX_VAR_SIZ`.
-    const LARGEST: u64 = 1 << 29;
+    /// More than any stack, record or value of a map that programs hand over.
+    const LARGEST: u64 = 1 << 24;
     match given {
         0..LARGEST => Ok(given as usize),
-        _ => Err(misuse(helper, format!("{} is no size", given as i64))),
+        _ => Err(misuse(
+            helper,
+            format!("it cannot take {} bytes", given as i64),
+        )),
     }
 }
 

@@ -191,7 +191,7 @@ impl Map {
                 let hashes = (spec.map_extra & 0xf) as u32;
                 Store::Bloom(Bloom::new(spec.max_entries, hashes))
             }
-            MapType::Ringbuf => Store::Ring(Ring::new(spec.max_entries)),
+            MapType::Ringbuf | MapType::UserRingbuf => Store::Ring(Ring::new(spec.max_entries)),
             MapType::PerfEventArray => Store::Perf(Vec::new()),
             MapType::ProgArray => Store::Programs(BTreeMap::new()),
             MapType::ArrayOfMaps | MapType::HashOfMaps => Store::Maps(BTreeMap::new()),
@@ -274,7 +274,11 @@ impl Map {
         }
         let keyless = matches!(
             self.kind,
-            MapType::Queue | MapType::Stack | MapType::BloomFilter | MapType::Ringbuf
+            MapType::Queue
+                | MapType::Stack
+                | MapType::BloomFilter
+                | MapType::Ringbuf
+                | MapType::UserRingbuf
         );
         if keyless && self.key_size != 0 {
             return wrong("it has no keys, so their size must be 0");
@@ -290,7 +294,7 @@ impl Map {
                 | MapType::Arena
         );
         match self.kind {
-            MapType::Ringbuf => {
+            MapType::Ringbuf | MapType::UserRingbuf => {
                 if self.value_size != 0 {
                     return wrong("a ring buffer has no values, so their size must be 0");
                 }
@@ -318,7 +322,10 @@ impl Map {
             }
             _ => {}
         }
-        let valueless = matches!(self.kind, MapType::Ringbuf | MapType::Arena);
+        let valueless = matches!(
+            self.kind,
+            MapType::Ringbuf | MapType::UserRingbuf | MapType::Arena
+        );
         if !valueless && self.value_size == 0 {
             return wrong("its values must have at least 1 byte");
         }
@@ -374,7 +381,7 @@ impl Map {
     /// The ring buffer, if it is one.
     pub fn ring(&mut self) -> Option<&mut Ring> {
         match &mut self.store {
-            Store::Ring(ring) => Some(ring),
+            Store::Ring(ring) if self.kind == MapType::Ringbuf => Some(ring),
             _ => None,
         }
     }

@@ -227,7 +227,7 @@ fn passes(program_type: ProgramType, result: u32) -> bool {
     }
 }
 
-/// What came of the packets.
+/// The results, counted.
 #[derive(Default)]
 struct Counts {
     verdicts: BTreeMap<Cow<'static, str>, usize>,
