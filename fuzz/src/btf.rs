@@ -19,16 +19,19 @@ pub fn run(bytes: &[u8]) {
         assert_eq!(BtfBuilder::from_btf(&again).as_ref(), Ok(&builder));
     }
     let mut old = builder;
-    let features = Features {
-        func: false,
-        datasec: false,
-        func_global: false,
-        float: false,
-        decl_tag: false,
-        type_tag: false,
-        enum64: false,
-        qmark_datasec: false,
-    };
+    let mut features = Features::default();
+    for feature in [
+        &mut features.func,
+        &mut features.datasec,
+        &mut features.func_global,
+        &mut features.float,
+        &mut features.decl_tag,
+        &mut features.type_tag,
+        &mut features.enum64,
+        &mut features.qmark_datasec,
+    ] {
+        *feature = false;
+    }
     sanitize(&mut old, &features);
     let _ = old.encode(btf.endian());
     old.retain(|id, _| id % 2 == 0);

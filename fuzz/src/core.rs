@@ -14,10 +14,7 @@ pub fn run(bytes: &[u8]) {
         return;
     };
     let Some(local) = spec.types() else { return };
-    let surroundings = Types {
-        kernel: &kernel,
-        modules: &[],
-    };
+    let surroundings = Types::new(&kernel, &[]);
     let mut needed = Minimizer::new(&kernel);
     for program in &spec.programs {
         if let Ok(linked) = program.link(&surroundings) {
