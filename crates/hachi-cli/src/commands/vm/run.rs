@@ -254,7 +254,7 @@ fn read_capture(path: &Path) -> Result<(PcapHeader, Vec<PcapPacket<'static>>)> {
     let shown = path.display();
     let because =
         |error: &dyn std::error::Error| Failure::because(format!("reading capture {shown}"), error);
-    let bytes = object::read_bounded(path).map_err(|error| because(&error))?;
+    let bytes = hachi_linker::read_file(path).map_err(|error| because(&error))?;
     let mut reader = PcapReader::new(Cursor::new(bytes)).map_err(|error| because(&error))?;
     let header = reader.header();
     if header.datalink != DataLink::ETHERNET {
@@ -330,7 +330,7 @@ fn read_types(path: &Path) -> Result<OwnedBtf> {
     let failed = |error: &dyn std::error::Error| {
         Failure::because(format!("reading types from {}", path.display()), error)
     };
-    let bytes = object::read_bounded(path).map_err(|error| failed(&error))?;
+    let bytes = hachi_linker::read_file(path).map_err(|error| failed(&error))?;
     OwnedBtf::parse(bytes).map_err(|error| failed(&error))
 }
 
@@ -345,7 +345,7 @@ fn fill(vm: &mut Vm, spec: &Spec, argument: &str) -> Result {
     let failed = |why: &dyn std::fmt::Display| {
         Failure::new(format!("filling map {name} from {file}: {why}"))
     };
-    let bytes = object::read_bounded(Path::new(file)).map_err(|error| failed(&error))?;
+    let bytes = hachi_linker::read_file(Path::new(file)).map_err(|error| failed(&error))?;
     let document: Value = serde_json::from_slice(&bytes).map_err(|error| failed(&error))?;
     let types = spec.types();
     let entries = entries::read(&document, map, types.as_ref(), spec.endian);
