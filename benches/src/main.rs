@@ -1,7 +1,7 @@
 //! Measures Hachi's builds, loads, maps and programs, beside other toolkits where they are
 //! installed.
 //!
-//! `cargo xtask bench [--as-new] [build] [link] [load] [maps] [ringbuf] [btf] [codegen] [unsafe] [vm]`.
+//! `cargo xtask bench [--as-new] [build] [link] [load] [maps] [ringbuf] [btf] [codegen] [unsafe]`.
 //! Figures are medians; where there is something to compare with, the ratio of the medians is
 //! printed too (below 1: Hachi takes less).
 
@@ -15,7 +15,6 @@ mod ringbuf;
 mod timing;
 mod tools;
 mod unsafe_code;
-mod vm;
 
 use std::process::ExitCode;
 
@@ -31,7 +30,6 @@ const BENCHES: &[Bench] = &[
     ("btf", btf::run),
     ("codegen", codegen::run),
     ("unsafe", unsafe_code::run),
-    ("vm", vm::run),
 ];
 
 fn main() -> ExitCode {
