@@ -20,8 +20,41 @@ use hachi_diag::Code;
 
 use crate::{fixtures_dir, hachi, hachi_bin, newest_source, root};
 
+/// Files of `tests/gallery`, by the names of their codes.
+macro_rules! more {
+    ($($code:literal)*) => {
+        &[$(($code, include_str!(concat!("../gallery/", $code, ".md")))),*]
+    };
+}
+
 /// More mistakes of some codes.
-const MORE: &[(&str, &str)] = &[];
+const MORE: &[(&str, &str)] = more! {
+    "bad-argument-to-function"
+    "call-depth"
+    "context-field"
+    "context-modified"
+    "format-string"
+    "gpl-only"
+    "helper-argument-null"
+    "indirect-call"
+    "map-for-program"
+    "map-value-bounds"
+    "missing-kfunc"
+    "negative-index"
+    "null-check-missing"
+    "number-as-pointer"
+    "packet-bounds"
+    "read-only-memory"
+    "reference-leak"
+    "return-value"
+    "stack-bounds"
+    "stack-too-large"
+    "static-instead-of-map"
+    "tail-call"
+    "too-many-instructions"
+    "uninitialised-register"
+    "unresolved-relocation"
+};
 
 /// A program of the gallery.
 #[derive(Debug, Clone)]
@@ -171,14 +204,15 @@ impl Example {
     }
 
     fn text(&self) -> String {
-        let licensed = self.source.contains("license!") || self.has("unlicensed");
+        let licensed = self.source.contains("license") || self.has("unlicensed");
         match (self.is_rust, licensed) {
             (true, true) => format!("#![no_std]\n#![no_main]\n{}\n", self.source),
             (true, false) => {
                 let licence = "hachi_ebpf::license!(\"GPL\");";
                 format!("#![no_std]\n#![no_main]\n{}\n{licence}\n", self.source)
             }
-            (false, _) => {
+            (false, true) => format!("{}\n", self.source),
+            (false, false) => {
                 let licence =
                     "char licence[] __attribute__((section(\"license\"), used)) = \"GPL\";";
                 format!("{}\n{licence}\n", self.source)

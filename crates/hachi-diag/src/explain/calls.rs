@@ -93,9 +93,8 @@ pub(super) fn explain(cause: &Cause, d: &mut Draft<'_, '_>) -> bool {
             ));
             d.because("the object's `license` section says otherwise, or there is none");
             d.help(
-                "if that is your licence, say so in the eBPF crate: \
-                 `hachi_ebpf::license!(\"GPL\");` (\"Dual MIT/GPL\" and \"Dual BSD/GPL\" will do \
-                 too)",
+                "if that is your licence, say so in the section `license`: \"GPL\", \"Dual MIT/GPL\" \
+                 and \"Dual BSD/GPL\" will do",
             );
         }
         Cause::KfuncNotAllowed { function } => {
@@ -236,10 +235,10 @@ pub(super) fn explain(cause: &Cause, d: &mut Draft<'_, '_>) -> bool {
                     "call `submit` or `discard` on every path after `reserve`, also before an \
                      early `return` or `?`",
                 ),
-                Some(name) if name.contains("sk_lookup") || name.contains("sk_") => {
+                Some(name) if name.starts_with("bpf_sk_") || name.starts_with("bpf_skc_") => {
                     d.help("release the socket with `bpf_sk_release` on every path");
                 }
-                Some(name) if name.contains("task") => {
+                Some(name) if name.starts_with("bpf_task_") => {
                     d.help("release the task with `bpf_task_release` on every path");
                 }
                 _ => d.help("release it on every path, also before an early `return` or `?`"),
@@ -285,10 +284,9 @@ pub(super) fn explain(cause: &Cause, d: &mut Draft<'_, '_>) -> bool {
                 "functions that stay functions may return one number only; references, slices \
                  and `Option<&T>` do not fit",
             );
-            d.help(match d.is_c() {
-                true => "mark the function `__always_inline`",
-                false => "mark the function `#[inline(always)]`, or drop `#[inline(never)]`",
-            });
+            if d.is_c() {
+                d.help("mark the function `__always_inline`");
+            }
         }
         Cause::TailCall => {
             d.title("a tail call stands where none is allowed");

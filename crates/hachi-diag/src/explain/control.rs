@@ -19,8 +19,6 @@ pub(super) fn explain(cause: &Cause, d: &mut Draft<'_, '_>) -> bool {
             d.because("loops are verified since Linux 5.3, and for privileged programs only");
             if d.trace.kernel_has((5, 3)) {
                 d.help("load it with CAP_BPF (as root)");
-            } else {
-                d.help("unroll the loop by a constant count");
             }
         }
         Cause::TooManyInstructions { walked } => {
@@ -33,12 +31,7 @@ pub(super) fn explain(cause: &Cause, d: &mut Draft<'_, '_>) -> bool {
             d.because("it follows every path; branches inside a loop multiply them");
             d.help("give the loop a smaller limit");
             if d.trace.kernel_has((5, 17)) {
-                d.help(match d.trace.input().kernel {
-                    Some(_) => "or move its body into `bpf_loop`, which is verified once",
-                    None => {
-                        "or move its body into `bpf_loop`, which is verified once (Linux ≥ 5.17)"
-                    }
-                });
+                d.help("or move its body into `bpf_loop`, which is verified once");
             }
         }
         Cause::TooComplex { branches } => {
@@ -52,10 +45,7 @@ pub(super) fn explain(cause: &Cause, d: &mut Draft<'_, '_>) -> bool {
             );
             d.help("give the loop a smaller limit (`for i in 0..64 { … }`)");
             if d.trace.kernel_has((5, 17)) {
-                d.help(match d.trace.input().kernel {
-                    Some(_) => "or use `bpf_loop`, whose body is verified once",
-                    None => "or use `bpf_loop`, whose body is verified once (Linux ≥ 5.17)",
-                });
+                d.help("or move its body into `bpf_loop`, which is verified once");
             }
         }
         Cause::ProgramTooLong { instructions } => {
@@ -67,7 +57,6 @@ pub(super) fn explain(cause: &Cause, d: &mut Draft<'_, '_>) -> bool {
                 true => "the limit is 1,000,000, and 4,096 for programs loaded without CAP_BPF",
                 false => "the limit is 4,096",
             });
-            d.help("split it with tail calls");
         }
         Cause::UnreachableCode { .. } => {
             d.title("the program holds code that nothing reaches");
@@ -88,11 +77,15 @@ pub(super) fn explain(cause: &Cause, d: &mut Draft<'_, '_>) -> bool {
         }
         Cause::CallDepth { .. } => {
             d.title("functions call each other more than 8 deep");
-            d.help("let small functions be inlined: `#[inline(always)]`");
+            d.because(
+                "a function that calls itself, directly or not, is refused in the same words",
+            );
+            if d.is_c() {
+                d.help("let small functions be inlined: `__always_inline`");
+            }
         }
         Cause::Recursion => {
             d.title("a function calls itself");
-            d.help("write a loop with a limit, with an array as stack if need be");
         }
         Cause::StackTooLarge { bytes } => {
             d.title(match bytes {
@@ -103,7 +96,8 @@ pub(super) fn explain(cause: &Cause, d: &mut Draft<'_, '_>) -> bool {
                 None => "the functions on the deepest path use more than 512 bytes of stack".into(),
             });
             d.help(
-                "move large local values (arrays, structures) into a `PerCpuArray` with one entry",
+                "move large local values (arrays, structures) into a per-CPU array map with one \
+                 entry",
             );
         }
         Cause::ReturnValue { allowed } => {

@@ -75,14 +75,10 @@ pub(super) fn explain(cause: &Cause, d: &mut Draft<'_, '_>) -> bool {
         }
         Cause::MapForProgram => {
             d.title("a map of the program does not fit this kind of program");
-            d.help(
-                "use another type of map here; for sleepable programs that is array, hash, ring \
-                 buffer or local storage",
-            );
+            d.help("take a map of another type here, or one without a lock or timer in its values");
         }
         Cause::TooManyMaps => {
             d.title("the program uses more maps than the kernel allows (64)");
-            d.help("split the program, or keep several tables in one map");
         }
         Cause::NotPermitted => {
             d.title("the kernel does not permit this load (EPERM)");

@@ -75,18 +75,12 @@ pub(super) fn explain(cause: &Cause, d: &mut Draft<'_, '_>) -> bool {
                 "only plain reads (and a few writes) of the context's documented fields are \
                  allowed, no atomics",
             );
-            d.help("use the accessors of the context type instead of raw pointers into it");
         }
         Cause::NumberAsPointer => number_as_pointer(d),
         Cause::UntrustedPointer => {
             d.title("a pointer that the kernel does not vouch for is used where a trusted one is needed");
             d.because(
                 "it was reached by walking through fields, so the object behind it may be gone",
-            );
-            d.help(
-                "take a reference first with the matching kernel function (`bpf_task_acquire`, \
-                 …), release it afterwards, and do both between `bpf_rcu_read_lock` and \
-                 `bpf_rcu_read_unlock`",
             );
         }
         Cause::BadMemoryKind { kind } => {
@@ -153,12 +147,7 @@ pub(super) fn explain(cause: &Cause, d: &mut Draft<'_, '_>) -> bool {
                 "on this machine, or for this kind of memory, addresses must be a multiple of the \
                  size",
             );
-            if kind == "packet" {
-                d.help(
-                    "read it as bytes: `ptr::read_unaligned`, `u32::from_be_bytes(…)`, or a \
-                     `#[repr(C, packed)]` type",
-                );
-            } else {
+            if kind != "packet" {
                 d.help(
                     "order the fields so that each lies at a multiple of its size, as \
                      `#[repr(C)]` without `packed` does",
@@ -211,7 +200,6 @@ pub(super) fn explain(cause: &Cause, d: &mut Draft<'_, '_>) -> bool {
         Cause::PointerLeak => {
             d.title("an address would leave the program");
             d.because("programs loaded without CAP_PERFMON may not reveal kernel addresses");
-            d.help("return or store a number, not a pointer");
             d.help("load the program with CAP_PERFMON (as root), which allows this");
         }
         Cause::PointerMask { .. } => pointer_mask(d),
@@ -286,10 +274,7 @@ fn packet_bounds(access: Access, proven: Option<i64>, d: &mut Draft<'_, '_>) {
             "compare with `ctx.data_end()` before this line, on every path that reaches it: the \
              packet must have {need} bytes from this pointer on"
         )),
-        (false, None) => d.help(
-            "compare the pointer plus the size of the access with `ctx.data_end()` on every path \
-             that reaches this line",
-        ),
+        (false, None) => {}
     }
     if !d.is_c() && !variable {
         d.help(
@@ -337,21 +322,14 @@ fn number_as_pointer(d: &mut Draft<'_, '_>) {
              type of that memory",
         );
         d.help(
-            "an address in the kernel is read through with `bpf_probe_read_kernel`, one in a \
-             process with `bpf_probe_read_user`",
+            "an address in the kernel is read with `bpf_probe_read_kernel`, one in a process with \
+             `bpf_probe_read_user`",
         );
-        if d.source().contains('[') && !d.is_c() {
-            d.help(
-                "an element of a `static` table of references: store plain values or indices, \
-                 since addresses inside static data are not filled in for eBPF",
-            );
-        }
     } else {
         d.because(
             "the value did not come from a place that gives pointers, or it lost its origin on \
              the way: by arithmetic on an integer copy, or a store of another size",
         );
-        d.help("keep it a pointer all the way (`ptr.add(n)`), never an integer");
     }
 }
 
@@ -376,13 +354,12 @@ fn bounds(access: Access, d: &mut Draft<'_, '_>) {
         });
     }
     if !variable {
-        d.help(match access.length {
-            Some(length) => format!(
+        if let Some(length) = access.length {
+            d.help(format!(
                 "stay within its {}: the offset is a constant of the program",
                 bytes(length)
-            ),
-            None => "stay within the block: the offset is a constant of the program".to_owned(),
-        });
+            ));
+        }
     } else if d.source_has(&["get_unchecked"]) {
         d.help("use `.get(i)`, which checks, instead of `.get_unchecked(i)`");
     } else {
@@ -531,12 +508,7 @@ fn uninitialised_register(register: u8, d: &mut Draft<'_, '_>) {
         ),
         _ => format!("r{register} holds nothing at this point of this path"),
     });
-    if d.source_has(&["asm!"]) {
-        d.help(
-            "in `asm!` blocks, declare every register that is read, and remember that calls clear \
-             r1 to r5",
-        );
-    } else if register == 0 {
+    if register == 0 {
         d.help("return a value on every path");
     } else if (2..=5).contains(&register) {
         d.help("check the signature: most kinds of programs have one argument, the context");
@@ -549,25 +521,5 @@ fn pointer_mask(d: &mut Draft<'_, '_>) {
         "masks, shifts and 32-bit arithmetic turn a pointer into something the verifier cannot \
          follow",
     );
-    let aligns = [
-        "from_utf8",
-        "contains",
-        "memchr",
-        "is_ascii",
-        "find(",
-        "starts_with",
-        "ends_with",
-    ];
-    let inside = d.place.as_ref().is_some_and(|place| {
-        let mut all = place.inside.iter().chain([&place.own]);
-        all.any(|span| span.file.contains("core/src"))
-    });
-    if inside || d.source_has(&aligns) {
-        d.help(
-            "this function of `core` aligns pointers: write the loop over the bytes by index \
-             instead",
-        );
-    } else {
-        d.help("mask the offset before it is added to the pointer, not the sum");
-    }
+    d.help("mask the offset before it is added to the pointer, not the sum");
 }

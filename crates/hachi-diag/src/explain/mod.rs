@@ -97,11 +97,6 @@ impl<'t> Draft<'_, 't> {
         self.trace.input().kind
     }
 
-    /// The text of the source line, empty when unknown.
-    fn source(&self) -> &str {
-        self.place.as_ref().map_or("", |place| &place.own.text)
-    }
-
     /// Whether the source line, or a line that it was inlined into, has one of these.
     fn source_has(&self, parts: &[&str]) -> bool {
         let Some(place) = &self.place else {
@@ -114,7 +109,15 @@ impl<'t> Draft<'_, 't> {
 
     /// Whether the program is written in C, as far as the file's name tells.
     fn is_c(&self) -> bool {
-        let file = self.place.as_ref().map_or("", |place| &place.own.file);
+        let file = match &self.place {
+            Some(place) => &place.own.file,
+            None => self
+                .trace
+                .input()
+                .lines
+                .first()
+                .map_or("", |line| line.file),
+        };
         file.ends_with(".c") || file.ends_with(".h")
     }
 
