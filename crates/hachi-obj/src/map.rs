@@ -122,6 +122,25 @@ impl MapSpec {
         }
     }
 
+    /// Whether it leaves its capacity to who loads it: the kernel wants to be told, and the object
+    /// says 0. (Not those whose capacity follows from the machine, as of perf event arrays.)
+    pub fn is_sized_by_loader(&self) -> bool {
+        self.max_entries == 0
+            && !matches!(
+                self.kind,
+                MapType::PerfEventArray
+                    | MapType::Ringbuf
+                    | MapType::UserRingbuf
+                    | MapType::CgroupStorage
+                    | MapType::PercpuCgroupStorage
+                    | MapType::SkStorage
+                    | MapType::InodeStorage
+                    | MapType::TaskStorage
+                    | MapType::CgrpStorage
+                    | MapType::StructOps
+            )
+    }
+
     /// The name under which the kernel lists it: cut to 15 bytes, and for global variables
     /// (`.rodata`) preceded by up to 8 bytes of the object's name, exactly as libbpf does, so
     /// that tools find them. Characters the kernel refuses become `_`.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::error::ProgramFault;
 use crate::image::Image;
-use crate::{AttachType, Code, Error, ProgramType, SectionDef};
+use crate::{AttachType, Code, Error, ProgramType, SectionDef, sections};
 
 /// A program as the object file has it.
 ///
@@ -82,6 +82,22 @@ impl ProgramSpec {
             autoload: true,
             body: Body::Own(Box::new(code)),
         }
+    }
+
+    /// Tells what kind of program it is, as if it were in this section: its type, attach type and
+    /// target. For programs in a section of another name; its own stays as it is.
+    ///
+    /// # Errors
+    /// The name given back, when there are no such sections.
+    pub fn set_kind<'s>(&mut self, section: &'s str) -> Result<(), &'s str> {
+        let (def, target) = sections::lookup(section).ok_or(section)?;
+        self.section_def = Some(def);
+        self.program_type = def.program_type;
+        self.attach_type = def.attach_type;
+        self.attach_target = target.map(str::to_owned);
+        self.sleepable = def.sleepable;
+        self.frags = def.frags;
+        Ok(())
     }
 
     /// The program's code with the functions it calls.

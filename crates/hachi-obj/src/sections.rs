@@ -51,7 +51,24 @@ pub fn all() -> &'static [SectionDef] {
 
 /// What the section of this name holds, with the target after the slash if there is one.
 /// A leading `?` (do not load unless asked) must have been removed.
+///
+/// What libbpf does not know, but Aya, cilium/ebpf and iproute2 do, is taken for what stands before
+/// the last slash that makes a name of it: `classifier/ingress` and `socket/http` are a classifier
+/// and a socket filter.
 pub fn lookup(section: &str) -> Option<(&'static SectionDef, Option<&str>)> {
+    as_in_libbpf(section).or_else(|| {
+        let mut kind = section;
+        loop {
+            kind = kind.rsplit_once('/')?.0;
+            let row = rows::SECTIONS.iter().find(|def| def.name == kind);
+            if let Some(def) = row.filter(|def| def.matching == Match::Exact) {
+                return Some((def, None));
+            }
+        }
+    })
+}
+
+fn as_in_libbpf(section: &str) -> Option<(&'static SectionDef, Option<&str>)> {
     rows::SECTIONS.iter().find_map(|def| {
         let rest = section.strip_prefix(def.name)?;
         let target = match def.matching {
@@ -74,7 +91,7 @@ mod tests {
         assert_eq!(name("xdp"), Some(("xdp", None)));
         assert_eq!(name("xdp.frags"), Some(("xdp.frags", None)));
         assert_eq!(name("xdp/devmap"), Some(("xdp/devmap", None)));
-        assert_eq!(name("xdp/mine"), None);
+        assert_eq!(as_in_libbpf("xdp/mine"), None);
         assert_eq!(name("kprobe"), Some(("kprobe", None)));
         assert_eq!(name("kprobe/do_exit"), Some(("kprobe", Some("do_exit"))));
         assert_eq!(name("kprobe.multi/a*"), Some(("kprobe.multi", Some("a*"))));
@@ -82,6 +99,26 @@ mod tests {
         assert_eq!(name("tp/a/b"), Some(("tp", Some("a/b"))));
         assert_eq!(name("classifier"), Some(("classifier", None)));
         assert_eq!(name(""), None);
+    }
+
+    #[test]
+    fn names_that_only_others_know_are_what_is_before_the_slash() {
+        let name = |section| lookup(section).map(|(def, target)| (def.name, target));
+        assert_eq!(name("classifier/ingress"), Some(("classifier", None)));
+        assert_eq!(name("socket/http/1"), Some(("socket", None)));
+        assert_eq!(name("action/drop"), Some(("action", None)));
+        assert_eq!(name("tc/mine"), Some(("tc", None)));
+        assert_eq!(name("xdp/mine"), Some(("xdp", None)));
+        assert_eq!(
+            name("cgroup_skb/ingress/x"),
+            Some(("cgroup_skb/ingress", None))
+        );
+        assert_eq!(
+            name("sk_skb/stream_verdict/a"),
+            Some(("sk_skb/stream_verdict", None))
+        );
+        assert_eq!(name("classifiers/x"), None);
+        assert_eq!(name("mystery/x"), None);
     }
 
     #[test]

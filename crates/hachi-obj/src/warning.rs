@@ -33,6 +33,14 @@ pub enum Warning {
         /// The section.
         section: String,
     },
+    /// A field of a map's definition holds a value that means nothing to this loader. It is left
+    /// out.
+    MapField {
+        /// The map.
+        map: String,
+        /// Where in its definition, in bytes.
+        offset: usize,
+    },
     /// CO-RE records that belong to no function.
     StrayCoreRelos {
         /// How many.
@@ -70,6 +78,11 @@ impl fmt::Display for Warning {
             Warning::StructOps { section } => write!(
                 f,
                 "section {section}: BTF does not describe its structs, so nothing registers them"
+            ),
+            Warning::MapField { map, offset } => write!(
+                f,
+                "map '{map}': its definition holds a value at offset {offset}, which is not \
+                 understood and left out"
             ),
             Warning::StrayCoreRelos { count, sections } => write!(
                 f,

@@ -487,6 +487,45 @@ fn legacy_maps_are_read() {
     }
 }
 
+/// Definitions of other loaders have more fields than libbpf had.
+#[test]
+fn what_a_legacy_map_says_beyond_what_is_known_is_told() {
+    let whole = object!("legacy.bpfel");
+    let known = parse(whole);
+    assert_eq!(known.warnings, []);
+    // Its symbol made longer: the definition goes on with what is that of the next map.
+    let entry: Vec<u8> = [0u64, 28]
+        .iter()
+        .flat_map(|word| word.to_le_bytes())
+        .collect();
+    let at = whole
+        .windows(entry.len())
+        .position(|bytes| bytes == entry)
+        .expect("the symbol of old_hash is there");
+    let mut bytes = whole.to_vec();
+    bytes[at + 8] = 56;
+    let spec = parse(&bytes);
+    let told: String = spec.warnings.iter().map(ToString::to_string).collect();
+    assert!(
+        told.contains("map 'old_hash'") && told.contains("offset 28"),
+        "{told}"
+    );
+}
+
+#[test]
+fn programs_can_be_told_what_kind_they_are() {
+    let mut spec = parse(object!("basic.bpfel"));
+    let program = spec.programs.first_mut().expect("there is one");
+    program
+        .set_kind("kprobe.multi/tcp_*")
+        .expect("there are such sections");
+    assert_eq!(program.program_type, ProgramType::Kprobe);
+    assert_eq!(program.attach_type, Some(AttachType::TraceKprobeMulti));
+    assert_eq!(program.attach_target.as_deref(), Some("tcp_*"));
+    assert_eq!(program.set_kind("mystery/x"), Err("mystery/x"));
+    assert_eq!(program.program_type, ProgramType::Kprobe, "as before");
+}
+
 #[test]
 fn globals_can_be_set() {
     let mut spec = parse(object!("basic.bpfel"));

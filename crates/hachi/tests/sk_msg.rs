@@ -173,7 +173,8 @@ fn packets_are_judged() {
     let map = map_fd(&ebpf);
     let program = typed!(ebpf, "judge", SkSkb);
     if hachi_test::kernel_is_older_than("5.13") {
-        program.attach(&map).unwrap_err();
+        let error = program.attach(&map).unwrap_err().to_string();
+        assert!(error.contains("needs Linux ≥ 5.13"), "{error}");
         hachi_test::skip!("a verdict on all kinds of sockets needs Linux ≥ 5.13");
     }
     program.attach(&map).unwrap();

@@ -56,6 +56,11 @@ fn this() -> PathBuf {
 
 /// With libbpf's maps. The value is the first argument, which all probes here have in a register.
 fn object(section: &str, capacity: u32, value: &[hachi::obj::Insn]) -> Spec {
+    object_with(section, capacity, value, 208)
+}
+
+/// With records of this size.
+fn object_with(section: &str, capacity: u32, value: &[hachi::obj::Insn], size: u32) -> Spec {
     let program = Observer {
         value,
         ..Default::default()
@@ -66,7 +71,7 @@ fn object(section: &str, capacity: u32, value: &[hachi::obj::Insn]) -> Spec {
         "__bpf_usdt_specs",
         MapType::Array,
         4,
-        208,
+        size,
         capacity,
     ));
     spec.maps.push(MapSpec::new(
@@ -133,6 +138,35 @@ fn every_place_of_a_probe() {
             .unwrap();
         program(&mut ebpf).detach(id).unwrap();
     }
+}
+
+/// Arguments of 24 bytes, of which the register's place is at 14.
+#[test]
+fn records_as_libbpf_1_7_lays_them_out() {
+    require_bpf!();
+    let mut ebpf = load(object_with("usdt", 4, &argument(14), 304));
+    program(&mut ebpf).load().unwrap();
+    program(&mut ebpf)
+        .attach(this(), "hachi", "request", Some(0), 0xc00c1e)
+        .unwrap();
+    request(11);
+    assert_eq!(seen(&ebpf), (1, 11));
+    let record = spec(&ebpf, 0);
+    assert_eq!(record[288..296], 0xc00c1eu64.to_ne_bytes());
+    assert_eq!(record[296..298], [2, 0]);
+    assert_eq!(record[24..32], (-42i64).to_ne_bytes());
+    let both = [&record[14..18], &spec(&ebpf, 1)[14..18]];
+    assert!(both.contains(&&[112, 0, 0, 0][..]) && both.contains(&&[112, 0, 1, 48][..]));
+    let mut other = load(object_with("usdt", 4, &[], 200));
+    program(&mut other).load().unwrap();
+    let error = program(&mut other)
+        .attach(this(), "hachi", "request", Some(0), 0)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("200") && error.contains("__bpf_usdt_specs"),
+        "{error}"
+    );
 }
 
 #[test]

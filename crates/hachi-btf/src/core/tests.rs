@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::{
-    Array, BtfBuilder, Composite, Endian, FuncProto, Int, Member, Param, Ptr, Type, Types as _,
+    Array, BtfBuilder, Composite, Endian, Enum, FuncProto, Int, Member, Param, Ptr, Type,
+    Types as _, Variant,
 };
 
 fn int(name: &str, size: u32, signed: bool) -> Type {
@@ -96,6 +97,39 @@ fn candidates_must_agree() {
     assert_eq!(target(resolver.resolve(bits)), 1);
     assert!(resolver.resolve(offset).is_err());
     assert_eq!(target(resolver.resolve(size)), 20);
+}
+
+/// Without a sign, the highest bit is a bit like others.
+#[test]
+fn values_of_enums_are_extended_as_their_sign_says() {
+    let with = |signed, value: u32| {
+        let mut b = BtfBuilder::new();
+        b.add(Type::Enum(Enum {
+            name: "flags".into(),
+            size: 4,
+            signed,
+            variants: vec![Variant {
+                name: "TOP".into(),
+                value: value as i32,
+            }],
+        }));
+        b.encode(Endian::NATIVE).unwrap()
+    };
+    let ask = |signed, local, kernel| {
+        let question = relo(1, "0", CoreReloKind::EnumValValue);
+        match one(&with(signed, local), &with(signed, kernel), question) {
+            Ok(Outcome::Value(value)) => (value.local, value.target),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(
+        ask(false, 0x8000_0000, 0xffff_fffe),
+        (0x8000_0000, 0xffff_fffe)
+    );
+    assert_eq!(
+        ask(true, -1i32 as u32, -7i32 as u32),
+        (u64::MAX, -7i64 as u64)
+    );
 }
 
 #[test]

@@ -6,7 +6,7 @@ use hachi::programs::{Program, ProgramError, Rejection};
 use hachi::{EbpfLoader, VerifierLogLevel};
 use hachi_diag::json::CargoTarget;
 use hachi_diag::{Diagnostic, Renderer};
-use hachi_obj::{Pinning, ProgramSpec};
+use hachi_obj::{MapSpec, Pinning, ProgramSpec};
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, Kind, Result};
@@ -125,6 +125,14 @@ fn check(object: Object, args: &Args, out: &mut Output) -> Result<Vec<Verdict>> 
         map.pinning = Pinning::None;
         map.pin_path = None;
     }
+    let sized = give_sizes(&mut spec.maps);
+    if !sized.is_empty() {
+        out.warn(format_args!(
+            "{}: judged with room for one element in {}, whose size is left to the loader",
+            object.path.display(),
+            sized.join(", ")
+        ))?;
+    }
     let mut loader = EbpfLoader::new();
     loader.allow_unsupported_maps();
     if args.verbose {
@@ -145,6 +153,28 @@ fn check(object: Object, args: &Args, out: &mut Output) -> Result<Vec<Verdict>> 
         out.warn(format_args!("{path}: there are no source lines: {problem}"))?;
     }
     Ok(verdicts)
+}
+
+/// Gives maps that leave their size to their loader the least they can have. Returns their names.
+fn give_sizes(maps: &mut [MapSpec]) -> Vec<String> {
+    let mut sized = Vec::new();
+    for map in maps {
+        let inner = map.inner.as_deref_mut();
+        let is_inner_sized = inner.is_some_and(|inner| {
+            let is_sized = inner.is_sized_by_loader();
+            if is_sized {
+                inner.max_entries = 1;
+            }
+            is_sized
+        });
+        if map.is_sized_by_loader() {
+            map.max_entries = 1;
+        } else if !is_inner_sized {
+            continue;
+        }
+        sized.push(map.name.clone());
+    }
+    sized
 }
 
 fn judge(program: &mut Program, spec: &ProgramSpec) -> Verdict {
@@ -307,4 +337,29 @@ fn to_json(verdict: &Verdict) -> Value {
         "error": error,
         "log": verdict.log,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use hachi_obj::MapType;
+
+    use super::*;
+
+    #[test]
+    fn only_maps_that_leave_their_size_to_the_loader_get_one() {
+        let map = |name, kind, entries| MapSpec::new(name, kind, 4, 4, entries);
+        let mut outer = map("OUTER", MapType::HashOfMaps, 8);
+        outer.inner = Some(Box::new(map("", MapType::Hash, 0)));
+        let mut maps = [
+            map("FLOWS", MapType::Hash, 0),
+            map("SIZED", MapType::Hash, 7),
+            map("EVENTS", MapType::PerfEventArray, 0),
+            map("STORAGE", MapType::TaskStorage, 0),
+            outer,
+        ];
+        assert_eq!(give_sizes(&mut maps), ["FLOWS", "OUTER"]);
+        let entries = maps.each_ref().map(|map| map.max_entries);
+        assert_eq!(entries, [1, 7, 0, 0, 8]);
+        assert_eq!(maps[4].inner.as_ref().unwrap().max_entries, 1);
+    }
 }

@@ -45,6 +45,11 @@ pub enum RelocationFault {
         /// The map.
         map: String,
     },
+    /// A member of a map's definition other than `values` is set to an address.
+    MapMember {
+        /// The map.
+        map: String,
+    },
     /// A configuration option is declared with a type that cannot hold one.
     OptionType {
         /// The type, as C writes it.
@@ -95,6 +100,13 @@ impl fmt::Display for RelocationFault {
                 return write!(
                     f,
                     "an initial value of map '{map}' must be the address of a global map or program"
+                );
+            }
+            RelocationFault::MapMember { map } => {
+                return write!(
+                    f,
+                    "map '{map}' sets a member other than `values` to an address, which means \
+                     nothing"
                 );
             }
             RelocationFault::OptionType { ty } => {

@@ -24,7 +24,9 @@ pub(super) fn apply(
     let Some([insn, rest @ ..]) = insns.get_mut(at..) else {
         return Err(PatchFault::Beyond);
     };
-    let check = |found: u64| match value.validate && found != value.local {
+    // A number of 32 bits is there with or without the sign that instructions extend it by.
+    let extended = u32::try_from(value.local).map_or(value.local, |word| word as i32 as i64 as u64);
+    let check = |found: u64| match value.validate && found != value.local && found != extended {
         true => Err(PatchFault::Holds {
             found,
             expected: value.local,

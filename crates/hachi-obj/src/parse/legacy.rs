@@ -6,10 +6,12 @@ use super::btf::ObjectTypes;
 use crate::elf::Elf;
 use crate::error::MapFault;
 use crate::image::{Image, MapPlace};
-use crate::{Error, MapSpec, MapType, Pinning, Spec};
+use crate::{Error, MapSpec, MapType, Pinning, Spec, Warning};
 
 /// Type, key size, value size, capacity, flags.
 const FIELDS: usize = 5;
+/// Then an id, and how to pin it. What follows (the inner map, for iproute2) is not understood.
+const KNOWN_FIELDS: usize = 7;
 
 pub(super) fn defined(
     spec: &mut Spec,
@@ -50,6 +52,13 @@ pub(super) fn defined(
                     Error::map(name, MapFault::CutShort { section })
                 })?;
             let word = |i: usize| words.get(i).map_or(0, |w| elf.endian.u32(*w));
+            let unknown = (KNOWN_FIELDS..words.len()).find(|&i| word(i) != 0);
+            if let Some(field) = unknown {
+                spec.warnings.push(Warning::MapField {
+                    map: name.to_owned(),
+                    offset: 4 * field,
+                });
+            }
             let number = word(0);
             let kind = MapType::from_number(number)
                 .ok_or_else(|| Error::map(name, MapFault::UnknownType { number }))?;

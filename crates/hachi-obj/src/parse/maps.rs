@@ -1,7 +1,7 @@
 //! Maps of section `.maps`: structs whose *type* is the definition. A number N is a member that
 //! points to an array of N elements, a key or value is a member that points to its type.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, ops::Range};
 
 use hachi_btf::{Btf, Kind, Type, Types};
 
@@ -9,7 +9,7 @@ use super::btf::ObjectTypes;
 use crate::elf::Elf;
 use crate::error::{BtfUser, EntryTarget, MapFault, MapPart, RelocationFault};
 use crate::image::{Image, MapPlace};
-use crate::{Error, InitialEntry, MapSpec, MapType, Pinning, Spec};
+use crate::{Error, InitialEntry, MapSpec, MapType, Pinning, Spec, Warning};
 
 const SECTION: &str = ".maps";
 
@@ -45,8 +45,24 @@ pub(super) fn defined(
         }
         let definition = btf.resolve(var.type_id).map_err(|e| in_map(name, e))?;
         let (mut map, values) = definition_of(btf, name, definition, false)?;
-        if let Some(values_offset) = values {
-            let start = entry.offset.saturating_add(values_offset);
+        let values = match values {
+            Some(offset) => u64::from(entry.offset) + u64::from(offset),
+            None => end,
+        };
+        // What other members are set to would be left out: their types alone mean something.
+        let members = entry.offset..u32::try_from(values.min(end)).unwrap_or(u32::MAX);
+        check_members(elf, index, name, members.clone())?;
+        let bytes = section
+            .data
+            .get(members.start as usize..members.end as usize);
+        if let Some(at) = bytes.and_then(|bytes| bytes.iter().position(|&byte| byte != 0)) {
+            spec.warnings.push(Warning::MapField {
+                map: name.to_owned(),
+                offset: at,
+            });
+        }
+        if values < end {
+            let start = u32::try_from(values).unwrap_or(u32::MAX);
             map.entries = entries(elf, index, name, start, end)?;
         }
         image.maps.push(MapPlace {
@@ -229,6 +245,29 @@ fn inner_map(btf: &Btf<'_>, name: &str, id: u32) -> Result<Option<Box<MapSpec>>,
             Ok(Some(Box::new(map)))
         }
         _ => Err(fail()),
+    }
+}
+
+/// Refuses addresses in members other than `values`.
+fn check_members(
+    elf: &Elf<'_>,
+    section: usize,
+    map: &str,
+    members: Range<u32>,
+) -> Result<(), Error> {
+    let mut inside = elf.sections[section]
+        .relocations
+        .range(members.start, members.end);
+    match inside.next() {
+        None => Ok(()),
+        Some(relocation) => Err(Error::Relocation {
+            section: SECTION.to_owned(),
+            offset: relocation.offset.into(),
+            symbol: elf.symbol_name(&elf.symbols[relocation.symbol]).to_owned(),
+            fault: RelocationFault::MapMember {
+                map: map.to_owned(),
+            },
+        }),
     }
 }
 

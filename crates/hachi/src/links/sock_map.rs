@@ -2,6 +2,8 @@
 
 use std::os::fd::{AsFd as _, BorrowedFd};
 
+use hachi_obj::AttachType;
+
 use super::{FdLink, LinkError, OwnedLink, attached};
 use crate::{
     fd::ProgramFd,
@@ -35,7 +37,12 @@ pub(crate) fn attach(
         Err(error) if features::SOCK_MAP_LINK.is_supported() => return Err(explain(error, map)),
         Err(_) => {}
     }
-    attached::attach(program, map, how).map_err(|error| explain(error, map))
+    attached::attach(program, map, how).or_else(|error| {
+        if attach_type == AttachType::SkSkbVerdict as u32 {
+            features::SK_SKB_VERDICT.require_after(&error)?;
+        }
+        Err(explain(error, map))
+    })
 }
 
 fn explain(error: SyscallError, map: BorrowedFd<'_>) -> LinkError {

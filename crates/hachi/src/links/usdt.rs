@@ -21,7 +21,7 @@ use crate::{
         elf::Binary,
         path,
         usdt::{self, Site, SpecIds},
-        usdt_args::{self, SPEC_SIZE},
+        usdt_args::{self, Layout},
     },
 };
 
@@ -110,7 +110,7 @@ impl Request<'_> {
 
 /// Attaches to every place of a probe.
 pub(crate) fn attach(request: &Request<'_>) -> Result<OwnedLink, LinkError> {
-    let (specs, capacity) = specs_map(request)?;
+    let specs = specs_map(request)?;
     let path = path::resolve(request.target, request.pid)?;
     let binary = Binary::headers(&path)?;
     let sites = usdt::sites(&binary, request.provider, request.name, &path)?;
@@ -126,7 +126,7 @@ pub(crate) fn attach(request: &Request<'_>) -> Result<OwnedLink, LinkError> {
         let id = match known.iter().find(|(text, _)| *text == site.arguments) {
             Some((_, id)) => *id,
             None => {
-                let id = add_spec(request, site, specs, capacity, &mut usdt.0)?;
+                let id = add_spec(request, site, &specs, &mut usdt.0)?;
                 known.push((&site.arguments, id));
                 id
             }
@@ -170,14 +170,26 @@ impl Drop for Undo {
     }
 }
 
-/// The array of records, and how many it holds.
-fn specs_map<'a>(request: &Request<'a>) -> Result<(&'a MapFd, u32), LinkError> {
+/// The array of records.
+struct Specs<'a> {
+    map: &'a MapFd,
+    /// How many it holds.
+    capacity: u32,
+    layout: Layout,
+}
+
+fn specs_map<'a>(request: &Request<'a>) -> Result<Specs<'a>, LinkError> {
     let Some(map) = &request.tables.specs else {
         return Err(request.problem(UsdtProblem::NoMap { map: SPECS }));
     };
     let info = map_info(SPECS, map)?;
-    request.check_layout(SPECS, &info, (4, SPEC_SIZE as u32))?;
-    Ok((map, info.max_entries()))
+    let layout = Layout::of_size(info.value_size()).unwrap_or(Layout::Wide);
+    request.check_layout(SPECS, &info, (4, layout.size() as u32))?;
+    Ok(Specs {
+        map,
+        capacity: info.max_entries(),
+        layout,
+    })
 }
 
 fn map_info(name: &str, map: &MapFd) -> Result<MapInfo, LinkError> {
@@ -187,23 +199,29 @@ fn map_info(name: &str, map: &MapFd) -> Result<MapInfo, LinkError> {
 fn add_spec(
     request: &Request<'_>,
     site: &Site,
-    specs: &MapFd,
-    capacity: u32,
+    specs: &Specs<'_>,
     usdt: &mut Usdt,
 ) -> Result<u32, LinkError> {
     let arguments =
         usdt_args::parse(&site.arguments).map_err(|problem| request.problem(problem))?;
-    let id = request.tables.ids.take(capacity).ok_or_else(|| {
+    let id = request.tables.ids.take(specs.capacity).ok_or_else(|| {
         request.problem(UsdtProblem::Full {
             map: SPECS,
-            capacity,
+            capacity: specs.capacity,
         })
     })?;
     usdt.ids.push(id);
-    let value = usdt_args::spec(&arguments, request.cookie);
+    let value = usdt_args::spec(&arguments, request.cookie, specs.layout);
     // SAFETY: `specs_map` checked that keys have 4 bytes and values as many as this.
-    unsafe { bpf::map_update(specs.as_fd(), id.to_ne_bytes().as_ptr(), value.as_ptr(), 0) }
-        .map_err(|error| LinkError::attach(&format!("USDT probe {}", request.probe()), error))?;
+    unsafe {
+        bpf::map_update(
+            specs.map.as_fd(),
+            id.to_ne_bytes().as_ptr(),
+            value.as_ptr(),
+            0,
+        )
+    }
+    .map_err(|error| LinkError::attach(&format!("USDT probe {}", request.probe()), error))?;
     Ok(id)
 }
 

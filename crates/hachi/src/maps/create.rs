@@ -56,12 +56,22 @@ pub(crate) fn parameters(map: &MapSpec) -> io::Result<attr::MapCreate> {
         attr.numa_node = node;
     }
     match map.kind {
-        MapType::PerfEventArray if map.max_entries == 0 => {
-            attr.max_entries = u32::try_from(cpu::possible()?).unwrap_or(u32::MAX);
+        // Numbers of CPUs and descriptors, whether or not the object says so.
+        MapType::PerfEventArray => {
+            for size in [&mut attr.key_size, &mut attr.value_size] {
+                if *size == 0 {
+                    *size = 4;
+                }
+            }
+            if map.max_entries == 0 {
+                attr.max_entries = u32::try_from(cpu::possible()?).unwrap_or(u32::MAX);
+            }
         }
         // Whole pages, and a power of two of them: what the kernel insists on, and objects cannot
         // know.
         MapType::Ringbuf | MapType::UserRingbuf => {
+            // An object may say what its records are; the kernel takes no sizes.
+            (attr.key_size, attr.value_size) = (0, 0);
             let page = u32::try_from(page_size()).unwrap_or(4096);
             let pages = map.max_entries.div_ceil(page).checked_next_power_of_two();
             attr.max_entries = pages
@@ -91,6 +101,8 @@ fn takes_btf(kind: MapType) -> bool {
             | MapType::Sockhash
             | MapType::Queue
             | MapType::Stack
+            | MapType::Ringbuf
+            | MapType::UserRingbuf
     )
 }
 

@@ -1,7 +1,8 @@
 //! What an errno means when a particular system call returns it.
 
-use super::capability::Capability;
-use std::{fmt, fs, io};
+use std::{fmt, io};
+
+use super::{capability::Capability, refusal::Facts};
 
 /// A failed system call: which, how, and what that usually means there.
 #[derive(Debug)]
@@ -143,7 +144,7 @@ fn meaning(call: &str, errno: i32) -> Option<String> {
             "the link runs another program than the one that was to be replaced"
         }
         ("BPF_TOKEN_CREATE", _) => return token(errno),
-        (_, libc::EPERM) => return Some(privileges(call)),
+        (_, libc::EPERM) => return Some(Facts::here().explain(call)),
         ("BPF_OBJ_PIN" | "BPF_OBJ_GET", libc::EACCES) => {
             "the path's permissions forbid it; pins belong to who made them (usually root)"
         }
@@ -266,76 +267,6 @@ fn has(capability: Capability) -> bool {
 /// Whether nothing can be refused for want of a capability.
 fn has_all_rights() -> bool {
     has(Capability::SysAdmin)
-}
-
-/// What a call may need (Linux ≥ 5.8; CAP_SYS_ADMIN stands for all of it), and on what that
-/// depends.
-fn needed(call: &str) -> (&'static [Capability], &'static str) {
-    if call.contains("netlink") || call.contains("sockopt") {
-        (&[Capability::NetAdmin], "")
-    } else if call.contains("_ID") || matches!(call, "BPF_TASK_FD_QUERY" | "BPF_ENABLE_STATS") {
-        (&[Capability::SysAdmin], "")
-    } else if call.contains("LINK") || call.contains("ATTACH") {
-        (&[Capability::Bpf, Capability::NetAdmin], "")
-    } else if call == "BPF_PROG_LOAD" {
-        (
-            &[Capability::Bpf, Capability::NetAdmin, Capability::Perfmon],
-            " (of the latter two, the first for network programs, the second for tracing)",
-        )
-    } else {
-        (&[Capability::Bpf], "")
-    }
-}
-
-/// Why the kernel said `EPERM`, told from what this process may do and how the system is set.
-fn privileges(call: &str) -> String {
-    let (needed, depends) = needed(call);
-    if has_all_rights() || needed.iter().all(|&capability| has(capability)) {
-        return lockdown_note(call);
-    }
-    let names: Vec<_> = needed.iter().map(|needed| needed.name()).collect();
-    let missing: Vec<_> = needed
-        .iter()
-        .filter(|&&capability| !has(capability))
-        .map(|missing| missing.name())
-        .collect();
-    let mut text = format!("needs {}{depends}", names.join(", "));
-    if missing.len() < names.len() {
-        text.push_str(&format!("; this process lacks {}", missing.join(", ")));
-    }
-    let them = match names.len() {
-        1 => "it",
-        _ => "all of them",
-    };
-    text.push_str(&format!("; root has {them}, so try sudo"));
-    if let Ok(value) = fs::read_to_string("/proc/sys/kernel/unprivileged_bpf_disabled")
-        && !call.contains("netlink")
-        && value.trim() != "0"
-    {
-        text.push_str(&format!(
-            " (kernel.unprivileged_bpf_disabled is {}: bpf(2) is closed to other users)",
-            value.trim()
-        ));
-    }
-    text
-}
-
-/// The process has the capabilities, yet was refused: say what else says no.
-fn lockdown_note(call: &str) -> String {
-    let mut text = String::from("refused although this process has the capabilities");
-    match fs::read_to_string("/sys/kernel/security/lockdown") {
-        Ok(modes) if !modes.contains("[none]") => text.push_str(&format!(
-            "; kernel lockdown is on ({}), which forbids some program types and helpers",
-            modes.trim()
-        )),
-        _ if call == "BPF_MAP_FREEZE" || call.contains("ELEM") => {
-            text.push_str("; the map is read-only from this side (frozen, or created so)");
-        }
-        _ => text.push_str(
-            "; a security module, a container's seccomp filter or kernel lockdown forbids it",
-        ),
-    }
-    text
 }
 
 #[cfg(test)]

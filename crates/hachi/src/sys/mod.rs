@@ -17,6 +17,7 @@ pub(crate) mod perf;
 pub(crate) mod perf_buffer;
 pub(crate) mod poll;
 pub(crate) mod process;
+mod refusal;
 pub(crate) mod socket;
 pub(crate) mod tracefs;
 pub(crate) mod tracing;

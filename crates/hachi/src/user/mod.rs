@@ -22,7 +22,7 @@ pub fn fuzz(bytes: &[u8]) {
     if let Ok(text) = std::str::from_utf8(bytes)
         && let Ok(arguments) = usdt_args::parse(text)
     {
-        usdt_args::spec(&arguments, 0);
+        usdt_args::spec(&arguments, 0, usdt_args::Layout::Wide);
     }
     symbols::fuzz(bytes);
 }

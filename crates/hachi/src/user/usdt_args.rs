@@ -8,8 +8,37 @@ use crate::target::UsdtProblem;
 /// How many arguments a probe can have (`BPF_USDT_MAX_ARG_CNT`).
 const MAX: usize = 12;
 
-/// `struct __bpf_usdt_spec`: 12 arguments of 16 bytes, the cookie, their number.
-pub(crate) const SPEC_SIZE: usize = MAX * 16 + 16;
+/// How an object's `usdt.bpf.h` lays out `struct __bpf_usdt_spec`: 12 arguments, the cookie, their
+/// number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// Arguments of 16 bytes.
+    Narrow,
+    /// Arguments of 24 bytes: libbpf 1.7 and 1.8, whose bit fields the compiler spreads.
+    Wide,
+}
+
+impl Layout {
+    /// That of values of this size.
+    pub(crate) fn of_size(size: u32) -> Option<Self> {
+        [Layout::Narrow, Layout::Wide]
+            .into_iter()
+            .find(|layout| layout.size() as u32 == size)
+    }
+
+    /// Bytes of an argument.
+    const fn argument(self) -> usize {
+        match self {
+            Layout::Narrow => 16,
+            Layout::Wide => 24,
+        }
+    }
+
+    /// Bytes of it all.
+    pub(crate) const fn size(self) -> usize {
+        MAX * self.argument() + 16
+    }
+}
 
 /// `enum __bpf_usdt_arg_type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,25 +145,43 @@ fn number(text: &str) -> Option<u64> {
 }
 
 /// The spec for the kernel side: what `__bpf_usdt_specs` holds.
-pub(crate) fn spec(arguments: &[Argument], cookie: u64) -> [u8; SPEC_SIZE] {
-    let mut bytes = [0; SPEC_SIZE];
-    for (at, argument) in bytes.chunks_exact_mut(16).zip(arguments) {
+pub(crate) fn spec(arguments: &[Argument], cookie: u64, layout: Layout) -> Vec<u8> {
+    let mut bytes = vec![0; layout.size()];
+    for (at, argument) in bytes.chunks_exact_mut(layout.argument()).zip(arguments) {
         at[..8].copy_from_slice(&argument.value.to_ne_bytes());
-        // Bit fields: 8 bits type, 12 bits index register, 4 bits scale.
         let kind = argument.kind as u32;
-        let (index, scale) = (u32::from(argument.index), u32::from(argument.scale));
-        let word = if cfg!(target_endian = "big") {
-            kind << 24 | index << 12 | scale << 8
-        } else {
-            kind | index << 8 | scale << 20
+        let (index, scale) = (argument.index, argument.scale);
+        let big = cfg!(target_endian = "big");
+        let rest = match layout {
+            // Bit fields of one word: 8 bits type, 12 bits index register, 4 bits scale.
+            Layout::Narrow => {
+                let (index, scale) = (u32::from(index), u32::from(scale));
+                let word = match big {
+                    true => kind << 24 | index << 12 | scale << 8,
+                    false => kind | index << 8 | scale << 20,
+                };
+                at[8..12].copy_from_slice(&word.to_ne_bytes());
+                12
+            }
+            // The same, and 8 bits of nothing. Index and scale have two bytes of their own; of the
+            // others one is before them, one behind.
+            Layout::Wide => {
+                let half = match big {
+                    true => index << 4 | scale,
+                    false => index | scale << 12,
+                };
+                at[if big { 12 } else { 8 }] = kind as u8;
+                at[10..12].copy_from_slice(&half.to_ne_bytes());
+                14
+            }
         };
-        at[8..12].copy_from_slice(&word.to_ne_bytes());
-        at[12..14].copy_from_slice(&argument.register.to_ne_bytes());
-        at[14] = argument.signed.into();
-        at[15] = 64 - 8 * argument.bytes;
+        at[rest..][..2].copy_from_slice(&argument.register.to_ne_bytes());
+        at[rest + 2] = argument.signed.into();
+        at[rest + 3] = 64 - 8 * argument.bytes;
     }
-    bytes[MAX * 16..][..8].copy_from_slice(&cookie.to_ne_bytes());
-    bytes[MAX * 16 + 8..][..2].copy_from_slice(&(arguments.len() as u16).to_ne_bytes());
+    let end = MAX * layout.argument();
+    bytes[end..][..8].copy_from_slice(&cookie.to_ne_bytes());
+    bytes[end + 8..][..2].copy_from_slice(&(arguments.len() as u16).to_ne_bytes());
     bytes
 }
 
@@ -358,7 +405,7 @@ mod tests {
     #[cfg(all(target_arch = "x86_64", target_endian = "little"))]
     fn laid_out_as_the_kernel_side_reads_it() {
         let arguments = parse("-4@8(%rax,%rcx,4) 8@$7").unwrap();
-        let bytes = spec(&arguments, 0xc00c1e);
+        let bytes = spec(&arguments, 0xc00c1e, Layout::Narrow);
         assert_eq!(bytes[..8], 8u64.to_le_bytes());
         assert_eq!(bytes[8..12], (3u32 | 88 << 8 | 2 << 20).to_le_bytes());
         assert_eq!(bytes[12..16], [80, 0, 1, 32]);
@@ -366,5 +413,17 @@ mod tests {
         assert_eq!(bytes[28..32], [0, 0, 0, 0]);
         assert_eq!(bytes[192..200], 0xc00c1eu64.to_le_bytes());
         assert_eq!(bytes[200..], [2, 0, 0, 0, 0, 0, 0, 0]);
+
+        // As a C compiler lays out the struct of libbpf 1.7.
+        let bytes = spec(&arguments, 0xc00c1e, Layout::Wide);
+        assert_eq!(bytes[..8], 8u64.to_le_bytes());
+        assert_eq!(bytes[8..12], [3, 0, 88, 2 << 4]);
+        assert_eq!(bytes[12..18], [0, 0, 80, 0, 1, 32]);
+        assert_eq!(bytes[24..32], 7u64.to_le_bytes());
+        assert_eq!(bytes[288..296], 0xc00c1eu64.to_le_bytes());
+        assert_eq!(bytes[296..], [2, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(Layout::of_size(304), Some(Layout::Wide));
+        assert_eq!(Layout::of_size(208), Some(Layout::Narrow));
+        assert_eq!(Layout::of_size(200), None);
     }
 }

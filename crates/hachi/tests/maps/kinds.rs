@@ -55,6 +55,20 @@ fn all() -> impl Iterator<Item = MapType> {
     (1..64).filter_map(MapType::from_number)
 }
 
+/// What objects of other loaders leave out or say in excess.
+#[test]
+fn sizes_that_a_type_implies_need_not_be_right() {
+    require_bpf!();
+    let bare = MapData::from_spec(&MapSpec::new("E", MapType::PerfEventArray, 0, 0, 0)).unwrap();
+    assert_eq!((bare.key_size(), bare.value_size()), (4, 4));
+    assert_ne!(bare.max_entries(), 0);
+    let typed = MapSpec::new("R", MapType::Ringbuf, 0, 24, 4096);
+    match MapData::from_spec(&typed) {
+        Ok(ring) => assert_eq!((ring.key_size(), ring.value_size()), (0, 0)),
+        Err(error) => assert!(error.to_string().contains("needs Linux ≥ 5.8"), "{error}"),
+    }
+}
+
 #[test]
 fn every_type_is_created_or_needs_a_newer_kernel() {
     require_bpf!();
