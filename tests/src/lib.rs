@@ -162,6 +162,7 @@ const VARIANTS: &[(&str, &[&str])] = &[
     ("maps", &["--debug"]),
     ("nested", &["--debug"]),
     ("network", &["--debug"]),
+    ("network_objects", &["--debug"]),
     ("objects", &["--debug"]),
     ("packets", &["--debug"]),
     ("packets", &["--cpu", "v2"]),

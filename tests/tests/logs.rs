@@ -2,7 +2,7 @@
 
 use hachi::programs::{TestRunOptions, Xdp};
 use hachi::{Ebpf, EbpfLoader, EbpfLogger};
-use hachi_test::require_bpf;
+use hachi_test::{require_bpf, require_kernel};
 use hachi_tests::{fixture, fixture_with};
 use log::LevelFilter;
 use std::path::Path;
@@ -54,6 +54,41 @@ fn every_kind_becomes_text(object: &Path) {
         ]
     );
     assert_eq!(logger.lost().unwrap(), 0);
+}
+
+#[test]
+fn long_text_is_sent_as_far_as_asked() {
+    require_bpf!();
+    require_kernel!("5.18", "bpf_xdp_load_bytes");
+    for object in [fixture("logs"), fixture_with("logs", &["--debug"])] {
+        let mut ebpf = load(&object, LevelFilter::Trace);
+        let mut packet = b"\x01\x10GET /\r\n".to_vec();
+        packet.resize(300, b'x');
+        for name in ["texts", "long_text", "longest"] {
+            let program: &mut Xdp = ebpf.program_mut(name).unwrap().try_into().unwrap();
+            program.load().unwrap();
+            let options = TestRunOptions::new().data(&packet);
+            let ran = ebpf.program(name).unwrap().test_run(&options).unwrap();
+            assert_eq!(ran.return_value, 2);
+        }
+        let mut logger = EbpfLogger::init(&mut ebpf).unwrap();
+        let shown = |length: usize, end| {
+            let rest = "x".repeat(length - 9);
+            format!("Error logs [\\x01\\x10GET /\\r\\n{rest}{end}]")
+        };
+        let said = messages(&mut logger);
+        assert!(
+            said == [
+                shown(64, "…"),
+                shown(128, "…"),
+                shown(300, ""),
+                shown(0x110, ""),
+                format!("Error logs [{}…]", "y".repeat(8192)),
+            ],
+            "{:.300}",
+            format!("{said:?}")
+        );
+    }
 }
 
 #[test]

@@ -23,6 +23,7 @@ use crate::{Shareable, Shared, layout::Names};
     note = "an enum without data: `#[derive(Clone, Copy, Shareable)] #[repr(u8)]`",
     note = "a struct of atomic numbers, locks, timers and `Shared` cells: `#[derive(MapValue)] \
             #[repr(C)]`",
+    note = "text: its bytes, in an array, `[u8; 16]`",
     note = "a `char` or `NonZero…`: an integer of that size; a reference or pointer: the value \
             itself, or a `u64`"
 )]

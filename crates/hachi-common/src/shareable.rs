@@ -37,6 +37,7 @@ use crate::{
     note = "a struct of your own: `#[derive(Clone, Copy, Pod)] #[repr(C)]`, which names the field \
             that has padding or is not plain data",
     note = "an enum without data: `#[derive(Clone, Copy, Shareable)] #[repr(u8)]`",
+    note = "text: its bytes, in an array, `[u8; 16]`",
     note = "a `char` or `NonZero…`: an integer of that size; a reference or pointer: the value \
             itself, or a `u64`"
 )]

@@ -14,8 +14,9 @@
 //! left out. `target: "name"` may stand before the format string.
 //!
 //! Arguments are integers, `bool`, `char`, pointers, `Ipv4Addr`, `Ipv6Addr`, byte arrays, and text
-//! and byte slices (of which the first 64 bytes are sent); placeholders are `{}` and `{:…}` with,
-//! at the end, `x`, `X`, `o`, `b`, `?`, `p`, `i` (an IP address) or `mac`, and before it `#`, zeros
+//! and byte slices, of which the first 64 bytes are sent, or with [`up_to`] as many as 8192; a
+//! message shows what was cut by `…`, and control characters by escapes. Placeholders are `{}` and
+//! `{:…}` with, at the end, `x`, `X`, `o`, `b`, `?`, `p`, `i` (an IP address) or `mac`, and before it `#`, zeros
 //! and a width as in `std::fmt`. A placeholder may name a variable, as the second line does.
 //! Numbers of arguments and kinds of placeholders are checked when the program is compiled.
 //!
@@ -24,7 +25,7 @@
 //! the level up to which messages are sent; code of levels that are off is left out by the
 //! verifier.
 
-pub use hachi_common::log::{Level, LogArg};
+pub use hachi_common::log::{Level, LogArg, up_to};
 #[doc(hidden)]
 pub use hachi_common::log::{SiteBytes, check, site_len};
 

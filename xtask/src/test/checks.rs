@@ -4,7 +4,7 @@ use super::tally::{Tally, matrix_row};
 use crate::install::{self, BPFTOOL, CLANG, IP, LIBELF, NC, PING, QEMU};
 use crate::shell::{
     Result, capture, cargo, examples_target_dir, other_workspaces, root, run as run_command,
-    target_dir, watch,
+    rustc_host, target_dir, watch,
 };
 use crate::{codegen, first_xdp, fuzz, matrix as guests, package, style, support};
 use std::path::PathBuf;
@@ -245,6 +245,56 @@ pub fn seeds(tally: &mut Tally) -> Result {
         0 => Err("no fuzz target ran".into()),
         _ => Ok(()),
     }
+}
+
+/// The portable crates, whose `unsafe` code needs no kernel, and the kernel that tests of programs
+/// run on, under AddressSanitizer and with the checks that the standard library makes of callers of
+/// its unsafe functions.
+///
+/// Both are unstable flags of the same compiler; Miri, which would see more, is a component that
+/// not every toolchain has, and knows nothing of the system calls in the tests.
+pub fn memory(tally: &mut Tally) -> Result {
+    const WHAT: [&[&str]; 3] = [
+        &[
+            "--package",
+            "hachi-common",
+            "--package",
+            "hachi-asm",
+            "--lib",
+            "--tests",
+        ],
+        // Their damaged inputs by the thousand are the fuzz targets'.
+        &["--package", "hachi-obj", "--package", "hachi-btf", "--lib"],
+        // One of its tests runs cargo, which these flags are not for.
+        &[
+            "--package",
+            "hachi-ebpf",
+            "--lib",
+            "--test",
+            "fakes",
+            "--test",
+            "macros",
+        ],
+    ];
+    for packages in WHAT {
+        let mut test = cargo(root());
+        // With a target, the flags are not for build scripts and procedural macros.
+        test.args(["test", "--all-features", "--target", &rustc_host()?])
+            .args(packages)
+            .arg("--target-dir")
+            .arg(target_dir().join("memory"))
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env(
+                "RUSTFLAGS",
+                "-Zsanitizer=address -Zub-checks=yes -Cdebug-assertions=yes",
+            )
+            // Memory of removed entries of maps is never used again, and never given back.
+            .env("ASAN_OPTIONS", "detect_leaks=0");
+        if tally.cargo_test(&mut test)? == 0 {
+            return Err("no test ran".into());
+        }
+    }
+    Ok(())
 }
 
 pub fn fuzz(tally: &mut Tally) -> Result {

@@ -208,6 +208,13 @@ const STEPS: &[Step] = &[
         fuzz,
     ),
     step(
+        "memory",
+        "the portable crates and the tests' own kernel pass under AddressSanitizer",
+        Runs::Long,
+        minutes(6),
+        checks::memory,
+    ),
+    step(
         "demo",
         "`cargo xtask demo` shows what it claims",
         Runs::Always,

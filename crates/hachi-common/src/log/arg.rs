@@ -2,8 +2,12 @@
 
 use core::net::{Ipv4Addr, Ipv6Addr};
 
-/// The longest text or slice a log argument carries, in bytes; what is longer is cut.
+/// The longest text or slice a log argument carries, in bytes, if it is not wrapped in [`up_to`];
+/// what is longer is cut, and the message shows that.
 pub const TEXT_CAPACITY: usize = 64;
+
+/// The longest text, slice or array that a log argument can carry at all, in bytes.
+pub const MOST_TEXT: usize = 8192;
 
 /// The type of an argument, as a record names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +41,8 @@ pub enum Tag {
     Mac = 13,
     /// A pointer, as 8 bytes
     Pointer = 14,
-    /// `[u8; N]`, `&[u8]`: a length and a capacity of 2 bytes each, 4 zero bytes, then `capacity`
-    /// bytes
+    /// `[u8; N]`, `&[u8]`: a length and a capacity of 2 bytes each, 4 bytes with the length before
+    /// it was cut, then `capacity` bytes
     Bytes = 15,
     /// `&str`: as `Bytes`
     Str = 16,
@@ -173,10 +177,11 @@ unsafe impl LogArg for [u16; 8] {
     }
 }
 
-/// The word in front of text and bytes.
+/// The word in front of text and bytes: how many are there, for how many there is room, and how
+/// many there were.
 #[inline(always)]
-const fn text_header(len: usize, capacity: usize) -> u64 {
-    (len as u64 | (capacity as u64) << 16).to_le()
+const fn text_header(len: usize, capacity: usize, all: usize) -> u64 {
+    (len as u64 | (capacity as u64) << 16 | (all as u64) << 32).to_le()
 }
 
 // SAFETY: writes one word and N bytes; the slot is that rounded up.
@@ -188,43 +193,113 @@ unsafe impl<const N: usize> LogArg for [u8; N] {
     unsafe fn write(&self, to: *mut u64) {
         const {
             assert!(
-                N <= 1024,
-                "a log message carries arrays of at most 1024 bytes"
+                N <= MOST_TEXT,
+                "a log message carries arrays of at most 8192 bytes"
             )
         };
         // SAFETY: the caller gives a slot of 8 + N bytes.
         unsafe {
-            to.write(text_header(N, N.div_ceil(8) * 8));
+            to.write(text_header(N, N.div_ceil(8) * 8, N));
             to.add(1).cast::<[u8; N]>().write(*self);
         }
     }
 }
 
-/// Writes a slice whose length the compiler does not know.
+/// Writes a slice whose length the compiler does not know, of which at most `N` bytes are sent.
 ///
 /// # Safety
-/// `to` must be aligned to 8 and valid for `8 + TEXT_CAPACITY` bytes.
+/// `to` must be aligned to 8 and valid for `8 + N` bytes; `N` is a multiple of 8.
 #[inline(always)]
-unsafe fn write_slice(bytes: &[u8], to: *mut u64) {
-    let len = if bytes.len() < TEXT_CAPACITY {
-        bytes.len()
-    } else {
-        TEXT_CAPACITY
-    };
+unsafe fn write_slice<const N: usize>(bytes: &[u8], to: *mut u64) {
+    let len = if bytes.len() < N { bytes.len() } else { N };
     // SAFETY: as promised by the caller.
-    unsafe { to.write(text_header(len, TEXT_CAPACITY)) };
+    unsafe { to.write(text_header(len, N, bytes.len())) };
     // SAFETY: as promised by the caller.
     let to = unsafe { to.add(1).cast::<u8>() };
     let mut i = 0;
+    // What is long goes eight bytes at a time: the verifier follows each round.
+    if N > TEXT_CAPACITY {
+        while i < N {
+            if i + 8 > len {
+                break;
+            }
+            // SAFETY: there are eight more bytes in the slice, and in the slot.
+            unsafe {
+                let word = bytes.as_ptr().add(i).cast::<[u8; 8]>().read();
+                to.add(i).cast::<[u8; 8]>().write_volatile(word);
+            }
+            i += 8;
+        }
+    }
     // Byte by byte, with a bound known to the verifier. The store is volatile so that LLVM keeps
     // the loop: it would make a call of memcpy with a variable length from it.
-    while i < TEXT_CAPACITY {
+    while i < N {
         if i >= len {
             break;
         }
         // SAFETY: i is less than the length of the slice and than the capacity of the slot.
         unsafe { to.add(i).write_volatile(*bytes.as_ptr().add(i)) };
         i += 1;
+    }
+}
+
+mod sealed {
+    pub trait Slice {
+        const TAG: super::Tag;
+        fn bytes(&self) -> &[u8];
+    }
+
+    impl Slice for [u8] {
+        const TAG: super::Tag = super::Tag::Bytes;
+        #[inline(always)]
+        fn bytes(&self) -> &[u8] {
+            self
+        }
+    }
+
+    impl Slice for str {
+        const TAG: super::Tag = super::Tag::Str;
+        #[inline(always)]
+        fn bytes(&self) -> &[u8] {
+            self.as_bytes()
+        }
+    }
+}
+
+/// Text or bytes of which at most `N` are sent: see [`up_to`].
+struct UpTo<'a, const N: usize, S: sealed::Slice + ?Sized>(&'a S);
+
+/// Text or a slice of bytes in a log message, of which more than the usual 64 bytes are sent: up to
+/// `N`, which is 128, 256 and so on to 8192.
+///
+/// The record takes that much of the ring buffer, however long the text is, and the verifier
+/// follows the copying, some 60 instructions for each 8 bytes of `N`.
+/// ```
+/// use hachi_common::log::{LogArg, up_to};
+///
+/// fn path(text: &[u8]) -> impl LogArg {
+///     up_to::<256>(text)
+/// }
+/// ```
+#[inline(always)]
+pub fn up_to<const N: usize>(text: &(impl sealed::Slice + ?Sized)) -> impl LogArg {
+    const {
+        assert!(
+            N.is_power_of_two() && N > TEXT_CAPACITY && N <= MOST_TEXT,
+            "the size of text in a log message is 128, 256, 512, 1024, 2048, 4096 or 8192"
+        );
+    }
+    UpTo::<N, _>(text)
+}
+
+// SAFETY: `write_slice` writes within 8 + N bytes.
+unsafe impl<const N: usize, S: sealed::Slice + ?Sized> LogArg for UpTo<'_, N, S> {
+    const TAG: Tag = S::TAG;
+    const SLOT: usize = 8 + N;
+    #[inline(always)]
+    unsafe fn write(&self, to: *mut u64) {
+        // SAFETY: the slot is as large as `write_slice` wants it.
+        unsafe { write_slice::<N>(self.0.bytes(), to) }
     }
 }
 
@@ -235,7 +310,7 @@ unsafe impl LogArg for [u8] {
     #[inline(always)]
     unsafe fn write(&self, to: *mut u64) {
         // SAFETY: the slot is as large as `write_slice` wants it.
-        unsafe { write_slice(self, to) }
+        unsafe { write_slice::<TEXT_CAPACITY>(self, to) }
     }
 }
 
@@ -246,7 +321,7 @@ unsafe impl LogArg for str {
     #[inline(always)]
     unsafe fn write(&self, to: *mut u64) {
         // SAFETY: the slot is as large as `write_slice` wants it.
-        unsafe { write_slice(self.as_bytes(), to) }
+        unsafe { write_slice::<TEXT_CAPACITY>(self.as_bytes(), to) }
     }
 }
 

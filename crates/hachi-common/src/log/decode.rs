@@ -218,7 +218,7 @@ fn pad(text: &str, value: &Value, spec: Spec, f: &mut fmt::Formatter<'_>) -> fmt
     let fill = usize::from(spec.width).saturating_sub(text.chars().count());
     let number = !matches!(
         value,
-        Value::Str(_) | Value::Bytes(_) | Value::Bool(_) | Value::Char(_)
+        Value::Str(_) | Value::Bytes(_) | Value::Cut { .. } | Value::Bool(_) | Value::Char(_)
     );
     let (left, right) = match spec.align {
         Align::Left => (0, fill),
@@ -254,6 +254,13 @@ pub enum Value {
     Bytes(Vec<u8>),
     /// Text.
     Str(String),
+    /// Text or bytes that were longer than what is sent. Shown with `…` at the end.
+    Cut {
+        /// The beginning, which was sent. (Of text, without a character that the cut went through.)
+        start: Box<Value>,
+        /// How many bytes there were.
+        len: u32,
+    },
 }
 
 impl Value {
@@ -286,12 +293,23 @@ impl Value {
                 let len = usize::from(u16::from_le_bytes([word[0], word[1]]));
                 let capacity = usize::from(u16::from_le_bytes([word[2], word[3]]));
                 let (slot, rest) = rest.split_at_checked(capacity)?;
-                let bytes = slot.get(..len)?;
-                let value = if tag == Tag::Str {
+                let all = u32::from_le_bytes(*word.last_chunk()?);
+                let mut bytes = slot.get(..len)?;
+                let is_cut = all as usize > len;
+                if is_cut {
+                    bytes = without_half_a_character(bytes);
+                }
+                let mut value = if tag == Tag::Str {
                     Value::Str(String::from_utf8_lossy(bytes).into_owned())
                 } else {
                     Value::Bytes(bytes.to_vec())
                 };
+                if is_cut {
+                    value = Value::Cut {
+                        start: Box::new(value),
+                        len: all,
+                    };
+                }
                 return Some((value, rest));
             }
         };
@@ -334,7 +352,7 @@ impl Value {
             Value::Signed(value, _) => radix!(value),
             Value::Bool(value) => value.to_string(),
             Value::Char(value) if spec.hint == Hint::Debug => format!("{value:?}"),
-            Value::Char(value) => value.to_string(),
+            Value::Char(value) => escaped(value.to_string().as_bytes()),
             Value::Ipv4(address) => address.to_string(),
             Value::Ipv6(address) => address.to_string(),
             Value::Mac(bytes) => separated(bytes, spec.hint == Hint::UpperMac),
@@ -342,7 +360,8 @@ impl Value {
             Value::Pointer(value) => format!("{value:#0zeros$x}"),
             Value::Bytes(bytes) => show_bytes(bytes, spec.hint),
             Value::Str(text) if spec.hint == Hint::Debug => format!("{text:?}"),
-            Value::Str(text) => text.clone(),
+            Value::Str(text) => escaped(text.as_bytes()),
+            Value::Cut { start, .. } => start.show(spec) + "…",
         }
     }
 }
@@ -359,25 +378,56 @@ fn show_bytes(bytes: &[u8], hint: Hint) -> String {
         (Hint::LowerMac, _) => separated(bytes, false),
         (Hint::UpperMac, _) => separated(bytes, true),
         (Hint::Debug, _) => format!("{bytes:?}"),
-        // What the kernel calls text (a task's name, say) ends with a NUL. Other bytes are shown as
-        // digits.
+        // What the kernel calls text (a task's name, say) ends with NULs. What is hardly text is
+        // shown as digits.
         _ => {
-            let end = bytes
-                .iter()
-                .position(|&byte| byte == 0)
-                .unwrap_or(bytes.len());
-            let (text, tail) = bytes.split_at(end);
-            match std::str::from_utf8(text) {
-                Ok(text)
-                    if !text.chars().any(char::is_control)
-                        && (!text.is_empty() || bytes.is_empty())
-                        && tail.iter().all(|&byte| byte == 0) =>
-                {
-                    text.to_owned()
-                }
-                _ => hex(bytes, false),
+            let end = bytes.iter().rposition(|&byte| byte != 0);
+            let text = &bytes[..end.map_or(0, |last| last + 1)];
+            let is_text = 2 * printable(text) > text.len() && !text.is_empty();
+            if is_text || bytes.is_empty() {
+                escaped(text)
+            } else {
+                hex(bytes, false)
             }
         }
+    }
+}
+
+/// How many of the bytes belong to characters that can be shown.
+fn printable(bytes: &[u8]) -> usize {
+    let chars = bytes.utf8_chunks().flat_map(|chunk| chunk.valid().chars());
+    chars.filter(|c| !c.is_control()).map(char::len_utf8).sum()
+}
+
+/// Text as it is, except for control characters and for bytes that are no UTF-8, as Rust would
+/// write them in a byte string: `\n`, `\x1b`, `\xff`.
+fn escaped(bytes: &[u8]) -> String {
+    let mut shown = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match u8::try_from(c) {
+                Ok(byte) if byte.is_ascii_control() => shown.extend(escape(byte)),
+                _ if c.is_control() => shown.extend(c.escape_unicode()),
+                _ => shown.push(c),
+            }
+        }
+        shown.extend(chunk.invalid().iter().copied().flat_map(escape));
+    }
+    shown
+}
+
+fn escape(byte: u8) -> impl Iterator<Item = char> {
+    std::ascii::escape_default(byte).map(char::from)
+}
+
+/// The bytes without the first of a character whose rest is missing.
+fn without_half_a_character(bytes: &[u8]) -> &[u8] {
+    let last = bytes.utf8_chunks().last();
+    let rest = last.map_or(&[][..], |chunk| chunk.invalid());
+    match std::str::from_utf8(rest) {
+        // It is the beginning of one.
+        Err(error) if error.error_len().is_none() => &bytes[..bytes.len() - rest.len()],
+        _ => bytes,
     }
 }
 
@@ -404,7 +454,7 @@ fn separated(bytes: &[u8], upper: bool) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{LogArgs, SiteBytes, site_len};
+    use super::super::{LogArgs, SiteBytes, site_len, up_to};
     use super::*;
 
     /// A record as a program would send it: the site's `number`, then `args`.
@@ -473,7 +523,42 @@ mod tests {
         assert_eq!(shown!("{} {}", *b"comm\0\0\0\0", &b"abc"[..]), "comm abc");
         assert_eq!(shown!("{} {:?}", [0u8, 1, 255], [1u8, 2]), "0001ff [1, 2]");
         let long = "x".repeat(100);
-        assert_eq!(shown!("{}|", long.as_str()), format!("{}|", "x".repeat(64)));
+        let start = "x".repeat(64);
+        assert_eq!(shown!("{}|", long.as_str()), format!("{start}…|"));
+        assert_eq!(shown!("{}|", start.as_str()), format!("{start}|"));
+        assert_eq!(shown!("{}|", up_to::<128>(&*long)), format!("{long}|"));
+        let longer = "y".repeat(9000);
+        let shown = shown!("{}|", up_to::<8192>(longer.as_bytes()));
+        assert_eq!(shown, format!("{}…|", &longer[..8192]));
+        assert_eq!(shown!("{:x}", &[0xab; 70][..]), "ab".repeat(64) + "…");
+        assert_eq!(shown!("{}", [b'z'; 2048]), "z".repeat(2048));
+    }
+
+    #[test]
+    fn text_is_shown_as_text_with_escapes() {
+        assert_eq!(
+            shown!("{}", *b"GET /\r\n\x1b[31m\0\0"),
+            "GET /\\r\\n\\x1b[31m"
+        );
+        assert_eq!(shown!("{}", "a\tb\u{85}\u{202e}c"), "a\\tb\\u{85}\u{202e}c");
+        assert_eq!(shown!("{} {}", '\n', 'é'), "\\n é");
+        // Half a character, in the middle and at the end.
+        assert_eq!(shown!("{}", *b"caf\xc3 caf\xc3"), "caf\\xc3 caf\\xc3");
+        assert_eq!(shown!("{}", *b"one\0two"), "one\\x00two");
+        // The cut goes through a character.
+        let long = "é".repeat(40) + "!";
+        assert_eq!(shown!("{}", &long.as_bytes()[1..]), {
+            let rest = "é".repeat(31);
+            format!("\\xa9{rest}…")
+        });
+        assert_eq!(
+            shown!("{}", &*format!("x{long}")),
+            format!("x{}…", "é".repeat(31))
+        );
+        assert_eq!(
+            shown!("{} {}", [0u8; 3], [7u8, 0, 200, b'a']),
+            "000000 0700c861"
+        );
     }
 
     #[test]

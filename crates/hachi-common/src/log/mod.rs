@@ -45,7 +45,7 @@ mod decode;
 mod format;
 mod site;
 
-pub use arg::{LogArg, LogArgs, TEXT_CAPACITY, Tag};
+pub use arg::{LogArg, LogArgs, MOST_TEXT, TEXT_CAPACITY, Tag, up_to};
 #[cfg(feature = "std")]
 pub use decode::{DecodeError, Message, Site, Sites, Value};
 pub use format::{Align, Hint, Piece, Spec, check, check_types, next_piece, placeholders};
