@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use hachi_diag::printable;
 
+use crate::lack;
+
 /// What kind of failure, which is what scripts see as the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -97,9 +99,9 @@ impl Failure {
     }
 
     /// An error of a library with all its causes, under what was being done.
-    pub fn because(doing: impl fmt::Display, error: &dyn std::error::Error) -> Failure {
+    pub fn because(doing: impl fmt::Display, error: &(dyn std::error::Error + 'static)) -> Failure {
         let mut message = printable(&doing.to_string()).into_owned();
-        let mut cause = Some(error);
+        let mut cause: Option<&dyn std::error::Error> = Some(error);
         while let Some(error) = cause {
             let text = error.to_string();
             let text = printable(&text);
@@ -111,10 +113,9 @@ impl Failure {
             cause = error.source();
         }
         Failure {
-            kind: if is_machines_fault(&message) {
-                Kind::Missing
-            } else {
-                Kind::Failed
+            kind: match lack::is_machines(error) {
+                true => Kind::Missing,
+                false => Kind::Failed,
             },
             message,
             help: None,
@@ -127,20 +128,6 @@ impl Failure {
         self.help = Some(help.to_string());
         self
     }
-}
-
-/// Whether an error is about what the machine lacks: a privilege, a kernel feature, a file system.
-/// The libraries' errors name the errno and the version, which is what is looked for here.
-fn is_machines_fault(message: &str) -> bool {
-    [
-        "EPERM",
-        "ENOSYS",
-        "needs Linux ≥",
-        "is not a BPF file system",
-    ]
-    .iter()
-    .any(|sign| message.contains(sign))
-        || message.contains("Permission denied") && !crate::machine::is_root()
 }
 
 /// What every command returns.

@@ -11,6 +11,7 @@
 mod commands;
 mod failure;
 mod kernel;
+mod lack;
 mod machine;
 mod object;
 mod origin;

@@ -389,3 +389,97 @@ fn hostile_process_names_reach_no_terminal() {
     }
     panic!("{}", hachi(["prog", "list"]).stdout);
 }
+
+/// Names that others give to interfaces, cgroups and directories of pins.
+#[test]
+fn hostile_names_of_the_system_reach_no_terminal() {
+    require_bpf!();
+    let (netns, bpffs) = (Netns::new().unwrap(), Bpffs::new().unwrap());
+    let inside = |words: &[&str]| {
+        let mut command = netns.command(env!("CARGO_BIN_EXE_hachi"));
+        let run = run(command.args(words).env("NO_COLOR", "1"));
+        for text in [&run.stdout, &run.stderr] {
+            assert_harmless(text, &words);
+        }
+        assert!(!run.stderr.contains("panicked"), "{}", run.stderr);
+        run
+    };
+    // An interface's name takes all but blanks and slashes.
+    let interface = "\x1b[31m\u{202e}x";
+    let mut ip = netns.command("ip");
+    ip.args([
+        "link", "add", interface, "type", "veth", "peer", "name", "other",
+    ]);
+    if !ip.status().is_ok_and(|status| status.success()) {
+        hachi_test::skip!("no interface of type veth");
+    }
+    let pins = bpffs.join("\x1b[2J\nerror: x").display().to_string();
+    let watcher = object("watcher").display().to_string();
+    let run = ["run", &watcher, "--iface", interface, "--duration", "0"];
+    inside(&run).code(0);
+    inside(&[&run[..], &["--json"]].concat()).code(0);
+    inside(&[&run[..], &["--pin", &pins]].concat()).code(0);
+    let listed = inside(&["link", "list"]).code(0);
+    assert!(listed.stdout.contains("\\x1b[31m"), "{}", listed.stdout);
+    let document = inside(&["link", "list", "--json"]).code(0).json();
+    let mut links = document["links"].as_array().unwrap().iter();
+    assert!(
+        links.any(|link| link["target"]["name"] == interface),
+        "{document:#}"
+    );
+    inside(&[&run[..], &["--pin", &pins]].concat()).code(1);
+    inside(&["run", &watcher, "--iface", "absent", "--duration", "0"]).code(1);
+    inside(&["link", "detach", "--iface", interface]).code(0);
+    inside(&["link", "detach", "--iface", interface]).code(1);
+    // As if it had been killed.
+    fs::rename(&pins, format!("{pins}-unfinished")).unwrap();
+    for words in [
+        &["link", "list"][..],
+        &["link", "list", "--json"],
+        &["doctor", "--run"],
+    ] {
+        let told = inside(words);
+        assert!(
+            told.stdout.contains("hachi unpin -r"),
+            "{words:?}: {}",
+            told.stdout
+        );
+    }
+    inside(&[&run[..], &["--pin", &pins]].concat()).code(1);
+    inside(&["unpin", &format!("{pins}-unfinished")]).code(1);
+    inside(&["unpin", "-r", &pins]).code(0);
+    inside(&["unpin", "-r", &pins]).code(1);
+}
+
+/// A cgroup may have been given to another user, who makes directories in it.
+#[test]
+fn hostile_names_of_cgroups_reach_no_terminal() {
+    use hachi::programs::{CgroupAttachMode, CgroupSkb, CgroupSkbAttachType};
+    require_bpf!();
+    let Ok(cgroup) = hachi_test::Cgroup::new() else {
+        hachi_test::skip!("no cgroup can be made here");
+    };
+    let path = cgroup.path().join("\x1b[31m\u{9b}x");
+    fs::create_dir(&path).unwrap();
+    let mut ebpf = hachi::Ebpf::load_file(object("places")).unwrap();
+    let program: &mut CgroupSkb = ebpf.program_mut("sent").unwrap().try_into().unwrap();
+    program.load().unwrap();
+    let dir = File::open(&path).unwrap();
+    let kind = CgroupSkbAttachType::Egress;
+    program
+        .attach(&dir, kind, CgroupAttachMode::Single)
+        .unwrap();
+    for words in [
+        &["link", "list"][..],
+        &["link", "list", "--json"],
+        &["doctor", "--run"],
+    ] {
+        let run = hachi(words);
+        assert_harmless(&run.stdout, &words);
+        assert_harmless(&run.stderr, &words);
+    }
+    let listed = hachi(["link", "list"]).code(0);
+    assert!(listed.stdout.contains("\\x1b[31m"), "{}", listed.stdout);
+    drop(ebpf);
+    fs::remove_dir(&path).unwrap();
+}

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::commands::build::parse_cpu;
 use crate::failure::{Failure, Kind, Result};
+use crate::lack;
 use crate::output::{Format, Output, diagnostics_json, path_text, say};
 
 /// Link bitcode and objects into one eBPF object (BPF links are under `hachi link`)
@@ -73,6 +74,7 @@ pub fn run(args: Args, out: &mut Output) -> Result {
             let kind = match &error {
                 Error::Usage(_) => Kind::Usage,
                 Error::LlvmNotFound { .. } | Error::LlvmUnusable { .. } => Kind::Missing,
+                error if lack::is_machines(error) => Kind::Missing,
                 _ => Kind::Failed,
             };
             (None, error.to_diagnostics(), Some(Failure::silent(kind)))

@@ -170,7 +170,7 @@ fn not_listable(kind: &str) -> Option<&'static str> {
 
 fn dump(args: DumpArgs, out: &mut Output) -> Result {
     let map = find(&args.map)?;
-    let failed = |error: &dyn std::error::Error| {
+    let failed = |error: &(dyn std::error::Error + 'static)| {
         Failure::because(format!("reading map {}", map.name()), error)
     };
     let info = map.info().map_err(|error| failed(&error))?;

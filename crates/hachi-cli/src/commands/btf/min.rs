@@ -40,7 +40,8 @@ pub fn run(args: Args, out: &mut Output) -> Result {
     let mut records = 0;
     for path in &args.objects {
         let spec = object::open(path)?.spec;
-        let failed = |error: &dyn std::error::Error| Failure::because(path.display(), error);
+        let failed =
+            |error: &(dyn std::error::Error + 'static)| Failure::because(path.display(), error);
         let Some(local) = spec.types() else {
             continue;
         };

@@ -130,7 +130,7 @@ fn detach(args: DetachArgs, out: &mut Output) -> Result {
             "name a link by its id or its pin, or an interface",
         ));
     };
-    let failed = |error: &dyn std::error::Error| {
+    let failed = |error: &(dyn std::error::Error + 'static)| {
         Failure::because(format_args!("detaching link {link}"), error)
             .help("`hachi link list` prints the links there are")
     };

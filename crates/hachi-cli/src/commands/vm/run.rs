@@ -252,8 +252,9 @@ impl Counts {
 /// The packets of a capture, each with its time.
 fn read_capture(path: &Path) -> Result<(PcapHeader, Vec<PcapPacket<'static>>)> {
     let shown = path.display();
-    let because =
-        |error: &dyn std::error::Error| Failure::because(format!("reading capture {shown}"), error);
+    let because = |error: &(dyn std::error::Error + 'static)| {
+        Failure::because(format!("reading capture {shown}"), error)
+    };
     let bytes = hachi_linker::read_file(path).map_err(|error| because(&error))?;
     let mut reader = PcapReader::new(Cursor::new(bytes)).map_err(|error| because(&error))?;
     let header = reader.header();
@@ -282,7 +283,7 @@ struct Writer {
 
 impl Writer {
     fn new(path: &Path, header: PcapHeader) -> Result<Writer> {
-        let failed = |error: &dyn std::error::Error| {
+        let failed = |error: &(dyn std::error::Error + 'static)| {
             Failure::because(format!("writing capture {}", path.display()), error)
         };
         let directory = match path.parent() {
@@ -303,7 +304,7 @@ impl Writer {
         })
     }
 
-    fn failed(&self, error: &dyn std::error::Error) -> Failure {
+    fn failed(&self, error: &(dyn std::error::Error + 'static)) -> Failure {
         Failure::because(format!("writing capture {}", self.path.display()), error)
     }
 
@@ -314,7 +315,7 @@ impl Writer {
     }
 
     fn finish(self) -> Result {
-        let failed = |error: &dyn std::error::Error| {
+        let failed = |error: &(dyn std::error::Error + 'static)| {
             Failure::because(format!("writing capture {}", self.path.display()), error)
         };
         let mut buffer = self.writer.into_writer();
@@ -327,7 +328,7 @@ impl Writer {
 }
 
 fn read_types(path: &Path) -> Result<OwnedBtf> {
-    let failed = |error: &dyn std::error::Error| {
+    let failed = |error: &(dyn std::error::Error + 'static)| {
         Failure::because(format!("reading types from {}", path.display()), error)
     };
     let bytes = hachi_linker::read_file(path).map_err(|error| failed(&error))?;
