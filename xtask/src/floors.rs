@@ -1,4 +1,5 @@
-//! The floors: no import runs up, neither between crates nor between the files of `hachi`.
+//! The floors: no import runs up, neither between crates nor between the files of `hachi` and of
+//! `hachi-btf`.
 
 mod crates;
 mod imports;
@@ -62,27 +63,68 @@ const HACHI: House = House {
     pairs: &[],
 };
 
+/// The files of `crates/hachi-btf/src`.
+const BTF: House = House {
+    floors: &[
+        (
+            "types",
+            &[
+                "error.rs",
+                "names.rs",
+                "types.rs",
+                "view.rs",
+                "reader.rs",
+                "owned.rs",
+                "encode.rs",
+                "strings.rs",
+                "builder.rs",
+                "patch.rs",
+                "sanitize.rs",
+            ],
+        ),
+        ("ext", &["ext/"]),
+        ("core", &["core/"]),
+        ("edit", &["edit/", "print/", "rust/"]),
+        ("crate", &["lib.rs"]),
+    ],
+    pairs: &[
+        (
+            "ext/mod.rs",
+            "ext/place.rs",
+            "records, and where they are in the section",
+        ),
+        (
+            "names.rs",
+            "reader.rs",
+            "types, and the index of their names that they carry",
+        ),
+        (
+            "print/c/layout.rs",
+            "print/c/mod.rs",
+            "the printer of C, and its plan for one struct",
+        ),
+    ],
+};
+
 /// Checks the floors.
 pub fn check() -> Result {
     let page = std::fs::read_to_string(root().join("docs/architecture.md"))?;
     let mut problems = crates::check(&crates::table(&page), &packages::read()?);
-    let directory = root().join("crates/hachi/src");
-    let mut sources = BTreeMap::new();
-    read(&directory, "", &mut sources)?;
-    let imports =
-        imports::imports(&sources).map_err(|error| format!("crates/hachi/src: {error}"))?;
-    let inside = HACHI.check(sources.keys(), &imports);
-    problems.extend(
-        inside
-            .iter()
-            .map(|line| format!("crates/hachi/src: {line}")),
-    );
+    for (crate_, house) in [("crates/hachi", &HACHI), ("crates/hachi-btf", &BTF)] {
+        let mut sources = BTreeMap::new();
+        read(&root().join(crate_).join("src"), "", &mut sources)?;
+        let imports =
+            imports::imports(&sources).map_err(|error| format!("{crate_}/src: {error}"))?;
+        let inside = house.check(sources.keys(), &imports);
+        problems.extend(inside.iter().map(|line| format!("{crate_}/src: {line}")));
+    }
     match problems.as_slice() {
         [] => Ok(()),
         problems => Err(problems.join("\n").into()),
     }
 }
 
+/// The sources of a crate, without the files of tests.
 fn read(directory: &Path, below: &str, sources: &mut BTreeMap<String, String>) -> Result {
     for entry in std::fs::read_dir(directory)? {
         let path = entry?.path();
@@ -90,7 +132,7 @@ fn read(directory: &Path, below: &str, sources: &mut BTreeMap<String, String>) -
         let name = format!("{below}{name}");
         if path.is_dir() {
             read(&path, &format!("{name}/"), sources)?;
-        } else if name.ends_with(".rs") {
+        } else if name.ends_with(".rs") && !name.ends_with("tests.rs") {
             sources.insert(name, std::fs::read_to_string(&path)?);
         }
     }
@@ -148,6 +190,21 @@ mod tests {
         let none: [String; 0] = [];
         assert_eq!(two("pub use a::A;", "pub struct A;", "use super::A;"), none);
         assert_eq!(two("", "", "use std::io; fn f() { io::stdout(); }"), none);
+    }
+
+    #[test]
+    fn modules_with_a_path_of_their_own_are_read() {
+        let files = [
+            ("lib.rs", "mod low; mod high;"),
+            ("high.rs", "pub struct High;"),
+            ("low/mod.rs", "mod a; #[path = \"b.rs\"] mod other;"),
+            ("low/a.rs", ""),
+            ("low/b.rs", "use crate::high::High;"),
+        ];
+        told(
+            "low/b.rs:1: `crate::high::High` runs up",
+            &problems(&TWO, &files),
+        );
     }
 
     #[test]

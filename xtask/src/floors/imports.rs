@@ -143,9 +143,14 @@ impl Tree<'_> {
                         }
                         None => {
                             let plain = format!("{directory}{name}.rs");
-                            let path = match self.sources.contains_key(&plain) {
-                                true => plain,
-                                false => format!("{directory}{name}/mod.rs"),
+                            let path = match placed_at(&of.attrs) {
+                                // From the directory of the file, wherever its modules are.
+                                Some(place) => match file.rsplit_once('/') {
+                                    Some((beside, _)) => format!("{beside}/{place}"),
+                                    None => place,
+                                },
+                                None if self.sources.contains_key(&plain) => plain,
+                                None => format!("{directory}{name}/mod.rs"),
                             };
                             self.add_file(&path, Some(at))?
                         }
@@ -405,6 +410,22 @@ fn is_separator(tokens: &[TokenTree], at: usize) -> bool {
         Some(TokenTree::Punct(of)) if of.as_char() == ':' && of.spacing() == Spacing::Joint
     );
     is_joint && is_punct(tokens.get(at + 1), ':')
+}
+
+/// The file that `#[path = "…"]` says a module is in.
+fn placed_at(attributes: &[Attribute]) -> Option<String> {
+    attributes
+        .iter()
+        .find_map(|attribute| match &attribute.meta {
+            Meta::NameValue(of) if of.path.is_ident("path") => match &of.value {
+                syn::Expr::Lit(syn::ExprLit {
+                    lit: syn::Lit::Str(place),
+                    ..
+                }) => Some(place.value()),
+                _ => None,
+            },
+            _ => None,
+        })
 }
 
 /// Whether an attribute leaves the item out except for tests: `#[test]`, `#[cfg(test)]`,

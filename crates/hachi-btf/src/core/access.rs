@@ -1,9 +1,9 @@
 //! What a record asks, in terms of the object's own types (`bpf_core_parse_spec`).
 
 use super::CoreError;
-use super::error::{keyword, text};
-use super::node::{Node, size_of};
-use crate::ext::{CoreRelo, CoreReloKind};
+use super::error::RecordFault;
+use super::node::{Node, size_of, text};
+use crate::ext::{CoreRelo, CoreReloKind, Subject};
 use crate::names::essential_bytes;
 use crate::{Btf, Kind};
 
@@ -36,23 +36,6 @@ pub(super) struct Point<'a> {
     pub(super) name: Option<&'a [u8]>,
 }
 
-/// What kinds of records have in common.
-pub(super) enum Subject {
-    Field,
-    Type,
-    Variant,
-}
-
-pub(super) fn subject(kind: CoreReloKind) -> Subject {
-    use CoreReloKind::*;
-    match kind {
-        FieldByteOffset | FieldByteSize | FieldExists | FieldSigned | FieldLshiftU64
-        | FieldRshiftU64 => Subject::Field,
-        TypeIdLocal | TypeIdTarget | TypeExists | TypeSize | TypeMatches => Subject::Type,
-        EnumValExists | EnumValValue => Subject::Variant,
-    }
-}
-
 /// Whether an array is a flexible one: without length, and the last member of its struct. `last`
 /// is the path's last point so far.
 pub(super) fn is_flexible(
@@ -83,30 +66,30 @@ impl<'a> Access<'a> {
     }
 
     pub(super) fn parse(btf: &'a Btf<'a>, relo: CoreRelo<&str>) -> Result<Access<'a>, CoreError> {
-        let fail = |why: &str| CoreError::Record {
+        let fail = |fault| CoreError::Record {
             kind: relo.kind,
             id: relo.type_id,
             access: relo.access.to_string(),
-            why: why.to_owned(),
+            fault,
         };
         let mut access = Access::empty(btf, relo.kind, relo.type_id);
         Node::at(btf, relo.type_id)?;
-        let subject = subject(relo.kind);
+        let subject = relo.kind.subject();
         if matches!(subject, Subject::Type) {
             return match relo.access {
                 "0" => Ok(access),
-                _ => Err(fail("for a question about a type it must be \"0\"")),
+                _ => Err(fail(RecordFault::NotZero)),
             };
         }
-        let raw = indices(relo.access).ok_or_else(|| fail("it is no list of numbers"))?;
-        let (&first, rest) = raw.split_first().ok_or_else(|| fail("it is empty"))?;
+        let raw = indices(relo.access).ok_or_else(|| fail(RecordFault::NoNumbers))?;
+        let (&first, rest) = raw.split_first().ok_or_else(|| fail(RecordFault::Empty))?;
         if raw.len() > MAX_LEN {
-            return Err(fail("it is too long"));
+            return Err(fail(RecordFault::TooLong));
         }
         let root = Node::peeled(btf, relo.type_id)?;
         if let Subject::Variant = subject {
             if !root.is_any_enum() || !rest.is_empty() || first as usize >= root.vlen() {
-                return Err(fail("the type has no such variant"));
+                return Err(fail(RecordFault::NoVariant));
             }
             access.points.push(Point {
                 type_id: root.id,
@@ -126,7 +109,7 @@ impl<'a> Access<'a> {
             let node = Node::peeled(btf, id)?;
             if node.is_composite() {
                 if index as usize >= node.vlen() {
-                    return Err(fail("the type has no such member"));
+                    return Err(fail(RecordFault::NoMember));
                 }
                 let field = node.field(index as usize);
                 access.bit_offset = access.bit_offset.wrapping_add(field.bit_offset);
@@ -143,7 +126,7 @@ impl<'a> Access<'a> {
                 let (element, len) = node.array();
                 let flexible = is_flexible(btf, access.points.last(), len)?;
                 if !flexible && index >= len {
-                    return Err(fail("the array has no such element"));
+                    return Err(fail(RecordFault::NoElement));
                 }
                 id = Node::peeled(btf, element)?.id;
                 access.points.push(Point {
@@ -153,7 +136,7 @@ impl<'a> Access<'a> {
                 });
                 access.skip_elements(index, id)?;
             } else {
-                return Err(fail("it leads into a type without members"));
+                return Err(fail(RecordFault::NoMembers));
             }
         }
         Ok(access)
@@ -173,8 +156,8 @@ impl<'a> Access<'a> {
             return format!("type [{}]", self.root);
         };
         let name = text(essential_bytes(root.name(self.btf)));
-        let keyword = keyword(&root);
-        match subject(self.kind) {
+        let keyword = root.keyword();
+        match self.kind.subject() {
             Subject::Type => format!("{keyword}{name}"),
             Subject::Variant => {
                 let variant = self.points.first().and_then(|point| point.name);

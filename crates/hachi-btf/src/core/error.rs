@@ -2,11 +2,8 @@
 
 use std::fmt;
 
-use super::access::Access;
-use super::node::Node;
-use crate::ext::CoreReloKind;
-use crate::names::essential_bytes;
-use crate::{Btf, Error, Kind};
+use crate::Error;
+use crate::ext::{CoreReloKind, Subject};
 
 /// Why a CO-RE record cannot be resolved at all. (That the kernel lacks what it asks for is not
 /// an error, but [`Missing`].)
@@ -22,7 +19,7 @@ pub enum CoreError {
         /// Its access string.
         access: String,
         /// What is wrong with it.
-        why: String,
+        fault: RecordFault,
     },
     /// A type without a name cannot be looked for.
     Anonymous {
@@ -49,12 +46,73 @@ pub enum CoreError {
         /// What was asked about it.
         kind: CoreReloKind,
         /// Why it has none.
-        why: &'static str,
+        reason: NoAnswer,
     },
     /// Types that contain each other in too many ways to look through.
     TooComplex,
     /// Malformed types.
     Btf(Error),
+}
+
+/// What is wrong with the access string of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RecordFault {
+    /// It is not "0", though the record is about a whole type.
+    NotZero,
+    /// It is no list of numbers.
+    NoNumbers,
+    /// It is empty.
+    Empty,
+    /// It has more than 64 numbers.
+    TooLong,
+    /// The enum has no variant of that number.
+    NoVariant,
+    /// A struct or union has no member of that number.
+    NoMember,
+    /// An array has no element of that number.
+    NoElement,
+    /// It goes on where the type has no members.
+    NoMembers,
+}
+
+impl fmt::Display for RecordFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            RecordFault::NotZero => "for a question about a type it must be \"0\"",
+            RecordFault::NoNumbers => "it is no list of numbers",
+            RecordFault::Empty => "it is empty",
+            RecordFault::TooLong => "it is too long",
+            RecordFault::NoVariant => "the type has no such variant",
+            RecordFault::NoMember => "the type has no such member",
+            RecordFault::NoElement => "the array has no such element",
+            RecordFault::NoMembers => "it leads into a type without members",
+        })
+    }
+}
+
+/// Why a question has no answer for such a field, on any kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NoAnswer {
+    /// It names no field.
+    NoPath,
+    /// It is about an element of an array, and not about offset, size or existence.
+    Element,
+    /// It is about a bit-field that no single load covers.
+    BitField,
+}
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            NoAnswer::NoPath => "it has no path",
+            NoAnswer::Element => {
+                "of an element of an array only offset, size and existence are known"
+            }
+            NoAnswer::BitField => "no load of up to 64 bits covers this bit-field",
+        })
+    }
 }
 
 impl fmt::Display for CoreError {
@@ -64,11 +122,11 @@ impl fmt::Display for CoreError {
                 kind,
                 id,
                 access,
-                why,
+                fault,
             } => write!(
                 f,
-                "the CO-RE record ({}) of type [{id}] has the access string {access:?}: {why}; the \
-                 object's .BTF and .BTF.ext do not belong together, build it again",
+                "the CO-RE record ({}) of type [{id}] has the access string {access:?}: {fault}; \
+                 the object's .BTF and .BTF.ext do not belong together, build it again",
                 kind.name()
             ),
             CoreError::Anonymous { kind, id } => write!(
@@ -89,8 +147,8 @@ impl fmt::Display for CoreError {
                  give the type a flavour with more of its members",
                 kind.name()
             ),
-            CoreError::Unanswerable { what, kind, why } => {
-                write!(f, "`{what}` ({}): {why}", kind.name())
+            CoreError::Unanswerable { what, kind, reason } => {
+                write!(f, "`{what}` ({}): {reason}", kind.name())
             }
             CoreError::TooComplex => write!(
                 f,
@@ -161,10 +219,10 @@ impl std::fmt::Display for Missing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let what = &self.what;
         let root = what.split(['.', '[', ':']).next().unwrap_or(what);
-        let noun = match super::access::subject(self.kind) {
-            super::access::Subject::Field => "field",
-            super::access::Subject::Type => "type",
-            super::access::Subject::Variant => "enumerator",
+        let noun = match self.kind.subject() {
+            Subject::Field => "field",
+            Subject::Type => "type",
+            Subject::Variant => "enumerator",
         };
         match &self.reason {
             Reason::NoType if root == what => {
@@ -203,71 +261,4 @@ impl std::fmt::Display for Missing {
             ),
         }
     }
-}
-
-/// Why a candidate does not match.
-pub(super) enum Mismatch {
-    /// The point of this number has no counterpart.
-    NoField(usize),
-    /// The point's type is of another kind: the type in the kernel.
-    OtherKind {
-        point: usize,
-        local: u32,
-        target: u32,
-    },
-    /// The array is shorter.
-    ShortArray { point: usize, len: u32 },
-    /// The whole type differs.
-    OtherShape,
-}
-
-impl Mismatch {
-    pub(super) fn reason(&self, access: &Access<'_>, target: &Btf<'_>) -> Reason {
-        let root = Node::at(access.btf, access.root)
-            .map(|root| text(essential_bytes(root.name(access.btf))))
-            .unwrap_or_default();
-        let path = |count| access.path(&root, count);
-        match *self {
-            Mismatch::OtherShape => Reason::OtherShape,
-            Mismatch::NoField(point) => match super::access::subject(access.kind) {
-                super::access::Subject::Field => Reason::NoField(path(point + 1)),
-                _ => Reason::NoField(access.describe()),
-            },
-            Mismatch::OtherKind {
-                point,
-                local,
-                target: there,
-            } => Reason::OtherKind {
-                path: path(point + 1),
-                local: described(access.btf, local),
-                target: described(target, there),
-            },
-            Mismatch::ShortArray { point, len } => Reason::ShortArray {
-                path: path(point),
-                len,
-            },
-        }
-    }
-}
-
-fn described(btf: &Btf<'_>, id: u32) -> String {
-    use crate::Types as _;
-    format!("`{}`", btf.type_name(id))
-}
-
-/// The keyword that C wants before the name of such a type.
-pub(super) fn keyword(node: &Node<'_>) -> &'static str {
-    match node.kind() {
-        Some(Kind::Struct) => "struct ",
-        Some(Kind::Union) => "union ",
-        Some(Kind::Enum | Kind::Enum64) => "enum ",
-        Some(Kind::Fwd) if node.kind_flag() => "union ",
-        Some(Kind::Fwd) => "struct ",
-        _ => "",
-    }
-}
-
-/// A name for messages, whatever its bytes are.
-pub(super) fn text(name: &[u8]) -> String {
-    String::from_utf8_lossy(name).into_owned()
 }

@@ -1,12 +1,12 @@
 //! The counterpart of a record's path in a candidate type (`bpf_core_spec_match`).
 
 use super::CoreError;
-use super::access::{Access, MAX_LEN, Point, Subject, is_flexible, subject};
-use super::error::Mismatch;
+use super::access::{Access, MAX_LEN, Point, is_flexible};
 use super::kinds::{fields_agree, types_agree};
 use super::matches::types_match;
+use super::mismatch::Mismatch;
 use super::node::{Budget, Node};
-use crate::ext::CoreReloKind;
+use crate::ext::{CoreReloKind, Subject};
 use crate::names::essential_bytes;
 use crate::{Btf, Kind};
 
@@ -18,7 +18,7 @@ pub(super) fn walk<'t>(
     budget: &mut Budget,
 ) -> Result<Result<Access<'t>, Mismatch>, CoreError> {
     let mut found = Access::empty(target, access.kind, id);
-    let mismatch = match subject(access.kind) {
+    let mismatch = match access.kind.subject() {
         Subject::Type => {
             let agree = match access.kind {
                 CoreReloKind::TypeMatches => types_match,

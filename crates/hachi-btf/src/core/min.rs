@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::access::{Access, Subject, subject};
+use super::access::Access;
 use super::node::{Budget, DEPTH, Node};
 use super::{CoreError, candidates_in, field};
-use crate::ext::{CoreRelo, CoreReloKind};
+use crate::ext::{CoreRelo, CoreReloKind, Subject};
 use crate::{Btf, BtfBuilder, Error, Kind, Type, Types as _};
 
 /// Collects the types that records need, and makes BTF of them in which every record has the answer
@@ -54,7 +54,7 @@ impl<'t> Minimizer<'t> {
         let mut budget = Budget::default();
         for id in candidates_in(self.kernel, local, &root) {
             let found = field::walk(&access, self.kernel, id, &mut budget)?;
-            match subject(relo.kind) {
+            match relo.kind.subject() {
                 Subject::Type => {
                     self.root(id)?;
                     match relo.kind {
@@ -99,7 +99,7 @@ impl<'t> Minimizer<'t> {
     }
 
     fn path(&mut self, found: &Access<'_>) -> Result<(), CoreError> {
-        if let Subject::Variant = subject(found.kind) {
+        if let Subject::Variant = found.kind.subject() {
             for point in &found.points {
                 self.part(point.type_id, point.index);
             }

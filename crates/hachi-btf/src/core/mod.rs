@@ -21,6 +21,7 @@ mod kinds;
 mod matches;
 #[cfg(feature = "edit")]
 mod min;
+mod mismatch;
 mod node;
 #[cfg(test)]
 mod tests;
@@ -30,35 +31,14 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use self::access::Access;
-use self::error::text;
-pub use self::error::{CoreError, Missing, Reason};
+pub use self::error::{CoreError, Missing, NoAnswer, Reason, RecordFault};
 pub use self::kinds::declarations_agree;
 #[cfg(feature = "edit")]
 pub use self::min::Minimizer;
-use self::node::{Budget, Node};
+use self::node::{Budget, Node, text};
+pub use self::value::Value;
 use crate::Btf;
 use crate::ext::{CoreRelo, CoreReloKind};
-
-/// The answer to a record, and how it may be written into an instruction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Value {
-    /// The answer for the object's own types, which the compiler put into the instruction.
-    pub local: u64,
-    /// The answer for the kernel's types.
-    pub target: u64,
-    /// Whether the instruction must hold `local`. It need not for offsets of bit-fields, which
-    /// compilers choose as they like, nor for type ids, which linkers change.
-    pub validate: bool,
-    /// Bytes an instruction accesses that loads or stores the field, in the object's types; 0 if
-    /// the record is not about an offset that can be loaded from.
-    pub local_size: u32,
-    /// The same in the kernel's types.
-    pub target_size: u32,
-    /// If the sizes differ: whether an instruction may simply access the other size. It may for
-    /// unsigned integers and pointers, which are extended by zeros.
-    pub resizable: bool,
-}
 
 /// What became of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]

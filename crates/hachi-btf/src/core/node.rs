@@ -95,6 +95,18 @@ impl<'b> Node<'b> {
         self.size()
     }
 
+    /// The keyword that C wants before the name of such a type.
+    pub(super) fn keyword(&self) -> &'static str {
+        match self.kind() {
+            Some(Kind::Struct) => "struct ",
+            Some(Kind::Union) => "union ",
+            Some(Kind::Enum | Kind::Enum64) => "enum ",
+            Some(Kind::Fwd) if self.kind_flag() => "union ",
+            Some(Kind::Fwd) => "struct ",
+            _ => "",
+        }
+    }
+
     fn word<const N: usize>(&self, i: usize, w: usize) -> u32 {
         self.record.map_or(0, |r| r.group_word::<N>(i, w))
     }
@@ -244,4 +256,9 @@ impl<'b> Node<'b> {
             && matches!(self.size(), 4 | 8)
             && LONG.iter().any(|long| self.name(btf) == long.as_bytes())
     }
+}
+
+/// A name for messages, whatever its bytes are.
+pub(super) fn text(name: &[u8]) -> String {
+    String::from_utf8_lossy(name).into_owned()
 }

@@ -1,10 +1,31 @@
 //! From two paths to the two answers (`bpf_core_calc_relo`).
 
-use super::access::{Access, Subject, subject};
+use super::access::Access;
 use super::node::{DEPTH, Node, size_of};
-use super::{CoreError, Value};
-use crate::ext::CoreReloKind;
+use super::{CoreError, NoAnswer};
+use crate::ext::{CoreReloKind, Subject};
 use crate::{Btf, Endian, Error, Kind};
+
+/// The answer to a record, and how it may be written into an instruction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Value {
+    /// The answer for the object's own types, which the compiler put into the instruction.
+    pub local: u64,
+    /// The answer for the kernel's types.
+    pub target: u64,
+    /// Whether the instruction must hold `local`. It need not for offsets of bit-fields, which
+    /// compilers choose as they like, nor for type ids, which linkers change.
+    pub validate: bool,
+    /// Bytes an instruction accesses that loads or stores the field, in the object's types; 0 if
+    /// the record is not about an offset that can be loaded from.
+    pub local_size: u32,
+    /// The same in the kernel's types.
+    pub target_size: u32,
+    /// If the sizes differ: whether an instruction may simply access the other size. It may for
+    /// unsigned integers and pointers, which are extended by zeros.
+    pub resizable: bool,
+}
 
 /// The answer for one side.
 struct Side {
@@ -71,7 +92,7 @@ pub(super) fn absent(local: &Access<'_>) -> Result<Option<Value>, CoreError> {
 }
 
 fn side(access: &Access<'_>) -> Result<Side, CoreError> {
-    match subject(access.kind) {
+    match access.kind.subject() {
         Subject::Field => field(access),
         Subject::Type => whole_type(access),
         Subject::Variant => variant(access),
@@ -102,11 +123,11 @@ fn variant(access: &Access<'_>) -> Result<Side, CoreError> {
 
 fn field(access: &Access<'_>) -> Result<Side, CoreError> {
     use CoreReloKind::*;
-    let unanswerable = |why| {
+    let unanswerable = |reason| {
         Err(CoreError::Unanswerable {
             what: access.describe(),
             kind: access.kind,
-            why,
+            reason,
         })
     };
     if access.kind == FieldExists {
@@ -114,7 +135,7 @@ fn field(access: &Access<'_>) -> Result<Side, CoreError> {
     }
     let btf = access.btf;
     let Some(last) = access.points.last() else {
-        return unanswerable("it has no path");
+        return unanswerable(NoAnswer::NoPath);
     };
     if last.name.is_none() {
         return match access.kind {
@@ -125,9 +146,7 @@ fn field(access: &Access<'_>) -> Result<Side, CoreError> {
                 validate: true,
             }),
             FieldByteSize => Ok(Side::plain(size_of(btf, last.type_id)?.into())),
-            _ => {
-                unanswerable("of an element of an array only offset, size and existence are known")
-            }
+            _ => unanswerable(NoAnswer::Element),
         };
     }
     let member = Node::at(btf, last.type_id)?.field(last.index as usize);
@@ -137,7 +156,7 @@ fn field(access: &Access<'_>) -> Result<Side, CoreError> {
         match unit(access.bit_offset, member.bit_size, member_type.size()) {
             Some((offset, size)) => (offset, size, u32::from(member.bit_size)),
             None => {
-                return unanswerable("no load of up to 64 bits covers this bit-field");
+                return unanswerable(NoAnswer::BitField);
             }
         }
     } else {

@@ -96,7 +96,25 @@ pub enum CoreReloKind {
     TypeMatches = 12,
 }
 
+/// What a CO-RE record is about: what all kinds of questions have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Subject {
+    Field,
+    Type,
+    Variant,
+}
+
 impl CoreReloKind {
+    pub(crate) fn subject(self) -> Subject {
+        use CoreReloKind::*;
+        match self {
+            FieldByteOffset | FieldByteSize | FieldExists | FieldSigned | FieldLshiftU64
+            | FieldRshiftU64 => Subject::Field,
+            TypeIdLocal | TypeIdTarget | TypeExists | TypeSize | TypeMatches => Subject::Type,
+            EnumValExists | EnumValValue => Subject::Variant,
+        }
+    }
+
     /// From the number in the format.
     pub fn from_number(number: u32) -> Option<CoreReloKind> {
         use CoreReloKind::*;

@@ -100,7 +100,9 @@ pub(super) fn keyword(btf: &Btf<'_>, id: u32) -> Result<&'static str, Error> {
 /// Whether a declared type has a field that matches.
 pub(super) fn has_field(btf: &Btf<'_>, id: u32, pattern: &str) -> Result<bool, Error> {
     let fields = fields(btf, id)?;
-    Ok(fields.iter().any(|f| super::matches(pattern, &f.name)))
+    Ok(fields
+        .iter()
+        .any(|f| super::glob::matches(pattern, &f.name)))
 }
 
 /// The fields of a declared type, with those of members without a name among them.

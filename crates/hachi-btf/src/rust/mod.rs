@@ -29,7 +29,9 @@
 //! `plan` decides which types that takes, `fields` what a field is in Rust, `name` what it is
 //! called, and `write` writes it down.
 
+mod error;
 mod fields;
+mod glob;
 mod name;
 mod pattern;
 mod plan;
@@ -37,11 +39,10 @@ mod plan;
 mod scalars;
 mod write;
 
-use std::fmt;
+use crate::Btf;
 
-use crate::{Btf, Error as BtfError};
-
-pub use pattern::matches;
+pub use error::Error;
+pub use glob::matches;
 
 /// What to generate.
 #[derive(Debug, Clone)]
@@ -50,66 +51,6 @@ pub struct Bindings {
     depth: u32,
     library: String,
     header: String,
-}
-
-/// Why there are no bindings.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Error {
-    /// Nothing has that name.
-    Unknown {
-        /// What was asked for.
-        pattern: String,
-        /// Names that are similar, best first.
-        near: Vec<String>,
-    },
-    /// There is no such kind of thing.
-    UnknownKind {
-        /// What was asked for.
-        pattern: String,
-        /// What stands before its colon.
-        kind: String,
-    },
-    /// Nothing was asked for.
-    Nothing,
-    /// The BTF is damaged.
-    Btf(BtfError),
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Error::Unknown { pattern, near } => write!(
-                f,
-                "nothing is named `{pattern}` in this BTF{}",
-                suggestion(near)
-            ),
-            Error::UnknownKind { pattern, kind } => write!(
-                f,
-                "`{pattern}`: there is no kind `{kind}`; write `fn:`, `tp:`, `lsm:`, `iter:`, \
-                 `kfunc:` or `struct_ops:` before a name, or nothing for types"
-            ),
-            Error::Nothing => {
-                f.write_str("nothing was asked for: name a type, such as `task_struct`")
-            }
-            Error::Btf(error) => write!(f, "{error}"),
-        }
-    }
-}
-
-impl std::error::Error for Error {}
-
-impl From<BtfError> for Error {
-    fn from(error: BtfError) -> Self {
-        Error::Btf(error)
-    }
-}
-
-fn suggestion(near: &[String]) -> String {
-    match near {
-        [] => String::new(),
-        near => format!("; similar: {}", near.join(", ")),
-    }
 }
 
 impl Default for Bindings {

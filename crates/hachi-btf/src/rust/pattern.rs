@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::Error;
 use super::fields::{self, Field, Ty};
+use super::glob::matches;
 use crate::{Btf, Kind, Type, Types as _};
 
 /// Of calls of the kernel's functions: they are passed in registers.
@@ -61,34 +62,6 @@ pub(super) struct Constant {
     /// `u32`, `i32`, `u64` or `i64`.
     pub ty: &'static str,
     pub value: String,
-}
-
-/// Whether a name matches a pattern with `*` (any characters) and `?` (one).
-pub fn matches(pattern: &str, name: &str) -> bool {
-    let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
-    let (mut p, mut n) = (0, 0);
-    // Where the last `*` is and up to where it reaches: if what follows fails, it takes one more.
-    let mut star = None;
-    while n < name.len() {
-        match pattern.get(p) {
-            Some(b'*') => {
-                star = Some((p, n));
-                p += 1;
-            }
-            Some(&byte) if byte == b'?' || byte == name[n] => {
-                p += 1;
-                n += 1;
-            }
-            _ => match &mut star {
-                Some((at, reach)) => {
-                    *reach += 1;
-                    (p, n) = (*at + 1, *reach);
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[p..].iter().all(|&byte| byte == b'*')
 }
 
 /// Everything that the patterns name.
