@@ -3,6 +3,8 @@
 //! The format is specified in `docs/core-symbols.md`; [`Question::parse`] reads it and `Display`
 //! writes it.
 
+#[cfg(test)]
+mod grammar;
 mod types;
 
 use std::fmt;

@@ -9,13 +9,13 @@ pub(crate) enum TypeExpr {
     Int(&'static IntType),
     /// `bool`.
     Bool,
-    /// A floating point number of so many bytes.
+    /// A floating point number of this many bytes.
     Float { bytes: u32 },
     /// No type; also what `*` alone points to.
     Void,
     /// A pointer.
     Ptr(Box<TypeExpr>),
-    /// An array of so many elements.
+    /// An array of this many elements.
     Array(Box<TypeExpr>, u32),
     /// A structure or union. Without members it stands for any.
     Composite {
