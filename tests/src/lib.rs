@@ -11,6 +11,11 @@
 //! In a guest, which has no compiler, fixtures are those that the host built before (the program
 //! `fixtures` of this package does) and carried along.
 
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "what a test needs and does not find fails it"
+)]
+
 pub mod gallery;
 pub mod libbpf;
 

@@ -18,6 +18,7 @@ mod package;
 mod packages;
 mod release;
 mod shell;
+mod since;
 mod style;
 mod support;
 mod test;

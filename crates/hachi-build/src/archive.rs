@@ -279,8 +279,10 @@ mod tests {
 
     #[test]
     fn madison_is_read() {
-        let text = "  rust-src | 1.63.0+dfsg1-2 | http://mirror.example/debian bookworm/main amd64 Packages\n\
-                    rust-web-src | 1.96.0+dfsg1-1~deb12u2 | http://mirror.example/debian-security bookworm-security/main amd64 Packages\n";
+        let text = "  rust-src | 1.63.0+dfsg1-2 | http://mirror.example/debian bookworm/main amd64 \
+                    Packages\n\
+                    rust-web-src | 1.96.0+dfsg1-1~deb12u2 | http://mirror.example/debian-security \
+                    bookworm-security/main amd64 Packages\n";
         let offers = parse_madison(text);
         assert_eq!(
             offers[0],

@@ -7,10 +7,10 @@
 //! the work twice.
 //!
 //! What is in the cache ends up inside the programs that are built, so it is trusted only as far as
-//! it can be. The cache is a directory of its user alone. Before each use, an entry has to belong to
-//! that user or to root, nobody else may write to it, and its files have to be exactly those of the
-//! stamp. An entry that is not so (a full disk, an interrupted copy, another's hand) counts as
-//! absent and is made anew.
+//! it can be. The cache is a directory of its user alone. Before each use, an entry has to belong
+//! to that user or to root, nobody else may write to it, and its files have to be exactly those of
+//! the stamp. An entry that is not so (a full disk, an interrupted copy, another's hand) counts as
+//! absent and is made again.
 
 use std::{
     env,
@@ -39,8 +39,8 @@ const OTHERS_WRITE: u32 = 0o022;
 /// The directory in which built and downloaded things are kept, safely for several processes at
 /// once.
 ///
-/// An entry is a directory that appears all at once, when it is complete. One process at a time makes
-/// it, and a damaged one is made again.
+/// An entry is a directory that appears all at once, when it is complete. One process at a time
+/// makes it, and a damaged one is made again.
 #[derive(Debug, Clone)]
 pub struct Cache {
     root: PathBuf,

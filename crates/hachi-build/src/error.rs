@@ -207,11 +207,13 @@ impl fmt::Display for Error {
             ),
             Error::NoCacheDirectory => write!(
                 f,
-                "no place to keep built libraries: set HACHI_CACHE (or HOME) to a directory that can be written"
+                "no place to keep built libraries: set HACHI_CACHE (or HOME) to a directory that \
+                 can be written"
             ),
             Error::ForeignCache { path, owner } => write!(
                 f,
-                "the cache `{}` belongs to user {owner}: name a directory of your own by HACHI_CACHE",
+                "the cache `{}` belongs to user {owner}: name a directory of your own by \
+                 HACHI_CACHE",
                 path.display()
             ),
             Error::NoCompiler { tried, help } => write!(
@@ -242,7 +244,8 @@ impl fmt::Display for Error {
                 output,
             } => write!(
                 f,
-                "`{}` cannot build `core` for eBPF from `{}`: is the source of the same version as the compiler?\n{output}",
+                "`{}` cannot build `core` for eBPF from `{}`: is the source of the same version \
+                 as the compiler?\n{output}",
                 rustc.display(),
                 source_dir.display()
             ),
@@ -319,18 +322,21 @@ impl fmt::Display for Error {
                 available,
             } => write!(
                 f,
-                "there is no package `{name}` in the workspace of `{}`; it has {}\n  = help: name one of these, or give the directory of the package, as in \"../{name}\"",
+                "there is no package `{name}` in the workspace of `{}`; it has {}\n  = help: name \
+                 one of these, or give the directory of the package, as in \"../{name}\"",
                 dir.display(),
                 list(available)
             ),
             Error::NoEbpfPackage { dir } => write!(
                 f,
-                "`{}` is a workspace without an eBPF package: no member with a binary depends on `hachi-ebpf`\n  = help: give the directory of the package to build",
+                "`{}` is a workspace without an eBPF package: no member with a binary depends on \
+                 `hachi-ebpf`\n  = help: give the directory of the package to build",
                 dir.display()
             ),
             Error::NoBinary { package, manifest } => write!(
                 f,
-                "package `{package}` has no binary to build\n  = help: an eBPF program is a binary: put it in `src/main.rs`, or add a `[[bin]]` section to `{}`",
+                "package `{package}` has no binary to build\n  = help: an eBPF program is a \
+                 binary: put it in `src/main.rs`, or add a `[[bin]]` section to `{}`",
                 manifest.display()
             ),
             Error::NoSuchBinary {
@@ -352,7 +358,8 @@ impl fmt::Display for Error {
             }
             Error::NotABuildScript { variable } => write!(
                 f,
-                "`build_ebpf` works in a build script only: cargo's variable `{variable}` is not set\n  = help: use `hachi_build::Builder` elsewhere"
+                "`build_ebpf` works in a build script only: cargo's variable `{variable}` is not \
+                 set\n  = help: use `hachi_build::Builder` elsewhere"
             ),
         }
     }

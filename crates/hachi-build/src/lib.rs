@@ -15,12 +15,12 @@
 //! |---|---|
 //! | `HACHI_TOOLCHAIN` | `prebuilt`, `source` or `host`: use this way or fail |
 //! | `HACHI_RUSTC` | the compiler to use, instead of the package's own |
-//! | `HACHI_RUST_SRC` | a library source tree (the directory that holds `core/`) of the compiler's version |
+//! | `HACHI_RUST_SRC` | a library source tree (it holds `core/`) of the compiler's version |
 //! | `HACHI_LLVM` | the LLVM library to link with, instead of the compiler's own |
-//! | `HACHI_CACHE` | where built and downloaded things are kept; default `$XDG_CACHE_HOME/hachi` or `~/.cache/hachi` |
+//! | `HACHI_CACHE` | the cache; default `$XDG_CACHE_HOME/hachi` or `~/.cache/hachi` |
 //! | `HACHI_YES` | `1`: answer yes to every question about installing things |
 //! | `HACHI_SRC` | a checkout of Hachi, whose crates single files are built with, see [`Origin`] |
-//! | `HACHI_EBPF_PROFILE` | `release` or `debug`: the profile [`build_ebpf`] uses (default `release`) |
+//! | `HACHI_EBPF_PROFILE` | `release` (default) or `debug`: the profile of [`build_ebpf`] |
 
 mod archive;
 mod builder;

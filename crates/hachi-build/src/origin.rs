@@ -54,7 +54,8 @@ impl Origin {
     /// ```
     /// let registry = hachi_build::Origin::Registry;
     /// let line = registry.dependency("hachi", "default-features = false");
-    /// assert!(line.starts_with("{ version = \"=") && line.ends_with("default-features = false }"));
+    /// assert!(line.starts_with("{ version = \"="));
+    /// assert!(line.ends_with("default-features = false }"));
     /// ```
     pub fn dependency(&self, package: &str, options: &str) -> String {
         let place = match self {

@@ -84,7 +84,8 @@ fn manifest(file: &Path, source: &str, origin: Option<&Origin>) -> String {
     });
     format!(
         "# Made by hachi for {file:?}.\n\
-         [package]\nname = \"stand-alone\"\nversion = \"0.0.0\"\nedition = \"{edition}\"\npublish = false\n\n\
+         [package]\nname = \"stand-alone\"\nversion = \"0.0.0\"\n\
+         edition = \"{edition}\"\npublish = false\n\n\
          [[bin]]\nname = {name}\npath = {path}\n\n\
          [dependencies]\n{dependency}\n\
          [workspace]\n",

@@ -38,7 +38,7 @@ fn main() -> ExitCode {
             a_workspace_builds_its_ebpf_members,
         ),
         ("single_files", single_files),
-        ("another_linker_links_anew", another_linker_links_anew),
+        ("another_linker_links_again", another_linker_links_again),
         ("two_builds_at_once", two_builds_at_once),
         ("locked_is_respected", locked_is_respected),
         (
@@ -109,12 +109,14 @@ fn as_program(program: &Path, path: &Path) -> Result<Command, String> {
 
 /// A body with an array access that can panic, and a use of `core` that is not inlined at its
 /// definition.
-const BODY: &str = "let table = [1u32, 2, 3]; table.get(unsafe { *ctx } as usize).copied().unwrap_or(2).min(ctx as usize as u32 | 1)";
+const BODY: &str = "let table = [1u32, 2, 3]; table.get(unsafe { *ctx } as \
+                    usize).copied().unwrap_or(2).min(ctx as usize as u32 | 1)";
 
 fn package(dir: &Path, body: &str) {
     write(
         &dir.join("Cargo.toml"),
-        "[package]\nname = \"demo-ebpf\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[[bin]]\nname = \"demo\"\npath = \"src/main.rs\"\n\n[workspace]\n",
+        "[package]\nname = \"demo-ebpf\"\nversion = \"0.1.0\"\nedition = \
+         \"2024\"\n\n[[bin]]\nname = \"demo\"\npath = \"src/main.rs\"\n\n[workspace]\n",
     );
     write(&dir.join("src/main.rs"), &program(body));
 }
@@ -393,7 +395,8 @@ fn a_workspace_builds_its_ebpf_members() -> Outcome {
     write_fake_library(&dir.join("library"));
     write(
         &dir.join("kernel/Cargo.toml"),
-        "[package]\nname = \"kernel\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[dependencies]\nlib = { package = \"hachi-ebpf\", path = \"../library\" }\n",
+        "[package]\nname = \"kernel\"\nversion = \"0.1.0\"\nedition = \
+         \"2024\"\n[dependencies]\nlib = { package = \"hachi-ebpf\", path = \"../library\" }\n",
     );
     write(&dir.join("kernel/src/main.rs"), &program("lib::PASS"));
     write(
@@ -457,7 +460,7 @@ fn single_files() -> Outcome {
     Ok(())
 }
 
-fn another_linker_links_anew() -> Outcome {
+fn another_linker_links_again() -> Outcome {
     let dir = scratch("relink");
     package(&dir, BODY);
     assert!(!built(&mut build(&dir)?).1);

@@ -40,7 +40,8 @@ impl Project {
         let this = Path::new(env!("CARGO_MANIFEST_DIR"));
         write(
             &dir.join("Cargo.toml"),
-            "[workspace]\nresolver = \"3\"\nmembers = [\"app\", \"app-ebpf\", \"app-common\"]\ndefault-members = [\"app\"]\n",
+            "[workspace]\nresolver = \"3\"\nmembers = [\"app\", \"app-ebpf\", \
+             \"app-common\"]\ndefault-members = [\"app\"]\n",
         );
         let manifest = |name: &str, rest: &str| {
             write(
@@ -59,15 +60,18 @@ impl Project {
         );
         write(
             &dir.join("app/build.rs"),
-            "fn main() -> Result<(), hachi_build::Error> {\n    hachi_build::build_ebpf([\"app-ebpf\"])\n}\n",
+            "fn main() -> Result<(), hachi_build::Error> {\n    \
+             hachi_build::build_ebpf([\"app-ebpf\"])\n}\n",
         );
         write(
             &dir.join("app/src/main.rs"),
-            "fn main() {\n    let object = include_bytes!(concat!(env!(\"OUT_DIR\"), \"/app\"));\n    println!(\"object of {} bytes\", object.len());\n}\n",
+            "fn main() {\n    let object = include_bytes!(concat!(env!(\"OUT_DIR\"), \
+             \"/app\"));\n    println!(\"object of {} bytes\", object.len());\n}\n",
         );
         manifest(
             "app-ebpf",
-            "[[bin]]\nname = \"app\"\npath = \"src/main.rs\"\n[dependencies]\napp-common = { path = \"../app-common\" }\n",
+            "[[bin]]\nname = \"app\"\npath = \"src/main.rs\"\n[dependencies]\napp-common = { path \
+             = \"../app-common\" }\n",
         );
         write(
             &dir.join("app-ebpf/src/main.rs"),

@@ -233,7 +233,8 @@ fn the_distributions_packages_are_installed() -> Outcome {
     let (bin, log) = (dir.join("bin"), dir.join("log"));
     let package = |name: &str| {
         format!(
-            "{name}:\n  Installed: (none)\n  Candidate: 1.96.0+dfsg1-1\n  Version table:\n     1.96.0+dfsg1-1 500\n        500 http://mirror.example/debian stable/main\n"
+            "{name}:\n  Installed: (none)\n  Candidate: 1.96.0+dfsg1-1\n  Version table:\n     \
+             1.96.0+dfsg1-1 500\n        500 http://mirror.example/debian stable/main\n"
         )
     };
     let offer = package("rustc") + &package("libstd-rust-dev-bpf");
@@ -262,7 +263,8 @@ fn the_distributions_packages_are_installed() -> Outcome {
             .env_remove("RUSTC");
         command
     };
-    let command = "install -y --no-install-recommends rustc=1.96.0+dfsg1-1 libstd-rust-dev-bpf=1.96.0+dfsg1-1 cargo";
+    let command = "install -y --no-install-recommends rustc=1.96.0+dfsg1-1 \
+                   libstd-rust-dev-bpf=1.96.0+dfsg1-1 cargo";
     // Nobody to ask: nothing happens.
     let (_, err) = texts(&mut find());
     assert!(err.contains("no usable Rust compiler"), "{err}");
@@ -384,7 +386,7 @@ fn no_is_an_answer() -> Outcome {
     let end = child.wait_with_output().unwrap();
     assert_eq!(line(&text(&end.stdout), "way"), "HostRetarget");
     let err = text(&end.stderr);
-    if err.contains("Shall I") {
+    if err.contains("May I") {
         assert!(err.contains("the answer was no"), "{err}");
     }
     assert!(!dir.join("cache/rust-src").exists());

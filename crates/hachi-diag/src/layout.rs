@@ -573,7 +573,7 @@ fn width(c: char) -> usize {
     unicode_width::UnicodeWidthChar::width(c).unwrap_or(0)
 }
 
-/// Columns that a character takes on a terminal, but for those of East Asian scripts and such that
+/// Columns that a character takes on a terminal, except those of East Asian scripts and such that
 /// combine with the one before: feature `render` knows them.
 #[cfg(not(feature = "render"))]
 fn width(_: char) -> usize {

@@ -7,9 +7,9 @@
 //!
 //! The verifier answers a rejected `BPF_PROG_LOAD` with a log: every instruction it walked, what it
 //! knew about each register, and some last words. [`Log::parse`] reads it, [`Trace`] follows values
-//! through it, [`Cause::of`] finds out what the last words stand for, and [`explain()`] puts that in
-//! terms of the Rust source: which line, what the verifier knew about the value concerned and where
-//! that came from, and what to change. [`diagnose`] does all of it.
+//! through it, [`Cause::of`] finds out what the last words stand for, and [`explain()`] puts that
+//! in terms of the Rust source: which line, what the verifier knew about the value concerned and
+//! where that came from, and what to change. [`diagnose`] does all of it.
 //!
 //! It is a pure library: it reads no file, calls no kernel and, without features, depends on
 //! nothing; so the loader, the linker, the embedded runtime and the command can all use it.

@@ -163,9 +163,10 @@ impl Log {
             found = collect(&self.events);
         }
         // A log about types lists them all; the last one is what it stopped at.
-        if found.first().is_some_and(
-            |at| matches!(&self.events[*at], Event::Message(text) if text.starts_with("magic: 0xeb9f")),
-        ) {
+        if found.first().is_some_and(|at| {
+            let magic = "magic: 0xeb9f";
+            matches!(&self.events[*at], Event::Message(text) if text.starts_with(magic))
+        }) {
             found.drain(..found.len() - 1);
         }
         found
@@ -402,7 +403,8 @@ processed 1000001 insns (limit 1000000) max_states_per_insn 0 total_states 0
         ));
         assert_eq!(parse_line("from 5 to 8: safe"), Event::Safe { insn: 8 });
         let log = Log::parse(
-            "verification time 123 usec\nstack depth 16+8\nprocessed 12 insns (limit 1000000) max_states_per_insn 1 total_states 4 peak_states 3 mark_read 2\n",
+            "verification time 123 usec\nstack depth 16+8\nprocessed 12 insns (limit 1000000) \
+             max_states_per_insn 1 total_states 4 peak_states 3 mark_read 2\n",
         );
         assert_eq!(log.micros, Some(123));
         assert_eq!(log.stack_depth, [16, 8]);
@@ -441,7 +443,8 @@ processed 1000001 insns (limit 1000000) max_states_per_insn 0 total_states 0
     #[test]
     fn final_words_are_those_after_the_last_instruction() {
         let log = Log::parse(
-            "func#0 @0\n0: R1=ctx() R10=fp0\n0: (95) exit\nR0 !read_ok\nprocessed 1 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_states 0 mark_read 0\n",
+            "func#0 @0\n0: R1=ctx() R10=fp0\n0: (95) exit\nR0 !read_ok\nprocessed 1 insns (limit \
+             1000000) max_states_per_insn 0 total_states 0 peak_states 0 mark_read 0\n",
         );
         assert_eq!(log.final_messages(), ["R0 !read_ok"]);
         let early = Log::parse("func#0 @0\nlast insn is not an exit or jmp\n");

@@ -430,7 +430,8 @@ mod tests {
     #[test]
     fn a_state_line_of_6_18() {
         let frame = Frame::parse(
-            "R0=scalar(id=3,smin=smin32=0,smax=umax=smax32=umax32=255,var_off=(0x0; 0xff)) R1_w=pkt(off=14,r=34) R10=fp0 fp-8_w=mmmmmmmm refs=2",
+            "R0=scalar(id=3,smin=smin32=0,smax=umax=smax32=umax32=255,var_off=(0x0; 0xff)) \
+             R1_w=pkt(off=14,r=34) R10=fp0 fp-8_w=mmmmmmmm refs=2",
         )
         .unwrap();
         assert_eq!(frame.depth, 0);
@@ -446,7 +447,8 @@ mod tests {
     #[test]
     fn a_state_line_of_5_10() {
         let frame = Frame::parse(
-            "frame1: R0_w=map_value_or_null(id=2,off=0,ks=4,vs=8,imm=0) R2=inv(id=0,umax_value=15,var_off=(0x0; 0xf)) R3=invP7 R6=inv0",
+            "frame1: R0_w=map_value_or_null(id=2,off=0,ks=4,vs=8,imm=0) \
+             R2=inv(id=0,umax_value=15,var_off=(0x0; 0xf)) R3=invP7 R6=inv0",
         )
         .unwrap();
         assert_eq!(frame.depth, 1);

@@ -2,11 +2,10 @@
 
 use std::{
     ffi::{OsStr, OsString},
+    fs,
     path::{Path, PathBuf},
     str::FromStr,
 };
-
-use hachi_obj::file;
 
 use crate::{Cpu, Error, FileAction, Options, Panics, UsageError};
 
@@ -199,7 +198,7 @@ fn expand_response_files(args: Vec<OsString>) -> Result<Vec<OsString>, Error> {
             out.push(arg);
             continue;
         };
-        let text = file::read_text(path, file::LARGEST).map_err(|source| Error::Io {
+        let text = fs::read_to_string(path).map_err(|source| Error::Io {
             action: FileAction::Read,
             path: path.into(),
             source,
@@ -222,8 +221,6 @@ fn expand_response_files(args: Vec<OsString>) -> Result<Vec<OsString>, Error> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
     use crate::{Kernel, Target};
 
@@ -233,7 +230,11 @@ mod tests {
 
     #[test]
     fn rustc_bpf_flavour() {
-        let o = parse("--export-symbols /t/list a.rcgu.o -L /deps --cpu generic -o out/prog -O3 --debug --llvm=/l/libLLVM.so").unwrap();
+        let o = parse(
+            "--export-symbols /t/list a.rcgu.o -L /deps --cpu generic -o out/prog -O3 \
+                       --debug --llvm=/l/libLLVM.so",
+        )
+        .unwrap();
         assert_eq!(o.inputs, [Path::new("a.rcgu.o")]);
         assert_eq!(o.output, Path::new("out/prog"));
         assert_eq!(o.export_symbols.as_deref(), Some(Path::new("/t/list")));
@@ -251,7 +252,12 @@ mod tests {
 
     #[test]
     fn host_flavour_takes_the_bitcode_beside_the_output() {
-        let o = parse("-m64 /t/symbols.o /t/a.rcgu.o -Wl,--as-needed -Wl,-Bstatic /l/libcore.rlib -lc -L /x -o /t/deps/prog-1f.2 -Wl,--gc-sections -pie -nodefaultlibs --hachi-retarget --cpu=v2").unwrap();
+        let o = parse(
+            "-m64 /t/symbols.o /t/a.rcgu.o -Wl,--as-needed -Wl,-Bstatic /l/libcore.rlib \
+                       -lc -L /x -o /t/deps/prog-1f.2 -Wl,--gc-sections -pie -nodefaultlibs \
+                       --hachi-retarget --cpu=v2",
+        )
+        .unwrap();
         assert!(o.retarget);
         assert_eq!(o.inputs, [Path::new("/t/deps/prog-1f.2.bc")]);
         assert_eq!(o.output, Path::new("/t/deps/prog-1f.2"));
@@ -260,8 +266,11 @@ mod tests {
 
     #[test]
     fn a_person() {
-        let o = parse("a.o b.bc -o out.o --cpu v3 --export main --strict-panics --min-kernel 5.15.3 --save-temps t")
-            .unwrap();
+        let o = parse(
+            "a.o b.bc -o out.o --cpu v3 --export main --strict-panics --min-kernel \
+                       5.15.3 --save-temps t",
+        )
+        .unwrap();
         assert_eq!(o.inputs.len(), 2);
         assert_eq!(o.exports, ["main"]);
         assert_eq!(o.panics, Panics::Deny);

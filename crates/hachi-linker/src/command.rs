@@ -10,7 +10,8 @@ Links Rust and C into one eBPF object.
 Usage: hachi-linker [OPTIONS] -o OUTPUT INPUT...
    or: rustc -C linker=hachi-linker ...
 
-An INPUT is an LLVM bitcode file, an archive of such files (.a, .rlib), or a relocatable eBPF object.
+An INPUT is an LLVM bitcode file, an archive of such files (.a, .rlib), or a relocatable eBPF
+object.
 
   -o, --output FILE        the object to write
       --target TARGET      bpfel-unknown-none or bpfeb-unknown-none (default: as the inputs)

@@ -11,10 +11,13 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use hachi_obj::file::{ForeignFile, LARGEST};
+/// The largest file that [`read_file`] reads, in bytes. No object is as large, nor the types of any
+/// kernel.
+const LARGEST: u64 = 1 << 30;
 
-/// Reads a file whose name comes from somebody else, such as the command line: all of it, if it is a
-/// regular file of at most 1 GiB, or a pipe that is open already (`/dev/stdin`, a shell's `<(…)`).
+/// Reads a file whose name comes from somebody else, such as the command line: all of it, if it is
+/// a regular file of at most 1 GiB, or a pipe that is open already (`/dev/stdin`, a shell's
+/// `<(…)`).
 ///
 /// # Errors
 /// What the system says, or a word for what the file is instead: a device, a socket, a named pipe,
@@ -40,7 +43,9 @@ pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     if kind.is_dir() {
         return Err(io::Error::from_raw_os_error(libc::EISDIR));
     } else if kind.is_file() {
-        return ForeignFile::try_from(file)?.read(LARGEST);
+        if about.len() > LARGEST {
+            return Err(too_large());
+        }
     } else if kind.is_fifo() && is_anonymous(&file)? {
         block(&file)?;
     } else {
@@ -51,7 +56,7 @@ pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
         });
     }
     let mut bytes = Vec::new();
-    // A pipe has no size.
+    // Files of /proc have no size, and any may grow while it is read.
     room -= (&file).take(room).read_to_end(&mut bytes)? as u64;
     match room {
         0 => Err(too_large()),
@@ -84,13 +89,13 @@ fn block(file: &File) -> io::Result<()> {
     }
 }
 
-/// Writes a file so that its path names either what was there before or all of `data`, even when the
-/// disk is full or the process is killed.
+/// Writes a file so that its path names either what was there before or all of `data`, even when
+/// the disk is full or the process is killed.
 ///
-/// The data goes to a temporary file in the same directory, `.hachi-PROCESS-NUMBER`, which is written to
-/// the disk and then renamed. Such files of processes that were killed are removed. A file that was
-/// there keeps its permissions; a symbolic link stays, and what it leads to is replaced. What is not a
-/// regular file, such as `/dev/stdout` or a pipe, is written to as it is.
+/// The data goes to a temporary file in the same directory, `.hachi-PROCESS-NUMBER`, which is
+/// written to the disk and then renamed. Such files of processes that were killed are removed. A
+/// file that was there keeps its permissions; a symbolic link stays, and what it leads to is
+/// replaced. What is not a regular file, such as `/dev/stdout` or a pipe, is written to as it is.
 ///
 /// # Errors
 /// What the system says. Nothing has changed then, and no temporary file is left.
@@ -98,8 +103,8 @@ pub fn write_file(path: &Path, data: &[u8]) -> io::Result<()> {
     write_with(path, data, None)
 }
 
-/// Writes a program as [`write_file`] writes a file: its owner may run it and change it, everyone else
-/// may run it.
+/// Writes a program as [`write_file`] writes a file: its owner may run it and change it, everyone
+/// else may run it.
 ///
 /// # Errors
 /// As [`write_file`].

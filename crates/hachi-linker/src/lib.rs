@@ -27,11 +27,11 @@
 //! addition whose result is not used need `--cpu v3`):
 //!
 //! ```text
-//! fn __hachi_atomic_OP64(place: *mut u64, value: u64) -> u64;      // OP: add sub and or xor xchg; the old value
+//! fn __hachi_atomic_OP64(place: *mut u64, value: u64) -> u64; // OP: add sub and or xor xchg
 //! fn __hachi_atomic_OP32(place: *mut u32, value: u32) -> u32;
 //! fn __hachi_atomic_cmpxchg64(place: *mut u64, old: u64, new: u64) -> u64;   // what was there
 //! fn __hachi_atomic_cmpxchg32(place: *mut u32, old: u32, new: u32) -> u32;
-//! fn __hachi_atomic_load64(place: *const u64) -> u64;               // also `…_acquire`, and both with 32
+//! fn __hachi_atomic_load64(place: *const u64) -> u64; // also `…_acquire`; both with 32
 //! fn __hachi_atomic_store64_release(place: *mut u64, value: u64);   // and with 32
 //! fn __hachi_fence();                                              // a full barrier
 //! ```

@@ -6,7 +6,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use hachi_obj::file;
 use object::{
     Object, ObjectSection, ObjectSymbol,
     elf::EM_BPF,
@@ -203,8 +202,7 @@ fn exports(options: &Options) -> Result<Option<BTreeSet<String>>, Error> {
     let mut names: BTreeSet<String> = options.exports.iter().cloned().collect();
     match &options.export_symbols {
         Some(path) => {
-            let text = file::read_text(path, file::LARGEST)
-                .map_err(|e| io_error(FileAction::Read, path, e))?;
+            let text = fs::read_to_string(path).map_err(|e| io_error(FileAction::Read, path, e))?;
             names.extend(
                 text.lines()
                     .map(str::trim)

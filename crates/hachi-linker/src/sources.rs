@@ -1,6 +1,6 @@
 //! The source files that diagnostics quote.
 
-use std::{collections::HashMap, path::Path};
+use std::{collections::HashMap, fs::File, io::Read, path::Path};
 
 use crate::Diagnostic;
 
@@ -53,7 +53,16 @@ impl Sources {
 
 fn read(path: &Path) -> Option<String> {
     // A device or pipe could be endless.
-    hachi_obj::file::read_text(path, MAX_SIZE).ok()
+    if !std::fs::metadata(path).ok()?.is_file() {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(path).ok()?;
+    file.take(MAX_SIZE + 1).read_to_end(&mut bytes).ok()?;
+    if bytes.len() as u64 > MAX_SIZE {
+        return None;
+    }
+    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]

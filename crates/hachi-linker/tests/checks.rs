@@ -68,7 +68,7 @@ pub extern "C" fn program(ctx: *mut XdpMd) -> u32 {{
     )
 }
 
-/// A program that hands out a callback, which stays a function, with so many bytes on the stack
+/// A program that hands out a callback, which stays a function, with this many bytes on the stack
 /// each.
 fn frames(section: &str, outer: usize, inner: usize) -> String {
     program(
@@ -78,7 +78,8 @@ fn frames(section: &str, outer: usize, inner: usize) -> String {
 fn work(x: &[u32; 3]) -> u32 {{
     let mut scratch = [x[0] as u8; {outer}]; // largest
     core::hint::black_box(&mut scratch);
-    let repeat: unsafe extern "C" fn(u32, *const (), u64, u64) -> i64 = unsafe {{ core::mem::transmute(181usize) }};
+    let repeat: unsafe extern "C" fn(u32, *const (), u64, u64) -> i64 =
+        unsafe {{ core::mem::transmute(181usize) }};
     unsafe {{ repeat(x[1], inner as *const (), 0, 0) }};
     u32::from(scratch[3])
 }}
@@ -98,7 +99,8 @@ fn stack_along_calls() {
         &frames("xdp", 320, 240),
         &release(),
         &[
-            "error[stack-too-large]: the calls of the program `program` need 592 bytes of stack together, but eBPF has 512",
+            "error[stack-too-large]: the calls of the program `program` need 592 bytes of stack \
+             together, but eBPF has 512",
             "main.rs:{largest}:",
             "in `program`",
             "= note: `program`: 328 bytes at ",
@@ -130,7 +132,8 @@ fn stack_where_kernels_differ() {
 }
 
 fn tail_call(bytes: usize, in_program: bool) -> String {
-    let call = "let go: unsafe extern \"C\" fn(u64, *const (), u32) -> i64 = unsafe { core::mem::transmute(12usize) };
+    let call = "let go: unsafe extern \"C\" fn(u64, *const (), u32) -> i64 =
+            unsafe { core::mem::transmute(12usize) };
         unsafe { go(a.into(), core::ptr::null(), 1) }; // tail";
     let (first, second) = if in_program { (call, "") } else { ("", call) };
     program(
@@ -142,7 +145,8 @@ fn work(x: &[u32; 3]) -> u32 {{
     let mut scratch = [a as u8; {bytes}];
     core::hint::black_box(&mut scratch);
     {first}
-    let repeat: unsafe extern "C" fn(u32, *const (), u64, u64) -> i64 = unsafe {{ core::mem::transmute(181usize) }};
+    let repeat: unsafe extern "C" fn(u32, *const (), u64, u64) -> i64 =
+        unsafe {{ core::mem::transmute(181usize) }};
     unsafe {{ repeat(a, deeper as *const (), 0, 0) }};
     u32::from(scratch[3])
 }}
@@ -195,7 +199,8 @@ fn licence() {
         &mit(helper("xdp", 6)),
         &release(),
         &[
-            "error[gpl-only]: the helper `bpf_trace_printk` may only be used under a GPL-compatible licence, and this program is under \"MIT\"",
+            "error[gpl-only]: the helper `bpf_trace_printk` may only be used under a \
+             GPL-compatible licence, and this program is under \"MIT\"",
             "main.rs:{call}:",
             "in `program`",
             "Dual MIT/GPL",
@@ -219,7 +224,8 @@ fn helpers_for_other_programs() {
         &helper("xdp", 26),
         &release(),
         &[
-            "warning[helper-not-for-this-type]: no known kernel lets a program of type xdp call the helper `bpf_skb_load_bytes`",
+            "warning[helper-not-for-this-type]: no known kernel lets a program of type xdp call \
+             the helper `bpf_skb_load_bytes`",
             "main.rs:{call}:",
             "= note: it is for socket_filter, sched_cls, ",
         ],
@@ -242,7 +248,8 @@ fn oldest_kernel() {
         &helper("xdp", 130),
         &old,
         &[
-            "error[min-kernel]: helper bpf_ringbuf_output: only since Linux 5.8, but `--min-kernel` says 5.4",
+            "error[min-kernel]: helper bpf_ringbuf_output: only since Linux 5.8, but \
+             `--min-kernel` says 5.4",
             "main.rs:{call}:",
             "= note: used by the program 'program'",
             "PerfEventArray",

@@ -104,7 +104,8 @@ fn callbacks_stay_functions_and_panics_end_their_loop() {
         pub extern "C" fn program(ctx: *mut XdpMd) -> u32 {
             let Some(p) = (unsafe { packet(ctx) }) else { return 1 };
             let n = unsafe { (*p)[0] } as u32;
-            let bpf_loop: unsafe extern "C" fn(u32, extern "C" fn(u32, *mut State) -> i64, *mut State, u64) -> i64 =
+            type Each = extern "C" fn(u32, *mut State) -> i64;
+            let bpf_loop: unsafe extern "C" fn(u32, Each, *mut State, u64) -> i64 =
                 unsafe { core::mem::transmute(181usize) };
             let mut state = State { table: [1, 10, 100, 1000], sum: 0, rounds: 0 };
             unsafe { bpf_loop(n, round, &mut state, 0) };
@@ -242,7 +243,8 @@ fn the_runtime_has_atomics() {
                 (*p)[5] = __hachi_atomic_cmpxchg64(place, 55, 56);
                 (*p)[6] = *place;
                 __hachi_atomic_add32(small, 3);
-                (*p)[7] = u64::from(__hachi_atomic_cmpxchg32(small, 10, 11)) << 32 | u64::from(*small);
+                (*p)[7] = u64::from(__hachi_atomic_cmpxchg32(small, 10, 11)) << 32
+                    | u64::from(*small);
             }
             2
         }
@@ -264,7 +266,8 @@ fn rusts_own_atomics_of_the_host() {
         return;
     }
     let body = r#"
-        use core::sync::atomic::{AtomicU32, AtomicU64, AtomicBool, Ordering::*, fence, compiler_fence};
+        use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
+        use core::sync::atomic::{compiler_fence, fence};
         static A: AtomicU64 = AtomicU64::new(10);
         static B: AtomicU32 = AtomicU32::new(20);
         #[unsafe(no_mangle)]

@@ -131,14 +131,22 @@ fn too_many_arguments_of_a_callback() {
     release(
         &program(
             "
-        extern \"C\" fn each(a: u64, b: u64, c: u64, d: u64, e: u64, f: u64) -> u64 { a ^ b ^ c ^ d ^ e ^ f } // HERE
+        extern \"C\" fn each(a: u64, b: u64, c: u64, d: u64, e: u64, f: u64) -> u64 { // HERE
+            a ^ b ^ c ^ d ^ e ^ f
+        }
         fn work(x: &[u32; 3]) -> u32 {
-            let helper: unsafe extern \"C\" fn(u32, *const (), *mut u32, u64) -> i64 = unsafe { core::mem::transmute(181usize) };
+            let helper: unsafe extern \"C\" fn(u32, *const (), *mut u32, u64) -> i64 =
+                unsafe { core::mem::transmute(181usize) };
             unsafe { helper(x[0], each as *const (), core::ptr::null_mut(), 0) as u32 }
         }
         ",
         ),
-        &["takes 6 arguments", "at most 5", "main.rs:{line}", "in `main::each`"],
+        &[
+            "takes 6 arguments",
+            "at most 5",
+            "main.rs:{line}",
+            "in `main::each`",
+        ],
     );
 }
 
@@ -169,9 +177,15 @@ fn unsupported_return() {
         "
         #[unsafe(no_mangle)]
         #[unsafe(link_section = \"xdp\")]
-        pub extern \"C\" fn program(ctx: *mut XdpMd) -> u128 { unsafe { (*ctx).rest[0] as u128 } } // HERE
+        pub extern \"C\" fn program(ctx: *mut XdpMd) -> u128 { // HERE
+            unsafe { (*ctx).rest[0] as u128 }
+        }
         ",
-        &["returns more than one value", "main.rs:{line}", "in `program`"],
+        &[
+            "returns more than one value",
+            "main.rs:{line}",
+            "in `program`",
+        ],
     );
 }
 
@@ -180,9 +194,13 @@ fn recursion_names_the_cycle() {
     let body = program(
         "
         #[inline(never)]
-        fn even(n: u32, x: &[u32; 3]) -> u32 { if n == 0 { x[0] } else { odd(n - 1, x).wrapping_mul(3) ^ n } } // HERE
+        fn even(n: u32, x: &[u32; 3]) -> u32 { // HERE
+            if n == 0 { x[0] } else { odd(n - 1, x).wrapping_mul(3) ^ n }
+        }
         #[inline(never)]
-        fn odd(n: u32, x: &[u32; 3]) -> u32 { if n == 0 { x[1] } else { even(n - 1, x).wrapping_add(5) ^ n } }
+        fn odd(n: u32, x: &[u32; 3]) -> u32 {
+            if n == 0 { x[1] } else { even(n - 1, x).wrapping_add(5) ^ n }
+        }
         fn work(x: &[u32; 3]) -> u32 { even(x[2], x) }
         ",
     );
@@ -202,7 +220,10 @@ fn formatting() {
         struct Buffer([u8; 32], usize);
         impl Write for Buffer {
             fn write_str(&mut self, s: &str) -> core::fmt::Result {
-                for b in s.bytes() { *self.0.get_mut(self.1).ok_or(core::fmt::Error)? = b; self.1 += 1; }
+                for b in s.bytes() {
+                    *self.0.get_mut(self.1).ok_or(core::fmt::Error)? = b;
+                    self.1 += 1;
+                }
                 Ok(())
             }
         }
@@ -347,7 +368,8 @@ fn static_with_a_reference_and_numbers_is_only_refused_for_the_reference() {
     assert!(built.object.is_some(), "{}", built.stderr);
     let name = numbers.replace(
         "let port =",
-        "let name = unsafe { (&raw const SETTINGS.name).read_volatile() }; if name.as_bytes()[0] == 3 { return 5 }\nlet port =",
+        "let name = unsafe { (&raw const SETTINGS.name).read_volatile() }; if name.as_bytes()[0] \
+         == 3 { return 5 }\nlet port =",
     );
     release(&name, &["`main::SETTINGS` holds references"]);
 }

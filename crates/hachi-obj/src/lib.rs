@@ -22,8 +22,6 @@ mod code;
 mod elf;
 pub mod error;
 mod externs;
-#[cfg(unix)]
-pub mod file;
 #[path = "generated/flags.rs"]
 pub mod flags;
 mod image;

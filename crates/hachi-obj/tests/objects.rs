@@ -547,7 +547,8 @@ fn globals_can_be_set() {
         spec.set_global("limit", &[1])
             .expect_err("too small")
             .to_string(),
-        "global variable 'limit' has 4 bytes, the value given has 1; use the type it has in the program"
+        "global variable 'limit' has 4 bytes, the value given has 1; use the type it has in the \
+         program"
     );
     let error = spec
         .set_global("nope", &[1])

@@ -63,6 +63,10 @@ impl Netns {
 
     /// Runs `work` on a thread inside the namespace and gives its result. Sockets made there belong
     /// to the namespace for good; a panic comes through.
+    ///
+    /// # Panics
+    /// If no thread can be started, or the kernel does not let this process enter the namespace
+    /// (without CAP_SYS_ADMIN).
     pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         let current = thread::current();
         // The same name, so that what `skip!` and panics say still names the test.

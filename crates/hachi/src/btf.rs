@@ -10,7 +10,6 @@ use std::{
 };
 
 use hachi_btf::Kind;
-use hachi_obj::file;
 
 use crate::{
     near::Near,
@@ -72,6 +71,10 @@ impl Btf {
 
     /// The running kernel's, from `/sys/kernel/btf/vmlinux`. Linux ≥ 5.4, built with
     /// CONFIG_DEBUG_INFO_BTF.
+    ///
+    /// # Errors
+    /// Of opening the file, NotFound among them if the kernel has no BTF; InvalidData if it is
+    /// malformed. Both name the file.
     pub fn from_sys_fs() -> io::Result<Self> {
         let named = |error: io::Error| io::Error::new(error.kind(), format!("{VMLINUX}: {error}"));
         Self::running().map_err(named)
@@ -90,12 +93,18 @@ impl Btf {
     }
 
     /// Types from a file of raw BTF: those of another kernel, or of this one extracted elsewhere.
+    ///
+    /// # Errors
+    /// Of reading the file; InvalidData if it is no BTF, or malformed.
     pub fn parse_file<P: AsRef<Path>>(path: P) -> io::Result<Self> {
-        Self::new(Bytes::Owned(file::read(path, file::LARGEST)?), None, false)
+        Self::new(Bytes::Owned(fs::read(path)?), None, false)
     }
 
     /// Types from raw BTF in memory, which is copied: what
     /// [`include_bytes_aligned!`](crate::include_bytes_aligned) brought in, for example.
+    ///
+    /// # Errors
+    /// InvalidData if it is no BTF, or malformed.
     pub fn parse(bytes: &[u8]) -> io::Result<Self> {
         Self::new(Bytes::Owned(bytes.to_vec()), None, false)
     }
@@ -104,6 +113,10 @@ impl Btf {
     /// ([`ProgramInfo::btf_id`](crate::programs::ProgramInfo::btf_id),
     /// [`MapInfo::btf_id`](crate::maps::MapInfo::btf_id)), or those of the kernel or a module.
     /// Needs CAP_SYS_ADMIN.
+    ///
+    /// # Errors
+    /// Of `BPF_BTF_GET_FD_BY_ID`: ENOENT if nothing has this id, EPERM without CAP_SYS_ADMIN;
+    /// InvalidData if the types are malformed.
     pub fn from_id(id: u32) -> io::Result<Self> {
         let fd = bpf::btf_fd_by_id(id).map_err(io::Error::other)?;
         let name = bpf::kernel_btf_name(fd.as_fd()).map_err(io::Error::other)?;
@@ -116,6 +129,9 @@ impl Btf {
     }
 
     /// Split BTF in memory, which is copied: that of a module, whose ids continue those of `base`.
+    ///
+    /// # Errors
+    /// InvalidData if it is no BTF, or malformed, or does not continue `base`.
     pub fn parse_split(bytes: &[u8], base: &Btf) -> io::Result<Self> {
         Self::new(Bytes::Owned(bytes.to_vec()), Some(base.clone()), false)
     }

@@ -101,6 +101,9 @@ impl Feature {
     }
 
     /// An error that says so if the running kernel does not have it.
+    ///
+    /// # Errors
+    /// [`Unsupported`], which names the first kernel that has it.
     pub fn require(&self) -> Result<(), Unsupported> {
         self.require_with(&Rights::default())
     }
@@ -199,11 +202,13 @@ features! {
     /// BTF at all.
     BTF: "BTF", (4, 18), |rights| btf(rights, &[sample::INT]);
     /// Functions in BTF and `func_info`.
-    BTF_FUNC: "functions in BTF", (5, 0), |rights| btf(rights, &[sample::INT, sample::FUNC_PROTO, &btf_func(0)]);
+    BTF_FUNC: "functions in BTF", (5, 0),
+        |rights| btf(rights, &[sample::INT, sample::FUNC_PROTO, &btf_func(0)]);
     /// Global variables (maps addressed by `ld_imm64`).
     GLOBAL_DATA: "global variables", (5, 2), global_data;
     /// Variables and sections in BTF.
-    BTF_DATASEC: "variables in BTF", (5, 2), |rights| btf(rights, &[sample::INT, sample::VAR, sample::DATASEC]);
+    BTF_DATASEC: "variables in BTF", (5, 2),
+        |rights| btf(rights, &[sample::INT, sample::VAR, sample::DATASEC]);
     /// Maps frozen for user space.
     MAP_FREEZE: "freezing maps", (5, 2), map_freeze;
     /// Arrays that can be memory-mapped.
@@ -211,7 +216,8 @@ features! {
     /// Batch operations on maps.
     MAP_BATCH: "map batch operations", (5, 6), map_batch;
     /// Global functions, verified on their own.
-    BTF_FUNC_GLOBAL: "global functions", (5, 6), |rights| btf(rights, &[sample::INT, sample::FUNC_PROTO, &btf_func(1)]);
+    BTF_FUNC_GLOBAL: "global functions", (5, 6),
+        |rights| btf(rights, &[sample::INT, sample::FUNC_PROTO, &btf_func(1)]);
     /// `BPF_LINK_CREATE`.
     BPF_LINK: "bpf_link", (5, 7), |_| bpf_link();
     /// Ring buffers.
@@ -231,7 +237,8 @@ features! {
     /// Links of programs on perf events (tracepoints, kprobes, uprobes), and cookies for them.
     PERF_LINK: "bpf_link of a perf event", (5, 15), perf_link;
     /// Declaration tags in BTF.
-    BTF_DECL_TAG: "declaration tags in BTF", (5, 16), |rights| btf(rights, &[sample::INT, sample::VAR, sample::DECL_TAG]);
+    BTF_DECL_TAG: "declaration tags in BTF", (5, 16),
+        |rights| btf(rights, &[sample::INT, sample::VAR, sample::DECL_TAG]);
     /// The same in modules.
     MODULE_KFUNC: "calls of functions of kernel modules (kfuncs)", (5, 16), |_| by_version(5, 16);
     /// Type tags in BTF.
@@ -239,13 +246,15 @@ features! {
     /// XDP programs that take packets of several buffers.
     XDP_FRAGS: "XDP on multi-buffer packets (xdp.frags)", (5, 18), xdp_frags;
     /// Programs attached to many kernel functions at once.
-    KPROBE_MULTI: "kprobe.multi", (5, 18), |rights| kprobe_multi(rights, AttachType::TraceKprobeMulti);
+    KPROBE_MULTI: "kprobe.multi", (5, 18),
+        |rights| kprobe_multi(rights, AttachType::TraceKprobeMulti);
     /// Cookies for fentry, fexit, fmod_ret and LSM programs.
     TRACING_COOKIE: "a cookie for this type of program", (5, 19), |_| tracing_cookie();
     /// 64-bit enumerations in BTF.
     BTF_ENUM64: "64-bit enumerations in BTF", (6, 0), |rights| btf(rights, &[sample::ENUM64]);
     /// Iterators over the threads of a process or the cgroups of a hierarchy.
-    ITER_PARAMETERS: "iterators over one process or one cgroup hierarchy", (6, 1), |_| by_version(6, 1);
+    ITER_PARAMETERS: "iterators over one process or one cgroup hierarchy", (6, 1),
+        |_| by_version(6, 1);
     /// Addresses of kernel functions by their BTF ids.
     KFUNC_ADDRESS: "addresses of kernel functions (kfuncs)", (6, 4), |_| by_version(6, 4);
     /// Structs of functions registered by links.
@@ -253,11 +262,13 @@ features! {
     /// Links of netfilter programs.
     NETFILTER_LINK: "netfilter programs", (6, 4), netfilter;
     /// Programs attached to many places of a binary at once.
-    UPROBE_MULTI: "uprobe.multi", (6, 6), |rights| uprobe_multi(rights, AttachType::TraceUprobeMulti);
+    UPROBE_MULTI: "uprobe.multi", (6, 6),
+        |rights| uprobe_multi(rights, AttachType::TraceUprobeMulti);
     /// Fragments put together for netfilter programs.
     NETFILTER_DEFRAG: "defragmenting for netfilter programs", (6, 6), |_| by_version(6, 6);
     /// Ordered lists of classifiers.
-    TCX: "TCX (ordered classifiers with links)", (6, 6), |rights| on_interface(rights, AttachType::TcxIngress);
+    TCX: "TCX (ordered classifiers with links)", (6, 6),
+        |rights| on_interface(rights, AttachType::TcxIngress);
     /// Programs of netkit devices.
     NETKIT: "netkit", (6, 7), |rights| on_interface(rights, AttachType::NetkitPrimary);
     /// Structs of functions of modules.
@@ -268,13 +279,15 @@ features! {
     /// Rights delegated to a user namespace; see [`BpfToken`](crate::BpfToken).
     BPF_TOKEN: "BPF tokens", (6, 9), |_| bpf_token();
     /// Programs that run at entry and return of kernel functions, with memory in between.
-    KPROBE_SESSION: "kprobe.session", (6, 10), |rights| kprobe_multi(rights, AttachType::TraceKprobeSession);
+    KPROBE_SESSION: "kprobe.session", (6, 10),
+        |rights| kprobe_multi(rights, AttachType::TraceKprobeSession);
     /// Links of programs for maps of sockets.
     SOCK_MAP_LINK: "bpf_link of a map of sockets", (6, 10), sock_map_link;
     /// Cookies for raw tracepoints, also of programs in `tp_btf`.
     RAW_TRACEPOINT_COOKIE: "a cookie for a raw tracepoint", (6, 10), raw_tracepoint_cookie;
     /// Programs that run at entry and return of functions of a binary, with memory in between.
-    UPROBE_SESSION: "uprobe.session", (6, 13), |rights| uprobe_multi(rights, AttachType::TraceUprobeSession);
+    UPROBE_SESSION: "uprobe.session", (6, 13),
+        |rights| uprobe_multi(rights, AttachType::TraceUprobeSession);
     /// Programs of a cgroup in a chosen order.
     CGROUP_ORDER: "an order among the programs of a cgroup", (6, 17), cgroup_order;
     /// Typed programs attached to many kernel functions at once.

@@ -52,7 +52,7 @@ pub struct Probe {
     pub name: String,
     /// In the function or file.
     pub offset: u64,
-    /// Of the kernel's code; 0 if it is hidden, and for what is no kprobe.
+    /// Of the kernel's code; 0 if it is hidden, and for anything but a kprobe.
     pub address: u64,
 }
 
@@ -198,7 +198,8 @@ mod tests {
 
     #[test]
     fn what_the_kernel_shows_of_descriptors() {
-        let text = "pos:\t0\nflags:\t02000000\nlink_type:\txdp\nlink_id:\t7\nprog_tag:\t3b185187f1855c4c\nprog_id:\t42\n";
+        let text = "pos:\t0\nflags:\t02000000\nlink_type:\txdp\nlink_id:\t7\n\
+                    prog_tag:\t3b185187f1855c4c\nprog_id:\t42\n";
         let link = Held::Link {
             id: 7,
             program_id: 42,

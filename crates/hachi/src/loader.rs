@@ -1,12 +1,13 @@
 //! [`Ebpf`] and its builder.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use hachi_common::Record;
-use hachi_obj::{GlobalVar, Spec, file};
+use hachi_obj::{GlobalVar, Spec};
 
 use crate::{
     Pod, Shareable,
@@ -194,9 +195,12 @@ impl EbpfLoader {
     }
 
     /// Loads an object file: creates its maps. Programs are loaded one by one, by their `load`.
+    ///
+    /// # Errors
+    /// [`EbpfError::FileError`] if the file cannot be read; then as [`load`](Self::load).
     pub fn load_file<P: AsRef<Path>>(&mut self, path: P) -> Result<Ebpf, EbpfError> {
         let path = path.as_ref();
-        let bytes = file::read(path, file::LARGEST).map_err(|error| EbpfError::FileError {
+        let bytes = fs::read(path).map_err(|error| EbpfError::FileError {
             path: path.to_owned(),
             error,
         })?;
@@ -217,6 +221,12 @@ impl EbpfLoader {
 
     /// As [`load_file`](Self::load_file), from memory: see
     /// [`include_bytes_aligned!`](crate::include_bytes_aligned).
+    ///
+    /// # Errors
+    /// [`EbpfError::ParseError`] if the object is damaged or none of eBPF, [`EbpfError::SpecError`]
+    /// if it is for the other byte order or a setting does not fit it, [`EbpfError::KernelConfig`]
+    /// for a configuration that is none, [`EbpfError::MapError`] if a map cannot be created (EPERM
+    /// without CAP_BPF), pinned, or shared with the one pinned.
     pub fn load(&mut self, object: &[u8]) -> Result<Ebpf, EbpfError> {
         let spec = Spec::parse(object).map_err(|error| EbpfError::ParseError {
             object: "object".to_owned(),
@@ -227,6 +237,9 @@ impl EbpfLoader {
 
     /// As [`load`](Self::load), from a [`Spec`]: an object that was parsed (and edited) before, or
     /// made by hand.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), except that nothing is parsed.
     pub fn load_spec(&mut self, mut spec: Spec) -> Result<Ebpf, EbpfError> {
         for warning in &spec.warnings {
             log::warn!("{warning}");
@@ -300,28 +313,47 @@ impl Ebpf {
     }
 
     /// Loads an object file with the default settings; see [`EbpfLoader`] for others.
+    ///
+    /// # Errors
+    /// [`EbpfError::FileError`] if the file cannot be read; then as [`load`](Self::load).
     pub fn load_file<P: AsRef<Path>>(path: P) -> Result<Self, EbpfError> {
         EbpfLoader::new().load_file(path)
     }
 
     /// As [`load_file`](Self::load_file), from memory.
+    ///
+    /// # Errors
+    /// [`EbpfError::ParseError`] if the object is damaged or none of eBPF, [`EbpfError::SpecError`]
+    /// if it is for the other byte order or a setting does not fit it, [`EbpfError::KernelConfig`]
+    /// for a configuration that is none, [`EbpfError::MapError`] if a map cannot be created (EPERM
+    /// without CAP_BPF), pinned, or shared with the one pinned.
     pub fn load(object: &[u8]) -> Result<Self, EbpfError> {
         EbpfLoader::new().load(object)
     }
 
     /// The map called `name`; maps of global variables are called as their section: `.rodata`.
+    ///
+    /// # Errors
+    /// [`MapError::NotFound`], with the names there are; it says so if the map was taken or left
+    /// out.
     pub fn map(&self, name: &str) -> Result<&Map, MapError> {
         let position = self.map_position(name)?;
         Ok(&self.maps[position].1)
     }
 
     /// As [`map`](Self::map), exclusively.
+    ///
+    /// # Errors
+    /// As [`map`](Self::map).
     pub fn map_mut(&mut self, name: &str) -> Result<&mut Map, MapError> {
         let position = self.map_position(name)?;
         Ok(&mut self.maps[position].1)
     }
 
     /// Takes a map out, to own it apart from this value. Programs are not affected.
+    ///
+    /// # Errors
+    /// As [`map`](Self::map).
     pub fn take_map(&mut self, name: &str) -> Result<Map, MapError> {
         let position = self.map_position(name)?;
         let (name, map) = self.maps.remove(position);
@@ -359,6 +391,10 @@ impl Ebpf {
     /// limit.set(2 * limit.get()?)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    ///
+    /// # Errors
+    /// [`MapError::NoSuchGlobal`], with the names there are; otherwise if `V` has another size or
+    /// layout than the variable, or its map cannot be mapped or read.
     pub fn global<V: Pod>(&self, name: &str) -> Result<GlobalVariable<V>, MapError> {
         let variable = self
             .globals
@@ -382,12 +418,19 @@ impl Ebpf {
     }
 
     /// The program called `name`, or the only one in the ELF section called `name`.
+    ///
+    /// # Errors
+    /// [`ProgramError::NotFound`], with the names there are, or with those in the section if it has
+    /// several.
     pub fn program(&self, name: &str) -> Result<&Program, ProgramError> {
         let position = self.program_position(name)?;
         Ok(&self.programs[position])
     }
 
     /// As [`program`](Self::program), exclusively.
+    ///
+    /// # Errors
+    /// As [`program`](Self::program).
     pub fn program_mut(&mut self, name: &str) -> Result<&mut Program, ProgramError> {
         let position = self.program_position(name)?;
         Ok(&mut self.programs[position])
@@ -442,8 +485,8 @@ impl Ebpf {
     }
 
     /// Loads (where that is not done yet) and attaches every program that the object wants loaded,
-    /// each as [`Program::attach_by_section`](crate::programs::Program::attach_by_section), and registers its
-    /// structs of functions. Sections that begin with `?` do not want it.
+    /// each as [`Program::attach_by_section`](crate::programs::Program::attach_by_section), and
+    /// registers its structs of functions. Sections that begin with `?` do not want it.
     ///
     /// # Errors
     /// Of the first program that cannot be loaded or attached. What is attached already stays so.

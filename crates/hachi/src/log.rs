@@ -76,6 +76,10 @@ pub struct EbpfLogger {
 impl EbpfLogger {
     /// The logger of a loaded object. Takes its maps of log messages; there is one logger for an
     /// object.
+    ///
+    /// # Errors
+    /// [`EbpfLoggerError::NothingToLog`] if the object logs nothing; otherwise if its map is not
+    /// one of log messages, or another reader has it.
     pub fn init(ebpf: &mut Ebpf) -> Result<Self, EbpfLoggerError> {
         if ebpf.map(RING_MAP).is_err() {
             return Err(EbpfLoggerError::NothingToLog {
@@ -98,6 +102,9 @@ impl EbpfLogger {
     /// A logger for programs that another process has loaded: from the (pinned) map `HACHI_LOG`,
     /// the map `HACHI_LOG_LOST` if there is one, and the sites of their object file
     /// (`hachi_obj::Spec::log_sites`).
+    ///
+    /// # Errors
+    /// If a map is of another type, or this process reads the ring buffer already.
     pub fn from_parts(
         ring: MapData,
         lost: Option<MapData>,
@@ -141,8 +148,8 @@ impl EbpfLogger {
 
     /// The next message as text, waiting for at most `timeout` when there is none.
     ///
-    /// A record that cannot be decoded is an error of kind
-    /// [`InvalidData`](io::ErrorKind::InvalidData).
+    /// # Errors
+    /// InvalidData for a record that cannot be decoded; otherwise what waiting (`poll`) fails with.
     pub fn next_timeout(&mut self, timeout: Duration) -> io::Result<Option<LogRecord>> {
         let Some(record) = self.ring.next_timeout(timeout)? else {
             return Ok(None);
@@ -154,6 +161,9 @@ impl EbpfLogger {
     }
 
     /// The number of messages lost so far because the ring buffer was full.
+    ///
+    /// # Errors
+    /// [`MapError`] of reading the map.
     pub fn lost(&self) -> Result<u64, MapError> {
         match &self.lost {
             Some(map) => Ok(map.get(&0, 0)?.iter().sum()),
@@ -162,11 +172,17 @@ impl EbpfLogger {
     }
 
     /// Waits until there is a message (true) or `timeout` has passed (false; `None` waits forever).
+    ///
+    /// # Errors
+    /// What `poll` fails with.
     pub fn wait(&self, timeout: Option<Duration>) -> io::Result<bool> {
         self.ring.wait(timeout)
     }
 
     /// Forwards messages as they come, in a thread of its own, until the process ends.
+    ///
+    /// # Errors
+    /// If no thread can be started (EAGAIN).
     pub fn spawn(mut self) -> io::Result<()> {
         thread::Builder::new()
             .name("hachi-log".to_owned())

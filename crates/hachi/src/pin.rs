@@ -114,8 +114,8 @@ impl fmt::Display for PinError {
             ),
             PinError::Taken { path, kind } => write!(
                 f,
-                "cannot pin the {kind} at {path}: the path is taken; choose another, or remove that pin with `rm {path}` \
-                 if nothing needs it",
+                "cannot pin the {kind} at {path}: the path is taken; choose another, or remove \
+                 that pin with `rm {path}` if nothing needs it",
                 path = path.display()
             ),
             PinError::DirectoryTaken { path } => write!(
@@ -338,12 +338,12 @@ const LONGEST_NAME: usize = 255;
 /// The name of the pin for a map, program or link of this name. Dots, which a BPF file system does
 /// not take, become underscores, as libbpf does it.
 ///
-/// Names in an object are chosen by whoever made it: joined to a directory without a look, one such
+/// Names in an object are chosen by its author: joined to a directory without a look, one such
 /// as `../../x` would lead out of it.
 ///
 /// # Errors
-/// [`PinError::BadName`] for what is no name of a file: it is empty, too long, or holds a slash or
-/// a NUL.
+/// [`PinError::BadName`] if it cannot be the name of a file: it is empty, too long, or holds a
+/// slash or a NUL.
 pub fn file_name(name: &str) -> Result<String, PinError> {
     let problem = match name {
         "" => NameProblem::Empty,
@@ -373,8 +373,8 @@ pub fn is_on_bpffs<P: AsRef<Path>>(path: P) -> io::Result<bool> {
 /// that they were made for what is in them only.
 ///
 /// # Errors
-/// [`PinError::DirectoryTaken`] if `path` exists, [`PinError::NotBpffs`] on other file systems. On failure
-/// nothing is left behind.
+/// [`PinError::DirectoryTaken`] if `path` exists, [`PinError::NotBpffs`] on other file systems. On
+/// failure nothing is left behind.
 pub fn make_directory<P: AsRef<Path>>(path: P) -> Result<Vec<PathBuf>, PinError> {
     let path = path.as_ref();
     check_bpffs(path)?;
@@ -623,6 +623,10 @@ pub(crate) fn remove_own(
 /// can be ended at once).
 ///
 /// Refuses to remove anything that is not a pin.
+///
+/// # Errors
+/// [`PinError::NotBpffs`] and [`PinError::Unsuitable`] if it is not a pin, [`PinError::NotFound`],
+/// and [`PinError::Io`] if the file may not be removed.
 pub fn unpin<P: AsRef<Path>>(path: P) -> Result<(), PinError> {
     let path = path.as_ref();
     check_bpffs(path)?;

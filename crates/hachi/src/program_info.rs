@@ -40,13 +40,23 @@ impl ProgramInfo {
     }
 
     /// The program pinned at `path`.
+    ///
+    /// # Errors
+    /// [`PinError::NotFound`] if nothing is pinned there, [`PinError::WrongKind`] for a map or
+    /// link; otherwise what `BPF_OBJ_GET` refuses (EACCES, EPERM).
     pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, PinError> {
         let path = path.as_ref();
         let fd = pin::open(path, ObjectKind::Program)?;
         Self::of(fd.as_fd()).map_err(|error| PinError::syscall(PinOperation::Describe, path, error))
     }
 
-    /// Pins the program at `path` on a BPF file system, whoever loaded it. Needs CAP_SYS_ADMIN.
+    /// Pins the program at `path` on a BPF file system, no matter who loaded it. Needs
+    /// CAP_SYS_ADMIN.
+    ///
+    /// # Errors
+    /// [`PinError::Syscall`] if the program is gone (ENOENT) or this process lacks CAP_SYS_ADMIN
+    /// (EPERM); [`PinError::NotBpffs`] if `path` is on another file system, [`PinError::Taken`] if
+    /// something is there.
     pub fn pin<P: AsRef<Path>>(&self, path: P) -> Result<(), PinError> {
         let path = path.as_ref();
         let fd = bpf::prog_fd_by_id(self.info.id)

@@ -160,6 +160,10 @@ impl StructOps {
     /// as the link returned.
     ///
     /// By a `bpf_link` if it is of section `.struct_ops.link` (Linux ≥ 6.4).
+    ///
+    /// # Errors
+    /// [`LinkError::Attach`] if the kernel refuses: EEXIST if one of that name is registered,
+    /// EINVAL if it lacks members that such structs must have.
     pub fn attach(&self) -> Result<OwnedLink, LinkError> {
         let failed = |error| LinkError::attach(&format!("struct {:?}", self.map.name()), error);
         if self.link {
@@ -175,6 +179,11 @@ impl StructOps {
 
     /// Makes an existing link run these functions, without a gap in between. Both must be the same
     /// kind of struct, by the same name where it has one. Linux ≥ 6.4.
+    ///
+    /// # Errors
+    /// [`LinkError::Syscall`] of `BPF_LINK_UPDATE`: EINVAL if the link is of another struct or of
+    /// one of another name, EOPNOTSUPP if such structs cannot be replaced;
+    /// [`LinkError::NeedsBpfLink`] for attachments without a `bpf_link`.
     pub fn update(&self, link: &mut OwnedLink) -> Result<(), LinkError> {
         match link {
             OwnedLink::Fd(link) => bpf::link_update(link.as_fd(), self.map.as_fd(), None)

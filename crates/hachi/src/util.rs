@@ -9,6 +9,9 @@ pub use crate::version::KernelVersion;
 ///
 /// From `/sys/devices/system/cpu/possible`. More than the CPUs online where some may be plugged in
 /// later.
+///
+/// # Errors
+/// Of reading the file; InvalidData if it is no list of CPUs.
 pub fn nr_cpus() -> io::Result<usize> {
     cpu::possible()
 }

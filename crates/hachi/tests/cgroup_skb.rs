@@ -249,7 +249,7 @@ fn links_say_what_they_are_on() {
 }
 
 #[test]
-fn what_is_no_cgroup_is_refused_in_words() {
+fn refuses_a_path_that_is_not_a_cgroup() {
     require_bpf!();
     let mut ebpf = verdict(1);
     for mode in [CgroupAttachMode::AllowMultiple, CgroupAttachMode::Single] {

@@ -14,7 +14,7 @@ fn load_program(ebpf: &mut Ebpf, name: &str) -> Result<(), ProgramError> {
     ebpf.program_mut(name).unwrap().load()
 }
 
-/// What the program turned out to ask for in vain.
+/// What the program asked for and did not get.
 fn poisoned<'e>(ebpf: &'e Ebpf, name: &str) -> &'e [Poisoned] {
     ebpf.program(name).unwrap().missing()
 }

@@ -90,7 +90,7 @@ fn options_of_the_running_kernel() {
                 &["CONFIG_", "/boot/config-", "config.gz"],
             );
         }
-        hachi_test::skip!("this kernel's configuration is not to be had here");
+        hachi_test::skip!("this kernel's configuration is not available here");
     };
     let found = run(&mut EbpfLoader::new(), "options").unwrap();
     let running = hachi::KernelVersion::current().unwrap();
@@ -117,7 +117,8 @@ fn options_given() {
     require_bpf!();
     let all = "CONFIG_BPF_SYSCALL=n\nCONFIG_NET=m\nCONFIG_INET=m\n# CONFIG_X is not set\n";
     let text = format!(
-        "{all}CONFIG_HZ=0x3e8\nCONFIG_HACHI_NO_SUCH_OPTION=7\nCONFIG_DEFAULT_HOSTNAME=\"a host of much too long a name\"\nCONFIG_HZ=2\nCONFIG_HACHI_MISSING_OPTION=3"
+        "{all}CONFIG_HZ=0x3e8\nCONFIG_HACHI_NO_SUCH_OPTION=7\nCONFIG_DEFAULT_HOSTNAME=\"a host of \
+         much too long a name\"\nCONFIG_HZ=2\nCONFIG_HACHI_MISSING_OPTION=3"
     );
     let found = run(EbpfLoader::new().kernel_config(&text), "options").unwrap();
     assert_eq!((found.hz, found.absent), (1000, 7));

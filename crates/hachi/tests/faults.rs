@@ -128,7 +128,8 @@ fn check<B: Sync, T>(
             }
             assert!(
                 Instant::now() < patience,
-                "left after {fault:?}: objects {objects:?}, events {events:?}\n{held:#?}\nat first {at_first:#?}"
+                "left after {fault:?}: objects {objects:?}, events {events:?}\n{held:#?}\nat \
+                 first {at_first:#?}"
             );
             thread::sleep(Duration::from_millis(5));
         }

@@ -217,7 +217,7 @@ fn functions_of_other_programs_are_traced_and_replaced() {
     assert_eq!(verdict(&ebpf), 1, "the replacement's");
     extension.detach(id).unwrap();
     assert_eq!(verdict(&ebpf), 2);
-    // And anew, named explicitly.
+    // And again, named explicitly.
     let id = extension.attach_to_program(&fd, "inner").unwrap();
     assert_eq!(verdict(&ebpf), 1);
     extension.detach(id).unwrap();

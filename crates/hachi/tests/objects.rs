@@ -159,7 +159,7 @@ fn cpu_v4() {
 }
 
 #[test]
-fn what_is_no_object_is_said_with_the_files_name() {
+fn names_a_file_that_is_not_an_object() {
     let fails = |path: &str| Ebpf::load_file(path).unwrap_err();
     let error = fails("/nowhere/x.o");
     assert!(matches!(error, EbpfError::FileError { .. }));

@@ -134,7 +134,7 @@ fn the_link_does_not_keep_the_socket() {
 }
 
 #[test]
-fn what_is_no_socket_is_refused_in_words() {
+fn refuses_a_file_that_is_not_a_socket() {
     require_bpf!();
     let mut ebpf = filter(0);
     let program = typed!(ebpf, "filter", SocketFilter);

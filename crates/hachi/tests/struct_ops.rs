@@ -40,7 +40,7 @@ fn choose(socket: &TcpStream, name: &str) -> io::Result<()> {
     }
 }
 
-/// Sends something over a connection with this congestion control, with so many packets lost on the
+/// Sends something over a connection with this congestion control, with enough packets lost on the
 /// way that it is asked.
 fn transfer(netns: &Netns, name: &str) -> io::Result<()> {
     netns.run(|| {

@@ -84,7 +84,8 @@ fn found_where_it_usually_is() {
         assert_eq!(token.path(), Path::new("/sys/fs/bpf"));
         assert_eq!(
             token.to_string(),
-            "BPF token of /sys/fs/bpf (commands any; map types any; program types any; attach types any)"
+            "BPF token of /sys/fs/bpf (commands any; map types any; program types any; attach \
+             types any)"
         );
         // With it, the kernel can be asked what it can do.
         assert!(features::ALL.iter().all(|feature| {

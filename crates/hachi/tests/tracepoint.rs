@@ -171,7 +171,8 @@ fn wrong_names_get_a_hint() {
         .to_string();
     assert!(
         error.starts_with(
-            "program \"on_getpgid\": there is no tracepoint \"syscalls/sys_enter_getpgdi\"; did you mean"
+            "program \"on_getpgid\": there is no tracepoint \"syscalls/sys_enter_getpgdi\"; did \
+             you mean"
         ) && error.contains("sys_enter_getpgid"),
         "{error}"
     );

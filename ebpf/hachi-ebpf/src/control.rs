@@ -80,8 +80,10 @@ pub fn repeat(mut f: impl FnMut() -> ControlFlow<()>) {
 ///
 /// The verifier refuses it while the program holds a lock or a reference: no destructors run. (A
 /// panic needs no kernel of that version: the linker makes it a way out of the function. Only in
-/// functions that are verified by themselves, exported ones, it becomes this.) In a test, it
-/// panics.
+/// functions that are verified by themselves, exported ones, it becomes this.)
+///
+/// # Panics
+/// In a test, always.
 #[inline(always)]
 pub fn throw(cookie: u64) -> ! {
     #[cfg(hachi_bpf)]

@@ -59,7 +59,7 @@ pub fn clippy(_: &mut Tally) -> Result {
     ]);
     run_command(clippy.args(["--", "-D", "warnings"]))?;
     // The loader with none of its features, and with each alone.
-    for feature in ["", "config-gz", "debuginfo", "tokio", "uprobe"] {
+    for feature in ["", "config-gz", "tokio", "uprobe"] {
         let mut alone = cargo(root());
         alone.args(["clippy", "--quiet", "--package", "hachi"]);
         alone.args(["--no-default-features", "--features", feature]);

@@ -5,7 +5,7 @@ mod cost;
 mod tally;
 
 use crate::shell::{Result, bold, green, red};
-use crate::{book, floors, manifests, matrix, style, support};
+use crate::{book, floors, manifests, matrix, since, style, support};
 use checks::{build_hachi, fuzz, seeds};
 use cost::{Bill, Meter, minutes};
 use std::process::ExitCode;
@@ -80,6 +80,13 @@ const STEPS: &[Step] = &[
         Runs::Always,
         minutes(1),
         |_| style::check(),
+    ),
+    step(
+        "since",
+        "the documentation names the first kernels that the tables have",
+        Runs::Always,
+        minutes(1),
+        |_| since::check(),
     ),
     step(
         "floors",

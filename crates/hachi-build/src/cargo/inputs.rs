@@ -144,7 +144,8 @@ mod tests {
 
     #[test]
     fn env_deps_are_read() {
-        let text = "a: b\n\n# env-dep:PORT=80\n# env-dep:MAYBE\n# env-dep:CARGO_PKG_NAME=x\n# env-dep:OUT_DIR=/o\n";
+        let text = "a: b\n\n# env-dep:PORT=80\n# env-dep:MAYBE\n# env-dep:CARGO_PKG_NAME=x\n# \
+                    env-dep:OUT_DIR=/o\n";
         assert_eq!(parse_env_deps(text), ["PORT", "MAYBE"]);
     }
 }

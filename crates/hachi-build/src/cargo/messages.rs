@@ -366,7 +366,8 @@ fn first_steps(diagnostic: Json<'_>) -> Option<&'static str> {
                 .any(|name| message.contains(&format!(" `{name}`")))
     };
     Some(if message == "can't find crate for `std`" {
-        "eBPF programs have no standard library: the crate, and every crate it uses, must be `#![no_std]`"
+        "eBPF programs have no standard library: the crate, and every crate it uses, must be \
+         `#![no_std]`"
     } else if about("module or crate", &["std"]) {
         "eBPF programs have no standard library; much of it is in `core` as well"
     } else if about("macro", &["println", "print", "eprintln", "eprint", "dbg"]) {
@@ -380,7 +381,8 @@ fn first_steps(diagnostic: Json<'_>) -> Option<&'static str> {
     } else if message.starts_with("no method named `")
         && message.contains("for struct `core::sync::atomic::")
     {
-        "the compiler has no atomic operations for eBPF: use `hachi_ebpf::atomic`, with the same names"
+        "the compiler has no atomic operations for eBPF: use `hachi_ebpf::atomic`, with the same \
+         names"
     } else {
         return None;
     })
@@ -392,20 +394,23 @@ mod tests {
 
     #[test]
     fn binaries_are_found_among_artifacts() {
-        let line = br#"{"reason":"compiler-artifact","target":{"kind":["bin"],"name":"e"},"executable":"/t/e","fresh":true}"#;
+        let line = br#"{"reason":"compiler-artifact","target":{"kind":["bin"],"name":"e"},
+            "executable":"/t/e","fresh":true}"#;
         let Message::Built(built) = Message::parse(line) else {
             panic!("no binary")
         };
         assert_eq!((built.name.as_str(), built.fresh), ("e", true));
         assert_eq!(built.path, PathBuf::from("/t/e"));
-        let line = br#"{"reason":"compiler-artifact","target":{"kind":["lib"],"name":"e"},"executable":null,"fresh":true}"#;
+        let line = br#"{"reason":"compiler-artifact","target":{"kind":["lib"],"name":"e"},
+            "executable":null,"fresh":true}"#;
         assert!(matches!(Message::parse(line), Message::Ignored));
     }
 
     fn diagnostic(level: &str, message: &str, code: &str) -> Message {
         Message::parse(
             format!(
-                r#"{{"reason":"compiler-message","message":{{"rendered":"R\n","level":"{level}","message":"{message}","code":{{"code":"{code}"}}}}}}"#
+                r#"{{"reason":"compiler-message","message":{{"rendered":"R\n","level":"{level}",
+                "message":"{message}","code":{{"code":"{code}"}}}}}}"#
             )
             .as_bytes(),
         )
@@ -413,9 +418,10 @@ mod tests {
 
     #[test]
     fn the_compilers_words_are_kept_and_the_linkers_wrapping_is_not() {
-        assert!(
-            matches!(diagnostic("error", "cannot find value", "E0425"), Message::Error(text) if text == "R\n")
-        );
+        assert!(matches!(
+            diagnostic("error", "cannot find value", "E0425"),
+            Message::Error(text) if text == "R\n"
+        ));
         assert!(matches!(
             diagnostic("warning", "unused variable", "unused"),
             Message::Warning(_)
@@ -472,7 +478,8 @@ mod tests {
             ("cannot find type `Vec` in this scope", "no heap"),
             ("cannot find macro `format` in this scope", "no heap"),
             (
-                "no method named `fetch_add` found for struct `core::sync::atomic::AtomicU64` in the current scope",
+                "no method named `fetch_add` found for struct `core::sync::atomic::AtomicU64` in \
+                 the current scope",
                 "hachi_ebpf::atomic",
             ),
         ] {
@@ -485,9 +492,10 @@ mod tests {
 
     #[test]
     fn other_output_passes() {
-        assert!(
-            matches!(Message::parse(b"hello from a macro\n"), Message::Plain(text) if text == "hello from a macro")
-        );
+        assert!(matches!(
+            Message::parse(b"hello from a macro\n"),
+            Message::Plain(text) if text == "hello from a macro"
+        ));
         assert!(matches!(Message::parse(b"\n"), Message::Ignored));
         assert!(matches!(Message::parse(b"[1,2]"), Message::Ignored));
         assert!(matches!(

@@ -287,7 +287,7 @@ impl Job<'_> {
     /// Puts a script that starts the running program as linker where the compiler will find it;
     /// returns its path.
     ///
-    /// Cargo compiles everything anew when the linker's path changes, and this program's changes:
+    /// Cargo compiles everything again when the linker's path changes, and this program's changes:
     /// it is the `hachi` command at one time and a build script at another. So cargo sees a
     /// constant path, and when there is another program behind it than at the last build, the
     /// linked binaries are removed, which makes cargo link them again and do nothing else.

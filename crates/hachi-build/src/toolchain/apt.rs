@@ -62,7 +62,7 @@ impl Apt {
         run(&mut command)
     }
 
-    /// Reads the machine's package lists anew, when it has none (a fresh container) and we may.
+    /// Reads the machine's package lists again, when it has none (a fresh container) and we may.
     pub(super) fn refresh_if_empty(&self) {
         let mut query = apt("apt-cache");
         query.args(["policy", "libc6"]);

@@ -84,7 +84,8 @@ impl Remedy {
         match (self, self.command()) {
             (_, Some(command)) => format!("run `{command}`"),
             (_, None) => format!(
-                "download the library source of Rust {} from the distribution's archive into the cache",
+                "download the library source of Rust {} from the distribution's archive into the \
+                 cache",
                 active.map_or("?", |active| &active.version.release)
             ),
         }
@@ -179,7 +180,7 @@ pub(super) fn ask<T>(
 
 /// Asks the person at the terminal. Silence (end of input) means no.
 fn confirm(question: &str) -> bool {
-    eprint!("Building eBPF needs the Rust library for it. Shall I {question}? [Y/n] ");
+    eprint!("Building eBPF needs the Rust library for it. May I {question}? [Y/n] ");
     let _ = io::stderr().flush();
     let mut answer = String::new();
     match io::stdin().lock().read_line(&mut answer) {

@@ -155,8 +155,8 @@ impl Way {
 }
 
 impl Search {
-    /// Names the package to be built: its `rust-toolchain.toml` decides which compiler is the active
-    /// one. The working directory when never called.
+    /// Names the package to be built: its `rust-toolchain.toml` decides which compiler is the
+    /// active one. The working directory when never called.
     pub fn package_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.package_dir = Some(dir.into());
         self
@@ -193,8 +193,8 @@ impl Search {
         self
     }
 
-    /// Selects the byte order of the machine that the programs run on. When never called: in a build
-    /// script that of the machine it builds for, else this machine's.
+    /// Selects the byte order of the machine that the programs run on. When never called: in a
+    /// build script that of the machine it builds for, else this machine's.
     pub fn target(mut self, target: Target) -> Self {
         self.target = Some(target);
         self
@@ -505,7 +505,8 @@ impl<'a> Finder<'a> {
         )?;
         if self.force.is_none() {
             found.warning = Some(format!(
-                "no `core` library for eBPF: compiling for {} and turning that into eBPF, which works for most programs; for the supported way: {}",
+                "no `core` library for eBPF: compiling for {} and turning that into eBPF, which \
+                 works for most programs; for the supported way: {}",
                 active.version.host,
                 survey::fix(Some(&active), None)
             ));

@@ -40,7 +40,8 @@ impl Source {
     /// The source that goes with the compiler, if it is on this machine.
     ///
     /// # Errors
-    /// [`Error::NotASourceTree`] and [`Error::SourceOfAnotherRelease`], of a directory that was named.
+    /// [`Error::NotASourceTree`] and [`Error::SourceOfAnotherRelease`], of a directory that was
+    /// named.
     pub(super) fn find(
         compiler: &Compiler,
         search: &Search,
@@ -214,7 +215,7 @@ fn name_by_content(entry: &Path, sysroot: &Path, lib: &Path) -> Result<(), Error
 /// Builds `core` for eBPF, or takes it from the cache; returns the sysroot.
 ///
 /// One call of the compiler on the library's root file does it, without cargo, registry or network.
-/// `core` can only be compiled with the unstable features that it is made of, hence
+/// `core` can only be compiled with the unstable features that it is made of: so
 /// `RUSTC_BOOTSTRAP`, in this call and no other. Compiled with line tables (so that a diagnostic
 /// can point into it) and as bitcode only, since every eBPF program is linked by full LTO.
 pub(super) fn build(

@@ -213,13 +213,16 @@ pub(super) fn fix(active: Option<&Compiler>, force: Option<Way>) -> String {
         return command;
     }
     if force == Some(Way::Prebuilt) {
-        return "install a Rust compiler that is packaged with a `core` for eBPF (on Debian: libstd-rust-dev-bpf), or use another way".into();
+        return "install a Rust compiler that is packaged with a `core` for eBPF (on Debian: \
+                libstd-rust-dev-bpf), or use another way"
+            .into();
     }
     let release = active.map_or("the compiler's version", |active| &active.version.release);
     match distribution_package() {
         Some(command) => format!("{command} (if it is of version {release})"),
         None => format!(
-            "install the Rust library source of version {release}, or name it by HACHI_RUST_SRC, or use rustup: curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"
+            "install the Rust library source of version {release}, or name it by HACHI_RUST_SRC, \
+             or use rustup: curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"
         ),
     }
 }

@@ -226,7 +226,8 @@ pub fn toolchain_without_source(dir: &Path) -> PathBuf {
     write_script(
         &rustc,
         &format!(
-            "#!/bin/sh\nif [ \"$1 $2\" = '--print sysroot' ]; then echo '{}'; else exec '{}' \"$@\"; fi\n",
+            "#!/bin/sh\nif [ \"$1 $2\" = '--print sysroot' ]; then echo '{}'; else exec '{}' \
+             \"$@\"; fi\n",
             fake.display(),
             real.join("bin/rustc").display()
         ),

@@ -93,8 +93,8 @@ pub(super) fn explain(cause: &Cause, d: &mut Draft<'_, '_>) -> bool {
             ));
             d.because("the object's `license` section says otherwise, or there is none");
             d.help(
-                "if that is your licence, say so in the section `license`: \"GPL\", \"Dual MIT/GPL\" \
-                 and \"Dual BSD/GPL\" will do",
+                "if that is your licence, say so in the section `license`: \"GPL\", \"Dual \
+                 MIT/GPL\" and \"Dual BSD/GPL\" will do",
             );
         }
         Cause::KfuncNotAllowed { function } => {
@@ -201,14 +201,20 @@ pub(super) fn explain(cause: &Cause, d: &mut Draft<'_, '_>) -> bool {
                 "a dynptr lives on the stack, is initialised once by a helper, and is released \
                  once",
             );
-            d.help("initialise it before use, on every path, and touch its memory only through helpers");
+            d.help(
+                "initialise it before use, on every path, and touch its memory only through \
+                    helpers",
+            );
         }
         Cause::Iterator { kind } => {
             d.title(format!("an iterator (`{kind}`) is used in the wrong state"));
             d.because(
                 "an iterator is made new, advanced, and destroyed, in this order on every path",
             );
-            d.help("destroy it on every path, also before an early return, and do not use it afterwards");
+            d.help(
+                "destroy it on every path, also before an early return, and do not use it \
+                    afterwards",
+            );
         }
         Cause::PacketForHelper => {
             d.title(format!(
@@ -265,7 +271,8 @@ pub(super) fn explain(cause: &Cause, d: &mut Draft<'_, '_>) -> bool {
         }
         Cause::BadArgumentToFunction => {
             d.title(
-                "a function that is verified on its own gets an argument it cannot be verified with",
+                "a function that is verified on its own gets an argument it cannot be verified \
+                 with",
             );
             d.because(
                 "exported functions are judged without their callers, from their signature alone",

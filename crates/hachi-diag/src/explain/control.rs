@@ -10,7 +10,7 @@ pub(super) fn explain(cause: &Cause, d: &mut Draft<'_, '_>) -> bool {
             d.title("a loop does not come nearer to its end");
             d.because(
                 "the verifier came back to this place with nothing changed, so the loop could run \
-                 for ever",
+                 forever",
             );
             d.help("count with a variable that has a fixed limit: `for i in 0..64 { … }`");
         }
@@ -117,7 +117,10 @@ pub(super) fn explain(cause: &Cause, d: &mut Draft<'_, '_>) -> bool {
         }
         Cause::IndirectCall => {
             d.title("the program calls a function through a pointer");
-            d.because("eBPF has no such call: it comes from a trait object, a function pointer or `core::fmt`");
+            d.because(
+                "eBPF has no such call: it comes from a trait object, a function pointer or \
+                       `core::fmt`",
+            );
             d.help("replace trait objects and function pointers by generics or a `match`");
         }
         Cause::UnknownInstruction => {

@@ -78,7 +78,10 @@ pub(super) fn explain(cause: &Cause, d: &mut Draft<'_, '_>) -> bool {
         }
         Cause::NumberAsPointer => number_as_pointer(d),
         Cause::UntrustedPointer => {
-            d.title("a pointer that the kernel does not vouch for is used where a trusted one is needed");
+            d.title(
+                "a pointer that the kernel does not vouch for is used where a trusted one is \
+                     needed",
+            );
             d.because(
                 "it was reached by walking through fields, so the object behind it may be gone",
             );
@@ -427,7 +430,10 @@ fn stack_uninitialised(access: Access, d: &mut Draft<'_, '_>) {
 fn stack_bounds(access: Access, d: &mut Draft<'_, '_>) {
     d.title(match access.offset {
         Some(..-512) => "the stack is accessed below its 512 bytes",
-        _ => "the stack is accessed outside the 512 bytes of the frame, or at an offset without a limit",
+        _ => {
+            "the stack is accessed outside the 512 bytes of the frame, or at an offset without a \
+              limit"
+        }
     });
     let variable = d.value().is_some_and(Value::is_variable) || access.offset.is_none();
     if variable {

@@ -53,7 +53,8 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         patterns: &[
             "'struct {type}' access is allowed only to CAP_PERFMON and CAP_SYS_ADMIN",
-            "loading/calling other bpf or kernel functions are allowed for CAP_BPF and CAP_SYS_ADMIN",
+            "loading/calling other bpf or kernel functions are allowed for CAP_BPF and \
+             CAP_SYS_ADMIN",
         ],
         cause: |_| Cause::NeedsCapability,
     },

@@ -30,7 +30,8 @@ pub(super) const RULES: &[Rule] = &[
             "R{reg} is ptr_{type} invalid negative access: off={n}",
             "R{reg} is trusted_ptr_{type} invalid variable offset: off={n}, var_off=",
             "math between ptr_{type} pointer and register with unbounded min value is not allowed",
-            "math between trusted_ptr_{type} pointer and register with unbounded min value is not allowed",
+            "math between trusted_ptr_{type} pointer and register with unbounded min value is not \
+             allowed",
         ],
         cause: |c| Cause::KernelPointerArithmetic {
             structure: c.text("type"),
@@ -214,8 +215,10 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         patterns: &[
             "access beyond struct {type} at off {n_off} size {n_size}",
-            "access beyond the end of member {member} (mend:{n_end}) in struct {type} with off {n_off} size {n_size}",
-            "cannot access ptr member {member} with moff {} in struct {type} with off {n_off} size {n_size}",
+            "access beyond the end of member {member} (mend:{n_end}) in struct {type} with off \
+             {n_off} size {n_size}",
+            "cannot access ptr member {member} with moff {} in struct {type} with off {n_off} \
+             size {n_size}",
         ],
         cause: |c| Cause::StructureBounds {
             structure: c.word("type"),

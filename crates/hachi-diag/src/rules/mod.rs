@@ -1,7 +1,7 @@
 //! The kernel's words, and what they stand for.
 //!
-//! A row is data: patterns with `{holes}`, and the cause that is made of what the holes caught. Rows
-//! are tried in order, so a more specific one stands before a more general one.
+//! A row is data: patterns with `{holes}`, and the cause that is made of what the holes caught.
+//! Rows are tried in order, so a more specific one stands before a more general one.
 
 mod calls;
 mod control;

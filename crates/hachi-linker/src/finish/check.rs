@@ -21,7 +21,8 @@ pub(super) fn defect(what: impl std::fmt::Display) -> Diagnostic {
 impl Typed {
     /// References that loaders do not know how to resolve.
     ///
-    /// What an object that was given has of them concerns its own programs alone: that is a warning.
+    /// What an object that was given has of them concerns its own programs alone: that is a
+    /// warning.
     pub(super) fn check_references(&self, warnings: &mut Vec<Diagnostic>) -> Vec<Diagnostic> {
         let mut errors = Vec::new();
         for (index, section) in self.0.sections.iter().enumerate() {
@@ -240,7 +241,7 @@ fn check_type(btf: &BtfBuilder, ty: &Type) -> Result<(), String> {
             let mut end = 0u64;
             for info in &t.vars {
                 let Some(Type::Var(var)) = btf.get(info.type_id) else {
-                    return Err("holds something that is no variable".into());
+                    return Err("holds something other than variables".into());
                 };
                 if u64::from(info.offset) < end || info.size == 0 {
                     return Err(format!("`{}` overlaps its neighbour", var.name));

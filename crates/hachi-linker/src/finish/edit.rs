@@ -18,9 +18,9 @@ pub(super) struct Edits {
 }
 
 impl Edits {
-    /// Removes a part, after all that were removed before; only a whole multiple of `align`, so that
-    /// everything behind stays aligned and parts that touch each other still do (the address of one's
-    /// end may be another's start).
+    /// Removes a part, after all that were removed before; only a whole multiple of `align`, so
+    /// that everything behind stays aligned and parts that touch each other still do (the address
+    /// of one's end may be another's start).
     pub(super) fn remove(&mut self, start: u64, end: u64, align: u64) {
         let length = (end - start) / align * align;
         if start < end {

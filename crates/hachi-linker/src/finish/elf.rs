@@ -72,8 +72,8 @@ pub(super) enum RelocKind {
 impl RelocKind {
     /// The kind that a number stands for in a section of code, of data, or of type information.
     ///
-    /// Before LLVM 13 there were only two kinds, named by their widths: 1 (64 bits) and 10 (32 bits)
-    /// occur in data and type information too.
+    /// Before LLVM 13 there were only two kinds, named by their widths: 1 (64 bits) and 10 (32
+    /// bits) occur in data and type information too.
     fn from_number(number: u32, place: Kept, code: bool) -> Option<Self> {
         Some(match (number, place) {
             (1, Kept::Section(_)) if code => RelocKind::LdImm64,
@@ -132,7 +132,8 @@ impl Section {
         name == super::maps::SECTION || name.starts_with(".struct_ops")
     }
 
-    /// Whether loaders make maps of instructions of it, to which `gotox` jumps (cpu v4, Linux 6.19).
+    /// Whether loaders make maps of instructions of it, to which `gotox` jumps (cpu v4, Linux
+    /// 6.19).
     pub(super) fn is_jump_table(&self) -> bool {
         self.name == ".jumptables"
     }

@@ -348,7 +348,8 @@ mod tests {
                 "core/src/option.rs",
             ),
             (
-                "/home/me/.cargo/registry/src/index.example-1949cf8c6b5b557f/network-types-0.1.0/src/eth.rs",
+                "/home/me/.cargo/registry/src/index.example-1949cf8c6b5b557f/\
+                 network-types-0.1.0/src/eth.rs",
                 "network-types-0.1.0/src/eth.rs",
             ),
             ("/home/me/src/fw/src/main.rs", "fw/src/main.rs"),

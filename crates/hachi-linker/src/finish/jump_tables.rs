@@ -1,8 +1,8 @@
 //! Jump tables (clang 22 with `-mcpu=v4`): where `gotox` may go.
 //!
-//! Section `.jumptables` holds tables of 64-bit numbers, each an instruction's place in bytes from the
-//! start of its code section. No relocation says which section: that of the code that refers to the
-//! table. Loaders make a map of each table, `BPF_MAP_TYPE_INSN_ARRAY` (Linux 6.19).
+//! Section `.jumptables` holds tables of 64-bit numbers, each an instruction's place in bytes from
+//! the start of its code section. No relocation says which section: that of the code that refers to
+//! the table. Loaders make a map of each table, `BPF_MAP_TYPE_INSN_ARRAY` (Linux 6.19).
 
 use hachi_asm::Endian;
 

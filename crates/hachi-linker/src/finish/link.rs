@@ -29,9 +29,9 @@ pub(super) struct Extern {
     /// Its FUNC or VAR.
     pub type_id: u32,
     pub name: String,
-    /// It stays even if nothing refers to it: an object has the symbol although none of its code uses
-    /// it, and loaders resolve it all the same; or it is an option in an object that was given, and so
-    /// a variable that user space can read.
+    /// It stays even if nothing refers to it: an object has the symbol although none of its code
+    /// uses it, and loaders resolve it all the same; or it is an option in an object that was
+    /// given, and so a variable that user space can read.
     pub stays: bool,
 }
 
@@ -112,8 +112,9 @@ struct Description {
 /// `.BTF` or `.BTF.ext`.
 struct Part {
     data: Vec<u8>,
-    /// A compiler leaves places to relocations, which have been applied, so that they count from the
-    /// start of the merged section. A linker writes them down, counted from the start of its own.
+    /// A compiler leaves places to relocations, which have been applied, so that they count from
+    /// the start of the merged section. A linker writes them down, counted from the start of its
+    /// own.
     relocated: bool,
 }
 
@@ -534,7 +535,8 @@ impl Unit {
                     Some(Type::Var(var)) => (var.name.as_str(), var.linkage),
                     _ => continue,
                 };
-                // Where a definition took the place of a weak one, bpftool leaves the other's offset.
+                // Where a definition took the place of a weak one, bpftool leaves the other's
+                // offset.
                 let by_name = (linkage == Linkage::Global)
                     .then(|| places.named(self, section.section, object, name))
                     .flatten();

@@ -6,7 +6,8 @@
 //! any number of wrapper types:
 //!
 //! ```text
-//! #[repr(C)] struct MapDef<K, V> { r#type: u32, max_entries: u32, …, key: *const K, value: *const V }
+//! #[repr(C)]
+//! struct MapDef<K, V> { r#type: u32, max_entries: u32, …, key: *const K, value: *const V }
 //! ```
 //!
 //! The numbers of that value are here moved into a type made for each map. A map of maps has
@@ -331,7 +332,7 @@ enum Field {
 enum New {
     /// It is as it was.
     Kept,
-    /// A new one of so many bytes took its place.
+    /// A new one of this many bytes took its place.
     Made(u64),
 }
 
@@ -345,7 +346,7 @@ struct Made {
 }
 
 impl Made {
-    /// The type that says `number`: pointer to an array of so many `int`s, as libbpf's macro
+    /// The type that says `number`: pointer to an array of that many `int`s, as libbpf's macro
     /// `__uint` makes it; `__ulong`'s enum for what does not fit.
     fn number(&mut self, btf: &mut BtfBuilder, name: &str, number: u64) -> u32 {
         let Ok(nelems) = u32::try_from(number) else {

@@ -11,7 +11,7 @@
 //! | let jump tables refer to code | `jump_tables` |
 //! | make one of them: merge sections, resolve symbols, collect types | `link` |
 //! | let references name functions and statics; find what is needed | `reach` |
-//! | replace calls of magic symbols (`docs/core-symbols.md`) | `symbol`, `core_types`, `questions` |
+//! | replace calls of magic symbols (docs/core-symbols.md) | `symbol`, `core_types`, `questions` |
 //! | cut out what is not needed, insert longer instructions | `edit` |
 //! | bring maps into libbpf's form | `maps` |
 //! | log sites, names of statics, pointers in data, licence | `data` |

@@ -9,7 +9,7 @@ use super::states::Shown;
 
 impl Shown {
     /// Removes what is not reachable from functions, statics, externs and CO-RE records, and
-    /// numbers anew.
+    /// numbers again.
     pub(super) fn prune_types(&mut self) {
         let mut roots: HashSet<u32> = HashSet::new();
         self.each_type_id(|id| {

@@ -405,7 +405,8 @@ fn malformed(reason: &str) -> Box<Diagnostic> {
         format!("a CO-RE symbol is malformed: {reason}"),
     );
     Box::new(error.help(
-        "such symbols are made by bindings; generate them with the `hachi` of the same version as the linker",
+        "such symbols are made by bindings; generate them with the `hachi` of the same version as \
+         the linker",
     ))
 }
 
@@ -557,7 +558,7 @@ impl Externs {
     }
 }
 
-/// Whether two types are the same but for the names of parameters.
+/// Whether two types are the same, apart from the names of parameters.
 fn same(a: &TypeExpr, b: &TypeExpr) -> bool {
     match (a, b) {
         (TypeExpr::Fn(a, x), TypeExpr::Fn(b, y)) => {

@@ -313,7 +313,8 @@ fn reason(callee: &str) -> (&'static str, &'static str) {
     match last {
         "panic_bounds_check" => (
             "an index may be out of bounds",
-            "use `get(index)`, or mask the index (`index & (LEN - 1)` for a length that is a power of two), so that the bound is known here",
+            "use `get(index)`, or mask the index (`index & (LEN - 1)` for a length that is a \
+             power of two), so that the bound is known here",
         ),
         _ if is_overflow(callee) => (
             "arithmetic may overflow",
@@ -336,7 +337,8 @@ fn reason(callee: &str) -> (&'static str, &'static str) {
         {
             (
                 "an assertion, `panic!`, `todo!` or the like",
-                "return early instead (`let … else`, `?`); the message goes nowhere, so log it with `error!`",
+                "return early instead (`let … else`, `?`); the message goes nowhere, so log it \
+                 with `error!`",
             )
         }
         "len_mismatch_fail" => (

@@ -211,7 +211,8 @@ mod tests {
     #[test]
     fn reports_are_taken_apart() {
         let r = parse(
-            "src/main.rs:12:9: in function big i32 (ptr): Looks like the BPF stack limit is exceeded.",
+            "src/main.rs:12:9: in function big i32 (ptr): Looks like the BPF stack limit is \
+             exceeded.",
         );
         assert_eq!(r.function, Some("big"));
         assert_eq!(r.message, "Looks like the BPF stack limit is exceeded.");

@@ -257,7 +257,7 @@ pub(super) fn attributes(module: Module, entries: &BTreeSet<String>) {
         let entry = entries.contains(&function.name());
         let standalone = entry && is_plain_code_section(&function.section());
         if !standalone {
-            // An exported function that is no program is a global function, which the kernel
+            // An exported function other than a program is a global function, which the kernel
             // verifies by itself; only there does the author's `#[inline(never)]` mean something.
             function.remove(Attr::NoInline);
         }
@@ -276,8 +276,8 @@ pub(super) fn attributes(module: Module, entries: &BTreeSet<String>) {
 }
 
 /// Algorithms of the library that go by whole words ask how far an address is from a multiple of
-/// the word's size, and the verifier lets nobody look into an address. The library allows the answer
-/// "never", upon which they go by bytes.
+/// the word's size, and the verifier lets nobody look into an address. The library allows the
+/// answer "never", and then they go by bytes.
 fn never_align(align_offset: Function) {
     for call in align_offset.calls() {
         call.0.replace_with(call.0.ty().number(u64::MAX));

@@ -7,7 +7,7 @@ use std::{
 
 use crate::llvm::{Context, Module};
 
-/// LLVM's handles belong to whoever holds the lock.
+/// LLVM's handles belong to the thread that holds the lock.
 struct Shared(Context);
 
 // SAFETY: the context is used by one thread at a time, behind the lock.

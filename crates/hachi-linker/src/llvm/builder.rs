@@ -101,7 +101,7 @@ impl Builder {
         )))
     }
 
-    /// `base` plus so many bytes.
+    /// `base` plus `offset` bytes.
     pub(crate) fn byte_address(self, byte: Type, base: Value, offset: Value) -> Value {
         Value(ffi!(LLVMBuildGEP2(
             self.0, byte.0, base.0, &offset.0, 1, NO_NAME

@@ -222,7 +222,7 @@ impl Context {
         })
     }
 
-    /// The type of integers of so many bits.
+    /// The type of integers of `bits` bits.
     pub(crate) fn int_type(self, bits: u32) -> Type {
         Type(ffi!(LLVMIntTypeInContext(self.0, bits)))
     }

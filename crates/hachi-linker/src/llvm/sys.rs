@@ -40,12 +40,15 @@ macro_rules! api {
                     // SAFETY: the declared types are those of LLVM's headers, and the library is
                     // never unloaded.
                     $($name: unsafe { transmute::<Ref, unsafe extern "C" fn($($arg),*) $(-> $ret)?>(
-                        symbol(library, stringify!($name)).ok_or_else(|| lacking(stringify!($name)))?
+                        symbol(library, stringify!($name))
+                            .ok_or_else(|| lacking(stringify!($name)))?
                     ) },)*
-                    // SAFETY: as above; a null pointer is `None`.
-                    $($new: unsafe { transmute::<Ref, Option<unsafe extern "C" fn($($new_arg),*) $(-> $new_ret)?>>(
-                        symbol(library, stringify!($new)).unwrap_or_default()
-                    ) },)*
+                    $($new: {
+                        type Found = Option<unsafe extern "C" fn($($new_arg),*) $(-> $new_ret)?>;
+                        let found = symbol(library, stringify!($new)).unwrap_or_default();
+                        // SAFETY: as above; a null pointer is `None`.
+                        unsafe { transmute::<Ref, Found>(found) }
+                    },)*
                 })
             }
         }
@@ -301,7 +304,7 @@ pub(crate) fn load(path: &Path) -> Result<&'static Api, LibraryFault> {
     Ok(API.get_or_init(|| api))
 }
 
-/// The loaded functions. Handles exist only after [`load`], so whoever holds one may call this.
+/// The loaded functions. Handles exist only after [`load`], so anyone who holds one may call this.
 pub(crate) fn api() -> &'static Api {
     API.get().expect("LLVM is loaded before it is used")
 }

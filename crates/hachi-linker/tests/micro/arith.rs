@@ -27,7 +27,8 @@ programs! {
     }
 
     fn saturating(x) {
-        x[0].saturating_add(x[1]) ^ x[2].saturating_sub(x[3]) ^ u64::from((x[4] as u8).saturating_add(x[5] as u8))
+        x[0].saturating_add(x[1]) ^ x[2].saturating_sub(x[3])
+            ^ u64::from((x[4] as u8).saturating_add(x[5] as u8))
             ^ (x[6] as i32).saturating_sub(x[7] as i32) as u64
     }
 
@@ -65,7 +66,8 @@ programs! {
 
     fn divide_signed_constant(x) {
         let a = x[0] as i64;
-        (a / 10) as u64 ^ (a % 7) as u64 ^ (a / 8) as u64 ^ (a / -3) as u64 ^ ((x[1] as i32) / 100) as u64
+        (a / 10) as u64 ^ (a % 7) as u64 ^ (a / 8) as u64 ^ (a / -3) as u64
+            ^ ((x[1] as i32) / 100) as u64
             ^ (x[2] as i64).rem_euclid(60) as u64
     }
 
@@ -103,7 +105,8 @@ programs! {
         let c = a << n;
         let d = a >> n;
         let e = (a as i128) >> n;
-        (c >> 64) as u64 ^ c as u64 ^ ((d >> 64) as u64).rotate_left(3) ^ d as u64 ^ ((e >> 64) as u64).rotate_left(9) ^ e as u64
+        (c >> 64) as u64 ^ c as u64 ^ ((d >> 64) as u64).rotate_left(3) ^ d as u64
+            ^ ((e >> 64) as u64).rotate_left(9) ^ e as u64
     }
 
     fn u128_rotate(x) {
@@ -137,13 +140,15 @@ programs! {
     }
 
     fn bits(x) {
-        u64::from(x[0].count_ones()) ^ (u64::from(x[1].leading_zeros()) << 8) ^ (u64::from(x[2].trailing_zeros()) << 16)
+        u64::from(x[0].count_ones()) ^ (u64::from(x[1].leading_zeros()) << 8)
+            ^ (u64::from(x[2].trailing_zeros()) << 16)
             ^ x[3].swap_bytes() ^ x[4].reverse_bits() ^ u64::from((x[5] as u32).swap_bytes())
     }
 
     fn logarithms(x) {
         u64::from(x[0].checked_ilog2().unwrap_or(99)) ^ u64::from((x[1] | 1).ilog2())
-            ^ u64::from(x[2].checked_next_power_of_two().unwrap_or(1).trailing_zeros()) ^ u64::from(x[3].is_power_of_two())
+            ^ u64::from(x[2].checked_next_power_of_two().unwrap_or(1).trailing_zeros())
+                ^ u64::from(x[3].is_power_of_two())
     }
 
     fn powers(x) {
@@ -190,7 +195,8 @@ programs! {
     }
 
     fn absolute(x) {
-        (x[0] as i64).unsigned_abs() ^ (x[1] as i32).wrapping_abs() as u64 ^ x[2].abs_diff(x[3]) ^ (x[4] as i64).signum() as u64
+        (x[0] as i64).unsigned_abs() ^ (x[1] as i32).wrapping_abs() as u64
+            ^ x[2].abs_diff(x[3]) ^ (x[4] as i64).signum() as u64
     }
 
     fn floats_as_bits(x) {

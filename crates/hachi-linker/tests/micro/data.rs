@@ -191,14 +191,16 @@ programs! {
 
     fn byte_orders(x) {
         let b = bytes(x);
-        u64::from(u16::from_be_bytes([b[0], b[1]])) ^ u64::from(u32::from_be_bytes([b[2], b[3], b[4], b[5]]))
+        u64::from(u16::from_be_bytes([b[0], b[1]]))
+            ^ u64::from(u32::from_be_bytes([b[2], b[3], b[4], b[5]]))
             ^ u64::from_be_bytes(b[8..16].try_into().unwrap()) ^ u64::from((x[3] as u16).to_be())
     }
 
     fn string_equal(x) {
         let b = bytes(x);
         let name = &b[..4];
-        u64::from(name == b"bash") | (u64::from(name == b"\x01\0\0\0") << 1) | (u64::from(name.starts_with(b"ba")) << 2)
+        u64::from(name == b"bash") | (u64::from(name == b"\x01\0\0\0") << 1)
+            | (u64::from(name.starts_with(b"ba")) << 2)
             | (u64::from(name.ends_with(b"sh")) << 3)
     }
 
@@ -278,7 +280,8 @@ programs! {
             ports: (x[4] as u16, x[5] as u16),
             protocol: x[6] as u8,
         };
-        let other = Key { ports: (key.ports.1, key.ports.0), source: key.target, target: key.source, ..key };
+        let other = Key { ports: (key.ports.1, key.ports.0),
+            source: key.target, target: key.source, ..key };
         u64::from(key == other) ^ sum(&other.source) ^ u64::from(other.ports.0)
     }
 
@@ -301,7 +304,8 @@ programs! {
     fn index_by_bit_count(x) {
         let b = [bytes(x), bytes(x)];
         let histogram = |v: u64| b[0][63 - (v | 1).leading_zeros() as usize];
-        u64::from(histogram(x[0])) ^ u64::from(histogram(x[1]) ^ b[1][(x[2] >> 1).count_ones() as usize])
+        u64::from(histogram(x[0])) ^ u64::from(histogram(x[1])
+            ^ b[1][(x[2] >> 1).count_ones() as usize])
     }
 
     fn index_by_network_order(x) {
@@ -321,7 +325,7 @@ programs! {
     }
 
     fn static_counter(x) {
-        // A mutable static starts anew with each load of the object.
+        // A mutable static starts again with each load of the object.
         use core::sync::atomic::{AtomicU64, Ordering};
         static SEEN: AtomicU64 = AtomicU64::new(5);
         SEEN.store(x[0], Ordering::Relaxed);

@@ -40,7 +40,8 @@ fn read(x: &Input, at: usize) -> Result<u64, Error> {
 
 #[inline(never)]
 fn six_arguments(a: u64, b: u64, c: u64, d: u64, e: u64, f: u64) -> u64 {
-    a.wrapping_add(b.rotate_left(1)).wrapping_add(c.rotate_left(2)) ^ d ^ e.rotate_left(4) ^ f.rotate_left(5)
+    a.wrapping_add(b.rotate_left(1)).wrapping_add(c.rotate_left(2)) ^ d ^ e.rotate_left(4)
+        ^ f.rotate_left(5)
 }
 
 #[inline(never)]
@@ -86,7 +87,8 @@ fn tail_recursive(n: u64, acc: u64) -> u64 {
 
 programs! {
     fn option_chain(x) {
-        x.first().copied().filter(|v| *v > 10).and_then(|v| v.checked_sub(x[1])).or(Some(x[2])).map_or(0, |v| v ^ 1)
+        x.first().copied().filter(|v| *v > 10)
+            .and_then(|v| v.checked_sub(x[1])).or(Some(x[2])).map_or(0, |v| v ^ 1)
     }
 
     fn option_returned(x) {
@@ -141,7 +143,8 @@ programs! {
 
     fn big_match(x) {
         match x[0] as u8 {
-            0 => 17, 1 => 4, 2 => 99, 3 => 3, 4 => 12, 5 => 65, 6 => 33, 7 => 8, 8 => 21, 9 => 90, 10 => 2, 11 => 45,
+            0 => 17, 1 => 4, 2 => 99, 3 => 3, 4 => 12, 5 => 65,
+                6 => 33, 7 => 8, 8 => 21, 9 => 90, 10 => 2, 11 => 45,
             12..=40 => x[1],
             41..=100 => x[2] ^ 5,
             _ => 0,
@@ -152,7 +155,8 @@ programs! {
         #[derive(Clone, Copy)]
         enum Op { Push(u64), Add, Xor, Dup, Swap, Jump(usize), Halt }
         let code = [
-            Op::Push(x[0]), Op::Push(x[1]), Op::Add, Op::Dup, Op::Push(x[2]), Op::Xor, Op::Jump(8), Op::Halt, Op::Swap, Op::Add, Op::Halt,
+            Op::Push(x[0]), Op::Push(x[1]), Op::Add, Op::Dup, Op::Push(x[2]), Op::Xor,
+                Op::Jump(8), Op::Halt, Op::Swap, Op::Add, Op::Halt,
         ];
         let mut stack = [0u64; 8];
         let (mut sp, mut pc) = (0usize, 0usize);
@@ -161,7 +165,10 @@ programs! {
             pc += 1;
             match *op {
                 Op::Push(v) => { stack[sp & 7] = v; sp += 1; }
-                Op::Add => { sp -= 1; stack[(sp - 1) & 7] = stack[(sp - 1) & 7].wrapping_add(stack[sp & 7]); }
+                Op::Add => {
+                    sp -= 1;
+                    stack[(sp - 1) & 7] = stack[(sp - 1) & 7].wrapping_add(stack[sp & 7]);
+                }
                 Op::Xor => { sp -= 1; stack[(sp - 1) & 7] ^= stack[sp & 7]; }
                 Op::Dup => { stack[sp & 7] = stack[(sp - 1) & 7]; sp += 1; }
                 Op::Swap => stack.swap((sp - 1) & 7, (sp - 2) & 7),
@@ -215,7 +222,8 @@ programs! {
     }
 
     fn iterate_zip_rev(x) {
-        x.iter().zip(x.iter().rev()).enumerate().fold(0u64, |s, (i, (a, b))| s ^ a.wrapping_sub(*b).rotate_left(i as u32))
+        x.iter().zip(x.iter().rev()).enumerate().fold(0u64, |s, (i, (a, b))| s
+            ^ a.wrapping_sub(*b).rotate_left(i as u32))
     }
 
     fn iterate_windows(x) {
@@ -223,7 +231,8 @@ programs! {
     }
 
     fn iterate_chunks(x) {
-        x.chunks(3).map(|c| c.iter().fold(0u64, |s, v| s ^ v)).fold(1u64, |s, v| s.wrapping_mul(31) ^ v)
+        x.chunks(3).map(|c| c.iter().fold(0u64, |s, v| s ^ v))
+            .fold(1u64, |s, v| s.wrapping_mul(31) ^ v)
     }
 
     fn iterate_any_all(x) {
@@ -235,11 +244,13 @@ programs! {
     }
 
     fn iterate_chain_flat(x) {
-        x[..2].iter().chain(&x[5..]).flat_map(|v| [v & 0xff, v >> 56]).fold(0u64, |s, v| s.wrapping_mul(7) ^ v)
+        x[..2].iter().chain(&x[5..]).flat_map(|v| [v & 0xff, v >> 56])
+            .fold(0u64, |s, v| s.wrapping_mul(7) ^ v)
     }
 
     fn iterate_successors(x) {
-        core::iter::successors(Some(x[0] & 0xffff), |v| (*v > 1).then(|| if v % 2 == 0 { v / 2 } else { v + 1 })).take(20).fold(0, |s, v| s ^ v)
+        let next = |v: &u64| (*v > 1).then(|| if v % 2 == 0 { v / 2 } else { v + 1 });
+        core::iter::successors(Some(x[0] & 0xffff), next).take(20).fold(0, |s, v| s ^ v)
     }
 
     fn loop_bounded_variable(x) {
@@ -389,13 +400,15 @@ programs! {
 
     fn chars(x) {
         let c = char::from_u32((x[0] & 0x1f_ffff) as u32).unwrap_or('?');
-        u64::from(c as u32) ^ u64::from(c.is_ascii_digit()) ^ (c.to_digit(16).map_or(0, u64::from) << 32) ^ ((c.len_utf8() as u64) << 40)
+        u64::from(c as u32) ^ u64::from(c.is_ascii_digit())
+            ^ (c.to_digit(16).map_or(0, u64::from) << 32) ^ ((c.len_utf8() as u64) << 40)
     }
 
     fn ip_addresses(x) {
         let v4 = core::net::Ipv4Addr::from_bits(x[0] as u32);
         let v6 = core::net::Ipv6Addr::from_bits(u128::from(x[1]) << 64 | u128::from(x[2]));
-        u64::from(v4.is_private()) | (u64::from(v4.is_loopback()) << 1) | (u64::from(v6.is_multicast()) << 2) | (u64::from(v4.octets()[3]) << 8)
+        u64::from(v4.is_private()) | (u64::from(v4.is_loopback()) << 1)
+            | (u64::from(v6.is_multicast()) << 2) | (u64::from(v4.octets()[3]) << 8)
     }
 
     fn durations(x) {

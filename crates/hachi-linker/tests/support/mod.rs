@@ -25,7 +25,9 @@ use hachi_linker::Diagnostic;
 pub fn missing(needs_kernel: bool) -> bool {
     if sysroot().is_none() {
         eprintln!(
-            "skipped: neither does HACHI_TEST_SYSROOT name a sysroot with a `core` for bpfel-unknown-none, nor HACHI_BIN the command that has built one (`cargo xtask test` does)"
+            "skipped: neither does HACHI_TEST_SYSROOT name a sysroot with a `core` for \
+             bpfel-unknown-none, nor HACHI_BIN the command that has built one (`cargo xtask test` \
+             does)"
         );
         return true;
     }

@@ -65,7 +65,7 @@ pub(super) static SECTIONS: [SectionDef; 111] = [
         Some(Attach::TraceUprobeSession), (6, 13), SLEEPABLE),
     section("ksyscall", MaybeTarget, Program::Kprobe, None, (4, 1), 0),
     section("kretsyscall", MaybeTarget, Program::Kprobe, None, (4, 1), 0),
-    section("usdt", MaybeTarget, Program::Kprobe, None, (4, 1), 0),
+    section("usdt", MaybeTarget, Program::Kprobe, None, (4, 20), 0),
     section("usdt.s", MaybeTarget, Program::Kprobe, None, (6, 0), SLEEPABLE),
     section("tc/ingress", Exact, Program::SchedCls, Some(Attach::TcxIngress), (6, 6), 0),
     section("tc/egress", Exact, Program::SchedCls, Some(Attach::TcxEgress), (6, 6), 0),

@@ -445,8 +445,8 @@ impl Image {
         }
     }
 
-    /// Where the entries of a jump table lead, as slots of the program: `func`, whose code refers to
-    /// it, is `placed` there.
+    /// Where the entries of a jump table lead, as slots of the program: `func`, whose code refers
+    /// to it, is `placed` there.
     fn jump_targets(
         &self,
         table: Span,

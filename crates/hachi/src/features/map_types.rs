@@ -49,6 +49,9 @@ fn is_supported_with(kind: MapType, rights: &Rights) -> bool {
 }
 
 /// An error that says so if the running kernel does not have a type of maps.
+///
+/// # Errors
+/// [`Unsupported`], which names the first kernel that has it.
 pub fn require_map_type(kind: MapType) -> Result<(), Unsupported> {
     require_map_type_with(kind, &Rights::default())
 }
@@ -88,7 +91,7 @@ pub(crate) fn needs_types(kind: MapType) -> bool {
     )
 }
 
-/// Types for values of so many bytes.
+/// Types for values of `value_size` bytes.
 pub(crate) fn plain_types(value_size: u32, rights: &Rights) -> io::Result<PlainTypes> {
     const BYTE: &[u32] = &[1, 1 << 24, 1, 8];
     let array = [0, 3 << 24, 0, 2, 1, value_size];

@@ -83,19 +83,21 @@ pub(crate) fn attach_in_order(
 fn explain(error: SyscallError, directory: BorrowedFd<'_>) -> LinkError {
     let note = match error.errno() {
         libc::EPERM if place::may_attach() => {
-            "a program is attached to this cgroup or to one above it in a mode that allows no other of its kind here \
-             (CgroupAttachMode::Single, or AllowOverride and AllowMultiple mixed)"
+            "a program is attached to this cgroup or to one above it in a mode that allows no \
+             other of its kind here (CgroupAttachMode::Single, or AllowOverride and AllowMultiple \
+             mixed)"
         }
         libc::EBADF => {
-            "this is no directory of the version 2 hierarchy; `mount -t cgroup2` shows where that is mounted"
+            "this is no directory of the version 2 hierarchy; `mount -t cgroup2` shows where that \
+             is mounted"
         }
         libc::E2BIG => "64 programs of this kind are attached already, which is the limit",
         libc::ENODEV => "the cgroup was removed",
         libc::ESTALE => "others have attached or detached since the revision that was expected",
         libc::ENOENT => "what it is to run before or after is not attached to this cgroup",
         libc::EINVAL => {
-            "the program is attached here already, or the kernel is older than this kind of program, or the place is \
-             given by another program (it must be by a link)"
+            "the program is attached here already, or the kernel is older than this kind of \
+             program, or the place is given by another program (it must be by a link)"
         }
         _ => return LinkError::attach(&place::name("cgroup", directory), error),
     };

@@ -15,7 +15,7 @@ use crate::{
 ///
 /// The attachment lasts as long as something refers to the link: a descriptor, a copy of one (in a
 /// child made by fork(2), too), a pin. Dropping this value closes its descriptor and does no more;
-/// [`detach`](Self::detach) ends the attachment whoever else holds it. What is to go on without
+/// [`detach`](Self::detach) ends the attachment also if others hold it. What is to go on without
 /// this process is [pinned](Self::pin).
 #[derive(Debug)]
 pub struct FdLink {
@@ -27,8 +27,8 @@ impl FdLink {
         FdLink { fd }
     }
 
-    /// Opens the link with the given id (see [`loaded_links`](super::loaded_links)), whoever made
-    /// it. Needs CAP_SYS_ADMIN.
+    /// Opens the link with the given id (see [`loaded_links`](super::loaded_links)), no matter who
+    /// made it. Needs CAP_SYS_ADMIN.
     ///
     /// # Errors
     /// `ENOENT` when there is no such link.
@@ -39,6 +39,9 @@ impl FdLink {
     }
 
     /// What the kernel says about the link.
+    ///
+    /// # Errors
+    /// If `BPF_OBJ_GET_INFO_BY_FD` fails, as it does on Linux < 5.8 (EINVAL).
     pub fn info(&self) -> Result<LinkInfo, SyscallError> {
         LinkInfo::of(self.as_fd())
     }
@@ -64,12 +67,19 @@ impl FdLink {
     }
 
     /// Makes the link run `program` from now on.
+    ///
+    /// # Errors
+    /// [`LinkError::Syscall`] of `BPF_LINK_UPDATE`: EINVAL if the program is of another type, or
+    /// such a link cannot change its program; ENOLINK if what it was attached to is gone.
     pub fn update(&mut self, program: &ProgramFd) -> Result<(), LinkError> {
         bpf::link_update(self.as_fd(), program.as_fd(), None)
             .map_err(LinkOperation::Update.failed())
     }
 
     /// Makes the link run `new` from now on, provided it runs `old` until then; else `EPERM`.
+    ///
+    /// # Errors
+    /// As [`update`](Self::update), and EPERM if it runs another program than `old`.
     pub fn replace(&mut self, old: &ProgramFd, new: &ProgramFd) -> Result<(), LinkError> {
         bpf::link_update(self.as_fd(), new.as_fd(), Some(old.as_fd()))
             .map_err(LinkOperation::Update.failed())

@@ -51,6 +51,10 @@ impl LinkInfo {
     }
 
     /// The link with the given id. Needs CAP_SYS_ADMIN.
+    ///
+    /// # Errors
+    /// [`LinkError::Syscall`] of `BPF_LINK_GET_FD_BY_ID`: ENOENT if no link has this id, EPERM
+    /// without CAP_SYS_ADMIN, EINVAL on Linux < 5.8.
     pub fn from_id(id: u32) -> Result<Self, LinkError> {
         bpf::link_fd_by_id(id)
             .and_then(|fd| Self::of(fd.as_fd()))

@@ -36,6 +36,9 @@ pub(crate) fn open(link: BorrowedFd<'_>) -> Result<File, LinkError> {
 impl FdLink {
     /// Runs the iterator that this link is of, from its start: what it writes (`bpf_seq_write` and
     /// the like) is what is read here. Linux ≥ 5.8.
+    ///
+    /// # Errors
+    /// [`LinkError::Syscall`] of `BPF_ITER_CREATE`: EINVAL if the link is not that of an iterator.
     pub fn read_iter(&self) -> Result<File, LinkError> {
         open(self.as_fd())
     }

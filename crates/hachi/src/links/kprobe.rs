@@ -39,7 +39,7 @@ impl ProbeKind {
 /// Where in the kernel.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Place<'a> {
-    /// So many bytes into a function.
+    /// This many bytes into a function.
     Function { name: &'a str, offset: u64 },
     /// At an address.
     Address(u64),

@@ -106,14 +106,16 @@ pub(crate) fn attach(program: &ProgramFd, hook: &NetfilterHook) -> Result<OwnedL
             }
             let note = match error.errno() {
                 libc::EBUSY => {
-                    "a program is attached there with this priority already; choose another priority"
+                    "a program is attached there with this priority already; choose another \
+                     priority"
                 }
                 libc::EAFNOSUPPORT => "this kernel has no netfilter hooks for the protocol family",
                 libc::ENOENT | libc::EOPNOTSUPP => {
                     "this kernel cannot put fragments together here (CONFIG_NF_DEFRAG_IPV4, …_IPV6)"
                 }
                 libc::ERANGE => {
-                    "defragmenting needs a priority above -400, at which it happens, and below 2147483647"
+                    "defragmenting needs a priority above -400, at which it happens, and below \
+                     2147483647"
                 }
                 _ => return Err(LinkError::attach(&hook.to_string(), error)),
             };

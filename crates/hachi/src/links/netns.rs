@@ -32,7 +32,8 @@ pub(crate) fn attach(
             features::BPF_LINK.require_after(&error)?;
             let note = match error.errno() {
                 libc::EEXIST | libc::EBUSY => {
-                    "a flow dissector is attached in the first network namespace, which counts for all"
+                    "a flow dissector is attached in the first network namespace, which counts \
+                     for all"
                 }
                 libc::E2BIG if attach_type == AttachType::FlowDissector as u32 => {
                     "another flow dissector is attached there"

@@ -12,7 +12,9 @@ use hachi_obj::flags::{BPF_F_AFTER, BPF_F_BEFORE, BPF_F_ID, BPF_F_LINK};
 /// ```
 /// use hachi::programs::LinkOrder;
 /// # fn f() -> Result<(), hachi::programs::ProgramError> {
-/// let (revision, others) = hachi::programs::SchedClassifier::query_tcx("eth0", hachi::programs::TcAttachType::Ingress)?;
+/// use hachi::programs::{SchedClassifier, TcAttachType};
+///
+/// let (revision, others) = SchedClassifier::query_tcx("eth0", TcAttachType::Ingress)?;
 /// // In front of the first, provided nobody has changed anything since we looked.
 /// let order = match others.first() {
 ///     Some(first) => LinkOrder::before_program_id(first.id()),
@@ -48,11 +50,19 @@ impl LinkOrder {
     }
 
     /// Right before what this link attaches. Fails if it has no `bpf_link`.
+    ///
+    /// # Errors
+    /// [`LinkError::NeedsBpfLink`] if it has no `bpf_link`; [`LinkError::Syscall`] if the kernel
+    /// does not tell its id.
     pub fn before_link(link: &OwnedLink) -> Result<Self, LinkError> {
         Ok(Self::before_link_id(link_id(link)?))
     }
 
     /// Right after what this link attaches. Fails if it has no `bpf_link`.
+    ///
+    /// # Errors
+    /// [`LinkError::NeedsBpfLink`] if it has no `bpf_link`; [`LinkError::Syscall`] if the kernel
+    /// does not tell its id.
     pub fn after_link(link: &OwnedLink) -> Result<Self, LinkError> {
         Ok(Self::after_link_id(link_id(link)?))
     }

@@ -20,7 +20,7 @@ impl OwnedLink {
     /// (Linux ≥ 5.9).
     ///
     /// # Errors
-    /// What the kernel refuses. It is no error that the attachment has gone already, or that
+    /// What the kernel refuses. It is not an error that the attachment has gone already, or that
     /// another program has taken its place, which is left alone.
     pub fn detach(self) -> Result<(), LinkError> {
         match self {
@@ -44,6 +44,11 @@ impl OwnedLink {
     }
 
     /// Makes the attachment run `program` from now on, without a gap in between. Linux ≥ 5.7.
+    ///
+    /// # Errors
+    /// As [`FdLink::update`] for a `bpf_link`; otherwise [`LinkError::NotUpdatable`],
+    /// [`LinkError::Replaced`] if another loader has put its program there, or what the kernel
+    /// answers to attaching `program` in its place.
     pub fn update(&mut self, program: &ProgramFd) -> Result<(), LinkError> {
         match self {
             OwnedLink::Fd(link) => link.update(program),
@@ -61,6 +66,9 @@ impl OwnedLink {
 
     /// As [`update`](Self::update), provided the attachment runs `old` until then (else `EPERM`);
     /// for links of the kernel.
+    ///
+    /// # Errors
+    /// As [`FdLink::replace`]; [`LinkError::NeedsBpfLink`] for attachments without a `bpf_link`.
     pub fn replace(&mut self, old: &ProgramFd, new: &ProgramFd) -> Result<(), LinkError> {
         match self {
             OwnedLink::Fd(link) => link.replace(old, new),

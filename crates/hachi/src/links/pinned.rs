@@ -29,12 +29,17 @@ impl OwnedLink {
     /// Pins the link at `path` on a BPF file system: it outlives the process, until the pin is
     /// removed.
     ///
-    /// Where the attachment has no `bpf_link` but goes on by itself (see [`LegacyLink`](super::LegacyLink)), its
-    /// program is pinned instead, and [`PinnedLink::from_pin`] finds the attachment by it. Such an
-    /// attachment stays when the pin is removed by hand; [`PinnedLink::unpin`] gives a guard that
-    /// detaches in both cases.
+    /// Where the attachment has no `bpf_link` but goes on by itself (see
+    /// [`LegacyLink`](super::LegacyLink)), its program is pinned instead, and
+    /// [`PinnedLink::from_pin`] finds the attachment by it. Such an attachment stays when the pin
+    /// is removed by hand; [`PinnedLink::unpin`] gives a guard that detaches in both cases.
     ///
     /// On error the link is dropped, so the program is detached: nothing is left half done.
+    ///
+    /// # Errors
+    /// [`PinError::NotBpffs`] if `path` is on another file system, [`PinError::Taken`] if something
+    /// is there, [`PinError::Unsuitable`] if such an attachment cannot outlive the process;
+    /// otherwise what `mkdir` and `BPF_OBJ_PIN` refuse.
     pub fn pin<P: AsRef<Path>>(self, path: P) -> Result<PinnedLink, PinError> {
         self.pin_at(path.as_ref())
     }
@@ -55,6 +60,10 @@ impl OwnedLink {
     /// The kernel ends a `bpf_link` with the last reference to it, so there is no such thing as
     /// just forgetting it: it is pinned at `/sys/fs/bpf/hachi/links/ID`. The answer says where. On
     /// error the link is dropped, so the program is detached.
+    ///
+    /// # Errors
+    /// As [`pin`](Self::pin): [`PinError::NotBpffs`] where no BPF file system is mounted at
+    /// `/sys/fs/bpf`.
     pub fn keep(mut self) -> Result<Kept, PinError> {
         let directory = Path::new(BPFFS).join("hachi/links");
         let kept = match &self {
@@ -79,6 +88,11 @@ impl OwnedLink {
 
 impl FdLink {
     /// Pins the link; as [`OwnedLink::pin`].
+    ///
+    /// # Errors
+    /// [`PinError::NotBpffs`] if `path` is on another file system, [`PinError::Taken`] if something
+    /// is there, [`PinError::Unsuitable`] if such an attachment cannot outlive the process;
+    /// otherwise what `mkdir` and `BPF_OBJ_PIN` refuse.
     pub fn pin<P: AsRef<Path>>(self, path: P) -> Result<PinnedLink, PinError> {
         OwnedLink::Fd(self).pin(path)
     }
@@ -105,6 +119,11 @@ impl PinnedLink {
     /// A pinned program of type XDP or a pinned classifier is taken for the pin of an attachment by
     /// netlink (see [`OwnedLink::pin`]) if it is attached to an interface of this network namespace
     /// that way.
+    ///
+    /// # Errors
+    /// [`PinError::NotFound`] if nothing is pinned there, [`PinError::WrongKind`] for a map,
+    /// [`PinError::Unsuitable`] for a program that is not attached by netlink; otherwise what
+    /// `BPF_OBJ_GET` refuses (EACCES, EPERM).
     pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, PinError> {
         let path = path.as_ref();
         let (fd, kind) = pin::open_any(path)?;

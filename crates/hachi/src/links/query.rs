@@ -11,8 +11,8 @@ use crate::sys::{
     bpf, errno,
 };
 
-/// The programs of one kind that are attached to something, whoever attached them, in the order in
-/// which they run.
+/// The programs of one kind that are attached to something, no matter who attached them, in the
+/// order in which they run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Attachments {
@@ -42,6 +42,11 @@ impl Attachments {
     /// `TcxEgress` (Linux ≥ 6.6), `NetkitPrimary`, `NetkitPeer` (Linux ≥ 6.7). For XDP see
     /// [`xdp_attachments`](super::xdp_attachments), for filters of a qdisc
     /// [`tc_filters`](super::tc_filters).
+    ///
+    /// # Errors
+    /// [`LinkError::NoSuchInterface`]; [`LinkError::Unsupported`] on older kernels;
+    /// [`LinkError::Query`] for what `BPF_PROG_QUERY` refuses: EPERM without CAP_NET_ADMIN, EINVAL
+    /// if programs of this attach type are not at interfaces.
     pub fn on_interface(interface: &str, attach_type: AttachType) -> Result<Self, LinkError> {
         let index = place::interface_index(interface)?;
         find(Place::Interface(index), attach_type, 0).map_err(|error| {
@@ -53,12 +58,17 @@ impl Attachments {
     /// The programs attached to what is open here: a cgroup's directory (`Cgroup…`), a network
     /// namespace (`/proc/self/ns/net`; `FlowDissector`, `SkLookup`: Linux ≥ 5.6), a socket map
     /// (`SkMsgVerdict`, `SkSkb…`: Linux ≥ 5.18) or an infrared receiver (`LircMode2`).
+    ///
+    /// # Errors
+    /// [`LinkError::Query`] for what `BPF_PROG_QUERY` refuses: EPERM without CAP_NET_ADMIN, EBADF
+    /// or EINVAL if the place is of another kind than the attach type is for, or the kernel cannot
+    /// be asked about it.
     pub fn at(place: impl AsFd, attach_type: AttachType) -> Result<Self, LinkError> {
         at(place.as_fd(), attach_type, 0)
     }
 
     /// Detaches a program that [`on_interface`](Self::on_interface) has found there without a link,
-    /// whoever attached it. Needs CAP_NET_ADMIN.
+    /// no matter who attached it. Needs CAP_NET_ADMIN.
     ///
     /// # Errors
     /// What the kernel refuses: `ENOENT` if the program is not there.
@@ -71,8 +81,8 @@ impl Attachments {
         detach(Place::Interface(index), attach_type, program_id)
     }
 
-    /// Detaches a program that [`at`](Self::at) has found there without a link, whoever attached
-    /// it. Needs CAP_NET_ADMIN, or what attaching there needs.
+    /// Detaches a program that [`at`](Self::at) has found there without a link, no matter who
+    /// attached it. Needs CAP_NET_ADMIN, or what attaching there needs.
     ///
     /// # Errors
     /// What the kernel refuses: `ENOENT` if the program is not there.
@@ -85,6 +95,9 @@ impl Attachments {
     }
 
     /// As [`at`](Self::at) for a cgroup, with what it inherits from those above.
+    ///
+    /// # Errors
+    /// As [`at`](Self::at).
     pub fn effective_at(place: impl AsFd, attach_type: AttachType) -> Result<Self, LinkError> {
         at(place.as_fd(), attach_type, BPF_F_QUERY_EFFECTIVE)
     }

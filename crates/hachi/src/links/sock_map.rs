@@ -52,8 +52,8 @@ fn explain(error: SyscallError, map: BorrowedFd<'_>) -> LinkError {
     };
     let note = match error.errno() {
         libc::EBUSY => {
-            "a program of this kind is attached there already, or a verdict of packets and one of streams exclude \
-             each other"
+            "a program of this kind is attached there already, or a verdict of packets and one \
+             of streams exclude each other"
         }
         libc::EBADF | libc::EINVAL | libc::EOPNOTSUPP => "the map must be a SockMap or a SockHash",
         _ => return LinkError::attach(&target, error),

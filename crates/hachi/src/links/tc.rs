@@ -233,7 +233,7 @@ fn no_qdisc(error: &SyscallError) -> bool {
     matches!(error.errno(), libc::EINVAL | libc::ENOENT)
 }
 
-/// A filter with a BPF program on an interface, whoever made it.
+/// A filter with a BPF program on an interface, no matter who made it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TcFilterInfo {
@@ -249,8 +249,8 @@ pub struct TcFilterInfo {
 }
 
 impl TcFilterInfo {
-    /// Removes the filter, whoever made it. Needs CAP_NET_ADMIN. In the network namespace in which
-    /// it was listed.
+    /// Removes the filter, no matter who made it. Needs CAP_NET_ADMIN. In the network namespace in
+    /// which it was listed.
     ///
     /// # Errors
     /// [`LinkError::Replaced`] if the filter runs another program by now, `ENOENT` if it is gone.
@@ -267,6 +267,9 @@ impl TcFilterInfo {
 
 /// The BPF filters of an interface of the calling thread's network namespace, in the order in which
 /// they run. None if it has no qdisc for them.
+///
+/// # Errors
+/// [`LinkError::NoSuchInterface`]; [`LinkError::Query`] if netlink refuses.
 pub fn tc_filters(
     interface: &str,
     attach_type: TcAttachType,

@@ -61,7 +61,8 @@ fn explain(kind: Kind, error: SyscallError, if_index: u32) -> LinkError {
         libc::ENOENT => "what it is to run before or after is not attached there",
         libc::ERANGE => "64 programs are attached there already, which is the limit",
         libc::EACCES if kind.call == NETKIT.call => {
-            "programs of a netkit pair, also those of its peer, are attached at its primary interface"
+            "programs of a netkit pair, also those of its peer, are attached at its primary \
+             interface"
         }
         libc::EINVAL if kind.call == NETKIT.call => "the interface is none of a netkit pair",
         _ => return LinkError::attach(&target, error),

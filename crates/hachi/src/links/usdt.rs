@@ -112,7 +112,7 @@ impl Request<'_> {
 pub(crate) fn attach(request: &Request<'_>) -> Result<OwnedLink, LinkError> {
     let specs = specs_map(request)?;
     let path = path::resolve(request.target, request.pid)?;
-    let binary = Binary::headers(&path)?;
+    let binary = Binary::open(&path)?;
     let sites = usdt::sites(&binary, request.provider, request.name, &path)?;
     // From here on, an error undoes what was done before it.
     let mut usdt = Undo(Usdt {

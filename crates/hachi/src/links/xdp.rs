@@ -160,7 +160,7 @@ impl XdpAttachment {
         link_on(self.if_index, self.program_id)
     }
 
-    /// Takes the program off the interface, whoever attached it. Needs CAP_NET_ADMIN.
+    /// Takes the program off the interface, no matter who attached it. Needs CAP_NET_ADMIN.
     ///
     /// # Errors
     /// [`LinkError::Replaced`] if another program is there by now, and what the kernel refuses.
@@ -193,6 +193,9 @@ impl XdpAttachment {
 }
 
 /// All XDP programs attached in this network namespace, by links and by netlink.
+///
+/// # Errors
+/// [`LinkError::Syscall`] if netlink does not list the interfaces.
 pub fn xdp_attachments() -> Result<Vec<XdpAttachment>, LinkError> {
     let states = Netlink::open()
         .and_then(|netlink| netlink.xdp_query_all())

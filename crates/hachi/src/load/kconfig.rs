@@ -103,7 +103,7 @@ impl<'s> Options<'s> {
         Ok(())
     }
 
-    /// What is no option of the kernel, but a question that loaders answer.
+    /// Not an option of the kernel, but a question that loaders answer.
     fn set_virtual(&mut self, offset: u32, option: &'s Extern, rights: &Rights) {
         let answer = match option.name.as_str() {
             "LINUX_KERNEL_VERSION" => match KernelVersion::exact() {

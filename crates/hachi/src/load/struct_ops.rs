@@ -32,7 +32,7 @@ pub(crate) struct Layout {
     /// The module's types that it is one of, open as long as the object; `None` for the kernel's
     /// own.
     pub(crate) value_type_fd: Option<RawFd>,
-    /// The value but for programs: zero, and the members that are data.
+    /// The value without its programs: zero, and the members that are data.
     pub(crate) value: Vec<u8>,
     /// Offsets in the value and the programs whose descriptors belong there.
     pub(crate) programs: Vec<(usize, String)>,
@@ -303,12 +303,13 @@ mod tests {
         let unknown = error("tcp_opts");
         for part in [
             "\"tcp_opts\"",
-            "\"bpf_struct_ops_tcp_opts\" in the BTF of this kernel or its modules (\"smc\" and \"hid\")",
+            "\"bpf_struct_ops_tcp_opts\" in the BTF of this kernel or its modules (\"smc\" and \
+             \"hid\")",
             "tcp_ops",
         ] {
             assert!(unknown.contains(part), "{unknown}");
         }
-        // It exists, but for the kernel alone.
+        // It exists, and only the kernel has it.
         assert!(error("plain_ops").contains("nobody can register"));
         let mut wrong = spec("hid_ops");
         "stop".clone_into(&mut wrong.members[1].name);

@@ -24,7 +24,7 @@ impl ObjectBtf {
     /// Step 2.
     ///
     /// Types help (names in dumps, source lines in logs) but little depends on them, so a kernel
-    /// that refuses them is no error here. What does depend on them will fail and mention the
+    /// that refuses them is not an error here. What does depend on them will fail and mention the
     /// problem.
     pub(super) fn load(spec: &Spec, rights: &Rights) -> Self {
         let Some(types) = &spec.btf else {

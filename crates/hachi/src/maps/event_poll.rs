@@ -79,7 +79,7 @@ impl<'a> EventPoll<'a> {
         Ok(())
     }
 
-    /// Waits for at most `timeout` (`None`: for ever) until a buffer has events, and handles all
+    /// Waits for at most `timeout` (`None`: forever) until a buffer has events, and handles all
     /// that the readable ones have. Returns their number.
     ///
     /// 0 with time left means that a buffer is readable but its first event still being written.

@@ -158,8 +158,8 @@ impl<T: Borrow<MapData>, E: Pod> Events<T, E> {
     /// As [`next`](Self::next), waiting for at most `timeout` when there is none.
     ///
     /// # Errors
-    /// As [`next`](Self::next), as an error of kind [`InvalidData`](io::ErrorKind::InvalidData); what
-    /// poll(2) refuses.
+    /// As [`next`](Self::next), as an error of kind [`InvalidData`](io::ErrorKind::InvalidData);
+    /// what poll(2) refuses.
     pub fn next_timeout(&mut self, timeout: Duration) -> io::Result<Option<EventItem<'_, E>>> {
         if self.ring.next_ready(timeout)? {
             return Ok(self.next()?);

@@ -18,8 +18,9 @@ use std::{fmt, ops};
 /// ```
 ///
 /// Each operation takes some of the flags, which its documentation names. Others are refused with
-/// [`MapError::InvalidFlags`](super::MapError::InvalidFlags) before the kernel is asked. So are numbers that have no name here:
-/// a flag that a newer kernel has could change how many bytes it reads or writes.
+/// [`MapError::InvalidFlags`](super::MapError::InvalidFlags) before the kernel is asked. So are
+/// numbers that have no name here: a flag that a newer kernel has could change how many bytes it
+/// reads or writes.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct ElementFlags(u64);
 

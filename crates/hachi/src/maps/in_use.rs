@@ -13,7 +13,7 @@ use super::{MapData, MapError, MapInfo};
 static IN_USE: Mutex<Option<HashSet<u32>>> = Mutex::new(None);
 
 fn in_use() -> MutexGuard<'static, Option<HashSet<u32>>> {
-    // Whoever panicked was between two single steps.
+    // The thread that panicked was between two single steps.
     IN_USE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

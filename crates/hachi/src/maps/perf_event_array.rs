@@ -93,8 +93,8 @@ impl<T: BorrowMut<MapData>> PerfEventArray<T> {
     /// given). Events that programs send there before, or while it is full, are lost.
     ///
     /// # Errors
-    /// [`MapError::OutOfBounds`], [`MapError::CpuOffline`], [`MapError::Unsuitable`] for a number of
-    /// pages that is not a power of two, and what the kernel refuses.
+    /// [`MapError::OutOfBounds`], [`MapError::CpuOffline`], [`MapError::Unsuitable`] for a number
+    /// of pages that is not a power of two, and what the kernel refuses.
     pub fn open(
         &mut self,
         index: u32,
@@ -319,7 +319,7 @@ impl PerfEvents {
         total
     }
 
-    /// As [`read`](Self::read), waiting for at most `timeout` (`None`: for ever) when there is
+    /// As [`read`](Self::read), waiting for at most `timeout` (`None`: forever) when there is
     /// nothing.
     ///
     /// # Errors

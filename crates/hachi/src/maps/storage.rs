@@ -13,9 +13,11 @@ use crate::Pod;
 macro_rules! storage {
     ($view:ident: $kind:ident, $of:literal, $fd:literal, $since:literal) => {
         view! {
-            #[doc = concat!("A value for each ", $of, " that a program or user space gave one. It goes with its owner. Linux ≥ ", $since, ".")]
+            #[doc = concat!("A value for each ", $of, " that a program or user space gave")]
+            #[doc = concat!("one. It goes with its owner. Linux ≥ ", $since, ".")]
             ///
-            #[doc = concat!("User space names the owner by descriptor: ", $fd, ". It cannot list what there is; programs (iterators) can.")]
+            #[doc = concat!("User space names the owner by descriptor: ", $fd, ". It cannot list")]
+            /// what there is; programs (iterators) can.
             $view<V>: $kind, i32 => V
         }
 

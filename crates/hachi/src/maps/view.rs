@@ -14,7 +14,9 @@ macro_rules! view {
             _types: std::marker::PhantomData<($($param,)*)>,
         }
 
-        impl<T: std::borrow::Borrow<$crate::maps::MapData>, $($param: $crate::Pod),*> $view<T, $($param),*> {
+        impl<T: std::borrow::Borrow<$crate::maps::MapData>, $($param: $crate::Pod),*>
+            $view<T, $($param),*>
+        {
             pub(crate) fn new(map: T) -> Result<Self, $crate::maps::MapError> {
                 map.borrow().check::<$key, $value>(
                     &[$($crate::maps::MapType::$kind),+],

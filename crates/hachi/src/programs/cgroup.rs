@@ -17,12 +17,30 @@ macro_rules! cgroup_methods {
 
         impl $type {
             /// Loads the program into the kernel, which verifies it.
+            ///
+            /// # Errors
+            /// [`ProgramError::LoadError`](crate::programs::ProgramError::LoadError), with the
+            /// verifier's log, if the kernel refuses the program (`BPF_PROG_LOAD`), and
+            /// [`ProgramError::Unsupported`](crate::programs::ProgramError::Unsupported) if it is
+            /// too old for it;
+            /// [`ProgramError::Unloadable`](crate::programs::ProgramError::Unloadable) or
+            /// [`ProgramError::Relocation`](crate::programs::ProgramError::Relocation) if the
+            /// object or this system lacks what the program uses;
+            /// [`ProgramError::AlreadyLoaded`](crate::programs::ProgramError::AlreadyLoaded) if it
+            /// is loaded.
             pub fn load(&mut self) -> Result<(), $crate::programs::ProgramError> {
                 self.data.load()
             }
 
             /// Makes an existing attachment run this program, without a gap in between, and takes
             /// it over; see [`Xdp::attach_to_link`](crate::programs::Xdp::attach_to_link).
+            ///
+            /// # Errors
+            /// [`ProgramError::NotLoaded`](crate::programs::ProgramError::NotLoaded);
+            /// [`ProgramError::Attach`](crate::programs::ProgramError::Attach) if the kernel
+            /// refuses to change the program of the link (`BPF_LINK_UPDATE`: EINVAL for a program
+            /// of another type, ENOLINK when what it was attached to is gone), or the attachment is
+            /// of a kind that cannot change it. The link is dropped then, which detaches it.
             pub fn attach_to_link(
                 &mut self,
                 link: impl Into<$crate::links::OwnedLink>,
@@ -51,6 +69,12 @@ macro_rules! cgroup_program {
             /// Attaches the loaded program to the cgroup whose directory (of the version 2
             /// hierarchy) is open here: `File::open("/sys/fs/cgroup/user.slice")`. It runs for the
             /// processes there and below, also for those that come later. Needs CAP_NET_ADMIN.
+            ///
+            /// # Errors
+            /// [`ProgramError::NotLoaded`](crate::programs::ProgramError::NotLoaded);
+            /// [`ProgramError::Attach`](crate::programs::ProgramError::Attach) if `cgroup` is no
+            /// directory of the version 2 hierarchy (EBADF), a program there or above it allows no
+            /// other (EPERM), or 64 are attached already (E2BIG).
             pub fn attach<T: std::os::fd::AsFd>(
                 &mut self,
                 cgroup: T,
@@ -66,6 +90,14 @@ macro_rules! cgroup_program {
             /// As [`attach`](Self::attach) with
             /// [`AllowMultiple`](crate::programs::CgroupAttachMode::AllowMultiple), at a chosen
             /// place among the programs of the cgroup. Linux ≥ 6.17.
+            ///
+            /// # Errors
+            /// [`ProgramError::NotLoaded`](crate::programs::ProgramError::NotLoaded);
+            /// [`ProgramError::Attach`](crate::programs::ProgramError::Attach) as for
+            /// [`attach`](Self::attach), if what it is to run before or after is not there
+            /// (ENOENT), or others have attached or detached since the revision expected (ESTALE);
+            /// with [`LinkError::Unsupported`](crate::links::LinkError::Unsupported) where the
+            /// kernel knows no order.
             pub fn attach_in_order<T: std::os::fd::AsFd>(
                 &mut self,
                 cgroup: T,
@@ -82,7 +114,10 @@ pub(crate) use cgroup_program;
 
 /// An enumeration of the attach types of one program type, with the variants' kernel names.
 macro_rules! attach_types {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident => $kernel:ident,)* }) => {
+    (
+        $(#[$doc:meta])*
+        $name:ident { $($(#[$variant_doc:meta])* $variant:ident => $kernel:ident,)* }
+    ) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]

@@ -32,6 +32,11 @@ cgroup_methods!(CgroupSkb, CgroupInetIngress);
 
 impl CgroupSkb {
     /// Opens the program pinned at `path`. It is loaded already and can be attached.
+    ///
+    /// # Errors
+    /// [`ProgramError::Pin`] if no program is pinned at `path`, or this process may not open it
+    /// (`BPF_OBJ_GET`: EACCES, EPERM); [`ProgramError::UnexpectedProgramType`] if it is of another
+    /// type.
     pub fn from_pin<P: AsRef<Path>>(
         path: P,
         attach_type: CgroupSkbAttachType,
@@ -42,6 +47,11 @@ impl CgroupSkb {
     /// Attaches the loaded program to the cgroup whose directory (of the version 2 hierarchy) is
     /// open here: `File::open("/sys/fs/cgroup/user.slice")`. It runs for the processes there and
     /// below, also for those that come later. Needs CAP_NET_ADMIN.
+    ///
+    /// # Errors
+    /// [`ProgramError::NotLoaded`]; [`ProgramError::Attach`] if `cgroup` is no directory of the
+    /// version 2 hierarchy (EBADF), a program there or above it allows no other (EPERM), or 64 are
+    /// attached already (E2BIG).
     pub fn attach<T: AsFd>(
         &mut self,
         cgroup: T,
@@ -55,6 +65,13 @@ impl CgroupSkb {
 
     /// As [`attach`](Self::attach) with [`CgroupAttachMode::AllowMultiple`], at a chosen place
     /// among the programs of the cgroup. Linux ≥ 6.17.
+    ///
+    /// # Errors
+    /// [`ProgramError::NotLoaded`]; [`ProgramError::Attach`] as for [`attach`](Self::attach), if
+    /// what it is to run before or after is not there (ENOENT), or others have attached or detached
+    /// since the revision expected (ESTALE); with
+    /// [`LinkError::Unsupported`](crate::links::LinkError::Unsupported) where the kernel knows no
+    /// order.
     pub fn attach_in_order<T: AsFd>(
         &mut self,
         cgroup: T,

@@ -64,6 +64,11 @@ cgroup_program!(CgroupSockAddr, CgroupInet4Bind);
 
 impl CgroupSockAddr {
     /// Opens the program pinned at `path`. It is loaded already and can be attached.
+    ///
+    /// # Errors
+    /// [`ProgramError::Pin`] if no program is pinned at `path`, or this process may not open it
+    /// (`BPF_OBJ_GET`: EACCES, EPERM); [`ProgramError::UnexpectedProgramType`] if it is of another
+    /// type.
     pub fn from_pin<P: AsRef<Path>>(
         path: P,
         attach_type: CgroupSockAddrAttachType,

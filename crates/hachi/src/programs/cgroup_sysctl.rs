@@ -18,6 +18,11 @@ cgroup_program!(CgroupSysctl, CgroupSysctl);
 
 impl CgroupSysctl {
     /// Opens the program pinned at `path`. It is loaded already and can be attached.
+    ///
+    /// # Errors
+    /// [`ProgramError::Pin`] if no program is pinned at `path`, or this process may not open it
+    /// (`BPF_OBJ_GET`: EACCES, EPERM); [`ProgramError::UnexpectedProgramType`] if it is of another
+    /// type.
     pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, ProgramError> {
         ProgramData::from_pin_for(path.as_ref(), AttachType::CgroupSysctl)
             .map(|data| CgroupSysctl { data })

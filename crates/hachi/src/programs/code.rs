@@ -61,6 +61,10 @@ pub struct LoadedLine {
 impl ProgramInfo {
     /// What the kernel made of the program: instructions, machine code, functions, lines. Needs
     /// CAP_SYS_ADMIN, since the program is opened by its id.
+    ///
+    /// # Errors
+    /// [`ProgramError::SyscallError`] without CAP_SYS_ADMIN (EPERM), or if the program is gone by
+    /// now (ENOENT).
     pub fn code(&self) -> Result<ProgramCode, ProgramError> {
         let code = bpf::prog_fd_by_id(self.id())
             .and_then(|fd| inspect::prog_code(fd.as_fd()))
@@ -120,6 +124,10 @@ pub struct RunStats {
 
 impl RunStats {
     /// Begins to count, which costs each run some nanoseconds. Needs CAP_SYS_ADMIN; Linux ≥ 5.8.
+    ///
+    /// # Errors
+    /// [`ProgramError::Unsupported`] on older kernels; [`ProgramError::SyscallError`] of
+    /// `BPF_ENABLE_STATS` otherwise (EPERM without CAP_SYS_ADMIN).
     pub fn enable() -> Result<Self, ProgramError> {
         inspect::enable_stats()
             .map(|fd| RunStats { _fd: fd })

@@ -303,11 +303,18 @@ macro_rules! program_methods {
         impl $type {
             /// Detaches the program everywhere and unloads it (unless it is pinned). It can be
             /// loaded again.
+            ///
+            /// # Errors
+            /// [`ProgramError::NotLoaded`](crate::programs::ProgramError::NotLoaded);
+            /// [`ProgramError::Link`](crate::programs::ProgramError::Link) if an attachment cannot
+            /// be undone. It is unloaded then all the same.
             pub fn unload(&mut self) -> Result<(), $crate::programs::ProgramError> {
                 self.data.unload()
             }
 
-            /// The descriptor;
+            /// The descriptor.
+            ///
+            /// # Errors
             /// [`ProgramError::NotLoaded`](crate::programs::ProgramError::NotLoaded) before `load`.
             pub fn fd(
                 &self,
@@ -316,6 +323,11 @@ macro_rules! program_methods {
             }
 
             /// What the kernel says about the loaded program.
+            ///
+            /// # Errors
+            /// [`ProgramError::NotLoaded`](crate::programs::ProgramError::NotLoaded);
+            /// [`ProgramError::SyscallError`](crate::programs::ProgramError::SyscallError) if
+            /// `BPF_OBJ_GET_INFO_BY_FD` fails, as it does on Linux < 4.13.
             pub fn info(
                 &self,
             ) -> Result<$crate::programs::ProgramInfo, $crate::programs::ProgramError> {
@@ -325,6 +337,12 @@ macro_rules! program_methods {
             /// Pins the loaded program at `path` on a BPF file system, so that it outlives the
             /// process. Missing directories are made. This does not keep it attached: pin its link
             /// for that.
+            ///
+            /// # Errors
+            /// [`PinError::NotBpffs`](crate::pin::PinError::NotBpffs) if `path` is on another file
+            /// system, [`PinError::Taken`](crate::pin::PinError::Taken) if something is there,
+            /// [`PinError::Unsuitable`](crate::pin::PinError::Unsuitable) if the program is not
+            /// loaded, and what `mkdir` and `BPF_OBJ_PIN` refuse (EPERM, EACCES).
             pub fn pin<P: AsRef<std::path::Path>>(
                 &self,
                 path: P,
@@ -369,6 +387,12 @@ macro_rules! program_methods {
 
             /// Runs the loaded program on given data instead of a real event. Linux ≥ 4.12; needs
             /// CAP_BPF.
+            ///
+            /// # Errors
+            /// [`ProgramError::NotLoaded`](crate::programs::ProgramError::NotLoaded);
+            /// [`ProgramError::SyscallError`](crate::programs::ProgramError::SyscallError) of
+            /// `BPF_PROG_TEST_RUN`: EINVAL or E2BIG for data that this type of program does not
+            /// take, ENOTSUPP or EINVAL for types that cannot be run, EPERM without the rights.
             pub fn test_run(
                 &self,
                 options: &$crate::programs::TestRunOptions<'_>,
@@ -377,6 +401,11 @@ macro_rules! program_methods {
             }
 
             /// Ends one attachment.
+            ///
+            /// # Errors
+            /// [`ProgramError::Link`](crate::programs::ProgramError::Link):
+            /// [`LinkError::NotAttached`](crate::links::LinkError::NotAttached) if the program has
+            /// no such attachment, or what undoing it failed with.
             pub fn detach(
                 &mut self,
                 id: $crate::links::LinkId,
@@ -387,6 +416,11 @@ macro_rules! program_methods {
             /// Hands over one attachment: it now lasts as long as the value returned, or longer by
             /// way of [`pin`](crate::links::OwnedLink::pin) or
             /// [`keep`](crate::links::OwnedLink::keep).
+            ///
+            /// # Errors
+            /// [`ProgramError::Link`](crate::programs::ProgramError::Link) with
+            /// [`LinkError::NotAttached`](crate::links::LinkError::NotAttached) if the program has
+            /// no such attachment: it was detached or taken before.
             pub fn take_link(
                 &mut self,
                 id: $crate::links::LinkId,

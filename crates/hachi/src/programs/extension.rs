@@ -23,17 +23,34 @@ program_methods!(Extension);
 
 impl Extension {
     /// Loads the program to replace the function called `function` of `program`.
+    ///
+    /// # Errors
+    /// [`ProgramError::LoadError`], with the verifier's log, if the kernel refuses the program
+    /// (`BPF_PROG_LOAD`), and [`ProgramError::Unsupported`] if it is too old for it;
+    /// [`ProgramError::Unloadable`] or [`ProgramError::Relocation`] if the object or this system
+    /// lacks what the program uses, or `program` has no such function or no BTF;
+    /// [`ProgramError::AlreadyLoaded`] if it is loaded.
     pub fn load(&mut self, program: ProgramFd, function: &str) -> Result<(), ProgramError> {
         self.data.load_for_program(&program, function)
     }
 
     /// Puts the program in the place of the function it was loaded for.
+    ///
+    /// # Errors
+    /// [`ProgramError::NotLoaded`]; [`ProgramError::Attach`] if the kernel refuses
+    /// (`BPF_LINK_CREATE`, on Linux < 5.15 `BPF_RAW_TRACEPOINT_OPEN`): EBUSY if the function is
+    /// replaced, or traced by fentry or fexit, already.
     pub fn attach(&mut self) -> Result<LinkId, ProgramError> {
         self.data.attach_as_loaded("function", 0)
     }
 
     /// Puts the program in the place of a function of yet another program, of the same type as the
     /// one it was loaded for. Linux ≥ 5.10.
+    ///
+    /// # Errors
+    /// [`ProgramError::NotLoaded`]; [`ProgramError::Attach`] if `program` has no such function or
+    /// no BTF, or is of another type than the one this was loaded for (EINVAL), and if the function
+    /// is replaced already (EBUSY).
     pub fn attach_to_program(
         &mut self,
         program: &ProgramFd,

@@ -16,6 +16,13 @@ loaded_for_target!(FExit, "fexit", "kernel function", cookies: "5.19");
 impl FExit {
     /// Loads the program for a function of another loaded BPF program, which must have been loaded
     /// with BTF. Linux ≥ 5.6.
+    ///
+    /// # Errors
+    /// [`ProgramError::LoadError`], with the verifier's log, if the kernel refuses the program
+    /// (`BPF_PROG_LOAD`), and [`ProgramError::Unsupported`] if it is too old for it;
+    /// [`ProgramError::Unloadable`] or [`ProgramError::Relocation`] if the object or this system
+    /// lacks what the program uses, or `program` has no such function or no BTF;
+    /// [`ProgramError::AlreadyLoaded`] if it is loaded.
     pub fn load_for_program(
         &mut self,
         program: &ProgramFd,

@@ -8,6 +8,10 @@ use crate::{ids, sys::bpf};
 
 impl ProgramInfo {
     /// The loaded program with the given id. Needs CAP_SYS_ADMIN.
+    ///
+    /// # Errors
+    /// [`ProgramError::SyscallError`] of `BPF_PROG_GET_FD_BY_ID`: ENOENT if no program has this id,
+    /// EPERM without CAP_SYS_ADMIN.
     pub fn from_id(id: u32) -> Result<Self, ProgramError> {
         Self::with_id(id).map_err(|error| ProgramError::SyscallError {
             name: format!("id {id}"),
@@ -16,6 +20,9 @@ impl ProgramInfo {
     }
 
     /// The instructions after the kernel's rewriting. As [`code`](Self::code), which has more.
+    ///
+    /// # Errors
+    /// As [`code`](Self::code).
     pub fn xlated(&self) -> Result<Vec<Insn>, ProgramError> {
         Ok(self.code()?.xlated)
     }

@@ -84,6 +84,11 @@ impl IterOver<'_> {
 
 impl Iter {
     /// Opens the program pinned at `path`. It is loaded already and can be attached.
+    ///
+    /// # Errors
+    /// [`ProgramError::Pin`] if no program is pinned at `path`, or this process may not open it
+    /// (`BPF_OBJ_GET`: EACCES, EPERM); [`ProgramError::UnexpectedProgramType`] if it is of another
+    /// type.
     pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, ProgramError> {
         ProgramData::from_pin(path.as_ref(), "iter/task").map(|data| Iter { data })
     }
@@ -101,16 +106,34 @@ impl Iter {
     }
 
     /// Loads the program for what its section names.
+    ///
+    /// # Errors
+    /// [`ProgramError::LoadError`], with the verifier's log, if the kernel refuses the program
+    /// (`BPF_PROG_LOAD`), and [`ProgramError::Unsupported`] if it is too old for it;
+    /// [`ProgramError::Unloadable`] or [`ProgramError::Relocation`] if the object or this system
+    /// lacks what the program uses, or the function, hook or type that it is for;
+    /// [`ProgramError::AlreadyLoaded`] if it is loaded.
     pub fn load_by_section(&mut self) -> Result<(), ProgramError> {
         self.data.load()
     }
 
     /// Makes the loaded program ready to run over all objects of its kind.
+    ///
+    /// # Errors
+    /// [`ProgramError::NotLoaded`]; [`ProgramError::Attach`] if the kernel refuses
+    /// (`BPF_LINK_CREATE`): EBADF for iterators over elements of a map, which
+    /// [`attach_over`](Self::attach_over) takes.
     pub fn attach(&mut self) -> Result<LinkId, ProgramError> {
         self.attach_over(IterOver::All)
     }
 
     /// Makes the loaded program ready to run over some objects of its kind.
+    ///
+    /// # Errors
+    /// [`ProgramError::NotLoaded`]; [`ProgramError::Attach`] with
+    /// [`LinkError::Unsupported`](crate::links::LinkError::Unsupported) if the kernel is too old
+    /// for such a choice, or if it refuses it (`BPF_LINK_CREATE`): EINVAL for one that is not for
+    /// this iterator, EBADF for a map or cgroup that is none.
     pub fn attach_over(&mut self, over: IterOver<'_>) -> Result<LinkId, ProgramError> {
         let newer = matches!(
             over,
@@ -128,7 +151,11 @@ impl Iter {
     }
 
     /// Runs the program: what it writes is read from the file, [`std::io::Read`]. It runs as the
-    /// file is read, and each call starts anew.
+    /// file is read, and each call starts again.
+    ///
+    /// # Errors
+    /// [`ProgramError::Link`]: [`LinkError::NotAttached`](crate::links::LinkError::NotAttached) if
+    /// the program has no such attachment, or what `BPF_ITER_CREATE` failed with.
     pub fn read(&self, id: LinkId) -> Result<File, ProgramError> {
         match self.data.link(id)? {
             OwnedLink::Fd(link) => Ok(link.read_iter()?),
@@ -138,6 +165,11 @@ impl Iter {
 
     /// Pins an attachment as a file on a BPF file system that everybody who may read it can run the
     /// program with: `cat /sys/fs/bpf/tasks`. It stays attached as long as the pin.
+    ///
+    /// # Errors
+    /// [`PinError::Unsuitable`](crate::pin::PinError::Unsuitable) if the program has no such
+    /// attachment, [`PinError::NotBpffs`](crate::pin::PinError::NotBpffs) if `path` is on another
+    /// file system, [`PinError::Taken`](crate::pin::PinError::Taken) if something is there.
     pub fn pin_file<P: AsRef<Path>>(&self, id: LinkId, path: P) -> Result<(), PinError> {
         let path = path.as_ref();
         match self.data.link(id) {

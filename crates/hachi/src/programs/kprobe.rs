@@ -27,6 +27,11 @@ program_methods!(KProbe);
 
 impl KProbe {
     /// Opens the program pinned at `path`. It is loaded already and can be attached.
+    ///
+    /// # Errors
+    /// [`ProgramError::Pin`] if no program is pinned at `path`, or this process may not open it
+    /// (`BPF_OBJ_GET`: EACCES, EPERM); [`ProgramError::UnexpectedProgramType`] if it is of another
+    /// type.
     pub fn from_pin<P: AsRef<Path>>(path: P, kind: ProbeKind) -> Result<Self, ProgramError> {
         let section = match kind {
             ProbeKind::Entry => "kprobe",
@@ -36,6 +41,12 @@ impl KProbe {
     }
 
     /// Loads the program into the kernel, which verifies it.
+    ///
+    /// # Errors
+    /// [`ProgramError::LoadError`], with the verifier's log, if the kernel refuses the program
+    /// (`BPF_PROG_LOAD`), and [`ProgramError::Unsupported`] if it is too old for it;
+    /// [`ProgramError::Unloadable`] or [`ProgramError::Relocation`] if the object or this system
+    /// lacks what the program uses; [`ProgramError::AlreadyLoaded`] if it is loaded.
     pub fn load(&mut self) -> Result<(), ProgramError> {
         self.data.load()
     }
@@ -60,6 +71,11 @@ impl KProbe {
 
     /// As [`attach`](Self::attach); `bpf_get_attach_cookie` gives the program `cookie`. Linux ≥
     /// 5.15.
+    ///
+    /// # Errors
+    /// As [`attach`](Self::attach); and with
+    /// [`LinkError::Unsupported`](crate::links::LinkError::Unsupported) if the kernel has no
+    /// cookies for it.
     pub fn attach_with_cookie(
         &mut self,
         function: &str,
@@ -74,12 +90,21 @@ impl KProbe {
     }
 
     /// Attaches to the instruction at an address of the kernel, such as `/proc/kallsyms` shows.
+    ///
+    /// # Errors
+    /// [`ProgramError::NotLoaded`]; [`ProgramError::Attach`] if there is no instruction at that
+    /// address, or none that may be probed (`perf_event_open`: EINVAL, EILSEQ), or the kernel has
+    /// no kprobes.
     pub fn attach_to_address(&mut self, address: u64, cookie: u64) -> Result<LinkId, ProgramError> {
         self.attach_to(Place::Address(address), cookie, Way::Best)
     }
 
     /// As [`attach`](Self::attach), by an event written to `kprobe_events` of tracefs, which others
     /// can see there, although the kernel may have better ways.
+    ///
+    /// # Errors
+    /// [`ProgramError::NotLoaded`]; [`ProgramError::Attach`] as for [`attach`](Self::attach), and
+    /// if tracefs is not mounted or `kprobe_events` may not be written.
     pub fn attach_by_tracefs(
         &mut self,
         function: &str,
@@ -94,6 +119,11 @@ impl KProbe {
 
     /// Attaches to the function of the system call `name`, whatever this architecture calls it:
     /// `__x64_sys_openat` for `openat`.
+    ///
+    /// # Errors
+    /// As [`attach`](Self::attach);
+    /// [`LinkError::NoSuchTarget`](crate::links::LinkError::NoSuchTarget) if the kernel has no such
+    /// system call.
     pub fn attach_to_syscall(&mut self, name: &str, cookie: u64) -> Result<LinkId, ProgramError> {
         let mut result = Err(self.data.unnamed_target("SYSCALL"));
         for function in kallsyms::syscall_functions(name) {

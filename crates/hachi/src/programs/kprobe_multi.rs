@@ -30,11 +30,22 @@ program_methods!(KProbeMulti);
 impl KProbeMulti {
     /// Opens the program pinned at `path`, which was loaded from a section of the kind `section`
     /// (`kprobe.multi`, `kretprobe.multi`, `kprobe.session`).
+    ///
+    /// # Errors
+    /// [`ProgramError::Pin`] if no program is pinned at `path`, or this process may not open it
+    /// (`BPF_OBJ_GET`: EACCES, EPERM); [`ProgramError::UnexpectedProgramType`] if it is of another
+    /// type.
     pub fn from_pin<P: AsRef<Path>>(path: P, section: &str) -> Result<Self, ProgramError> {
         ProgramData::from_pin(path.as_ref(), section).map(|data| KProbeMulti { data })
     }
 
     /// Loads the program into the kernel, which verifies it.
+    ///
+    /// # Errors
+    /// [`ProgramError::LoadError`], with the verifier's log, if the kernel refuses the program
+    /// (`BPF_PROG_LOAD`), and [`ProgramError::Unsupported`] if it is too old for it;
+    /// [`ProgramError::Unloadable`] or [`ProgramError::Relocation`] if the object or this system
+    /// lacks what the program uses; [`ProgramError::AlreadyLoaded`] if it is loaded.
     pub fn load(&mut self) -> Result<(), ProgramError> {
         self.data.load()
     }
@@ -57,6 +68,12 @@ impl KProbeMulti {
 
     /// Attaches the loaded program to these kernel functions. `bpf_get_attach_cookie` gives the
     /// program the cookie of the function; there are as many as functions, or none.
+    ///
+    /// # Errors
+    /// [`ProgramError::NotLoaded`]; [`ProgramError::Attach`] if the kernel has no such function, or
+    /// none that ftrace can trace (`BPF_LINK_CREATE`: ESRCH, EINVAL), or is too old for it;
+    /// [`LinkError::CookieCount`](crate::links::LinkError::CookieCount) if there are other than as
+    /// many cookies as places, or none.
     pub fn attach_to_functions(
         &mut self,
         names: &[&str],
@@ -68,6 +85,12 @@ impl KProbeMulti {
 
     /// As [`attach_to_functions`](Self::attach_to_functions), by addresses such as
     /// `/proc/kallsyms` shows.
+    ///
+    /// # Errors
+    /// [`ProgramError::NotLoaded`]; [`ProgramError::Attach`] if one is not the address of a
+    /// function that ftrace can trace (`BPF_LINK_CREATE`: EINVAL), or the kernel is too old for it;
+    /// [`LinkError::CookieCount`](crate::links::LinkError::CookieCount) if there are other than as
+    /// many cookies as places, or none.
     pub fn attach_to_addresses(
         &mut self,
         addresses: &[u64],

@@ -21,17 +21,33 @@ program_methods!(LircMode2);
 
 impl LircMode2 {
     /// Opens the program pinned at `path`. It is loaded already and can be attached.
+    ///
+    /// # Errors
+    /// [`ProgramError::Pin`] if no program is pinned at `path`, or this process may not open it
+    /// (`BPF_OBJ_GET`: EACCES, EPERM); [`ProgramError::UnexpectedProgramType`] if it is of another
+    /// type.
     pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, ProgramError> {
         ProgramData::from_pin(path.as_ref(), "lirc_mode2").map(|data| LircMode2 { data })
     }
 
     /// Loads the program into the kernel, which verifies it.
+    ///
+    /// # Errors
+    /// [`ProgramError::LoadError`], with the verifier's log, if the kernel refuses the program
+    /// (`BPF_PROG_LOAD`), and [`ProgramError::Unsupported`] if it is too old for it;
+    /// [`ProgramError::Unloadable`] or [`ProgramError::Relocation`] if the object or this system
+    /// lacks what the program uses; [`ProgramError::AlreadyLoaded`] if it is loaded.
     pub fn load(&mut self) -> Result<(), ProgramError> {
         self.data.load()
     }
 
     /// Attaches the loaded program to the device that is open here: `File::open("/dev/lirc0")`. It
     /// runs beside the kernel's decoders and other programs. There is no `bpf_link` for this.
+    ///
+    /// # Errors
+    /// [`ProgramError::NotLoaded`]; [`ProgramError::Attach`] if `device` is no infrared receiver of
+    /// raw events (`BPF_PROG_ATTACH`: EINVAL), this program is attached to it already (EEXIST), or
+    /// 64 others are (E2BIG).
     pub fn attach<T: AsFd>(&mut self, device: T) -> Result<LinkId, ProgramError> {
         let how = How {
             attach_type: AttachType::LircMode2 as u32,

@@ -25,6 +25,11 @@ program_methods!(LsmCgroup);
 
 impl LsmCgroup {
     /// Opens the program pinned at `path`. It is loaded already and can be attached.
+    ///
+    /// # Errors
+    /// [`ProgramError::Pin`] if no program is pinned at `path`, or this process may not open it
+    /// (`BPF_OBJ_GET`: EACCES, EPERM); [`ProgramError::UnexpectedProgramType`] if it is of another
+    /// type.
     pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, ProgramError> {
         ProgramData::from_pin(path.as_ref(), "lsm_cgroup").map(|data| LsmCgroup { data })
     }
@@ -42,11 +47,24 @@ impl LsmCgroup {
     }
 
     /// Loads the program for what its section names.
+    ///
+    /// # Errors
+    /// [`ProgramError::LoadError`], with the verifier's log, if the kernel refuses the program
+    /// (`BPF_PROG_LOAD`), and [`ProgramError::Unsupported`] if it is too old for it;
+    /// [`ProgramError::Unloadable`] or [`ProgramError::Relocation`] if the object or this system
+    /// lacks what the program uses, or the function, hook or type that it is for;
+    /// [`ProgramError::AlreadyLoaded`] if it is loaded.
     pub fn load_by_section(&mut self) -> Result<(), ProgramError> {
         self.data.load()
     }
 
     /// Attaches the loaded program to the cgroup whose directory is open here.
+    ///
+    /// # Errors
+    /// [`ProgramError::NotLoaded`]; [`ProgramError::Attach`] with
+    /// [`LinkError::LsmInactive`](crate::links::LinkError::LsmInactive) if `bpf` is not among the
+    /// active security modules, and as programs of cgroups: `cgroup` is no directory of the version
+    /// 2 hierarchy (EBADF), or 64 are attached already (E2BIG).
     pub fn attach<T: AsFd>(&mut self, cgroup: T) -> Result<LinkId, ProgramError> {
         tracing::check_lsm_active().map_err(|error| self.data.attach_error(error))?;
         let mode = CgroupAttachMode::AllowMultiple;

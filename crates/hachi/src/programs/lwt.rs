@@ -22,11 +22,28 @@ macro_rules! lwt_program {
 
         impl $type {
             /// Opens the program pinned at `path`. It is loaded already.
+            ///
+            /// # Errors
+            /// [`ProgramError::Pin`](crate::programs::ProgramError::Pin) if no program is pinned at
+            /// `path`, or this process may not open it (`BPF_OBJ_GET`: EACCES, EPERM);
+            /// [`UnexpectedProgramType`](crate::programs::ProgramError::UnexpectedProgramType)
+            /// if it is of another type.
             pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, ProgramError> {
                 ProgramData::from_pin(path.as_ref(), $section).map(|data| $type { data })
             }
 
             /// Loads the program into the kernel, which verifies it.
+            ///
+            /// # Errors
+            /// [`ProgramError::LoadError`](crate::programs::ProgramError::LoadError), with the
+            /// verifier's log, if the kernel refuses the program (`BPF_PROG_LOAD`), and
+            /// [`ProgramError::Unsupported`](crate::programs::ProgramError::Unsupported) if it is
+            /// too old for it;
+            /// [`ProgramError::Unloadable`](crate::programs::ProgramError::Unloadable) or
+            /// [`ProgramError::Relocation`](crate::programs::ProgramError::Relocation) if the
+            /// object or this system lacks what the program uses;
+            /// [`ProgramError::AlreadyLoaded`](crate::programs::ProgramError::AlreadyLoaded) if it
+            /// is loaded.
             pub fn load(&mut self) -> Result<(), ProgramError> {
                 self.data.load()
             }

@@ -253,28 +253,40 @@ macro_rules! programs {
 programs! {
     (ProgramType::Xdp, _, _) => Xdp "xdp",
     (ProgramType::Tracepoint, _, _) => TracePoint "tracepoint",
-    (ProgramType::RawTracepoint | ProgramType::RawTracepointWritable, _, _) => RawTracePoint "raw_tracepoint",
+    (ProgramType::RawTracepoint | ProgramType::RawTracepointWritable, _, _) =>
+        RawTracePoint "raw_tracepoint",
     (ProgramType::Tracing, Some(AttachType::TraceRawTp), _) => BtfTracePoint "tp_btf",
     (ProgramType::Tracing, Some(AttachType::TraceFentry), _) => FEntry "fentry",
     (ProgramType::Tracing, Some(AttachType::TraceFexit), _) => FExit "fexit",
     (ProgramType::Tracing, Some(AttachType::ModifyReturn), _) => FModRet "fmod_ret",
     (ProgramType::Tracing, Some(AttachType::TraceFsession), _) => FSession "fsession",
-    (ProgramType::Tracing, Some(AttachType::TraceFentryMulti | AttachType::TraceFexitMulti | AttachType::TraceFsessionMulti), _) => TracingMulti "fentry.multi",
+    (ProgramType::Tracing,
+        Some(
+            AttachType::TraceFentryMulti
+            | AttachType::TraceFexitMulti
+            | AttachType::TraceFsessionMulti
+        ), _) =>
+        TracingMulti "fentry.multi",
     (ProgramType::Tracing, Some(AttachType::TraceIter), _) => Iter "iter",
     (ProgramType::Ext, _, _) => Extension "freplace",
     (ProgramType::Lsm, Some(AttachType::LsmMac), _) => Lsm "lsm",
     (ProgramType::Lsm, Some(AttachType::LsmCgroup), _) => LsmCgroup "lsm_cgroup",
-    (ProgramType::Kprobe, None, "" | "kprobe" | "kretprobe" | "ksyscall" | "kretsyscall") => KProbe "kprobe",
+    (ProgramType::Kprobe, None, "" | "kprobe" | "kretprobe" | "ksyscall" | "kretsyscall") =>
+        KProbe "kprobe",
     #[cfg(feature = "uprobe")]
-    (ProgramType::Kprobe, None, "uprobe" | "uretprobe" | "uprobe.s" | "uretprobe.s") => UProbe "uprobe",
+    (ProgramType::Kprobe, None, "uprobe" | "uretprobe" | "uprobe.s" | "uretprobe.s") =>
+        UProbe "uprobe",
     #[cfg(feature = "uprobe")]
     (ProgramType::Kprobe, None, "usdt" | "usdt.s") => Usdt "usdt",
-    (ProgramType::Kprobe, Some(AttachType::TraceKprobeMulti | AttachType::TraceKprobeSession), _) => KProbeMulti "kprobe.multi",
+    (ProgramType::Kprobe, Some(AttachType::TraceKprobeMulti | AttachType::TraceKprobeSession), _) =>
+        KProbeMulti "kprobe.multi",
     #[cfg(feature = "uprobe")]
-    (ProgramType::Kprobe, Some(AttachType::TraceUprobeMulti | AttachType::TraceUprobeSession), _) => UProbeMulti "uprobe.multi",
+    (ProgramType::Kprobe, Some(AttachType::TraceUprobeMulti | AttachType::TraceUprobeSession), _) =>
+        UProbeMulti "uprobe.multi",
     (ProgramType::PerfEvent, _, _) => PerfEvent "perf_event",
     (ProgramType::Syscall, _, _) => Syscall "syscall",
-    (ProgramType::SchedCls, Some(AttachType::NetkitPrimary | AttachType::NetkitPeer), _) => Netkit "netkit",
+    (ProgramType::SchedCls, Some(AttachType::NetkitPrimary | AttachType::NetkitPeer), _) =>
+        Netkit "netkit",
     (ProgramType::SchedCls, _, _) => SchedClassifier "classifier",
     (ProgramType::CgroupSkb, _, _) => CgroupSkb "cgroup_skb",
     (ProgramType::CgroupSock, _, _) => CgroupSock "cgroup_sock",
@@ -305,26 +317,50 @@ impl Program {
 
     /// Loads the program into the kernel, which verifies it. What it is for (a kernel function, a
     /// hook) is taken from its section, where its type needs to know that to be loaded.
+    ///
+    /// # Errors
+    /// [`ProgramError::LoadError`], with the verifier's log, if the kernel refuses the program
+    /// (`BPF_PROG_LOAD`), and [`ProgramError::Unsupported`] if it is too old for it;
+    /// [`ProgramError::Unloadable`] or [`ProgramError::Relocation`] if the object or this system
+    /// lacks what the program uses, or the function, hook or type that it is for;
+    /// [`ProgramError::AlreadyLoaded`] if it is loaded.
     pub fn load(&mut self) -> Result<(), ProgramError> {
         self.data_mut().load()
     }
 
     /// Detaches the program everywhere and unloads it (unless it is pinned).
+    ///
+    /// # Errors
+    /// [`ProgramError::NotLoaded`]; [`ProgramError::Link`] if an attachment cannot be undone. It is
+    /// unloaded then all the same.
     pub fn unload(&mut self) -> Result<(), ProgramError> {
         self.data_mut().unload()
     }
 
-    /// The descriptor; [`ProgramError::NotLoaded`] before `load`.
+    /// The descriptor.
+    ///
+    /// # Errors
+    /// [`ProgramError::NotLoaded`] before `load`.
     pub fn fd(&self) -> Result<&ProgramFd, ProgramError> {
         self.data().fd()
     }
 
     /// What the kernel says about the loaded program.
+    ///
+    /// # Errors
+    /// [`ProgramError::NotLoaded`]; [`ProgramError::SyscallError`] if `BPF_OBJ_GET_INFO_BY_FD`
+    /// fails, as it does on Linux < 4.13.
     pub fn info(&self) -> Result<ProgramInfo, ProgramError> {
         self.data().info()
     }
 
     /// Pins the loaded program, so that it outlives the process.
+    ///
+    /// # Errors
+    /// [`PinError::NotBpffs`](crate::pin::PinError::NotBpffs) if `path` is on another file system,
+    /// [`PinError::Taken`](crate::pin::PinError::Taken) if something is there,
+    /// [`PinError::Unsuitable`](crate::pin::PinError::Unsuitable) if the program is not loaded, and
+    /// what `mkdir` and `BPF_OBJ_PIN` refuse (EPERM, EACCES).
     pub fn pin<P: AsRef<std::path::Path>>(&self, path: P) -> Result<(), crate::pin::PinError> {
         self.data().pin(path.as_ref())
     }
@@ -363,16 +399,29 @@ impl Program {
     }
 
     /// Runs the loaded program once on given data, if the kernel can for its type.
+    ///
+    /// # Errors
+    /// [`ProgramError::NotLoaded`]; [`ProgramError::SyscallError`] of `BPF_PROG_TEST_RUN`: EINVAL
+    /// or E2BIG for data that this type of program does not take, ENOTSUPP or EINVAL for types that
+    /// cannot be run, EPERM without the rights.
     pub fn test_run(&self, options: &TestRunOptions<'_>) -> Result<TestRun, ProgramError> {
         self.data().run(options)
     }
 
     /// Ends one attachment.
+    ///
+    /// # Errors
+    /// [`ProgramError::Link`]: [`LinkError::NotAttached`](crate::links::LinkError::NotAttached) if
+    /// the program has no such attachment, or what undoing it failed with.
     pub fn detach(&mut self, id: LinkId) -> Result<(), ProgramError> {
         self.data_mut().detach(id)
     }
 
     /// Hands over one attachment; see [`links`].
+    ///
+    /// # Errors
+    /// [`ProgramError::Link`] with [`LinkError::NotAttached`](crate::links::LinkError::NotAttached)
+    /// if the program has no such attachment: it was detached or taken before.
     pub fn take_link(&mut self, id: LinkId) -> Result<OwnedLink, ProgramError> {
         self.data_mut().take_link(id)
     }

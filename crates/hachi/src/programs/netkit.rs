@@ -31,12 +31,25 @@ multi_program!(Netkit);
 
 impl Netkit {
     /// Loads the program into the kernel, which verifies it.
+    ///
+    /// # Errors
+    /// [`ProgramError::LoadError`], with the verifier's log, if the kernel refuses the program
+    /// (`BPF_PROG_LOAD`), and [`ProgramError::Unsupported`] if it is too old for it;
+    /// [`ProgramError::Unloadable`] or [`ProgramError::Relocation`] if the object or this system
+    /// lacks what the program uses; [`ProgramError::AlreadyLoaded`] if it is loaded.
     pub fn load(&mut self) -> Result<(), ProgramError> {
         self.data.load()
     }
 
     /// Attaches the loaded program to a pair by the name of its primary interface, which is in the
     /// calling thread's network namespace. Needs CAP_NET_ADMIN.
+    ///
+    /// # Errors
+    /// [`ProgramError::NotLoaded`]; [`ProgramError::Attach`] with
+    /// [`LinkError::NoSuchInterface`](crate::links::LinkError::NoSuchInterface); if the interface
+    /// is none of a netkit pair (`BPF_LINK_CREATE`: EINVAL) or the pair's peer (EACCES), what it is
+    /// to run before or after is not there (ENOENT), or others have attached since the revision
+    /// expected (ESTALE).
     pub fn attach(
         &mut self,
         interface: &str,
@@ -52,6 +65,12 @@ impl Netkit {
 
     /// Makes an existing attachment run this program, without a gap in between, and takes it over;
     /// see [`Xdp::attach_to_link`](super::Xdp::attach_to_link).
+    ///
+    /// # Errors
+    /// [`ProgramError::NotLoaded`]; [`ProgramError::Attach`] if the kernel refuses to change the
+    /// program of the link (`BPF_LINK_UPDATE`: EINVAL for a program of another type, ENOLINK when
+    /// what it was attached to is gone), or the attachment is of a kind that cannot change it. The
+    /// link is dropped then, which detaches it.
     pub fn attach_to_link(&mut self, link: impl Into<OwnedLink>) -> Result<LinkId, ProgramError> {
         self.data.attach_to_link(link.into())
     }

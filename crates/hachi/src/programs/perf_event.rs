@@ -8,8 +8,8 @@ use crate::{
     sys::perf,
 };
 
-/// A program at a perf event (`BPF_PROG_TYPE_PERF_EVENT`): it runs each time so many events were
-/// counted, or so often a second. Linux ≥ 4.9.
+/// A program at a perf event (`BPF_PROG_TYPE_PERF_EVENT`): it runs each time a
+/// number of events was counted, or a number of times a second. Linux ≥ 4.9.
 ///
 /// Section `perf_event`.
 #[derive(Debug)]
@@ -147,7 +147,7 @@ pub enum BreakpointConfig {
         r#type: PerfBreakpointType,
         /// From here on.
         address: u64,
-        /// So many bytes.
+        /// This many bytes.
         length: PerfBreakpointLength,
     },
     /// An instruction is executed.
@@ -280,11 +280,22 @@ impl PerfEventConfig {
 
 impl PerfEvent {
     /// Opens the program pinned at `path`. It is loaded already and can be attached.
+    ///
+    /// # Errors
+    /// [`ProgramError::Pin`] if no program is pinned at `path`, or this process may not open it
+    /// (`BPF_OBJ_GET`: EACCES, EPERM); [`ProgramError::UnexpectedProgramType`] if it is of another
+    /// type.
     pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, ProgramError> {
         ProgramData::from_pin(path.as_ref(), "perf_event").map(|data| PerfEvent { data })
     }
 
     /// Loads the program into the kernel, which verifies it.
+    ///
+    /// # Errors
+    /// [`ProgramError::LoadError`], with the verifier's log, if the kernel refuses the program
+    /// (`BPF_PROG_LOAD`), and [`ProgramError::Unsupported`] if it is too old for it;
+    /// [`ProgramError::Unloadable`] or [`ProgramError::Relocation`] if the object or this system
+    /// lacks what the program uses; [`ProgramError::AlreadyLoaded`] if it is loaded.
     pub fn load(&mut self) -> Result<(), ProgramError> {
         self.data.load()
     }
@@ -311,6 +322,11 @@ impl PerfEvent {
 
     /// As [`attach`](Self::attach); `bpf_get_attach_cookie` gives the program `cookie`. Linux ≥
     /// 5.15.
+    ///
+    /// # Errors
+    /// As [`attach`](Self::attach); and with
+    /// [`LinkError::Unsupported`](crate::links::LinkError::Unsupported) if the kernel has no
+    /// cookies for it.
     pub fn attach_with_cookie(
         &mut self,
         config: PerfEventConfig,

@@ -19,11 +19,22 @@ program_methods!(RawTracePoint);
 
 impl RawTracePoint {
     /// Opens the program pinned at `path`. It is loaded already and can be attached.
+    ///
+    /// # Errors
+    /// [`ProgramError::Pin`] if no program is pinned at `path`, or this process may not open it
+    /// (`BPF_OBJ_GET`: EACCES, EPERM); [`ProgramError::UnexpectedProgramType`] if it is of another
+    /// type.
     pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, ProgramError> {
         ProgramData::from_pin(path.as_ref(), "raw_tracepoint").map(|data| RawTracePoint { data })
     }
 
     /// Loads the program into the kernel, which verifies it.
+    ///
+    /// # Errors
+    /// [`ProgramError::LoadError`], with the verifier's log, if the kernel refuses the program
+    /// (`BPF_PROG_LOAD`), and [`ProgramError::Unsupported`] if it is too old for it;
+    /// [`ProgramError::Unloadable`] or [`ProgramError::Relocation`] if the object or this system
+    /// lacks what the program uses; [`ProgramError::AlreadyLoaded`] if it is loaded.
     pub fn load(&mut self) -> Result<(), ProgramError> {
         self.data.load()
     }
@@ -31,13 +42,19 @@ impl RawTracePoint {
     /// Attaches the loaded program to a tracepoint by its name, without a category: `sys_enter`.
     ///
     /// # Errors
-    /// [`LinkError::NoSuchTarget`](crate::links::LinkError::NoSuchTarget) in [`ProgramError::Attach`], with similar names.
+    /// [`LinkError::NoSuchTarget`](crate::links::LinkError::NoSuchTarget) in
+    /// [`ProgramError::Attach`], with similar names.
     pub fn attach(&mut self, name: &str) -> Result<LinkId, ProgramError> {
         self.attach_with_cookie(name, 0)
     }
 
     /// As [`attach`](Self::attach); `bpf_get_attach_cookie` gives the program `cookie`. Linux ≥
     /// 6.10.
+    ///
+    /// # Errors
+    /// As [`attach`](Self::attach); and with
+    /// [`LinkError::Unsupported`](crate::links::LinkError::Unsupported) if the kernel has no
+    /// cookies for it.
     pub fn attach_with_cookie(&mut self, name: &str, cookie: u64) -> Result<LinkId, ProgramError> {
         let program = self.data.fd()?;
         let link = match CString::new(name) {

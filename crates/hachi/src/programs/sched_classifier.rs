@@ -37,11 +37,22 @@ multi_program!(SchedClassifier);
 
 impl SchedClassifier {
     /// Opens the classifier pinned at `path`. It is loaded already and can be attached.
+    ///
+    /// # Errors
+    /// [`ProgramError::Pin`] if no program is pinned at `path`, or this process may not open it
+    /// (`BPF_OBJ_GET`: EACCES, EPERM); [`ProgramError::UnexpectedProgramType`] if it is of another
+    /// type.
     pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, ProgramError> {
         ProgramData::from_pin(path.as_ref(), "classifier").map(|data| SchedClassifier { data })
     }
 
     /// Loads the program into the kernel, which verifies it.
+    ///
+    /// # Errors
+    /// [`ProgramError::LoadError`], with the verifier's log, if the kernel refuses the program
+    /// (`BPF_PROG_LOAD`), and [`ProgramError::Unsupported`] if it is too old for it;
+    /// [`ProgramError::Unloadable`] or [`ProgramError::Relocation`] if the object or this system
+    /// lacks what the program uses; [`ProgramError::AlreadyLoaded`] if it is loaded.
     pub fn load(&mut self) -> Result<(), ProgramError> {
         self.data.load()
     }
@@ -53,6 +64,9 @@ impl SchedClassifier {
     /// `clsact` qdisc (made if need be, and left there) by netlink; either way the attachment lasts
     /// until this program is dropped, unless the link is [taken](Self::take_link). TCX programs run
     /// before filters. Needs CAP_NET_ADMIN.
+    ///
+    /// # Errors
+    /// As [`attach_with_options`](Self::attach_with_options).
     pub fn attach(
         &mut self,
         interface: &str,
@@ -104,14 +118,24 @@ impl SchedClassifier {
 
     /// Makes an existing attachment run this program, without a gap in between, and takes it over;
     /// see [`Xdp::attach_to_link`](super::Xdp::attach_to_link).
+    ///
+    /// # Errors
+    /// [`ProgramError::NotLoaded`]; [`ProgramError::Attach`] if the kernel refuses to change the
+    /// program of the link (`BPF_LINK_UPDATE`: EINVAL for a program of another type, ENOLINK when
+    /// what it was attached to is gone), or the attachment is of a kind that cannot change it. The
+    /// link is dropped then, which detaches it.
     pub fn attach_to_link(&mut self, link: impl Into<OwnedLink>) -> Result<LinkId, ProgramError> {
         self.data.attach_to_link(link.into())
     }
 
-    /// The programs in an interface's list (TCX), in the order in which they run, whoever attached
-    /// them; and the revision, for [`LinkOrder::expecting`]. Linux ≥ 6.6.
+    /// The programs in an interface's list (TCX), in the order in which they run, no matter who
+    /// attached them; and the revision, for [`LinkOrder::expecting`]. Linux ≥ 6.6.
     ///
     /// [`Attachments::on_interface`] also tells their links.
+    ///
+    /// # Errors
+    /// [`ProgramError::Link`] as [`Attachments::on_interface`]; [`ProgramError::SyscallError`] if a
+    /// program found is gone, or this process may not open it (EPERM without CAP_SYS_ADMIN).
     pub fn query_tcx(
         interface: &str,
         attach_type: TcAttachType,
@@ -160,8 +184,8 @@ pub fn qdisc_add_clsact(interface: &str) -> Result<(), io::Error> {
     tc::add_clsact(if_index).map_err(|error| error.io_error)
 }
 
-/// Removes the filters called `name` from an interface, whoever made them; a filter that Hachi made
-/// has the program's name.
+/// Removes the filters called `name` from an interface, no matter who made them; a filter that
+/// Hachi made has the program's name.
 ///
 /// # Errors
 /// [`io::ErrorKind::NotFound`] if there is none.

@@ -19,11 +19,22 @@ program_methods!(SkMsg);
 
 impl SkMsg {
     /// Opens the program pinned at `path`. It is loaded already and can be attached.
+    ///
+    /// # Errors
+    /// [`ProgramError::Pin`] if no program is pinned at `path`, or this process may not open it
+    /// (`BPF_OBJ_GET`: EACCES, EPERM); [`ProgramError::UnexpectedProgramType`] if it is of another
+    /// type.
     pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, ProgramError> {
         ProgramData::from_pin(path.as_ref(), "sk_msg").map(|data| SkMsg { data })
     }
 
     /// Loads the program into the kernel, which verifies it.
+    ///
+    /// # Errors
+    /// [`ProgramError::LoadError`], with the verifier's log, if the kernel refuses the program
+    /// (`BPF_PROG_LOAD`), and [`ProgramError::Unsupported`] if it is too old for it;
+    /// [`ProgramError::Unloadable`] or [`ProgramError::Relocation`] if the object or this system
+    /// lacks what the program uses; [`ProgramError::AlreadyLoaded`] if it is loaded.
     pub fn load(&mut self) -> Result<(), ProgramError> {
         self.data.load()
     }
@@ -32,6 +43,10 @@ impl SkMsg {
     /// put there. By a `bpf_link` (Linux ≥ 6.10) or, on older kernels, without; either way until
     /// this program is dropped, unless the link is [taken](Self::take_link). A map has one program
     /// of a kind: one that is there is in the way of a link, and pushed out on older kernels.
+    ///
+    /// # Errors
+    /// [`ProgramError::NotLoaded`]; [`ProgramError::Attach`] if `map` is no map of sockets (EBADF,
+    /// EINVAL), or a link holds a program of this kind there (EBUSY).
     pub fn attach<T: AsFd>(&mut self, map: T) -> Result<LinkId, ProgramError> {
         let link = sock_map::attach(
             self.data.fd()?,

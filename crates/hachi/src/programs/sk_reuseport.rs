@@ -23,11 +23,22 @@ program_methods!(SkReuseport);
 
 impl SkReuseport {
     /// Opens the program pinned at `path`. It is loaded already and can be attached.
+    ///
+    /// # Errors
+    /// [`ProgramError::Pin`] if no program is pinned at `path`, or this process may not open it
+    /// (`BPF_OBJ_GET`: EACCES, EPERM); [`ProgramError::UnexpectedProgramType`] if it is of another
+    /// type.
     pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, ProgramError> {
         ProgramData::from_pin(path.as_ref(), "sk_reuseport").map(|data| SkReuseport { data })
     }
 
     /// Loads the program into the kernel, which verifies it.
+    ///
+    /// # Errors
+    /// [`ProgramError::LoadError`], with the verifier's log, if the kernel refuses the program
+    /// (`BPF_PROG_LOAD`), and [`ProgramError::Unsupported`] if it is too old for it;
+    /// [`ProgramError::Unloadable`] or [`ProgramError::Relocation`] if the object or this system
+    /// lacks what the program uses; [`ProgramError::AlreadyLoaded`] if it is loaded.
     pub fn load(&mut self) -> Result<(), ProgramError> {
         self.data.load()
     }
@@ -38,12 +49,12 @@ impl SkReuseport {
     /// descriptor was closed while a duplicate stays open keeps the program.
     ///
     /// The kernel does not say which program a group has. What this process attached, by whichever
-    /// socket of the group, is remembered, and dropping a link whose program was replaced by another
-    /// one of this process detaches nothing. That **another process** has replaced it cannot be
-    /// seen: dropping the link then takes off the other's program.
+    /// socket of the group, is remembered, and dropping a link whose program was replaced by
+    /// another one of this process detaches nothing. That **another process** has replaced it
+    /// cannot be seen: dropping the link then takes off the other's program.
     ///
     /// # Errors
-    /// What the kernel refuses; `ENOTSOCK` for anything else.
+    /// What the kernel refuses; `ENOTSOCK` if it is not a socket.
     pub fn attach<T: AsFd>(&mut self, socket: T) -> Result<LinkId, ProgramError> {
         let link = socket::attach(self.data.fd()?, Hook::Reuseport, socket.as_fd());
         self.data.own(link)

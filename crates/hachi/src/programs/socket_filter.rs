@@ -21,11 +21,22 @@ program_methods!(SocketFilter);
 
 impl SocketFilter {
     /// Opens the program pinned at `path`. It is loaded already and can be attached.
+    ///
+    /// # Errors
+    /// [`ProgramError::Pin`] if no program is pinned at `path`, or this process may not open it
+    /// (`BPF_OBJ_GET`: EACCES, EPERM); [`ProgramError::UnexpectedProgramType`] if it is of another
+    /// type.
     pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, ProgramError> {
         ProgramData::from_pin(path.as_ref(), "socket").map(|data| SocketFilter { data })
     }
 
     /// Loads the program into the kernel, which verifies it.
+    ///
+    /// # Errors
+    /// [`ProgramError::LoadError`], with the verifier's log, if the kernel refuses the program
+    /// (`BPF_PROG_LOAD`), and [`ProgramError::Unsupported`] if it is too old for it;
+    /// [`ProgramError::Unloadable`] or [`ProgramError::Relocation`] if the object or this system
+    /// lacks what the program uses; [`ProgramError::AlreadyLoaded`] if it is loaded.
     pub fn load(&mut self) -> Result<(), ProgramError> {
         self.data.load()
     }
@@ -41,7 +52,7 @@ impl SocketFilter {
     /// takes off the other's filter.
     ///
     /// # Errors
-    /// What the kernel refuses; `ENOTSOCK` for anything else.
+    /// What the kernel refuses; `ENOTSOCK` if it is not a socket.
     pub fn attach<T: AsFd>(&mut self, socket: T) -> Result<LinkId, ProgramError> {
         let link = socket::attach(self.data.fd()?, Hook::Filter, socket.as_fd());
         self.data.own(link)

@@ -18,17 +18,32 @@ program_methods!(Syscall);
 
 impl Syscall {
     /// Opens the program pinned at `path`. It is loaded already and can be called.
+    ///
+    /// # Errors
+    /// [`ProgramError::Pin`] if no program is pinned at `path`, or this process may not open it
+    /// (`BPF_OBJ_GET`: EACCES, EPERM); [`ProgramError::UnexpectedProgramType`] if it is of another
+    /// type.
     pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, ProgramError> {
         ProgramData::from_pin(path.as_ref(), "syscall").map(|data| Syscall { data })
     }
 
     /// Loads the program into the kernel, which verifies it.
+    ///
+    /// # Errors
+    /// [`ProgramError::LoadError`], with the verifier's log, if the kernel refuses the program
+    /// (`BPF_PROG_LOAD`), and [`ProgramError::Unsupported`] if it is too old for it;
+    /// [`ProgramError::Unloadable`] or [`ProgramError::Relocation`] if the object or this system
+    /// lacks what the program uses; [`ProgramError::AlreadyLoaded`] if it is loaded.
     pub fn load(&mut self) -> Result<(), ProgramError> {
         self.data.load()
     }
 
     /// Runs the program with `context` as its argument, which it may change (at most 64 KiB; empty:
     /// none). The result is what it returned.
+    ///
+    /// # Errors
+    /// [`ProgramError::NotLoaded`]; [`ProgramError::SyscallError`] of `BPF_PROG_TEST_RUN`: EINVAL
+    /// if `context` is shorter than the program reads or longer than 64 KiB.
     pub fn call(&self, context: &mut [u8]) -> Result<u32, ProgramError> {
         let fd = self.data.fd()?;
         bpf::prog_call(fd.as_fd(), context).map_err(|error| ProgramError::SyscallError {

@@ -27,11 +27,22 @@ program_methods!(TracePoint);
 
 impl TracePoint {
     /// Opens the program pinned at `path`. It is loaded already and can be attached.
+    ///
+    /// # Errors
+    /// [`ProgramError::Pin`] if no program is pinned at `path`, or this process may not open it
+    /// (`BPF_OBJ_GET`: EACCES, EPERM); [`ProgramError::UnexpectedProgramType`] if it is of another
+    /// type.
     pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, ProgramError> {
         ProgramData::from_pin(path.as_ref(), "tracepoint").map(|data| TracePoint { data })
     }
 
     /// Loads the program into the kernel, which verifies it.
+    ///
+    /// # Errors
+    /// [`ProgramError::LoadError`], with the verifier's log, if the kernel refuses the program
+    /// (`BPF_PROG_LOAD`), and [`ProgramError::Unsupported`] if it is too old for it;
+    /// [`ProgramError::Unloadable`] or [`ProgramError::Relocation`] if the object or this system
+    /// lacks what the program uses; [`ProgramError::AlreadyLoaded`] if it is loaded.
     pub fn load(&mut self) -> Result<(), ProgramError> {
         self.data.load()
     }
@@ -50,6 +61,11 @@ impl TracePoint {
 
     /// As [`attach`](Self::attach); `bpf_get_attach_cookie` gives the program `cookie`. Linux ≥
     /// 5.15.
+    ///
+    /// # Errors
+    /// As [`attach`](Self::attach); and with
+    /// [`LinkError::Unsupported`](crate::links::LinkError::Unsupported) if the kernel has no
+    /// cookies for it.
     pub fn attach_with_cookie(
         &mut self,
         category: &str,

@@ -8,6 +8,12 @@ macro_rules! loaded_for_target {
 
         impl $type {
             /// Opens the program pinned at `path`. It is loaded already and can be attached.
+            ///
+            /// # Errors
+            /// [`ProgramError::Pin`](crate::programs::ProgramError::Pin) if no program is pinned at
+            /// `path`, or this process may not open it (`BPF_OBJ_GET`: EACCES, EPERM);
+            /// [`UnexpectedProgramType`](crate::programs::ProgramError::UnexpectedProgramType)
+            /// if it is of another type.
             pub fn from_pin<P: AsRef<std::path::Path>>(
                 path: P,
             ) -> Result<Self, $crate::programs::ProgramError> {
@@ -15,7 +21,8 @@ macro_rules! loaded_for_target {
                     .map(|data| $type { data })
             }
 
-            #[doc = concat!("Loads the program for the ", $what, " called `name`, whatever its section names.")]
+            #[doc = concat!("Loads the program for the ", $what, " called `name`, whatever its \
+                                                                  section names.")]
             ///
             /// `btf` are the kernel's types ([`Btf::from_sys_fs`](crate::Btf::from_sys_fs)); share
             /// one among several programs. What they do not have is searched for in the modules.
@@ -36,11 +43,30 @@ macro_rules! loaded_for_target {
             }
 
             /// Loads the program for what its section names.
+            ///
+            /// # Errors
+            /// [`ProgramError::LoadError`](crate::programs::ProgramError::LoadError), with the
+            /// verifier's log, if the kernel refuses the program (`BPF_PROG_LOAD`), and
+            /// [`ProgramError::Unsupported`](crate::programs::ProgramError::Unsupported) if it is
+            /// too old for it;
+            /// [`ProgramError::Unloadable`](crate::programs::ProgramError::Unloadable) or
+            /// [`ProgramError::Relocation`](crate::programs::ProgramError::Relocation) if the
+            /// object or this system lacks what the program uses, or the function, hook or type
+            /// that it is for;
+            /// [`ProgramError::AlreadyLoaded`](crate::programs::ProgramError::AlreadyLoaded) if it
+            /// is loaded.
             pub fn load_by_section(&mut self) -> Result<(), $crate::programs::ProgramError> {
                 self.data.load()
             }
 
             /// Attaches the program to what it was loaded for.
+            ///
+            /// # Errors
+            /// [`ProgramError::NotLoaded`](crate::programs::ProgramError::NotLoaded);
+            /// [`ProgramError::Attach`](crate::programs::ProgramError::Attach) if the kernel
+            /// refuses (`BPF_LINK_CREATE`, on older kernels `BPF_RAW_TRACEPOINT_OPEN`): EBUSY if
+            /// the program is attached to that function already, ENOTSUPP where the architecture
+            /// has no trampolines.
             pub fn attach(
                 &mut self,
             ) -> Result<$crate::links::LinkId, $crate::programs::ProgramError> {
@@ -49,6 +75,11 @@ macro_rules! loaded_for_target {
 
             /// As [`attach`](Self::attach); `bpf_get_attach_cookie` gives the program `cookie`.
             #[doc = concat!("Linux ≥ ", $since, ".")]
+            ///
+            /// # Errors
+            /// As [`attach`](Self::attach); and with
+            /// [`LinkError::Unsupported`](crate::links::LinkError::Unsupported) if the kernel has
+            /// no cookies for it.
             pub fn attach_with_cookie(
                 &mut self,
                 cookie: u64,
@@ -61,7 +92,10 @@ macro_rules! loaded_for_target {
                 _: &$crate::programs::AttachOptions,
             ) -> Result<Vec<$crate::programs::Attached>, $crate::programs::ProgramError> {
                 let link = self.data.attach_as_loaded($what, 0)?;
-                Ok($crate::programs::Attached::one(link, self.data.target_in_words($what)))
+                Ok($crate::programs::Attached::one(
+                    link,
+                    self.data.target_in_words($what),
+                ))
             }
         }
     };

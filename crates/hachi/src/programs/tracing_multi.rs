@@ -29,11 +29,22 @@ program_methods!(TracingMulti);
 impl TracingMulti {
     /// Opens the program pinned at `path`, which was loaded from a section of the kind `section`
     /// (`fentry.multi`, `fexit.multi`, `fsession.multi`).
+    ///
+    /// # Errors
+    /// [`ProgramError::Pin`] if no program is pinned at `path`, or this process may not open it
+    /// (`BPF_OBJ_GET`: EACCES, EPERM); [`ProgramError::UnexpectedProgramType`] if it is of another
+    /// type.
     pub fn from_pin<P: AsRef<Path>>(path: P, section: &str) -> Result<Self, ProgramError> {
         ProgramData::from_pin(path.as_ref(), section).map(|data| TracingMulti { data })
     }
 
     /// Loads the program into the kernel, which verifies it.
+    ///
+    /// # Errors
+    /// [`ProgramError::LoadError`], with the verifier's log, if the kernel refuses the program
+    /// (`BPF_PROG_LOAD`), and [`ProgramError::Unsupported`] if it is too old for it;
+    /// [`ProgramError::Unloadable`] or [`ProgramError::Relocation`] if the object or this system
+    /// lacks what the program uses; [`ProgramError::AlreadyLoaded`] if it is loaded.
     pub fn load(&mut self) -> Result<(), ProgramError> {
         self.data.load()
     }
@@ -52,6 +63,12 @@ impl TracingMulti {
 
     /// Attaches the loaded program to these kernel functions. `bpf_get_attach_cookie` gives the
     /// program the cookie of the function; there are as many as functions, or none.
+    ///
+    /// # Errors
+    /// [`ProgramError::NotLoaded`]; [`ProgramError::Attach`] if `btf` or the kernel has no such
+    /// function, or none that can be traced (`BPF_LINK_CREATE`), or the kernel is too old for it;
+    /// [`LinkError::CookieCount`](crate::links::LinkError::CookieCount) if there are other than as
+    /// many cookies as places, or none.
     pub fn attach_to_functions(
         &mut self,
         names: &[&str],

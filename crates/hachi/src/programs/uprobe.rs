@@ -33,14 +33,10 @@ program_methods!(UProbe);
 pub enum UProbeAttachLocation<'a> {
     /// A function by its name, which may have a version: `pthread_create@GLIBC_2.34`.
     Symbol(&'a str),
-    /// So many bytes into a function.
+    /// This many bytes into a function.
     SymbolOffset(&'a str, u64),
-    /// So many bytes into the file. In a program that is loaded at the addresses it was linked for
-    /// (not position-independent), an address of its code, as its tools print it, is understood,
-    /// too.
+    /// This many bytes into the file.
     AbsoluteOffset(u64),
-    /// An address as linked: what `nm` and `objdump` print.
-    Address(u64),
 }
 
 impl<'a> From<&'a str> for UProbeAttachLocation<'a> {
@@ -57,6 +53,11 @@ impl From<u64> for UProbeAttachLocation<'static> {
 
 impl UProbe {
     /// Opens the program pinned at `path`. It is loaded already and can be attached.
+    ///
+    /// # Errors
+    /// [`ProgramError::Pin`] if no program is pinned at `path`, or this process may not open it
+    /// (`BPF_OBJ_GET`: EACCES, EPERM); [`ProgramError::UnexpectedProgramType`] if it is of another
+    /// type.
     pub fn from_pin<P: AsRef<Path>>(path: P, kind: ProbeKind) -> Result<Self, ProgramError> {
         let section = match kind {
             ProbeKind::Entry => "uprobe",
@@ -66,6 +67,12 @@ impl UProbe {
     }
 
     /// Loads the program into the kernel, which verifies it.
+    ///
+    /// # Errors
+    /// [`ProgramError::LoadError`], with the verifier's log, if the kernel refuses the program
+    /// (`BPF_PROG_LOAD`), and [`ProgramError::Unsupported`] if it is too old for it;
+    /// [`ProgramError::Unloadable`] or [`ProgramError::Relocation`] if the object or this system
+    /// lacks what the program uses; [`ProgramError::AlreadyLoaded`] if it is loaded.
     pub fn load(&mut self) -> Result<(), ProgramError> {
         self.data.load()
     }
@@ -80,14 +87,7 @@ impl UProbe {
     ///
     /// `target` is a path, or the name of a library (`libc.so.6`, `libc`) or of a program. With
     /// `pid` only this process runs the program (0: the calling one); without, everybody who
-    /// passes, now and later. With `pid`, a name stands for the file that the process has mapped,
-    /// and an absolute path is looked up in its root: it may be in a container. (Paths in `/proc`
-    /// are ours.)
-    ///
-    /// Symbols that the file itself does not have are looked for in its debugging information: a
-    /// file named by its build id or `.gnu_debuglink`, and, with the feature `debuginfo`, compressed
-    /// in the file.
-    /// `bpf_get_attach_cookie` gives the program `cookie` (Linux ≥ 5.15).
+    /// passes, now and later. `bpf_get_attach_cookie` gives the program `cookie` (Linux ≥ 5.15).
     ///
     /// Makes a `bpf_link` (Linux ≥ 5.15) or, on older kernels, a perf event; kernels before 4.17
     /// are told by tracefs. Needs CAP_PERFMON; CAP_SYS_ADMIN before Linux 6.7 or so.
@@ -114,6 +114,10 @@ impl UProbe {
 
     /// As [`attach`](Self::attach), by an event written to `uprobe_events` of tracefs, which others
     /// can see there, although the kernel may have better ways.
+    ///
+    /// # Errors
+    /// As [`attach`](Self::attach), and if tracefs is not mounted, `uprobe_events` may not be
+    /// written, or the path of `target` is one that it does not take.
     pub fn attach_by_tracefs<'loc, T: AsRef<Path>, Loc: Into<UProbeAttachLocation<'loc>>>(
         &mut self,
         location: Loc,
@@ -211,9 +215,9 @@ impl Request<'_> {
         let path = path::resolve(self.target, pid)?;
         let offset = match self.location {
             UProbeAttachLocation::AbsoluteOffset(offset) => {
-                Binary::headers(&path)?.offset(offset)?
+                Binary::open(&path)?.check_offset(offset)?;
+                offset
             }
-            UProbeAttachLocation::Address(address) => Binary::headers(&path)?.offset_of(address)?,
             UProbeAttachLocation::Symbol(name) => Binary::open(&path)?.function_offset(name)?,
             UProbeAttachLocation::SymbolOffset(name, offset) => Binary::open(&path)?
                 .function_offset(name)?

@@ -32,11 +32,22 @@ program_methods!(UProbeMulti);
 impl UProbeMulti {
     /// Opens the program pinned at `path`, which was loaded from a section of the kind `section`
     /// (`uprobe.multi`, `uretprobe.multi`, `uprobe.session`, …).
+    ///
+    /// # Errors
+    /// [`ProgramError::Pin`] if no program is pinned at `path`, or this process may not open it
+    /// (`BPF_OBJ_GET`: EACCES, EPERM); [`ProgramError::UnexpectedProgramType`] if it is of another
+    /// type.
     pub fn from_pin<P: AsRef<Path>>(path: P, section: &str) -> Result<Self, ProgramError> {
         ProgramData::from_pin(path.as_ref(), section).map(|data| UProbeMulti { data })
     }
 
     /// Loads the program into the kernel, which verifies it.
+    ///
+    /// # Errors
+    /// [`ProgramError::LoadError`], with the verifier's log, if the kernel refuses the program
+    /// (`BPF_PROG_LOAD`), and [`ProgramError::Unsupported`] if it is too old for it;
+    /// [`ProgramError::Unloadable`] or [`ProgramError::Relocation`] if the object or this system
+    /// lacks what the program uses; [`ProgramError::AlreadyLoaded`] if it is loaded.
     pub fn load(&mut self) -> Result<(), ProgramError> {
         self.data.load()
     }
@@ -50,7 +61,8 @@ impl UProbeMulti {
     /// and `pid` are as for [`UProbe::attach`](super::UProbe::attach).
     ///
     /// # Errors
-    /// [`LinkError::NoSuchTarget`](crate::links::LinkError::NoSuchTarget) in [`ProgramError::Attach`] if none does.
+    /// [`LinkError::NoSuchTarget`](crate::links::LinkError::NoSuchTarget) in
+    /// [`ProgramError::Attach`] if none does.
     pub fn attach<T: AsRef<Path>>(
         &mut self,
         pattern: &str,
@@ -63,6 +75,12 @@ impl UProbeMulti {
     /// Attaches the loaded program to these functions of `target`, which may have versions.
     /// `bpf_get_attach_cookie` gives the program the cookie of the function; there are as many as
     /// functions, or none.
+    ///
+    /// # Errors
+    /// [`ProgramError::NotLoaded`]; [`ProgramError::Attach`] if `target` is no program or library
+    /// that can be read, or has no such function; if the kernel is too old for it;
+    /// [`LinkError::CookieCount`](crate::links::LinkError::CookieCount) if there are other than as
+    /// many cookies as places, or none.
     pub fn attach_to_functions<T: AsRef<Path>>(
         &mut self,
         names: &[&str],
@@ -74,6 +92,12 @@ impl UProbeMulti {
     }
 
     /// As [`attach_to_functions`](Self::attach_to_functions), by offsets in the file.
+    ///
+    /// # Errors
+    /// [`ProgramError::NotLoaded`]; [`ProgramError::Attach`] if `target` is no program or library
+    /// that can be read, or an offset lies beyond its end; if the kernel is too old for it;
+    /// [`LinkError::CookieCount`](crate::links::LinkError::CookieCount) if there are other than as
+    /// many cookies as places, or none.
     pub fn attach_to_offsets<T: AsRef<Path>>(
         &mut self,
         offsets: &[u64],
@@ -139,11 +163,11 @@ impl Places<'_> {
     fn offsets(self, path: &Path) -> Result<Vec<u64>, PlaceError> {
         match self {
             Places::Offsets(offsets) => {
-                let binary = Binary::headers(path)?;
+                let binary = Binary::open(path)?;
                 offsets
                     .iter()
-                    .map(|&offset| binary.offset(offset))
-                    .collect()
+                    .try_for_each(|&offset| binary.check_offset(offset))?;
+                Ok(offsets.to_vec())
             }
             Places::Functions(names) => {
                 let binary = Binary::open(path)?;

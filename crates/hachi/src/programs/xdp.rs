@@ -41,11 +41,22 @@ program_methods!(Xdp);
 
 impl Xdp {
     /// Opens the XDP program pinned at `path`. It is loaded already and can be attached.
+    ///
+    /// # Errors
+    /// [`ProgramError::Pin`] if no program is pinned at `path`, or this process may not open it
+    /// (`BPF_OBJ_GET`: EACCES, EPERM); [`ProgramError::UnexpectedProgramType`] if it is of another
+    /// type.
     pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, ProgramError> {
         ProgramData::from_pin(path.as_ref(), "xdp").map(|data| Xdp { data })
     }
 
     /// Loads the program into the kernel, which verifies it.
+    ///
+    /// # Errors
+    /// [`ProgramError::LoadError`], with the verifier's log, if the kernel refuses the program
+    /// (`BPF_PROG_LOAD`), and [`ProgramError::Unsupported`] if it is too old for it;
+    /// [`ProgramError::Unloadable`] or [`ProgramError::Relocation`] if the object or this system
+    /// lacks what the program uses; [`ProgramError::AlreadyLoaded`] if it is loaded.
     pub fn load(&mut self) -> Result<(), ProgramError> {
         self.data.load()
     }
@@ -67,6 +78,11 @@ impl Xdp {
     }
 
     /// As [`attach`](Self::attach), by the interface's index.
+    ///
+    /// # Errors
+    /// As [`attach`](Self::attach);
+    /// [`LinkError::NoSuchInterfaceIndex`](crate::links::LinkError::NoSuchInterfaceIndex) if no
+    /// interface has this index.
     pub fn attach_to_if_index(
         &mut self,
         if_index: u32,
@@ -86,6 +102,12 @@ impl Xdp {
     /// `link` comes from another program's [`take_link`](Self::take_link) or from
     /// [`PinnedLink::unpin`](crate::links::PinnedLink::unpin). On error it is dropped, which
     /// detaches it.
+    ///
+    /// # Errors
+    /// [`ProgramError::NotLoaded`]; [`ProgramError::Attach`] if the kernel refuses to change the
+    /// program of the link (`BPF_LINK_UPDATE`: EINVAL for a program of another type, ENOLINK when
+    /// what it was attached to is gone), or the attachment is of a kind that cannot change it. The
+    /// link is dropped then, which detaches it.
     pub fn attach_to_link(&mut self, link: impl Into<OwnedLink>) -> Result<LinkId, ProgramError> {
         self.data.attach_to_link(link.into())
     }

@@ -27,8 +27,8 @@ const VARIABLES: [&str; 2] = ["HACHI_BPF_TOKEN_PATH", "LIBBPF_BPF_TOKEN_PATH"];
 
 /// Rights over bpf(2) that were delegated to this process's user namespace. Linux ≥ 6.9.
 ///
-/// Whoever starts a container mounts a BPF file system in its user namespace, with options that say
-/// what programs in the container may do: `delegate_cmds=prog_load:map_create:btf_load`,
+/// The one who starts a container mounts a BPF file system in its user namespace, with options that
+/// say what programs in the container may do: `delegate_cmds=prog_load:map_create:btf_load`,
 /// `delegate_maps=any`, `delegate_progs=xdp`, `delegate_attachs=any`. A token made from that file
 /// system then stands for CAP_BPF and the others (which the process needs to have in its own
 /// namespace only).

@@ -37,8 +37,8 @@ pub(crate) struct How {
     /// Of `enum bpf_attach_type`.
     pub(crate) attach_type: u32,
     pub(crate) flags: u32,
-    /// The descriptor or id of the link or program that `BPF_F_BEFORE`, `BPF_F_AFTER` and `BPF_F_REPLACE` are
-    /// about; 0 for the ends.
+    /// The descriptor or id of the link or program that `BPF_F_BEFORE`, `BPF_F_AFTER` and
+    /// `BPF_F_REPLACE` are about; 0 for the ends.
     pub(crate) relative: u32,
     /// 0 if none is expected.
     pub(crate) revision: u64,
@@ -158,7 +158,8 @@ pub(crate) struct Attachments {
     pub(crate) links: Vec<u32>,
 }
 
-/// Programs are read so many at a time; more than any place takes (64 for cgroups and interfaces).
+/// Programs are read this many at a time; more than any place takes (64 for cgroups and
+/// interfaces).
 const MOST: usize = 256;
 
 /// `BPF_PROG_QUERY`.

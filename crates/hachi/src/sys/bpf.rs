@@ -75,8 +75,8 @@ pub(super) fn address<T: ?Sized>(pointer: *const T) -> u64 {
     pointer.cast::<()>() as usize as u64
 }
 
-/// Where a slice is, for the kernel: null when it is empty. (Rust's own address of an empty slice is
-/// no address, and the kernel refuses one beside a length of 0.)
+/// Where a slice is, for the kernel: null when it is empty. (Rust's own address of an empty slice
+/// is no address, and the kernel refuses one beside a length of 0.)
 #[inline]
 pub(crate) fn pointer<T>(slice: &[T]) -> *const T {
     match slice {
@@ -674,7 +674,7 @@ pub(crate) fn link_update(
     unsafe { call(Cmd::LinkUpdate, &mut attr) }
 }
 
-/// `BPF_LINK_DETACH`: detaches whoever else holds the link (Linux ≥ 5.9).
+/// `BPF_LINK_DETACH`: detaches it also if others hold the link (Linux ≥ 5.9).
 pub(crate) fn link_detach(link: BorrowedFd<'_>) -> Result<()> {
     // SAFETY: no address in the attribute.
     unsafe {

@@ -45,7 +45,7 @@ impl Epoll {
     }
 
     /// Calls `ready` with the numbers of descriptors that are readable, waiting for at most
-    /// `timeout` (`None`: for ever) for the first. A signal that interrupts the wait does not end
+    /// `timeout` (`None`: forever) for the first. A signal that interrupts the wait does not end
     /// it.
     pub(crate) fn wait(
         &self,

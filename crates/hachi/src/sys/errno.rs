@@ -154,12 +154,13 @@ fn meaning(call: &str, errno: i32) -> Option<String> {
         (_, libc::ENFILE) => "the system has no file descriptor left; raise fs.file-max",
         (_, libc::ENOSYS) => "this kernel is built without bpf(2) (CONFIG_BPF_SYSCALL)",
         ("BPF_MAP_CREATE", libc::EINVAL) => {
-            "the kernel does not accept this combination of type, key size, value size, entries and flags, \
-             or it is older than the map type"
+            "the kernel does not accept this combination of type, key size, value size, entries \
+             and flags, or it is older than the map type"
         }
         ("BPF_MAP_CREATE", libc::E2BIG) => "the map would be larger than the kernel allows",
         ("BPF_MAP_CREATE", libc::ENOMEM) => {
-            "not enough memory for the map's elements; lower max_entries, or the cgroup's memory limit is reached"
+            "not enough memory for the map's elements; lower max_entries, or the cgroup's memory \
+             limit is reached"
         }
         ("BPF_MAP_UPDATE_ELEM", libc::E2BIG) => {
             "the map is full (max_entries), or the index is beyond its end"
@@ -202,22 +203,27 @@ fn meaning(call: &str, errno: i32) -> Option<String> {
             "another program takes the function's place, or traces it"
         }
         ("perf_event_open" | "writing kprobe_events", libc::EINVAL) => {
-            "no instruction begins there, the function may not be probed, or the kernel does not count that"
+            "no instruction begins there, the function may not be probed, or the kernel does not \
+             count that"
         }
         ("perf_event_open", libc::EACCES) if has(Capability::Perfmon) => {
-            "probes made so need CAP_SYS_ADMIN on this kernel, CAP_PERFMON is not enough; `uprobe.multi` and `kprobe.multi` do with it"
+            "probes made so need CAP_SYS_ADMIN on this kernel, CAP_PERFMON is not enough; \
+             `uprobe.multi` and `kprobe.multi` do with it"
         }
         ("perf_event_open", libc::EACCES) => {
-            "needs CAP_PERFMON, or a lower /proc/sys/kernel/perf_event_paranoid; root has it, so try sudo"
+            "needs CAP_PERFMON, or a lower /proc/sys/kernel/perf_event_paranoid; root has it, so \
+             try sudo"
         }
         ("writing uprobe_events", libc::EINVAL) => "the offset lies beyond the file",
         ("PERF_EVENT_IOC_SET_BPF", libc::EEXIST) => "the event has a program already",
         ("PERF_EVENT_IOC_SET_BPF" | "BPF_LINK_CREATE (perf_event)", libc::EINVAL) => {
-            "the program is of another type than the event wants, or a sleepable one not for uprobes"
+            "the program is of another type than the event wants, or a sleepable one not for \
+             uprobes"
         }
         ("BPF_LINK_UPDATE", libc::ENOLINK) => "the link is detached already",
         ("netlink RTM_NEWTFILTER", libc::EEXIST) => {
-            "there is a filter with this priority and handle; choose others, or 0 to let the kernel choose"
+            "there is a filter with this priority and handle; choose others, or 0 to let the \
+             kernel choose"
         }
         ("netlink RTM_NEWTFILTER", libc::EINVAL | libc::ENOENT) => {
             "the interface has no such qdisc, or the kernel has no BPF filters (module cls_bpf)"
@@ -249,12 +255,16 @@ fn token(errno: i32) -> Option<String> {
             "that file system delegates nothing (mount options delegate_cmds and others)"
         }
         libc::EOPNOTSUPP => {
-            "tokens are for processes in a user namespace of their own; elsewhere capabilities count"
+            "tokens are for processes in a user namespace of their own; elsewhere capabilities \
+             count"
         }
         libc::EPERM => {
-            "the file system was mounted for another user namespace, or this process lacks CAP_BPF in its own"
+            "the file system was mounted for another user namespace, or this process lacks \
+             CAP_BPF in its own"
         }
-        libc::EINVAL => "that is no mounted BPF file system, or the kernel is older than Linux 6.9",
+        libc::EINVAL => {
+            "that is not a mounted BPF file system, or the kernel is older than Linux 6.9"
+        }
         _ => return None,
     };
     Some(text.to_owned())
@@ -281,7 +291,8 @@ mod tests {
         );
         assert_eq!(
             error.to_string(),
-            "BPF_MAP_UPDATE_ELEM failed: E2BIG: the map is full (max_entries), or the index is beyond its end"
+            "BPF_MAP_UPDATE_ELEM failed: E2BIG: the map is full (max_entries), or the index is \
+             beyond its end"
         );
         let error = SyscallError::new("BPF_BTF_LOAD", io::Error::from_raw_os_error(libc::EIO));
         assert_eq!(

@@ -17,8 +17,8 @@ pub(crate) fn writable(fd: BorrowedFd<'_>, timeout: Option<Duration>) -> io::Res
     wait(fd, libc::POLLOUT, timeout)
 }
 
-/// What is left of a timeout that started when `deadline` was computed, in milliseconds; -1 for
-/// ever. Rounded up, so that the last fraction is not spent spinning.
+/// What is left of a timeout that started when `deadline` was computed, in milliseconds; -1
+/// forever. Rounded up, so that the last fraction is not spent spinning.
 pub(crate) fn milliseconds_left(deadline: Option<Instant>) -> libc::c_int {
     deadline.map_or(-1, |deadline| {
         let left = deadline.saturating_duration_since(Instant::now());

@@ -2,12 +2,7 @@
 //!
 //! The format is that of glibc (`sysdeps/generic/dl-cache.h`), alone or behind the one of libc5.
 
-use std::{
-    borrow::Cow,
-    path::{Path, PathBuf},
-};
-
-use hachi_obj::file;
+use std::{borrow::Cow, path::PathBuf};
 
 const OLD: &[u8] = b"ld.so-1.7.0\0";
 const NEW: &[u8] = b"glibc-ld.so.cache1.1";
@@ -25,17 +20,10 @@ const MACHINE: Option<u32> = if cfg!(target_arch = "x86_64") {
     None
 };
 
-/// The most that the cache has: an entry takes 24 bytes and two names.
-const LARGEST: u64 = 64 << 20;
-
 /// The file of library `name`: its soname (`libc.so.6`), or that without what follows (`libc`,
-/// `libc.so`). `None` if it is not in the cache below `root`, or that is unreadable. The path is as
-/// seen from there.
-pub(crate) fn find(root: &Path, name: &str) -> Option<PathBuf> {
-    look_up(
-        &file::read(root.join("etc/ld.so.cache"), LARGEST).ok()?,
-        name,
-    )
+/// `libc.so`). `None` if it is not in the cache, or the cache is unreadable.
+pub(crate) fn find(name: &str) -> Option<PathBuf> {
+    look_up(&std::fs::read("/etc/ld.so.cache").ok()?, name)
 }
 
 pub(crate) fn look_up(cache: &[u8], name: &str) -> Option<PathBuf> {

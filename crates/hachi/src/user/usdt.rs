@@ -8,9 +8,8 @@ use std::{
 };
 
 use super::{
-    elf::Binary,
+    elf::{Binary, Section, Segment, offset_in},
     error::{PlaceError, Result},
-    symbols::{Section, Segment, offset_in},
 };
 use crate::{
     near::Near,
@@ -84,7 +83,7 @@ pub(crate) fn sites(binary: &Binary, provider: &str, name: &str, path: &Path) ->
     if !ours {
         return Err(PlaceError::unusable(path, BinaryProblem::OtherByteOrder));
     }
-    let segments = binary.segments();
+    let segments = binary.segments()?;
     let base = binary.section(".stapsdt.base")?;
     let section = binary.section(".note.stapsdt")?;
     let data = section.map_or(&[][..], |section| section.data);
@@ -93,7 +92,7 @@ pub(crate) fn sites(binary: &Binary, provider: &str, name: &str, path: &Path) ->
     let mut near = Near::new(&probe);
     for note in notes(data, word) {
         if note.provider == provider && note.name == name {
-            let site = site(&note, base, segments).ok_or_else(|| {
+            let site = site(&note, base, &segments).ok_or_else(|| {
                 PlaceError::unusable(
                     path,
                     BinaryProblem::BrokenProbe {
@@ -120,7 +119,7 @@ pub(crate) fn sites(binary: &Binary, provider: &str, name: &str, path: &Path) ->
     Ok(found)
 }
 
-/// Places are as at the time the notes were written; whoever moved the code (prelink) moved the
+/// Places are as at the time the notes were written; a tool that moved the code (prelink) moved the
 /// base with it.
 fn site(note: &Note<'_>, base: Option<Section<'_>>, segments: &[Segment]) -> Option<Site> {
     let moved = match base {

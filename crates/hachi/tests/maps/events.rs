@@ -99,8 +99,8 @@ fn perf_events_arrive_and_losses_are_counted() {
     assert_eq!((seen[0].len(), &seen[0][..5]), (12, &[0x55; 5][..]));
     assert_eq!((seen[1].len(), &seen[1][..200]), (204, &[0x77; 200][..]));
 
-    // Until it is full; then what comes is lost. Newer kernels are asked how much; older ones say so
-    // with the next that finds room.
+    // Until it is full; then what comes is lost. Newer kernels are asked how much; older ones say
+    // so with the next that finds room.
     let mut sent = 0;
     let mut lost = 0;
     for _ in 0..500 {

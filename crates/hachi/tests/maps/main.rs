@@ -78,7 +78,7 @@ fn arrays() {
 #[test]
 fn per_cpu_arrays() {
     require_bpf!();
-    // A value that is no multiple of 8 long: the kernel's stride differs from ours.
+    // A value whose length is not a multiple of 8: the kernel's stride differs from ours.
     let mut ebpf = one(MapType::PercpuArray, 4, 12, 2);
     let mut array: PerCpuArray<_, [u32; 3]> = ebpf.map_mut("M").unwrap().try_into().unwrap();
     let cpus = nr_cpus().unwrap();

@@ -77,7 +77,13 @@ fn errors_name_both_types() {
         "{error}"
     );
     let error = message(HashMap::<_, u32, Shifted>::try_from(map));
-    assert!(error.contains("Shifted is not: `bytes` (4 bytes at offset 2) lies across `packets` (4 bytes at offset 0)"), "{error}");
+    assert!(
+        error.contains(
+            "Shifted is not: `bytes` (4 bytes at offset 2) lies across `packets` \
+                            (4 bytes at offset 0)"
+        ),
+        "{error}"
+    );
 }
 
 /// As long as `struct counts`, but not laid out as that is.
@@ -147,7 +153,8 @@ fn global_variables_have_types() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "global variable \"first\" has 8 bytes (__u64); [u32; 2] has 8: `[0]` (4 bytes at offset 0) \
+        "global variable \"first\" has 8 bytes (__u64); [u32; 2] has 8: `[0]` (4 bytes at offset \
+         0) \
          lies across the number there (8 bytes at offset 0)"
     );
     let ebpf = EbpfLoader::new()

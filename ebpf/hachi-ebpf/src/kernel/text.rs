@@ -9,6 +9,9 @@
 /// const NAME: [u8; 8] = c_chars("careful");
 /// assert_eq!(&NAME, b"careful\0");
 /// ```
+///
+/// # Panics
+/// If the text and its zero need more than `N` bytes. In a constant that is an error of the build.
 pub const fn c_chars<const N: usize>(text: &str) -> [u8; N] {
     let text = text.as_bytes();
     assert!(

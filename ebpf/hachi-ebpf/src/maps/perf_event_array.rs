@@ -7,8 +7,8 @@ use crate::cty::c_long;
 use crate::{EbpfContext, Record, Shareable, helpers};
 
 map_kind! {
-    /// A buffer for each CPU, through which programs send records to user space (4.4), or hardware
-    /// counters.
+    /// A buffer for each CPU (4.3), through which programs send records to user space (4.4), or
+    /// hardware counters.
     ///
     /// Where the kernel has it (5.8), a [`RingBuf`](super::RingBuf) does the same with less memory
     /// and in order.

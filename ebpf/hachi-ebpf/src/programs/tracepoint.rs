@@ -71,6 +71,9 @@ impl TracePointContext {
     /// verifier refuses others, and attaching fails where the record ends before.)
     ///
     /// Offsets and sizes are those of [`read_at`](Self::read_at).
+    ///
+    /// # Panics
+    /// In a test, if the record has no such field.
     #[inline(always)]
     pub fn field<T: Pod>(&self, offset: usize) -> T {
         let at = self.ctx.wrapping_byte_add(offset).cast::<T>();

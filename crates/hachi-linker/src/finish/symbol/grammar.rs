@@ -139,7 +139,10 @@ fn writers_ask_what_is_read_and_nothing_else() {
     }
     // The declared type of a field says its sign, so no macro asks for it.
     written.insert("field_signed");
-    assert_eq!(written, known, "each other question has a macro that asks it");
+    assert_eq!(
+        written, known,
+        "each other question has a macro that asks it"
+    );
 }
 
 #[test]

@@ -76,7 +76,7 @@ impl Findings {
     }
 }
 
-/// Goes from an instruction back over callers, and over whoever names the function or a table that
+/// Goes from an instruction back over callers, and over what names the function or a table that
 /// it is in, to the first instruction of the user's own.
 fn first_users_code(inst: Inst) -> Option<Inst> {
     let mut seen = BTreeSet::new();

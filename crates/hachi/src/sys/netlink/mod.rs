@@ -124,7 +124,8 @@ impl Request {
         bytes.extend_from_slice(&[0; 4]); // the length, set by `finish`
         bytes.extend_from_slice(&kind.to_ne_bytes());
         bytes.extend_from_slice(&((libc::NLM_F_REQUEST | flags) as u16).to_ne_bytes());
-        bytes.extend_from_slice(&[0; 8]); // sequence number and port: one request at a time needs none
+        // Sequence number and port: one request at a time needs none.
+        bytes.extend_from_slice(&[0; 8]);
         bytes.extend_from_slice(fixed);
         Request { bytes }
     }
