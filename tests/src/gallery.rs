@@ -148,18 +148,8 @@ fn example(code: Code, name: String, kind: &str, fence: &str, source: &str) -> E
     }
 }
 
-/// Builds all that tests in guests load.
-///
-/// # Panics
-/// When the tools to build with are missing.
-pub fn build() {
-    for example in pairs().iter().flatten() {
-        example.built();
-    }
-}
-
 impl Example {
-    /// The example, built now or by an earlier run; in a guest, by the host.
+    /// The example, built now or by an earlier run.
     ///
     /// # Panics
     /// When the tools to build with are missing.
@@ -167,14 +157,12 @@ impl Example {
         let directory = fixtures_dir().join("gallery");
         let object = directory.join(&self.name).with_extension("o");
         let said = directory.join(&self.name).with_extension("said");
-        if !hachi_test::in_guest() {
-            static ONE_AFTER_ANOTHER: Mutex<()> = Mutex::new(());
-            let _one = ONE_AFTER_ANOTHER.lock();
-            fs::create_dir_all(&directory).expect("a directory to build in");
-            let lock = File::create(directory.join("lock")).expect("a lock file");
-            lock.lock().expect("the lock");
-            self.build_into(&directory, &object, &said);
-        }
+        static ONE_AFTER_ANOTHER: Mutex<()> = Mutex::new(());
+        let _one = ONE_AFTER_ANOTHER.lock();
+        fs::create_dir_all(&directory).expect("a directory to build in");
+        let lock = File::create(directory.join("lock")).expect("a lock file");
+        lock.lock().expect("the lock");
+        self.build_into(&directory, &object, &said);
         Built {
             object: object.is_file().then_some(object),
             said: fs::read_to_string(&said).expect("what the build said"),

@@ -195,7 +195,6 @@ pub fn build_fixtures() {
     for (name, options) in VARIANTS {
         fixture_with(name, options);
     }
-    gallery::build();
 }
 
 /// The workspaces of `examples/` whose programs tests in guests run, too.
