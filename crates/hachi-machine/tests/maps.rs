@@ -109,6 +109,12 @@ fn a_hash_map_keeps_to_its_flags_and_its_size() {
         assert_eq!(case.update(b"aa", b"2", BPF_NOEXIST), Err(Errno::EEXIST));
         assert_eq!(case.update(b"aa", b"3", BPF_EXIST), Ok(()));
         assert_eq!(case.update(b"aa", b"3", 3), Err(Errno::EINVAL));
+        assert_eq!(
+            case.update(b"a", b"3", BPF_ANY),
+            Err(Errno::EINVAL),
+            "a short key"
+        );
+        assert_eq!(case.delete(b"aaa"), Err(Errno::EINVAL), "a long key");
         assert_eq!(case.update(b"bb", b"4", BPF_ANY), Ok(()));
         assert_eq!(case.update(b"cc", b"5", BPF_ANY), Err(Errno::E2BIG));
         assert_eq!(case.get(b"aa").unwrap(), b"3");

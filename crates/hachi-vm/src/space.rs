@@ -726,7 +726,7 @@ impl Memory for Space {
             .saturating_add(8)
             .next_power_of_two()
             .trailing_zeros();
-        if u64::from(count) << shift >= 1 << (WINDOW - 1) {
+        if u128::from(count) << shift >= 1 << (WINDOW - 1) {
             return Err(OutOfMemory);
         }
         let region = self.push(Region {

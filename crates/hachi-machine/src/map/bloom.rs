@@ -7,6 +7,9 @@ use super::hash::Fnv;
 /// Hash functions where the map does not say how many.
 const HASHES: u32 = 5;
 
+/// Bits of the largest filter: 32 MiB. The kernel's may be larger, and deny more.
+const LARGEST: u64 = 1 << 28;
+
 /// Bits that values set.
 #[derive(Debug, Clone)]
 pub struct Bloom {
@@ -21,7 +24,7 @@ impl Bloom {
         let hashes = if hashes == 0 { HASHES } else { hashes };
         // Entries times hashes, divided by ln 2.
         let wanted = u64::from(max_entries) * u64::from(hashes) * 7 / 5;
-        let bits = wanted.next_power_of_two().clamp(64, 1 << 32);
+        let bits = wanted.next_power_of_two().clamp(64, LARGEST);
         Bloom {
             bits: vec![0; (bits / 64) as usize],
             mask: bits - 1,

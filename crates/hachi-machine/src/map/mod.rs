@@ -361,6 +361,11 @@ impl Map {
         self.max_entries
     }
 
+    /// Whether a key has the size of its keys.
+    fn is_key(&self, key: &[u8]) -> bool {
+        key.len() == self.key_size as usize
+    }
+
     /// Whether each CPU has values of its own.
     pub fn is_per_cpu(&self) -> bool {
         matches!(
@@ -487,7 +492,7 @@ impl Map {
         if flags > BPF_EXIST {
             return Ok(Err(Errno::EINVAL));
         }
-        if value.len() != self.value_size as usize {
+        if value.len() != self.value_size as usize || !self.is_key(key) {
             return Ok(Err(Errno::EINVAL));
         }
         let (kind, max_entries) = (self.kind, self.max_entries);
@@ -531,6 +536,9 @@ impl Map {
     /// # Errors
     /// `ENOENT` if it is not there, `EINVAL` where keys cannot be removed.
     pub fn delete(&mut self, memory: &mut dyn Memory, key: &[u8]) -> MapResult<()> {
+        if !self.is_key(key) {
+            return Ok(Err(Errno::EINVAL));
+        }
         let there = |found: bool| Ok(if found { Ok(()) } else { Err(Errno::ENOENT) });
         match &mut self.store {
             Store::Hash(hash) | Store::Targets(hash) | Store::Storage(hash) => {
