@@ -16,6 +16,7 @@
     reason = "what a test needs and does not find fails it"
 )]
 
+pub mod accept;
 pub mod gallery;
 pub mod libbpf;
 
