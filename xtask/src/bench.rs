@@ -1,11 +1,15 @@
 //! `cargo xtask bench`: the measurements of `benches/`, which are a workspace of their own.
 
+use crate::accept;
 use crate::shell::{Result, cargo, root, run as run_command, target_dir};
 use std::process::ExitCode;
 
-/// Runs the benchmarks named in `arguments`, or all; after `--as-new` with Hachi's crates built as
+/// `accept` is one of its own: see [`accept`]. Otherwise runs the benchmarks named in `arguments`, or all; after `--as-new` with Hachi's crates built as
 /// a project of `hachi new` builds them, which does not optimise all of them.
 pub fn run(arguments: &[&str]) -> Result<ExitCode> {
+    if let ["accept", kernels @ ..] = arguments {
+        return accept::run(kernels);
+    }
     let (as_new, names) = match arguments {
         ["--as-new", names @ ..] => (true, names),
         names => (false, names),

@@ -3,6 +3,7 @@
 //! `cargo xtask` prints them. They need nothing but a Rust toolchain: what else they want (small
 //! programs such as `ping`, a BPF `core`) they find, or install and say so.
 
+mod accept;
 mod api;
 mod bench;
 mod book;
@@ -40,6 +41,8 @@ cargo xtask COMMAND
   bench [--as-new] [NAME...]
                      measure builds and loads, beside other toolkits where they are installed;
                      with --as-new, with the settings of a project of `hachi new`
+  bench accept [VERSION...]
+                     load a corpus of ordinary Rust on other kernels and here, and count
   codegen [--check]  write the generated tables again, or only compare
   support [--kernels VERSION[,VERSION...] | --check]
                      write docs/support.md from what tests do here and there

@@ -195,7 +195,7 @@ fn clamp(module: Module, function: Function, inst: Inst, bound: u64) {
 
 /// Computes, before `at`, the lesser of a number and its bound, in a way that LLVM does not see
 /// through.
-fn bounded(module: Module, at: Inst, number: Value, bound: u64) -> Value {
+pub(super) fn bounded(module: Module, at: Inst, number: Value, bound: u64) -> Value {
     let context = module.context;
     let i64_type = context.int_type(64);
     let ty = number.ty();

@@ -26,11 +26,21 @@ pub(super) fn count_by_index(module: Module) {
 }
 
 /// An address as an object plus a sum.
-struct Place {
-    root: Value,
-    constant: u64,
+pub(super) struct Place {
+    pub(super) root: Value,
+    pub(super) constant: u64,
     /// Variable parts: value and what it counts in.
-    terms: Vec<(Value, u64)>,
+    pub(super) terms: Vec<(Value, u64)>,
+}
+
+/// Takes an address apart as far as it is arithmetic.
+pub(super) fn place(module: Module, address: Value) -> Place {
+    Rewriter::new(module).place(address)
+}
+
+/// Computes the offset of a place before `at`.
+pub(super) fn sum(module: Module, at: Inst, place: &Place) -> Value {
+    Rewriter::new(module).sum(at, place)
 }
 
 /// An index that stands for a pointer.

@@ -11,8 +11,10 @@
 //! | put what the verifier cannot know into code | [`hints`], [`truths`], [`selects`] |
 //! | give helpers whole registers | [`arguments`] |
 //! | replace operations that eBPF lacks | [`lower`], with the code in `runtime.ll` |
+//! | keep sums inside the objects that they are offsets into | [`clamps`] |
 //! | refuse what cannot work | [`scan`] |
 //! | compare both bounds of a number with it | [`ranges`] |
+//! | keep small offsets into the stack sums | [`offsets`] |
 //! | settle what is undefined or unaligned | [`settle`] |
 //! | name the user's source lines, and remember the libraries' | [`lines`] |
 //! | generate code, explain what LLVM has against it | [`emit`] |
@@ -21,6 +23,7 @@ mod aborts;
 mod arguments;
 mod arrays;
 mod calls;
+mod clamps;
 mod emit;
 mod empties;
 mod flow;
@@ -29,6 +32,7 @@ mod inputs;
 mod lines;
 mod loops;
 mod lower;
+mod offsets;
 mod pins;
 mod prepare;
 mod ranges;
@@ -138,6 +142,9 @@ pub(crate) fn compile(job: Job) -> Outcome {
         )
         .map_err(|m| internal("clean up the program", m))?;
     relaxed::order_used(module);
+    // The loops of the runtime that copy and fill, too.
+    loops::count_by_index(module);
+    clamps::add(module);
     truths::compute(module);
     selects::join(module);
     if let Err(message) = module.verify() {
@@ -154,6 +161,7 @@ pub(crate) fn compile(job: Job) -> Outcome {
     ranges::unfold(module);
     save(&job, module, "4b-unfolded.ll");
     scan::forget_pointers(module);
+    offsets::hide(module);
     settle::settle(module);
     let lines = lines::number(module);
     let renames = prepare::avoid_section_names(module);

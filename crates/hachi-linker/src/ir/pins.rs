@@ -170,7 +170,10 @@ impl Need {
         let is_checked = |user: &Inst| user.predicate().is_some() && is_open(*user, value);
         let is_unsigned = users.iter().any(is_checked);
         let is_signed = users.iter().any(|user| user.is_signed_comparison());
-        if !(is_unsigned || is_signed) || !hints::reaches_address(value) {
+        if !(is_unsigned || is_signed)
+            || is_address(value, &mut BTreeSet::new())
+            || !hints::reaches_address(value)
+        {
             return None;
         }
         Some(Need {
@@ -226,6 +229,24 @@ impl Need {
             }
         }
     }
+}
+
+/// Is it an address that an `Option` keeps as a number? LLVM must see where it points.
+fn is_address(value: Value, seen: &mut BTreeSet<Value>) -> bool {
+    let Some(inst) = value.as_inst() else {
+        return false;
+    };
+    seen.insert(value)
+        && match inst.op() {
+            Op::PTR_TO_INT => true,
+            Op::FREEZE => is_address(inst.0.operand(0), seen),
+            Op::SELECT => (1..3).any(|index| is_address(inst.0.operand(index), seen)),
+            Op::PHI => inst
+                .incoming()
+                .into_iter()
+                .any(|(value, _)| is_address(value, seen)),
+            _ => false,
+        }
 }
 
 /// Is the outcome of a comparison not plain from how the number is made?
@@ -368,6 +389,30 @@ mod tests {
             1,
             "{text}"
         );
+    }
+
+    #[test]
+    fn an_address_that_an_option_holds_is_not_pinned() {
+        let text = pinned(
+            "define i8 @f(i1 %some, ptr %p) {
+             start:
+               %n = ptrtoint ptr %p to i64
+               br i1 %some, label %yes, label %join
+             yes:
+               br label %join
+             join:
+               %a = phi i64 [ %n, %yes ], [ undef, %start ]
+               %none = icmp eq i64 %a, 0
+               br i1 %none, label %end, label %use
+             use:
+               %at = inttoptr i64 %a to ptr
+               %v = load i8, ptr %at
+               ret i8 %v
+             end:
+               ret i8 0
+             }",
+        );
+        assert_eq!(lines(&text, "asm"), 0, "{text}");
     }
 
     #[test]

@@ -1,0 +1,201 @@
+//! Offsets that are sums of several variables.
+//!
+//! A slice of a slice, or a loop over a part of a buffer, is at an offset that is a sum or a
+//! difference of numbers. Rust has compared them with each other; the verifier knows bounds of
+//! each, and none of the sum, since it does not relate two registers. But an access that Rust
+//! checked is inside its object. So the offset of an access to the stack is clamped to what is
+//! inside: that changes nothing, and the verifier sees it.
+//!
+//! Where the object's size is a power of two the clamp is one instruction, a mask. Offsets that the
+//! verifier can bound (a number that was compared, masked, or counts a loop) are left alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{hints, loops, pins};
+use crate::llvm::{Block, Inst, Module, Op, Value};
+
+/// Clamps such offsets in all functions.
+pub(super) fn add(module: Module) {
+    for function in module.functions() {
+        // Several accesses of a block may have the same address.
+        let mut clamped: BTreeMap<(Block, Value, u64), Value> = BTreeMap::new();
+        for inst in function.instructions() {
+            for (index, width) in accesses(module, inst) {
+                let address = inst.0.operand(index);
+                let key = (inst.block(), address, width);
+                let known = clamped.get(&key).copied();
+                if let Some(inside) = known.or_else(|| clamp(module, inst, address, width)) {
+                    inst.0.set_operand(index, inside);
+                    clamped.insert(key, inside);
+                }
+            }
+        }
+    }
+}
+
+/// The operands of an instruction that are addresses which it looks at, and how many bytes of each.
+fn accesses(module: Module, inst: Inst) -> Vec<(u32, u64)> {
+    match inst.op() {
+        Op::LOAD => vec![(0, module.size_of(inst.0.ty()))],
+        Op::STORE => vec![(1, module.size_of(inst.0.operand(0).ty()))],
+        Op::CALL => {
+            let name = inst.called_function().map_or(String::new(), |it| it.name());
+            let addresses = match name {
+                name if name.starts_with("llvm.memset.") => 1,
+                name if name.starts_with("llvm.memcpy.") || name.starts_with("llvm.memmove.") => 2,
+                _ => 0,
+            };
+            // A call of anything else may have fewer operands.
+            if addresses == 0 {
+                return Vec::new();
+            }
+            let length = inst.0.operand(2).as_u64().filter(|length| *length > 0);
+            (0..addresses)
+                .filter_map(|address| Some((address, length?)))
+                .collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The address of an access of `width` bytes, clamped, if that is of use.
+fn clamp(module: Module, access: Inst, address: Value, width: u64) -> Option<Value> {
+    let place = loops::place(module, address);
+    let object = place.root.as_inst().filter(|it| it.op() == Op::ALLOCA)?;
+    let size = module.size_of(object.allocated_type());
+    let is_evident = match place.terms.as_slice() {
+        [] => true,
+        [(value, _)] => is_evident(*value, &mut BTreeSet::new()),
+        _ => false,
+    };
+    let last = size.checked_sub(width)?;
+    if is_evident {
+        return None;
+    }
+    let context = module.context;
+    let builder = context.builder().before(access);
+    let offset = loops::sum(module, access, &place);
+    let steps = |n: u64| n.is_multiple_of(width);
+    let in_steps = steps(place.constant) && place.terms.iter().all(|(_, unit)| steps(*unit));
+    let inside = if size.is_power_of_two() && width.is_power_of_two() && in_steps {
+        let i64_type = context.int_type(64);
+        let ty = i64_type.function(&[i64_type]);
+        let asm = builder.pure_asm(ty, &format!("$0 &= {last}"), pins::CONSTRAINTS);
+        builder.call(ty, asm, &[offset]).0
+    } else {
+        hints::bounded(module, access, offset, last)
+    };
+    Some(builder.byte_address(context.int_type(8), place.root, inside))
+}
+
+/// Can the verifier find a bound of a number by itself?
+fn is_evident(value: Value, seen: &mut BTreeSet<Value>) -> bool {
+    let Some(inst) = value.as_inst().filter(|inst| seen.insert(inst.0)) else {
+        return true;
+    };
+    let mut of = |index| is_evident(inst.0.operand(index), seen);
+    let is_constant = |index| inst.0.operand(index).as_u64().is_some();
+    match inst.op() {
+        Op::ADD | Op::SUB | Op::MUL | Op::SHL | Op::OR => {
+            (is_constant(0) || is_constant(1)) && of(0) && of(1)
+        }
+        Op::ZEXT | Op::TRUNC | Op::FREEZE => of(0),
+        Op::SELECT => of(1) && of(2),
+        Op::PHI => inst
+            .incoming()
+            .into_iter()
+            .all(|(value, _)| is_evident(value, seen)),
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{after, lines};
+    use super::*;
+
+    fn clamped(object: &str, body: &str) -> String {
+        let text = format!(
+            "define i64 @f(i64 %i, i64 %j, i1 %c) {{
+             start:
+               %o = alloca {object}
+               {body}
+             }}"
+        );
+        after(&text, add)
+    }
+
+    #[test]
+    fn a_sum_is_masked_where_the_size_is_a_power_of_two() {
+        let text = clamped(
+            "[64 x i8]",
+            "%p = getelementptr i8, ptr %o, i64 %i
+             %q = getelementptr i8, ptr %p, i64 %j
+             %v = load i8, ptr %q
+             store i8 %v, ptr %q
+             ret i64 0",
+        );
+        assert_eq!(lines(&text, "$0 &= 63"), 1, "{text}");
+    }
+
+    #[test]
+    fn elements_are_masked_in_their_steps() {
+        let text = clamped(
+            "[8 x i64]",
+            "%n = sub i64 %i, %j
+             %p = getelementptr i64, ptr %o, i64 %n
+             %v = load i64, ptr %p
+             ret i64 %v",
+        );
+        assert_eq!(lines(&text, "$0 &= 56"), 1, "{text}");
+    }
+
+    #[test]
+    fn otherwise_the_lesser_one_is_taken() {
+        let text = clamped(
+            "[48 x i8]",
+            "%n = add i64 %i, %j
+             %p = getelementptr i8, ptr %o, i64 %n
+             store i8 0, ptr %p
+             ret i64 0",
+        );
+        assert_eq!(lines(&text, ", i64 47)"), 1, "{text}");
+    }
+
+    #[test]
+    fn a_loop_from_a_sum_on_is_clamped() {
+        let text = clamped(
+            "[64 x i8]",
+            "%from = add i64 %i, %j
+               br label %loop
+             loop:
+               %n = phi i64 [ %from, %start ], [ %next, %loop ]
+               %p = getelementptr i8, ptr %o, i64 %n
+               store i8 0, ptr %p
+               %next = add i64 %n, 1
+               %more = icmp ult i64 %next, %i
+               br i1 %more, label %loop, label %end
+             end:
+               ret i64 0",
+        );
+        assert_eq!(lines(&text, "$0 &= 63"), 1, "{text}");
+    }
+
+    #[test]
+    fn what_the_verifier_sees_is_left_alone() {
+        for offset in [
+            "%n = and i64 %i, 63",
+            "%n = add i64 %i, 3",
+            "%n = lshr i64 %i, 1",
+        ] {
+            let body = format!(
+                "{offset}
+                 %p = getelementptr i8, ptr %o, i64 %n
+                 store i8 0, ptr %p
+                 ret i64 0"
+            );
+            let text = clamped("[64 x i8]", &body);
+            assert_eq!(lines(&text, "asm"), 0, "{text}");
+        }
+    }
+}
