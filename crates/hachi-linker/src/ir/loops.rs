@@ -73,6 +73,7 @@ impl Rewriter {
     }
 
     fn function(&mut self, function: Function) {
+        self.choices(function);
         for block in function.blocks() {
             for inst in block.instructions() {
                 if inst.op() != Op::PHI {
@@ -145,6 +146,123 @@ impl Rewriter {
                 None => place.terms.push((step, unit)),
             }
             place.root = operands[0];
+        }
+    }
+
+    /// Replaces all pointers that are chosen from several into the same object, by phis and selects,
+    /// by the object and an index that is chosen in the same way.
+    fn choices(&mut self, function: Function) {
+        let is_choice = |inst: &Inst| {
+            matches!(inst.op(), Op::PHI | Op::SELECT) && inst.0.ty().kind() == TypeKind::Pointer
+        };
+        let choices: Vec<(Inst, Value)> = function
+            .instructions()
+            .into_iter()
+            .filter(is_choice)
+            .filter_map(|choice| Some((choice, self.only_root(choice.0)?)))
+            .filter(|(_, root)| Self::is_indexable(*root))
+            .collect();
+        let context = self.module.context;
+        let (i8_type, i64_type) = (context.int_type(8), context.int_type(64));
+        // First all indices of phis, since phis may stand for each other. A select is replaced
+        // when what it chooses from has been.
+        let mut phis = Vec::new();
+        for &(choice, root) in choices.iter().filter(|(it, _)| it.op() == Op::PHI) {
+            let is_phi = |inst: &Inst| inst.op() == Op::PHI;
+            let instructions = choice.block().instructions();
+            let Some(first) = instructions.into_iter().find(|inst| !is_phi(inst)) else {
+                continue;
+            };
+            let index = self.builder.before(choice).phi(i64_type);
+            let builder = self.builder.before(first);
+            let pointer = builder.byte_address(i8_type, root, index.0);
+            choice.0.replace_with(pointer);
+            let index = Index {
+                root,
+                index: index.0,
+            };
+            self.indices.insert(pointer, index);
+            phis.push((choice, index));
+        }
+        let mut selects: Vec<(Inst, Value)> = choices;
+        selects.retain(|(choice, _)| choice.op() == Op::SELECT);
+        while !selects.is_empty() {
+            let before = selects.len();
+            selects.retain(|&(choice, root)| {
+                let (yes, no) = (choice.0.operand(1), choice.0.operand(2));
+                let (yes, no) = (self.place(yes), self.place(no));
+                if yes.root != root || no.root != root {
+                    return true;
+                }
+                let (yes, no) = (self.sum(choice, &yes), self.sum(choice, &no));
+                let builder = self.builder.before(choice);
+                let index = builder.select(choice.0.operand(0), yes, no);
+                let pointer = builder.byte_address(i8_type, root, index);
+                choice.0.replace_with(pointer);
+                choice.erase();
+                self.indices.insert(pointer, Index { root, index });
+                false
+            });
+            // Those in code that is never reached may choose from themselves.
+            if selects.len() == before {
+                break;
+            }
+        }
+        for (phi, Index { root, index }) in phis {
+            let mut steps = Vec::new();
+            let index_phi = index.as_inst().expect("it is a phi");
+            for (value, from) in phi.incoming() {
+                let place = self.place(value);
+                if place.root != root {
+                    // In code that is never reached.
+                    index_phi.add_incoming(i64_type.undef(), from);
+                    continue;
+                }
+                if place.terms == [(index, 1)] {
+                    steps.push((place.constant as i64, from));
+                }
+                let end = from.terminator().expect("a block ends");
+                let sum = self.sum(end, &place);
+                index_phi.add_incoming(sum, from);
+            }
+            let up = steps.iter().all(|(step, _)| *step >= 0);
+            let down = steps.iter().all(|(step, _)| *step <= 0);
+            let header = phi.block();
+            phi.erase();
+            let is_loop = phi_steps_are_all(index, &steps, header);
+            if !steps.is_empty() && up != down && is_loop {
+                let latches = steps.iter().map(|(_, from)| *from).collect();
+                let blocks = loop_blocks(function, header, latches);
+                self.loops.insert(index, (up, blocks));
+            }
+        }
+    }
+
+    /// The object that a pointer points into, whichever it is of those that it may be chosen from.
+    fn only_root(&self, pointer: Value) -> Option<Value> {
+        let mut roots = BTreeSet::new();
+        let mut seen = BTreeSet::new();
+        let mut open = vec![pointer];
+        while let Some(pointer) = open.pop() {
+            let root = self.place(pointer).root;
+            if !seen.insert(root) {
+                continue;
+            }
+            match root.as_inst() {
+                Some(inst) if inst.op() == Op::PHI => {
+                    open.extend(inst.incoming().into_iter().map(|(value, _)| value));
+                }
+                Some(inst) if inst.op() == Op::SELECT => {
+                    open.extend([root.operand(1), root.operand(2)]);
+                }
+                _ => {
+                    roots.insert(root);
+                }
+            }
+        }
+        match roots.len() {
+            1 => roots.pop_first(),
+            _ => None,
         }
     }
 
@@ -302,6 +420,10 @@ impl Rewriter {
         let (moving, fixed, predicate) = match (self.loop_index(&left), self.loop_index(&right)) {
             (Some(_), None) => (left, right, predicate),
             (None, Some(_)) => (right, left, predicate.mirrored()),
+            _ if Self::is_indexable(left.root) => {
+                let (left, right) = (self.sum(inst, &left), self.sum(inst, &right));
+                return self.compare_instead(inst, predicate, left, right);
+            }
             _ => return,
         };
         let index = self.loop_index(&moving).expect("checked just now");
@@ -541,6 +663,15 @@ impl Rewriter {
         inst.0.replace_with(result);
         inst.erase();
     }
+}
+
+/// Does an index move in its loop by nothing but these steps?
+fn phi_steps_are_all(index: Value, steps: &[(i64, Block)], header: Block) -> bool {
+    let incoming = index.as_inst().map(Inst::incoming).unwrap_or_default();
+    incoming.into_iter().all(|(_, from)| {
+        let is_step = steps.iter().any(|(_, latch)| *latch == from);
+        is_step || !super::flow::dominates(header, from) && header != from
+    })
 }
 
 /// The blocks of the loop that enters at `header` and comes back from `latches`.

@@ -5,7 +5,7 @@
 //! | read and join the modules | [`inputs`] |
 //! | choose what stays visible, make everything else inlinable | [`prepare`] |
 //! | replace panics by markers, later the markers by returns | [`aborts`] |
-//! | mark what LLVM must not take apart | [`arrays`], [`empties`], [`pins`] |
+//! | mark what LLVM must not take apart | [`arrays`], [`empties`], [`decided`], [`pins`] |
 //! | LLVM's own optimisation | here |
 //! | count loops in a way that the verifier follows | [`loops`] |
 //! | put what the verifier cannot know into code | [`hints`], [`truths`], [`selects`] |
@@ -24,6 +24,7 @@ mod arguments;
 mod arrays;
 mod calls;
 mod clamps;
+mod decided;
 mod emit;
 mod empties;
 mod flow;
@@ -189,6 +190,8 @@ fn optimise(module: Module, machine: Machine, job: &Job) -> Result<(), Vec<Diagn
     };
     let round = || {
         run(&format!("default<O{}>", job.opt_level))?;
+        decided::replace(module);
+        decided::answer_null_checks(module);
         match empties::replace(module) {
             true => run("function(instcombine<no-verify-fixpoint>,simplifycfg)"),
             false => Ok(()),

@@ -114,6 +114,17 @@ impl Builder {
         Inst(Value(ffi!(LLVMBuildPhi(self.0, ty.0, NO_NAME))))
     }
 
+    /// One of two values.
+    pub(crate) fn select(self, condition: Value, yes: Value, no: Value) -> Value {
+        Value(ffi!(LLVMBuildSelect(
+            self.0,
+            condition.0,
+            yes.0,
+            no.0,
+            NO_NAME
+        )))
+    }
+
     /// Copies memory between places (address, alignment) that do not overlap.
     pub(crate) fn copy_memory(self, to: (Value, u32), from: (Value, u32), size: Value) -> Inst {
         Inst(Value(ffi!(LLVMBuildMemCpy(

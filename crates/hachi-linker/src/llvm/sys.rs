@@ -231,6 +231,7 @@ api! {
     fn LLVMBuildCondBr(Ref, Ref, Ref, Ref) -> Ref;
     fn LLVMBuildBr(Ref, Ref) -> Ref;
     fn LLVMBuildPhi(Ref, Ref, *const c_char) -> Ref;
+    fn LLVMBuildSelect(Ref, Ref, Ref, Ref, *const c_char) -> Ref;
     fn LLVMAddIncoming(Ref, *const Ref, *const Ref, c_uint);
     fn LLVMCountIncoming(Ref) -> c_uint;
     fn LLVMGetIncomingValue(Ref, c_uint) -> Ref;
