@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{hints, loops, pins};
-use crate::llvm::{Block, Inst, Module, Op, Value};
+use crate::llvm::{Block, Inst, Module, Op, Predicate, Value};
 
 /// Clamps such offsets in all functions.
 pub(super) fn add(module: Module) {
@@ -101,12 +101,40 @@ fn is_evident(value: Value, seen: &mut BTreeSet<Value>) -> bool {
         }
         Op::ZEXT | Op::TRUNC | Op::FREEZE => of(0),
         Op::SELECT => of(1) && of(2),
-        Op::PHI => inst
-            .incoming()
-            .into_iter()
-            .all(|(value, _)| is_evident(value, seen)),
+        Op::PHI => {
+            let incoming = inst.incoming();
+            let next = incoming.iter().filter(|(it, _)| is_step(*it, value));
+            let next: Vec<Value> = next.map(|(next, _)| *next).collect();
+            let mut all = incoming.into_iter();
+            // Where a loop counts from is not enough: it has to end at something.
+            all.all(|(value, _)| is_evident(value, seen))
+                && (next.is_empty()
+                    || is_limited(value, seen)
+                    || next.into_iter().any(|next| is_limited(next, seen)))
+        }
+        Op::CALL if pins::is_pin(inst) => of(0) || is_limited(value, seen),
         _ => true,
     }
+}
+
+/// Is it the number, moved by a constant?
+fn is_step(next: Value, number: Value) -> bool {
+    next.as_inst().is_some_and(|inst| {
+        inst.op() == Op::ADD && inst.0.operand(0) == number && inst.0.operand(1).as_u64().is_some()
+    })
+}
+
+/// Is it compared, in order, with something that the verifier can bound?
+fn is_limited(number: Value, seen: &mut BTreeSet<Value>) -> bool {
+    let users = number.users().into_iter().filter_map(Value::as_inst);
+    users.into_iter().any(|user| {
+        let is_order = !matches!(user.predicate(), None | Some(Predicate::Eq | Predicate::Ne));
+        is_order
+            && (0..2).any(|side| {
+                let other = user.0.operand(side);
+                other != number && is_evident(other, seen)
+            })
+    })
 }
 
 #[cfg(test)]
@@ -197,5 +225,28 @@ mod tests {
             let text = clamped("[64 x i8]", &body);
             assert_eq!(lines(&text, "asm"), 0, "{text}");
         }
+    }
+
+    #[test]
+    fn so_is_one_up_to_a_sum() {
+        let to = |end: &str| {
+            format!(
+                "%limit = {end}
+                   br label %loop
+                 loop:
+                   %n = phi i64 [ 0, %start ], [ %next, %loop ]
+                   %p = getelementptr i8, ptr %o, i64 %n
+                   store i8 0, ptr %p
+                   %next = add i64 %n, 1
+                   %more = icmp ult i64 %next, %limit
+                   br i1 %more, label %loop, label %end
+                 end:
+                   ret i64 0"
+            )
+        };
+        let sum = clamped("[64 x i8]", &to("add i64 %i, %j"));
+        assert_eq!(lines(&sum, "$0 &= 63"), 1, "{sum}");
+        let one = clamped("[64 x i8]", &to("and i64 %i, 63"));
+        assert_eq!(lines(&one, "asm"), 0, "{one}");
     }
 }
