@@ -64,7 +64,12 @@ fn judge(profile: &str, wanted: fn(&str) -> bool) -> Vec<(Expectation, Outcome)>
 
 /// Loads one program and gives it all packets.
 fn run(ebpf: &mut Ebpf, expectation: &Expectation, inputs: &[Vec<u8>]) -> Outcome {
-    let program = ebpf.program_mut(&expectation.name).unwrap();
+    run_as(ebpf, &expectation.name, expectation, inputs)
+}
+
+/// The same with a program of another name.
+fn run_as(ebpf: &mut Ebpf, name: &str, expectation: &Expectation, inputs: &[Vec<u8>]) -> Outcome {
+    let program = ebpf.program_mut(name).unwrap();
     if let Err(error) = program.load() {
         return Outcome::Refused(explain(&error));
     }
@@ -163,6 +168,27 @@ fn generated(profile: &str) {
     }
     let outcomes = judge(profile, is_generated);
     assert_bar(&outcomes, bar(97));
+}
+
+/// What C makes of some of the idioms: only its refusals are limits of the kernel.
+#[test]
+fn twins_in_c_compute_the_same() {
+    require_bpf!();
+    let suite = suite();
+    if env::var_os("HACHI_ACCEPT").is_none() || !suite.twins().is_file() {
+        skip!("the twins are loaded with the whole corpus, where clang is there");
+    }
+    let mut ebpf = Ebpf::load_file(suite.twins()).unwrap();
+    let names: Vec<String> = ebpf.programs().map(|(name, _)| name.to_owned()).collect();
+    let inputs = inputs();
+    for expectation in suite.expectations() {
+        let name = format!("{}__{}", expectation.file, expectation.name);
+        if names.contains(&name) {
+            let outcome = run_as(&mut ebpf, &name, &expectation, &inputs);
+            print("C", &expectation, &outcome);
+            assert!(!matches!(outcome, Outcome::Wrong(_)), "{name}");
+        }
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ pub mod inputs;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 
 use crate::{cargo, examples_target_dir, hachi, root, success};
@@ -30,9 +31,15 @@ pub const PROFILES: [&str; 2] = ["release", "debug"];
 pub enum Share {
     /// Everything.
     All,
-    /// Of the groups each fifth, of the generated files each tenth: always the same ones.
+    /// About a fifth of the idioms, a twentieth of the generated programs: always the same ones.
     Some,
 }
+
+/// The groups of which the tests of each submission take all.
+const SOME_GROUPS: [&str; 4] = ["arithmetic", "headers", "maps", "slices"];
+
+/// How many files of generated programs they take.
+const SOME_GENERATED: usize = 2;
 
 /// A file of programs.
 struct File {
@@ -58,6 +65,12 @@ impl Suite {
     /// The object of a file.
     pub fn object(&self, profile: &str, file: &str) -> PathBuf {
         self.0.join(profile).join(format!("{file}.o"))
+    }
+
+    /// The object of the idioms that are written in C as well: `GROUP__NAME` each. There is one
+    /// only where the whole corpus was built and clang is there.
+    pub fn twins(&self) -> PathBuf {
+        self.0.join("twins.o")
     }
 
     /// The programs of a profile that the linker refused: file, name and why.
@@ -145,6 +158,9 @@ pub fn build(directory: &Path, share: Share) -> Suite {
     let files = files(directory, share);
     let expected = run_on_host(directory, &files);
     write(&suite.path().join("expected.tsv"), &expected);
+    if share == Share::All {
+        build_twins(&suite);
+    }
     for profile in PROFILES {
         let faults = build_objects(directory, &files, profile, &suite);
         write(&suite.path().join(profile).join("unbuilt.tsv"), &faults);
@@ -186,16 +202,18 @@ fn copy(from: &Path, to: &Path) {
 
 /// The files that are wanted, generated ones written first.
 fn files(directory: &Path, share: Share) -> Vec<File> {
-    let every = |nth: usize| move |number: &usize| share == Share::All || number % nth == 0;
-    let groups = groups();
-    let idioms = (0..groups.len()).filter(every(5)).map(|number| File {
-        name: groups[number].clone(),
-        source: sources()
-            .join("idioms")
-            .join(format!("{}.rs", groups[number])),
+    let mut groups = groups();
+    let mut generated = GENERATED / PER_FILE;
+    if share == Share::Some {
+        groups.retain(|group| SOME_GROUPS.contains(&group.as_str()));
+        generated = SOME_GENERATED;
+    }
+    let idioms = groups.into_iter().map(|name| File {
+        source: sources().join("idioms").join(format!("{name}.rs")),
+        name,
     });
     let mut files: Vec<File> = idioms.collect();
-    for number in (0..GENERATED / PER_FILE).filter(every(10)) {
+    for number in 0..generated {
         let name = format!("generated_{number:02}");
         let source = directory.join("generated").join(format!("{name}.rs"));
         write(&source, &generate::file(number * PER_FILE, PER_FILE));
@@ -309,6 +327,28 @@ fn write_program(package: &Path, file: &File, unbuilt: &[Unbuilt]) {
              #[path = {source:?}]\nmod programs;\nhachi_ebpf::license!(\"GPL\");\n"
         ),
     );
+}
+
+/// Builds the twins of idioms that are written in C, where there is a clang.
+fn build_twins(suite: &Suite) {
+    let Some(clang) = hachi_test::find_clang() else {
+        return;
+    };
+    let mut build = Command::new(clang);
+    build
+        .args([
+            "-target", "bpf", "-mcpu=v3", "-O2", "-g", "-Wall", "-Werror",
+        ])
+        // Where distributions of several architectures keep asm/types.h.
+        .arg(format!(
+            "-I/usr/include/{}-linux-gnu",
+            std::env::consts::ARCH
+        ))
+        .arg("-c")
+        .arg(sources().join("twins.c"))
+        .arg("-o")
+        .arg(suite.twins());
+    success(&mut build);
 }
 
 /// Runs the programs here: what [`Suite::expectations`] reads.

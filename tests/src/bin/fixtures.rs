@@ -1,8 +1,9 @@
-//! Builds the fixtures that tests load and the examples that they run, for guests that cannot, and
-//! prints the directory they are in.
+//! Builds what tests load, fixtures and a part of the corpus, and the examples that they run, for
+//! guests that cannot, and prints the directory they are in.
 
 fn main() {
     hachi_tests::build_fixtures();
+    hachi_tests::accept::carried();
     hachi_tests::build_examples_for_guests();
     println!("{}", hachi_tests::fixtures_dir().display());
 }
