@@ -885,7 +885,7 @@ mod tests {
             assert!(functions.contains(&format!("fn {name}_f")), "{functions}");
             assert!(text.contains(&format!("{name}_f")), "{text}");
             let variable = ["p.read", ".get(", "buf[", "..", ".min("];
-            assert!(variable.iter().any(|word| text.contains(word)), "{text}");
+            assert!(variable.iter().any(|word| all.contains(word)), "{all}");
         }
     }
 }
