@@ -98,10 +98,7 @@ fn link_unquoted(options: &Options, sources: &mut Sources) -> Result<Output, Err
         retarget: options.retarget,
         panics: options.panics,
         llvm_args: options.llvm_args.clone(),
-        save_temps: options
-            .save_temps
-            .clone()
-            .or_else(|| std::env::var_os("HX_TEMPS").map(Into::into)),
+        save_temps: options.save_temps.clone(),
     };
     let mut elves = Vec::new();
     for input in inputs {
