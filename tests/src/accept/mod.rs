@@ -281,11 +281,13 @@ impl Unbuilt {
         for message in messages.split("\nerror") {
             let why = message.lines().next().unwrap_or_default();
             // The last function that a place was inlined into is the program.
-            let quoted = message.lines().filter_map(|line| {
+            let mut quoted = message.lines().filter_map(|line| {
                 let (_, name) = line.strip_suffix('`')?.rsplit_once(" in `")?;
                 Some(name)
             });
-            let Some(name) = quoted.last() else { continue };
+            let Some(name) = quoted.next_back() else {
+                continue;
+            };
             let is_home = |file: &&File| {
                 fs::read_to_string(&file.source)
                     .is_ok_and(|text| text.contains(&format!(" fn {name}(")))
