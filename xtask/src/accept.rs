@@ -94,7 +94,8 @@ pub fn run(kernels: &[&str]) -> Result<ExitCode> {
             .arg(&suite)
             .arg("--report")
             .arg(&report);
-        run_command(guests.args(["--", "--package", "hachi-tests", "--test", "accept"]))?;
+        guests.args(["--", "--package", "hachi-tests", "--test", "accept"]);
+        run_command(guests.args(["--", "--include-ignored"]))?;
         for kernel in kernels.split(',') {
             units.insert(kernel.to_owned(), reported(&report, kernel)?);
         }
@@ -112,7 +113,7 @@ pub fn run(kernels: &[&str]) -> Result<ExitCode> {
             "accept",
             "--",
         ])
-        .args(["--nocapture", "--skip", "generated"])
+        .args(["--nocapture", "--include-ignored", "--skip", "generated"])
         .env("HACHI_ACCEPT", &directory);
         let output = capture(&mut here)?;
         units.insert(
