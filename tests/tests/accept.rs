@@ -1,4 +1,4 @@
-//! The corpus of ordinary Rust: what of it loads, and that it computes what it computes on the host.
+//! The corpus of ordinary Rust: what of it loads, and that it computes what it does on the host.
 //!
 //! Some groups of idioms are loaded each time, here and in guests. With `HACHI_ACCEPT` naming a
 //! directory with the whole corpus (see `cargo xtask bench accept`) that is taken, and the outcomes

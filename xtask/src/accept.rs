@@ -256,8 +256,10 @@ mod tests {
     fn lines() -> [String; 3] {
         let line = |file, outcome, rest| {
             format!(
-                r#"accept {{"file":"{file}","name":"b","profile":"debug","outcome":"{outcome}",{rest}}}"#
+                r#"accept {{"file":"{file}","name":"b","profile":"debug",
+                    "outcome":"{outcome}",{rest}}}"#
             )
+            .replace('\n', "")
         };
         [
             format!(

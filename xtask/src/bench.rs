@@ -4,8 +4,8 @@ use crate::accept;
 use crate::shell::{Result, cargo, root, run as run_command, target_dir};
 use std::process::ExitCode;
 
-/// `accept` is one of its own: see [`accept`]. Otherwise runs the benchmarks named in `arguments`, or all; after `--as-new` with Hachi's crates built as
-/// a project of `hachi new` builds them, which does not optimise all of them.
+/// Runs the benchmarks named in `arguments`, or all, or [`accept`]; after `--as-new` with Hachi's
+/// crates built as a project of `hachi new` builds them, which does not optimise all of them.
 pub fn run(arguments: &[&str]) -> Result<ExitCode> {
     if let ["accept", kernels @ ..] = arguments {
         return accept::run(kernels);

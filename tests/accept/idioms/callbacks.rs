@@ -24,7 +24,10 @@ programs! {
         let mut last = 0;
         let calls = bpf_loop(100, |i| {
             last = i;
-            if u64::from(i) == x[0] & 127 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            match u64::from(i) == x[0] & 127 {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
         });
         u64::from(last) << 16 | calls.map_or(0, u64::from)
     }

@@ -88,7 +88,8 @@ programs! {
     }
 
     text fn parsed(t) {
-        core::str::from_utf8(t).ok().and_then(|t| t.parse::<i32>().ok()).map_or(5, |n| n as u32 as u64)
+        let number = core::str::from_utf8(t).ok().and_then(|t| t.parse::<i32>().ok());
+        number.map_or(5, |n| n as u32 as u64)
     }
 
     text fn behind_the_last_equals_sign(t) {

@@ -149,8 +149,8 @@ impl Rewriter {
         }
     }
 
-    /// Replaces all pointers that are chosen from several into the same object, by phis and selects,
-    /// by the object and an index that is chosen in the same way.
+    /// Replaces all pointers that phis and selects choose from several into the same object: by the
+    /// object, and an index that is chosen in the same way.
     fn choices(&mut self, function: Function) {
         let is_choice = |inst: &Inst| {
             matches!(inst.op(), Op::PHI | Op::SELECT) && inst.0.ty().kind() == TypeKind::Pointer
