@@ -809,7 +809,8 @@ impl Program {
             1 => (
                 format!(
                     "fn {name}(t: &[u8]) -> u64 {{\n    let mut h = {n};\n    \
-                     for b in t {{\n        h = (h ^ u64::from(*b)).wrapping_mul({});\n    }}\n    h\n}}\n",
+                     for b in t {{\n        h = (h ^ u64::from(*b)).wrapping_mul({});\n    \
+                     }}\n    h\n}}\n",
                     2 * n + 1
                 ),
                 format!("{name}({})", self.slice()),
