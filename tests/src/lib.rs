@@ -23,7 +23,7 @@ pub mod libbpf;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Mutex, Once, OnceLock};
 use std::time::SystemTime;
 
 /// The root of the repository.
@@ -268,6 +268,33 @@ pub fn build_examples_for_guests() {
             fs::copy(program, directory.join(name)).expect("a copy of the program");
         }
     }
+}
+
+/// The object `name` of the programs written for Aya, in `tests/aya/ebpf`.
+///
+/// # Panics
+/// When it does not build.
+pub fn aya_object(name: &str) -> PathBuf {
+    static BUILT: Once = Once::new();
+    let directory = fixtures_dir().join("aya");
+    if !hachi_test::in_guest() {
+        BUILT.call_once(|| build_aya_objects(&directory));
+    }
+    directory.join(format!("{name}.o"))
+}
+
+/// As tests do that load one; for guests, which cannot.
+///
+/// # Panics
+/// When they do not build.
+pub fn build_aya_objects(directory: &Path) {
+    fs::create_dir_all(directory).expect("a directory to build in");
+    let lock = File::create(directory.join("lock")).expect("a lock file");
+    lock.lock().expect("the lock");
+    let mut build = hachi(["build"]);
+    build.arg(root().join("tests/aya/ebpf"));
+    build.env("CARGO_TARGET_DIR", examples_target_dir());
+    success(build.arg("--out").arg(directory));
 }
 
 /// Where fixtures are built, each with its options in a directory of its own.

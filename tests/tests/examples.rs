@@ -47,6 +47,57 @@ fn the_2021_books_hello_xdp_runs() {
     assert!(!attached());
 }
 
+/// What ports by its manifests alone is what was written in 2021, to the last byte.
+#[test]
+fn the_2021_books_sources_are_as_they_were() {
+    require_host!("the sources");
+    let sums = [
+        (
+            "hello-xdp/src/main.rs",
+            "0765c491a20f718e0375b5c1695443813cc80c543629800755ab137b70c34aab",
+        ),
+        (
+            "hello-xdp-ebpf/src/main.rs",
+            "1cee756224bd0ec44753958d5dea40e0109b745540146c4eeeb25cfb6723728b",
+        ),
+    ];
+    for (file, expected) in sums {
+        let path = root().join("examples/book-hello-xdp").join(file);
+        let sum = success(Command::new("sha256sum").arg(&path));
+        assert_eq!(sum.split(' ').next(), Some(expected), "{file}");
+    }
+}
+
+/// The program is called by its section, and the interface is the one that the book has.
+#[test]
+fn the_2021_books_firewall_runs_on_eth0() {
+    require_host!("a compiler");
+    require_bpf!();
+    let program = example("book-firewall", "book-firewall");
+    let wire = VethPair::new().unwrap();
+    let netns = wire.right.netns();
+    let interface = wire.right.interface();
+    netns.ip(["link", "set", "dev", interface, "down"]).unwrap();
+    netns
+        .ip(["link", "set", "dev", interface, "name", "eth0"])
+        .unwrap();
+    netns.ip(["link", "set", "dev", "eth0", "up"]).unwrap();
+    let attached = || {
+        let link = ["-o", "link", "show", "dev", "eth0"];
+        netns.ip(link).unwrap().contains("xdp")
+    };
+    assert!(!attached());
+    let mut command = netns.command(&program);
+    let process = Guarded::spawn(command.stdout(Stdio::piped())).unwrap();
+    wait_until("book-firewall is attached", attached);
+    drop(process);
+    wait_until("book-firewall is detached", || !attached());
+
+    let mut nowhere = netns.command(&program);
+    let text = hachi_tests::failure(nowhere.arg("nowhere0"), 1);
+    assert!(text.contains("no interface `nowhere0`"), "{text}");
+}
+
 /// Its mistakes are told in one line each.
 #[test]
 fn the_2021_books_hello_xdp_explains_mistakes() {

@@ -21,7 +21,13 @@ pub fn check() -> Result {
     if !has_line(&workspace, USER_SIDE[1]) {
         problems.push(format!("Cargo.toml: no `{}`", USER_SIDE[1]));
     }
-    for (directory, allowed) in [("crates", &USER_SIDE[..]), ("ebpf", &[KERNEL_SIDE])] {
+    let either = [USER_SIDE[0], USER_SIDE[1], KERNEL_SIDE];
+    let sides: [(&str, &[&str]); 3] = [
+        ("crates", &USER_SIDE),
+        ("ebpf", &[KERNEL_SIDE]),
+        ("compat", &either),
+    ];
+    for (directory, allowed) in sides {
         for entry in std::fs::read_dir(root().join(directory))? {
             let path = entry?.path().join("Cargo.toml");
             let Ok(manifest) = std::fs::read_to_string(&path) else {

@@ -193,10 +193,11 @@ fn missing_paths(page: &str) -> Result<Vec<String>> {
 
 /// What stands in backticks and is a path of this repository.
 fn named_paths(text: &str) -> Vec<&str> {
-    const TOPS: [&str; 9] = [
+    const TOPS: [&str; 10] = [
         "benches/",
         "book/",
         "codegen/",
+        "compat/",
         "crates/",
         "docs/",
         "ebpf/",

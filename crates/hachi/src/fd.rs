@@ -14,6 +14,14 @@ impl ProgramFd {
     pub(crate) fn new(fd: OwnedFd) -> Self {
         ProgramFd(Arc::new(fd))
     }
+
+    /// A descriptor of its own for the same program.
+    ///
+    /// # Errors
+    /// The system's, when the process has too many open files.
+    pub fn try_clone(&self) -> std::io::Result<Self> {
+        self.0.try_clone().map(Self::new)
+    }
 }
 
 impl AsFd for ProgramFd {
@@ -35,6 +43,14 @@ pub struct MapFd(Arc<OwnedFd>);
 impl MapFd {
     pub(crate) fn new(fd: OwnedFd) -> Self {
         MapFd(Arc::new(fd))
+    }
+
+    /// A descriptor of its own for the same map.
+    ///
+    /// # Errors
+    /// The system's, when the process has too many open files.
+    pub fn try_clone(&self) -> std::io::Result<Self> {
+        self.0.try_clone().map(Self::new)
     }
 }
 

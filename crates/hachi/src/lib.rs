@@ -27,9 +27,7 @@
 //! this crate makes of it are objects that own descriptors. The way from one to the other is in the
 //! module `load`, in the order in which it happens. All system calls are made in the module `sys`.
 //!
-//! Names and shapes follow Aya where it has them: a program ports by renaming the dependency (`aya
-//! = { package = "hachi", … }`). Differences: `program_mut`, `map_mut` and the like return a
-//! `Result` whose error says what there is, and [`Pod`] types must not have padding.
+//! Programs written for Aya use the crate `hachi-aya`, which has Aya's API on top of this one.
 //!
 //! # Features
 //! The projects of `hachi new` leave out those that are on by default: they build sooner without.
@@ -44,7 +42,6 @@
 
 #![cfg(target_os = "linux")]
 
-mod aya_names;
 mod btf;
 mod error;
 mod fd;
@@ -98,8 +95,6 @@ pub use crate::{
 pub mod fuzzing {
     pub use crate::user::fuzz as user;
 }
-
-pub use crate::aya_names::root::*;
 
 /// The bytes of a file as a `&'static [u8]`, as `include_bytes!`, aligned to 32 bytes: an object
 /// file can be read in place.

@@ -80,6 +80,7 @@ pub struct EbpfLoader {
     max_entries: Vec<(String, u32)>,
     pins: Vec<(String, PathBuf)>,
     log_level: Option<log::LevelFilter>,
+    assumed_license: Option<String>,
 }
 
 impl EbpfLoader {
@@ -187,6 +188,14 @@ impl EbpfLoader {
         self
     }
 
+    /// The licence of an object that does not say its own (no section `license`); one that does
+    /// keeps it. Without this, such an object has none, as libbpf has it, and the kernel refuses
+    /// programs that call helpers for GPL programs only.
+    pub fn assume_license(&mut self, license: &str) -> &mut Self {
+        self.assumed_license = Some(license.to_owned());
+        self
+    }
+
     /// Loads with the rights that this token stands for, in every call that takes one. Not needed
     /// where the token is found without: see [`BpfToken`].
     pub fn bpf_token(&mut self, token: &BpfToken) -> &mut Self {
@@ -284,6 +293,11 @@ impl EbpfLoader {
         }
         for (name, path) in &self.pins {
             spec.set_pin_path(name, path)?;
+        }
+        if let Some(license) = &self.assumed_license
+            && spec.license.is_empty()
+        {
+            spec.license.clone_from(license);
         }
         Ok(())
     }
@@ -434,6 +448,13 @@ impl Ebpf {
     pub fn program_mut(&mut self, name: &str) -> Result<&mut Program, ProgramError> {
         let position = self.program_position(name)?;
         Ok(&mut self.programs[position])
+    }
+
+    /// Takes a program out, to own it apart from this value: its attachments last as long as it
+    /// does. It can still be loaded, and uses the object's maps.
+    pub fn take_program(&mut self, name: &str) -> Result<Program, ProgramError> {
+        let position = self.program_position(name)?;
+        Ok(self.programs.remove(position))
     }
 
     fn program_position(&self, name: &str) -> Result<usize, ProgramError> {

@@ -7,10 +7,10 @@ use std::path::Path;
 use hachi::{
     Ebpf,
     links::{
-        FdLink, Kept, LinkError, LinkTarget, OwnedLink, PinnedLink, XdpMode, loaded_links,
+        FdLink, Kept, LinkError, LinkId, LinkTarget, OwnedLink, PinnedLink, XdpMode, loaded_links,
         xdp_attachments,
     },
-    programs::{ProgramError, Xdp, XdpFlags, XdpLink, XdpLinkId},
+    programs::{ProgramError, Xdp, XdpFlags},
 };
 use hachi_asm::build;
 use hachi_test::{Bpffs, Netns, VethPair, exercises, require_bpf, udp_send};
@@ -29,7 +29,7 @@ const WAYS: [XdpFlags; 2] = [
 ];
 
 /// A loaded object with program `drop`, attached to the loopback interface of `netns`.
-fn attached(netns: &Netns, flags: XdpFlags) -> (Ebpf, XdpLinkId) {
+fn attached(netns: &Netns, flags: XdpFlags) -> (Ebpf, LinkId) {
     let mut ebpf = load(one("drop", support::XDP_DROP));
     let program = xdp(&mut ebpf, "drop");
     let id = netns.run(|| program.attach("lo", flags)).unwrap();
@@ -399,7 +399,7 @@ fn links_can_be_found_and_ended_from_outside() {
     assert_eq!(info.type_name(), "xdp");
     assert_eq!(info.target(), LinkTarget::Interface { index: 1 });
     // Ours is among them, by the same id.
-    let link: XdpLink = program(&mut ebpf).take_link(id).unwrap();
+    let link: OwnedLink = program(&mut ebpf).take_link(id).unwrap();
     let OwnedLink::Fd(fd) = &link else {
         panic!("{link:?}")
     };

@@ -32,14 +32,8 @@
 //! they are read: see [`Pod`], [`Shareable`] and the contract in [`hachi_common`].
 //!
 //! # Coming from Aya
-//! Names and shapes follow Aya's kernel side where it has them; most programs written for it
-//! compile
-//! with `aya-ebpf = { package = "hachi-ebpf" }` and few changes: types in maps derive [`Pod`],
-//! maps'
-//! `get` needs no `unsafe` and gives a copy, and contexts have no public fields. The logging macros
-//! are part of this crate. Cargo takes one name for a package only, so a program that also says
-//! `aya_log_ebpf` gives the crate this second name itself: `extern crate aya_ebpf as
-//! aya_log_ebpf;`.
+//! Programs written for Aya use the crates `hachi-aya-ebpf` and `hachi-aya-log-ebpf`, which have
+//! Aya's API on top of this one.
 
 #![no_std]
 

@@ -4,6 +4,7 @@
 fn main() {
     hachi_tests::build_fixtures();
     hachi_tests::accept::carried();
+    hachi_tests::build_aya_objects(&hachi_tests::fixtures_dir().join("aya"));
     hachi_tests::build_examples_for_guests();
     println!("{}", hachi_tests::fixtures_dir().display());
 }

@@ -4,7 +4,10 @@
 pub mod running;
 
 use hachi::Ebpf;
-use hachi::programs::{Xdp, XdpFlags, XdpLinkId};
+use hachi::{
+    links::LinkId,
+    programs::{Xdp, XdpFlags},
+};
 use hachi_test::{EchoServer, Host, VethPair, udp_request};
 use std::time::{Duration, Instant};
 
@@ -17,7 +20,7 @@ pub const QUESTION: &[u8] = b"anybody there?";
 
 /// Loads the program and attaches it to the host's interface.
 #[track_caller]
-pub fn attach(ebpf: &mut Ebpf, program: &str, host: &Host, flags: XdpFlags) -> XdpLinkId {
+pub fn attach(ebpf: &mut Ebpf, program: &str, host: &Host, flags: XdpFlags) -> LinkId {
     let program: &mut Xdp = ebpf.program_mut(program).unwrap().try_into().unwrap();
     program.load().unwrap();
     host.netns()

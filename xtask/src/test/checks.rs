@@ -106,6 +106,22 @@ pub fn build(_: &mut Tally) -> Result {
     run_command(doctor.arg("doctor").env("HACHI_YES", "1"))
 }
 
+/// The façades with each choice of features that changes their shape, and what is written for them.
+pub fn aya(tally: &mut Tally) -> Result {
+    for features in ["", "v0_13", "async_tokio"] {
+        let mut check = cargo(root());
+        check.args(["check", "--quiet", "--package", "hachi-aya"]);
+        run_command(check.args(["--features", features]))?;
+    }
+    let mut test = cargo(root());
+    test.args(["test", "--package", "hachi-tests", "--test", "aya"])
+        .env("HACHI_BIN", hachi());
+    match tally.cargo_test(&mut test)? {
+        0 => Err("no test ran".into()),
+        _ => Ok(()),
+    }
+}
+
 pub fn tests(tally: &mut Tally) -> Result {
     let mut test = cargo(root());
     test.args(["test", "--all-features", "--workspace", "--no-fail-fast"]);

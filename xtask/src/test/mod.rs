@@ -159,6 +159,13 @@ const STEPS: &[Step] = &[
         |tally| checks::attack(tally, true),
     ),
     step(
+        "aya",
+        "programs with Aya's names, and its API in the shapes of each version, build and run",
+        Runs::Always,
+        minutes(3),
+        checks::aya,
+    ),
+    step(
         "matrix",
         "the integration tests again, on the oldest and the newest kernel",
         Runs::Short,

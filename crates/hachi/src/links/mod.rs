@@ -62,7 +62,6 @@ pub use tc::{TcFilterInfo, tc_filters};
 pub(crate) use xdp::{Request as XdpRequest, attach as attach_xdp};
 pub use xdp::{XdpAttachment, xdp_attachments};
 
-pub use crate::aya_names::links::*;
 pub use xdp_mode::XdpMode;
 
 pub use crate::{

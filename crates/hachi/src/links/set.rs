@@ -7,7 +7,8 @@ use super::{LinkError, OwnedLink};
 pub struct LinkId(u64);
 
 impl LinkId {
-    fn next() -> Self {
+    /// One that no attachment has.
+    pub fn unique() -> Self {
         use std::sync::atomic::{AtomicU64, Ordering};
         static NEXT: AtomicU64 = AtomicU64::new(1);
         LinkId(NEXT.fetch_add(1, Ordering::Relaxed))
@@ -24,7 +25,7 @@ impl Links {
     }
 
     pub(crate) fn insert(&mut self, link: OwnedLink) -> LinkId {
-        let id = LinkId::next();
+        let id = LinkId::unique();
         self.0.push((id, link));
         id
     }

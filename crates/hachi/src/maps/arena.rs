@@ -16,7 +16,12 @@ pub struct Arena<T> {
 }
 
 impl<T: Borrow<MapData>> Arena<T> {
-    pub(crate) fn new(map: T) -> Result<Self, MapError> {
+    /// The view of a map that anything holds: a [`MapData`], a reference to one, an `Arc`.
+    ///
+    /// # Errors
+    /// [`MapError`] that says what is different when the map is of another kind, or has
+    /// other keys or values.
+    pub fn new(map: T) -> Result<Self, MapError> {
         map.borrow().check_kind(&[MapType::Arena], "Arena")?;
         let memory = map.borrow().mapping()?.clone();
         Ok(Arena { inner: map, memory })

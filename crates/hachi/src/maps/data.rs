@@ -264,6 +264,18 @@ impl MapData {
     }
 }
 
+impl TryFrom<OwnedFd> for MapData {
+    type Error = MapError;
+
+    /// Takes over a descriptor that another process passed on, say. What is no map is refused.
+    fn try_from(fd: OwnedFd) -> Result<Self, MapError> {
+        Self::from_fd(fd).map_err(|error| MapError::SyscallError {
+            name: "of a descriptor".to_owned(),
+            error,
+        })
+    }
+}
+
 impl AsFd for MapData {
     #[inline]
     fn as_fd(&self) -> BorrowedFd<'_> {

@@ -97,7 +97,12 @@ macro_rules! targets {
         }
 
         impl<T: Borrow<MapData>> $view<T> {
-            pub(crate) fn new(map: T) -> Result<Self, MapError> {
+            /// The view of a map that anything holds: a [`MapData`], a reference to one, an `Arc`.
+            ///
+            /// # Errors
+            /// [`MapError`] that says what is different when the map is of another kind, or has
+            /// other keys or values.
+            pub fn new(map: T) -> Result<Self, MapError> {
                 target::check(map.borrow(), &[MapType::$kind], stringify!($view))?;
                 Ok($view { inner: map })
             }

@@ -101,5 +101,3 @@ pub use sock_map::{ReusePortSockArray, SockHash, SockMap, XskMap};
 pub use stack_trace::{StackFrame, StackTrace, StackTraceMap};
 pub use storage::{CgrpStorage, InodeStorage, SkStorage, TaskStorage};
 pub use user_ring_buf::{UserRingBuf, UserRingBufItem};
-
-pub use crate::aya_names::maps::*;

@@ -66,7 +66,12 @@ pub struct RingBuf<T> {
 }
 
 impl<T: Borrow<MapData>> RingBuf<T> {
-    pub(crate) fn new(map: T) -> Result<Self, MapError> {
+    /// The view of a map that anything holds: a [`MapData`], a reference to one, an `Arc`.
+    ///
+    /// # Errors
+    /// [`MapError`] that says what is different when the map is of another kind, or has
+    /// other keys or values.
+    pub fn new(map: T) -> Result<Self, MapError> {
         let data = map.borrow();
         data.check_kind(&[MapType::Ringbuf], "RingBuf")?;
         let size = data.max_entries() as usize;

@@ -43,7 +43,12 @@ macro_rules! indexed {
         }
 
         impl<T: Borrow<MapData>> $view<T> {
-            pub(crate) fn new(map: T) -> Result<Self, MapError> {
+            /// The view of a map that anything holds: a [`MapData`], a reference to one, an `Arc`.
+            ///
+            /// # Errors
+            /// [`MapError`] that says what is different when the map is of another kind, or has
+            /// other keys or values.
+            pub fn new(map: T) -> Result<Self, MapError> {
                 check::<u32>(map.borrow(), &[MapType::$kind], stringify!($view))?;
                 Ok($view { inner: map })
             }
@@ -153,7 +158,12 @@ pub struct SockHash<T, K: Pod> {
 }
 
 impl<T: Borrow<MapData>, K: Pod> SockHash<T, K> {
-    pub(crate) fn new(map: T) -> Result<Self, MapError> {
+    /// The view of a map that anything holds: a [`MapData`], a reference to one, an `Arc`.
+    ///
+    /// # Errors
+    /// [`MapError`] that says what is different when the map is of another kind, or has
+    /// other keys or values.
+    pub fn new(map: T) -> Result<Self, MapError> {
         check::<K>(map.borrow(), &[MapType::Sockhash], "SockHash")?;
         Ok(SockHash {
             inner: map,

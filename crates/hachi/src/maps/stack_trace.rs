@@ -36,7 +36,12 @@ impl StackTrace {
 }
 
 impl<T: Borrow<MapData>> StackTraceMap<T> {
-    pub(crate) fn new(map: T) -> Result<Self, MapError> {
+    /// The view of a map that anything holds: a [`MapData`], a reference to one, an `Arc`.
+    ///
+    /// # Errors
+    /// [`MapError`] that says what is different when the map is of another kind, or has
+    /// other keys or values.
+    pub fn new(map: T) -> Result<Self, MapError> {
         let data = map.borrow();
         data.check_kind(&[MapType::StackTrace], "StackTraceMap")?;
         if data.flags() & BPF_F_STACK_BUILD_ID != 0 {

@@ -55,7 +55,12 @@ pub struct UserRingBuf<T> {
 }
 
 impl<T: Borrow<MapData>> UserRingBuf<T> {
-    pub(crate) fn new(map: T) -> Result<Self, MapError> {
+    /// The view of a map that anything holds: a [`MapData`], a reference to one, an `Arc`.
+    ///
+    /// # Errors
+    /// [`MapError`] that says what is different when the map is of another kind, or has
+    /// other keys or values.
+    pub fn new(map: T) -> Result<Self, MapError> {
         let data = map.borrow();
         data.check_kind(&[MapType::UserRingbuf], "UserRingBuf")?;
         let in_use = InUse::new(data)?;

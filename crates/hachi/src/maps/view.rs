@@ -17,7 +17,13 @@ macro_rules! view {
         impl<T: std::borrow::Borrow<$crate::maps::MapData>, $($param: $crate::Pod),*>
             $view<T, $($param),*>
         {
-            pub(crate) fn new(map: T) -> Result<Self, $crate::maps::MapError> {
+            /// The view of a map that anything holds: a [`MapData`](crate::maps::MapData), a
+            /// reference to one, an `Arc`.
+            ///
+            /// # Errors
+            /// A [`MapError`](crate::maps::MapError) that says what is different when the map is
+            /// of another kind, or has other keys or values.
+            pub fn new(map: T) -> Result<Self, $crate::maps::MapError> {
                 map.borrow().check::<$key, $value>(
                     &[$($crate::maps::MapType::$kind),+],
                     stringify!($view),

@@ -119,7 +119,13 @@ impl ProgramInfo {
 /// see [`ProgramInfo::run_stats`].
 #[derive(Debug)]
 pub struct RunStats {
-    _fd: OwnedFd,
+    fd: OwnedFd,
+}
+
+impl From<RunStats> for OwnedFd {
+    fn from(stats: RunStats) -> Self {
+        stats.fd
+    }
 }
 
 impl RunStats {
@@ -130,7 +136,7 @@ impl RunStats {
     /// `BPF_ENABLE_STATS` otherwise (EPERM without CAP_SYS_ADMIN).
     pub fn enable() -> Result<Self, ProgramError> {
         inspect::enable_stats()
-            .map(|fd| RunStats { _fd: fd })
+            .map(|fd| RunStats { fd })
             .map_err(|error| {
                 let name = "(any)".to_owned();
                 match Unsupported::if_older("counting runs by BPF_ENABLE_STATS", (5, 8)) {

@@ -2,7 +2,7 @@
 
 use hachi_asm::Insn;
 
-use super::ProgramError;
+use super::{ProgramError, ProgramFd};
 pub use crate::program_info::ProgramInfo;
 use crate::{ids, sys::bpf};
 
@@ -17,6 +17,20 @@ impl ProgramInfo {
             name: format!("id {id}"),
             error,
         })
+    }
+
+    /// A descriptor of the program, which keeps it loaded. Needs CAP_SYS_ADMIN.
+    ///
+    /// # Errors
+    /// What the kernel refuses: `ENOENT` when the program is gone.
+    pub fn fd(&self) -> Result<ProgramFd, ProgramError> {
+        match bpf::prog_fd_by_id(self.id()) {
+            Ok(fd) => Ok(ProgramFd::new(fd)),
+            Err(error) => Err(ProgramError::SyscallError {
+                name: self.name(),
+                error,
+            }),
+        }
     }
 
     /// The instructions after the kernel's rewriting. As [`code`](Self::code), which has more.

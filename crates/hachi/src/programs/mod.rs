@@ -127,7 +127,6 @@ pub use uprobe_multi::UProbeMulti;
 pub use usdt::Usdt;
 pub use xdp::{Xdp, XdpMd};
 
-pub use crate::aya_names::{links::*, programs::*};
 // What attaching takes, and where it fails.
 use crate::links::{LinkId, OwnedLink};
 pub use crate::{

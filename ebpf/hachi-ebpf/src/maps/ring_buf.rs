@@ -58,7 +58,7 @@ impl RingBuf {
 
     /// The map as the helpers take it.
     #[inline(always)]
-    pub(crate) fn as_ptr(&self) -> *mut c_void {
+    pub fn as_ptr(&self) -> *mut c_void {
         self.def.as_ptr()
     }
 
