@@ -399,8 +399,12 @@ pub fn make_directory<P: AsRef<Path>>(path: P) -> Result<Vec<PathBuf>, PinError>
 
 /// Whether there is something, which is not the same as whether it can be looked at.
 fn exists(path: &Path) -> Result<bool, PinError> {
-    path.try_exists()
-        .map_err(|error| PinError::io(PinOperation::LookAt, path, error))
+    match path.try_exists() {
+        // How a BPF file system answers when it is asked for a name with a dot. (Where a directory
+        // may not be searched, the answer is EACCES.)
+        Err(error) if error.raw_os_error() == Some(libc::EPERM) => Ok(false),
+        answer => answer.map_err(|error| PinError::io(PinOperation::LookAt, path, error)),
+    }
 }
 
 /// The parts of `path` that do not exist, innermost first.
@@ -500,6 +504,7 @@ pub(crate) fn pin(fd: BorrowedFd<'_>, path: &Path, kind: ObjectKind) -> Result<(
     // Asked first because the kernel's answer to both mistakes is a bare errno (EPERM for the file
     // system).
     check_bpffs(path)?;
+    check_dots(path)?;
     match path.symlink_metadata() {
         Ok(_) => {
             return Err(PinError::Taken {
@@ -510,7 +515,6 @@ pub(crate) fn pin(fd: BorrowedFd<'_>, path: &Path, kind: ObjectKind) -> Result<(
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(PinError::io(PinOperation::LookAt, path, error)),
     }
-    check_dots(path)?;
     let c_path =
         sys_fs::c_path(path).map_err(|error| PinError::io(PinOperation::Pin, path, error))?;
     let made = make_parents(path, 0o700)?;
