@@ -231,7 +231,8 @@ features! {
     /// Functions of the kernel that programs call by their BTF ids.
     KFUNC: "calls of kernel functions (kfuncs)", (5, 13), |_| by_version(5, 13);
     /// Verdicts on what sockets of all kinds in a map receive.
-    SK_SKB_VERDICT: "a verdict on sockets of all kinds (sk_skb/verdict)", (5, 13), |_| by_version(5, 13);
+    SK_SKB_VERDICT: "a verdict on sockets of all kinds (sk_skb/verdict)", (5, 13),
+        |_| by_version(5, 13);
     /// `BPF_MAP_LOOKUP_AND_DELETE_ELEM` of hash maps.
     HASH_LOOKUP_AND_DELETE: "taking elements out of hash maps", (5, 14), hash_lookup_and_delete;
     /// Links of programs on perf events (tracepoints, kprobes, uprobes), and cookies for them.

@@ -452,6 +452,9 @@ impl Ebpf {
 
     /// Takes a program out, to own it apart from this value: its attachments last as long as it
     /// does. It can still be loaded, and uses the object's maps.
+    ///
+    /// # Errors
+    /// As [`program`](Self::program).
     pub fn take_program(&mut self, name: &str) -> Result<Program, ProgramError> {
         let position = self.program_position(name)?;
         Ok(self.programs.remove(position))

@@ -16,7 +16,8 @@
 //! Arguments are integers, `bool`, `char`, pointers, `Ipv4Addr`, `Ipv6Addr`, byte arrays, and text
 //! and byte slices, of which the first 64 bytes are sent, or with [`up_to`] as many as 8192; a
 //! message shows what was cut by `…`, and control characters by escapes. Placeholders are `{}` and
-//! `{:…}` with, at the end, `x`, `X`, `o`, `b`, `?`, `p`, `i` (an IP address) or `mac`, and before it `#`, zeros
+//! `{:…}` with, at the end, `x`, `X`, `o`, `b`, `?`, `p`, `i` (an IP address) or `mac`, and before
+//! it `#`, zeros
 //! and a width as in `std::fmt`. A placeholder may name a variable, as the second line does.
 //! Numbers of arguments and kinds of placeholders are checked when the program is compiled.
 //!

@@ -217,6 +217,7 @@ impl<T> PerfEventArrayBuffer<T> {
     }
 
     /// Makes one value of all that is there. Does not wait.
+    #[expect(clippy::missing_panics_doc, reason = "each step leaves a state")]
     pub fn fold<C, F: FnMut(C, PerfEvent<'_>) -> C>(&mut self, init: C, mut f: F) -> C {
         let mut state = Some(init);
         self.for_each(|event| state = state.take().map(|state| f(state, event)));

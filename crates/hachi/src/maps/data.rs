@@ -267,7 +267,8 @@ impl MapData {
 impl TryFrom<OwnedFd> for MapData {
     type Error = MapError;
 
-    /// Takes over a descriptor that another process passed on, say. What is no map is refused.
+    /// Takes over a descriptor that another process passed on, say. Anything but a map is
+    /// refused.
     fn try_from(fd: OwnedFd) -> Result<Self, MapError> {
         Self::from_fd(fd).map_err(|error| MapError::SyscallError {
             name: "of a descriptor".to_owned(),
