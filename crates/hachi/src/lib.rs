@@ -100,8 +100,10 @@ pub mod fuzzing {
 /// file can be read in place.
 ///
 /// ```
-/// static OBJECT: &[u8] = hachi::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"),
-/// "/Cargo.toml")); assert_eq!(OBJECT.as_ptr() as usize % 32, 0); ```
+/// static OBJECT: &[u8] =
+///     hachi::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
+/// assert_eq!(OBJECT.as_ptr() as usize % 32, 0);
+/// ```
 #[macro_export]
 macro_rules! include_bytes_aligned {
     ($path:expr) => {{

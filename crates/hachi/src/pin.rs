@@ -400,11 +400,21 @@ pub fn make_directory<P: AsRef<Path>>(path: P) -> Result<Vec<PathBuf>, PinError>
 /// Whether there is something, which is not the same as whether it can be looked at.
 fn exists(path: &Path) -> Result<bool, PinError> {
     match path.try_exists() {
-        // How a BPF file system answers when it is asked for a name with a dot. (Where a directory
-        // may not be searched, the answer is EACCES.)
-        Err(error) if error.raw_os_error() == Some(libc::EPERM) => Ok(false),
+        // How a BPF file system answers when it is asked for a name with a dot.
+        Err(error) if error.raw_os_error() == Some(libc::EPERM) && has_dots(path) => Ok(false),
         answer => answer.map_err(|error| PinError::io(PinOperation::LookAt, path, error)),
     }
+}
+
+/// Whether a part of `path` that lies directly in a directory of a BPF file system has a dot.
+fn has_dots(path: &Path) -> bool {
+    path.ancestors().any(|part| {
+        let dotted = part
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().contains(&b'.'));
+        let directory = part.parent();
+        dotted && directory.is_some_and(|directory| sys_fs::is_bpffs(directory).unwrap_or(false))
+    })
 }
 
 /// The parts of `path` that do not exist, innermost first.

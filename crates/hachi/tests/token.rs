@@ -193,7 +193,7 @@ fn where_no_token_can_be() {
     }
     let text = |path: &str| BpfToken::create(path).unwrap_err().to_string();
     assert!(text("/no/such").starts_with("no BPF token from /no/such: open failed: ENOENT"));
-    assert!(text("/proc").contains("no mounted BPF file system"));
+    assert!(text("/proc").contains("not a mounted BPF file system"));
     let bpffs = hachi_test::Bpffs::new().unwrap();
     let error = text(bpffs.path().to_str().unwrap());
     assert!(error.contains("user namespace of their own"), "{error}");

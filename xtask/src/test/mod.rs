@@ -120,7 +120,7 @@ const STEPS: &[Step] = &[
         "clippy",
         "no warnings in the workspace",
         Runs::Always,
-        minutes(5),
+        minutes(4),
         checks::clippy,
     ),
     step(
@@ -134,7 +134,7 @@ const STEPS: &[Step] = &[
         "build",
         "the hachi command builds, and finds or installs a toolchain for eBPF",
         Runs::Always,
-        minutes(5),
+        minutes(4),
         checks::build,
     ),
     step(
@@ -183,14 +183,14 @@ const STEPS: &[Step] = &[
         "examples",
         "the examples: no warnings, and their own tests pass",
         Runs::Always,
-        minutes(6),
+        minutes(4),
         checks::examples,
     ),
     step(
         "new",
         "what `hachi new` writes is examples/first-xdp, and its tests pass",
         Runs::Short,
-        minutes(2),
+        minutes(1),
         checks::new_project,
     ),
     step(
@@ -204,7 +204,7 @@ const STEPS: &[Step] = &[
         "package",
         "crates can be published: contents, public API, the command installed from them",
         Runs::Always,
-        minutes(6),
+        minutes(4),
         checks::package,
     ),
     step(
@@ -340,7 +340,7 @@ mod tests {
     }
 
     /// How long the steps of a submission may take together, by their budgets.
-    const LIMIT: Duration = minutes(74);
+    const LIMIT: Duration = minutes(70);
 
     #[test]
     fn the_budgets_of_a_submission_fit_together() {

@@ -142,14 +142,14 @@ impl<'b> Node<'b> {
         }
     }
 
-    /// Value of variant `i`; that of a 32-bit enum is extended by its sign if it has one.
+    /// Value of variant `i`; that of a 32-bit enum is extended by its sign, whether it has one or
+    /// not: type information made before Linux 6.0 does not tell.
     pub(super) fn variant_value(&self, i: usize) -> u64 {
         match self.kind() {
             Some(Kind::Enum64) => {
                 u64::from(self.word::<3>(i, 2)) << 32 | u64::from(self.word::<3>(i, 1))
             }
-            _ if self.kind_flag() => self.word::<2>(i, 1) as i32 as i64 as u64,
-            _ => self.word::<2>(i, 1).into(),
+            _ => self.word::<2>(i, 1) as i32 as i64 as u64,
         }
     }
 

@@ -99,9 +99,10 @@ fn candidates_must_agree() {
     assert_eq!(target(resolver.resolve(size)), 20);
 }
 
-/// Without a sign, the highest bit is a bit like others.
+/// Without a sign, the highest bit is a bit like others. Where the program's value does not have
+/// it, libbpf's answer stands: old type information does not tell signs.
 #[test]
-fn values_of_enums_are_extended_as_their_sign_says() {
+fn values_of_enums_are_extended_as_the_compiler_did() {
     let with = |signed, value: u32| {
         let mut b = BtfBuilder::new();
         b.add(Type::Enum(Enum {
@@ -126,6 +127,7 @@ fn values_of_enums_are_extended_as_their_sign_says() {
         ask(false, 0x8000_0000, 0xffff_fffe),
         (0x8000_0000, 0xffff_fffe)
     );
+    assert_eq!(ask(false, 1, -1i32 as u32), (1, u64::MAX));
     assert_eq!(
         ask(true, -1i32 as u32, -7i32 as u32),
         (u64::MAX, -7i64 as u64)

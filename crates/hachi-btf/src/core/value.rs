@@ -62,8 +62,13 @@ pub(super) fn plain(local: u64, target: u64, validate: bool) -> Value {
 
 /// The answers for the object's path and its counterpart in the kernel's types.
 pub(super) fn found(local: &Access<'_>, target: &Access<'_>) -> Result<Value, CoreError> {
-    let ours = side(local)?;
-    let theirs = side(target)?;
+    let mut ours = side(local)?;
+    let mut theirs = side(target)?;
+    if has_high_bit(local, &ours)? {
+        for side in [&mut ours, &mut theirs] {
+            side.value &= u64::from(u32::MAX);
+        }
+    }
     let mut value = plain(ours.value, theirs.value, ours.validate);
     (value.local_size, value.target_size) = (ours.size, theirs.size);
     if ours.size != theirs.size {
@@ -77,6 +82,19 @@ pub(super) fn found(local: &Access<'_>, target: &Access<'_>) -> Result<Value, Co
             both(Kind::Ptr) || both(Kind::Int) && unsigned(&ours) && unsigned(&theirs);
     }
     Ok(value)
+}
+
+/// Whether the object asks for a value of an unsigned 32-bit enum whose highest bit is set. The
+/// compiler extended it by zeros, so what takes its place is extended by zeros as well.
+fn has_high_bit(local: &Access<'_>, ours: &Side) -> Result<bool, CoreError> {
+    let Some(point) = local.points.first() else {
+        return Ok(false);
+    };
+    let node = Node::at(local.btf, point.type_id)?;
+    Ok(local.kind == CoreReloKind::EnumValValue
+        && node.is(Kind::Enum)
+        && !node.kind_flag()
+        && ours.value >> 31 != 0)
 }
 
 /// The answers when no candidate matches: 0 for questions that have such an answer.

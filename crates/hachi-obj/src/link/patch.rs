@@ -25,7 +25,8 @@ pub(super) fn apply(
         return Err(PatchFault::Beyond);
     };
     // A number of 32 bits is there with or without the sign that instructions extend it by.
-    let extended = u32::try_from(value.local).map_or(value.local, |word| word as i32 as i64 as u64);
+    let extend = |number| u32::try_from(number).map_or(number, |word| word as i32 as i64 as u64);
+    let extended = extend(value.local);
     let check = |found: u64| match value.validate && found != value.local && found != extended {
         true => Err(PatchFault::Holds {
             found,
@@ -79,9 +80,15 @@ pub(super) fn apply(
             }) else {
                 return Err(PatchFault::NoNumber64);
             };
-            check(u64::from(second.imm as u32) << 32 | u64::from(insn.imm as u32))?;
-            insn.imm = value.target as i32;
-            second.imm = (value.target >> 32) as i32;
+            let found = u64::from(second.imm as u32) << 32 | u64::from(insn.imm as u32);
+            check(found)?;
+            // As the number there was extended, so is the one that takes its place.
+            let target = match value.validate && found != value.local {
+                true => extend(value.target),
+                false => value.target,
+            };
+            insn.imm = target as i32;
+            second.imm = (target >> 32) as i32;
         }
         _ => {
             return Err(PatchFault::NoNumber { code: insn.code });
