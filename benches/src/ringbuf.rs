@@ -93,12 +93,12 @@ fn object() -> Spec {
     insns.extend(build::ld_imm64(1, Imm64::MapFd(0)));
     insns.extend([build::call_helper(RINGBUF_OUTPUT), build::exit()]);
     let mut code = Code::new("send", insns);
-    code.relocations.push(Relocation {
-        insn: at,
-        kind: RelocationKind::Map {
+    code.relocations.push(Relocation::new(
+        at,
+        RelocationKind::Map {
             name: "RING".into(),
         },
-    });
+    ));
     let mut program = ProgramSpec::new("send", ProgramType::Xdp, code);
     program.section = "xdp".to_owned();
     let mut spec = Spec::new(hachi::obj::Endian::NATIVE);

@@ -142,7 +142,7 @@ macro_rules! targets {
 
 targets! {
     bindings btf core edit ext inline insns kconfig link log_record object print split user
-    verifier_log
+    verifier_log vm
 }
 
 #[test]

@@ -24,6 +24,7 @@ const TOP: &[&str] = &[
     "Cargo.toml.orig",
     "README.md",
     "build.rs",
+    "pages",
     "src",
     "templates",
 ];

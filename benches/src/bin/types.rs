@@ -40,10 +40,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let start = Instant::now();
         let spec = Spec::parse(&bytes)?;
         let btf = Btf::from_sys_fs()?;
-        let types = Types {
-            kernel: btf.types(),
-            modules: &[],
-        };
+        let types = Types::new(btf.types(), &[]);
         for program in &spec.programs {
             program.link(&types)?;
         }
