@@ -169,6 +169,8 @@ pub fn matrix(tally: &mut Tally, kernels: &str) -> Result {
             tally.passed += passed;
             tally.failed += failed;
             tally.skipped += skipped;
+        } else if let Some((test, reason)) = line.split_once(" FAILED: ") {
+            tally.failures.push(format!("{test}: {reason}"));
         } else if let Some(title) = line.strip_prefix("skipped on every kernel: ") {
             let test = title.rsplit(' ').next().unwrap_or(title);
             let here = format!("skipped {test}: ");
