@@ -19,6 +19,7 @@ const WITHOUT_AN_EXAMPLE: &[(&str, &[&str])] = &[
             "kfunc-destructive",
             "llvm-failed",
             "llvm-not-found",
+            "llvm-switch",
             "llvm-unusable",
             "llvm-without-bpf",
             "needs-capability",

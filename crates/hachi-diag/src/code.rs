@@ -165,6 +165,7 @@ codes! {
     Linker LINKER_DEFECT "linker-defect"
     Linker LLVM_FAILED "llvm-failed"
     Linker LLVM_NOT_FOUND "llvm-not-found"
+    Linker LLVM_SWITCH "llvm-switch"
     Linker LLVM_UNUSABLE "llvm-unusable"
     Linker LLVM_WITHOUT_BPF "llvm-without-bpf"
     Kernel LOG_TOO_SMALL "log-too-small"

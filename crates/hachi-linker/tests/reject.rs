@@ -530,3 +530,27 @@ fn strict_panics() {
 fn nothing_exported() {
     release("fn unused() {}", &["there is no program", "#[xdp]"]);
 }
+
+#[test]
+fn a_switch_that_llvm_does_not_take() {
+    let body = program("fn work(x: &[u32; 3]) -> u32 { x[0] }");
+    for (switch, problem) in [
+        ("-frobnicate", "has no switch `-frobnicate`"),
+        (
+            "-unroll-count=3 -unroll-size=2",
+            "has no switch `-unroll-size=2`",
+        ),
+        ("-unroll-count=many", "'many' value invalid"),
+        ("unroll-count", "`unroll-count` is not a switch"),
+        ("-version", "`-version` makes LLVM print and end"),
+    ] {
+        let config = Config::opt("3").link_arg(format!("--llvm-args={switch}"));
+        refused(&body, &config, &["error[llvm-switch]: ", problem]);
+    }
+    if missing(false) {
+        return;
+    }
+    let config = Config::opt("3").link_arg("--llvm-args=-unroll-count=3 --disable-lsr");
+    let built = build(&format!("{PRELUDE}{body}"), &config);
+    assert!(built.object.is_some(), "{}", built.diagnostics);
+}

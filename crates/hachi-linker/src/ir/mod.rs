@@ -51,7 +51,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 use crate::{
     Code, Cpu, Diagnostic, Panics, Target,
     llvm::{Context, Machine, Module},
-    wire::{Compiled, Failure, Outcome},
+    wire::{Compiled, Outcome},
 };
 
 /// What is to be compiled. All of it is read before the child process starts.
@@ -91,7 +91,7 @@ fn internal(step: &str, message: impl Into<String>) -> Vec<Diagnostic> {
 
 /// Compiles the job. To be run in a process of its own.
 pub(crate) fn compile(job: Job) -> Outcome {
-    let context = Context::load(&job.llvm, &job.llvm_args).map_err(Failure::Unusable)?;
+    let context = Context::load(&job.llvm, &job.llvm_args)?;
     let module = inputs::read(context, &job)?;
     save(&job, module, "1-input.ll");
 

@@ -8,6 +8,7 @@
 mod builder;
 mod debug;
 mod inst;
+mod switches;
 mod sys;
 mod values;
 
@@ -23,7 +24,7 @@ pub(crate) use debug::{Chain, LineNumbers};
 pub(crate) use inst::{BinOp, Block, Inst, Op, Ordering, Predicate};
 pub(crate) use values::{Attr, Const, Function, Global, Type, TypeKind, Value, linkage};
 
-use crate::{Cpu, wire::LibraryFault};
+use crate::{Cpu, wire::Failure};
 
 /// Calls a function of LLVM's C interface.
 macro_rules! ffi {
@@ -93,9 +94,9 @@ impl Context {
     /// Loads the library and sets the code generator's switches.
     ///
     /// # Errors
-    /// If the library cannot be used.
-    pub(crate) fn load(path: &Path, switches: &[String]) -> Result<Self, LibraryFault> {
-        let api = sys::load(path)?;
+    /// If the library cannot be used, or does not know one of the switches.
+    pub(crate) fn load(path: &Path, switches: &[String]) -> Result<Self, Failure> {
+        let api = sys::load(path).map_err(Failure::Unusable)?;
         // SAFETY: plain functions without arguments.
         unsafe {
             (api.LLVMInitializeBPFTargetInfo)();
@@ -105,8 +106,7 @@ impl Context {
             (api.LLVMInitializeBPFAsmParser)();
             (api.LLVMEnablePrettyStackTrace)();
         }
-        let mut all = vec![
-            c"hachi-linker".to_owned(),
+        let mut ours = vec![
             // Loops counted by an index from zero, ended by `<`: what the verifier follows best.
             // LLVM would rather count by address or towards zero, and end loops by `!=`.
             c"-disable-lsr".to_owned(),
@@ -115,19 +115,12 @@ impl Context {
             c"-vectorize-loops=false".to_owned(),
             c"-vectorize-slp=false".to_owned(),
         ];
-        // An unknown switch ends the process.
         if version().0 >= 21 {
             // An `unreachable` that survives would become a call of a kernel function only the
             // newest kernels have.
-            all.push(c"-bpf-disable-trap-unreachable".to_owned());
+            ours.push(c"-bpf-disable-trap-unreachable".to_owned());
         }
-        all.extend(switches.iter().map(|switch| c_string(switch)));
-        let pointers: Vec<*const c_char> = all.iter().map(|s| s.as_ptr()).collect();
-        ffi!(LLVMParseCommandLineOptions(
-            pointers.len() as i32,
-            pointers.as_ptr(),
-            c"".as_ptr()
-        ));
+        switches::set(&ours, switches)?;
         let context = ffi!(LLVMContextCreate());
         ffi!(LLVMContextSetDiagnosticHandler(
             context,
