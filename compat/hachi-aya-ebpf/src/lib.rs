@@ -51,31 +51,31 @@ pub trait EbpfContext {
     /// What the kernel returns, negative.
     #[inline(always)]
     fn command(&self) -> Result<[u8; TASK_COMM_LEN], i32> {
-        helpers::bpf_get_current_comm().map_err(|error| error as i32)
+        hachi_ebpf::EbpfContext::command(self.as_hachi()).map_err(|error| error as i32)
     }
 
     /// The current thread's id.
     #[inline(always)]
     fn pid(&self) -> u32 {
-        helpers::bpf_get_current_pid_tgid() as u32
+        hachi_ebpf::EbpfContext::pid(self.as_hachi())
     }
 
     /// The current process's id.
     #[inline(always)]
     fn tgid(&self) -> u32 {
-        (helpers::bpf_get_current_pid_tgid() >> 32) as u32
+        hachi_ebpf::EbpfContext::tgid(self.as_hachi())
     }
 
     /// The current user's id.
     #[inline(always)]
     fn uid(&self) -> u32 {
-        helpers::bpf_get_current_uid_gid() as u32
+        hachi_ebpf::EbpfContext::uid(self.as_hachi())
     }
 
     /// The current group's id.
     #[inline(always)]
     fn gid(&self) -> u32 {
-        (helpers::bpf_get_current_uid_gid() >> 32) as u32
+        hachi_ebpf::EbpfContext::gid(self.as_hachi())
     }
 }
 

@@ -406,12 +406,14 @@ fn exists(path: &Path) -> Result<bool, PinError> {
     }
 }
 
+fn has_dot(name: &OsStr) -> bool {
+    name.as_encoded_bytes().contains(&b'.')
+}
+
 /// Whether a part of `path` that lies directly in a directory of a BPF file system has a dot.
 fn has_dots(path: &Path) -> bool {
     path.ancestors().any(|part| {
-        let dotted = part
-            .file_name()
-            .is_some_and(|name| name.as_encoded_bytes().contains(&b'.'));
+        let dotted = part.file_name().is_some_and(has_dot);
         let directory = part.parent();
         dotted && directory.is_some_and(|directory| sys_fs::is_bpffs(directory).unwrap_or(false))
     })
@@ -466,7 +468,7 @@ fn check_bpffs(path: &Path) -> Result<(), PinError> {
 /// refuses with EPERM).
 fn dotted(path: &Path) -> Result<Option<&OsStr>, PinError> {
     let mut names = missing(path)?.into_iter().filter_map(Path::file_name);
-    Ok(names.rfind(|name| name.as_encoded_bytes().contains(&b'.')))
+    Ok(names.rfind(|name| has_dot(name)))
 }
 
 fn check_dots(path: &Path) -> Result<(), PinError> {
