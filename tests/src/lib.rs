@@ -371,3 +371,14 @@ fn newest_source(directory: &str) -> SystemTime {
     visit(&root().join(directory), &mut newest);
     newest
 }
+
+/// An object with all its programs loaded. One that is refused fails the test, by its name.
+pub fn load_all(object: &Path) -> hachi::Ebpf {
+    let mut ebpf = hachi::Ebpf::load_file(object).unwrap();
+    for (name, program) in ebpf.programs_mut() {
+        program
+            .load()
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
+    ebpf
+}

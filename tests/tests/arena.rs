@@ -1,10 +1,9 @@
 //! Memory that programs and user space share, with pointers in it.
 
-use hachi::Ebpf;
 use hachi::maps::{Arena, MapData};
 use hachi::programs::TestRunOptions;
 use hachi_test::{cpu_lacks_cmpxchg16b, require_bpf, require_kernel, skip};
-use hachi_tests::{fixture, fixture_with};
+use hachi_tests::{fixture, fixture_with, load_all};
 use std::path::Path;
 
 /// The place of a node's value and of the next node in it.
@@ -12,12 +11,7 @@ const VALUE: usize = 0;
 const NEXT: usize = 8;
 
 fn check(object: &Path) {
-    let mut ebpf = Ebpf::load_file(object).unwrap();
-    for (name, program) in ebpf.programs_mut() {
-        program
-            .load()
-            .unwrap_or_else(|error| panic!("{name}: {error}"));
-    }
+    let ebpf = load_all(object);
     let run = |name: &str, argument: u64| {
         let argument = argument.to_ne_bytes();
         let options = TestRunOptions::new().context(&argument);

@@ -1,19 +1,13 @@
 //! Maps without values in place, or with a use of their own.
 
-use hachi::Ebpf;
 use hachi::maps::Array;
 use hachi::programs::TestRunOptions;
 use hachi_test::{require_bpf, require_kernel};
-use hachi_tests::{fixture, fixture_with};
+use hachi_tests::{fixture, fixture_with, load_all};
 use std::path::Path;
 
 fn check(object: &Path) {
-    let mut ebpf = Ebpf::load_file(object).unwrap();
-    for (name, program) in ebpf.programs_mut() {
-        program
-            .load()
-            .unwrap_or_else(|error| panic!("{name}: {error}"));
-    }
+    let ebpf = load_all(object);
     let run = |name: &str| {
         let options = TestRunOptions::new().data(&[0; 64]);
         let program = ebpf.program(name).unwrap();

@@ -4,7 +4,7 @@ use hachi::maps::{Array, CgroupStorage, CgroupStorageKey, PerCpuCgroupStorage};
 use hachi::programs::{CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, TestRunOptions};
 use hachi::{Ebpf, Pod};
 use hachi_test::{Cgroup, report_skip, require_bpf, require_kernel};
-use hachi_tests::{fixture, fixture_with};
+use hachi_tests::{fixture, fixture_with, load_all};
 use std::fs::File;
 use std::net::UdpSocket;
 use std::os::unix::fs::MetadataExt as _;
@@ -24,12 +24,7 @@ struct Seen {
 }
 
 fn check(object: &Path) {
-    let mut ebpf = Ebpf::load_file(object).unwrap();
-    for (name, program) in ebpf.programs_mut() {
-        program
-            .load()
-            .unwrap_or_else(|error| panic!("{name}: {error}"));
-    }
+    let mut ebpf = load_all(object);
     let seen = |ebpf: &Ebpf, index: u32| {
         let map = Array::<_, Seen>::try_from(ebpf.map("SEEN").unwrap()).unwrap();
         map.get(&index, 0).unwrap()

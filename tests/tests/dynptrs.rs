@@ -1,10 +1,9 @@
 //! Packets and values of maps as the kernel's dynptrs.
 
-use hachi::Ebpf;
 use hachi::maps::Array;
 use hachi::programs::{TestRun, TestRunOptions};
 use hachi_test::{require_bpf, require_kernel};
-use hachi_tests::{fixture, fixture_with};
+use hachi_tests::{fixture, fixture_with, load_all};
 use std::path::Path;
 
 const EINVAL: u64 = -22_i64 as u64;
@@ -12,12 +11,7 @@ const ERANGE: u64 = -34_i64 as u64;
 const E2BIG: u64 = -7_i64 as u64;
 
 fn check(object: &Path) {
-    let mut ebpf = Ebpf::load_file(object).unwrap();
-    for (name, program) in ebpf.programs_mut() {
-        program
-            .load()
-            .unwrap_or_else(|error| panic!("{name}: {error}"));
-    }
+    let mut ebpf = load_all(object);
     let mut places = Array::<_, u32>::try_from(ebpf.map_mut("AT").unwrap()).unwrap();
     for (index, at) in [20, 40].into_iter().enumerate() {
         places.set(index as u32, at, 0).unwrap();

@@ -4,7 +4,7 @@ use hachi::Ebpf;
 use hachi::maps::Array;
 use hachi::programs::{BtfTracePoint, TestRunOptions};
 use hachi_test::{require_bpf, require_kernel};
-use hachi_tests::{fixture, fixture_with};
+use hachi_tests::{fixture, fixture_with, load_all};
 use std::path::Path;
 
 const EFAULT: u64 = -14_i64 as u64;
@@ -12,12 +12,7 @@ const ERANGE: u64 = -34_i64 as u64;
 const EDEADLK: i32 = -35;
 
 fn check(object: &Path) {
-    let mut ebpf = Ebpf::load_file(object).unwrap();
-    for (name, program) in ebpf.programs_mut() {
-        program
-            .load()
-            .unwrap_or_else(|error| panic!("{name}: {error}"));
-    }
+    let mut ebpf = load_all(object);
     let seen = |ebpf: &Ebpf, index: u32| {
         let map = Array::<_, u64>::try_from(ebpf.map("SEEN").unwrap()).unwrap();
         map.get(&index, 0).unwrap()

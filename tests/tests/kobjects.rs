@@ -1,21 +1,15 @@
 //! The kernel's objects: gone through, owned, kept in maps; work, streams, and the way out.
 
-use hachi::Ebpf;
 use hachi::maps::Array;
 use hachi::programs::TestRunOptions;
 use hachi_test::{Cgroup, kernel_is_older_than, report_skip, require_bpf, require_kernel};
-use hachi_tests::{fixture, fixture_with};
+use hachi_tests::{fixture, fixture_with, load_all};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 fn check(object: &Path) {
-    let mut ebpf = Ebpf::load_file(object).unwrap();
-    for (name, program) in ebpf.programs_mut() {
-        program
-            .load()
-            .unwrap_or_else(|error| panic!("{name}: {error}"));
-    }
+    let mut ebpf = load_all(object);
     static HERE: u8 = 1;
     let here = (&raw const HERE) as u64;
     let group = Cgroup::new().unwrap();

@@ -1,10 +1,9 @@
 //! Programs for packets and sockets: contexts of all kinds.
 
-use hachi::Ebpf;
 use hachi::maps::Array;
 use hachi::programs::{TestRun, TestRunOptions};
 use hachi_test::{kernel_is_older_than, require_bpf};
-use hachi_tests::{fixture, fixture_with};
+use hachi_tests::{fixture, fixture_with, load_all};
 use std::path::Path;
 
 /// Ethernet, IPv4 and UDP headers to port 7, and some text.
@@ -20,12 +19,7 @@ fn datagram() -> Vec<u8> {
 }
 
 fn check(object: &Path) {
-    let mut ebpf = Ebpf::load_file(object).unwrap();
-    for (name, program) in ebpf.programs_mut() {
-        program
-            .load()
-            .unwrap_or_else(|error| panic!("{name}: {error}"));
-    }
+    let ebpf = load_all(object);
     let run = |name: &str, data: &[u8]| -> TestRun {
         let options = TestRunOptions::new().data(data).data_out(256);
         ebpf.program(name).unwrap().test_run(&options).unwrap()

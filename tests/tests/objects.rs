@@ -1,19 +1,13 @@
 //! Objects that programs make, in lists and trees.
 
-use hachi::Ebpf;
 use hachi::maps::{Array, HashMap};
 use hachi::programs::TestRunOptions;
 use hachi_test::{require_bpf, require_kernel};
-use hachi_tests::{fixture, fixture_with};
+use hachi_tests::{fixture, fixture_with, load_all};
 use std::path::Path;
 
 fn check(object: &Path) {
-    let mut ebpf = Ebpf::load_file(object).unwrap();
-    for (name, program) in ebpf.programs_mut() {
-        program
-            .load()
-            .unwrap_or_else(|error| panic!("{name}: {error}"));
-    }
+    let mut ebpf = load_all(object);
     let mut trees = HashMap::<_, u32, [u8; 24]>::try_from(ebpf.map_mut("DEADLINES").unwrap());
     trees.as_mut().unwrap().insert(3, [0; 24], 0).unwrap();
     let run = |name: &str, first: u8, second: u8| {
