@@ -12,7 +12,7 @@
 //! ```
 
 use crate::consts::*;
-use crate::{AluOp, AtomicOp, Imm64, Insn, JumpOp, Operand, Size};
+use crate::{AluOp, AtomicOp, Endian, Imm64, Insn, JumpOp, Operand, Size};
 
 /// `dst op= src`, on 64 bits.
 pub fn alu(op: AluOp, dst: u8, src: Operand) -> Insn {
@@ -74,19 +74,32 @@ pub fn add_imm(dst: u8, imm: i32) -> Insn {
     alu(AluOp::Add, dst, Operand::Imm(imm))
 }
 
-/// `dst = -dst`, on 64 bits or 32.
-pub fn neg(wide: bool, dst: u8) -> Insn {
+/// `dst = -dst`, 64 bits.
+pub fn neg(dst: u8) -> Insn {
     Insn {
-        code: BPF_NEG | if wide { BPF_ALU64 } else { BPF_ALU },
+        code: BPF_NEG | BPF_ALU64,
         dst,
         ..Insn::default()
     }
 }
 
-/// Converts the lower `bits` (16, 32 or 64) between the machine's order and little or big endian.
-pub fn to_endian(big: bool, bits: u8, dst: u8) -> Insn {
+/// `dst = -dst`, 32 bits; clears the upper half.
+pub fn neg32(dst: u8) -> Insn {
     Insn {
-        code: BPF_ALU | BPF_END | if big { BPF_TO_BE } else { BPF_TO_LE },
+        code: BPF_NEG | BPF_ALU,
+        dst,
+        ..Insn::default()
+    }
+}
+
+/// Converts the lower `bits` (16, 32 or 64) between the machine's byte order and another.
+pub fn to_endian(order: Endian, bits: u8, dst: u8) -> Insn {
+    let order = match order {
+        Endian::Big => BPF_TO_BE,
+        Endian::Little => BPF_TO_LE,
+    };
+    Insn {
+        code: BPF_ALU | BPF_END | order,
         dst,
         imm: bits.into(),
         ..Insn::default()
@@ -202,9 +215,9 @@ pub fn store_imm(size: Size, dst: u8, off: i16, imm: i32) -> Insn {
     }
 }
 
-/// Atomic update of memory, 4 or 8 bytes. `Xchg` and `Cmpxchg` always fetch. All but a plain
-/// `Add` need Linux 5.12.
-pub fn atomic(op: AtomicOp, fetch: bool, size: Size, dst: u8, off: i16, src: u8) -> Insn {
+/// Atomic update of memory, 4 or 8 bytes, that leaves registers alone; `Xchg` and `Cmpxchg`
+/// always give what was there. All but `Add` need Linux 5.12.
+pub fn atomic(op: AtomicOp, size: Size, dst: u8, off: i16, src: u8) -> Insn {
     let imm = match op {
         AtomicOp::Add => BPF_ADD.into(),
         AtomicOp::Or => BPF_OR.into(),
@@ -218,8 +231,15 @@ pub fn atomic(op: AtomicOp, fetch: bool, size: Size, dst: u8, off: i16, src: u8)
         dst,
         src,
         off,
-        imm: imm | if fetch { BPF_FETCH } else { 0 },
+        imm,
     }
+}
+
+/// As [`atomic`], and gives what was there before: in `src`, for `Cmpxchg` in r0. Linux 5.12.
+pub fn atomic_fetch(op: AtomicOp, size: Size, dst: u8, off: i16, src: u8) -> Insn {
+    let mut insn = atomic(op, size, dst, off, src);
+    insn.imm |= BPF_FETCH;
+    insn
 }
 
 /// `dst = load_acquire((size *)(src + off))`; Linux 6.15.

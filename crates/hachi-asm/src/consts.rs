@@ -108,5 +108,9 @@ pub const BPF_ADDR_SPACE_CAST: i16 = 1;
 
 /// Bytes of stack one chain of calls may use.
 pub const MAX_BPF_STACK: u32 = 512;
+/// Functions that may be on the stack at once.
+pub const MAX_CALL_FRAMES: u32 = 8;
+/// Tail calls that one run may make.
+pub const MAX_TAIL_CALL_CNT: u32 = 33;
 /// Instructions one program may have, before subprograms were merged in by old loaders.
 pub const BPF_MAXINSNS: usize = 4096;

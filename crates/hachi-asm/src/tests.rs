@@ -39,10 +39,10 @@ fn arithmetic_prints_as_in_the_kernel() {
     assert_eq!(one(alu(MovSx(8), 1, Operand::Reg(2))), "r1 = (s8)r2");
     assert_eq!(one(alu32(MovSx(16), 3, Operand::Reg(4))), "w3 = (s16)w4");
     assert_eq!(one(alu(MovSx(32), 1, Operand::Reg(1))), "r1 = (s32)r1");
-    assert_eq!(one(neg(true, 4)), "r4 = -r4");
-    assert_eq!(one(neg(false, 3)), "w3 = -w3");
-    assert_eq!(one(to_endian(true, 32, 2)), "r2 = be32 r2");
-    assert_eq!(one(to_endian(false, 16, 2)), "r2 = le16 r2");
+    assert_eq!(one(neg(4)), "r4 = -r4");
+    assert_eq!(one(neg32(3)), "w3 = -w3");
+    assert_eq!(one(to_endian(Endian::Big, 32, 2)), "r2 = be32 r2");
+    assert_eq!(one(to_endian(Endian::Little, 16, 2)), "r2 = le16 r2");
     assert_eq!(one(bswap(64, 1)), "r1 = bswap64 r1");
     assert_eq!(
         one(addr_space_cast(1, 2, 0, 1)),
@@ -67,25 +67,23 @@ fn memory_prints_as_in_the_kernel() {
         one(store_release(Size::B, 1, 0, 2)),
         "store_release((u8 *)(r1 +0), r2)"
     );
-    let a = |op, fetch, size| one(atomic(op, fetch, size, 1, 0, 2));
+    let a = |op, size| one(atomic(op, size, 1, 0, 2));
+    let fetch = |op, size| one(atomic_fetch(op, size, 1, 0, 2));
+    assert_eq!(a(AtomicOp::Add, Size::W), "lock *(u32 *)(r1 +0) += r2");
     assert_eq!(
-        a(AtomicOp::Add, false, Size::W),
-        "lock *(u32 *)(r1 +0) += r2"
-    );
-    assert_eq!(
-        a(AtomicOp::And, true, Size::W),
+        fetch(AtomicOp::And, Size::W),
         "r2 = atomic_fetch_and((u32 *)(r1 +0), r2)"
     );
     assert_eq!(
-        a(AtomicOp::Xor, true, Size::Dw),
+        fetch(AtomicOp::Xor, Size::Dw),
         "r2 = atomic64_fetch_xor((u64 *)(r1 +0), r2)"
     );
     assert_eq!(
-        a(AtomicOp::Xchg, true, Size::Dw),
+        fetch(AtomicOp::Xchg, Size::Dw),
         "r2 = atomic64_xchg((u64 *)(r1 +0), r2)"
     );
     assert_eq!(
-        a(AtomicOp::Cmpxchg, true, Size::W),
+        fetch(AtomicOp::Cmpxchg, Size::W),
         "r0 = atomic_cmpxchg((u32 *)(r1 +0), r0, r2)"
     );
 }

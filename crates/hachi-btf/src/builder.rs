@@ -1,6 +1,6 @@
 use hachi_asm::Endian;
 
-use crate::{Btf, Error, Kind, Shape, StringTable, Type, Types, encode};
+use crate::{Btf, Error, Kind, Shape, StringTable, Type, Types, Unsuited, encode};
 
 /// BTF as owned data, to be made or edited. Ids count from 1 in the order of adding; 0 is void.
 ///
@@ -189,11 +189,11 @@ impl BtfBuilder {
     /// If something doesn't fit its field, or the table is for another base.
     pub fn encode_with(&self, strings: &mut StringTable, endian: Endian) -> Result<Vec<u8>, Error> {
         if strings.base_types() != self.before {
-            return Err(Error::malformed(format!(
-                "types on top of {} cannot share strings with a base of {} types",
-                self.before,
-                strings.base_types()
-            )));
+            return Err(Unsuited::OtherBase {
+                expected: self.before,
+                types: strings.base_types(),
+            }
+            .into());
         }
         encode::btf(&self.types, self.first_id(), strings, endian)
     }

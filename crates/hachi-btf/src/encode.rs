@@ -2,7 +2,7 @@
 
 use hachi_asm::Endian;
 
-use crate::{Composite, Error, StringTable, Type};
+use crate::{Composite, EncodeFault, Error, StringTable, Type};
 
 pub(crate) fn btf(
     types: &[Type],
@@ -66,16 +66,15 @@ fn write_type(
     strings: &mut StringTable,
 ) -> Result<(), Error> {
     let name = ty.name().map_or("", |name| name);
-    let fail = |what: String| Error::Encode {
+    let fail = |fault| Error::Encode {
         id,
         name: name.to_owned(),
-        what,
+        fault,
     };
     let name_off = strings.add(name);
     // `info` is the kind flag (bit 31), the kind (24..29) and vlen (0..16).
-    let info = |vlen: usize, kind_flag: bool| {
-        let vlen = u16::try_from(vlen)
-            .map_err(|_| fail(format!("{vlen} members, the format allows 65535")))?;
+    let info = |vlen: usize, kind_flag: bool| -> Result<u32, Error> {
+        let vlen = u16::try_from(vlen).map_err(|_| fail(EncodeFault::Members(vlen)))?;
         Ok((kind_flag as u32) << 31 | (ty.kind() as u32) << 24 | u32::from(vlen))
     };
     match ty {
@@ -139,15 +138,13 @@ fn members(
     composite: &Composite,
     bit_fields: bool,
     strings: &mut StringTable,
-) -> Result<(), String> {
+) -> Result<(), EncodeFault> {
     for m in &composite.members {
         let place = match bit_fields {
             true if m.bit_offset > 0xff_ffff => {
-                return Err(format!(
-                    "member '{}' lies beyond bit 2^24, which a struct with bit-fields cannot \
-                     express",
-                    m.name
-                ));
+                return Err(EncodeFault::MemberTooFar {
+                    member: m.name.to_string(),
+                });
             }
             true => u32::from(m.bit_size) << 24 | m.bit_offset,
             false => m.bit_offset,

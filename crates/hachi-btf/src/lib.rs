@@ -19,6 +19,8 @@
 
 mod builder;
 pub mod core;
+#[cfg(test)]
+mod damage_tests;
 #[cfg(feature = "edit")]
 pub mod edit;
 mod encode;
@@ -33,6 +35,8 @@ mod reader;
 #[cfg(feature = "rust")]
 pub mod rust;
 pub mod sanitize;
+#[cfg(test)]
+mod sanitize_tests;
 mod strings;
 #[cfg(test)]
 mod tests;
@@ -40,7 +44,7 @@ mod types;
 mod view;
 
 pub use builder::BtfBuilder;
-pub use error::Error;
+pub use error::{EncodeFault, Error, Malformed, Part, RecordsFault, StringFault, Unsuited};
 pub use ext::BtfExt;
 pub use hachi_asm::Endian;
 pub use names::essential_name;

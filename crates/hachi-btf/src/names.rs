@@ -72,14 +72,46 @@ pub(crate) struct NameTable {
     positions: Box<[u32]>,
 }
 
+/// What a [`NameTable`] is made of: positions, ascending, and hashes of the essential names.
+///
+/// Two lists, and half of each hash, since a kernel has tens of thousands of names and this is the
+/// most memory that a small loader takes at any time.
+#[derive(Debug, Default)]
+pub(crate) struct Entries {
+    positions: Vec<u32>,
+    hashes: Vec<u16>,
+}
+
+impl Entries {
+    /// For at most that many names. Lists that grow leave their smaller selves behind in the heap;
+    /// memory that nobody writes costs nothing.
+    pub(crate) fn at_most(len: usize) -> Entries {
+        Entries {
+            positions: Vec::with_capacity(len),
+            hashes: Vec::with_capacity(len),
+        }
+    }
+
+    pub(crate) fn push(&mut self, position: u32, name: &[u8]) {
+        self.positions.push(position);
+        self.hashes.push(essential_hash(name) as u16);
+    }
+
+    fn iter(&self) -> impl DoubleEndedIterator<Item = (u32, u16)> + '_ {
+        let positions = self.positions.iter().copied();
+        positions.zip(self.hashes.iter().copied())
+    }
+}
+
 impl NameTable {
-    /// A table of these (position, hash of the essential name), which ascend by position.
-    pub(crate) fn new(entries: &[(u32, u32)]) -> NameTable {
-        let buckets = entries.len().next_power_of_two();
-        let bucket = |hash: u32| hash as usize & (buckets - 1);
+    pub(crate) fn new(entries: &Entries) -> NameTable {
+        let len = entries.positions.len();
+        // A bucket has two names on average.
+        let buckets = (len / 2).next_power_of_two().min(1 << u16::BITS);
+        let bucket = |hash: u16| usize::from(hash) & (buckets - 1);
         // First the ends; filling from behind makes them starts.
         let mut starts = vec![0u32; buckets + 1];
-        for &(_, hash) in entries {
+        for (_, hash) in entries.iter() {
             starts[bucket(hash)] += 1;
         }
         let mut end = 0;
@@ -87,8 +119,8 @@ impl NameTable {
             end += *start;
             *start = end;
         }
-        let mut positions = vec![0; entries.len()];
-        for &(position, hash) in entries.iter().rev() {
+        let mut positions = vec![0; len];
+        for (position, hash) in entries.iter().rev() {
             let start = &mut starts[bucket(hash)];
             *start -= 1;
             positions[*start as usize] = position;
@@ -101,7 +133,8 @@ impl NameTable {
 
     /// Positions of the types that may have this essential name, ascending.
     pub(crate) fn candidates(&self, essential: &str) -> &[u32] {
-        let bucket = hash(essential.as_bytes()) as usize & (self.starts.len() - 2);
+        let hash = hash(essential.as_bytes()) as u16;
+        let bucket = usize::from(hash) & (self.starts.len() - 2);
         &self.positions[self.starts[bucket] as usize..self.starts[bucket + 1] as usize]
     }
 }

@@ -4,11 +4,11 @@ use std::sync::OnceLock;
 
 use hachi_asm::Endian;
 
-use crate::names::{self, Group, NameTable};
+use crate::names::{Entries, Group, NameTable};
 use crate::{
     Array, Composite, DataSec, DeclTag, Enum, Enum64, Error, Float, Func, FuncProto, Fwd, Int,
-    Kind, Linkage, Member, Param, Ptr, Qualifier, Shape, Type, TypeTag, Typedef, Types, Var,
-    VarSecInfo, Variant,
+    Kind, Linkage, Malformed, Member, Param, Part, Ptr, Qualifier, Shape, StringFault, Type,
+    TypeTag, Typedef, Types, Unsuited, Var, VarSecInfo, Variant,
 };
 
 /// Size of the fixed part of every type record (`struct btf_type`).
@@ -38,9 +38,9 @@ const RECORD_LEN: [(u8, u8); 32] = {
 /// A BTF section or file, read in place.
 ///
 /// [`Btf::parse`] checks the header only; the positions of the types are found at the first
-/// access, their names are indexed at the first search, and both are kept: half a MiB each at most
-/// for a kernel of today. The bytes are borrowed, so that they can be a mapped file. Either byte
-/// order is read. Clones share nothing but the bytes.
+/// access, their names are indexed at the first search, and both are kept: together a quarter of a
+/// MiB at most for a kernel of today. The bytes are borrowed, so that they can be a mapped file.
+/// Either byte order is read. Clones share nothing but the bytes.
 ///
 /// If the types are sorted by name, anonymous ones first (Linux ≥ 7.0 sorts its own), functions are
 /// found by binary search and need no index.
@@ -59,12 +59,53 @@ pub struct Btf<'a> {
 /// What has been found out about types and is kept.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Found {
-    /// Offsets of the records.
-    index: OnceLock<Result<Box<[u32]>, Error>>,
+    /// Where the records are.
+    index: OnceLock<Result<Index, Error>>,
     sorted: OnceLock<Option<Range<u32>>>,
     data_names: OnceLock<NameTable>,
     code_names: OnceLock<NameTable>,
     pointer_size: OnceLock<u32>,
+}
+
+/// Where the records of a type section are.
+#[derive(Debug, Clone, Default)]
+struct Index {
+    /// How many there are.
+    len: u32,
+    /// Offsets of each [`STRIDE`]th record.
+    offsets: Box<[u32]>,
+}
+
+/// From one offset that is kept, the records up to the next are walked over. A kernel has over a
+/// hundred thousand types, of which a loader looks at a few hundred.
+const STRIDE: usize = 8;
+
+/// The offsets of consecutive records that were checked when the index was made.
+struct Offsets<'a> {
+    types: &'a [u8],
+    endian: Endian,
+    /// Of the next.
+    at: usize,
+    left: usize,
+}
+
+impl Iterator for Offsets<'_> {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        self.left = self.left.checked_sub(1)?;
+        let at = self.at;
+        let info = read_u32(self.types, at + 4, self.endian).unwrap_or(0);
+        self.at += record_len(info);
+        Some(at)
+    }
+}
+
+/// Bytes of a record, by its second word; 0 if the kind is unknown.
+#[inline]
+fn record_len(info: u32) -> usize {
+    let (fixed, each) = RECORD_LEN[(info >> 24 & 0x1f) as usize];
+    usize::from(fixed) + usize::from(each) * (info & 0xffff) as usize
 }
 
 /// A value of one's own, or a reference to another's.
@@ -153,31 +194,28 @@ impl<'a> Btf<'a> {
     pub fn parse_split(bytes: &'a [u8], base: &'a Btf<'a>) -> Result<Btf<'a>, Error> {
         base.index()?;
         if base.string_end() > u64::from(u32::MAX) {
-            return Err(Error::malformed("the base has more than 4 GiB of strings"));
+            return Err(Unsuited::BaseTooLarge.into());
         }
         let btf = Btf::open(bytes, Some(base))?;
         if btf.endian != base.endian {
-            return Err(Error::malformed(format!(
-                "split BTF is {}, its base is {}",
-                btf.endian, base.endian
-            )));
+            return Err(Unsuited::SplitByteOrder {
+                split: btf.endian,
+                base: base.endian,
+            }
+            .into());
         }
         Ok(btf)
     }
 
     fn open(bytes: &'a [u8], base: Option<&'a Btf<'a>>) -> Result<Btf<'a>, Error> {
         let header = Header::parse(bytes)?;
-        let (_, types) = header.section("type section", bytes, 0)?;
-        let (_, strings) = header.section("string section", bytes, 2)?;
+        let (_, types) = header.section(Part::Types, bytes, 0)?;
+        let (_, strings) = header.section(Part::Strings, bytes, 2)?;
         if base.is_none() && strings.first() != Some(&0) {
-            return Err(Error::malformed(
-                "the string section does not begin with the empty string",
-            ));
+            return Err(Malformed::FirstString.into());
         }
         if strings.last().is_some_and(|&last| last != 0) {
-            return Err(Error::malformed(
-                "the last string is not terminated by a NUL byte",
-            ));
+            return Err(Malformed::LastString.into());
         }
         Ok(Btf {
             endian: header.endian,
@@ -234,12 +272,10 @@ impl<'a> Btf<'a> {
     /// # Errors
     /// If the offset is out of bounds or the string isn't UTF-8.
     pub fn string(&self, offset: u32) -> Result<&'a str, Error> {
-        let bad = |what| Error::BadString { offset, what };
-        let tail = self
-            .string_tail(offset)
-            .ok_or(bad("outside the string section"))?;
-        let text = CStr::from_bytes_until_nul(tail).map_err(|_| bad("not terminated"))?;
-        text.to_str().map_err(|_| bad("not UTF-8"))
+        let bad = |fault| Error::BadString { offset, fault };
+        let tail = self.string_tail(offset).ok_or(bad(StringFault::Outside))?;
+        let text = CStr::from_bytes_until_nul(tail).map_err(|_| bad(StringFault::NotTerminated))?;
+        text.to_str().map_err(|_| bad(StringFault::NotUtf8))
     }
 
     /// The strings from an offset on; `None` if it is outside.
@@ -273,54 +309,90 @@ impl<'a> Btf<'a> {
         self.first_string
     }
 
-    /// Offsets of the records, found once.
-    fn index(&self) -> Result<&[u32], Error> {
+    /// Where the records are, found once.
+    fn index(&self) -> Result<&Index, Error> {
         self.found
             .index
-            .get_or_init(|| self.make_index().map(Vec::into_boxed_slice))
-            .as_deref()
+            .get_or_init(|| self.make_index())
+            .as_ref()
             .map_err(Clone::clone)
     }
 
-    fn make_index(&self) -> Result<Vec<u32>, Error> {
+    fn make_index(&self) -> Result<Index, Error> {
         // Kernel BTF has a record per 32 bytes on average; a record takes at least 12.
-        let mut index = Vec::with_capacity(self.types.len() / 32 + 1);
+        let mut offsets = Vec::with_capacity(self.types.len() / 32 / STRIDE + 1);
+        let mut len = 0;
         let mut at = 0;
         while at < self.types.len() {
-            let id = self.first_id + index.len() as u32;
+            let id = self.first_id + len;
             let rest = &self.types[at..];
-            let cut =
-                || Error::malformed(format!("type [{id}] runs past the end of the type section"));
-            let info = read_u32(rest, 4, self.endian).ok_or_else(cut)?;
-            let number = info >> 24 & 0x1f;
-            let (fixed, each) = RECORD_LEN[number as usize];
-            let len = usize::from(fixed) + usize::from(each) * (info & 0xffff) as usize;
-            if fixed == 0 {
-                return Err(Error::UnknownKind { id, kind: number });
+            let info = read_u32(rest, 4, self.endian).ok_or(Malformed::TypePastEnd { id })?;
+            let size = record_len(info);
+            if size == 0 {
+                let kind = info >> 24 & 0x1f;
+                return Err(Error::UnknownKind { id, kind });
             }
-            if len > rest.len() {
-                return Err(cut());
+            if size > rest.len() {
+                return Err(Malformed::TypePastEnd { id }.into());
             }
-            index.push(at as u32);
-            at += len;
+            if (len as usize).is_multiple_of(STRIDE) {
+                offsets.push(at as u32);
+            }
+            len += 1;
+            at += size;
         }
-        Ok(index)
+        Ok(Index {
+            len,
+            offsets: offsets.into_boxed_slice(),
+        })
+    }
+
+    /// The offsets of the records of this part from a position on, which is counted from 0.
+    fn offsets(&self, position: u32) -> Offsets<'a> {
+        let (at, before, left) = match self.index() {
+            Ok(index) if position < index.len => (
+                index.offsets[position as usize / STRIDE] as usize,
+                position as usize % STRIDE,
+                (index.len - position) as usize,
+            ),
+            _ => (0, 0, 0),
+        };
+        let mut offsets = Offsets {
+            types: self.types,
+            endian: self.endian,
+            at,
+            left: before + left,
+        };
+        for _ in 0..before {
+            offsets.next();
+        }
+        offsets
+    }
+
+    /// The offset of the record at a position of this part.
+    fn offset(&self, position: u32) -> Option<usize> {
+        self.offsets(position).next()
     }
 
     pub(crate) fn record(&self, id: u32) -> Result<Record<'a>, Error> {
-        let index = self.index()?;
+        let len = self.index()?.len;
         let first_id = self.first_id();
         if let (Some(base), true) = (self.base, id < first_id) {
             return base.record(id);
         }
         let at = id
             .checked_sub(first_id)
-            .and_then(|i| index.get(i as usize))
+            .and_then(|position| self.offset(position))
             .ok_or(Error::NoSuchType {
                 id,
-                last: first_id - 1 + index.len() as u32,
+                last: first_id - 1 + len,
             })?;
-        let bytes = &self.types[*at as usize..];
+        self.record_at(at, id)
+    }
+
+    /// The record of a type, at its offset.
+    fn record_at(&self, at: usize, id: u32) -> Result<Record<'a>, Error> {
+        let bytes = &self.types[at..];
         let info = read_u32(bytes, 4, self.endian).unwrap_or(0);
         let number = info >> 24 & 0x1f;
         Ok(Record {
@@ -334,9 +406,8 @@ impl<'a> Btf<'a> {
 
     /// Where the record of a type of this part begins, counted from the first, and its kind.
     pub(crate) fn place(&self, id: u32) -> Option<(usize, Kind)> {
-        let index = self.index().ok()?;
-        let at = *index.get(id.checked_sub(self.first_id)? as usize)?;
-        Some((at as usize, self.record(id).ok()?.kind))
+        let at = self.offset(id.checked_sub(self.first_id)?)?;
+        Some((at, self.record_at(at, id).ok()?.kind))
     }
 
     /// The kind of a type.
@@ -352,12 +423,15 @@ impl<'a> Btf<'a> {
     /// # Errors
     /// If there is no such type (0 is void, which is none), or it is malformed.
     pub fn get(&self, id: u32) -> Result<Type<&'a str>, Error> {
-        let r = self.record(id)?;
+        self.decoded(self.record(id)?, id)
+    }
+
+    fn decoded(&self, r: Record<'a>, id: u32) -> Result<Type<&'a str>, Error> {
         let name = self.string(r.name_off())?;
         let (size, type_id) = (r.size_or_type(), r.size_or_type());
         let linkage = |number| {
             Linkage::from_number(number)
-                .ok_or_else(|| Error::malformed(format!("type [{id}] has linkage {number}")))
+                .ok_or_else(|| Error::from(Malformed::Linkage { id, number }))
         };
         Ok(match r.kind {
             Kind::Int => {
@@ -491,9 +565,11 @@ impl<'a> Btf<'a> {
     pub fn iter(
         &self,
     ) -> Result<impl Iterator<Item = Result<(u32, Type<&'a str>), Error>> + '_, Error> {
-        let first = self.first_id();
-        let count = self.index()?.len() as u32;
-        Ok((first..first + count).map(|id| Ok((id, self.get(id)?))))
+        self.index()?;
+        Ok(self.own().map(|(id, at)| {
+            let record = self.record_at(at, id)?;
+            Ok((id, self.decoded(record, id)?))
+        }))
     }
 
     /// Checks that the type section can be read through, and counts the types.
@@ -501,7 +577,12 @@ impl<'a> Btf<'a> {
     /// # Errors
     /// If it is malformed.
     pub fn check_index(&self) -> Result<usize, Error> {
-        Ok(self.index()?.len())
+        Ok(self.index()?.len as usize)
+    }
+
+    /// The ids of all types of this part, and the offsets of their records.
+    fn own(&self) -> impl Iterator<Item = (u32, usize)> + use<'a> {
+        (self.first_id()..).zip(self.offsets(0))
     }
 }
 
@@ -532,7 +613,7 @@ impl<'a> Btf<'a> {
 
 impl Types for Btf<'_> {
     fn last_id(&self) -> u32 {
-        self.first_id() - 1 + self.index().map_or(0, |index| index.len() as u32)
+        self.first_id() - 1 + self.index().map_or(0, |index| index.len)
     }
 
     fn shape(&self, id: u32) -> Result<Shape<'_>, Error> {
@@ -570,7 +651,7 @@ impl Types for Btf<'_> {
 /// What the search by name needs. Positions count this part's types from 0.
 impl<'a> Btf<'a> {
     pub(crate) fn own_len(&self) -> u32 {
-        self.index().map_or(0, |index| index.len() as u32)
+        self.index().map_or(0, |index| index.len)
     }
 
     /// Kind and name of a type of this part, if they are sound.
@@ -581,10 +662,13 @@ impl<'a> Btf<'a> {
 
     /// The name of a type of this part; empty where there is none that can be read.
     pub(crate) fn name_bytes_at(&self, position: u32) -> &'a [u8] {
-        let index = self.index().unwrap_or_default();
-        let name_off = index
-            .get(position as usize)
-            .and_then(|&at| read_u32(self.types, at as usize, self.endian));
+        self.offset(position)
+            .map_or(&[], |at| self.name_bytes_of(at))
+    }
+
+    /// The name of the type whose record is at this offset, in the same way.
+    fn name_bytes_of(&self, at: usize) -> &'a [u8] {
+        let name_off = read_u32(self.types, at, self.endian);
         name_off.map_or(&[], |offset| self.name_bytes(offset))
     }
 
@@ -611,13 +695,10 @@ impl<'a> Btf<'a> {
     pub(crate) fn sorted(&self) -> Option<Range<u32>> {
         let find = || {
             let len = self.own_len();
-            let first = (0..len).find(|&at| !self.name_bytes_at(at).is_empty())?;
-            let mut last: &[u8] = &[];
-            let sorted = (first..len).all(|at| {
-                let name = self.name_bytes_at(at);
-                std::mem::replace(&mut last, name) <= name
-            });
-            sorted.then_some(first..len)
+            let mut names = self.offsets(0).map(|at| self.name_bytes_of(at));
+            let first = names.position(|name| !name.is_empty())? as u32;
+            let names = self.offsets(first).map(|at| self.name_bytes_of(at));
+            names.is_sorted().then_some(first..len)
         };
         self.found.sorted.get_or_init(find).clone()
     }
@@ -628,14 +709,15 @@ impl<'a> Btf<'a> {
             Group::Code => &self.found.code_names,
         };
         table.get_or_init(|| {
-            let mut entries = Vec::new();
-            for (position, &at) in self.index().unwrap_or_default().iter().enumerate() {
-                let word = |n| read_u32(self.types, at as usize + n, self.endian).unwrap_or(0);
+            let all = self.index().map_or(0, |index| index.len as usize);
+            let mut entries = Entries::at_most(all);
+            for (position, at) in (0..).zip(self.offsets(0)) {
+                let word = |n| read_u32(self.types, at + n, self.endian).unwrap_or(0);
                 let kind = Kind::from_number(word(4) >> 24 & 0x1f);
                 if kind.and_then(Group::of) == Some(group) {
                     let name = self.name_bytes(word(0));
                     if !name.is_empty() {
-                        entries.push((position as u32, names::essential_hash(name)));
+                        entries.push(position, name);
                     }
                 }
             }
@@ -655,7 +737,7 @@ pub(crate) struct Header {
 impl Header {
     pub(crate) fn parse(bytes: &[u8]) -> Result<Header, Error> {
         let truncated = |needs: usize| Error::Truncated {
-            what: "header",
+            part: Part::Header,
             needs: needs as u64,
             has: bytes.len() as u64,
         };
@@ -670,7 +752,7 @@ impl Header {
         }
         let len = endian.u32([first[4], first[5], first[6], first[7]]) as usize;
         if len < HEADER || !len.is_multiple_of(4) {
-            return Err(Error::malformed(format!("header length {len}")));
+            return Err(Malformed::HeaderLength(len).into());
         }
         let header = bytes.get(8..len).ok_or(truncated(len))?;
         let (words, _) = header.as_chunks::<4>();
@@ -685,7 +767,7 @@ impl Header {
     /// empty if the header is too short to mention it.
     pub(crate) fn section<'a>(
         &self,
-        what: &'static str,
+        part: Part,
         bytes: &'a [u8],
         word: usize,
     ) -> Result<(usize, &'a [u8]), Error> {
@@ -696,7 +778,7 @@ impl Header {
         let end = start + u64::from(size);
         if end > bytes.len() as u64 {
             return Err(Error::Truncated {
-                what,
+                part,
                 needs: end,
                 has: bytes.len() as u64,
             });

@@ -1,5 +1,7 @@
 //! Rewrites types that an older kernel would refuse, without moving or renumbering anything.
 
+use std::collections::HashSet;
+
 use crate::{
     BtfBuilder, Composite, Enum, Int, Kind, Linkage, Member, Qualifier, Type, Typedef, Variant,
 };
@@ -51,18 +53,35 @@ impl Features {
     }
 }
 
-/// Replaces what the kernel doesn't know by something of the same size that it does, and FUNCs of
-/// extern linkage, which no kernel takes, by static ones. Ids stay as they are; a placeholder may
-/// be added at the end.
+/// Replaces what the kernel doesn't know by something of the same size that it does. No kernel
+/// takes
+/// what is defined elsewhere (extern linkage): such FUNCs become static, such VARs leave their
+/// DATASECs and become integers. Ids stay as they are; a placeholder may be added at the end.
 pub fn sanitize(btf: &mut BtfBuilder, features: &Features) {
     let mut placeholder = None;
+    let is_extern = |ty: &Type| matches!(ty, Type::Var(var) if var.linkage == Linkage::Extern);
+    let elsewhere: HashSet<u32> = (1..=btf.len() as u32)
+        .filter(|&id| btf.get(id).is_some_and(is_extern))
+        .collect();
+    let declared: HashSet<u32> = (1..=btf.len() as u32)
+        .filter_map(|id| match btf.get(id) {
+            Some(Type::Func(func)) if func.linkage == Linkage::Extern => Some(func.type_id),
+            _ => None,
+        })
+        .collect();
     for id in 1..=btf.len() as u32 {
         let Some(ty) = btf.get(id) else { continue };
         let replacement = match ty {
-            Type::Var(var) if !features.datasec => Some(filler(&var.name)),
+            Type::Var(var) if !features.datasec || elsewhere.contains(&id) => {
+                Some(filler(&var.name))
+            }
             Type::DeclTag(tag) if !features.decl_tag => Some(filler(&tag.value)),
             Type::DataSec(sec) if !features.datasec => {
-                let members = sec.vars.iter().map(|var| Member {
+                let here = sec
+                    .vars
+                    .iter()
+                    .filter(|var| !elsewhere.contains(&var.type_id));
+                let members = here.map(|var| Member {
                     name: variable_name(btf, var.type_id),
                     type_id: var.type_id,
                     bit_offset: var.offset.saturating_mul(8),
@@ -73,6 +92,25 @@ pub fn sanitize(btf: &mut BtfBuilder, features: &Features) {
                     size: sec.size,
                     members: members.collect(),
                 }))
+            }
+            // Left with no variable, it is no section.
+            Type::DataSec(sec)
+                if !sec.vars.is_empty()
+                    && sec.vars.iter().all(|var| elsewhere.contains(&var.type_id)) =>
+            {
+                Some(Type::Struct(Composite {
+                    name: sec.name.replace(['.', '?'], "_"),
+                    size: 0,
+                    members: Vec::new(),
+                }))
+            }
+            Type::DataSec(sec) if sec.vars.iter().any(|v| elsewhere.contains(&v.type_id)) => {
+                let mut sec = sec.clone();
+                sec.vars.retain(|var| !elsewhere.contains(&var.type_id));
+                if !features.qmark_datasec && sec.name.starts_with('?') {
+                    sec.name.replace_range(..1, "_");
+                }
+                Some(Type::DataSec(sec))
             }
             Type::DataSec(sec) if !features.qmark_datasec && sec.name.starts_with('?') => {
                 let mut sec = sec.clone();
@@ -93,6 +131,19 @@ pub fn sanitize(btf: &mut BtfBuilder, features: &Features) {
                     })
                     .collect(),
             })),
+            // Declarations may leave names out, the kernel wants them.
+            Type::FuncProto(proto)
+                if declared.contains(&id) && proto.params.iter().any(|p| p.name.is_empty()) =>
+            {
+                let mut proto = proto.clone();
+                for (number, param) in proto.params.iter_mut().enumerate() {
+                    // The last one without a type stands for `...`, which has no name.
+                    if param.name.is_empty() && param.type_id != 0 {
+                        param.name = format!("arg{number}");
+                    }
+                }
+                Some(Type::FuncProto(proto))
+            }
             Type::Func(func) if !features.func => Some(Type::Typedef(Typedef {
                 name: func.name.clone(),
                 type_id: func.type_id,
@@ -123,7 +174,7 @@ pub fn sanitize(btf: &mut BtfBuilder, features: &Features) {
                 let (name, size) = (e.name.clone(), e.size);
                 let names: Vec<String> = e.variants.iter().map(|v| v.name.clone()).collect();
                 let type_id = *placeholder.get_or_insert_with(|| {
-                    btf.add(Type::Int(Int::new("enum64_placeholder", 1, false)))
+                    btf.add(Type::Int(Int::unsigned("enum64_placeholder", 1)))
                 });
                 Some(Type::Union(Composite {
                     name,
@@ -150,7 +201,7 @@ pub fn sanitize(btf: &mut BtfBuilder, features: &Features) {
 /// An INT of one byte: small enough to stand in for a variable of any size. It keeps the name,
 /// which the section's replacement then uses.
 fn filler(name: &str) -> Type {
-    Type::Int(Int::new(name, 1, false))
+    Type::Int(Int::unsigned(name, 1))
 }
 
 fn variable_name(btf: &BtfBuilder, id: u32) -> String {

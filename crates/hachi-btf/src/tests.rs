@@ -3,11 +3,14 @@ use hachi_asm::Endian;
 use crate::ext::{CoreRelo, CoreReloKind, ExtIndex, FuncInfo, LineInfo, LineRecord, Section};
 use crate::*;
 
-fn int(name: &str, size: u32, signed: bool) -> Type {
-    Type::Int(Int::new(name, size, signed))
+pub(crate) fn int(name: &str, size: u32, signed: bool) -> Type {
+    Type::Int(Int {
+        signed,
+        ..Int::unsigned(name, size)
+    })
 }
 
-fn member(name: &str, type_id: u32, bit_offset: u32, bit_size: u8) -> Member {
+pub(crate) fn member(name: &str, type_id: u32, bit_offset: u32, bit_size: u8) -> Member {
     Member {
         name: name.into(),
         type_id,
@@ -16,7 +19,7 @@ fn member(name: &str, type_id: u32, bit_offset: u32, bit_size: u8) -> Member {
     }
 }
 
-fn param(name: &str, type_id: u32) -> Param {
+pub(crate) fn param(name: &str, type_id: u32) -> Param {
     Param {
         name: name.into(),
         type_id,
@@ -491,7 +494,7 @@ fn names_are_found_sorted_or_not() {
 }
 
 #[test]
-fn retaining_keeps_what_is_referred_to() {
+fn retaining_keeps_referenced_types() {
     let mut b = zoo();
     let map = b.retain(|_, ty| matches!(ty, Type::DataSec(_)));
     // .rodata → limit → volatile → __u32 → unsigned int
@@ -503,74 +506,7 @@ fn retaining_keeps_what_is_referred_to() {
     assert_eq!(b.size_of(map[17]), Ok(4));
 }
 
-#[test]
-fn old_kernels_get_what_they_know() {
-    let old = Features {
-        func: false,
-        datasec: false,
-        func_global: false,
-        float: false,
-        decl_tag: false,
-        type_tag: false,
-        enum64: false,
-        qmark_datasec: false,
-    };
-    let mut b = zoo();
-    let len = b.len() as u32;
-    sanitize(&mut b, &old);
-    let kinds = [
-        (9, Kind::Enum),
-        (10, Kind::Union),
-        (15, Kind::Enum),
-        (16, Kind::Typedef),
-        (17, Kind::Int),
-        (18, Kind::Struct),
-        (19, Kind::Struct),
-        (20, Kind::Int),
-        (21, Kind::Const),
-        (len + 1, Kind::Int),
-    ];
-    for (id, kind) in kinds {
-        assert_eq!(b.get(id).map(Type::kind), Some(kind), "{id}");
-    }
-    assert!(matches!(b.get(9), Some(Type::Enum(e)) if !e.signed));
-    let Some(Type::Struct(sec)) = b.get(18) else {
-        panic!("{:?}", b.get(18))
-    };
-    assert_eq!(sec.name, "_rodata");
-    assert_eq!(sec.members, [member("limit", 17, 32, 0)]);
-    assert_eq!(b.size_of(10), Ok(8));
-
-    // For a kernel that knows everything only externs change.
-    let mut same = zoo();
-    sanitize(&mut same, &Features::default());
-    assert_eq!(same, zoo());
-    let id = same.add(Type::Func(Func {
-        name: "outside".into(),
-        type_id: 15,
-        linkage: Linkage::Extern,
-    }));
-    sanitize(&mut same, &Features::default());
-    assert!(matches!(same.get(id), Some(Type::Func(f)) if f.linkage == Linkage::Static));
-
-    let mut b = BtfBuilder::new();
-    let sec = |name: &str| {
-        Type::DataSec(DataSec {
-            name: name.into(),
-            size: 4,
-            vars: vec![],
-        })
-    };
-    b.add(sec("?.struct_ops"));
-    let no_qmark = Features {
-        qmark_datasec: false,
-        ..Features::default()
-    };
-    sanitize(&mut b, &no_qmark);
-    assert_eq!(b.get(1), Some(&sec("_.struct_ops")));
-}
-
-fn ext() -> BtfExt {
+pub(crate) fn ext() -> BtfExt {
     BtfExt {
         func_info: vec![Section {
             name: "xdp".into(),
@@ -648,7 +584,7 @@ fn ext_survives_a_round_trip_in_both_orders() {
 }
 
 #[test]
-fn what_does_not_fit_is_an_error() {
+fn values_that_do_not_fit_are_errors() {
     let mut b = BtfBuilder::new();
     b.add(int("u8", 1, false));
     b.add(Type::Struct(Composite {
@@ -664,114 +600,6 @@ fn what_does_not_fit_is_an_error() {
         params: vec![param("p", 0); 65536],
     }));
     assert!(b.encode(Endian::Little).is_err());
-}
-
-/// Uses everything a reader offers.
-fn exercise(bytes: &[u8], ext: Option<&[u8]>) {
-    let Ok(btf) = Btf::parse(bytes) else { return };
-    let Ok(types) = btf.iter() else { return };
-    for item in types {
-        let _ = item.map(|(_, ty)| ty.map_names(|name| name.len()));
-    }
-    let last = btf.last_id();
-    for id in (0..=last.min(40)).chain([last + 1, u32::MAX]) {
-        let _ = (btf.size_of(id), btf.align_of(id), btf.resolve(id));
-        let _ = btf.declaration(id, "x");
-    }
-    let _ = btf.find("pair", Kind::Struct);
-    if let Ok(mut builder) = BtfBuilder::from_btf(&btf) {
-        sanitize(
-            &mut builder,
-            &Features {
-                datasec: false,
-                enum64: false,
-                func: false,
-                ..Features::default()
-            },
-        );
-        let _ = builder.encode(Endian::Little);
-        builder.retain(|id, _| id % 3 == 0);
-    }
-    if let Some(ext) = ext {
-        let _ = BtfExt::parse(ext, &btf);
-    }
-    #[cfg(feature = "edit")]
-    exercise_edit(&btf);
-    #[cfg(feature = "print")]
-    exercise_print(&btf);
-}
-
-#[cfg(feature = "edit")]
-fn exercise_edit(btf: &Btf<'_>) {
-    let Ok(mut builder) = BtfBuilder::from_btf(btf) else {
-        return;
-    };
-    let _ = builder.append(btf);
-    let _ = builder.dedup();
-    builder.sort_by_name();
-    // The same as a part on top of itself, far enough down that its references stay within.
-    let mut split = BtfBuilder::split(btf);
-    for (_, ty) in builder.iter() {
-        split.add(ty.clone());
-    }
-    let Ok(bytes) = split.encode_split(btf) else {
-        return;
-    };
-    let Ok(part) = Btf::parse_split(&bytes, btf) else {
-        return;
-    };
-    if let Ok(distilled) = edit::distil(&part) {
-        let small = distilled.base.encode(btf.endian()).expect("was read");
-        let small = Btf::parse(&small).expect("was written");
-        let bytes = distilled.split.encode_split(&small).expect("was read");
-        let part = Btf::parse_split(&bytes, &small).expect("was written");
-        let _ = edit::relocate(&part, btf);
-    }
-    let _ = split.dedup_split(btf);
-}
-
-#[cfg(feature = "print")]
-fn exercise_print(btf: &Btf<'_>) {
-    let ids = 1..=btf.last_id();
-    let _ = print::header(btf, ids.clone(), "GUARD");
-    let _ = print::raw(btf, ids.clone());
-    let _ = print::json(btf, ids.clone());
-    for id in ids.clone() {
-        let _ = print::Layout::new(btf, id, true).map(|layout| layout.text(64));
-        let value = print::Value::decode(btf, id, &[0xa5; 64]);
-        let _ = value.map(|value| (value.to_string(), value.to_json()));
-        let _ = print::diff((btf, Some(id)), (btf, Some(1)));
-    }
-}
-
-#[test]
-fn damaged_input_never_panics() {
-    for endian in [Endian::Little, Endian::Big] {
-        let mut strings = StringTable::new();
-        let ext = ext().encode(&mut strings, endian);
-        let bytes = zoo().encode_with(&mut strings, endian).expect("encodes");
-        for len in 0..bytes.len() {
-            exercise(&bytes[..len], None);
-        }
-        for at in 0..bytes.len() {
-            for change in [0x01, 0x80, 0xff] {
-                let mut bytes = bytes.clone();
-                bytes[at] ^= change;
-                exercise(&bytes, Some(&ext));
-            }
-        }
-        let btf = Btf::parse(&bytes).expect("parses");
-        for len in 0..ext.len() {
-            let _ = BtfExt::parse(&ext[..len], &btf);
-        }
-        for at in 0..ext.len() {
-            for change in [0x01, 0x80, 0xff] {
-                let mut ext = ext.clone();
-                ext[at] ^= change;
-                let _ = BtfExt::parse(&ext, &btf);
-            }
-        }
-    }
 }
 
 #[test]

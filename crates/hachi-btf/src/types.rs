@@ -128,14 +128,22 @@ pub struct Int<S = String> {
 }
 
 impl Int {
-    /// An integer of `size` bytes, all of whose bits count.
-    pub fn new(name: &str, size: u32, signed: bool) -> Self {
+    /// An integer in two's complement of `size` bytes, all of whose bits count.
+    pub fn signed(name: &str, size: u32) -> Self {
+        Int {
+            signed: true,
+            ..Int::unsigned(name, size)
+        }
+    }
+
+    /// An integer without a sign of `size` bytes, all of whose bits count.
+    pub fn unsigned(name: &str, size: u32) -> Self {
         Int {
             name: name.to_owned(),
             size,
             bits: (size * 8) as u8,
             offset: 0,
-            signed,
+            signed: false,
             char: false,
             bool: false,
         }
@@ -145,7 +153,7 @@ impl Int {
     pub fn boolean(name: &str) -> Self {
         Int {
             bool: true,
-            ..Int::new(name, 1, false)
+            ..Int::unsigned(name, 1)
         }
     }
 }

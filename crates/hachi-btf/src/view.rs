@@ -1,6 +1,8 @@
 //! What the reader and the builder have in common.
 
-use crate::{Error, Kind, Member, Param, Type};
+use std::collections::HashMap;
+
+use crate::{Error, Kind, Malformed, Member, Param, Type};
 
 /// The fixed part of a type, of whatever kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +75,7 @@ pub trait Types {
     /// The type behind typedefs, qualifiers and type tags; 0 if that is void.
     ///
     /// # Errors
-    /// If an id leads nowhere or the chain is circular.
+    /// If an id leads nowhere, or the chain is circular or too long.
     fn resolve(&self, id: u32) -> Result<u32, Error> {
         let mut at = id;
         for _ in 0..DEPTH {
@@ -88,9 +90,7 @@ pub trait Types {
                 _ => return Ok(at),
             }
         }
-        Err(Error::malformed(format!(
-            "type [{id}] refers to itself, or through more than {DEPTH} others"
-        )))
+        Err(too_deep(self, id))
     }
 
     /// Bytes of a pointer on the machine these types are of, which is 8 on BPF itself.
@@ -107,18 +107,20 @@ pub trait Types {
         let mut count: u32 = 1;
         for _ in 0..DEPTH {
             if at == 0 {
-                return Err(Error::malformed(format!(
-                    "type [{id}] is void, without a size"
-                )));
+                return Err(Malformed::NoSize {
+                    id: 0,
+                    name: String::new(),
+                }
+                .into());
             }
             let shape = self.shape(at)?;
             let size = match shape.kind {
                 kind if kind.has_size() => shape.size,
                 Kind::Ptr => self.pointer_size(),
                 Kind::Array => {
-                    count = count.checked_mul(shape.nelems).ok_or_else(|| {
-                        Error::malformed(format!("array [{id}] is larger than 4 GiB"))
-                    })?;
+                    count = count
+                        .checked_mul(shape.nelems)
+                        .ok_or_else(|| Error::from(Malformed::TooLarge { id }))?;
                     at = shape.type_id;
                     continue;
                 }
@@ -127,19 +129,18 @@ pub trait Types {
                     continue;
                 }
                 _ => {
-                    return Err(Error::malformed(format!(
-                        "type [{id}] '{}' has no size",
-                        shape.name
-                    )));
+                    return Err(Malformed::NoSize {
+                        id,
+                        name: shape.name.to_owned(),
+                    }
+                    .into());
                 }
             };
             return count
                 .checked_mul(size)
-                .ok_or_else(|| Error::malformed(format!("type [{id}] is larger than 4 GiB")));
+                .ok_or_else(|| Error::from(Malformed::TooLarge { id }));
         }
-        Err(Error::malformed(format!(
-            "type [{id}] refers to itself, or through more than {DEPTH} others"
-        )))
+        Err(too_deep(self, id))
     }
 
     /// Alignment of a value of this type in bytes, as the C ABI of BPF and most machines has it.
@@ -171,12 +172,8 @@ fn align_of<T: Types + ?Sized>(
     depth: u32,
     budget: &mut u32,
 ) -> Result<u32, Error> {
-    let (Some(depth), Some(left)) = (depth.checked_sub(1), budget.checked_sub(1)) else {
-        return Err(Error::malformed(format!(
-            "type [{id}] contains itself, or is nested too deeply"
-        )));
-    };
-    *budget = left;
+    let depth = depth.checked_sub(1).ok_or_else(|| too_deep(types, id))?;
+    *budget = budget.checked_sub(1).ok_or(Error::TooMany { id })?;
     let shape = types.shape(id)?;
     match shape.kind {
         // An __int128 is aligned to its 16 bytes; of other sizes there are none beyond 8.
@@ -396,4 +393,85 @@ fn join(qualifiers: &str, base: &str, inner: &str) -> String {
         " "
     };
     format!("{qualifiers}{base}{gap}{inner}")
+}
+
+/// The error for a type that was followed as far as types are followed: it contains itself, which
+/// no compiler writes, or it is only deep.
+#[cold]
+pub(crate) fn too_deep<T: Types + ?Sized>(types: &T, id: u32) -> Error {
+    circular(types, id).unwrap_or(Error::TooDeep { id })
+}
+
+/// The same for a type of which too many parts were counted.
+#[cold]
+#[cfg(feature = "print")]
+pub(crate) fn too_many<T: Types + ?Sized>(types: &T, id: u32) -> Error {
+    circular(types, id).unwrap_or(Error::TooMany { id })
+}
+
+fn circular<T: Types + ?Sized>(types: &T, id: u32) -> Option<Error> {
+    contains_itself(types, id).then(|| Malformed::RefersToItself { id }.into())
+}
+
+/// A type on the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Place {
+    id: u32,
+    /// Structures may point to themselves, so that what they hold does not matter there.
+    behind_pointer: bool,
+}
+
+/// Whether a type is a part of itself, or of something that is a part of it.
+fn contains_itself<T: Types + ?Sized>(types: &T, id: u32) -> bool {
+    let start = Place {
+        id,
+        behind_pointer: false,
+    };
+    // Whether a place is done with; those that are not are on the way from the start to here.
+    let mut seen = HashMap::from([(start, false)]);
+    let mut way = vec![(start, parts(types, start))];
+    while let Some((place, left)) = way.last_mut() {
+        let Some(part) = left.pop() else {
+            seen.insert(*place, true);
+            way.pop();
+            continue;
+        };
+        match seen.get(&part) {
+            Some(true) => {}
+            Some(false) => return true,
+            None => {
+                seen.insert(part, false);
+                way.push((part, parts(types, part)));
+            }
+        }
+    }
+    false
+}
+
+/// What a type is made of or mentions. What cannot be read has no parts: who reads it next says so.
+fn parts<T: Types + ?Sized>(types: &T, place: Place) -> Vec<Place> {
+    let Ok(shape) = types.shape(place.id) else {
+        return Vec::new();
+    };
+    let mut behind_pointer = place.behind_pointer;
+    let ids = match shape.kind {
+        Kind::Ptr => {
+            behind_pointer = true;
+            vec![shape.type_id]
+        }
+        kind if kind.is_modifier() => vec![shape.type_id],
+        Kind::Array | Kind::Var | Kind::Func | Kind::DeclTag => vec![shape.type_id],
+        Kind::FuncProto => {
+            let params = types.params(place.id).unwrap_or_default();
+            let params = params.iter().map(|param| param.type_id);
+            params.chain([shape.type_id]).collect()
+        }
+        Kind::Struct | Kind::Union if !behind_pointer => {
+            let members = types.members(place.id).unwrap_or_default();
+            members.iter().map(|member| member.type_id).collect()
+        }
+        _ => Vec::new(),
+    };
+    let named = ids.into_iter().filter(|&id| id != 0);
+    named.map(|id| Place { id, behind_pointer }).collect()
 }

@@ -156,7 +156,7 @@ fn units_merge_as_libbpf_merges_them() {
 
 /// libbpf does this since 1.2.
 #[test]
-fn what_is_announced_is_resolved_if_defined_once() {
+fn forward_declarations_resolve_to_the_only_definition() {
     let announce = |b: &mut BtfBuilder| {
         let fwd = b.add(Type::Fwd(Fwd {
             name: "later".into(),
@@ -319,7 +319,7 @@ fn distilled_split_types_move_onto_another_base() {
 }
 
 #[test]
-fn what_is_contained_must_have_its_size() {
+fn contained_types_must_have_their_size() {
     let composite = |name: &str, size| {
         Type::Struct(Composite {
             name: name.into(),

@@ -11,7 +11,8 @@ impl Made {
     fn int(&mut self, name: &str, size: u32, signed: bool) -> u32 {
         self.0.add(Type::Int(Int {
             bool: name == "_Bool",
-            ..Int::new(name, size, signed)
+            signed,
+            ..Int::unsigned(name, size)
         }))
     }
 
@@ -97,11 +98,13 @@ impl Made {
     }
 
     fn bindings(&self, ask: &[&str], depth: u32) -> Result<String, Error> {
+        let bindings = Bindings::new().depth(depth);
+        self.generate(&ask.iter().fold(bindings, |b, name| b.ask(*name)))
+    }
+
+    fn generate(&self, bindings: &Bindings) -> Result<String, Error> {
         let bytes = self.0.encode(Endian::Little).unwrap();
-        let btf = Btf::parse(&bytes).unwrap();
-        ask.iter()
-            .fold(Bindings::new().depth(depth), |b, name| b.ask(*name))
-            .generate(&btf)
+        bindings.generate(&Btf::parse(&bytes).unwrap())
     }
 }
 
@@ -200,7 +203,7 @@ fn one_of_everything() {
 }
 
 #[test]
-fn only_the_fields_asked_for() {
+fn writes_only_the_requested_fields() {
     let text = kernel().bindings(&["task_struct.p*"], 0).unwrap();
     let expected = "\
 hachi_ebpf::kernel_types! {
@@ -248,5 +251,44 @@ fn hostile_nesting_ends() {
     let mut k = Made::default();
     let own = k.0.len() as u32 + 1;
     k.structure("ring", 8, &[("", own, 0, 0), ("next", own, 0, 0)]);
-    assert!(matches!(k.bindings(&["ring"], 0), Err(Error::Btf(_))));
+    assert!(matches!(
+        k.bindings(&["ring"], 0),
+        Err(Error::Btf(hachi_btf::Error::Malformed(
+            Malformed::RefersToItself { .. }
+        )))
+    ));
+}
+
+#[test]
+fn a_deep_type_is_not_called_malformed() {
+    let mut k = Made::default();
+    let mut inner = k.int("int", 4, true);
+    for level in 0..100 {
+        inner = k.typedef(&format!("level{level}"), inner);
+    }
+    k.structure("outer", 4, &[("member", inner, 0, 0)]);
+    let error = k.bindings(&["outer"], 0).unwrap_err();
+    assert!(
+        matches!(error, Error::Btf(hachi_btf::Error::TooDeep { .. })),
+        "{error}"
+    );
+}
+
+#[test]
+fn tells_a_type_without_fields_from_an_unknown_name() {
+    let mut k = Made::default();
+    let int = k.int("int", 4, true);
+    k.typedef("number", int);
+    let error = |name: &str| k.bindings(&[name], 0).unwrap_err().to_string();
+    assert!(error("number").contains("`number` is only a name"));
+    assert!(error("n*").contains("`number` is only a name"));
+    assert!(error("figure").contains("nothing is named `figure`"));
+}
+
+#[test]
+fn all_types_may_be_none() {
+    let mut k = Made::default();
+    k.int("int", 4, true);
+    let text = k.generate(&Bindings::new().ask_all()).unwrap();
+    assert_eq!(text, "hachi_ebpf::kernel_types! {\n}\n");
 }

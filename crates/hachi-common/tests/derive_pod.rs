@@ -79,7 +79,7 @@ fn plain_structs_are_pod() {
 }
 
 #[test]
-fn fields_are_told() {
+fn layouts_list_their_fields() {
     fn told<T: Pod>() -> Vec<(&'static str, usize, usize, bool)> {
         assert_eq!(T::LAYOUT.size, size_of::<T>());
         let known = |layout: &Layout| layout.parts != Parts::Unknown;
@@ -100,7 +100,7 @@ fn fields_are_told() {
         told::<Generic<u32>>(),
         [("tag", 0, 1, true), ("values", 1, 8, true)]
     );
-    // By hand, nothing is told.
+    // Written by hand, it says nothing about its layout.
     assert_eq!(told::<Wrapper<()>>(), [("0", 0, 0, false)]);
     let Parts::Elements(element, 2) = <[Inner; 2]>::LAYOUT.parts else {
         panic!("not an array");

@@ -187,7 +187,10 @@ pub enum Cause {
     /// The kernel function may stop the machine.
     KfuncDestructive,
     /// A call that may sleep is made where sleeping is not allowed.
-    CallMaySleep,
+    CallMaySleep {
+        /// Because of the whole program, not of a lock or section around the call.
+        program: bool,
+    },
     /// A pointer that may be null is passed to a helper.
     HelperArgumentNull,
     /// A helper is given a variable instead of a map.
@@ -467,7 +470,7 @@ impl Cause {
             Cause::GplOnly { .. } => Code::GPL_ONLY,
             Cause::KfuncNotAllowed { .. } => Code::KFUNC_NOT_ALLOWED,
             Cause::KfuncDestructive => Code::KFUNC_DESTRUCTIVE,
-            Cause::CallMaySleep => Code::CALL_MAY_SLEEP,
+            Cause::CallMaySleep { .. } => Code::CALL_MAY_SLEEP,
             Cause::HelperArgumentNull => Code::HELPER_ARGUMENT_NULL,
             Cause::StaticInsteadOfMap => Code::STATIC_INSTEAD_OF_MAP,
             Cause::EmptySlice => Code::EMPTY_SLICE,

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::Code;
 use crate::layout::{Layout, Plain};
+use crate::{Code, Fix};
 
 /// How bad a [`Diagnostic`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -232,6 +232,9 @@ pub struct Help {
     pub text: String,
     /// The same as changes to the source, where it can be said that precisely.
     pub edits: Vec<Edit>,
+    /// What the edits do, where the source tells their places
+    /// ([`find_in_sources`](Diagnostic::find_in_sources)).
+    pub fix: Option<Fix>,
 }
 
 /// One finding about a program: by the linker, before there is an object, or by the kernel's
@@ -370,6 +373,7 @@ impl Diagnostic {
         self.helps.push(Help {
             text: text.into(),
             edits: Vec::new(),
+            fix: None,
         });
         self
     }
@@ -384,6 +388,18 @@ impl Diagnostic {
         self.helps.push(Help {
             text: text.into(),
             edits: edits.into_iter().collect(),
+            fix: None,
+        });
+        self
+    }
+
+    /// Says what to do about it, as a change whose place the source tells.
+    #[must_use]
+    pub fn fix(mut self, text: impl Into<String>, fix: Fix) -> Self {
+        self.helps.push(Help {
+            text: text.into(),
+            edits: Vec::new(),
+            fix: Some(fix),
         });
         self
     }
@@ -445,7 +461,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unknown_of_a_place_is_left_out() {
+    fn unknown_parts_of_a_place_are_left_out() {
         assert_eq!(Span::new("core.rs", 0, 0).to_string(), "core.rs");
         assert_eq!(Span::new("core.rs", 5, 0).to_string(), "core.rs:5");
         assert_eq!(Span::new("core.rs", 5, 7).to_string(), "core.rs:5:7");

@@ -11,6 +11,7 @@ pub enum Operand {
 
 /// What an instruction does, as far as following values needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Op {
     /// `r1 = r2`, `w1 = w2`, `r1 = 5`, `r1 = (s8)r2`.
     Move {

@@ -218,7 +218,11 @@ impl Diagnostic {
                     })
                 });
                 let edits = edits.collect::<Option<_>>()?;
-                d.helps.push(Help { text, edits });
+                d.helps.push(Help {
+                    text,
+                    edits,
+                    fix: None,
+                });
             } else {
                 let span = match spans.next() {
                     Some(span) => Some(Span::from_json(span)?),
@@ -373,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_document_is_none() {
+    fn refuses_a_truncated_document() {
         let text = full().to_json(Renderer::plain());
         for end in (0..text.len()).filter(|end| text.is_char_boundary(*end)) {
             assert!(parse(&text.as_bytes()[..end]).is_none(), "cut at {end}");
@@ -432,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_absent_is_nothing() {
+    fn absent_parts_are_null() {
         let text = r#" {"a": {"b": ["x", 1, "y"], "t": true}, "s": "\u001b[1mé\n", "n": 1.5} "#;
         let document = parse(text.as_bytes()).unwrap();
         let document = Json::of(&document);

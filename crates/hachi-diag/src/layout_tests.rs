@@ -181,7 +181,7 @@ help: put `#[map]` before it
 }
 
 #[test]
-fn what_could_fool_a_reader_is_escaped() {
+fn deceptive_characters_are_escaped() {
     let line = "\tlet a = \"\u{202e}\u{1b}[31m\";";
     let d = Diagnostic::error(Code::PACKET_BOUNDS, "bad \u{1b}[2J name\nsecond line")
         .at(Span::new("src/\u{7}.rs", 3, 6).with_text(line))

@@ -39,6 +39,7 @@ mod cause;
 mod code;
 mod diagnostic;
 mod explain;
+mod fix;
 mod insn;
 #[cfg(feature = "json")]
 pub mod json;
@@ -56,6 +57,7 @@ pub use cause::{Access, Cause};
 pub use code::{Code, Origin, where_to_read_on};
 pub use diagnostic::{Applicability, Diagnostic, Edit, Help, Note, Severity, Span};
 pub use explain::explain;
+pub use fix::Fix;
 pub use insn::{Op, Operand};
 pub use log::{Event, Log, Stats};
 pub use places::is_library_file;

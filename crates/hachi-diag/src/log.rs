@@ -6,6 +6,7 @@ use crate::state::Frame;
 
 /// One line of the log, understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Event {
     /// `; source text @ file.rs:12` (Linux ≥ 6.8) or `; source text`.
     Source {
@@ -49,6 +50,7 @@ pub enum Event {
 
 /// The closing line: how much work the verifier did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Stats {
     /// Instructions walked, over all paths.
     pub processed: u64,
@@ -62,6 +64,7 @@ pub struct Stats {
 
 /// A parsed log.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Log {
     /// The lines, in order.
     pub events: Vec<Event>,

@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn what_acts_on_a_terminal_is_spelt_out() {
+    fn control_characters_are_spelled_out() {
         assert_eq!(printable("a\r\n\tb\0"), "a\\r\\n\\tb\\x00");
         assert_eq!(printable("\x1b]0;title\x07"), "\\x1b]0;title\\x07");
         assert_eq!(printable("\u{9b}31m\u{7f}"), "\\u{9b}31m\\x7f");
@@ -104,7 +104,7 @@ mod tests {
 
     /// Whatever goes in, nothing that comes out acts on a terminal.
     #[test]
-    fn no_character_gets_through_that_is_not_printable() {
+    fn only_printable_characters_get_through() {
         let every: String = ('\0'..=char::MAX).collect();
         let shown = printable(&every);
         assert!(shown.chars().all(is_printable));

@@ -4,6 +4,7 @@ use std::fmt;
 
 /// A register or stack slot named in a state line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Register {
     /// `R0` … `R10`.
     Reg(u8),
@@ -459,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_no_state_and_never_panics() {
+    fn nonsense_is_not_a_state_and_never_panics() {
         assert_eq!(Frame::parse(""), None);
         assert_eq!(Frame::parse("frame: R1=ctx()"), None);
         assert_eq!(Frame::parse("R=5 Rx=7 fp=1"), None);
@@ -468,7 +469,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_numbers_are_said_to_be_unknown() {
+    fn unknown_numbers_are_named_unknown() {
         assert_eq!(
             Value::parse("scalar()").describe(),
             "a number of which nothing is known"

@@ -9,6 +9,7 @@ use object::{Endianness, SectionIndex};
 
 use crate::Error;
 use crate::error::{ElfFault, ElfPart, FileKind, FileStart, Machine};
+use crate::order::sort_by_number;
 
 /// A checked ELF object.
 pub(crate) struct Elf<'a> {
@@ -140,7 +141,7 @@ impl Relocations {
         }
         if !self.list.is_sorted_by_key(|(offset, _)| *offset) {
             let mut all: Vec<Relocation> = self.iter().collect();
-            all.sort_by_key(|relocation| relocation.offset);
+            sort_by_number(&mut all, |relocation| relocation.offset.into());
             let whole = all.iter().map(|one| (one.offset, one.symbol as u32));
             self.list = whole.collect();
             if !self.addends.is_empty() {

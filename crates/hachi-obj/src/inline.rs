@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_in_both_byte_orders() {
+    fn written_tables_are_read_in_both_byte_orders() {
         for endian in [Endian::Little, Endian::Big] {
             let bytes = encode(&functions(), endian);
             assert!(bytes.len().is_multiple_of(4));
@@ -409,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn tables_behind_each_other_are_one_and_namesakes_are_none() {
+    fn adjacent_tables_are_joined_and_namesakes_are_skipped() {
         let own = encode(&functions()[..1], Endian::Little);
         let other = encode(&functions()[1..], Endian::Little);
         let both = [own.clone(), other].concat();

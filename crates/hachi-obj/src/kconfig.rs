@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn options_stand_on_lines_of_their_own() {
+    fn options_are_listed_one_per_line() {
         let text = "# CONFIG_A is not set\nCONFIG_B=y\r\n\nOTHER=1\nCONFIG_C=\"a=b\"\nCONFIG_D";
         let found: Vec<_> = options(text).collect();
         assert_eq!(

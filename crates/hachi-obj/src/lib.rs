@@ -18,10 +18,13 @@
 //! # }
 //! ```
 
+pub mod arch;
 mod code;
 mod elf;
 pub mod error;
 mod externs;
+#[cfg(unix)]
+pub mod file;
 #[path = "generated/flags.rs"]
 pub mod flags;
 mod image;
@@ -31,11 +34,13 @@ pub mod kconfig;
 mod kinds;
 pub mod link;
 mod map;
+mod order;
 mod parse;
 mod program;
 pub mod sections;
 mod spec;
 mod struct_ops;
+pub mod uapi;
 mod warning;
 
 pub use code::{Code, Function, Relocation, RelocationKind, SourceLine};

@@ -68,6 +68,8 @@ pub enum DataKind {
     Kconfig,
     /// Variables that live in the object's arena.
     Arena,
+    /// Variables of which each CPU has its own (`.percpu`), in a per-CPU array.
+    Percpu,
 }
 
 /// An entry a map holds from the start.
@@ -122,7 +124,7 @@ impl MapSpec {
         }
     }
 
-    /// Whether it leaves its capacity to who loads it: the kernel wants to be told, and the object
+    /// Whether it leaves its capacity to who loads it: the kernel needs the number, and the object
     /// says 0. (Not those whose capacity follows from the machine, as of perf event arrays.)
     pub fn is_sized_by_loader(&self) -> bool {
         self.max_entries == 0

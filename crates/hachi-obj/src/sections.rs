@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_only_others_know_are_what_is_before_the_slash() {
+    fn unknown_sections_are_matched_by_the_part_before_the_slash() {
         let name = |section| lookup(section).map(|(def, target)| (def.name, target));
         assert_eq!(name("classifier/ingress"), Some(("classifier", None)));
         assert_eq!(name("socket/http/1"), Some(("socket", None)));

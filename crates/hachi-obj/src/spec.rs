@@ -20,6 +20,10 @@ pub struct Spec {
     pub kernel_version: u32,
     /// Byte order of the code.
     pub endian: Endian,
+    /// The kind of machine that the object was built for, as Rust spells it (`x86_64`, `aarch64`,
+    /// `riscv64`, `s390x`), if it says so: see [`crate::arch`]. It concerns programs that read
+    /// registers.
+    pub arch: Option<String>,
     /// The programs, in the order of the file.
     pub programs: Vec<ProgramSpec>,
     /// The maps: first those of global variables, then the defined ones in the order of the file.
@@ -30,6 +34,10 @@ pub struct Spec {
     pub struct_ops: Vec<StructOpsSpec>,
     /// What the running system must supply.
     pub externs: Vec<Extern>,
+    /// Functions, variables and maps that it uses and neither defines nor expects of the running
+    /// system, in the order of the file. An object with any is to be linked with others (`hachi
+    /// ld`); programs that need none of them load as it is.
+    pub undefined: Vec<String>,
     /// Type information, completed from the ELF file (sizes of sections, offsets of variables). The
     /// maps, globals and programs refer to it by ids.
     pub btf: Option<OwnedBtf>,
@@ -79,11 +87,13 @@ impl Spec {
             license: String::new(),
             kernel_version: 0,
             endian,
+            arch: None,
             programs: Vec::new(),
             maps: Vec::new(),
             globals: Vec::new(),
             struct_ops: Vec::new(),
             externs: Vec::new(),
+            undefined: Vec::new(),
             btf: None,
             log_sites: None,
             inline_info: None,

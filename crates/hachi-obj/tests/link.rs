@@ -122,7 +122,7 @@ fn a_spec_stays_what_the_file_says() {
 }
 
 #[test]
-fn all_that_is_open_gets_an_answer() {
+fn every_open_relocation_gets_an_answer() {
     for bytes in [object!("core.bpfel"), object!("core.bpfeb")] {
         let spec = parse(bytes);
         let program = spec.program("on_switch").expect("exists");
@@ -198,7 +198,7 @@ fn all_that_is_open_gets_an_answer() {
 }
 
 #[test]
-fn what_types_lack_is_poisoned_and_named() {
+fn unresolved_questions_are_poisoned_and_named() {
     for bytes in [object!("core.bpfel"), object!("core.bpfeb")] {
         let spec = parse(bytes);
         let program = spec.program("on_switch").expect("exists");
@@ -289,14 +289,15 @@ fn editing_the_code_of_one_program_leaves_others_alone() {
 }
 
 #[test]
-fn what_is_defined_nowhere_concerns_only_who_uses_it() {
+fn an_undefined_symbol_only_affects_programs_that_use_it() {
     // As clang makes it.
     let spec = parse(object!("undefined.bpfel"));
+    assert_eq!(spec.undefined, ["nowhere"]);
     let error = spec.programs[0].link(&Nothing).expect_err("refused");
     assert_eq!(
         error.to_string(),
-        "section xdp, offset 0x0: relocation against 'nowhere': the function is defined nowhere; \
-         link the object with one that has it, or declare it as a kernel function (`__ksym`)"
+        "section xdp, offset 0x0: relocation against 'nowhere': the function is defined in \
+         another object; link them (`hachi ld`), or declare it as a kernel function (`__ksym`)"
     );
     for endian in [Endian::Little, Endian::Big] {
         let mut writer = Writer::new(endian);

@@ -345,7 +345,7 @@ fn callbacks_and_maps_with_entries() {
 }
 
 #[test]
-fn what_the_kernel_must_supply_is_listed() {
+fn externs_are_listed() {
     for bytes in [object!("core.bpfel"), object!("core.bpfeb")] {
         let spec = parse(bytes);
         let program = spec.program("on_switch").expect("exists");
@@ -489,7 +489,7 @@ fn legacy_maps_are_read() {
 
 /// Definitions of other loaders have more fields than libbpf had.
 #[test]
-fn what_a_legacy_map_says_beyond_what_is_known_is_told() {
+fn unknown_fields_of_legacy_maps_are_reported() {
     let whole = object!("legacy.bpfel");
     let known = parse(whole);
     assert_eq!(known.warnings, []);
@@ -513,7 +513,7 @@ fn what_a_legacy_map_says_beyond_what_is_known_is_told() {
 }
 
 #[test]
-fn programs_can_be_told_what_kind_they_are() {
+fn the_kind_of_a_program_can_be_set() {
     let mut spec = parse(object!("basic.bpfel"));
     let program = spec.programs.first_mut().expect("there is one");
     program
@@ -803,4 +803,81 @@ fn structs_of_functions_are_read() {
             assert_eq!(program.program_type, ProgramType::StructOps);
         }
     }
+}
+
+/// What an object takes from others is named; what the running system supplies is not among it, and
+/// nothing is called damaged.
+#[test]
+fn undefined_symbols_are_listed() {
+    let spec = parse(object!("unlinked.bpfel"));
+    let mut undefined = spec.undefined.clone();
+    undefined.sort();
+    let expected = [
+        "shared_count",
+        "shared_function",
+        "shared_limit",
+        "shared_map",
+    ];
+    assert_eq!(undefined, expected);
+    assert!(spec.warnings.is_empty(), "{:?}", spec.warnings);
+    assert!(spec.maps.is_empty() && spec.externs.is_empty());
+    let unresolved = |name: &str| {
+        let program = spec.programs.iter().find(|program| program.name == name);
+        let code = program
+            .expect("exists")
+            .code()
+            .expect("is whole")
+            .into_owned();
+        let kinds = code.relocations.iter().map(|relocation| &relocation.kind);
+        kinds
+            .filter(|kind| matches!(kind, RelocationKind::Unresolved { .. }))
+            .count()
+    };
+    assert_eq!(
+        [
+            unresolved("looks_up"),
+            unresolved("calls"),
+            unresolved("alone")
+        ],
+        [2, 2, 0]
+    );
+    assert!(parse(object!("externs.bpfel")).undefined.is_empty());
+    assert!(parse(object!("externs.bpfeb")).undefined.is_empty());
+}
+
+#[test]
+fn variables_of_each_cpu_become_per_cpu_arrays() {
+    let spec = parse(object!("percpu.bpfel"));
+    let maps: Vec<_> = spec
+        .maps
+        .iter()
+        .map(|map| (map.name.as_str(), map.kind, map.data))
+        .collect();
+    let kind = (MapType::PercpuArray, Some(DataKind::Percpu));
+    assert_eq!(
+        maps,
+        [
+            (".percpu", kind.0, kind.1),
+            (".percpu.mine", kind.0, kind.1)
+        ]
+    );
+    let map = &spec.maps[0];
+    assert_eq!(
+        (map.key_size, map.value_size, map.max_entries, map.flags),
+        (4, 29, 1, 0)
+    );
+    assert_eq!(
+        map.contents.as_deref().map(|bytes| &bytes[..4]),
+        Some(&[40, 0, 0, 0][..])
+    );
+    let globals: Vec<_> = spec
+        .globals
+        .iter()
+        .map(|var| (var.name.as_str(), var.offset))
+        .collect();
+    assert_eq!(
+        globals,
+        [("hits", 0), ("pair", 8), ("zeroed", 24), ("step", 0)]
+    );
+    assert_eq!(hachi_obj::inspect::minimum_kernel(&spec), (7, 3));
 }

@@ -5,10 +5,12 @@
 //! generator; `--check` fails when they are not what the sources say.
 
 mod bindings;
+mod contexts;
 mod enums;
 mod flags;
 mod helper_bindings;
 mod sections;
+mod uapi;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -84,9 +86,29 @@ const TABLES: &[Table] = &[
         generate: flags::kernel_side,
     },
     Table {
+        source: "codegen/uapi.tsv",
+        output: "crates/hachi-obj/src/generated/uapi.rs",
+        generate: uapi::generate,
+    },
+    Table {
+        source: "codegen/commands.tsv",
+        output: "crates/hachi-obj/src/generated/bpf_cmd.rs",
+        generate: uapi::commands,
+    },
+    Table {
+        source: "codegen/uapi.tsv",
+        output: "ebpf/hachi-ebpf/src/bindings/generated/uapi.rs",
+        generate: uapi::generate,
+    },
+    Table {
         source: "codegen/helpers.tsv",
         output: "ebpf/hachi-ebpf/src/bindings/generated/helpers.rs",
         generate: bindings::helpers,
+    },
+    Table {
+        source: "codegen/contexts.tsv",
+        output: "crates/hachi-machine/src/context/generated.rs",
+        generate: contexts::generate,
     },
     Table {
         source: "codegen/scalars.tsv",
@@ -302,10 +324,14 @@ pub mod id {
 
 /// The numbers of program types by their names in helpers.tsv.
 fn program_type_numbers() -> Result<Vec<(String, u32)>, String> {
-    const SOURCE: &str = "codegen/program_types.tsv";
+    names("codegen/program_types.tsv")
+}
+
+/// The numbers of an enum's table, by its names in lower case.
+fn names(source: &str) -> Result<Vec<(String, u32)>, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let text = read(&root.join(SOURCE))?;
-    parse(SOURCE, &text)?
+    let text = read(&root.join(source))?;
+    parse(source, &text)?
         .iter()
         .map(|row| Ok((row.field(1)?.to_ascii_lowercase(), row.number(0)?)))
         .collect()

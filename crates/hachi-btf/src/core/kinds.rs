@@ -4,7 +4,8 @@ use super::CoreError;
 use super::matches::MAX_LEVEL;
 use super::node::{Budget, DEPTH, Node};
 use crate::names::essential_bytes;
-use crate::{Btf, Error, Kind};
+use crate::view::too_deep;
+use crate::{Btf, Kind};
 
 /// For the last and every other field of a path (`bpf_core_fields_are_compat`): structs and unions
 /// stand for each other, sizes and signs of integers and lengths of arrays do not matter, what a
@@ -109,5 +110,5 @@ fn agree(
             _ => return Ok(false),
         }
     }
-    Err(Error::malformed(format!("type [{target_id}] is nested too deeply")).into())
+    Err(too_deep(target, target_id).into())
 }

@@ -2,7 +2,8 @@
 
 use super::CoreError;
 use crate::reader::Record;
-use crate::{Btf, Error, Kind, Types as _};
+use crate::view::too_deep;
+use crate::{Btf, Error, Kind, Malformed, Types as _};
 
 /// How long a chain of typedefs, qualifiers, arrays or pointers may be (libbpf:
 /// `MAX_RESOLVE_DEPTH`, `depth`).
@@ -42,9 +43,7 @@ impl<'b> Node<'b> {
                 _ => return Ok(node),
             }
         }
-        Err(Error::malformed(format!(
-            "type [{id}] refers to itself, or through more than {DEPTH} others"
-        )))
+        Err(too_deep(btf, id))
     }
 
     /// `None` for void.
@@ -166,7 +165,7 @@ impl<'b> Node<'b> {
 
 /// Bytes a value of this type takes on the machine it describes (`btf__resolve_size`).
 pub(super) fn size_of(btf: &Btf<'_>, id: u32) -> Result<u32, Error> {
-    let too_large = || Error::malformed(format!("type [{id}] is larger than 4 GiB"));
+    let too_large = || Error::from(Malformed::TooLarge { id });
     let mut at = id;
     let mut count: u32 = 1;
     for _ in 0..DEPTH {
@@ -185,14 +184,16 @@ pub(super) fn size_of(btf: &Btf<'_>, id: u32) -> Result<u32, Error> {
                 continue;
             }
             _ => {
-                return Err(Error::malformed(format!("type [{id}] has no size")));
+                return Err(Malformed::NoSize {
+                    id,
+                    name: String::new(),
+                }
+                .into());
             }
         };
         return count.checked_mul(size).ok_or_else(too_large);
     }
-    Err(Error::malformed(format!(
-        "type [{id}] refers to itself, or through more than {DEPTH} others"
-    )))
+    Err(too_deep(btf, id))
 }
 
 /// How many steps the matching of one record may take. Types that contain each other in many ways

@@ -7,7 +7,10 @@ use crate::{
 };
 
 fn int(name: &str, size: u32, signed: bool) -> Type {
-    Type::Int(Int::new(name, size, signed))
+    Type::Int(Int {
+        signed,
+        ..Int::unsigned(name, size)
+    })
 }
 
 fn member(name: &str, type_id: u32, bit_offset: u32, bit_size: u8) -> Member {
@@ -135,7 +138,7 @@ fn values_of_enums_are_extended_as_the_compiler_did() {
 }
 
 #[test]
-fn modules_have_what_the_kernel_lacks() {
+fn types_missing_from_the_kernel_are_found_in_modules() {
     let mut b = BtfBuilder::new();
     b.add(int("int", 4, true));
     let kernel = b.encode(Endian::NATIVE).unwrap();
@@ -210,7 +213,7 @@ fn pointers_have_the_size_of_the_kernels_machine() {
 
 /// Types that contain each other in more ways than a walk could try.
 #[test]
-fn hostile_types_are_given_up_on() {
+fn hostile_types_are_refused() {
     let mut b = BtfBuilder::new();
     b.add(int("int", 4, true));
     // Structs of two nameless members of the next one, sixty deep.

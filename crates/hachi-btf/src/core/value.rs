@@ -4,6 +4,7 @@ use super::access::Access;
 use super::node::{DEPTH, Node, size_of};
 use super::{CoreError, NoAnswer};
 use crate::ext::{CoreReloKind, Subject};
+use crate::view::too_deep;
 use crate::{Btf, Endian, Error, Kind};
 
 /// The answer to a record, and how it may be written into an instruction.
@@ -238,7 +239,5 @@ fn element_size(btf: &Btf<'_>, id: u32) -> Result<u32, Error> {
         }
         node = Node::peeled(btf, node.array().0)?;
     }
-    Err(Error::malformed(format!(
-        "type [{id}] refers to itself, or through more than {DEPTH} others"
-    )))
+    Err(too_deep(btf, id))
 }

@@ -1,6 +1,6 @@
 //! One set of types after another.
 
-use crate::{Btf, BtfBuilder, Error, Types as _};
+use crate::{Btf, BtfBuilder, Error, Types as _, Unsuited};
 
 impl BtfBuilder {
     /// Adds all types of `other` behind those that are there, and returns by how much their ids
@@ -14,10 +14,11 @@ impl BtfBuilder {
     pub fn append(&mut self, other: &Btf<'_>) -> Result<u32, Error> {
         let before = other.first_id() - 1;
         if other.base().is_some() && before != self.first_id() - 1 {
-            return Err(Error::malformed(format!(
-                "split BTF on top of {before} types cannot be added to BTF on top of {}",
-                self.first_id() - 1
-            )));
+            return Err(Unsuited::OtherBase {
+                expected: before,
+                types: self.first_id() - 1,
+            }
+            .into());
         }
         let by = self.last_id() - before;
         for item in other.iter()? {

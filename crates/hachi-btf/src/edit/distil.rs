@@ -5,7 +5,7 @@
 //! type it refers to the name, kind and size. On load it is moved onto the base that is there
 //! ([`relocate`](super::relocate())).
 
-use crate::{Btf, BtfBuilder, Composite, Enum, Error, Kind, Type, Types as _};
+use crate::{Btf, BtfBuilder, Composite, Enum, Error, Kind, Malformed, Type, Types as _, Unsuited};
 
 /// Split BTF with a base that has only what it needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,9 +25,7 @@ pub struct Distilled {
 /// If `split` is not split, or malformed, or refers to something in its base that is not a type
 /// (functions, variables).
 pub fn distil(split: &Btf<'_>) -> Result<Distilled, Error> {
-    let base = split.base().ok_or_else(|| {
-        Error::malformed("only split BTF can be distilled; this stands on its own")
-    })?;
+    let base = split.base().ok_or(Unsuited::NotSplit)?;
     let first = split.first_id();
     let needed = needed(split, base)?;
 
@@ -71,10 +69,12 @@ fn needed(split: &Btf<'_>, base: &Btf<'_>) -> Result<Vec<bool>, Error> {
         let (id, ty) = item?;
         for target in ty.refs() {
             if target > split.last_id() {
-                return Err(Error::malformed(format!(
-                    "type [{id}] refers to [{target}], the last is [{}]",
-                    split.last_id()
-                )));
+                return Err(Malformed::Dangling {
+                    id,
+                    target,
+                    last: split.last_id(),
+                }
+                .into());
             }
             todo.push(target);
         }
@@ -91,10 +91,11 @@ fn needed(split: &Btf<'_>, base: &Btf<'_>) -> Result<Vec<bool>, Error> {
             ty.kind(),
             Kind::Func | Kind::Var | Kind::DataSec | Kind::DeclTag
         ) {
-            return Err(Error::malformed(format!(
-                "the split part refers to [{id}] of its base, a {}, which cannot be distilled",
-                ty.kind().name()
-            )));
+            return Err(Unsuited::NotDistillable {
+                id,
+                kind: ty.kind(),
+            }
+            .into());
         }
         let whole = distilled(ty.clone()).is_none();
         todo.extend(ty.refs().into_iter().filter(|_| whole));

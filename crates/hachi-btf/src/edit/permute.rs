@@ -1,6 +1,6 @@
 //! Types in another order.
 
-use crate::{BtfBuilder, Error, Types as _};
+use crate::{BtfBuilder, Error, Types as _, Unsuited};
 
 impl BtfBuilder {
     /// Puts the types in this order and changes all references accordingly; returns for each old
@@ -17,19 +17,21 @@ impl BtfBuilder {
             match map.get_mut(old as usize) {
                 Some(place @ 0) if old != 0 => *place = new,
                 _ => {
-                    return Err(Error::malformed(format!(
-                        "the order names type [{old}] twice, or it is not among [{first}] to [{}]",
-                        self.last_id()
-                    )));
+                    return Err(Unsuited::OrderEntry {
+                        id: old,
+                        first,
+                        last: self.last_id(),
+                    }
+                    .into());
                 }
             }
         }
         if order.len() != self.len() {
-            return Err(Error::malformed(format!(
-                "the order names {} of {} types",
-                order.len(),
-                self.len()
-            )));
+            return Err(Unsuited::OrderLength {
+                entries: order.len(),
+                types: self.len(),
+            }
+            .into());
         }
         self.reorder(&map);
         Ok(map)

@@ -1,6 +1,6 @@
 //! Distilled split BTF onto another base.
 
-use crate::{Btf, BtfBuilder, Error, Kind, Type, Types as _};
+use crate::{Btf, BtfBuilder, Error, Kind, Malformed, Type, Types as _, Unsuited};
 
 /// Moves split BTF that lies on a distilled base onto `base` (libbpf's `btf__relocate`, the
 /// kernel's `btf_relocate` of Linux ≥ 6.11). Types of the distilled base are looked up by name and
@@ -10,9 +10,7 @@ use crate::{Btf, BtfBuilder, Error, Kind, Type, Types as _};
 /// If `split` is not split, or malformed, or a type of its base is missing in `base` or there
 /// several times so that one cannot know which is meant.
 pub fn relocate(split: &Btf<'_>, base: &Btf<'_>) -> Result<BtfBuilder, Error> {
-    let distilled = split.base().ok_or_else(|| {
-        Error::malformed("only split BTF can be relocated; this stands on its own")
-    })?;
+    let distilled = split.base().ok_or(Unsuited::NotSplit)?;
     let contained = contained(split)?;
     let first = split.first_id();
     let mut map = vec![0];
@@ -35,10 +33,12 @@ pub fn relocate(split: &Btf<'_>, base: &Btf<'_>) -> Result<BtfBuilder, Error> {
             };
         });
         if let Some(target) = missing {
-            return Err(Error::malformed(format!(
-                "type [{id}] refers to [{target}], the last is [{}]",
-                split.last_id()
-            )));
+            return Err(Malformed::Dangling {
+                id,
+                target,
+                last: split.last_id(),
+            }
+            .into());
         }
         out.add(ty);
     }
@@ -101,19 +101,20 @@ fn counterpart(
     match (&same_size[..], &others[..]) {
         ([only], _) => Ok(*only),
         ([], [only]) if !contained => Ok(*only),
-        ([], []) => Err(Error::malformed(format!(
-            "the base has no {}",
-            distilled.type_name(id)
-        ))),
-        ([], _) => Err(Error::malformed(format!(
-            "the base has no {} of {} bytes",
-            distilled.type_name(id),
-            size(distilled, id)
-        ))),
-        _ => Err(Error::malformed(format!(
-            "the base has several types that {} could mean",
-            distilled.type_name(id)
-        ))),
+        ([], []) => Err(Unsuited::NotInBase {
+            name: distilled.type_name(id),
+            size: None,
+        }
+        .into()),
+        ([], _) => Err(Unsuited::NotInBase {
+            name: distilled.type_name(id),
+            size: Some(size(distilled, id)),
+        }
+        .into()),
+        _ => Err(Unsuited::Ambiguous {
+            name: distilled.type_name(id),
+        }
+        .into()),
     }
 }
 

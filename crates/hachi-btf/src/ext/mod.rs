@@ -12,7 +12,7 @@ use std::sync::Arc;
 use hachi_asm::Endian;
 
 use crate::encode::{Writer, with_header};
-use crate::{Btf, Error, StringTable};
+use crate::{Btf, Error, StringTable, Unsuited};
 
 mod place;
 
@@ -208,10 +208,11 @@ impl BtfExt {
         let index = ExtIndex::parse(bytes)?;
         let endian = index.endian;
         if endian != btf.endian() {
-            return Err(Error::malformed(format!(
-                ".BTF.ext is {endian}, .BTF is {}",
-                btf.endian()
-            )));
+            return Err(Unsuited::ExtByteOrder {
+                ext: endian,
+                btf: btf.endian(),
+            }
+            .into());
         }
         let mut strings = Interner {
             btf,

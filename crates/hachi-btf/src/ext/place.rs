@@ -4,7 +4,7 @@ use hachi_asm::Endian;
 
 use super::{CoreRelo, CoreReloKind, FuncInfo};
 use crate::reader::Header;
-use crate::{Btf, Error};
+use crate::{Btf, Error, Malformed, Part, RecordsFault};
 
 /// Where the records of a `.BTF.ext` section are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,9 +102,8 @@ impl CoreRecord {
             insn_off: self.insn_off,
             type_id: self.type_id,
             access: btf.string(self.access)?,
-            kind: CoreReloKind::from_number(self.kind).ok_or_else(|| {
-                Error::malformed(format!("CO-RE record of unknown kind {}", self.kind))
-            })?,
+            kind: CoreReloKind::from_number(self.kind)
+                .ok_or_else(|| Error::from(Malformed::CoreKind(self.kind)))?,
         })
     }
 }
@@ -150,15 +149,15 @@ impl ExtIndex {
     /// If it is malformed.
     pub fn parse(bytes: &[u8]) -> Result<ExtIndex, Error> {
         let header = Header::parse(bytes)?;
-        let part = |what, word, words| {
-            let (start, part) = header.section(what, bytes, word)?;
-            places(part, start, header.endian, what, words)
+        let part = |which, word, words| {
+            let (start, part) = header.section(which, bytes, word)?;
+            places(part, start, header.endian, which, words)
         };
         Ok(ExtIndex {
             endian: header.endian,
-            func_info: part(".BTF.ext function info", 0, FuncInfo::WORDS)?,
-            line_info: part(".BTF.ext line info", 2, LineRecord::WORDS)?,
-            core_relos: part(".BTF.ext CO-RE records", 4, CoreRecord::WORDS)?,
+            func_info: part(Part::FunctionInfo, 0, FuncInfo::WORDS)?,
+            line_info: part(Part::LineInfo, 2, LineRecord::WORDS)?,
+            core_relos: part(Part::CoreRecords, 4, CoreRecord::WORDS)?,
         })
     }
 }
@@ -210,19 +209,19 @@ fn places(
     part: &[u8],
     start: usize,
     endian: Endian,
-    what: &str,
+    which: Part,
     words: usize,
 ) -> Result<Vec<Place>, Error> {
-    let malformed = |why: &str| Error::malformed(format!("{what}: {why}"));
+    let malformed = |fault| Error::from(Malformed::Records { part: which, fault });
     let Some((size, mut rest)) = part.split_first_chunk::<4>() else {
         return match part.is_empty() {
             true => Ok(Vec::new()),
-            false => Err(malformed("cut short")),
+            false => Err(malformed(RecordsFault::Cut)),
         };
     };
     let size = endian.u32(*size) as usize;
     if size < 4 * words || !size.is_multiple_of(4) {
-        return Err(malformed("records are too small"));
+        return Err(malformed(RecordsFault::TooSmall));
     }
     let mut places = Vec::new();
     while let Some((head, tail)) = rest.split_first_chunk::<8>() {
@@ -231,7 +230,7 @@ fn places(
         let len = count
             .checked_mul(size)
             .filter(|&len| len <= tail.len())
-            .ok_or_else(|| malformed("more records are announced than are there"))?;
+            .ok_or_else(|| malformed(RecordsFault::Missing))?;
         places.push(Place {
             section: endian.u32([n0, n1, n2, n3]),
             start: start + part.len() - tail.len(),
@@ -242,6 +241,6 @@ fn places(
     }
     match rest.is_empty() {
         true => Ok(places),
-        false => Err(malformed("cut short")),
+        false => Err(malformed(RecordsFault::Cut)),
     }
 }

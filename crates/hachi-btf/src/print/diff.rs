@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::view::too_deep;
 use crate::{Btf, Error, Kind, Member, Type, Types as _};
 
 /// What became of a type.
@@ -50,8 +51,8 @@ pub fn diff(
     old: (&Btf<'_>, Option<u32>),
     new: (&Btf<'_>, Option<u32>),
 ) -> Result<Vec<Change>, Error> {
-    let (a, b) = match (old.1, new.1) {
-        (Some(a), Some(b)) => (old.0.get(a)?, new.0.get(b)?),
+    let (old_id, new_id, a, b) = match (old.1, new.1) {
+        (Some(a), Some(b)) => (a, b, old.0.get(a)?, new.0.get(b)?),
         (Some(_), None) => return Ok(vec![Change::Removed]),
         (None, Some(_)) => return Ok(vec![Change::Added]),
         (None, None) => return Ok(Vec::new()),
@@ -64,8 +65,8 @@ pub fn diff(
                 changes.push(Change::Size(x.size, y.size));
             }
             members(
-                &Places::of(old, &x.members)?,
-                &Places::of(new, &y.members)?,
+                &Places::of(old, old_id, &x.members)?,
+                &Places::of(new, new_id, &y.members)?,
                 &mut changes,
             );
         }
@@ -148,31 +149,31 @@ struct Places {
 }
 
 impl Places {
-    fn of(btf: &Btf<'_>, members: &[Member<&str>]) -> Result<Places, Error> {
+    /// Those of the structure or union `id`.
+    fn of(btf: &Btf<'_>, id: u32, members: &[Member<&str>]) -> Result<Places, Error> {
         let mut places = Places::default();
-        places.add(btf, members, 0, DEPTH)?;
+        places.add(btf, id, members, 0, DEPTH)?;
         Ok(places)
     }
 
     fn add(
         &mut self,
         btf: &Btf<'_>,
+        id: u32,
         members: &[Member<&str>],
         base: u32,
         depth: u32,
     ) -> Result<(), Error> {
-        let depth = depth
-            .checked_sub(1)
-            .ok_or_else(|| Error::malformed("members are nested too deeply"))?;
+        let depth = depth.checked_sub(1).ok_or_else(|| too_deep(btf, id))?;
         for member in members {
             let bit_offset = base.saturating_add(member.bit_offset);
             if member.name.is_empty() {
                 let inner = btf.members(btf.resolve(member.type_id)?)?;
-                self.add(btf, &inner, bit_offset, depth)?;
+                self.add(btf, id, &inner, bit_offset, depth)?;
                 continue;
             }
             if self.order.len() == MEMBERS {
-                return Err(Error::malformed("a type has too many members"));
+                return Err(Error::TooMany { id });
             }
             let mut declaration = btf.declaration(member.type_id, member.name);
             if member.bit_size != 0 {

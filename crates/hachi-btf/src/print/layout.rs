@@ -4,7 +4,8 @@ use std::fmt::{self, Write as _};
 
 use super::is_composite;
 use super::quote::in_line;
-use crate::{Error, Kind, Types};
+use crate::view::too_deep;
+use crate::{Error, Kind, Malformed, Types};
 
 /// How deep members may nest, so that hostile input comes to an end.
 const DEPTH: u32 = 24;
@@ -59,18 +60,31 @@ pub struct Field {
 
 impl Layout {
     /// The layout of type `id`, a STRUCT or UNION or a typedef of one. Members of struct type are
-    /// opened if they are anonymous, or all with `expand`.
+    /// opened if they are anonymous.
     ///
     /// # Errors
     /// If it is no such type, or malformed, or nested without end.
-    pub fn new(types: &dyn Types, id: u32, expand: bool) -> Result<Layout, Error> {
+    pub fn new(types: &dyn Types, id: u32) -> Result<Layout, Error> {
+        Layout::make(types, id, false)
+    }
+
+    /// As [`new`](Self::new), with all members of struct type opened.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn expanded(types: &dyn Types, id: u32) -> Result<Layout, Error> {
+        Layout::make(types, id, true)
+    }
+
+    fn make(types: &dyn Types, id: u32, expand: bool) -> Result<Layout, Error> {
         let id = types.resolve(id)?;
         let shape = types.shape(id)?;
         if !is_composite(shape.kind) {
-            return Err(Error::malformed(format!(
-                "'{}' is no struct or union and has no layout",
-                types.type_name(id)
-            )));
+            return Err(Malformed::NoLayout {
+                id,
+                name: types.type_name(id),
+            }
+            .into());
         }
         let mut walk = Walk {
             types,
@@ -156,9 +170,7 @@ impl Walk<'_> {
         // Up to where bits are used so far, counted in this struct.
         let mut used = 0u64;
         for member in self.types.members(id)? {
-            self.left = self.left.checked_sub(1).ok_or_else(|| {
-                Error::malformed(format!("type [{id}] has too many members, opened all"))
-            })?;
+            self.left = self.left.checked_sub(1).ok_or(Error::TooMany { id })?;
             let bits = match member.bit_size {
                 0 => 8 * u64::from(self.types.size_of(member.type_id)?),
                 bits => bits.into(),
@@ -169,9 +181,9 @@ impl Walk<'_> {
                 false => start.saturating_sub(used),
             };
             used = used.max(start + bits);
-            let bit_offset = base.checked_add(member.bit_offset).ok_or_else(|| {
-                Error::malformed(format!("a member of [{id}] lies beyond 512 MiB"))
-            })?;
+            let bit_offset = base
+                .checked_add(member.bit_offset)
+                .ok_or_else(|| Error::from(Malformed::MemberTooFar { id }))?;
             let resolved = self.types.resolve(member.type_id)?;
             let inner = self.types.shape(resolved)?;
             let open = is_composite(inner.kind)
@@ -180,9 +192,7 @@ impl Walk<'_> {
             let (inner, padding) = match (open, depth.checked_sub(1)) {
                 (true, Some(depth)) => self.members(resolved, bit_offset, depth)?,
                 (true, None) => {
-                    return Err(Error::malformed(format!(
-                        "type [{id}] is nested too deeply"
-                    )));
+                    return Err(too_deep(self.types, id));
                 }
                 (false, _) => (Vec::new(), 0),
             };
@@ -351,7 +361,7 @@ mod tests {
     }
 
     fn int(name: &str, size: u32) -> Type {
-        Type::Int(Int::new(name, size, false))
+        Type::Int(Int::unsigned(name, size))
     }
 
     #[test]
@@ -381,7 +391,7 @@ mod tests {
                 member("last", long, 640, 0),
             ],
         }));
-        let layout = Layout::new(&b, id, false).expect("has a layout");
+        let layout = Layout::new(&b, id).expect("has a layout");
         assert_eq!(layout.holes, [56, 1, 2, 24]);
         assert_eq!((layout.size, layout.align, layout.padding), (96, 8, 64));
         assert_eq!(
@@ -409,7 +419,7 @@ struct all {
 };
 "
         );
-        assert!(Layout::new(&b, long, false).is_err());
+        assert!(Layout::new(&b, long).is_err());
     }
 
     #[test]
@@ -420,6 +430,6 @@ struct all {
             size: 8,
             members: vec![member("a", 1, 0, 0), member("b", 1, 0, 0)],
         }));
-        assert!(Layout::new(&b, id, false).is_err());
+        assert!(Layout::new(&b, id).is_err());
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use hachi_asm::Endian;
 
 use super::quote::json_str;
-use crate::{Array, Btf, DataSec, Int, Kind, Member, Type, Types as _};
+use crate::{Array, Btf, Composite, DataSec, Int, Kind, Member, Type, Types as _};
 
 /// How deep structs may nest; types cannot be deeper in practice.
 const DEPTH: u32 = 24;
@@ -52,7 +52,8 @@ impl Value {
     }
 
     /// As JSON: numbers as numbers (of more than 64 bits as strings), enum values by name, bytes as
-    /// an array of numbers (those of C strings, too), structs as objects.
+    /// an array of numbers (those of C strings, too), structs as objects, Rust's tuples of one
+    /// field as that field.
     pub fn to_json(&self) -> String {
         let mut out = String::new();
         self.write_json(&mut out);
@@ -98,6 +99,10 @@ impl Value {
             Value::Bytes(bytes) | Value::Text(bytes) => {
                 let _ = write!(out, "{bytes:?}");
             }
+            // A type under another name.
+            Value::Struct { members, .. } if members.len() == 1 && is_tuple(members) => {
+                members[0].1.write_json(out);
+            }
             Value::Struct { members, .. } => {
                 out.push('{');
                 for (at, (name, value)) in members.iter().enumerate() {
@@ -136,6 +141,14 @@ impl fmt::Display for Value {
                 }
                 f.write_str("]")
             }
+            Value::Struct { name, members } if is_tuple(members) => {
+                write!(f, "{name}(")?;
+                for (at, (_, value)) in members.iter().enumerate() {
+                    f.write_str(if at == 0 { "" } else { ", " })?;
+                    value.fmt(f)?;
+                }
+                f.write_str(")")
+            }
             Value::Struct { name, members } => {
                 f.write_str(name)?;
                 f.write_str(if name.is_empty() { "{" } else { " {" })?;
@@ -150,6 +163,36 @@ impl fmt::Display for Value {
             }
         }
     }
+}
+
+/// Whether Rust shows a struct as what is in it: an atomic, a cell, a number that is never zero.
+/// (The linker writes `UnsafeCell<u64>` as `UnsafeCell_u64`.)
+fn is_transparent(composite: &Composite<&str>) -> bool {
+    const NAMES: &[&str] = &[
+        "Atomic",
+        "Cell_",
+        "NonZero",
+        "Saturating_",
+        "SyncUnsafeCell_",
+        "UnsafeCell_",
+        "Wrapping_",
+    ];
+    let is_one = matches!(
+        &composite.members[..],
+        [member] if member.bit_offset == 0
+            && member.bit_size == 0
+            && matches!(member.name, "__0" | "value" | "v")
+    );
+    is_one && NAMES.iter().any(|name| composite.name.starts_with(name))
+}
+
+/// Whether these are the fields of a tuple of Rust's: `__0`, `__1`, …
+fn is_tuple(members: &[(String, Value)]) -> bool {
+    let is_numbered = |(at, (name, _)): (usize, &(String, Value))| {
+        name.strip_prefix("__")
+            .is_some_and(|number| number == at.to_string())
+    };
+    !members.is_empty() && members.iter().enumerate().all(is_numbered)
 }
 
 /// What is before the zeros at the end of an array; `None` if there is a zero in it, too.
@@ -231,6 +274,9 @@ impl Decoder<'_, '_> {
                 Some(enum_value(&ty, number, 8 * size))
             }
             Type::Array(array) => self.array(&array, bytes, depth),
+            Type::Struct(cell) if is_transparent(&cell) => {
+                self.decode(cell.members[0].type_id, bytes, depth)
+            }
             Type::Struct(composite) | Type::Union(composite) => {
                 let bytes = bytes.get(..composite.size as usize)?;
                 let mut members = Vec::new();

@@ -1,10 +1,11 @@
 use super::*;
-use crate::{BtfBuilder, Composite, Enum, Var, VarSecInfo, Variant};
+use crate::{BtfBuilder, Enum, Var, VarSecInfo, Variant};
 
 fn int(name: &str, size: u32, signed: bool, bool: bool) -> Type {
     Type::Int(Int {
         bool,
-        ..Int::new(name, size, signed)
+        signed,
+        ..Int::unsigned(name, size)
     })
 }
 
@@ -154,7 +155,7 @@ fn wide_numbers_and_floats() {
 }
 
 #[test]
-fn overlapping_members_come_to_an_end() {
+fn overlapping_members_end() {
     let mut btf = BtfBuilder::new();
     let byte = btf.add(int("u8", 1, true, false));
     for level in 0..20 {
@@ -214,4 +215,45 @@ fn arrays_of_char_are_strings() {
         assert_eq!(show(b"a\xff\0\0\0\0\0\0"), r#""a\xff""#);
         assert_eq!(json(b"a\xff\0\0\0\0\0\0"), "[97, 255, 0, 0, 0, 0, 0, 0]");
     }
+}
+
+/// As the linker writes Rust's types: `Both { hits: AtomicU64, port: Port, pair: Pair }`.
+#[test]
+fn rusts_wrappers_are_shown_as_rust_shows_them() {
+    let mut btf = BtfBuilder::new();
+    let u16_ = btf.add(int("u16", 2, false, false));
+    let u64_ = btf.add(int("u64", 8, false, false));
+    let mut add = |name: &str, size, members| {
+        let name = name.into();
+        btf.add(Type::Struct(Composite {
+            name,
+            size,
+            members,
+        }))
+    };
+    let cell = add("UnsafeCell_u64", 8, vec![member("value", u64_, 0, 0)]);
+    let atomic = add("AtomicU64", 8, vec![member("__0", cell, 0, 0)]);
+    let port = add("Port", 2, vec![member("__0", u16_, 0, 0)]);
+    let pair = vec![member("__0", port, 0, 0), member("__1", u16_, 16, 0)];
+    let pair = add("Pair", 4, pair);
+    let c = add("unsafe_cell", 2, vec![member("value", u16_, 0, 0)]);
+    let members = vec![
+        member("hits", atomic, 0, 0),
+        member("port", port, 64, 0),
+        member("pair", pair, 80, 0),
+        member("c", c, 112, 0),
+    ];
+    let both = add("Both", 16, members);
+    let bytes = btf.encode(Endian::Little).unwrap();
+    let btf = Btf::parse(&bytes).unwrap();
+    let value = [7, 0, 0, 0, 0, 0, 0, 0, 80, 0, 1, 0, 2, 0, 3, 0];
+    let value = Value::decode(&btf, both, &value).unwrap();
+    assert_eq!(
+        value.to_string(),
+        "Both { hits: 7, port: Port(80), pair: Pair(Port(1), 2), c: unsafe_cell { value: 3 } }"
+    );
+    assert_eq!(
+        value.to_json(),
+        r#"{"hits":7,"port":80,"pair":{"__0":1,"__1":2},"c":{"value":3}}"#
+    );
 }

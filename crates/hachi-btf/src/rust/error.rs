@@ -15,6 +15,13 @@ pub enum Error {
         /// Names that are similar, best first.
         near: Vec<String>,
     },
+    /// Something has that name, but only as another one for a number, a pointer or the like.
+    OnlyName {
+        /// What was asked for.
+        pattern: String,
+        /// The first name that it fits.
+        name: String,
+    },
     /// There is no such kind of thing.
     UnknownKind {
         /// What was asked for.
@@ -35,6 +42,11 @@ impl fmt::Display for Error {
                 f,
                 "nothing is named `{pattern}` in this BTF{}",
                 suggestion(near)
+            ),
+            Error::OnlyName { pattern, name } => write!(
+                f,
+                "`{pattern}`: `{name}` is only a name for something that is not a \
+                 structure, union or enum, so that there is nothing to generate"
             ),
             Error::UnknownKind { pattern, kind } => write!(
                 f,

@@ -1,5 +1,6 @@
 //! What a type and a field of the kernel are in Rust.
 
+use crate::view::too_deep;
 use crate::{Btf, Enum, Enum64, Error, Int, Kind, Type, Types as _};
 
 /// How deep structures without a name may be nested, and how long a chain of typedefs may be.
@@ -52,13 +53,7 @@ fn strip(btf: &Btf<'_>, id: u32) -> Result<(u32, Option<u32>), Error> {
         }
         at = shape.type_id;
     }
-    Err(too_deep(id))
-}
-
-fn too_deep(id: u32) -> Error {
-    Error::Malformed {
-        what: format!("type [{id}] is nested too deeply, or in itself"),
-    }
+    Err(too_deep(btf, id))
 }
 
 /// The type that a name declares: a structure, union or enum with a name, or a typedef that gives a
@@ -122,15 +117,13 @@ fn add_fields(
     fields: &mut Vec<Field>,
 ) -> Result<(), Error> {
     let Some(depth) = depth.checked_sub(1) else {
-        return Err(too_deep(id));
+        return Err(too_deep(btf, id));
     };
     if id == 0 {
         return Ok(());
     }
     for member in btf.members(id)? {
-        *budget = budget.checked_sub(1).ok_or_else(|| Error::Malformed {
-            what: format!("type [{id}] is part of one with more than {FIELDS} fields"),
-        })?;
+        *budget = budget.checked_sub(1).ok_or(Error::TooMany { id })?;
         let bit_offset = start + u64::from(member.bit_offset);
         let (target, _) = strip(btf, member.type_id)?;
         if member.name.is_empty() {
@@ -181,7 +174,7 @@ fn ty(
     budget: &mut u32,
 ) -> Result<Option<Ty>, Error> {
     let Some(depth) = depth.checked_sub(1) else {
-        return Err(too_deep(id));
+        return Err(too_deep(btf, id));
     };
     let (target, _) = strip(btf, id)?;
     if target == 0 {

@@ -43,10 +43,12 @@ use crate::Btf;
 
 pub use error::Error;
 pub use glob::matches;
+use pattern::Scope;
 
 /// What to generate.
 #[derive(Debug, Clone)]
 pub struct Bindings {
+    scope: Scope,
     patterns: Vec<String>,
     depth: u32,
     library: String,
@@ -63,6 +65,7 @@ impl Bindings {
     /// Nothing yet.
     pub fn new() -> Self {
         Bindings {
+            scope: Scope::Patterns,
             patterns: Vec::new(),
             depth: 0,
             library: "hachi_ebpf".to_owned(),
@@ -85,6 +88,13 @@ impl Bindings {
     #[must_use]
     pub fn ask(mut self, pattern: impl Into<String>) -> Self {
         self.patterns.push(pattern.into());
+        self
+    }
+
+    /// Asks for all structures, unions, enums and typedefs, even where there is none.
+    #[must_use]
+    pub fn ask_all(mut self) -> Self {
+        self.scope = Scope::AllTypes;
         self
     }
 
@@ -114,10 +124,10 @@ impl Bindings {
     /// # Errors
     /// For a pattern that names nothing, and for damaged BTF.
     pub fn generate(&self, btf: &Btf<'_>) -> Result<String, Error> {
-        if self.patterns.is_empty() {
+        if self.patterns.is_empty() && self.scope == Scope::Patterns {
             return Err(Error::Nothing);
         }
-        let asked = pattern::select(btf, &self.patterns)?;
+        let asked = pattern::select(btf, &self.patterns, self.scope)?;
         let plan = plan::Plan::new(btf, asked, self.depth)?;
         Ok(write::module(btf, &plan, &self.library, &self.header)?)
     }

@@ -64,20 +64,27 @@ pub(super) struct Constant {
     pub value: String,
 }
 
+/// What is wanted beside what patterns name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    Patterns,
+    AllTypes,
+}
+
 /// Everything that the patterns name.
-pub(super) fn select(btf: &Btf<'_>, patterns: &[String]) -> Result<Asked, Error> {
+pub(super) fn select(btf: &Btf<'_>, patterns: &[String], scope: Scope) -> Result<Asked, Error> {
     let names = Names::read(btf)?;
     let mut asked = Asked::default();
+    if scope == Scope::AllTypes {
+        names.types(btf, &mut asked, "*")?;
+    }
     for pattern in patterns {
         let found = match pattern.split_once(':') {
             Some((kind, name)) => names.functions(btf, &mut asked, pattern, kind, name)?,
             None => names.types(btf, &mut asked, pattern)?,
         };
         if !found {
-            return Err(Error::Unknown {
-                pattern: pattern.clone(),
-                near: names.near(pattern),
-            });
+            return Err(names.missing(btf, pattern));
         }
     }
     let mut seen = BTreeSet::new();
@@ -320,6 +327,21 @@ impl<'a> Names<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Why a pattern gives nothing.
+    fn missing(&self, btf: &Btf<'a>, pattern: &str) -> Error {
+        let named = matching(&self.types, pattern).flatten().next();
+        match named.and_then(|&id| btf.shape(id).ok()) {
+            Some(shape) if shape.kind == Kind::Typedef => Error::OnlyName {
+                pattern: pattern.to_owned(),
+                name: shape.name.to_owned(),
+            },
+            _ => Error::Unknown {
+                pattern: pattern.to_owned(),
+                near: self.near(pattern),
+            },
+        }
     }
 
     /// Up to five names that are similar, with the kind to write before them.

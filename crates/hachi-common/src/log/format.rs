@@ -9,6 +9,7 @@ use super::Tag;
 
 /// How the value itself is written: the last part of a placeholder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Hint {
     /// `{}`: as `Display` would.
     Display,
@@ -63,6 +64,7 @@ pub struct Spec {
 
 /// A part of a format string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Piece {
     /// The text from `start` to `end` (byte positions), as it is.
     Text {

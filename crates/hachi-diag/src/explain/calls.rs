@@ -1,7 +1,7 @@
 //! Helpers, kernel functions, references and locks.
 
 use super::Draft;
-use crate::Cause;
+use crate::{Cause, Fix};
 
 /// Puts a cause of this sort into words; `false` for others.
 pub(super) fn explain(cause: &Cause, d: &mut Draft<'_, '_>) -> bool {
@@ -112,14 +112,15 @@ pub(super) fn explain(cause: &Cause, d: &mut Draft<'_, '_>) -> bool {
             d.title("this kernel function may stop the machine, and needs CAP_SYS_BOOT");
             d.help("load the program as root in the initial namespaces");
         }
-        Cause::CallMaySleep => {
+        Cause::CallMaySleep { program } => {
             d.title("a call that may sleep is made where sleeping is not allowed");
-            match d.kind() {
-                "lsm" | "tracing" | "kprobe" | "uprobe" | "iter" => d.help(
+            if let ("lsm" | "tracing" | "kprobe" | "uprobe" | "iter", true) = (d.kind(), program) {
+                let function = d.trace.input().program.to_owned();
+                d.fix(
                     "make the program sleepable: `#[lsm(sleepable)]`, `#[fentry(sleepable)]`, \
                      `#[uprobe(sleepable)]`",
-                ),
-                _ => {}
+                    Fix::Sleepable { function },
+                );
             }
             if d.helper()
                 .is_some_and(|name| name.contains("copy_from_user"))
@@ -142,12 +143,13 @@ pub(super) fn explain(cause: &Cause, d: &mut Draft<'_, '_>) -> bool {
                 "{} wants a map and is given the bytes of a variable",
                 d.helper_name()
             ));
-            d.help(match d.is_c() {
-                true => "put the map's definition into section `.maps`: `SEC(\".maps\")`",
-                false => {
-                    "put `#[map]` before the static: without it, it is a variable like any other"
-                }
-            });
+            match d.is_c() {
+                true => d.help("put the map's definition into section `.maps`: `SEC(\".maps\")`"),
+                false => d.fix(
+                    "put `#[map]` before the static: without it, it is a variable like any other",
+                    Fix::MapAttribute,
+                ),
+            }
         }
         Cause::EmptySlice => {
             d.title(format!(

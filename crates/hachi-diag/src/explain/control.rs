@@ -142,7 +142,11 @@ pub(super) fn explain(cause: &Cause, d: &mut Draft<'_, '_>) -> bool {
         }
         Cause::NeedsJit => {
             d.title("the program needs the JIT compiler, which is off or cannot do this");
-            d.help("turn it on: `sysctl -w net.core.bpf_jit_enable=1`");
+            d.help(
+                "turn it on: `sysctl -w net.core.bpf_jit_enable=1`; where there is no such \
+                 setting, the kernel is built without it (CONFIG_BPF_JIT; Debian's for s390x) and \
+                 cannot run this program",
+            );
         }
         Cause::Callback => {
             d.title("a callback is not a function of the program");

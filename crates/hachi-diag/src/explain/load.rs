@@ -100,6 +100,14 @@ pub(super) fn explain(cause: &Cause, d: &mut Draft<'_, '_>) -> bool {
         }
         Cause::NoMemory => {
             d.title("the kernel has no memory for the program (ENOMEM)");
+            if matches!(d.kind(), "tracing" | "lsm" | "ext") {
+                d.because(
+                    "a kernel without the JIT compiler (CONFIG_BPF_JIT; Debian's for s390x) says \
+                     this of programs that are called in place of functions: fentry, fexit, LSM, \
+                     freplace",
+                );
+                d.help("there, use a kprobe, or a kernel with the JIT compiler");
+            }
             if !d.trace.kernel_has((5, 11)) || d.trace.input().kernel.is_none() {
                 d.because("before Linux 5.11 this also means that RLIMIT_MEMLOCK is too low");
                 d.help("raise the limit: `ulimit -l unlimited`");

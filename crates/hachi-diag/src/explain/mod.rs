@@ -9,7 +9,7 @@ mod memory;
 use crate::places::Place;
 use crate::state::Value;
 use crate::trace::Trace;
-use crate::{Cause, Diagnostic, Op, Span};
+use crate::{Cause, Diagnostic, Fix, Op, Span};
 
 /// Explains why the program of a trace was rejected.
 pub fn explain(cause: &Cause, trace: &Trace<'_>) -> Diagnostic {
@@ -48,7 +48,7 @@ struct Draft<'d, 't> {
     place: Option<Place>,
     title: String,
     because: Option<String>,
-    helps: Vec<String>,
+    helps: Vec<(String, Option<Fix>)>,
 }
 
 impl<'t> Draft<'_, 't> {
@@ -64,7 +64,12 @@ impl<'t> Draft<'_, 't> {
 
     /// What to change. Only what mends the program at hand; the most likely first.
     fn help(&mut self, text: impl Into<String>) {
-        self.helps.push(text.into());
+        self.helps.push((text.into(), None));
+    }
+
+    /// The same as a change whose place the source tells.
+    fn fix(&mut self, text: impl Into<String>, fix: Fix) {
+        self.helps.push((text.into(), Some(fix)));
     }
 
     /// The value that the verifier's last words are about.
@@ -161,8 +166,11 @@ impl<'t> Draft<'_, 't> {
         for message in self.trace.messages() {
             d = d.note(format!("the kernel says: {message}"));
         }
-        for help in self.helps {
-            d = d.help(help);
+        for (help, fix) in self.helps {
+            d = match fix {
+                Some(fix) => d.fix(help, fix),
+                None => d.help(help),
+            };
         }
         d
     }

@@ -68,12 +68,18 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         patterns: &[
             "helper call might sleep in a non-sleepable prog",
+            "sleepable helper {helper}#{n} in non-sleepable prog",
+            "program must be sleepable to call sleepable kfunc {helper}",
+        ],
+        cause: |_| Cause::CallMaySleep { program: true },
+    },
+    Rule {
+        patterns: &[
             "helper call is not allowed in non-sleepable context",
             "sleepable helper {helper}#{n} in ",
             "kernel func {helper} is sleepable within rcu_read_lock region",
-            "program must be sleepable to call sleepable kfunc {helper}",
         ],
-        cause: |_| Cause::CallMaySleep,
+        cause: |_| Cause::CallMaySleep { program: false },
     },
     Rule {
         patterns: &[

@@ -123,6 +123,8 @@ pub(super) const RULES: &[Rule] = &[
             "calling kernel functions are not allowed in non-JITed programs",
             "JIT is required for calling kernel function",
             "JIT does not support calling kernel function",
+            "JIT is required to use arena",
+            "JIT doesn't support arena",
         ],
         cause: |_| Cause::NeedsJit,
     },

@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn what_several_messages_say_is_one_cause() {
+    fn messages_of_one_fault_are_one_cause() {
         let cause = find(&[
             "invalid access to map value, value_size=32 off=60 size=4",
             "R6 max value is outside of the allowed memory range",

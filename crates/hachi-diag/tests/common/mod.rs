@@ -5,21 +5,19 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use hachi_asm::{Endian, Insn};
+pub use hachi_obj::flags::{
+    BPF_F_RDONLY_PROG as RDONLY_PROG, BPF_F_STRICT_ALIGNMENT as STRICT_ALIGNMENT,
+};
+use hachi_obj::uapi::bpf_cmd::{self, BPF_BTF_LOAD, BPF_MAP_CREATE, BPF_PROG_LOAD};
+use hachi_obj::{MapType, ProgramType};
 
-pub const SCHED_CLS: u32 = 3;
-pub const XDP: u32 = 6;
-pub const CGROUP_SKB: u32 = 8;
+pub const SCHED_CLS: u32 = ProgramType::SchedCls as u32;
+pub const XDP: u32 = ProgramType::Xdp as u32;
+pub const CGROUP_SKB: u32 = ProgramType::CgroupSkb as u32;
 
-pub const HASH: u32 = 1;
-pub const ARRAY: u32 = 2;
-pub const RINGBUF: u32 = 27;
-
-pub const STRICT_ALIGNMENT: u32 = 1;
-pub const RDONLY_PROG: u32 = 1 << 7;
-
-const BPF_MAP_CREATE: libc::c_long = 0;
-const BPF_PROG_LOAD: libc::c_long = 5;
-const BPF_BTF_LOAD: libc::c_long = 18;
+pub const HASH: u32 = MapType::Hash as u32;
+pub const ARRAY: u32 = MapType::Array as u32;
+pub const RINGBUF: u32 = MapType::Ringbuf as u32;
 
 /// The head of `union bpf_attr` for `BPF_MAP_CREATE`.
 #[repr(C)]
@@ -58,7 +56,7 @@ struct BtfLoad {
     log_level: u32,
 }
 
-fn bpf<T>(command: libc::c_long, attr: &T) -> io::Result<OwnedFd> {
+fn bpf<T>(command: bpf_cmd::Type, attr: &T) -> io::Result<OwnedFd> {
     // SAFETY: `attr` is a live `repr(C)` structure of the size passed, and the pointers in it stay
     // valid for the call; the kernel writes only into the log buffer it names.
     let result = unsafe { libc::syscall(libc::SYS_bpf, command, attr as *const T, size_of::<T>()) };

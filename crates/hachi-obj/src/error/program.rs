@@ -34,9 +34,9 @@ pub enum RelocationFault {
     },
     /// It leads to a jump table that is cut short, or that leads out of the function.
     JumpTable,
-    /// A function that is defined nowhere is called.
+    /// A function that the object does not define is called.
     UndefinedFunction,
-    /// A variable that is defined nowhere is used.
+    /// A variable or map that the object does not define is used.
     UndefinedVariable,
     /// A variable of the kernel is called as a function.
     VariableCalled,
@@ -88,12 +88,12 @@ impl fmt::Display for RelocationFault {
                 "the jump table is cut short, or leads out of the function; the object is damaged"
             }
             RelocationFault::UndefinedFunction => {
-                "the function is defined nowhere; link the object with one that has it, or \
-                 declare it as a kernel function (`__ksym`)"
+                "the function is defined in another object; link them (`hachi ld`), or declare it \
+                 as a kernel function (`__ksym`)"
             }
             RelocationFault::UndefinedVariable => {
-                "the variable is defined nowhere; link the object with one that has it, or \
-                 declare it as `__ksym` or `__kconfig`"
+                "it is defined in another object; link them (`hachi ld`), or declare a variable of \
+                 the kernel as `__ksym`, an option as `__kconfig`"
             }
             RelocationFault::VariableCalled => "a variable of the kernel is called as a function",
             RelocationFault::InitialValue { map } => {

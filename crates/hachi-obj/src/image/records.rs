@@ -5,6 +5,8 @@ use std::ops::Range;
 use hachi_asm::Endian;
 use hachi_btf::ext::{Place, Record};
 
+use crate::order::sort_by_number;
+
 /// Where the records of one kind for one section are.
 #[derive(Default)]
 pub(crate) enum Records {
@@ -31,7 +33,7 @@ impl Records {
             Records::Sorted(list) => list,
         };
         list.extend(places(place, ext, endian));
-        list.sort_by_key(|(offset, _)| *offset);
+        sort_by_number(&mut list, |(offset, _)| (*offset).into());
         *self = Records::Sorted(list);
     }
 

@@ -6,7 +6,7 @@ use hachi_asm::helpers::Kernel;
 use hachi_asm::{AluOp, AtomicOp, CallTarget, Imm64, Op};
 
 use super::ops;
-use crate::{Code, MapSpec, MapType, ProgramSpec, ProgramType, RelocationKind, Spec};
+use crate::{Code, DataKind, MapSpec, MapType, ProgramSpec, ProgramType, RelocationKind, Spec};
 
 /// Something an object uses that not every kernel has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +67,8 @@ pub enum Need {
     KernelVariables,
     /// Maps that hold global variables.
     GlobalVariables,
+    /// Maps that hold global variables of which each CPU has its own.
+    PercpuVariables,
     /// Structs of functions that are registered by links.
     StructOpsLinks,
     /// Functions of the program's own that are called.
@@ -100,6 +102,7 @@ impl fmt::Display for Need {
             Need::KfuncCalls => "calls of kernel functions",
             Need::KernelVariables => "addresses of kernel variables",
             Need::GlobalVariables => "global variables",
+            Need::PercpuVariables => "per-CPU global variables (.percpu)",
             Need::StructOpsLinks => "structs of functions registered by links",
             Need::FunctionCalls => "calls of functions",
             Need::Callbacks => "callbacks",
@@ -111,7 +114,7 @@ impl fmt::Display for Need {
 }
 
 /// The oldest kernel that has all that the object uses. What depends on configuration, drivers
-/// or the verifier's cleverness cannot be told.
+/// or the verifier's cleverness cannot be known.
 pub fn minimum_kernel(spec: &Spec) -> Kernel {
     requirements(spec).first().map_or((3, 18), |r| r.kernel)
 }
@@ -178,6 +181,7 @@ impl Found {
 
 fn map_needs(map: &MapSpec, user: &Use, found: &mut Found) {
     match map.data {
+        Some(DataKind::Percpu) => found.add((7, 3), Need::PercpuVariables, user, 0),
         Some(_) => found.add((5, 2), Need::GlobalVariables, user, 0),
         None => found.add(map.kind.first_kernel(), Need::Map(map.kind), user, 0),
     }
@@ -345,6 +349,8 @@ pub fn kfuncs() -> &'static [(&'static str, Kernel)] {
 fn kfunc_needs(code: &Code, slot: usize, user: &Use, found: &mut Found) {
     let name = match code.relocation_at(slot).map(|r| &r.kind) {
         Some(RelocationKind::Kfunc { name }) => &**name,
+        // Linking decides what is called.
+        Some(RelocationKind::Unresolved { .. }) => return,
         _ => "",
     };
     match KFUNCS.iter().find(|(known, _)| *known == name) {

@@ -1,6 +1,7 @@
-//! What can be told of an object without a kernel: for `hachi inspect` and `hachi dis`.
+//! What an object says without a kernel: for `hachi inspect` and `hachi dis`.
 
 mod kernel;
+mod registers;
 mod stack;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use hachi_asm::{CallTarget, Imm64, Op};
 use crate::{Code, ExternKind, RelocationKind, Spec};
 
 pub use kernel::{Need, Requirement, User, kfuncs, minimum_kernel, requirements, requirements_of};
+pub use registers::registers_read;
 pub use stack::{Frame, StackDepth, stack_depth};
 
 /// A helper a program calls.

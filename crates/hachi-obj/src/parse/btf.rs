@@ -2,11 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use hachi_btf::{Btf, BtfPatch, DataSec, Kind, Linkage, OwnedBtf, Type, Types as _, VarSecInfo};
+use hachi_btf::{Btf, BtfPatch, DataSec, Kind, Linkage, OwnedBtf, Type, Types as _};
 
 use crate::elf::{Elf, Symbol};
 use crate::error::ElfFault;
 use crate::image::{Callback, Func};
+use crate::order::sort_by_number;
 use crate::{Error, Spec, Warning};
 
 /// What a tag begins with that names the exception callback of a program.
@@ -89,6 +90,11 @@ impl ObjectTypes {
         })
     }
 
+    /// Whether `id` is a variable that the object uses without defining it.
+    fn is_extern(&self, id: u32) -> bool {
+        matches!(self.btf().get(id), Ok(Type::Var(var)) if var.linkage == Linkage::Extern)
+    }
+
     /// Fills in sizes of sections and offsets of variables. Compilers leave the size 0, and the
     /// offsets of global variables to relocations of `.BTF` that nobody applies. Where one
     /// definition took the place of a weak one, `bpftool gen object` leaves the other's offset. The
@@ -104,6 +110,8 @@ impl ObjectTypes {
             }
             match elf.section(section.name) {
                 Some((index, found)) => described.push((id, index, found.size)),
+                // Other objects have what it describes.
+                None if section.vars.iter().all(|var| self.is_extern(var.type_id)) => {}
                 None => spec.warnings.push(Warning::NoSection {
                     section: section.name.to_owned(),
                 }),
@@ -140,9 +148,7 @@ impl ObjectTypes {
                     }
                 }
             }
-            if !vars.is_sorted_by_key(|var: &VarSecInfo| var.offset) {
-                vars.sort_by_key(|var| var.offset);
-            }
+            sort_by_number(&mut vars, |var| var.offset.into());
             // A size means that a linker has been here already.
             if section.size == 0 {
                 let size = u32::try_from(size).unwrap_or(u32::MAX);

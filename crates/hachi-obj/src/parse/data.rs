@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use hachi_btf::{Linkage, Type};
+use object::elf::SHT_NOBITS;
 
 use super::btf::ObjectTypes;
 use super::{data_kind, holds_data};
@@ -10,6 +11,7 @@ use crate::elf::Elf;
 use crate::error::ElfFault;
 use crate::flags::{BPF_F_MMAPABLE, BPF_F_RDONLY_PROG};
 use crate::image::{Holds, Image};
+use crate::order::{pair, sort_by_number};
 use crate::{DataKind, Error, GlobalVar, MapSpec, MapType, Spec, Warning};
 
 pub(super) fn sections(
@@ -46,9 +48,13 @@ pub(super) fn sections(
             let section = name.to_owned();
             return Err(ElfFault::TwoSections { section }.into());
         }
-        let mut map = MapSpec::new(name, MapType::Array, 4, size, 1);
+        let array = match kind {
+            DataKind::Percpu => MapType::PercpuArray,
+            _ => MapType::Array,
+        };
+        let mut map = MapSpec::new(name, array, 4, size, 1);
         map.data = Some(kind);
-        map.contents = (kind != DataKind::Bss).then(|| section.data.to_vec());
+        map.contents = (section.kind != SHT_NOBITS).then(|| section.data.to_vec());
         if kind == DataKind::Rodata {
             map.flags |= BPF_F_RDONLY_PROG;
         }
@@ -61,7 +67,8 @@ pub(super) fn sections(
             let visible = sec.vars.iter().any(|var| {
                 matches!(btf.get(var.type_id), Ok(Type::Var(v)) if v.linkage != Linkage::Static)
             });
-            if visible {
+            // Per-CPU arrays cannot be mapped.
+            if visible && kind != DataKind::Percpu {
                 map.flags |= BPF_F_MMAPABLE;
             }
         }
@@ -127,7 +134,7 @@ pub(super) fn globals(spec: &mut Spec, elf: &Elf<'_>, types: Option<&ObjectTypes
             vars.push((index, var));
         }
     }
-    vars.sort_by_key(|(index, var)| (*index, var.offset));
+    sort_by_number(&mut vars, |(index, var)| pair(*index, var.offset.into()));
     spec.globals = vars.into_iter().map(|(_, var)| var).collect();
 }
 

@@ -10,6 +10,7 @@ use crate::elf::{Elf, Symbol};
 use crate::error::RelocationFault;
 use crate::flags::BPF_F_RDONLY_PROG;
 use crate::kconfig::KconfigType;
+use crate::order::sort_by_number;
 use crate::{DataKind, Error, Extern, ExternKind, MapSpec, MapType, Spec};
 
 /// How long a text may be, in bytes.
@@ -233,7 +234,7 @@ fn place_kconfig(types: &mut ObjectTypes, id: u32, externs: &[Extern], size: u32
             _ => false,
         }
     });
-    vars.sort_by_key(|entry| entry.offset);
+    sort_by_number(&mut vars, |entry| entry.offset.into());
     for entry in &vars {
         types.patch.set_linkage(entry.type_id, Linkage::Global);
     }

@@ -9,6 +9,7 @@ use super::btf::{self, ObjectTypes};
 use crate::elf::{Elf, Symbol};
 use crate::error::ProgramFault;
 use crate::image::{Func, Image, Records};
+use crate::order::{pair, sort_by_number};
 use crate::{Error, Spec, Warning};
 
 /// Bytes of an instruction.
@@ -55,7 +56,9 @@ fn symbols<'e, 'a>(elf: &'e Elf<'a>) -> Vec<(usize, &'e Symbol<'a>)> {
             symbols.push((section, symbol));
         }
     }
-    symbols.sort_by_key(|(section, s)| (*section, s.value, s.is_local()));
+    sort_by_number(&mut symbols, |(section, s)| {
+        pair(*section, s.value) << 1 | u128::from(s.is_local())
+    });
     symbols
 }
 
@@ -121,9 +124,13 @@ pub(super) fn add_records(
     image: &mut Image,
 ) -> Result<(), Error> {
     if index.endian != elf.endian {
-        return Err(btf::failed(hachi_btf::Error::Malformed {
-            what: format!(".BTF.ext is {}, .BTF is {}", index.endian, elf.endian),
-        }));
+        return Err(btf::failed(
+            hachi_btf::Unsuited::ExtByteOrder {
+                ext: index.endian,
+                btf: elf.endian,
+            }
+            .into(),
+        ));
     }
     // Sections of code by name; of several of one name the first.
     let mut sections: HashMap<&str, usize> = HashMap::new();

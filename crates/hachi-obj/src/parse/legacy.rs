@@ -6,6 +6,7 @@ use super::btf::ObjectTypes;
 use crate::elf::Elf;
 use crate::error::MapFault;
 use crate::image::{Image, MapPlace};
+use crate::order::sort_by_number;
 use crate::{Error, MapSpec, MapType, Pinning, Spec, Warning};
 
 /// Type, key size, value size, capacity, flags.
@@ -28,7 +29,7 @@ pub(super) fn defined(
             .iter()
             .filter(|s| s.section == Some(index) && !s.is_section() && !s.name.is_empty())
             .collect();
-        symbols.sort_by_cached_key(|s| s.value);
+        sort_by_number(&mut symbols, |s| s.value.into());
         for (i, symbol) in symbols.iter().enumerate() {
             let name = symbol.name;
             if spec.maps.iter().any(|map| map.name == name) {

@@ -9,6 +9,7 @@ use super::btf::ObjectTypes;
 use crate::elf::Elf;
 use crate::error::{BtfUser, EntryTarget, MapFault, MapPart, RelocationFault};
 use crate::image::{Image, MapPlace};
+use crate::order::sort_by_number;
 use crate::{Error, InitialEntry, MapSpec, MapType, Pinning, Spec, Warning};
 
 const SECTION: &str = ".maps";
@@ -74,7 +75,7 @@ pub(super) fn defined(
         spec.maps.push(map);
     }
     let places = &mut image.maps[first..];
-    places.sort_by_key(|place| place.offset);
+    sort_by_number(places, |place| place.offset.into());
     // A symbol BTF doesn't mention would otherwise only fail where code uses it.
     for symbol in &elf.symbols {
         if symbol.section == Some(index) && !symbol.is_section() && !symbol.name.is_empty() {

@@ -12,6 +12,7 @@ mod maps;
 mod struct_ops;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use hachi_btf::ext::ExtIndex;
@@ -19,6 +20,7 @@ use hachi_btf::ext::ExtIndex;
 use crate::elf::{Elf, Section};
 use crate::error::ElfFault;
 use crate::image::{Holds, Image};
+use crate::order::{pair, sort_by_number};
 use crate::program::Body;
 use crate::{Error, ProgramSpec, ProgramType, Spec, Warning, sections};
 
@@ -39,6 +41,9 @@ fn parts(bytes: &[u8]) -> Result<(Spec, Image), Error> {
     let mut spec = Spec {
         license: license(&elf)?,
         kernel_version: version(&elf),
+        arch: elf
+            .section(crate::arch::SECTION)
+            .and_then(|(_, section)| crate::arch::read(section.data)),
         log_sites: elf.section(".hachi.log").map(|(_, s)| s.data.to_vec()),
         inline_info: elf
             .section(crate::inline::SECTION)
@@ -60,9 +65,9 @@ fn parts(bytes: &[u8]) -> Result<(Spec, Image), Error> {
         }
     };
     legacy::defined(&mut spec, &elf, types.as_ref(), &mut image)?;
-    image
-        .maps
-        .sort_by_key(|place| (place.section, place.offset));
+    sort_by_number(&mut image.maps, |place| {
+        pair(place.section as usize, place.offset)
+    });
     data::sections(&mut spec, &elf, types.as_ref(), &mut image)?;
     data::globals(&mut spec, &elf, types.as_ref(), &image);
     struct_ops::sections(&mut spec, &elf, types.as_ref())?;
@@ -74,6 +79,7 @@ fn parts(bytes: &[u8]) -> Result<(Spec, Image), Error> {
         image.externs = externs.collect();
         image.externs.sort_by(|(a, _), (b, _)| a.cmp(b));
     }
+    spec.undefined = undefined(&elf, &spec);
     image.functions = functions::all(&mut spec, &elf, &image)?;
     if let Some(mut types) = types {
         types.hide_functions(&elf, &image.functions);
@@ -123,6 +129,20 @@ fn add_programs(spec: &mut Spec, image: &Arc<Image>) {
     }
 }
 
+/// The symbols that other objects have to define.
+fn undefined(elf: &Elf<'_>, spec: &Spec) -> Vec<String> {
+    let known: HashSet<&str> = spec.externs.iter().map(|of| of.name.as_str()).collect();
+    let mut seen = HashSet::new();
+    let open = elf.symbols.iter().filter(|symbol| {
+        symbol.undefined
+            && !symbol.is_local()
+            && !symbol.name.is_empty()
+            && !known.contains(symbol.name)
+            && seen.insert(symbol.name)
+    });
+    open.map(|symbol| symbol.name.to_owned()).collect()
+}
+
 /// The NUL-terminated string of section `license`.
 fn license(elf: &Elf<'_>) -> Result<String, Error> {
     let Some((_, section)) = elf.section("license") else {
@@ -163,6 +183,7 @@ fn data_kind(section: &Section<'_>) -> Option<crate::DataKind> {
         SHT_PROGBITS if is(".rodata") => Some(Rodata),
         SHT_PROGBITS if is(".data") => Some(Data),
         SHT_NOBITS if is(".bss") => Some(Bss),
+        SHT_PROGBITS | SHT_NOBITS if is(".percpu") => Some(Percpu),
         _ => None,
     }
 }

@@ -92,7 +92,7 @@ impl Writer {
             Endian::Big => object::Endianness::Big,
         };
         let mut types = BtfBuilder::new();
-        let int = types.add(Type::Int(Int::new("int", 4, true)));
+        let int = types.add(Type::Int(Int::signed("int", 4)));
         let proto = types.add(Type::FuncProto(FuncProto {
             ret_type_id: int,
             params: Vec::new(),

@@ -20,7 +20,9 @@ mod compare;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use crate::{Btf, BtfBuilder, Composite, Enum, Enum64, Error, Kind, Type, Types as _};
+use crate::{
+    Btf, BtfBuilder, Composite, Enum, Enum64, Error, Kind, Malformed, Type, Types as _, Unsuited,
+};
 
 /// A type with numbers for names; 0 is the empty name.
 type Node = Type<u32>;
@@ -53,10 +55,11 @@ impl BtfBuilder {
     fn dedup_on(&mut self, base: Option<&Btf<'_>>) -> Result<Vec<u32>, Error> {
         let before = base.map_or(0, |base| base.last_id());
         if before + 1 != self.first_id() {
-            return Err(Error::malformed(format!(
-                "types on top of {} cannot be compared with a base of {before}",
-                self.first_id() - 1
-            )));
+            return Err(Unsuited::OtherBase {
+                expected: self.first_id() - 1,
+                types: before,
+            }
+            .into());
         }
         let map = Dedup::new(self, base)?.run()?;
         // Ids of what stays, in order; then of what is replaced.
@@ -120,7 +123,7 @@ impl Dedup {
             types.push(ty.map_names(|name| number(name)));
         }
         let len = types.len();
-        for (id, ty) in types.iter_mut().enumerate() {
+        for (id, ty) in (0..).zip(&mut types) {
             let mut missing = None;
             ty.for_each_ref(|target| {
                 if *target as usize >= len {
@@ -128,10 +131,12 @@ impl Dedup {
                 }
             });
             if let Some(target) = missing {
-                return Err(Error::malformed(format!(
-                    "type [{id}] refers to [{target}], the last is [{}]",
-                    len - 1
-                )));
+                return Err(Malformed::Dangling {
+                    id,
+                    target,
+                    last: (len - 1) as u32,
+                }
+                .into());
             }
         }
         let mut dedup = Dedup {
@@ -286,9 +291,7 @@ impl Dedup {
             if opened && !waiting.is_empty()
                 || waiting.iter().any(|&id| self.map[id as usize] == OPEN)
             {
-                return Err(Error::malformed(format!(
-                    "type [{id}] refers to itself without a struct in between"
-                )));
+                return Err(Malformed::RefersToItself { id }.into());
             }
             if !waiting.is_empty() {
                 todo.extend(waiting);

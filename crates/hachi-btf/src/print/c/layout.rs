@@ -6,6 +6,7 @@
 //! neither a member nor alignment.
 
 use super::C;
+use crate::view::too_deep;
 use crate::{Error, Kind, Member, Shape};
 
 /// How a struct or union has to be written.
@@ -122,13 +123,10 @@ impl C<'_> {
 
     /// The alignment of a type as it is written here, in bytes.
     fn align(&mut self, id: u32, depth: u32) -> Result<u32, Error> {
-        let nested = || {
-            Error::malformed(format!(
-                "type [{id}] contains others without end, or nested too deeply"
-            ))
-        };
-        let depth = depth.checked_sub(1).ok_or_else(nested)?;
-        self.left = self.left.checked_sub(1).ok_or_else(nested)?;
+        let depth = depth
+            .checked_sub(1)
+            .ok_or_else(|| too_deep(self.types, id))?;
+        self.left = self.left.checked_sub(1).ok_or(Error::TooMany { id })?;
         let shape = self.types.shape(id)?;
         match shape.kind {
             Kind::Struct | Kind::Union => Ok(self.plan(id, depth)?.align),
@@ -197,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gaps_are_filled_with_what_fits() {
+    fn gaps_are_filled_with_padding_that_fits() {
         let filled = |used, gap| filling(used, gap).collect::<Vec<_>>();
         assert_eq!(filled(0, 0), []);
         assert_eq!(filled(3, 2), [("char", 2)]);

@@ -12,6 +12,7 @@ mod text;
 
 use std::collections::{HashMap, HashSet};
 
+use crate::view::{too_deep, too_many};
 use crate::{Error, Kind, Shape, Type, Types};
 pub use header::header;
 use layout::Plan;
@@ -91,7 +92,7 @@ impl<'t> C<'t> {
     /// # Errors
     /// If a type is malformed, or contains others without end.
     pub fn define(&mut self, id: u32) -> Result<(), Error> {
-        self.need(id, true, DEPTH)
+        self.need_all(id, true)
     }
 
     /// Defines all types of these ids that have a name, and anonymous enums that nothing contains
@@ -131,14 +132,19 @@ impl<'t> C<'t> {
         Ok(self.contained.as_ref().is_some_and(|all| all.contains(&id)))
     }
 
+    /// As [`C::need`] for a type that nothing was followed to yet: it is what a fault is told of.
+    fn need_all(&mut self, id: u32, whole: bool) -> Result<(), Error> {
+        self.need(id, whole, DEPTH).map_err(|error| match error {
+            Error::TooDeep { .. } => too_deep(self.types, id),
+            Error::TooMany { .. } => too_many(self.types, id),
+            error => error,
+        })
+    }
+
     /// Sees to it that type `id` can be mentioned, and contained if `whole`.
     fn need(&mut self, id: u32, whole: bool, depth: u32) -> Result<(), Error> {
-        let (Some(depth), Some(left)) = (depth.checked_sub(1), self.left.checked_sub(1)) else {
-            return Err(Error::malformed(format!(
-                "type [{id}] contains others without end, or nested too deeply"
-            )));
-        };
-        self.left = left;
+        let depth = depth.checked_sub(1).ok_or(Error::TooDeep { id })?;
+        self.left = self.left.checked_sub(1).ok_or(Error::TooMany { id })?;
         if id == 0 {
             return Ok(());
         }

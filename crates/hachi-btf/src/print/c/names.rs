@@ -205,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_made_fit() {
+    fn names_become_valid_identifiers() {
         let mut names = Names::default();
         assert_eq!(names.tag_of(1, "foo"), "foo");
         assert_eq!(names.tag_of(2, "foo"), "foo___2");

@@ -7,6 +7,7 @@ use super::names::{c_ident, is_c_number};
 use super::{C, DEPTH};
 use crate::print::is_composite;
 use crate::view::{Declarator, Style, keyword};
+use crate::view::{too_deep, too_many};
 use crate::{Error, Kind, Shape, Type};
 
 /// What one declaration may mention, type by type. (Parameters of functions that take functions.)
@@ -98,9 +99,7 @@ impl C<'_> {
         let exhausted = declarator.budget == 0;
         match style.error {
             Some(error) => Err(error),
-            None if exhausted => Err(Error::malformed(format!(
-                "type [{id}] mentions others without end"
-            ))),
+            None if exhausted => Err(too_many(types, id)),
             None => Ok(text),
         }
     }
@@ -110,7 +109,7 @@ impl C<'_> {
     /// # Errors
     /// As [`C::define`].
     pub fn declare(&mut self, id: u32, name: &str) -> Result<(), Error> {
-        self.need(id, false, DEPTH)?;
+        self.need_all(id, false)?;
         self.declare_with(id, name, "")
     }
 
@@ -141,15 +140,10 @@ impl C<'_> {
         tag: Option<String>,
         indent: usize,
     ) -> Result<String, Error> {
-        let deep = indent as u32 > DEPTH;
-        self.left = match self.left.checked_sub(1) {
-            Some(left) if !deep => left,
-            _ => {
-                return Err(Error::malformed(format!(
-                    "type [{id}] contains others without end, or nested too deeply"
-                )));
-            }
-        };
+        if indent as u32 > DEPTH {
+            return Err(too_deep(self.types, id));
+        }
+        self.left = self.left.checked_sub(1).ok_or(Error::TooMany { id })?;
         let plan = self.plan(id, DEPTH)?;
         let mut text = match tag {
             Some(tag) => tag,
