@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    Error,
+    Arch, Error,
     cache::Lock,
     error::IoContext,
     process::{in_path, last_words, output, shown},
@@ -111,7 +111,39 @@ impl Archive {
     /// # Errors
     /// When `work` cannot be written to.
     pub fn suite(&self, work: &Path, mirror: &str, suite: &str) -> Result<Suite, Error> {
-        let dir = work.join(suite);
+        self.suite_in(&work.join(suite), mirror, suite)
+    }
+
+    /// As [`Archive::suite`], with the packages for another kind of machine. This machine's apt and
+    /// dpkg, which know what is installed here, take no part in it.
+    ///
+    /// # Errors
+    /// When `work` cannot be written to.
+    pub fn suite_for(
+        &self,
+        arch: Arch,
+        work: &Path,
+        mirror: &str,
+        suite: &str,
+    ) -> Result<Suite, Error> {
+        let arch = arch.debian();
+        let dir = work.join(format!("{suite}-{arch}"));
+        let mut found = self.suite_in(&dir, mirror, suite)?;
+        // The list of what is installed: nothing.
+        let status = dir.join("status");
+        fs::write(&status, "").with_context("write", &status)?;
+        for option in [
+            format!("APT::Architecture={arch}"),
+            format!("APT::Architectures={arch}"),
+            format!("Dir::State::status={}", status.display()),
+        ] {
+            found.options.extend(["-o".to_owned(), option]);
+        }
+        Ok(found)
+    }
+
+    /// The suite of that name, with apt's state in `dir`.
+    fn suite_in(&self, dir: &Path, mirror: &str, suite: &str) -> Result<Suite, Error> {
         for sub in ["lists/partial", "cache/archives/partial"] {
             let sub = dir.join(sub);
             fs::create_dir_all(&sub).with_context("create", &sub)?;
@@ -223,6 +255,27 @@ impl Suite {
         text.lines().map(str::to_string).collect()
     }
 
+    /// These packages and all that they depend on (and do not merely recommend), as they would be
+    /// installed on a machine that has nothing.
+    ///
+    /// # Errors
+    /// When one does not exist or cannot be installed, in apt's own words.
+    pub fn closure(&self, packages: &[&str]) -> Result<Vec<String>, Error> {
+        let mut simulate = apt("apt-get");
+        simulate
+            .args(["-q", "install", "--simulate", "--no-install-recommends"])
+            .args(&self.options)
+            .args(packages);
+        let answer = output(&mut simulate)?;
+        if !answer.status.success() {
+            return Err(Error::Install {
+                command: shown(&simulate),
+                output: last_words(&answer),
+            });
+        }
+        Ok(parse_simulation(&String::from_utf8_lossy(&answer.stdout)))
+    }
+
     /// Downloads packages, by name or [`Offer::spec`], into the directory `into`.
     ///
     /// # Errors
@@ -273,9 +326,26 @@ fn parse_madison(text: &str) -> Vec<Offer> {
         .collect()
 }
 
+/// Lines such as `Inst libc6 (2.36-9+deb12u13 Debian:12.12/oldstable [arm64])`.
+fn parse_simulation(text: &str) -> Vec<String> {
+    text.lines()
+        .filter_map(|line| line.strip_prefix("Inst ")?.split(' ').next())
+        .map(str::to_owned)
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_simulated_installation_is_read() {
+        let text = "NOTE: This is only a simulation!\n\
+                    Inst gcc-12-base (12.2.0-14+deb12u1 Debian:12.12/oldstable [arm64])\n\
+                    Inst libc6 (2.36-9 Debian:12.12/oldstable [arm64]) []\n\
+                    Conf libc6 (2.36-9 Debian:12.12/oldstable [arm64])\n";
+        assert_eq!(parse_simulation(text), ["gcc-12-base", "libc6"]);
+    }
 
     #[test]
     fn madison_is_read() {

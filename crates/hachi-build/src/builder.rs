@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    Cpu, Error, Kernel, Origin, Panics, Search, Target, Toolchain,
+    Arch, Cpu, Error, Kernel, Origin, Panics, Search, Target, Toolchain,
     cache::{Cache, setting},
     cargo::{
         Audience, Job, Sink,
@@ -60,6 +60,7 @@ pub struct Builder {
     bins: Vec<String>,
     profile: Profile,
     target: Option<Target>,
+    arch: Option<Arch>,
     cpu: Cpu,
     min_kernel: Option<Kernel>,
     panics: Option<Panics>,
@@ -103,6 +104,14 @@ impl Builder {
     /// which counts instead.
     pub fn target(mut self, target: Target) -> Self {
         self.target = Some(target);
+        self
+    }
+
+    /// Selects the kind of machine that the programs run on: its byte order, and the registers that
+    /// `hachi-ebpf` reads. When never called: that of the build script's target, or this machine.
+    pub fn arch(mut self, arch: Arch) -> Self {
+        self.target = Some(arch.target());
+        self.arch = Some(arch);
         self
     }
 
@@ -279,6 +288,7 @@ impl Builder {
                 .collect(),
             bins: &self.bins,
             profile: self.profile,
+            arch: self.arch,
             cpu: self.cpu,
             min_kernel: self.min_kernel,
             panics: panics(self.panics)?,

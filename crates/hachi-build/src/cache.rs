@@ -124,29 +124,42 @@ impl Cache {
     }
 
     /// The entry `name`, if it is there and complete.
-    pub fn get(&self, name: &str) -> Option<PathBuf> {
+    ///
+    /// # Errors
+    /// If it cannot be looked at: that is not "not there".
+    pub fn get(&self, name: &str) -> Result<Option<PathBuf>, Error> {
         let path = self.path(name);
-        is_complete(&path).then_some(path)
+        let complete = is_complete(&path).with_context("read", &path)?;
+        Ok(complete.then_some(path))
     }
 
     /// Complete entries in `group` whose names begin with `prefix`, newest first.
-    pub fn find(&self, group: &str, prefix: &str) -> Vec<PathBuf> {
-        let mut found: Vec<(SystemTime, PathBuf)> = fs::read_dir(self.path(group))
-            .into_iter()
-            .flatten()
-            .flatten()
-            .filter(|entry| {
-                entry
-                    .file_name()
-                    .to_str()
-                    .is_some_and(|name| name.starts_with(prefix))
-            })
-            .map(|entry| entry.path())
-            .filter(|path| is_complete(path))
-            .filter_map(|path| Some((fs::metadata(path.join(STAMP)).ok()?.modified().ok()?, path)))
-            .collect();
+    ///
+    /// # Errors
+    /// If the group is there and cannot be read: what could not be looked at is not "not there".
+    pub fn find(&self, group: &str, prefix: &str) -> Result<Vec<PathBuf>, Error> {
+        let group = self.path(group);
+        let entries = match fs::read_dir(&group) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.with_context("read", &group)?,
+        };
+        let mut found: Vec<(SystemTime, PathBuf)> = Vec::new();
+        for entry in entries {
+            let entry = entry.with_context("read", &group)?;
+            let (name, path) = (entry.file_name(), entry.path());
+            if !name.to_str().is_some_and(|name| name.starts_with(prefix)) {
+                continue;
+            }
+            if !is_complete(&path).with_context("read", &path)? {
+                continue;
+            }
+            // It may go meanwhile.
+            if let Ok(stamp) = fs::metadata(path.join(STAMP)).and_then(|stamp| stamp.modified()) {
+                found.push((stamp, path));
+            }
+        }
         found.sort();
-        found.into_iter().rev().map(|(_, path)| path).collect()
+        Ok(found.into_iter().rev().map(|(_, path)| path).collect())
     }
 
     /// The entry `name`, made by `make` (which fills an empty directory) unless it is complete
@@ -159,7 +172,7 @@ impl Cache {
         name: &str,
         make: impl FnOnce(&Path) -> Result<(), E>,
     ) -> Result<PathBuf, E> {
-        if let Some(found) = self.get(name) {
+        if let Some(found) = self.get(name)? {
             return Ok(found);
         }
         self.make_private()?;
@@ -173,7 +186,7 @@ impl Cache {
             .into_owned();
         let _lock = Lock::take(&group.join(format!(".{file_name}.lock")))?;
         // Another process may have made it while this one waited.
-        if let Some(found) = self.get(name) {
+        if let Some(found) = self.get(name)? {
             return Ok(found);
         }
         // The lock is held, so every other temporary directory of this entry belongs to a dead
@@ -327,24 +340,31 @@ fn seal(dir: &Path) -> Result<(), Error> {
         .with_context("write", &stamp)
 }
 
-/// Whether an entry is as it was when it was made, and nobody else can have changed it.
-fn is_complete(dir: &Path) -> bool {
-    let trusted = |path: &Path| fs::symlink_metadata(path).is_ok_and(|data| is_trusted(&data));
-    let stamp = dir.join(STAMP);
-    if !trusted(dir) || !trusted(&stamp) {
-        return false;
-    }
-    let Ok(stamp) = fs::read_to_string(stamp) else {
-        return false;
+/// Whether an entry is as it was when it was made, and nobody else can have changed it. Fails only
+/// where that cannot be found out.
+fn is_complete(dir: &Path) -> io::Result<bool> {
+    let look = || {
+        let stamp = dir.join(STAMP);
+        for path in [dir, &stamp] {
+            if !is_trusted(&fs::symlink_metadata(path)?) {
+                return Ok(false);
+            }
+        }
+        let stamp = fs::read_to_string(stamp)?;
+        let Some(files) = stamp.strip_suffix("end\n") else {
+            return Ok(false);
+        };
+        walk(dir, &mut |_, metadata| match is_trusted(metadata) {
+            true => Ok(()),
+            false => Err(io::ErrorKind::PermissionDenied.into()),
+        })?;
+        Ok(inventory(dir)? == files)
     };
-    let Some(files) = stamp.strip_suffix("end\n") else {
-        return false;
-    };
-    let all_trusted = walk(dir, &mut |_, metadata| match is_trusted(metadata) {
-        true => Ok(()),
-        false => Err(io::ErrorKind::PermissionDenied.into()),
-    });
-    all_trusted.is_ok() && inventory(dir).is_ok_and(|found| found == files)
+    use io::ErrorKind::{InvalidData, NotADirectory, NotFound, PermissionDenied};
+    look().or_else(|error: io::Error| match error.kind() {
+        NotFound | NotADirectory | InvalidData | PermissionDenied => Ok(false),
+        _ => Err(error),
+    })
 }
 
 fn remove(path: &Path) -> Result<(), Error> {
@@ -431,13 +451,15 @@ mod tests {
         let cache = scratch("once");
         let made = cache.get_or_make("group/x", fill).unwrap();
         assert_eq!(fs::read(made.join("lib/a")).unwrap(), b"12345");
-        assert_eq!(cache.get("group/x"), Some(made.clone()));
+        assert_eq!(cache.get("group/x").unwrap(), Some(made.clone()));
         let again = cache
             .get_or_make("group/x", |_| -> Result<(), Error> { panic!("made twice") })
             .unwrap();
         assert_eq!(again, made);
-        assert_eq!(cache.find("group", "x"), [made]);
-        assert!(cache.find("group", "y").is_empty() && cache.find("nosuch", "").is_empty());
+        assert_eq!(cache.find("group", "x").unwrap(), [made]);
+        for (group, prefix) in [("group", "y"), ("nosuch", "")] {
+            assert!(cache.find(group, prefix).unwrap().is_empty());
+        }
         fs::remove_dir_all(&cache.root).unwrap();
     }
 
@@ -481,7 +503,7 @@ mod tests {
         for (what, damage) in damages {
             let made = cache.get_or_make("x", fill).unwrap();
             damage(&made);
-            assert_eq!(cache.get("x"), None, "{what}");
+            assert_eq!(cache.get("x").unwrap(), None, "{what}");
             let repaired = cache.get_or_make("x", fill).unwrap();
             assert_eq!(
                 fs::read(repaired.join("lib/a")).unwrap(),
@@ -527,7 +549,7 @@ mod tests {
         for path in [made.clone(), made.join("lib"), made.join("lib/a")] {
             assert_eq!(mode(&path) & OTHERS_WRITE, 0, "{}", path.display());
         }
-        assert_eq!(cache.get("x"), Some(made));
+        assert_eq!(cache.get("x").unwrap(), Some(made));
         fs::remove_dir_all(&cache.root).unwrap();
     }
 
@@ -541,7 +563,7 @@ mod tests {
         for path in ["", "lib", "lib/a", STAMP] {
             let made = cache.get_or_make("x", fill).unwrap();
             std::os::unix::fs::chown(made.join(path), Some(65534), None).unwrap();
-            assert_eq!(cache.get("x"), None, "{path:?} is another user's");
+            assert_eq!(cache.get("x").unwrap(), None, "{path:?} is another user's");
         }
         // Nor does root write into another user's cache, whether it is there already or not.
         std::os::unix::fs::chown(&cache.root, Some(65534), None).unwrap();
@@ -598,7 +620,7 @@ mod tests {
             })
             .collect();
         for thread in threads {
-            assert!(is_complete(&thread.join().unwrap().unwrap()));
+            assert!(is_complete(&thread.join().unwrap().unwrap()).unwrap());
         }
         assert_eq!(made.load(Ordering::Relaxed), 1);
         fs::remove_dir_all(&cache.root).unwrap();

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{Target, Way};
+use crate::{Arch, Target, Way};
 
 /// Why a toolchain was not found or a build failed.
 ///
@@ -69,6 +69,15 @@ pub enum Error {
         /// The target.
         target: Target,
         /// Why there is none, a sentence each.
+        tried: Vec<String>,
+        /// The command that fixes it.
+        help: String,
+    },
+    /// Programs for that kind of machine cannot be built here.
+    NoCross {
+        /// The machine.
+        arch: Arch,
+        /// What is missing, a sentence each.
         tried: Vec<String>,
         /// The command that fixes it.
         help: String,
@@ -236,6 +245,11 @@ impl fmt::Display for Error {
                 "no `core` library for {}, and this machine's code, whose bytes are in the other \
                  order, cannot be turned into it: {}\n  = help: {help}",
                 target.triple(),
+                tried.join("; ")
+            ),
+            Error::NoCross { arch, tried, help } => write!(
+                f,
+                "programs for {arch} cannot be built here: {}\n  = help: {help}",
                 tried.join("; ")
             ),
             Error::CoreBuild {

@@ -22,6 +22,7 @@
 //! | `HACHI_SRC` | a checkout of Hachi, whose crates single files are built with, see [`Origin`] |
 //! | `HACHI_EBPF_PROFILE` | `release` (default) or `debug`: the profile of [`build_ebpf`] |
 
+mod arch;
 mod archive;
 mod builder;
 mod cache;
@@ -34,6 +35,7 @@ mod single;
 mod sys;
 mod toolchain;
 
+pub use arch::{Arch, UnknownArch};
 pub use archive::{Archive, Offer, Suite};
 pub use builder::{Artifact, Builder, Profile};
 pub use cache::Cache;
@@ -41,7 +43,7 @@ pub use error::Error;
 pub use hachi_linker::{Cpu, Kernel, Panics, Target, intercept};
 pub use origin::Origin;
 pub use script::{Package, build_ebpf};
-pub use toolchain::{Finding, Search, State, Toolchain, Version, Way};
+pub use toolchain::{Cross, Finding, Search, State, Toolchain, Version, Way};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -86,9 +86,10 @@ fn found<T>(look: io::Result<T>) -> io::Result<Option<T>> {
 
 /// The directory of a crate in a checkout.
 fn folder(package: &str) -> PathBuf {
-    let group = match package.starts_with("hachi-ebpf") {
-        true => "ebpf",
-        false => "crates",
+    let group = match package {
+        package if package.starts_with("hachi-ebpf") => "ebpf",
+        package if package.starts_with("hachi-aya") => "compat",
+        _ => "crates",
     };
     Path::new(group).join(package)
 }
@@ -133,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_checkout_is_told_from_a_directory_that_is_none() {
+    fn a_checkout_is_distinguished_from_other_directories() {
         let dir = std::env::temp_dir().join(format!("hachi-origin-{}", std::process::id()));
         let _ = fs::remove_dir_all(&dir);
         // Not UTF-8, to begin with: no manifest can name it.

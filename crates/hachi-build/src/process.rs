@@ -1,36 +1,20 @@
 //! Running other programs.
 
 use std::{
-    io::Write,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Command, Output},
 };
 
 use crate::{Error, cache::setting};
 
 /// Runs a command to its end, with its output captured and nothing to read from.
 pub(crate) fn output(command: &mut Command) -> Result<Output, Error> {
-    command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|source| spawn_error(command, source))
+    output_with_input(command, b"")
 }
 
 /// Runs a command to its end with `input` to read, which must be short enough for a pipe to hold.
 pub(crate) fn output_with_input(command: &mut Command, input: &[u8]) -> Result<Output, Error> {
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|source| spawn_error(command, source))?;
-    if let Some(mut pipe) = child.stdin.take() {
-        // A program that does not read has a reason, and tells it by its exit status.
-        let _ = pipe.write_all(input);
-    }
-    child
-        .wait_with_output()
-        .map_err(|source| spawn_error(command, source))
+    hachi_linker::output_of(command, input).map_err(|source| spawn_error(command, source))
 }
 
 pub(crate) fn spawn_error(command: &Command, source: std::io::Error) -> Error {

@@ -251,6 +251,7 @@ impl Script {
             packages: vec![&found.name],
             bins: &[],
             profile: package.profile.unwrap_or(self.profile),
+            arch: None,
             cpu: package.cpu,
             min_kernel: package.min_kernel,
             panics: panics(package.panics)?,
@@ -390,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn outside_a_build_script_it_says_so() {
+    fn outside_a_build_script_the_error_says_so() {
         // Cargo sets OUT_DIR for the tests of packages with a build script only.
         assert!(std::env::var_os("OUT_DIR").is_none());
         let error = build_ebpf(["x"]).unwrap_err().to_string();

@@ -467,7 +467,7 @@ fn source_that_does_not_compile_is_reported() -> Outcome {
     let error = Toolchain::find(&search.clone().force(Way::Source)).unwrap_err();
     assert!(matches!(error, Error::CoreBuild { .. }));
     assert!(error.to_string().contains("same version"), "{error}");
-    // When nothing is forced, the host is left, and the reason is told.
+    // When nothing is forced, the host is left, and the reason is reported.
     let found = Toolchain::find(&search).unwrap();
     assert_eq!(found.way, Way::HostRetarget);
     assert!(

@@ -2,10 +2,11 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    fs,
     path::{Path, PathBuf},
     str::FromStr,
 };
+
+use hachi_obj::file;
 
 use crate::{Cpu, Error, FileAction, Options, Panics, UsageError};
 
@@ -149,6 +150,17 @@ impl Options {
                     self.target = Some(target.parse()?);
                 }
             }
+            "--arch" => {
+                let arch = args.text(name, inline)?;
+                if !hachi_obj::arch::is_name(&arch) {
+                    return Err(UsageError::UnknownValue {
+                        what: "kind of machine",
+                        value: arch,
+                        expected: "a name of Rust's such as x86_64 or aarch64",
+                    });
+                }
+                self.arch = Some(arch);
+            }
             "--cpu" => {
                 let cpu = args.text(name, inline)?;
                 // What rustc says when nobody chose.
@@ -198,7 +210,7 @@ fn expand_response_files(args: Vec<OsString>) -> Result<Vec<OsString>, Error> {
             out.push(arg);
             continue;
         };
-        let text = fs::read_to_string(path).map_err(|source| Error::Io {
+        let text = file::read_text(path, file::LARGEST).map_err(|source| Error::Io {
             action: FileAction::Read,
             path: path.into(),
             source,
@@ -221,6 +233,8 @@ fn expand_response_files(args: Vec<OsString>) -> Result<Vec<OsString>, Error> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::{Kernel, Target};
 
@@ -299,6 +313,12 @@ mod tests {
     }
 
     #[test]
+    fn the_kind_of_machine_is_a_name() {
+        let options = parse("a.o -o x --arch=aarch64").unwrap();
+        assert_eq!(options.arch.as_deref(), Some("aarch64"));
+    }
+
+    #[test]
     fn mistakes_are_named() {
         for (line, word) in [
             ("a.o", "-o FILE"),
@@ -309,6 +329,7 @@ mod tests {
                 "a.o -o x --target x86_64-unknown-none",
                 "`x86_64-unknown-none`",
             ),
+            ("a.o -o x --arch ARM64", "`ARM64`"),
             ("a.o -o x --frobnicate", "--frobnicate"),
             ("a.o -o x --panics=never", "`never`"),
             ("a.o -o x --min-kernel new", "`new`"),

@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_told() {
+    fn a_panic_is_reported() {
         let error = run(
             || {
                 std::panic::set_hook(Box::new(|info| say(&info.to_string())));

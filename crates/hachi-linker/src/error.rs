@@ -34,6 +34,8 @@ pub enum Error {
         compiler: String,
         /// Places looked at.
         tried: Vec<PathBuf>,
+        /// The first place that could not be looked at, and why.
+        unseen: Option<(PathBuf, std::io::Error)>,
     },
     /// A library was found but cannot be used.
     LlvmUnusable {
@@ -212,8 +214,14 @@ impl fmt::Display for Error {
                 source,
             } => write!(f, "cannot {action} `{}`: {source}", path.display()),
             Error::Input { path, found } => write!(f, "cannot link `{}`: {found}", path.display()),
-            Error::LlvmNotFound { compiler, .. } => {
-                write!(f, "cannot find the LLVM library of `{compiler}`")
+            Error::LlvmNotFound {
+                compiler, unseen, ..
+            } => {
+                write!(f, "cannot find the LLVM library of `{compiler}`")?;
+                match unseen {
+                    Some((path, error)) => write!(f, ": `{}`: {error}", path.display()),
+                    None => Ok(()),
+                }
             }
             Error::LlvmUnusable { path, problem } => write!(
                 f,

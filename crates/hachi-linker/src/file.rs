@@ -11,9 +11,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-/// The largest file that [`read_file`] reads, in bytes. No object is as large, nor the types of any
-/// kernel.
-const LARGEST: u64 = 1 << 30;
+use hachi_obj::file::{ForeignFile, LARGEST};
 
 /// Reads a file whose name comes from somebody else, such as the command line: all of it, if it is
 /// a regular file of at most 1 GiB, or a pipe that is open already (`/dev/stdin`, a shell's
@@ -43,9 +41,7 @@ pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     if kind.is_dir() {
         return Err(io::Error::from_raw_os_error(libc::EISDIR));
     } else if kind.is_file() {
-        if about.len() > LARGEST {
-            return Err(too_large());
-        }
+        return ForeignFile::try_from(file)?.read(LARGEST);
     } else if kind.is_fifo() && is_anonymous(&file)? {
         block(&file)?;
     } else {
@@ -56,7 +52,7 @@ pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
         });
     }
     let mut bytes = Vec::new();
-    // Files of /proc have no size, and any may grow while it is read.
+    // A pipe has no size.
     room -= (&file).take(room).read_to_end(&mut bytes)? as u64;
     match room {
         0 => Err(too_large()),
@@ -311,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_process_left_is_removed_and_nothing_else() {
+    fn removes_only_what_a_killed_process_left() {
         let dir = Dir::new("abandoned");
         let path = |name: &str| dir.0.join(name);
         for name in [

@@ -10,7 +10,7 @@ use std::{
     env,
     ffi::OsStr,
     fs::{self, File},
-    io::Read,
+    io::{self, Read},
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     process::Command,
@@ -27,7 +27,7 @@ use object::{
     },
 };
 
-use crate::{Error, LLVM_ENV, LlvmProblem, Options};
+use crate::{Error, LLVM_ENV, LlvmProblem, Options, process::output_of};
 
 /// Finds the LLVM library of the compiler `rustc`: the real library, never the linker script of the
 /// same name that rustup installs beside it.
@@ -36,29 +36,22 @@ use crate::{Error, LLVM_ENV, LlvmProblem, Options};
 /// [`Error::LlvmNotFound`] with the places looked at. A compiler that holds LLVM inside itself has
 /// no such library.
 pub fn find_libllvm(rustc: &Path) -> Result<PathBuf, Error> {
-    let mut tried = Vec::new();
+    let mut search = Search::default();
     if let Some(prefix) = rustc.parent().and_then(Path::parent)
-        && let Some(found) = in_sysroot(prefix, &mut tried)
+        && let Some(found) = search.in_sysroot(prefix)
     {
         return Ok(found);
     }
     // A rustup proxy, or a name to be looked up in PATH: the compiler itself knows.
-    let sysroot = Command::new(rustc)
-        .args(["--print", "sysroot"])
-        .output()
-        .ok()
-        .filter(|output| output.status.success())
-        .map(|output| PathBuf::from(OsStr::from_bytes(output.stdout.trim_ascii_end())));
-    if let Some(sysroot) = sysroot
-        && let Some(found) = in_sysroot(&sysroot, &mut tried)
+    let answer = output_of(Command::new(rustc).args(["--print", "sysroot"]), b"");
+    if let Some(answer) = search.answered(rustc, answer)
+        && answer.status.success()
+        && let sysroot = OsStr::from_bytes(answer.stdout.trim_ascii_end())
+        && let Some(found) = search.in_sysroot(Path::new(sysroot))
     {
         return Ok(found);
     }
-    tried.dedup();
-    Err(Error::LlvmNotFound {
-        compiler: rustc.display().to_string(),
-        tried,
-    })
+    Err(search.failed(rustc))
 }
 
 /// The library to use for a link: the one asked for, else the compiler's.
@@ -68,17 +61,12 @@ pub(crate) fn resolve(options: &Options) -> Result<PathBuf, Error> {
         .clone()
         .or_else(|| env::var_os(LLVM_ENV).map(PathBuf::from));
     if let Some(path) = asked {
-        return if is_elf(&path) {
-            Ok(path)
-        } else {
-            Err(Error::LlvmUnusable {
-                problem: match File::open(&path) {
-                    Ok(_) => LlvmProblem::NotALibrary,
-                    Err(error) => LlvmProblem::Unreadable(error),
-                },
-                path,
-            })
+        let problem = match is_elf(&path) {
+            Ok(true) => return Ok(path),
+            Ok(false) => LlvmProblem::NotALibrary,
+            Err(error) => LlvmProblem::Unreadable(error),
         };
+        return Err(Error::LlvmUnusable { path, problem });
     }
     if let Some(rustc) = &options.rustc {
         return find_libllvm(rustc);
@@ -103,45 +91,122 @@ fn parent_compiler() -> Option<PathBuf> {
         .then_some(exe)
 }
 
-/// Looks in a directory that holds `bin/rustc` and `lib/librustc_driver-….so`.
-fn in_sysroot(prefix: &Path, tried: &mut Vec<PathBuf>) -> Option<PathBuf> {
-    let lib = prefix.join("lib");
-    let mut drivers = starting_with(&lib, "librustc_driver");
-    if drivers.is_empty()
-        && let Some(needs) = needs(&prefix.join("bin/rustc"))
-    {
-        drivers = needs.resolve("librustc_driver", tried);
+/// A search for the library.
+#[derive(Default)]
+struct Search {
+    /// Where it is not.
+    tried: Vec<PathBuf>,
+    /// The first place that could not be looked at.
+    unseen: Option<(PathBuf, io::Error)>,
+}
+
+impl Search {
+    /// What there is at `path`; `None` if nothing is there, or it could not be looked at.
+    fn answered<T>(&mut self, path: &Path, answer: io::Result<T>) -> Option<T> {
+        let error = match answer {
+            Ok(answer) => return Some(answer),
+            Err(error) => error,
+        };
+        let is_absent = matches!(
+            error.kind(),
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+        );
+        if !is_absent && self.unseen.is_none() {
+            self.unseen = Some((path.to_owned(), error));
+        }
+        None
     }
-    for driver in &drivers {
-        if let Some(found) = needs(driver).and_then(|needs| needs.resolve("libLLVM", tried).pop()) {
-            return Some(found);
+
+    fn failed(mut self, compiler: &Path) -> Error {
+        self.tried.dedup();
+        Error::LlvmNotFound {
+            compiler: compiler.display().to_string(),
+            tried: self.tried,
+            unseen: self.unseen,
         }
     }
-    // Last, whatever lies beside the driver.
-    let mut beside = starting_with(&lib, "libLLVM");
-    beside.sort();
-    if beside.is_empty() {
-        tried.push(lib.join("libLLVM*"));
+
+    /// Looks in a directory that holds `bin/rustc` and `lib/librustc_driver-….so`.
+    fn in_sysroot(&mut self, prefix: &Path) -> Option<PathBuf> {
+        let lib = prefix.join("lib");
+        let mut drivers = self.starting_with(&lib, "librustc_driver");
+        if drivers.is_empty()
+            && let Some(needs) = self.needs(&prefix.join("bin/rustc"))
+        {
+            drivers = self.resolve(&needs, "librustc_driver");
+        }
+        for driver in &drivers {
+            if let Some(needs) = self.needs(driver)
+                && let Some(found) = self.resolve(&needs, "libLLVM").pop()
+            {
+                return Some(found);
+            }
+        }
+        // Last, whatever lies beside the driver.
+        let mut beside = self.starting_with(&lib, "libLLVM");
+        beside.sort();
+        if beside.is_empty() {
+            self.tried.push(lib.join("libLLVM*"));
+        }
+        beside.pop()
     }
-    beside.pop()
+
+    /// Shared libraries in `dir` whose names start so.
+    fn starting_with(&mut self, dir: &Path, prefix: &str) -> Vec<PathBuf> {
+        let entries = self.answered(dir, fs::read_dir(dir));
+        let mut found = Vec::new();
+        for entry in entries.into_iter().flatten() {
+            let Some(entry) = self.answered(dir, entry) else {
+                break;
+            };
+            if entry.file_name().as_bytes().starts_with(prefix.as_bytes())
+                && self.is_elf(&entry.path())
+            {
+                found.push(entry.path());
+            }
+        }
+        found
+    }
+
+    fn is_elf(&mut self, path: &Path) -> bool {
+        self.answered(path, is_elf(path)).unwrap_or(false)
+    }
+
+    /// Where the dynamic linker would find the needed libraries whose names start so.
+    fn resolve(&mut self, needs: &Needs, prefix: &str) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        let mut dirs = needs.dirs.clone();
+        dirs.extend(system_library_dirs());
+        let is_wanted =
+            |name: &&PathBuf| name.as_os_str().as_bytes().starts_with(prefix.as_bytes());
+        for library in needs.libraries.iter().filter(is_wanted) {
+            for dir in &dirs {
+                let path = dir.join(library);
+                if self.is_elf(&path) {
+                    found.push(path);
+                    break;
+                }
+                self.tried.push(path);
+            }
+        }
+        found
+    }
+
+    fn needs(&mut self, path: &Path) -> Option<Needs> {
+        let file = self.answered(path, File::open(path))?;
+        let path = self.answered(path, fs::canonicalize(path))?;
+        needs(&path, file)
+    }
 }
 
-/// Shared libraries in `dir` whose names start so.
-fn starting_with(dir: &Path, prefix: &str) -> Vec<PathBuf> {
-    fs::read_dir(dir)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter(|entry| entry.file_name().as_bytes().starts_with(prefix.as_bytes()))
-        .map(|entry| entry.path())
-        .filter(|path| is_elf(path))
-        .collect()
-}
-
-fn is_elf(path: &Path) -> bool {
+/// Whether the file is an ELF file.
+fn is_elf(path: &Path) -> io::Result<bool> {
     let mut magic = [0; 4];
-    File::open(path).is_ok_and(|mut file| file.read_exact(&mut magic).is_ok())
-        && magic == *b"\x7fELF"
+    match File::open(path)?.read_exact(&mut magic) {
+        Ok(()) => Ok(magic == *b"\x7fELF"),
+        // Too short, or a directory.
+        Err(_) => Ok(false),
+    }
 }
 
 /// What an ELF file asks the dynamic linker for.
@@ -151,37 +216,10 @@ struct Needs {
     dirs: Vec<PathBuf>,
 }
 
-impl Needs {
-    /// Where the dynamic linker would find the needed libraries whose names start so.
-    fn resolve(&self, prefix: &str, tried: &mut Vec<PathBuf>) -> Vec<PathBuf> {
-        let mut found = Vec::new();
-        let mut dirs = self.dirs.clone();
-        dirs.extend(system_library_dirs());
-        for library in &self.libraries {
-            if !library
-                .as_os_str()
-                .as_bytes()
-                .starts_with(prefix.as_bytes())
-            {
-                continue;
-            }
-            for dir in &dirs {
-                let path = dir.join(library);
-                if is_elf(&path) {
-                    found.push(path);
-                    break;
-                }
-                tried.push(path);
-            }
-        }
-        found
-    }
-}
-
 /// Reads the dependencies of an ELF file. Only the few pages that hold them are read: drivers have
-/// 150 MB.
-fn needs(path: &Path) -> Option<Needs> {
-    let cache = ReadCache::new(File::open(path).ok()?);
+/// 150 MB. `None` for another kind of file. The path is the one without symbolic links.
+fn needs(path: &Path, file: File) -> Option<Needs> {
+    let cache = ReadCache::new(file);
     let data = &cache;
     let header = FileHeader64::<Endianness>::parse(data).ok()?;
     let endian = header.endian().ok()?;
@@ -209,8 +247,7 @@ fn needs(path: &Path) -> Option<Needs> {
         let start = table.checked_add(offset)?;
         data.read_bytes_at_until(start..end, 0).ok()
     };
-    let origin = fs::canonicalize(path).ok()?;
-    let origin = origin.parent()?.to_str()?.to_owned();
+    let origin = path.parent()?.to_str()?.to_owned();
     let libraries = tagged(DT_NEEDED)
         .filter_map(text)
         .map(|name| PathBuf::from(OsStr::from_bytes(name)))
@@ -230,7 +267,8 @@ fn needs(path: &Path) -> Option<Needs> {
     Some(Needs { libraries, dirs })
 }
 
-/// Directories in which the dynamic linker looks for everyone.
+/// Directories in which the dynamic linker looks for everyone. A list that cannot be read is passed
+/// over: what keeps it from being read keeps the libraries from it, too, and is reported for those.
 fn system_library_dirs() -> Vec<PathBuf> {
     let mut dirs: Vec<PathBuf> = env::var_os("LD_LIBRARY_PATH")
         .map(|list| env::split_paths(&list).collect())
@@ -280,10 +318,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_compiler_of_this_test_has_one() {
+    fn finds_the_library_of_this_compiler() {
         let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
         let found = find_libllvm(Path::new(&rustc)).unwrap();
-        assert!(is_elf(&found), "{}", found.display());
+        assert!(is_elf(&found).unwrap(), "{}", found.display());
         assert!(
             found
                 .file_name()
@@ -296,8 +334,9 @@ mod tests {
 
     #[test]
     fn dependencies_are_read_from_the_file() {
-        let needs = needs(&env::current_exe().unwrap()).unwrap();
-        assert!(!needs.resolve("libc.so", &mut Vec::new()).is_empty());
+        let mut search = Search::default();
+        let needs = search.needs(&env::current_exe().unwrap()).unwrap();
+        assert!(!search.resolve(&needs, "libc.so").is_empty());
     }
 
     #[test]

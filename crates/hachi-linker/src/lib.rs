@@ -50,6 +50,7 @@ mod link;
 mod llvm;
 mod names;
 mod options;
+mod process;
 mod sources;
 mod wire;
 
@@ -60,6 +61,7 @@ pub use find::find_libllvm;
 pub use hachi_diag::{Code, Diagnostic, Renderer, Severity, Span};
 pub use link::{Output, link};
 pub use options::{Cpu, Kernel, Options, Panics, Target};
+pub use process::output_of;
 
 /// For the fuzz targets, which see only what is public.
 #[cfg(fuzzing)]

@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use hachi_obj::file;
 use object::{
     Object, ObjectSection, ObjectSymbol,
     elf::EM_BPF,
@@ -150,6 +151,7 @@ fn link_unquoted(options: &Options, sources: &mut Sources) -> Result<Output, Err
         entries: &compiled.entries,
         renames: &compiled.renames,
         package_dir: package_dir.as_deref(),
+        arch: options.arch.as_deref(),
         lines: &compiled.lines,
     };
     let finished = finish::finish(&input, sources).map_err(Error::Rejected)?;
@@ -199,7 +201,8 @@ fn exports(options: &Options) -> Result<Option<BTreeSet<String>>, Error> {
     let mut names: BTreeSet<String> = options.exports.iter().cloned().collect();
     match &options.export_symbols {
         Some(path) => {
-            let text = fs::read_to_string(path).map_err(|e| io_error(FileAction::Read, path, e))?;
+            let text = file::read_text(path, file::LARGEST)
+                .map_err(|e| io_error(FileAction::Read, path, e))?;
             names.extend(
                 text.lines()
                     .map(str::trim)
@@ -342,6 +345,7 @@ pub(crate) fn fuzz(bytes: &[u8]) {
         entries: &[],
         renames: &[],
         package_dir: None,
+        arch: None,
         lines: &Default::default(),
     };
     if let Ok(finished) = finish::finish(&input, &mut Sources::default()) {

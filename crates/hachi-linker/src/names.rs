@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_manglings() {
+    fn legacy_and_v0_names_are_shortened() {
         assert_eq!(
             demangle("_ZN4core6option13unwrap_failed17h0123456789abcdefE"),
             "core::option::unwrap_failed"

@@ -152,6 +152,9 @@ pub struct Options {
     /// The byte order. When absent, that of the inputs, which must be of one; this machine's when
     /// they have none.
     pub target: Option<Target>,
+    /// The kind of machine whose registers the programs read, as Rust spells it (`aarch64`), to be
+    /// noted in the object. When absent, what the inputs say.
+    pub arch: Option<String>,
     /// The instruction set.
     pub cpu: Cpu,
     /// LLVM optimisation level of the pipeline, 1 to 3 (0 is raised to 1: unoptimised code is never

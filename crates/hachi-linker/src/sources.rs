@@ -1,6 +1,6 @@
 //! The source files that diagnostics quote.
 
-use std::{collections::HashMap, fs::File, io::Read, path::Path};
+use std::{collections::HashMap, path::Path, rc::Rc};
 
 use crate::Diagnostic;
 
@@ -11,18 +11,19 @@ const MAX_SIZE: u64 = 8 << 20;
 #[derive(Default)]
 pub(crate) struct Sources {
     /// By name; `None` for what cannot be read.
-    files: HashMap<String, Option<String>>,
+    files: HashMap<String, Option<Rc<str>>>,
     /// Where the lines of a file begin, of those that were asked for.
     starts: HashMap<String, Vec<usize>>,
 }
 
 impl Sources {
     /// The text of a file, if there is a regular one of that name that can be read.
-    pub(crate) fn get(&mut self, file: &str) -> Option<&str> {
+    pub(crate) fn get(&mut self, file: &str) -> Option<Rc<str>> {
         if !self.files.contains_key(file) {
-            self.files.insert(file.to_owned(), read(Path::new(file)));
+            let text = read(Path::new(file)).map(Rc::from);
+            self.files.insert(file.to_owned(), text);
         }
-        self.files.get(file)?.as_deref()
+        self.files.get(file)?.clone()
     }
 
     /// The text of one line, without what ends it.
@@ -37,32 +38,19 @@ impl Sources {
             .starts
             .get(file)?
             .get(number.checked_sub(1)? as usize)?;
-        let rest = self.get(file)?.get(start..)?;
+        let rest = self.files.get(file)?.as_deref()?.get(start..)?;
         Some(rest.lines().next().unwrap_or_default())
     }
 
     /// Quotes the lines that a diagnostic names.
     pub(crate) fn quote(&mut self, diagnostic: &mut Diagnostic) {
-        for span in diagnostic.spans_mut() {
-            if let Some(source) = self.get(&span.file) {
-                span.find_in(source);
-            }
-        }
+        diagnostic.find_in_sources(|file| self.get(file));
     }
 }
 
 fn read(path: &Path) -> Option<String> {
     // A device or pipe could be endless.
-    if !std::fs::metadata(path).ok()?.is_file() {
-        return None;
-    }
-    let mut bytes = Vec::new();
-    let file = File::open(path).ok()?;
-    file.take(MAX_SIZE + 1).read_to_end(&mut bytes).ok()?;
-    if bytes.len() as u64 > MAX_SIZE {
-        return None;
-    }
-    String::from_utf8(bytes).ok()
+    hachi_obj::file::read_text(path, MAX_SIZE).ok()
 }
 
 #[cfg(test)]
@@ -71,7 +59,7 @@ mod tests {
     use crate::{Code, Span};
 
     #[test]
-    fn lines_are_quoted_and_what_cannot_be_read_is_not() {
+    fn quotes_lines_of_readable_files_only() {
         let here = concat!(env!("CARGO_MANIFEST_DIR"), "/src/sources.rs");
         let mut d = Diagnostic::error(Code::RECURSION, "r")
             .at(Span::new(here, 1, 1))

@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_message_is_no_message() {
+    fn refuses_a_truncated_message() {
         let whole = encode(&Err(Failure::Rejected(vec![full()])));
         let object = encode(&Ok(Compiled {
             object: vec![7; 9],

@@ -1,5 +1,5 @@
-//! What kernels would refuse is told when the program is linked, with its line; what they take is
-//! not.
+//! What kernels would refuse is reported when the program is linked, with its line; what they take
+//! is not.
 
 mod support;
 

@@ -124,12 +124,9 @@ impl About {
     fn tell(&self, d: &Diagnostic, sink: Sink<'_>) {
         let mut d = d.clone();
         let package = Path::new(&self.manifest_path).parent();
-        for span in d.spans_mut() {
-            let path = package.unwrap_or(Path::new("")).join(&span.file);
-            if let Ok(source) = fs::read_to_string(path) {
-                span.find_in(&source);
-            }
-        }
+        d.find_in_sources(|file| {
+            fs::read_to_string(package.unwrap_or(Path::new("")).join(file)).ok()
+        });
         let target = CargoTarget {
             package_id: &self.package_id,
             manifest_path: &self.manifest_path,
@@ -417,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn the_compilers_words_are_kept_and_the_linkers_wrapping_is_not() {
+    fn keeps_the_compilers_messages_and_drops_the_linkers_wrapping() {
         assert!(matches!(
             diagnostic("error", "cannot find value", "E0425"),
             Message::Error(text) if text == "R\n"
@@ -439,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn the_linkers_failure_is_known() {
+    fn the_linkers_failure_is_recognised() {
         let message = diagnostic(
             "error",
             "linking with `/t/hachi-linker` failed: exit status: 1",
@@ -449,7 +446,7 @@ mod tests {
     }
 
     #[test]
-    fn the_linkers_words_are_taken_once() {
+    fn the_linkers_messages_are_reported_once() {
         use hachi_linker::{Code, Span};
         let file =
             std::env::temp_dir().join(format!("hachi-build-diagnostics-{}", std::process::id()));

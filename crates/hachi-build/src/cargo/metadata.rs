@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dependency_that_is_gone_is_told_from_other_complaints() {
+    fn a_missing_dependency_is_distinguished_from_other_errors() {
         let said = "error: failed to load manifest for workspace member `/p/wall`\n\
             referenced by workspace at `/p/Cargo.toml`\n\nCaused by:\n  \
             failed to load manifest for dependency `hachi`\n\nCaused by:\n  \

@@ -8,7 +8,7 @@
 use std::{
     env,
     ffi::{OsStr, OsString},
-    fs,
+    fs, io,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -18,7 +18,7 @@ use std::{
 use hachi_diag::Diagnostic;
 
 use crate::{
-    Cpu, Error, Kernel, Panics, Profile, Toolchain, Way,
+    Arch, Cpu, Error, Kernel, Panics, Profile, Toolchain, Way,
     cache::{Hash, Lock},
     error::IoContext,
     process::{shown, spawn_error},
@@ -42,6 +42,8 @@ pub(crate) struct Job<'a> {
     /// Only these binaries; all when empty.
     pub(crate) bins: &'a [String],
     pub(crate) profile: Profile,
+    /// The kind of machine that was asked for; that of the build script or this one when absent.
+    pub(crate) arch: Option<Arch>,
     pub(crate) cpu: Cpu,
     pub(crate) min_kernel: Option<Kernel>,
     pub(crate) panics: Panics,
@@ -92,6 +94,7 @@ impl Job<'_> {
         let mut diagnostics = LinkerDiagnostics::new(self.target_dir.join(".hachi-diagnostics"))?;
 
         let mut command = self.command(&linker, diagnostics.file());
+        command.env("PATH", self.path_of_build_scripts(&linker)?);
         if self.verbose {
             eprintln!(
                 "hachi: running `{}` in {}",
@@ -184,6 +187,8 @@ impl Job<'_> {
             .env("CARGO_ENCODED_RUSTFLAGS", self.rustflags(linker))
             .env_remove(hachi_linker::LINKER_ENV)
             .env(hachi_linker::DIAGNOSTICS_ENV, diagnostics)
+            // The compiler recurses over long chains of operations.
+            .env(STACK_VARIABLE, compiler_stack(env::var_os(STACK_VARIABLE)))
             // The bar would be drawn over the messages that we print.
             .env("CARGO_TERM_PROGRESS_WHEN", "never");
         if self.audience == Audience::BuildScript {
@@ -245,9 +250,13 @@ impl Job<'_> {
         flag("--cfg=hachi_bpf", None);
         flag("--check-cfg=cfg(hachi_bpf)", None);
         // The machine whose registers a kprobe sees; the name is Aya's.
-        let arch = machine::architecture(self.toolchain.target);
+        let arch = match self.arch {
+            Some(arch) => arch.name().to_owned(),
+            None => machine::architecture(self.toolchain.target),
+        };
         flag(&format!("--cfg=bpf_target_arch=\"{arch}\""), None);
         flag("--check-cfg=cfg(bpf_target_arch, values(any()))", None);
+        flag(&format!("-Clink-arg=--arch={arch}"), None);
         if let Some(sysroot) = &self.toolchain.sysroot {
             flag("--sysroot=", Some(sysroot.as_os_str()));
         }
@@ -282,6 +291,28 @@ impl Job<'_> {
             flag("-Crelocation-model=static", None);
         }
         flags.join(OsStr::new("\u{1f}"))
+    }
+
+    /// The search path with a directory at its end that holds a `bpf-linker`, which is ours. Build
+    /// scripts of programs written for Aya look for one, and fail where there is none.
+    fn path_of_build_scripts(&self, linker: &Path) -> Result<OsString, Error> {
+        let directory = self.target_dir.join("hachi-tools");
+        let link = directory.join("bpf-linker");
+        fs::create_dir_all(&directory).with_context("create", &directory)?;
+        match std::os::unix::fs::symlink(linker, &link) {
+            // Always to the same place.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => made.with_context("create", &link)?,
+        }
+        let mut path = env::var_os("PATH").unwrap_or_default();
+        // A directory with a colon in its name cannot stand in a search path.
+        if !directory.as_os_str().as_bytes().contains(&b':') {
+            if !path.is_empty() {
+                path.push(":");
+            }
+            path.push(&directory);
+        }
+        Ok(path)
     }
 
     /// Puts a script that starts the running program as linker where the compiler will find it;
@@ -418,12 +449,36 @@ fn is_kept(name: &str) -> bool {
         || name.starts_with("CLIPPY_"))
 }
 
+/// What tells the compiler how much stack its threads are to have, in bytes.
+const STACK_VARIABLE: &str = "RUST_MIN_STACK";
+
+/// Address space, which becomes memory only where it is used: 32 times the compiler's own choice,
+/// or what the user asks for.
+fn compiler_stack(asked: Option<OsString>) -> OsString {
+    asked.unwrap_or_else(|| {
+        let bytes: usize = if cfg!(target_pointer_width = "64") {
+            256 << 20
+        } else {
+            32 << 20
+        };
+        bytes.to_string().into()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn what_other_builds_are_told_is_not_passed_on() {
+    fn the_stack_that_the_user_asks_for_is_the_compilers() {
+        let asked = compiler_stack(Some("12345".into()));
+        assert_eq!(asked, "12345");
+        let ours: usize = compiler_stack(None).to_str().unwrap().parse().unwrap();
+        assert!(ours > 8 << 20, "more than the compiler has by itself");
+    }
+
+    #[test]
+    fn variables_of_the_outer_build_are_not_passed_on() {
         for name in [
             "RUSTC_BOOTSTRAP",
             "RUSTFLAGS",

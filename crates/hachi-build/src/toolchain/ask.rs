@@ -116,9 +116,14 @@ impl Remedy {
 }
 
 fn rustup_command(toolchain: &str) -> Command {
+    rustup_with(&["component", "add", "rust-src", "--toolchain", toolchain])
+}
+
+/// A call of rustup.
+pub(super) fn rustup_with(arguments: &[&str]) -> Command {
     let rustup = rustup().filter(|_| in_path("rustup").is_none());
     let mut command = Command::new(rustup.unwrap_or_else(|| "rustup".into()));
-    command.args(["component", "add", "rust-src", "--toolchain", toolchain]);
+    command.args(arguments);
     // It is told which toolchain; what a file here says does not count.
     command.current_dir("/");
     command
@@ -134,18 +139,13 @@ pub(super) fn ask<T>(
     why: &mut Vec<String>,
     mut found: impl FnMut(&mut Vec<String>) -> Result<Option<T>, Error>,
 ) -> Result<Option<T>, Error> {
-    let set = |name, off: &str| setting(name).is_some_and(|value| value != off);
-    if search.offline || set("CARGO_NET_OFFLINE", "false") {
-        why.push("nothing was installed, because the build is to be offline".into());
-        return Ok(None);
-    }
-    let yes = search.assume_yes || set("HACHI_YES", "0");
-    if !yes && !search.interactive {
-        why.push(
-            "nothing was installed, because nobody could be asked (HACHI_YES=1 answers yes)".into(),
-        );
-        return Ok(None);
-    }
+    let yes = match consent(search) {
+        Ok(yes) => yes,
+        Err(reason) => {
+            why.push(reason.into());
+            return Ok(None);
+        }
+    };
     // The second list is made only when the first did not help: asking apt takes its time.
     let by_apt = std::iter::once_with(|| {
         if yes && let Some(apt) = Apt::detect() {
@@ -162,7 +162,7 @@ pub(super) fn ask<T>(
             why.push(format!("did not {question}: only root can"));
             continue;
         }
-        if !yes && !confirm(&question) {
+        if !yes && !confirm("Building eBPF needs the Rust library for it", &question) {
             why.push(format!("did not {question}: the answer was no"));
             continue;
         }
@@ -178,9 +178,24 @@ pub(super) fn ask<T>(
     Ok(None)
 }
 
+/// Whether something may be installed: at once, or after a question (`false`). Else why not.
+pub(super) fn consent(search: &Search) -> Result<bool, &'static str> {
+    let set = |name, off: &str| setting(name).is_some_and(|value| value != off);
+    if search.offline || set("CARGO_NET_OFFLINE", "false") {
+        return Err("nothing was installed, because the build is to be offline");
+    }
+    let yes = search.assume_yes || set("HACHI_YES", "0");
+    if !yes && !search.interactive {
+        return Err(
+            "nothing was installed, because nobody could be asked (HACHI_YES=1 answers yes)",
+        );
+    }
+    Ok(yes)
+}
+
 /// Asks the person at the terminal. Silence (end of input) means no.
-fn confirm(question: &str) -> bool {
-    eprint!("Building eBPF needs the Rust library for it. May I {question}? [Y/n] ");
+pub(super) fn confirm(need: &str, question: &str) -> bool {
+    eprint!("{need}. May I {question}? [Y/n] ");
     let _ = io::stderr().flush();
     let mut answer = String::new();
     match io::stdin().lock().read_line(&mut answer) {

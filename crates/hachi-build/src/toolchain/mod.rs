@@ -10,6 +10,8 @@
 
 use std::path::PathBuf;
 
+pub use cross::Cross;
+
 use crate::{
     Error, Target,
     cache::{Cache, setting},
@@ -18,6 +20,7 @@ use crate::{
 mod apt;
 mod ask;
 mod compiler;
+mod cross;
 pub(crate) mod machine;
 mod prebuilt;
 mod source;

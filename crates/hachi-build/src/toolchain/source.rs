@@ -80,7 +80,7 @@ impl Source {
             return Ok(Some(Source { dir }));
         }
         Ok(cache
-            .get(&downloaded_name(release))
+            .get(&downloaded_name(release))?
             .map(|entry| Source {
                 dir: entry.join("library"),
             })
@@ -164,14 +164,17 @@ pub(super) fn cached(
         let Some(source) = Source::find(compiler, search, cache)? else {
             return Ok(None);
         };
-        return Ok(cache
-            .get(&entry_name(compiler, &source, search.wanted_target())?)
-            .and_then(|entry| sysroot_in(&entry)));
+        return match cache.get(&entry_name(compiler, &source, search.wanted_target())?)? {
+            Some(entry) => sysroot_in(&entry),
+            None => Ok(None),
+        };
     }
-    Ok(cache
-        .find(GROUP, &key_of(compiler, search.wanted_target()))
-        .iter()
-        .find_map(|entry| sysroot_in(entry)))
+    for entry in cache.find(GROUP, &key_of(compiler, search.wanted_target()))? {
+        if let Some(sysroot) = sysroot_in(&entry)? {
+            return Ok(Some(sysroot));
+        }
+    }
+    Ok(None)
 }
 
 /// The directory in which a built library would appear. It is made if need be, since cargo
@@ -196,9 +199,14 @@ fn entry_name(compiler: &Compiler, source: &Source, target: Target) -> Result<St
 ///
 /// Two builds of the libraries from one source need not be the same bytes, and crates compiled
 /// against the one cannot use the other. Cargo sees by the path whether it must compile them again.
-fn sysroot_in(entry: &Path) -> Option<PathBuf> {
-    let inside = fs::read_dir(entry).ok()?.flatten();
-    inside.map(|found| found.path()).find(|path| path.is_dir())
+fn sysroot_in(entry: &Path) -> Result<Option<PathBuf>, Error> {
+    for found in fs::read_dir(entry).with_context("read", entry)? {
+        let path = found.with_context("read", entry)?.path();
+        if path.is_dir() {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
 }
 
 /// Gives the freshly built `sysroot`, whose libraries are in `lib`, its name.
@@ -283,7 +291,7 @@ pub(super) fn build(
         );
         Ok(())
     })?;
-    Ok(sysroot_in(&entry).expect("a complete entry holds a sysroot"))
+    Ok(sysroot_in(&entry)?.expect("a complete entry holds a sysroot"))
 }
 
 fn library_call(

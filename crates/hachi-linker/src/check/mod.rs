@@ -58,7 +58,7 @@ pub(crate) fn check(
     if let Some(kernel) = min_kernel {
         kernels::check(&spec, kernel, &mut found);
     }
-    // A function that several programs call is told of once.
+    // A function that several programs call is reported once.
     let mut told: Vec<Diagnostic> = Vec::with_capacity(found.len());
     for d in found {
         if !told.contains(&d) {

@@ -1,5 +1,6 @@
 //! Stack along calls. Single functions are checked when their code is generated.
 
+use hachi_asm::consts::{MAX_BPF_STACK, MAX_CALL_FRAMES};
 use hachi_obj::{
     AttachType, ProgramType,
     inspect::{self, StackDepth},
@@ -8,14 +9,13 @@ use hachi_obj::{
 use super::{Program, line, locate};
 use crate::{Code, Diagnostic, names};
 
-/// `MAX_BPF_STACK`: bytes for a program and the functions it calls.
-const LIMIT: u32 = 512;
+/// Bytes for a program and the functions it calls.
+const LIMIT: u32 = MAX_BPF_STACK;
 
 /// The verifier's bound for the callers of a function that makes tail calls.
 const TAIL_CALL_LIMIT: u32 = 256;
 
-/// `MAX_CALL_FRAMES`.
-const FRAMES: usize = 8;
+const FRAMES: usize = MAX_CALL_FRAMES as usize;
 
 /// What a function rounds its stack up to, on kernels since 6.9 that compile programs and on all
 /// others (`round_up_stack_depth` in `kernel/bpf/verifier.c`).

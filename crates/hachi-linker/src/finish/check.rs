@@ -1,5 +1,5 @@
-//! A last look at the result: what the kernel and libbpf would refuse is told here, by name, rather
-//! than there.
+//! A last look at the result: what the kernel and libbpf would refuse is reported here, by name,
+//! rather than there.
 
 use hachi_asm::Endian;
 use hachi_btf::{Btf, BtfBuilder, BtfExt, Linkage, Type, Types};

@@ -181,7 +181,10 @@ impl LocalTypes {
         }
         let id = match ty {
             TypeExpr::Void => 0,
-            TypeExpr::Int(int) => btf.add(Type::Int(Int::new(int.c_name, int.bytes, int.signed))),
+            TypeExpr::Int(int) => btf.add(Type::Int(Int {
+                signed: int.signed,
+                ..Int::unsigned(int.c_name, int.bytes)
+            })),
             TypeExpr::Bool => btf.add(Type::Int(Int::boolean("_Bool"))),
             TypeExpr::Float { bytes } => btf.add(Type::Float(Float {
                 name: ty.to_string(),
@@ -550,7 +553,7 @@ mod tests {
     }
 
     #[test]
-    fn arrays_grow_to_what_is_asked() {
+    fn arrays_grow_to_the_index_asked_for() {
         let (types, access) = ask(&[
             "a[3].x=u8",
             "a[1].y=u16",

@@ -9,7 +9,7 @@ use hachi_common::log;
 use super::elf::{Binding, Place, RelocKind, Symbol, SymbolKind, bytes_at};
 use super::link::Unit;
 use super::names;
-use super::states::{Named, Needed};
+use super::states::{Linked, Named, Needed};
 use crate::{Code, Diagnostic};
 
 /// The crate whose statics are the same in all objects: log buffers, for example.
@@ -233,28 +233,60 @@ impl Needed {
 
     /// Kernels refuse many helpers, and loaders all programs of some types, without a licence.
     pub(super) fn check_license(&self, warnings: &mut Vec<Diagnostic>) {
-        let help = "say it: `hachi_ebpf::license!(\"GPL\");`, which is `#[unsafe(no_mangle)] \
-                    #[unsafe(link_section = \"license\")] static LICENSE: [u8; 4] = \
-                    *b\"GPL\\0\";`";
-        match self
+        let (message, help) = match self
             .section_named("license")
             .map(|s| &self.0.sections[s].data)
         {
-            None => warnings.push(
-                Diagnostic::warning(
-                    Code::NO_LICENSE,
-                    "the program states no licence, so it cannot use GPL-only helpers",
-                )
-                .help(help),
+            Some(text) if self.0.assumes_license => (
+                format!(
+                    "the program states no licence; it is linked as one under `{}`, which is what \
+                     its library assumes",
+                    String::from_utf8_lossy(text).trim_end_matches('\0')
+                ),
+                "say it: `#[unsafe(no_mangle)] #[unsafe(link_section = \"license\")] static \
+                 LICENSE: [u8; 4] = *b\"GPL\\0\";`",
             ),
-            Some(text) if !text.contains(&0) => warnings.push(
-                Diagnostic::warning(
-                    Code::NO_LICENSE,
-                    "the licence does not end with a zero byte, so loaders may misread it",
-                )
-                .help(help),
+            None => (
+                "the program states no licence, so it cannot use GPL-only helpers".to_owned(),
+                LICENSE_HELP,
             ),
-            Some(_) => {}
+            Some(text) if !text.contains(&0) => (
+                "the licence does not end with a zero byte, so loaders may misread it".to_owned(),
+                LICENSE_HELP,
+            ),
+            Some(_) => return,
+        };
+        warnings.push(Diagnostic::warning(Code::NO_LICENSE, message).help(help));
+    }
+}
+
+const LICENSE_HELP: &str = "say it: `hachi_ebpf::license!(\"GPL\");`, which is \
+    `#[unsafe(no_mangle)] #[unsafe(link_section = \"license\")] static LICENSE: [u8; 4] = \
+    *b\"GPL\\0\";`";
+
+/// Where a library puts the licence of programs that state none. Hachi's façade of aya-ebpf does,
+/// since Aya takes them as under the GPL.
+const ASSUMED_LICENSE: &str = ".hachi.license";
+
+impl Linked {
+    /// Makes what a library assumes the licence, unless the program states one.
+    pub(super) fn assume_license(&mut self) {
+        let Some(assumed) = self.0.section_named(ASSUMED_LICENSE) else {
+            return;
+        };
+        if self.0.section_named("license").is_none() {
+            self.0.assumes_license = true;
+            self.0.sections[assumed].name = "license".into();
+            return;
+        }
+        let section = &mut self.0.sections[assumed];
+        section.data.clear();
+        section.parts.clear();
+        section.size = 0;
+        for symbol in &mut self.0.symbols {
+            if symbol.place == Place::In(assumed) {
+                symbol.place = Place::Gone;
+            }
         }
     }
 }

@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_jump_out_of_reach_is_told() {
+    fn a_jump_out_of_reach_is_reported() {
         let mut insns = vec![build::ja(i16::MAX)];
         insns.resize(
             1 + i16::MAX as usize,

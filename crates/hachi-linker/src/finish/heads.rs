@@ -66,7 +66,7 @@ fn open_items(btf: &mut BtfBuilder) {
     if values.is_empty() {
         return;
     }
-    let byte = btf.add(Type::Int(Int::new("u8", 1, false)));
+    let byte = btf.add(Type::Int(Int::unsigned("u8", 1)));
     for (id, at, nelems) in values {
         let bytes = btf.add(Type::Array(Array {
             type_id: byte,

@@ -202,7 +202,7 @@ impl Needed {
         if !taken.contains(&short) {
             return short;
         }
-        // Namesakes of other modules are told apart by their modules, and copies by numbers.
+        // Namesakes of other modules are distinguished by their modules, and copies by numbers.
         let mut outer: Vec<&str> = names::segments(&path);
         outer.pop();
         let mut longer = short.clone();

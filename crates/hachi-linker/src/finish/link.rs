@@ -50,6 +50,8 @@ pub(super) struct Unit {
     pub frames: Frames,
     /// The objects it is made of.
     pub sources: Vec<Source>,
+    /// Its licence is the one that a library assumes.
+    pub assumes_license: bool,
 }
 
 /// One of the objects being linked.
@@ -91,7 +93,7 @@ fn merged_name(name: &str, origin: Origin) -> &str {
 
 /// Sections of which one of several equal copies is enough.
 fn is_shared(name: &str) -> bool {
-    matches!(name, "license" | "version")
+    matches!(name, "license" | "version" | hachi_obj::arch::SECTION)
 }
 
 /// Where an input section went.
@@ -144,6 +146,7 @@ impl Unit {
             externs: Vec::new(),
             frames: Frames::default(),
             sources,
+            assumes_license: false,
         };
         let mut errors = Vec::new();
         let mut globals = HashMap::new();

@@ -390,7 +390,7 @@ impl Made {
     fn int(&mut self, btf: &mut BtfBuilder) -> u32 {
         *self
             .int
-            .get_or_insert_with(|| btf.add(Type::Int(Int::new("int", 4, true))))
+            .get_or_insert_with(|| btf.add(Type::Int(Int::signed("int", 4))))
     }
 
     /// A structure of these members, and its size.

@@ -10,6 +10,7 @@
 //! | read the objects | `elf` |
 //! | let jump tables refer to code | `jump_tables` |
 //! | make one of them: merge sections, resolve symbols, collect types | `link` |
+//! | note the kind of machine | `arch` |
 //! | let references name functions and statics; find what is needed | `reach` |
 //! | replace calls of magic symbols (docs/core-symbols.md) | `symbol`, `core_types`, `questions` |
 //! | cut out what is not needed, insert longer instructions | `edit` |
@@ -20,6 +21,7 @@
 //! | put types right for the kernel, remove and merge them | `repair`, `heads`, `prune` |
 //! | write the file, and check it | `write`, `check` |
 
+mod arch;
 mod check;
 mod context;
 mod core_types;
@@ -83,6 +85,8 @@ pub(crate) struct FinishInput<'a> {
     /// The directory of the package being built (cargo's `CARGO_MANIFEST_DIR`): file names below it
     /// are kept relative to it in line information.
     pub package_dir: Option<&'a Path>,
+    /// The kind of machine that the programs are for, as Rust spells it.
+    pub arch: Option<&'a str>,
     /// What stands behind line numbers of the object LLVM made.
     pub lines: &'a LineTable,
 }

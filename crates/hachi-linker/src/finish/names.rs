@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn both_manglings_are_understood() {
+    fn legacy_and_v0_names_are_demangled() {
         assert_eq!(
             demangled("_ZN3two5inner5FIRST17h13122fa397d747a2E").as_deref(),
             Some("two::inner::FIRST")

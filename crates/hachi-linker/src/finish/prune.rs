@@ -78,7 +78,7 @@ fn reach(btf: &BtfBuilder, live: &mut HashSet<u32>) {
     }
 }
 
-/// A number for each type, the same for types that cannot be told apart.
+/// A number for each type, the same for types that cannot be distinguished.
 ///
 /// Types refer to each other in circles, so this starts by what each says by itself and divides the
 /// classes by what their members refer to, until nothing changes.

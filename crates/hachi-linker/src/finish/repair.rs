@@ -14,7 +14,7 @@ pub(super) fn char_type() -> Type {
 }
 
 fn unsigned(name: &str, size: u32) -> Type {
-    Type::Int(Int::new(name, size, false))
+    Type::Int(Int::unsigned(name, size))
 }
 
 impl Shown {
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_becomes_an_empty_structure() {
+    fn unit_becomes_an_empty_structure() {
         for (rust, name) in [("()", "unit"), ("!", "never")] {
             let mut ty = unsigned(rust, 0);
             repair(&mut ty, 0, false);

@@ -80,6 +80,8 @@ impl Linked {
             }
         }
         linked.shorten_files(input.package_dir);
+        linked.assume_license();
+        linked.note_arch(input.arch)?;
         Ok(linked)
     }
 

@@ -29,6 +29,7 @@ fn link(objects: &[(&str, &[u8])]) -> Result<Finished, Vec<Diagnostic>> {
         entries: &entries,
         renames: &[("xdp.hachi".into(), "xdp".into())],
         package_dir: Some(Path::new("/build")),
+        arch: None,
         lines: &LineTable::default(),
     };
     finish(&input, &mut Sources::default())
@@ -222,7 +223,7 @@ fn functions_are_named_described_and_only_those_needed() {
     }
     assert!(linked.symbol("never_called").is_none());
     assert!(linked.func("never_called").is_none());
-    // Callbacks are told by section and offset: libbpf knows them by nothing else.
+    // Callbacks are named by section and offset: libbpf knows them by nothing else.
     let callbacks: Vec<i64> = linked
         .references("xdp")
         .iter()
@@ -438,7 +439,7 @@ fn replaced(object: &[u8], from: &str, to: &str) -> Vec<u8> {
 }
 
 #[test]
-fn questions_not_understood_are_errors() {
+fn unknown_questions_are_errors() {
     for (from, to, said) in [
         (
             "hachi:1:field_exists",

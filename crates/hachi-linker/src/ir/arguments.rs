@@ -1,4 +1,4 @@
-//! What helpers are told, as 64 bits.
+//! Arguments of helpers, as 64 bits.
 //!
 //! The kernel takes each argument of a helper as 64 bits, and the verifier wants bounds of all of
 //! them. Of a narrower number LLVM leaves the upper half as it was.
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn so_are_those_of_kernel_functions_and_no_others() {
+    fn narrow_arguments_of_kernel_functions_are_zero_extended() {
         let text = after(
             "declare i64 @\"hachi:1:kfunc:bpf_x:fn(u32)\"(i32)
              define i64 @g(i32 %n) noinline { ret i64 0 }

@@ -65,7 +65,7 @@ fn clamp(module: Module, access: Inst, address: Value, width: u64) -> Option<Val
     let size = module.size_of(object.allocated_type());
     let is_evident = match place.terms.as_slice() {
         [] => true,
-        [(value, _)] => is_evident(*value, &mut BTreeSet::new()),
+        [(value, _)] => is_bounded(*value),
         _ => false,
     };
     let last = size.checked_sub(width)?;
@@ -89,6 +89,10 @@ fn clamp(module: Module, access: Inst, address: Value, width: u64) -> Option<Val
 }
 
 /// Can the verifier find a bound of a number by itself?
+pub(super) fn is_bounded(value: Value) -> bool {
+    is_evident(value, &mut BTreeSet::new())
+}
+
 fn is_evident(value: Value, seen: &mut BTreeSet<Value>) -> bool {
     let Some(inst) = value.as_inst().filter(|inst| seen.insert(inst.0)) else {
         return true;
@@ -96,7 +100,7 @@ fn is_evident(value: Value, seen: &mut BTreeSet<Value>) -> bool {
     let mut of = |index| is_evident(inst.0.operand(index), seen);
     let is_constant = |index| inst.0.operand(index).as_u64().is_some();
     match inst.op() {
-        Op::ADD | Op::SUB | Op::MUL | Op::SHL | Op::OR => {
+        Op::ADD | Op::SUB | Op::MUL | Op::SHL | Op::OR | Op::XOR => {
             (is_constant(0) || is_constant(1)) && of(0) && of(1)
         }
         Op::ZEXT | Op::TRUNC | Op::FREEZE => of(0),
@@ -117,6 +121,51 @@ fn is_evident(value: Value, seen: &mut BTreeSet<Value>) -> bool {
     }
 }
 
+/// Is nothing done with the outcome but to tell LLVM what it may rely on?
+fn is_assumed(comparison: Inst) -> bool {
+    let users = comparison.0.users().into_iter().filter_map(Value::as_inst);
+    users.into_iter().all(|user| {
+        user.op() == Op::CALL
+            && user
+                .called_function()
+                .is_some_and(|callee| callee.name() == "llvm.assume")
+    })
+}
+
+/// Has a number that another one is compared with a limit of its own? `depth` bounds the look.
+fn is_limit(number: Value, depth: u32) -> bool {
+    let is_small = || hints::greatest_of(number).is_some_and(|most| most <= u32::MAX.into());
+    let is_compared = || {
+        let users = number.users().into_iter().filter_map(Value::as_inst);
+        users.into_iter().any(|user| {
+            is_order(user) && user.0.operands().iter().any(|side| side.as_u64().is_some())
+        })
+    };
+    let is_made_of_one = || {
+        let Some(inst) = number.as_inst().filter(|_| depth > 0) else {
+            return false;
+        };
+        let of = |index| is_limit(inst.0.operand(index), depth - 1);
+        match inst.op() {
+            Op::ADD | Op::SUB | Op::MUL | Op::SHL | Op::OR => of(0) && of(1),
+            Op::ZEXT | Op::TRUNC | Op::FREEZE | Op::LSHR => of(0),
+            Op::SELECT => of(1) && of(2),
+            Op::PHI => inst
+                .incoming()
+                .into_iter()
+                .all(|(value, _)| is_limit(value, depth / 2)),
+            Op::CALL if pins::is_pin(inst) => of(0),
+            _ => false,
+        }
+    };
+    number.as_u64().is_some() || is_small() || is_compared() || is_made_of_one()
+}
+
+/// Does a comparison say which number is less, and is the answer used?
+fn is_order(user: Inst) -> bool {
+    !matches!(user.predicate(), None | Some(Predicate::Eq | Predicate::Ne)) && !is_assumed(user)
+}
+
 /// Is it the number, moved by a constant?
 fn is_step(next: Value, number: Value) -> bool {
     next.as_inst().is_some_and(|inst| {
@@ -128,11 +177,10 @@ fn is_step(next: Value, number: Value) -> bool {
 fn is_limited(number: Value, seen: &mut BTreeSet<Value>) -> bool {
     let users = number.users().into_iter().filter_map(Value::as_inst);
     users.into_iter().any(|user| {
-        let is_order = !matches!(user.predicate(), None | Some(Predicate::Eq | Predicate::Ne));
-        is_order
+        is_order(user)
             && (0..2).any(|side| {
                 let other = user.0.operand(side);
-                other != number && is_evident(other, seen)
+                other != number && is_limit(other, 8) && is_evident(other, seen)
             })
     })
 }
@@ -179,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn otherwise_the_lesser_one_is_taken() {
+    fn a_size_that_is_not_a_power_of_two_takes_the_minimum() {
         let text = clamped(
             "[48 x i8]",
             "%n = add i64 %i, %j
@@ -210,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_verifier_sees_is_left_alone() {
+    fn bounds_that_the_verifier_sees_are_left_alone() {
         for offset in [
             "%n = and i64 %i, 63",
             "%n = add i64 %i, 3",
@@ -228,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn so_is_one_up_to_a_sum() {
+    fn a_loop_up_to_a_sum_is_clamped() {
         let to = |end: &str| {
             format!(
                 "%limit = {end}

@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn behind_its_branch_a_choice_is_what_was_chosen() {
+    fn a_choice_is_decided_behind_its_branch() {
         let text = after(
             "define i8 @f(i1 %none, ptr %p) {
              start:
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn elsewhere_it_stays() {
+    fn a_choice_stays_before_its_branch() {
         let text = after(
             "define ptr @f(i1 %none, ptr %p) {
              start:

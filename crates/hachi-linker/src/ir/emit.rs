@@ -1,5 +1,7 @@
 //! Code generation, and what LLVM has against it in words that help.
 
+use std::collections::HashSet;
+
 use super::{Job, internal};
 use crate::{
     Code, Diagnostic, Span,
@@ -9,7 +11,7 @@ use crate::{
 };
 
 /// Stack of one function, in bytes.
-const STACK_LIMIT: u64 = 512;
+const STACK_LIMIT: u64 = hachi_asm::consts::MAX_BPF_STACK as u64;
 
 /// Generates the object.
 pub(super) fn emit(
@@ -39,25 +41,31 @@ pub(super) fn emit(
         let texts: Vec<&str> = reports.iter().map(|(_, text)| text.as_str()).collect();
         let _ = std::fs::write(dir.join("5-reports.txt"), texts.join("\n"));
     }
-    let mut diagnostics: Vec<Diagnostic> = Vec::new();
-    for (is_error, text) in reports {
-        if !is_error {
-            continue;
-        }
-        let d = explain(module, renames, lines, &text);
-        let known = diagnostics
-            .iter()
-            .any(|other| other.headline == d.headline && other.function == d.function);
-        if !known {
-            diagnostics.push(d);
-        }
-    }
+    // Functions of the same name, of other types, are reported once, too.
+    let mut told = HashSet::new();
+    let diagnostics: Vec<Diagnostic> = distinct(&reports)
+        .iter()
+        .map(|report| explain(module, renames, lines, report))
+        .filter(|d| told.insert((d.headline.clone(), d.function.clone())))
+        .collect();
     // LLVM reports errors in single functions, carries on, and calls the result a success.
     if diagnostics.is_empty() {
         Ok(object)
     } else {
         Err(diagnostics)
     }
+}
+
+/// One report of each thing that is wrong with a function, the first. LLVM repeats it for every
+/// instruction concerned, and to explain one takes a look at the whole function.
+fn distinct(reports: &[(bool, String)]) -> Vec<Report<'_>> {
+    let mut known = HashSet::new();
+    reports
+        .iter()
+        .filter(|(is_error, _)| *is_error)
+        .map(|(_, text)| parse(text))
+        .filter(|report| known.insert((report.function, report.problem())))
+        .collect()
 }
 
 /// The assembly with line numbers in place of what stands for them: `.loc FILE LINE COLUMN …`.
@@ -85,6 +93,17 @@ struct Report<'a> {
     location: Option<Span>,
     function: Option<&'a str>,
     message: &'a str,
+}
+
+impl<'a> Report<'a> {
+    /// The message, without what differs from instruction to instruction.
+    fn problem(&self) -> Option<&'a str> {
+        (!self.is_of_stack()).then_some(self.message.trim())
+    }
+
+    fn is_of_stack(&self) -> bool {
+        self.message.contains("stack limit")
+    }
 }
 
 fn parse(text: &str) -> Report<'_> {
@@ -123,15 +142,14 @@ fn explain(
     module: Module,
     renames: &[(String, String)],
     lines: &LineTable,
-    text: &str,
+    report: &Report<'_>,
 ) -> Diagnostic {
     let wanted = |name| {
         let rename = renames.iter().find(|(given, _)| given == name);
         rename.map_or(name, |(_, wanted)| wanted.as_str())
     };
-    let report = parse(text);
     let function = report.function.and_then(|name| module.function(name));
-    let mut d = if report.message.contains("stack limit") {
+    let mut d = if report.is_of_stack() {
         let mut d = Diagnostic::error(
             Code::STACK_TOO_LARGE,
             format!("this function needs more than the {STACK_LIMIT} bytes of stack that eBPF has"),
@@ -154,6 +172,7 @@ fn explain(
     if d.primary.is_none() {
         d.primary = report
             .location
+            .as_ref()
             .map(|place| Span::new(&*place.file, lines.resolve(place.line).0, place.column))
             .or_else(|| function.and_then(Function::definition));
         d.function = report.function.map(|name| names::demangle(wanted(name)));
@@ -207,6 +226,29 @@ fn biggest_slots(module: Module, function: Function, mut d: Diagnostic) -> Diagn
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_fault_of_a_function_is_reported_once() {
+        let of = |line: usize, function: &str, message: &str| {
+            (
+                true,
+                format!("src/main.rs:{line}:9: in function {function} i32 (ptr): {message}"),
+            )
+        };
+        let stack = "Looks like the BPF stack limit is exceeded.";
+        let mut reports: Vec<_> = (1..=100_000).map(|line| of(line, "big", stack)).collect();
+        reports.push((
+            false,
+            "src/main.rs:1:1: in function big i32 (ptr): a remark".into(),
+        ));
+        reports.push(of(7, "big", "too many arguments"));
+        reports.push(of(8, "other", stack));
+        let told: Vec<_> = distinct(&reports)
+            .iter()
+            .map(|r| (r.function.unwrap(), r.location.as_ref().unwrap().line))
+            .collect();
+        assert_eq!(told, [("big", 1), ("big", 7), ("other", 8)]);
+    }
 
     #[test]
     fn reports_are_taken_apart() {

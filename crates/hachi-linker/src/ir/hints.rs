@@ -9,7 +9,7 @@
 
 use std::collections::BTreeSet;
 
-use super::pins;
+use super::{flow, pins};
 use crate::llvm::{Function, Inst, Module, Op, Value};
 
 /// Beyond this a bound is of no use: no object is as large.
@@ -29,7 +29,8 @@ pub(super) fn add(module: Module) {
             // A mask costs one instruction; any other clamp is one more branch for the verifier to
             // follow.
             if let Some(bound) = bound(inst).filter(|bound| *bound <= MAX_BOUND)
-                && becomes_address(inst.0, is_mask(bound), &mut BTreeSet::new())
+                && (becomes_address(inst.0, is_mask(bound), &mut BTreeSet::new())
+                    || ends_loop(inst))
             {
                 clamp(module, function, inst, bound);
             }
@@ -84,9 +85,14 @@ fn is_compared(value: Value) -> bool {
         })
 }
 
-/// Does a number become part of an address, or of what a helper is told?
+/// Does a number become part of an address, or of a helper's arguments?
 pub(super) fn reaches_address(value: Value) -> bool {
     becomes_address(value, false, &mut BTreeSet::new())
+}
+
+/// The same, or is it compared with something?
+pub(super) fn reaches_address_or_limit(value: Value) -> bool {
+    becomes_address(value, true, &mut BTreeSet::new())
 }
 
 /// The greatest that a number can be, by how it is made.
@@ -122,7 +128,17 @@ fn becomes_address(value: Value, or_limit: bool, seen: &mut BTreeSet<Value>) -> 
                 }
                 _ => true,
             },
-            Op::ADD
+            // Perhaps the end of a loop, which bounds the addresses in it.
+            Op::ICMP => or_limit,
+            op => is_step(op) && becomes_address(user.0, or_limit, seen),
+        })
+}
+
+/// Does an instruction make of a number another one that follows from it?
+pub(super) fn is_step(op: Op) -> bool {
+    matches!(
+        op,
+        Op::ADD
             | Op::SUB
             | Op::MUL
             | Op::SHL
@@ -134,11 +150,33 @@ fn becomes_address(value: Value, or_limit: bool, seen: &mut BTreeSet<Value>) -> 
             | Op::SEXT
             | Op::TRUNC
             | Op::PHI
-            | Op::SELECT => becomes_address(user.0, or_limit, seen),
-            // Perhaps the end of a loop, which bounds the addresses in it.
-            Op::ICMP => or_limit,
-            _ => false,
-        })
+            | Op::SELECT
+    )
+}
+
+/// Does a loop that comes after the instruction end where the number says?
+fn ends_loop(inst: Inst) -> bool {
+    let mut seen = BTreeSet::from([inst.0]);
+    let mut open = vec![inst.0];
+    while let Some(value) = open.pop() {
+        for user in value.users().into_iter().filter_map(Value::as_inst) {
+            let is_limit = user.op() == Op::ICMP
+                && flow::is_in_a_loop(user.block())
+                && !flow::leads_to(user.block(), inst.block());
+            if is_limit {
+                return true;
+            }
+            let is_made_of_it = matches!(
+                user.op(),
+                Op::ADD | Op::SUB | Op::LSHR | Op::SHL | Op::ZEXT | Op::TRUNC | Op::PHI | Op::CALL
+            );
+            let is_pin = user.op() != Op::CALL || pins::is_pin(user);
+            if is_made_of_it && is_pin && seen.len() < 64 && seen.insert(user.0) {
+                open.push(user.0);
+            }
+        }
+    }
+    false
 }
 
 /// Where compilers that cannot be kept from it made a table of a `match`, the check before its use
@@ -287,4 +325,54 @@ fn bits_by_origin(value: Value, depth: u32) -> Option<u32> {
         _ => None,
     }
     .filter(|bits| *bits < 64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{after, lines};
+    use super::*;
+
+    fn hinted(limit: &str) -> String {
+        after(
+            &format!(
+                "define i64 @f(i64 %x) {{
+                 start:
+                   %n = {limit}
+                   br label %loop
+                 loop:
+                   %i = phi i64 [ %n, %start ], [ %next, %loop ]
+                   %a = phi i64 [ 1, %start ], [ %b, %loop ]
+                   %b = mul i64 %a, %i
+                   %next = add i64 %i, -1
+                   %more = icmp ne i64 %next, 0
+                   br i1 %more, label %loop, label %end
+                 end:
+                   ret i64 %b
+                 }}"
+            ),
+            add,
+        )
+    }
+
+    #[test]
+    fn a_remainder_that_ends_a_loop_has_its_bound() {
+        let text = hinted("urem i64 %x, 24");
+        assert_eq!(lines(&text, "umin.i64(i64 %0, i64 23)"), 1, "{text}");
+        let text = hinted("urem i64 %x, 32");
+        assert_eq!(lines(&text, "$0 &= 31"), 1, "{text}");
+    }
+
+    #[test]
+    fn a_remainder_that_is_only_computed_with_costs_nothing() {
+        let text = after(
+            "define i64 @f(i64 %x) {
+               %n = urem i64 %x, 24
+               %large = icmp ugt i64 %n, 12
+               %r = zext i1 %large to i64
+               ret i64 %r
+             }",
+            add,
+        );
+        assert_eq!(lines(&text, "asm"), 0, "{text}");
+    }
 }

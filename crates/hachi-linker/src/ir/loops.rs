@@ -14,6 +14,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::pins;
 use crate::llvm::{Block, Builder, Const, Function, Inst, Module, Op, Predicate, TypeKind, Value};
 
 /// Rewrites all functions.
@@ -48,6 +49,36 @@ pub(super) fn sum(module: Module, at: Inst, place: &Place) -> Value {
 struct Index {
     root: Value,
     index: Value,
+}
+
+/// `start + (end - start)` is `end`, of which the verifier knows the bounds.
+///
+/// That is how a slice's end is made of what is behind an index. LLVM does not see it where the
+/// length was pinned.
+fn cancel(place: &mut Place) {
+    let difference = |(value, unit): (Value, u64)| {
+        let inst = pins::seen_through(value).as_inst();
+        let inst = inst.filter(|inst| inst.op() == Op::SUB)?;
+        Some((inst.0.operand(0), (inst.0.operand(1), unit)))
+    };
+    let find = |terms: &[(Value, u64)]| {
+        terms.iter().enumerate().find_map(|(at, term)| {
+            let (end, start) = difference(*term)?;
+            let is_start = |it: &(Value, u64)| {
+                it.1 == start.1 && pins::seen_through(it.0) == pins::seen_through(start.0)
+            };
+            Some((at, terms.iter().position(is_start)?, end))
+        })
+    };
+    while let Some((length, start, end)) = find(&place.terms) {
+        let unit = place.terms[length].1;
+        place.terms.remove(length.max(start));
+        place.terms.remove(length.min(start));
+        match end.as_u64() {
+            Some(n) => place.constant = place.constant.wrapping_add(n.wrapping_mul(unit)),
+            None => place.terms.push((end, unit)),
+        }
+    }
 }
 
 struct Rewriter {
@@ -90,22 +121,24 @@ impl Rewriter {
             self.count_from_start(counter);
         }
         for inst in function.instructions() {
-            match inst.op() {
-                Op::ICMP => {
-                    if inst.0.operand(0).ty().kind() == TypeKind::Pointer {
-                        self.comparison(inst);
-                    } else {
-                        self.counter_comparison(inst);
-                    }
-                }
-                Op::SUB => self.difference(inst),
-                _ => {}
+            if inst.op() != Op::ICMP {
+                continue;
+            }
+            match inst.0.operand(0).ty().kind() {
+                TypeKind::Pointer => self.comparison(inst),
+                _ => self.counter_comparison(inst),
             }
         }
     }
 
     /// Takes an address apart as far as it is arithmetic.
     fn place(&self, value: Value) -> Place {
+        let mut place = self.apart(value);
+        cancel(&mut place);
+        place
+    }
+
+    fn apart(&self, value: Value) -> Place {
         let mut place = Place {
             root: value,
             constant: 0,
@@ -637,32 +670,6 @@ impl Rewriter {
             _ => None,
         }
     }
-
-    /// The difference of two addresses in the same object is a difference of indices.
-    fn difference(&self, inst: Inst) {
-        let address = |value: Value| {
-            let is_cast = match value.as_inst() {
-                Some(cast) => cast.op() == Op::PTR_TO_INT,
-                None => value.constant_kind() == Const::Expr(Op::PTR_TO_INT),
-            };
-            is_cast.then(|| self.place(value.operand(0)))
-        };
-        if inst.0.ty().int_bits() != 64 {
-            return;
-        }
-        let (Some(left), Some(right)) = (address(inst.0.operand(0)), address(inst.0.operand(1)))
-        else {
-            return;
-        };
-        if left.root != right.root {
-            return;
-        }
-        let left = self.sum(inst, &left);
-        let right = self.sum(inst, &right);
-        let result = self.builder.before(inst).binary(Op::SUB, left, right);
-        inst.0.replace_with(result);
-        inst.erase();
-    }
 }
 
 /// Does an index move in its loop by nothing but these steps?
@@ -690,4 +697,37 @@ fn loop_blocks(function: Function, header: Block, latches: Vec<Block>) -> BTreeS
         }
     }
     blocks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{after, lines};
+    use super::*;
+
+    #[test]
+    fn the_end_of_what_is_behind_an_index_is_the_end_of_the_whole() {
+        let text = after(
+            "define i64 @f(i64 %first, i64 %last) {
+             start:
+               %o = alloca [64 x i8]
+               %length = sub i64 %last, %first
+               %pinned = call i64 asm \"\", \"=r,0\"(i64 %length)
+               %from = getelementptr i8, ptr %o, i64 %first
+               %to = getelementptr i8, ptr %from, i64 %pinned
+               br label %loop
+             loop:
+               %p = phi ptr [ %from, %start ], [ %next, %more ]
+               %done = icmp eq ptr %p, %to
+               br i1 %done, label %out, label %more
+             more:
+               store i8 0, ptr %p
+               %next = getelementptr i8, ptr %p, i64 1
+               br label %loop
+             out:
+               ret i64 %pinned
+             }",
+            count_by_index,
+        );
+        assert_eq!(lines(&text, "icmp uge i64 %0, %last"), 1, "{text}");
+    }
 }

@@ -3,7 +3,7 @@
 //! Done after optimisation: InstCombine would recognise most replacements and restore the
 //! operation.
 
-use super::runtime;
+use super::{runtime, settle};
 use crate::{
     Code, Cpu, Diagnostic,
     llvm::{self, Builder, Const, Inst, Module, Op, Ordering, Type, TypeKind, Value},
@@ -245,6 +245,16 @@ impl Lowering {
 
     fn copy(&self, inst: Inst, may_overlap: bool) {
         let length = inst.0.operand(2);
+        let (to, from) = (inst.0.operand(0), inst.0.operand(1));
+        let is_volatile = inst.0.operand(3).as_u64() != Some(0);
+        if may_overlap && !is_volatile && settle::are_apart(to, from) {
+            // LLVM would load all of it before it stores any.
+            let align = |index| u32::try_from(inst.argument_align(index)).unwrap_or(1);
+            let (to, from) = ((to, align(0)), (from, align(1)));
+            let copy = self.builder.before(inst).copy_memory(to, from, length);
+            inst.erase();
+            return self.copy(copy, false);
+        }
         let Some(n) = length.as_u64() else {
             let length = self.as_i64(inst, length);
             let helper = if may_overlap {
@@ -263,7 +273,6 @@ impl Lowering {
             return;
         }
         let i64_type = self.module.context.int_type(64);
-        let (to, from) = (inst.0.operand(0), inst.0.operand(1));
         if may_overlap || n % unit != 0 {
             let helper = if may_overlap {
                 "__hachi_move"
@@ -306,6 +315,46 @@ impl Lowering {
                 .builder
                 .before(inst)
                 .int_cast(value, self.module.context.int_type(64), false),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{after, lines};
+    use super::*;
+
+    fn moved_from(source: &str) -> String {
+        after(
+            &format!(
+                "declare void @llvm.memmove.p0.p0.i64(ptr, ptr, i64, i1)
+                 define void @f(ptr %ctx) {{
+                   %o = alloca [64 x i8]
+                   %data = load i32, ptr %ctx
+                   %wide = zext i32 %data to i64
+                   %packet = inttoptr i64 %wide to ptr
+                   %inside = getelementptr i8, ptr %o, i64 8
+                   call void @llvm.memmove.p0.p0.i64(ptr %o, ptr {source}, i64 56, i1 false)
+                   ret void
+                 }}"
+            ),
+            |module| {
+                assert!(lower(module, Cpu::V3).is_empty());
+            },
+        )
+    }
+
+    #[test]
+    fn a_move_between_a_packet_and_the_stack_is_a_copy() {
+        let text = moved_from("%packet");
+        assert_eq!(lines(&text, "call void @llvm.memcpy"), 1, "{text}");
+    }
+
+    #[test]
+    fn a_move_within_the_stack_stays_a_move() {
+        for source in ["%inside", "%ctx"] {
+            let text = moved_from(source);
+            assert_eq!(lines(&text, "call void @llvm.memmove"), 1, "{text}");
         }
     }
 }

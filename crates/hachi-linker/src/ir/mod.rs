@@ -6,15 +6,22 @@
 //! | choose what stays visible, make everything else inlinable | [`prepare`] |
 //! | replace panics by markers, later the markers by returns | [`aborts`] |
 //! | mark what LLVM must not take apart | [`arrays`], [`empties`], [`decided`], [`pins`] |
+//! | drop checks of sums that cannot overflow | [`growth`] |
 //! | LLVM's own optimisation | here |
-//! | count loops in a way that the verifier follows | [`loops`] |
+//! | count loops in a way that the verifier follows | [`loops`], [`differences`] |
 //! | put what the verifier cannot know into code | [`hints`], [`truths`], [`selects`] |
 //! | give helpers whole registers | [`arguments`] |
 //! | replace operations that eBPF lacks | [`lower`], with the code in `runtime.ll` |
+//! | make one way through a loop of many | [`filled`], [`extremes`] |
+//! | compute differences in a form that has bounds | [`saturating`], [`halves`] |
 //! | keep sums inside the objects that they are offsets into | [`clamps`] |
+//! | keep what helpers touch inside the objects that it is in | [`buffers`] |
+//! | compare numbers instead of their upper parts | [`parts`] |
+//! | forget where loops ended | [`ends`] |
 //! | refuse what cannot work | [`scan`] |
 //! | compare both bounds of a number with it | [`ranges`] |
 //! | keep small offsets into the stack sums | [`offsets`] |
+//! | keep long sums beside their parts | [`sums`] |
 //! | settle what is undefined or unaligned | [`settle`] |
 //! | name the user's source lines, and remember the libraries' | [`lines`] |
 //! | generate code, explain what LLVM has against it | [`emit`] |
@@ -22,26 +29,37 @@
 mod aborts;
 mod arguments;
 mod arrays;
+mod buffers;
 mod calls;
 mod clamps;
+mod counters;
 mod decided;
+mod differences;
 mod emit;
 mod empties;
+mod ends;
+mod extremes;
+mod filled;
 mod flow;
+mod growth;
+mod halves;
 mod hints;
 mod inputs;
 mod lines;
 mod loops;
 mod lower;
 mod offsets;
+mod parts;
 mod pins;
 mod prepare;
 mod ranges;
 mod relaxed;
 mod runtime;
+mod saturating;
 mod scan;
 mod selects;
 mod settle;
+mod sums;
 #[cfg(test)]
 mod testing;
 mod truths;
@@ -127,6 +145,7 @@ pub(crate) fn compile(job: Job) -> Outcome {
         Vec::new()
     };
     loops::count_by_index(module);
+    differences::of_offsets(module);
     hints::add(module);
     arguments::widen(module);
 
@@ -145,9 +164,17 @@ pub(crate) fn compile(job: Job) -> Outcome {
     relaxed::order_used(module);
     // The loops of the runtime that copy and fill, too.
     loops::count_by_index(module);
+    differences::of_offsets(module);
+    filled::forget(module);
+    saturating::bound(module);
+    halves::add_up(module);
+    extremes::compute(module);
     clamps::add(module);
+    buffers::bound(module);
     truths::compute(module);
+    parts::compare_whole(module);
     selects::join(module);
+    ends::copy(module);
     if let Err(message) = module.verify() {
         save(&job, module, "3-broken.ll");
         return Err(internal("accept the lowered program", message).into());
@@ -163,7 +190,9 @@ pub(crate) fn compile(job: Job) -> Outcome {
     save(&job, module, "4b-unfolded.ll");
     scan::forget_pointers(module);
     offsets::hide(module);
+    sums::take_back(module);
     settle::settle(module);
+    save(&job, module, "4c-settled.ll");
     let lines = lines::number(module);
     let renames = prepare::avoid_section_names(module);
     let object = emit::emit(context, module, machine, &job, &renames, &lines)?;
@@ -201,6 +230,7 @@ fn optimise(module: Module, machine: Machine, job: &Job) -> Result<(), Vec<Diagn
     // Nothing here may rewrite a comparison.
     run("function(sroa),always-inline,globaldce,function(sroa,instsimplify)")?;
     empties::replace(module);
+    growth::drop_checks(module);
     let pinned = pins::pin(module);
     save(job, module, "2b-pinned.ll");
     round()?;

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_chosen_from_small_ones_too() {
+    fn an_offset_chosen_from_small_ones_is_hidden() {
         let choice = "%c = icmp eq i8 %b, 0
                       %n = select i1 %c, i64 0, i64 3
                       %at = add i64 %n, 1";
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn others_are_not() {
+    fn other_offsets_are_not_hidden() {
         for (offset, object) in [
             ("%at = and i64 %i, 63", "[64 x i8], align 8"),
             ("%at = zext i8 %b to i64", "[64 x i8], align 8"),

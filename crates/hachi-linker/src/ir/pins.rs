@@ -51,7 +51,7 @@ pub(super) fn drop_constant(module: Module) {
 /// LLVM's eBPF target puts it there when it optimises, and will once more.
 pub(super) fn drop_passthroughs(module: Module) {
     for function in module.functions() {
-        if !function.name().starts_with("llvm.bpf.passthrough.") {
+        if !function.name().starts_with(PASSTHROUGH) {
             continue;
         }
         for call in function.calls() {
@@ -80,6 +80,25 @@ pub(super) fn is_pin(inst: Inst) -> bool {
             .inline_asm()
             .is_some_and(|(text, constraints)| text.is_empty() && constraints == CONSTRAINTS)
 }
+
+/// The number that a pin, or what keeps LLVM from moving comparisons, hides.
+pub(super) fn seen_through(value: Value) -> Value {
+    let mut value = value;
+    while let Some(inst) = value.as_inst() {
+        let is_passthrough = || {
+            inst.called_function()
+                .is_some_and(|it| it.name().starts_with(PASSTHROUGH))
+        };
+        value = match inst.op() {
+            Op::CALL if is_pin(inst) => inst.0.operand(0),
+            Op::CALL if is_passthrough() => inst.0.operand(1),
+            _ => break,
+        };
+    }
+    value
+}
+
+const PASSTHROUGH: &str = "llvm.bpf.passthrough.";
 
 /// Is it what a loop counts with? LLVM has to see through it to know how often the loop goes round.
 fn is_counter(inst: Inst) -> bool {
@@ -303,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_that_is_compared_as_signed_is_widened_as_such() {
+    fn an_index_compared_as_signed_is_sign_extended() {
         let text = pinned(
             "define i8 @f(i32 %i, ptr %p) {
              start:
@@ -328,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_is_only_compared_is_not() {
+    fn a_number_that_is_only_compared_is_not_pinned() {
         let text = pinned(
             "define i1 @f(i64 %i) {
                %in = icmp ult i64 %i, 64
@@ -355,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_option_holds_is_pinned_on_its_way_into_it() {
+    fn a_number_is_pinned_before_it_goes_into_an_option() {
         let text = pinned(
             "define i8 @f(i1 %some, i16 %i, ptr %p) {
              start:

@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn its_opposite_goes_the_other_way() {
+    fn a_negated_range_is_two_comparisons_as_well() {
         let text = unfolded("call i64 asm \"\", \"=r,0\"(i64 %x)", "ugt i64 %s, 63");
         assert_eq!(lines(&text, "icmp ult i64 %p, 65"), 1, "{text}");
         assert_eq!(lines(&text, "label %no, label %yes"), 1, "{text}");
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_may_be_negative_is_not() {
+    fn a_number_that_may_be_negative_keeps_its_comparison() {
         let text = unfolded("call i64 asm \"\", \"=r,0\"(i64 %x)", "ne i64 %p, 0");
         assert_eq!(lines(&text, "icmp sgt"), 0, "{text}");
     }

@@ -81,6 +81,18 @@ fn widening(module: Module, inst: Inst) {
     }
 }
 
+/// Can two places not overlap, since one is on the stack and the other is not?
+pub(super) fn are_apart(a: Value, b: Value) -> bool {
+    let is_slot = |mut value: Value| {
+        while let Some(inst) = value.as_inst().filter(|inst| inst.op() == Op::GEP) {
+            value = inst.0.operand(0);
+        }
+        value.as_inst().is_some_and(|inst| inst.op() == Op::ALLOCA)
+    };
+    let is_elsewhere = |value| !may_be_stack(value, &mut Vec::new());
+    is_slot(a) && is_elsewhere(b) || is_slot(b) && is_elsewhere(a)
+}
+
 /// Whether a pointer, or an integer that may become one, may lead into a stack frame.
 fn may_be_stack(value: Value, seen: &mut Vec<Value>) -> bool {
     if seen.contains(&value) {

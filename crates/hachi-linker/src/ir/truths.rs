@@ -34,7 +34,7 @@ fn number(module: Module, cast: Inst) {
         Predicate::Eq | Predicate::Ne => (1..=64).contains(&bits),
         _ => (1..=32).contains(&bits),
     };
-    if !possible || !is_computed_with(cast) {
+    if !possible || !is_computed_with(cast) || is_last_step(cast, [left, right]) {
         return;
     }
     let i64_type = module.context.int_type(64);
@@ -88,6 +88,16 @@ fn number(module: Module, cast: Inst) {
     }
 }
 
+/// Does a loop's index step on as long as it has not come to the end: `i + (i != end)`? The
+/// verifier has to know where it is.
+fn is_last_step(cast: Inst, compared: [Value; 2]) -> bool {
+    let users = cast.0.users().into_iter().filter_map(Value::as_inst);
+    users
+        .filter(|user| user.op() == Op::ADD)
+        .flat_map(|user| user.0.operands())
+        .any(|operand| operand != cast.0 && compared.contains(&operand))
+}
+
 fn is_computed_with(cast: Inst) -> bool {
     let users = cast.0.users();
     !users.is_empty()
@@ -102,4 +112,36 @@ fn is_computed_with(cast: Inst) -> bool {
                     .is_some_and(|callee| callee.name().contains(".with.overflow.")),
                 _ => false,
             })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{after, lines};
+    use super::*;
+
+    fn computed(added_to: &str) -> String {
+        after(
+            &format!(
+                "define i64 @f(i64 %i, i64 %end, i64 %count) {{
+                   %more = icmp ne i64 %i, %end
+                   %one = zext i1 %more to i64
+                   %sum = add i64 {added_to}, %one
+                   ret i64 %sum
+                 }}"
+            ),
+            compute,
+        )
+    }
+
+    #[test]
+    fn a_count_is_computed() {
+        let text = computed("%count");
+        assert_eq!(lines(&text, "icmp"), 0, "{text}");
+    }
+
+    #[test]
+    fn the_last_step_of_an_index_is_a_branch() {
+        let text = computed("%i");
+        assert_eq!(lines(&text, "icmp ne i64 %i, %end"), 1, "{text}");
+    }
 }

@@ -139,6 +139,18 @@ impl Builder {
         ))))
     }
 
+    /// Fills memory (address, alignment) with a byte.
+    pub(crate) fn fill_memory(self, at: (Value, u32), byte: Value, size: Value) -> Inst {
+        Inst(Value(ffi!(LLVMBuildMemSet(
+            self.0, at.0.0, byte.0, size.0, at.1
+        ))))
+    }
+
+    /// A stack slot.
+    pub(crate) fn slot(self, ty: Type) -> Inst {
+        Inst(Value(ffi!(LLVMBuildAlloca(self.0, ty.0, NO_NAME))))
+    }
+
     /// Widens or narrows an integer.
     pub(crate) fn int_cast(self, value: Value, ty: Type, signed: bool) -> Value {
         Value(ffi!(LLVMBuildIntCast2(

@@ -141,7 +141,7 @@ impl LineNumbers {
         }
         let line = ffi!(LLVMDILocationGetLine(shown));
         if line == 0 || line >= lines::FIRST {
-            // Of code that belongs to no line nothing is told.
+            // Nothing is reported for code that belongs to no line.
             ffi!(LLVMInstructionSetDebugLoc(inst.0.0, shown));
             return;
         }

@@ -74,6 +74,7 @@ impl Op {
     pub(crate) const PHI: Op = Op(44);
     pub(crate) const CALL: Op = Op(45);
     pub(crate) const VA_ARG: Op = Op(49);
+    pub(crate) const EXTRACT_VALUE: Op = Op(53);
     pub(crate) const FENCE: Op = Op(55);
     pub(crate) const CMPXCHG: Op = Op(56);
     pub(crate) const ATOMIC_RMW: Op = Op(57);
@@ -287,6 +288,13 @@ impl Inst {
         ffi!(LLVMSetInstrParamAlignment(self.0.0, index + 1, align));
     }
 
+    /// Of the extraction of a field: which one, from 0.
+    pub(crate) fn field(self) -> u32 {
+        let indices = ffi!(LLVMGetIndices(self.0.0));
+        // SAFETY: the instruction has at least one index.
+        unsafe { *indices }
+    }
+
     /// Of a load, a store, a fence or a read-modify-write.
     pub(crate) fn ordering(self) -> Ordering {
         Ordering::from_raw(ffi!(LLVMGetOrdering(self.0.0)))
@@ -397,6 +405,16 @@ impl Inst {
         // Inserting would give it the builder's source line.
         let location = ffi!(LLVMInstructionGetDebugLoc(self.0.0));
         ffi!(LLVMPositionBuilderAtEnd(builder.0, block.0));
+        ffi!(LLVMInsertIntoBuilder(builder.0, self.0.0));
+        ffi!(LLVMInstructionSetDebugLoc(self.0.0, location));
+    }
+
+    /// Moves it before another.
+    pub(crate) fn move_before(self, builder: Builder, other: Inst) {
+        ffi!(LLVMInstructionRemoveFromParent(self.0.0));
+        // Inserting would give it the builder's source line.
+        let location = ffi!(LLVMInstructionGetDebugLoc(self.0.0));
+        ffi!(LLVMPositionBuilderBefore(builder.0, other.0.0));
         ffi!(LLVMInsertIntoBuilder(builder.0, self.0.0));
         ffi!(LLVMInstructionSetDebugLoc(self.0.0, location));
     }

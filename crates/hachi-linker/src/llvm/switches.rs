@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_switch_is_told_apart() {
+    fn unknown_switches_are_distinguished_from_arguments() {
         let known = BTreeSet::from(["help".to_owned(), "unroll-count".to_owned()]);
         assert_eq!(problem("-unroll-count=3", &known), None);
         assert_eq!(problem("--unroll-count", &known), None);

@@ -194,6 +194,7 @@ api! {
     fn LLVMGetNumArgOperands(Ref) -> c_uint;
     fn LLVMGetAllocatedType(Ref) -> Ref;
     fn LLVMGetGEPSourceElementType(Ref) -> Ref;
+    fn LLVMGetIndices(Ref) -> *const c_uint;
     fn LLVMGetAlignment(Ref) -> c_uint;
     fn LLVMSetAlignment(Ref, c_uint);
     fn LLVMSetInstrParamAlignment(Ref, c_uint, c_uint);
@@ -202,6 +203,9 @@ api! {
     fn LLVMGetVolatile(Ref) -> Bool;
     fn LLVMBuildMemCpy(Ref, Ref, c_uint, Ref, c_uint, Ref) -> Ref;
     fn LLVMBuildMemMove(Ref, Ref, c_uint, Ref, c_uint, Ref) -> Ref;
+    fn LLVMBuildMemSet(Ref, Ref, Ref, Ref, c_uint) -> Ref;
+    fn LLVMBuildAlloca(Ref, Ref, *const c_char) -> Ref;
+    fn LLVMArrayType2(Ref, u64) -> Ref;
     fn LLVMSetVolatile(Ref, Bool);
     fn LLVMIsAtomicSingleThread(Ref) -> Bool;
     fn LLVMGetAtomicRMWBinOp(Ref) -> c_int;

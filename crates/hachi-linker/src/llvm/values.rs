@@ -58,6 +58,11 @@ impl Type {
         }
     }
 
+    /// An array of `count` of it.
+    pub(crate) fn array(self, count: u64) -> Type {
+        Type(ffi!(LLVMArrayType2(self.0, count)))
+    }
+
     /// The type of an array's elements; nothing for structs.
     pub(crate) fn array_element(self) -> Option<Type> {
         (ffi!(LLVMGetTypeKind(self.0)) != 10).then(|| Type(ffi!(LLVMGetElementType(self.0))))

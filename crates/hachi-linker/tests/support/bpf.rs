@@ -5,17 +5,16 @@ use std::{
     os::fd::{AsRawFd, FromRawFd, OwnedFd},
 };
 
-const MAP_CREATE: i32 = 0;
-const MAP_UPDATE_ELEM: i32 = 2;
-const PROG_LOAD: i32 = 5;
-const PROG_TEST_RUN: i32 = 10;
-const BTF_LOAD: i32 = 18;
+use hachi_obj::uapi::bpf_cmd::{
+    self, BPF_BTF_LOAD, BPF_MAP_CREATE, BPF_MAP_UPDATE_ELEM, BPF_PROG_LOAD, BPF_PROG_TEST_RUN,
+};
+use hachi_obj::{MapType, ProgramType};
 
 /// Program type XDP.
-pub const XDP: u32 = 6;
+pub const XDP: u32 = ProgramType::Xdp as u32;
 
 /// One call; `attr` is laid out as the kernel's `union bpf_attr` and zero beyond what is set.
-fn bpf(command: i32, attr: &mut [u64; 20]) -> io::Result<i32> {
+fn bpf(command: bpf_cmd::Type, attr: &mut [u64; 20]) -> io::Result<i32> {
     // SAFETY: the attributes are as large as said, and what they point to lives through the call.
     let result = unsafe {
         libc::syscall(
@@ -47,9 +46,9 @@ pub fn usable() -> io::Result<()> {
 /// An array map of one value.
 pub fn array_of(value: &[u8]) -> io::Result<OwnedFd> {
     let mut attr = [0; 20];
-    attr[0] = pair(2, 4);
+    attr[0] = pair(MapType::Array as u32, 4);
     attr[1] = pair(value.len() as u32, 1);
-    let fd = bpf(MAP_CREATE, &mut attr)?;
+    let fd = bpf(BPF_MAP_CREATE, &mut attr)?;
     // SAFETY: the kernel just opened it for us.
     let fd = unsafe { OwnedFd::from_raw_fd(fd) };
     let key = 0u32;
@@ -57,7 +56,7 @@ pub fn array_of(value: &[u8]) -> io::Result<OwnedFd> {
     attr[0] = fd.as_raw_fd() as u64;
     attr[1] = &raw const key as u64;
     attr[2] = value.as_ptr() as u64;
-    bpf(MAP_UPDATE_ELEM, &mut attr)?;
+    bpf(BPF_MAP_UPDATE_ELEM, &mut attr)?;
     Ok(fd)
 }
 
@@ -69,7 +68,7 @@ pub fn load_btf(types: &[u8]) -> Result<OwnedFd, (io::Error, String)> {
     attr[1] = log.as_mut_ptr() as u64;
     attr[2] = pair(types.len() as u32, log.len() as u32);
     attr[3] = 1;
-    match bpf(BTF_LOAD, &mut attr) {
+    match bpf(BPF_BTF_LOAD, &mut attr) {
         // SAFETY: the kernel just opened it for us.
         Ok(fd) => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
         Err(error) => Err((error, text(&log))),
@@ -110,7 +109,7 @@ pub fn load_typed(
             attr[3] = pair(1, log_size as u32);
             attr[4] = log.as_mut_ptr() as u64;
         }
-        match bpf(PROG_LOAD, &mut attr) {
+        match bpf(BPF_PROG_LOAD, &mut attr) {
             // SAFETY: the kernel just opened it for us.
             Ok(fd) => return Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
             Err(error) if log_size > 0 => {
@@ -131,7 +130,7 @@ pub fn run(program: &OwnedFd, packet: &[u8]) -> io::Result<(u32, Vec<u8>)> {
     attr[1] = pair(packet.len() as u32, out.len() as u32);
     attr[2] = packet.as_ptr() as u64;
     attr[3] = out.as_mut_ptr() as u64;
-    bpf(PROG_TEST_RUN, &mut attr)?;
+    bpf(BPF_PROG_TEST_RUN, &mut attr)?;
     out.truncate((attr[1] >> 32) as usize);
     Ok(((attr[0] >> 32) as u32, out))
 }

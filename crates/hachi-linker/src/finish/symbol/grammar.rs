@@ -109,7 +109,7 @@ fn constant(kind: hachi_btf::ext::CoreReloKind) -> String {
 }
 
 #[test]
-fn writers_ask_what_is_read_and_nothing_else() {
+fn writers_make_only_questions_that_the_reader_knows() {
     let mut found = Vec::new();
     for directory in WRITERS {
         sources(&root().join(directory), &mut found);
