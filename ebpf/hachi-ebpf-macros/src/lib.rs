@@ -598,6 +598,14 @@ attributes! {
     /// The section is `sk_skb`, or one of the place.
     sk_skb = network::SK_SKB;
 
+    /// `#[sk_skb(stream_parser)]`, as programs for Aya write it.
+    #[doc(hidden)]
+    stream_parser = network::STREAM_PARSER;
+
+    /// `#[sk_skb(stream_verdict)]`, as programs for Aya write it.
+    #[doc(hidden)]
+    stream_verdict = network::STREAM_VERDICT;
+
     /// Makes a function a program that chooses the socket for a connection or packet: it returns
     /// `SK_PASS` or `SK_DROP` (5.9).
     ///

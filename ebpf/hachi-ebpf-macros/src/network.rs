@@ -157,6 +157,20 @@ pub const SK_SKB: Kind = Kind {
     ],
 };
 
+pub const STREAM_PARSER: Kind = Kind {
+    attribute: "stream_parser",
+    section: Some("sk_skb/stream_parser"),
+    places: &[],
+    ..SK_SKB
+};
+
+pub const STREAM_VERDICT: Kind = Kind {
+    attribute: "stream_verdict",
+    section: Some("sk_skb/stream_verdict"),
+    places: &[],
+    ..SK_SKB
+};
+
 pub const SK_LOOKUP: Kind = Kind {
     attribute: "sk_lookup",
     signature: "fn name(ctx: SkLookupContext) -> u32",

@@ -136,8 +136,7 @@ struct Options {
     reserved: [u8; 3],
 }
 
-/// "Function not implemented".
-const ENOSYS: i32 = 38;
+const ENOSYS: i32 = crate::errno::ENOSYS as i32;
 
 #[inline(always)]
 fn find<F: Flow>(

@@ -35,6 +35,7 @@
 //! ```
 
 use crate::cty::{c_long, c_void};
+use crate::errno::ENOSYS;
 use crate::kernel::Handle;
 use crate::{AnyDynptr, Owned, helpers};
 
@@ -121,9 +122,6 @@ impl Cipher {
         Ok(Owned::new(bpf_crypto_ctx::from_ptr(made)))
     }
 }
-
-/// "Function not implemented".
-const ENOSYS: c_long = 38;
 
 type Ptr = *mut c_void;
 

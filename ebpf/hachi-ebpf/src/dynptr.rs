@@ -446,8 +446,7 @@ mod kfuncs {
     use crate::bindings::{__sk_buff, bpf_dynptr, xdp_md};
     use crate::cty::{c_long, c_void};
 
-    /// "Function not implemented".
-    const ENOSYS: i32 = 38;
+    const ENOSYS: i32 = crate::errno::ENOSYS as i32;
 
     macro_rules! absent {
         ($($name:ident($($param:ty),*) -> $result:ty = $value:expr;)*) => { $(

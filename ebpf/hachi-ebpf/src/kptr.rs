@@ -139,7 +139,7 @@ unsafe impl<T> Sync for KPtr<T> {}
 crate::maps::in_place!(KPtr<T>, [T: 'static]);
 
 impl<T: Counted> KPtr<T> {
-    /// Puts a reference in, or nothing, and gives what was there.
+    /// Puts a reference in, or nothing, and gives what was there (`bpf_kptr_xchg`, 5.19).
     #[inline(always)]
     pub fn swap(&self, new: Option<Owned<T>>) -> Option<Owned<T>> {
         let new = match new {

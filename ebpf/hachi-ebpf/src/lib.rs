@@ -50,6 +50,7 @@ pub mod cpumask;
 pub mod crypto;
 pub mod cty;
 mod dynptr;
+mod errno;
 mod global;
 pub mod helpers;
 mod host;

@@ -45,7 +45,7 @@ use crate::{MapValue, Pod, helpers};
 
 pub use crate::item;
 
-/// What lists and trees can hold: plain data, whose name the linker is told by
+/// What lists and trees can hold: plain data, whose name the linker gets by
 /// [`item!`](crate::item).
 ///
 /// # Safety

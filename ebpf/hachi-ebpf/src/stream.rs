@@ -1,4 +1,7 @@
 //! Streams: text that a program writes, and that stays with it until somebody reads it.
+//!
+//! A test that runs the program natively sees it as text of `bpf_trace_vprintk` (in kernels since
+//! Linux 5.16).
 
 use crate::cty::{c_char, c_long, c_void};
 use crate::helpers;

@@ -415,7 +415,7 @@ impl bpf_timer {
         // A verifier would know which map the timer lies in.
         #[cfg(all(feature = "test", not(hachi_bpf)))]
         if !crate::test::timer_is_of((&raw const *self).cast(), map.as_map_ptr()) {
-            return Err(-22);
+            return Err(-crate::errno::EINVAL);
         }
         let _ = map;
         let callback = callback::later::<M, _>(f);

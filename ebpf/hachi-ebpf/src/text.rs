@@ -56,7 +56,7 @@ impl<'a> Text<'a> {
 }
 
 /// "No such file or directory": what is looked for is not there.
-const ENOENT: c_long = -2;
+const ENOENT: c_long = -crate::errno::ENOENT;
 
 /// A length or place, or an error.
 #[inline(always)]

@@ -64,7 +64,7 @@ fn hash_tables_keep_to_flags_and_sizes() {
 static LRU: LruHashMap<u32, u32> = LruHashMap::with_max_entries(2, 0);
 
 #[test]
-fn lru_tables_forget_what_was_used_longest_ago() {
+fn lru_tables_forget_the_least_recently_used() {
     LRU.insert(1, 1, 0).unwrap();
     LRU.insert(2, 2, 0).unwrap();
     assert_eq!(LRU.get(1), Some(1));
@@ -511,7 +511,7 @@ fn other_contexts() {
 
 /// There is no verifier here that would refuse them.
 #[test]
-fn what_a_verifier_would_refuse_panics() {
+fn operations_that_a_verifier_refuses_panic() {
     let refused = |f: fn()| std::panic::catch_unwind(f).unwrap_err();
     refused(|| {
         let _first = LOCKED.get(0).unwrap().lock();

@@ -72,7 +72,7 @@ fn errors(said: &str) -> Vec<(&str, usize)> {
 }
 
 #[test]
-fn what_breaks_the_contract_does_not_compile() {
+fn code_that_breaks_the_contract_does_not_compile() {
     let cases = cases();
     let dir = package("refused", &cases);
     let mut wrong = String::new();
@@ -116,7 +116,7 @@ fn what_breaks_the_contract_does_not_compile() {
 
 /// The same programs as they should be.
 #[test]
-fn what_keeps_to_the_contract_compiles() {
+fn code_that_keeps_to_the_contract_compiles() {
     let source = "#![forbid(unsafe_code)]
 use hachi_ebpf::{Global, MapValue, Pod, Shareable, Shared, Stored, field, maps::*};
 use hachi_ebpf::{atomic::{AtomicU64, Ordering}, sync::{Locked, bpf_timer}};

@@ -1,7 +1,6 @@
 //! Types and constants of the kernel's interface, as `include/uapi/linux/bpf.h` has them.
 #![allow(non_camel_case_types, reason = "C's own names")]
 
-mod constants;
 #[path = "generated/flags.rs"]
 #[allow(missing_docs, reason = "C's own names")]
 mod flags;
@@ -12,12 +11,14 @@ mod helpers;
 #[allow(missing_docs, reason = "C's own names")]
 mod map_types;
 mod types;
+#[path = "generated/uapi.rs"]
+mod uapi;
 
-pub use constants::*;
 pub use flags::*;
 pub use helpers::*;
 pub use map_types::*;
 pub use types::*;
+pub use uapi::*;
 
 /// The context of an XDP program: `struct xdp_md`.
 #[derive(Clone, Copy, Debug)]

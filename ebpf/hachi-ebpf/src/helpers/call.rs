@@ -51,7 +51,7 @@ pub(crate) trait Register {
 #[cfg(not(hachi_bpf))]
 mod register {
     use super::Register;
-    use crate::helpers::ENOSYS;
+    use crate::errno::ENOSYS;
 
     impl Register for () {
         fn to_register(self) -> u64 {

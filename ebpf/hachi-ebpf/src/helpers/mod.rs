@@ -33,6 +33,7 @@ pub use text::__snprintf;
 pub use text::{bpf_strncmp, bpf_strtol, bpf_strtoul};
 
 use crate::cty::c_long;
+use crate::errno::ENOSYS;
 
 /// What a helper returned, as a `Result`: negative numbers are errors (`-errno`).
 ///
@@ -47,9 +48,6 @@ pub(crate) fn check(result: c_long) -> Result<(), c_long> {
         Ok(())
     }
 }
-
-/// "Function not implemented".
-const ENOSYS: c_long = 38;
 
 /// What a function of the kernel gives where there is none.
 #[cfg(not(hachi_bpf))]

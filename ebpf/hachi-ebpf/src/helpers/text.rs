@@ -4,12 +4,17 @@ use core::ffi::CStr;
 
 use super::{check, generated};
 use crate::cty::c_long;
+use crate::errno::EINVAL;
 
 /// Compares `s1`, up to its NUL or end, with `s2`: less than, equal to, or greater than 0 (5.17).
 ///
-/// `s2` must be a literal (`c"text"`): the verifier wants to know it.
+/// `s2` must be a literal (`c"text"`): the verifier wants to know it. An empty `s1` equals all.
 #[inline(always)]
 pub fn bpf_strncmp(s1: &[u8], s2: &'static CStr) -> c_long {
+    // The helper takes no empty text.
+    if s1.is_empty() {
+        return 0;
+    }
     // SAFETY: the one is readable for its length, the other ends with a NUL.
     unsafe { generated::bpf_strncmp(s1.as_ptr().cast(), s1.len() as u32, s2.as_ptr().cast()) }
 }
@@ -19,6 +24,10 @@ macro_rules! numbers {
         $(#[$doc])*
         #[inline(always)]
         pub fn $name(text: &[u8], base: u64) -> Result<($number, usize), c_long> {
+            // The helper takes no empty text.
+            if text.is_empty() {
+                return Err(-EINVAL);
+            }
             let mut number = 0;
             let (start, length) = (text.as_ptr().cast(), text.len() as u64);
             // SAFETY: the text is readable for its length.

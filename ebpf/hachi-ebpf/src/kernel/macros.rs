@@ -94,7 +94,7 @@ impl<H: Handle> Step for H {
 /// checks these and integers, so calling it is safe, unless it has other pointers as parameters.
 /// Whether the kernel has a `weak` one is a question to ask first:
 /// [`kfunc_exists!`](crate::kfunc_exists). A program may declare a function as several kernels have
-/// it, told apart by what follows `___`.
+/// it, distinguished by what follows `___`.
 #[macro_export]
 macro_rules! kernel_types {
     ($($declarations:tt)*) => {

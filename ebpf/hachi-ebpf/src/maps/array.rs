@@ -8,6 +8,17 @@ use crate::cty::c_long;
 map_kind! {
     /// An array: values of `V` with the indices 0 to `max_entries - 1`, all there from the
     /// beginning, as zeros (3.19).
+    ///
+    /// ```
+    /// use hachi_ebpf::{macros::map, maps::Array};
+    ///
+    /// #[map]
+    /// static PORTS: Array<u16> = Array::with_max_entries(4, 0);
+    ///
+    /// fn is_port(index: u32, port: u16) -> bool {
+    ///     PORTS.get(index) == Some(port)
+    /// }
+    /// ```
     Array<V: MapValue> = BPF_MAP_TYPE_ARRAY(u32 => V),
     entries: "`max_entries` values"
 }

@@ -10,6 +10,18 @@ map_kind! {
     ///
     /// All bytes of a value count, so its type has no padding: see
     /// [`Shareable`](crate::Shareable).
+    ///
+    /// ```
+    /// use hachi_ebpf::{macros::map, maps::BloomFilter};
+    ///
+    /// #[map]
+    /// static SEEN: BloomFilter<u32> = BloomFilter::with_max_entries(10_000, 0);
+    ///
+    /// /// Whether the address is new for sure; it is not the next time.
+    /// fn is_new(address: u32) -> bool {
+    ///     !SEEN.may_contain(address) && SEEN.insert(address, 0).is_ok()
+    /// }
+    /// ```
     BloomFilter<T: Shareable> = BPF_MAP_TYPE_BLOOM_FILTER(() => T),
     entries: "about `max_entries` values"
 }

@@ -6,6 +6,17 @@ use crate::helpers;
 map_kind! {
     /// An array of cgroups (v2), to ask whether a task is in one of them (4.8). User space puts
     /// them in.
+    ///
+    /// ```
+    /// use hachi_ebpf::{macros::map, maps::CgroupArray};
+    ///
+    /// #[map]
+    /// static SERVICES: CgroupArray = CgroupArray::with_max_entries(1, 0);
+    ///
+    /// fn is_service() -> bool {
+    ///     SERVICES.contains_current(0) == Ok(true)
+    /// }
+    /// ```
     CgroupArray = BPF_MAP_TYPE_CGROUP_ARRAY(u32 => u32),
     entries: "up to `max_entries` cgroups"
 }

@@ -6,6 +6,19 @@ use crate::bindings::bpf_cpumap_val;
 map_kind! {
     /// CPUs to which XDP programs hand packets, for the network stack to run there (4.15; entries
     /// with programs 5.9).
+    ///
+    /// ```
+    /// use hachi_ebpf::{macros::{map, xdp}, maps::CpuMap, programs::XdpContext};
+    ///
+    /// #[map]
+    /// static CPUS: CpuMap = CpuMap::with_max_entries(8, 0);
+    ///
+    /// #[xdp]
+    /// fn spread(ctx: XdpContext) -> u32 {
+    ///     let cpu = ctx.rx_queue_index() % 8;
+    ///     CPUS.redirect(cpu, 0).unwrap_or_else(|action| action)
+    /// }
+    /// ```
     CpuMap = BPF_MAP_TYPE_CPUMAP(u32 => bpf_cpumap_val),
     entries: "up to `max_entries` CPUs"
 }

@@ -15,6 +15,18 @@ pub struct DevMapValue {
 map_kind! {
     /// Interfaces to which XDP programs redirect packets, in an array (4.14; entries with programs
     /// 5.8).
+    ///
+    /// ```
+    /// use hachi_ebpf::{macros::{map, xdp}, maps::DevMap, programs::XdpContext};
+    ///
+    /// #[map]
+    /// static EXITS: DevMap = DevMap::with_max_entries(8, 0);
+    ///
+    /// #[xdp]
+    /// fn forward(_ctx: XdpContext) -> u32 {
+    ///     EXITS.redirect(0, 0).unwrap_or_else(|action| action)
+    /// }
+    /// ```
     DevMap = BPF_MAP_TYPE_DEVMAP(u32 => bpf_devmap_val),
     entries: "up to `max_entries` interfaces"
 }
@@ -22,6 +34,20 @@ map_kind! {
 map_kind! {
     /// Interfaces to which XDP programs redirect packets, in a hash table (5.4; entries with
     /// programs 5.8).
+    ///
+    /// ```
+    /// use hachi_ebpf::{macros::{map, xdp}, maps::DevMapHash, programs::XdpContext};
+    ///
+    /// #[map]
+    /// static EXITS: DevMapHash = DevMapHash::with_max_entries(8, 0);
+    ///
+    /// /// To the interface that user space has put beside the one it came by.
+    /// #[xdp]
+    /// fn forward(ctx: XdpContext) -> u32 {
+    ///     let came_by = ctx.ingress_ifindex() as u32;
+    ///     EXITS.redirect(came_by, 0).unwrap_or_else(|action| action)
+    /// }
+    /// ```
     DevMapHash = BPF_MAP_TYPE_DEVMAP_HASH(u32 => bpf_devmap_val),
     entries: "up to `max_entries` interfaces"
 }

@@ -12,11 +12,37 @@ map_kind! {
     ///
     /// Where the kernel has it (5.8), a [`RingBuf`](super::RingBuf) does the same with less memory
     /// and in order.
+    ///
+    /// ```
+    /// use hachi_ebpf::{macros::{map, xdp}, maps::PerfEventByteArray, programs::XdpContext};
+    ///
+    /// #[map]
+    /// static EVENTS: PerfEventByteArray = PerfEventByteArray::new(0);
+    ///
+    /// #[xdp]
+    /// fn report(ctx: XdpContext) -> u32 {
+    ///     let _ = EVENTS.output(&ctx, b"a packet", 0);
+    ///     2
+    /// }
+    /// ```
     PerfEventByteArray = BPF_MAP_TYPE_PERF_EVENT_ARRAY(u32 => u32),
     entries: "buffers for `max_entries` CPUs (0: all there are)"
 }
 
 /// A [`PerfEventByteArray`] for records of one type.
+///
+/// ```
+/// use hachi_ebpf::{macros::{map, xdp}, maps::PerfEventArray, programs::XdpContext};
+///
+/// #[map]
+/// static LENGTHS: PerfEventArray<u64> = PerfEventArray::new(0);
+///
+/// #[xdp]
+/// fn report(ctx: XdpContext) -> u32 {
+///     let _ = LENGTHS.output(&ctx, &(ctx.len() as u64), 0);
+///     2
+/// }
+/// ```
 #[repr(transparent)]
 pub struct PerfEventArray<T: Shareable> {
     bytes: PerfEventByteArray,

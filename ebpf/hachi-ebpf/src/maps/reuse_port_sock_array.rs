@@ -6,6 +6,23 @@ use crate::programs::SkReuseportContext;
 
 map_kind! {
     /// Sockets that share a port, to choose from (4.19). User space puts them in.
+    ///
+    /// ```
+    /// use hachi_ebpf::macros::{map, sk_reuseport};
+    /// use hachi_ebpf::{maps::ReusePortSockArray, programs::SkReuseportContext};
+    ///
+    /// #[map]
+    /// static WORKERS: ReusePortSockArray = ReusePortSockArray::with_max_entries(4, 0);
+    ///
+    /// /// Spreads by the hash of the connection.
+    /// #[sk_reuseport]
+    /// fn choose(ctx: SkReuseportContext) -> u32 {
+    ///     match WORKERS.select_reuseport(&ctx, ctx.hash() % 4, 0) {
+    ///         Ok(()) => 1,
+    ///         Err(_) => 0,
+    ///     }
+    /// }
+    /// ```
     ReusePortSockArray = BPF_MAP_TYPE_REUSEPORT_SOCKARRAY(u32 => u64),
     entries: "up to `max_entries` sockets"
 }

@@ -5,6 +5,7 @@ use core::borrow::Borrow;
 use super::def::non_null;
 use crate::bindings::{bpf_sock, bpf_sock_ops};
 use crate::cty::{c_long, c_void};
+use crate::errno::ENOENT;
 use crate::programs::{
     SkBuffContext, SkLookupContext, SkMsgContext, SkReuseportContext, SockOpsContext,
 };
@@ -13,6 +14,19 @@ use crate::{EbpfContext, helpers};
 map_kind! {
     /// Sockets, by index: to redirect to, and those whose data sk_msg and sk_skb programs see
     /// (4.14).
+    ///
+    /// ```
+    /// use hachi_ebpf::{macros::{map, sk_msg}, maps::SockMap, programs::SkMsgContext};
+    ///
+    /// #[map]
+    /// static SOCKETS: SockMap = SockMap::with_max_entries(2, 0);
+    ///
+    /// /// What one socket sends arrives at the other.
+    /// #[sk_msg]
+    /// fn to_the_other(ctx: SkMsgContext) -> u32 {
+    ///     SOCKETS.redirect_msg(&ctx, 1, 0)
+    /// }
+    /// ```
     SockMap = BPF_MAP_TYPE_SOCKMAP(u32 => u32),
     entries: "up to `max_entries` sockets"
 }
@@ -22,6 +36,19 @@ map_kind! {
     ///
     /// All bytes of a key count, so a key type has no padding: see
     /// [`Shareable`](crate::Shareable).
+    ///
+    /// ```
+    /// use hachi_ebpf::{macros::{map, sk_msg}, maps::SockHash, programs::SkMsgContext};
+    ///
+    /// #[map]
+    /// static SOCKETS: SockHash<u32> = SockHash::with_max_entries(1024, 0);
+    ///
+    /// /// What a socket sends arrives at the one that user space has put under its port.
+    /// #[sk_msg]
+    /// fn by_port(ctx: SkMsgContext) -> u32 {
+    ///     SOCKETS.redirect_msg(&ctx, ctx.local_port(), 0)
+    /// }
+    /// ```
     SockHash<K: Shareable> = BPF_MAP_TYPE_SOCKHASH(K => u32),
     entries: "up to `max_entries` sockets"
 }
@@ -90,7 +117,7 @@ macro_rules! sockets {
                 unsafe {
                     let socket = helpers::bpf_map_lookup_elem(self.as_ptr(), key);
                     let Some(socket) = non_null::<bpf_sock>(socket) else {
-                        return Err(-2);
+                        return Err(-ENOENT);
                     };
                     let result = helpers::bpf_sk_assign(ctx.ctx, socket, flags);
                     helpers::bpf_sk_release(socket.cast());

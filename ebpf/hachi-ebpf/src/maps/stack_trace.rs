@@ -8,6 +8,24 @@ const DEPTH: usize = 127;
 
 map_kind! {
     /// Stacks, as lists of addresses, under a number that is the same for the same stack (4.6).
+    ///
+    /// ```
+    /// use hachi_ebpf::macros::{kprobe, map};
+    /// use hachi_ebpf::{maps::{HashMap, StackTrace}, programs::ProbeContext};
+    ///
+    /// #[map]
+    /// static STACKS: StackTrace = StackTrace::with_max_entries(1024, 0);
+    ///
+    /// #[map]
+    /// static CALLS: HashMap<i64, u64> = HashMap::with_max_entries(1024, 0);
+    ///
+    /// /// Counts by the ways that lead here.
+    /// #[kprobe(function = "vfs_fsync")]
+    /// fn counted(ctx: ProbeContext) -> Result<(), i64> {
+    ///     let stack = STACKS.get_stackid(&ctx, 0)?;
+    ///     CALLS.insert(stack, CALLS.get(stack).unwrap_or(0) + 1, 0)
+    /// }
+    /// ```
     StackTrace = BPF_MAP_TYPE_STACK_TRACE(u32 => [u64; DEPTH]),
     entries: "up to `max_entries` stacks"
 }

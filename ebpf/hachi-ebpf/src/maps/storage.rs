@@ -151,6 +151,21 @@ storage! {
 
 storage! {
     /// A value for each task (5.11).
+    ///
+    /// ```
+    /// use hachi_ebpf::helpers::bpf_get_current_task_btf;
+    /// use hachi_ebpf::{macros::map, maps::TaskStorage};
+    ///
+    /// #[map]
+    /// static CALLS: TaskStorage<u64> = TaskStorage::new(0);
+    ///
+    /// /// Counts for the thread that runs; its number goes with it.
+    /// fn count() {
+    ///     if let Some(calls) = CALLS.cell_or_insert(bpf_get_current_task_btf(), &0) {
+    ///         calls.set(calls.get() + 1);
+    ///     }
+    /// }
+    /// ```
     TaskStorage = BPF_MAP_TYPE_TASK_STORAGE, of: task "task",
     bpf_task_storage_get bpf_task_storage_delete
 }

@@ -7,6 +7,20 @@ use crate::helpers;
 
 map_kind! {
     /// Sockets of the family `AF_XDP`, to which XDP programs redirect packets (4.18).
+    ///
+    /// ```
+    /// use hachi_ebpf::{macros::{map, xdp}, maps::XskMap, programs::XdpContext};
+    ///
+    /// #[map]
+    /// static SOCKETS: XskMap = XskMap::with_max_entries(8, 0);
+    ///
+    /// /// To the socket of the queue; where there is none, on to the kernel.
+    /// #[xdp]
+    /// fn to_user_space(ctx: XdpContext) -> u32 {
+    ///     let pass = 2;
+    ///     SOCKETS.redirect(ctx.rx_queue_index(), pass).unwrap_or_else(|action| action)
+    /// }
+    /// ```
     XskMap = BPF_MAP_TYPE_XSKMAP(u32 => u32),
     entries: "up to `max_entries` sockets"
 }

@@ -6,6 +6,17 @@ use crate::bindings::bpf_cgroup_dev_ctx;
 context! {
     /// The access a `#[cgroup_device]` program is called for (4.15). The program returns 1 to
     /// allow, 0 to forbid.
+    ///
+    /// ```
+    /// use hachi_ebpf::macros::cgroup_device;
+    /// use hachi_ebpf::programs::DeviceContext;
+    ///
+    /// #[cgroup_device]
+    /// fn only_null(ctx: DeviceContext) -> i32 {
+    ///     // /dev/null and its like.
+    ///     (ctx.major() == 1).into()
+    /// }
+    /// ```
     DeviceContext(bpf_cgroup_dev_ctx), "#[cgroup_device]"
 }
 

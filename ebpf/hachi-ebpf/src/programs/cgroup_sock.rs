@@ -6,6 +6,17 @@ use crate::bindings::bpf_sock;
 context! {
     /// The socket a `#[cgroup_sock]` program is called for (4.10). The program returns 1 to allow,
     /// 0 to forbid.
+    ///
+    /// ```
+    /// use hachi_ebpf::macros::cgroup_sock;
+    /// use hachi_ebpf::programs::SockContext;
+    ///
+    /// #[cgroup_sock(sock_create)]
+    /// fn no_raw_sockets(ctx: SockContext) -> i32 {
+    ///     const SOCK_RAW: u32 = 3;
+    ///     (ctx.sock_type() != SOCK_RAW).into()
+    /// }
+    /// ```
     SockContext(bpf_sock), "#[cgroup_sock]"
 }
 

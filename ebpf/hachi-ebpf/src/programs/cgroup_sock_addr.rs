@@ -6,6 +6,16 @@ use crate::bindings::bpf_sock_addr;
 context! {
     /// The address a `#[cgroup_sock_addr]` program is called for, which it may change (4.17). The
     /// program returns 1 to allow, 0 to forbid.
+    ///
+    /// ```
+    /// use hachi_ebpf::macros::cgroup_sock_addr;
+    /// use hachi_ebpf::programs::SockAddrContext;
+    ///
+    /// #[cgroup_sock_addr(connect4)]
+    /// fn to_this_machine_only(ctx: SockAddrContext) -> i32 {
+    ///     (ctx.user_ip4().to_ne_bytes()[0] == 127).into()
+    /// }
+    /// ```
     SockAddrContext(bpf_sock_addr), "#[cgroup_sock_addr]"
 }
 

@@ -6,6 +6,18 @@ use crate::bindings::bpf_sockopt;
 context! {
     /// The option a `#[cgroup_sockopt]` program is called for (5.3). The program returns 1 to
     /// allow, 0 to forbid.
+    ///
+    /// ```
+    /// use hachi_ebpf::macros::cgroup_sockopt;
+    /// use hachi_ebpf::programs::SockoptContext;
+    ///
+    /// #[cgroup_sockopt(setsockopt)]
+    /// fn no_marks(ctx: SockoptContext) -> i32 {
+    ///     const SOL_SOCKET: i32 = 1;
+    ///     const SO_MARK: i32 = 36;
+    ///     (ctx.level() != SOL_SOCKET || ctx.optname() != SO_MARK).into()
+    /// }
+    /// ```
     SockoptContext(bpf_sockopt), "#[cgroup_sockopt]"
 }
 

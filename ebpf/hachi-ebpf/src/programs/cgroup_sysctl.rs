@@ -3,11 +3,22 @@
 use super::{context, context_fields};
 use crate::bindings::bpf_sysctl;
 use crate::cty::c_long;
+use crate::errno::{E2BIG, EINVAL};
 use crate::helpers;
 
 context! {
     /// The access a `#[cgroup_sysctl]` program is called for (5.2). The program returns 1 to allow,
     /// 0 to forbid.
+    ///
+    /// ```
+    /// use hachi_ebpf::macros::cgroup_sysctl;
+    /// use hachi_ebpf::programs::SysctlContext;
+    ///
+    /// #[cgroup_sysctl]
+    /// fn read_only(ctx: SysctlContext) -> i32 {
+    ///     (ctx.write() == 0).into()
+    /// }
+    /// ```
     SysctlContext(bpf_sysctl), "#[cgroup_sysctl]"
 }
 
@@ -26,6 +37,10 @@ impl SysctlContext {
     /// `-E2BIG` when `to` is too short.
     #[inline(always)]
     pub fn name(&self, to: &mut [u8], flags: u64) -> Result<usize, c_long> {
+        // The helper takes no empty buffer.
+        if to.is_empty() {
+            return Err(-E2BIG);
+        }
         // SAFETY: the context is the kernel's, the buffer is writable for its length.
         let length = unsafe {
             helpers::bpf_sysctl_get_name(self.ctx, to.as_mut_ptr().cast(), to.len() as u64, flags)
@@ -40,6 +55,10 @@ impl SysctlContext {
     /// `-E2BIG` when `to` is too short, `-EINVAL` when it cannot be read.
     #[inline(always)]
     pub fn current_value(&self, to: &mut [u8]) -> Result<usize, c_long> {
+        // The helper takes no empty buffer.
+        if to.is_empty() {
+            return Err(-E2BIG);
+        }
         // SAFETY: the context is the kernel's, the buffer is writable for its length.
         let length = unsafe {
             helpers::bpf_sysctl_get_current_value(self.ctx, to.as_mut_ptr().cast(), to.len() as u64)
@@ -54,6 +73,10 @@ impl SysctlContext {
     /// `-E2BIG` when `to` is too short, `-EINVAL` when this is no write.
     #[inline(always)]
     pub fn new_value(&self, to: &mut [u8]) -> Result<usize, c_long> {
+        // The helper takes no empty buffer.
+        if to.is_empty() {
+            return Err(-E2BIG);
+        }
         // SAFETY: the context is the kernel's, the buffer is writable for its length.
         let length = unsafe {
             helpers::bpf_sysctl_get_new_value(self.ctx, to.as_mut_ptr().cast(), to.len() as u64)
@@ -65,9 +88,13 @@ impl SysctlContext {
     /// Replaces what is about to be written.
     ///
     /// # Errors
-    /// `-E2BIG` when it is too long, `-EINVAL` when this is no write.
+    /// `-E2BIG` when it is too long, `-EINVAL` when it is empty or this is no write.
     #[inline(always)]
     pub fn set_new_value(&mut self, value: &[u8]) -> Result<(), c_long> {
+        // The helper takes no empty buffer.
+        if value.is_empty() {
+            return Err(-EINVAL);
+        }
         // SAFETY: the context is the kernel's, the buffer is readable for its length.
         helpers::check(unsafe {
             helpers::bpf_sysctl_set_new_value(self.ctx, value.as_ptr().cast(), value.len() as u64)

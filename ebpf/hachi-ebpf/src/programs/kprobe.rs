@@ -8,6 +8,18 @@ use crate::kernel::{Argument, Probed, Source};
 context_of_registers! {
     /// The registers at a probe: those that hold a function's arguments, if it is at its entry
     /// (4.1).
+    ///
+    /// ```
+    /// use hachi_ebpf::macros::kprobe;
+    /// use hachi_ebpf::programs::ProbeContext;
+    /// use hachi_ebpf::info;
+    ///
+    /// #[kprobe(function = "vfs_fsync")]
+    /// fn begins(ctx: ProbeContext) {
+    ///     let data_alone: i32 = ctx.arg(1).unwrap_or(0);
+    ///     info!(&ctx, "data alone: {}", data_alone);
+    /// }
+    /// ```
     ProbeContext
 }
 

@@ -19,6 +19,16 @@ pub struct bpf_nf_ctx {
 context! {
     /// The packet a `#[netfilter]` program is called for (6.4). The program returns `NF_DROP` (0)
     /// or `NF_ACCEPT` (1).
+    ///
+    /// ```
+    /// use hachi_ebpf::macros::netfilter;
+    /// use hachi_ebpf::programs::NetfilterContext;
+    ///
+    /// #[netfilter]
+    /// fn all_pass(_ctx: NetfilterContext) -> i32 {
+    ///     1 // NF_ACCEPT
+    /// }
+    /// ```
     NetfilterContext(bpf_nf_ctx), "#[netfilter]"
 }
 

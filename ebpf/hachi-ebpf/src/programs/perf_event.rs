@@ -22,6 +22,18 @@ pub struct bpf_perf_event_data {
 context! {
     /// The event that a `#[perf_event]` program is called for (4.9). Stacks are got from
     /// [`StackTrace::get_stackid`](crate::maps::StackTrace::get_stackid).
+    ///
+    /// ```
+    /// use hachi_ebpf::macros::perf_event;
+    /// use hachi_ebpf::programs::PerfEventContext;
+    /// use hachi_ebpf::{EbpfContext, info};
+    ///
+    /// #[perf_event]
+    /// fn sample(ctx: PerfEventContext) -> u32 {
+    ///     info!(&ctx, "process {} runs", ctx.tgid());
+    ///     0
+    /// }
+    /// ```
     PerfEventContext(bpf_perf_event_data), "#[perf_event]"
 }
 

@@ -8,6 +8,19 @@ use crate::kernel::{Argument, Probed, Source};
 
 context_of_arguments! {
     /// The arguments of a tracepoint, of which the verifier knows nothing (4.17).
+    ///
+    /// ```
+    /// use hachi_ebpf::macros::raw_tracepoint;
+    /// use hachi_ebpf::programs::RawTracePointContext;
+    /// use hachi_ebpf::info;
+    ///
+    /// #[raw_tracepoint(tracepoint = "sys_enter")]
+    /// fn calls(ctx: RawTracePointContext) -> i32 {
+    ///     let number: u64 = ctx.arg(1);
+    ///     info!(&ctx, "system call {}", number);
+    ///     0
+    /// }
+    /// ```
     RawTracePointContext, Probed
 }
 

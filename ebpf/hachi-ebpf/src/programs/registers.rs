@@ -5,6 +5,7 @@
 //! constants, so CO-RE cannot give them.
 
 use crate::cty::c_long;
+use crate::errno::EINVAL;
 use crate::helpers;
 use crate::kernel::Probed;
 
@@ -85,8 +86,32 @@ const MACHINE: Machine = if cfg!(bpf_target_arch = "aarch64") {
 } else if cfg!(bpf_target_arch = "s390x") {
     S390X
 } else {
+    // Also for tests that run as programs of this machine, whose registers are never real ones.
     X86_64
 };
+
+/// Whether [`MACHINE`] is the one that the program is built for.
+const KNOWN: bool = cfg!(any(
+    not(hachi_bpf),
+    bpf_target_arch = "x86_64",
+    bpf_target_arch = "aarch64",
+    bpf_target_arch = "riscv64",
+    bpf_target_arch = "s390x"
+));
+
+/// Stops the build of a program that reads registers of a machine that has no layout here. It is
+/// generic because it must not stop the others, which never call it.
+#[inline(always)]
+fn demand_layout<T>(_: *const T) {
+    const {
+        assert!(
+            KNOWN,
+            "a program reads registers, and hachi-ebpf knows where they are on x86_64, aarch64, \
+             riscv64 and s390x only; it is built for another machine: name one with `hachi build \
+             --arch`, or read the arguments another way, such as fentry"
+        );
+    }
+}
 
 crate::kernel_types! {
     /// What a kernel keeps of a system call's first argument, whose register gets the result.
@@ -144,8 +169,7 @@ pub(super) fn frame_pointer(regs: *const pt_regs) -> u64 {
 /// the verifier knows nothing about.
 #[inline(always)]
 pub(super) fn call_argument(regs: *const pt_regs, number: usize) -> Result<u64, c_long> {
-    // As the kernel says for a bad argument.
-    const EINVAL: c_long = 22;
+    demand_layout(regs);
     let Some(&at) = MACHINE.call.get(number) else {
         return Err(-EINVAL);
     };
@@ -180,6 +204,7 @@ pub(super) fn at_byte(regs: *const pt_regs, offset: usize) -> Result<u64, c_long
 
 #[inline(always)]
 fn word(regs: *const pt_regs, at: usize) -> u64 {
+    demand_layout(regs);
     // SAFETY: the program was called with the registers; the verifier checks the bounds. Volatile
     // because several loads with variable numbers must not become one.
     unsafe { regs.cast::<u64>().add(at).read_volatile() }

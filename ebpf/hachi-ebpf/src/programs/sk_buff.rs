@@ -95,7 +95,7 @@ macro_rules! skb_fields {
                 // gets, and before 6.8 learns nothing of a number that is not 0: so one less.
                 let last = $crate::packet::opaque(have.min(to.len()).wrapping_sub(1));
                 if last >= to.len() {
-                    return Err(-14);
+                    return Err(-$crate::errno::EFAULT);
                 }
                 let len = last + 1;
                 // SAFETY: the context is the kernel's, the buffer is writable for the length.

@@ -7,6 +7,17 @@ use crate::helpers;
 
 context! {
     /// What an `#[sk_lookup]` program is asked about (5.9).
+    ///
+    /// ```
+    /// use hachi_ebpf::macros::sk_lookup;
+    /// use hachi_ebpf::programs::SkLookupContext;
+    ///
+    /// #[sk_lookup]
+    /// fn no_udp(ctx: SkLookupContext) -> u32 {
+    ///     const UDP: u32 = 17;
+    ///     (ctx.protocol() != UDP).into() // SK_PASS is 1
+    /// }
+    /// ```
     SkLookupContext(bpf_sk_lookup), "#[sk_lookup]"
 }
 

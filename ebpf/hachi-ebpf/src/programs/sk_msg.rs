@@ -7,6 +7,16 @@ use crate::helpers;
 
 context! {
     /// The message an `#[sk_msg]` program is called for (4.17).
+    ///
+    /// ```
+    /// use hachi_ebpf::macros::sk_msg;
+    /// use hachi_ebpf::programs::SkMsgContext;
+    ///
+    /// #[sk_msg]
+    /// fn short_ones(ctx: SkMsgContext) -> u32 {
+    ///     (ctx.size() < 1000).into() // SK_PASS is 1
+    /// }
+    /// ```
     SkMsgContext(sk_msg_md), "#[sk_msg]"
 }
 

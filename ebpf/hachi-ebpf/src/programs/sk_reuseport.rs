@@ -7,6 +7,16 @@ context! {
     /// What an `#[sk_reuseport]` program is asked about (4.19).
     ///
     /// The packet begins with its transport-layer header.
+    ///
+    /// ```
+    /// use hachi_ebpf::macros::sk_reuseport;
+    /// use hachi_ebpf::programs::SkReuseportContext;
+    ///
+    /// #[sk_reuseport]
+    /// fn any(_ctx: SkReuseportContext) -> u32 {
+    ///     1 // SK_PASS, and the kernel chooses
+    /// }
+    /// ```
     SkReuseportContext(sk_reuseport_md), "#[sk_reuseport]"
 }
 

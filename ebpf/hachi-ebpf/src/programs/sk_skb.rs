@@ -11,6 +11,16 @@ context! {
     /// - socket filters (3.19) have [`load`](Self::load) and [`load_bytes`](Self::load_bytes) only;
     /// - cgroup_skb programs (4.10) also look into the packet directly, from the IP header on;
     /// - sk_skb programs (4.14) change it as well.
+    ///
+    /// ```
+    /// use hachi_ebpf::macros::cgroup_skb;
+    /// use hachi_ebpf::programs::SkBuffContext;
+    ///
+    /// #[cgroup_skb(egress)]
+    /// fn short_ones(ctx: SkBuffContext) -> i32 {
+    ///     (ctx.len() < 1000).into()
+    /// }
+    /// ```
     SkBuffContext(__sk_buff), "#[cgroup_skb]"
 }
 

@@ -7,6 +7,18 @@ use crate::helpers;
 
 context! {
     /// The event a `#[sock_ops]` program is called for (4.13). [`op`](Self::op) says which.
+    ///
+    /// ```
+    /// use hachi_ebpf::macros::sock_ops;
+    /// use hachi_ebpf::programs::SockOpsContext;
+    /// use hachi_ebpf::info;
+    ///
+    /// #[sock_ops]
+    /// fn connections(ctx: SockOpsContext) -> u32 {
+    ///     info!(&ctx, "event {} at port {}", ctx.op(), ctx.local_port());
+    ///     1
+    /// }
+    /// ```
     SockOpsContext(bpf_sock_ops), "#[sock_ops]"
 }
 

@@ -11,6 +11,19 @@ use crate::cty::c_void;
 ///
 /// Calling the program with fewer bytes is an error there, so the whole `T` is always readable. Its
 /// size is a multiple of 8.
+///
+/// ```
+/// use hachi_ebpf::macros::syscall;
+/// use hachi_ebpf::programs::SyscallContext;
+///
+/// /// Gives the sum, which the loader finds in the second number.
+/// #[syscall]
+/// fn add(mut ctx: SyscallContext<[u64; 2]>) -> u32 {
+///     let [one, two] = ctx.get();
+///     ctx.set([one, one + two]);
+///     0
+/// }
+/// ```
 #[derive(Debug)]
 #[repr(transparent)]
 pub struct SyscallContext<T: Pod> {

@@ -13,6 +13,20 @@ context! {
     /// its headers usually; [`pull_data`](Self::pull_data) makes it longer, and
     /// [`load`](Self::load) and [`store`](Self::store) reach all bytes. References into the packet
     /// borrow the context, and what moves the packet borrows it mutably.
+    ///
+    /// ```
+    /// use hachi_ebpf::macros::classifier;
+    /// use hachi_ebpf::programs::TcContext;
+    /// use hachi_ebpf::bindings::{TC_ACT_OK, TC_ACT_SHOT};
+    ///
+    /// #[classifier]
+    /// fn no_long_ones(ctx: TcContext) -> i32 {
+    ///     match ctx.len() {
+    ///         0..=1000 => TC_ACT_OK,
+    ///         _ => TC_ACT_SHOT,
+    ///     }
+    /// }
+    /// ```
     TcContext(__sk_buff), "#[classifier]"
 }
 

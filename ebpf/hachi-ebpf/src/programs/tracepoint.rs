@@ -7,6 +7,19 @@ use crate::helpers;
 use crate::kernel::{Handle, Probed};
 
 /// The record of a tracepoint (4.7).
+///
+/// ```
+/// use hachi_ebpf::info;
+/// use hachi_ebpf::macros::tracepoint;
+/// use hachi_ebpf::programs::TracePointContext;
+///
+/// #[tracepoint(category = "syscalls", name = "sys_enter_openat")]
+/// fn opens(ctx: TracePointContext) {
+///     // Where the format of the record in tracefs has it.
+///     let flags: u64 = ctx.field(32);
+///     info!(&ctx, "flags {:#x}", flags);
+/// }
+/// ```
 #[derive(Debug)]
 #[repr(transparent)]
 pub struct TracePointContext {

@@ -6,6 +6,7 @@
 use super::EbpfContext;
 use super::registers::{self, context_of_registers, pt_regs};
 use crate::cty::{c_long, c_void};
+use crate::errno::{EINVAL, ESRCH};
 use crate::helpers;
 use crate::kernel::Argument;
 use crate::maps::{Array, HashMap};
@@ -114,14 +115,21 @@ impl ArgumentSpec {
     }
 }
 
-/// As the kernel says for a bad argument.
-const EINVAL: c_long = 22;
-/// There is no such thing: the loader left no record.
-const ESRCH: c_long = 3;
-
 context_of_registers! {
     /// The registers at a USDT probe, and where the loader found its arguments to be (5.5; in
     /// position-independent code 5.15).
+    ///
+    /// ```
+    /// use hachi_ebpf::macros::usdt;
+    /// use hachi_ebpf::programs::UsdtContext;
+    /// use hachi_ebpf::info;
+    ///
+    /// #[usdt]
+    /// fn mark(ctx: UsdtContext) {
+    ///     let first: Result<u64, i64> = ctx.arg(0);
+    ///     info!(&ctx, "the first argument is {}", first.unwrap_or(0));
+    /// }
+    /// ```
     UsdtContext
 }
 

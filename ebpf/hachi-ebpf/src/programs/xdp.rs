@@ -14,6 +14,20 @@ use crate::{DynptrSlot, PacketDynptr, Pod, helpers, packet};
 ///
 /// In a packet of several buffers (`#[xdp(frags)]`) these methods see the first one;
 /// [`load_bytes`](Self::load_bytes) and [`store_bytes`](Self::store_bytes) see all.
+///
+/// ```
+/// use hachi_ebpf::macros::xdp;
+/// use hachi_ebpf::programs::XdpContext;
+/// use hachi_ebpf::bindings::xdp_action;
+///
+/// #[xdp]
+/// fn only_ipv4(ctx: XdpContext) -> u32 {
+///     match ctx.read::<[u8; 2]>(12) {
+///         Some([0x08, 0x00]) => xdp_action::XDP_PASS,
+///         _ => xdp_action::XDP_DROP,
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 #[repr(transparent)]
 #[non_exhaustive]
@@ -89,12 +103,16 @@ impl XdpContext {
         unsafe { helpers::bpf_xdp_get_buff_len(self.ctx) }
     }
 
-    /// Copies bytes from any buffer of the packet into `to` (5.18).
+    /// Copies bytes from any buffer of the packet into `to` (5.18); an empty `to` stays so.
     ///
     /// # Errors
     /// `-EINVAL` when the packet ends before `offset + to.len()`.
     #[inline(always)]
     pub fn load_bytes(&self, offset: u32, to: &mut [u8]) -> Result<(), c_long> {
+        // The helper takes no empty buffer.
+        if to.is_empty() {
+            return Ok(());
+        }
         // SAFETY: the context is the kernel's, the buffer is writable for its length.
         let result = unsafe {
             helpers::bpf_xdp_load_bytes(self.ctx, offset, to.as_mut_ptr().cast(), to.len() as u32)
@@ -102,12 +120,17 @@ impl XdpContext {
         helpers::check(result)
     }
 
-    /// Overwrites bytes in any buffer of the packet with `from` (5.18).
+    /// Overwrites bytes in any buffer of the packet with `from` (5.18); an empty `from` with
+    /// nothing.
     ///
     /// # Errors
     /// `-EINVAL` when the packet ends before `offset + from.len()`.
     #[inline(always)]
     pub fn store_bytes(&mut self, offset: u32, from: &[u8]) -> Result<(), c_long> {
+        // The helper takes no empty buffer.
+        if from.is_empty() {
+            return Ok(());
+        }
         // SAFETY: the context is the kernel's, the buffer is readable for its length.
         let result = unsafe {
             helpers::bpf_xdp_store_bytes(self.ctx, offset, from.as_ptr().cast(), from.len() as u32)
