@@ -10,6 +10,7 @@ use std::{
 };
 
 use hachi_btf::Kind;
+use hachi_obj::file;
 
 use crate::{
     near::Near,
@@ -97,7 +98,7 @@ impl Btf {
     /// # Errors
     /// Of reading the file; InvalidData if it is no BTF, or malformed.
     pub fn parse_file<P: AsRef<Path>>(path: P) -> io::Result<Self> {
-        Self::new(Bytes::Owned(fs::read(path)?), None, false)
+        Self::new(Bytes::Owned(file::read(path, file::LARGEST)?), None, false)
     }
 
     /// Types from raw BTF in memory, which is copied: what

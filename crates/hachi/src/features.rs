@@ -205,7 +205,8 @@ features! {
     BTF_FUNC: "functions in BTF", (5, 0),
         |rights| btf(rights, &[sample::INT, sample::FUNC_PROTO, &btf_func(0)]);
     /// Global variables (maps addressed by `ld_imm64`).
-    GLOBAL_DATA: "global variables", (5, 2), global_data;
+    GLOBAL_DATA: "global variables", (5, 2),
+        |rights| variables_in(rights, MapType::Array);
     /// Variables and sections in BTF.
     BTF_DATASEC: "variables in BTF", (5, 2),
         |rights| btf(rights, &[sample::INT, sample::VAR, sample::DATASEC]);
@@ -293,6 +294,9 @@ features! {
     CGROUP_ORDER: "an order among the programs of a cgroup", (6, 17), cgroup_order;
     /// Typed programs attached to many kernel functions at once.
     TRACING_MULTI: "fentry.multi", (7, 2), |_| by_version(7, 2);
+    /// Global variables of which each CPU has its own (per-CPU arrays addressed by `ld_imm64`).
+    PERCPU_DATA: "per-CPU global variables (.percpu)", (7, 3),
+        |rights| variables_in(rights, MapType::PercpuArray);
 }
 
 /// The type that every kernel with eBPF lets every program of two instructions be.
@@ -561,11 +565,17 @@ fn ringbuf(rights: &Rights) -> Answer {
 }
 
 /// Runs `probe` on a fresh array of one element.
-fn with_array(
+fn with_array(rights: &Rights, probe: impl FnOnce(BorrowedFd<'_>) -> Answer) -> Answer {
+    with_one_value(rights, MapType::Array, probe)
+}
+
+/// Runs `probe` on a fresh map of this type with one element.
+fn with_one_value(
     rights: &Rights,
-    probe: impl FnOnce(std::os::fd::BorrowedFd<'_>) -> Answer,
+    kind: MapType,
+    probe: impl FnOnce(BorrowedFd<'_>) -> Answer,
 ) -> Answer {
-    match rights.map_create(&map(MapType::Array, 4, 8, 1, 0)) {
+    match rights.map_create(&map(kind, 4, 8, 1, 0)) {
         Ok(fd) => probe(fd.as_fd()),
         Err(_) => Answer::Unknown,
     }
@@ -622,9 +632,10 @@ fn map_batch(rights: &Rights) -> Answer {
     })
 }
 
-fn global_data(rights: &Rights) -> Answer {
+/// Whether programs may address the value of such a map.
+fn variables_in(rights: &Rights, kind: MapType) -> Answer {
     use std::os::fd::AsRawFd as _;
-    with_array(rights, |fd| {
+    with_one_value(rights, kind, |fd| {
         let mut attr = attr::ProgLoad {
             prog_type: SOCKET_FILTER,
             ..Default::default()
@@ -720,70 +731,4 @@ fn btf_func(linkage: u32) -> [u32; 3] {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Capability;
-
-    #[test]
-    fn sorted_by_kernel_and_named_once() {
-        assert!(ALL.is_sorted_by_key(|feature| feature.since));
-        let mut names: Vec<_> = ALL.iter().map(|feature| feature.name).collect();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), ALL.len());
-    }
-
-    #[test]
-    fn unsupported_names_feature_and_both_versions() {
-        static FUTURE: Feature = Feature::new("time travel", (99, 1), |_| Answer::No);
-        let text = FUTURE.require().unwrap_err().to_string();
-        let running = KernelVersion::current().unwrap();
-        assert_eq!(
-            text,
-            format!("time travel needs Linux ≥ 99.1 (running {running})")
-        );
-    }
-
-    #[test]
-    fn inconclusive_answers_are_not_kept() {
-        static LATER: Feature = Feature::new("x", (99, 0), |_| Answer::Unknown);
-        assert!(!LATER.is_supported());
-        assert_eq!(LATER.cache.load(Ordering::Relaxed), 0);
-    }
-
-    /// The declared versions are facts: what this kernel should have, it has, and the other way
-    /// round.
-    #[test]
-    fn probes_agree_with_versions() {
-        if Capability::Bpf.is_effective() != Some(true) {
-            eprintln!("skipped: needs CAP_BPF");
-            return;
-        }
-        let running = KernelVersion::current().unwrap();
-        let lacks_fprobe = hachi_test::kernel_lacks_fprobe();
-        for feature in ALL {
-            // Nor need a kernel be built with CONFIG_NETKIT.
-            if feature.name == NETKIT.name {
-                assert!(!feature.is_supported() || running >= feature.since);
-                continue;
-            }
-            // Long-term kernels got this one later (6.12.117 has it).
-            if feature.name == CGROUP_ORDER.name {
-                assert!(feature.is_supported() || running < feature.since);
-                continue;
-            }
-            // All for kprobe.multi.
-            if lacks_fprobe && feature.name.starts_with("kprobe") {
-                assert!(!feature.is_supported(), "{}", feature.name);
-                continue;
-            }
-            assert_eq!(
-                feature.is_supported(),
-                running >= feature.since,
-                "{} ({})",
-                feature.name,
-                feature.since
-            );
-        }
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
 //! Who holds what: the processes that have programs, maps, links and probes open.
 
-use std::{fs, path::Path};
+use std::{fs, io, path::Path};
 
 use crate::sys::{fs::fdinfo_field, inspect};
 
@@ -88,61 +88,84 @@ impl ProbeAt {
 /// needs CAP_SYS_ADMIN; without it they are left out).
 ///
 /// What comes or goes while they are listed may be missing.
-pub fn holders() -> impl Iterator<Item = Holder> {
-    let mut processes = numbers(Path::new("/proc"));
-    processes.sort_unstable();
-    processes.into_iter().flat_map(of_process)
+///
+/// # Errors
+/// If `/proc` cannot be read, for want of descriptors (EMFILE), say. Half a list is none: who asks
+/// whether anybody holds something must not hear no.
+pub fn holders() -> io::Result<Vec<Holder>> {
+    let mut found = Vec::new();
+    for process in numbers(Path::new("/proc"))? {
+        found.append(&mut holders_in(process)?);
+    }
+    Ok(found)
 }
 
-/// As [`holders`], of one process.
-pub fn holders_in(pid: u32) -> impl Iterator<Item = Holder> {
-    of_process(pid).into_iter()
-}
-
-fn of_process(pid: u32) -> Vec<Holder> {
+/// As [`holders`], of one process: nothing if that is gone, or this one may not look at it.
+///
+/// # Errors
+/// As [`holders`].
+pub fn holders_in(pid: u32) -> io::Result<Vec<Holder>> {
     let root = format!("/proc/{pid}");
     let root = Path::new(&root);
-    let mut fds = numbers(&root.join("fd"));
-    fds.sort_unstable();
+    let fds = visible(numbers(&root.join("fd")))?.unwrap_or_default();
     let mut command = None;
     let mut found = Vec::new();
     for fd in fds {
-        let name = fs::read_link(root.join("fd").join(fd.to_string()));
-        let name = name.unwrap_or_default();
-        let Some(name) = name
-            .to_str()
-            .and_then(|name| name.strip_prefix("anon_inode:"))
-        else {
+        let name = visible(fs::read_link(root.join("fd").join(fd.to_string())))?;
+        let name = name.as_deref().and_then(Path::to_str);
+        let Some(name) = name.and_then(|name| name.strip_prefix("anon_inode:")) else {
             continue;
         };
         let held = match name.trim_matches(['[', ']']) {
             "perf_event" => probe(pid, fd),
             "bpf-map" | "bpf-prog" | "bpf_link" | "bpf-link" | "btf" => {
                 let path = root.join("fdinfo").join(fd.to_string());
-                held(&fs::read_to_string(path).unwrap_or_default())
+                visible(fs::read_to_string(path))?.and_then(|text| held(&text))
             }
             _ => None,
         };
         if let Some(held) = held {
-            let command = command
-                .get_or_insert_with(|| fs::read_to_string(root.join("comm")).unwrap_or_default());
+            let command = match &command {
+                Some(command) => command,
+                None => {
+                    let name = visible(fs::read(root.join("comm")))?.unwrap_or_default();
+                    // Any bytes can be in it.
+                    let name = String::from_utf8_lossy(&name);
+                    command.insert(name.trim_end().to_owned())
+                }
+            };
             found.push(Holder {
                 pid,
-                command: command.trim_end().to_owned(),
+                command: command.clone(),
                 fd,
                 held,
             });
         }
     }
-    found
+    Ok(found)
 }
 
-/// The entries of a directory that are numbers.
-fn numbers(directory: &Path) -> Vec<u32> {
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    entries
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .collect()
+/// The entries of a directory that are numbers, in order.
+fn numbers(directory: &Path) -> io::Result<Vec<u32>> {
+    let mut numbers = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let name = entry?.file_name();
+        // The others are not of processes or descriptors.
+        numbers.extend(name.to_str().and_then(|name| name.parse::<u32>().ok()));
+    }
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// `None` for what is gone, or not for this process to see.
+fn visible<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(found) => Ok(Some(found)),
+        Err(error) => match error.raw_os_error() {
+            Some(libc::ENOENT | libc::ESRCH | libc::EACCES | libc::EPERM) => Ok(None),
+            _ => Err(error),
+        },
+    }
 }
 
 /// What the descriptor is of, by its file in `fdinfo`.
@@ -182,6 +205,7 @@ impl Probe {
 }
 
 fn probe(pid: u32, fd: u32) -> Option<Held> {
+    // Most perf events have no program, and the kernel says so by an error.
     let found = inspect::task_fd_query(pid, fd).ok()?;
     Some(Held::Probe(Probe {
         program_id: found.program_id,
@@ -197,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_kernel_shows_of_descriptors() {
+    fn reads_fdinfo_of_descriptors() {
         let text = "pos:\t0\nflags:\t02000000\nlink_type:\txdp\nlink_id:\t7\n\
                     prog_tag:\t3b185187f1855c4c\nprog_id:\t42\n";
         let link = Held::Link {

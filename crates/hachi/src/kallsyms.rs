@@ -28,16 +28,33 @@ pub(crate) fn for_each_symbol(
     Ok(())
 }
 
+/// Whether a symbol of this kind is a function.
+fn is_function(kind: u8) -> bool {
+    matches!(kind, b't' | b'T' | b'w' | b'W')
+}
+
 /// Calls `f` with name and address (0 if this process may not know it) of each function of the
 /// kernel and its modules.
-pub(crate) fn for_each_function(mut f: impl FnMut(&str, u64)) {
-    // Without the list there are none.
-    let _ = for_each_symbol(&mut |kind, name, address| {
-        if matches!(kind, b't' | b'T' | b'w' | b'W') {
+pub(crate) fn for_each_function(mut f: impl FnMut(&str, u64)) -> io::Result<()> {
+    for_each_symbol(&mut |kind, name, address| {
+        if is_function(kind) {
             f(name, address);
         }
         ControlFlow::Continue(())
-    });
+    })
+}
+
+/// Whether the kernel or a module has a function of this name; reads no further than to the first.
+pub(crate) fn has_function(wanted: &str) -> io::Result<bool> {
+    let mut found = false;
+    for_each_symbol(&mut |kind, name, _| {
+        found = is_function(kind) && name == wanted;
+        match found {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    })?;
+    Ok(found)
 }
 
 /// What the function of a system call may be called, the likeliest first: with the wrapper that
@@ -66,21 +83,25 @@ pub(crate) fn syscall_functions(name: &str) -> [String; 3] {
 }
 
 /// Whether system calls have wrappers with names of their own, such as `__x64_sys_bpf` (Linux ≥
-/// 4.17).
-pub(crate) fn has_syscall_wrappers() -> bool {
+/// 4.17). A kernel without a list of symbols is taken for one without.
+pub(crate) fn has_syscall_wrappers() -> io::Result<bool> {
     static ANSWER: OnceLock<bool> = OnceLock::new();
-    *ANSWER.get_or_init(|| {
-        let [wrapper, ..] = syscall_functions("bpf");
-        let mut found = false;
-        let listed = for_each_symbol(&mut |_, name, _| {
-            found = name == wrapper;
-            match found {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
-            }
-        });
-        listed.is_ok() && found
-    })
+    if let Some(answer) = ANSWER.get() {
+        return Ok(*answer);
+    }
+    let [wrapper, ..] = syscall_functions("bpf");
+    let mut found = false;
+    let listed = for_each_symbol(&mut |_, name, _| {
+        found = name == wrapper;
+        match found {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    });
+    match listed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(*ANSWER.get_or_init(|| found)),
+    }
 }
 
 /// `ffffffff81000000 T _stext`, and behind it in brackets the module it is in.

@@ -22,7 +22,7 @@ pub(crate) struct KernelBtf {
     /// The same, opened.
     opened: OnceLock<Result<Btf, NoKernelTypes>>,
     vmlinux: OnceLock<Result<Btf, NoKernelTypes>>,
-    modules: OnceLock<Vec<ModuleBtf>>,
+    modules: OnceLock<Result<Vec<ModuleBtf>, NoKernelTypes>>,
 }
 
 /// Types of the kernel that the caller brought along.
@@ -131,7 +131,7 @@ impl KernelBtf {
             fd: Some(std::fs::File::open("/dev/null").unwrap().into()),
         });
         KernelBtf {
-            modules: OnceLock::from(modules.collect::<Vec<_>>()),
+            modules: OnceLock::from(Ok(modules.collect::<Vec<_>>())),
             given: Some(GivenBtf::Types(vmlinux)),
             ..Default::default()
         }
@@ -178,19 +178,27 @@ impl KernelBtf {
 
     /// The types of modules to relocate against, for what [`target`](Self::target) lacks: none if
     /// that is not the running kernel's, since its modules are not known.
-    pub(crate) fn target_modules(&self) -> &[ModuleBtf] {
-        match self.target() {
-            Ok(target) if target.is_running() => self.modules(),
-            _ => &[],
+    pub(crate) fn target_modules(&self) -> Result<&[ModuleBtf], NoKernelTypes> {
+        match self.target()?.is_running() {
+            true => self.modules(),
+            false => Ok(&[]),
         }
     }
 
-    /// The types of all loaded modules (Linux ≥ 5.11). Those that cannot be read are left out.
-    pub(crate) fn modules(&self) -> &[ModuleBtf] {
-        self.modules.get_or_init(|| match self.running() {
-            Ok(vmlinux) => modules_by_id(vmlinux).unwrap_or_else(|| modules_in_sysfs(vmlinux)),
-            Err(_) => Vec::new(),
-        })
+    /// The types of all loaded modules (Linux ≥ 5.11). Those that make no sense, or that this
+    /// process may not see, are left out.
+    pub(crate) fn modules(&self) -> Result<&[ModuleBtf], NoKernelTypes> {
+        let look = || {
+            let vmlinux = self.running()?;
+            match modules_by_id(vmlinux)? {
+                Some(modules) => Ok(modules),
+                None => modules_in_sysfs(vmlinux),
+            }
+        };
+        match self.modules.get_or_init(look) {
+            Ok(modules) => Ok(modules),
+            Err(error) => Err(error.clone()),
+        }
     }
 
     /// The first type of this name and kind, in the kernel or else in a module.
@@ -202,7 +210,7 @@ impl KernelBtf {
         if let Some(id) = self.running()?.types().find(name, kind) {
             return Ok(Some(KernelType { id, module: None }));
         }
-        let found = self.modules().iter().find_map(|module| {
+        let found = self.modules()?.iter().find_map(|module| {
             let id = module.btf.types().find_own(name, kind)?;
             Some(KernelType {
                 id,
@@ -213,20 +221,24 @@ impl KernelBtf {
     }
 }
 
-/// By the kernel's table of BTF objects, which comes with descriptors; `None` if it cannot be
-/// walked (needs CAP_SYS_ADMIN).
-fn modules_by_id(vmlinux: &Btf) -> Option<Vec<ModuleBtf>> {
+/// By the kernel's table of BTF objects, which comes with descriptors; `None` if this process may
+/// not walk it (needs CAP_SYS_ADMIN) or the kernel cannot (before Linux 5.11).
+fn modules_by_id(vmlinux: &Btf) -> Result<Option<Vec<ModuleBtf>>, NoKernelTypes> {
     let mut modules = Vec::new();
     for fd in crate::ids::each(bpf::btf_next_id, bpf::btf_fd_by_id) {
-        let fd = fd.ok()?;
+        let fd = match fd {
+            Ok(fd) => fd,
+            Err(error) if is_shortage(&error.io_error) => return Err(no_modules(error.io_error)),
+            Err(_) => return Ok(None),
+        };
         let name = match bpf::kernel_btf_name(fd.as_fd()) {
             Ok(Some(name)) if name != "vmlinux" => name,
-            _ => continue,
+            Ok(_) => continue,
+            Err(error) => return Err(no_modules(error.io_error)),
         };
-        let btf = bpf::btf_bytes(fd.as_fd())
-            .ok()
-            .and_then(|bytes| Btf::of_module(bytes, vmlinux).ok());
-        if let Some(btf) = btf {
+        let bytes = bpf::btf_bytes(fd.as_fd()).map_err(|error| no_modules(error.io_error))?;
+        // What makes no sense is left out: nothing can be looked for in it.
+        if let Ok(btf) = Btf::of_module(bytes, vmlinux) {
             modules.push(ModuleBtf {
                 name,
                 btf,
@@ -234,24 +246,48 @@ fn modules_by_id(vmlinux: &Btf) -> Option<Vec<ModuleBtf>> {
             });
         }
     }
-    Some(modules)
+    Ok(Some(modules))
 }
 
 /// By the files that everybody may read.
-fn modules_in_sysfs(vmlinux: &Btf) -> Vec<ModuleBtf> {
-    let files = fs::read_dir(SYSFS).into_iter().flatten().flatten();
-    files
-        .filter_map(|file| {
-            let name = file.file_name().into_string().ok()?;
-            if name == "vmlinux" {
-                return None;
-            }
-            let btf = Btf::of_module(fs::read(file.path()).ok()?, vmlinux).ok()?;
-            Some(ModuleBtf {
+fn modules_in_sysfs(vmlinux: &Btf) -> Result<Vec<ModuleBtf>, NoKernelTypes> {
+    let mut modules = Vec::new();
+    let files = match fs::read_dir(SYSFS) {
+        Err(error) if !is_shortage(&error) => return Ok(modules),
+        files => files.map_err(no_modules)?,
+    };
+    for file in files {
+        let file = file.map_err(no_modules)?;
+        let Ok(name) = file.file_name().into_string() else {
+            continue;
+        };
+        if name == "vmlinux" {
+            continue;
+        }
+        let bytes = match fs::read(file.path()) {
+            // Unloaded meanwhile, or not for this process.
+            Err(error) if !is_shortage(&error) => continue,
+            bytes => bytes.map_err(no_modules)?,
+        };
+        if let Ok(btf) = Btf::of_module(bytes, vmlinux) {
+            modules.push(ModuleBtf {
                 name,
                 btf,
                 fd: None,
-            })
-        })
-        .collect()
+            });
+        }
+    }
+    Ok(modules)
+}
+
+/// Whether a call failed for want of descriptors or memory, which says nothing of what it asked.
+fn is_shortage(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM)
+    )
+}
+
+fn no_modules(error: io::Error) -> NoKernelTypes {
+    NoKernelTypes::new(SYSFS, error)
 }

@@ -1,11 +1,16 @@
 //! The running kernel's configuration.
 
-use std::{fmt, fs, io, path::PathBuf};
+use std::{fmt, io, path::PathBuf};
+
+use hachi_obj::file;
 
 use crate::version;
 
 /// Where the kernel shows its configuration, if it was built with CONFIG_IKCONFIG_PROC.
 const IN_PROC: &str = "/proc/config.gz";
+
+/// Beyond what any kernel's configuration has: they have a quarter of a megabyte.
+const LARGEST: u64 = 16 << 20;
 
 /// A kernel configuration, and where it comes from.
 pub(crate) struct KernelConfig {
@@ -39,7 +44,7 @@ pub(crate) fn read() -> Result<KernelConfig, NoKernelConfig> {
     let in_boot = format!("/boot/config-{release}");
     let mut tried = Vec::new();
     for path in [&*in_boot, IN_PROC] {
-        match fs::read(path).and_then(unpacked) {
+        match file::read(path, LARGEST).and_then(unpacked) {
             Ok(bytes) => {
                 return Ok(KernelConfig {
                     source: path.to_owned(),
@@ -67,10 +72,8 @@ fn gunzip(_: &[u8]) -> Result<Vec<u8>, &'static str> {
 
 #[cfg(feature = "config-gz")]
 fn gunzip(bytes: &[u8]) -> Result<Vec<u8>, &'static str> {
-    /// Beyond what any kernel's configuration has: they have a quarter of a megabyte.
-    const LIMIT: usize = 16 << 20;
     let body = skip_header(bytes).ok_or("the gzip file is damaged or truncated")?;
-    miniz_oxide::inflate::decompress_to_vec_with_limit(body, LIMIT)
+    miniz_oxide::inflate::decompress_to_vec_with_limit(body, LARGEST as usize)
         .map_err(|_| "the gzip file is damaged, truncated or far too large")
 }
 

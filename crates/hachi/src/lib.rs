@@ -81,7 +81,7 @@ pub use crate::{
     holders::{Held, Holder, Probe, ProbeAt, holders, holders_in},
     load::{BtfProblem, EbpfError, VerifierLogLevel},
     loader::{Ebpf, EbpfLoader, GlobalData, IfMissing},
-    log::{EbpfLogger, EbpfLoggerError, LogRecord},
+    log::{EbpfLogger, EbpfLoggerError, LogPart, LogRecord},
     rights::{BpfToken, BpfTokenError, Delegation},
     struct_ops::StructOps,
     sys::capability::Capability,
@@ -93,6 +93,8 @@ pub use crate::{
 #[cfg(all(fuzzing, feature = "uprobe"))]
 #[doc(hidden)]
 pub mod fuzzing {
+    pub use crate::sys::netlink::fuzz::replies as netlink;
+    pub use crate::sys::perf_buffer::fuzz as perf_records;
     pub use crate::user::fuzz as user;
 }
 

@@ -1,13 +1,12 @@
 //! [`Ebpf`] and its builder.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use hachi_common::Record;
-use hachi_obj::{GlobalVar, Spec};
+use hachi_obj::{GlobalVar, Spec, file};
 
 use crate::{
     Pod, Shareable,
@@ -209,7 +208,7 @@ impl EbpfLoader {
     /// [`EbpfError::FileError`] if the file cannot be read; then as [`load`](Self::load).
     pub fn load_file<P: AsRef<Path>>(&mut self, path: P) -> Result<Ebpf, EbpfError> {
         let path = path.as_ref();
-        let bytes = fs::read(path).map_err(|error| EbpfError::FileError {
+        let bytes = file::read(path, file::LARGEST).map_err(|error| EbpfError::FileError {
             path: path.to_owned(),
             error,
         })?;

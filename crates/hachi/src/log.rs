@@ -25,11 +25,30 @@ pub enum EbpfLoggerError {
     /// The object's programs log nothing, or the logger has been made before.
     NothingToLog {
         /// What the object does not have.
-        missing: &'static str,
+        missing: LogPart,
     },
 
     /// The ring buffer is not as it should be.
     Map(MapError),
+}
+
+/// What an object has whose programs log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LogPart {
+    /// The map of messages.
+    Map,
+    /// The section that says what each message is.
+    Sites,
+}
+
+impl fmt::Display for LogPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            LogPart::Map => "map HACHI_LOG",
+            LogPart::Sites => "section .hachi.log",
+        })
+    }
 }
 
 impl fmt::Display for EbpfLoggerError {
@@ -37,8 +56,8 @@ impl fmt::Display for EbpfLoggerError {
         match self {
             EbpfLoggerError::NothingToLog { missing } => write!(
                 f,
-                "nothing to log: {missing} (either no program of the object uses a logging macro, \
-                 or its logger was made before); log something, or leave the logger out"
+                "nothing to log: no {missing} (either no program of the object uses a logging \
+                 macro, or its logger was made before); log something, or leave the logger out"
             ),
             EbpfLoggerError::Map(error) => write!(f, "{error}"),
         }
@@ -83,12 +102,12 @@ impl EbpfLogger {
     pub fn init(ebpf: &mut Ebpf) -> Result<Self, EbpfLoggerError> {
         if ebpf.map(RING_MAP).is_err() {
             return Err(EbpfLoggerError::NothingToLog {
-                missing: "no map HACHI_LOG",
+                missing: LogPart::Map,
             });
         }
         let Some(sites) = ebpf.log_sites.take() else {
             return Err(EbpfLoggerError::NothingToLog {
-                missing: "no section .hachi.log",
+                missing: LogPart::Sites,
             });
         };
         let ring = ebpf.take_map(RING_MAP)?.into_data();

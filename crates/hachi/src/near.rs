@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_names_come_first_and_far_ones_are_left_out() {
+    fn suggests_the_nearest_names_first_and_no_distant_ones() {
         let names = ["sched_switch", "sched_wakeup", "sys_enter", "sched_swotch"];
         assert_eq!(
             similar("sched_swich", names),

@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stars_and_question_marks_fit_what_they_stand_for() {
+    fn stars_and_question_marks_match_any_text() {
         let fits = |pattern: &str, name: &str| fits(pattern.as_bytes(), name.as_bytes());
         assert!(fits("tcp_*", "tcp_connect"));
         assert!(fits("*connect", "tcp_v4_connect"));

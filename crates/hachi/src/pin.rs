@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::{
-    fd::MapFd,
+    fd::{MapFd, ProgramFd},
     sys::{bpf, errno::SyscallError, fs as sys_fs},
 };
 
@@ -578,6 +578,29 @@ pub(crate) fn open_any(path: &Path) -> Result<(OwnedFd, ObjectKind), PinError> {
     }
 }
 
+/// The kind and the id of what is pinned at `path`: a question that opens the pin and holds
+/// nothing.
+///
+/// # Errors
+/// [`PinError::NotFound`] if nothing is pinned there, [`PinError::Unsuitable`] for a directory or a
+/// pin of another kind, and what the kernel refuses (EACCES, EPERM).
+pub fn look<P: AsRef<Path>>(path: P) -> Result<(ObjectKind, u32), PinError> {
+    let path = path.as_ref();
+    let (fd, kind) = open_any(path)?;
+    match id_of(fd.as_fd(), kind) {
+        Ok(id) => Ok((kind, id)),
+        Err(error) => Err(PinError::syscall(PinOperation::Describe, path, error)),
+    }
+}
+
+fn id_of(fd: BorrowedFd<'_>, kind: ObjectKind) -> Result<u32, SyscallError> {
+    match kind {
+        ObjectKind::Map => bpf::map_info(fd).map(|info| info.id),
+        ObjectKind::Program => bpf::prog_info(fd).map(|info| info.id),
+        ObjectKind::Link => bpf::link_info(fd).map(|info| info.id),
+    }
+}
+
 /// Opens the object of the expected kind pinned at `path`.
 pub(crate) fn open(path: &Path, expected: ObjectKind) -> Result<OwnedFd, PinError> {
     let (fd, found) = open_any(path)?;
@@ -604,12 +627,7 @@ pub(crate) fn is_pin_of(
         ) => return Ok(false),
         Err(error) => return Err(error),
     };
-    let id = |fd| match kind {
-        ObjectKind::Map => bpf::map_info(fd).map(|info| info.id),
-        ObjectKind::Program => bpf::prog_info(fd).map(|info| info.id),
-        ObjectKind::Link => bpf::link_info(fd).map(|info| info.id),
-    };
-    let is_same = || Ok(id(there.as_fd())? == id(fd)?);
+    let is_same = || Ok(id_of(there.as_fd(), kind)? == id_of(fd, kind)?);
     let same: Result<bool, SyscallError> = is_same();
     Ok(found == kind
         && same.map_err(|error| PinError::syscall(PinOperation::Describe, path, error))?)
@@ -631,6 +649,16 @@ pub(crate) fn remove_own(
         });
     }
     fs::remove_file(path).map_err(|error| PinError::io(PinOperation::Remove, path, error))
+}
+
+/// The program pinned at `path`, whatever its type: to put it back in a link that runs another.
+/// Needs no more rights than the pin's owner has.
+///
+/// # Errors
+/// [`PinError::NotFound`] if nothing is pinned there, [`PinError::WrongKind`] for a map or link;
+/// otherwise what `BPF_OBJ_GET` refuses (EACCES, EPERM).
+pub fn program<P: AsRef<Path>>(path: P) -> Result<ProgramFd, PinError> {
+    open(path.as_ref(), ObjectKind::Program).map(ProgramFd::new)
 }
 
 /// Removes the pin at `path`. What was pinned goes away unless something else holds it: a map or
@@ -731,7 +759,7 @@ mod tests {
     }
 
     #[test]
-    fn relative_paths_are_looked_at_in_the_working_directory() {
+    fn relative_paths_start_at_the_working_directory() {
         let error = check_bpffs(Path::new("pin-of-a-map")).unwrap_err();
         assert!(
             matches!(&error, PinError::NotBpffs { mount, .. } if mount == Path::new(".")),

@@ -109,7 +109,7 @@ impl ProgramInfo {
 
     /// Whether its licence lets it use GPL-only helpers. Linux ≥ 4.18.
     pub fn gpl_compatible(&self) -> bool {
-        self.info.bits & 1 != 0
+        self.info.bits & attr::GPL_COMPATIBLE != 0
     }
 
     /// The BTF object that describes it, if any.

@@ -26,6 +26,8 @@ pub struct StructOps {
     map: MapData,
     value: Vec<u8>,
     link: bool,
+    /// What may be wrong with it if the kernel refuses it.
+    suspicion: String,
 }
 
 impl Ebpf {
@@ -128,6 +130,7 @@ impl Ebpf {
             map,
             value: layout.value,
             link: ops.link,
+            suspicion: suspicion(&ops.type_name, &layout.missing),
         };
         if ready.link {
             ready.set().map_err(syscall)?;
@@ -153,6 +156,15 @@ impl StructOps {
                 0,
             )
         }
+        .map_err(|error| self.explained(error))
+    }
+
+    /// The kernel says EINVAL for all that its check of such a struct finds.
+    fn explained(&self, error: SyscallError) -> SyscallError {
+        match error.errno() {
+            libc::EINVAL => error.noted(&*self.suspicion),
+            _ => error,
+        }
     }
 
     /// Registers it: the kernel calls its functions from now on, where it is chosen (a congestion
@@ -167,8 +179,9 @@ impl StructOps {
     pub fn attach(&self) -> Result<OwnedLink, LinkError> {
         let failed = |error| LinkError::attach(&format!("struct {:?}", self.map.name()), error);
         if self.link {
-            let fd = attach::struct_ops_link(self.map.as_fd(), AttachType::StructOps as u32);
-            return Ok(FdLink::new(fd.map_err(failed)?).into());
+            let fd = attach::struct_ops_link(self.map.as_fd(), AttachType::StructOps as u32)
+                .map_err(|error| failed(self.explained(error)))?;
+            return Ok(FdLink::new(fd).into());
         }
         self.set().map_err(failed)?;
         Ok(LegacyLink::new(Registered {
@@ -191,6 +204,25 @@ impl StructOps {
             _ => Err(LinkError::NeedsBpfLink(BpfLinkUse::StructOps)),
         }
     }
+}
+
+/// What the kernel may not like about a struct: most kinds must have some functions.
+fn suspicion(type_name: &str, missing: &[String]) -> String {
+    /// What the kernel's own check asks for (`tcp_validate_congestion_control`).
+    const KNOWN: &[(&str, &str)] = &[(
+        "tcp_congestion_ops",
+        "ssthresh, undo_cwnd, one of cong_avoid and cong_control, and a name",
+    )];
+    let known = KNOWN.iter().find(|(name, _)| *name == type_name);
+    let needs = match known {
+        Some((_, needs)) => format!(": it needs {needs}"),
+        None => String::new(),
+    };
+    let without = match missing {
+        [] => "all of its functions are there, so look at its other members".to_owned(),
+        missing => format!("there is no program for {}", missing.join(", ")),
+    };
+    format!("the kernel's check of {type_name} refuses it{needs}; {without}")
 }
 
 /// A struct that is registered because its map has a value.

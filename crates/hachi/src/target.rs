@@ -83,6 +83,13 @@ pub enum Hint {
     NoProbes,
     /// The function exists, but has no type in the kernel's BTF.
     Untyped,
+    /// Its symbols are compressed, and the crate was built without its feature `debuginfo`.
+    CompressedSymbols,
+    /// The path was looked up in the root of this process, which may be in a container.
+    InRootOf {
+        /// The process.
+        pid: u32,
+    },
     /// A library is named by its path, or as the dynamic linker knows it.
     NamedByPath,
 }
@@ -125,6 +132,14 @@ impl fmt::Display for NoSuchTarget {
             Hint::Stripped => f.write_str(
                 "; the file has no symbols at all (it was stripped), so give the offset in the \
                  file instead",
+            ),
+            Hint::CompressedSymbols => f.write_str(
+                "; its symbols are compressed (.gnu_debugdata): hachi reads them with its feature \
+                 `debuginfo`",
+            ),
+            Hint::InRootOf { pid } => write!(
+                f,
+                " in the root of process {pid}, which may be in a container with other files"
             ),
             Hint::NoProbes => f.write_str(", which has none at all"),
             Hint::Untyped => f.write_str(": it has no type in BTF"),
@@ -184,6 +199,13 @@ pub enum BinaryProblem {
         /// The offset in bytes.
         offset: u64,
     },
+    /// The process has mapped a file of this name that has been replaced or deleted since, and this
+    /// process may not open the one that is mapped (CAP_SYS_ADMIN, or CAP_CHECKPOINT_RESTORE since
+    /// Linux 5.9).
+    Replaced {
+        /// The process.
+        pid: u32,
+    },
     /// Its path has a blank or a colon, or is not UTF-8, and tracefs takes no such paths.
     PathForTracefs,
 }
@@ -221,6 +243,11 @@ impl fmt::Display for BinaryProblem {
             BinaryProblem::NotMapped { pid, offset } => {
                 write!(f, "process {pid} has not loaded it (at offset {offset:#x})")
             }
+            BinaryProblem::Replaced { pid } => write!(
+                f,
+                "process {pid} has mapped another file, which had this name before or has it in \
+                 another mount namespace; with CAP_SYS_ADMIN it can be opened all the same"
+            ),
             BinaryProblem::PathForTracefs => {
                 f.write_str("tracefs takes only paths of UTF-8 without blanks and colons")
             }

@@ -28,10 +28,14 @@ pub(crate) fn tracepoint_id(category: &str, name: &str) -> Result<u64, EventErro
         Ok(Some(id)) => Ok(id),
         Ok(None) => {
             let event = name;
-            let events = tracefs::names(category);
+            let failed = |error| EventError::Io {
+                event: format!("tracepoint {target}"),
+                error,
+            };
+            let events = tracefs::names(category).map_err(failed)?;
             let (kind, name, mut similar) = match events.is_empty() {
                 true => {
-                    let categories = tracefs::names("");
+                    let categories = tracefs::names("").map_err(failed)?;
                     let categories = categories.iter().map(String::as_str);
                     let similar = near::similar(category, categories);
                     (TargetKind::TracepointCategory, category, similar)
@@ -54,11 +58,12 @@ pub(crate) fn tracepoint_id(category: &str, name: &str) -> Result<u64, EventErro
     }
 }
 
-/// The tracepoints of any category whose names are like `name`.
+/// The tracepoints of any category whose names are like `name`, as far as they can be listed: for
+/// a hint.
 pub(crate) fn events_like(name: &str) -> Vec<String> {
     let mut near = Near::new(name);
-    for category in tracefs::names("") {
-        for event in tracefs::names(&category) {
+    for category in tracefs::names("").unwrap_or_default() {
+        for event in tracefs::names(&category).unwrap_or_default() {
             near.offer(&event);
         }
     }

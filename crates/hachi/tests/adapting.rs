@@ -87,7 +87,7 @@ fn types_of_newer_kinds() {
         attribute: false,
     }));
     let pointer = types.add(Type::Ptr(Ptr { type_id: user }));
-    let int = types.add(Type::Int(Int::new("int", 4, true)));
+    let int = types.add(Type::Int(Int::signed("int", 4)));
     let prototype = types.add(Type::FuncProto(FuncProto {
         ret_type_id: int,
         params: vec![Param {

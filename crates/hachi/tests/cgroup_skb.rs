@@ -112,7 +112,7 @@ fn attached_by_section() {
 }
 
 #[test]
-fn modes_say_what_else_may_be_attached() {
+fn modes_decide_what_else_may_be_attached() {
     require_bpf!();
     let (netns, cgroup) = (Netns::new().unwrap(), Cgroup::new().unwrap());
     // What is below a threaded cgroup is threaded, too.
@@ -187,7 +187,7 @@ fn order_is_chosen() {
 }
 
 #[test]
-fn links_and_what_has_none_are_owned_alike() {
+fn links_and_plain_attachments_are_owned_alike() {
     require_bpf!();
     let (netns, cgroup) = (Netns::new().unwrap(), Cgroup::new().unwrap());
     let bpffs = Bpffs::new().unwrap();

@@ -32,7 +32,7 @@ macro_rules! require_btf {
 }
 
 #[test]
-fn programs_read_what_the_kernel_has() {
+fn programs_read_the_kernels_fields() {
     require_btf!();
     let mut ebpf = Ebpf::load(FIELDS).unwrap();
     for name in ["direct", "probed", "questions"] {
@@ -41,7 +41,7 @@ fn programs_read_what_the_kernel_has() {
 }
 
 #[test]
-fn what_is_missing_may_not_be_reached() {
+fn a_missing_field_must_not_be_reached() {
     require_btf!();
     // The same types for all that follows.
     let btf = Btf::from_sys_fs().unwrap();

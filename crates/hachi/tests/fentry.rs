@@ -13,7 +13,9 @@ use hachi::{
 use hachi_test::{VethPair, exercises, require_bpf, require_kernel};
 use support::{
     load,
-    tracing::{Observer, argument, cookie, get, getpgid, observer, seen, skip_reason, watching},
+    tracing::{
+        GETPGID, Observer, argument, cookie, get, getpgid, observer, seen, skip_reason, watching,
+    },
 };
 
 /// What getpgid(2) calls to ask whether it may, on every architecture.
@@ -110,7 +112,7 @@ fn sleepable_programs() {
         ("fsession.multi", 2),
     ] {
         let _row = exercises(format!("{kind}.s"), "link");
-        let section = format!("{kind}.s/__x64_sys_getpgid");
+        let section = format!("{kind}.s/{GETPGID}");
         let mut ebpf = load(watching(vec![observer("probe", &section, &[], None)]));
         if let Err(error) = get(&mut ebpf, "probe").load() {
             let reason = match error.to_string().contains("not sleepable") {

@@ -13,7 +13,7 @@ use support::{
     tracing::{CTX, seen},
 };
 
-const BPF_OK: i32 = 0;
+const BPF_OK: i32 = hachi::obj::uapi::bpf_ret_code::BPF_OK as i32;
 
 #[test]
 fn asked_for_the_hash_of_a_packet() {

@@ -107,7 +107,7 @@ fn runs_are_counted() {
 }
 
 #[test]
-fn who_holds_what() {
+fn finds_the_processes_that_hold_an_object() {
     require_bpf!();
     let this = env::current_exe().unwrap();
     let mut ebpf = load(watching(vec![
@@ -126,7 +126,7 @@ fn who_holds_what() {
         .unwrap();
     hachi_held_probe();
 
-    let mine: Vec<Holder> = holders_in(std::process::id()).collect();
+    let mine: Vec<Holder> = holders_in(std::process::id()).unwrap();
     let holds = |held: &Held| mine.iter().any(|holder| holder.held == *held);
     for id in ids {
         assert!(holds(&Held::Program(id)), "{id} in {mine:?}");
@@ -160,7 +160,9 @@ fn who_holds_what() {
         }
     }
     let event = perf_event(&ebpf, &this);
-    let held = holders_in(std::process::id())
+    let held = holders_in(std::process::id()).unwrap();
+    let mut held = held.into_iter();
+    let held = held
         .find(|holder| holder.fd == event.as_raw_fd() as u32)
         .unwrap();
     let Held::Probe(probe) = held.held else {
@@ -171,7 +173,9 @@ fn who_holds_what() {
     assert_eq!(probe.name, this.to_str().unwrap());
 
     // Among all of the system.
-    let found = holders()
+    let found = holders().unwrap().into_iter();
+    let mut found = found.filter(|holder| holder.pid == std::process::id());
+    let found = found
         .find(|holder| holder.held == Held::Program(ids[0]))
         .unwrap();
     assert_eq!(found.pid, std::process::id());
@@ -250,7 +254,7 @@ fn all_of_the_system() {
 
 /// Kernels have the functions of the table of what objects need from the version on that it says.
 #[test]
-fn kernel_functions_are_as_old_as_is_said() {
+fn kernel_functions_are_as_old_as_the_table_says() {
     let Ok(bytes) = std::fs::read("/sys/kernel/btf/vmlinux") else {
         skip!("the kernel has no type information");
     };

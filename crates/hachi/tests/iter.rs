@@ -13,7 +13,7 @@ use hachi_asm::{JumpOp, Operand, Size, build};
 use hachi_test::{Bpffs, Cgroup, exercises, require_bpf};
 use support::{load, spec, tracing::get};
 
-const SEQ_WRITE: u32 = 127;
+const SEQ_WRITE: u32 = hachi_asm::helpers::id::SEQ_WRITE;
 
 /// Writes one letter for each object: what the context's second word points to.
 fn writer(section: &str) -> ProgramSpec {

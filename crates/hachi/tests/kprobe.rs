@@ -9,7 +9,7 @@ use hachi::{
 use hachi_test::{Bpffs, exercises, require_bpf};
 use support::{
     load,
-    tracing::{Observer, cookie, get, getpgid, observer, reset, seen, watching},
+    tracing::{GETPGID, Observer, cookie, get, getpgid, observer, reset, seen, watching},
 };
 
 const FUNCTION: &str = "security_task_getpgid";
@@ -90,7 +90,7 @@ fn system_calls_whatever_their_functions_are_called() {
 #[test]
 fn offsets_and_addresses() {
     require_kprobes!();
-    let function = "__x64_sys_getpgid";
+    let function = GETPGID;
     let mut address = 0;
     for line in std::fs::read_to_string("/proc/kallsyms").unwrap().lines() {
         let mut words = line.split_whitespace();

@@ -6,11 +6,15 @@ use hachi::{
     EbpfError, EbpfLoader, VerifierLogLevel,
     maps::{MapError, PerCpuArray},
     obj::{self, MapSpec, MapType, Pinning, RelocationKind},
-    programs::{Program, ProgramError, TestRunOptions, Xdp, XdpFlags, loaded_programs},
+    programs::{Program, ProgramError, TestRunOptions, Unloadable, Xdp, XdpFlags, loaded_programs},
 };
 use hachi_asm::build;
 use hachi_test::{Bpffs, Netns, TempDir, require_bpf};
-use support::{load, one, program, spec, verdict, xdp};
+use support::{
+    load, one, program, spec,
+    tracing::{argument, observer},
+    verdict, xdp,
+};
 
 const PACKET: TestRunOptions<'_> = TestRunOptions::new().data(&[0; 64]);
 
@@ -48,6 +52,35 @@ fn constants_belong_to_programs_that_do_not_use_them() {
     let constants = ebpf.map(".rodata").unwrap().data().info().unwrap().id();
     let program = xdp(&mut ebpf, "pass");
     assert_eq!(program.info().unwrap().map_ids(), [constants]);
+}
+
+#[test]
+fn refuses_programs_that_read_the_registers_of_another_machine() {
+    require_bpf!();
+    let mut object = support::tracing::watching(vec![
+        observer("reads", "uprobe", &argument(0), None),
+        observer("counts", "uprobe", &[], None),
+    ]);
+    let there = match obj::arch::HERE {
+        "s390x" => "riscv64",
+        _ => "s390x",
+    };
+    object.arch = Some(there.to_owned());
+    let mut foreign = load(object.clone());
+    foreign.program_mut("counts").unwrap().load().unwrap();
+    let error = foreign.program_mut("reads").unwrap().load().unwrap_err();
+    let ProgramError::Unloadable { problem, .. } = &error else {
+        panic!("{error}")
+    };
+    assert!(matches!(problem, Unloadable::Registers { of, .. } if of == there));
+    let fix = format!("hachi build --arch {}", obj::arch::HERE);
+    assert!(error.to_string().contains(&fix), "{error}");
+
+    for known in [None, Some(obj::arch::HERE.to_owned())] {
+        object.arch = known;
+        let mut own = load(object.clone());
+        own.program_mut("reads").unwrap().load().unwrap();
+    }
 }
 
 #[test]
@@ -125,7 +158,7 @@ fn names_and_sections_both_find_programs() {
 }
 
 #[test]
-fn all_types_load_as_what_their_sections_say() {
+fn all_types_load_by_their_sections() {
     require_bpf!();
     let zero = || vec![build::mov_imm(0, 0), build::exit()];
     let sections = [
@@ -313,7 +346,7 @@ fn capacities_are_set_before_loading() {
 }
 
 #[test]
-fn long_and_odd_names_are_cut_to_what_the_kernel_takes() {
+fn long_and_odd_names_are_cut_for_the_kernel() {
     require_bpf!();
     let mut ebpf = load(one("firewall::filter-the-packets", 2));
     let program = xdp(&mut ebpf, "firewall::filter-the-packets");
@@ -321,7 +354,7 @@ fn long_and_odd_names_are_cut_to_what_the_kernel_takes() {
 }
 
 #[test]
-fn what_this_version_cannot_do_is_said() {
+fn names_what_this_version_cannot_do() {
     require_bpf!();
     let refused = |program| {
         let mut ebpf = load(spec(Vec::new(), vec![verdict("fine", 2), program]));
@@ -447,7 +480,7 @@ fn bad_types_do_not_stop_a_program() {
     );
     xdp(&mut ebpf, "pass");
 
-    // But who then wonders where the source lines are, is told.
+    // But the missing source lines are explained.
     let mut object = spec(Vec::new(), vec![support::careless("careless")]);
     let mut types = hachi_btf::BtfBuilder::new();
     types.add(hachi_btf::Type::Ptr(hachi_btf::Ptr { type_id: 77 }));

@@ -10,11 +10,11 @@ use support::{
     tracing::{seen, watching},
 };
 
-const BPF_OK: i32 = 0;
-const BPF_DROP: i32 = 2;
+const BPF_OK: i32 = hachi::obj::uapi::bpf_ret_code::BPF_OK as i32;
+const BPF_DROP: i32 = hachi::obj::uapi::bpf_ret_code::BPF_DROP as i32;
 
 #[test]
-fn routes_run_what_is_pinned() {
+fn routes_run_pinned_programs() {
     require_bpf!();
     let wire = VethPair::new().unwrap();
     let bpffs = Bpffs::new().unwrap();

@@ -322,3 +322,72 @@ fn exceptions_are_caught() {
     let calm = loaded(&mut ebpf, "calm");
     assert_eq!(calm.test_run(&PACKET).unwrap().return_value, 0);
 }
+
+/// Each CPU has variables of its own in `.percpu`, all with the value from the object; a kernel
+/// without such says so, and loads the object's other programs.
+#[test]
+fn each_cpu_has_variables_of_its_own() {
+    require_bpf!();
+    let mut ebpf = Ebpf::load_file(object("percpu")).unwrap();
+    let plain = loaded(&mut ebpf, "plain");
+    assert_eq!(plain.test_run(&PACKET).unwrap().return_value, 3);
+    let values = |ebpf: &Ebpf| {
+        let map = PerCpuArray::<_, [u8; 29]>::try_from(ebpf.map(".percpu").unwrap()).unwrap();
+        let all = map.get(&0, 0).unwrap();
+        let hits = |value: &[u8; 29]| i32::from_ne_bytes(value[..4].try_into().unwrap());
+        let number = |value: &[u8; 29]| i64::from_ne_bytes(value[16..24].try_into().unwrap());
+        all.iter()
+            .map(|value| (hits(value), number(value), value[8]))
+            .collect::<Vec<_>>()
+    };
+    let before = values(&ebpf);
+    assert!(
+        before.iter().all(|value| *value == (40, 7, b'x')),
+        "{before:?}"
+    );
+    let program = ebpf.program_mut("counts").unwrap();
+    if hachi_test::kernel_is_older_than("7.3") {
+        let error = program.load().unwrap_err();
+        assert!(
+            matches!(error, ProgramError::Unsupported { .. }),
+            "{error:?}"
+        );
+        let error = error.to_string();
+        assert!(
+            error.contains("\"counts\": per-CPU global variables (.percpu)"),
+            "{error}"
+        );
+        assert!(error.contains("Linux ≥ 7.3"), "{error}");
+        return;
+    }
+    program.load().unwrap();
+    assert_eq!(program.test_run(&PACKET).unwrap().return_value, 41);
+    let after = values(&ebpf);
+    let changed: Vec<_> = after
+        .iter()
+        .filter(|value| **value != (40, 7, b'x'))
+        .collect();
+    assert_eq!(changed, [&(41, 12, b'x')]);
+}
+
+/// Of an object that is still to be linked, the programs that need no other object load, with their
+/// types; the others say what is missing.
+#[test]
+fn an_object_still_to_be_linked_loads_what_it_can() {
+    require_bpf!();
+    let mut ebpf = Ebpf::load_file(object("unlinked")).unwrap();
+    assert!(ebpf.btf_problem().is_none(), "{:?}", ebpf.btf_problem());
+    let alone = loaded(&mut ebpf, "alone");
+    assert_eq!(alone.test_run(&PACKET).unwrap().return_value, 2);
+    for (name, missing) in [("looks_up", "'shared_map'"), ("calls", "'shared_function'")] {
+        let error = ebpf.program_mut(name).unwrap().load().unwrap_err();
+        assert!(
+            matches!(error, ProgramError::Relocation { .. }),
+            "{error:?}"
+        );
+        let error = error.to_string();
+        for part in [name, missing, "another object", "`hachi ld`"] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+}

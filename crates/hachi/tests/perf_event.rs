@@ -144,7 +144,7 @@ fn breakpoints() {
 
 /// Where there are none, as in most virtual machines, the error says so.
 #[test]
-fn hardware_counters_count_or_are_said_to_be_missing() {
+fn hardware_counters_count_or_are_reported_as_missing() {
     require_bpf!();
     let mut ebpf = object(&[]);
     let cycles = PerfEventConfig::Hardware(HardwareEvent::CpuCycles);

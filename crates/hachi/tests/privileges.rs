@@ -1,4 +1,4 @@
-//! What a process without rights is told.
+//! What a process without rights gets as errors.
 //!
 //! And what a process with few is allowed. Each test changes the capabilities of threads of its
 //! own.
@@ -175,7 +175,7 @@ fn bpf_alone_is_enough_for_maps_and_filters() {
         let mut object = support::with_global("SEVEN", 7);
         let with_function = support::tracing::with_function("unused", "inner");
         let mut types = BtfBuilder::from_btf(&with_function.types().unwrap()).unwrap();
-        let number = types.add(Type::Int(Int::new("unsigned int", 4, false)));
+        let number = types.add(Type::Int(Int::unsigned("unsigned int", 4)));
         object.btf = support::types(&types);
         let mut map = MapSpec::new("HASH", MapType::Hash, 4, 4, 8);
         (map.btf_key_type_id, map.btf_value_type_id) = (number, number);

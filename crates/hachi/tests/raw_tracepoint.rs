@@ -61,7 +61,7 @@ fn cookies() {
 /// `bpf_test_finish` is passed at the end of each test run that copies out, and its only argument
 /// (the error) may be written.
 #[test]
-fn writable_programs_change_what_happens() {
+fn writable_programs_change_the_result() {
     require_bpf!();
     let kinds = ["raw_tp.w", "raw_tracepoint.w"];
     let _rows = kinds.map(|kind| exercises(kind, "link"));

@@ -25,8 +25,8 @@ use support::{
     tracing::{get, seen},
 };
 
-const SK_DROP: i32 = 0;
-const SK_PASS: i32 = 1;
+const SK_DROP: i32 = hachi::obj::uapi::sk_action::SK_DROP as i32;
+const SK_PASS: i32 = hachi::obj::uapi::sk_action::SK_PASS as i32;
 
 fn lookup(result: i32) -> Ebpf {
     loaded(counting("choose", "sk_lookup", result))
@@ -57,8 +57,8 @@ fn one_socket_answers_for_all_ports() {
     require_bpf!();
     let netns = Netns::new().unwrap();
     // sk = lookup(SOCKETS, 0); sk_assign(ctx, sk, 0); sk_release(sk); return SK_PASS
-    const SK_ASSIGN: u32 = 124;
-    const SK_RELEASE: u32 = 86;
+    const SK_ASSIGN: u32 = hachi_asm::helpers::id::SK_ASSIGN;
+    const SK_RELEASE: u32 = hachi_asm::helpers::id::SK_RELEASE;
     let mut insns = vec![
         build::mov(6, 1),
         build::store_imm(Size::W, 10, -4, 0),

@@ -23,8 +23,8 @@ use support::{
     tracing::{CTX, SEEN, VALUE, get, seen},
 };
 
-const SK_DROP: i32 = 0;
-const SK_PASS: i32 = 1;
+const SK_DROP: i32 = hachi::obj::uapi::sk_action::SK_DROP as i32;
+const SK_PASS: i32 = hachi::obj::uapi::sk_action::SK_PASS as i32;
 const SOCKETS: &str = "SOCKETS";
 
 /// A loaded program and a map for sockets.

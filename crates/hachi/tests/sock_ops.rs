@@ -14,8 +14,8 @@ use support::{
 /// Offset of `op` in `struct bpf_sock_ops`.
 const OP: i16 = 0;
 /// `BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB`, `…_PASSIVE_ESTABLISHED_CB`.
-const CONNECTED: i32 = 4;
-const ACCEPTED: i32 = 5;
+const CONNECTED: i32 = hachi::obj::uapi::BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB as i32;
+const ACCEPTED: i32 = hachi::obj::uapi::BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB as i32;
 
 fn connect(netns: &Netns, cgroup: &Cgroup) {
     cgroup.run(|| {
@@ -28,7 +28,7 @@ fn connect(netns: &Netns, cgroup: &Cgroup) {
 }
 
 #[test]
-fn connections_are_told_of_on_both_sides() {
+fn connections_are_seen_on_both_sides() {
     require_bpf!();
     let _row = exercises("sockops", "link");
     let (netns, cgroup) = (Netns::new().unwrap(), Cgroup::new().unwrap());

@@ -21,8 +21,8 @@ use support::{
     tracing::seen,
 };
 
-const SK_DROP: i32 = 0;
-const SK_PASS: i32 = 1;
+const SK_DROP: i32 = hachi::obj::uapi::sk_action::SK_DROP as i32;
+const SK_PASS: i32 = hachi::obj::uapi::sk_action::SK_PASS as i32;
 
 fn filter(length: i32) -> Ebpf {
     loaded(counting("filter", "socket", length))

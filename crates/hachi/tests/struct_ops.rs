@@ -19,7 +19,7 @@ use hachi_test::{Netns, exercises, require_bpf, require_kernel};
 use support::{
     load,
     network::{congestion_control, counting},
-    tracing::{SEEN, seen},
+    tracing::{SEEN, seen, skip_reason},
 };
 
 /// Chooses a congestion control for a socket.
@@ -191,7 +191,7 @@ fn functions_are_asked_and_exchanged() {
 }
 
 #[test]
-fn what_the_kernel_lacks_is_said_in_words() {
+fn errors_name_the_struct_that_the_kernel_lacks() {
     require_bpf!();
     let mut spec = congestion_control("control", "unused", true);
     spec.struct_ops[0].members[0].name = "slow_start".to_owned();
@@ -207,7 +207,36 @@ fn what_the_kernel_lacks_is_said_in_words() {
 }
 
 #[test]
-fn what_clang_made_is_registered() {
+fn a_struct_without_functions_that_it_must_have_says_which() {
+    require_bpf!();
+    for link in [false, true] {
+        let mut spec = congestion_control("control", "unused", link);
+        spec.struct_ops[0]
+            .members
+            .retain(|member| member.name != "undo_cwnd");
+        let mut ebpf = load(spec);
+        let error = match ebpf.struct_ops("control") {
+            Ok(ready) => ready.attach().unwrap_err().to_string(),
+            Err(error) => match skip_reason(&error) {
+                Some(reason) => hachi_test::skip!("{reason}"),
+                None => error.to_string(),
+            },
+        };
+        for words in [
+            "EINVAL",
+            "tcp_congestion_ops",
+            "it needs ssthresh, undo_cwnd",
+        ] {
+            assert!(error.contains(words), "{error}");
+        }
+        let (_, missing) = error.split_once("no program for ").unwrap();
+        assert!(missing.contains("undo_cwnd"), "{error}");
+        assert!(!missing.contains("ssthresh"), "{error}");
+    }
+}
+
+#[test]
+fn registers_a_struct_compiled_by_clang() {
     require_bpf!();
     if cfg!(target_endian = "big") {
         hachi_test::skip!("the object is for little-endian machines");

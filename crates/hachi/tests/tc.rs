@@ -168,7 +168,7 @@ fn another_program_takes_over() {
 }
 
 #[test]
-fn what_others_put_in_its_place_stays() {
+fn a_filter_of_others_in_its_place_stays() {
     require_bpf!();
     let netns = Netns::new().unwrap();
     let bpffs = Bpffs::new().unwrap();

@@ -15,7 +15,7 @@ use support::{XDP_PASS, load, one, spec, tracing::get, xdp};
 #[test]
 fn on_the_cpu_asked_for() {
     require_bpf!();
-    const GET_SMP_PROCESSOR_ID: u32 = 8;
+    const GET_SMP_PROCESSOR_ID: u32 = hachi_asm::helpers::id::GET_SMP_PROCESSOR_ID;
     let which = support::program(
         "which",
         "raw_tp/sys_enter",

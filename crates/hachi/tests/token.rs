@@ -132,7 +132,7 @@ fn given_to_the_loader() {
 }
 
 #[test]
-fn errors_say_what_is_not_delegated() {
+fn errors_name_what_is_not_delegated() {
     let some = [
         ("delegate_cmds", "0x21"),
         ("delegate_maps", "0x4"),
@@ -141,7 +141,7 @@ fn errors_say_what_is_not_delegated() {
     ];
     let variable = Some("HACHI_BPF_TOKEN_PATH");
     delegated(
-        "errors_say_what_is_not_delegated",
+        "errors_name_what_is_not_delegated",
         &some,
         variable,
         |path| {
@@ -186,7 +186,7 @@ fn nothing_delegated() {
 }
 
 #[test]
-fn where_no_token_can_be() {
+fn file_systems_without_tokens() {
     require_bpf!();
     if hachi_test::kernel_is_older_than("6.9") {
         hachi_test::skip!("BPF tokens needs Linux ≥ 6.9");

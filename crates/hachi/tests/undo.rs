@@ -421,14 +421,13 @@ fn a_buffer_that_took_the_place_stays() {
 
 /// Deletes element `key` by bpf(2); whether there was one.
 fn map_delete(map: std::os::fd::BorrowedFd<'_>, key: u32) -> bool {
-    const BPF_MAP_DELETE_ELEM: libc::c_int = 3;
     let key = [key];
     let attr = [map.as_raw_fd() as u64, key.as_ptr() as u64, 0, 0];
     // SAFETY: the attribute and the key it points to are live, and keys of such a map have 4 bytes.
     let result = unsafe {
         libc::syscall(
             libc::SYS_bpf,
-            BPF_MAP_DELETE_ELEM,
+            hachi::obj::uapi::bpf_cmd::BPF_MAP_DELETE_ELEM,
             attr.as_ptr(),
             size_of_val(&attr),
         )

@@ -35,9 +35,18 @@ fn program(ebpf: &mut hachi::Ebpf) -> &mut UProbe {
     get(ebpf, "probe").try_into().unwrap()
 }
 
-/// Where `struct pt_regs` has the first argument and the result, in words.
-const ARGUMENT: i16 = if cfg!(target_arch = "x86_64") { 14 } else { 0 };
-const RESULT: i16 = if cfg!(target_arch = "x86_64") { 10 } else { 0 };
+/// Where `struct pt_regs` has the first argument and the result, in words. On a machine that is not
+/// listed the tests do not build: they would look at a register that holds something else.
+const ARGUMENT: i16 = REGISTERS.0;
+const RESULT: i16 = REGISTERS.1;
+#[cfg(target_arch = "x86_64")]
+const REGISTERS: (i16, i16) = (14, 10);
+#[cfg(target_arch = "aarch64")]
+const REGISTERS: (i16, i16) = (0, 0);
+#[cfg(target_arch = "riscv64")]
+const REGISTERS: (i16, i16) = (10, 10);
+#[cfg(target_arch = "s390x")]
+const REGISTERS: (i16, i16) = (5, 5);
 
 #[test]
 fn entries_and_returns_by_every_way() {
@@ -113,6 +122,33 @@ fn by_section() {
     ebpf.attach_all(&options).unwrap();
     hachi_probe_me_first(7);
     assert_eq!(seen(&ebpf).0, 1);
+}
+
+#[test]
+fn finds_the_target_of_a_section_without_attaching() {
+    let find = |kind: &str, target: &str| {
+        let section = format!("{kind}/{target}");
+        let ebpf = load(watching(vec![observer("probe", &section, &[], None)]));
+        let found = ebpf
+            .program("probe")
+            .unwrap()
+            .find_target(&AttachOptions::new());
+        found.map_err(|error| error.to_string())
+    };
+    require_bpf!();
+    let this = this();
+    let this = this.display();
+    for kind in ["uprobe", "uretprobe", "uprobe.multi"] {
+        find(kind, &format!("{this}:hachi_probe_me_first")).unwrap();
+        let error = find(kind, &format!("{this}:hachi_probe_me_frist")).unwrap_err();
+        assert!(error.contains("hachi_probe_me_first"), "{error}");
+        let error = find(kind, "/nowhere/lib.so:main").unwrap_err();
+        assert!(error.contains("/nowhere/lib.so"), "{error}");
+        // Where it is to be attached is not said.
+        find(kind, "hachi_probe_me_frist").unwrap();
+    }
+    let error = find("usdt", &format!("{this}:nobody:nothing")).unwrap_err();
+    assert!(error.contains("nobody"), "{error}");
 }
 
 #[test]

@@ -234,7 +234,7 @@ fn kept_links_go_on() {
     drop(ebpf);
     let attachments = netns.run(|| xdp_attachments().unwrap());
     assert_eq!(attachments.len(), 1);
-    assert_eq!(attachments[0].link_id(), None);
+    assert_eq!(attachments[0].link_id().unwrap(), None);
     netns.run(|| attachments[0].detach()).unwrap();
     assert!(on_lo(&netns).is_empty());
 

@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_on_an_interface_and_how_it_goes() {
+    fn names_the_program_on_an_interface_and_its_removal() {
         assert_eq!(
             occupant("fw", Some(3), false),
             "interface \"eth0\" is taken by XDP program \"fw\" (id 7, skb mode), held by link 3; \

@@ -1,15 +1,23 @@
 //! Describing links, ours and other people's.
 
-use crate::sys::inspect::LinkType;
 use std::{
     fmt,
     os::fd::{AsFd as _, BorrowedFd},
+    path::Path,
 };
+
+use hachi_obj::AttachType;
 
 use super::{LinkError, LinkOperation};
 use crate::{
     Probe,
-    sys::{attr, bpf, errno::SyscallError, inspect},
+    pin::{self, PinError, PinOperation},
+    sys::{
+        attr, bpf,
+        errno::SyscallError,
+        fs::ObjectKind,
+        inspect::{self, LinkType},
+    },
 };
 
 /// What the kernel says about a `bpf_link`.
@@ -38,6 +46,28 @@ pub enum LinkTarget {
         /// Its inode number.
         inode: u32,
     },
+    /// A function, by the ids of the BTF object it is in and of its type there: of the kernel, a
+    /// module or another program.
+    Function {
+        /// The BTF object, or the program whose function it is.
+        object: u32,
+        /// The function's type.
+        type_id: u32,
+    },
+    /// A map: of sockets, or a struct of functions.
+    Map {
+        /// Its id.
+        id: u32,
+    },
+    /// A hook of netfilter.
+    Netfilter {
+        /// `NFPROTO_…`: 2 is IPv4, 10 is IPv6.
+        family: u32,
+        /// `NF_INET_…`: 0 is before routing.
+        hook: u32,
+        /// Lower ones run earlier.
+        priority: i32,
+    },
     /// Something else.
     Other,
 }
@@ -59,6 +89,30 @@ impl LinkInfo {
         bpf::link_fd_by_id(id)
             .and_then(|fd| Self::of(fd.as_fd()))
             .map_err(LinkOperation::Describe.failed())
+    }
+
+    /// The link pinned at `path`.
+    ///
+    /// # Errors
+    /// [`PinError::NotFound`] when nothing is pinned there, [`PinError::WrongKind`] when it is no
+    /// link, and what the kernel refuses.
+    pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, PinError> {
+        let path = path.as_ref();
+        let link = pin::open(path, ObjectKind::Link)?;
+        Self::of(link.as_fd())
+            .map_err(|error| PinError::syscall(PinOperation::Describe, path, error))
+    }
+
+    /// The attach type of its program, of links that have one: at cgroups, network namespaces, the
+    /// hooks of interfaces (TCX, netkit) and functions of the kernel.
+    pub fn attach_type(&self) -> Option<AttachType> {
+        let word = match LinkType::from_number(self.info.link_type)? {
+            LinkType::Tracing => 0,
+            LinkType::Netns | LinkType::Tcx | LinkType::Netkit | LinkType::Sockmap => 1,
+            LinkType::Cgroup => 2,
+            _ => return None,
+        };
+        AttachType::from_number(self.info.union[word])
     }
 
     /// Where the program is, if it is at a raw tracepoint, or (Linux ≥ 6.6) at a tracepoint, kprobe
@@ -107,6 +161,16 @@ impl LinkInfo {
                 LinkTarget::Cgroup { id }
             }
             Some(LinkType::Netns) => LinkTarget::Netns { inode: word(0) },
+            Some(LinkType::Tracing) if word(2) != 0 => LinkTarget::Function {
+                object: word(1),
+                type_id: word(2),
+            },
+            Some(LinkType::StructOps | LinkType::Sockmap) => LinkTarget::Map { id: word(0) },
+            Some(LinkType::Netfilter) => LinkTarget::Netfilter {
+                family: word(0),
+                hook: word(1),
+                priority: word(2) as i32,
+            },
             _ => LinkTarget::Other,
         }
     }

@@ -129,15 +129,17 @@ fn explain(place: Place<'_>, error: SyscallError) -> LinkError {
 
 /// The error that says so, with similar names, if the kernel has no function of this name.
 pub(crate) fn absent(wanted: &str) -> Option<NoSuchTarget> {
+    // A list that cannot be read, or only in part, does not tell that it is absent.
+    if kallsyms::has_function(wanted).unwrap_or(true) {
+        return None;
+    }
     let mut near = Near::new(wanted);
     let mut any = false;
-    let mut here = false;
-    kallsyms::for_each_function(|name, _| {
+    let listed = kallsyms::for_each_function(|name, _| {
         any = true;
-        here |= name == wanted;
         near.offer(name);
     });
-    (any && !here).then(|| {
+    (listed.is_ok() && any).then(|| {
         let hint = Hint::Similar(near.names());
         NoSuchTarget::new(TargetKind::KernelFunction, wanted).hint(hint)
     })

@@ -25,7 +25,7 @@ use crate::{
     target::{Hint, NoSuchTarget, TargetKind},
 };
 
-/// What both kinds of links are told.
+/// The options of both kinds of links.
 pub(crate) struct Request<'a> {
     pub(crate) program: &'a ProgramFd,
     /// `BPF_TRACE_KPROBE_MULTI` and the like.
@@ -132,11 +132,18 @@ pub(crate) fn attach_to_matching(
     }
     let traceable = traceable(pattern)?;
     let mut addresses = Vec::new();
-    kallsyms::for_each_function(|name, address| {
+    let listed = kallsyms::for_each_function(|name, address| {
         if address != 0 && traceable.contains(name) {
             addresses.push(address);
         }
     });
+    match listed {
+        // A kernel without the list takes names.
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(LinkError::io(kallsyms::FILE.to_owned(), error));
+        }
+        _ => {}
+    }
     addresses.sort_unstable();
     addresses.dedup();
     if traceable.is_empty() {

@@ -45,7 +45,7 @@ pub(crate) enum Way {
     Tracefs,
 }
 
-/// Makes a probe and has it run `program`: `open` makes it by the PMU (whose number it is told),
+/// Makes a probe and has it run `program`: `open` makes it by the PMU (whose number it gets),
 /// `open_by_tracefs` by what it writes to tracefs. `pmu` is `kprobe` or `uprobe`.
 pub(crate) fn attach_probe(
     program: &ProgramFd,

@@ -99,6 +99,20 @@ impl FdLink {
 }
 
 /// An attachment that is pinned. Dropping this changes nothing: the pin keeps the attachment.
+///
+/// ```no_run
+/// use hachi::links::PinnedLink;
+/// use hachi::programs::{Xdp, XdpFlags};
+///
+/// # fn f(ebpf: &mut hachi::Ebpf) -> Result<(), Box<dyn std::error::Error>> {
+/// let program: &mut Xdp = ebpf.program_mut("firewall")?.try_into()?;
+/// program.load()?;
+/// let link = program.attach("eth0", XdpFlags::default())?;
+/// program.take_link(link)?.pin("/sys/fs/bpf/firewall")?;
+/// // Later, in any process: without the pin, dropping the link detaches.
+/// let link = PinnedLink::from_pin("/sys/fs/bpf/firewall")?.unpin()?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct PinnedLink {
     path: PathBuf,
@@ -214,6 +228,7 @@ impl PinnedLink {
                 .map_err(|error| PinError::io(PinOperation::Replace, &self.path, error).into())
         });
         updated.inspect_err(|_| {
+            // The error that led here is the one to tell.
             let _ = fs::remove_file(&temporary);
         })
     }

@@ -11,6 +11,7 @@ use crate::sys::net;
 
 /// What a descriptor is of, in words: `cgroup /sys/fs/cgroup/a`.
 pub(super) fn name(what: &str, fd: BorrowedFd<'_>) -> String {
+    // For a message, which goes without where that cannot be found out.
     let path = fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).unwrap_or_default();
     format!("{what} {}", path.display()).trim().to_owned()
 }

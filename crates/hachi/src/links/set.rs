@@ -38,7 +38,7 @@ impl Links {
     }
 
     pub(crate) fn detach_all(&mut self) -> Result<(), LinkError> {
-        // All of them, even if one fails; the first error is told.
+        // All of them, even if one fails; the first error is returned.
         let mut result = Ok(());
         for (_, link) in self.0.drain(..) {
             result = result.and(link.detach());
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ends_with_the_process_cannot_be_pinned() {
+    fn refuses_to_pin_links_that_end_with_the_process() {
         let undone = Arc::new(Mutex::new(Vec::new()));
         let link = OwnedLink::from(LegacyLink::new(Fake(1, undone.clone())));
         let error = link.pin("/nowhere").unwrap_err().to_string();

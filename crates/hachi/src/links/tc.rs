@@ -152,10 +152,12 @@ pub(crate) fn find(program: &ProgramFd) -> Result<Option<LegacyLink>, SyscallErr
             continue;
         };
         for attach_type in [TcAttachType::Ingress, TcAttachType::Egress] {
-            // An interface without a qdisc of that sort has no filters either.
-            let filters = netlink
-                .filters(if_index, attach_type.parent())
-                .unwrap_or_default();
+            let filters = match netlink.filters(if_index, attach_type.parent()) {
+                // An interface without a qdisc of that sort has no filters either, nor one that
+                // went away meanwhile.
+                Err(error) if no_qdisc(&error) || error.errno() == libc::ENODEV => continue,
+                result => result?,
+            };
             if let Some(filter) = filters.into_iter().find(|filter| filter.program_id == id) {
                 let mut link = LegacyLink::new(TcFilter {
                     netlink,
@@ -201,7 +203,8 @@ pub(crate) fn attach(
             match netlink.clsact_add(if_index) {
                 Err(error) if error.errno() != libc::EEXIST => return Err(failed(error)),
                 Ok(()) => set().inspect_err(|_| {
-                    // It was made for this filter only, unless others have come since.
+                    // It was made for this filter only, unless others have come since. The error
+                    // that led here is the one to tell.
                     if netlink.clsact_is_empty(if_index).unwrap_or(false) {
                         let _ = netlink.clsact_remove(if_index);
                     }

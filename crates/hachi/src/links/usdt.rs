@@ -108,11 +108,23 @@ impl Request<'_> {
     }
 }
 
+/// Fails if a probe is not there.
+pub(crate) fn find(
+    target: &Path,
+    provider: &str,
+    name: &str,
+    pid: Option<u32>,
+) -> Result<(), LinkError> {
+    let path = path::resolve(target, pid)?;
+    usdt::sites(&Binary::headers(&path)?, provider, name, &path)?;
+    Ok(())
+}
+
 /// Attaches to every place of a probe.
 pub(crate) fn attach(request: &Request<'_>) -> Result<OwnedLink, LinkError> {
     let specs = specs_map(request)?;
     let path = path::resolve(request.target, request.pid)?;
-    let binary = Binary::open(&path)?;
+    let binary = Binary::headers(&path)?;
     let sites = usdt::sites(&binary, request.provider, request.name, &path)?;
     // From here on, an error undoes what was done before it.
     let mut usdt = Undo(Usdt {

@@ -5,8 +5,8 @@ use hachi_obj::AttachType;
 use std::os::fd::AsFd as _;
 
 use super::{
-    FdLink, Legacy, LegacyLink, LinkError, LinkOperation, LinkTarget, OwnedLink, XdpOccupant,
-    loaded_links, place,
+    FdLink, Legacy, LegacyLink, LinkError, LinkInfo, LinkOperation, LinkTarget, OwnedLink,
+    XdpOccupant, place,
     xdp_mode::{XdpFlags, XdpMode},
 };
 use crate::{
@@ -39,7 +39,7 @@ pub(crate) fn find(program: &ProgramFd) -> Result<Option<LegacyLink>, SyscallErr
     let netlink = Netlink::open()?;
     for state in netlink.xdp_query_all()? {
         for (mode, attached) in modes(&state) {
-            if attached == id && link_on(state.if_index, id).is_none() {
+            if attached == id && link_on(state.if_index, id)?.is_none() {
                 let mut link = LegacyLink::new(XdpNetlink {
                     netlink,
                     if_index: state.if_index,
@@ -128,16 +128,25 @@ fn modes(state: &XdpState) -> impl Iterator<Item = (XdpMode, u32)> {
         .chain(old)
 }
 
-/// The id of the `bpf_link` that holds program `program_id` on an interface, as far as we may see.
-fn link_on(if_index: u32, program_id: u32) -> Option<u32> {
-    loaded_links()
-        .map_while(Result::ok)
-        .find(|info| {
-            info.link_type() == LinkType::Xdp as u32
-                && info.program_id() == program_id
-                && info.target() == LinkTarget::Interface { index: if_index }
-        })
-        .map(|info| info.id())
+/// The id of the `bpf_link` that holds program `program_id` on an interface; none also where this
+/// process may not list links (CAP_SYS_ADMIN) and where the kernel has none (Linux < 5.8).
+fn link_on(if_index: u32, program_id: u32) -> Result<Option<u32>, SyscallError> {
+    let links = crate::ids::each(bpf::link_next_id, |id| {
+        bpf::link_fd_by_id(id).and_then(|fd| LinkInfo::of(fd.as_fd()))
+    });
+    for link in links {
+        let info = match link {
+            Err(error) if matches!(error.errno(), libc::EPERM | libc::EINVAL) => return Ok(None),
+            other => other?,
+        };
+        if info.link_type() == LinkType::Xdp as u32
+            && info.program_id() == program_id
+            && info.target() == (LinkTarget::Interface { index: if_index })
+        {
+            return Ok(Some(info.id()));
+        }
+    }
+    Ok(None)
 }
 
 /// An XDP program on an interface, however it was attached.
@@ -156,8 +165,11 @@ pub struct XdpAttachment {
 
 impl XdpAttachment {
     /// Id of the `bpf_link` that holds it, if one does and we may look (CAP_SYS_ADMIN).
-    pub fn link_id(&self) -> Option<u32> {
-        link_on(self.if_index, self.program_id)
+    ///
+    /// # Errors
+    /// If links cannot be looked at for another reason: that is not "held by none".
+    pub fn link_id(&self) -> Result<Option<u32>, LinkError> {
+        link_on(self.if_index, self.program_id).map_err(LinkOperation::List.failed())
     }
 
     /// Takes the program off the interface, no matter who attached it. Needs CAP_NET_ADMIN.
@@ -165,7 +177,7 @@ impl XdpAttachment {
     /// # Errors
     /// [`LinkError::Replaced`] if another program is there by now, and what the kernel refuses.
     pub fn detach(&self) -> Result<(), LinkError> {
-        if let Some(id) = self.link_id() {
+        if let Some(id) = self.link_id()? {
             return FdLink::from_id(id)?.detach();
         }
         let failed = || LinkOperation::Detach.failed();
@@ -290,7 +302,8 @@ fn explain(error: SyscallError, interface: String, request: &Request<'_>) -> Lin
                         .map(|info| info.name())
                         .unwrap_or_default(),
                     mode,
-                    link_id: link_on(if_index, program_id),
+                    // Only to say more about the error.
+                    link_id: link_on(if_index, program_id).unwrap_or_default(),
                     is_same: own.is_ok_and(|own| own.id() == program_id),
                 },
             };

@@ -111,7 +111,13 @@ impl<'s> Options<'s> {
                 None => return self.refuse(offset, option, OptionProblem::NoVersion),
             },
             "LINUX_HAS_BPF_COOKIE" => features::PERF_LINK.is_supported_with(rights).into(),
-            "LINUX_HAS_SYSCALL_WRAPPER" => kallsyms::has_syscall_wrappers().into(),
+            "LINUX_HAS_SYSCALL_WRAPPER" => match kallsyms::has_syscall_wrappers() {
+                Ok(answer) => answer.into(),
+                Err(error) => {
+                    let problem = OptionProblem::NoSymbols(Arc::new(error));
+                    return self.refuse(offset, option, problem);
+                }
+            },
             // As libbpf: those of the future are 0.
             name if name.starts_with("LINUX_") && option.weak => 0,
             _ => return self.refuse(offset, option, OptionProblem::Unknown),

@@ -70,8 +70,10 @@ pub(crate) fn object(
     let slots = maps::fill(&spec, &created.maps)?;
     pins.keep();
     let object = Object {
+        // Without NUL it is always one.
         license: CString::new(spec.license.replace('\0', "")).unwrap_or_default(),
         kernel_version: kernel_version(spec.kernel_version),
+        arch: spec.arch,
         btf,
         externs: Externs::new(spec.externs, unset),
         maps: created

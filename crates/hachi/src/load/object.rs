@@ -22,6 +22,8 @@ use crate::{links::usdt, user::usdt::SpecIds};
 pub(crate) struct Object {
     pub(super) license: CString,
     pub(super) kernel_version: u32,
+    /// The kind of machine that the object was built for, if it says so.
+    pub(super) arch: Option<String>,
     pub(super) btf: ObjectBtf,
     pub(super) externs: Externs,
     pub(super) maps: Vec<(String, MapFd)>,

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use hachi_obj::{
-    Endian, FuncInfo, Insn, LineRecord, ProgramSpec, ProgramType,
+    Endian, FuncInfo, Insn, LineRecord, ProgramSpec, ProgramType, RelocationKind, arch,
     link::{Linked, Poisoned},
 };
 
@@ -17,7 +17,7 @@ use super::{
 use crate::{
     features::{self, Unsupported},
     maps::MapData,
-    sys::{attr, bpf, errno::SyscallError},
+    sys::{attr, bpf, errno::SyscallError, jit},
 };
 
 /// What loading a program gives.
@@ -35,7 +35,7 @@ pub(crate) fn program(
     spec: &ProgramSpec,
     target: &Target<'_>,
 ) -> Result<LoadedProgram, ProgramError> {
-    check_program(spec)?;
+    check_program(object, spec)?;
     // The program refers to its jump tables by their descriptors until it is loaded.
     let (linked, _jump_tables) = link(object, spec)?;
     let mut attr = program_attr(object, spec)?;
@@ -106,7 +106,7 @@ fn bind_constants(object: &Object, spec: &ProgramSpec, program: BorrowedFd<'_>) 
 }
 
 /// Refuses what cannot be loaded, in words rather than by the kernel's errno.
-fn check_program(spec: &ProgramSpec) -> Result<(), ProgramError> {
+fn check_program(object: &Object, spec: &ProgramSpec) -> Result<(), ProgramError> {
     if spec.section_def.is_none() && spec.program_type == ProgramType::Unspec {
         return Err(ProgramError::unloadable(
             &spec.name,
@@ -114,6 +114,15 @@ fn check_program(spec: &ProgramSpec) -> Result<(), ProgramError> {
                 section: spec.section.clone(),
             },
         ));
+    }
+    if let Some(slot) = arch::foreign_registers(object.arch.as_deref(), spec) {
+        let line = spec.code().ok().and_then(|code| {
+            let line = code.line_at(slot)?;
+            Some(format!("{}:{}", line.file, line.line))
+        });
+        let of = object.arch.clone().unwrap_or_default();
+        let problem = Unloadable::Registers { of, line };
+        return Err(ProgramError::unloadable(&spec.name, problem));
     }
     Ok(())
 }
@@ -124,6 +133,7 @@ fn link(object: &Object, spec: &ProgramSpec) -> Result<(Linked, JumpTables), Pro
         object,
         program: &spec.name,
         jump_tables: RefCell::default(),
+        no_modules: RefCell::default(),
     };
     let linked = spec.link(&system).map_err(|error| match error {
         Unlinked::System(error) => error,
@@ -132,6 +142,11 @@ fn link(object: &Object, spec: &ProgramSpec) -> Result<(Linked, JumpTables), Pro
             error: Box::new(error),
         },
     })?;
+    if let Some(error) = system.no_modules.into_inner() {
+        let questions = linked.poisoned.len();
+        let problem = Unloadable::KernelTypes { questions, error };
+        return Err(ProgramError::unloadable(&spec.name, problem));
+    }
     Ok((linked, system.jump_tables.into_inner()))
 }
 
@@ -183,6 +198,15 @@ fn refused(object: &Object, spec: &ProgramSpec, linked: Linked, refusal: Refusal
             error,
         };
     }
+    if is_shortage(&refusal.error) {
+        return ProgramError::SyscallError {
+            name: spec.name.clone(),
+            error: match lacks_trampolines(spec, &refusal.error) {
+                true => refusal.error.noted(NO_TRAMPOLINES),
+                false => refusal.error,
+            },
+        };
+    }
     ProgramError::LoadError(Box::new(Rejection {
         program: spec.name.clone(),
         section: spec.section.clone(),
@@ -196,6 +220,26 @@ fn refused(object: &Object, spec: &ProgramSpec, linked: Linked, refusal: Refusal
         needs: hachi_obj::inspect::requirements_of(spec),
         inline_info: object.inline_info.clone(),
     }))
+}
+
+/// Whether the kernel had no room for the program, or a signal came: then the verifier had nothing
+/// against it.
+fn is_shortage(error: &SyscallError) -> bool {
+    matches!(
+        error.errno(),
+        libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::EINTR | libc::EAGAIN
+    )
+}
+
+const NO_TRAMPOLINES: &str = "this kernel is built without the JIT compiler (CONFIG_BPF_JIT), and \
+    without it no program is called in place of a function (fentry, fexit, LSM, freplace); use a \
+    kprobe";
+
+/// Whether ENOMEM means that there are no trampolines, which come with the JIT compiler.
+fn lacks_trampolines(spec: &ProgramSpec, error: &SyscallError) -> bool {
+    use hachi_obj::ProgramType::{Ext, Lsm, Tracing};
+    let kind = spec.program_type;
+    error.errno() == libc::ENOMEM && matches!(kind, Tracing | Lsm | Ext) && !jit::is_built_in()
 }
 
 fn program_attr(object: &Object, spec: &ProgramSpec) -> Result<attr::ProgLoad, ProgramError> {
@@ -251,7 +295,22 @@ fn load_with_fallbacks(
             Unsupported::if_older(&format!("section {:?}", spec.section), def.first_kernel)
         });
     }
+    if first.error.errno() == libc::EINVAL && uses_variables_of_each_cpu(spec) {
+        let lacking = features::PERCPU_DATA.require_with(&object.rights).err();
+        first.older = first.older.or(lacking);
+    }
     Err(first)
+}
+
+/// Whether its code has the address of a variable in a section `.percpu`.
+fn uses_variables_of_each_cpu(spec: &ProgramSpec) -> bool {
+    let is_one = |kind: &RelocationKind| match kind {
+        RelocationKind::GlobalData { map, .. } => map.starts_with(".percpu"),
+        _ => false,
+    };
+    // Code that cannot be put together does not reach the kernel.
+    let code = spec.code().ok();
+    code.is_some_and(|code| code.relocations.iter().any(|found| is_one(&found.kind)))
 }
 
 /// A program that the kernel took, and what the verifier wrote if it was asked.
@@ -276,8 +335,9 @@ const LOG_LIMIT: usize = (u32::MAX >> 8) as usize;
 /// the end of it says all.
 const LOG_END: usize = 1024 * 1024;
 
-/// Loads without a log, which is faster and cannot fail for want of room; only if that is refused
-/// (or a log was asked for) with one, growing until all of it fits.
+/// Loads without a log, which is faster and cannot fail for want of room, or with the figures that
+/// were asked for; only if that is refused (or a log was asked for) with one, growing until all of
+/// it fits.
 fn load_once(
     object: &Object,
     attr: &mut attr::ProgLoad,
@@ -286,12 +346,15 @@ fn load_once(
     let asked = object.log_level;
     let mut level = asked;
     let mut silent_error = None;
-    if asked.is_empty() {
-        match object.rights.prog_load(attr, image, None) {
+    if !asked.contains(VerifierLogLevel::DEBUG) {
+        // Figures alone explain no refusal.
+        let mut figures = vec![0; if asked.is_empty() { 0 } else { LOG_START }];
+        let log = (!asked.is_empty()).then(|| (&mut figures[..], asked.bits()));
+        match object.rights.prog_load(attr, image, log) {
             Ok(fd) => {
                 return Ok(Accepted {
                     fd,
-                    log: String::new(),
+                    log: bpf::name_text(&figures),
                 });
             }
             Err(error) => silent_error = Some(error),

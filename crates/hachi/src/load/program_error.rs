@@ -52,11 +52,12 @@ pub enum ProgramError {
     /// explanation.
     LoadError(Box<Rejection>),
 
-    /// The program cannot be adjusted to the kernel's types (CO-RE).
+    /// The program cannot be put together: from the parts of its object, or for the kernel's types
+    /// (CO-RE).
     Relocation {
         /// The program.
         name: String,
-        /// Which record, and why.
+        /// Which part, and why.
         error: Box<hachi_obj::Error>,
     },
 
@@ -138,9 +139,12 @@ impl fmt::Display for ProgramError {
             }
             ProgramError::AlreadyLoaded { name } => write!(f, "program {name:?} is loaded already"),
             ProgramError::LoadError(error) => write!(f, "{error}"),
-            ProgramError::Relocation { error, .. } => {
-                write!(f, "cannot adjust it to this kernel's types: {error}")
-            }
+            ProgramError::Relocation { name, error } => match **error {
+                hachi_obj::Error::Core { .. } | hachi_obj::Error::CoreInsn { .. } => {
+                    write!(f, "cannot adjust it to this kernel's types: {error}")
+                }
+                _ => write!(f, "program {name:?} cannot be loaded: {error}"),
+            },
             ProgramError::Unloadable { name, problem } => {
                 write!(f, "program {name:?} cannot be loaded: {problem}")
             }

@@ -9,6 +9,7 @@ use hachi_obj::link::{Kfunc, Ksym, Resolve};
 use hachi_obj::{MapSpec, MapType};
 
 use super::{Object, ProgramError, Unloadable, externs};
+use crate::kernel_btf::NoKernelTypes;
 use crate::maps::{
     ElementFlags, InsnArrayValue, MapData, MapError,
     create::{Surroundings, create},
@@ -21,6 +22,8 @@ pub(super) struct System<'o> {
     pub(super) program: &'o str,
     /// Its jump tables, by their targets. They have to live until it is loaded.
     pub(super) jump_tables: RefCell<JumpTables>,
+    /// Why the types of modules cannot be read, once they were needed.
+    pub(super) no_modules: RefCell<Option<NoKernelTypes>>,
 }
 
 /// Maps of instructions, by the targets in them.
@@ -134,8 +137,14 @@ impl Resolve for System<'_> {
         }
     }
 
+    /// That they cannot be read is reported after linking.
     fn module_types(&self) -> Vec<&Btf<'_>> {
-        let modules = self.object.kernel_btf.target_modules().iter();
-        modules.map(|module| module.btf.types()).collect()
+        match self.object.kernel_btf.target_modules() {
+            Ok(modules) => modules.iter().map(|module| module.btf.types()).collect(),
+            Err(error) => {
+                self.no_modules.replace(Some(error));
+                Vec::new()
+            }
+        }
     }
 }

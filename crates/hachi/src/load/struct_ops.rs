@@ -9,7 +9,7 @@ use super::{
     Object, ProgramError, StructOpsProblem, target::AttachTarget,
     unloadable::STRUCT_OPS_WRAPPER as WRAPPER,
 };
-use crate::kernel_btf::{KernelBtf, ModuleBtf};
+use crate::kernel_btf::{KernelBtf, ModuleBtf, NoKernelTypes};
 
 /// The kernel's struct that an object's struct is one of, and what wraps it.
 struct Registrable<'k> {
@@ -36,18 +36,17 @@ pub(crate) struct Layout {
     pub(crate) value: Vec<u8>,
     /// Offsets in the value and the programs whose descriptors belong there.
     pub(crate) programs: Vec<(usize, String)>,
+    /// The functions of the kernel's struct that stay without a program.
+    pub(crate) missing: Vec<String>,
 }
 
 /// Looks in the kernel, then in its modules.
 fn registrable<'k>(kernel: &'k KernelBtf, name: &str) -> Result<Registrable<'k>, StructOpsProblem> {
     let wrapper = format!("{WRAPPER}{name}");
     let Some(found) = kernel.find(&wrapper, Kind::Struct)? else {
-        return Err(not_registrable(kernel, name));
+        return Err(not_registrable(kernel, name)?);
     };
-    let types = match found.module {
-        Some(module) => module.btf.types(),
-        None => kernel.running()?.types(),
-    };
+    let types = types_of(kernel, found.module)?;
     let id = types
         .find(name, Kind::Struct)
         .ok_or_else(|| StructOpsProblem::NoInner {
@@ -60,15 +59,24 @@ fn registrable<'k>(kernel: &'k KernelBtf, name: &str) -> Result<Registrable<'k>,
     })
 }
 
-fn not_registrable(kernel: &KernelBtf, name: &str) -> StructOpsProblem {
-    let similar = kernel
-        .running()
-        .map(|btf| btf.similar(WRAPPER, name, Kind::Struct));
-    StructOpsProblem::NotRegistrable {
+/// The types of a module; without one those of the kernel itself.
+fn types_of<'k>(
+    kernel: &'k KernelBtf,
+    module: Option<&'k ModuleBtf>,
+) -> Result<&'k Btf<'k>, NoKernelTypes> {
+    Ok(match module {
+        Some(module) => module.btf.types(),
+        None => kernel.running()?.types(),
+    })
+}
+
+fn not_registrable(kernel: &KernelBtf, name: &str) -> Result<StructOpsProblem, NoKernelTypes> {
+    let modules = kernel.modules()?.iter();
+    Ok(StructOpsProblem::NotRegistrable {
         type_name: name.to_owned(),
-        modules: kernel.modules().iter().map(|of| of.name.clone()).collect(),
-        similar: similar.unwrap_or_default(),
-    }
+        modules: modules.map(|of| of.name.clone()).collect(),
+        similar: kernel.running()?.similar(WRAPPER, name, Kind::Struct),
+    })
 }
 
 fn kernel_struct<'k>(
@@ -99,6 +107,15 @@ impl KernelStruct<'_> {
     }
 }
 
+/// Whether a member is a pointer to a function.
+fn is_function(types: &Btf<'_>, member: &Member<&str>) -> bool {
+    let pointed = |id| match types.get(types.resolve(id)?)? {
+        Type::Ptr(to) => types.get(types.resolve(to.type_id)?),
+        other => Ok(other),
+    };
+    matches!(pointed(member.type_id), Ok(Type::FuncProto(_)))
+}
+
 /// The struct that has a program, and the name of its member.
 fn user_of<'o>(object: &'o Object, program: &str) -> Option<(&'o StructOpsSpec, &'o str)> {
     object.struct_ops.iter().find_map(|ops| {
@@ -110,7 +127,7 @@ fn user_of<'o>(object: &'o Object, program: &str) -> Option<(&'o StructOpsSpec, 
     })
 }
 
-/// What `BPF_PROG_LOAD` is told about a program: the kernel's struct and the member's number.
+/// What `BPF_PROG_LOAD` gets for a program: the kernel's struct and the member's number.
 pub(super) fn member_of(object: &Object, spec: &ProgramSpec) -> Result<AttachTarget, ProgramError> {
     find_member(object, spec).map_err(|problem| ProgramError::unloadable(&spec.name, problem))
 }
@@ -179,6 +196,7 @@ pub(crate) fn layout(kernel: &KernelBtf, ops: &StructOpsSpec) -> Result<Layout, 
         value_type_fd: module.map(ModuleBtf::raw_fd).transpose()?,
         value: vec![0; wrapper.size as usize],
         programs: Vec::new(),
+        missing: missing(types_of(kernel, module)?, &inner, ops),
     };
     for member in &ops.members {
         let Some((_, offset, room)) = inner.member(&member.name) else {
@@ -212,6 +230,17 @@ pub(crate) fn layout(kernel: &KernelBtf, ops: &StructOpsSpec) -> Result<Layout, 
     Ok(layout)
 }
 
+/// The functions of the kernel's struct that an object's gives no program.
+fn missing(types: &Btf<'_>, inner: &KernelStruct<'_>, ops: &StructOpsSpec) -> Vec<String> {
+    let is_given = |name: &str| {
+        let mut given = ops.members.iter();
+        given.any(|given| given.name == name && matches!(given.value, StructOpsValue::Program(_)))
+    };
+    let members = inner.members.iter();
+    let missing = members.filter(|member| is_function(types, member) && !is_given(member.name));
+    missing.map(|member| member.name.to_owned()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use hachi_btf::{BtfBuilder, Composite, Endian, Int, Ptr};
@@ -227,7 +256,7 @@ mod tests {
             bit_offset: bytes * 8,
             bit_size: 0,
         };
-        let number = types.add(Type::Int(Int::new("unsigned int", 4, false)));
+        let number = types.add(Type::Int(Int::unsigned("unsigned int", 4)));
         let pointer = types.add(Type::Ptr(Ptr { type_id: 0 }));
         let data = types.add(Type::Struct(Composite {
             name: name.to_owned(),
@@ -278,7 +307,7 @@ mod tests {
             ("hid_ops", Some(1)),
         ] {
             let layout = layout(&kernel, &spec(name)).unwrap();
-            let module = module.map(|index: usize| &kernel.modules()[index]);
+            let module = module.map(|index: usize| &kernel.modules().unwrap()[index]);
             let types = module
                 .map_or_else(|| kernel.running().unwrap(), |of| &of.btf)
                 .types();

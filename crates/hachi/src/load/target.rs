@@ -23,7 +23,7 @@ pub(crate) struct Target<'a> {
     pub(crate) program: Option<BorrowedFd<'a>>,
 }
 
-/// What `BPF_PROG_LOAD` is told.
+/// What `BPF_PROG_LOAD` gets.
 pub(super) struct AttachTarget {
     pub(super) btf_id: u32,
     /// In the place of the section's `expected_attach_type`: the number of a struct's member.

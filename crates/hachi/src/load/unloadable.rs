@@ -27,6 +27,13 @@ pub enum Unloadable {
         /// Its section.
         section: String,
     },
+    /// It reads the registers of another kind of machine.
+    Registers {
+        /// The machine that the object was built for, as Rust spells it.
+        of: String,
+        /// `file:line` of the first place that does.
+        line: Option<String>,
+    },
     /// It uses a map that the object does not define.
     NoMap {
         /// The map.
@@ -66,7 +73,7 @@ pub enum Unloadable {
         /// Why the program cannot use it.
         problem: ExternProblem,
     },
-    /// What it attaches to, which the kernel wants to know at load, cannot be told.
+    /// What it attaches to, which the kernel needs at load, is not known.
     Target(TargetProblem),
     /// It is a function of a struct that the kernel cannot register.
     StructOps(StructOpsProblem),
@@ -113,6 +120,9 @@ pub enum OptionProblem {
     Outside,
     /// It asks for the version of the kernel, and uname(2) gives none.
     NoVersion,
+    /// It asks for what the kernel's list of symbols (`/proc/kallsyms`) tells, which cannot be
+    /// read.
+    NoSymbols(Arc<io::Error>),
     /// It is neither an option of the kernel nor a question that loaders answer.
     Unknown,
 }
@@ -158,7 +168,7 @@ pub enum ExternProblem {
     Hidden,
 }
 
-/// Why what a program attaches to cannot be told to the kernel.
+/// Why the target that the kernel needs at load is not known.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum TargetProblem {
@@ -261,6 +271,18 @@ impl fmt::Display for Unloadable {
                 "section {section:?} says nothing about its type; use a section name that libbpf \
                  knows, such as \"xdp\""
             ),
+            Unloadable::Registers { of, line } => {
+                write!(f, "it reads the registers of {of}")?;
+                if let Some(line) = line {
+                    write!(f, " ({line})")?;
+                }
+                write!(
+                    f,
+                    ", which the object was built for, and this machine is {here}; build it for \
+                     this one: `hachi build --arch {here}`",
+                    here = hachi_obj::arch::HERE
+                )
+            }
             Unloadable::NoMap { map } => {
                 write!(f, "it uses map {map:?}, which the object does not define")
             }
@@ -341,6 +363,9 @@ impl fmt::Display for OptionProblem {
             }
             OptionProblem::Outside => f.write_str("it lies outside of map \".kconfig\""),
             OptionProblem::NoVersion => f.write_str("uname(2) gives no version"),
+            OptionProblem::NoSymbols(error) => {
+                write!(f, "{} cannot be read: {error}", kallsyms::FILE)
+            }
             OptionProblem::Unknown => f.write_str(
                 "it is neither a kernel option (CONFIG_…) nor one of LINUX_KERNEL_VERSION, \
                  LINUX_HAS_BPF_COOKIE and LINUX_HAS_SYSCALL_WRAPPER",

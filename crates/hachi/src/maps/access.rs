@@ -297,13 +297,23 @@ impl MapData {
     }
 
     /// Writes the one value of a map of global variables, which need not be writable from outside
-    /// the loader.
+    /// the loader; in a per-CPU map that of each CPU.
     pub(crate) fn write_contents(&self, contents: &[u8]) -> Result<(), MapError> {
         self.check_key(4)?;
-        self.check_value(contents.len())?;
         let key = 0u32;
-        // SAFETY: both lengths were just checked.
-        unsafe { self.update_raw(ptr::from_ref(&key).cast(), bpf::pointer(contents), 0) }
+        let repeated;
+        let bytes = if self.is_per_cpu() {
+            let mut one = contents.to_vec();
+            one.resize(contents.len().next_multiple_of(8), 0);
+            repeated = one.repeat(self.possible_cpus()?);
+            &repeated
+        } else {
+            contents
+        };
+        self.check_value(bytes.len())?;
+        // SAFETY: the key has 4 bytes, and there is a value of the map's size, or one for each
+        // possible CPU in strides of 8 bytes, as the kernel reads them.
+        unsafe { self.update_raw(ptr::from_ref(&key).cast(), bpf::pointer(bytes), 0) }
     }
 
     /// Puts a map or program into slot `index` of a map of those.

@@ -10,6 +10,17 @@ use crate::{Pod, sys::mmap::Mmap};
 /// sides. Linux ≥ 6.9 (x86-64; arm64 ≥ 6.10).
 ///
 /// Pages come to be when they are touched from here, or allocated by a program.
+///
+/// ```no_run
+/// use hachi::maps::Arena;
+///
+/// # fn f(ebpf: &mut hachi::Ebpf) -> Result<(), Box<dyn std::error::Error>> {
+/// let arena = Arena::try_from(ebpf.take_map("MEMORY")?)?;
+/// // What the program sees at the same offset.
+/// arena.set(0, &17u64)?;
+/// let number: u64 = arena.get(0)?;
+/// # Ok(()) }
+/// ```
 pub struct Arena<T> {
     inner: T,
     memory: Arc<Mmap>,

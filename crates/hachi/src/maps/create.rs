@@ -260,7 +260,13 @@ fn initialize(map: &MapSpec, data: &MapData, rights: &Rights) -> Result<(), MapE
     }
     if !matches!(
         map.data,
-        Some(DataKind::Rodata | DataKind::Data | DataKind::Bss | DataKind::Kconfig)
+        Some(
+            DataKind::Rodata
+                | DataKind::Data
+                | DataKind::Bss
+                | DataKind::Kconfig
+                | DataKind::Percpu
+        )
     ) {
         return Ok(());
     }

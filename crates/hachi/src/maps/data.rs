@@ -22,6 +22,16 @@ use crate::{
 /// A map of any kind: owns the descriptor, knows type and sizes, and reads and writes raw bytes.
 ///
 /// The typed views ([`HashMap`](super::HashMap), [`Array`](super::Array), …) are made from it.
+///
+/// ```no_run
+/// use hachi::maps::{HashMap, MapData};
+///
+/// # fn f() -> Result<(), Box<dyn std::error::Error>> {
+/// let map = MapData::from_pin("/sys/fs/bpf/firewall/BLOCKLIST")?;
+/// let mut blocklist: HashMap<_, [u8; 4], u8> = HashMap::new(map)?;
+/// blocklist.insert([192, 0, 2, 7], 1, 0)?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct MapData {
     fd: MapFd,

@@ -170,7 +170,7 @@ impl<T: Borrow<MapData>, E: Pod> Events<T, E> {
     /// Calls `f` with every event there is and returns their number. Does not wait.
     ///
     /// # Errors
-    /// There was a record of another size; the first is told, after everything has been read.
+    /// There was a record of another size; the first is reported, after everything has been read.
     pub fn drain(&mut self, mut f: impl FnMut(&E)) -> Result<usize, WrongEventSize> {
         let mut stray = None;
         let mut count = 0;

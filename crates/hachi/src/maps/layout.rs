@@ -16,7 +16,7 @@ const ELEMENTS: usize = 4;
 /// How deep types may be nested. They come from outside, and may contain themselves.
 const DEPTH: u32 = 32;
 
-/// How a Rust type differs from type `id`; `None` if it does not, as far as can be told.
+/// How a Rust type differs from type `id`; `None` if it does not, as far as can be seen.
 pub(super) fn difference(layout: &Layout, btf: &dyn Types, id: u32) -> Option<LayoutDifference> {
     let mut path = String::new();
     compare(layout, 0, &mut path, &|number| {
@@ -130,7 +130,7 @@ mod tests {
 
     impl C {
         fn int(&mut self, size: u32) -> u32 {
-            self.0.add(Type::Int(Int::new("int", size, true)))
+            self.0.add(Type::Int(Int::signed("int", size)))
         }
 
         fn array(&mut self, type_id: u32, nelems: u32) -> u32 {
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_told_fits() {
+    fn types_that_cannot_be_compared_fit() {
         let mut c = c();
         let (u32_id, u64_id) = (c.int(4), c.int(8));
         let either = c.composite(8, &[("a", u32_id, 0, 0), ("b", u64_id, 0, 0)]);

@@ -38,22 +38,38 @@ impl<T: Pod> PerCpuValues<T> {
         })
     }
 
+    /// All zero, which is a value of every plain type.
+    fn zeroed(count: usize) -> Self {
+        // SAFETY: every bit pattern is a value of a `Pod` type.
+        let values = unsafe { Box::new_zeroed_slice(count).assume_init() };
+        PerCpuValues { values }
+    }
+
     /// Values from what a lookup wrote: strides of the value's size rounded up to 8.
     pub(crate) fn from_strides(bytes: &[u8]) -> Self {
-        let stride = size_of::<T>().next_multiple_of(8);
-        let values = bytes
-            .chunks_exact(stride)
-            .filter_map(hachi_common::read_bytes)
-            .collect();
-        PerCpuValues { values }
+        let mut values = Self::zeroed(bytes.len() / Self::STRIDE);
+        values.read_strides(bytes);
+        values
+    }
+
+    /// How far apart the kernel puts the values of two CPUs.
+    const STRIDE: usize = size_of::<T>().next_multiple_of(8);
+
+    /// Whether the kernel's layout is that of a slice, so that nothing need be copied.
+    const IS_SLICE: bool = size_of::<T>() == Self::STRIDE;
+
+    fn read_strides(&mut self, bytes: &[u8]) {
+        for (value, from) in self.values.iter_mut().zip(bytes.chunks_exact(Self::STRIDE)) {
+            hachi_common::bytes_of_mut(value).copy_from_slice(&from[..size_of::<T>()]);
+        }
     }
 
     /// Adds the bytes an update takes to `bytes`.
     fn write_strides(&self, bytes: &mut Vec<u8>) {
-        let stride = size_of::<T>().next_multiple_of(8);
         let start = bytes.len();
-        bytes.resize(start + stride * self.values.len(), 0);
-        for (to, value) in bytes[start..].chunks_exact_mut(stride).zip(&self.values) {
+        bytes.resize(start + Self::STRIDE * self.values.len(), 0);
+        let strides = bytes[start..].chunks_exact_mut(Self::STRIDE);
+        for (to, value) in strides.zip(&self.values) {
             to[..size_of::<T>()].copy_from_slice(hachi_common::bytes_of(value));
         }
     }
@@ -75,26 +91,33 @@ impl MapData {
         values: &mut PerCpuValues<V>,
     ) -> Result<bool, MapError> {
         let size = self.lookup_size()?;
-        let stride = size_of::<V>().next_multiple_of(8);
-        SCRATCH.with_borrow_mut(|bytes| {
-            bytes.resize(size, 0);
-            if !self.lookup_bytes_into(hachi_common::bytes_of(key), bytes, flags)? {
-                return Ok(false);
-            }
-            if values.values.len() * stride == size {
-                let from = bytes
-                    .chunks_exact(stride)
-                    .filter_map(hachi_common::read_bytes);
-                values
-                    .values
-                    .iter_mut()
-                    .zip(from)
-                    .for_each(|(to, value)| *to = value);
-            } else {
-                *values = PerCpuValues::from_strides(bytes);
-            }
-            Ok(true)
-        })
+        let key = hachi_common::bytes_of(key);
+        let mut fresh = None;
+        let count = size / PerCpuValues::<V>::STRIDE;
+        let into = match values.len() == count {
+            true => &mut *values,
+            // An element that is not there leaves `values` as they were.
+            false => fresh.insert(PerCpuValues::zeroed(count)),
+        };
+        let found = if PerCpuValues::<V>::IS_SLICE && size == count * size_of::<V>() {
+            self.check_key(key.len())?;
+            let flags = self.lookup_flags(flags)?;
+            // SAFETY: the key has the map's size, and `into` as many bytes as a lookup writes.
+            unsafe { self.lookup_raw(bpf::pointer(key), into.values.as_mut_ptr().cast(), flags) }?
+        } else {
+            SCRATCH.with_borrow_mut(|bytes| {
+                bytes.resize(size, 0);
+                let found = self.lookup_bytes_into(key, bytes, flags)?;
+                if found {
+                    into.read_strides(bytes);
+                }
+                Ok::<_, MapError>(found)
+            })?
+        };
+        if let Some(fresh) = fresh.filter(|_| found) {
+            *values = fresh;
+        }
+        Ok(found)
     }
 
     /// Typed update; as [`get_per_cpu`](Self::get_per_cpu).
@@ -128,10 +151,16 @@ impl MapData {
                 expected,
             });
         }
+        if let ([key], [values], true) = (keys, values, PerCpuValues::<V>::IS_SLICE) {
+            let key = bpf::pointer(hachi_common::bytes_of(key));
+            // SAFETY: the key has the map's size; there is a value for each possible CPU, at the
+            // distance at which an update reads them.
+            return unsafe { self.update_raw(key, values.values.as_ptr().cast(), flags) };
+        }
         SCRATCH.with_borrow_mut(|bytes| {
             bytes.clear();
             values.iter().for_each(|values| values.write_strides(bytes));
-            let size = size_of::<V>().next_multiple_of(8) * expected;
+            let size = PerCpuValues::<V>::STRIDE * expected;
             // SAFETY: there are as many values as keys, each as long as an update reads.
             unsafe {
                 match keys {

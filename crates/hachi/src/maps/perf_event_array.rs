@@ -369,7 +369,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_is_told_from_its_padding() {
+    fn an_event_is_distinguished_from_its_padding() {
         assert_eq!((padded(605), padded(608), padded(612)), (612, 612, 612));
         assert_eq!(event::<[u8; 5]>(&[7; 12], "M"), Ok([7; 5]));
         let error = event::<[u8; 13]>(&[7; 12], "M").unwrap_err();

@@ -242,6 +242,8 @@ struct Ring {
     consumer_position: usize,
     /// The producer's position when last looked at; up to there every record has a header.
     producer_position: usize,
+    /// Whether there was a fence since we last wrote to the consumer's page.
+    fenced: bool,
 }
 
 impl Ring {
@@ -256,6 +258,7 @@ impl Ring {
             mask: size - 1,
             consumer_position: 0,
             producer_position: 0,
+            fenced: false,
         };
         // Not 0 for a ring that another process has read from before. Always a multiple of 8,
         // unless that process wrote nonsense there; the reads of headers rely on it.
@@ -284,20 +287,30 @@ impl Ring {
             if let Some(record) = self.scan() {
                 return Some(record);
             }
-            // About to say "nothing": a reader would now wait for a wake-up, which the kernel sends
-            // only if it sees that we have read everything before its record. Our last position and
-            // the read that found nothing must therefore not be reordered: with the fence, either
-            // the kernel sees the position or we see its record.
-            fence(Ordering::SeqCst);
-            let position = self.producer().load(Ordering::Acquire);
-            if position == self.consumer_position {
-                return None;
-            }
-            self.producer_position = position;
-            if self.header().load(Ordering::Acquire) & BUSY_BIT != 0 {
+            if !self.look_again() {
                 return None;
             }
         }
+    }
+
+    /// Whether there is a record after all, once there was none up to the producer's position.
+    ///
+    /// About to say "nothing": a reader would now wait for a wake-up, which the kernel sends only
+    /// if it sees that we have read everything before its record. Our last position and the read
+    /// that found nothing must therefore not be reordered: with the fence, either the kernel sees
+    /// the position or we see its record. One fence is enough for each position that we write.
+    #[inline]
+    fn look_again(&mut self) -> bool {
+        if !self.fenced {
+            fence(Ordering::SeqCst);
+            self.fenced = true;
+        }
+        let position = self.producer().load(Ordering::Acquire);
+        if position == self.consumer_position {
+            return false;
+        }
+        self.producer_position = position;
+        self.header().load(Ordering::Acquire) & BUSY_BIT == 0
     }
 
     #[inline]
@@ -321,6 +334,10 @@ impl Ring {
     }
 
     fn drain(&mut self, mut f: impl FnMut(&[u8])) -> usize {
+        // Of many rings, most are empty most of the time.
+        if self.consumer_position == self.producer_position && !self.look_again() {
+            return 0;
+        }
         let quarter = (self.mask + 1) / 4;
         let mut count = 0;
         // What `f` panics over is given back, too.
@@ -351,16 +368,11 @@ impl Ring {
                     ring.publish();
                 }
             }
-            batch.given_back = ring.consumer_position;
-            ring.publish();
-            // As in `peek`.
-            fence(Ordering::SeqCst);
-            let position = ring.producer().load(Ordering::Acquire);
-            if position == ring.consumer_position {
-                return count;
+            if ring.consumer_position != batch.given_back {
+                batch.given_back = ring.consumer_position;
+                ring.publish();
             }
-            ring.producer_position = position;
-            if ring.header().load(Ordering::Acquire) & BUSY_BIT != 0 {
+            if !ring.look_again() {
                 return count;
             }
         }
@@ -388,7 +400,8 @@ impl Ring {
     }
 
     #[inline]
-    fn publish(&self) {
+    fn publish(&mut self) {
+        self.fenced = false;
         self.consumer()
             .store(self.consumer_position, Ordering::Release);
     }
@@ -403,7 +416,8 @@ struct Batch<'a> {
 
 impl Drop for Batch<'_> {
     fn drop(&mut self) {
-        if self.maker.is_this() {
+        let all = self.ring.consumer_position == self.given_back;
+        if !all && self.maker.is_this() {
             self.ring.publish();
         }
     }

@@ -151,6 +151,17 @@ impl<T: Borrow<MapData>> ReusePortSockArray<T> {
 }
 
 /// Sockets by key; otherwise as [`SockMap`]. Linux ≥ 4.18.
+///
+/// ```no_run
+/// use hachi::maps::SockHash;
+/// use std::net::TcpStream;
+///
+/// # fn f(ebpf: &mut hachi::Ebpf) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut sockets: SockHash<_, u16> = SockHash::try_from(ebpf.map_mut("SOCKETS")?)?;
+/// let socket = TcpStream::connect("127.0.0.1:7000")?;
+/// sockets.insert(7000, &socket, 0)?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct SockHash<T, K: Pod> {
     inner: T,

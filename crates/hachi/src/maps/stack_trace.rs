@@ -6,6 +6,19 @@ use std::borrow::{Borrow, BorrowMut};
 use super::{ElementFlags, Keys, MapData, MapError, MapType, Unsuitable, view::conversions};
 
 /// Call stacks by the ids that the helper `bpf_get_stackid` returns. Linux ≥ 4.6.
+///
+/// ```no_run
+/// use hachi::maps::StackTraceMap;
+///
+/// # fn f(ebpf: &mut hachi::Ebpf) -> Result<(), Box<dyn std::error::Error>> {
+/// let stacks = StackTraceMap::try_from(ebpf.map("STACKS")?)?;
+/// for stack in stacks.iter() {
+///     for frame in stack?.frames() {
+///         println!("{:#x}", frame.ip);
+///     }
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct StackTraceMap<T> {
     inner: T,

@@ -9,6 +9,17 @@ use super::{AttachType, ProgramData, ProgramError, cgroup::cgroup_program};
 /// 4.15.
 ///
 /// Section `cgroup/dev`.
+///
+/// ```no_run
+/// use hachi::programs::{CgroupAttachMode, CgroupDevice};
+///
+/// # fn f(ebpf: &mut hachi::Ebpf) -> Result<(), Box<dyn std::error::Error>> {
+/// let cgroup = std::fs::File::open("/sys/fs/cgroup/user.slice")?;
+/// let program: &mut CgroupDevice = ebpf.program_mut("devices")?.try_into()?;
+/// program.load()?;
+/// program.attach(&cgroup, CgroupAttachMode::AllowMultiple)?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct CgroupDevice {
     pub(crate) data: ProgramData,

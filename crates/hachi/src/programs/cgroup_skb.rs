@@ -13,6 +13,18 @@ use crate::links::{LinkId, LinkOrder};
 /// the IP header. Linux ≥ 4.10.
 ///
 /// Sections `cgroup_skb/ingress`, `cgroup_skb/egress`, and `cgroup/skb` for both.
+///
+/// ```no_run
+/// use hachi::programs::{CgroupAttachMode, CgroupSkb, CgroupSkbAttachType};
+///
+/// # fn f(ebpf: &mut hachi::Ebpf) -> Result<(), Box<dyn std::error::Error>> {
+/// let cgroup = std::fs::File::open("/sys/fs/cgroup/user.slice")?;
+/// let program: &mut CgroupSkb = ebpf.program_mut("packets")?.try_into()?;
+/// program.load()?;
+/// let sent = CgroupSkbAttachType::Egress;
+/// program.attach(&cgroup, sent, CgroupAttachMode::AllowMultiple)?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct CgroupSkb {
     pub(crate) data: ProgramData,

@@ -13,6 +13,17 @@ use super::{
 ///
 /// Sections `cgroup/sock_create` (also `cgroup/sock`), `cgroup/sock_release` (Linux ≥ 5.9),
 /// `cgroup/post_bind4`, `cgroup/post_bind6` (Linux ≥ 4.17).
+///
+/// ```no_run
+/// use hachi::programs::{CgroupAttachMode, CgroupSock};
+///
+/// # fn f(ebpf: &mut hachi::Ebpf) -> Result<(), Box<dyn std::error::Error>> {
+/// let cgroup = std::fs::File::open("/sys/fs/cgroup/user.slice")?;
+/// let program: &mut CgroupSock = ebpf.program_mut("sockets")?.try_into()?;
+/// program.load()?;
+/// program.attach(&cgroup, CgroupAttachMode::AllowMultiple)?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct CgroupSock {
     pub(crate) data: ProgramData,

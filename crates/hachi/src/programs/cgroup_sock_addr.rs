@@ -15,6 +15,17 @@ use super::{
 /// Sections `cgroup/bind4`, `…6`, `connect4`, `…6` (4.17); `sendmsg4`, `…6` (4.18); `recvmsg4`,
 /// `…6` (5.2); `getpeername4`, `…6`, `getsockname4`, `…6` (5.8); `connect_unix`, `sendmsg_unix`,
 /// `recvmsg_unix`, `getpeername_unix`, `getsockname_unix` (6.7).
+///
+/// ```no_run
+/// use hachi::programs::{CgroupAttachMode, CgroupSockAddr};
+///
+/// # fn f(ebpf: &mut hachi::Ebpf) -> Result<(), Box<dyn std::error::Error>> {
+/// let cgroup = std::fs::File::open("/sys/fs/cgroup/user.slice")?;
+/// let program: &mut CgroupSockAddr = ebpf.program_mut("connect")?.try_into()?;
+/// program.load()?;
+/// program.attach(&cgroup, CgroupAttachMode::AllowMultiple)?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct CgroupSockAddr {
     pub(crate) data: ProgramData,

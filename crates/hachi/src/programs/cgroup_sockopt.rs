@@ -12,6 +12,17 @@ use super::{
 /// with `EPERM`. Linux ≥ 5.3.
 ///
 /// Sections `cgroup/getsockopt` and `cgroup/setsockopt`.
+///
+/// ```no_run
+/// use hachi::programs::{CgroupAttachMode, CgroupSockopt};
+///
+/// # fn f(ebpf: &mut hachi::Ebpf) -> Result<(), Box<dyn std::error::Error>> {
+/// let cgroup = std::fs::File::open("/sys/fs/cgroup/user.slice")?;
+/// let program: &mut CgroupSockopt = ebpf.program_mut("options")?.try_into()?;
+/// program.load()?;
+/// program.attach(&cgroup, CgroupAttachMode::AllowMultiple)?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct CgroupSockopt {
     pub(crate) data: ProgramData,

@@ -9,6 +9,17 @@ use super::{AttachType, ProgramData, ProgramError, cgroup::cgroup_program};
 /// change what is written. Linux ≥ 5.2.
 ///
 /// Section `cgroup/sysctl`.
+///
+/// ```no_run
+/// use hachi::programs::{CgroupAttachMode, CgroupSysctl};
+///
+/// # fn f(ebpf: &mut hachi::Ebpf) -> Result<(), Box<dyn std::error::Error>> {
+/// let cgroup = std::fs::File::open("/sys/fs/cgroup/user.slice")?;
+/// let program: &mut CgroupSysctl = ebpf.program_mut("settings")?.try_into()?;
+/// program.load()?;
+/// program.attach(&cgroup, CgroupAttachMode::AllowMultiple)?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct CgroupSysctl {
     pub(crate) data: ProgramData,

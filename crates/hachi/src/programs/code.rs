@@ -3,10 +3,11 @@
 use std::os::fd::{AsFd as _, OwnedFd};
 
 use hachi_asm::{Endian, Insn};
+use hachi_btf::Btf;
 
 use super::{ProgramError, ProgramInfo};
 use crate::{
-    Btf, Unsupported,
+    Unsupported,
     sys::{bpf, inspect},
 };
 
@@ -72,8 +73,15 @@ impl ProgramInfo {
                 name: self.name(),
                 error,
             })?;
-        let btf = self.btf_id().and_then(|id| Btf::from_id(id).ok());
-        let types = btf.as_ref().map(|btf| btf.types());
+        let bytes_of = |id| bpf::btf_fd_by_id(id).and_then(|fd| bpf::btf_bytes(fd.as_fd()));
+        let btf = self.btf_id().map(bytes_of).transpose();
+        let btf = btf.map_err(|error| ProgramError::SyscallError {
+            name: self.name(),
+            error,
+        })?;
+        // The kernel has checked them.
+        let types = btf.as_deref().and_then(|bytes| Btf::parse(bytes).ok());
+        let types = types.as_ref();
         let function = |(at, (&address, &size)): (usize, (&u64, &u32))| {
             let [insn, type_id] = code.func_info.get(at).copied().unwrap_or_default();
             let found = types.and_then(|types| types.get(type_id).ok());

@@ -72,27 +72,29 @@ impl ProgramData {
         section_def: Option<&'static SectionDef>,
     ) -> Result<Self, ProgramError> {
         let expected = section_def.map_or(ProgramType::Unspec, |def| def.program_type);
-        let fd = pin::open(path, ObjectKind::Program)?;
-        let info = ProgramInfo::of(fd.as_fd())
-            .map_err(|error| PinError::syscall(PinOperation::Describe, path, error))?;
-        if info.program_type() != Some(expected) {
-            return Err(ProgramError::UnexpectedProgramType {
-                name: format!("{} (pinned at {})", info.name(), path.display()),
-                expected: expected.name(),
-                actual: info.type_name(),
-                section: None,
-            });
-        }
+        let (fd, info) = open_pinned(path, expected)?;
         Ok(ProgramData {
             links: Links::new(),
             name: info.name(),
             kind: expected,
             section_def,
-            fd: Some(ProgramFd::new(fd)),
+            fd: Some(fd),
             log: String::new(),
             missing: Vec::new(),
             source: None,
         })
+    }
+
+    /// In place of loading it, takes the program that was loaded before and pinned.
+    pub(crate) fn load_pinned(&mut self, path: &Path) -> Result<(), ProgramError> {
+        if self.fd.is_some() {
+            return Err(ProgramError::AlreadyLoaded {
+                name: self.name.clone(),
+            });
+        }
+        let (fd, _) = open_pinned(path, self.kind)?;
+        self.fd = Some(fd);
+        Ok(())
     }
 
     pub(crate) fn load(&mut self) -> Result<(), ProgramError> {
@@ -295,6 +297,25 @@ impl ProgramData {
     pub(crate) fn links(&self) -> std::slice::Iter<'_, (LinkId, OwnedLink)> {
         self.links.iter()
     }
+}
+
+/// The program pinned at `path`, which must be of this type.
+fn open_pinned(
+    path: &Path,
+    expected: ProgramType,
+) -> Result<(ProgramFd, ProgramInfo), ProgramError> {
+    let fd = pin::open(path, ObjectKind::Program)?;
+    let info = ProgramInfo::of(fd.as_fd())
+        .map_err(|error| PinError::syscall(PinOperation::Describe, path, error))?;
+    if info.program_type() != Some(expected) {
+        return Err(ProgramError::UnexpectedProgramType {
+            name: format!("{} (pinned at {})", info.name(), path.display()),
+            expected: expected.name(),
+            actual: info.type_name(),
+            section: None,
+        });
+    }
+    Ok((ProgramFd::new(fd), info))
 }
 
 /// The methods every program type has. `$type` has a field `data: ProgramData`.

@@ -14,6 +14,18 @@ use crate::{
 ///
 /// Section `freplace/FUNCTION`. The other program must have been loaded with BTF, and the function
 /// must have the same type and be global (not `static`).
+///
+/// ```no_run
+/// use hachi::programs::{Extension, Xdp};
+///
+/// # fn f(ebpf: &mut hachi::Ebpf) -> Result<(), Box<dyn std::error::Error>> {
+/// let firewall: &Xdp = ebpf.program("firewall")?.try_into()?;
+/// let firewall = firewall.fd()?.clone();
+/// let program: &mut Extension = ebpf.program_mut("instead")?.try_into()?;
+/// program.load(firewall, "decide")?;
+/// program.attach()?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct Extension {
     pub(crate) data: ProgramData,

@@ -8,6 +8,17 @@ use super::{ProgramData, ProgramError, ProgramFd, tracing::loaded_for_target};
 ///
 /// Sections `fentry/FUNCTION` and `fentry.s/FUNCTION` (may sleep, where the function may; Linux ≥
 /// 5.10).
+///
+/// ```no_run
+/// use hachi::programs::FEntry;
+///
+/// # fn f(ebpf: &mut hachi::Ebpf) -> Result<(), Box<dyn std::error::Error>> {
+/// let btf = hachi::Btf::from_sys_fs()?;
+/// let program: &mut FEntry = ebpf.program_mut("entered")?.try_into()?;
+/// program.load("vfs_fsync", &btf)?;
+/// program.attach()?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct FEntry {
     pub(crate) data: ProgramData,

@@ -6,6 +6,17 @@ use super::{ProgramData, ProgramError, ProgramFd, tracing::loaded_for_target};
 /// the function's arguments and its result. Linux ≥ 5.5; functions of modules: 5.11.
 ///
 /// Sections `fexit/FUNCTION` and `fexit.s/FUNCTION` (may sleep; Linux ≥ 5.10).
+///
+/// ```no_run
+/// use hachi::programs::FExit;
+///
+/// # fn f(ebpf: &mut hachi::Ebpf) -> Result<(), Box<dyn std::error::Error>> {
+/// let btf = hachi::Btf::from_sys_fs()?;
+/// let program: &mut FExit = ebpf.program_mut("returned")?.try_into()?;
+/// program.load("vfs_fsync", &btf)?;
+/// program.attach()?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct FExit {
     pub(crate) data: ProgramData,

@@ -10,6 +10,17 @@ use crate::links::{LinkId, OwnedLink};
 /// ≥ 4.20.
 ///
 /// Section `flow_dissector`.
+///
+/// ```no_run
+/// use hachi::programs::FlowDissector;
+///
+/// # fn f(ebpf: &mut hachi::Ebpf) -> Result<(), Box<dyn std::error::Error>> {
+/// let netns = std::fs::File::open("/proc/self/ns/net")?;
+/// let program: &mut FlowDissector = ebpf.program_mut("dissect")?.try_into()?;
+/// program.load()?;
+/// program.attach(&netns)?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct FlowDissector {
     pub(crate) data: ProgramData,

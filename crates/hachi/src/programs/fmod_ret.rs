@@ -7,6 +7,17 @@ use super::{ProgramData, tracing::loaded_for_target};
 /// that are marked for error injection. Linux ≥ 5.7.
 ///
 /// Sections `fmod_ret/FUNCTION` and `fmod_ret.s/FUNCTION` (may sleep; Linux ≥ 5.10).
+///
+/// ```no_run
+/// use hachi::programs::FModRet;
+///
+/// # fn f(ebpf: &mut hachi::Ebpf) -> Result<(), Box<dyn std::error::Error>> {
+/// let btf = hachi::Btf::from_sys_fs()?;
+/// let program: &mut FModRet = ebpf.program_mut("refuse")?.try_into()?;
+/// program.load("security_file_open", &btf)?;
+/// program.attach()?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct FModRet {
     pub(crate) data: ProgramData,

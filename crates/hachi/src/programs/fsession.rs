@@ -7,6 +7,17 @@ use super::{ProgramData, tracing::loaded_for_target};
 /// from one to the other. Linux ≥ 7.0.
 ///
 /// Sections `fsession/FUNCTION` and `fsession.s/FUNCTION` (may sleep).
+///
+/// ```no_run
+/// use hachi::programs::FSession;
+///
+/// # fn f(ebpf: &mut hachi::Ebpf) -> Result<(), Box<dyn std::error::Error>> {
+/// let btf = hachi::Btf::from_sys_fs()?;
+/// let program: &mut FSession = ebpf.program_mut("both_ends")?.try_into()?;
+/// program.load("vfs_fsync", &btf)?;
+/// program.attach()?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct FSession {
     pub(crate) data: ProgramData,

@@ -20,6 +20,20 @@ use crate::{
 ///
 /// Sections `iter/KIND` and `iter.s/KIND` (may sleep; Linux ≥ 5.18). The kinds are those `NAME` for
 /// which the kernel's BTF has a function `bpf_iter_NAME`: `task`, `bpf_map`, `tcp`, …
+///
+/// ```no_run
+/// use hachi::programs::Iter;
+/// use std::io::Read as _;
+///
+/// # fn f(ebpf: &mut hachi::Ebpf) -> Result<(), Box<dyn std::error::Error>> {
+/// let btf = hachi::Btf::from_sys_fs()?;
+/// let program: &mut Iter = ebpf.program_mut("tasks")?.try_into()?;
+/// program.load("task", &btf)?;
+/// let link = program.attach()?;
+/// let mut text = String::new();
+/// program.read(link)?.read_to_string(&mut text)?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct Iter {
     pub(crate) data: ProgramData,

@@ -18,6 +18,17 @@ use crate::{
 /// Sections `kprobe/FUNCTION`, `kprobe/FUNCTION+OFFSET`, `kretprobe/FUNCTION`, and for system
 /// calls, whose functions are named differently by architecture, `ksyscall/NAME` and
 /// `kretsyscall/NAME`.
+///
+/// ```no_run
+/// use hachi::programs::KProbe;
+///
+/// # fn f(ebpf: &mut hachi::Ebpf) -> Result<(), Box<dyn std::error::Error>> {
+/// let program: &mut KProbe = ebpf.program_mut("entered")?.try_into()?;
+/// program.load()?;
+/// // At its first instruction.
+/// program.attach("vfs_fsync", 0)?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct KProbe {
     pub(crate) data: ProgramData,
@@ -145,13 +156,19 @@ impl KProbe {
         self.data.own(link)
     }
 
+    /// What the section names, and whether that is a system call.
+    pub(super) fn section_target(&self) -> Result<(&str, bool), ProgramError> {
+        let is_syscall = self.data.section_kind().contains("syscall");
+        let form = if is_syscall { "SYSCALL" } else { "FUNCTION" };
+        Ok((self.data.target(form)?, is_syscall))
+    }
+
     pub(crate) fn attach_by_section(
         &mut self,
         _: &AttachOptions,
     ) -> Result<Vec<Attached>, ProgramError> {
-        let is_syscall = self.data.section_kind().contains("syscall");
-        let form = if is_syscall { "SYSCALL" } else { "FUNCTION" };
-        let target = self.data.target(form)?.to_owned();
+        let (target, is_syscall) = self.section_target()?;
+        let target = target.to_owned();
         if is_syscall {
             let link = self.attach_to_syscall(&target, 0)?;
             return Ok(Attached::one(link, format!("system call {target}")));

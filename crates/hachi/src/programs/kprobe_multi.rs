@@ -20,6 +20,16 @@ use crate::{
 /// Sections `kprobe.multi/PATTERN`, `kretprobe.multi/PATTERN`; `kprobe.session/PATTERN` (Linux ≥
 /// 6.10) runs at both and can keep 8 bytes in between. In a pattern, `*` is any text and `?` any
 /// one letter.
+///
+/// ```no_run
+/// use hachi::programs::KProbeMulti;
+///
+/// # fn f(ebpf: &mut hachi::Ebpf) -> Result<(), Box<dyn std::error::Error>> {
+/// let program: &mut KProbeMulti = ebpf.program_mut("entered")?.try_into()?;
+/// program.load()?;
+/// program.attach("vfs_*")?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct KProbeMulti {
     pub(crate) data: ProgramData,

@@ -12,6 +12,17 @@ use crate::{
 /// 4.18.
 ///
 /// Section `lirc_mode2`.
+///
+/// ```no_run
+/// use hachi::programs::LircMode2;
+///
+/// # fn f(ebpf: &mut hachi::Ebpf) -> Result<(), Box<dyn std::error::Error>> {
+/// let receiver = std::fs::File::open("/dev/lirc0")?;
+/// let program: &mut LircMode2 = ebpf.program_mut("decode")?.try_into()?;
+/// program.load()?;
+/// program.attach(&receiver)?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct LircMode2 {
     pub(crate) data: ProgramData,

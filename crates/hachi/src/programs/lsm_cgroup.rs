@@ -16,6 +16,18 @@ use crate::{
 /// it returns 1 to allow and 0 to refuse. Linux ≥ 6.0.
 ///
 /// Section `lsm_cgroup/HOOK`.
+///
+/// ```no_run
+/// use hachi::programs::LsmCgroup;
+///
+/// # fn f(ebpf: &mut hachi::Ebpf) -> Result<(), Box<dyn std::error::Error>> {
+/// let btf = hachi::Btf::from_sys_fs()?;
+/// let cgroup = std::fs::File::open("/sys/fs/cgroup/user.slice")?;
+/// let program: &mut LsmCgroup = ebpf.program_mut("guard")?.try_into()?;
+/// program.load("socket_bind", &btf)?;
+/// program.attach(&cgroup)?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct LsmCgroup {
     pub(crate) data: ProgramData,

@@ -29,6 +29,7 @@ mod data;
 mod extension;
 mod fentry;
 mod fexit;
+mod find;
 mod flow_dissector;
 mod fmod_ret;
 mod fsession;
@@ -85,7 +86,7 @@ pub use flow_dissector::FlowDissector;
 pub use fmod_ret::FModRet;
 pub use fsession::FSession;
 pub use hachi_obj::{AttachType, ProgramType};
-pub use info::{ProgramInfo, loaded_programs};
+pub use info::{ProgramInfo, ProgramStream, loaded_programs};
 pub use iter::{CgroupIterOrder, Iter, IterOver};
 pub use kprobe::KProbe;
 pub use kprobe_multi::KProbeMulti;
@@ -325,6 +326,17 @@ impl Program {
     /// [`ProgramError::AlreadyLoaded`] if it is loaded.
     pub fn load(&mut self) -> Result<(), ProgramError> {
         self.data_mut().load()
+    }
+
+    /// Takes the program that was loaded from the same object before and is pinned at `path`, in
+    /// place of loading it again: it can be attached by its section then, as the loaded one could.
+    ///
+    /// # Errors
+    /// [`ProgramError::Pin`] if no program is pinned at `path`, or this process may not open it
+    /// (`BPF_OBJ_GET`: EACCES, EPERM); [`ProgramError::UnexpectedProgramType`] if it is of another
+    /// type; [`ProgramError::AlreadyLoaded`] if this one is loaded.
+    pub fn load_pinned<P: AsRef<std::path::Path>>(&mut self, path: P) -> Result<(), ProgramError> {
+        self.data_mut().load_pinned(path.as_ref())
     }
 
     /// Detaches the program everywhere and unloads it (unless it is pinned).

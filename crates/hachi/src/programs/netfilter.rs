@@ -12,6 +12,17 @@ use crate::links::{
 /// (`BPF_PROG_TYPE_NETFILTER`): it returns `NF_ACCEPT` (1) or `NF_DROP` (0). Linux ≥ 6.4.
 ///
 /// Section `netfilter`.
+///
+/// ```no_run
+/// use hachi::programs::{Netfilter, NetfilterFamily, NetfilterHook, NetfilterPoint};
+///
+/// # fn f(ebpf: &mut hachi::Ebpf) -> Result<(), Box<dyn std::error::Error>> {
+/// let program: &mut Netfilter = ebpf.program_mut("filter")?.try_into()?;
+/// program.load()?;
+/// let hook = NetfilterHook::new(NetfilterFamily::Ipv4, NetfilterPoint::LocalIn, -10);
+/// program.attach(hook)?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct Netfilter {
     pub(crate) data: ProgramData,

@@ -11,6 +11,17 @@ use crate::links::{LinkId, LinkOrder, OwnedLink, interface_index, tcx};
 /// `NETKIT_DROP` (2), or -1 to leave that to the next program. Linux ≥ 6.7.
 ///
 /// Sections `netkit/primary` and `netkit/peer`.
+///
+/// ```no_run
+/// use hachi::programs::{Netkit, NetkitAttachType};
+/// use hachi::links::LinkOrder;
+///
+/// # fn f(ebpf: &mut hachi::Ebpf) -> Result<(), Box<dyn std::error::Error>> {
+/// let program: &mut Netkit = ebpf.program_mut("look")?.try_into()?;
+/// program.load()?;
+/// program.attach("nk0", NetkitAttachType::Primary, LinkOrder::default())?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct Netkit {
     pub(crate) data: ProgramData,

@@ -5,6 +5,17 @@ use crate::links::NoTarget;
 
 /// A program of a type that this version, or this choice of features, can load, test-run and pin,
 /// but not attach.
+///
+/// ```no_run
+/// use hachi::programs::Program;
+///
+/// # fn f(ebpf: &mut hachi::Ebpf) -> Result<(), Box<dyn std::error::Error>> {
+/// if let Program::Other(program) = ebpf.program_mut("decide")? {
+///     program.load()?;
+///     program.pin("/sys/fs/bpf/decide")?;
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct OtherProgram {
     pub(crate) data: ProgramData,

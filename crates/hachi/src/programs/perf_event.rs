@@ -12,6 +12,22 @@ use crate::{
 /// number of events was counted, or a number of times a second. Linux ≥ 4.9.
 ///
 /// Section `perf_event`.
+///
+/// ```no_run
+/// use hachi::programs::{PerfEvent, PerfEventConfig, PerfEventScope, SamplePolicy, SoftwareEvent};
+///
+/// # fn f(ebpf: &mut hachi::Ebpf) -> Result<(), Box<dyn std::error::Error>> {
+/// let program: &mut PerfEvent = ebpf.program_mut("sample")?.try_into()?;
+/// program.load()?;
+/// // 99 times a second on CPU 0, whatever runs there.
+/// program.attach(
+///     PerfEventConfig::Software(SoftwareEvent::CpuClock),
+///     PerfEventScope::AllProcessesOneCpu { cpu: 0 },
+///     SamplePolicy::Frequency(99),
+///     false,
+/// )?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct PerfEvent {
     pub(crate) data: ProgramData,
@@ -397,12 +413,11 @@ fn attach(
     perf_event::attach(program, event, cookie, None, &target)
 }
 
+/// Where the system does not say, the kernel's own answer is the better message.
 fn is_online(cpu: i32) -> bool {
-    let online = std::fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
-    online.trim().split(',').any(|range| {
-        let (first, last) = range.split_once('-').unwrap_or((range, range));
-        let number = |text: &str| text.parse::<i32>().ok();
-        number(first).is_some_and(|first| first <= cpu)
-            && number(last).is_some_and(|last| cpu <= last)
+    crate::sys::cpu::online().map_or(true, |online| {
+        online
+            .iter()
+            .any(|&other| i64::from(other) == i64::from(cpu))
     })
 }

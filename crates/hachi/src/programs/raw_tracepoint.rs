@@ -10,6 +10,16 @@ use crate::links::{LinkId, NoSuchTarget, TargetKind, tracing};
 ///
 /// Sections `raw_tracepoint/NAME` and `raw_tp/NAME`; with `.w` (Linux ≥ 5.2) the program may write
 /// to the tracepoint's buffer, where it has one.
+///
+/// ```no_run
+/// use hachi::programs::RawTracePoint;
+///
+/// # fn f(ebpf: &mut hachi::Ebpf) -> Result<(), Box<dyn std::error::Error>> {
+/// let program: &mut RawTracePoint = ebpf.program_mut("started")?.try_into()?;
+/// program.load()?;
+/// program.attach("sched_process_exec")?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct RawTracePoint {
     pub(crate) data: ProgramData,

@@ -17,6 +17,16 @@ use crate::{
 /// `TC_ACT_OK` and `TC_ACT_SHOT`, or with TCX -1 to leave that to the next program. Linux ≥ 4.1.
 ///
 /// Sections `tc/ingress`, `tc/egress`, `tcx/ingress`, `tcx/egress`; `tc` and `classifier` for both.
+///
+/// ```no_run
+/// use hachi::programs::{SchedClassifier, TcAttachType};
+///
+/// # fn f(ebpf: &mut hachi::Ebpf) -> Result<(), Box<dyn std::error::Error>> {
+/// let program: &mut SchedClassifier = ebpf.program_mut("look")?.try_into()?;
+/// program.load()?;
+/// program.attach("eth0", TcAttachType::Ingress)?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct SchedClassifier {
     pub(crate) data: ProgramData,
@@ -75,19 +85,24 @@ impl SchedClassifier {
         let options = if attach_type.is_clsact() && features::TCX.is_supported() {
             TcAttachOptions::TcxOrder(LinkOrder::default())
         } else {
-            TcAttachOptions::Netlink(self.after_all(interface, attach_type))
+            TcAttachOptions::Netlink(self.after_all(interface, attach_type)?)
         };
         self.attach_with_options(interface, attach_type, options)
     }
 
     /// Where the kernel would choose a place before those it has chosen already, and TCX one after.
-    fn after_all(&self, interface: &str, attach_type: TcAttachType) -> NlOptions {
-        let filters = tc_filters(interface, attach_type).unwrap_or_default();
+    fn after_all(
+        &self,
+        interface: &str,
+        attach_type: TcAttachType,
+    ) -> Result<NlOptions, ProgramError> {
+        let filters =
+            tc_filters(interface, attach_type).map_err(|error| self.data.attach_error(error))?;
         let last = filters.last().map_or(0, |filter| filter.priority);
-        NlOptions {
+        Ok(NlOptions {
             priority: if last == 0 { 0 } else { last.saturating_add(1) },
             handle: 0,
-        }
+        })
     }
 
     /// As [`attach`](Self::attach), in this way and at this place.

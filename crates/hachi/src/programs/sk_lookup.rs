@@ -10,6 +10,17 @@ use crate::links::{LinkId, OwnedLink};
 /// (0). Linux ≥ 5.9.
 ///
 /// Section `sk_lookup`.
+///
+/// ```no_run
+/// use hachi::programs::SkLookup;
+///
+/// # fn f(ebpf: &mut hachi::Ebpf) -> Result<(), Box<dyn std::error::Error>> {
+/// let netns = std::fs::File::open("/proc/self/ns/net")?;
+/// let program: &mut SkLookup = ebpf.program_mut("choose")?.try_into()?;
+/// program.load()?;
+/// program.attach(&netns)?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct SkLookup {
     pub(crate) data: ProgramData,

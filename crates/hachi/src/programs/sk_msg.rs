@@ -10,6 +10,18 @@ use crate::links::{LinkId, Needed, NoTarget, sock_map};
 /// socket, or `SK_DROP` (0). Linux ≥ 4.17.
 ///
 /// Section `sk_msg`.
+///
+/// ```no_run
+/// use hachi::programs::SkMsg;
+/// use hachi::maps::SockMap;
+///
+/// # fn f(ebpf: &mut hachi::Ebpf) -> Result<(), Box<dyn std::error::Error>> {
+/// let sockets = SockMap::try_from(ebpf.take_map("SOCKETS")?)?;
+/// let program: &mut SkMsg = ebpf.program_mut("sent")?.try_into()?;
+/// program.load()?;
+/// program.attach(sockets.map().fd())?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct SkMsg {
     pub(crate) data: ProgramData,

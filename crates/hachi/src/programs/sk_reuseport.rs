@@ -14,6 +14,17 @@ use crate::{
 ///
 /// Sections `sk_reuseport` and `sk_reuseport/migrate` (is also asked where connections go whose
 /// socket is closed; Linux ≥ 5.14).
+///
+/// ```no_run
+/// use hachi::programs::SkReuseport;
+///
+/// # fn f(ebpf: &mut hachi::Ebpf) -> Result<(), Box<dyn std::error::Error>> {
+/// let socket = std::net::UdpSocket::bind("127.0.0.1:7000")?;
+/// let program: &mut SkReuseport = ebpf.program_mut("choose")?.try_into()?;
+/// program.load()?;
+/// program.attach(&socket)?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct SkReuseport {
     pub(crate) data: ProgramData,

@@ -14,6 +14,18 @@ use crate::links::{LinkId, Needed, NoTarget, sock_map};
 /// Sections `sk_skb/stream_parser` (returns the length of the next message),
 /// `sk_skb/stream_verdict` (returns `SK_PASS`, 1, perhaps after a redirection, or `SK_DROP`, 0),
 /// `sk_skb/verdict` (the same for all kinds of socket, without a parser; Linux ≥ 5.13).
+///
+/// ```no_run
+/// use hachi::programs::SkSkb;
+/// use hachi::maps::SockMap;
+///
+/// # fn f(ebpf: &mut hachi::Ebpf) -> Result<(), Box<dyn std::error::Error>> {
+/// let sockets = SockMap::try_from(ebpf.take_map("SOCKETS")?)?;
+/// let program: &mut SkSkb = ebpf.program_mut("received")?.try_into()?;
+/// program.load()?;
+/// program.attach(sockets.map().fd())?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct SkSkb {
     pub(crate) data: ProgramData,

@@ -9,6 +9,17 @@ use super::{AttachType, ProgramData, ProgramError, cgroup::cgroup_program};
 /// parameters. Linux ≥ 4.13.
 ///
 /// Section `sockops`.
+///
+/// ```no_run
+/// use hachi::programs::{CgroupAttachMode, SockOps};
+///
+/// # fn f(ebpf: &mut hachi::Ebpf) -> Result<(), Box<dyn std::error::Error>> {
+/// let cgroup = std::fs::File::open("/sys/fs/cgroup/user.slice")?;
+/// let program: &mut SockOps = ebpf.program_mut("connections")?.try_into()?;
+/// program.load()?;
+/// program.attach(&cgroup, CgroupAttachMode::AllowMultiple)?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct SockOps {
     pub(crate) data: ProgramData,

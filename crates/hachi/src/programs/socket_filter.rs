@@ -12,6 +12,17 @@ use crate::{
 /// how many bytes of the packet the socket gets, 0 to drop it. Linux ≥ 3.19.
 ///
 /// Section `socket`.
+///
+/// ```no_run
+/// use hachi::programs::SocketFilter;
+///
+/// # fn f(ebpf: &mut hachi::Ebpf) -> Result<(), Box<dyn std::error::Error>> {
+/// let socket = std::net::UdpSocket::bind("127.0.0.1:7000")?;
+/// let program: &mut SocketFilter = ebpf.program_mut("filter")?.try_into()?;
+/// program.load()?;
+/// program.attach(&socket)?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct SocketFilter {
     pub(crate) data: ProgramData,

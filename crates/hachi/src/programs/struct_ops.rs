@@ -8,6 +8,13 @@ use crate::links::NoTarget;
 ///
 /// Sections `struct_ops/NAME` and `struct_ops.s/NAME` (may sleep; Linux ≥ 6.3). It is not attached
 /// by itself, but with its struct: [`Ebpf::struct_ops`](crate::Ebpf::struct_ops).
+///
+/// ```no_run
+/// # fn f(ebpf: &mut hachi::Ebpf) -> Result<(), Box<dyn std::error::Error>> {
+/// // Loads its programs, and registers it until the link is dropped.
+/// let reno = ebpf.struct_ops("hachi_reno")?.attach()?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct StructOpsProgram {
     pub(crate) data: ProgramData,

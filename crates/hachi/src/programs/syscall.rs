@@ -9,6 +9,17 @@ use crate::{links::NoTarget, sys::bpf};
 /// sleep. Linux ≥ 5.14.
 ///
 /// Section `syscall`. It is not attached, but [called](Self::call).
+///
+/// ```no_run
+/// use hachi::programs::Syscall;
+///
+/// # fn f(ebpf: &mut hachi::Ebpf) -> Result<(), Box<dyn std::error::Error>> {
+/// let program: &mut Syscall = ebpf.program_mut("run")?.try_into()?;
+/// program.load()?;
+/// let mut numbers = 1u64.to_ne_bytes();
+/// let result = program.call(&mut numbers)?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct Syscall {
     pub(crate) data: ProgramData,

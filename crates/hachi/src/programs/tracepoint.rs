@@ -18,6 +18,16 @@ use crate::{
 /// kernel's own arguments instead.
 ///
 /// [`BtfTracePoint`]: super::BtfTracePoint
+///
+/// ```no_run
+/// use hachi::programs::TracePoint;
+///
+/// # fn f(ebpf: &mut hachi::Ebpf) -> Result<(), Box<dyn std::error::Error>> {
+/// let program: &mut TracePoint = ebpf.program_mut("started")?.try_into()?;
+/// program.load()?;
+/// program.attach("sched", "sched_process_exec")?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct TracePoint {
     pub(crate) data: ProgramData,
@@ -76,14 +86,18 @@ impl TracePoint {
         self.data.own(link)
     }
 
+    /// Category and name that the section says.
+    pub(super) fn section_target(&self) -> Result<(&str, &str), ProgramError> {
+        const FORM: &str = "CATEGORY/NAME";
+        let target = self.data.target(FORM)?.split_once('/');
+        target.ok_or_else(|| self.data.unnamed_target(FORM))
+    }
+
     pub(crate) fn attach_by_section(
         &mut self,
         _: &AttachOptions,
     ) -> Result<Vec<Attached>, ProgramError> {
-        let target = self.data.target("CATEGORY/NAME")?;
-        let Some((category, name)) = target.split_once('/') else {
-            return Err(self.data.unnamed_target("CATEGORY/NAME"));
-        };
+        let (category, name) = self.section_target()?;
         let (category, name) = (category.to_owned(), name.to_owned());
         let link = self.attach(&category, &name)?;
         Ok(Attached::one(link, format!("tracepoint {category}/{name}")))

@@ -19,6 +19,17 @@ use crate::{
 ///
 /// Sections `fentry.multi/PATTERN`, `fexit.multi/PATTERN`, `fsession.multi/PATTERN`, and with `.s`
 /// such as may sleep. In a pattern, `*` is any text and `?` any one letter.
+///
+/// ```no_run
+/// use hachi::programs::TracingMulti;
+///
+/// # fn f(ebpf: &mut hachi::Ebpf) -> Result<(), Box<dyn std::error::Error>> {
+/// let btf = hachi::Btf::from_sys_fs()?;
+/// let program: &mut TracingMulti = ebpf.program_mut("entered")?.try_into()?;
+/// program.load()?;
+/// program.attach("vfs_*", &btf)?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct TracingMulti {
     pub(crate) data: ProgramData,

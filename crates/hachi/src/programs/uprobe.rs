@@ -20,6 +20,17 @@ use crate::{
 ///
 /// Sections `uprobe/PATH:FUNCTION`, `uprobe/PATH:FUNCTION+OFFSET`, `uretprobe/PATH:FUNCTION`, and
 /// with `.s` such as may sleep (Linux ≥ 6.0), so that they can read memory that is not there yet.
+///
+/// ```no_run
+/// use hachi::programs::UProbe;
+///
+/// # fn f(ebpf: &mut hachi::Ebpf) -> Result<(), Box<dyn std::error::Error>> {
+/// let program: &mut UProbe = ebpf.program_mut("asks")?.try_into()?;
+/// program.load()?;
+/// // In all processes that use this library.
+/// program.attach("getenv", "libc", None, None)?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct UProbe {
     pub(crate) data: ProgramData,
@@ -35,8 +46,12 @@ pub enum UProbeAttachLocation<'a> {
     Symbol(&'a str),
     /// This many bytes into a function.
     SymbolOffset(&'a str, u64),
-    /// This many bytes into the file.
+    /// This many bytes into the file. In a program that is loaded at the addresses it was linked
+    /// for (not position-independent), an address of its code, as its tools print it, is
+    /// understood, too.
     AbsoluteOffset(u64),
+    /// An address as linked: what `nm` and `objdump` print.
+    Address(u64),
 }
 
 impl<'a> From<&'a str> for UProbeAttachLocation<'a> {
@@ -87,7 +102,14 @@ impl UProbe {
     ///
     /// `target` is a path, or the name of a library (`libc.so.6`, `libc`) or of a program. With
     /// `pid` only this process runs the program (0: the calling one); without, everybody who
-    /// passes, now and later. `bpf_get_attach_cookie` gives the program `cookie` (Linux ≥ 5.15).
+    /// passes, now and later. With `pid`, a name stands for the file that the process has mapped,
+    /// and an absolute path is looked up in its root: it may be in a container. (Paths in `/proc`
+    /// are ours.)
+    ///
+    /// Symbols that the file itself does not have are looked for in its debugging information: a
+    /// file named by its build id or `.gnu_debuglink`, and, with the feature `debuginfo`,
+    /// compressed in the file.
+    /// `bpf_get_attach_cookie` gives the program `cookie` (Linux ≥ 5.15).
     ///
     /// Makes a `bpf_link` (Linux ≥ 5.15) or, on older kernels, a perf event; kernels before 4.17
     /// are told by tracefs. Needs CAP_PERFMON; CAP_SYS_ADMIN before Linux 6.7 or so.
@@ -153,30 +175,44 @@ impl UProbe {
         options: &AttachOptions,
     ) -> Result<Vec<Attached>, ProgramError> {
         let (path, function) = self.data.user_target(options, "FUNCTION")?;
+        let link = self.attach_to(&self.section_request(&path, &function, options)?)?;
+        Ok(Attached::one(
+            link,
+            format!("function {function} of {}", path.display()),
+        ))
+    }
+
+    /// See [`Program::find_target`](super::Program::find_target).
+    pub(super) fn find_target(&self, options: &AttachOptions) -> Result<(), ProgramError> {
+        let (path, function) = self.data.user_target(options, "FUNCTION")?;
+        let request = self.section_request(&path, &function, options)?;
+        self.data.found(request.resolve())
+    }
+
+    fn section_request<'a>(
+        &self,
+        path: &'a Path,
+        function: &'a str,
+        options: &AttachOptions,
+    ) -> Result<Request<'a>, ProgramError> {
         let (name, offset) = match function.split_once('+') {
-            None => (&*function, 0),
+            None => (function, 0),
             Some((name, text)) => match kprobe::number(text) {
                 Some(offset) => (name, offset),
                 None => return Err(self.data.unnamed_target("PATH:FUNCTION+OFFSET")),
             },
         };
-        // A number alone is an offset in the file.
-        let location = match kprobe::number(name) {
-            Some(at) => UProbeAttachLocation::AbsoluteOffset(at + offset),
-            None => UProbeAttachLocation::SymbolOffset(name, offset),
-        };
-        let request = Request {
-            location,
-            target: &path,
+        Ok(Request {
+            // A number alone is an offset in the file.
+            location: match kprobe::number(name) {
+                Some(at) => UProbeAttachLocation::AbsoluteOffset(at + offset),
+                None => UProbeAttachLocation::SymbolOffset(name, offset),
+            },
+            target: path,
             pid: options.pid.map(|pid| pid as i32),
             cookie: 0,
             way: Way::Best,
-        };
-        let link = self.attach_to(&request)?;
-        Ok(Attached::one(
-            link,
-            format!("function {function} of {}", path.display()),
-        ))
+        })
     }
 }
 
@@ -215,9 +251,9 @@ impl Request<'_> {
         let path = path::resolve(self.target, pid)?;
         let offset = match self.location {
             UProbeAttachLocation::AbsoluteOffset(offset) => {
-                Binary::open(&path)?.check_offset(offset)?;
-                offset
+                Binary::headers(&path)?.offset(offset)?
             }
+            UProbeAttachLocation::Address(address) => Binary::headers(&path)?.offset_of(address)?,
             UProbeAttachLocation::Symbol(name) => Binary::open(&path)?.function_offset(name)?,
             UProbeAttachLocation::SymbolOffset(name, offset) => Binary::open(&path)?
                 .function_offset(name)?

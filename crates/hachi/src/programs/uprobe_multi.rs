@@ -22,6 +22,16 @@ use crate::{
 /// Sections `uprobe.multi/PATH:PATTERN`, `uretprobe.multi/PATH:PATTERN`; `uprobe.session/…` (Linux
 /// ≥ 6.13) runs at both and can keep 8 bytes in between; each with `.s` may sleep. In a pattern,
 /// `*` is any text and `?` any one letter.
+///
+/// ```no_run
+/// use hachi::programs::UProbeMulti;
+///
+/// # fn f(ebpf: &mut hachi::Ebpf) -> Result<(), Box<dyn std::error::Error>> {
+/// let program: &mut UProbeMulti = ebpf.program_mut("allocates")?.try_into()?;
+/// program.load()?;
+/// program.attach("*alloc", "libc", None)?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct UProbeMulti {
     pub(crate) data: ProgramData,
@@ -150,6 +160,16 @@ impl UProbeMulti {
             format!("functions {pattern} of {}", path.display()),
         ))
     }
+
+    /// See [`Program::find_target`](super::Program::find_target).
+    pub(super) fn find_target(&self, options: &AttachOptions) -> Result<(), ProgramError> {
+        let (target, pattern) = self.data.user_target(options, "PATTERN")?;
+        let find = || {
+            let path = path::resolve(&target, options.pid)?;
+            Ok(Places::Matching(&pattern).offsets(&path)?)
+        };
+        self.data.found(find())
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -163,11 +183,11 @@ impl Places<'_> {
     fn offsets(self, path: &Path) -> Result<Vec<u64>, PlaceError> {
         match self {
             Places::Offsets(offsets) => {
-                let binary = Binary::open(path)?;
+                let binary = Binary::headers(path)?;
                 offsets
                     .iter()
-                    .try_for_each(|&offset| binary.check_offset(offset))?;
-                Ok(offsets.to_vec())
+                    .map(|&offset| binary.offset(offset))
+                    .collect()
             }
             Places::Functions(names) => {
                 let binary = Binary::open(path)?;

@@ -13,6 +13,16 @@ use crate::links::{
 /// 5.15.
 ///
 /// Section `usdt/PATH:PROVIDER:NAME`; `usdt.s/…` may sleep (Linux ≥ 6.0).
+///
+/// ```no_run
+/// use hachi::programs::Usdt;
+///
+/// # fn f(ebpf: &mut hachi::Ebpf) -> Result<(), Box<dyn std::error::Error>> {
+/// let program: &mut Usdt = ebpf.program_mut("collects")?.try_into()?;
+/// program.load()?;
+/// program.attach("/usr/bin/python3", "python", "gc__start", None, 0)?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct Usdt {
     pub(crate) data: ProgramData,
@@ -90,5 +100,15 @@ impl Usdt {
             link,
             format!("USDT probe {probe} of {}", path.display()),
         ))
+    }
+
+    /// See [`Program::find_target`](super::Program::find_target).
+    pub(super) fn find_target(&self, options: &AttachOptions) -> Result<(), ProgramError> {
+        let (target, probe) = self.data.user_target(options, "PROVIDER:NAME")?;
+        let Some((provider, name)) = probe.split_once(':') else {
+            return Err(self.data.unnamed_target("PATH:PROVIDER:NAME"));
+        };
+        self.data
+            .found(usdt::find(&target, provider, name, options.pid))
     }
 }

@@ -32,6 +32,16 @@ unsafe impl crate::Pod for XdpMd {}
 ///
 /// Sections `xdp`, `xdp.frags` (multi-buffer packets, Linux ≥ 5.18), `xdp/devmap` and `xdp/cpumap`
 /// (run from a map's entry; they cannot be attached to an interface).
+///
+/// ```no_run
+/// use hachi::programs::{Xdp, XdpFlags};
+///
+/// # fn f(ebpf: &mut hachi::Ebpf) -> Result<(), Box<dyn std::error::Error>> {
+/// let program: &mut Xdp = ebpf.program_mut("firewall")?.try_into()?;
+/// program.load()?;
+/// program.attach("eth0", XdpFlags::default())?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct Xdp {
     pub(crate) data: ProgramData,

@@ -84,11 +84,12 @@ impl BpfToken {
                 .custom_flags(libc::O_DIRECTORY)
                 .open(path)
                 .map_err(|error| SyscallError::new("open", error))?;
-            bpf::token_create(directory.as_fd())
+            let token = bpf::token_create(directory.as_fd())?;
+            let delegation = Delegation::of(token.as_fd())?;
+            Ok((token, delegation))
         };
         match make() {
-            Ok(fd) => {
-                let delegation = Delegation::of(fd.as_fd());
+            Ok((fd, delegation)) => {
                 let path = path.to_owned();
                 Ok(BpfToken(Arc::new(Inner {
                     fd,
@@ -183,9 +184,12 @@ pub struct Delegation {
 
 impl Delegation {
     /// What the kernel shows of a token in `/proc/self/fdinfo`.
-    fn of(token: BorrowedFd<'_>) -> Self {
+    fn of(token: BorrowedFd<'_>) -> Result<Self, SyscallError> {
         let path = format!("/proc/thread-self/fdinfo/{}", token.as_raw_fd());
-        Self::parse(&fs::read_to_string(path).unwrap_or_default())
+        match fs::read_to_string(path) {
+            Ok(text) => Ok(Self::parse(&text)),
+            Err(error) => Err(SyscallError::new("reading the token's fdinfo", error)),
+        }
     }
 
     fn parse(text: &str) -> Self {
@@ -305,7 +309,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_kernel_shows_of_a_token() {
+    fn reads_fdinfo_of_a_token() {
         let text = "pos:\t0\nflags:\t02000002\nmnt_id:\t16\nino:\t2093\nallowed_cmds:\t0x40021\n\
                     allowed_maps:\t0x6\nallowed_progs:\t0x40\nallowed_attachs:\tany\n";
         let delegation = Delegation::parse(text);

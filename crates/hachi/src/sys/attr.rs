@@ -9,6 +9,7 @@
 /// `BPF_OBJ_NAME_LEN`: object names have at most 15 bytes and a NUL.
 pub(crate) const OBJ_NAME_LEN: usize = 16;
 
+use super::bitfield;
 pub(crate) use super::generated::commands::Cmd;
 
 /// `BPF_MAP_CREATE`.
@@ -257,6 +258,18 @@ pub(crate) struct EnableStats {
     pub(crate) kind: u32,
 }
 
+/// `BPF_PROG_STREAM_READ_BY_FD`.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+pub(crate) struct StreamRead {
+    pub(crate) stream_buf: u64,
+    pub(crate) stream_buf_len: u32,
+    /// `enum bpf_stream_id`.
+    pub(crate) stream_id: u32,
+    pub(crate) prog_fd: u32,
+    pub(crate) pad: u32,
+}
+
 /// `BPF_PROG_BIND_MAP`.
 #[derive(Clone, Copy, Default)]
 #[repr(C)]
@@ -299,6 +312,9 @@ pub(crate) struct LinkDetach {
     pub(crate) link_fd: u32,
 }
 
+/// The first of the bitfields in `struct bpf_prog_info`.
+pub(crate) const GPL_COMPATIBLE: u32 = bitfield::bit(0, 32) as u32;
+
 /// `struct bpf_prog_info`.
 #[derive(Clone, Copy, Default)]
 #[repr(C)]
@@ -317,7 +333,7 @@ pub(crate) struct ProgInfo {
     pub(crate) map_ids: u64,
     pub(crate) name: [u8; OBJ_NAME_LEN],
     pub(crate) ifindex: u32,
-    /// Bit 0: `gpl_compatible`.
+    /// A row of C bitfields: [`GPL_COMPATIBLE`].
     pub(crate) bits: u32,
     pub(crate) netns_dev: u64,
     pub(crate) netns_ino: u64,

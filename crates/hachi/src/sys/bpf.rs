@@ -52,6 +52,17 @@ pub(super) unsafe fn call<A>(cmd: Cmd, attr: &mut A) -> Result<()> {
         .map_err(|error| SyscallError::new(cmd.name(), error))
 }
 
+/// A command that answers with a number.
+///
+/// # Safety
+/// As [`call`].
+pub(super) unsafe fn call_number<A>(cmd: Cmd, attr: &mut A) -> Result<usize> {
+    // SAFETY: passed on.
+    unsafe { bpf(cmd, attr) }
+        .map(|number| usize::try_from(number).unwrap_or(0))
+        .map_err(|error| SyscallError::new(cmd.name(), error))
+}
+
 /// As [`bpf`] for commands that return a new descriptor (always close-on-exec, the kernel sees to
 /// it).
 ///
@@ -690,7 +701,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_made_acceptable() {
+    fn names_become_valid_for_the_kernel() {
         assert_eq!(
             name_text(&object_name("xdp-firewall main.long")),
             "xdp_firewall_ma"

@@ -183,6 +183,16 @@ fn meaning(call: &str, errno: i32) -> Option<String> {
         ("BPF_PROG_TEST_RUN", ENOTSUPP | libc::EOPNOTSUPP) => {
             "this kernel cannot test-run programs of this type"
         }
+        (
+            "BPF_RAW_TRACEPOINT_OPEN"
+            | "BPF_LINK_CREATE (tracing)"
+            | "BPF_LINK_CREATE (tracing_multi)",
+            ENOTSUPP,
+        ) => {
+            "this kernel cannot call programs in place of functions on this machine (fentry, \
+             fexit, LSM, freplace): its ftrace or its JIT compiler lacks what that takes; use a \
+             kprobe"
+        }
         ("BPF_LINK_CREATE (xdp)" | "netlink RTM_SETLINK", libc::EOPNOTSUPP) => {
             "the interface's driver does not support XDP in this mode; try XdpFlags::SKB_MODE"
         }
@@ -244,6 +254,7 @@ fn meaning(call: &str, errno: i32) -> Option<String> {
         ("BPF_MAP_LOOKUP_ELEM" | "BPF_OBJ_GET_INFO_BY_FD", libc::EBADF) => {
             "the descriptor is not of the expected kind"
         }
+        (_, ENOTSUPP) => "this kernel does not support that, at least not on this kind of machine",
         _ => return None,
     };
     Some(text.to_owned())
@@ -299,6 +310,24 @@ mod tests {
             error.to_string(),
             "BPF_BTF_LOAD failed: EIO (Input/output error)"
         );
+    }
+
+    #[test]
+    fn the_kernels_own_number_gets_a_name_and_a_meaning() {
+        for (call, words) in [
+            ("BPF_RAW_TRACEPOINT_OPEN", "use a kprobe"),
+            ("BPF_LINK_CREATE (tracing)", "use a kprobe"),
+            ("BPF_PROG_TEST_RUN", "cannot test-run programs of this type"),
+            ("BPF_MAP_CREATE", "not on this kind of machine"),
+        ] {
+            let error = SyscallError::new(call, io::Error::from_raw_os_error(ENOTSUPP));
+            let text = error.to_string();
+            assert!(
+                text.contains("ENOTSUPP: ") && text.contains(words),
+                "{text}"
+            );
+            assert!(!text.contains("524"), "{text}");
+        }
     }
 
     #[test]

@@ -35,6 +35,41 @@ pub(crate) fn is_bpffs(path: &Path) -> io::Result<bool> {
     Ok(stat.f_type as u32 == BPF_FS_MAGIC)
 }
 
+/// Opens an absolute path as a process sees it whose root is `root`, only to look at the file (for
+/// `O_PATH`). Links lead on from there, whatever they name. Linux ≥ 5.6 (before: `ENOSYS`).
+#[cfg(feature = "uprobe")]
+pub(crate) fn open_in_root(root: &std::fs::File, path: &Path) -> io::Result<std::fs::File> {
+    use std::os::fd::{FromRawFd as _, OwnedFd};
+    /// `struct open_how`, `include/uapi/linux/openat2.h`.
+    #[repr(C)]
+    struct OpenHow {
+        flags: u64,
+        mode: u64,
+        resolve: u64,
+    }
+    let how = OpenHow {
+        flags: (libc::O_PATH | libc::O_CLOEXEC) as u64,
+        mode: 0,
+        resolve: libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_MAGICLINKS,
+    };
+    let path = c_path(path)?;
+    // SAFETY: the path is NUL-terminated, and the struct is live and of the size given.
+    let fd = unsafe {
+        libc::syscall(
+            libc::SYS_openat2,
+            root.as_raw_fd(),
+            path.as_ptr(),
+            &raw const how,
+            size_of::<OpenHow>(),
+        )
+    };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel just made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as libc::c_int) }.into())
+}
+
 /// A kind of kernel object that can be pinned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

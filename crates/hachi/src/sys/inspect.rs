@@ -1,10 +1,10 @@
 //! The bpf(2) commands that look at what is loaded, in depth.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 
 use super::{
     attr::{self, Cmd},
-    bpf::{address, call, call_fd, name_text, obj_info, pointer_mut, prog_info},
+    bpf::{address, call, call_fd, call_number, name_text, obj_info, pointer_mut, prog_info},
     errno::SyscallError,
 };
 
@@ -72,6 +72,20 @@ pub(crate) fn enable_stats() -> Result<OwnedFd> {
     // SAFETY: no address in the attribute.
     unsafe { call_fd(Cmd::EnableStats, &mut attr) }
         .map_err(|error| SyscallError::new(Cmd::EnableStats.name(), error))
+}
+
+/// `BPF_PROG_STREAM_READ_BY_FD` (Linux ≥ 6.17): takes what fits into `buffer` out of a stream of
+/// program; how many bytes that is, 0 at its end.
+pub(crate) fn stream_read(fd: BorrowedFd<'_>, stream: u32, buffer: &mut [u8]) -> Result<usize> {
+    let mut attr = attr::StreamRead {
+        stream_buf: address(pointer_mut(buffer)),
+        stream_buf_len: u32::try_from(buffer.len()).unwrap_or(u32::MAX),
+        stream_id: stream,
+        prog_fd: fd.as_raw_fd() as u32,
+        pad: 0,
+    };
+    // SAFETY: the address is of a live buffer that has at least the length said.
+    unsafe { call_number(Cmd::ProgStreamReadByFd, &mut attr) }
 }
 
 /// What `BPF_TASK_FD_QUERY` says.

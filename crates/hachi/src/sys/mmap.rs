@@ -1,4 +1,4 @@
-//! Memory shared with the kernel.
+//! Memory shared with the kernel, or large and empty.
 
 use std::{
     io,
@@ -33,7 +33,7 @@ impl Mmap {
         let protection = libc::PROT_READ | if writable { libc::PROT_WRITE } else { 0 };
         Self::with(
             ptr::null_mut(),
-            fd,
+            Some(fd),
             len,
             offset,
             protection,
@@ -51,18 +51,33 @@ impl Mmap {
             libc::MAP_FIXED_NOREPLACE
         };
         let address = ptr::without_provenance_mut(address);
-        Self::with(address, fd, len, 0, protection, libc::MAP_SHARED | fixed)
+        Self::with(
+            address,
+            Some(fd),
+            len,
+            0,
+            protection,
+            libc::MAP_SHARED | fixed,
+        )
     }
 
     /// Maps the first `len` bytes of `fd`, private and readable.
     pub(crate) fn read_only(fd: BorrowedFd<'_>, len: usize) -> io::Result<Self> {
         let (protection, sharing) = (libc::PROT_READ, libc::MAP_PRIVATE);
-        Self::with(ptr::null_mut(), fd, len, 0, protection, sharing)
+        Self::with(ptr::null_mut(), Some(fd), len, 0, protection, sharing)
+    }
+
+    /// Memory of this process alone, zero and writable, that takes room only where it is written.
+    #[cfg(feature = "uprobe")]
+    pub(crate) fn reserve(len: usize) -> io::Result<Self> {
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let sharing = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        Self::with(ptr::null_mut(), None, len, 0, protection, sharing)
     }
 
     fn with(
         address: *mut libc::c_void,
-        fd: BorrowedFd<'_>,
+        fd: Option<BorrowedFd<'_>>,
         len: usize,
         offset: usize,
         protection: libc::c_int,
@@ -76,7 +91,7 @@ impl Mmap {
                 len,
                 protection,
                 sharing,
-                fd.as_raw_fd(),
+                fd.map_or(-1, |fd| fd.as_raw_fd()),
                 offset as libc::off_t,
             )
         };

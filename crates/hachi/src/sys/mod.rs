@@ -2,6 +2,7 @@
 
 pub(crate) mod attach;
 pub(crate) mod attr;
+mod bitfield;
 pub(crate) mod bpf;
 pub(crate) mod capability;
 pub(crate) mod cpu;
@@ -10,6 +11,7 @@ pub(crate) mod errno;
 pub(crate) mod fs;
 pub(crate) mod generated;
 pub(crate) mod inspect;
+pub(crate) mod jit;
 pub(crate) mod mmap;
 pub(crate) mod net;
 pub(crate) mod netlink;

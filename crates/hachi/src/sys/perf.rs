@@ -6,7 +6,7 @@ use std::{
     os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
 };
 
-use super::errno::SyscallError;
+use super::{bitfield, errno::SyscallError};
 
 /// `struct perf_event_attr` up to `PERF_ATTR_SIZE_VER5` (Linux 4.4).
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,9 +36,9 @@ pub(crate) struct Attr {
     pub(crate) reserved: u16,
 }
 
-/// Bits of `flags`.
-pub(crate) const INHERIT: u64 = 1 << 1;
-pub(crate) const FREQ: u64 = 1 << 10;
+/// Bits of `flags`, a row of C bitfields.
+pub(crate) const INHERIT: u64 = bitfield::bit(1, 64);
+pub(crate) const FREQ: u64 = bitfield::bit(10, 64);
 
 /// `PERF_TYPE_TRACEPOINT`.
 const TYPE_TRACEPOINT: u32 = 2;

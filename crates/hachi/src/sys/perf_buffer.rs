@@ -109,7 +109,7 @@ impl PerfBuffer {
     }
 
     /// Calls `f` with every record there is. Samples are lent in place; only one that is split at
-    /// the end of the data is copied. Their room is given back at the end, and then it is told how
+    /// the end of the data is copied. Their room is given back at the end, and then it learns how
     /// many were lost until now.
     pub(crate) fn read(&mut self, mut f: impl FnMut(Record<'_>)) {
         let head = self.position(DATA_HEAD).load(Ordering::Acquire);
@@ -123,6 +123,11 @@ impl PerfBuffer {
         };
         while tail != head {
             let left = usize::try_from(head.wrapping_sub(tail)).unwrap_or(usize::MAX);
+            if left > self.size {
+                // Never seen from a kernel, either: the ring does not hold as much.
+                tail = head;
+                break;
+            }
             let at = tail as usize & (self.size - 1);
             // Records are multiples of 8 long, so a header is never split.
             let mut header = [0; HEADER];
@@ -223,6 +228,42 @@ impl AsFd for PerfBuffer {
     }
 }
 
+/// Reads `bytes` as what a kernel could have written: the two positions, and the data between them.
+#[cfg(any(fuzzing, test))]
+pub fn fuzz(bytes: &[u8]) {
+    use std::os::fd::FromRawFd as _;
+    let Some((positions, data)) = bytes.split_first_chunk::<16>() else {
+        return;
+    };
+    let page = page_size();
+    let size = data.len().div_ceil(page).next_power_of_two() * page;
+    // SAFETY: the name is NUL-terminated; the descriptor is checked, and ours alone.
+    let file = unsafe {
+        let fd = libc::memfd_create(c"ring".as_ptr(), libc::MFD_CLOEXEC);
+        assert!(fd >= 0, "{}", std::io::Error::last_os_error());
+        std::fs::File::from_raw_fd(fd)
+    };
+    file.set_len((page + size) as u64).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, positions, DATA_HEAD as u64).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, data, page as u64).unwrap();
+    let event = OwnedFd::from(file);
+    let mut ring = PerfBuffer {
+        map: Mmap::new(event.as_fd(), page + size, 0, true).unwrap(),
+        event,
+        size,
+        joined: Vec::new(),
+        lost: None,
+    };
+    let mut given = 0;
+    ring.read(|record| {
+        if let Record::Sample(sample) = record {
+            given += sample.len();
+        }
+    });
+    assert!(given <= size, "more samples than the ring holds");
+    assert!(!ring.is_readable(), "something was left");
+}
+
 /// Whether a buffer can have that many pages.
 pub(crate) fn is_page_count(pages: usize) -> bool {
     pages.is_power_of_two() && pages <= 1 << 20
@@ -246,6 +287,36 @@ mod tests {
             seen += 1;
         });
         assert_eq!(seen, 1);
+    }
+
+    /// Rings with positions and records that no kernel writes: they end, and give nothing twice.
+    #[test]
+    fn impossible_rings_are_survived() {
+        let record = |kind: u32, size: u16, body: &[u8]| {
+            let header = [&kind.to_ne_bytes()[..], &[0; 2], &size.to_ne_bytes()];
+            [&header.concat(), body].concat()
+        };
+        let sample = record(RECORD_SAMPLE, 16, &[4, 0, 0, 0, 1, 2, 3, 4]);
+        let size = page_size() as u64;
+        for (head, tail) in [
+            (16, 0),
+            (32, 16),
+            (0, 16),
+            (u64::MAX, 0),
+            (size, 0),
+            (size + 8, 0),
+            (size + 4, size - 4),
+            (3, 1),
+        ] {
+            let positions = [head.to_ne_bytes(), tail.to_ne_bytes()].concat();
+            for sizes in [0, 7, 8, 16, 4096, 65535] {
+                let mut data = sample.clone();
+                data[6..8].copy_from_slice(&u16::to_ne_bytes(sizes));
+                let data = data.repeat(page_size() / 16);
+                fuzz(&[&positions[..], &data].concat());
+            }
+            fuzz(&positions);
+        }
     }
 
     #[test]

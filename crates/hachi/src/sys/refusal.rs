@@ -1,4 +1,4 @@
-//! Why the kernel said `EPERM`: what can be told by looking.
+//! Why the kernel said `EPERM`: what can be found out by looking.
 //!
 //! The errno alone does not tell a missing capability from a user namespace in which capabilities
 //! do not count, a limit, lockdown, a seccomp filter or a security module. Each can be looked at.
@@ -69,6 +69,11 @@ impl Facts {
 
     /// Why `call` was refused, in words.
     pub(crate) fn explain(&self, call: &str) -> String {
+        if self.capabilities.is_none() {
+            return "why is unknown: /proc/thread-self/status, which has the capabilities of this \
+                    process, cannot be read"
+                .to_owned();
+        }
         let (needed, depends) = needed(call);
         let is_of_network = call.contains("netlink") || call.contains("sockopt");
         // Those of a user namespace count for what belongs to it, such as its interfaces.
@@ -248,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn causes_are_told_apart() {
+    fn causes_of_a_refusal_are_distinguished() {
         let none = free().explain("BPF_PROG_LOAD");
         assert!(none.contains("nor a security module is in sight"), "{none}");
         let with = |change: fn(&mut Facts), call: &str| {
@@ -330,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn this_process_can_be_looked_at() {
+    fn reads_the_rights_of_this_process() {
         let here = Facts::here();
         assert!(here.capabilities.is_some() && here.seccomp.is_some());
         assert!(here.memlock.is_some() && here.kernel.is_some());

@@ -92,16 +92,24 @@ pub(crate) fn event_id(category: &str, name: &str) -> io::Result<Option<u64>> {
 }
 
 /// The names in a directory below `events`: the categories for "", else a category's events.
-pub(crate) fn names(category: &str) -> Vec<String> {
-    let Ok(root) = root() else { return Vec::new() };
-    let entries = fs::read_dir(root.join("events").join(category));
-    entries
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .collect()
+/// None for a category that does not exist.
+pub(crate) fn names(category: &str) -> io::Result<Vec<String>> {
+    let directory = root()?.join("events").join(category);
+    let mut names = Vec::new();
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(names),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        // No event of the kernel's has a name that is not text.
+        if entry.file_type()?.is_dir()
+            && let Ok(name) = entry.file_name().into_string()
+        {
+            names.push(name);
+        }
+    }
+    Ok(names)
 }
 
 /// Appends a line to `kprobe_events` or `uprobe_events`.

@@ -2,7 +2,15 @@
 //!
 //! The format is that of glibc (`sysdeps/generic/dl-cache.h`), alone or behind the one of libc5.
 
-use std::{borrow::Cow, path::PathBuf};
+use std::{
+    borrow::Cow,
+    io,
+    path::{Path, PathBuf},
+};
+
+use hachi_obj::file;
+
+use super::error::{PlaceError, Result};
 
 const OLD: &[u8] = b"ld.so-1.7.0\0";
 const NEW: &[u8] = b"glibc-ld.so.cache1.1";
@@ -20,10 +28,21 @@ const MACHINE: Option<u32> = if cfg!(target_arch = "x86_64") {
     None
 };
 
+/// The most that the cache has: an entry takes 24 bytes and two names.
+const LARGEST: u64 = 64 << 20;
+
 /// The file of library `name`: its soname (`libc.so.6`), or that without what follows (`libc`,
-/// `libc.so`). `None` if it is not in the cache, or the cache is unreadable.
-pub(crate) fn find(name: &str) -> Option<PathBuf> {
-    look_up(&std::fs::read("/etc/ld.so.cache").ok()?, name)
+/// `libc.so`). `None` if it is not in the cache below `root`, or there is none that this process
+/// may read. The path is as seen from there.
+pub(crate) fn find(root: &Path, name: &str) -> Result<Option<PathBuf>> {
+    let path = root.join("etc/ld.so.cache");
+    match file::read(&path, LARGEST) {
+        Ok(cache) => Ok(look_up(&cache, name)),
+        Err(error) => match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => Ok(None),
+            _ => Err(PlaceError::io(path.display().to_string(), error)),
+        },
+    }
 }
 
 pub(crate) fn look_up(cache: &[u8], name: &str) -> Option<PathBuf> {

@@ -8,8 +8,9 @@ use std::{
 };
 
 use super::{
-    elf::{Binary, Section, Segment, offset_in},
+    elf::Binary,
     error::{PlaceError, Result},
+    symbols::{Section, Segment, offset_in},
 };
 use crate::{
     near::Near,
@@ -83,7 +84,7 @@ pub(crate) fn sites(binary: &Binary, provider: &str, name: &str, path: &Path) ->
     if !ours {
         return Err(PlaceError::unusable(path, BinaryProblem::OtherByteOrder));
     }
-    let segments = binary.segments()?;
+    let segments = binary.segments();
     let base = binary.section(".stapsdt.base")?;
     let section = binary.section(".note.stapsdt")?;
     let data = section.map_or(&[][..], |section| section.data);
@@ -92,7 +93,7 @@ pub(crate) fn sites(binary: &Binary, provider: &str, name: &str, path: &Path) ->
     let mut near = Near::new(&probe);
     for note in notes(data, word) {
         if note.provider == provider && note.name == name {
-            let site = site(&note, base, &segments).ok_or_else(|| {
+            let site = site(&note, base, segments).ok_or_else(|| {
                 PlaceError::unusable(
                     path,
                     BinaryProblem::BrokenProbe {

@@ -37,7 +37,7 @@ fn loaded(object: Spec) -> Ebpf {
 /// Sends `len` bytes of `fill` to perf event array `map`, on the CPU it runs on.
 fn perf_sender(name: &str, map: &str, len: i32, fill: u8) -> ProgramSpec {
     const PERF_EVENT_OUTPUT: u32 = hachi_asm::helpers::id::PERF_EVENT_OUTPUT;
-    const CURRENT_CPU: u64 = 0xffff_ffff;
+    const CURRENT_CPU: u64 = hachi::obj::uapi::BPF_F_CURRENT_CPU;
     let words = (len + 7) / 8;
     let mut insns: Vec<Insn> = vec![build::mov(6, 1)];
     insns.extend(build::ld_imm64(
@@ -325,8 +325,8 @@ fn a_drain_that_panics() {
 /// Program `drain` reads all messages (of 8 bytes) of user ring buffer `RING`, adds each to element
 /// 0 of `SUM`, and returns their number.
 fn drainer() -> Spec {
-    const DYNPTR_READ: u32 = 201;
-    const USER_RINGBUF_DRAIN: u32 = 209;
+    const DYNPTR_READ: u32 = hachi_asm::helpers::id::DYNPTR_READ;
+    const USER_RINGBUF_DRAIN: u32 = hachi_asm::helpers::id::USER_RINGBUF_DRAIN;
     let mut insns: Vec<Insn> = map_address(1).into();
     let function = insns.len();
     insns.extend([Insn::default(); 2]);
@@ -365,7 +365,7 @@ fn drainer() -> Spec {
     insns[function..function + 2].copy_from_slice(&build::ld_imm64(2, Imm64::Func(distance)));
 
     let mut types = BtfBuilder::new();
-    let int = types.add(Type::Int(Int::new("int", 4, true)));
+    let int = types.add(Type::Int(Int::signed("int", 4)));
     let proto = types.add(Type::FuncProto(FuncProto {
         ret_type_id: int,
         params: Vec::new(),

@@ -12,8 +12,8 @@ use hachi_test::{require_bpf, supported};
 
 use crate::support::{load, spec};
 
-const NO_PREALLOC: u32 = 1;
-const MMAPABLE: u32 = 1 << 10;
+const NO_PREALLOC: u32 = hachi::obj::flags::BPF_F_NO_PREALLOC;
+const MMAPABLE: u32 = hachi::obj::flags::BPF_F_MMAPABLE;
 
 /// A small map of a type, or `None` for types that are made in other ways.
 fn small(kind: MapType) -> Option<MapSpec> {

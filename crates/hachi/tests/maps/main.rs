@@ -512,7 +512,7 @@ fn perf_arrays_have_one_slot_per_cpu() {
 }
 
 #[test]
-fn impossible_maps_are_told_with_their_parameters() {
+fn errors_of_impossible_maps_name_their_parameters() {
     require_bpf!();
     let map = MapSpec::new("M", MapType::Array, 8, 4, 1);
     let error = EbpfLoader::new()

@@ -11,7 +11,7 @@ use hachi_test::{require_bpf, supported};
 
 use crate::support::{counter, load, program, spec, with_global};
 
-const MMAPABLE: u32 = 1 << 10;
+const MMAPABLE: u32 = hachi::obj::flags::BPF_F_MMAPABLE;
 
 fn run(ebpf: &mut Ebpf, name: &str) -> u32 {
     let program: &mut Xdp = ebpf.program_mut(name).unwrap().try_into().unwrap();

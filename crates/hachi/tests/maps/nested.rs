@@ -78,7 +78,7 @@ fn maps_are_put_into_maps_by_descriptor() {
 
 /// Jumps to program `index` of `array`, returns -1 if there is none.
 fn jumper(name: &str, array: &str, index: i32) -> hachi::obj::ProgramSpec {
-    const TAIL_CALL: u32 = 12;
+    const TAIL_CALL: u32 = hachi_asm::helpers::id::TAIL_CALL;
     let mut insns: Vec<Insn> = map_address(2).into();
     insns.extend([
         build::mov_imm(3, index),

@@ -28,11 +28,11 @@ use crate::{
     },
 };
 
-const XDP_REDIRECT: u32 = 4;
+const XDP_REDIRECT: u32 = hachi::obj::uapi::xdp_action::XDP_REDIRECT;
 
 /// Redirects to element `key` of `map`, passes the packet if there is none.
 fn redirector(map: &str, key: i32) -> ProgramSpec {
-    const REDIRECT_MAP: u32 = 51;
+    const REDIRECT_MAP: u32 = hachi_asm::helpers::id::REDIRECT_MAP;
     let mut insns: Vec<Insn> = map_address(1).into();
     insns.extend([
         build::mov_imm(2, key),

@@ -11,7 +11,7 @@ use hachi_test::{Bpffs, require_bpf};
 use crate::support::{load, spec};
 
 fn int(types: &mut BtfBuilder, name: &str, size: u32) -> u32 {
-    types.add(Type::Int(Int::new(name, size, false)))
+    types.add(Type::Int(Int::unsigned(name, size)))
 }
 
 fn structure(types: &mut BtfBuilder, name: &str, members: &[(&str, u32)]) -> u32 {

@@ -5,10 +5,11 @@ use hachi::{
     Ebpf, EbpfLoader,
     obj::{
         AttachType, Code, DataKind, Endian, GlobalVar, Insn, MapSpec, MapType, OwnedBtf,
-        ProgramSpec, ProgramType, Relocation, RelocationKind, Spec, sections,
+        ProgramSpec, ProgramType, Relocation, RelocationKind, Spec, sections, uapi,
     },
     programs::Xdp,
 };
+use hachi_asm::helpers::id;
 use hachi_asm::{AluOp, Imm64, JumpOp, Operand, Size, build};
 use hachi_btf::BtfBuilder;
 
@@ -26,15 +27,14 @@ static NO_LEAKS: extern "C" fn() = {
     watch
 };
 
-/// Helper numbers, `enum bpf_func_id`.
-pub const MAP_LOOKUP_ELEM: u32 = 1;
-pub const MAP_UPDATE_ELEM: u32 = 2;
-pub const RINGBUF_OUTPUT: u32 = 130;
-pub const RINGBUF_RESERVE: u32 = 131;
-pub const RINGBUF_DISCARD: u32 = 133;
+pub const MAP_LOOKUP_ELEM: u32 = id::MAP_LOOKUP_ELEM;
+pub const MAP_UPDATE_ELEM: u32 = id::MAP_UPDATE_ELEM;
+pub const RINGBUF_OUTPUT: u32 = id::RINGBUF_OUTPUT;
+pub const RINGBUF_RESERVE: u32 = id::RINGBUF_RESERVE;
+pub const RINGBUF_DISCARD: u32 = id::RINGBUF_DISCARD;
 
-pub const XDP_DROP: i32 = 1;
-pub const XDP_PASS: i32 = 2;
+pub const XDP_DROP: i32 = uapi::xdp_action::XDP_DROP as i32;
+pub const XDP_PASS: i32 = uapi::xdp_action::XDP_PASS as i32;
 
 /// An object with the given maps and programs.
 pub fn spec(maps: Vec<MapSpec>, programs: Vec<ProgramSpec>) -> Spec {

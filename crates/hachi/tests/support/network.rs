@@ -14,8 +14,8 @@ use hachi_test::Cgroup;
 use super::tracing::{CTX, Observer, SEEN, VALUE, watching};
 
 /// What classifiers return.
-pub const TC_ACT_OK: i32 = 0;
-pub const TC_ACT_SHOT: i32 = 2;
+pub const TC_ACT_OK: i32 = hachi::obj::uapi::TC_ACT_OK;
+pub const TC_ACT_SHOT: i32 = hachi::obj::uapi::TC_ACT_SHOT;
 pub const TCX_NEXT: i32 = -1;
 
 /// A program that counts its runs in whatever thread and returns `result`.

@@ -12,8 +12,8 @@ use hachi_btf::{
 };
 
 /// Helper numbers, `enum bpf_func_id`.
-pub const GET_CURRENT_PID_TGID: u32 = 14;
-pub const GET_ATTACH_COOKIE: u32 = 174;
+pub const GET_CURRENT_PID_TGID: u32 = hachi_asm::helpers::id::GET_CURRENT_PID_TGID;
+pub const GET_ATTACH_COOKIE: u32 = hachi_asm::helpers::id::GET_ATTACH_COOKIE;
 
 /// The name of the map.
 pub const SEEN: &str = "SEEN";
@@ -22,6 +22,17 @@ pub const SEEN: &str = "SEEN";
 pub const CTX: u8 = 7;
 /// Where `value` leaves what it found.
 pub const VALUE: u8 = 6;
+
+/// The kernel's function of a system call that [`getpgid`] makes.
+pub const GETPGID: &str = if cfg!(target_arch = "x86_64") {
+    "__x64_sys_getpgid"
+} else if cfg!(target_arch = "aarch64") {
+    "__arm64_sys_getpgid"
+} else if cfg!(target_arch = "riscv64") {
+    "__riscv_sys_getpgid"
+} else {
+    "__s390x_sys_getpgid"
+};
 
 /// The calling thread's id, as the kernel knows it.
 pub fn thread_id() -> i32 {
@@ -207,7 +218,7 @@ struct Types {
 
 impl Types {
     fn int(&mut self) -> u32 {
-        self.btf.add(Type::Int(Int::new("int", 4, true)))
+        self.btf.add(Type::Int(Int::signed("int", 4)))
     }
 
     fn function(&mut self, name: &str, parameter: u32, result: u32) -> u32 {

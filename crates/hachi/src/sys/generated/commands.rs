@@ -80,6 +80,8 @@ pub(crate) enum Cmd {
     ProgBindMap = 35,
     /// `BPF_TOKEN_CREATE`, Linux 6.9.
     TokenCreate = 36,
+    /// `BPF_PROG_STREAM_READ_BY_FD`, Linux 6.17.
+    ProgStreamReadByFd = 37,
 }
 
 impl Cmd {
@@ -123,6 +125,7 @@ impl Cmd {
             34 => Cmd::LinkDetach,
             35 => Cmd::ProgBindMap,
             36 => Cmd::TokenCreate,
+            37 => Cmd::ProgStreamReadByFd,
             _ => return None,
         })
     }
@@ -167,6 +170,7 @@ impl Cmd {
             Cmd::LinkDetach => "BPF_LINK_DETACH",
             Cmd::ProgBindMap => "BPF_PROG_BIND_MAP",
             Cmd::TokenCreate => "BPF_TOKEN_CREATE",
+            Cmd::ProgStreamReadByFd => "BPF_PROG_STREAM_READ_BY_FD",
         }
     }
 
@@ -210,6 +214,7 @@ impl Cmd {
             Cmd::LinkDetach => (5, 9),
             Cmd::ProgBindMap => (5, 10),
             Cmd::TokenCreate => (6, 9),
+            Cmd::ProgStreamReadByFd => (6, 17),
         }
     }
 }

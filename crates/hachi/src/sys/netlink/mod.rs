@@ -6,6 +6,8 @@
 //!
 //! Sources: `man 7 rtnetlink`, `include/uapi/linux/{netlink,rtnetlink}.h`.
 
+#[cfg(any(fuzzing, test))]
+pub(crate) mod fuzz;
 mod tc;
 mod xdp;
 
@@ -98,18 +100,31 @@ impl Netlink {
                 }
                 return Err(SyscallError::new(call, error));
             };
-            let mut rest = &buffer[..got.min(buffer.len())];
-            while let Some((header, payload, next)) = split_message(rest) {
-                rest = next;
-                match i32::from(header.kind) {
-                    libc::NLMSG_DONE => return Ok(()),
-                    libc::NLMSG_ERROR => return acknowledgement(call, header, payload),
-                    kind if kind == i32::from(answers) => on_answer(payload),
-                    _ => {}
-                }
+            let reply = &buffer[..got.min(buffer.len())];
+            if let Some(end) = read_reply(call, reply, answers, on_answer) {
+                return end;
             }
         }
     }
+}
+
+/// Reads the messages of one reply; gives how the exchange ends, unless more replies follow.
+fn read_reply(
+    call: &'static str,
+    mut reply: &[u8],
+    answers: u16,
+    on_answer: &mut dyn FnMut(&[u8]),
+) -> Option<Result<(), SyscallError>> {
+    while let Some((header, payload, next)) = split_message(reply) {
+        reply = next;
+        match i32::from(header.kind) {
+            libc::NLMSG_DONE => return Some(Ok(())),
+            libc::NLMSG_ERROR => return Some(acknowledgement(call, header, payload)),
+            kind if kind == i32::from(answers) => on_answer(payload),
+            _ => {}
+        }
+    }
+    None
 }
 
 /// A request under construction; lengths are patched in as parts end.
@@ -236,6 +251,39 @@ mod tests {
         };
         assert!(acknowledgement("test", header, &[]).is_err());
         assert!(acknowledgement("test", header, &[0xf0, 0xff, 0xff, 0xff]).is_err());
+    }
+
+    /// An answer of the kernel's, shortened and with bytes changed.
+    #[test]
+    fn damaged_replies_are_survived() {
+        let netlink = Netlink::open().unwrap();
+        let mut reply = Vec::new();
+        let mut request = Request::new(libc::RTM_GETLINK, libc::NLM_F_DUMP, &[0; 16]);
+        let kept = &mut |payload: &[u8]| {
+            let length = (NLMSG_HEADER + payload.len()) as u32;
+            reply.extend_from_slice(&length.to_ne_bytes());
+            reply.extend_from_slice(&libc::RTM_NEWLINK.to_ne_bytes());
+            reply.extend_from_slice(&[0; 10]);
+            reply.extend_from_slice(payload);
+            reply.resize(reply.len().next_multiple_of(4), 0);
+        };
+        netlink
+            .exchange("test", request.finish(), libc::RTM_NEWLINK, kept)
+            .unwrap();
+        let mut names = Vec::new();
+        let end = read_reply("test", &reply, libc::RTM_NEWLINK, &mut |payload| {
+            names.extend(XdpState::parse(payload).map(|state| state.if_name));
+        });
+        assert!(
+            end.is_none() && names.contains(&"lo".to_owned()),
+            "{names:?}"
+        );
+        for length in 0..reply.len() {
+            fuzz::replies(&reply[..length]);
+            let old = std::mem::replace(&mut reply[length], 0xff);
+            fuzz::replies(&reply);
+            reply[length] = old;
+        }
     }
 
     #[test]

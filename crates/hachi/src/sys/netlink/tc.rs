@@ -232,7 +232,7 @@ impl Netlink {
 
 impl Filter {
     /// Reads the payload of an RTM_NEWTFILTER; `None` if it is not of a BPF program.
-    fn parse(payload: &[u8]) -> Option<Self> {
+    pub(super) fn parse(payload: &[u8]) -> Option<Self> {
         let mut filter = Filter {
             place: FilterPlace {
                 if_index: u32_at(payload, 4)?,
@@ -272,7 +272,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_asked_can_be_read_as_an_answer() {
+    fn a_request_is_parsed_as_an_answer() {
         let place = FilterPlace {
             if_index: 3,
             parent: 0xffff_fff2,

@@ -106,7 +106,7 @@ fn ifinfo(if_index: u32) -> [u8; IFINFO] {
 
 impl XdpState {
     /// Reads the payload of an RTM_NEWLINK.
-    fn parse(payload: &[u8]) -> Option<Self> {
+    pub(super) fn parse(payload: &[u8]) -> Option<Self> {
         let mut state = XdpState {
             if_index: u32_at(payload, 4)?,
             ..Default::default()

@@ -1,11 +1,17 @@
 //! What can go wrong with a map.
 
+mod differences;
+mod unsuitable;
+
 use std::{fmt, io, path::PathBuf};
 
 use hachi_obj::MapType;
 
 use super::flags::{ElementFlags, Operation};
 use crate::{features::Unsupported, pin::PinError, sys::errno::SyscallError};
+use differences::bytes;
+pub use differences::{LayoutDifference, MapDifference, MapParameters, Number};
+pub use unsuitable::Unsuitable;
 
 /// An error of a map operation. Each names the map.
 #[derive(Debug)]
@@ -266,144 +272,6 @@ pub enum ElementPart {
     Value,
 }
 
-/// A number in a Rust type that is not the number in that place of the type declared.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct LayoutDifference {
-    /// The number in the Rust type.
-    pub given: Number,
-    /// What lies in that place according to BTF.
-    pub declared: Number,
-}
-
-/// A number inside of a type.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Number {
-    /// How to get to it, as in `pairs[0].first`; empty if the type is this number.
-    pub path: String,
-    /// Bytes from the start of the type.
-    pub offset: usize,
-    /// Bytes of it.
-    pub size: usize,
-}
-
-/// What a map was to be created with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct MapParameters {
-    /// The type.
-    pub map_type: MapType,
-    /// Bytes per key.
-    pub key_size: u32,
-    /// Bytes per value.
-    pub value_size: u32,
-    /// The most elements; bytes of a ring buffer.
-    pub max_entries: u32,
-    /// `BPF_F_*` flags.
-    pub flags: u32,
-}
-
-/// In what a map that exists differs from one that an object declares.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum MapDifference {
-    /// The types, by the kernel's names.
-    Type {
-        /// Of the map that exists.
-        found: String,
-        /// In the object.
-        declared: String,
-    },
-    /// Bytes per key.
-    KeySize {
-        /// Of the map that exists.
-        found: u32,
-        /// In the object.
-        declared: u32,
-    },
-    /// Bytes per value.
-    ValueSize {
-        /// Of the map that exists.
-        found: u32,
-        /// In the object.
-        declared: u32,
-    },
-    /// The most elements.
-    MaxEntries {
-        /// Of the map that exists.
-        found: u32,
-        /// In the object.
-        declared: u32,
-    },
-    /// Those of the flags that say who may read and write it (`BPF_F_RDONLY` and the like).
-    AccessFlags {
-        /// Of the map that exists.
-        found: u32,
-        /// In the object.
-        declared: u32,
-    },
-}
-
-/// Why a map cannot have an operation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Unsuitable {
-    /// It was created without `BPF_F_MMAPABLE`.
-    NotMappable,
-    /// It was frozen when it was loaded, or created read-only.
-    Constant,
-    /// An arena with `BPF_F_SEGV_ON_FAULT`: touching a page that no program has allocated would
-    /// end the process.
-    FaultsOnAccess,
-    /// A stack trace map with `BPF_F_STACK_BUILD_ID`.
-    BuildIds,
-    /// Values of 4 bytes, where a socket's cookie has 8.
-    NoRoomForCookie,
-    /// Values of 4 bytes, where a program takes another 4.
-    NoRoomForProgram,
-    /// Bytes that do not lie in its memory.
-    OutsideMemory {
-        /// The first.
-        offset: usize,
-        /// How many.
-        len: usize,
-        /// Bytes that there are.
-        size: usize,
-    },
-    /// A message that is larger than the user ring buffer can ever take.
-    MessageTooLarge {
-        /// Bytes of the message.
-        size: usize,
-        /// The most it takes.
-        capacity: usize,
-    },
-    /// A ring buffer whose size is not a power of two of pages.
-    RingBufSize {
-        /// Its size in bytes.
-        size: usize,
-    },
-    /// A number of pages that is not a power of two, or too large, for a perf buffer.
-    BufferPages {
-        /// The number given.
-        pages: usize,
-    },
-    /// A set of operations (`struct_ops`) declared among the maps.
-    OperationsAmongMaps,
-    /// Variables that do not fit the arena they are to lie in.
-    VariablesTooLarge {
-        /// Bytes of the variables.
-        size: usize,
-        /// Bytes of the arena.
-        capacity: usize,
-    },
-    /// A map of maps that is to hold one that the object does not have.
-    NoInnerMap {
-        /// The name of the one to be held.
-        inner: String,
-    },
-}
-
 impl fmt::Display for MapError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -593,126 +461,6 @@ impl fmt::Display for MapError {
 
 impl std::error::Error for MapError {}
 
-impl fmt::Display for LayoutDifference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.given.write(f, "the number")?;
-        write!(f, " lies across ")?;
-        self.declared.write(f, "the number there")
-    }
-}
-
-impl Number {
-    fn write(&self, f: &mut fmt::Formatter<'_>, unnamed: &str) -> fmt::Result {
-        match self.path.as_str() {
-            "" => write!(f, "{unnamed}")?,
-            path => write!(f, "`{path}`")?,
-        }
-        write!(f, " ({} at offset {})", bytes(self.size), self.offset)
-    }
-}
-
-impl fmt::Display for MapParameters {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}, {}-byte keys, {}-byte values, max_entries {}, flags {:#x}",
-            self.map_type.name(),
-            self.key_size,
-            self.value_size,
-            self.max_entries,
-            self.flags
-        )
-    }
-}
-
-impl fmt::Display for MapDifference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            MapDifference::Type { found, declared } => {
-                write!(f, "type {found} there, {declared} in the object")
-            }
-            MapDifference::KeySize { found, declared } => {
-                write!(f, "key size {found} there, {declared} in the object")
-            }
-            MapDifference::ValueSize { found, declared } => {
-                write!(f, "value size {found} there, {declared} in the object")
-            }
-            MapDifference::MaxEntries { found, declared } => {
-                write!(f, "max_entries {found} there, {declared} in the object")
-            }
-            MapDifference::AccessFlags { found, declared } => {
-                write!(
-                    f,
-                    "access flags {found:#x} there, {declared:#x} in the object"
-                )
-            }
-        }
-    }
-}
-
-impl fmt::Display for Unsuitable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Unsuitable::NotMappable => write!(
-                f,
-                "it cannot be memory-mapped; declare it with the flag BPF_F_MMAPABLE"
-            ),
-            Unsuitable::Constant => write!(
-                f,
-                "it is constant: frozen when it was loaded, or created read-only"
-            ),
-            Unsuitable::FaultsOnAccess => write!(
-                f,
-                "it has the flag BPF_F_SEGV_ON_FAULT, and only programs know which of its pages \
-                 exist; use `as_ptr`"
-            ),
-            Unsuitable::BuildIds => write!(
-                f,
-                "it has build ids instead of addresses (BPF_F_STACK_BUILD_ID); read it as bytes"
-            ),
-            Unsuitable::NoRoomForCookie => write!(
-                f,
-                "its values of 4 bytes have no room for a socket's cookie; declare it with values \
-                 of 8"
-            ),
-            Unsuitable::NoRoomForProgram => write!(
-                f,
-                "its values of 4 bytes have no room for a program; declare it with values of 8 \
-                 (Linux ≥ 5.8; CPU maps: 5.9)"
-            ),
-            Unsuitable::OutsideMemory { offset, len, size } => write!(
-                f,
-                "bytes {offset} to {} are beyond its {size} bytes",
-                offset.saturating_add(*len)
-            ),
-            Unsuitable::MessageTooLarge { size, capacity } => write!(
-                f,
-                "a message of {size} bytes never fits: it takes {capacity} at most"
-            ),
-            Unsuitable::RingBufSize { size } => write!(
-                f,
-                "a ring buffer of {size} bytes is not a power of two of pages"
-            ),
-            Unsuitable::BufferPages { pages } => write!(
-                f,
-                "a perf buffer has a power of two of pages, 2^20 at most, not {pages}"
-            ),
-            Unsuitable::OperationsAmongMaps => write!(
-                f,
-                "a set of operations is a variable in section .struct_ops, not a map in .maps"
-            ),
-            Unsuitable::VariablesTooLarge { size, capacity } => write!(
-                f,
-                "its variables take {size} bytes, the arena has {capacity}; raise max_entries \
-                 (pages)"
-            ),
-            Unsuitable::NoInnerMap { inner } => {
-                write!(f, "it is to hold map {inner:?}, which does not exist")
-            }
-        }
-    }
-}
-
 fn wrong_size(
     f: &mut fmt::Formatter<'_>,
     name: &str,
@@ -740,14 +488,6 @@ fn list(f: &mut fmt::Formatter<'_>, differences: &[MapDifference]) -> fmt::Resul
             let separator = if index == 0 { "" } else { "; " };
             write!(f, "{separator}{difference}")
         })
-}
-
-/// A number of bytes, with its unit.
-fn bytes(number: usize) -> String {
-    match number {
-        1 => "1 byte".to_owned(),
-        number => format!("{number} bytes"),
-    }
 }
 
 impl From<PinError> for MapError {
