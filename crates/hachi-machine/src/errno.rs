@@ -35,13 +35,18 @@ errnos! {
     EBADF = 9
     EAGAIN = 11
     ENOMEM = 12
+    EACCES = 13
     EFAULT = 14
     EBUSY = 16
     EEXIST = 17
     EINVAL = 22
     ENOSPC = 28
     ERANGE = 34
+    EDEADLK = 35
+    ENOSYS = 38
+    ENOPROTOOPT = 92
     EOPNOTSUPP = 95
+    EAFNOSUPPORT = 97
     ENOTSUPP = 524
 }
 

@@ -8,20 +8,28 @@
 //! kernel's helpers by number, over a [`Memory`] that checks each access. What runs programs
 //! (`hachi-vm`) implements [`Host`].
 
+pub mod context;
 mod errno;
 pub mod helpers;
+pub mod kfuncs;
 #[path = "map/mod.rs"]
 pub mod maps;
 pub mod memory;
+mod objects;
 mod packet;
 mod random;
+mod route;
+mod socket;
+mod supplied;
 mod world;
 
 pub use errno::Errno;
-pub use memory::{Block, Fault, Gone, Kind, Memory, OutOfMemory, Reason};
+pub use memory::{Block, Fault, Gone, Kind, Memory, OutOfMemory, Protection, Reason};
 pub use packet::{Packet, Redirect};
 pub use random::Random;
-pub use world::{Held, Host, Task, Trap, World};
+pub use route::{Route, RouteKind};
+pub use socket::Socket;
+pub use world::{Held, Host, Image, Message, Running, Sent, Sysctl, Task, Trap, World};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

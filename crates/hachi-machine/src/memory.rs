@@ -26,8 +26,16 @@ pub enum Kind {
     },
     /// The program's stack.
     Stack,
-    /// An image of kernel memory.
+    /// An object of the kernel: a task, a structure that a function was called with.
     Kernel,
+    /// A socket.
+    Socket,
+    /// The value of a socket's option.
+    OptionValue,
+    /// What the flow dissector fills in.
+    FlowKeys,
+    /// A dynptr, and what else programs hold but may not look into.
+    Opaque,
     /// An arena.
     Arena {
         /// The map's name.
@@ -45,6 +53,10 @@ impl fmt::Display for Kind {
             Kind::RingRecord { map } => write!(f, "a record of ring buffer `{map}`"),
             Kind::Stack => f.write_str("the stack"),
             Kind::Kernel => f.write_str("kernel memory"),
+            Kind::Socket => f.write_str("a socket"),
+            Kind::OptionValue => f.write_str("the option's value"),
+            Kind::FlowKeys => f.write_str("the flow keys"),
+            Kind::Opaque => f.write_str("an object that programs may not look into"),
             Kind::Arena { map } => write!(f, "arena `{map}`"),
         }
     }
@@ -60,6 +72,8 @@ pub enum Gone {
     Discarded,
     /// A helper moved the packet.
     PacketMoved,
+    /// The reference to it was given back.
+    Released,
     /// The run that it belonged to is over.
     RunOver,
 }
@@ -70,8 +84,28 @@ impl fmt::Display for Gone {
             Gone::Submitted => "it was submitted",
             Gone::Discarded => "it was discarded",
             Gone::PacketMoved => "a helper changed the packet after the pointer was made",
+            Gone::Released => "the reference to it was given back",
             Gone::RunOver => "the run that it belonged to is over",
         })
+    }
+}
+
+/// What programs may do with memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protection {
+    /// Read it.
+    ReadOnly,
+    /// Read and write it.
+    ReadWrite,
+}
+
+impl Protection {
+    /// That of memory which programs may write, or only read.
+    pub(crate) fn writable_if(may_write: bool) -> Protection {
+        match may_write {
+            true => Protection::ReadWrite,
+            false => Protection::ReadOnly,
+        }
     }
 }
 
@@ -105,7 +139,7 @@ pub enum Reason {
         /// How many bytes it has.
         len: u64,
     },
-    /// It may not be written.
+    /// It may not be written by programs.
     ReadOnly {
         /// What it is.
         kind: Kind,
@@ -207,6 +241,14 @@ pub trait Memory {
     /// If not all of them may be written; then none is.
     fn write(&mut self, address: u64, from: &[u8]) -> Result<(), Fault>;
 
+    /// Reads where programs may not: for those whose memory it is, such as the context.
+    ///
+    /// # Errors
+    /// If there is no such memory.
+    fn read_owned(&self, address: u64, to: &mut [u8]) -> Result<(), Fault> {
+        self.read(address, to)
+    }
+
     /// Writes where programs may only read: for those whose memory it is.
     ///
     /// # Errors
@@ -222,7 +264,7 @@ pub trait Memory {
         kind: Kind,
         size: u32,
         count: u32,
-        writable: bool,
+        protection: Protection,
     ) -> Result<Block, OutOfMemory>;
 
     /// Lets programs reach only what lies between two offsets of a block of one item, in bytes.

@@ -1,4 +1,4 @@
-use crate::{Block, Fault, Gone, Kind, Memory, OutOfMemory};
+use crate::{Block, Fault, Gone, Kind, Memory, OutOfMemory, Protection};
 
 /// A packet in the machine's memory: room, metadata, data, room.
 ///
@@ -10,6 +10,11 @@ pub struct Packet {
     data: u32,
     end: u32,
     capacity: u32,
+    /// What lies in other pages: programs reach it by helpers only.
+    tail: Option<Block>,
+    tail_len: u32,
+    /// Whether programs may write it.
+    protection: Protection,
 }
 
 impl Packet {
@@ -29,20 +34,73 @@ impl Packet {
     /// # Errors
     /// If there is no more memory.
     pub fn new(memory: &mut dyn Memory, bytes: &[u8]) -> Result<Packet, OutOfMemory> {
+        Packet::with_access(memory, bytes, Protection::ReadWrite)
+    }
+
+    fn with_access(
+        memory: &mut dyn Memory,
+        bytes: &[u8],
+        protection: Protection,
+    ) -> Result<Packet, OutOfMemory> {
         let len = u32::try_from(bytes.len()).map_err(|_| OutOfMemory)?;
         let needed = Self::HEADROOM.checked_add(len).ok_or(OutOfMemory)?;
         let capacity = needed.max(Self::PAGE - Self::SHARED_INFO);
-        let block = memory.allocate(Kind::Packet, capacity, 1, true)?;
+        let block = memory.allocate(Kind::Packet, capacity, 1, protection)?;
         let mut packet = Packet {
             block,
             meta: Self::HEADROOM,
             data: Self::HEADROOM,
             end: needed,
             capacity,
+            tail: None,
+            tail_len: 0,
+            protection,
         };
         packet.fit(memory);
-        let written = memory.write(packet.data(), bytes);
+        let written = memory.write_owned(packet.data(), bytes);
         written.map_err(|_| OutOfMemory).map(|()| packet)
+    }
+
+    /// A packet of several buffers (XDP's fragments, pages of a socket buffer): programs reach
+    /// `rest` by helpers only.
+    ///
+    /// # Errors
+    /// If there is no more memory.
+    pub fn with_fragments(
+        memory: &mut dyn Memory,
+        bytes: &[u8],
+        rest: &[u8],
+    ) -> Result<Packet, OutOfMemory> {
+        Packet::in_parts(memory, bytes, rest, Protection::ReadWrite)
+    }
+
+    /// The same for programs that may not write it.
+    ///
+    /// # Errors
+    /// If there is no more memory.
+    pub fn read_only(
+        memory: &mut dyn Memory,
+        bytes: &[u8],
+        rest: &[u8],
+    ) -> Result<Packet, OutOfMemory> {
+        Packet::in_parts(memory, bytes, rest, Protection::ReadOnly)
+    }
+
+    fn in_parts(
+        memory: &mut dyn Memory,
+        bytes: &[u8],
+        rest: &[u8],
+        protection: Protection,
+    ) -> Result<Packet, OutOfMemory> {
+        let mut packet = Packet::with_access(memory, bytes, protection)?;
+        if !rest.is_empty() {
+            packet.tail_len = u32::try_from(rest.len()).map_err(|_| OutOfMemory)?;
+            let block = memory.allocate(Kind::Packet, packet.tail_len, 1, protection)?;
+            let written = memory.write_owned(block.address, rest);
+            written.map_err(|_| OutOfMemory)?;
+            packet.tail = Some(block);
+        }
+        Ok(packet)
     }
 
     /// Puts other bytes into the same memory, if they fit.
@@ -58,12 +116,17 @@ impl Packet {
         }
         (self.meta, self.data, self.end) = (Self::HEADROOM, Self::HEADROOM, end);
         self.fit(memory);
-        memory.write(self.data(), bytes).is_ok()
+        memory.write_owned(self.data(), bytes).is_ok()
     }
 
     /// Lets programs reach what lies between metadata and end.
     fn fit(&mut self, memory: &mut dyn Memory) {
         memory.set_bounds(self.block, self.meta, self.end);
+    }
+
+    /// Whether it lies in the memory that another one was made in.
+    pub fn is_in(&self, other: &Packet) -> bool {
+        self.block == other.block && self.tail == other.tail
     }
 
     /// Where the data begins (`xdp_md.data`).
@@ -91,12 +154,90 @@ impl Packet {
         self.end == self.data
     }
 
-    /// The data.
+    /// Bytes of data with those in other pages.
+    pub fn total_len(&self) -> u32 {
+        self.len().saturating_add(self.tail_len)
+    }
+
+    /// The data, with what lies in other pages.
     ///
     /// # Errors
     /// If its memory is gone.
     pub fn bytes(&self, memory: &dyn Memory) -> Result<Vec<u8>, Fault> {
-        memory.bytes(self.data(), self.len() as usize)
+        let mut bytes = memory.bytes(self.data(), self.len() as usize)?;
+        if let Some(tail) = self.tail {
+            bytes.extend(memory.bytes(tail.address, self.tail_len as usize)?);
+        }
+        Ok(bytes)
+    }
+
+    /// Where `len` bytes at `offset` are: one stretch, or two where they cross into other pages.
+    /// `None` if the packet does not have them.
+    fn stretches(&self, offset: u32, len: u32) -> Option<[(u64, usize); 2]> {
+        let end = offset.checked_add(len)?;
+        if end > self.total_len() {
+            return None;
+        }
+        let first = end.min(self.len()).saturating_sub(offset);
+        let into_tail = offset.saturating_sub(self.len());
+        let tail = self.tail.map_or(0, |tail| tail.address);
+        Some([
+            (self.data().wrapping_add(offset.into()), first as usize),
+            (tail.wrapping_add(into_tail.into()), (len - first) as usize),
+        ])
+    }
+
+    /// Copies bytes out, wherever they lie; `None` if the packet does not have them.
+    ///
+    /// # Errors
+    /// If its memory is gone.
+    pub fn load(
+        &self,
+        memory: &dyn Memory,
+        offset: u32,
+        len: u32,
+    ) -> Result<Option<Vec<u8>>, Fault> {
+        let Some(stretches) = self.stretches(offset, len) else {
+            return Ok(None);
+        };
+        let mut bytes = Vec::new();
+        for (address, len) in stretches.into_iter().filter(|(_, len)| *len > 0) {
+            bytes.extend(memory.bytes(address, len)?);
+        }
+        Ok(Some(bytes))
+    }
+
+    /// Copies bytes in, wherever they lie; `false` if the packet does not have them.
+    ///
+    /// # Errors
+    /// If its memory is gone.
+    pub fn store(&self, memory: &mut dyn Memory, offset: u32, bytes: &[u8]) -> Result<bool, Fault> {
+        let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        let Some([(first, len), (second, _)]) = self.stretches(offset, len) else {
+            return Ok(false);
+        };
+        memory.write_owned(first, &bytes[..len])?;
+        memory.write_owned(second, &bytes[len..])?;
+        Ok(true)
+    }
+
+    /// Gives the packet other bytes, all in one buffer. Old pointers are void afterwards.
+    ///
+    /// # Errors
+    /// If there is no more memory.
+    pub fn replace(&mut self, memory: &mut dyn Memory, bytes: &[u8]) -> Result<(), OutOfMemory> {
+        let (block, tail) = (self.block, self.tail);
+        *self = Packet::with_access(memory, bytes, self.protection)?;
+        memory.release(block, Gone::PacketMoved);
+        if let Some(tail) = tail {
+            memory.release(tail, Gone::PacketMoved);
+        }
+        Ok(())
+    }
+
+    /// Makes all pointers into the packet void; the data stays.
+    pub fn void_pointers(&mut self, memory: &mut dyn Memory) {
+        self.renew(memory);
     }
 
     /// The metadata before the data.
@@ -125,7 +266,7 @@ impl Packet {
         (self.data, self.meta) = (data, meta);
         self.fit(memory);
         match moved {
-            Ok(bytes) => memory.write(self.data_meta(), &bytes).is_ok(),
+            Ok(bytes) => memory.write_owned(self.data_meta(), &bytes).is_ok(),
             Err(_) => false,
         }
     }
@@ -143,7 +284,7 @@ impl Packet {
         self.fit(memory);
         let grown = end.saturating_sub(old);
         let at = self.block.address.wrapping_add(old.into());
-        grown == 0 || memory.write(at, &vec![0; grown as usize]).is_ok()
+        grown == 0 || memory.write_owned(at, &vec![0; grown as usize]).is_ok()
     }
 
     /// Moves the start of the metadata (`bpf_xdp_adjust_meta`): a negative `delta` adds bytes.
@@ -168,6 +309,11 @@ impl Packet {
         self.block = memory.renew(self.block, Gone::PacketMoved);
     }
 
+    /// Whether programs may write it directly.
+    pub fn is_writable(&self) -> bool {
+        self.protection == Protection::ReadWrite
+    }
+
     /// Its memory.
     pub fn block(&self) -> Block {
         self.block
@@ -185,7 +331,17 @@ pub enum Redirect {
         /// The helper's flags.
         flags: u64,
     },
-    /// To the entry of a map (`bpf_redirect_map`).
+    /// To the other end of a virtual cable (`bpf_redirect_peer`).
+    Peer {
+        /// The interface's index.
+        ifindex: u32,
+    },
+    /// To an interface, by way of its neighbours (`bpf_redirect_neigh`).
+    Neighbour {
+        /// The interface's index.
+        ifindex: u32,
+    },
+    /// To the entry of a map (`bpf_redirect_map`, `bpf_sk_redirect_map` …).
     Map {
         /// The map's name.
         map: String,

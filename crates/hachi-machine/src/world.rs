@@ -1,9 +1,11 @@
+use std::collections::BTreeMap;
 use std::fmt;
 
 use hachi_asm::helpers;
 
 use crate::maps::{Map, MapError};
-use crate::{Fault, Memory, Packet, Random, Redirect};
+use crate::supplied::Supplied;
+use crate::{Fault, Memory, Packet, Random, Redirect, Route, Socket};
 
 /// The task that runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +38,23 @@ pub enum Held {
         /// Its address.
         address: u64,
     },
+    /// A lock of the kind that finds deadlocks (`bpf_res_spin_lock`).
+    ResilientLock {
+        /// Its address.
+        address: u64,
+    },
+    /// A reference to something of the kernel's.
+    Reference {
+        /// What it is: "a socket", "a task".
+        what: &'static str,
+        /// Its address.
+        address: u64,
+    },
+    /// A section that it entered: of RCU, or without preemption or interrupts.
+    Section {
+        /// Its name: "RCU read-side".
+        what: &'static str,
+    },
 }
 
 impl fmt::Display for Held {
@@ -45,9 +64,74 @@ impl fmt::Display for Held {
                 f,
                 "a record of ring buffer `{map}` that it neither submitted nor discarded"
             ),
-            Held::Lock { .. } => f.write_str("a spin lock that it did not release"),
+            Held::Lock { .. } | Held::ResilientLock { .. } => {
+                f.write_str("a spin lock that it did not release")
+            }
+            Held::Reference { what, .. } => {
+                write!(f, "a reference to {what} that it did not give back")
+            }
+            Held::Section { what } => write!(f, "a section ({what}) that it did not leave"),
         }
     }
+}
+
+/// A stretch of memory at an address that the test chose, for `bpf_probe_read_kernel` and its
+/// like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// The address of its first byte.
+    pub address: u64,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Whether it belongs to the process that runs, not to the kernel.
+    pub user: bool,
+}
+
+/// A packet that a program sent aside (`bpf_clone_redirect`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// The interface it left by.
+    pub ifindex: u32,
+    /// Whether it came in on that interface instead.
+    pub ingress: bool,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// The sysctl that a program of that kind is asked about.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sysctl {
+    /// Its name: `net/ipv4/ip_forward`.
+    pub name: String,
+    /// What it holds.
+    pub current: Vec<u8>,
+    /// What is about to be written.
+    pub new: Option<Vec<u8>>,
+}
+
+/// What is set for the program that runs, and only while it does.
+#[derive(Debug, Clone, Default)]
+pub struct Running {
+    /// Its type, as the kernel numbers it.
+    pub program_type: u32,
+    /// The address of its context.
+    pub context: u64,
+    /// Whether it may sleep.
+    pub sleepable: bool,
+    /// The packet's bytes before what the program sees: its Ethernet header, where that is hidden.
+    pub hidden: Vec<u8>,
+    /// The arguments of the function it is attached to.
+    pub arguments: Vec<u64>,
+    /// The cookie of its link (`bpf_get_attach_cookie`).
+    pub cookie: u64,
+    /// The address of the function it is attached to (`bpf_get_func_ip`).
+    pub function: u64,
+    /// What that function returned, for programs that run at its end.
+    pub result: Option<u64>,
+    /// The socket it is about, in the numbers of [`World::sockets`].
+    pub socket: Option<usize>,
+    /// What stands for the packet where the context only points to it.
+    pub packet_pointer: Option<u64>,
 }
 
 /// What programs see of the machine, and what they leave behind.
@@ -70,6 +154,8 @@ pub struct World {
     pub cpu: u32,
     /// The task that runs.
     pub task: Task,
+    /// Where the task's structure is, if the test made one; otherwise it reads as zeros.
+    pub task_struct: u64,
     /// The id of the task's cgroup (version 2).
     pub cgroup: u64,
     /// What programs printed, a line each.
@@ -82,8 +168,62 @@ pub struct World {
     pub redirect: Option<Redirect>,
     /// What the program that runs must still give back.
     pub held: Vec<Held>,
+    /// What is set for the program that runs.
+    pub running: Running,
+    /// The cgroup's ancestors, the root first, itself last.
+    pub ancestors: Vec<u64>,
+    /// The class of the task's cgroup (version 1).
+    pub classid: u32,
+    /// The sockets of the machine.
+    pub sockets: Vec<Socket>,
+    /// Options of sockets, set by `bpf_setsockopt` or the test: socket, level, name.
+    pub options: BTreeMap<(usize, u32, u32), Vec<u8>>,
+    /// The socket that the last program chose (`bpf_sk_assign`, `bpf_sk_select_reuseport`).
+    pub chosen: Option<usize>,
+    /// Routes, for `bpf_fib_lookup`.
+    pub routes: Vec<Route>,
+    /// Memory of the kernel and of the process, at addresses that the test chose.
+    pub images: Vec<Image>,
+    /// The call chain: addresses in the kernel, the innermost first.
+    pub kernel_stack: Vec<u64>,
+    /// The call chain of the process.
+    pub user_stack: Vec<u64>,
+    /// The counter of perf events: its value, and for how long it was enabled and running, in
+    /// nanoseconds.
+    pub counter: (u64, u64, u64),
+    /// What a session program keeps from the start of a function to its end.
+    pub session_cookie: u64,
+    /// What the program wrote to the file of its iterator.
+    pub sequence: Vec<u8>,
+    /// Packets that were sent aside.
+    pub sent: Vec<Sent>,
+    /// Signals that the program sent to the task that runs.
+    pub signals: Vec<u32>,
+    /// The sysctl that is read or written.
+    pub sysctl: Sysctl,
+    /// The tunnel's key of the packet (`struct bpf_tunnel_key`), and its options.
+    pub tunnel: (Vec<u8>, Vec<u8>),
+    /// What a program returns to the kernel besides its result (`bpf_set_retval`).
+    pub retval: i64,
+    /// What bytes a parser or verdict program asked for.
+    pub message: Message,
+    /// Helpers and kernel functions that the test supplied.
+    pub(crate) supplied: Supplied,
+    /// Dynptrs, timers and other objects that live in the program's memory.
+    pub(crate) objects: crate::objects::Objects,
+    /// Whether a helper moved the packet since the last call of [`World::take_moved`].
+    moved: bool,
     /// Work that helpers did and that is not yet charged, in instructions.
     work: u64,
+}
+
+/// What a program on a socket's data asked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Message {
+    /// Bytes to which the verdict applies (`bpf_msg_apply_bytes`).
+    pub apply: u32,
+    /// Bytes to wait for (`bpf_msg_cork_bytes`).
+    pub cork: u32,
 }
 
 impl World {
@@ -104,14 +244,108 @@ impl World {
                 gid: 1000,
                 comm: "hachi".to_owned(),
             },
+            task_struct: 0,
             cgroup: 1,
             printed: Vec::new(),
             maps: Vec::new(),
             packet: None,
             redirect: None,
             held: Vec::new(),
+            running: Running::default(),
+            ancestors: vec![1],
+            classid: 0,
+            sockets: Vec::new(),
+            options: BTreeMap::new(),
+            chosen: None,
+            routes: Vec::new(),
+            images: Vec::new(),
+            kernel_stack: Vec::new(),
+            user_stack: Vec::new(),
+            counter: (0, 0, 0),
+            session_cookie: 0,
+            sequence: Vec::new(),
+            sent: Vec::new(),
+            signals: Vec::new(),
+            sysctl: Sysctl::default(),
+            tunnel: (Vec::new(), Vec::new()),
+            retval: 0,
+            message: Message::default(),
+            supplied: Supplied::default(),
+            objects: crate::objects::Objects::default(),
+            moved: false,
             work: 0,
         }
+    }
+
+    /// Forgets what belongs to one run, before the next.
+    pub fn start(&mut self, running: Running) {
+        self.running = running;
+        self.forget();
+    }
+
+    /// Starts another run of the program that ran last, with what was set for it.
+    pub fn start_again(&mut self) {
+        self.objects.end_run();
+        self.forget();
+    }
+
+    /// Forgets what the last run left.
+    fn forget(&mut self) {
+        self.redirect = None;
+        self.chosen = None;
+        self.held.clear();
+        self.sequence.clear();
+        self.retval = 0;
+        self.message = Message::default();
+    }
+
+    /// Takes the timer that expires first, if not after `until`: the clock goes to its time. Its
+    /// map, where it lies, the program's function.
+    pub fn take_expired(&mut self, until: u64) -> Option<(u32, u64, u64)> {
+        let running = self.objects.timers.iter();
+        let running = running.filter_map(|(at, timer)| Some((timer.expires?, *at)));
+        let (expires, at) = running.min().filter(|(expires, _)| *expires <= until)?;
+        let timer = self.objects.timers.get_mut(&at)?;
+        timer.expires = None;
+        self.now = self.now.max(expires);
+        Some((timer.map, at, timer.callback))
+    }
+
+    /// Ends a run: forgets dynptrs, iterators and what else belonged to it.
+    pub fn end(&mut self, memory: &dyn Memory) {
+        if let Some(at) = self.objects.cookie {
+            self.session_cookie = memory.u64(at).unwrap_or(0);
+        }
+        self.objects.end_run();
+        self.running = Running::default();
+    }
+
+    /// Notes that pointers into the packet are void.
+    pub fn packet_moved(&mut self) {
+        self.moved = true;
+    }
+
+    /// Whether the packet moved since the last call.
+    pub fn take_moved(&mut self) -> bool {
+        std::mem::take(&mut self.moved)
+    }
+
+    /// Supplies a helper, in place of the machine's own if it has one.
+    pub fn supply_helper(
+        &mut self,
+        helper: u32,
+        function: impl Fn(&mut dyn Host, [u64; 5]) -> Result<u64, Trap> + Send + Sync + 'static,
+    ) {
+        self.supplied.helper(helper, function);
+    }
+
+    /// Supplies a kernel function, in place of the machine's own if it has one.
+    pub fn supply_kfunc(
+        &mut self,
+        name: &str,
+        function: impl Fn(&mut dyn Host, [u64; 5]) -> Result<u64, Trap> + Send + Sync + 'static,
+    ) {
+        self.supplied.kfunc(name, function);
     }
 
     /// Charges the program that runs for work that takes as long as this many instructions.
@@ -205,6 +439,39 @@ pub enum Trap {
     Memory,
     /// More calls within calls than the kernel allows.
     CallDepth,
+    /// The functions that call each other need more stack together than the kernel gives them.
+    Stack {
+        /// Bytes that they use.
+        bytes: u64,
+    },
+    /// A call that may sleep, where nothing may.
+    Sleeps {
+        /// The helper or kernel function.
+        name: String,
+        /// Why nothing may sleep there, as a sentence without a full stop.
+        why: String,
+    },
+    /// A call that is not allowed while a lock is held.
+    Locked {
+        /// The helper or kernel function.
+        name: String,
+    },
+    /// A kernel function, called as the kernel does not allow.
+    MisusedKfunc {
+        /// Its name.
+        name: String,
+        /// What is wrong, as a sentence without a full stop.
+        what: String,
+    },
+    /// Two CPUs access the same bytes at once, and one of them writes.
+    Race {
+        /// What the bytes are part of.
+        kind: crate::Kind,
+        /// Where in it, in bytes.
+        offset: u64,
+        /// The place of the other access, in words.
+        other: String,
+    },
     /// An instruction that cannot be run here.
     Instruction {
         /// Why not, as a sentence without a full stop.
@@ -244,7 +511,8 @@ impl fmt::Display for Trap {
             }
             Trap::Missing { helper } => write!(
                 f,
-                "call of helper {}, which the virtual machine does not have",
+                "call of helper {}, which the virtual machine does not have; supply one with \
+                 `World::supply_helper`",
                 helper_name(*helper)
             ),
             Trap::WrongType { helper } => write!(
@@ -254,7 +522,8 @@ impl fmt::Display for Trap {
             ),
             Trap::MissingKfunc { name } => write!(
                 f,
-                "call of kernel function `{name}`, which the virtual machine does not have"
+                "call of kernel function `{name}`, which the virtual machine does not have; \
+                 supply one with `World::supply_kfunc`"
             ),
             Trap::Misuse { helper, what } => {
                 write!(f, "call of helper {}: {what}", helper_name(*helper))
@@ -267,6 +536,26 @@ impl fmt::Display for Trap {
             Trap::CallDepth => {
                 f.write_str("more than 8 functions call each other, which is the kernel's limit")
             }
+            Trap::Stack { bytes } => write!(
+                f,
+                "the functions that call each other use {bytes} bytes of stack together; the \
+                 kernel gives them 512"
+            ),
+            Trap::Sleeps { name, why } => write!(f, "call of `{name}`, which may sleep: {why}"),
+            Trap::Locked { name } => {
+                write!(f, "call of `{name}` while the program holds a spin lock")
+            }
+            Trap::MisusedKfunc { name, what } => {
+                write!(f, "call of kernel function `{name}`: {what}")
+            }
+            Trap::Race {
+                kind,
+                offset,
+                other,
+            } => write!(
+                f,
+                "two CPUs access offset {offset} of {kind} at once, and one of them writes: {other}"
+            ),
             Trap::Instruction { what } => f.write_str(what),
         }
     }

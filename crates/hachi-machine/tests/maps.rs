@@ -2,7 +2,7 @@
 
 use hachi_asm::Endian;
 use hachi_machine::maps::{BPF_ANY, BPF_EXIST, BPF_NOEXIST, Map};
-use hachi_machine::{Block, Errno, Fault, Gone, Kind, Memory, OutOfMemory, Reason};
+use hachi_machine::{Block, Errno, Fault, Gone, Kind, Memory, OutOfMemory, Protection, Reason};
 use hachi_obj::flags::BPF_F_NO_PREALLOC;
 use hachi_obj::{MapSpec, MapType};
 
@@ -35,7 +35,13 @@ impl Memory for Flat {
         self.write(address, from)
     }
 
-    fn allocate(&mut self, _: Kind, size: u32, count: u32, _: bool) -> Result<Block, OutOfMemory> {
+    fn allocate(
+        &mut self,
+        _: Kind,
+        size: u32,
+        count: u32,
+        _: Protection,
+    ) -> Result<Block, OutOfMemory> {
         let address = self.0.len() as u64;
         self.0
             .resize(self.0.len() + size as usize * count as usize, 0);
@@ -145,7 +151,7 @@ fn each_cpu_has_a_value_and_those_of_others_begin_as_zeros() {
 }
 
 #[test]
-fn a_full_lru_map_forgets_what_was_used_longest_ago() {
+fn a_full_lru_map_forgets_the_least_recently_used() {
     let mut case = Case::new(MapType::LruHash, 1, 1, 3);
     for key in [b"a", b"b", b"c"] {
         case.update(key, key, BPF_ANY).unwrap();
@@ -222,14 +228,14 @@ fn queues_and_stacks_give_back_in_their_order() {
         (MapType::Stack, [b"2", b"1"]),
     ] {
         let mut case = Case::new(kind, 0, 1, 2);
-        assert_eq!(case.map.pop(true), Err(Errno::ENOENT));
+        assert_eq!(case.map.pop(), Err(Errno::ENOENT));
         assert_eq!(case.map.push(b"1", BPF_ANY), Ok(()));
         assert_eq!(case.map.push(b"2", BPF_ANY), Ok(()));
         assert_eq!(case.map.push(b"3", BPF_ANY), Err(Errno::E2BIG));
         assert_eq!(case.map.push(b"3", BPF_NOEXIST), Err(Errno::EINVAL));
-        assert_eq!(case.map.pop(false).unwrap(), order[0]);
-        assert_eq!(case.map.pop(true).unwrap(), order[0]);
-        assert_eq!(case.map.pop(true).unwrap(), order[1]);
+        assert_eq!(case.map.peek().unwrap(), order[0]);
+        assert_eq!(case.map.pop().unwrap(), order[0]);
+        assert_eq!(case.map.pop().unwrap(), order[1]);
         // Making room drops the oldest.
         for value in [b"1", b"2", b"3"] {
             assert_eq!(case.map.push(value, BPF_EXIST), Ok(()));
@@ -260,21 +266,21 @@ fn a_ring_gives_records_in_the_order_they_were_reserved_and_wraps() {
     let first = ring.reserve(memory, "map", 8).unwrap().unwrap();
     let second = ring.reserve(memory, "map", 8).unwrap().unwrap();
     memory.write(second.address, b"second..").unwrap();
-    assert!(ring.finish(memory, second.address, false));
+    assert!(ring.submit(memory, second.address));
     assert!(
-        !ring.finish(memory, second.address, false),
+        !ring.submit(memory, second.address),
         "it is no longer there"
     );
     // The first is still being written, so nothing can be read.
     assert_eq!(ring.take(), []);
     assert_eq!(ring.query(0), 32);
     memory.write(first.address, b"first...").unwrap();
-    assert!(ring.finish(memory, first.address, false));
+    assert!(ring.submit(memory, first.address));
     let taken: Vec<Vec<u8>> = ring.take().into_iter().map(|record| record.0).collect();
     assert_eq!(taken, [b"first...", b"second.."]);
     // Discarded ones are passed over.
     let third = ring.reserve(memory, "map", 1).unwrap().unwrap();
-    assert!(ring.finish(memory, third.address, true));
+    assert!(ring.discard(memory, third.address));
     assert!(ring.output(b"fourth"));
     assert_eq!(ring.take().len(), 1);
     // Never full: the kernel leaves a byte.
@@ -289,7 +295,7 @@ fn a_ring_gives_records_in_the_order_they_were_reserved_and_wraps() {
 }
 
 #[test]
-fn what_the_kernel_would_not_make_is_refused() {
+fn refuses_maps_that_the_kernel_refuses() {
     let flags = |kind, key, value, max, flags| {
         let mut spec = MapSpec::new("odd", kind, key, value, max);
         spec.flags = flags;

@@ -165,6 +165,7 @@ fn answer_all(
 
 /// What happens to one of the calls of a program, in place of the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Injected {
     /// It returns this error.
     Error(i32),

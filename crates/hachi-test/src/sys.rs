@@ -1,5 +1,8 @@
 //! The system calls of this crate, as safe functions.
 
+use hachi_obj::MapType;
+use hachi_obj::flags::BPF_F_NO_PREALLOC;
+use hachi_obj::uapi::bpf_cmd::BPF_MAP_CREATE;
 use std::ffi::CStr;
 use std::io;
 use std::net::{IpAddr, Shutdown, SocketAddr};
@@ -145,12 +148,9 @@ pub fn try_bpf() -> io::Result<()> {
         max_entries: u32,
         map_flags: u32,
     }
-    const BPF_MAP_CREATE: libc::c_long = 0;
-    const BPF_MAP_TYPE_LPM_TRIE: u32 = 11;
-    const BPF_F_NO_PREALLOC: u32 = 1;
     // An LPM trie needs CAP_BPF even where plain arrays are open to everybody.
     let attr = MapCreate {
-        map_type: BPF_MAP_TYPE_LPM_TRIE,
+        map_type: MapType::LpmTrie as u32,
         key_size: 8,
         value_size: 4,
         max_entries: 1,

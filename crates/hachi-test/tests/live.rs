@@ -148,7 +148,7 @@ fn closures_and_commands_run_inside() {
 }
 
 #[test]
-fn a_panic_inside_comes_through_and_leaves_nothing() {
+fn a_panic_inside_propagates_and_leaves_nothing() {
     let netns = wire!().left.netns().clone();
     let result = std::panic::catch_unwind(|| netns.run(|| panic!("on purpose")));
     assert_eq!(result.unwrap_err().downcast_ref(), Some(&"on purpose"));

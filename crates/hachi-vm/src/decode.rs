@@ -216,8 +216,47 @@ fn check_targets(steps: &[Step]) -> Result<(), Invalid> {
     }
 }
 
-fn is_conditional(code: Code) -> bool {
+pub(crate) fn is_conditional(code: Code) -> bool {
     (Code::Jeq64I as u8..=Code::Jsle32R as u8).contains(&(code as u8))
+}
+
+#[cfg(feature = "jit")]
+pub(crate) fn is_load(code: Code) -> bool {
+    use Code::*;
+    matches!(
+        code,
+        LoadB
+            | LoadH
+            | LoadW
+            | LoadD
+            | LoadSB
+            | LoadSH
+            | LoadSW
+            | AcquireB
+            | AcquireH
+            | AcquireW
+            | AcquireD
+    )
+}
+
+#[cfg(feature = "jit")]
+pub(crate) fn is_store(code: Code) -> bool {
+    use Code::*;
+    matches!(
+        code,
+        StoreBR
+            | StoreHR
+            | StoreWR
+            | StoreDR
+            | StoreBI
+            | StoreHI
+            | StoreWI
+            | StoreDI
+            | ReleaseB
+            | ReleaseH
+            | ReleaseW
+            | ReleaseD
+    )
 }
 
 fn step(op: Op, at: usize, endian: Endian) -> Result<Step, Invalid> {

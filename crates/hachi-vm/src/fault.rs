@@ -4,11 +4,11 @@ use std::fmt;
 
 use hachi_asm::disasm;
 use hachi_diag::{Code, Diagnostic, Span};
-use hachi_machine::{Kind, Reason, Trap};
+use hachi_machine::{Held, Kind, Reason, Trap};
 
-use crate::interp::Stop;
 use crate::program::Program;
-use crate::vm::place;
+use crate::run::Stop;
+use crate::run::place;
 
 /// Where and why a program stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,7 +125,7 @@ impl fmt::Display for Stopped {
 
 impl std::error::Error for Stopped {}
 
-fn span(programs: &[Program], at: Stop) -> Option<Span> {
+pub(crate) fn span(programs: &[Program], at: Stop) -> Option<Span> {
     let (program, insn) = place(programs, at);
     let linked = program.linked.as_deref()?;
     let line = linked.line_at(insn)?;
@@ -167,7 +167,11 @@ fn code(trap: &Trap) -> Code {
         Trap::WrongType { .. } => Code::HELPER_NOT_FOR_THIS_TYPE,
         Trap::MissingKfunc { .. } => Code::MISSING_KFUNC,
         Trap::Misuse { .. } => Code::HELPER_ARGUMENT_TYPE,
-        Trap::Leak(hachi_machine::Held::Lock { .. }) => Code::SPIN_LOCK,
+        Trap::Leak(Held::Lock { .. } | Held::ResilientLock { .. }) | Trap::Locked { .. } => {
+            Code::SPIN_LOCK
+        }
+        Trap::Sleeps { .. } => Code::CALL_MAY_SLEEP,
+        Trap::MisusedKfunc { .. } => Code::HELPER_ARGUMENT_TYPE,
         Trap::Leak(_) => Code::REFERENCE_LEAK,
         Trap::Instructions { .. } => Code::INFINITE_LOOP,
         Trap::Memory => Code::NO_MEMORY,

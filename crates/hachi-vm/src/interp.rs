@@ -2,134 +2,16 @@
 
 use hachi_asm::AtomicOp;
 use hachi_asm::helpers::id;
-use hachi_machine::{Fault, Host, Memory, Reason, Trap, World, helpers};
+use hachi_machine::{Fault, Reason, Trap};
 
 use crate::decode::{Code, Step};
-use crate::program::Program;
+use crate::run::{Frame, Run, Stop, Watch};
 use crate::space::{FRAMES, Space};
 
-/// How often a program may call another one (`MAX_TAIL_CALL_CNT`).
-const TAIL_CALLS: u32 = 33;
 /// How often `may_goto` goes on in one call of a function (`BPF_MAX_LOOPS`).
-const MAY_GOTO: u32 = 8 << 20;
+pub(crate) const MAY_GOTO: u32 = 8 << 20;
 
-/// Where a call goes back to.
-#[derive(Debug, Clone, Copy, Default)]
-struct Frame {
-    program: usize,
-    pc: usize,
-    saved: [u64; 5],
-    /// What is left of the budget of `may_goto` in the caller.
-    turns: u32,
-}
-
-/// What one run looks like from outside.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Stop {
-    /// The program, by number.
-    pub(crate) program: usize,
-    /// The slot.
-    pub(crate) pc: usize,
-}
-
-/// What is told of every step, while a run is recorded.
-pub(crate) trait Watch {
-    /// Whether anything is told: constant, so that a run without costs nothing.
-    const ON: bool;
-
-    /// Before a step.
-    fn step(&mut self, at: Stop, registers: &[u64; 16]);
-}
-
-/// Nobody watches.
-pub(crate) struct Unwatched;
-
-impl Watch for Unwatched {
-    const ON: bool = false;
-
-    fn step(&mut self, _: Stop, _: &[u64; 16]) {}
-}
-
-/// A run of a program.
-pub(crate) struct Run<'m, W> {
-    pub(crate) programs: &'m [Program],
-    pub(crate) world: &'m mut World,
-    pub(crate) space: &'m mut Space,
-    pub(crate) watch: W,
-    /// The program that runs.
-    pub(crate) current: usize,
-    pub(crate) executed: u64,
-    pub(crate) limit: u64,
-    /// Where it is, once it has stopped.
-    pub(crate) stop: Stop,
-    frames: [Frame; FRAMES],
-    depth: usize,
-    tail_calls: u32,
-    big: bool,
-    /// What stands in for the packet where there is none: an address and a length.
-    pub(crate) input: Option<(u64, u64)>,
-}
-
-impl<'m, W: Watch> Run<'m, W> {
-    pub(crate) fn new(
-        programs: &'m [Program],
-        world: &'m mut World,
-        space: &'m mut Space,
-        watch: W,
-        current: usize,
-        limit: u64,
-    ) -> Self {
-        let big = space.endian() == hachi_asm::Endian::Big;
-        Run {
-            programs,
-            world,
-            space,
-            watch,
-            current,
-            executed: 0,
-            limit,
-            stop: Stop {
-                program: current,
-                pc: 0,
-            },
-            frames: [Frame::default(); FRAMES],
-            depth: 0,
-            tail_calls: 0,
-            big,
-            input: None,
-        }
-    }
-
-    /// Runs from the start of the program, with these in r1 to r5.
-    pub(crate) fn run(&mut self, arguments: [u64; 5]) -> Result<u64, Trap> {
-        let result = self.enter(0, arguments)?;
-        match self.world.held.first() {
-            Some(held) => Err(Trap::Leak(held.clone())),
-            None => Ok(result),
-        }
-    }
-
-    /// Where each function that is not over was called, the innermost first.
-    pub(crate) fn callers(&self) -> Vec<Stop> {
-        let callers = self.frames[..self.depth.min(FRAMES)].iter().rev();
-        callers
-            .map(|frame| Stop {
-                program: frame.program,
-                pc: frame.pc.saturating_sub(1),
-            })
-            .collect()
-    }
-
-    fn enter(&mut self, pc: usize, arguments: [u64; 5]) -> Result<u64, Trap> {
-        let mut registers = [0; 16];
-        registers[1..6].copy_from_slice(&arguments);
-        registers[10] = self.space.enter_frame(self.depth);
-        match self.big {
-            false => self.execute::<false>(pc, registers),
-            true => self.execute::<true>(pc, registers),
-        }
-    }
-
+impl<W: Watch> Run<'_, W> {
     #[cold]
     fn load_fault(&self, address: u64, size: u64) -> Result<u64, Trap> {
         Ok(self.space.load_slow(address, size)?)
@@ -141,7 +23,7 @@ impl<'m, W: Watch> Run<'m, W> {
     }
 
     #[inline(always)]
-    fn load<const N: usize, const BIG: bool>(&self, address: u64) -> Result<u64, Trap> {
+    pub(crate) fn load<const N: usize, const BIG: bool>(&self, address: u64) -> Result<u64, Trap> {
         match self.space.load::<N>(address) {
             Some(bytes) => {
                 let mut wide = [0; 8];
@@ -161,7 +43,7 @@ impl<'m, W: Watch> Run<'m, W> {
     }
 
     #[inline(always)]
-    fn store<const N: usize, const BIG: bool>(
+    pub(crate) fn store<const N: usize, const BIG: bool>(
         &mut self,
         address: u64,
         value: u64,
@@ -177,7 +59,7 @@ impl<'m, W: Watch> Run<'m, W> {
         }
     }
 
-    fn aligned(&self, address: u64, size: u64, write: bool) -> Result<(), Trap> {
+    pub(crate) fn aligned(&self, address: u64, size: u64, write: bool) -> Result<(), Trap> {
         match address.is_multiple_of(size) {
             true => Ok(()),
             false => Err(Trap::Access(Fault {
@@ -189,9 +71,8 @@ impl<'m, W: Watch> Run<'m, W> {
         }
     }
 
-    /// An atomic operation on `N` bytes. What comes back, if something does, and whether it goes to
-    /// r0.
-    fn atomic<const N: usize, const BIG: bool>(
+    /// An atomic operation on `N` bytes.
+    pub(crate) fn atomic<const N: usize, const BIG: bool>(
         &mut self,
         step: &Step,
         registers: &mut [u64; 16],
@@ -226,7 +107,11 @@ impl<'m, W: Watch> Run<'m, W> {
     }
 
     /// Runs until the function that begins at `pc` is over.
-    fn execute<const BIG: bool>(&mut self, mut pc: usize, mut r: [u64; 16]) -> Result<u64, Trap> {
+    pub(crate) fn execute<const BIG: bool>(
+        &mut self,
+        mut pc: usize,
+        mut r: [u64; 16],
+    ) -> Result<u64, Trap> {
         let programs = self.programs;
         let mut steps: &[Step] = &programs[self.current].steps;
         let base = self.depth;
@@ -238,7 +123,10 @@ impl<'m, W: Watch> Run<'m, W> {
             ($result:expr) => {
                 match $result {
                     Ok(value) => value,
-                    Err(trap) => return Err(self.stopped(pc - 1, trap)),
+                    Err(trap) => {
+                        self.executed += (pc - counted) as u64;
+                        return Err(self.stopped(pc - 1, trap));
+                    }
                 }
             };
         }
@@ -260,7 +148,13 @@ impl<'m, W: Watch> Run<'m, W> {
                     program: self.current,
                     pc,
                 };
-                self.watch.step(at, &r);
+                let seen = self
+                    .watch
+                    .step(programs, at, self.depth, &mut r, self.space);
+                if let Err(trap) = seen {
+                    self.executed += (pc - counted) as u64;
+                    return Err(self.stopped(pc, trap));
+                }
             }
             pc += 1;
             let dst = (step.dst & 15) as usize;
@@ -426,10 +320,9 @@ impl<'m, W: Watch> Run<'m, W> {
                     0 => go!(step),
                     _ => turns -= 1,
                 },
-                Code::Jx => {
-                    let what = "a jump to an address that is not in a jump table".to_owned();
-                    return Err(self.stopped(pc - 1, Trap::Instruction { what }));
-                }
+                Code::Jx | Code::Hole | Code::End => or_trap!(Err(Trap::Instruction {
+                    what: dead_end(step.code).to_owned(),
+                })),
 
                 Code::LoadB => r[dst] = or_trap!(self.load::<1, BIG>(from!())),
                 Code::LoadH => r[dst] = or_trap!(self.load::<2, BIG>(from!())),
@@ -515,7 +408,7 @@ impl<'m, W: Watch> Run<'m, W> {
                 Code::CallHelper => {
                     if step.imm != 0 {
                         let helper = step.off as u32;
-                        return Err(self.stopped(pc - 1, Trap::WrongType { helper }));
+                        or_trap!(Err(Trap::WrongType { helper }));
                     }
                     self.executed += (pc - counted) as u64;
                     counted = pc;
@@ -525,41 +418,57 @@ impl<'m, W: Watch> Run<'m, W> {
                             self.current = next;
                             steps = &programs[next].steps;
                             (pc, counted) = (0, 0);
+                            // Only what is passed on is there in the next program.
+                            r = [0; 16];
+                            r[1] = arguments[0];
                             r[10] = self.space.enter_frame(self.depth);
                             turns = MAY_GOTO;
+                            continue;
                         }
+                        r[0] = 0;
                     } else {
                         self.stop = Stop {
                             program: self.current,
                             pc: pc - 1,
                         };
-                        r[0] = or_trap!(self.helper(step.off as u32, arguments));
+                        r[0] = or_trap!(self.helper(step.off as u32, &arguments));
                         if self.executed > self.limit {
                             let limit = self.limit;
                             return Err(self.stopped(pc, Trap::Instructions { limit }));
                         }
                     }
                     // What verified programs never read.
-                    r[1..6].copy_from_slice(&match step.off as u32 {
-                        id::TAIL_CALL => arguments,
-                        _ => [0; 5],
-                    });
+                    r[1..6].fill(0);
                 }
                 Code::CallKfunc => {
                     let name = programs[self.current].kfunc_name(step.off as u32, step.imm as u16);
-                    return Err(self.stopped(pc - 1, Trap::MissingKfunc { name }));
+                    self.executed += (pc - counted) as u64;
+                    counted = pc;
+                    self.stop = Stop {
+                        program: self.current,
+                        pc: pc - 1,
+                    };
+                    let arguments = [r[1], r[2], r[3], r[4], r[5]];
+                    r[0] = or_trap!(self.kfunc(&name, arguments));
+                    if self.executed > self.limit {
+                        let limit = self.limit;
+                        return Err(self.stopped(pc, Trap::Instructions { limit }));
+                    }
+                    r[1..6].fill(0);
                 }
                 Code::CallLocal => {
                     if self.depth + 1 >= FRAMES {
-                        return Err(self.stopped(pc - 1, Trap::CallDepth));
+                        or_trap!(Err(Trap::CallDepth));
                     }
-                    self.frames[self.depth] = Frame {
+                    self.space.frames[self.depth] = Frame {
                         program: self.current,
                         pc,
                         saved: [r[6], r[7], r[8], r[9], r[10]],
                         turns,
                     };
                     self.depth += 1;
+                    r[0] = 0;
+                    r[6..10].fill(0);
                     r[10] = self.space.enter_frame(self.depth);
                     turns = MAY_GOTO;
                     go!(step);
@@ -575,133 +484,29 @@ impl<'m, W: Watch> Run<'m, W> {
                     }
                     self.depth -= 1;
                     self.space.leave_frame(self.depth);
-                    let frame = self.frames[self.depth];
+                    let frame = self.space.frames[self.depth];
+                    r[1..6].fill(0);
                     r[6..11].copy_from_slice(&frame.saved);
                     turns = frame.turns;
                     self.current = frame.program;
                     steps = &programs[frame.program].steps;
                     (pc, counted) = (frame.pc, frame.pc);
                 }
-                Code::Hole | Code::End => {
-                    let what = "it ran past the end of the program".to_owned();
-                    return Err(self.stopped(pc - 1, Trap::Instruction { what }));
-                }
             }
         }
-    }
-
-    /// Notes where the program stopped, unless it was deeper in.
-    #[cold]
-    fn stopped(&mut self, pc: usize, trap: Trap) -> Trap {
-        self.stop = Stop {
-            program: self.current,
-            pc,
-        };
-        trap
     }
 
     fn arena_pointer(&self, pointer: u64) -> u64 {
         let base = self.programs[self.current].arena.unwrap_or(0);
         base | pointer & 0xffff_ffff
     }
-
-    /// A number of the packet, in network byte order.
-    fn packet_load(&self, offset: u32, size: u64) -> Option<u64> {
-        let packet = self.world.packet.as_ref();
-        let packet = packet.map(|packet| (packet.data(), u64::from(packet.len())));
-        let (data, len) = packet.or(self.input)?;
-        if u64::from(offset) + size > len {
-            return None;
-        }
-        let mut bytes = [0; 8];
-        let at = data.wrapping_add(offset.into());
-        self.space.read(at, &mut bytes[8 - size as usize..]).ok()?;
-        Some(u64::from_be_bytes(bytes))
-    }
-
-    fn tail_call(&mut self, arguments: [u64; 5]) -> Result<Option<usize>, Trap> {
-        let misuse = |what: &str| Trap::Misuse {
-            helper: id::TAIL_CALL,
-            what: what.to_owned(),
-        };
-        let number = Space::map_number(arguments[1])
-            .ok_or_else(|| misuse("its second argument is not a map"))?;
-        let map = self.world.maps.get(number as usize);
-        let map = map.ok_or_else(|| misuse("its second argument is not a map"))?;
-        if map.kind() != hachi_obj::MapType::ProgArray {
-            return Err(misuse("its map is not an array of programs"));
-        }
-        let Some(program) = map.program(arguments[2] as u32) else {
-            return Ok(None);
-        };
-        if self.tail_calls >= TAIL_CALLS {
-            return Ok(None);
-        }
-        self.tail_calls += 1;
-        Ok((program as usize) < self.programs.len()).map(|there| there.then_some(program as usize))
-    }
-
-    fn helper(&mut self, helper: u32, arguments: [u64; 5]) -> Result<u64, Trap> {
-        let result = helpers::call(self, helper, arguments);
-        let work = self.world.take_charges() + self.space.take_copied() / 8;
-        self.executed = self.executed.saturating_add(work);
-        let moves = matches!(
-            helper,
-            id::XDP_ADJUST_HEAD | id::XDP_ADJUST_TAIL | id::XDP_ADJUST_META
-        );
-        if moves && let Some(packet) = &self.world.packet {
-            let program = &self.programs[self.current];
-            self.space
-                .set_context_pointers(&program.context.pointers(packet));
-        }
-        result
-    }
 }
 
-impl<W: Watch> Host for Run<'_, W> {
-    fn parts(&mut self) -> (&mut World, &mut dyn Memory) {
-        (self.world, self.space)
-    }
-
-    fn map_at(&self, pointer: u64) -> Option<u32> {
-        let number = Space::map_number(pointer)?;
-        ((number as usize) < self.world.maps.len()).then_some(number)
-    }
-
-    fn map_pointer(&self, map: u32) -> u64 {
-        Space::map_pointer(map)
-    }
-
-    fn call_back(&mut self, function: u64, arguments: [u64; 5]) -> Result<u64, Trap> {
-        let (program, slot) = Space::function(function).ok_or(Trap::Instruction {
-            what: format!("a callback at {function:#x}, which is not a function"),
-        })?;
-        let steps = self
-            .programs
-            .get(program as usize)
-            .map(|program| &program.steps);
-        let there = steps.is_some_and(|steps| (slot as usize) < steps.len());
-        if program as usize != self.current || !there {
-            return Err(Trap::Instruction {
-                what: format!("a callback at {function:#x}, which is not a function"),
-            });
-        }
-        if self.depth + 1 >= FRAMES {
-            return Err(Trap::CallDepth);
-        }
-        self.frames[self.depth] = Frame {
-            program: self.current,
-            pc: self.stop.pc + 1,
-            ..Frame::default()
-        };
-        self.depth += 1;
-        let result = self.enter(slot as usize, arguments)?;
-        self.depth -= 1;
-        self.space.leave_frame(self.depth);
-        if self.executed > self.limit {
-            return Err(Trap::Instructions { limit: self.limit });
-        }
-        Ok(result)
+/// Why a program cannot go on at an instruction that leads nowhere.
+pub(crate) fn dead_end(code: Code) -> &'static str {
+    match code {
+        Code::Jx => "a jump to an address that is not in a jump table",
+        _ => "it ran past the end of the program",
     }
 }
 

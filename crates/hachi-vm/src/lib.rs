@@ -10,18 +10,36 @@
 //!
 //! [`Bare`] runs instructions without an object.
 
+mod bare;
 mod context;
+mod coverage;
 mod decode;
+mod error;
 mod fault;
+mod input;
 mod interp;
+#[cfg(feature = "jit")]
+mod jit;
+mod load;
+mod observe;
+mod packets;
 mod program;
+mod run;
 mod space;
 mod vm;
 
+pub use bare::Bare;
+pub use coverage::{Coverage, Profile};
 pub use decode::Invalid;
+pub use error::Error;
 pub use fault::Stopped;
 pub use hachi_machine as machine;
-pub use vm::{Bare, Config, Error, Input, Output, Vm};
+pub use input::{Input, KernelInput, Output};
+pub use load::Config;
+pub use observe::{Counts, Moment, Observer};
+pub use packets::Packets;
+pub use run::Engine;
+pub use vm::Vm;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -13,6 +13,8 @@ use crate::decode::{Code, Invalid, Step, decode};
 pub(crate) struct Program {
     pub(crate) name: String,
     pub(crate) steps: Vec<Step>,
+    #[cfg(feature = "jit")]
+    pub(crate) endian: Endian,
     pub(crate) context: Shape,
     /// Where its arena begins.
     pub(crate) arena: Option<u64>,
@@ -20,6 +22,9 @@ pub(crate) struct Program {
     pub(crate) kfuncs: Vec<String>,
     /// What it was made from; `None` for bare instructions.
     pub(crate) linked: Option<Box<Linked>>,
+    /// The program, compiled, once it was.
+    #[cfg(feature = "jit")]
+    pub(crate) compiled: crate::jit::Compiled,
 }
 
 impl Program {
@@ -28,10 +33,14 @@ impl Program {
         Ok(Program {
             name: "program".to_owned(),
             steps: decode(insns, endian)?,
-            context: Shape::BARE,
+            #[cfg(feature = "jit")]
+            endian,
+            context: Shape::bare(),
             arena: None,
             kfuncs: Vec::new(),
             linked: None,
+            #[cfg(feature = "jit")]
+            compiled: crate::jit::Compiled::default(),
         })
     }
 

@@ -1,189 +1,17 @@
 //! The machine that runs objects.
 
-use std::cell::RefCell;
-use std::fmt;
+use hachi_asm::Insn;
+use hachi_diag::Span;
+use hachi_machine::maps::BPF_ANY;
+use hachi_machine::{Errno, Kind, Memory as _, Running, Trap, World};
 
-use hachi_asm::{Endian, Insn};
-use hachi_btf::Btf;
-use hachi_machine::maps::{BPF_ANY, CreateError, Map};
-use hachi_machine::{Errno, Kind, Memory as _, Packet, Redirect, Trap, World};
-use hachi_obj::link::{Kfunc, Ksym, Resolve};
-use hachi_obj::{
-    DataKind, Extern, ExternKind, MapSpec, OwnedBtf, ProgramSpec, ProgramType, Spec, kconfig,
-};
-
-use crate::context::{self, ContextKind, Shape};
-use crate::decode::{Invalid, decode};
-use crate::fault::Stopped;
-use crate::interp::{Run, Stop, Unwatched};
+use crate::error::Error;
+use crate::fault::{Stopped, span};
+use crate::input::{Input, Output};
+use crate::observe::{Observer, Watched};
 use crate::program::Program;
+use crate::run::{Engine, Mode, Run, Stop, Unwatched, Watch};
 use crate::space::Space;
-
-/// How a machine is made.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Config {
-    /// How many CPUs it has.
-    pub cpus: u32,
-    /// Instructions that one run may take.
-    pub instructions: u64,
-    /// Bytes of memory that maps, packets and records may take together.
-    pub memory: u64,
-    /// The kernel's types, for programs that ask about them (CO-RE).
-    pub types: Option<OwnedBtf>,
-    /// The version of the kernel that programs may read, as `LINUX_VERSION_CODE`.
-    pub kernel_version: u32,
-    /// Text of a kernel configuration, for programs that read options of it.
-    pub kernel_config: String,
-}
-
-impl Default for Config {
-    fn default() -> Config {
-        Config {
-            cpus: 4,
-            instructions: 100_000_000,
-            memory: 1 << 30,
-            types: None,
-            kernel_version: 6 << 16 | 12 << 8,
-            kernel_config: String::new(),
-        }
-    }
-}
-
-/// An object that cannot be run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Error {
-    /// Something is wrong with the object itself.
-    Object(hachi_obj::Error),
-    /// A map cannot be made.
-    Map(CreateError),
-    /// A program breaks a rule of the instruction set.
-    Invalid {
-        /// The program.
-        program: String,
-        /// The rule.
-        invalid: Invalid,
-    },
-    /// Something that a program needs of the kernel is missing here.
-    Extern {
-        /// Its name.
-        name: String,
-        /// Why it is missing, as a sentence without a full stop.
-        reason: String,
-    },
-    /// Programs of this type cannot be run here.
-    ProgramType {
-        /// The program.
-        program: String,
-        /// Its type.
-        program_type: ProgramType,
-    },
-    /// The initial entry of a map leads nowhere.
-    Entry {
-        /// The map.
-        map: String,
-        /// What it should hold.
-        target: String,
-    },
-    /// A map operation that the kernel would refuse.
-    MapOperation {
-        /// The map.
-        map: String,
-        /// Which operation.
-        operation: &'static str,
-        /// The kernel's answer.
-        errno: Errno,
-    },
-    /// There is no such map.
-    NoSuchMap {
-        /// The name asked for.
-        map: String,
-    },
-    /// There is no more memory.
-    Memory,
-}
-
-impl From<hachi_obj::Error> for Error {
-    fn from(error: hachi_obj::Error) -> Error {
-        Error::Object(error)
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Error::Object(error) => error.fmt(f),
-            Error::Map(error) => error.fmt(f),
-            Error::Invalid { program, invalid } => write!(f, "program `{program}`: {invalid}"),
-            Error::Extern { name, reason } => write!(f, "`{name}` of the kernel: {reason}"),
-            Error::ProgramType {
-                program,
-                program_type,
-            } => write!(
-                f,
-                "program `{program}` is of type {}, which the virtual machine does not run",
-                program_type.name()
-            ),
-            Error::Entry { map, target } => write!(
-                f,
-                "map `{map}` is to hold `{target}`, which the object does not have"
-            ),
-            Error::MapOperation {
-                map,
-                operation,
-                errno,
-            } => write!(f, "{operation} of map `{map}`: {errno}"),
-            Error::NoSuchMap { map } => write!(f, "there is no map `{map}`"),
-            Error::Memory => f.write_str("the machine has no more memory"),
-        }
-    }
-}
-
-impl std::error::Error for Error {}
-
-/// What a program is run with.
-#[derive(Debug, Clone, Default)]
-#[non_exhaustive]
-pub struct Input<'i> {
-    /// The packet, from its Ethernet header on, for programs that get one. For others the context,
-    /// byte by byte.
-    pub bytes: &'i [u8],
-    /// The interface that the packet came in on.
-    pub ifindex: u32,
-    /// The queue of the interface.
-    pub queue: u32,
-    /// The packet's mark.
-    pub mark: u32,
-}
-
-impl<'i> Input<'i> {
-    /// A packet, or the bytes of a context; from interface 1.
-    pub fn new(bytes: &'i [u8]) -> Input<'i> {
-        Input {
-            bytes,
-            ifindex: 1,
-            queue: 0,
-            mark: 0,
-        }
-    }
-}
-
-/// What a run gives.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Output {
-    /// What the program returned, as the kernel takes it: 32 bits.
-    pub result: u32,
-    /// The packet after the run; for programs without a packet, the context.
-    pub bytes: Vec<u8>,
-    /// The metadata before the packet.
-    pub metadata: Vec<u8>,
-    /// Where it was sent, if it was.
-    pub redirect: Option<Redirect>,
-    /// Instructions that were run.
-    pub instructions: u64,
-}
 
 /// A machine with an object's maps and programs.
 ///
@@ -204,114 +32,14 @@ pub struct Output {
 /// ```
 #[derive(Debug, Clone)]
 pub struct Vm {
-    world: World,
-    space: Space,
-    programs: Vec<Program>,
-    limit: u64,
+    pub(crate) world: World,
+    pub(crate) space: Space,
+    pub(crate) programs: Vec<Program>,
+    pub(crate) limit: u64,
+    pub(crate) engine: Engine,
 }
 
 impl Vm {
-    /// Makes the maps of an object and its programs, with their types adjusted to `config`'s.
-    ///
-    /// # Errors
-    /// [`Error`] names the map or program and what is wrong.
-    pub fn new(spec: &Spec, config: &Config) -> Result<Vm, Error> {
-        let mut vm = Vm {
-            world: World::new(config.cpus),
-            space: Space::new(spec.endian, config.memory),
-            programs: Vec::new(),
-            limit: config.instructions,
-        };
-        for map in &spec.maps {
-            let made = match map.data {
-                Some(DataKind::Kconfig) => {
-                    let mut map = map.clone();
-                    map.contents = Some(options(spec, &map, config)?);
-                    Map::new(&read_only(map), config.cpus, &mut vm.space)
-                }
-                Some(DataKind::Rodata) => {
-                    Map::new(&read_only(map.clone()), config.cpus, &mut vm.space)
-                }
-                _ => Map::new(map, config.cpus, &mut vm.space),
-            };
-            vm.world.maps.push(made.map_err(Error::Map)?);
-        }
-        let kfuncs = RefCell::default();
-        let types = config.types.as_ref().map(OwnedBtf::types);
-        let surroundings = Surroundings {
-            spec,
-            types: types.as_ref(),
-            kfuncs: &kfuncs,
-        };
-        for program in &spec.programs {
-            let loaded = vm.load(program, spec.endian, &surroundings)?;
-            vm.programs.push(loaded);
-        }
-        vm.fill(spec)?;
-        let names = kfuncs.into_inner();
-        for program in &mut vm.programs {
-            program.kfuncs.clone_from(&names);
-        }
-        Ok(vm)
-    }
-
-    fn load(
-        &self,
-        spec: &ProgramSpec,
-        endian: Endian,
-        surroundings: &Surroundings<'_>,
-    ) -> Result<Program, Error> {
-        let linked = spec.link(surroundings)?;
-        let invalid = |invalid| Error::Invalid {
-            program: spec.name.clone(),
-            invalid,
-        };
-        let mut program = Program {
-            name: spec.name.clone(),
-            steps: decode(&linked.insns, endian).map_err(invalid)?,
-            // Others can be loaded, but not run.
-            context: Shape::of(spec.program_type).unwrap_or(Shape::BARE),
-            arena: None,
-            kfuncs: Vec::new(),
-            linked: Some(Box::new(linked)),
-        };
-        program.resolve_maps(&self.world).map_err(invalid)?;
-        program.check_helpers(spec.program_type);
-        Ok(program)
-    }
-
-    /// What maps of programs and of maps hold from the start.
-    fn fill(&mut self, spec: &Spec) -> Result<(), Error> {
-        for (number, map) in spec.maps.iter().enumerate() {
-            for entry in &map.entries {
-                let missing = || Error::Entry {
-                    map: map.name.clone(),
-                    target: entry.target.clone(),
-                };
-                let programs = &spec.programs;
-                let program = programs
-                    .iter()
-                    .position(|program| program.name == entry.target);
-                let made = match program {
-                    Some(program) => {
-                        self.world.maps[number].set_program(entry.index, program as u32)
-                    }
-                    None => {
-                        let inner = self.world.map_number(&entry.target).ok_or_else(missing)?;
-                        let key = spec.endian.put_u32(entry.index);
-                        self.world.maps[number].set_inner(&key, inner)
-                    }
-                };
-                made.map_err(|errno| Error::MapOperation {
-                    map: map.name.clone(),
-                    operation: "setting an initial entry",
-                    errno,
-                })?;
-            }
-        }
-        Ok(())
-    }
-
     /// The world that programs run in.
     pub fn world(&self) -> &World {
         &self.world
@@ -327,6 +55,83 @@ impl Vm {
         self.programs.iter().map(|program| program.name.as_str())
     }
 
+    /// Puts bytes into the kernel's memory: a structure that programs are called with, or that
+    /// other structures point to. The address, which stays good.
+    ///
+    /// # Errors
+    /// If there is no more memory.
+    pub fn kernel_object(&mut self, bytes: &[u8]) -> Result<u64, Error> {
+        let added = self.space.add(Kind::Kernel, bytes.to_vec(), false);
+        added.map_err(|_| Error::Memory)
+    }
+
+    /// Changes bytes of the kernel's memory.
+    ///
+    /// # Errors
+    /// If they are not in one object.
+    pub fn write_kernel(&mut self, address: u64, bytes: &[u8]) -> Result<(), Error> {
+        let written = self.space.write_owned(address, bytes);
+        written.map_err(|fault| Error::Address {
+            reason: fault.to_string(),
+        })
+    }
+
+    /// Bytes of the kernel's memory.
+    ///
+    /// # Errors
+    /// If they are not in one object.
+    pub fn read_kernel(&self, address: u64, len: usize) -> Result<Vec<u8>, Error> {
+        let read = self.space.bytes(address, len);
+        read.map_err(|fault| Error::Address {
+            reason: fault.to_string(),
+        })
+    }
+
+    /// Lets time pass, in nanoseconds: timers that expire meanwhile call their functions, each at
+    /// its time.
+    ///
+    /// # Errors
+    /// [`Stopped`] if such a function could not go on.
+    pub fn advance(&mut self, nanoseconds: u64) -> Result<(), Box<Stopped>> {
+        let until = self.world.now.saturating_add(nanoseconds);
+        while let Some((map, timer, function)) = self.world.take_expired(until) {
+            let Some((number, _)) = Space::function(function) else {
+                continue;
+            };
+            let Some((key, value)) = self.world.maps[map as usize].entry_at(timer) else {
+                continue;
+            };
+            let mark = self.space.mark();
+            let name = self.world.maps[map as usize].name().to_owned();
+            let key = self.space.add(Kind::MapValue { map: name }, key, false);
+            let before = |trap| {
+                let program = self.programs.get(number as usize);
+                let name = program.map_or("timer", |program| program.name.as_str());
+                Box::new(Stopped::before(name, trap))
+            };
+            let key = key.map_err(|_| before(Trap::Memory))?;
+            self.world.start(Running::default());
+            let mut run = Run::new(
+                &self.programs,
+                &mut self.world,
+                &mut self.space,
+                Unwatched,
+                number as usize,
+                self.limit,
+                self.engine.into(),
+            );
+            let arguments = [Space::map_pointer(map), key, value, 0, 0];
+            let result = hachi_machine::Host::call_back(&mut run, function, arguments);
+            let result = result.map_err(|trap| run.report(trap));
+            self.give_back();
+            self.world.end(&self.space);
+            self.space.shrink(mark);
+            result?;
+        }
+        self.world.now = self.world.now.max(until);
+        Ok(())
+    }
+
     /// Runs a program once.
     ///
     /// # Errors
@@ -334,97 +139,152 @@ impl Vm {
     /// afterwards; what the program changed until then stays.
     pub fn run(&mut self, program: &str, input: &Input<'_>) -> Result<Output, Box<Stopped>> {
         let Some(number) = self.programs.iter().position(|of| of.name == program) else {
-            let what = format!("there is no program `{program}`");
-            return Err(Box::new(Stopped::before(
-                program,
-                Trap::Instruction { what },
-            )));
+            return Err(no_program(program));
         };
-        self.run_number(number, input)
+        self.run_number(number, input, self.engine.into(), Unwatched)
     }
 
-    fn run_number(&mut self, number: usize, input: &Input<'_>) -> Result<Output, Box<Stopped>> {
-        let shape = self.programs[number].context;
-        let before = |trap| Box::new(Stopped::before(&self.programs[number].name, trap));
-        if shape.kind == ContextKind::Bare && self.programs[number].linked.is_some() {
-            let what = "the virtual machine has no context for programs of its type".to_owned();
-            return Err(before(Trap::Instruction { what }));
+    /// Runs a program once, interpreted, and shows `observer` each instruction before it runs.
+    ///
+    /// # Errors
+    /// As [`Vm::run`].
+    pub fn run_observed(
+        &mut self,
+        program: &str,
+        input: &Input<'_>,
+        observer: &mut dyn Observer,
+    ) -> Result<Output, Box<Stopped>> {
+        match self.programs.iter().position(|of| of.name == program) {
+            Some(number) => self.run_number(number, input, Mode::Interpreted, Watched(observer)),
+            None => Err(no_program(program)),
         }
-        let mark = self.space.mark();
-        self.world.redirect = None;
-        self.world.held.clear();
-        let endian = self.space.endian();
-        let (bytes, pointers) = match shape.has_packet() {
-            true => {
-                let skip = if shape.skips_ethernet { 14 } else { 0 };
-                let data = input.bytes.get(skip..).unwrap_or_default();
-                let packet = Packet::new(&mut self.space, data);
-                let packet = packet.map_err(|_| before(Trap::Memory))?;
-                let bytes = match shape.kind {
-                    ContextKind::Xdp => context::xdp_md(endian, input.ifindex, input.queue),
-                    _ => context::sk_buff(
-                        endian,
-                        input.bytes,
-                        packet.len(),
-                        input.ifindex,
-                        input.mark,
-                    ),
-                };
-                let pointers = shape.pointers(&packet);
-                self.world.packet = Some(packet);
-                (bytes, pointers)
-            }
-            false => (input.bytes.to_vec(), Vec::new()),
+    }
+
+    /// The instructions of a program, with maps and externs filled in.
+    pub fn instructions(&self, program: &str) -> Option<&[Insn]> {
+        let program = self.programs.iter().find(|of| of.name == program)?;
+        program.linked.as_deref().map(|linked| &linked.insns[..])
+    }
+
+    /// The place in the source of a slot of a program, with its function.
+    pub fn place(&self, program: &str, insn: usize) -> Option<Span> {
+        let number = self.programs.iter().position(|of| of.name == program)?;
+        let at = Stop {
+            program: number,
+            pc: insn,
         };
-        debug_assert!(shape.size == 0 || shape.size == bytes.len());
-        let context = self.space.set_context(bytes, shape.fields, pointers);
+        span(&self.programs, at)
+    }
+
+    /// Runs a program once, compiled and without checks: as the kernel would run it.
+    ///
+    /// # Safety
+    /// The verifier of a kernel has accepted this very program, with these maps, and what tests
+    /// and others did with the maps since is what user space may do.
+    ///
+    /// # Errors
+    /// As [`Vm::run`], for what helpers refuse. Instructions are not counted.
+    #[cfg(feature = "unchecked")]
+    pub unsafe fn run_unchecked(
+        &mut self,
+        program: &str,
+        input: &Input<'_>,
+    ) -> Result<Output, Box<Stopped>> {
+        let Some(number) = self.programs.iter().position(|of| of.name == program) else {
+            return Err(no_program(program));
+        };
+        let name = &self.programs[number].name;
+        let settled = self.space.settle();
+        settled.map_err(|_| Box::new(Stopped::before(name, Trap::Memory)))?;
+        self.space.set_trusting(true);
+        let output = self.run_number(number, input, Mode::Unchecked, Unwatched);
+        self.space.set_trusting(false);
+        output
+    }
+
+    fn run_number<W: Watch>(
+        &mut self,
+        number: usize,
+        input: &Input<'_>,
+        mode: Mode,
+        watch: W,
+    ) -> Result<Output, Box<Stopped>> {
+        let shape = self.programs[number].context.clone();
+        let mark = self.space.mark();
+        let made = shape.make(input, &mut self.world, &mut self.space);
+        let made = match made {
+            Ok(made) => made,
+            Err(trap) => {
+                self.world.packet = None;
+                self.space.shrink(mark);
+                let program = &self.programs[number].name;
+                return Err(Box::new(Stopped::before(program, trap)));
+            }
+        };
+        let context = self
+            .space
+            .set_context(made.bytes, shape.rules(), made.pointers);
+        let buffer = made.buffer;
+        let first_sent = self.world.sent.len();
+        self.world.start(Running {
+            context,
+            ..made.running
+        });
         let mut run = Run::new(
             &self.programs,
             &mut self.world,
             &mut self.space,
-            Unwatched,
+            watch,
             number,
             self.limit,
+            mode,
         );
+        run.repeat = input.repeat.saturating_sub(1);
         let result = run.run([context, 0, 0, 0, 0]);
-        let (instructions, stop, callers) = (run.executed, run.stop, run.callers());
+        let instructions = run.executed;
+        let result = result.map_err(|trap| run.report(trap));
         let output = result.map(|result| {
             let packet = self.world.packet.as_ref();
-            let bytes = match packet {
-                Some(packet) => packet.bytes(&self.space).unwrap_or_default(),
-                None => self.space.context_bytes().unwrap_or_default().to_vec(),
+            let context = self.space.context_bytes().unwrap_or_default().to_vec();
+            let bytes = match (packet, buffer) {
+                (_, Some((address, len))) => self.space.bytes(address, len).unwrap_or_default(),
+                (Some(packet), None) => packet.bytes(&self.space).unwrap_or_default(),
+                (None, None) => context.clone(),
             };
             let metadata = packet.and_then(|packet| packet.metadata(&self.space).ok());
+            let chosen = self.world.chosen;
             Output {
                 result: result as u32,
+                value: result,
                 bytes,
                 metadata: metadata.unwrap_or_default(),
                 redirect: self.world.redirect.take(),
+                sent: self.world.sent.split_off(first_sent),
+                chosen: chosen.and_then(|at| self.world.sockets.get(at).cloned()),
+                sequence: std::mem::take(&mut self.world.sequence),
+                message: self.world.message,
+                retval: self.world.retval,
                 instructions,
+                context,
+                layout: shape.layout(),
+                endian: self.space.endian(),
             }
         });
         self.give_back();
         self.world.packet = None;
+        self.world.end(&self.space);
         self.space.shrink(mark);
-        output.map_err(|trap| {
-            Box::new(Stopped::new(
-                &self.programs,
-                trap,
-                stop,
-                &callers,
-                instructions,
-            ))
-        })
+        output
     }
 
     /// Gives up what a program that stopped still holds.
-    fn give_back(&mut self) {
+    pub(crate) fn give_back(&mut self) {
         for held in std::mem::take(&mut self.world.held) {
             if let hachi_machine::Held::Record { map, address } = held
                 && let Some(number) = self.world.map_number(&map)
                 && let Some(ring) = self.world.maps[number as usize].ring()
             {
-                ring.finish(&mut self.space, address, true);
+                ring.discard(&mut self.space, address);
             }
         }
     }
@@ -518,209 +378,7 @@ impl Vm {
     }
 }
 
-fn read_only(mut map: MapSpec) -> MapSpec {
-    map.flags |= hachi_obj::flags::BPF_F_RDONLY_PROG;
-    map
-}
-
-/// The contents of `.kconfig`.
-fn options(spec: &Spec, map: &MapSpec, config: &Config) -> Result<Vec<u8>, Error> {
-    let mut value = vec![0; map.value_size as usize];
-    let refuse = |option: &Extern, reason: String| Error::Extern {
-        name: option.name.clone(),
-        reason,
-    };
-    for option in &spec.externs {
-        if !matches!(option.kind, ExternKind::Kconfig { .. }) {
-            continue;
-        }
-        let Some((ty, place)) = option.kconfig(&mut value) else {
-            continue;
-        };
-        let written = match option.name.as_str() {
-            "LINUX_KERNEL_VERSION" => {
-                ty.write_number(config.kernel_version.into(), place, spec.endian)
-            }
-            "LINUX_HAS_BPF_COOKIE" | "LINUX_HAS_SYSCALL_WRAPPER" => {
-                ty.write_number(1, place, spec.endian)
-            }
-            name => {
-                let mut set = kconfig::options(&config.kernel_config).filter_map(Result::ok);
-                match set.find(|(of, _)| *of == name) {
-                    Some((_, text)) => ty.write(text, place, spec.endian),
-                    None if option.weak => Ok(()),
-                    None => {
-                        let reason = "no configuration was given that sets it".to_owned();
-                        return Err(refuse(option, reason));
-                    }
-                }
-            }
-        };
-        written.map_err(|error| refuse(option, error.to_string()))?;
-    }
-    Ok(value)
-}
-
-/// What answers the questions of programs.
-struct Surroundings<'s> {
-    spec: &'s Spec,
-    types: Option<&'s Btf<'s>>,
-    /// Names of kernel functions: number N stands for the one at N - 1.
-    kfuncs: &'s RefCell<Vec<String>>,
-}
-
-impl Surroundings<'_> {
-    fn is_weak(&self, name: &str) -> bool {
-        self.spec
-            .externs
-            .iter()
-            .any(|of| of.name == name && of.weak)
-    }
-}
-
-impl Resolve for Surroundings<'_> {
-    type Error = Error;
-
-    fn map(&self, name: &str) -> Result<i32, Error> {
-        let maps = &self.spec.maps;
-        match maps.iter().position(|map| map.name == name) {
-            Some(number) => Ok(number as i32),
-            None => Err(Error::NoSuchMap {
-                map: name.to_owned(),
-            }),
-        }
-    }
-
-    fn kfunc(&self, name: &str) -> Result<Option<Kfunc>, Error> {
-        if self.is_weak(name) {
-            return Ok(None);
-        }
-        let mut names = self.kfuncs.borrow_mut();
-        let at = match names.iter().position(|of| of == name) {
-            Some(at) => at,
-            None => {
-                names.push(name.to_owned());
-                names.len() - 1
-            }
-        };
-        Ok(Some(Kfunc::new(at as u32 + 1, None)))
-    }
-
-    fn ksym(&self, name: &str) -> Result<Ksym, Error> {
-        match self.is_weak(name) {
-            true => Ok(Ksym::Address(0)),
-            false => Err(Error::Extern {
-                name: name.to_owned(),
-                reason: "the virtual machine has no such variable or function; if the program \
-                         can do without, declare it as weak"
-                    .to_owned(),
-            }),
-        }
-    }
-
-    fn types(&self, _: usize) -> Result<Option<&Btf<'_>>, Error> {
-        Ok(self.types)
-    }
-}
-
-/// Instructions without an object: what conformance suites run.
-///
-/// They get a pointer to memory in r1 and its length in r2.
-///
-/// ```
-/// use hachi_asm::build::{exit, mov};
-/// let mut bare = hachi_vm::Bare::new(&[mov(0, 2), exit()], &[1, 2, 3]).unwrap();
-/// assert_eq!(bare.run().unwrap(), 3);
-/// ```
-#[derive(Debug, Clone)]
-pub struct Bare {
-    world: World,
-    space: Space,
-    programs: [Program; 1],
-    memory: u64,
-    len: u64,
-    limit: u64,
-}
-
-impl Bare {
-    /// Instructions of a little-endian machine, and the memory they get.
-    ///
-    /// # Errors
-    /// If they break a rule of the instruction set.
-    pub fn new(insns: &[Insn], memory: &[u8]) -> Result<Bare, Invalid> {
-        let config = Config::default();
-        let mut space = Space::new(Endian::Little, config.memory);
-        let len = memory.len() as u64;
-        let memory = match memory {
-            [] => 0,
-            bytes => space
-                .add(Kind::Input, bytes.to_vec(), true)
-                .map_err(|_| Invalid {
-                    insn: 0,
-                    rule: "its memory is too large".to_owned(),
-                })?,
-        };
-        let world = World::new(config.cpus);
-        let mut program = Program::bare(insns, Endian::Little)?;
-        program.resolve_maps(&world)?;
-        Ok(Bare {
-            world,
-            space,
-            programs: [program],
-            memory,
-            len,
-            limit: config.instructions,
-        })
-    }
-
-    /// Lets accesses of the stack that begin below the frame pointer reach `bytes` above it, as
-    /// machines do that put frames side by side; at most 64.
-    pub fn set_stack_slack(&mut self, bytes: u64) {
-        self.space.set_slack(bytes);
-    }
-
-    /// How many instructions a run may take.
-    pub fn set_limit(&mut self, instructions: u64) {
-        self.limit = instructions;
-    }
-
-    /// Runs them. What they change in their memory stays.
-    ///
-    /// # Errors
-    /// [`Stopped`] says where and why they could not go on.
-    pub fn run(&mut self) -> Result<u64, Box<Stopped>> {
-        let mark = self.space.mark();
-        let mut run = Run::new(
-            &self.programs,
-            &mut self.world,
-            &mut self.space,
-            Unwatched,
-            0,
-            self.limit,
-        );
-        run.input = Some((self.memory, self.len));
-        let result = run.run([self.memory, self.len, 0, 0, 0]);
-        let result = match result {
-            Ok(result) => Ok(result),
-            Err(trap) => {
-                let (instructions, stop, callers) = (run.executed, run.stop, run.callers());
-                let stopped = Stopped::new(&self.programs, trap, stop, &callers, instructions);
-                Err(Box::new(stopped))
-            }
-        };
-        self.space.shrink(mark);
-        result
-    }
-
-    /// The memory, as the instructions left it.
-    pub fn memory(&self) -> Vec<u8> {
-        self.space
-            .bytes(self.memory, self.len as usize)
-            .unwrap_or_default()
-    }
-}
-
-/// Where a run was, as a place of a program.
-pub(crate) fn place(programs: &[Program], at: Stop) -> (&Program, usize) {
-    (&programs[at.program.min(programs.len() - 1)], at.pc)
+fn no_program(name: &str) -> Box<Stopped> {
+    let what = format!("there is no program `{name}`");
+    Box::new(Stopped::before(name, Trap::Instruction { what }))
 }

@@ -1,4 +1,5 @@
-//! Whatever the program, it ends, and a second run of it is the same.
+//! Whatever the program, it ends, and a second run of it is the same: compiled, if there is a
+//! compiler.
 
 use hachi_asm::consts::*;
 use hachi_asm::{Endian, Insn};
@@ -101,7 +102,32 @@ fn call(random: &mut Random, insns: &mut Vec<Insn>) {
     });
 }
 
-fn spec(insns: Vec<Insn>) -> Spec {
+fn random_calls(random: &mut Random) -> Vec<Insn> {
+    let keep = Insn {
+        code: BPF_ALU64 | BPF_MOV | BPF_X,
+        dst: 6,
+        src: 1,
+        ..Insn::default()
+    };
+    let mut insns = vec![keep];
+    // Something on the stack for them to read.
+    for at in 1..=24 {
+        insns.push(Insn {
+            code: BPF_ST | BPF_MEM | BPF_DW,
+            dst: BPF_REG_FP,
+            src: 0,
+            off: -8 * at,
+            imm: i32::from(at % 3),
+        });
+    }
+    for _ in 0..random.next_u32() % 3 + 1 {
+        call(random, &mut insns);
+    }
+    insns.push(EXIT);
+    insns
+}
+
+fn spec(program_type: ProgramType, insns: Vec<Insn>) -> Spec {
     let mut spec = Spec::new(Endian::Little);
     for (kind, key, value, max) in [
         (MapType::Hash, 4, 8, 4),
@@ -121,7 +147,7 @@ fn spec(insns: Vec<Insn>) -> Spec {
     }
     let code = Code::new("random", insns);
     spec.programs
-        .push(ProgramSpec::new("random", ProgramType::Xdp, code));
+        .push(ProgramSpec::new("random", program_type, code));
     spec
 }
 
@@ -137,7 +163,13 @@ const EXIT: Insn = Insn {
 fn random_instructions_end_in_the_same_way_twice() {
     let mut random = Random::new(1);
     let mut ran = 0;
-    for _ in 0..100_000 {
+    // Compiling takes longer than running.
+    let programs = if cfg!(feature = "jit") {
+        2_000
+    } else {
+        100_000
+    };
+    for _ in 0..programs {
         let len = random.next_u32() % 6 + 1;
         let mut insns: Vec<Insn> = (0..len).map(|_| insn(&mut random)).collect();
         insns.push(EXIT);
@@ -146,44 +178,31 @@ fn random_instructions_end_in_the_same_way_twice() {
         };
         bare.set_limit(1000);
         let mut again = bare.clone();
+        #[cfg(feature = "jit")]
+        again.set_engine(hachi_vm::Engine::Jit);
         assert_eq!(bare.run(), again.run(), "{insns:?}");
         assert_eq!(bare.memory(), again.memory(), "{insns:?}");
         ran += 1;
     }
-    assert!(ran > 10_000, "only {ran} were valid");
+    assert!(ran > programs / 10, "only {ran} were valid");
 }
 
 #[test]
 fn random_calls_of_helpers_end_in_the_same_way_twice() {
     let mut random = Random::new(2);
     let mut finished = 0;
-    for _ in 0..10_000 {
-        let keep = Insn {
-            code: BPF_ALU64 | BPF_MOV | BPF_X,
-            dst: 6,
-            src: 1,
-            ..Insn::default()
-        };
-        let mut insns = vec![keep];
-        // Something on the stack for them to read.
-        for at in 1..=24 {
-            insns.push(Insn {
-                code: BPF_ST | BPF_MEM | BPF_DW,
-                dst: BPF_REG_FP,
-                src: 0,
-                off: -8 * at,
-                imm: i32::from(at % 3),
-            });
-        }
-        for _ in 0..random.next_u32() % 3 + 1 {
-            call(&mut random, &mut insns);
-        }
-        insns.push(EXIT);
+    let programs = if cfg!(feature = "jit") { 600 } else { 10_000 };
+    for _ in 0..programs {
+        let insns = random_calls(&mut random);
         let mut config = Config::default();
         config.instructions = 10_000;
         config.memory = 1 << 20;
-        let mut vm = Vm::new(&spec(insns.clone()), &config).unwrap();
-        let mut again = vm.clone();
+        let mut vm = Vm::new(&spec(ProgramType::Xdp, insns.clone()), &config).unwrap();
+        #[cfg(feature = "jit")]
+        {
+            config.engine = hachi_vm::Engine::Jit;
+        }
+        let mut again = Vm::new(&spec(ProgramType::Xdp, insns.clone()), &config).unwrap();
         for _ in 0..2 {
             let input = Input::new(&[9; 64]);
             let result = vm.run("random", &input);
@@ -191,5 +210,92 @@ fn random_calls_of_helpers_end_in_the_same_way_twice() {
             finished += usize::from(result.is_ok());
         }
     }
-    assert!(finished > 100, "only {finished} ended well");
+    assert!(finished > programs / 100, "only {finished} ended well");
+}
+
+/// Tells what a packet is: of what length, and of which protocol.
+fn frame(number: usize) -> Vec<u8> {
+    let mut frame = vec![number as u8; 14 + 37 * number];
+    frame[12..14].copy_from_slice(&[8, number as u8]);
+    frame
+}
+
+#[test]
+fn packets_in_a_row_are_as_runs_one_by_one() {
+    let mut random = Random::new(3);
+    let (mut finished, mut moved) = (0, 0);
+    let types = [
+        ProgramType::Xdp,
+        ProgramType::SchedCls,
+        ProgramType::SocketFilter,
+    ];
+    for turn in 0..3_000 {
+        let program_type = types[turn % types.len()];
+        let mut insns = random_calls(&mut random);
+        if program_type != ProgramType::SocketFilter && turn % 2 == 0 {
+            // Moves the packet, so that the next one needs other memory.
+            let helper = match program_type {
+                ProgramType::Xdp => hachi_asm::helpers::id::XDP_ADJUST_HEAD,
+                _ => hachi_asm::helpers::id::SKB_CHANGE_TAIL,
+            };
+            let last = insns.len() - 1;
+            let mut adjust = Vec::from([(1, 6, true), (2, 20, false), (3, 0, false)].map(
+                |(dst, value, by_register)| Insn {
+                    code: BPF_ALU64 | BPF_MOV | if by_register { BPF_X } else { BPF_K },
+                    dst,
+                    src: if by_register { value as u8 } else { 0 },
+                    imm: if by_register { 0 } else { value },
+                    ..Insn::default()
+                },
+            ));
+            adjust.push(hachi_asm::build::call_helper(helper));
+            insns.splice(last..last, adjust);
+        }
+        let mut config = Config::default();
+        config.instructions = 10_000;
+        config.memory = 1 << 20;
+        let mut one_by_one = Vm::new(&spec(program_type, insns), &config).unwrap();
+        let mut vm = one_by_one.clone();
+        let mut packets = vm.packets("random").unwrap();
+        for number in [1, 3, 0, 2] {
+            let frame = frame(number);
+            let expected = one_by_one.run("random", &Input::new(&frame));
+            match (packets.run(&frame), expected) {
+                (Ok(result), Ok(expected)) => {
+                    assert_eq!(result, expected.result);
+                    assert_eq!(packets.packet(), expected.bytes);
+                    assert_eq!(packets.redirect(), expected.redirect.as_ref());
+                    finished += 1;
+                    moved += usize::from(expected.bytes.len() != frame.len());
+                }
+                (Err(stopped), Err(expected)) => assert_eq!(stopped.trap, expected.trap),
+                (result, expected) => panic!("{result:?}, {expected:?}"),
+            }
+        }
+        drop(packets);
+        for map in ["hash", "array", "lpm_trie", "lru_percpu_hash"] {
+            let keys = vm.keys(map).unwrap();
+            assert_eq!(keys, one_by_one.keys(map).unwrap());
+            for key in keys {
+                let value = one_by_one.lookup(map, &key);
+                assert_eq!(vm.lookup(map, &key).unwrap(), value.unwrap());
+            }
+        }
+    }
+    assert!(finished > 500, "only {finished} ended well");
+    assert!(moved > 100, "only {moved} changed their packet's length");
+}
+
+#[test]
+fn refuses_packets_for_programs_that_get_none() {
+    let spec = spec(ProgramType::Kprobe, vec![EXIT]);
+    let mut vm = Vm::new(&spec, &Config::default()).unwrap();
+    assert_eq!(
+        vm.packets("random").unwrap_err().to_string(),
+        "program `random` is of type kprobe, which gets no packets"
+    );
+    assert_eq!(
+        vm.packets("nobody").unwrap_err().to_string(),
+        "there is no program `nobody`"
+    );
 }

@@ -3,7 +3,7 @@
 
 use hachi_asm::Insn;
 use hachi_asm::consts::*;
-use hachi_vm::Bare;
+use hachi_vm::{Bare, Stopped};
 
 fn insn(code: u8, dst: u8, src: u8, off: i16, imm: i32) -> Insn {
     Insn {
@@ -33,11 +33,48 @@ fn load(dst: u8, value: u64) -> [Insn; 2] {
 
 #[track_caller]
 fn run(insns: &[Insn], memory: &[u8]) -> (u64, Vec<u8>) {
+    run_and_compile(insns, memory, true)
+}
+
+#[track_caller]
+fn run_and_compile(insns: &[Insn], memory: &[u8], compile: bool) -> (u64, Vec<u8>) {
     let mut bare = Bare::new(insns, memory).unwrap_or_else(|error| panic!("{insns:?}: {error}"));
+    let compiled = if compile { compiled(&bare) } else { None };
     let result = bare
         .run()
         .unwrap_or_else(|stopped| panic!("{insns:?}: {stopped}"));
+    if let Some(compiled) = compiled {
+        assert_eq!(compiled, (Ok(result), bare.memory()), "{insns:?}, compiled");
+    }
     (result, bare.memory())
+}
+
+/// A result and the memory.
+type Seen = (Result<u64, Box<Stopped>>, Vec<u8>);
+
+/// What a copy gives when it is compiled: the result and the memory. None without a compiler.
+#[cfg(feature = "jit")]
+fn compiled(bare: &Bare) -> Option<Seen> {
+    let mut compiled = bare.clone();
+    compiled.set_engine(hachi_vm::Engine::Jit);
+    let result = compiled.run();
+    Some((result, compiled.memory()))
+}
+
+#[cfg(not(feature = "jit"))]
+fn compiled(_: &Bare) -> Option<Seen> {
+    None
+}
+
+/// Why a program stops, which must be the same when it is compiled.
+#[track_caller]
+fn stop(bare: &mut Bare) -> Box<Stopped> {
+    let compiled = compiled(bare);
+    let stopped = bare.run().unwrap_err();
+    if let Some(compiled) = compiled {
+        assert_eq!(compiled, (Err(stopped.clone()), bare.memory()), "compiled");
+    }
+    stopped
 }
 
 /// Numbers at which something changes.
@@ -101,8 +138,12 @@ fn arithmetic(op: u8, off: i16, bits: u32, a: u64, b: u64) -> u64 {
     (result & mask) as u64
 }
 
+/// Compiling takes long: of programs that differ in numbers only, one in this many is. It has no
+/// divisor in common with how many numbers there are, so each operation gets all of them in turn.
+const COMPILED: usize = 17;
+
 #[test]
-fn arithmetic_gives_what_the_definitions_say() {
+fn arithmetic_matches_the_definitions() {
     let operations = [
         (BPF_ADD, 0),
         (BPF_SUB, 0),
@@ -122,6 +163,7 @@ fn arithmetic_gives_what_the_definitions_say() {
         (BPF_MOV, 32),
         (BPF_ARSH, 0),
     ];
+    let mut count = 0;
     for (op, off) in operations {
         for (class, bits) in [(BPF_ALU64, 64), (BPF_ALU, 32)] {
             if (op, off, bits) == (BPF_MOV, 32, 32) {
@@ -131,8 +173,11 @@ fn arithmetic_gives_what_the_definitions_say() {
                 for b in NUMBERS {
                     let [a0, a1] = load(0, a);
                     let [b0, b1] = load(1, b);
+                    count += 1;
+                    let compile = count % COMPILED == 0;
                     let by_register = insn(class | op | BPF_X, 0, 1, off, 0);
-                    let (result, _) = run(&[a0, a1, b0, b1, by_register, EXIT], &[]);
+                    let insns = [a0, a1, b0, b1, by_register, EXIT];
+                    let (result, _) = run_and_compile(&insns, &[], compile);
                     let expected = arithmetic(op, off, bits, a, b);
                     assert_eq!(result, expected, "{op:#x} {off} {bits}: {a:#x}, {b:#x}");
                     if op == BPF_MOV && off != 0 {
@@ -141,7 +186,7 @@ fn arithmetic_gives_what_the_definitions_say() {
                     // An immediate is extended by its sign.
                     let imm = b as i32;
                     let by_imm = insn(class | op, 0, 0, off, imm);
-                    let (result, _) = run(&[a0, a1, by_imm, EXIT], &[]);
+                    let (result, _) = run_and_compile(&[a0, a1, by_imm, EXIT], &[], compile);
                     let expected = arithmetic(op, off, bits, a, i64::from(imm) as u64);
                     assert_eq!(
                         result, expected,
@@ -166,7 +211,7 @@ fn negation_is_subtraction_from_zero() {
 }
 
 #[test]
-fn byte_swaps_reverse_what_they_keep() {
+fn byte_swaps_reverse_the_bytes_they_keep() {
     for a in NUMBERS.into_iter().chain([0x0102_0304_0506_0708]) {
         for bits in [16, 32, 64] {
             let kept = &a.to_le_bytes()[..bits as usize / 8];
@@ -217,21 +262,28 @@ fn jumps_are_taken_when_the_definitions_say() {
         BPF_JEQ, BPF_JGT, BPF_JGE, BPF_JSET, BPF_JNE, BPF_JSGT, BPF_JSGE, BPF_JLT, BPF_JLE,
         BPF_JSLT, BPF_JSLE,
     ];
+    let mut count = 0;
     for op in conditions {
         for (class, bits) in [(BPF_JMP, 64), (BPF_JMP32, 32)] {
             for a in NUMBERS {
                 for b in NUMBERS {
+                    count += 1;
+                    let compile = count % COMPILED == 0;
                     let program = |jump: Insn| {
                         let ([a0, a1], [b0, b1]) = (load(1, a), load(2, b));
                         let zero = insn(BPF_ALU64 | BPF_MOV, 0, 0, 0, 0);
                         let one = insn(BPF_ALU64 | BPF_MOV, 0, 0, 0, 1);
                         [a0, a1, b0, b1, zero, jump, EXIT, one, EXIT]
                     };
-                    let (result, _) = run(&program(insn(class | op | BPF_X, 1, 2, 1, 0)), &[]);
+                    let (result, _) = {
+                        let insns = program(insn(class | op | BPF_X, 1, 2, 1, 0));
+                        run_and_compile(&insns, &[], compile)
+                    };
                     let expected = is_taken(op, bits, a, b);
                     assert_eq!(result, expected.into(), "{op:#x} {bits}: {a:#x}, {b:#x}");
                     let imm = b as i32;
-                    let (result, _) = run(&program(insn(class | op, 1, 0, 1, imm)), &[]);
+                    let insns = program(insn(class | op, 1, 0, 1, imm));
+                    let (result, _) = run_and_compile(&insns, &[], compile);
                     let expected = is_taken(op, bits, a, i64::from(imm) as u64);
                     assert_eq!(
                         result,
@@ -273,7 +325,7 @@ fn number(memory: &[u8], at: usize, len: usize) -> u64 {
 }
 
 #[test]
-fn loads_read_what_is_there() {
+fn loads_read_stored_values() {
     for (size, len) in SIZES {
         for at in 0..=MEMORY.len() - len {
             let plain = insn(BPF_LDX | BPF_MEM | size, 0, 1, at as i16, 0);
@@ -429,7 +481,7 @@ fn eight_functions_may_call_each_other_and_nine_may_not() {
         ]
     };
     assert_eq!(run(&program(7), &[]).0, 3);
-    let stopped = Bare::new(&program(8), &[]).unwrap().run().unwrap_err();
+    let stopped = stop(&mut Bare::new(&program(8), &[]).unwrap());
     assert!(
         stopped.to_string().contains("more than 8 functions"),
         "{stopped}"
@@ -772,7 +824,7 @@ fn programs_must_end() {
     }
     let mut endless = Bare::new(&[insn(BPF_JMP | BPF_JA, 0, 0, -1, 0), EXIT], &[]).unwrap();
     endless.set_limit(1000);
-    let stopped = endless.run().unwrap_err();
+    let stopped = stop(&mut endless);
     assert!(
         stopped.to_string().contains("did not end within 1000"),
         "{stopped}"
@@ -780,7 +832,7 @@ fn programs_must_end() {
 }
 
 #[test]
-fn accesses_outside_of_what_a_pointer_points_to_are_refused() {
+fn accesses_outside_of_an_object_are_refused() {
     let set = insn(BPF_ALU64 | BPF_MOV, 0, 0, 0, 0);
     let at = |src, off| insn(BPF_LDX | BPF_MEM | BPF_DW, 0, src, off, 0);
     let to = |dst, off| insn(BPF_ST | BPF_MEM | BPF_DW, dst, 0, off, 1);
@@ -811,7 +863,7 @@ fn accesses_outside_of_what_a_pointer_points_to_are_refused() {
         ),
     ] {
         let mut bare = Bare::new(&[set, access, EXIT], &MEMORY).unwrap();
-        let stopped = bare.run().unwrap_err().to_string();
+        let stopped = stop(&mut bare).to_string();
         assert!(stopped.contains(words), "{access:?}: {stopped}");
         assert_eq!(bare.memory(), MEMORY);
     }
@@ -820,6 +872,6 @@ fn accesses_outside_of_what_a_pointer_points_to_are_refused() {
     let far = insn(BPF_ALU64 | BPF_ADD | BPF_X, 1, 2, 0, 0);
     for pointer in [at(1, 0), to(1, 0)] {
         let insns = [set, v0, v1, far, pointer, EXIT];
-        assert!(Bare::new(&insns, &MEMORY).unwrap().run().is_err());
+        stop(&mut Bare::new(&insns, &MEMORY).unwrap());
     }
 }

@@ -4,7 +4,7 @@ use hachi_asm::helpers::id;
 use hachi_obj::MapType;
 
 use super::{Outcome, answer, map, misuse};
-use crate::{Errno, Held, Host, Trap};
+use crate::{Errno, Held, Host, Memory, Protection, Trap, World};
 
 /// Bytes of the key at this address.
 fn key(host: &mut dyn Host, number: u32, address: u64) -> Result<Vec<u8>, Trap> {
@@ -21,21 +21,41 @@ fn value(host: &mut dyn Host, number: u32, address: u64) -> Result<Vec<u8>, Trap
 
 pub fn lookup(host: &mut dyn Host, [pointer, at, ..]: [u64; 5]) -> Outcome {
     let number = map(host, id::MAP_LOOKUP_ELEM, pointer)?;
-    // Keys are short: no allocation for most.
-    let mut room = [0; 64];
     let (world, memory) = host.parts();
+    Ok(match look_up(world, memory, number, at)? {
+        Found::Value(address) => address,
+        Found::Map(inner) => host.map_pointer(inner),
+        Found::Nothing => 0,
+    })
+}
+
+/// What a lookup finds.
+pub enum Found {
+    Nothing,
+    /// A value at this address.
+    Value(u64),
+    /// A map of this number.
+    Map(u32),
+}
+
+/// Looks up the key at an address.
+pub fn look_up<M: Memory + ?Sized>(
+    world: &mut World,
+    memory: &M,
+    number: u32,
+    at: u64,
+) -> Result<Found, Trap> {
     let cpu = world.cpu;
     let found = &mut world.maps[number as usize];
     let size = found.key_size() as usize;
-    if found.kind() == MapType::LpmTrie {
-        // A try for each length of a prefix.
-        world.charge(size as u64 * 64);
-    }
-    let found = &mut world.maps[number as usize];
     match found.kind() {
+        MapType::LpmTrie => {
+            let tries = found.tries();
+            world.charge((size * tries) as u64);
+        }
         MapType::ArrayOfMaps | MapType::HashOfMaps => {
             let inner = found.inner(&memory.bytes(at, size)?);
-            return Ok(inner.map_or(0, |inner| host.map_pointer(inner)));
+            return Ok(inner.map_or(Found::Nothing, Found::Map));
         }
         MapType::PerfEventArray | MapType::ProgArray | MapType::Ringbuf => {
             let kind = found.kind().name();
@@ -46,6 +66,9 @@ pub fn lookup(host: &mut dyn Host, [pointer, at, ..]: [u64; 5]) -> Outcome {
         }
         _ => {}
     }
+    let found = &mut world.maps[number as usize];
+    // Keys are short: no allocation for most.
+    let mut room = [0; 64];
     let address = match room.get_mut(..size) {
         Some(room) => {
             memory.read(at, room)?;
@@ -53,7 +76,7 @@ pub fn lookup(host: &mut dyn Host, [pointer, at, ..]: [u64; 5]) -> Outcome {
         }
         None => found.lookup(&memory.bytes(at, size)?, cpu),
     };
-    Ok(address.unwrap_or(0))
+    Ok(address.map_or(Found::Nothing, Found::Value))
 }
 
 pub fn lookup_percpu(host: &mut dyn Host, [pointer, at, cpu, ..]: [u64; 5]) -> Outcome {
@@ -111,7 +134,11 @@ fn take(host: &mut dyn Host, helper: u32, [pointer, to, ..]: [u64; 5]) -> Outcom
     let number = map(host, helper, pointer)?;
     let (world, memory) = host.parts();
     let map = &mut world.maps[number as usize];
-    match map.pop(helper == id::MAP_POP_ELEM) {
+    let found = match helper {
+        id::MAP_POP_ELEM => map.pop(),
+        _ => map.peek(),
+    };
+    match found {
         Ok(value) => {
             memory.write(to, &value)?;
             Ok(0)
@@ -142,7 +169,7 @@ pub fn for_each(host: &mut dyn Host, [pointer, function, context, flags, _]: [u6
         },
         map.key_size(),
         1,
-        false,
+        Protection::ReadOnly,
     );
     let room = room.map_err(|_| Trap::Memory)?;
     let mut calls = 0;

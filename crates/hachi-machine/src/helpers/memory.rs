@@ -3,31 +3,63 @@
 use hachi_asm::helpers::id;
 
 use super::{Outcome, answer, misuse, size};
+use crate::context::Layout;
 use crate::{Errno, Host, Memory, Trap};
 
-pub fn probe_read(host: &mut dyn Host, [to, len, from, ..]: [u64; 5]) -> Outcome {
-    let len = size(id::PROBE_READ_KERNEL, u64::from(len as u32))?;
-    let (_, memory) = host.parts();
-    let mut bytes = vec![0; len];
-    let read = memory.read(from, &mut bytes);
-    if read.is_err() {
-        bytes.fill(0);
+/// Reads memory of the kernel's or of the process: what programs have, and the images of the
+/// test. `false` if not all of it is there.
+fn read_any(host: &mut dyn Host, at: u64, to: &mut [u8], user: bool) -> bool {
+    let (world, memory) = host.parts();
+    // The context of tracing programs is the kernel's own memory, others are made up.
+    let real = Layout::of_number(world.running.program_type).is_none();
+    let found = match real {
+        true => memory.read_owned(at, to),
+        false => memory.read(at, to),
+    };
+    if !user && found.is_ok() {
+        return true;
     }
-    memory.write(to, &bytes)?;
-    answer(read.map(|()| 0).map_err(|_| Errno::EFAULT))
+    let images = world.images.iter().filter(|image| image.user == user);
+    for image in images {
+        let offset = at.wrapping_sub(image.address) as usize;
+        let part = offset.checked_add(to.len());
+        if let Some(part) = part.and_then(|end| image.bytes.get(offset..end)) {
+            to.copy_from_slice(part);
+            return true;
+        }
+    }
+    false
 }
 
-pub fn probe_read_str(host: &mut dyn Host, [to, len, from, ..]: [u64; 5]) -> Outcome {
+fn read(host: &mut dyn Host, [to, len, from, ..]: [u64; 5], user: bool) -> Outcome {
+    let len = size(id::PROBE_READ_KERNEL, u64::from(len as u32))?;
+    let mut bytes = vec![0; len];
+    let found = len == 0 || read_any(host, from, &mut bytes, user);
+    if !found {
+        bytes.fill(0);
+    }
+    host.parts().1.write(to, &bytes)?;
+    answer(if found { Ok(0) } else { Err(Errno::EFAULT) })
+}
+
+pub fn probe_read(host: &mut dyn Host, arguments: [u64; 5]) -> Outcome {
+    read(host, arguments, false)
+}
+
+pub fn probe_read_user(host: &mut dyn Host, arguments: [u64; 5]) -> Outcome {
+    read(host, arguments, true)
+}
+
+fn read_str(host: &mut dyn Host, [to, len, from, ..]: [u64; 5], user: bool) -> Outcome {
     let len = size(id::PROBE_READ_KERNEL_STR, u64::from(len as u32))?;
-    let (_, memory) = host.parts();
     if len == 0 {
         return Ok(0);
     }
     let mut bytes = Vec::new();
     for at in 0..len as u64 - 1 {
         let mut byte = [0];
-        if memory.read(from.wrapping_add(at), &mut byte).is_err() {
-            memory.write(to, &vec![0; len])?;
+        if !read_any(host, from.wrapping_add(at), &mut byte, user) {
+            host.parts().1.write(to, &vec![0; len])?;
             return answer(Err(Errno::EFAULT));
         }
         if byte[0] == 0 {
@@ -37,8 +69,32 @@ pub fn probe_read_str(host: &mut dyn Host, [to, len, from, ..]: [u64; 5]) -> Out
     }
     // What does not fit is cut.
     bytes.push(0);
-    memory.write(to, &bytes)?;
+    host.parts().1.write(to, &bytes)?;
     Ok(bytes.len() as u64)
+}
+
+pub fn probe_read_str(host: &mut dyn Host, arguments: [u64; 5]) -> Outcome {
+    read_str(host, arguments, false)
+}
+
+pub fn probe_read_user_str(host: &mut dyn Host, arguments: [u64; 5]) -> Outcome {
+    read_str(host, arguments, true)
+}
+
+pub fn probe_write_user(host: &mut dyn Host, [to, from, len, ..]: [u64; 5]) -> Outcome {
+    let len = size(id::PROBE_WRITE_USER, u64::from(len as u32))?;
+    let (world, memory) = host.parts();
+    let bytes = memory.bytes(from, len)?;
+    let images = world.images.iter_mut().filter(|image| image.user);
+    for image in images {
+        let offset = to.wrapping_sub(image.address) as usize;
+        let part = offset.checked_add(len);
+        if let Some(part) = part.and_then(|end| image.bytes.get_mut(offset..end)) {
+            part.copy_from_slice(&bytes);
+            return Ok(0);
+        }
+    }
+    answer(Err(Errno::EFAULT))
 }
 
 /// A string of the program's: up to its NUL, or as long as there is room.

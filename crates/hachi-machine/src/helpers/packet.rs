@@ -1,13 +1,14 @@
 //! Helpers for packets.
 
 use hachi_asm::helpers::id;
-use hachi_obj::MapType;
+use hachi_obj::uapi::xdp_action::{XDP_ABORTED, XDP_REDIRECT};
+use hachi_obj::{MapType, ProgramType};
 
 use super::{Outcome, answer, map, misuse};
 use crate::{Errno, Host, Memory, Packet, Redirect, Trap};
 
-/// `XDP_REDIRECT`, and `XDP_ABORTED` where a redirection fails.
-const XDP_REDIRECT: u64 = 4;
+/// The bits of a redirection's flags that are what it returns if there is no entry.
+const OTHERWISE: u64 = 3;
 
 /// The packet of the program that runs.
 fn packet(host: &mut dyn Host, helper: u32) -> Result<(&mut Packet, &mut dyn Memory), Trap> {
@@ -25,10 +26,9 @@ fn adjust(
     delta: u64,
 ) -> Outcome {
     let (packet, memory) = packet(host, helper)?;
-    match adjust(packet, memory, delta as i32) {
-        true => Ok(0),
-        false => answer(Err(Errno::EINVAL)),
-    }
+    let adjusted = adjust(packet, memory, delta as i32);
+    host.parts().0.packet_moved();
+    answer(if adjusted { Ok(0) } else { Err(Errno::EINVAL) })
 }
 
 pub fn adjust_head(host: &mut dyn Host, [_, delta, ..]: [u64; 5]) -> Outcome {
@@ -43,51 +43,49 @@ pub fn adjust_meta(host: &mut dyn Host, [_, delta, ..]: [u64; 5]) -> Outcome {
     adjust(host, id::XDP_ADJUST_META, Packet::adjust_meta, delta)
 }
 
-/// Where bytes of the packet are, if it has them.
-fn part(packet: &Packet, offset: u64, len: u64) -> Option<u64> {
-    let (offset, len) = (u64::from(offset as u32), u64::from(len as u32));
-    let fits = offset + len <= packet.len().into();
-    fits.then(|| packet.data().wrapping_add(offset))
-}
-
 pub fn load_bytes(host: &mut dyn Host, [_, offset, to, len, _]: [u64; 5]) -> Outcome {
+    let len = super::size(id::XDP_LOAD_BYTES, u64::from(len as u32))?;
     let (packet, memory) = packet(host, id::XDP_LOAD_BYTES)?;
-    let Some(from) = part(packet, offset, len) else {
-        // The kernel leaves zeros.
-        memory.write(to, &vec![0; super::size(id::XDP_LOAD_BYTES, len)?])?;
-        return answer(Err(Errno::EFAULT));
-    };
-    let bytes = memory.bytes(from, len as u32 as usize)?;
-    memory.write(to, &bytes)?;
-    Ok(0)
+    match packet.load(memory, offset as u32, len as u32)? {
+        Some(bytes) => {
+            memory.write(to, &bytes)?;
+            Ok(0)
+        }
+        None => {
+            // The kernel leaves zeros.
+            memory.write(to, &vec![0; len])?;
+            answer(Err(Errno::EFAULT))
+        }
+    }
 }
 
 pub fn store_bytes(host: &mut dyn Host, [_, offset, from, len, _]: [u64; 5]) -> Outcome {
+    let len = super::size(id::XDP_STORE_BYTES, u64::from(len as u32))?;
     let (packet, memory) = packet(host, id::XDP_STORE_BYTES)?;
-    let Some(to) = part(packet, offset, len) else {
-        return answer(Err(Errno::EFAULT));
-    };
-    let bytes = memory.bytes(from, len as u32 as usize)?;
-    memory.write(to, &bytes)?;
-    Ok(0)
+    let bytes = memory.bytes(from, len)?;
+    let stored = packet.store(memory, offset as u32, &bytes)?;
+    answer(if stored { Ok(0) } else { Err(Errno::EFAULT) })
 }
 
 pub fn len(host: &mut dyn Host, _: [u64; 5]) -> Outcome {
     let (packet, _) = packet(host, id::XDP_GET_BUFF_LEN)?;
-    Ok(packet.len().into())
+    Ok(packet.total_len().into())
 }
 
-pub fn redirect(host: &mut dyn Host, [ifindex, flags, ..]: [u64; 5]) -> Outcome {
+pub fn redirect(host: &mut dyn Host, arguments: [u64; 5]) -> Outcome {
+    let [ifindex, flags, ..] = arguments;
     let (world, _) = host.parts();
+    if world.running.program_type != ProgramType::Xdp as u32 {
+        return super::skb::redirect(host, arguments);
+    }
     if flags != 0 {
-        // `XDP_ABORTED`
-        return Ok(0);
+        return Ok(XDP_ABORTED.into());
     }
     world.redirect = Some(Redirect::Interface {
         ifindex: ifindex as u32,
         flags,
     });
-    Ok(XDP_REDIRECT)
+    Ok(XDP_REDIRECT.into())
 }
 
 pub fn redirect_map(host: &mut dyn Host, [pointer, key, flags, ..]: [u64; 5]) -> Outcome {
@@ -102,9 +100,8 @@ pub fn redirect_map(host: &mut dyn Host, [pointer, key, flags, ..]: [u64; 5]) ->
         let what = format!("maps of type {} are no targets", map.kind().name());
         return Err(misuse(id::REDIRECT_MAP, what));
     }
-    // The lower two bits are what it returns if there is no entry.
-    if flags & !3 != 0 {
-        return Ok(0);
+    if flags & !OTHERWISE != 0 {
+        return Ok(XDP_ABORTED.into());
     }
     let key_bytes = memory.endian().put_u32(key as u32);
     match map.values(memory, &key_bytes)?.pop() {
@@ -114,8 +111,8 @@ pub fn redirect_map(host: &mut dyn Host, [pointer, key, flags, ..]: [u64; 5]) ->
                 key,
                 value,
             });
-            Ok(XDP_REDIRECT)
+            Ok(XDP_REDIRECT.into())
         }
-        None => Ok(flags & 3),
+        None => Ok(flags & OTHERWISE),
     }
 }

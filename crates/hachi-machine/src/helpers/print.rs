@@ -51,6 +51,27 @@ pub fn snprintf(host: &mut dyn Host, [to, room, format, data, data_len]: [u64; 5
     Ok(printed.len() as u64 + 1)
 }
 
+/// The text of a format with the arguments at `data`; no errno if it is a good one.
+pub fn formatted(
+    host: &mut dyn Host,
+    format: u64,
+    len: usize,
+    data: u64,
+    data_len: u64,
+) -> Result<Result<Vec<u8>, Errno>, Trap> {
+    let arguments = match arguments(host, data, data_len)? {
+        Ok(arguments) => arguments,
+        Err(errno) => return Ok(Err(errno)),
+    };
+    let (_, memory) = host.parts();
+    let mut text = memory.bytes(format, len)?;
+    let Some(end) = text.iter().position(|byte| *byte == 0) else {
+        return Ok(Err(Errno::EINVAL));
+    };
+    text.truncate(end);
+    Ok(render(memory, &text, &arguments, false))
+}
+
 fn arguments(host: &mut dyn Host, data: u64, len: u64) -> Result<Result<Vec<u64>, Errno>, Trap> {
     let len = u64::from(len as u32);
     if len % 8 != 0 || len > MOST as u64 * 8 {

@@ -1,15 +1,16 @@
 //! Ring buffers and perf events.
 
 use hachi_asm::helpers::id;
+use hachi_obj::uapi::{
+    BPF_F_CTXLEN_MASK, BPF_F_CURRENT_CPU, BPF_F_INDEX_MASK, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP,
+};
 
 use super::{Outcome, answer, map, misuse, size};
 use crate::maps::{PerfEvent, Ring};
 use crate::{Errno, Held, Host, Memory, Trap, World};
 
-/// `BPF_F_CURRENT_CPU`, and the bits of an index.
-const CURRENT_CPU: u64 = 0xffff_ffff;
-/// `BPF_RB_NO_WAKEUP | BPF_RB_FORCE_WAKEUP`
-const WAKEUPS: u64 = 3;
+/// The flags of what ends a record.
+const WAKEUPS: u64 = BPF_RB_NO_WAKEUP | BPF_RB_FORCE_WAKEUP;
 
 fn ring(
     host: &mut dyn Host,
@@ -57,7 +58,10 @@ fn finish(host: &mut dyn Host, helper: u32, [record, flags, ..]: [u64; 5]) -> Ou
         && let Some(number) = world.map_number(&map)
         && let Some(ring) = world.maps[number as usize].ring()
     {
-        ring.finish(memory, record, helper == id::RINGBUF_DISCARD);
+        match helper {
+            id::RINGBUF_DISCARD => ring.discard(memory, record),
+            _ => ring.submit(memory, record),
+        };
     }
     Ok(0)
 }
@@ -92,9 +96,9 @@ pub fn perf_event_output(host: &mut dyn Host, [_, pointer, flags, from, len]: [u
     let len = size(helper, len)?;
     let (world, memory) = host.parts();
     let mut bytes = memory.bytes(from, len)?;
-    // Bits 32 to 51 ask for that many bytes of the packet too.
-    let of_packet = (flags >> 32 & 0xf_ffff) as usize;
-    if flags & !0x000f_ffff_ffff_ffff != 0 {
+    // The packet's bytes may be asked for, too.
+    let of_packet = ((flags & BPF_F_CTXLEN_MASK) >> 32) as usize;
+    if flags & !(BPF_F_CTXLEN_MASK | BPF_F_INDEX_MASK) != 0 {
         return answer(Err(Errno::EINVAL));
     }
     if of_packet > 0 {
@@ -105,8 +109,8 @@ pub fn perf_event_output(host: &mut dyn Host, [_, pointer, flags, from, len]: [u
             _ => return answer(Err(Errno::EFAULT)),
         }
     }
-    let cpu = match flags & CURRENT_CPU {
-        CURRENT_CPU => world.cpu,
+    let cpu = match flags & BPF_F_INDEX_MASK {
+        BPF_F_CURRENT_CPU => world.cpu,
         index => index as u32,
     };
     let map = &mut world.maps[number as usize];

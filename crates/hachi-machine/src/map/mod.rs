@@ -11,22 +11,16 @@ mod ring;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
+use hachi_asm::Endian;
 use hachi_obj::{MapSpec, MapType, flags};
 
-use crate::{Block, Errno, Fault, Kind, Memory, OutOfMemory};
+use crate::{Block, Errno, Fault, Kind, Memory, OutOfMemory, Protection};
 use bloom::Bloom;
 use hash::Hash;
 use lpm::Lpm;
 pub use ring::{Ring, RingRecord};
 
-/// Create or overwrite.
-pub const BPF_ANY: u64 = 0;
-/// Create only.
-pub const BPF_NOEXIST: u64 = 1;
-/// Overwrite only.
-pub const BPF_EXIST: u64 = 2;
-/// Hold the value's spin lock.
-pub const BPF_F_LOCK: u64 = 4;
+pub use hachi_obj::flags::{BPF_ANY, BPF_EXIST, BPF_F_LOCK, BPF_NOEXIST};
 
 /// Why a map cannot be used at all, as opposed to an [`Errno`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,6 +97,8 @@ pub struct Map {
     max_entries: u32,
     flags: u32,
     cpus: u32,
+    /// The order of bytes in keys that are numbers.
+    endian: Endian,
     store: Store,
 }
 
@@ -152,6 +148,7 @@ impl Map {
             max_entries: spec.max_entries,
             flags: spec.flags,
             cpus: cpus.max(1),
+            endian: memory.endian(),
             store: Store::Arena(Block {
                 address: 0,
                 stride: 1,
@@ -160,14 +157,16 @@ impl Map {
         let kind = Kind::MapValue {
             map: spec.name.clone(),
         };
-        let writable = spec.flags & flags::BPF_F_RDONLY_PROG == 0;
+        let protection = Protection::writable_if(spec.flags & flags::BPF_F_RDONLY_PROG == 0);
         map.check(spec, &invalid)?;
         if matches!(spec.kind, MapType::PerfEventArray) && map.max_entries == 0 {
             map.max_entries = map.cpus;
         }
         let blocks = |memory: &mut dyn Memory, count: u32| -> Result<Vec<Block>, CreateError> {
             (0..count)
-                .map(|_| memory.allocate(kind.clone(), spec.value_size, map.max_entries, writable))
+                .map(|_| {
+                    memory.allocate(kind.clone(), spec.value_size, map.max_entries, protection)
+                })
                 .collect::<Result<_, _>>()
                 .map_err(|_| refuse(Errno::ENOMEM, "the budget of memory is spent".to_owned()))
         };
@@ -183,7 +182,12 @@ impl Map {
             MapType::LruPercpuHash => Store::Hash(hash(memory, map.cpus, true)?),
             MapType::LpmTrie => {
                 let values = blocks(memory, 1)?;
-                Store::Lpm(Lpm::new(spec.key_size, values, map.max_entries))
+                Store::Lpm(Lpm::new(
+                    spec.key_size,
+                    memory.endian(),
+                    values,
+                    map.max_entries,
+                ))
             }
             MapType::Queue => Store::Queue(VecDeque::new(), false),
             MapType::Stack => Store::Queue(VecDeque::new(), true),
@@ -208,14 +212,14 @@ impl Map {
             | MapType::TaskStorage
             | MapType::CgrpStorage => {
                 map.max_entries = 1 << 16;
-                let block = memory.allocate(kind.clone(), spec.value_size, 1 << 16, writable);
+                let block = memory.allocate(kind.clone(), spec.value_size, 1 << 16, protection);
                 let block = block.map_err(|_| {
                     refuse(Errno::ENOMEM, "the budget of memory is spent".to_owned())
                 })?;
                 Store::Storage(Hash::new(vec![block], 1 << 16, false))
             }
             MapType::CgroupStorage | MapType::PercpuCgroupStorage => {
-                let block = memory.allocate(kind.clone(), spec.value_size, 1, writable);
+                let block = memory.allocate(kind.clone(), spec.value_size, 1, protection);
                 let block = block.map_err(|_| {
                     refuse(Errno::ENOMEM, "the budget of memory is spent".to_owned())
                 })?;
@@ -228,7 +232,7 @@ impl Map {
                 };
                 let size = spec.max_entries.checked_mul(4096);
                 let size = size.ok_or_else(|| invalid("it has more than 4 GiB".to_owned()))?;
-                let block = memory.allocate(kind, size, 1, true);
+                let block = memory.allocate(kind, size, 1, Protection::ReadWrite);
                 Store::Arena(block.map_err(|_| {
                     refuse(Errno::ENOMEM, "the budget of memory is spent".to_owned())
                 })?)
@@ -361,6 +365,14 @@ impl Map {
         self.max_entries
     }
 
+    /// How many tries a lookup takes, for each of which the key is hashed.
+    pub(crate) fn tries(&self) -> usize {
+        match &self.store {
+            Store::Lpm(lpm) => lpm.tries(),
+            _ => 1,
+        }
+    }
+
     /// Whether a key has the size of its keys.
     fn is_key(&self, key: &[u8]) -> bool {
         key.len() == self.key_size as usize
@@ -387,6 +399,87 @@ impl Map {
     pub fn ring(&mut self) -> Option<&mut Ring> {
         match &mut self.store {
             Store::Ring(ring) if self.kind == MapType::Ringbuf => Some(ring),
+            _ => None,
+        }
+    }
+
+    /// The entry whose value holds an address: its key, and where the value begins.
+    pub fn entry_at(&mut self, address: u64) -> Option<(Vec<u8>, u64)> {
+        let size = u64::from(self.value_size);
+        let keys = self.keys().into_iter();
+        let mut entries = keys.filter_map(|key| Some((self.lookup(&key, 0)?, key)));
+        let found = entries.find(|(value, _)| address.wrapping_sub(*value) < size);
+        found.map(|(value, key)| (key, value))
+    }
+
+    /// The ring buffer that user space writes, if it is one.
+    pub fn user_ring(&mut self) -> Option<&mut Ring> {
+        match &mut self.store {
+            Store::Ring(ring) if self.kind == MapType::UserRingbuf => Some(ring),
+            _ => None,
+        }
+    }
+
+    /// Where the value of an owner is, in a storage.
+    pub fn storage_of(&mut self, owner: &[u8; 8]) -> Option<u64> {
+        match &mut self.store {
+            Store::Storage(hash) => hash.address(hash.find(owner)?, 0),
+            _ => None,
+        }
+    }
+
+    /// Sets the value of an owner in a storage.
+    ///
+    /// # Errors
+    /// The errno is the kernel's; `EINVAL` for a map of another type.
+    pub fn add_storage(
+        &mut self,
+        memory: &mut dyn Memory,
+        owner: &[u8; 8],
+        value: &[u8],
+        flags: u64,
+    ) -> MapResult<()> {
+        match &mut self.store {
+            Store::Storage(hash) => hash.update(memory, owner, value, flags, 0),
+            _ => Ok(Err(Errno::EINVAL)),
+        }
+    }
+
+    /// Removes the value of an owner from a storage.
+    ///
+    /// # Errors
+    /// `ENOENT` if it has none, `EINVAL` for a map of another type.
+    pub fn remove_storage(&mut self, memory: &mut dyn Memory, owner: &[u8; 8]) -> MapResult<()> {
+        match &mut self.store {
+            Store::Storage(hash) => Ok(match hash.remove(memory, owner)? {
+                true => Ok(()),
+                false => Err(Errno::ENOENT),
+            }),
+            _ => Ok(Err(Errno::EINVAL)),
+        }
+    }
+
+    /// Keeps a call chain; its id, or the errno of a map that has another one there. `None` for a
+    /// map of another type.
+    pub(crate) fn add_stack(&mut self, chain: Vec<u64>, reuse: bool) -> Option<Result<u32, Errno>> {
+        let (max_entries, most) = (self.max_entries, self.value_size as usize / 8);
+        match &mut self.store {
+            Store::Stacks(stacks) => {
+                let kept: Vec<u64> = chain.into_iter().take(most).collect();
+                let mut hasher = hash::Fnv::default();
+                for address in &kept {
+                    std::hash::Hasher::write(&mut hasher, &address.to_le_bytes());
+                }
+                let hash = std::hash::Hasher::finish(&hasher);
+                let id = (hash % u64::from(max_entries.max(1))) as u32;
+                Some(match stacks.get(&id) {
+                    Some(held) if *held != kept && !reuse => Err(Errno::EEXIST),
+                    _ => {
+                        stacks.insert(id, kept);
+                        Ok(id)
+                    }
+                })
+            }
             _ => None,
         }
     }
@@ -438,11 +531,12 @@ impl Map {
     pub fn set_inner(&mut self, key: &[u8], map: u32) -> Result<(), Errno> {
         let (max_entries, key_size) = (self.max_entries, self.key_size);
         let is_array = self.kind == MapType::ArrayOfMaps;
+        let endian = self.endian;
         match &mut self.store {
             Store::Maps(_) if key.len() != key_size as usize => Err(Errno::EINVAL),
             Store::Maps(maps) => {
                 let full = match is_array {
-                    true => index::array(key, max_entries).is_none(),
+                    true => index::array(endian, key, max_entries).is_none(),
                     false => maps.len() >= max_entries as usize && !maps.contains_key(key),
                 };
                 if full {
@@ -457,11 +551,12 @@ impl Map {
 
     /// Where the value of a key is, for the CPU given; a map of maps has none.
     pub fn lookup(&mut self, key: &[u8], cpu: u32) -> Option<u64> {
+        let endian = self.endian;
         match &mut self.store {
             Store::Array(blocks) => {
                 let at = match self.kind {
                     MapType::CgroupStorage | MapType::PercpuCgroupStorage => 0,
-                    _ => index::array(key, self.max_entries)?,
+                    _ => index::array(endian, key, self.max_entries)?,
                 };
                 let block = blocks.get(cpu as usize).or_else(|| blocks.first())?;
                 Some(block.item(at))
@@ -495,10 +590,10 @@ impl Map {
         if value.len() != self.value_size as usize || !self.is_key(key) {
             return Ok(Err(Errno::EINVAL));
         }
-        let (kind, max_entries) = (self.kind, self.max_entries);
+        let (kind, max_entries, endian) = (self.kind, self.max_entries, self.endian);
         match &mut self.store {
             Store::Array(blocks) => {
-                let Some(at) = index::array(key, max_entries) else {
+                let Some(at) = index::array(endian, key, max_entries) else {
                     return Ok(Err(Errno::E2BIG));
                 };
                 if flags == BPF_NOEXIST {
@@ -521,7 +616,7 @@ impl Map {
                         | MapType::ReuseportSockarray
                         | MapType::CgroupArray
                 );
-                if is_array && index::array(key, max_entries).is_none() {
+                if is_array && index::array(endian, key, max_entries).is_none() {
                     return Ok(Err(Errno::E2BIG));
                 }
                 hash.update(memory, key, value, flags, 0)
@@ -539,6 +634,7 @@ impl Map {
         if !self.is_key(key) {
             return Ok(Err(Errno::EINVAL));
         }
+        let endian = self.endian;
         let there = |found: bool| Ok(if found { Ok(()) } else { Err(Errno::ENOENT) });
         match &mut self.store {
             Store::Hash(hash) | Store::Targets(hash) | Store::Storage(hash) => {
@@ -546,7 +642,7 @@ impl Map {
             }
             Store::Lpm(lpm) => lpm.delete(memory, key),
             Store::Programs(programs) => {
-                let at = index::number(key);
+                let at = index::number(endian, key);
                 there(at.is_some_and(|at| programs.remove(&at).is_some()))
             }
             Store::Maps(maps) => there(maps.remove(key).is_some()),
@@ -586,23 +682,30 @@ impl Map {
         }
     }
 
-    /// Takes a value from a queue or stack, or looks at it without taking it.
+    /// Takes a value from a queue or stack.
     ///
     /// # Errors
     /// `ENOENT` if it is empty, `EINVAL` for other maps.
-    pub fn pop(&mut self, take: bool) -> Result<Vec<u8>, Errno> {
-        match &mut self.store {
-            Store::Queue(values, stack) => {
-                let found = match (*stack, take) {
-                    (false, true) => values.pop_front(),
-                    (true, true) => values.pop_back(),
-                    (false, false) => values.front().cloned(),
-                    (true, false) => values.back().cloned(),
-                };
-                found.ok_or(Errno::ENOENT)
-            }
-            _ => Err(Errno::EINVAL),
-        }
+    pub fn pop(&mut self) -> Result<Vec<u8>, Errno> {
+        let found = match &mut self.store {
+            Store::Queue(values, false) => values.pop_front(),
+            Store::Queue(values, true) => values.pop_back(),
+            _ => return Err(Errno::EINVAL),
+        };
+        found.ok_or(Errno::ENOENT)
+    }
+
+    /// What [`Map::pop`] would take from a queue or stack.
+    ///
+    /// # Errors
+    /// As of [`Map::pop`].
+    pub fn peek(&self) -> Result<Vec<u8>, Errno> {
+        let found = match &self.store {
+            Store::Queue(values, false) => values.front(),
+            Store::Queue(values, true) => values.back(),
+            _ => return Err(Errno::EINVAL),
+        };
+        found.cloned().ok_or(Errno::ENOENT)
     }
 
     /// Whether a bloom filter may hold a value.
@@ -621,13 +724,14 @@ impl Map {
     pub fn keys(&self) -> Vec<Vec<u8>> {
         match &self.store {
             Store::Array(_) => (0..self.max_entries)
-                .map(|at| at.to_le_bytes().into())
+                .map(|at| self.endian.put_u32(at).into())
                 .collect(),
             Store::Hash(hash) | Store::Targets(hash) | Store::Storage(hash) => hash.keys(),
             Store::Lpm(lpm) => lpm.keys(),
-            Store::Programs(programs) => {
-                programs.keys().map(|at| at.to_le_bytes().into()).collect()
-            }
+            Store::Programs(programs) => programs
+                .keys()
+                .map(|at| self.endian.put_u32(*at).into())
+                .collect(),
             Store::Maps(maps) => maps.keys().cloned().collect(),
             Store::Queue(..)
             | Store::Bloom(_)
@@ -645,10 +749,10 @@ impl Map {
     /// If its memory is gone.
     pub fn values(&self, memory: &dyn Memory, key: &[u8]) -> Result<Vec<Vec<u8>>, Fault> {
         let cpus = if self.is_per_cpu() { self.cpus } else { 1 };
-        let size = self.value_size as usize;
+        let (size, endian) = (self.value_size as usize, self.endian);
         let address = |cpu: u32| match &self.store {
             Store::Array(blocks) => {
-                let at = index::array(key, self.max_entries)?;
+                let at = index::array(endian, key, self.max_entries)?;
                 Some(blocks.get(cpu as usize)?.item(at))
             }
             Store::Hash(hash) | Store::Targets(hash) | Store::Storage(hash) => {

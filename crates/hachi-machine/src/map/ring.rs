@@ -2,10 +2,14 @@
 
 use std::collections::VecDeque;
 
-use crate::{Block, Gone, Kind, Memory, OutOfMemory};
+use hachi_obj::uapi::{
+    BPF_RB_AVAIL_DATA, BPF_RB_CONS_POS, BPF_RB_PROD_POS, BPF_RB_RING_SIZE, BPF_RINGBUF_HDR_SZ,
+};
+
+use crate::{Block, Gone, Kind, Memory, OutOfMemory, Protection};
 
 /// Bytes before each record.
-const HEADER: u64 = 8;
+const HEADER: u64 = BPF_RINGBUF_HDR_SZ as u64;
 /// The largest record: 30 bits of its header are for its length.
 const LARGEST: u64 = (1 << 30) - 1;
 
@@ -81,7 +85,7 @@ impl Ring {
             map: map.to_owned(),
         };
         let size = u32::try_from(len).map_err(|_| OutOfMemory)?;
-        let block = memory.allocate(kind, size, 1, true)?;
+        let block = memory.allocate(kind, size, 1, Protection::ReadWrite)?;
         self.push(Record {
             len,
             state: State::Busy(block),
@@ -89,8 +93,17 @@ impl Ring {
         Ok(Some(block))
     }
 
-    /// Ends a record that was reserved at this address. `false` if there is none.
-    pub fn finish(&mut self, memory: &mut dyn Memory, address: u64, discard: bool) -> bool {
+    /// Gives readers the record that was reserved at this address. `false` if there is none.
+    pub fn submit(&mut self, memory: &mut dyn Memory, address: u64) -> bool {
+        self.finish(memory, address, Gone::Submitted)
+    }
+
+    /// Takes back the record that was reserved at this address. `false` if there is none.
+    pub fn discard(&mut self, memory: &mut dyn Memory, address: u64) -> bool {
+        self.finish(memory, address, Gone::Discarded)
+    }
+
+    fn finish(&mut self, memory: &mut dyn Memory, address: u64, why: Gone) -> bool {
         let busy = |record: &&mut Record| match &record.state {
             State::Busy(block) => block.address == address,
             _ => false,
@@ -101,14 +114,9 @@ impl Ring {
         let State::Busy(block) = record.state else {
             return false;
         };
-        record.state = match (discard, memory.bytes(address, record.len as usize)) {
-            (false, Ok(bytes)) => State::Done(bytes),
+        record.state = match (why, memory.bytes(address, record.len as usize)) {
+            (Gone::Submitted, Ok(bytes)) => State::Done(bytes),
             _ => State::Discarded,
-        };
-        let why = if discard {
-            Gone::Discarded
-        } else {
-            Gone::Submitted
         };
         memory.release(block, why);
         true
@@ -129,10 +137,15 @@ impl Ring {
 
     /// Takes what a reader would get now: all records up to the first that is still being written.
     pub fn take(&mut self) -> Vec<RingRecord> {
-        let mut taken = Vec::new();
-        while let Some(record) = self.records.front() {
+        std::iter::from_fn(|| self.take_one()).collect()
+    }
+
+    /// Takes the next record that a reader would get.
+    pub fn take_one(&mut self) -> Option<RingRecord> {
+        loop {
+            let record = self.records.front()?;
             if matches!(record.state, State::Busy(_)) {
-                break;
+                return None;
             }
             self.consumer += record.taken();
             if let Some(Record {
@@ -140,19 +153,18 @@ impl Ring {
                 ..
             }) = self.records.pop_front()
             {
-                taken.push(RingRecord(bytes));
+                return Some(RingRecord(bytes));
             }
         }
-        taken
     }
 
     /// What `bpf_ringbuf_query` answers.
     pub fn query(&self, what: u64) -> u64 {
         match what {
-            0 => self.producer - self.consumer,
-            1 => self.size,
-            2 => self.consumer,
-            3 => self.producer,
+            BPF_RB_AVAIL_DATA => self.producer - self.consumer,
+            BPF_RB_RING_SIZE => self.size,
+            BPF_RB_CONS_POS => self.consumer,
+            BPF_RB_PROD_POS => self.producer,
             _ => 0,
         }
     }

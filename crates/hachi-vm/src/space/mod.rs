@@ -3,10 +3,17 @@
 //! The upper bits of an address say which region it is in, so that a pointer that runs past the end
 //! of one does not get into the next.
 
-use std::cell::Cell;
+mod memory;
+mod reason;
 
+use std::cell::Cell;
+use std::sync::Arc;
+
+use crate::run::Frame;
 use hachi_asm::Endian;
-use hachi_machine::{Block, Fault, Gone, Kind, Memory, OutOfMemory, Reason};
+use hachi_asm::consts::{MAX_BPF_STACK, MAX_CALL_FRAMES};
+use hachi_machine::context::{Access, Field};
+use hachi_machine::{Fault, Gone, Kind, Memory, OutOfMemory};
 
 /// Bits of an address that are the offset in its region.
 const WINDOW: u32 = 40;
@@ -19,13 +26,13 @@ const MOST: usize = 1 << 20;
 /// The region of the stack.
 const STACK: usize = 1;
 /// Bytes of stack that a function has.
-const FRAME: u64 = 512;
+pub(crate) const FRAME: u64 = MAX_BPF_STACK as u64;
 /// From one frame pointer to the next.
 const FRAME_WINDOW: u64 = 1024;
 /// Where a frame pointer is in its window; what is above is for accesses that straddle it.
-const FRAME_TOP: u64 = 768;
-/// Functions that may be called within each other: `MAX_CALL_FRAMES`.
-pub(crate) const FRAMES: usize = 8;
+pub(crate) const FRAME_TOP: u64 = 768;
+/// Functions that may be called within each other.
+pub(crate) const FRAMES: usize = MAX_CALL_FRAMES as usize;
 /// Words of the mask of one frame, a bit for each byte.
 const MASK_WORDS: usize = (FRAME_WINDOW / 64) as usize;
 
@@ -42,6 +49,9 @@ pub(crate) struct Space {
     regions: Vec<Region>,
     /// Of the stack: which bytes were written.
     written: Box<[u64]>,
+    /// Where each function that is not over was called; with the machine, so that a run need not
+    /// make them.
+    pub(crate) frames: Box<[Frame; FRAMES]>,
     /// How deep calls are: frames above are not there.
     depth: u64,
     /// Bytes above the frame pointer that an access from below may reach.
@@ -52,39 +62,49 @@ pub(crate) struct Space {
     context: Option<Context>,
     /// Bytes that helpers copied, or tried to.
     copied: Cell<u64>,
+    /// Whether all of the stack counts as written.
+    trusting: bool,
+    /// How often memory that was there was moved or given up.
+    generation: u64,
+}
+
+/// What compiled code needs to reach memory by itself: it may use the host's addresses of the bytes
+/// until a region is made, moved or given up.
+#[cfg(feature = "jit")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Window {
+    /// The first address.
+    pub(crate) low: u64,
+    /// How many bytes.
+    pub(crate) len: u64,
+    pub(crate) host: *mut u8,
+    pub(crate) writable: bool,
 }
 
 /// The context of the program that runs.
 #[derive(Debug, Clone)]
 struct Context {
     region: usize,
-    fields: &'static [Field],
+    rules: Rules,
     /// What pointer fields hold.
     pointers: Vec<(u16, u64)>,
 }
 
-/// A field of a context.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Field {
-    /// Its name.
-    pub name: &'static str,
-    /// Where it is, in bytes.
-    pub offset: u16,
-    /// How many bytes it has.
-    pub size: u16,
-    /// How a program may use it.
-    pub access: Access,
+/// How a program may use its context.
+#[derive(Debug, Clone)]
+pub(crate) enum Rules {
+    /// Any bytes, aligned to their number; writing them is up to the flag.
+    Bytes { writable: bool },
+    /// Fields, each as its row of the table says.
+    Fields(Arc<[Usable]>),
 }
 
-/// How a program may use a field of its context.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// Read, also in parts.
-    Read,
-    /// Read and write, in parts too.
-    ReadWrite,
-    /// Read as a whole; what is read is a pointer, of 64 bits whatever the field's size.
-    Pointer,
+/// A field, and what the program that runs may do with it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Usable {
+    pub(crate) field: &'static Field,
+    pub(crate) read: bool,
+    pub(crate) write: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -148,13 +168,122 @@ impl Space {
         Space {
             regions,
             written: vec![0; FRAMES * MASK_WORDS].into(),
+            frames: Box::default(),
             depth: 0,
             slack: 0,
             endian,
             budget,
             context: None,
             copied: Cell::new(0),
+            trusting: false,
+            generation: 0,
         }
+    }
+
+    /// What stands for the address of a function of the kernel's: nothing can be read there.
+    pub(crate) const KFUNC: u64 = address(FUNCTIONS as usize, 1 << 39);
+
+    /// Reads memory for someone who only looks: what was never written is zero.
+    pub(crate) fn peek(&self, address: u64, to: &mut [u8]) -> Result<(), Fault> {
+        if region_of(address) != STACK {
+            return self.read(address, to);
+        }
+        let from = (address & OFFSET) as usize;
+        let end = from.checked_add(to.len());
+        match end.and_then(|end| self.regions[STACK].bytes.get(from..end)) {
+            Some(bytes) => {
+                to.copy_from_slice(bytes);
+                Ok(())
+            }
+            None => Err(self.fault(address, to.len() as u64, false)),
+        }
+    }
+
+    /// How often memory that was there was moved or given up.
+    #[cfg(feature = "jit")]
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Lets all of the stack count as written: for programs that a verifier has seen.
+    #[cfg(feature = "unchecked")]
+    pub(crate) fn set_trusting(&mut self, trusting: bool) {
+        self.trusting = trusting;
+    }
+
+    /// The bytes around an address that lie side by side in the host's memory too. None for those
+    /// whose accesses need more than bounds: the stack, the context, an arena, a map that grows.
+    #[cfg(feature = "jit")]
+    pub(crate) fn window(&mut self, address: u64) -> Option<Window> {
+        let number = region_of(address);
+        let region = self.regions.get_mut(number)?;
+        let at = (address & OFFSET).checked_sub(START)?;
+        let have = region.bytes.len() as u64;
+        let (low, from, len) = match region.shape {
+            Shape::Linear { low, high } if u64::from(high) <= have => {
+                let (low, high) = (u64::from(low), u64::from(high));
+                (low, low, high.checked_sub(low)?)
+            }
+            Shape::Items { shift, size, count } => {
+                let (index, size) = (at >> shift, u64::from(size));
+                if index >= u64::from(count) || have < size.checked_mul(count.into())? {
+                    return None;
+                }
+                (index << shift, index * size, size)
+            }
+            _ => return None,
+        };
+        let bytes = region.bytes.get_mut(from as usize..)?;
+        Some(Window {
+            low: self::address(number, START + low),
+            len: len.min(bytes.len() as u64),
+            host: bytes.as_mut_ptr(),
+            writable: region.writable,
+        })
+    }
+
+    /// Makes all values of maps exist, so that they stay where they are.
+    #[cfg(feature = "unchecked")]
+    pub(crate) fn settle(&mut self) -> Result<(), OutOfMemory> {
+        for number in FIRST..self.regions.len() {
+            if let Shape::Items { size, count, .. } = self.regions[number].shape {
+                let whole = u64::from(size) * u64::from(count);
+                let have = self.regions[number].bytes.len() as u64;
+                self.spend(whole.saturating_sub(have))?;
+                let whole = usize::try_from(whole).map_err(|_| OutOfMemory)?;
+                self.regions[number].bytes.resize(whole, 0);
+            }
+        }
+        Ok(())
+    }
+
+    /// The host's address of the byte that a frame pointer points to.
+    #[cfg(feature = "jit")]
+    pub(crate) fn host_of_frame(&mut self, pointer: u64) -> *mut u8 {
+        let at = (pointer & OFFSET) as usize;
+        self.regions[STACK].bytes[at..].as_mut_ptr()
+    }
+
+    /// The host's address of what says which bytes of a frame were written: a bit for each, from
+    /// [`FRAME_TOP`] bytes below the frame pointer.
+    #[cfg(feature = "jit")]
+    pub(crate) fn host_of_mask(&mut self, pointer: u64) -> *mut u64 {
+        let frame = ((pointer & OFFSET) / FRAME_WINDOW) as usize;
+        self.written[frame * MASK_WORDS..].as_mut_ptr()
+    }
+
+    /// The bytes of the context.
+    #[cfg(feature = "jit")]
+    pub(crate) fn context_bytes_mut(&mut self) -> Option<&mut [u8]> {
+        let context = self.context.as_ref()?;
+        Some(&mut self.regions.get_mut(context.region)?.bytes)
+    }
+
+    /// What the pointer fields of the context hold.
+    #[cfg(feature = "jit")]
+    pub(crate) fn context_pointers(&self) -> &[(u16, u64)] {
+        let context = self.context.as_ref();
+        context.map_or(&[], |context| &context.pointers)
     }
 
     /// Bytes that helpers copied since the last call.
@@ -200,7 +329,8 @@ impl Space {
         let depth = depth.min(FRAMES - 1);
         self.depth = depth as u64;
         let from = depth * MASK_WORDS;
-        self.written[from..from + MASK_WORDS].fill(0);
+        let fresh = if self.trusting { u64::MAX } else { 0 };
+        self.written[from..from + MASK_WORDS].fill(fresh);
         address(STACK, self.depth * FRAME_WINDOW + FRAME_TOP)
     }
 
@@ -216,17 +346,25 @@ impl Space {
 
     /// Takes away all regions that were made after `mark`.
     pub(crate) fn shrink(&mut self, mark: usize) {
-        for region in self.regions.drain(mark.max(FIRST)..) {
+        self.generation += 1;
+        let mark = mark.max(FIRST);
+        for region in self.regions.drain(mark..) {
             self.budget += region.bytes.len() as u64;
         }
-        self.context = None;
+        if self
+            .context
+            .as_ref()
+            .is_some_and(|context| context.region >= mark)
+        {
+            self.context = None;
+        }
     }
 
     /// Makes the context of a run.
     pub(crate) fn set_context(
         &mut self,
         bytes: Vec<u8>,
-        fields: &'static [Field],
+        rules: Rules,
         pointers: Vec<(u16, u64)>,
     ) -> u64 {
         let region = self.regions.len();
@@ -239,18 +377,36 @@ impl Space {
         });
         self.context = Some(Context {
             region,
-            fields,
+            rules,
             pointers,
         });
         address(region, START)
     }
 
-    /// What the pointer fields of the context hold from now on.
+    /// What some pointer fields of the context hold from now on.
     pub(crate) fn set_context_pointers(&mut self, pointers: &[(u16, u64)]) {
-        if let Some(context) = &mut self.context {
-            context.pointers.clear();
-            context.pointers.extend_from_slice(pointers);
+        let Some(context) = &mut self.context else {
+            return;
+        };
+        for (offset, pointer) in pointers {
+            if let Some(held) = context.pointers.iter_mut().find(|(at, _)| at == offset) {
+                held.1 = *pointer;
+            }
         }
+    }
+
+    /// Fills the context with other bytes, as many as it has.
+    pub(crate) fn refill_context(&mut self, bytes: &[u8]) {
+        let region = self.context.as_ref().map(|context| context.region);
+        if let Some(region) = region.and_then(|at| self.regions.get_mut(at)) {
+            region.bytes.copy_from_slice(bytes);
+        }
+    }
+
+    /// The bytes at an address, if they lie side by side and may be read.
+    pub(crate) fn slice(&self, address: u64, len: usize) -> Option<&[u8]> {
+        let (number, at) = self.stretch(address, len)?;
+        self.regions.get(number)?.bytes.get(at..at + len)
     }
 
     /// The bytes of the context, as the program left them.
@@ -342,88 +498,14 @@ impl Space {
         }
     }
 
-    /// Why an access cannot be made.
-    #[cold]
-    pub(crate) fn fault(&self, address: u64, size: u64, write: bool) -> Fault {
-        let reason = self.reason(address, size, write);
-        Fault {
-            address,
-            size,
-            write,
-            reason,
-        }
+    /// Whether all bytes of a stretch of the stack were written.
+    fn are_written(&self, offset: u64, len: u64) -> bool {
+        words(offset, len).all(|(at, len)| self.is_written(at, len))
     }
 
-    fn reason(&self, address: u64, size: u64, write: bool) -> Reason {
-        if !(1 << 16..=u64::MAX - (1 << 16)).contains(&address) {
-            return Reason::Null;
-        }
-        let Some(region) = self.regions.get(region_of(address)) else {
-            return Reason::Unmapped;
-        };
-        let kind = region.kind.clone();
-        let offset = address & OFFSET;
-        let from_start = offset.wrapping_sub(START) as i64;
-        match region.shape {
-            Shape::Nothing => Reason::Unmapped,
-            Shape::Gone(why) => Reason::Gone { kind, why },
-            Shape::Context => Reason::NoField {
-                offset: from_start as u64,
-            },
-            Shape::Linear { low, high } => {
-                let place = from_start - i64::from(low);
-                let len = u64::from(high - low);
-                if write && !region.writable && place >= 0 && place as u64 + size <= len {
-                    return Reason::ReadOnly { kind };
-                }
-                // Metadata before a packet counts as negative.
-                Reason::Outside {
-                    kind,
-                    offset: place,
-                    len,
-                }
-            }
-            Shape::Arena => Reason::Outside {
-                kind,
-                offset: offset as i64,
-                len: 1 << 32,
-            },
-            Shape::Items {
-                shift,
-                size: item,
-                count,
-            } => {
-                let index = from_start >> shift;
-                let inside = from_start & ((1 << shift) - 1);
-                let there = index >= 0 && index < i64::from(count);
-                if write && !region.writable && there && inside as u64 + size <= u64::from(item) {
-                    return Reason::ReadOnly { kind };
-                }
-                // The upper half of the gap is before the next item.
-                let offset = match inside > (i64::from(item) + (1 << shift)) / 2 {
-                    true => inside - (1 << shift),
-                    false => inside,
-                };
-                Reason::Outside {
-                    kind,
-                    offset,
-                    len: item.into(),
-                }
-            }
-            Shape::Stack => {
-                let from_top = (offset % FRAME_WINDOW) as i64 - FRAME_TOP as i64;
-                if !write && self.place(region, offset, size).is_some() {
-                    let first = (0..size).find(|at| !self.is_written(offset + at, 1));
-                    return Reason::Uninitialised {
-                        offset: from_top + first.unwrap_or(0) as i64,
-                    };
-                }
-                Reason::Outside {
-                    kind,
-                    offset: from_top + FRAME as i64,
-                    len: FRAME,
-                }
-            }
+    fn mark_all_written(&mut self, offset: u64, len: u64) {
+        for (at, len) in words(offset, len) {
+            self.mark_written(at, len);
         }
     }
 
@@ -437,14 +519,11 @@ impl Space {
             Shape::Context => {
                 let context = self.context.as_ref().ok_or_else(fault)?;
                 let at = offset.wrapping_sub(START);
-                let field = context.field(at, size).ok_or_else(fault)?;
-                if field.access == Access::Pointer {
-                    let whole = at == u64::from(field.offset) && size == u64::from(field.size);
-                    let pointer = context.pointers.iter().find(|(of, _)| *of == field.offset);
-                    return match (whole, pointer) {
-                        (true, Some((_, pointer))) => Ok(*pointer),
-                        _ => Err(fault()),
-                    };
+                if !context.allows(at, size, Access::Read, region.bytes.len() as u64) {
+                    return Err(fault());
+                }
+                if let Some((_, pointer)) = context.pointer(at) {
+                    return Ok(*pointer);
                 }
                 let bytes = region.bytes.get(at as usize..at as usize + size as usize);
                 Ok(self.number(bytes.ok_or_else(fault)?))
@@ -486,11 +565,9 @@ impl Space {
         match region.shape {
             Shape::Context => {
                 let at = offset.wrapping_sub(START);
-                let field = self
-                    .context
-                    .as_ref()
-                    .and_then(|context| context.field(at, size));
-                if field.is_none_or(|field| field.access != Access::ReadWrite) {
+                let len = region.bytes.len() as u64;
+                let context = self.context.as_ref();
+                if context.is_none_or(|context| !context.allows(at, size, Access::Write, len)) {
                     return Err(fault);
                 }
                 let at = at as usize;
@@ -594,6 +671,13 @@ impl Space {
     }
 }
 
+/// A stretch in parts of at most 64 bytes: where each begins, and its length.
+fn words(offset: u64, len: u64) -> impl Iterator<Item = (u64, u64)> {
+    let end = offset + len;
+    let starts = (offset..end).step_by(64);
+    starts.map(move |at| (at, (end - at).min(64)))
+}
+
 /// Reads what there is of `bytes`, zeros elsewhere.
 fn read_sparse(bytes: &[u8], offset: u64, to: &mut [u8]) {
     for (at, byte) in (offset as usize..).zip(to) {
@@ -602,195 +686,25 @@ fn read_sparse(bytes: &[u8], offset: u64, to: &mut [u8]) {
 }
 
 impl Context {
-    /// The field that holds these bytes.
-    fn field(&self, at: u64, size: u64) -> Option<&'static Field> {
-        let holds = |field: &&Field| {
-            let start = u64::from(field.offset);
-            at >= start
-                && at
-                    .checked_add(size)
-                    .is_some_and(|end| end <= start + u64::from(field.size))
-        };
-        self.fields.iter().find(holds)
-    }
-}
-
-impl Memory for Space {
-    fn endian(&self) -> Endian {
-        self.endian
-    }
-
-    fn read(&self, address: u64, to: &mut [u8]) -> Result<(), Fault> {
-        let len = to.len();
-        if len == 0 {
-            return Ok(());
-        }
-        self.copied
-            .set(self.copied.get().saturating_add(len as u64));
-        let fault = || self.fault(address, len as u64, false);
-        let Some((number, at)) = self.stretch(address, len) else {
-            // An arena gives zeros for what is not there.
-            let region = self.regions.get(region_of(address)).ok_or_else(fault)?;
-            if region.shape == Shape::Arena {
-                read_sparse(&region.bytes, address & 0xffff_ffff, to);
-                return Ok(());
+    /// Whether the program may read or write these bytes at once. `len` is the context's size.
+    fn allows(&self, at: u64, size: u64, access: Access, len: u64) -> bool {
+        match &self.rules {
+            Rules::Bytes { writable } => {
+                let inside = at.checked_add(size).is_some_and(|end| end <= len);
+                inside && at.is_multiple_of(size) && (*writable || access == Access::Read)
             }
-            return Err(fault());
-        };
-        let region = &self.regions[number];
-        if region.shape == Shape::Stack {
-            let offset = address & OFFSET;
-            if !(0..len as u64).all(|at| self.is_written(offset + at, 1)) {
-                return Err(fault());
-            }
-        }
-        // What of an item was never written is zero.
-        read_sparse(&region.bytes, at as u64, to);
-        Ok(())
-    }
-
-    fn write(&mut self, address: u64, from: &[u8]) -> Result<(), Fault> {
-        let writable = |region: &Region| region.writable;
-        if self
-            .regions
-            .get(region_of(address))
-            .is_some_and(|region| !writable(region))
-        {
-            return match from.is_empty() {
-                true => Ok(()),
-                false => Err(self.fault(address, from.len() as u64, true)),
-            };
-        }
-        self.write_owned(address, from)
-    }
-
-    fn write_owned(&mut self, address: u64, from: &[u8]) -> Result<(), Fault> {
-        let len = from.len();
-        if len == 0 {
-            return Ok(());
-        }
-        self.copied
-            .set(self.copied.get().saturating_add(len as u64));
-        let Some((number, at)) = self.stretch(address, len) else {
-            return self.store_slow(address, from);
-        };
-        let out_of_memory = self.grow(number, address, len as u64).is_err();
-        if self.regions[number].shape == Shape::Stack {
-            for at in 0..len as u64 {
-                self.mark_written((address & OFFSET) + at, 1);
-            }
-        }
-        match self.regions[number].bytes.get_mut(at..at + len) {
-            Some(place) if !out_of_memory => {
-                place.copy_from_slice(from);
-                Ok(())
-            }
-            _ => Err(self.fault(address, len as u64, true)),
+            Rules::Fields(fields) => fields.iter().any(|usable| {
+                let may = match access {
+                    Access::Read => usable.read,
+                    Access::Write => usable.write,
+                };
+                may && usable.field.allows(at, size, access)
+            }),
         }
     }
 
-    fn allocate(
-        &mut self,
-        kind: Kind,
-        size: u32,
-        count: u32,
-        writable: bool,
-    ) -> Result<Block, OutOfMemory> {
-        if matches!(kind, Kind::Arena { .. }) {
-            let region = self.push(Region {
-                bytes: Vec::new(),
-                shape: Shape::Arena,
-                writable,
-                kind,
-            })?;
-            return Ok(Block {
-                address: address(region, 0),
-                stride: 1,
-            });
-        }
-        if count == 1 {
-            self.spend(size.into())?;
-            let region = self.push(Region {
-                bytes: vec![0; size as usize],
-                shape: Shape::Linear { low: 0, high: size },
-                writable,
-                kind,
-            })?;
-            return Ok(Block {
-                address: address(region, START),
-                stride: size.into(),
-            });
-        }
-        // A gap after each item, so that its end is not the start of the next.
-        let shift = u64::from(size)
-            .saturating_add(8)
-            .next_power_of_two()
-            .trailing_zeros();
-        if u128::from(count) << shift >= 1 << (WINDOW - 1) {
-            return Err(OutOfMemory);
-        }
-        let region = self.push(Region {
-            bytes: Vec::new(),
-            shape: Shape::Items {
-                shift: shift as u8,
-                size,
-                count,
-            },
-            writable,
-            kind,
-        })?;
-        // Small maps are whole from the start: accesses then need not look whether they are.
-        let whole = u64::from(size) * u64::from(count);
-        if whole <= 1 << 16 {
-            self.spend(whole)?;
-            self.regions[region].bytes = vec![0; whole as usize];
-        }
-        Ok(Block {
-            address: address(region, START),
-            stride: 1 << shift,
-        })
-    }
-
-    fn set_bounds(&mut self, block: Block, start: u32, end: u32) {
-        if let Some(region) = self.regions.get_mut(region_of(block.address))
-            && let Shape::Linear { low, high } = &mut region.shape
-        {
-            let len = region.bytes.len() as u32;
-            *high = end.min(len);
-            *low = start.min(*high);
-        }
-    }
-
-    fn renew(&mut self, block: Block, why: Gone) -> Block {
-        let number = region_of(block.address);
-        let Some(region) = self.regions.get_mut(number) else {
-            return block;
-        };
-        let kind = region.kind.clone();
-        let dead = Region {
-            bytes: Vec::new(),
-            shape: Shape::Gone(why),
-            writable: false,
-            kind,
-        };
-        let old = std::mem::replace(region, dead);
-        match self.push(old) {
-            Ok(region) => Block {
-                address: address(region, START),
-                stride: block.stride,
-            },
-            // The number of regions is bounded; a program that moves its packet that often has
-            // lost it.
-            Err(OutOfMemory) => block,
-        }
-    }
-
-    fn release(&mut self, block: Block, why: Gone) {
-        if let Some(region) = self.regions.get_mut(region_of(block.address)) {
-            self.budget += region.bytes.len() as u64;
-            region.bytes = Vec::new();
-            region.shape = Shape::Gone(why);
-            region.writable = false;
-        }
+    /// The pointer in the field that begins here.
+    fn pointer(&self, at: u64) -> Option<&(u16, u64)> {
+        self.pointers.iter().find(|(of, _)| u64::from(*of) == at)
     }
 }

@@ -1,0 +1,166 @@
+//! What ran, by source line and by function: coverage and profiles.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
+use std::ops::ControlFlow;
+
+use crate::observe::{Counts, Moment, Observer};
+use crate::vm::Vm;
+
+/// How often source lines and functions ran, over any number of runs and machines.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use hachi_asm::build::{exit, mov_imm};
+/// # use hachi_obj::{Code, Endian, ProgramSpec, ProgramType, Spec};
+/// use hachi_vm::{Config, Counts, Coverage, Input, Vm};
+///
+/// # let mut spec = Spec::new(Endian::Little);
+/// # let code = Code::new("pass", vec![mov_imm(0, 2), exit()]);
+/// # spec.programs.push(ProgramSpec::new("pass", ProgramType::Xdp, code));
+/// let mut vm = Vm::new(&spec, &Config::default())?;
+/// let mut counts = Counts::default();
+/// vm.run_observed("pass", &Input::new(&[0; 64]), &mut counts)?;
+/// let mut coverage = Coverage::default();
+/// coverage.add(&vm, &counts);
+/// std::fs::write(std::env::temp_dir().join("hachi-doc.info"), coverage.to_lcov())?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Coverage {
+    files: BTreeMap<String, File>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct File {
+    lines: BTreeMap<u32, u64>,
+    /// The first line of each function, and how often it was entered.
+    functions: BTreeMap<String, (u32, u64)>,
+}
+
+impl Coverage {
+    /// Adds what ran on a machine. Lines that never ran count as such.
+    pub fn add(&mut self, vm: &Vm, counts: &Counts) {
+        let names: Vec<String> = vm.programs().map(str::to_owned).collect();
+        for (number, name) in names.iter().enumerate() {
+            let ran = counts.of(number);
+            let mut lines: HashMap<(String, u32), u64> = HashMap::new();
+            let mut seen = None;
+            for insn in 0..vm.instructions(name).map_or(0, <[_]>::len) {
+                let Some(place) = vm.place(name, insn) else {
+                    continue;
+                };
+                let count = ran.get(insn).copied().unwrap_or(0);
+                if place.function != seen
+                    && let Some(function) = &place.function
+                {
+                    let file = self.files.entry(place.file.clone()).or_default();
+                    let entered = file.functions.entry(function.clone());
+                    entered.or_insert((place.line, 0)).1 += count;
+                }
+                seen = place.function;
+                // A line ran as often as the instruction of it that ran most.
+                let line = lines.entry((place.file, place.line)).or_default();
+                *line = (*line).max(count);
+            }
+            for ((file, line), count) in lines {
+                let file = self.files.entry(file).or_default();
+                *file.lines.entry(line).or_default() += count;
+            }
+        }
+    }
+
+    /// Lines that ran, and all lines.
+    pub fn lines(&self) -> (usize, usize) {
+        let lines = || self.files.values().flat_map(|file| file.lines.values());
+        (lines().filter(|count| **count > 0).count(), lines().count())
+    }
+
+    /// The tracefile that `genhtml` and editors read (geninfo(1)).
+    pub fn to_lcov(&self) -> String {
+        let mut to = String::new();
+        for (name, file) in &self.files {
+            let _ = writeln!(to, "TN:\nSF:{name}");
+            for (function, (line, _)) in &file.functions {
+                let _ = writeln!(to, "FN:{line},{function}");
+            }
+            for (function, (_, count)) in &file.functions {
+                let _ = writeln!(to, "FNDA:{count},{function}");
+            }
+            let entered = |(_, count): &&(u32, u64)| *count > 0;
+            let hit = file.functions.values().filter(entered).count();
+            let _ = writeln!(to, "FNF:{}\nFNH:{hit}", file.functions.len());
+            for (line, count) in &file.lines {
+                let _ = writeln!(to, "DA:{line},{count}");
+            }
+            let hit = file.lines.values().filter(|count| **count > 0).count();
+            let _ = writeln!(to, "LF:{}\nLH:{hit}\nend_of_record", file.lines.len());
+        }
+        to
+    }
+
+    /// The sources, with how often each line ran before it: a dash for lines without code. Files
+    /// that `read` does not find are shown by the lines that have code.
+    pub fn annotated(&self, read: impl Fn(&str) -> Option<String>) -> String {
+        let mut to = String::new();
+        for (name, file) in &self.files {
+            let _ = writeln!(to, "{name}:");
+            match read(name) {
+                Some(text) => {
+                    for (line, text) in (1..).zip(text.lines()) {
+                        let count = match file.lines.get(&line) {
+                            Some(count) => count.to_string(),
+                            None => "-".to_owned(),
+                        };
+                        let _ = writeln!(to, "{count:>10} {line:>5}  {text}");
+                    }
+                }
+                None => {
+                    for (line, count) in &file.lines {
+                        let _ = writeln!(to, "{count:>10} {line:>5}");
+                    }
+                }
+            }
+        }
+        to
+    }
+}
+
+/// Instructions by call path and source line: an [`Observer`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Profile {
+    stacks: BTreeMap<String, u64>,
+    /// The functions that are running, the outermost first.
+    path: Vec<String>,
+}
+
+impl Profile {
+    /// Lines of `a;b;FILE:LINE COUNT`, as flame graph tools read them.
+    pub fn folded(&self) -> String {
+        let mut to = String::new();
+        for (stack, count) in &self.stacks {
+            let _ = writeln!(to, "{stack} {count}");
+        }
+        to
+    }
+}
+
+impl Observer for Profile {
+    fn step(&mut self, moment: &mut Moment<'_>) -> ControlFlow<()> {
+        let place = moment.place();
+        let (function, line) = match place {
+            Some(place) => (place.function, Some((place.file, place.line))),
+            None => (None, None),
+        };
+        let function = function.unwrap_or_else(|| moment.program().to_owned());
+        self.path.resize(moment.depth(), String::new());
+        self.path.push(function);
+        let mut stack = self.path.join(";");
+        if let Some((file, line)) = line {
+            let _ = write!(stack, ";{file}:{line}");
+        }
+        *self.stacks.entry(stack).or_default() += 1;
+        ControlFlow::Continue(())
+    }
+}

@@ -1,0 +1,170 @@
+//! Watching a run, instruction by instruction: for traces, debuggers and coverage.
+
+use std::ops::ControlFlow;
+
+use hachi_asm::Insn;
+use hachi_diag::Span;
+use hachi_machine::{Fault, Memory as _, Trap};
+
+use crate::fault::span;
+use crate::program::Program;
+use crate::run::{Stop, Watch};
+use crate::space::Space;
+
+/// What looks at a run before each instruction. Observed runs are interpreted.
+pub trait Observer {
+    /// Before an instruction. `Break` ends the run there.
+    fn step(&mut self, moment: &mut Moment<'_>) -> ControlFlow<()>;
+}
+
+/// A run before an instruction.
+pub struct Moment<'m> {
+    programs: &'m [Program],
+    at: Stop,
+    depth: usize,
+    registers: &'m mut [u64; 16],
+    space: &'m mut Space,
+}
+
+impl Moment<'_> {
+    /// The number of the program, in the order of [`Vm::programs`](crate::Vm::programs).
+    pub fn number(&self) -> usize {
+        self.at.program
+    }
+
+    /// The name of the program.
+    pub fn program(&self) -> &str {
+        &self.programs[self.at.program].name
+    }
+
+    /// The slot of the instruction.
+    pub fn insn(&self) -> usize {
+        self.at.pc
+    }
+
+    /// How many calls deep it is.
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// The instructions of the program.
+    pub fn instructions(&self) -> &[Insn] {
+        let linked = self.programs[self.at.program].linked.as_deref();
+        linked.map_or(&[], |linked| &linked.insns)
+    }
+
+    /// r0 to r10.
+    pub fn registers(&self) -> [u64; 11] {
+        let mut registers = [0; 11];
+        registers.copy_from_slice(&self.registers[..11]);
+        registers
+    }
+
+    /// Changes a register; r10 and what does not exist stay.
+    pub fn set_register(&mut self, register: usize, value: u64) {
+        if register < 10 {
+            self.registers[register] = value;
+        }
+    }
+
+    /// Reads memory of the program.
+    ///
+    /// # Errors
+    /// If not all of the bytes may be read.
+    pub fn read(&self, address: u64, to: &mut [u8]) -> Result<(), Fault> {
+        self.space.peek(address, to)
+    }
+
+    /// Writes memory of the program.
+    ///
+    /// # Errors
+    /// If not all of the bytes may be written; then none is.
+    pub fn write(&mut self, address: u64, from: &[u8]) -> Result<(), Fault> {
+        self.space.write(address, from)
+    }
+
+    /// The byte order of the machine.
+    pub fn endian(&self) -> hachi_asm::Endian {
+        self.space.endian()
+    }
+
+    /// The place in the source, with the function.
+    pub fn place(&self) -> Option<Span> {
+        span(self.programs, self.at)
+    }
+}
+
+/// An observer, as the interpreter sees it.
+pub(crate) struct Watched<'o>(pub(crate) &'o mut dyn Observer);
+
+impl Watch for Watched<'_> {
+    const ON: bool = true;
+
+    fn step(
+        &mut self,
+        programs: &[Program],
+        at: Stop,
+        depth: usize,
+        registers: &mut [u64; 16],
+        space: &mut Space,
+    ) -> Result<(), Trap> {
+        let mut moment = Moment {
+            programs,
+            at,
+            depth,
+            registers,
+            space,
+        };
+        match self.0.step(&mut moment) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(Trap::Instruction {
+                what: "the observer ended the run".to_owned(),
+            }),
+        }
+    }
+}
+
+/// How often each instruction ran: an [`Observer`] that counts.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use hachi_asm::build::{exit, mov_imm};
+/// use hachi_obj::{Code, Endian, ProgramSpec, ProgramType, Spec};
+/// use hachi_vm::{Config, Counts, Input, Vm};
+///
+/// let mut spec = Spec::new(Endian::Little);
+/// let code = Code::new("pass", vec![mov_imm(0, 2), exit()]);
+/// spec.programs.push(ProgramSpec::new("pass", ProgramType::Xdp, code));
+/// let mut vm = Vm::new(&spec, &Config::default())?;
+/// let mut counts = Counts::default();
+/// vm.run_observed("pass", &Input::new(&[0; 64]), &mut counts)?;
+/// assert_eq!(counts.of(0), [1, 1]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    counts: Vec<Vec<u64>>,
+}
+
+impl Counts {
+    /// How often each slot of the program of this number ran; what is behind the end never did.
+    pub fn of(&self, program: usize) -> &[u64] {
+        self.counts.get(program).map_or(&[], Vec::as_slice)
+    }
+}
+
+impl Observer for Counts {
+    fn step(&mut self, moment: &mut Moment<'_>) -> ControlFlow<()> {
+        let (program, insn) = (moment.number(), moment.insn());
+        if self.counts.len() <= program {
+            self.counts.resize(program + 1, Vec::new());
+        }
+        let counts = &mut self.counts[program];
+        if counts.len() <= insn {
+            counts.resize(insn + 1, 0);
+        }
+        counts[insn] += 1;
+        ControlFlow::Continue(())
+    }
+}
