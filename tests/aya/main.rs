@@ -1,5 +1,8 @@
 //! What programs written for Aya do, with Aya's names alone: through dependencies that are renamed.
 
+mod btf;
+mod contexts;
+
 use std::{
     io::ErrorKind,
     net::UdpSocket,
@@ -21,7 +24,7 @@ use aya::{
         Program, ProgramError, ProgramType, SchedClassifier, SocketFilter, TracePoint, UProbe, Xdp,
         XdpFlags, XdpMode,
         links::{FdLink, LinkError},
-        uprobe::UProbeScope,
+        uprobe::UProbeLinkId,
         xdp::XdpLink,
     },
     sys::{SyscallError, is_map_supported, is_program_supported},
@@ -70,7 +73,7 @@ fn run(program: &Xdp) -> u32 {
 }
 
 #[test]
-fn what_does_not_exist_is_none() {
+fn missing_programs_and_maps_are_none() {
     require_bpf!();
     let mut ebpf = Ebpf::load(&object("network")).unwrap();
     assert!(ebpf.program("nothing_like_it").is_none());
@@ -184,6 +187,22 @@ fn maps_are_read_and_written() {
 
     let [one, none, two] = ebpf.maps_disjoint_mut(["COUNTS", "NOTHING", "TOTAL"]);
     assert!(one.is_some() && none.is_none() && two.is_some());
+}
+
+/// The helper that it calls is for programs under the GPL only.
+#[test]
+fn a_program_that_states_no_licence_is_under_the_gpl() {
+    require_bpf!();
+    let mut ebpf = Ebpf::load(&object("unlicensed")).unwrap();
+    let program: &mut TracePoint = ebpf.program_mut("named").unwrap().try_into().unwrap();
+    program.load().unwrap();
+    assert_eq!(program.info().unwrap().gpl_compatible(), Some(true));
+    // What a program states counts.
+    let bytes = object("maps");
+    let stated = b"Dual MIT/GPL\0";
+    assert!(bytes.windows(stated.len()).any(|window| window == stated));
+    let section = b".hachi.license";
+    assert!(!bytes.windows(section.len()).any(|window| window == section));
 }
 
 #[test]
@@ -344,7 +363,7 @@ fn socket_filters_stay_when_the_object_goes() {
 /// The verifier lets some helpers be called under the GPL only. An object without a licence is
 /// refused by Hachi itself, as libbpf does, unless it is told what to assume.
 #[test]
-fn no_licence_is_the_gpl() {
+fn a_missing_licence_means_the_gpl() {
     require_bpf!();
     let mut bytes = object("maps");
     let name = b"\0license\0";
@@ -461,24 +480,35 @@ extern "C" fn hachi_tests_aya_probe(argument: u64) -> u64 {
     std::hint::black_box(argument)
 }
 
+/// Attaches to a function of this program, for this process.
+fn attach(program: &mut UProbe, function: &str) -> Result<UProbeLinkId, ProgramError> {
+    let target = "/proc/self/exe";
+    #[cfg(not(feature = "v0_13"))]
+    {
+        program.attach(
+            function,
+            target,
+            aya::programs::uprobe::UProbeScope::CallingProcess,
+        )
+    }
+    #[cfg(feature = "v0_13")]
+    {
+        program.attach(Some(function), 0, target, Some(0))
+    }
+}
+
 #[test]
 fn a_uprobe_knows_who_calls() {
     require_bpf!();
     let mut ebpf = Ebpf::load(&object("tracing")).unwrap();
     let program: &mut UProbe = ebpf.program_mut("called").unwrap().try_into().unwrap();
     program.load().unwrap();
-    let missing = program.attach(
-        "no_such_function",
-        "/proc/self/exe",
-        UProbeScope::AllProcesses,
-    );
+    let missing = attach(program, "no_such_function");
     assert!(
         matches!(missing, Err(ProgramError::UProbeError(_))),
         "{missing:?}"
     );
-    let target = std::env::current_exe().unwrap();
-    let attached = program.attach("hachi_tests_aya_probe", target, UProbeScope::CallingProcess);
-    match attached {
+    match attach(program, "hachi_tests_aya_probe") {
         Ok(_) => {}
         // Kernels without uprobes.
         Err(ProgramError::SyscallError(SyscallError { io_error, .. }))

@@ -7,9 +7,11 @@
 //!
 //! Programs are built with the stable compiler that builds the rest; no `bpf-linker` is needed.
 
-use std::{env, path::Path};
+use std::env;
 
 pub use anyhow::Result;
+#[cfg(feature = "v0_1")]
+pub use cargo_metadata;
 
 /// An eBPF package to build.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,10 +42,47 @@ pub enum Toolchain<'a> {
 ///
 /// # Errors
 /// When a package does not build; the compiler's messages have then been printed.
+#[cfg(not(feature = "v0_1"))]
 pub fn build_ebpf<'a>(
     packages: impl IntoIterator<Item = Package<'a>>,
     _toolchain: Toolchain<'a>,
 ) -> Result<()> {
+    build(|| {
+        let packages = packages.into_iter().map(|package| {
+            let mut to_build = match package.root_dir {
+                "" => hachi_build::Package::from(package.name),
+                directory => hachi_build::Package::from(std::path::Path::new(directory)),
+            };
+            if package.no_default_features {
+                to_build = to_build.no_default_features();
+            }
+            for feature in package.features {
+                to_build = to_build.feature(*feature);
+            }
+            to_build
+        });
+        packages.collect()
+    })
+}
+
+/// Builds the binaries of eBPF packages, as cargo describes them; each becomes `$OUT_DIR/NAME`.
+///
+/// The environment variable `AYA_BUILD_SKIP=1` leaves that out.
+///
+/// # Errors
+/// When a package does not build; the compiler's messages have then been printed.
+#[cfg(feature = "v0_1")]
+pub fn build_ebpf(packages: impl IntoIterator<Item = cargo_metadata::Package>) -> Result<()> {
+    build(|| {
+        let directories = packages.into_iter().filter_map(|package| {
+            let directory = package.manifest_path.parent()?;
+            Some(hachi_build::Package::from(directory.as_std_path()))
+        });
+        directories.collect()
+    })
+}
+
+fn build(packages: impl FnOnce() -> Vec<hachi_build::Package>) -> Result<()> {
     // The build script is run a second time, as the linker.
     hachi_build::intercept();
     println!("cargo::rerun-if-env-changed=AYA_BUILD_SKIP");
@@ -53,20 +92,7 @@ pub fn build_ebpf<'a>(
         println!("cargo::warning=AYA_BUILD_SKIP is set: eBPF programs are not built");
         return Ok(());
     }
-    let packages = packages.into_iter().map(|package| {
-        let mut to_build = match package.root_dir {
-            "" => hachi_build::Package::from(package.name),
-            directory => hachi_build::Package::from(Path::new(directory)),
-        };
-        if package.no_default_features {
-            to_build = to_build.no_default_features();
-        }
-        for feature in package.features {
-            to_build = to_build.feature(*feature);
-        }
-        to_build
-    });
-    Ok(hachi_build::build_ebpf(packages)?)
+    Ok(hachi_build::build_ebpf(packages())?)
 }
 
 /// Tells the crate that is being compiled for which machine's registers programs are

@@ -12,22 +12,42 @@
 
 #![no_std]
 
+pub mod bindings;
+pub mod btf_maps;
+pub mod helpers;
 pub mod maps;
 pub mod programs;
 
-pub use hachi_ebpf::{bindings, cty, helpers};
+pub use hachi_ebpf::{cty, kernel::Argument};
+
+mod printk;
 
 pub use crate::global::Global;
 
 /// The attributes of programs and maps.
 pub mod macros {
-    pub use hachi_ebpf::macros::*;
+    pub use hachi_ebpf::macros::{map as btf_map, *};
 }
 
 mod global;
 
+/// What the linker makes the licence of a program that states none: Aya takes it as under the GPL.
+#[cfg(hachi_bpf)]
+#[used]
+#[unsafe(link_section = ".hachi.license")]
+static ASSUMED_LICENSE: [u8; 4] = *b"GPL\0";
+
 /// The longest name of a thread, with its NUL.
-pub const TASK_COMM_LEN: usize = 16;
+pub const TASK_COMM_LEN: usize = helpers::TASK_COMM_LEN;
+
+/// What a helper returned, of which only the lower half counts: negative numbers are errors.
+#[inline(always)]
+pub(crate) fn check(result: cty::c_long) -> Result<(), i32> {
+    match result as i32 {
+        0.. => Ok(()),
+        error => Err(error),
+    }
+}
 
 /// What the contexts of all program types have in common.
 pub trait EbpfContext {

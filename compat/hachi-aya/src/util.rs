@@ -1,6 +1,6 @@
 //! Small facts about the machine.
 
-use std::{fs, io};
+use std::{collections::BTreeMap, fs, io};
 
 pub use hachi::KernelVersion;
 
@@ -27,6 +27,59 @@ pub fn nr_cpus() -> Result<usize, (&'static str, io::Error)> {
     hachi::util::nr_cpus().map_err(|error| (POSSIBLE, error))
 }
 
+/// The kernel's symbols by their addresses, from `/proc/kallsyms`. Addresses are 0 for those who
+/// may not see them.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn kernel_symbols() -> Result<BTreeMap<u64, String>, io::Error> {
+    Ok(symbols(&fs::read_to_string("/proc/kallsyms")?).collect())
+}
+
+/// What stands before the name of a system call in the name of its function: `__x64_sys_`,
+/// `__arm64_sys_`, `sys_` and so on.
+///
+/// # Errors
+/// When `/proc/kallsyms` cannot be read, or has none of them.
+pub fn syscall_prefix() -> Result<&'static str, io::Error> {
+    let text = fs::read_to_string("/proc/kallsyms")?;
+    prefix_in(&text).ok_or_else(|| {
+        io::Error::new(
+            io::ErrorKind::NotFound,
+            "the kernel has no system call `bpf` by any name",
+        )
+    })
+}
+
+/// Symbols with their addresses.
+fn symbols(text: &str) -> impl Iterator<Item = (u64, String)> {
+    text.lines().filter_map(|line| {
+        let mut words = line.split_ascii_whitespace();
+        let address = u64::from_str_radix(words.next()?, 16).ok()?;
+        let name = words.nth(1)?;
+        Some((address, name.to_owned()))
+    })
+}
+
+fn prefix_in(text: &str) -> Option<&'static str> {
+    const PREFIXES: [&str; 7] = [
+        "sys_",
+        "__x64_sys_",
+        "__x32_compat_sys_",
+        "__ia32_compat_sys_",
+        "__arm64_sys_",
+        "__s390x_sys_",
+        "__s390_sys_",
+    ];
+    let mut names = text
+        .lines()
+        .filter_map(|line| line.split_ascii_whitespace().nth(2));
+    names.find_map(|name| {
+        let prefix = name.strip_suffix("bpf")?;
+        PREFIXES.into_iter().find(|known| *known == prefix)
+    })
+}
+
 /// `0-3,5` as numbers.
 fn cpu_list(text: &str) -> Option<Vec<u32>> {
     let mut cpus = Vec::new();
@@ -40,6 +93,17 @@ fn cpu_list(text: &str) -> Option<Vec<u32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reads_symbols() {
+        let text = "ffffffff81000000 T _text\n0000000000000010 t __x64_sys_bpf\n\
+                    ffffffffc0000000 t helper\t[module]\nnonsense\n";
+        let all: BTreeMap<_, _> = symbols(text).collect();
+        assert_eq!(all.len(), 3);
+        assert_eq!(all[&0xffff_ffff_c000_0000], "helper");
+        assert_eq!(prefix_in(text), Some("__x64_sys_"));
+        assert_eq!(prefix_in("0 t my_sys_bpf\n"), None);
+    }
 
     #[test]
     fn reads_lists_of_cpus() {

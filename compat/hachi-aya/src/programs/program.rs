@@ -108,7 +108,7 @@ macro_rules! programs {
             pub(crate) fn from_hachi(program: hachi::programs::Program) -> Self {
                 match program {
                     $(hachi::programs::Program::$type(program) => {
-                        Program::$type($type(program))
+                        Program::$type($type(program, Default::default()))
                     })*
                     other => Program::Other(other),
                 }

@@ -10,14 +10,28 @@ use hachi_ebpf::{
     maps as hachi,
 };
 
-use crate::EbpfContext;
+use crate::{EbpfContext, check};
 
-pub use hachi_ebpf::maps::{CgroupArray, CpuMap, DevMapValue, ReusePortSockArray, XskMap};
+pub use hachi_ebpf::maps::{CpuMap, DevMapValue, XskMap};
+
+pub mod cgroup_array;
+pub mod cgroup_storage;
+pub mod reuseport_sock_array;
+pub mod ring_buf;
+pub mod sock_hash;
+pub mod sock_map;
+
+pub use cgroup_array::CgroupArray;
+pub use cgroup_storage::{CgroupStorage, PerCpuCgroupStorage};
+pub use reuseport_sock_array::ReusePortSockArray;
+pub use ring_buf::RingBuf;
+pub use sock_hash::SockHash;
+pub use sock_map::SockMap;
 
 /// A key, or what is pushed: its bytes.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
-struct Plain<T>(T);
+pub(crate) struct Plain<T>(T);
 
 // SAFETY: none of Hachi's safe methods reads it as anything but bytes; padding is the program's
 // business, as in Aya, and the verifier's.
@@ -25,7 +39,7 @@ unsafe impl<T: Copy + 'static> Pod for Plain<T> {}
 
 impl<T> Plain<T> {
     #[inline(always)]
-    fn of(value: &T) -> &Self {
+    pub(crate) fn of(value: &T) -> &Self {
         // SAFETY: `repr(transparent)`: a reference to the one is a reference to the other.
         unsafe { &*core::ptr::from_ref(value).cast() }
     }
@@ -33,7 +47,7 @@ impl<T> Plain<T> {
 
 /// A value of a map, used in place.
 #[repr(transparent)]
-struct Value<T>(T);
+pub(crate) struct Value<T>(T);
 
 // SAFETY: looking gives a pointer, of which nothing is promised.
 unsafe impl<T: 'static> MapValue for Value<T> {
@@ -51,17 +65,9 @@ unsafe impl<T: 'static> MapValue for Value<T> {
 
 impl<T> Value<T> {
     #[inline(always)]
-    fn of(value: &T) -> &Self {
+    pub(crate) fn of(value: &T) -> &Self {
         // SAFETY: `repr(transparent)`: a reference to the one is a reference to the other.
         unsafe { &*core::ptr::from_ref(value).cast() }
-    }
-}
-
-#[inline(always)]
-fn check(result: c_long) -> Result<(), i32> {
-    match result as i32 {
-        0.. => Ok(()),
-        error => Err(error),
     }
 }
 
@@ -103,6 +109,7 @@ macro_rules! wrapper {
         }
     };
 }
+use wrapper;
 
 macro_rules! tables {
     ($($(#[$doc:meta])* $name:ident;)*) => { $(
@@ -389,6 +396,11 @@ wrapper! {
 }
 
 impl StackTrace {
+    #[inline(always)]
+    pub(crate) fn hachi(&self) -> &hachi::StackTrace {
+        &self.0
+    }
+
     /// The number of the current stack.
     ///
     /// # Safety
@@ -464,6 +476,11 @@ impl<T: Copy + 'static> PerfEventArray<T> {
         PerfEventArray(hachi::PerfEventArray::with_max_entries(max_entries, flags))
     }
 
+    /// A buffer for each CPU, pinned by its name.
+    pub const fn pinned(flags: u32) -> Self {
+        PerfEventArray(hachi::PerfEventArray::pinned(0, flags))
+    }
+
     /// Sends an event. One for which there is no room is lost.
     #[inline(always)]
     pub fn output<C: EbpfContext>(&self, ctx: &C, data: impl Borrow<T>, flags: u32) {
@@ -497,6 +514,11 @@ impl PerfEventByteArray {
         PerfEventByteArray(hachi::PerfEventByteArray::new(flags))
     }
 
+    /// A buffer for each CPU, pinned by its name.
+    pub const fn pinned(flags: u32) -> Self {
+        PerfEventByteArray(hachi::PerfEventByteArray::pinned(0, flags))
+    }
+
     /// Sends an event. One for which there is no room is lost.
     #[inline(always)]
     pub fn output<C: EbpfContext>(&self, ctx: &C, data: &[u8], flags: u32) {
@@ -508,120 +530,6 @@ impl PerfEventByteArray {
     pub fn output_at_index<C: EbpfContext>(&self, ctx: &C, index: u32, data: &[u8], flags: u32) {
         let _ = self.0.output_at_index(ctx.as_hachi(), index, data, flags);
     }
-}
-
-/// A buffer of records.
-pub mod ring_buf {
-    use core::{
-        mem::MaybeUninit,
-        ops::{Deref, DerefMut},
-    };
-
-    use hachi_ebpf::helpers::{
-        bpf_ringbuf_discard, bpf_ringbuf_output, bpf_ringbuf_reserve, bpf_ringbuf_submit,
-    };
-
-    use super::*;
-
-    /// A buffer of records, in order, for all CPUs (5.8).
-    #[repr(transparent)]
-    pub struct RingBuf(hachi::RingBuf);
-
-    /// Room for a record. It must be submitted or discarded.
-    #[must_use = "the verifier refuses programs that neither submit nor discard it"]
-    pub struct RingBufEntry<T: 'static>(&'static mut MaybeUninit<T>);
-
-    impl<T> Deref for RingBufEntry<T> {
-        type Target = MaybeUninit<T>;
-
-        #[inline(always)]
-        fn deref(&self) -> &MaybeUninit<T> {
-            self.0
-        }
-    }
-
-    impl<T> DerefMut for RingBufEntry<T> {
-        #[inline(always)]
-        fn deref_mut(&mut self) -> &mut MaybeUninit<T> {
-            self.0
-        }
-    }
-
-    impl<T> RingBufEntry<T> {
-        /// Sends the record.
-        #[inline(always)]
-        pub fn submit(self, flags: u64) {
-            // SAFETY: it was reserved, and is given back once.
-            unsafe { bpf_ringbuf_submit(self.0.as_mut_ptr().cast(), flags) }
-        }
-
-        /// Gives the room back.
-        #[inline(always)]
-        pub fn discard(self, flags: u64) {
-            // SAFETY: it was reserved, and is given back once.
-            unsafe { bpf_ringbuf_discard(self.0.as_mut_ptr().cast(), flags) }
-        }
-    }
-
-    impl RingBuf {
-        /// A buffer of this many bytes, a power of two and a multiple of the page size.
-        pub const fn with_byte_size(byte_size: u32, flags: u32) -> Self {
-            RingBuf(hachi::RingBuf::with_byte_size(byte_size, flags))
-        }
-
-        /// The same, pinned by its name.
-        pub const fn pinned(byte_size: u32, flags: u32) -> Self {
-            RingBuf(hachi::RingBuf::pinned(byte_size, flags))
-        }
-
-        /// Room for a record; `None` when the buffer is full.
-        #[inline(always)]
-        pub fn reserve<T: 'static>(&self, flags: u64) -> Option<RingBufEntry<T>> {
-            const { assert!(align_of::<T>() <= 8, "records are aligned to 8 bytes") };
-            // SAFETY: the map is one of the object's.
-            let room =
-                unsafe { bpf_ringbuf_reserve(self.0.as_ptr(), size_of::<T>() as u64, flags) };
-            // SAFETY: the kernel gives room for as many bytes, aligned to 8.
-            unsafe { room.cast::<MaybeUninit<T>>().as_mut() }.map(RingBufEntry)
-        }
-
-        /// Sends a record.
-        ///
-        /// # Errors
-        /// What the kernel returns, negative: `-EAGAIN` when the buffer is full.
-        #[inline(always)]
-        pub fn output<T: ?Sized>(&self, data: impl Borrow<T>, flags: u64) -> Result<(), i32> {
-            let data = data.borrow();
-            // SAFETY: the map is one of the object's, the data readable for its size.
-            let result = unsafe {
-                bpf_ringbuf_output(
-                    self.0.as_ptr(),
-                    core::ptr::from_ref(data).cast_mut().cast(),
-                    size_of_val(data) as u64,
-                    flags,
-                )
-            };
-            check(result)
-        }
-
-        /// A number about the buffer (`BPF_RB_…`).
-        #[inline(always)]
-        pub fn query(&self, flags: u64) -> u64 {
-            self.0.query(flags)
-        }
-    }
-}
-
-pub use ring_buf::RingBuf;
-
-wrapper! {
-    /// Sockets by index.
-    SockMap<> = hachi::SockMap
-}
-
-wrapper! {
-    /// Sockets by key.
-    SockHash<K: Copy> = hachi::SockHash<Plain<K>>
 }
 
 macro_rules! modules {
@@ -638,8 +546,6 @@ modules! {
     array: Array;
     /// Sets that may say yes wrongly.
     bloom_filter: BloomFilter;
-    /// Cgroups by index.
-    cgroup_array: CgroupArray;
     /// Hash tables.
     hash_map: HashMap LruHashMap LruPerCpuHashMap PerCpuHashMap;
     /// Arrays with one value for each CPU.
@@ -648,16 +554,47 @@ modules! {
     program_array: ProgramArray;
     /// First in, first out.
     queue: Queue;
-    /// Sockets that share a port.
-    reuseport_sock_array: ReusePortSockArray;
-    /// Sockets by key.
-    sock_hash: SockHash;
-    /// Sockets by index.
-    sock_map: SockMap;
     /// Last in, first out.
     stack: Stack;
     /// Stacks of calls.
     stack_trace: StackTrace;
     /// Where XDP programs redirect packets to.
     xdp: CpuMap DevMap DevMapHash DevMapValue XskMap;
+}
+
+/// Maps, whatever their kind: none has methods that all have.
+pub trait Map {}
+
+macro_rules! kinds {
+    ($($name:ident $(<$($param:ident $(: $bound:ident)?),+>)?;)*) => { $(
+        impl $(<$($param: $($bound +)? 'static),+>)? Map for $name $(<$($param),+>)? {}
+    )* };
+}
+
+kinds! {
+    Array<T>;
+    BloomFilter<T: Copy>;
+    CgroupArray;
+    CgroupStorage<T>;
+    CpuMap;
+    DevMap;
+    DevMapHash;
+    HashMap<K: Copy, V>;
+    LpmTrie<K: Copy, V>;
+    LruHashMap<K: Copy, V>;
+    LruPerCpuHashMap<K: Copy, V>;
+    PerCpuArray<T>;
+    PerCpuCgroupStorage<T>;
+    PerCpuHashMap<K: Copy, V>;
+    PerfEventArray<T: Copy>;
+    PerfEventByteArray;
+    ProgramArray;
+    Queue<T: Copy>;
+    ReusePortSockArray;
+    RingBuf;
+    SockHash<K: Copy>;
+    SockMap;
+    Stack<T: Copy>;
+    StackTrace;
+    XskMap;
 }

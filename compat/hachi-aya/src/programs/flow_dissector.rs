@@ -1,0 +1,18 @@
+//! How packets are dissected.
+
+use super::*;
+
+program! {
+    /// A program that dissects packets of a network namespace.
+    FlowDissector, ProgramType::FlowDissector
+}
+attachments!(
+    FlowDissector,
+    FlowDissectorLink,
+    FlowDissectorLinkId,
+    "FlowDissector"
+);
+load!(FlowDissector);
+of_fd!(FlowDissector, FlowDissectorLinkId, "a network namespace");
+from_pin!(FlowDissector);
+test_run!(FlowDissector);
