@@ -1,5 +1,6 @@
 //! What can go wrong with kernels and guests.
 
+use hachi_build::Arch;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -32,10 +33,12 @@ pub enum Error {
         found: String,
     },
     /// No suite has such a kernel.
-    #[error("no kernel {version} among the cloud kernels of {}", looked_at.join(", "))]
+    #[error("no kernel {version} for {arch} among the cloud kernels of {}", looked_at.join(", "))]
     NoSuchKernel {
         /// The version asked for.
         version: String,
+        /// The machine that it is to be for.
+        arch: Arch,
         /// The suites looked at, and which of them could not be reached.
         looked_at: Vec<String>,
     },
@@ -77,13 +80,32 @@ pub enum Error {
         /// What it is for.
         purpose: &'static str,
         /// The command that installs it.
-        fix: &'static str,
+        fix: String,
     },
-    /// The machine's processor is not the guests'.
+    /// This machine is of a kind that guests cannot be of.
     #[error(
-        "guests run only on x86-64: they use this machine's programs and Debian's amd64 kernels"
+        "guests are x86_64, aarch64, riscv64 or s390x machines, and this one is {}: name one",
+        std::env::consts::ARCH
     )]
     Architecture,
+    /// The kernel is for another kind of machine than the programs.
+    #[error("kernel {release} is for {kernel}, and the programs are for {programs}")]
+    OtherArchitecture {
+        /// The kernel.
+        release: String,
+        /// The machine that it is for.
+        kernel: Arch,
+        /// The machine that the programs are for.
+        programs: Arch,
+    },
+    /// What is said to be a program is none.
+    #[error("`{}` is not a program for {arch}", path.display())]
+    NotAProgram {
+        /// The file.
+        path: PathBuf,
+        /// The machine.
+        arch: Arch,
+    },
     /// The guest ended several times before its work was done, outside any test.
     #[error("kernel {release}: the guest {crash}")]
     Crashed {
@@ -104,8 +126,8 @@ pub enum Error {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Malformation {
-    /// A kernel image without the header of the x86 boot protocol.
-    #[error("not an x86 kernel image")]
+    /// It is not an image as x86-64, arm64, riscv64 or s390x boot them.
+    #[error("not a kernel image of x86_64, aarch64, riscv64 or s390x")]
     NotAnImage,
     /// A kernel image without a section `.BTF`.
     #[error("the kernel in it has no BTF")]

@@ -1,8 +1,9 @@
 //! Kernels from Debian's package archive.
 
 use crate::error::{Error, IoContext, Malformation, Result};
+use crate::machine::Machine;
 use crate::{Kernel, compare, fits, image};
-use hachi_build::{Archive, Cache, Suite};
+use hachi_build::{Arch, Archive, Cache, Suite};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,38 +12,56 @@ use std::time::Duration;
 /// How old a list of packages may be.
 const FRESH: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The kernels meant for virtual machines: small, and with all that eBPF needs.
-const FLAVOUR: &str = "-cloud-amd64";
+/// The archive that kernels and guests' programs come from.
+pub(crate) fn debian() -> Result<Archive> {
+    Archive::detect()
+        .filter(|archive| archive.id() == "debian")
+        .ok_or_else(|| Error::NotDebian { found: system() })
+}
+
+/// The suite of that name for that machine, where this machine's apt finds its own.
+pub(crate) fn suite(
+    archive: &Archive,
+    arch: Arch,
+    work: &Path,
+    mirror: &str,
+    name: &str,
+) -> Result<Suite> {
+    Ok(match Arch::here() == Some(arch) {
+        true => archive.suite(work, mirror, name)?,
+        false => archive.suite_for(arch, work, mirror, name)?,
+    })
+}
 
 /// Looks for the version suite by suite, and unpacks the newest of the first suite that has it.
-pub(crate) fn fetch(cache: &Cache, version: &str) -> Result<Kernel> {
-    let archive = Archive::detect()
-        .filter(|archive| archive.id() == "debian")
-        .ok_or_else(|| Error::NotDebian { found: machine() })?;
+pub(crate) fn fetch(cache: &Cache, arch: Arch, version: &str) -> Result<Kernel> {
+    let archive = debian()?;
+    let flavour = Machine::of(arch).flavour;
     let mut looked_at = Vec::new();
-    for suite in suites(&archive, &cache.directory("apt")?)? {
+    for suite in suites(&archive, arch, &cache.directory("apt")?)? {
         // A mirror may not have every suite.
         if let Err(error) = suite.update(FRESH) {
             looked_at.push(format!("{} (unavailable: {error})", suite.name()));
             continue;
         }
         looked_at.push(suite.name().to_owned());
-        if let Some((release, packages)) = newest(&suite, version) {
+        if let Some((release, packages)) = newest(&suite, flavour, version) {
             let directory = cache.get_or_make(&format!("kernels/{release}"), |directory| {
                 eprintln!("hachi: fetching kernel {release} from {}", suite.name());
                 suite.download(&packages, directory)?;
                 unpack(directory, &release)
             })?;
-            return Ok(Kernel { release, directory });
+            return Ok(Kernel::in_cache(release, arch, directory));
         }
     }
     Err(Error::NoSuchKernel {
         version: version.to_owned(),
+        arch,
         looked_at,
     })
 }
 
-fn machine() -> String {
+fn system() -> String {
     let text = fs::read_to_string("/etc/os-release").unwrap_or_default();
     let name = text
         .lines()
@@ -51,7 +70,7 @@ fn machine() -> String {
 }
 
 /// Where to look: small lists first, and the neighbours of this machine's release before others.
-fn suites(archive: &Archive, work: &Path) -> Result<Vec<Suite>> {
+fn suites(archive: &Archive, arch: Arch, work: &Path) -> Result<Vec<Suite>> {
     let series = archive.series();
     let own = archive.codename();
     let at = series.iter().position(|name| name == own);
@@ -81,19 +100,18 @@ fn suites(archive: &Archive, work: &Path) -> Result<Vec<Suite>> {
             } else {
                 &main
             };
-            Some(archive.suite(work, mirror.as_ref()?, &name))
+            Some(suite(archive, arch, work, mirror.as_ref()?, &name))
         })
-        .map(|suite| Ok(suite?))
         .collect()
 }
 
 /// The newest release of that version in the suite, and the packages it is in.
-fn newest(suite: &Suite, version: &str) -> Option<(String, Vec<String>)> {
+fn newest(suite: &Suite, flavour: &str, version: &str) -> Option<(String, Vec<String>)> {
     let images = suite.package_names(&format!("linux-image-{version}"));
     let release = images
         .iter()
         .filter_map(|name| name.strip_prefix("linux-image-"))
-        .filter(|release| release.ends_with(FLAVOUR) && fits(release, version))
+        .filter(|release| release.ends_with(flavour) && fits(release, version))
         // The package without a number of its own only names the newest.
         .filter(|release| release.matches('.').count() > 1)
         .max_by(|a, b| compare(a, b))?
@@ -111,12 +129,11 @@ fn newest(suite: &Suite, version: &str) -> Option<(String, Vec<String>)> {
     Some((release, packages))
 }
 
-/// Keeps the kernel, its modules and its BTF from the packages in `directory`; removes the rest.
-fn unpack(directory: &Path, release: &str) -> Result<()> {
-    let root = directory.join("root");
+/// Unpacks the packages in `directory` into `root`, and removes them.
+pub(crate) fn unpack_packages(directory: &Path, root: &Path) -> Result<()> {
     for package in files(directory, &[".deb"])? {
         let mut unpack = Command::new("dpkg-deb");
-        unpack.arg("-x").arg(&package).arg(&root);
+        unpack.arg("-x").arg(&package).arg(root);
         let output = unpack.output().during("run `dpkg-deb` on", &package)?;
         if !output.status.success() {
             return Err(Error::Unpack {
@@ -126,6 +143,13 @@ fn unpack(directory: &Path, release: &str) -> Result<()> {
         }
         fs::remove_file(&package).during("remove", &package)?;
     }
+    Ok(())
+}
+
+/// Keeps the kernel, its modules and its BTF from the packages in `directory`; removes the rest.
+fn unpack(directory: &Path, release: &str) -> Result<()> {
+    let root = directory.join("root");
+    unpack_packages(directory, &root)?;
     let places = [
         root.join(format!("boot/vmlinuz-{release}")),
         root.join(format!("usr/lib/modules/{release}/vmlinuz")),
@@ -144,8 +168,17 @@ fn unpack(directory: &Path, release: &str) -> Result<()> {
         let name = module.file_name().unwrap_or_default().to_string_lossy();
         move_to(&module, &modules.join(name.replace('-', "_")))?;
     }
-    let btf = directory.join("vmlinux.btf");
-    fs::write(&btf, image::vmlinux_btf(&directory.join("vmlinuz"))?).during("write", &btf)?;
+    // Some have none, as 6.1 of s390x; that is said to who asks for it.
+    match image::vmlinux_btf(&directory.join("vmlinuz")) {
+        Err(Error::Malformed {
+            problem: Malformation::NoBtf,
+            ..
+        }) => {}
+        types => {
+            let btf = directory.join("vmlinux.btf");
+            fs::write(&btf, types?).during("write", &btf)?;
+        }
+    }
     fs::remove_dir_all(&root).during("remove", &root)
 }
 

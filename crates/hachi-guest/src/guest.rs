@@ -1,10 +1,12 @@
 //! Running test programs in a guest.
 
 use crate::error::{Crash, Error, IoContext, Result};
-use crate::initramfs::{Initramfs, stripped};
+use crate::initramfs::{Initramfs, libraries, stripped};
 use crate::protocol::{End, Event, PLAN, Plan, Run};
 use crate::sys::find_program;
+use crate::userland::Userland;
 use crate::{Kernel, qemu};
+use hachi_build::Arch;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::{BufRead, BufReader, Read};
@@ -36,12 +38,15 @@ const MODULES: &[&str] = &[
     "rc_loopback",
 ];
 
-/// The host's programs that tests start.
+/// Programs that tests start: the host's, or Debian's for a machine of another kind.
 const PROGRAMS: &[&str] = &["sh", "ip", "tc", "ping", "cat", "true", "sleep"];
 
 /// Test programs and all that they need, to run on any kernel.
 #[derive(Debug)]
 pub struct Guest {
+    arch: Arch,
+    /// Where programs and libraries come from, if not from this machine.
+    userland: Option<Userland>,
     files: Initramfs,
     runs: Vec<Run>,
     modules: Vec<String>,
@@ -135,26 +140,46 @@ pub struct TestResult {
 }
 
 impl Guest {
-    /// A guest with nothing to run. The calling program will be its first process, and must call
-    /// [`crate::intercept`].
+    /// A guest of this machine's kind with nothing to run. The calling program will be its first
+    /// process, and must call [`crate::intercept`].
     ///
     /// # Errors
-    /// Without QEMU, on another architecture, or when a library of the calling program is missing.
+    /// Without QEMU, on a machine of another kind than guests can be of, or when a library of the
+    /// calling program is missing.
     pub fn new() -> Result<Self> {
-        qemu::require()?;
+        let arch = Arch::here().ok_or(Error::Architecture)?;
+        let this = std::env::current_exe().during("find", Path::new("this program"))?;
+        Self::of(arch, &this)
+    }
+
+    /// A guest of that kind with nothing to run. Its first process will be `init`, a program for
+    /// that machine that calls [`crate::intercept`] first in its `main`. The programs that tests
+    /// start are this machine's if it is of that kind. Else they are Debian's, which are fetched
+    /// into the cache.
+    ///
+    /// # Errors
+    /// Without QEMU for that machine, when a library of `init` is missing, or when the package
+    /// archive cannot be reached.
+    pub fn of(arch: Arch, init: &Path) -> Result<Self> {
+        qemu::require(arch)?;
         let directory = tempfile::Builder::new()
             .prefix("hachi-guest.")
             .tempdir()
             .during("create a directory in", &std::env::temp_dir())?;
-        let this = std::env::current_exe().during("find", Path::new("this program"))?;
+        let userland = match Arch::here() == Some(arch) {
+            true => None,
+            false => Some(Userland::find(arch)?),
+        };
         let mut guest = Self {
-            init: this.clone(),
+            arch,
+            userland,
+            init: init.to_owned(),
             files: Initramfs::default(),
             runs: Vec::new(),
             modules: MODULES.iter().map(|&name| name.to_owned()).collect(),
             directory,
         };
-        guest.add_program(&this)?;
+        guest.add_program(init)?;
         for directory in ["/dev", "/proc", "/root", "/run", "/sys", "/tmp", "/var/tmp"] {
             guest.files.directory(directory);
         }
@@ -168,10 +193,44 @@ impl Guest {
             b"127.0.0.1 localhost\n::1 localhost\n".to_vec(),
             0o644,
         );
-        for path in PROGRAMS.iter().filter_map(|name| find_program(name)) {
-            guest.add_program(&path)?;
+        for name in PROGRAMS {
+            if let Some((path, from)) = guest.find(name) {
+                guest.add_as(&path, &from)?;
+            }
         }
         Ok(guest)
+    }
+
+    /// Whether guests of that kind can run here: whether there is QEMU for them.
+    ///
+    /// # Errors
+    /// [`Error::Missing`], with the command that installs it.
+    pub fn require(arch: Arch) -> Result<()> {
+        qemu::require(arch).map(drop)
+    }
+
+    /// The kind of machine that it is.
+    pub fn arch(&self) -> Arch {
+        self.arch
+    }
+
+    /// Where a program is in the guest and here, by its name.
+    fn find(&self, name: &str) -> Option<(PathBuf, PathBuf)> {
+        match &self.userland {
+            None => find_program(name).map(|path| (path.clone(), path)),
+            Some(userland) => userland.program(name),
+        }
+    }
+
+    /// The libraries that a program needs: where they are in the guest, and here.
+    fn libraries(&self, program: &Path) -> Result<Vec<(PathBuf, PathBuf)>> {
+        match &self.userland {
+            None => {
+                let paths = libraries(program)?.into_iter();
+                Ok(paths.map(|path| (path.clone(), path)).collect())
+            }
+            Some(userland) => userland.libraries(program),
+        }
     }
 
     /// Adds a test program, with the libraries it needs and the directory it runs in, which is its
@@ -201,24 +260,48 @@ impl Guest {
         self.files.tree(path, &|_| true)
     }
 
-    /// Adds a program that the host has in its `PATH`, as [`Guest::add_program`] does.
+    /// Adds a program that the host has in its `PATH`, as [`Guest::add_program`] does. A guest of
+    /// another kind gets Debian's, as far as it is one of those that tests commonly start.
     ///
     /// # Errors
     /// When there is no such program; else as [`Guest::add_program`].
     pub fn add_program_by_name(&mut self, name: &str) -> Result<()> {
-        let path = find_program(name).ok_or_else(|| Error::NoProgram {
+        let (path, from) = self.find(name).ok_or_else(|| Error::NoProgram {
             name: name.to_owned(),
         })?;
-        self.add_program(&path)
+        self.add_as(&path, &from)
     }
 
-    /// Adds a program of the host without its debugging information, and the libraries it needs.
+    /// Adds a library of the guest's machine by its name, such as `libbpf.so.1`, with those that it
+    /// needs. That there is none is not an error.
     ///
     /// # Errors
-    /// When it cannot be read or a library is missing.
+    /// When it cannot be read or a library that it needs is missing.
+    pub fn add_library(&mut self, name: &str) -> Result<()> {
+        let found = match &self.userland {
+            None => host_library(name).map(|path| (path.clone(), path)),
+            Some(userland) => userland.library(name),
+        };
+        match found {
+            Some((path, from)) => self.add_as(&path, &from),
+            None => Ok(()),
+        }
+    }
+
+    /// Adds a program for the guest's machine without its debugging information, and the libraries
+    /// it needs.
+    ///
+    /// # Errors
+    /// When it cannot be read, is for another machine, or a library is missing.
     pub fn add_program(&mut self, path: &Path) -> Result<()> {
-        let copy = stripped(path, self.directory.path());
-        self.files.program(path, path)?;
+        self.add_as(path, path)
+    }
+
+    /// Adds the program `from` at `path`.
+    fn add_as(&mut self, path: &Path, from: &Path) -> Result<()> {
+        let copy = stripped(from, self.arch, self.directory.path());
+        let libraries = self.libraries(from)?;
+        self.files.libraries(libraries)?;
         self.files.file(path, &copy)
     }
 
@@ -241,6 +324,7 @@ impl Guest {
     ///
     /// # Errors
     /// When the guest does not boot, or crashes three times outside any test;
+    /// [`Error::OtherArchitecture`] when the kernel is for another machine than the programs;
     /// [`Error::Interrupted`] when `stop` became true.
     pub fn run(
         &self,
@@ -248,6 +332,13 @@ impl Guest {
         stop: &AtomicBool,
         look: &mut dyn FnMut(&TestResult),
     ) -> Result<Vec<TestResult>> {
+        if kernel.arch() != self.arch {
+            return Err(Error::OtherArchitecture {
+                release: kernel.release().to_owned(),
+                kernel: kernel.arch(),
+                programs: self.arch,
+            });
+        }
         let mut session = Session {
             guest: self,
             kernel,
@@ -285,6 +376,15 @@ impl Guest {
         }
         Ok(session.results)
     }
+}
+
+/// A library of this machine.
+fn host_library(name: &str) -> Option<PathBuf> {
+    let gnu = Arch::here().map_or_else(String::new, |arch| format!("/usr/lib/{}", arch.gnu()));
+    [gnu.as_str(), "/usr/lib64", "/usr/lib"]
+        .iter()
+        .map(|directory| Path::new(directory).join(name))
+        .find(|path| path.is_file())
 }
 
 /// Whether a guest gets this entry of a package's directory.
@@ -494,6 +594,9 @@ fn relevant_lines(console: &str) -> Vec<String> {
         "double fault",
         "general protection",
         "int3:",
+        // arm64 and s390x
+        "Internal error:",
+        "illegal operation:",
     ];
     let lines: Vec<&str> = console.lines().map(str::trim_end).collect();
     let trouble = lines

@@ -143,6 +143,7 @@ fn run_all(number: usize, run: &Run, report: &mut Report) -> io::Result<()> {
 
 /// The program's tests, if it can list them as Rust's test harness does.
 fn list(run: &Run) -> Option<Vec<String>> {
+    // Where it does not even start, running it says why.
     let output = command(run)
         .args(["--list", "--format", "terse"])
         .stderr(Stdio::null())

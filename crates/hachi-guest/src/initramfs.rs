@@ -2,6 +2,7 @@
 //! `Documentation/driver-api/early-userspace/buffer-format.rst`), collected before it is written.
 
 use crate::error::{Error, IoContext, Result};
+use hachi_build::{Arch, Cross};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
@@ -84,12 +85,11 @@ impl Initramfs {
         Ok(())
     }
 
-    /// A program of the host as `path`, and the libraries it needs at the paths they have there.
-    pub(crate) fn program(&mut self, path: impl AsRef<Path>, from: &Path) -> Result<()> {
-        self.file(path, from)?;
-        for library in libraries(from)? {
-            if !self.entries.contains_key(&library) {
-                self.file(&library, &library)?;
+    /// The libraries, each a path in the guest and where it is on the host, unless they are there.
+    pub(crate) fn libraries(&mut self, libraries: Vec<(PathBuf, PathBuf)>) -> Result<()> {
+        for (path, from) in libraries {
+            if !self.entries.contains_key(&path) {
+                self.file(&path, &from)?;
             }
         }
         Ok(())
@@ -169,8 +169,9 @@ impl<W: Write> Archive<W> {
     }
 }
 
-/// The shared libraries that a program needs, and its dynamic linker, as `ldd` finds them.
-fn libraries(program: &Path) -> Result<Vec<PathBuf>> {
+/// The shared libraries that a program of this machine needs, and its dynamic linker, as `ldd`
+/// finds them.
+pub(crate) fn libraries(program: &Path) -> Result<Vec<PathBuf>> {
     let output = Command::new("ldd")
         .arg(program)
         .env("LC_ALL", "C")
@@ -195,12 +196,15 @@ fn libraries(program: &Path) -> Result<Vec<PathBuf>> {
     Ok(text.lines().filter_map(path).collect())
 }
 
-/// A copy of `program` in `directory` without debugging information, which a guest does not use.
-/// Symbols stay. Where there is no `strip`, the program itself.
-pub(crate) fn stripped<'a>(program: &'a Path, directory: &Path) -> Cow<'a, Path> {
+/// A copy of `program`, which is for `arch`, in `directory` without debugging information, which a
+/// guest does not use. Symbols stay. Where there is no `strip` for it, the program itself.
+pub(crate) fn stripped<'a>(program: &'a Path, arch: Arch, directory: &Path) -> Cow<'a, Path> {
+    let Some(strip) = Cross::tool(arch, "strip") else {
+        return Cow::Borrowed(program);
+    };
     let name = program.as_os_str().as_encoded_bytes();
     let copy = directory.join(String::from_utf8_lossy(name).replace('/', "%"));
-    let stripped = Command::new("strip")
+    let stripped = Command::new(strip)
         .args(["--strip-debug", "-o"])
         .arg(&copy)
         .arg(program)

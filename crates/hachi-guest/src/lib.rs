@@ -9,9 +9,13 @@
 //! The first process of the guest is the program that started it; call [`intercept`] first in its
 //! `main`. Test programs run unchanged: the guest also gets the shared libraries they need.
 //!
-//! x86-64 only. Needs `qemu-system-x86_64` (or the program that `HACHI_QEMU` names). Fetching a
-//! kernel also needs Debian's `apt-get` and `dpkg-deb`, without root. A kernel in the cache (see
-//! [`hachi_build::Cache`]) needs no network.
+//! Guests are machines of this one's kind, or of another ([`Guest::of`]): x86-64, arm64, riscv64
+//! and s390x. Those of another kind get programs that were built for it, and Debian's own `sh`,
+//! `ip` and the like, which are unpacked into the cache, too.
+//!
+//! Needs QEMU for that machine, such as `qemu-system-x86_64` (`HACHI_QEMU` names another program
+//! for guests of this machine's kind). Fetching a kernel also needs Debian's `apt-get` and
+//! `dpkg-deb`, without root. A kernel in the cache (see [`hachi_build::Cache`]) needs no network.
 
 mod error;
 mod fetch;
@@ -19,16 +23,18 @@ mod guest;
 mod image;
 mod init;
 mod initramfs;
+mod machine;
 mod protocol;
 mod qemu;
 mod sys;
+mod userland;
 
 pub use error::{Crash, Error, Malformation, Result};
 pub use guest::{Guest, Outcome, TestFailure, TestResult};
 pub use protocol::Run;
 
 use error::IoContext;
-use hachi_build::Cache;
+use hachi_build::{Arch, Cache};
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -45,32 +51,119 @@ pub fn intercept() {
 #[derive(Clone, Debug)]
 pub struct Kernel {
     release: String,
+    arch: Arch,
     directory: PathBuf,
+    /// The image and the directory of modules, of one that is not in the cache.
+    foreign: Option<(PathBuf, Option<PathBuf>)>,
 }
 
 impl Kernel {
-    /// The kernel of this version, from the cache or else from the package archive.
+    /// The kernel of this version for this machine, from the cache or else from the package
+    /// archive.
+    ///
+    /// # Errors
+    /// As [`Kernel::find_for`]; also when guests cannot be of this machine's kind.
+    pub fn find(version: &str) -> Result<Self> {
+        Self::find_for(Arch::here().ok_or(Error::Architecture)?, version)
+    }
+
+    /// The kernel of this version for that kind of machine, from the cache or else from the
+    /// package archive.
     ///
     /// `version` is a release or the beginning of one: `6.1`, `6.12.107` or `5.10.0-46`. The newest
     /// kernel that fits is taken. If the cache has one, the archive is not asked.
     ///
     /// # Errors
     /// When no suite of the archive has such a kernel, or the archive cannot be reached.
-    pub fn find(version: &str) -> Result<Self> {
+    pub fn find_for(arch: Arch, version: &str) -> Result<Self> {
         let cache = Cache::locate(None)?;
-        Self::cached(&cache, version).map_or_else(|| fetch::fetch(&cache, version), Ok)
+        let mut cached = Self::all_in(&cache, version)?;
+        cached.retain(|kernel| kernel.arch == arch && kernel.is(version));
+        match cached.pop() {
+            Some(kernel) => Ok(kernel),
+            None => fetch::fetch(&cache, arch, version),
+        }
     }
 
-    /// The newest that fits in the cache.
-    fn cached(cache: &Cache, version: &str) -> Option<Self> {
-        cache
-            .find("kernels", "")
-            .into_iter()
+    /// All kernels in the cache, the oldest first.
+    ///
+    /// # Errors
+    /// When there can be no cache.
+    pub fn all_cached() -> Result<Vec<Self>> {
+        Self::all_in(&Cache::locate(None)?, "")
+    }
+
+    /// Those whose releases begin so.
+    fn all_in(cache: &Cache, start: &str) -> Result<Vec<Self>> {
+        let directories = cache.find("kernels", start)?.into_iter();
+        let mut all: Vec<Self> = directories
             .filter_map(|directory| {
                 let release = directory.file_name()?.to_str()?.to_owned();
-                fits(&release, version).then_some(Self { release, directory })
+                let arch = machine::of_release(&release)?;
+                Some(Self::in_cache(release, arch, directory))
             })
-            .max_by(|a, b| compare(&a.release, &b.release))
+            .collect();
+        all.sort_by(|a, b| compare(&a.release, &b.release));
+        Ok(all)
+    }
+
+    fn in_cache(release: String, arch: Arch, directory: PathBuf) -> Self {
+        Self {
+            release,
+            arch,
+            directory,
+            foreign: None,
+        }
+    }
+
+    /// A kernel that is not Debian's: its image (`vmlinuz`, `bzImage`), and the directory with its
+    /// modules, at any depth (`/lib/modules/RELEASE`). Drivers that it has neither in it nor as a
+    /// module are missing: virtio's for PCI and for consoles are needed to report anything.
+    ///
+    /// # Errors
+    /// When the image cannot be read, or is none that x86-64, arm64, riscv64 or s390x boot.
+    pub fn from_image(image: &Path, modules: Option<&Path>) -> Result<Self> {
+        let (release, arch) = image::release(image)?;
+        Ok(Self {
+            release,
+            arch,
+            directory: PathBuf::new(),
+            foreign: Some((image.to_owned(), modules.map(Path::to_owned))),
+        })
+    }
+
+    /// Whether it is of that version: `6.1.0-56-cloud-amd64` is of `6.1`.
+    pub fn is(&self, version: &str) -> bool {
+        fits(&self.release, version)
+    }
+
+    /// The bytes that it takes in the cache; 0 for one that is not there.
+    pub fn size(&self) -> u64 {
+        fn of(directory: &Path, depth: u32) -> u64 {
+            let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+            entries
+                .map(|entry| match entry.metadata() {
+                    Ok(data) if data.is_dir() && depth > 0 => of(&entry.path(), depth - 1),
+                    Ok(data) if data.is_file() => data.len(),
+                    _ => 0,
+                })
+                .sum()
+        }
+        match self.foreign {
+            Some(_) => 0,
+            None => of(&self.directory, 8),
+        }
+    }
+
+    /// Removes it from the cache; one that is not there stays as it is.
+    ///
+    /// # Errors
+    /// When its files cannot be removed.
+    pub fn remove(&self) -> Result<()> {
+        match self.foreign {
+            Some(_) => Ok(()),
+            None => std::fs::remove_dir_all(&self.directory).during("remove", &self.directory),
+        }
     }
 
     /// Its release, as `uname -r` prints it: `6.1.0-56-cloud-amd64`.
@@ -78,21 +171,33 @@ impl Kernel {
         &self.release
     }
 
+    /// The kind of machine that it is for.
+    pub fn arch(&self) -> Arch {
+        self.arch
+    }
+
     /// The image to boot.
     pub fn image(&self) -> PathBuf {
-        self.directory.join("vmlinuz")
+        match &self.foreign {
+            Some((image, _)) => image.clone(),
+            None => self.directory.join("vmlinuz"),
+        }
     }
 
     /// The kernel's types: the raw BTF that the running kernel has as `/sys/kernel/btf/vmlinux`.
     ///
     /// # Errors
-    /// When the cache entry is damaged.
+    /// When the kernel has none (Debian's 6.1 for s390x), or the cache entry is damaged.
     pub fn btf(&self) -> Result<Vec<u8>> {
         let path = self.btf_path();
+        if self.foreign.is_some() || !path.exists() {
+            return image::vmlinux_btf(&self.image());
+        }
         std::fs::read(&path).during("read", &path)
     }
 
-    /// The file with what [`Kernel::btf`] gives.
+    /// The file with what [`Kernel::btf`] gives. It is not there for a kernel that has no types, or
+    /// is not in the cache.
     pub fn btf_path(&self) -> PathBuf {
         self.directory.join("vmlinux.btf")
     }
@@ -116,12 +221,11 @@ impl Kernel {
     ) -> Result<()> {
         // File names have either, dependencies always the underscore.
         let name = name.replace('-', "_");
-        let directory = self.directory.join("modules");
-        let candidates = [format!("{name}.ko"), format!("{name}.ko.xz")];
-        let path = candidates
-            .iter()
-            .map(|file| directory.join(file))
-            .find(|path| path.is_file());
+        let path = match &self.foreign {
+            None => image::find_module(&self.directory.join("modules"), &name, 0),
+            Some((_, Some(directory))) => image::find_module(directory, &name, 8),
+            Some((_, None)) => None,
+        };
         let Some(path) = path.filter(|_| seen.insert(name.clone())) else {
             return Ok(());
         };

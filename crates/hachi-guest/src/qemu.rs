@@ -2,33 +2,32 @@
 
 use crate::Kernel;
 use crate::error::{Error, IoContext, Result};
+use crate::machine::{Machine, PROCESSORS};
 use crate::protocol::PORT;
 use crate::sys::{Child, find_program};
+use hachi_build::Arch;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const PROGRAM: &str = "qemu-system-x86_64";
-
-/// Where QEMU is; an error with the fix if no guest can run here.
-pub(crate) fn require() -> Result<PathBuf> {
-    if !cfg!(target_arch = "x86_64") {
-        return Err(Error::Architecture);
-    }
-    let found = match std::env::var_os("HACHI_QEMU") {
+/// Where QEMU is; an error with the fix if no guest of that kind can run here.
+pub(crate) fn require(arch: Arch) -> Result<PathBuf> {
+    let machine = Machine::of(arch);
+    let named = std::env::var_os("HACHI_QEMU").filter(|_| Arch::here() == Some(arch));
+    let found = match named {
         Some(path) => Some(PathBuf::from(path)).filter(|path| path.is_file()),
-        None => find_program(PROGRAM),
+        None => find_program(machine.qemu),
     };
-    found.ok_or(Error::Missing {
-        program: PROGRAM,
+    found.ok_or_else(|| Error::Missing {
+        program: machine.qemu,
         purpose: "runs other kernels",
-        fix: "apt-get install --no-install-recommends qemu-system-x86",
+        fix: format!(
+            "apt-get install --no-install-recommends {}",
+            machine.package
+        ),
     })
 }
 
 /// Starts a guest. The kernel's console goes to a file, the virtio serial port to QEMU's stdout.
-///
-/// With a thread per processor, or with `cmpxchg16b`, QEMU 7.2 (Debian 12) crashes one guest in ten
-/// in places that have nothing to do with what the guest runs.
 pub(crate) fn start(
     kernel: &Kernel,
     initramfs: &Path,
@@ -37,7 +36,8 @@ pub(crate) fn start(
     megabytes: u64,
 ) -> Result<Child> {
     let file = |path: &Path| path.display().to_string().replace(',', ",,");
-    let program = require()?;
+    let machine = Machine::of(kernel.arch());
+    let program = require(kernel.arch())?;
     let mut qemu = Command::new(&program);
     qemu.args([
         "-nodefaults",
@@ -46,24 +46,18 @@ pub(crate) fn start(
         "none",
         "-no-reboot",
     ])
-    .args([
-        "-accel",
-        "tcg,thread=single",
-        "-cpu",
-        "max,-cx16",
-        "-smp",
-        "2",
-    ])
+    .args(machine.arguments)
+    .args(["-accel", "tcg,thread=single", "-smp", PROCESSORS])
     .args(["-m", &megabytes.to_string()])
     .arg("-kernel")
     .arg(kernel.image())
     .arg("-initrd")
     .arg(initramfs)
-    .args(["-append", &command_line(init)])
+    .args(["-append", &command_line(machine, init)])
     .args(["-serial", &format!("file:{}", file(console))])
     .args([
         "-device",
-        "virtio-serial-pci",
+        machine.serial,
         "-chardev",
         "file,id=port,path=/dev/stdout",
     ])
@@ -74,11 +68,12 @@ pub(crate) fn start(
     Child::spawn(&mut qemu).during("run", &program)
 }
 
-fn command_line(init: &Path) -> String {
+fn command_line(machine: &Machine, init: &Path) -> String {
     let init = format!("rdinit={}", init.display());
+    let console = format!("console={}", machine.console);
     [
         init.as_str(),
-        "console=ttyS0",
+        console.as_str(),
         "quiet",
         // On an oops or panic the kernel resets, and `-no-reboot` ends QEMU.
         "panic=-1",
