@@ -9,6 +9,7 @@ use crate::lack;
 
 /// What kind of failure, which is what scripts see as the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Kind {
     /// 1: the thing asked about failed, or the work could not be done.
     Failed,

@@ -1,19 +1,29 @@
 //! Small questions to the running kernel, for people's convenience.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd as _};
 
 use hachi::maps::MapInfo;
-use hachi::programs::{ProgramInfo, loaded_programs};
-use hachi::{Held, holders};
+use hachi::programs::{ProgramError, ProgramInfo, loaded_programs};
+use hachi::{Held, Holder, holders};
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, Result};
+use crate::sys;
 
-/// The name of a loaded program; a question mark when it is gone or hidden.
+/// The name of a loaded program; a question mark when it is gone or hidden, with the reason where
+/// that is another.
 pub fn program_name(id: u32) -> String {
-    ProgramInfo::from_id(id)
-        .map(|info| info.name())
-        .unwrap_or_else(|_| "?".to_string())
+    match ProgramInfo::from_id(id) {
+        Ok(info) => info.name(),
+        Err(ProgramError::SyscallError { error, .. })
+            if !matches!(error.errno(), libc::ENOENT | libc::EPERM) =>
+        {
+            format!("? ({error})")
+        }
+        Err(_) => "?".to_owned(),
+    }
 }
 
 /// All loaded programs.
@@ -23,44 +33,42 @@ pub fn programs() -> Result<Vec<ProgramInfo>> {
         .map_err(|error| Failure::because("listing programs", &error))
 }
 
-/// A loaded program by id, or by name when only one has it.
-pub fn find_program(wanted: &str) -> Result<ProgramInfo> {
-    if let Ok(id) = wanted.parse() {
-        return ProgramInfo::from_id(id).map_err(|error| {
-            Failure::because(format!("opening program {id}"), &error)
-                .help("`hachi prog list` prints the ids there are")
-        });
-    }
-    let short = kernel_name(wanted);
-    let mut found: Vec<ProgramInfo> = programs()?
-        .into_iter()
-        .filter(|program| program.name() == short)
-        .collect();
-    match found.len() {
-        0 => Err(Failure::new(format!("no program named {wanted} is loaded"))
-            .help("`hachi prog list` prints those there are")),
-        1 => Ok(found.remove(0)),
-        _ => {
-            let ids: Vec<String> = found
-                .iter()
-                .map(|program| program.id().to_string())
-                .collect();
-            Err(
-                Failure::usage(format!("several programs are named {wanted}"))
-                    .help(format!("give an id: {}", ids.join(", "))),
-            )
-        }
-    }
-}
-
 /// What the kernel keeps of a name: its first 15 bytes. (Names of programs and maps are ASCII.)
 pub fn kernel_name(name: &str) -> &str {
     name.get(..15).unwrap_or(name)
 }
 
 /// The type information of a map's keys and values, if it has any that we may read.
-pub fn btf_of(map: &MapInfo) -> Option<hachi::Btf> {
-    hachi::Btf::from_id(map.btf_id()?).ok()
+pub fn btf_of(map: &MapInfo) -> Result<Option<hachi::Btf>> {
+    let Some(id) = map.btf_id() else {
+        return Ok(None);
+    };
+    let refusal = |error: &io::Error| {
+        let refused = error.get_ref()?.downcast_ref::<hachi::SyscallError>()?;
+        Some(refused.errno())
+    };
+    match hachi::Btf::from_id(id) {
+        Err(error) if refusal(&error).is_some_and(sys::is_shortage) => Err(Failure::because(
+            format_args!("reading the types of map {}", map.name()),
+            &error,
+        )),
+        btf => Ok(btf.ok()),
+    }
+}
+
+/// Who has BPF objects open.
+pub fn all_holders() -> Result<Vec<Holder>> {
+    holders().map_err(|error| Failure::because("looking for what processes have open", &error))
+}
+
+/// What `/proc` tells of one of our descriptors, by name.
+pub fn fdinfo(fd: impl AsFd) -> BTreeMap<String, String> {
+    let path = format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd());
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.lines()
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
+        .collect()
 }
 
 /// The processes that have something open, by its id.
@@ -69,9 +77,9 @@ pub struct Pids(BTreeMap<u32, BTreeMap<u32, String>>);
 
 impl Pids {
     /// Those of all processes that we may look at, of what `id_of` finds an id for.
-    pub fn of(id_of: impl Fn(&Held) -> Option<u32>) -> Self {
+    pub fn of(id_of: impl Fn(&Held) -> Option<u32>) -> Result<Self> {
         let mut pids = Pids::default();
-        for holder in holders() {
+        for holder in all_holders()? {
             if let Some(id) = id_of(&holder.held)
                 && holder.pid != std::process::id()
             {
@@ -79,7 +87,7 @@ impl Pids {
                 of_id.insert(holder.pid, holder.command);
             }
         }
-        pids
+        Ok(pids)
     }
 
     fn each(&self, id: u32) -> impl Iterator<Item = (&u32, &String)> {

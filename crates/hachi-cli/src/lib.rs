@@ -8,15 +8,22 @@
 // Text goes out through `output`, which alone may print.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod capture;
 mod commands;
+mod complete;
 mod failure;
+mod graph;
+mod kallsyms;
 mod kernel;
 mod lack;
 mod machine;
+mod machine_code;
+mod near;
 mod object;
 mod origin;
 mod output;
 mod pins;
+mod select;
 mod sys;
 mod usage;
 mod value;
@@ -55,30 +62,48 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     New(commands::new::Args),
+    Migrate(commands::migrate::Args),
     Build(commands::build::Args),
     Check(commands::check::Args),
     Run(commands::run::Args),
     Test(commands::test::Args),
+    Kernels(commands::kernels::Args),
     Vm(commands::vm::Args),
     Dis(commands::dis::Args),
     Inspect(commands::inspect::Args),
     Prog(commands::prog::Args),
     Map(commands::map::Args),
     Link(commands::link::Args),
+    Net(commands::net::Args),
+    Cgroup(commands::cgroup::Args),
+    Perf(commands::perf::Args),
+    Iter(commands::iter::Args),
+    StructOps(commands::struct_ops::Args),
+    Feature(commands::feature::Args),
+    Trace(commands::trace::Args),
+    Top(commands::top::Args),
     Btf(commands::btf::Args),
     Bindgen(commands::bindgen::Args),
     Pin(commands::pin::PinArgs),
     Unpin(commands::pin::UnpinArgs),
     Ld(commands::ld::Args),
+    Image(commands::agent::ImageArgs),
+    Agent(commands::agent::AgentArgs),
     Doctor(commands::doctor::Args),
     Explain(commands::explain::Args),
+    Completions(commands::shell::CompletionsArgs),
+    Man(commands::shell::ManArgs),
 }
 
 /// Becomes what `hachi test --kernel` needs this program to be in other places: the first
-/// process of a guest, or what cargo runs in place of a test program. Returns at once otherwise.
+/// process of a guest, or what cargo runs in place of a test program; and answers a shell that asks
+/// what a line could go on with. Returns at once otherwise.
 pub fn intercept() {
     hachi_guest::intercept();
     commands::test::intercept();
+    clap_complete::CompleteEnv::with_factory(definition)
+        .var(commands::shell::VARIABLE)
+        .complete();
 }
 
 /// Runs the command with these arguments, the program's name first.
@@ -115,23 +140,37 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn run(command: Command, out: &mut Output) -> Result {
     match command {
         Command::New(args) => commands::new::run(args, out),
+        Command::Migrate(args) => commands::migrate::run(args, out),
         Command::Build(args) => commands::build::run(args, out),
         Command::Check(args) => commands::check::run(args, out),
         Command::Run(args) => commands::run::run(args, out),
         Command::Test(args) => commands::test::run(args, out),
+        Command::Kernels(args) => commands::kernels::run(args, out),
         Command::Vm(args) => commands::vm::run(args, out),
         Command::Dis(args) => commands::dis::run(args, out),
         Command::Inspect(args) => commands::inspect::run(args, out),
         Command::Prog(args) => commands::prog::run(args, out),
         Command::Map(args) => commands::map::run(args, out),
         Command::Link(args) => commands::link::run(args, out),
+        Command::Net(args) => commands::net::run(args, out),
+        Command::Cgroup(args) => commands::cgroup::run(args, out),
+        Command::Perf(args) => commands::perf::run(args, out),
+        Command::Iter(args) => commands::iter::run(args, out),
+        Command::StructOps(args) => commands::struct_ops::run(args, out),
+        Command::Feature(args) => commands::feature::run(args, out),
+        Command::Trace(args) => commands::trace::run(args, out),
+        Command::Top(args) => commands::top::run(args, out),
         Command::Btf(args) => commands::btf::run(args, out),
         Command::Bindgen(args) => commands::bindgen::run(args, out),
         Command::Pin(args) => commands::pin::pin(args, out),
         Command::Unpin(args) => commands::pin::unpin(args, out),
         Command::Ld(args) => commands::ld::run(args, out),
+        Command::Image(args) => commands::agent::image(args),
+        Command::Agent(args) => commands::agent::agent(args),
         Command::Doctor(args) => commands::doctor::run(args, out),
         Command::Explain(args) => commands::explain::run(args, out),
+        Command::Completions(args) => commands::shell::completions(args, out),
+        Command::Man(args) => commands::shell::man(args, out),
     }
 }
 

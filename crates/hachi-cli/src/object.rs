@@ -1,12 +1,10 @@
 //! Opening object files, and what several commands say about them.
 
 use std::borrow::Cow;
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use hachi_obj::{Code, ProgramSpec, SourceLine, Spec};
+use hachi_obj::{Code, ProgramSpec, SourceLine, Spec, file};
 
 use crate::failure::{Failure, Result};
 
@@ -26,18 +24,7 @@ const LARGEST_SOURCE: u64 = 16 << 20;
 /// A file that an object names. Its author chose the name, so it may be that of a
 /// device, of a pipe that nobody writes to, or of something huge.
 fn read_source(path: &Path) -> Option<String> {
-    let file = File::options()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
-        .open(path)
-        .ok()?;
-    let about = file.metadata().ok()?;
-    if !about.is_file() || about.len() > LARGEST_SOURCE {
-        return None;
-    }
-    let mut text = String::new();
-    file.take(LARGEST_SOURCE).read_to_string(&mut text).ok()?;
-    Some(text)
+    file::read_text(path, LARGEST_SOURCE).ok()
 }
 
 /// Reads an object file.
@@ -133,7 +120,10 @@ mod tests {
         // SAFETY: a string that lives through the call.
         assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
         let huge = dir.join("huge");
-        File::create(&huge).unwrap().set_len(1 << 40).unwrap();
+        std::fs::File::create(&huge)
+            .unwrap()
+            .set_len(1 << 40)
+            .unwrap();
         let devices = ["/dev/zero", "/dev/tty", "/dev/full"].map(PathBuf::from);
         for path in devices.iter().chain([&pipe, &huge]) {
             assert_eq!(read_source(path), None, "{}", path.display());

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 
 use hachi::links::{OwnedLink, PinnedLink};
 use hachi::maps::MapData;
-use hachi::pin::{self, PinError};
-use hachi::programs::{Program, ProgramInfo};
+use hachi::pin::{self, ObjectKind, PinError};
+use hachi::programs::Program;
 
 use crate::failure::{Failure, Result};
 use crate::output::{Output, say};
+use crate::sys;
 
 /// Maps, programs and links are in directories of their own. A program among the links stands for
 /// an attachment that has no link in the kernel.
@@ -57,8 +58,8 @@ const DEEPEST: usize = 8;
 
 /// All that is on the BPF file systems that are mounted here: paths, and whether they are
 /// directories.
-fn entries() -> Vec<(PathBuf, bool)> {
-    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+fn entries() -> io::Result<Vec<(PathBuf, bool)>> {
+    let mounts = fs::read_to_string("/proc/self/mounts")?;
     let mut left: Vec<(PathBuf, usize)> = mounts
         .lines()
         .filter_map(|line| {
@@ -69,11 +70,24 @@ fn entries() -> Vec<(PathBuf, bool)> {
         .collect();
     let mut found = Vec::new();
     while let Some((dir, depth)) = left.pop() {
-        for entry in fs::read_dir(&dir).into_iter().flatten().flatten() {
-            if found.len() >= MOST_ENTRIES {
-                return found;
+        let listed = match fs::read_dir(&dir) {
+            // Removed meanwhile, or not for this user to see.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
+                ) =>
+            {
+                continue;
             }
-            let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            listed => listed?,
+        };
+        for entry in listed {
+            let entry = entry?;
+            if found.len() >= MOST_ENTRIES {
+                return Ok(found);
+            }
+            let is_dir = entry.file_type()?.is_dir();
             if is_dir && depth < DEEPEST {
                 left.push((entry.path(), depth + 1));
             }
@@ -82,7 +96,7 @@ fn entries() -> Vec<(PathBuf, bool)> {
     }
     found.sort();
     found.dedup();
-    found
+    Ok(found)
 }
 
 /// A path of `/proc/self/mounts`, where blanks and backslashes are three octal digits.
@@ -111,16 +125,20 @@ fn unescape(text: &str) -> PathBuf {
 
 /// The directories of pins that a `hachi run` was making when it was killed, by the names that they
 /// were to have.
-pub fn unfinished_dirs() -> Vec<PathBuf> {
-    entries()
-        .into_iter()
+pub fn unfinished_dirs() -> Result<Vec<PathBuf>> {
+    let all = entries().map_err(no_list)?.into_iter();
+    Ok(all
         .filter(|(path, is_dir)| *is_dir && !is_in_the_making(path))
         .filter_map(|(path, _)| {
             let name = path.file_name()?.to_str()?;
             let finished = name.strip_suffix(UNFINISHED)?;
             (!finished.is_empty()).then(|| path.with_file_name(finished))
         })
-        .collect()
+        .collect())
+}
+
+fn no_list(error: io::Error) -> Failure {
+    Failure::because("listing the pins", &error)
 }
 
 /// What is said of one of them.
@@ -133,12 +151,41 @@ pub fn unfinished_warning(dir: &Path) -> String {
 }
 
 /// The ids of the programs that are pinned.
-pub fn pinned_programs() -> Vec<u32> {
-    entries()
-        .into_iter()
-        .filter(|(_, is_dir)| !is_dir)
-        .filter_map(|(path, _)| Some(ProgramInfo::from_pin(path).ok()?.id()))
-        .collect()
+pub fn pinned_programs() -> Result<Vec<u32>> {
+    let programs = all()?.into_iter().filter_map(|(_, kind, id)| match kind {
+        ObjectKind::Program => Some(id),
+        _ => None,
+    });
+    Ok(programs.collect())
+}
+
+/// All pins on the BPF file systems that are mounted here: where, of what kind, and its id.
+pub fn all() -> Result<Vec<(PathBuf, ObjectKind, u32)>> {
+    let mut found = Vec::new();
+    for (path, is_dir) in entries().map_err(no_list)? {
+        if is_dir {
+            continue;
+        }
+        match pin::look(&path) {
+            Ok((kind, id)) => found.push((path, kind, id)),
+            Err(PinError::Syscall { error, .. }) if sys::is_shortage(error.errno()) => {
+                return Err(Failure::because(
+                    format_args!("opening {}", path.display()),
+                    &error,
+                ));
+            }
+            // Gone, or not for this user.
+            Err(_) => {}
+        }
+    }
+    Ok(found)
+}
+
+/// Where something is pinned.
+pub fn of(kind: ObjectKind, id: u32) -> Result<Vec<PathBuf>> {
+    let mut pins = all()?;
+    pins.retain(|(_, other, other_id)| (*other, *other_id) == (kind, id));
+    Ok(pins.into_iter().map(|(path, ..)| path).collect())
 }
 
 /// Whether a process that lives is making this directory of pins.
@@ -218,7 +265,7 @@ impl PinDir {
             }),
             Err(error) => {
                 for made in std::iter::once(&unfinished).chain(above.iter().rev()) {
-                    // The failure that is told is the first one.
+                    // The first failure is the one that is reported.
                     let _ = fs::remove_dir(made);
                 }
                 Err(Failure::because(
@@ -291,7 +338,7 @@ impl Drop for PinDir {
         let Some(unfinished) = self.unfinished.take() else {
             return;
         };
-        // Errors have no one to be told to: what failed before is being told already.
+        // There is nobody to report errors to: the earlier failure is being reported already.
         for link in self.links.drain(..).rev() {
             let _ = link.unpin().map(OwnedLink::detach);
         }

@@ -1,9 +1,9 @@
 //! The system calls the command itself makes.
 
-use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// The signals that ask a process to end.
@@ -144,40 +144,19 @@ pub fn write(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
     usize::try_from(written).map_err(|_| io::Error::last_os_error())
 }
 
-/// The index of an interface of this network namespace.
-pub fn interface_index(name: &str) -> io::Result<Option<u32>> {
-    let Ok(name) = CString::new(name) else {
-        return Ok(None);
-    };
-    // SAFETY: a NUL-terminated string that lives through the call.
-    match unsafe { libc::if_nametoindex(name.as_ptr()) } {
-        0 => match io::Error::last_os_error() {
-            error if error.raw_os_error() == Some(libc::ENODEV) => Ok(None),
-            error => Err(error),
-        },
-        index => Ok(Some(index)),
+/// Goes to the network namespace that a path names.
+pub fn enter_netns(path: &Path) -> io::Result<()> {
+    let netns = File::open(path)?;
+    // SAFETY: a live descriptor; the call changes only which namespace this thread is in.
+    match unsafe { libc::setns(netns.as_raw_fd(), libc::CLONE_NEWNET) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 
-/// Index and name of all interfaces of this network namespace.
-pub fn interfaces() -> io::Result<Vec<(u32, String)>> {
-    // SAFETY: the list that if_nameindex(3) allocates ends with an entry without a name; each entry
-    // before it has one that is a C string. It is freed after it was copied.
-    unsafe {
-        let list = libc::if_nameindex();
-        if list.is_null() {
-            return Err(io::Error::last_os_error());
-        }
-        let mut found = Vec::new();
-        let mut entry = list;
-        while !(*entry).if_name.is_null() {
-            let name = CStr::from_ptr((*entry).if_name);
-            found.push(((*entry).if_index, name.to_string_lossy().into_owned()));
-            entry = entry.add(1);
-        }
-        libc::if_freenameindex(list);
-        Ok(found)
-    }
+/// Whether a call failed for want of descriptors or memory, which says nothing of what it asked.
+pub fn is_shortage(errno: i32) -> bool {
+    matches!(errno, libc::EMFILE | libc::ENFILE | libc::ENOMEM)
 }
 
 #[cfg(test)]
@@ -185,16 +164,6 @@ mod tests {
     use super::*;
     use std::os::fd::AsFd;
     use std::os::unix::net::UnixStream;
-
-    #[test]
-    fn interfaces_by_name() {
-        assert!(
-            interface_index("lo").unwrap().is_some(),
-            "every network namespace has lo"
-        );
-        assert_eq!(interface_index("no-such-iface").unwrap(), None);
-        assert_eq!(interface_index("nul\0").unwrap(), None);
-    }
 
     #[test]
     fn waits_for_descriptors_signals_and_the_time() {
@@ -222,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signal_keeps_nobody_from_writing_to_a_reader() {
+    fn a_signal_does_not_interrupt_a_write_to_a_reader() {
         let (reader, writer) = UnixStream::pair().unwrap();
         let signals = Signals(reader.into());
         io::Write::write_all(&mut &writer, b"x").unwrap();

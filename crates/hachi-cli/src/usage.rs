@@ -1,6 +1,7 @@
 //! Help, and mistakes in the command line.
 
 use std::error::Error as _;
+use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use hachi_diag::printable;
@@ -46,4 +47,11 @@ fn make_printable(error: &mut clap::Error) {
     for (kind, value) in changed {
         error.insert(kind, value);
     }
+}
+
+pub fn seconds(text: &str) -> std::result::Result<Duration, String> {
+    text.parse()
+        .ok()
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| "expected a number of seconds such as 10 or 0.5".to_string())
 }

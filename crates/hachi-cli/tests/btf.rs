@@ -5,7 +5,7 @@ mod support;
 use std::path::PathBuf;
 
 use hachi_asm::Endian;
-use hachi_btf::{BtfBuilder, Composite, Enum, Int, Member, Type, Variant};
+use hachi_btf::{BtfBuilder, Composite, Enum, Int, Member, Qualifier, Type, Typedef, Variant};
 use hachi_test::{TempDir, skip};
 use serde_json::json;
 use support::{hachi, keys, object};
@@ -13,7 +13,7 @@ use support::{hachi, keys, object};
 /// A kernel of sorts: `struct point` with these members, each of four bytes, and an enum.
 fn kernel(dir: &TempDir, file: &str, members: &[&str], values: &[(&str, i32)]) -> PathBuf {
     let mut btf = BtfBuilder::new();
-    let int = btf.add(Type::Int(Int::new("int", 4, true)));
+    let int = btf.add(Type::Int(Int::signed("int", 4)));
     let members = members.iter().enumerate().map(|(at, name)| Member {
         name: (*name).to_owned(),
         type_id: int,
@@ -85,6 +85,49 @@ fn types_are_printed_in_all_formats() {
     hachi(["btf", "dump", &old, "--type", "line"])
         .code(1)
         .says(&["no type line", "hachi btf find"]);
+}
+
+#[test]
+fn types_that_are_only_deep_or_only_names_are_called_that() {
+    let dir = TempDir::new().unwrap();
+    let write = |file: &str, btf: &BtfBuilder| {
+        let path = dir.join(file).display().to_string();
+        std::fs::write(&path, btf.encode(Endian::Little).unwrap()).unwrap();
+        path
+    };
+    let mut btf = BtfBuilder::new();
+    let mut inner = btf.add(Type::Int(Int::signed("int", 4)));
+    let number = btf.add(Type::Typedef(Typedef {
+        name: "number".into(),
+        type_id: inner,
+    }));
+    let names = write("names.btf", &btf);
+    hachi(["btf", "dump", &names, "--format", "rust"])
+        .code(0)
+        .prints(&["kernel_types!"]);
+    assert_eq!(number, 2);
+    for _ in 0..10_000 {
+        inner = btf.add(Type::Const(Qualifier { type_id: inner }));
+    }
+    btf.add(Type::Struct(Composite {
+        name: "outer".into(),
+        size: 4,
+        members: vec![Member {
+            name: "member".into(),
+            type_id: inner,
+            bit_offset: 0,
+            bit_size: 0,
+        }],
+    }));
+    let deep = write("deep.btf", &btf);
+    for language in ["rust", "c"] {
+        let run = hachi(["btf", "dump", &deep, "--format", language]).code(1);
+        let run = run.says(&["is nested more deeply than types are followed"]);
+        assert!(!run.stderr.contains("malformed"), "{}", run.stderr);
+    }
+    hachi(["btf", "dump", &deep])
+        .code(0)
+        .prints(&["[10003] STRUCT 'outer'"]);
 }
 
 #[test]

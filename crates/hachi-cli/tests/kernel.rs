@@ -50,12 +50,107 @@ fn check_accepts_a_good_program() {
             "log",
             "name",
             "section",
+            "stats",
+            "target_problem",
             "type",
             "verdict",
             "verified_insns"
         ]
     );
     assert_eq!(program["verdict"], "accepted");
+}
+
+/// Bytes with another text of the same length wherever there is this one.
+fn replaced(mut bytes: Vec<u8>, old: &str, new: &str) -> Vec<u8> {
+    let mut rest = &mut bytes[..];
+    while let Some(at) = rest
+        .windows(old.len())
+        .position(|text| text == old.as_bytes())
+    {
+        let (found, behind) = rest[at..].split_at_mut(old.len());
+        found.copy_from_slice(new.as_bytes());
+        rest = behind;
+    }
+    bytes
+}
+
+#[test]
+fn check_tells_of_targets_that_are_not_there() {
+    require_bpf!();
+    let dir = TempDir::new().unwrap();
+    let misspelt = std::fs::read(object("places")).unwrap();
+    let misspelt = replaced(misspelt, "sched_process_fork", "sched_process_fokr");
+    let misspelt = replaced(misspelt, "sched_process_exit", "sched_process_eixt");
+    let misspelt = replaced(misspelt, "syscall/getpgid", "syscall/getpgdi");
+    let path = dir.join("misspelt.o");
+    std::fs::write(&path, misspelt).unwrap();
+    let names = ["--program=forked", "--program=exited", "--program=entered"];
+    let check = |path: &Path, more: &[&str]| {
+        let arguments = ["check", text(path)];
+        hachi(arguments.iter().chain(&names).chain(more))
+    };
+    let run = check(&path, &[]).code(0);
+    let run = run.says(&[
+        "it cannot be attached here",
+        "sched/sched_process_fokr",
+        "sched_process_fork",
+        "sched_process_eixt",
+        "sched_process_exit",
+        "sys_getpgdi",
+        "sys_getpgid",
+    ]);
+    run.prints(&["forked (tracepoint/sched/sched_process_fokr): accepted"]);
+    let document = check(&path, &["--json"]).code(0).json();
+    let problems = |document: &Value| {
+        let programs = document["objects"][0]["programs"].as_array().unwrap();
+        programs
+            .iter()
+            .filter(|program| program["target_problem"].is_string())
+            .count()
+    };
+    assert_eq!(problems(&document), 3);
+    let right = check(&object("places"), &["--json"]).code(0).json();
+    assert_eq!(problems(&right), 0, "{right}");
+}
+
+/// `docs/veristat.md` says which figure is which of the log's.
+#[test]
+fn figures_are_those_of_the_log() {
+    require_bpf!();
+    let mut compared = 0;
+    for name in ["watcher", "tables", "talker", "settings", "rejected"] {
+        let object = object(name);
+        let run = hachi(["check".as_ref(), "--json".as_ref(), object.as_os_str()]);
+        let lines = run.json_lines();
+        let document = lines.last().unwrap();
+        for program in document["objects"][0]["programs"].as_array().unwrap() {
+            let log = program["log"].as_str().unwrap();
+            // The number after, or before, some words of the log.
+            let number = |words: &str| -> Option<u64> {
+                let rest = &log[log.rfind(words)? + words.len()..];
+                rest.split(|c: char| !c.is_ascii_digit())
+                    .next()?
+                    .parse()
+                    .ok()
+            };
+            let stats = &program["stats"];
+            for (figure, words) in [
+                ("insns", "processed "),
+                ("total_states", "total_states "),
+                ("peak_states", "peak_states "),
+                ("micros", "verification time "),
+            ] {
+                let expected = number(words).map_or(Value::Null, Value::from);
+                assert_eq!(
+                    stats[figure], expected,
+                    "{name}: {}, {figure}",
+                    program["name"]
+                );
+            }
+            compared += 1;
+        }
+    }
+    assert!(compared > 10, "{compared}");
 }
 
 /// Each function of `programs/rejected.rs` is rejected, with the code and on the line that its
@@ -201,7 +296,7 @@ fn run_says_what_it_needs() {
         .code(2)
         .says(&["300", "from 0 to 255"]);
     with(&["--iface", "lo", "--set", "LOUD=1"])
-        .code(1)
+        .code(2)
         .says(&["LOUD", "TALKATIVE"]);
     with(&["--iface", "lo", "--duration", "soon"])
         .code(2)
@@ -356,6 +451,7 @@ fn pin_list_dump_detach_unpin() {
     assert_eq!(
         keys(program),
         [
+            "btf_id",
             "gpl_compatible",
             "id",
             "jited_bytes",
@@ -437,7 +533,15 @@ fn pin_list_dump_detach_unpin() {
         .expect("our link");
     assert_eq!(
         keys(ours),
-        ["id", "pids", "program", "program_id", "target", "type"]
+        [
+            "attach_type",
+            "id",
+            "pids",
+            "program",
+            "program_id",
+            "target",
+            "type"
+        ]
     );
     assert_eq!(ours["type"], "xdp");
     let (program_id, link_id) = (ours["program_id"].to_string(), ours["id"].to_string());
@@ -544,7 +648,7 @@ fn dumped(map: MapSpec, fill: impl FnOnce(&mut hachi::Ebpf)) -> (Run, Value) {
 
 /// Of sockets the kernel tells nothing, unless values have room for a cookie.
 #[test]
-fn what_cannot_be_read_is_said_and_the_rest_is_dumped() {
+fn a_dump_names_unreadable_values_and_shows_the_rest() {
     require_bpf!();
     let (listener, value) = (std::net::UdpSocket::bind("127.0.0.1:0").unwrap(), 4);
     let connected = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();

@@ -5,9 +5,11 @@ mod support;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use hachi::Ebpf;
+use hachi::links::LinkError;
 use hachi::programs::{
-    CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, NlOptions, SchedClassifier, TcAttachOptions,
-    TcAttachType,
+    AttachOptions, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, NlOptions, ProgramError,
+    SchedClassifier, TcAttachOptions, TcAttachType, UProbe,
 };
 use hachi_test::{Bpffs, Cgroup, Guarded, Netns, require_bpf, skip};
 use serde_json::Value;
@@ -55,17 +57,34 @@ fn links_are_listed_with_their_places() {
     let mut command = inside(&netns, &arguments);
     let running = Guarded::spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped())).unwrap();
     let shown = |program: &str| of_program(&netns, program)["target"].clone();
+    // Before, classifiers are filters.
+    let has_tcx = !hachi_test::kernel_is_older_than("6.6");
 
     for (program, position) in [("first", 1), ("second", 2)] {
         of_program(&netns, "second");
         let target = shown(program);
-        assert_eq!(
-            keys(&target),
-            ["direction", "index", "kind", "name", "position"]
-        );
         assert_eq!(target["name"], "lo");
         assert_eq!(target["direction"], "ingress");
-        assert_eq!(target["position"], position);
+        if has_tcx {
+            assert_eq!(
+                keys(&target),
+                ["direction", "index", "kind", "name", "position"]
+            );
+            assert_eq!(target["position"], position);
+        } else {
+            let place = [
+                "direction",
+                "filter",
+                "handle",
+                "index",
+                "kind",
+                "name",
+                "place",
+                "priority",
+            ];
+            assert_eq!(keys(&target), place);
+            assert_eq!(target["filter"], program);
+        }
     }
     let target = shown("exited");
     assert_eq!(target["kind"], "raw_tracepoint");
@@ -74,19 +93,124 @@ fn links_are_listed_with_their_places() {
         assert_eq!(shown("forked")["name"], "sched_process_fork");
     }
     let text = run(&mut inside(&netns, &["link", "list"])).code(0).stdout;
-    assert!(text.contains("lo ingress, 1 of 2"), "{text}");
+    let place = match has_tcx {
+        true => "lo ingress, 1 of 2",
+        false => "lo ingress, filter of priority",
+    };
+    assert!(text.contains(place), "{text}");
     assert!(text.contains("raw tracepoint sched_process_exit"), "{text}");
 
     // What is ended is said.
-    let id = of_program(&netns, "first")["id"].to_string();
+    let first = of_program(&netns, "first");
+    let id = match has_tcx {
+        true => first["id"].to_string(),
+        false => first["target"]["place"].as_str().unwrap().to_owned(),
+    };
     run(&mut inside(&netns, &["link", "detach", &id]))
         .code(0)
         .prints(&[&id, "program first from lo ingress"]);
-    // The process holds what is left of it.
-    assert_eq!(shown("first")["index"], 0);
-    assert_eq!(shown("second")["position"], 1);
+    if has_tcx {
+        // The process holds what is left of it.
+        assert_eq!(shown("first")["index"], 0);
+        assert_eq!(shown("second")["position"], 1);
+    } else {
+        let all = links(&netns);
+        assert!(all.iter().all(|link| link["program"] != "first"), "{all:?}");
+    }
     let (status, output) = running.interrupt(Duration::from_secs(10)).unwrap();
     assert!(status.success(), "{output}");
+}
+
+/// Attaches a program of `places.o` by its section, or says why this kernel cannot.
+fn attach(ebpf: &mut Ebpf, program: &str, options: &AttachOptions) -> Result<(), ProgramError> {
+    let program = ebpf.program_mut(program).unwrap();
+    program.load()?;
+    program.attach_by_section(options).map(drop)
+}
+
+#[test]
+fn probes_of_the_kernel_are_listed_with_their_functions() {
+    require_bpf!();
+    let netns = Netns::new().unwrap();
+    for (program, kind) in [("entered", "kprobe"), ("left", "kretprobe")] {
+        let mut ebpf = Ebpf::load_file(object("places")).unwrap();
+        match attach(&mut ebpf, program, &AttachOptions::new()) {
+            Err(ProgramError::Attach {
+                error: LinkError::NoKprobes,
+                ..
+            }) => skip!("this kernel has no kprobes"),
+            attached => attached.unwrap(),
+        }
+        let listed = of_program(&netns, program);
+        let target = &listed["target"];
+        assert_eq!(target["kind"], kind, "{listed}");
+        let name = target["name"].as_str().unwrap();
+        assert!(name.ends_with("sys_getpgid"), "{listed}");
+        let text = run(&mut inside(&netns, &["link", "list"])).code(0).stdout;
+        assert!(text.contains(&format!("{kind} {name}")), "{text}");
+        drop(ebpf);
+        assert!(links(&netns).iter().all(|link| link["program"] != program));
+    }
+}
+
+#[test]
+fn probes_of_programs_are_listed_with_their_files() {
+    require_bpf!();
+    let netns = Netns::new().unwrap();
+    let this = std::env::current_exe().unwrap();
+    let mut ebpf = Ebpf::load_file(object("places")).unwrap();
+    let program: &mut UProbe = ebpf.program_mut("called").unwrap().try_into().unwrap();
+    program.load().unwrap();
+    program.attach("main", &this, None, None).unwrap();
+    let listed = of_program(&netns, "called");
+    let target = &listed["target"];
+    assert_eq!(target["kind"], "uprobe", "{listed}");
+    assert_eq!(target["name"], this.display().to_string(), "{listed}");
+    assert_ne!(target["offset"], 0, "{listed}");
+    drop(ebpf);
+    assert!(links(&netns).iter().all(|link| link["program"] != "called"));
+}
+
+#[test]
+fn programs_of_both_ends_of_a_netkit_pair_are_listed_in_their_order() {
+    require_bpf!();
+    hachi_test::require_kernel!("6.7", "netkit");
+    let netns = Netns::new().unwrap();
+    match netns.ip(["link", "add", "pair0", "type", "netkit"]) {
+        Err(error) if error.to_string().contains("Unknown device type") => {
+            skip!("this kernel was built without CONFIG_NETKIT")
+        }
+        made => made.unwrap(),
+    };
+    let options = AttachOptions::new().interface("pair0");
+    let attached = |program| {
+        let mut ebpf = Ebpf::load_file(object("places")).unwrap();
+        netns.run(|| attach(&mut ebpf, program, &options)).unwrap();
+        ebpf
+    };
+    let _first = attached("peer");
+    let both = [attached("primary"), attached("primary")];
+    let peer = of_program(&netns, "peer");
+    assert_eq!(peer["target"]["name"], "pair0", "{peer}");
+    assert_eq!(peer["target"]["direction"], "peer", "{peer}");
+    let all = links(&netns);
+    let primary = all.iter().filter(|link| link["program"] == "primary");
+    let mut positions: Vec<u64> = primary
+        .map(|link| {
+            assert_eq!(link["target"]["direction"], "primary", "{link}");
+            link["target"]["position"].as_u64().unwrap()
+        })
+        .collect();
+    positions.sort_unstable();
+    assert_eq!(positions, [1, 2]);
+    let text = run(&mut inside(&netns, &["link", "list"])).code(0).stdout;
+    assert!(text.contains("pair0 primary, 1 of 2"), "{text}");
+    // What is ended is said.
+    let id = peer["id"].to_string();
+    run(&mut inside(&netns, &["link", "detach", &id]))
+        .code(0)
+        .prints(&[&id, "program peer from pair0 peer"]);
+    drop(both);
 }
 
 /// A cgroup's program in a mode that has no link.
@@ -118,7 +242,7 @@ fn programs_of_cgroups_without_a_link_are_listed() {
 
 /// What a process leaves that is killed on a kernel without links of classifiers.
 #[test]
-fn what_a_killed_process_left_is_named_by_run_list_and_doctor() {
+fn run_list_and_doctor_name_what_a_killed_process_left() {
     require_bpf!();
     let netns = Netns::new().unwrap();
     let attach = |priority| {

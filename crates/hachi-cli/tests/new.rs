@@ -88,6 +88,17 @@ fn asks_for_the_name_at_a_terminal_only() {
     // Nobody answers.
     let (code, text) = at_a_terminal("new", "");
     assert!(code == Some(2) && text.contains("hachi new NAME"), "{text}");
+    // The kind and where it goes, with the answer that is taken when there is none.
+    let (code, text) = at_a_terminal("new", "exits\nkretprobe\nvfs_rmdr\nvfs_rmdir\n");
+    assert!(
+        code == Some(0) && text.contains("Kind of program [xdp]"),
+        "{text}"
+    );
+    assert!(
+        text.contains("Function of the kernel [vfs_rmdir]"),
+        "{text}"
+    );
+    assert!(dir.join("exits/Cargo.toml").is_file(), "{text}");
     // What is said is not asked.
     let (code, text) = at_a_terminal("new gate --template xdp", "");
     assert!(
@@ -124,7 +135,143 @@ fn says_what_is_wrong_with_a_name() {
         .says(&["name", "hachi new NAME"]);
     run(command(["new", "wall", "--template", "cobol"]).current_dir(dir.path()))
         .code(2)
-        .says(&["cobol", "xdp"]);
+        .says(&["cobol", "hachi new --list"]);
+    run(command(["new", "wall", "--template", "kprob"]).current_dir(dir.path()))
+        .code(2)
+        .says(&["no template `kprob`", "kprobe"]);
+}
+
+#[test]
+fn lists_kinds_with_a_line_each() {
+    let list = run(&mut command(["new", "--list"])).code(0);
+    for kind in [
+        "xdp",
+        "classifier",
+        "kprobe",
+        "tracepoint",
+        "iter",
+        "scheduler",
+        "file",
+    ] {
+        let lines: Vec<&str> = list
+            .stdout
+            .lines()
+            .filter(|line| line.split(' ').next() == Some(kind))
+            .collect();
+        assert!(lines.len() == 1 && lines[0].len() > 30, "{kind}: {lines:?}");
+    }
+    let document = run(&mut command(["new", "--list", "--json"]))
+        .code(0)
+        .json();
+    let templates = document["templates"].as_array().unwrap();
+    assert_eq!(templates.len(), list.stdout.lines().count());
+    for template in templates {
+        assert_eq!(
+            keys(template),
+            ["about", "features", "name", "needs", "option"]
+        );
+    }
+    run(&mut command(["new", "wall", "--list"])).code(2);
+}
+
+#[test]
+fn lists_targets_of_this_machine() {
+    let dir = TempDir::new().unwrap();
+    let new = |arguments: &[&str]| {
+        let all = [&["new", "probe"], arguments].concat();
+        run(command(all).current_dir(dir.path()))
+    };
+    new(&["--iface", "lo0"])
+        .code(2)
+        .says(&["no interface `lo0`", "lo"]);
+    new(&["--template", "tcx", "--function", "vfs_rmdir"])
+        .code(2)
+        .says(&["tcx has no --function", "--iface"]);
+    new(&["--template", "uprobe", "--iface", "lo"])
+        .code(2)
+        .says(&["uprobe has no --iface", "--help"]);
+    new(&["--function", "vfs_rmdir"])
+        .code(2)
+        .says(&["--template"]);
+    new(&["--template", "tracepoint", "--tracepoint", "sched_switch"])
+        .code(2)
+        .says(&["`sched_switch`", "CATEGORY/NAME"]);
+    new(&["--template", "kprobe", "--function", "vfs_rmdir(\"))"])
+        .code(2)
+        .says(&["is not the name of a function"]);
+    assert_eq!(names(dir.path()), [""; 0], "nothing was made");
+    if Path::new("/sys/kernel/btf/vmlinux").exists() {
+        new(&["--template", "fentry", "--function", "vfs_rmdr"])
+            .code(2)
+            .says(&["no function `vfs_rmdr`", "vfs_rmdir"]);
+        let event = ["--tracepoint", "sched/sched_swich"];
+        new(&[&["--template", "tp_btf"], &event[..]].concat())
+            .code(2)
+            .says(&["no tracepoint `sched/sched_swich`", "sched_switch"]);
+        let hook = ["--function", "inode_mkdir"];
+        new(&[&["--template", "lsm"], &hook[..]].concat()).code(0);
+        let program = dir.join("probe/probe-ebpf/src/main.rs");
+        let program = fs::read_to_string(program).unwrap();
+        assert!(
+            program.contains("#[lsm(hook = \"inode_mkdir\")]"),
+            "{program}"
+        );
+    }
+}
+
+#[test]
+fn adds_files_for_ci_and_containers_when_asked() {
+    let dir = TempDir::new().unwrap();
+    let with = ["--ci", "github", "--container"];
+    run(command([&["new", "wall"], &with[..]].concat()).current_dir(dir.path())).code(0);
+    let text = |file: &str| fs::read_to_string(dir.join("wall").join(file)).unwrap();
+    let ci = text(".github/workflows/ci.yml");
+    for line in [
+        "      - run: cargo clippy --workspace --all-targets -- -D warnings",
+        "      - run: cargo test --workspace",
+        "      - run: hachi test --kernel ${{ matrix.kernel }}",
+    ] {
+        assert!(ci.lines().any(|other| other == line), "{ci}");
+    }
+    let container = text("Containerfile");
+    assert!(container.contains("ENTRYPOINT [\"wall\"]"), "{container}");
+    run(command(["new", "bare"]).current_dir(dir.path())).code(0);
+    assert!(!dir.join("bare/.github").exists() && !dir.join("bare/Containerfile").exists());
+    run(command(["new", "wall", "--ci", "abacus"]).current_dir(dir.path()))
+        .code(2)
+        .says(&["abacus", "github"]);
+}
+
+#[test]
+fn a_single_file_is_never_written_over_another() {
+    let dir = TempDir::new().unwrap();
+    let new = || {
+        let new = ["new", "hello", "--template", "file", "--dir", "deep/er"];
+        run(command(new).current_dir(dir.path()))
+    };
+    new()
+        .code(0)
+        .prints(&["hachi run deep/er/hello.rs --iface lo"]);
+    let file = dir.join("deep/er/hello.rs");
+    assert!(
+        fs::read_to_string(&file)
+            .unwrap()
+            .contains("fn hello(ctx: XdpContext)")
+    );
+    fs::write(&file, "mine").unwrap();
+    new().code(1).says(&["hello.rs exists", "--dir"]);
+    assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
+    let ci = ["new", "other", "--template", "file", "--ci", "github"];
+    run(command(ci).current_dir(dir.path())).code(2);
+    assert_eq!(names(dir.path()), ["deep"]);
+}
+
+#[test]
+fn refuses_a_project_named_like_a_function_in_it() {
+    let dir = TempDir::new().unwrap();
+    run(command(["new", "blocked-source"]).current_dir(dir.path()))
+        .code(2)
+        .says(&["`blocked-source`", "function"]);
 }
 
 /// The names in a directory.
@@ -197,7 +344,7 @@ fn a_full_disk_leaves_nothing_and_new_can_be_tried_again() {
 }
 
 #[test]
-fn what_a_killed_run_left_is_removed_by_the_next_one() {
+fn the_next_run_removes_what_a_killed_run_left() {
     let dir = TempDir::new().unwrap();
     let mut dead = Command::new("true").spawn().unwrap();
     dead.wait().unwrap();
@@ -239,7 +386,7 @@ fn only_line(stderr: &str) -> &str {
 }
 
 #[test]
-fn a_checkout_that_is_gone_is_said_in_one_line() {
+fn reports_a_missing_checkout_in_one_line() {
     let dir = TempDir::new().unwrap();
     let mut new = command(["new", "wall"]);
     let outcome = run(new
@@ -273,7 +420,7 @@ fn a_checkout_that_is_gone_is_said_in_one_line() {
 }
 
 #[test]
-fn a_project_whose_checkout_is_gone_is_told_so_in_one_line() {
+fn a_project_reports_its_missing_checkout_in_one_line() {
     let dir = TempDir::new().unwrap();
     run(command(["new", "wall"]).current_dir(dir.path())).code(0);
     let manifest = dir.join("wall/Cargo.toml");
@@ -327,7 +474,11 @@ fn the_runner_asks_sudo_for_the_program_alone() {
     assert_eq!(runs("1000", &program, &attach), asked);
     assert_eq!(runs("0", &program, &attach), "ran --iface lo");
     assert_eq!(runs("1000", &program, &["--help"]), "ran --help");
-    assert_eq!(runs("1000", &program, &[]), "ran");
+    assert_eq!(runs("1000", &program, &["-h"]), "ran -h");
+    assert_eq!(
+        runs("1000", &program, &[]),
+        format!("asked -E {}", program.display())
+    );
     assert_eq!(runs("1000", &test, &attach), "tested --iface lo");
     fs::remove_file(sudo).unwrap();
     assert_eq!(runs("1000", &program, &attach), "ran --iface lo");

@@ -9,7 +9,7 @@ use hachi_test::TempDir;
 use support::{hachi, keys, object};
 
 #[test]
-fn inspect_tells_what_is_inside() {
+fn inspect_lists_programs_maps_and_types() {
     let watcher = object("watcher");
     hachi(["inspect".as_ref(), watcher.as_os_str()])
         .code(0)
@@ -40,6 +40,7 @@ fn the_keys_of_inspect_are_stable() {
     assert_eq!(
         keys(object),
         [
+            "arch",
             "btf",
             "endian",
             "externs",
@@ -52,6 +53,7 @@ fn the_keys_of_inspect_are_stable() {
             "requirements",
             "size",
             "struct_ops",
+            "undefined",
             "warnings"
         ]
     );
@@ -119,17 +121,17 @@ fn clangs(name: &str) -> PathBuf {
 }
 
 #[test]
-fn objects_still_to_be_linked_can_be_looked_at() {
+fn inspect_shows_unlinked_objects() {
     let object = clangs("undefined.bpfel");
     let object = object.as_os_str();
     hachi(["inspect".as_ref(), object]).code(0).prints(&[
         "cannot be loaded: ",
         "'nowhere'",
-        "link the object with one",
+        "to be linked with what defines nowhere: hachi ld",
     ]);
     hachi(["inspect".as_ref(), "--json".as_ref(), object])
         .code(0)
-        .prints(&["\"unresolved\": [", "the function is defined nowhere"]);
+        .prints(&["\"unresolved\": [", "\"undefined\": [", "in another object"]);
     hachi(["dis".as_ref(), object])
         .code(0)
         .prints(&["call nowhere"]);
@@ -173,7 +175,7 @@ fn inspect_shows_structs_of_functions() {
 }
 
 #[test]
-fn inspect_shows_what_is_special_about_maps() {
+fn inspect_shows_special_fields_of_maps() {
     let object = clangs("calls.bpfel");
     hachi(["inspect".as_ref(), object.as_os_str()])
         .code(0)

@@ -321,6 +321,7 @@ fn hostile_arguments_reach_no_terminal() {
         &["ld", &file, "-o", &format!("/nowhere/{name}")],
         &["build", &absent],
         &["build", name, "--target", name],
+        &["build", name, "--arch", name],
         &["build", ".", "--min-kernel", name],
         &["test", "--kernel", name],
         &["new", name],

@@ -117,7 +117,7 @@ fn a_directory_that_is_taken_is_left_alone() {
 
 /// What a command leaves that is killed before it is done is found, and named.
 #[test]
-fn what_a_killed_run_has_left_is_named_and_undone() {
+fn names_and_undoes_the_pins_of_a_killed_run() {
     require_bpf!();
     let (netns, bpffs) = (Netns::new().unwrap(), Bpffs::new().unwrap());
     let dir = bpffs.join("wall");

@@ -33,6 +33,14 @@ impl Running {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        // The tests themselves may have been started by nohup(1).
+        // SAFETY: signal(2) is async-signal-safe.
+        unsafe {
+            command.pre_exec(|| {
+                libc::signal(libc::SIGHUP, libc::SIG_DFL);
+                Ok(())
+            });
+        }
         streams(&mut command);
         let child = command.spawn().unwrap();
         Running { netns, child }
@@ -184,7 +192,7 @@ fn a_reader_that_goes_away_ends_it_silently() {
 
 /// A firewall does not go because its output goes nowhere.
 #[test]
-fn what_is_pinned_stays_when_nothing_can_be_written() {
+fn pins_stay_when_output_fails() {
     require_bpf!();
     let bpffs = Bpffs::new().unwrap();
     let dir = bpffs.join("wall");
@@ -315,7 +323,7 @@ fn objects_are_written_at_once() {
 
 /// Longer than the clock counts.
 #[test]
-fn a_duration_without_end_is_one() {
+fn run_accepts_an_endless_duration() {
     require_bpf!();
     let (mut running, _reader) = Running::attached(&object("watcher"), &["--duration", "1e19"]);
     running.signal(libc::SIGINT);
@@ -334,6 +342,7 @@ fn globals_take_only_values_of_their_type() {
     with("FLAG=2").code(2).says(&["FLAG", "true or false"]);
     with("MODE=7").code(2).says(&["MODE", "Off (1), On (2)"]);
     with("MODE=0").code(2).says(&["Off (1), On (2)"]);
+    with("MOOD=1").code(2).says(&["'MOOD'", "FLAG", "MODE"]);
     for setting in ["FLAG=true", "FLAG=0", "MODE=On", "MODE=1"] {
         with(setting).code(0);
     }

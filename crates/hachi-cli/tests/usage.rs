@@ -3,10 +3,11 @@
 mod support;
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
 use hachi_test::TempDir;
-use support::{command, hachi, run};
+use support::{command, hachi, keys, object, run};
 
 #[test]
 fn alone_it_says_what_to_do_next() {
@@ -97,9 +98,9 @@ fn mistakes_are_exit_code_two() {
     hachi(["link", "detach", "twelve"])
         .code(2)
         .says(&["twelve", "hachi link list"]);
-    hachi(["pin", "link", "twelve", "/sys/fs/bpf/x"])
+    hachi(["pin", "link", "tag:twelve", "/sys/fs/bpf/x"])
         .code(2)
-        .says(&["twelve", "hachi link list"]);
+        .says(&["tag:twelve", "16 digits"]);
     hachi(["--version"]).code(0).prints(&["hachi"]);
 }
 
@@ -111,13 +112,21 @@ fn words_of_other_tools_are_understood() {
         .code(0)
         .prints(&["hachi btf dump", "Example"]);
     for kind in ["prog", "map", "link"] {
-        let shown = hachi([kind, "show", "--help"]).code(0);
-        assert_eq!(shown.stdout, hachi([kind, "list", "--help"]).code(0).stdout);
+        let list = format!("hachi {kind} list");
+        hachi([kind, "show", "--help"]).code(0).prints(&[&list]);
+        let (shown, listed) = (
+            hachi([kind, "show", "--json"]),
+            hachi([kind, "list", "--json"]),
+        );
+        assert_eq!(shown.code, listed.code);
+        if shown.code == 0 {
+            assert_eq!(keys(&shown.json()), keys(&listed.json()));
+        }
     }
 }
 
 #[test]
-fn sources_in_place_of_objects_are_told_how_to_build() {
+fn a_source_given_as_object_gets_a_hint_to_build() {
     let dir = TempDir::new().unwrap();
     fs::write(dir.join("Cargo.toml"), "[package]\n").unwrap();
     fs::write(dir.join("probe.rs"), "#![no_std]\n").unwrap();
@@ -154,7 +163,7 @@ fn cargo_hachi_is_the_same_command() {
 }
 
 #[test]
-fn building_what_is_not_there() {
+fn building_a_missing_path() {
     hachi(["build", "/nowhere/at-all"])
         .code(1)
         .says(&["/nowhere/at-all", "hachi new"]);
@@ -190,4 +199,43 @@ fn testing_needs_cargo_or_qemu() {
     run(in_package(&["test", "--kernel", "6.1"]).env("HACHI_QEMU", "/nowhere/qemu"))
         .code(3)
         .says(&["qemu-system-x86_64", "apt-get install"]);
+}
+
+/// What is not installed is named before anything is built or fetched.
+#[test]
+fn a_guest_of_another_machine_names_what_it_lacks() {
+    let dir = TempDir::new().unwrap();
+    let foreign = |words: &[&str]| {
+        let mut command = command(words);
+        // Only what runs the compiler.
+        command.env("PATH", dir.path()).env("RUSTC", rustc());
+        run(&mut command)
+    };
+    let (arch, linker) = match cfg!(target_arch = "s390x") {
+        true => ("arm64", "aarch64-linux-gnu-gcc"),
+        false => ("s390x", "s390x-linux-gnu-gcc"),
+    };
+    let watcher = object("watcher");
+    let watcher = watcher.to_str().unwrap();
+    for words in [
+        &["test", "--kernel", "6.12", "--arch", arch][..],
+        &["check", "--kernel", "6.12", "--arch", arch, watcher],
+    ] {
+        foreign(words).code(3).says(&[linker, "apt-get install"]);
+    }
+    for words in [
+        &["test", "--kernel", "6.12", "--arch", "mips"][..],
+        &["test", "--arch", arch],
+        &["kernels", "fetch", "6.12", "--arch", "mips"],
+    ] {
+        foreign(words).code(2);
+    }
+}
+
+/// The compiler itself, which needs nothing in `PATH`.
+fn rustc() -> PathBuf {
+    let mut asked = Command::new("rustc");
+    let sysroot = asked.args(["--print", "sysroot"]).output().unwrap();
+    let sysroot = String::from_utf8(sysroot.stdout).unwrap();
+    PathBuf::from(sysroot.trim()).join("bin/rustc")
 }

@@ -3,7 +3,9 @@
 use std::io::{IsTerminal, stderr, stdin};
 use std::path::{Path, PathBuf};
 
-use hachi_build::{Artifact, Builder, Cpu, Kernel, Panics, Profile, Search, Target, Toolchain};
+use hachi_build::{
+    Arch, Artifact, Builder, Cpu, Kernel, Panics, Profile, Search, Target, Toolchain,
+};
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, Kind, Result};
@@ -19,7 +21,7 @@ Examples:
   hachi build                                # the package or workspace in this directory
   hachi build firewall-ebpf --out objects
   hachi build probe.rs --cpu v2
-  hachi build probe.rs --target bpfeb-unknown-none
+  hachi build probe.rs --arch arm64                       # to load it there
   hachi build firewall-ebpf --min-kernel 5.15 --panics deny
   hachi build firewall-ebpf --json                        # for editors
   hachi check $(hachi build firewall-ebpf)")]
@@ -33,6 +35,10 @@ pub struct Args {
     /// [default: this machine's]
     #[arg(long, value_name = "TARGET")]
     target: Option<Target>,
+    /// Kind of machine whose registers the programs read: x86_64, aarch64 (arm64), riscv64 or s390x
+    /// [default: this machine's]
+    #[arg(long, value_name = "ARCH", conflicts_with = "target")]
+    arch: Option<Arch>,
     /// Copy each object to DIR/NAME.o
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -99,7 +105,11 @@ pub fn parse_cpu(text: &str) -> std::result::Result<Cpu, String> {
 pub fn run(args: Args, out: &mut Output) -> Result {
     let build = |messages: Option<&mut dyn FnMut(&str)>| {
         let out = args.out.as_deref();
-        build(&args.path, &args.options, args.target, out, messages)
+        let machine = Machine {
+            target: args.target,
+            arch: args.arch,
+        };
+        build(&args.path, &args.options, machine, out, messages)
     };
     if !args.json {
         for object in build(None)? {
@@ -134,12 +144,21 @@ fn to_json(object: &Artifact) -> Value {
     })
 }
 
+/// What to build for, as far as it is not this machine.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Machine {
+    /// The byte order.
+    pub target: Option<Target>,
+    /// The kind of machine, which has one.
+    pub arch: Option<Arch>,
+}
+
 /// Builds what `path` names and returns the objects. What compiler and linker say goes to
 /// `messages` as lines of cargo's JSON, or else to standard error.
 pub fn build(
     path: &Path,
     options: &BuildOptions,
-    target: Option<Target>,
+    machine: Machine,
     out: Option<&Path>,
     messages: Option<&mut dyn FnMut(&str)>,
 ) -> Result<Vec<Artifact>> {
@@ -174,7 +193,7 @@ pub fn build(
     if let Some(dir) = package_dir {
         search = search.package_dir(dir);
     }
-    if let Some(target) = target {
+    if let Some(target) = machine.arch.map(Arch::target).or(machine.target) {
         search = search.target(target);
     }
     let toolchain = Toolchain::find(&search).map_err(failure)?;
@@ -211,6 +230,9 @@ pub fn build(
     if let Some(dir) = &options.target_dir {
         builder = builder.target_dir(dir);
     }
+    if let Some(arch) = machine.arch {
+        builder = builder.arch(arch);
+    }
     if let Some(dir) = out {
         builder = builder.out_dir(dir);
     }
@@ -236,12 +258,13 @@ fn ebpf_side(path: &Path) -> Option<String> {
 }
 
 /// What a failed build means for the exit code.
-fn failure(error: hachi_build::Error) -> Failure {
+pub fn failure(error: hachi_build::Error) -> Failure {
     use hachi_build::Error;
     let kind = match &error {
         Error::NoCompiler { .. }
         | Error::ForcedWay { .. }
         | Error::NoCore { .. }
+        | Error::NoCross { .. }
         | Error::Install { .. }
         | Error::Spawn { .. } => Kind::Missing,
         Error::Llvm(_) | Error::NoCacheDirectory => Kind::Missing,

@@ -75,6 +75,8 @@ struct Summary {
     functions: Vec<Function>,
     stack: StackDepth,
     helpers: Vec<inspect::HelperUse>,
+    /// Whether it runs on no other kind of machine.
+    reads_registers: bool,
     /// What it refers to and the object lacks.
     unresolved: Vec<hachi_obj::Error>,
 }
@@ -91,6 +93,7 @@ impl Summary {
             core_relos: code.core_relos.len(),
             stack: inspect::stack_depth(&code),
             helpers: inspect::helpers(&code),
+            reads_registers: inspect::registers_read(program.program_type, &code).is_some(),
             unresolved: unresolved.collect(),
             functions: code.into_owned().functions,
         })
@@ -127,6 +130,8 @@ impl Report {
             bold(self.object.path.display()),
             format_args!(": {size} bytes, {order}, licence: {license}")
         )?;
+        self.show_arch(out)?;
+        self.show_undefined(out)?;
         self.show_kernel(out)?;
         self.show_programs(out)?;
         self.show_maps(out)?;
@@ -145,6 +150,52 @@ impl Report {
                 "  no BTF: values print as bytes, rejections without source lines"
             ),
         }
+    }
+
+    /// The kind of machine it was built for, and what of it runs on no other.
+    fn show_arch(&self, out: &mut Output) -> Result {
+        let programs = self.spec().programs.iter().zip(&self.programs);
+        let readers = programs.filter(|(_, summary)| {
+            summary
+                .as_ref()
+                .is_ok_and(|summary| summary.reads_registers)
+        });
+        let readers: Vec<&str> = readers.map(|(program, _)| program.name.as_str()).collect();
+        let names = readers.join(", ");
+        match (&self.spec().arch, readers.is_empty()) {
+            (Some(arch), true) => say!(out, "  built for ", arch, ", runs on others as well"),
+            (Some(arch), false) => {
+                say!(
+                    out,
+                    "  built for ",
+                    arch,
+                    ", whose registers are read by ",
+                    names
+                )
+            }
+            (None, true) => Ok(()),
+            (None, false) => {
+                say!(
+                    out,
+                    "  registers of a machine that it does not name are read by ",
+                    names
+                )
+            }
+        }
+    }
+
+    /// What other objects have to define, for an object that is still to be linked.
+    fn show_undefined(&self, out: &mut Output) -> Result {
+        let undefined = &self.spec().undefined;
+        if undefined.is_empty() {
+            return Ok(());
+        }
+        say!(
+            out,
+            "  to be linked with what defines ",
+            undefined.join(", "),
+            ": hachi ld"
+        )
     }
 
     fn show_kernel(&self, out: &mut Output) -> Result {
@@ -373,6 +424,7 @@ impl Report {
             "size": self.object.size,
             "license": spec.license,
             "endian": match spec.endian { Endian::Little => "little", Endian::Big => "big" },
+            "arch": spec.arch,
             "minimum_kernel": format!("{major}.{minor}"),
             "requirements": needs,
             "programs": programs,
@@ -380,6 +432,7 @@ impl Report {
             "globals": globals,
             "struct_ops": structs::json(spec, btf.as_ref()),
             "externs": externs,
+            "undefined": spec.undefined,
             "btf": spec.btf.as_ref().map(|btf| json!({
                 "types": btf.types().last_id(),
                 "bytes": btf.bytes().len(),
@@ -536,6 +589,7 @@ fn map_json(map: &MapSpec) -> Value {
             DataKind::Bss => "zeroed data",
             DataKind::Kconfig => "kernel configuration",
             DataKind::Arena => "arena data",
+            DataKind::Percpu => "data of each CPU",
             _ => "variables",
         }),
     })

@@ -1,19 +1,32 @@
 //! One file per command.
 
+pub mod agent;
 pub mod bindgen;
 pub mod btf;
 pub mod build;
+pub mod cgroup;
 pub mod check;
 pub mod dis;
 pub mod doctor;
 pub mod explain;
+pub mod feature;
+pub mod foreign;
 pub mod inspect;
+pub mod iter;
+pub mod kernels;
 pub mod ld;
 pub mod link;
 pub mod map;
+pub mod migrate;
+pub mod net;
 pub mod new;
+pub mod perf;
 pub mod pin;
 pub mod prog;
 pub mod run;
+pub mod shell;
+pub mod struct_ops;
 pub mod test;
+pub mod top;
+pub mod trace;
 pub mod vm;

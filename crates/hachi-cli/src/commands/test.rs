@@ -8,19 +8,20 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use hachi_build::{Arch, Cross};
 use hachi_guest::{Guest, Kernel, Outcome, Run, TestResult};
 use hachi_linker::write_file;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::commands::foreign::{self, Program};
+use crate::commands::kernels::{failure, parse_version, stop_on_signal};
 use crate::failure::{Failure, Kind, Result};
-use crate::machine;
 use crate::output::{BAD, GOOD, Output, Styled, Text, WARN, count, dim, say};
-use crate::sys::{self, Signals};
 
 /// Names the file in which to note a test program and its arguments instead of running it.
 const NOTE: &str = "HACHI_TEST_NOTE";
@@ -29,12 +30,14 @@ const NOTE: &str = "HACHI_TEST_NOTE";
 ///
 /// Without --kernel this is `cargo test`. With it the same test programs run in virtual machines,
 /// on Debian's kernels of the versions named, which are fetched once. That needs no root and no
-/// /dev/kvm. Tests run as root there, and one after the other, each in a process of its own.
+/// /dev/kvm. Tests run as root there, and one after the other, each in a process of its own. With
+/// --arch they are machines of another kind, which the tests are built for.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   hachi test --kernel 6.1
   hachi test --kernel 5.10,6.1,6.12 -- -p firewall drops
+  hachi test --kernel 6.12 --arch arm64
   hachi test --kernel 6.1 --with objects -- --test attach -- --nocapture
 
 A test may skip itself with hachi_test::skip! and its relatives; one that is skipped on every
@@ -43,12 +46,19 @@ pub struct Args {
     /// A version such as 6.1 or 6.12.107; several separated by commas
     #[arg(long, value_name = "VERSION", value_delimiter = ',', value_parser = parse_version)]
     kernel: Vec<String>,
+    /// The kind of machine that the kernels run on: x86_64, aarch64 (arm64), riscv64 or s390x
+    /// [default: this machine's]
+    #[arg(long, value_name = "ARCH", requires = "kernel")]
+    arch: Option<Arch>,
     /// Make a file or directory available, at the same path; may be given several times
     #[arg(long, value_name = "PATH", requires = "kernel")]
     with: Vec<PathBuf>,
     /// Make a program of this machine available, with its libraries
     #[arg(long, value_name = "NAME", requires = "kernel")]
     program: Vec<String>,
+    /// Make a shared library available, such as libbpf.so.1, if there is one
+    #[arg(long, value_name = "NAME", requires = "kernel")]
+    library: Vec<String>,
     /// Insert a kernel module, if the kernel has it as one
     #[arg(long, value_name = "NAME", requires = "kernel")]
     module: Vec<String>,
@@ -59,7 +69,7 @@ pub struct Args {
     #[arg(long, value_name = "NUMBER")]
     jobs: Option<usize>,
     /// Write the results as JSON to DIR/KERNEL.json, and what tests say they exercise to
-    /// DIR/KERNEL.tsv
+    /// DIR/KERNEL.tsv; of another kind of machine, to DIR/KERNEL-ARCH.json and .tsv
     #[arg(long, value_name = "DIR", requires = "kernel")]
     report: Option<PathBuf>,
     /// Print every test, not only those that fail
@@ -118,13 +128,17 @@ pub fn run(args: Args, out: &mut Output) -> Result {
         };
     }
     // First what may be missing or take long, then the build.
-    let mut guest = Guest::new().map_err(failure)?;
+    let cross = foreign::cross(args.arch)?;
+    let mut guest = match &cross {
+        None => Guest::new().map_err(failure)?,
+        Some(cross) => foreign::guest(cross, Program::Init)?.0,
+    };
     let kernels: Vec<Kernel> = args
         .kernel
         .iter()
-        .map(|version| Kernel::find(version).map_err(failure))
+        .map(|version| Kernel::find_for(guest.arch(), version).map_err(failure))
         .collect::<Result<_>>()?;
-    for run in noted_runs(&args.cargo)? {
+    for run in noted_runs(&args.cargo, cross.as_ref())? {
         guest
             .add_run(Run {
                 seconds: args.timeout,
@@ -144,6 +158,9 @@ pub fn run(args: Args, out: &mut Output) -> Result {
     for name in &args.program {
         guest.add_program_by_name(name).map_err(failure)?;
     }
+    for name in &args.library {
+        guest.add_library(name).map_err(failure)?;
+    }
     for name in &args.module {
         guest.add_module(name);
     }
@@ -154,64 +171,21 @@ pub fn run(args: Args, out: &mut Output) -> Result {
     summary(&reports, out)
 }
 
-/// Becomes true on the first signal that asks for the end, so that guests are ended in order and
-/// their files removed. The second one ends the process.
-fn stop_on_signal() -> Result<&'static AtomicBool> {
-    static STOP: AtomicBool = AtomicBool::new(false);
-    let io = |error| Failure::because("cannot wait for signals", &error);
-    let signals = Signals::take(&sys::ENDING).map_err(io)?;
-    std::thread::spawn(move || {
-        if signals.next().is_ok() {
-            STOP.store(true, Ordering::Relaxed);
-            if signals.next().is_ok() {
-                std::process::exit(1);
-            }
-        }
-    });
-    Ok(&STOP)
-}
-
-/// Looked at before archives are searched for it, which takes a while.
-fn parse_version(text: &str) -> std::result::Result<String, String> {
-    let parts: Vec<&str> = text.split('.').collect();
-    let is_number = |part: &&str| part.starts_with(|first: char| first.is_ascii_digit());
-    if parts.len() > 3 || !parts.iter().all(is_number) {
-        return Err("expected a version such as 6.1 or 6.12.107".into());
-    }
-    // The second number has never gone beyond 40 (of 2.6.39), nor does the first leap.
-    let is_within = |at: usize, greatest: u32| {
-        let number = parts.get(at).map(|part| part.parse::<u32>());
-        number.is_none_or(|number| number.is_ok_and(|number| number <= greatest))
-    };
-    let here = machine::parse_release(&machine::kernel_release());
-    let newest = here.map_or(u32::MAX, |kernel| kernel.major.saturating_add(3));
-    match is_within(0, newest) && is_within(1, 40) {
-        true => Ok(text.into()),
-        false => Err("there is no such Linux; expected a version such as 6.1 or 6.12.107".into()),
-    }
-}
-
-fn failure(error: hachi_guest::Error) -> Failure {
-    match &error {
-        hachi_guest::Error::Missing { fix, .. } => Failure::missing(&error).help(fix),
-        hachi_guest::Error::NotDebian { .. } | hachi_guest::Error::Architecture => {
-            Failure::missing(&error)
-        }
-        _ => Failure::because("", &error),
-    }
-}
-
 fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()))
 }
 
 /// Lets cargo build the tests, and gives what it would run.
-fn noted_runs(arguments: &[String]) -> Result<Vec<Run>> {
+fn noted_runs(arguments: &[String], cross: Option<&Cross>) -> Result<Vec<Run>> {
     let io = |error: std::io::Error| Failure::because("cannot note the tests", &error);
     let directory = TempDir::new().map_err(|error| Failure::because("", &error))?;
     let note = directory.path().join("runs");
     let this = std::env::current_exe().map_err(io)?;
-    let runner = format!("target.{}.runner=[{}]", host()?, json!(this));
+    let target = match cross {
+        Some(cross) => cross.arch().triple().to_owned(),
+        None => host()?,
+    };
+    let runner = format!("target.{target}.runner=[{}]", json!(this));
     let own_arguments = arguments.iter().take_while(|argument| *argument != "--");
     let mut command = cargo();
     command
@@ -219,6 +193,9 @@ fn noted_runs(arguments: &[String]) -> Result<Vec<Run>> {
         .arg("--config")
         .arg(runner)
         .env(NOTE, &note);
+    if let Some(cross) = cross {
+        cross.set_up(&mut command);
+    }
     // Documentation tests are programs of one test each, and would be noted without being built.
     if !own_arguments
         .into_iter()
@@ -265,9 +242,7 @@ fn selects_targets(argument: &str) -> bool {
 /// The target that cargo builds for when it is told nothing else.
 fn host() -> Result<String> {
     let rustc = std::env::var_os("RUSTC").unwrap_or("rustc".into());
-    let output = Command::new(rustc)
-        .arg("-vV")
-        .output()
+    let output = hachi_linker::output_of(Command::new(rustc).arg("-vV"), b"")
         .map_err(|error| Failure::because("cannot run rustc", &error))?;
     String::from_utf8_lossy(&output.stdout)
         .lines()
@@ -333,6 +308,7 @@ impl Report<'_> {
         });
         json!({
             "kernel": self.version,
+            "arch": guest.arch().name(),
             "release": self.kernel.release(),
             "seconds": self.time.as_secs_f64(),
             "problem": self.problem,
@@ -407,7 +383,12 @@ fn run_all<'a>(
     if let Some(directory) = &args.report {
         let write = |report: &Report<'_>| {
             fs::create_dir_all(directory)?;
-            let path = |extension| directory.join(format!("{}.{extension}", report.version));
+            let machine = match Arch::here() == Some(guest.arch()) {
+                true => String::new(),
+                false => format!("-{}", guest.arch()),
+            };
+            let name = format!("{}{machine}", report.version);
+            let path = |extension| directory.join(format!("{name}.{extension}"));
             write_file(
                 &path("json"),
                 format!("{:#}\n", report.json(guest)).as_bytes(),

@@ -115,6 +115,11 @@ impl Output {
         self.err.colour = colour;
     }
 
+    /// Whether standard output shows colours.
+    pub fn is_coloured(&self) -> bool {
+        self.out.colour
+    }
+
     /// A signal ends the wait for a reader that has stopped reading.
     pub fn heed(&mut self, signals: Arc<Signals>) {
         self.out.signals = Some(Arc::clone(&signals));
@@ -213,6 +218,15 @@ impl Output {
     ) -> Result {
         let table = table(header, rows, self.width());
         self.print(&table)
+    }
+
+    /// Names and what belongs to them, one a line.
+    pub fn fields<const N: usize>(&mut self, fields: [(&str, String); N]) -> Result {
+        let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+        for (name, value) in fields {
+            say!(self, dim(format_args!("{name:<width$}")), "  ", value)?;
+        }
+        Ok(())
     }
 
     /// A warning on standard error.

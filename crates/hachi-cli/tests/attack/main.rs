@@ -10,6 +10,7 @@ mod support;
 
 mod calls;
 mod files;
+mod mutations;
 mod rights;
 mod signals;
 mod state;

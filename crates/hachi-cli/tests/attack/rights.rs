@@ -57,7 +57,7 @@ impl Home {
 
 #[test]
 #[ignore = "the attack, which takes minutes"]
-fn what_needs_rights_says_so_and_the_rest_works() {
+fn without_rights_commands_name_the_missing_right_or_work() {
     require_bpf!();
     if !hachi_test::is_root() {
         hachi_test::skip!("only root becomes another user");
@@ -67,23 +67,18 @@ fn what_needs_rights_says_so_and_the_rest_works() {
     support::run(&mut place.run_pinned()).code(0);
     let pins = place.pins().display().to_string();
     let watcher = home.path("watcher.o");
+    // Not below /sys/fs/bpf, where a fresh machine has no BPF file system.
+    let nobodys = place.bpffs.join("nobody").display().to_string();
 
     let lacking: [&[&str]; 8] = [
         &["run", &watcher, "--iface", "lo"],
-        &[
-            "run",
-            &watcher,
-            "--iface",
-            "lo",
-            "--pin",
-            "/sys/fs/bpf/nobody",
-        ],
+        &["run", &watcher, "--iface", "lo", "--pin", &nobodys],
         &["check", &watcher],
         &["prog", "list"],
         &["map", "list"],
         &["link", "list"],
         &["link", "detach", "1"],
-        &["pin", "prog", "1", "/sys/fs/bpf/nobody"],
+        &["pin", "prog", "1", &nobodys],
     ];
     for words in lacking {
         let failed = home.hachi(words).code(3);
@@ -130,5 +125,67 @@ fn what_needs_rights_says_so_and_the_rest_works() {
         home.hachi(words)
             .code(3)
             .says(&["/etc/", "Permission denied"]);
+    }
+}
+
+/// However few descriptors a command may have, it does its work or says that they were too few, and
+/// takes their lack for nothing else: no absent interface, library or reason of the kernel's.
+#[test]
+#[ignore = "the attack, which takes minutes"]
+fn names_the_limit_when_descriptors_run_out() {
+    require_bpf!();
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.join("empty.rs"), "").unwrap();
+    let mut rustc = Command::new("rustc");
+    rustc.args(["--crate-type=lib", "--emit=llvm-bc", "empty.rs"]);
+    assert!(rustc.current_dir(dir.path()).status().unwrap().success());
+    let place = Place::new();
+    let watcher = object("watcher").display().to_string();
+    let bitcode = dir.join("empty.bc").display().to_string();
+    let out = dir.join("out.o").display().to_string();
+    let commands: [&[&str]; 5] = [
+        &["run", &watcher, "--iface", "lo", "--duration", "0"],
+        &["check", &watcher],
+        &["ld", &bitcode, "-o", &out],
+        &["link", "list"],
+        &["link", "detach", "xdp:lo:skb"],
+    ];
+    for words in commands {
+        let run = |limit: Option<u32>| {
+            let limit = limit.map_or(String::new(), |limit| format!("ulimit -n {limit}; "));
+            let mut command = place.netns.command("sh");
+            command
+                .arg("-c")
+                .arg(format!("{limit}exec \"$@\""))
+                .arg("sh");
+            command
+                .arg(env!("CARGO_BIN_EXE_hachi"))
+                .args(words)
+                .env("NO_COLOR", "1");
+            support::run(&mut command)
+        };
+        let unlimited = run(None);
+        let mut told = 0;
+        for limit in 4..20 {
+            let limited = run(Some(limit));
+            let said = &limited.stderr;
+            if said.contains("Too many open files") || said.contains("EMFILE") {
+                assert!(
+                    matches!(limited.code, 1 | 3),
+                    "{words:?}, {limit}: {}",
+                    limited.code
+                );
+                told += 1;
+            } else {
+                assert_eq!(
+                    (limited.code, said.as_str()),
+                    (unlimited.code, unlimited.stderr.as_str()),
+                    "{words:?}, {limit} descriptors"
+                );
+            }
+        }
+        if !words.contains(&"link") {
+            assert!(told > 0, "{words:?} needs no descriptors?");
+        }
     }
 }

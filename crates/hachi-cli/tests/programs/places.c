@@ -39,4 +39,24 @@ SEC("uprobe") int called(void *ctx)
 	return 0;
 }
 
+SEC("ksyscall/getpgid") int entered(void *ctx)
+{
+	return 0;
+}
+
+SEC("kretsyscall/getpgid") int left(void *ctx)
+{
+	return 0;
+}
+
+SEC("netkit/primary") int primary(void *ctx)
+{
+	return -1;
+}
+
+SEC("netkit/peer") int peer(void *ctx)
+{
+	return -1;
+}
+
 char LICENSE[] SEC("license") = "GPL";

@@ -125,7 +125,7 @@ impl Wanted<'_> {
     }
 }
 
-/// Kinds that can be told apart by name. Announcements and the kernel's variables are left out.
+/// Kinds that can be distinguished by name. Announcements and the kernel's variables are left out.
 fn is_compared(kind: Kind) -> bool {
     matches!(
         kind,

@@ -74,7 +74,7 @@ pub fn run(args: Args, out: &mut Output) -> Result {
 /// What `hachi bindgen` prints for these names, or for all.
 fn rust(types: &Btf<'_>, names: &[String]) -> std::result::Result<String, hachi_btf::rust::Error> {
     let bindings = match names {
-        [] => Bindings::new().ask("*"),
+        [] => Bindings::new().ask_all(),
         names => names
             .iter()
             .fold(Bindings::new(), |bindings, name| bindings.ask(name)),

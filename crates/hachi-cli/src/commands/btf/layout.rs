@@ -37,7 +37,10 @@ pub fn run(args: Args, out: &mut Output) -> Result {
     let types = btf.types();
     let layouts = find(types, &args.name)?
         .into_iter()
-        .map(|id| Layout::new(types, id, args.expand))
+        .map(|id| match args.expand {
+            true => Layout::expanded(types, id),
+            false => Layout::new(types, id),
+        })
         .collect::<std::result::Result<Vec<Layout>, _>>()
         .map_err(|error| Failure::because(format!("the layout of {}", args.name), &error))?;
     let document = || json!({ "layouts": layouts.iter().map(describe).collect::<Vec<_>>() });

@@ -5,6 +5,7 @@ mod diff;
 mod dump;
 mod find;
 mod layout;
+mod list;
 mod min;
 pub mod source;
 mod used;
@@ -25,6 +26,7 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    List(list::Args),
     Dump(dump::Args),
     Find(find::Args),
     Layout(layout::Args),
@@ -35,6 +37,7 @@ enum Command {
 
 pub fn run(args: Args, out: &mut Output) -> Result {
     match args.command {
+        Command::List(args) => list::run(args, out),
         Command::Dump(args) => dump::run(args, out),
         Command::Find(args) => find::run(args, out),
         Command::Layout(args) => layout::run(args, out),

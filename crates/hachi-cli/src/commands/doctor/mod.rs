@@ -5,7 +5,8 @@ mod probe;
 use std::path::Path;
 
 use hachi::maps::loaded_maps;
-use hachi_build::{Finding, Search, State, Toolchain, Way};
+use hachi_build::{Arch, Cross, Finding, Search, State, Toolchain, Way};
+use hachi_guest::Guest;
 use serde_json::{Value, json};
 
 use crate::commands::link::seen;
@@ -114,6 +115,9 @@ pub fn run(args: Args, out: &mut Output) -> Result {
         checks.extend(kernel_checks());
         checks.extend(left_checks());
         checks.extend(tool_checks());
+    }
+    if !args.build && !args.run {
+        checks.extend(guest_checks());
     }
     let missing = checks
         .iter()
@@ -273,8 +277,26 @@ fn kernel_checks() -> Vec<Check> {
 fn left_checks() -> Vec<Check> {
     let left =
         |subject, detail, fix| Check::new(RUNNING, subject, Health::Optional, detail).fix(fix);
-    // Without the rights to look there is nothing to tell.
-    let attached = seen::left_behind(|_| true).unwrap_or_default();
+    let mut checks = Vec::new();
+    let mut unseen = |subject, failure: Failure| {
+        // Without the rights to look there is nothing to tell.
+        if failure.kind != Kind::Missing {
+            checks.push(Check::new(
+                RUNNING,
+                subject,
+                Health::Optional,
+                failure.message,
+            ));
+        }
+    };
+    let attached = seen::left_behind(|_| true).unwrap_or_else(|failure| {
+        unseen("left attached", failure);
+        Vec::new()
+    });
+    let unfinished = pins::unfinished_dirs().unwrap_or_else(|failure| {
+        unseen("left unfinished", failure);
+        Vec::new()
+    });
     let attached = attached.into_iter().map(|attachment| {
         let (program, shown) = (&attachment.program, &attachment.shown);
         left(
@@ -288,7 +310,7 @@ fn left_checks() -> Vec<Check> {
             ),
         )
     });
-    let pinned = pins::unfinished_dirs().into_iter().map(|dir| {
+    let pinned = unfinished.into_iter().map(|dir| {
         left(
             "left unfinished",
             format!(
@@ -298,7 +320,8 @@ fn left_checks() -> Vec<Check> {
             pins::undo_command(&dir),
         )
     });
-    attached.chain(pinned).collect()
+    checks.extend(attached.chain(pinned));
+    checks
 }
 
 fn kernel_check(release: &str, kernel: Kernel) -> Check {
@@ -535,7 +558,15 @@ fn jit_check() -> Check {
             Health::Optional,
             match Path::new(path).exists() {
                 true => format!("unknown: only root may read {path}"),
-                false => format!("unknown: no {path}"),
+                // Both are settings of the first network namespace alone.
+                false if !Path::new("/proc/sys/net/core/netdev_max_backlog").exists() => {
+                    format!("unknown: no {path}")
+                }
+                false => {
+                    "none (no CONFIG_BPF_JIT): programs are interpreted; no fentry, fexit, LSM, \
+                     kfuncs or arenas"
+                        .to_owned()
+                }
             },
         ),
     }
@@ -604,6 +635,47 @@ fn memlock_check(kernel: Kernel) -> Check {
 }
 
 /// Tools that are handy beside Hachi; none is needed.
+/// What `hachi test --kernel` and `hachi check --kernel` need, for each kind of machine: QEMU, and
+/// for those that are not this one's what their programs are built with.
+fn guest_checks() -> Vec<Check> {
+    const AREA: &str = "Kernels of other versions and machines (none is needed)";
+    Arch::ALL
+        .into_iter()
+        .map(|arch| {
+            let mut lacks = Vec::new();
+            let mut fixes = Vec::new();
+            if let Err(error) = Guest::require(arch) {
+                lacks.push(error.to_string());
+                if let hachi_guest::Error::Missing { fix, .. } = error {
+                    fixes.push(fix);
+                }
+            }
+            if Arch::here() != Some(arch) {
+                let findings = Cross::survey(arch, &search());
+                for finding in findings {
+                    if finding.state != State::Ready {
+                        lacks.push(format!("{}: {}", finding.subject, finding.detail));
+                        fixes.extend(finding.fix);
+                    }
+                }
+            }
+            let subject = format!("guests of {arch}");
+            match lacks.is_empty() {
+                true => Check::new(
+                    AREA,
+                    subject,
+                    Health::Good,
+                    "QEMU, and what builds programs",
+                ),
+                false => {
+                    let detail = format!("{} ({})", lacks.join("; "), fixes.join("; "));
+                    Check::new(AREA, subject, Health::Optional, detail.replace(" ()", ""))
+                }
+            }
+        })
+        .collect()
+}
+
 fn tool_checks() -> Vec<Check> {
     const AREA: &str = "Tools (none is needed)";
     [

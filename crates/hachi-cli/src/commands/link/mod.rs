@@ -4,12 +4,13 @@ pub mod seen;
 
 use hachi::Held;
 use hachi::links::{FdLink, PinnedLink, XdpAttachment, xdp_attachments};
+use hachi::pin::ObjectKind;
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, Result};
 use crate::kernel::{self, Pids};
 use crate::output::{Format, Output, Styled, WARN, dim, path_text, say};
-use crate::{pins, sys};
+use crate::{pins, select};
 
 /// List or end attachments of programs, BPF links (objects are linked by `hachi ld`)
 #[derive(Debug, clap::Args)]
@@ -24,8 +25,8 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    #[command(visible_alias = "show")]
     List(ListArgs),
+    Show(ShowArgs),
     Detach(DetachArgs),
 }
 
@@ -38,6 +39,23 @@ enum Command {
 Example:
   hachi link list")]
 struct ListArgs {
+    #[command(flatten)]
+    format: Format,
+}
+
+/// Show all about one link: its program, where it is attached, pins, who holds it
+///
+/// Without a name, all are listed, as by `hachi link list`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  hachi link show 12
+  hachi link show /sys/fs/bpf/firewall/links/firewall-eth0 --json")]
+struct ShowArgs {
+    /// Its id, the name of its program, or where it is pinned
+    #[arg(value_name = "LINK")]
+    #[arg(add = clap_complete::ArgValueCandidates::new(crate::complete::links))]
+    link: Option<String>,
     #[command(flatten)]
     format: Format,
 }
@@ -57,35 +75,89 @@ struct DetachArgs {
     link: Option<String>,
     /// Take all XDP programs off this interface, however they were attached
     #[arg(long, value_name = "IFACE", group = "which")]
+    #[arg(add = clap_complete::ArgValueCandidates::new(crate::complete::interfaces))]
     iface: Option<String>,
 }
 
 pub fn run(args: Args, out: &mut Output) -> Result {
     match args.command {
         Command::List(args) => list(args, out),
+        Command::Show(args) => show(args, out),
         Command::Detach(args) => detach(args, out),
     }
 }
 
-fn list(args: ListArgs, out: &mut Output) -> Result {
-    let all = seen::all()?;
-    let pids = Pids::of(|held| match held {
+/// An attachment in a document.
+pub fn describe(link: &seen::Attachment) -> Value {
+    json!({
+        "id": link.id,
+        "type": link.kind,
+        "program_id": link.program_id,
+        "program": link.program,
+        "attach_type": link.attach_type.map(|kind| kind.name()),
+        "target": link.target,
+    })
+}
+
+fn show(args: ShowArgs, out: &mut Output) -> Result {
+    let Some(wanted) = &args.link else {
+        let format = args.format;
+        return list(ListArgs { format }, out);
+    };
+    let info = select::link(wanted)?;
+    let link = seen::of_link(&info)?;
+    let pins = pins::of(ObjectKind::Link, info.id())?;
+    let pids = holders()?;
+    let document = || {
+        let mut document = describe(&link);
+        document["pins"] = pins.iter().map(|path| path_text(path)).collect();
+        document["pids"] = pids.json(info.id());
+        document
+    };
+    args.format.print(out, document, |out| {
+        let attach_type = link.attach_type.map_or("-", |kind| kind.name());
+        let pinned: Vec<String> = pins.iter().map(|path| path.display().to_string()).collect();
+        out.fields([
+            ("link", info.id().to_string()),
+            ("type", link.kind.clone()),
+            (
+                "program",
+                format!("{} (id {})", link.program, link.program_id),
+            ),
+            ("attach type", attach_type.to_owned()),
+            ("target", link.shown.clone()),
+            (
+                "pins",
+                if pinned.is_empty() {
+                    "-".to_owned()
+                } else {
+                    pinned.join(", ")
+                },
+            ),
+            ("pids", pids.text(info.id())),
+        ])
+    })
+}
+
+/// The processes that hold links.
+fn holders() -> Result<Pids> {
+    Pids::of(|held| match held {
         Held::Link { id, .. } => Some(*id),
         _ => None,
-    });
-    let unfinished = pins::unfinished_dirs();
+    })
+}
+
+fn list(args: ListArgs, out: &mut Output) -> Result {
+    let all = seen::all()?;
+    let pids = holders()?;
+    let unfinished = pins::unfinished_dirs()?;
     let document = || {
         let links: Vec<Value> = all
             .iter()
             .map(|link| {
-                json!({
-                    "id": link.id,
-                    "type": link.kind,
-                    "program_id": link.program_id,
-                    "program": link.program,
-                    "target": link.target,
-                    "pids": link.id.map(|id| pids.json(id)),
-                })
+                let mut entry = describe(link);
+                entry["pids"] = json!(link.id.map(|id| pids.json(id)));
+                entry
             })
             .collect();
         let unfinished: Vec<Value> = unfinished
@@ -174,7 +246,7 @@ fn detach(args: DetachArgs, out: &mut Output) -> Result {
 }
 
 fn detach_iface(iface: &str, out: &mut Output) -> Result {
-    let index = sys::interface_index(iface)
+    let index = hachi::util::interface_index(iface)
         .map_err(|error| Failure::because(format_args!("looking for interface {iface}"), &error))?;
     if index.is_none() {
         return Err(Failure::new(format!(

@@ -6,11 +6,12 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use hachi::links::{
-    Attachments, LinkInfo, LinkTarget, TcFilterInfo, XdpAttachment, loaded_links, tc_filters,
-    xdp_attachments,
+    Attachments, LinkError, LinkInfo, LinkTarget, TcFilterInfo, XdpAttachment, loaded_links,
+    tc_filters, xdp_attachments,
 };
+use hachi::maps::MapData;
 use hachi::programs::{AttachType, TcAttachType};
-use hachi::{Held, Probe, ProbeAt, holders};
+use hachi::{Held, Probe, ProbeAt};
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, Result};
@@ -29,6 +30,8 @@ pub struct Attachment {
     pub shown: String,
     /// What ends it, if it is no link.
     pub without_link: Option<WithoutLink>,
+    /// The attach type of a link that has one.
+    pub attach_type: Option<AttachType>,
 }
 
 /// An attachment that is not a link, and can be ended by those who did not make it.
@@ -51,6 +54,7 @@ impl Attachment {
             target,
             shown,
             without_link: None,
+            attach_type: None,
         }
     }
 
@@ -84,6 +88,11 @@ impl Attachment {
     }
 }
 
+/// One link, with what is known of its place.
+pub fn of_link(link: &LinkInfo) -> Result<Attachment> {
+    Ok(Places::look()?.of_link(link))
+}
+
 fn links() -> Result<Vec<LinkInfo>> {
     loaded_links()
         .collect::<std::result::Result<_, _>>()
@@ -96,10 +105,10 @@ pub fn all() -> Result<Vec<Attachment>> {
     let links = links()?;
     let places = Places::look()?;
     let mut all: Vec<Attachment> = links.iter().map(|link| places.of_link(link)).collect();
-    all.extend(places.on_interfaces());
-    all.extend(in_cgroups(&places.cgroups, &links));
-    all.extend(in_netns(&links));
-    all.extend(probes(&links));
+    all.extend(places.on_interfaces()?);
+    all.extend(in_cgroups(&places.cgroups, &links)?);
+    all.extend(in_netns(&links)?);
+    all.extend(probes(&links)?);
     Ok(all)
 }
 
@@ -107,22 +116,23 @@ pub fn all() -> Result<Vec<Attachment>> {
 /// has its program open and no pin stands for it. Of the programs whose names are `wanted`.
 pub fn left_behind(wanted: impl Fn(&str) -> bool) -> Result<Vec<Attachment>> {
     let places = Places::look()?;
-    let mut left = places.on_interfaces();
+    let mut left = places.on_interfaces()?;
     left.retain(|attachment| wanted(&attachment.program));
     let links = links()?;
     left.extend(
-        in_cgroups(&places.cgroups, &links)
+        in_cgroups(&places.cgroups, &links)?
             .into_iter()
-            .chain(in_netns(&links))
+            .chain(in_netns(&links)?)
             .filter(|attachment| wanted(&attachment.program)),
     );
     if !left.is_empty() {
-        let held: Vec<u32> = holders()
+        let held: Vec<u32> = kernel::all_holders()?
+            .into_iter()
             .filter_map(|holder| match holder.held {
                 Held::Program(id) => Some(id),
                 _ => None,
             })
-            .chain(pins::pinned_programs())
+            .chain(pins::pinned_programs()?)
             .collect();
         left.retain(|attachment| !held.contains(&attachment.program_id));
     }
@@ -159,15 +169,15 @@ const HOOKS: [(AttachType, &str, &str); 4] = [
 
 impl Places {
     fn look() -> Result<Places> {
-        let interfaces =
-            sys::interfaces().map_err(|error| Failure::because("listing interfaces", &error))?;
+        let interfaces = hachi::util::interfaces()
+            .map_err(|error| Failure::because("listing interfaces", &error))?;
         let xdp =
             xdp_attachments().map_err(|error| Failure::because("listing XDP programs", &error))?;
         let (mut hooks, mut bare) = (HashMap::new(), Vec::new());
         for (_, interface) in &interfaces {
             for (attach_type, kind, direction) in HOOKS {
-                // Kernels without such hooks have nothing there, nor have other interfaces.
-                let Ok(found) = Attachments::on_interface(interface, attach_type) else {
+                let found = Attachments::on_interface(interface, attach_type);
+                let Some(found) = unless_unknown(found, &interface)? else {
                     continue;
                 };
                 let count = found.programs.len();
@@ -191,7 +201,7 @@ impl Places {
             xdp,
             hooks,
             bare,
-            cgroups: cgroups(),
+            cgroups: cgroups()?,
         })
     }
 
@@ -216,6 +226,20 @@ impl Places {
                 format!("network namespace {inode}"),
             ),
             (_, Some(probe)) => probe_target(probe),
+            (LinkTarget::Function { object, type_id }, _) => function(object, type_id),
+            (LinkTarget::Map { id }, _) => {
+                let name = MapData::from_id(id).map(|map| map.name().to_owned()).ok();
+                let shown = format!("map {} (id {id})", name.as_deref().unwrap_or("?"));
+                (json!({ "kind": "map", "id": id, "name": name }), shown)
+            }
+            (
+                LinkTarget::Netfilter {
+                    family,
+                    hook,
+                    priority,
+                },
+                _,
+            ) => netfilter(family, hook, priority),
             _ => (Value::Null, "-".to_string()),
         };
         Attachment {
@@ -226,6 +250,7 @@ impl Places {
             target,
             shown,
             without_link: None,
+            attach_type: link.attach_type(),
         }
     }
 
@@ -250,9 +275,16 @@ impl Places {
     }
 
     /// What is on the interfaces of this network namespace without a link.
-    fn on_interfaces(&self) -> Vec<Attachment> {
+    fn on_interfaces(&self) -> Result<Vec<Attachment>> {
         let mut all = Vec::new();
-        for xdp in self.xdp.iter().filter(|xdp| xdp.link_id().is_none()) {
+        for xdp in &self.xdp {
+            let link = xdp.link_id();
+            if link
+                .map_err(|error| Failure::because("listing links", &error))?
+                .is_some()
+            {
+                continue;
+            }
             let (name, mode) = (&xdp.if_name, xdp.mode.to_string());
             let target = json!({
                 "kind": "interface",
@@ -281,7 +313,14 @@ impl Places {
         }
         for (index, name) in &self.interfaces {
             for direction in [TcAttachType::Ingress, TcAttachType::Egress] {
-                for filter in tc_filters(name, direction).unwrap_or_default() {
+                let filters = match tc_filters(name, direction) {
+                    // It went away meanwhile.
+                    Err(LinkError::NoSuchInterface { .. }) => continue,
+                    filters => filters.map_err(|error| {
+                        Failure::because(format_args!("listing the filters of {name}"), &error)
+                    })?,
+                };
+                for filter in filters {
                     let (priority, handle) = (filter.priority, filter.handle);
                     let target = json!({
                         "kind": "interface",
@@ -303,7 +342,7 @@ impl Places {
                 }
             }
         }
-        all
+        Ok(all)
     }
 }
 
@@ -327,6 +366,55 @@ impl Hook {
         };
         (target, shown)
     }
+}
+
+/// A function that a program is at, by its type.
+fn function(object: u32, type_id: u32) -> (Value, String) {
+    let types = hachi::Btf::from_id(object).ok();
+    let name = types.as_ref().and_then(|types| {
+        let ty = types.types().get(type_id).ok()?;
+        ty.name().map(|name| name.to_string())
+    });
+    let target = json!({
+        "kind": "function",
+        "object": object,
+        "type_id": type_id,
+        "name": name,
+    });
+    let shown = match name {
+        Some(name) => format!("function {name}"),
+        None => format!("function of type {type_id}"),
+    };
+    (target, shown)
+}
+
+/// The names of `NF_INET_…`.
+const NETFILTER_HOOKS: [&str; 5] = [
+    "pre_routing",
+    "local_in",
+    "forward",
+    "local_out",
+    "post_routing",
+];
+
+fn netfilter(family: u32, hook: u32, priority: i32) -> (Value, String) {
+    let family_name = match family {
+        2 => "ipv4".to_owned(),
+        10 => "ipv6".to_owned(),
+        other => format!("family {other}"),
+    };
+    let name = NETFILTER_HOOKS.get(hook as usize);
+    let hook_name = name.map_or_else(|| format!("hook {hook}"), |name| (*name).to_owned());
+    let target = json!({
+        "kind": "netfilter",
+        "family": family_name,
+        "hook": hook_name,
+        "priority": priority,
+    });
+    (
+        target,
+        format!("netfilter {family_name} {hook_name}, priority {priority}"),
+    )
 }
 
 fn probe_target(probe: &Probe) -> (Value, String) {
@@ -356,7 +444,9 @@ fn probe_target(probe: &Probe) -> (Value, String) {
 const MOST_CGROUPS: usize = 1 << 14;
 
 /// The directories of cgroups by inode, which is what links name them by.
-fn cgroups() -> BTreeMap<u64, PathBuf> {
+///
+/// Those that go away meanwhile, or are not for this user to see, are left out.
+pub fn cgroups() -> Result<BTreeMap<u64, PathBuf>> {
     let mut found = BTreeMap::new();
     let root = Path::new("/sys/fs/cgroup");
     // Where both hierarchies are mounted, the second version has a place of its own.
@@ -366,40 +456,54 @@ fn cgroups() -> BTreeMap<u64, PathBuf> {
         false => root.to_owned(),
     }];
     while let Some(dir) = left.pop() {
-        let Ok(about) = fs::symlink_metadata(&dir) else {
-            continue;
+        let looked =
+            fs::symlink_metadata(&dir).and_then(|about| Ok((about, subdirectories(&dir)?)));
+        let (about, inner) = match looked {
+            Err(error) if !sys::is_shortage(error.raw_os_error().unwrap_or(0)) => continue,
+            looked => looked.map_err(|error| {
+                Failure::because(format_args!("reading {}", dir.display()), &error)
+            })?,
         };
-        let inner = fs::read_dir(&dir).into_iter().flatten().flatten();
-        left.extend(
-            inner
-                .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-                .map(|entry| entry.path()),
-        );
+        left.extend(inner);
         found.insert(about.ino(), dir);
         if found.len() >= MOST_CGROUPS {
             break;
         }
     }
-    found
+    Ok(found)
+}
+
+fn subdirectories(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            found.push(entry.path());
+        }
+    }
+    Ok(found)
 }
 
 /// The kinds of attachment to a cgroup.
-fn cgroup_types() -> impl Iterator<Item = AttachType> {
+pub fn cgroup_types() -> impl Iterator<Item = AttachType> {
     (0..128)
         .filter_map(AttachType::from_number)
         .filter(|attach_type| attach_type.name().starts_with("cgroup_"))
 }
 
 /// Programs attached to cgroups without a link.
-fn in_cgroups(cgroups: &BTreeMap<u64, PathBuf>, links: &[LinkInfo]) -> Vec<Attachment> {
+fn in_cgroups(cgroups: &BTreeMap<u64, PathBuf>, links: &[LinkInfo]) -> Result<Vec<Attachment>> {
     let mut all = Vec::new();
     for (&id, path) in cgroups {
-        let Ok(dir) = File::open(path) else {
-            continue;
+        let dir = match File::open(path) {
+            // It went away meanwhile, or is not for this user to see.
+            Err(error) if !sys::is_shortage(error.raw_os_error().unwrap_or(0)) => continue,
+            dir => dir.map_err(|error| {
+                Failure::because(format_args!("opening {}", path.display()), &error)
+            })?,
         };
         for attach_type in cgroup_types() {
-            // What the kernel does not know has nothing attached to it.
-            let Ok(found) = Attachments::at(&dir, attach_type) else {
+            let Some(found) = attachments(&dir, path, attach_type)? else {
                 continue;
             };
             for program in found.programs {
@@ -426,20 +530,43 @@ fn in_cgroups(cgroups: &BTreeMap<u64, PathBuf>, links: &[LinkInfo]) -> Vec<Attac
             }
         }
     }
-    all
+    Ok(all)
+}
+
+/// The programs at `hook`; `None` where the kernel does not know such attachments: it has none.
+fn attachments(hook: &File, path: &Path, attach_type: AttachType) -> Result<Option<Attachments>> {
+    unless_unknown(Attachments::at(hook, attach_type), &path.display())
+}
+
+/// What is attached to `hook`; `None` if the kernel does not know such attachments.
+fn unless_unknown(
+    found: std::result::Result<Attachments, LinkError>,
+    hook: &dyn std::fmt::Display,
+) -> Result<Option<Attachments>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        // An interface that is gone by now has nothing, nor has an older kernel.
+        Err(LinkError::NoSuchInterface { .. } | LinkError::Unsupported(_)) => Ok(None),
+        Err(LinkError::Query { error, .. }) if !sys::is_shortage(error.errno()) => Ok(None),
+        Err(error) => {
+            let doing = format_args!("asking what is attached to {hook}");
+            Err(Failure::because(doing, &error))
+        }
+    }
 }
 
 /// Programs attached to this network namespace without a link.
-fn in_netns(links: &[LinkInfo]) -> Vec<Attachment> {
+fn in_netns(links: &[LinkInfo]) -> Result<Vec<Attachment>> {
     let path = Path::new("/proc/self/ns/net");
-    let Ok(netns) = File::open(path) else {
-        return Vec::new();
-    };
+    let netns = File::open(path)
+        .map_err(|error| Failure::because(format_args!("opening {}", path.display()), &error))?;
     let inode = netns.metadata().map_or(0, |about| about.ino());
     let mut all = Vec::new();
     for attach_type in [AttachType::FlowDissector, AttachType::SkLookup] {
-        let found = Attachments::at(&netns, attach_type);
-        for program in found.map(|found| found.programs).unwrap_or_default() {
+        let Some(found) = attachments(&netns, path, attach_type)? else {
+            continue;
+        };
+        for program in found.programs {
             let by_link = links.iter().any(|link| {
                 let target = link.target();
                 link.program_id() == program.program_id
@@ -461,13 +588,13 @@ fn in_netns(links: &[LinkInfo]) -> Vec<Attachment> {
             }
         }
     }
-    all
+    Ok(all)
 }
 
 /// Programs on perf events without a link, which end with the process that has them open.
-fn probes(links: &[LinkInfo]) -> Vec<Attachment> {
+fn probes(links: &[LinkInfo]) -> Result<Vec<Attachment>> {
     let mut all = Vec::new();
-    for holder in holders() {
+    for holder in kernel::all_holders()? {
         if let Held::Probe(probe) = holder.held {
             // The event of a link is open beside it.
             if links
@@ -486,5 +613,5 @@ fn probes(links: &[LinkInfo]) -> Vec<Attachment> {
             ));
         }
     }
-    all
+    Ok(all)
 }

@@ -19,7 +19,7 @@ use crate::object::{self, Object};
 use crate::output::Output;
 use crate::pins::{self, PinDir};
 use crate::sys::{self, Signals};
-use crate::{kernel, value};
+use crate::{kernel, usage, value};
 use watch::Watch;
 
 /// Load an object, attach its programs by their sections, and print what they log until Ctrl-C
@@ -71,7 +71,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     pin: Option<PathBuf>,
     /// End after this many seconds
-    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = usage::seconds)]
     duration: Option<Duration>,
     /// Do not print log messages and event counts
     #[arg(short, long)]
@@ -124,13 +124,6 @@ impl Args {
         }
         options
     }
-}
-
-fn parse_seconds(text: &str) -> std::result::Result<Duration, String> {
-    text.parse()
-        .ok()
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .ok_or_else(|| "expected a number of seconds such as 10 or 0.5".to_string())
 }
 
 pub fn run(args: Args, out: &mut Output) -> Result {
@@ -219,7 +212,10 @@ fn tell_what_is_left(programs: &[String], out: &mut Output) -> Result {
             .iter()
             .any(|ours| kernel::kernel_name(ours) == name)
     };
-    for left in seen::left_behind(is_ours).unwrap_or_default() {
+    let Ok(left) = seen::left_behind(is_ours) else {
+        return Ok(());
+    };
+    for left in left {
         let (program, shown) = (&left.program, &left.shown);
         let undo = left.name().unwrap_or_default();
         out.warn(format_args!(
@@ -227,7 +223,7 @@ fn tell_what_is_left(programs: &[String], out: &mut Output) -> Result {
              a `hachi run` leaves that is killed; to end it: hachi link detach {undo}"
         ))?;
     }
-    for dir in pins::unfinished_dirs() {
+    for dir in pins::unfinished_dirs().unwrap_or_default() {
         out.warn(pins::unfinished_warning(&dir))?;
     }
     Ok(())
@@ -235,13 +231,26 @@ fn tell_what_is_left(programs: &[String], out: &mut Output) -> Result {
 
 /// The object to load, built first if need be.
 pub fn resolve(target: &Path, options: &BuildOptions) -> Result<PathBuf> {
+    resolve_for(target, options, None)
+}
+
+/// As [`resolve`]; what is built is built for this machine.
+pub fn resolve_for(
+    target: &Path,
+    options: &BuildOptions,
+    machine: Option<hachi_build::Target>,
+) -> Result<PathBuf> {
     let is_source = target
         .extension()
         .is_some_and(|extension| extension == "rs");
     if !target.is_dir() && !is_source {
         return Ok(target.to_path_buf());
     }
-    let mut objects = build::build(target, options, None, None, None)?;
+    let machine = build::Machine {
+        target: machine,
+        arch: None,
+    };
+    let mut objects = build::build(target, options, machine, None, None)?;
     match objects.len() {
         1 => Ok(objects.remove(0).path),
         0 => Err(Failure::new(format!(
@@ -258,7 +267,7 @@ pub fn resolve(target: &Path, options: &BuildOptions) -> Result<PathBuf> {
     }
 }
 
-/// The programs to attach, by name, as far as that can be told without the kernel.
+/// The programs to attach, by name, as far as that is known without the kernel.
 fn plan(object: &Object, args: &Args, out: &mut Output) -> Result<Vec<String>> {
     let asked = !args.program.is_empty();
     let mut chosen = object.select(&args.program)?;
@@ -344,7 +353,9 @@ pub fn set_global(object: &mut Object, setting: &str) -> Result {
         .ok_or_else(|| Failure::usage(format_args!("`{setting}` is not of the form NAME=VALUE")))?;
     let failed = |error| Failure::because(object.path.display(), &error);
     let spec = &mut object.spec;
-    let global = spec.global(name).map_err(failed)?;
+    let global = spec
+        .global(name)
+        .map_err(|error| Failure::usage(failed(error).message))?;
     let types = spec.btf.as_ref().map(|btf| btf as &dyn Types);
     let size = global.size as usize;
     let bytes = value::parse(types, global.type_id, size, spec.endian, text)

@@ -17,7 +17,7 @@ use crate::output::{BAD, DIM, GOOD, Output, Styled, WARN, bold, dim, grouped, pa
 use crate::pins::undo_command;
 use crate::sys::{self, Signals, Waited};
 
-/// How often event counts and losses are told at most.
+/// How often event counts and losses are reported at most.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// Reads what the programs of an object send.
@@ -27,7 +27,7 @@ pub struct Watch<'a> {
     rings: Vec<Ring>,
     /// Log messages shown.
     messages: u64,
-    /// Log messages that found no room in the buffer, as far as that was told.
+    /// Log messages that found no room in the buffer, as far as that was reported.
     lost: u64,
     /// Log messages that were read, but could not be shown.
     unshown: u64,
@@ -128,7 +128,7 @@ impl<'a> Watch<'a> {
         loop {
             self.read(out)?;
             let now = Instant::now();
-            // Only here, so that what came before the end is told.
+            // Only here, so that what came before the end is reported.
             if is_over || deadline.is_some_and(|end| now >= end) {
                 break;
             }

@@ -5,7 +5,7 @@ use std::io::Read as _;
 use clap::ValueEnum;
 use hachi_asm::consts::*;
 use hachi_asm::{Endian, Insn};
-use hachi_vm::Bare;
+use hachi_vm::{Bare, Engine};
 
 use crate::failure::{Failure, Result};
 use crate::output::{Output, say};
@@ -52,12 +52,6 @@ enum Cpu {
 const LARGEST: u64 = 64 << 20;
 
 pub fn run(args: Args, out: &mut Output) -> Result {
-    if args.jit {
-        return Err(Failure::missing(
-            "this build of hachi has no compiler for the virtual machine",
-        )
-        .help("leave out --jit to use the interpreter"));
-    }
     let memory = bytes(&args.memory).map_err(|why| Failure::new(format!("memory: {why}")))?;
     let mut text = String::new();
     std::io::stdin()
@@ -76,8 +70,24 @@ pub fn run(args: Args, out: &mut Output) -> Result {
     // Suites have programs that write across the frame pointer: machines that put frames side by
     // side allow it.
     bare.set_stack_slack(7);
+    if args.jit {
+        bare.set_engine(compiler()?);
+    }
     let result = bare.run().map_err(|stopped| Failure::new(&stopped))?;
     say!(out, format_args!("{result:x}"))
+}
+
+#[cfg(feature = "jit")]
+fn compiler() -> Result<Engine> {
+    Ok(Engine::Jit)
+}
+
+#[cfg(not(feature = "jit"))]
+fn compiler() -> Result<Engine> {
+    Err(
+        Failure::missing("this build of hachi has no compiler for the virtual machine")
+            .help("leave out --jit to use the interpreter, or build with the feature `jit`"),
+    )
 }
 
 fn empty(text: &str) -> std::result::Result<String, String> {

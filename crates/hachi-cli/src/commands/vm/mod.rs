@@ -3,6 +3,7 @@
 mod conformance;
 mod entries;
 mod run;
+mod trace;
 
 use crate::failure::Result;
 use crate::output::Output;
@@ -12,6 +13,7 @@ use crate::output::Output;
 #[command(after_help = "\
 Examples:
   hachi vm run firewall.o --pcap in.pcap
+  hachi vm trace firewall.o --pcap in.pcap --packet 3
   echo 'b7 00 00 00 2a 00 00 00 95 00 00 00 00 00 00 00' | hachi vm conformance")]
 pub struct Args {
     #[command(subcommand)]
@@ -21,12 +23,14 @@ pub struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     Run(Box<run::Args>),
+    Trace(Box<trace::Args>),
     Conformance(conformance::Args),
 }
 
 pub fn run(args: Args, out: &mut Output) -> Result {
     match args.command {
         Command::Run(args) => run::run(*args, out),
+        Command::Trace(args) => trace::run(*args, out),
         Command::Conformance(args) => conformance::run(args, out),
     }
 }

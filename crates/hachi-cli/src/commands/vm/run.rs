@@ -2,20 +2,24 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::io::{Cursor, Write as _};
+use std::io::Write as _;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use clap::ValueEnum;
+use hachi::EbpfLoader;
 use hachi_btf::{Btf, OwnedBtf};
-use hachi_obj::{DataKind, MapSpec, ProgramSpec, ProgramType, Spec};
-use hachi_vm::{Config, Input, Stopped, Vm};
-use pcap_file::DataLink;
-use pcap_file::pcap::{PcapHeader, PcapPacket, PcapReader, PcapWriter};
+use hachi_build::Target;
+use hachi_obj::{DataKind, Endian, MapSpec, ProgramSpec, ProgramType, Spec};
+use hachi_vm::{Config, Coverage, Engine, Input, Moment, Observer, Profile, Stopped, Vm};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::entries;
+use crate::capture;
 use crate::commands::build::BuildOptions;
-use crate::commands::run::{resolve, set_global};
+use crate::commands::run::{resolve_for, set_global};
 use crate::failure::{Failure, Result};
 use crate::object::{self, Object};
 use crate::output::{self, Format, Output, bold, dim, path_text, say};
@@ -33,15 +37,37 @@ Examples:
   hachi vm run firewall-ebpf --pcap in.pcap --write out.pcap --set LOG_DROPS=1
   hachi vm run firewall.o --pcap in.pcap --map BLOCKLIST=blocked.json --json")]
 pub struct Args {
+    #[command(flatten)]
+    setup: Setup,
+    /// Write the packets that the program lets through, as it leaves them, in pcap format
+    #[arg(long, value_name = "FILE")]
+    write: Option<PathBuf>,
+    /// Interpret the program instead of compiling it
+    #[arg(long, conflicts_with = "unchecked")]
+    interpret: bool,
+    /// Leave out all checks: only for a program that this kernel's verifier accepts, which is asked
+    /// first
+    #[arg(long)]
+    unchecked: bool,
+    /// Write how often each source line ran, in lcov's format; the program is interpreted
+    #[arg(long, value_name = "FILE", conflicts_with = "unchecked")]
+    coverage: Option<PathBuf>,
+    /// Write instructions by function and line, as folded stacks; the program is interpreted
+    #[arg(long, value_name = "FILE", conflicts_with = "unchecked")]
+    profile: Option<PathBuf>,
+    #[command(flatten)]
+    format: Format,
+}
+
+/// What is run, and over what.
+#[derive(Debug, clap::Args)]
+pub struct Setup {
     /// An object, a package or a .rs file
     #[arg(value_name = "OBJECT|PATH")]
     target: PathBuf,
-    /// The packets: a capture in pcap format, of Ethernet frames
+    /// The packets: a capture in pcap or pcapng format, of Ethernet frames
     #[arg(long, value_name = "FILE")]
-    pcap: PathBuf,
-    /// Write the packets that the program lets through, as it leaves them
-    #[arg(long, value_name = "FILE")]
-    write: Option<PathBuf>,
+    pub pcap: PathBuf,
     /// The program, by name or section, if the object has several
     #[arg(short, long, value_name = "NAME")]
     program: Option<String>,
@@ -58,49 +84,97 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 4)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=4096))]
     cpus: u32,
+    /// Run as on this machine: a package is built for it, an object must be of its byte order
+    #[arg(long = "as", value_name = "MACHINE")]
+    machine: Option<Machine>,
     #[command(flatten, next_help_heading = "Options for building")]
     build: BuildOptions,
-    #[command(flatten)]
-    format: Format,
+}
+
+/// A machine, ready to run.
+pub struct Ready {
+    pub object: Object,
+    /// What of the object the machine has.
+    pub spec: Spec,
+    pub vm: Vm,
+    /// The program.
+    pub name: String,
+    pub program_type: ProgramType,
+    pub packets: Vec<capture::Packet>,
+}
+
+impl Setup {
+    pub fn ready(&self, engine: Engine) -> Result<Ready> {
+        let target = self.machine.map(Machine::target);
+        let mut object = object::open(&resolve_for(&self.target, &self.build, target)?)?;
+        if let Some(machine) = self.machine {
+            check_machine(&object, machine)?;
+        }
+        let packets = capture::read(&self.pcap)?;
+        for setting in &self.set {
+            set_global(&mut object, setting)?;
+        }
+        let program = choose(&object, self.program.as_deref())?;
+        let (name, program_type) = (program.name.clone(), program.program_type);
+        let mut config = Config::default();
+        config.engine = engine;
+        config.cpus = self.cpus;
+        config.types = self.btf.as_deref().map(read_types).transpose()?;
+        // The other programs need not make sense to the machine.
+        let mut spec = object.spec.clone();
+        spec.programs
+            .retain(|of| of.name == name || is_tail(&object.spec, &of.name));
+        let shown = object.path.display().to_string();
+        let mut vm = Vm::new(&spec, &config).map_err(|error| Failure::because(&shown, &error))?;
+        for filled in &self.map {
+            fill(&mut vm, &spec, filled)?;
+        }
+        Ok(Ready {
+            object,
+            spec,
+            vm,
+            name,
+            program_type,
+            packets,
+        })
+    }
 }
 
 pub fn run(args: Args, out: &mut Output) -> Result {
-    let mut object = object::open(&resolve(&args.target, &args.build)?)?;
-    let (header, packets) = read_capture(&args.pcap)?;
-    for setting in &args.set {
-        set_global(&mut object, setting)?;
+    let Ready {
+        object,
+        spec,
+        mut vm,
+        name,
+        program_type,
+        packets,
+    } = args.setup.ready(engine(&args)?)?;
+    if args.unchecked {
+        ask_kernel(&object, &spec, &name)?;
     }
-    let program = choose(&object, args.program.as_deref())?;
-    let (name, program_type) = (program.name.clone(), program.program_type);
-    let mut config = Config::default();
-    config.cpus = args.cpus;
-    config.types = args.btf.as_deref().map(read_types).transpose()?;
-    // The other programs need not make sense to the machine.
-    let mut spec = object.spec.clone();
-    spec.programs
-        .retain(|of| of.name == name || is_tail(&object.spec, &of.name));
-    let shown = object.path.display().to_string();
-    let mut vm = Vm::new(&spec, &config).map_err(|error| Failure::because(&shown, &error))?;
-    for filled in &args.map {
-        fill(&mut vm, &spec, filled)?;
-    }
-    let mut writer = args
-        .write
-        .as_deref()
-        .map(|to| Writer::new(to, header))
-        .transpose()?;
+    let writer = args.write.as_deref().map(capture::Writer::new);
+    let mut writer = writer.transpose()?;
+    let mut watch = (args.coverage.is_some() || args.profile.is_some()).then(Watch::default);
     let mut counts = Counts::default();
     let mut first = None;
+    let bar = bar(packets.len());
     let start = Instant::now();
-    for packet in &packets {
-        match vm.run(&name, &Input::new(&packet.data)) {
+    for (at, packet) in packets.iter().enumerate() {
+        if at % PER_STEP == 0 {
+            bar.set_position(at as u64);
+        }
+        let result = match &mut watch {
+            Some(watch) => vm.run_observed(&name, &Input::new(&packet.bytes), watch),
+            None => run_one(&mut vm, &args, &name, &packet.bytes),
+        };
+        match result {
             Ok(output) => {
                 counts.add(program_type, output.result);
                 counts.instructions += output.instructions;
                 if let Some(writer) = &mut writer
                     && passes(program_type, output.result)
                 {
-                    writer.packet(packet.timestamp, &output.bytes)?;
+                    writer.packet(packet.time, &output.bytes)?;
                 }
             }
             Err(stopped) => {
@@ -110,8 +184,12 @@ pub fn run(args: Args, out: &mut Output) -> Result {
         }
     }
     counts.time = start.elapsed();
+    bar.finish_and_clear();
     if let Some(writer) = writer {
         writer.finish()?;
+    }
+    if let Some(watch) = watch {
+        watch.write(&args, &vm)?;
     }
     let fault = first.as_deref();
     let maps = dump(&vm, &spec)?;
@@ -137,6 +215,175 @@ pub fn run(args: Args, out: &mut Output) -> Result {
             Err(Failure::new(format!("program {name} stopped at {packets}")))
         }
     }
+}
+
+/// What is looked at while packets are run.
+#[derive(Default)]
+struct Watch {
+    counts: hachi_vm::Counts,
+    profile: Profile,
+}
+
+impl Observer for Watch {
+    fn step(&mut self, moment: &mut Moment<'_>) -> ControlFlow<()> {
+        self.counts.step(moment)?;
+        self.profile.step(moment)
+    }
+}
+
+impl Watch {
+    fn write(&self, args: &Args, vm: &Vm) -> Result {
+        if let Some(path) = &args.coverage {
+            let mut coverage = Coverage::default();
+            coverage.add(vm, &self.counts);
+            write_text(path, &coverage.to_lcov())?;
+        }
+        match &args.profile {
+            Some(path) => write_text(path, &self.profile.folded()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Writes a file. It is there once it is whole.
+fn write_text(path: &Path, text: &str) -> Result {
+    let write = || {
+        let directory = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let mut file = tempfile::NamedTempFile::new_in(directory)?;
+        file.write_all(text.as_bytes())?;
+        file.persist(path).map_err(|error| error.error).map(|_| ())
+    };
+    write().map_err(|error: std::io::Error| {
+        Failure::because(format!("writing {}", path.display()), &error)
+    })
+}
+
+/// Packets from one step of the progress bar to the next.
+const PER_STEP: usize = 4096;
+
+/// A progress bar, on a terminal.
+fn bar(packets: usize) -> ProgressBar {
+    let style = "{bar:40} {human_pos} of {human_len} packets, {per_sec}, {eta} left";
+    let style =
+        ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(packets as u64).with_style(style)
+}
+
+/// What runs the program.
+#[cfg(feature = "jit")]
+fn engine(args: &Args) -> Result<Engine> {
+    Ok(match args.interpret {
+        true => Engine::Interpreter,
+        false => Engine::Jit,
+    })
+}
+
+#[cfg(not(feature = "jit"))]
+fn engine(args: &Args) -> Result<Engine> {
+    match args.unchecked {
+        true => Err(
+            Failure::missing("this build of hachi has no compiler for programs")
+                .help("build it with the feature `jit`"),
+        ),
+        false => Ok(Engine::Interpreter),
+    }
+}
+
+fn run_one(
+    vm: &mut Vm,
+    args: &Args,
+    name: &str,
+    packet: &[u8],
+) -> std::result::Result<hachi_vm::Output, Box<Stopped>> {
+    let input = Input::new(packet);
+    match args.unchecked {
+        #[cfg(feature = "jit")]
+        // SAFETY: `ask_kernel` came first.
+        true => unsafe { vm.run_unchecked(name, &input) },
+        _ => vm.run(name, &input),
+    }
+}
+
+/// Has the kernel's verifier look at the very program that is to be run without checks.
+fn ask_kernel(object: &Object, spec: &Spec, name: &str) -> Result {
+    let refuse = |why: &dyn std::fmt::Display| {
+        Failure::new(format!("program {name} is not run without checks: {why}"))
+    };
+    // What the kernel answers may differ from what the machine does: the program would be another.
+    if let Some(extern_) = spec.externs.first() {
+        let why = format!("it asks the kernel for `{}`", extern_.name);
+        return Err(refuse(&why));
+    }
+    let programs = spec.programs.iter();
+    for program in programs.clone() {
+        let code = program.code().map_err(|error| refuse(&error))?;
+        if code.core_relos().next().is_some() {
+            return Err(refuse(&"it asks for the kernel's types"));
+        }
+    }
+    if spec.endian != Endian::NATIVE {
+        return Err(refuse(&"it is for machines of the other byte order"));
+    }
+    let shown = object.path.display();
+    let mut ebpf = EbpfLoader::new()
+        .load_spec(spec.clone())
+        .map_err(|error| Failure::because(&shown, &error))?;
+    for program in programs {
+        let loaded = ebpf.program_mut(&program.name);
+        let loaded = loaded.map_err(|error| Failure::because(&shown, &error))?;
+        loaded.load().map_err(|error| {
+            let what = format!("program {name} is not run without checks");
+            Failure::because(what, &error)
+        })?;
+    }
+    Ok(())
+}
+
+/// Machines to run as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Machine {
+    #[value(name = "x86_64", alias = "x86-64")]
+    X86,
+    #[value(name = "aarch64", alias = "arm64")]
+    Arm,
+    #[value(name = "riscv64")]
+    Riscv,
+    #[value(name = "s390x")]
+    S390x,
+}
+
+impl Machine {
+    fn endian(self) -> Endian {
+        match self {
+            Machine::S390x => Endian::Big,
+            _ => Endian::Little,
+        }
+    }
+
+    fn target(self) -> Target {
+        match self.endian() {
+            Endian::Big => Target::Bpfeb,
+            Endian::Little => Target::Bpfel,
+        }
+    }
+}
+
+fn check_machine(object: &Object, machine: Machine) -> Result {
+    if object.spec.endian == machine.endian() {
+        return Ok(());
+    }
+    let order = |endian| match endian {
+        Endian::Big => "big-endian",
+        Endian::Little => "little-endian",
+    };
+    let shown = object.path.display();
+    let (is, wanted) = (order(object.spec.endian), order(machine.endian()));
+    Err(Failure::new(format!(
+        "{shown} is for {is} machines, and this one is {wanted}"
+    )))
 }
 
 /// Whether a map of programs holds it from the start.
@@ -246,84 +493,6 @@ impl Counts {
 
     fn per_second(&self, packets: usize) -> u64 {
         (packets as f64 / self.time.as_secs_f64().max(1e-9)) as u64
-    }
-}
-
-/// The packets of a capture, each with its time.
-fn read_capture(path: &Path) -> Result<(PcapHeader, Vec<PcapPacket<'static>>)> {
-    let shown = path.display();
-    let because = |error: &(dyn std::error::Error + 'static)| {
-        Failure::because(format!("reading capture {shown}"), error)
-    };
-    let bytes = hachi_linker::read_file(path).map_err(|error| because(&error))?;
-    let mut reader = PcapReader::new(Cursor::new(bytes)).map_err(|error| because(&error))?;
-    let header = reader.header();
-    if header.datalink != DataLink::ETHERNET {
-        let kind = u32::from(header.datalink);
-        return Err(Failure::new(format!(
-            "reading capture {shown}: its packets have link type {kind}, not Ethernet (1)"
-        )));
-    }
-    let mut packets = Vec::new();
-    while let Some(packet) = reader.next_packet() {
-        let packet = packet.map_err(|error| {
-            let which = packets.len() + 1;
-            Failure::because(format!("reading capture {shown}, packet {which}"), &error)
-        })?;
-        packets.push(packet.into_owned());
-    }
-    Ok((header, packets))
-}
-
-/// A capture that is written. It is there once it is whole.
-struct Writer {
-    path: PathBuf,
-    writer: PcapWriter<std::io::BufWriter<tempfile::NamedTempFile>>,
-}
-
-impl Writer {
-    fn new(path: &Path, header: PcapHeader) -> Result<Writer> {
-        let failed = |error: &(dyn std::error::Error + 'static)| {
-            Failure::because(format!("writing capture {}", path.display()), error)
-        };
-        let directory = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let file = tempfile::NamedTempFile::new_in(directory).map_err(|error| failed(&error))?;
-        let file = std::io::BufWriter::new(file);
-        // What a program adds to a packet may go beyond the length that the capture was cut to.
-        let header = PcapHeader {
-            snaplen: 0x4_0000,
-            ..header
-        };
-        let writer = PcapWriter::with_header(file, header).map_err(|error| failed(&error))?;
-        Ok(Writer {
-            path: path.to_path_buf(),
-            writer,
-        })
-    }
-
-    fn failed(&self, error: &(dyn std::error::Error + 'static)) -> Failure {
-        Failure::because(format!("writing capture {}", self.path.display()), error)
-    }
-
-    fn packet(&mut self, timestamp: Duration, bytes: &[u8]) -> Result {
-        let packet = PcapPacket::new(timestamp, bytes.len() as u32, bytes);
-        let written = self.writer.write_packet(&packet);
-        written.map_err(|error| self.failed(&error)).map(|_| ())
-    }
-
-    fn finish(self) -> Result {
-        let failed = |error: &(dyn std::error::Error + 'static)| {
-            Failure::because(format!("writing capture {}", self.path.display()), error)
-        };
-        let mut buffer = self.writer.into_writer();
-        buffer.flush().map_err(|error| failed(&error))?;
-        let file = buffer.into_inner().map_err(|error| failed(error.error()))?;
-        file.persist(&self.path)
-            .map_err(|error| failed(&error.error))?;
-        Ok(())
     }
 }
 
@@ -446,7 +615,7 @@ fn to_json(
     json!({
         "program": name,
         "type": program_type.name(),
-        "pcap": path_text(&args.pcap),
+        "pcap": path_text(&args.setup.pcap),
         "packets": packets,
         "verdicts": counts.verdicts,
         "faults": counts.faults,
