@@ -1,0 +1,4 @@
+//! The commands, a file for each.
+
+pub mod agent;
+pub mod image;
