@@ -29,7 +29,7 @@ fn verdict(packet: Vec<u8>) -> u32 {
 }
 
 #[test]
-fn drops_blocked_prefixes_except_what_is_allowed() {
+fn drops_blocked_prefixes_except_allowed_ones() {
     const ALLOW: u32 = DROP + 1;
     SOURCES_V4.insert(Key::new(24, STRANGER), DROP, 0).unwrap();
     SOURCES_V4.insert(Key::new(32, STRANGER), ALLOW, 0).unwrap();
@@ -39,7 +39,7 @@ fn drops_blocked_prefixes_except_what_is_allowed() {
 }
 
 #[test]
-fn tells_of_blocked_ports() {
+fn reports_blocked_ports() {
     let kernel = Kernel::new();
     PORTS.insert(Port::new(UDP, 53), DROP, 0).unwrap();
     assert_eq!(verdict(ipv4(STRANGER, TCP, 53)), xdp_action::XDP_PASS);
@@ -58,7 +58,7 @@ fn tells_of_blocked_ports() {
 }
 
 #[test]
-fn what_is_cut_short_goes_by_the_setting() {
+fn truncated_packets_follow_the_setting() {
     let kernel = Kernel::new();
     let packet = || frame(0x0800, &[0x45, 0, 0]);
     assert_eq!(verdict(packet()), xdp_action::XDP_DROP);

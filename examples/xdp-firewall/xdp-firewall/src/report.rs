@@ -1,4 +1,4 @@
-//! What is told to a person, or to a program.
+//! Reports, for a person or for a program.
 
 use crate::rules::protocol_name;
 use std::net::{Ipv4Addr, Ipv6Addr};
