@@ -1,12 +1,13 @@
-// Loads an object again and again without attaching: `load OBJECT COUNT`.
+// Works on an object again and again without attaching: `load OBJECT COUNT [open|one|all]`.
 //
-// The counterpart of src/bin/loader.rs with libbpf: prints the median wall time of a load in µs, the mean CPU
+// The counterpart of loader/src/main.rs with libbpf: prints the median wall time of a load in µs, the mean CPU
 // time spent outside the kernel per load in µs, and the peak resident memory of the process in KiB.
 
 #include <bpf/libbpf.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -42,11 +43,23 @@ static long peak_kib(void)
 	return value;
 }
 
+static void only_last(struct bpf_object *object)
+{
+	struct bpf_program *program, *last = NULL;
+	bpf_object__for_each_program(program, object) {
+		bpf_program__set_autoload(program, false);
+		last = program;
+	}
+	if (last)
+		bpf_program__set_autoload(last, true);
+}
+
 int main(int argc, char **argv)
 {
-	int count = argc == 3 ? atoi(argv[2]) : 0;
+	int count = argc == 3 || argc == 4 ? atoi(argv[2]) : 0;
+	const char *what = argc == 4 ? argv[3] : "all";
 	if (count < 1) {
-		fprintf(stderr, "usage: load OBJECT COUNT\n");
+		fprintf(stderr, "usage: load OBJECT COUNT [open|one|all]\n");
 		return 2;
 	}
 	double *times = calloc(count, sizeof *times);
@@ -56,7 +69,9 @@ int main(int argc, char **argv)
 		struct timespec start, end;
 		clock_gettime(CLOCK_MONOTONIC, &start);
 		struct bpf_object *object = bpf_object__open_file(argv[1], NULL);
-		if (!object || bpf_object__load(object)) {
+		if (object && !strcmp(what, "one"))
+			only_last(object);
+		if (!object || (strcmp(what, "open") && bpf_object__load(object))) {
 			fprintf(stderr, "libbpf does not load %s\n", argv[1]);
 			return 1;
 		}

@@ -23,7 +23,7 @@ pub fn run() -> Result {
         return Ok(());
     }
     let object = root().join("tests/objects/core/sched.bpfel.o");
-    let mut build = own_cargo();
+    let mut build = own_cargo("benches");
     let target = scratch("types")?;
     build.args([
         "build",

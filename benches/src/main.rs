@@ -1,7 +1,8 @@
 //! Measures Hachi's builds, loads, maps and programs, beside other toolkits where they are
 //! installed.
 //!
-//! `cargo xtask bench [--as-new] [build] [link] [load] [maps] [ringbuf] [btf] [codegen] [unsafe]`.
+//! `cargo xtask bench [--as-new] [build] [link] [load] [maps] [ringbuf] [btf] [codegen] [unsafe]
+//! [scale] [scale-quick] [vm]`. All but the last three are run when none is named.
 //! Figures are medians; where there is something to compare with, the ratio of the medians is
 //! printed too (below 1: Hachi takes less).
 
@@ -12,9 +13,11 @@ mod link;
 mod load;
 mod maps;
 mod ringbuf;
+mod scale;
 mod timing;
 mod tools;
 mod unsafe_code;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -30,7 +33,13 @@ const BENCHES: &[Bench] = &[
     ("btf", btf::run),
     ("codegen", codegen::run),
     ("unsafe", unsafe_code::run),
+    ("scale", scale::run),
+    ("scale-quick", scale::run_quick),
+    ("vm", vm::run),
 ];
+
+/// Those that run only when they are named: they take minutes.
+const ONLY_NAMED: [&str; 3] = ["scale", "scale-quick", "vm"];
 
 fn main() -> ExitCode {
     link::intercept();
@@ -42,7 +51,11 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     for (name, bench) in BENCHES {
-        if !wanted.is_empty() && !wanted.iter().any(|wanted| wanted == name) {
+        let is_wanted = match wanted.is_empty() {
+            true => !ONLY_NAMED.contains(name),
+            false => wanted.iter().any(|wanted| wanted == name),
+        };
+        if !is_wanted {
             continue;
         }
         println!("== {name}");

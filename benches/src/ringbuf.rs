@@ -77,7 +77,7 @@ fn per_event(start: std::time::Duration) -> f64 {
 
 /// A program that sends 64 bytes, all 1.
 fn object() -> Spec {
-    const RINGBUF_OUTPUT: u32 = 130;
+    const RINGBUF_OUTPUT: u32 = hachi_asm::helpers::id::RINGBUF_OUTPUT;
     const NO_WAKEUP: i32 = 1;
     let mut insns: Vec<Insn> = build::ld_imm64(1, Imm64::Value(0x0101_0101_0101_0101)).into();
     for word in 1..=8 {

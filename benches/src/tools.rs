@@ -51,9 +51,9 @@ pub fn cargo(directory: &Path) -> Command {
     cargo
 }
 
-/// Cargo for this workspace's own programs, with the settings that this one was built with.
-pub fn own_cargo() -> Command {
-    let mut cargo = cargo(&root().join("benches"));
+/// Cargo for a directory of programs of our own, with the settings that this one was built with.
+pub fn own_cargo(directory: &str) -> Command {
+    let mut cargo = cargo(&root().join(directory));
     if let Some(settings) = std::env::var_os("HACHI_BENCH_SETTINGS") {
         cargo.arg("--config").arg(settings);
     }

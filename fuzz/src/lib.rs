@@ -15,7 +15,9 @@ pub mod insns;
 pub mod kconfig;
 pub mod link;
 pub mod log_record;
+pub mod netlink;
 pub mod object;
+pub mod perf_records;
 pub mod print;
 pub mod split;
 pub mod user;
@@ -47,7 +49,9 @@ pub const TARGETS: &[Target] = &[
     target("kconfig", kconfig::run),
     target("link", link::run),
     target("log_record", log_record::run),
+    target("netlink", netlink::run),
     target("object", object::run),
+    target("perf_records", perf_records::run),
     target("print", print::run),
     target("split", split::run),
     target("user", user::run),

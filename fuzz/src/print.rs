@@ -11,9 +11,8 @@ pub fn run(bytes: &[u8]) {
     let _ = print::raw(&btf, ids.clone());
     let _ = print::json(&btf, ids.clone());
     for id in ids.take(100) {
-        for expand in [false, true] {
-            let _ = Layout::new(&btf, id, expand).map(|layout| layout.text(64));
-        }
+        let _ = Layout::new(&btf, id).map(|layout| layout.text(64));
+        let _ = Layout::expanded(&btf, id).map(|layout| layout.text(64));
         if let Some(value) = Value::decode(&btf, id, bytes) {
             let _ = (value.to_string(), value.to_json());
         }

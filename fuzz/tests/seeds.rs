@@ -141,8 +141,8 @@ macro_rules! targets {
 }
 
 targets! {
-    bindings btf core edit ext inline insns kconfig link log_record object print split user
-    verifier_log vm
+    bindings btf core edit ext inline insns kconfig link log_record netlink object
+    perf_records print split user verifier_log vm
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What Aya takes:
 //!
 //! * `aya-peer OBJECT COUNT`: the counterpart of `benches/src/bin/types.rs`.
-//! * `aya-peer load OBJECT COUNT`: that of `benches/src/bin/loader.rs`.
+//! * `aya-peer load OBJECT COUNT`: that of `benches/loader`.
 //! * `aya-peer maps PINNED ELEMENTS`: what an element of a hash map costs in an update, a lookup
 //!   and a deletion, in nanoseconds of CPU time. There are no batches.
 //! * `aya-peer ring PINNED`: what an event of a ring buffer costs, likewise.

@@ -1,6 +1,6 @@
 //! What libbpf-rs takes:
 //!
-//! * `libbpf-rs-peer load OBJECT COUNT`: the counterpart of `benches/src/bin/loader.rs`.
+//! * `libbpf-rs-peer load OBJECT COUNT`: the counterpart of `benches/loader`.
 //! * `libbpf-rs-peer maps PINNED ELEMENTS`: what an element of a hash map costs in an update, a
 //!   lookup and a deletion, the same in batches, all in nanoseconds of CPU time; and how many
 //!   elements the lookup in batches gave.
