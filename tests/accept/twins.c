@@ -52,6 +52,18 @@ typedef __u64 u64;
 	}                                                                                          \
 	INLINE u64 NAME##_of(const u8 *t, u64 n)
 
+/* Given the same bytes, and no number. */
+#define BYTES(NAME)                                                                                \
+	INLINE u64 NAME##_of(const u8 *t);                                                         \
+	SEC("xdp") int NAME(struct xdp_md *ctx)                                                    \
+	{                                                                                          \
+		u8 t[64];                                                                          \
+		START(65)                                                                          \
+		__builtin_memcpy(t, data + 1, 64);                                                 \
+		FINISH(NAME##_of(t))                                                               \
+	}                                                                                          \
+	INLINE u64 NAME##_of(const u8 *t)
+
 TEXT(slices__hash_by_for)
 {
 	u64 hash = 1;
@@ -200,7 +212,7 @@ TEXT(sending__two_texts_sent)
 	return left + (bpf_ringbuf_output(&EVENTS, (void *)(t + half), n - half, 0) == 0);
 }
 
-TEXT(hashing__an_internet_checksum)
+BYTES(hashing__an_internet_checksum)
 {
 	u32 sum = 0;
 

@@ -149,6 +149,25 @@ fn example(code: Code, name: String, kind: &str, fence: &str, source: &str) -> E
 }
 
 impl Example {
+    /// The file that its source is written to.
+    pub fn source(&self) -> PathBuf {
+        let extension = if self.is_rust { "rs" } else { "c" };
+        let directory = fixtures_dir().join("gallery");
+        directory.join(&self.name).with_extension(extension)
+    }
+
+    /// The same program with other text, which is all of the file.
+    pub fn with_source(&self, name: String, source: &str) -> Example {
+        let mut other = self.clone();
+        other.name = name;
+        other.source = source
+            .trim_start_matches("#![no_std]\n#![no_main]\n")
+            .to_owned();
+        // It states a licence already.
+        other.options.push("unlicensed".to_owned());
+        other
+    }
+
     /// The example, built now or by an earlier run.
     ///
     /// # Panics
@@ -170,8 +189,7 @@ impl Example {
     }
 
     fn build_into(&self, directory: &Path, object: &Path, said: &Path) {
-        let extension = if self.is_rust { "rs" } else { "c" };
-        let source = directory.join(&self.name).with_extension(extension);
+        let source = self.source();
         let text = self.text();
         let modified = |path: &Path| fs::metadata(path).and_then(|data| data.modified()).ok();
         let newest: Option<SystemTime> = modified(hachi_bin())

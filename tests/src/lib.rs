@@ -8,6 +8,9 @@
 //! `HACHI_BIN` names a ready-built command; without it, it is built. `HACHI_EXAMPLES_TARGET` is
 //! where example workspaces and generated projects are built, `target/examples` by default.
 //!
+//! `HACHI_GUEST_ARCH` names the kind of machine that fixtures and examples for guests are built
+//! for, this machine's by default.
+//!
 //! In a guest, which has no compiler, fixtures are those that the host built before (the program
 //! `fixtures` of this package does) and carried along.
 
@@ -20,6 +23,7 @@ pub mod accept;
 pub mod gallery;
 pub mod libbpf;
 
+use hachi_build::{Arch, Cross, Search};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -216,13 +220,38 @@ pub fn example(workspace: &str, name: &str) -> PathBuf {
     let mut built = BUILT
         .lock()
         .expect("an example did not build: see the first test");
+    let cross = guest_arch().map(|arch| {
+        let found = Cross::find(arch, &Search::default());
+        found.expect("what builds programs for guests")
+    });
     if !built.iter().any(|built| built == workspace) {
         let mut build = cargo(&root().join("examples").join(workspace));
         build.args(["build", "--quiet"]);
+        if let Some(cross) = &cross {
+            cross.set_up(&mut build);
+        }
         success(build.env("CARGO_TARGET_DIR", examples_target_dir()));
         built.push(workspace.to_owned());
     }
-    examples_target_dir().join("debug").join(name)
+    let triple = cross.map_or("", |cross| cross.arch().triple());
+    let built = examples_target_dir().join(triple);
+    built.join("debug").join(name)
+}
+
+/// The kind of machine of the guests that are prepared, if it is not this one's.
+fn guest_arch() -> Option<Arch> {
+    let name = std::env::var("HACHI_GUEST_ARCH").ok()?;
+    let arch: Arch = name.parse().expect("HACHI_GUEST_ARCH names a machine");
+    (Arch::here() != Some(arch)).then_some(arch)
+}
+
+/// `hachi build`, for the kind of machine that tests run on.
+pub fn hachi_build() -> Command {
+    let mut build = hachi(["build"]);
+    if let Some(arch) = guest_arch() {
+        build.args(["--arch", arch.name()]);
+    }
+    build
 }
 
 /// The objects of a kernel side in `examples/`, built into `out`.
@@ -270,6 +299,96 @@ pub fn build_examples_for_guests() {
     }
 }
 
+/// The kinds of `hachi new` whose programs other kernels run, since a machine's own may refuse
+/// them.
+pub const TEMPLATES_FOR_GUESTS: &[&str] = &[
+    "extension",
+    "fentry",
+    "fexit",
+    "fsession",
+    "kprobe",
+    "kprobe_multi",
+    "kretprobe",
+    "lsm",
+    "netkit",
+    "scheduler",
+];
+
+/// The user side of the project that `hachi new` makes of this kind, built now; in a guest, before.
+///
+/// # Panics
+/// When it is not made or does not build.
+#[track_caller]
+pub fn template(kind: &str) -> PathBuf {
+    let name = template_name(kind);
+    if hachi_test::in_guest() {
+        return carried_examples().join(name);
+    }
+    // Several tests may want the same one at the same time, and cargo builds one project after the
+    // other.
+    static BUILT: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let mut built = BUILT
+        .lock()
+        .expect("a project did not build: see the first test");
+    if !built.contains(&name) {
+        let project = new_project(kind);
+        success(template_cargo(&project).args(["build", "--quiet"]));
+        built.push(name.clone());
+    }
+    examples_target_dir().join("debug").join(name)
+}
+
+/// The name of the project of a kind.
+pub fn template_name(kind: &str) -> String {
+    // Longer than 15 bytes where the kind's name is: names in the kernel are not.
+    format!("new-{}", kind.replace('_', "-"))
+}
+
+/// Makes the project of a kind, instead of one that is there, and gives its directory.
+///
+/// # Panics
+/// When it is not made.
+#[track_caller]
+pub fn new_project(kind: &str) -> PathBuf {
+    let projects = target_dir().join("projects");
+    fs::create_dir_all(&projects).expect("a directory for projects");
+    let project = projects.join(template_name(kind));
+    let _ = fs::remove_dir_all(&project);
+    let mut new = hachi(["new", &template_name(kind), "--template", kind]);
+    success(new.arg("--dir").arg(&project));
+    // The versions of the first one are those of all.
+    let lock = projects.join("Cargo.lock");
+    if lock.is_file() {
+        fs::copy(&lock, project.join("Cargo.lock")).expect("a copy of the versions");
+    }
+    success(template_cargo(&project).args(["metadata", "--format-version=1"]));
+    fs::copy(project.join("Cargo.lock"), lock).expect("a copy of the versions");
+    project
+}
+
+/// Cargo in a project of `hachi new`, as all of them are built: without debugging information,
+/// which guests need not carry.
+pub fn template_cargo(project: &Path) -> Command {
+    let mut command = cargo(project);
+    command
+        .env("CARGO_TARGET_DIR", examples_target_dir())
+        .env("CARGO_PROFILE_DEV_DEBUG", "0");
+    command
+}
+
+/// Builds the projects of `hachi new` whose programs guests run.
+///
+/// # Panics
+/// When one does not build.
+pub fn build_templates_for_guests() {
+    let directory = carried_examples();
+    fs::create_dir_all(&directory).expect("a directory for programs");
+    for kind in TEMPLATES_FOR_GUESTS {
+        let to = directory.join(template_name(kind));
+        fs::copy(template(kind), to).expect("a copy of the program");
+    }
+}
+
 /// The object `name` of the programs written for Aya, in `tests/aya/ebpf`.
 ///
 /// # Panics
@@ -291,7 +410,7 @@ pub fn build_aya_objects(directory: &Path) {
     fs::create_dir_all(directory).expect("a directory to build in");
     let lock = File::create(directory.join("lock")).expect("a lock file");
     lock.lock().expect("the lock");
-    let mut build = hachi(["build"]);
+    let mut build = hachi_build();
     build.arg(root().join("tests/aya/ebpf"));
     build.env("CARGO_TARGET_DIR", examples_target_dir());
     success(build.arg("--out").arg(directory));
@@ -299,7 +418,9 @@ pub fn build_aya_objects(directory: &Path) {
 
 /// Where fixtures are built, each with its options in a directory of its own.
 pub fn fixtures_dir() -> PathBuf {
-    target_dir().join("fixtures")
+    // Programs for another machine are built below a directory of its own, from where they look.
+    let triple = guest_arch().map_or("", |arch| arch.triple());
+    target_dir().join(triple).join("fixtures")
 }
 
 /// The source file of a fixture.
@@ -344,7 +465,7 @@ pub fn fixture_with(name: &str, options: &[&str]) -> PathBuf {
         .chain([newest_source("ebpf"), newest_source("crates/hachi-common")])
         .max();
     if modified(&object).ok() < newest {
-        let mut build = hachi(["build"]);
+        let mut build = hachi_build();
         build
             .arg(&source)
             .args(options)

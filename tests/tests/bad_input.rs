@@ -1,4 +1,4 @@
-//! What goes wrong is told in one clear error that names the thing and the fix.
+//! Each mistake is one clear error that names the thing and the fix.
 
 mod support;
 

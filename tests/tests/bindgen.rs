@@ -145,7 +145,7 @@ fn many_types_compile_for_programs_and_load() {
 }
 
 #[test]
-fn what_is_not_there_is_an_error() {
+fn unknown_types_are_errors() {
     require_btf!();
     let said = failure(&mut hachi(["bindgen", "task_strct"]), 1);
     assert!(said.contains("similar: task_struct"), "{said}");

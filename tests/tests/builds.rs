@@ -18,6 +18,21 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use support::udp_passes;
 
+/// A package in `directory` whose one binary is the source of a fixture.
+fn package(directory: &Path, name: &str, fixture: &str) -> PathBuf {
+    let package = directory.join(name);
+    std::fs::create_dir(&package).unwrap();
+    let manifest = format!(
+        "[package]\nname = \"{name}\"\nedition = \"2024\"\n\n\
+         [[bin]]\nname = \"{name}\"\npath = '{}'\n\n\
+         [dependencies]\nhachi-ebpf = {{ path = '{}' }}\n\n[workspace]\n",
+        fixture_source(fixture).display(),
+        root().join("ebpf/hachi-ebpf").display()
+    );
+    std::fs::write(package.join("Cargo.toml"), manifest).unwrap();
+    package
+}
+
 /// What the command that needs no kernel says of the object.
 fn inspected(object: &Path) -> serde_json::Value {
     let document = success(hachi(["inspect", "--json"]).arg(object));
@@ -82,7 +97,7 @@ fn a_compile_error_is_shown() {
 
 /// Every way to a toolchain that this machine has makes an object that works.
 #[test]
-fn each_way_builds_what_loads() {
+fn each_way_builds_an_object_that_loads() {
     require_host!("a compiler");
     require_bpf!();
     let wire = VethPair::new().unwrap();
@@ -168,16 +183,7 @@ fn c_links_into_rust() {
     success(compile.arg("-o").arg(&object));
 
     // As cargo has it: a build script names the object to link.
-    let package = directory.join("calls-c");
-    std::fs::create_dir(&package).unwrap();
-    let manifest = format!(
-        "[package]\nname = \"calls-c\"\nedition = \"2024\"\n\n\
-         [[bin]]\nname = \"calls_c\"\npath = '{}'\n\n\
-         [dependencies]\nhachi-ebpf = {{ path = '{}' }}\n\n[workspace]\n",
-        fixture_source("calls_c").display(),
-        root().join("ebpf/hachi-ebpf").display()
-    );
-    std::fs::write(package.join("Cargo.toml"), manifest).unwrap();
+    let package = package(directory.path(), "calls_c", "calls_c");
     let script = format!(
         "fn main() {{ println!(r\"cargo::rustc-link-arg={}\"); }}\n",
         object.display()
@@ -198,6 +204,27 @@ fn c_links_into_rust() {
     };
     assert!(ask(300).is_ok());
     assert!(ask(600).is_err());
+}
+
+/// Build scripts of programs written for Aya look for `bpf-linker`, and fail where there is none.
+#[test]
+fn build_scripts_find_a_bpf_linker() {
+    require_host!("a compiler");
+    let directory = TempDir::new().unwrap();
+    let package = package(directory.path(), "looks", "drops");
+    let script = r#"fn main() {
+        let path = std::env::var_os("PATH").unwrap();
+        let mut places = std::env::split_paths(&path).map(|directory| directory.join("bpf-linker"));
+        let found = places.find(|file| file.is_file()).expect("a bpf-linker");
+        println!("cargo:rerun-if-changed={}", found.display());
+    }"#;
+    std::fs::write(package.join("build.rs"), script).unwrap();
+    let mut build = hachi(["build"]);
+    build.arg(&package).arg("--out").arg(directory.path());
+    // Twice: what the first run has put there is no obstacle.
+    success(&mut build);
+    success(&mut build);
+    assert_eq!(programs(&directory.join("looks.o")), ["drops"]);
 }
 
 /// The object of a debug build may be larger, but it is the same program to the outside.
@@ -269,8 +296,50 @@ fn programs_for_the_other_byte_order_are_the_same() {
         there.inline_info.clone_from(&here.inline_info);
         // And all that is left.
         there.endian = here.endian;
+        assert_ne!(here.arch, there.arch, "{name}");
+        there.arch.clone_from(&here.arch);
         assert!(here == there, "{name}");
     }
+}
+
+/// A program of which one half reads registers and the other does not, built for a machine that
+/// this one is not.
+#[test]
+fn an_object_says_for_which_machine_it_was_built() {
+    require_host!("a compiler");
+    const OTHER: (&str, &str) = match cfg!(target_arch = "aarch64") {
+        true => ("x86_64", "amd64"),
+        false => ("aarch64", "arm64"),
+    };
+    let arch = |object: &Path| inspected(object)["arch"].clone();
+    assert_eq!(arch(&fixture("reads")), std::env::consts::ARCH);
+    let object = fixture_with("reads", &["--arch", OTHER.1]);
+    assert_eq!(arch(&object), OTHER.0);
+    let text = success(hachi(["inspect"]).arg(&object));
+    let line = format!("built for {}, whose registers are read by reads", OTHER.0);
+    assert!(text.contains(&line), "{text}");
+
+    let error = failure(&mut hachi(["build", "x.rs", "--arch", "mips"]), 2);
+    assert!(
+        error.contains("`mips`") && error.contains("riscv64"),
+        "{error}"
+    );
+
+    require_bpf!();
+    let mut ebpf = Ebpf::load_file(&object).unwrap();
+    let load = |ebpf: &mut Ebpf, name: &str| ebpf.program_mut(name).unwrap().load();
+    load(&mut ebpf, "looks_not").unwrap();
+    let error = load(&mut ebpf, "reads").unwrap_err().to_string();
+    for words in [
+        OTHER.0,
+        "reads.rs:",
+        std::env::consts::ARCH,
+        "hachi build --arch",
+    ] {
+        assert!(error.contains(words), "{words}: {error}");
+    }
+    let mut ebpf = Ebpf::load_file(fixture("reads")).unwrap();
+    load(&mut ebpf, "reads").unwrap();
 }
 
 /// Where it does show: in questions about bit-fields, and in the machine, which has other
@@ -291,7 +360,17 @@ fn programs_for_the_other_byte_order_know_it() {
         asked.collect()
     };
     assert_eq!(questions(&here), questions(&there));
-    assert_eq!((here.btf, here.maps), (there.btf, there.maps));
+    // The strings have source lines too, and those differ where the code does.
+    let types = |spec: &Spec| -> Vec<String> {
+        let types = spec.types().expect("Rust programs have types");
+        let types = hachi_btf::BtfBuilder::from_btf(&types).unwrap();
+        types
+            .iter()
+            .map(|(id, kind)| format!("{id} {kind:?}"))
+            .collect()
+    };
+    assert_eq!(types(&here), types(&there));
+    assert_eq!(here.maps, there.maps);
 
     // The program `probe` begins by reading the first argument of a function: di, x0, a0 or r2.
     let argument = |spec: &Spec| {

@@ -298,7 +298,7 @@ fn every_question_has_the_kernels_answer_by_libbpf() {
 }
 
 #[test]
-fn an_iterator_prints_what_it_reads() {
+fn an_iterator_prints_its_fields() {
     require_bpf!();
     let _alone = alone();
     let mut ebpf = Ebpf::load_file(fixture("core_questions")).unwrap();

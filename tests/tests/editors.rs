@@ -1,4 +1,4 @@
-//! What editors are told: cargo's messages, by `hachi build` and by `hachi check`.
+//! What editors get: cargo's messages, by `hachi build` and by `hachi check`.
 
 use std::fs;
 use std::path::Path;

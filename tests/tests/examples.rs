@@ -98,7 +98,7 @@ fn the_2021_books_firewall_runs_on_eth0() {
     assert!(text.contains("no interface `nowhere0`"), "{text}");
 }
 
-/// Its mistakes are told in one line each.
+/// Its mistakes are reported in one line each.
 #[test]
 fn the_2021_books_hello_xdp_explains_mistakes() {
     require_host!("a compiler");
@@ -171,7 +171,7 @@ fn the_firewall_blocks_counts_and_outlives_its_program() {
     control(&["unblock", "fd77::/64"]);
     assert!(ping6().all_answered());
 
-    // What it dropped was told, packet by packet.
+    // What it dropped was reported, packet by packet.
     let text = interrupt(process);
     let told = format!("dropped icmp from {stranger}");
     assert!(text.contains(&told), "{text}");

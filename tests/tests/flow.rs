@@ -31,7 +31,7 @@ fn verdicts(ebpf: &Ebpf) -> [u64; 2] {
 }
 
 #[test]
-fn only_the_packets_meant_are_dropped() {
+fn only_matching_packets_are_dropped() {
     require_bpf!();
     let wire = VethPair::new().unwrap();
     for flags in [XdpFlags::default(), XdpFlags::SKB_MODE, XdpFlags::DRV_MODE] {

@@ -1,6 +1,7 @@
 //! `hachi test --kernel`, and what becomes of tests that fail, hang, are skipped, or take the
 //! kernel down.
 
+use hachi_build::{Arch, Cross, Search, State};
 use hachi_test::{TempDir, find_program, require_host, skip};
 use hachi_tests::{examples_target_dir, failure, hachi, root};
 use serde_json::Value;
@@ -51,7 +52,7 @@ fn ignored() {}
 "#;
 
 #[test]
-fn every_end_of_a_test_is_told() {
+fn every_outcome_of_a_test_is_reported() {
     require_host!("a compiler");
     if find_program("qemu-system-x86_64").is_none() {
         skip!("qemu-system-x86_64 is not installed (package qemu-system-x86)");
@@ -106,4 +107,136 @@ fn every_end_of_a_test_is_told() {
         assert!(text(test, "output").contains(output), "{test}");
     }
     assert_eq!(ends.len(), 7);
+}
+
+/// Tests of a machine that this one is not: what they run on, what they start, and what takes it
+/// down.
+const ELSEWHERE: &str = r#"
+use std::{fs, process::Command, thread, time::Duration};
+
+#[test]
+fn runs_there() {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    assert!(release.starts_with("6.12."), "{release}");
+    assert_eq!(std::env::consts::ARCH, ARCH);
+    for (program, argument) in [("sh", "-c true"), ("ip", "-V"), ("ping", "-V")] {
+        let ended = Command::new(program).args(argument.splitn(2, ' ')).status().unwrap();
+        assert!(ended.success(), "{program}");
+    }
+}
+
+#[test]
+fn fails() {
+    panic!("on purpose");
+}
+
+#[test]
+fn takes_the_kernel_down() {
+    fs::write("/proc/sysrq-trigger", "c").unwrap();
+    thread::sleep(Duration::from_secs(60));
+}
+"#;
+
+/// Its kernel, programs and libraries are that machine's, and nothing of them is installed here.
+#[test]
+#[ignore = "it boots another kind of machine: the step `architectures` runs it"]
+fn tests_run_on_a_machine_of_another_kind() {
+    require_host!("a compiler");
+    let arch = match Arch::here() {
+        Some(Arch::Aarch64) => Arch::S390x,
+        _ => Arch::Aarch64,
+    };
+    let missing = Cross::survey(arch, &Search::default())
+        .into_iter()
+        .find(|finding| finding.state == State::Missing);
+    if let Some(missing) = missing {
+        skip!("programs for {arch} are not built here: {}", missing.detail);
+    }
+    if let Err(error) = hachi_guest::Guest::require(arch) {
+        skip!("{error}");
+    }
+    let package = TempDir::new().unwrap();
+    let manifest = "[package]\nname = \"elsewhere\"\nedition = \"2024\"\n[workspace]\n";
+    std::fs::write(package.join("Cargo.toml"), manifest).unwrap();
+    std::fs::create_dir(package.join("src")).unwrap();
+    let tests = ELSEWHERE.replace("ARCH);", &format!("{:?});", arch.name()));
+    std::fs::write(package.join("src/lib.rs"), tests).unwrap();
+    let mut test = hachi(["test", "--kernel", "6.12", "--arch", arch.debian()]);
+    test.args(["--report", "report"])
+        .current_dir(package.path())
+        .env("CARGO_TARGET_DIR", package.join("target"));
+    let text = failure(&mut test, 1);
+    assert!(text.contains("2 failed tests"), "{text}");
+
+    let report = package.join(format!("report/6.12-{arch}.json"));
+    let report: Value = serde_json::from_str(&std::fs::read_to_string(report).unwrap()).unwrap();
+    assert_eq!(report["problem"], Value::Null);
+    assert_eq!(report["arch"], arch.name());
+    let ends: BTreeMap<&str, (&str, &str)> = report["tests"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|test| {
+            let text = |key: &str| test[key].as_str().unwrap_or_default();
+            (text("test"), (text("outcome"), text("reason")))
+        })
+        .collect();
+    assert_eq!(ends["runs_there"].0, "passed", "{report:#}");
+    assert_eq!(ends["fails"].0, "failed");
+    let (outcome, reason) = ends["takes_the_kernel_down"];
+    assert!(
+        outcome == "failed" && reason.contains("Kernel panic"),
+        "{reason}"
+    );
+}
+
+/// Two objects on a kernel that is not this machine's: verdicts, figures, explanations with their
+/// lines, and a baseline that they are held against.
+#[test]
+fn programs_are_judged_by_another_kernel() {
+    require_host!("a compiler");
+    if find_program("qemu-system-x86_64").is_none() {
+        skip!("qemu-system-x86_64 is not installed (package qemu-system-x86)");
+    }
+    let objects = root().join("crates/hachi-cli/tests/objects");
+    let dir = TempDir::new().unwrap();
+    let baseline = dir.join("baseline.json");
+    std::fs::write(
+        &baseline,
+        r#"{"version": 1, "verdicts": {"rejected.o:short_check@5.10":
+            {"verdict": "accepted", "insns": 5}}}"#,
+    )
+    .unwrap();
+    let mut check = hachi(["check", "--json", "--kernel", "5.10"]);
+    check
+        .args(["--program", "short_check", "--baseline"])
+        .arg(&baseline)
+        .arg("--save")
+        .arg(dir.join("saved.json"))
+        .arg(objects.join("rejected.o"));
+    let output = check.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let document: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(document["accepted"], false);
+    let kernel = &document["kernels"][0];
+    assert!(
+        kernel["release"].as_str().unwrap().starts_with("5.10."),
+        "{kernel}"
+    );
+    let program = &kernel["objects"][0]["programs"][0];
+    assert_eq!(program["verdict"], "rejected");
+    assert_eq!(program["diagnostics"][0]["code"]["code"], "packet-bounds");
+    assert_eq!(program["diagnostics"][0]["spans"][0]["line_start"], 44);
+    assert!(program["stats"]["insns"].as_u64().unwrap() > 0);
+    let worse = document["worse"].as_array().unwrap();
+    assert!(
+        worse[0]
+            .as_str()
+            .unwrap()
+            .contains("was accepted, and is rejected"),
+        "{worse:?}"
+    );
+    let saved = std::fs::read_to_string(dir.join("saved.json")).unwrap();
+    assert!(saved.contains("rejected.o:short_check@5.10"), "{saved}");
 }

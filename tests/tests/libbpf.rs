@@ -39,7 +39,10 @@ fn kernel_sides() -> Vec<PathBuf> {
     };
     let packages = below(&root().join("examples")).into_iter();
     let packages = packages.flat_map(|workspace| below(&workspace));
-    let is_kernel_side = |path: &PathBuf| path.to_string_lossy().ends_with("-ebpf");
+    // The book has a directory of single files that is called the same.
+    let is_kernel_side = |path: &PathBuf| {
+        path.to_string_lossy().ends_with("-ebpf") && path.join("Cargo.toml").is_file()
+    };
     packages.filter(is_kernel_side).collect()
 }
 
@@ -136,4 +139,32 @@ fn the_kernel_keeps_the_rust_lines() {
         listing.contains("tests/fixtures/drops.rs line_num:"),
         "{listing}"
     );
+}
+
+/// An object that wants what this kernel lacks: libbpf refuses all of it, Hachi the programs that
+/// reach what is missing.
+#[test]
+fn libbpf_refuses_a_whole_object_for_one_missing_symbol() {
+    require_host!("a checkout");
+    require_bpf!();
+    let Some(bpftool) = find_program("bpftool") else {
+        skip!("bpftool is not installed");
+    };
+    let object = root().join("crates/hachi-obj/tests/data/externs.bpfel.o");
+    let bpffs = Bpffs::new().unwrap();
+    let mut load = Command::new(bpftool);
+    load.args(["-d", "prog", "loadall"]).arg(&object);
+    let refused = load.arg(bpffs.join("externs")).output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success(), "{said}");
+    let reason = "extern (func ksym) 'bpf_rcu_read_lock___wrong': not found";
+    assert!(said.contains(reason), "{said}");
+
+    let mut ebpf = hachi::Ebpf::load_file(&object).unwrap();
+    let missing = ["missing_function", "missing_variable", "missing_symbol"];
+    for name in missing {
+        let error = ebpf.program_mut(name).unwrap().load().unwrap_err();
+        assert!(error.to_string().contains(name), "{error}");
+    }
+    ebpf.program_mut("options").unwrap().load().unwrap();
 }

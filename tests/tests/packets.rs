@@ -84,13 +84,20 @@ const ANSWERS: &[(&str, Answer)] = &[
     ("panics", |_| 33 + 100 / 5),
 ];
 
-/// The programs that need more than Linux 5.10, and what they need: `bpf_xdp_get_buff_len` and its
-/// kind, and packets in fragments.
-const NEWER: &[&str] = &["lengths", "buffers"];
+/// The programs that need more than Linux 5.10, and the first version that has it:
+/// `bpf_xdp_get_buff_len` and its kind, packets in fragments, and numbers read by all programs.
+const NEWER: &[(&str, KernelVersion)] = &[
+    ("lengths", KernelVersion::new(5, 18, 0)),
+    ("buffers", KernelVersion::new(5, 18, 0)),
+    ("parts", KernelVersion::new(5, 18, 0)),
+    ("words", KernelVersion::new(5, 18, 0)),
+    ("numbers", KernelVersion::new(6, 0, 0)),
+];
 
 /// Whether the running kernel has what the program needs.
 fn runs_here(name: &str) -> bool {
-    !NEWER.contains(&name) || KernelVersion::current() >= Some(KernelVersion::new(5, 18, 0))
+    let newer = NEWER.iter().find(|(newer, _)| *newer == name);
+    newer.is_none_or(|(_, since)| KernelVersion::current() >= Some(*since))
 }
 
 #[track_caller]
@@ -179,8 +186,56 @@ fn check(object: &std::path::Path) {
         let reversed = run(&mut ebpf, "buffers", &dns).data;
         assert!(reversed[14..22].iter().eq(dns[14..22].iter().rev()));
     }
+    slices_of_any_length(&mut ebpf, &dns);
 
     ring(&mut ebpf, &dns);
+}
+
+/// What helpers take of a slice that may be empty, full, or longer than there is room for.
+fn slices_of_any_length(ebpf: &mut Ebpf, packet: &[u8]) {
+    const EINVAL: u32 = 22;
+    let mut packet = packet.to_vec();
+    for name in ["parts", "numbers", "words"] {
+        if runs_here(name) {
+            load(ebpf, name);
+        }
+    }
+    for length in 0..=9 {
+        packet[0] = length;
+        let length = usize::from(length);
+        if runs_here("parts") {
+            let turned = run(ebpf, "parts", &packet);
+            let mut expected = packet.clone();
+            let answer = match expected[14..].get_mut(..length).filter(|_| length <= 8) {
+                Some(part) => {
+                    part.reverse();
+                    length as u32 + 10
+                }
+                None => 0,
+            };
+            assert_eq!((turned.return_value, turned.data), (answer, expected));
+        }
+        let mut text = packet.clone();
+        if runs_here("numbers") {
+            text[1..9].copy_from_slice(b"90210123");
+            let number = match length {
+                0 => EINVAL,
+                9.. => 0,
+                _ => 90_210_123 / 10_u32.pow(8 - length as u32) * 10 + length as u32,
+            };
+            assert_eq!(run(ebpf, "numbers", &text).return_value, number);
+        }
+        if runs_here("words") {
+            text[1..9].copy_from_slice(b"accepted");
+            // The whole word is compared, or as much of it as there is.
+            let answer = match length {
+                0..=6 => 2,
+                7..=8 => 1,
+                _ => 0,
+            };
+            assert_eq!(run(ebpf, "words", &text).return_value, answer, "{length}");
+        }
+    }
 }
 
 /// Records that were submitted arrive, those discarded or dropped do not.
@@ -209,7 +264,7 @@ fn ring(ebpf: &mut Ebpf, packet: &[u8]) {
 }
 
 #[test]
-fn programs_see_what_is_in_packets() {
+fn programs_see_the_fields_of_packets() {
     require_bpf!();
     check(&fixture("packets"));
 }

@@ -207,7 +207,7 @@ fn the_command_cuts_types_down_and_checks_objects() {
     assert!(success(&mut cut).contains("CO-RE relocations"));
     assert!(fs::metadata(&min).unwrap().len() < 8192);
 
-    // What is missing is told by source line, and the same with few types as with all.
+    // What is missing is named by source line, and the same with few types as with all.
     let check = |btf: &Path| {
         let mut check = hachi(["btf", "check", "--json", "--btf"]);
         check.arg(btf).arg(object("missing"));

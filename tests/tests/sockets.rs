@@ -204,6 +204,10 @@ fn settings_and_devices_that_are_opened() {
     let netns = Netns::new().unwrap();
     let result = netns.run(|| {
         let value = cgroup.run(|| fs::read(&path)).unwrap();
+        // There was no room for its name: `-E2BIG`.
+        assert_eq!(seen(&ebpf, 4), -7_i64 as u64);
+        let mut map = Array::<_, u64>::try_from(ebpf.map_mut("SEEN").unwrap()).unwrap();
+        map.set(7, 32, 0).unwrap();
         cgroup.run(|| fs::write(&path, &value))
     });
     assert_eq!(result.unwrap_err().kind(), ErrorKind::PermissionDenied);

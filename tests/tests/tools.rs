@@ -94,7 +94,7 @@ fn tcpconnect_sees_a_connection_asked_for() {
 }
 
 #[test]
-fn tcplife_sees_what_went_through_a_connection() {
+fn tcplife_counts_the_bytes_of_a_connection() {
     require_bpf!();
     let wire = VethPair::new().unwrap();
     let mut tcplife = Running::start(tool("tcplife").args(["--port", "7079"]), "THERE");
@@ -195,7 +195,7 @@ fn runqlat_measures_the_waits_of_a_process() {
 }
 
 #[test]
-fn ratelimit_drops_what_is_too_much() {
+fn ratelimit_drops_packets_above_the_rate() {
     require_bpf!();
     let wire = VethPair::new().unwrap();
     let iface = [

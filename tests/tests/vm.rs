@@ -1,13 +1,16 @@
-//! The virtual machine gives what the kernel gives: verdict, packet and maps of each program that
-//! `BPF_PROG_TEST_RUN` can run.
+//! The virtual machine gives what the kernel gives, interpreted and compiled: verdict, packet and
+//! maps of each program that `BPF_PROG_TEST_RUN` can run.
+
+use std::sync::LazyLock;
+use std::time::Duration;
 
 use hachi::Ebpf;
 use hachi::maps::MapData;
 use hachi::programs::{ProgramType, TestRunOptions};
-use hachi_obj::{DataKind, MapType, Spec};
+use hachi_obj::{DataKind, MapType, OwnedBtf, Spec};
 use hachi_test::require_bpf;
 use hachi_tests::fixture;
-use hachi_vm::{Config, Input, Vm};
+use hachi_vm::{Config, Engine, Input, Vm};
 
 /// 02:05:…:02 from 02:…:01; IPv4 from 10.0.0.1 to 10.0.0.2, with this protocol and payload.
 fn ipv4(protocol: u8, payload: &[u8]) -> Vec<u8> {
@@ -66,12 +69,39 @@ struct Seen {
 /// Programs whose result depends on what the two machines cannot share: chance.
 const ALONE: &[(&str, &str)] = &[("loops", "patience")];
 
-/// Programs that the virtual machine does not run yet, and what it lacks.
-const LACKING: &[(&str, &str, &str)] = &[
-    ("collections", "values", "bpf_ringbuf_reserve_dynptr"),
-    ("nested", "timers", "bpf_timer_init"),
-    ("network", "tcx", "bpf_skb_vlan_push"),
+/// The types of this very kernel, as the loader uses them.
+fn kernel_types() -> OwnedBtf {
+    static TYPES: LazyLock<OwnedBtf> = LazyLock::new(|| {
+        let bytes = std::fs::read("/sys/kernel/btf/vmlinux").unwrap();
+        OwnedBtf::parse(bytes).unwrap()
+    });
+    TYPES.clone()
+}
+
+/// Longer than any timer that a fixture starts.
+const TIMERS: Duration = Duration::from_millis(1);
+
+/// Types of programs that `BPF_PROG_TEST_RUN` gives a packet.
+const TYPES: &[ProgramType] = &[
+    ProgramType::Xdp,
+    ProgramType::SchedCls,
+    ProgramType::CgroupSkb,
+    ProgramType::SocketFilter,
+    ProgramType::FlowDissector,
 ];
+
+/// Bytes of an Ethernet header.
+const ETHERNET: usize = 14;
+
+/// What the kernel gives back of the packet: zeros where the program did not see its Ethernet
+/// header; the flow keys, for a flow dissector.
+fn as_kernel(program_type: ProgramType, metadata: Vec<u8>, bytes: Vec<u8>) -> Vec<u8> {
+    match program_type {
+        ProgramType::CgroupSkb | ProgramType::SocketFilter => [vec![0; ETHERNET], bytes].concat(),
+        // The kernel counts what is before the packet as part of it.
+        _ => [metadata, bytes].concat(),
+    }
+}
 
 /// Runs all programs of a fixture that take packets, in the order of the object, and compares. The
 /// number of runs that were compared.
@@ -79,27 +109,20 @@ fn compare(name: &str) -> usize {
     let object = std::fs::read(fixture(name)).unwrap();
     let mut spec = Spec::parse(&object).unwrap();
     spec.programs.retain(|program| {
-        matches!(
-            program.program_type,
-            ProgramType::Xdp | ProgramType::SchedCls
-        ) && !ALONE.contains(&(name, &program.name))
+        TYPES.contains(&program.program_type) && !ALONE.contains(&(name, &program.name))
     });
     let mut ebpf = Ebpf::load(&object).unwrap();
-    let mut vm = Vm::new(&spec, &Config::default()).unwrap();
+    let mut config = Config::default();
+    config.types = Some(kernel_types());
+    let mut vm = Vm::new(&spec, &config).unwrap();
+    // Both run for the same thread.
+    let comm = std::fs::read_to_string("/proc/thread-self/comm").unwrap();
+    vm.world_mut().task.comm = comm.trim_end().to_owned();
+    config.engine = Engine::Jit;
+    let mut compiled = Vm::new(&spec, &config).unwrap();
+    compiled.world_mut().task.comm = vm.world().task.comm.clone();
     let mut compared = 0;
     for program in &spec.programs {
-        let lacking = LACKING
-            .iter()
-            .find(|of| (of.0, of.1) == (name, &program.name));
-        if let Some((.., helper)) = lacking {
-            // What it does until then stays out of the maps.
-            let stopped = vm
-                .clone()
-                .run(&program.name, &Input::new(&samples()[0]))
-                .unwrap_err();
-            assert!(stopped.to_string().contains(helper), "{stopped}");
-            continue;
-        }
         let Ok(loaded) = ebpf.program_mut(&program.name) else {
             continue;
         };
@@ -114,7 +137,14 @@ fn compare(name: &str) -> usize {
             let Ok(kernel) = loaded.test_run(&options) else {
                 continue;
             };
+            // Linux ≥ 7 makes timers with `kmalloc_nolock`, which has no memory to give on the
+            // guests' processors (without cmpxchg16b): the program ends as it does without a timer.
+            if hachi_test::in_guest() && program.name == "timers" && kernel.return_value == 0 {
+                continue;
+            }
             let own = vm.run(&program.name, &Input::new(&packet));
+            let as_compiled = compiled.run(&program.name, &Input::new(&packet));
+            assert_eq!(as_compiled, own, "{name}, {}, compiled", program.name);
             let own = own.unwrap_or_else(|stopped| panic!("{name}: {}", stopped.diagnostic()));
             let kernel = Seen {
                 verdict: kernel.return_value,
@@ -122,14 +152,25 @@ fn compare(name: &str) -> usize {
             };
             let own = Seen {
                 verdict: own.result,
-                // The kernel counts what is before the packet as part of it.
-                packet: [own.metadata, own.bytes].concat(),
+                packet: as_kernel(program.program_type, own.metadata, own.bytes),
             };
             assert_eq!(own, kernel, "{name}, {}: {packet:x?}", program.name);
+            // Timers of both expire.
+            std::thread::sleep(TIMERS);
+            vm.advance(TIMERS.as_nanos() as u64).unwrap();
+            compiled.advance(TIMERS.as_nanos() as u64).unwrap();
             compared += 1;
         }
     }
     compare_maps(name, &spec, &vm, &ebpf);
+    for map in &spec.maps {
+        let entries = |vm: &Vm| -> Vec<_> {
+            let keys = vm.keys(&map.name).unwrap().into_iter();
+            keys.map(|key| (vm.lookup(&map.name, &key).unwrap(), key))
+                .collect()
+        };
+        assert_eq!(entries(&compiled), entries(&vm), "{name}, map {}", map.name);
+    }
     compared
 }
 
@@ -176,4 +217,7 @@ macro_rules! fixtures {
     };
 }
 
-fixtures! { packets network loops proofs nested maps collections drops logs atomics }
+fixtures! {
+    packets network loops proofs nested maps collections drops logs atomics bare dynptrs
+    guards linked_one xdp
+}

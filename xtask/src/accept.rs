@@ -4,6 +4,8 @@
 //! loads and runs it in `tests/tests/accept.rs`. A unit is a program, a profile and a kernel; each
 //! kernel's figures stand alone.
 
+mod page;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -36,6 +38,25 @@ enum Outcome {
 }
 
 impl Unit {
+    /// Of an idiom that is refused though no limit of the kernel explains it, or whose twin in C
+    /// is accepted where one does: what is to be said of it.
+    fn unexplained(&self, limits: &[page::Limit], kernel: &str) -> Option<String> {
+        let is_this = |limit: &&page::Limit| {
+            self.title == format!("{} {}", limit.group, limit.name) && limit.is_on(kernel)
+        };
+        let is_known = limits.iter().any(|limit| is_this(&limit));
+        let (title, profile) = (&self.title, &self.profile);
+        match (&self.outcome, profile.as_str()) {
+            (Outcome::Right(_), "C") if is_known => Some(format!(
+                "{kernel}: {title} is no limit: its twin in C loads"
+            )),
+            (Outcome::Refused(_), "release" | "debug") if !self.generated && !is_known => Some(
+                format!("{kernel}: {title} ({profile}) is refused, and by no limit of the kernel"),
+            ),
+            _ => None,
+        }
+    }
+
     /// Of a line of a test's output.
     fn parse(line: &str) -> Option<Self> {
         let (_, json) = line.split_once("accept {")?;
@@ -57,8 +78,17 @@ impl Unit {
 }
 
 /// Builds the corpus, loads it on the kernels named (or all) and here, and prints what became of
-/// it. Fails where a bar is missed.
-pub fn run(kernels: &[&str]) -> Result<ExitCode> {
+/// it. Fails where a bar is missed. After `--generated COUNT` with that many generated programs
+/// only; with `--page` it writes the book's page and loads nothing.
+pub fn run(arguments: &[&str]) -> Result<ExitCode> {
+    let (kernels, generated) = match arguments {
+        ["--page"] => {
+            std::fs::write(page::path(), page::page()?)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        ["--generated", count, kernels @ ..] => (kernels, Some(*count)),
+        kernels => (kernels, None),
+    };
     let kernels = match kernels {
         [] => KERNELS.to_owned(),
         named => named.join(","),
@@ -76,7 +106,11 @@ pub fn run(kernels: &[&str]) -> Result<ExitCode> {
         "accept",
         "--",
     ]);
-    let suite = capture(build.arg(&directory).env("HACHI_BIN", &hachi))?;
+    build.arg(&directory);
+    if let Some(count) = generated {
+        build.args(["--generated", count]);
+    }
+    let suite = capture(build.env("HACHI_BIN", &hachi))?;
     let suite = PathBuf::from(suite.trim());
 
     let mut units: BTreeMap<String, Vec<Unit>> = BTreeMap::new();
@@ -145,8 +179,14 @@ fn conclude(directory: &Path, units: &BTreeMap<String, Vec<Unit>>) -> Result<Exi
         "kernel", "programs", "profile", "units", "load", "%", "wrong", "verified"
     );
     let mut missed = Vec::new();
+    let limits = page::limits()?;
     for (kernel, units) in units {
         let mut refusals = String::new();
+        missed.extend(
+            units
+                .iter()
+                .filter_map(|unit| unit.unexplained(&limits, kernel)),
+        );
         let twins = Row::of(units, false, "C", &mut refusals);
         if twins.units > 0 {
             println!("  {kernel:8} {:10} {:8} {twins}", "twins", "C");
@@ -311,5 +351,26 @@ mod tests {
         let error = conclude(&lines()).unwrap_err().to_string();
         assert!(error.contains("compute otherwise"), "{error}");
         assert!(error.contains("fewer than 97 %"), "{error}");
+    }
+
+    #[test]
+    fn a_refused_idiom_is_a_limit_that_its_twin_shows() {
+        let limits = page::limits().unwrap();
+        let said = |name: &str, profile: &str, outcome: Outcome| {
+            let unit = Unit {
+                generated: false,
+                profile: profile.to_owned(),
+                title: name.to_owned(),
+                outcome,
+            };
+            unit.unexplained(&limits, "6.12")
+        };
+        let refused = || Outcome::Refused(String::new());
+        let limit = "loops a_collatz_walk";
+        assert_eq!(said(limit, "debug", refused()), None);
+        assert_eq!(said(limit, "C", refused()), None);
+        assert_eq!(said("loops nested", "C", refused()), None);
+        assert!(said("loops nested", "debug", refused()).is_some());
+        assert!(said(limit, "C", Outcome::Right(None)).is_some());
     }
 }

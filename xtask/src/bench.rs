@@ -4,13 +4,16 @@ use crate::accept;
 use crate::shell::{Result, cargo, root, run as run_command, target_dir};
 use std::process::ExitCode;
 
-/// Runs the benchmarks named in `arguments`, or all, or [`accept`]; after `--as-new` with Hachi's
-/// crates built as a project of `hachi new` builds them, which does not optimise all of them.
+/// Runs the benchmarks named in `arguments`, or all, or [`accept`], or the quick form of `scale`;
+/// after `--as-new` with Hachi's crates built as a project of `hachi new` builds them, which does
+/// not optimise all of them.
 pub fn run(arguments: &[&str]) -> Result<ExitCode> {
     if let ["accept", kernels @ ..] = arguments {
         return accept::run(kernels);
     }
+    let quick = ["scale-quick"];
     let (as_new, names) = match arguments {
+        ["scale", "--quick"] => (false, &quick[..]),
         ["--as-new", names @ ..] => (true, names),
         names => (false, names),
     };

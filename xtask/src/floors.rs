@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn upward_imports_are_told_with_file_line_and_both_floors() {
+    fn upward_imports_are_reported_with_file_line_and_floors() {
         assert_eq!(
             two("", "\nuse crate::high::High;", ""),
             [
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn circles_on_one_floor_are_told_with_their_imports() {
+    fn circles_on_one_floor_are_reported_with_their_imports() {
         let problems = two(
             "",
             "use super::b::B;\npub struct A;",

@@ -46,12 +46,78 @@ pub const BPFTOOL: Tool = Tool {
     purpose: "opens our objects with libbpf, as an outside check",
 };
 
+pub const NODE: Tool = Tool {
+    program: "node",
+    package: "nodejs",
+    purpose: "runs the virtual machine as a WebAssembly module",
+};
+
 /// Runs other kernels. On Debian 12 its `qemu-utils`, if installed from backports, gives way.
 pub const QEMU: Tool = Tool {
     program: "qemu-system-x86_64",
     package: "qemu-system-x86",
     purpose: "runs other kernels",
 };
+
+const GUESTS: &str = "runs kernels of other machines";
+const LINKS: &str = "links programs for other machines";
+
+/// What guests of arm64 take: QEMU, a linker, and the libraries to link with.
+pub const ARM64: &[Tool] = &[
+    Tool {
+        program: "qemu-system-aarch64",
+        package: "qemu-system-arm",
+        purpose: GUESTS,
+    },
+    Tool {
+        program: "aarch64-linux-gnu-gcc",
+        package: "gcc-aarch64-linux-gnu",
+        purpose: LINKS,
+    },
+    Tool {
+        program: "/usr/aarch64-linux-gnu/lib/crt1.o",
+        package: "libc6-dev-arm64-cross",
+        purpose: LINKS,
+    },
+];
+
+/// What guests of s390x take.
+pub const S390X: &[Tool] = &[
+    Tool {
+        program: "qemu-system-s390x",
+        package: "qemu-system-misc",
+        purpose: GUESTS,
+    },
+    Tool {
+        program: "s390x-linux-gnu-gcc",
+        package: "gcc-s390x-linux-gnu",
+        purpose: LINKS,
+    },
+    Tool {
+        program: "/usr/s390x-linux-gnu/lib/crt1.o",
+        package: "libc6-dev-s390x-cross",
+        purpose: LINKS,
+    },
+];
+
+/// What guests of riscv64 take.
+pub const RISCV64: &[Tool] = &[
+    Tool {
+        program: "qemu-system-riscv64",
+        package: "qemu-system-misc",
+        purpose: GUESTS,
+    },
+    Tool {
+        program: "riscv64-linux-gnu-gcc",
+        package: "gcc-riscv64-linux-gnu",
+        purpose: LINKS,
+    },
+    Tool {
+        program: "/usr/riscv64-linux-gnu/lib/crt1.o",
+        package: "libc6-dev-riscv64-cross",
+        purpose: LINKS,
+    },
+];
 
 /// With zlib, which it depends on.
 pub const LIBELF: Tool = Tool {
@@ -64,6 +130,33 @@ pub const CLANG: Tool = Tool {
     program: "clang",
     package: "clang",
     purpose: "compiles C for BPF, to judge the types we print and merge",
+};
+
+pub const REGISTRY: Tool = Tool {
+    program: "docker-registry",
+    package: "docker-registry",
+    purpose: "holds images that tests push and pull",
+};
+pub const SKOPEO: Tool = Tool {
+    program: "skopeo",
+    package: "skopeo",
+    purpose: "reads our images and writes its own, as an outside check",
+};
+pub const GO: Tool = Tool {
+    program: "go",
+    package: "golang-go",
+    purpose: "makes programs to attach probes to",
+};
+pub const MUSL: Tool = Tool {
+    program: "musl-gcc",
+    package: "musl-tools",
+    purpose: "makes programs to attach probes to",
+};
+
+pub const CODESPELL: Tool = Tool {
+    program: "codespell",
+    package: "codespell",
+    purpose: "finds words that are misspelt",
 };
 
 /// Sees to it that the tools are there. Gives those that are not and could not be installed, each

@@ -5,6 +5,7 @@
 
 mod accept;
 mod api;
+mod aya;
 mod bench;
 mod book;
 mod codegen;
@@ -17,12 +18,16 @@ mod manifests;
 mod matrix;
 mod package;
 mod packages;
+mod picture;
+mod prober;
 mod release;
 mod shell;
 mod since;
+mod spelling;
 mod style;
 mod support;
 mod test;
+mod wasm;
 
 use shell::Result;
 use std::process::ExitCode;
@@ -36,15 +41,19 @@ cargo xtask COMMAND
                      --all also what takes too long for each submission; with names, only those
                      steps (--list names them); with --kernels 5.10,6.1 the kernel matrix, on
                      those kernels
-  guest --kernel VERSION[,VERSION...] ARGUMENT...
+  guest --kernel VERSION[,VERSION...] [--arch ARCH] ARGUMENT...
                      tests on other kernels: any arguments of `cargo test`
   bench [--as-new] [NAME...]
                      measure builds and loads, beside other toolkits where they are installed;
                      with --as-new, with the settings of a project of `hachi new`
-  bench accept [VERSION...]
-                     load a corpus of ordinary Rust on other kernels and here, and count
+  bench accept [--generated COUNT] [VERSION...]
+                     load a corpus of ordinary Rust on other kernels and here, and count; with
+                     `--page` alone, write the book's page about it
+  prober [VERSION...]
+                     every kind of program, map and link by libbpf and by Hachi, here and on
+                     other kernels
   codegen [--check]  write the generated tables again, or only compare
-  support [--kernels VERSION[,VERSION...] | --check]
+  support [--kernels VERSION[,VERSION...] [--arch ARCH] | --check]
                      write docs/support.md from what tests do here and there
   package [--api]    package all crates, look into them, install the command from them and use
                      it; with --api, write docs/api again
@@ -52,6 +61,12 @@ cargo xtask COMMAND
                      check that all is ready, and say what to run; with --dry-run, walk the order
   fuzz [--seconds NUMBER] [TARGET...]
                      feed the fuzz targets, each for a minute if nothing else is said
+  book [--build | --serve | --check [--all] [CHAPTER.md...] | --write]
+                     build the book and the documentation of the API into target/site (or serve
+                     them); with --check, go through the book as its reader does, and compare
+                     (with --all also where it boots guests); with --write, put the files of
+                     examples/book into its blocks
+  picture            draw docs/rejected.svg again, from what `hachi check` prints
   first-xdp          write examples/first-xdp again, from the template of `hachi new`
 ";
 
@@ -79,6 +94,9 @@ fn run(arguments: &[&str]) -> Result<ExitCode> {
         ["codegen", "--check"] => codegen::run(true)
             .map(|()| ExitCode::SUCCESS)
             .map_err(Into::into),
+        ["book", options @ ..] => book::run(options),
+        ["prober", kernels @ ..] => prober::run(kernels),
+        ["picture"] => picture::write().map(|()| ExitCode::SUCCESS),
         ["first-xdp"] => first_xdp::write().map(|()| ExitCode::SUCCESS),
         ["package", options @ ..] => package::run(options),
         ["release", options @ ..] => release::run(options),

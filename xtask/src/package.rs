@@ -507,7 +507,7 @@ mod tests {
     }
 
     #[test]
-    fn a_manifest_is_told_what_it_lacks() {
+    fn reports_what_a_manifest_lacks() {
         let mut bad = named("bad", &["~inner", "outer"]);
         bad.keywords = 6;
         bad.categories = 0;
@@ -535,7 +535,7 @@ mod tests {
     }
 
     #[test]
-    fn the_contents_of_a_package_are_looked_at() {
+    fn unexpected_files_in_a_package_are_reported() {
         let dir = TempDir::new().unwrap();
         let package = named("looked-at", &[]);
         let unpacked = dir.join("unpacked");

@@ -192,7 +192,7 @@ pub mod tests {
     }
 
     #[test]
-    fn a_crate_is_released_after_what_it_depends_on() {
+    fn a_crate_is_released_after_its_dependencies() {
         let packages = [
             named("a", &["c"]),
             named("b", &["a"]),

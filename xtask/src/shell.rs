@@ -194,3 +194,9 @@ fn styled(code: &str, text: impl Display) -> String {
         text.to_string()
     }
 }
+
+/// This very program, for processes started while it runs. By its path it is gone once a step has
+/// built it again.
+pub fn own_program() -> PathBuf {
+    PathBuf::from(format!("/proc/{}/exe", std::process::id()))
+}

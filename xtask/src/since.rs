@@ -1,5 +1,5 @@
-//! First kernels: the documentation of program types, map types and links names those that the
-//! tables of `codegen/` have.
+//! First kernels: the documentation of program types, map types, links and helpers names those that
+//! the tables of `codegen/` have.
 
 use crate::shell::{Result, root};
 use std::collections::BTreeMap;
@@ -24,7 +24,9 @@ pub fn check() -> Result {
     let mut problems = Vec::new();
     problems.extend(programs()?);
     problems.extend(maps()?);
+    problems.extend(storages()?);
     problems.extend(features()?);
+    problems.extend(helpers()?);
     match problems.is_empty() {
         true => Ok(()),
         false => Err(problems.join("\n").into()),
@@ -308,6 +310,132 @@ fn maps() -> Result<Vec<String>> {
     Ok(problems)
 }
 
+/// The kernels that the views of storages take as a macro's argument:
+/// `storage!(SkStorage: SkStorage, "socket", "the socket", "5.2");`
+fn storages() -> Result<Vec<String>> {
+    const FILE: &str = "crates/hachi/src/maps/storage.rs";
+    let kernels = kernels("map_types.tsv")?;
+    let source = std::fs::read_to_string(root().join(FILE))?;
+    let mut problems = Vec::new();
+    let mut seen = 0;
+    for row in source
+        .lines()
+        .filter_map(|line| line.strip_prefix("storage!("))
+    {
+        let parts: Vec<&str> = row.trim_end_matches(");").split(", ").collect();
+        let kind = parts[0].rsplit(": ").next().unwrap_or_default();
+        let told = parts[parts.len() - 1].trim_matches('"');
+        seen += 1;
+        match kernels.iter().find(|(name, _)| camel(name) == kind) {
+            Some((_, kernel)) if kernel == told => {}
+            known => problems.push(format!("{FILE}: {kind} since {told}; the table: {known:?}")),
+        }
+    }
+    if seen < 4 {
+        problems.push(format!("{FILE}: only {seen} storages were found"));
+    }
+    Ok(problems)
+}
+
+/// The oldest kernel that the tests run on. What helpers it has need not be told.
+const OLDEST: (u32, u32) = (5, 10);
+
+/// What calls a helper names its first kernel: in its own documentation, or in that of its file,
+/// where several functions need the same. The helpers' own is generated from the table. Where a
+/// program asks whether the kernel has the helper, any kernel will do.
+fn helpers() -> Result<Vec<String>> {
+    let table = table("helpers.tsv")?.into_iter();
+    let kernels: BTreeMap<String, String> = table
+        .map(|row| (row[1].clone(), row[2].clone()))
+        .filter(|(_, kernel)| number(kernel) > OLDEST)
+        .collect();
+    let mut problems = Vec::new();
+    let mut seen = 0;
+    for file in sources("ebpf/hachi-ebpf/src")? {
+        if file.ends_with("generated.rs") || file.contains("/src/test/") {
+            continue;
+        }
+        let source = std::fs::read_to_string(root().join(&file))?;
+        for (helper, docs) in calls(&file, &source) {
+            let Some(kernel) = kernels.get(&helper) else {
+                continue;
+            };
+            if source.contains(&format!(
+                "enum_value_exists!(bpf_func_id::BPF_FUNC_{helper})"
+            )) {
+                continue;
+            }
+            seen += 1;
+            if !told(&docs, kernel) && !told(&all_docs(&source), kernel) {
+                problems.push(format!(
+                    "{file}: bpf_{helper} is called, which is there since Linux {kernel} \
+                     (codegen/helpers.tsv); no documentation says so"
+                ));
+            }
+        }
+    }
+    if seen < 20 {
+        problems.push(format!("only {seen} calls of helpers were found"));
+    }
+    problems.dedup();
+    Ok(problems)
+}
+
+/// As [`names`], and in the shorter forms `(bpf_get_func_ret, 5.17)` and `(at that time; 6.4)`.
+fn told(docs: &str, kernel: &str) -> bool {
+    let behind = |before: &str| docs.contains(&format!("{before} {kernel})"));
+    names(docs, kernel) || behind(",") || behind(";")
+}
+
+/// The documentation of a whole file.
+fn all_docs(source: &str) -> String {
+    let lines = source.lines().map(str::trim_start);
+    let docs = lines.filter(|line| line.starts_with("///") || line.starts_with("//!"));
+    docs.collect::<Vec<_>>().join("\n")
+}
+
+/// The helpers that are called, by name, each with the documentation in front of the function that
+/// calls it.
+fn calls(file: &str, source: &str) -> Vec<(String, String)> {
+    let items = items(file, source);
+    let mut found = Vec::new();
+    for (number, line) in source.lines().enumerate() {
+        let code = line.split("//").next().unwrap_or_default();
+        for (at, _) in code.match_indices("bpf_") {
+            let before = code[..at].chars().next_back();
+            let name: String = code[at + "bpf_".len()..]
+                .chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect();
+            let is_call = code[at + "bpf_".len() + name.len()..].starts_with('(');
+            if is_call && !before.is_some_and(|c| c.is_alphanumeric() || c == '_') {
+                let of = items.iter().rfind(|item| item.line <= number + 1);
+                found.push((name, of.map(|item| item.docs.clone()).unwrap_or_default()));
+            }
+        }
+    }
+    found
+}
+
+/// The Rust files below a directory, by their paths from the root.
+fn sources(directory: &str) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    let mut directories = vec![root().join(directory)];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                directories.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                let path = path.strip_prefix(root()).unwrap_or(&path);
+                found.push(path.display().to_string());
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
 fn features() -> Result<Vec<String>> {
     let source = std::fs::read_to_string(root().join("crates/hachi/src/features.rs"))?;
     let since = |feature: &str| {
@@ -365,6 +493,19 @@ mod tests {
             problem.starts_with("thing.rs:4: Thing is there since Linux 5.9"),
             "{problem}"
         );
+    }
+
+    #[test]
+    fn calls_of_helpers_come_with_the_documentation_of_their_function() {
+        let source = "/// Stops it (5.15).\npub fn cancel() {\n    // bpf_sk_assign()\n    \
+                      helpers::bpf_timer_cancel(x);\n    my_bpf_snprintf();\n}\n";
+        let of = |helper: &str, docs: &str| (helper.to_owned(), docs.to_owned());
+        assert_eq!(
+            calls("a.rs", source),
+            [of("timer_cancel", "Stops it (5.15).")]
+        );
+        assert!(told("by hand (at once; 6.4)", "6.4"));
+        assert!(!told("by hand (at once; 6.4)", "6.5"));
     }
 
     #[test]

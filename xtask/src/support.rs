@@ -25,8 +25,8 @@ scheduled task, a connection) and the test saw its effect. *≥ 6.6* means that 
 with it, and that Hachi says so on older kernels: a test fails if it gets \"needs Linux ≥ 6.6\" on a
 newer one. *not built in* and *refused* are explained below the table.
 
-The columns are Debian's kernels for cloud machines, in virtual machines; *host* is the machine that
-made the table.
+The columns are Debian's kernels for cloud machines, in virtual machines: x86-64 where no other kind
+of machine is named. *host* is the machine that made the table.
 
 ";
 
@@ -70,6 +70,8 @@ type Row = (String, String);
 struct Results {
     /// Its column: `6.12`, or `host 6.18`.
     label: String,
+    /// The kind of machine, as the release names it; empty for x86-64.
+    machine: String,
     version: Version,
     /// Whether it is this machine's.
     here: bool,
@@ -82,6 +84,98 @@ struct Line {
     outcome: String,
     reason: String,
     test: String,
+}
+
+/// A column of the page as it was, of a kernel that there are no results of now.
+struct Kept {
+    label: String,
+    /// By section and way.
+    cells: BTreeMap<Row, String>,
+    /// The tests behind them.
+    tests: BTreeMap<Row, Vec<String>>,
+    /// The lines that say why something does not run.
+    reasons: Vec<String>,
+}
+
+/// A column, in the order of the page: other machines' behind x86-64's, this machine last.
+enum Column<'a> {
+    Found(&'a Results),
+    Kept(&'a Kept),
+}
+
+impl Column<'_> {
+    fn label(&self) -> &str {
+        match self {
+            Column::Found(results) => &results.label,
+            Column::Kept(kept) => &kept.label,
+        }
+    }
+
+    /// By which columns are sorted.
+    fn place(&self) -> (bool, String, Version) {
+        let label = self.label();
+        let words: Vec<&str> = label.split(' ').collect();
+        let machine = words.iter().find(|word| !machine(word).is_empty());
+        let numbers = words.last().copied().and_then(version);
+        (
+            words.first() == Some(&HERE),
+            machine.map_or_else(String::new, ToString::to_string),
+            numbers.unwrap_or_default(),
+        )
+    }
+
+    fn cell(&self, row: &Row, first_kernel: Version) -> String {
+        match self {
+            Column::Found(results) => results.cell(row, first_kernel).to_string(),
+            Column::Kept(kept) => match kept.cells.get(row) {
+                Some(cell) => cell.clone(),
+                None => Cell::NotRun.to_string(),
+            },
+        }
+    }
+
+    /// The lines that say why something does not run.
+    fn reasons(&self) -> Vec<String> {
+        match self {
+            Column::Found(results) => results.reasons(),
+            Column::Kept(kept) => kept.reasons.clone(),
+        }
+    }
+}
+
+/// The columns of the page as it is that there are no results of.
+fn kept(page: &str, results: &[Results]) -> Vec<Kept> {
+    let rows = read_page(page);
+    let labels = rows
+        .first()
+        .map(|row| row.cells.iter())
+        .into_iter()
+        .flatten();
+    labels
+        .map(|(label, _)| *label)
+        .filter(|label| results.iter().all(|kernel| kernel.label != *label))
+        .map(|label| {
+            let mut kept = Kept {
+                label: label.to_owned(),
+                cells: BTreeMap::new(),
+                tests: BTreeMap::new(),
+                reasons: Vec::new(),
+            };
+            for found in &rows {
+                let row: Row = (found.row.0.to_owned(), found.row.1.to_owned());
+                let cell = found.cells.iter().find(|(other, _)| *other == label);
+                let cell = cell.map_or(String::new(), |(_, cell)| (*cell).to_owned());
+                kept.cells.insert(row.clone(), cell);
+                let tests = found.tests.iter().filter(|test| !test.is_empty());
+                kept.tests
+                    .insert(row, tests.map(|test| (*test).to_owned()).collect());
+            }
+            let start = format!("- {label}: ");
+            let reasons = page.lines().filter(|line| line.starts_with(&start));
+            kept.reasons = reasons.map(str::to_owned).collect();
+            kept
+        })
+        .collect()
 }
 
 /// Where the results are that the page is made of.
@@ -113,11 +207,18 @@ pub fn run(arguments: &[&str]) -> Result<ExitCode> {
         }
         ["--kernels", kernels] => {
             here()?;
-            guests(kernels)?;
+            guests(kernels, None)?;
+            write()?;
+        }
+        ["--kernels", kernels, "--arch", arch] => {
+            here()?;
+            guests(kernels, Some(arch))?;
             write()?;
         }
         _ => {
-            eprintln!("cargo xtask support [--kernels VERSION[,VERSION...] | --check]");
+            eprintln!(
+                "cargo xtask support [--kernels VERSION[,VERSION...] [--arch ARCH] | --check]"
+            );
             return Ok(ExitCode::from(2));
         }
     }
@@ -163,13 +264,21 @@ fn here() -> Result {
     run_command(test.env("HACHI_TEST_SUPPORT", begin_here()?))
 }
 
-fn guests(kernels: &str) -> Result {
-    if let Some(reason) = matrix::obstacle() {
+fn guests(kernels: &str, arch: Option<&str>) -> Result {
+    let obstacle = match arch {
+        None => matrix::obstacle(),
+        Some(arch) => matrix::obstacle_of(arch),
+    };
+    if let Some(reason) = obstacle {
         return Err(reason.into());
     }
     run_command(cargo(root()).args(["build", "--quiet", "--package", "hachi-cli"]))?;
     let hachi = target_dir().join("debug/hachi");
-    let mut test = matrix::command(&hachi, kernels, Some(&directory()))?;
+    let report = Some(directory());
+    let mut test = match arch {
+        None => matrix::command(&hachi, kernels, report.as_deref())?,
+        Some(arch) => matrix::of_another_machine(&hachi, arch, kernels, &[], report.as_deref())?,
+    };
     test.args(test_programs()?).args(["--", "--exact"]);
     // Only the tests that have declared something here.
     let here = fs::read_to_string(here_file())?;
@@ -198,18 +307,24 @@ fn results() -> Result<Vec<Results>> {
         let here = path.file_stem().is_some_and(|stem| stem == HERE);
         let found = parse(&text, here)
             .ok_or_else(|| format!("{} is not what tests write", path.display()))?;
-        results.insert((found.here, found.version), found);
+        let column = (found.here, found.machine.clone(), found.version);
+        results.insert(column, found);
     }
     Ok(results.into_values().collect())
 }
 
 fn parse(text: &str, here: bool) -> Option<Results> {
     let mut lines = text.lines();
-    let version = version(lines.next()?)?;
+    let release = lines.next()?;
+    let version = version(release)?;
     let (major, minor) = version;
     let label = if here { "host " } else { "" };
+    let machine = machine(release);
     Some(Results {
-        label: format!("{label}{major}.{minor}"),
+        label: format!("{label}{machine} {major}.{minor}")
+            .trim()
+            .replace("  ", " "),
+        machine: machine.to_owned(),
         version,
         here,
         lines: lines.map(parse_line).collect::<Option<_>>()?,
@@ -224,6 +339,16 @@ fn parse_line(line: &str) -> Option<Line> {
         reason: fields.next()?,
         test: fields.next()?,
     })
+}
+
+/// The kind of machine that a release of Debian's is for: `arm64` of `6.12.1-cloud-arm64`. Empty
+/// for x86-64, and where the release does not tell.
+fn machine(release: &str) -> &str {
+    let last = release.trim().rsplit('-').next().unwrap_or_default();
+    match last {
+        "arm64" | "riscv64" | "s390x" => last,
+        _ => "",
+    }
 }
 
 /// The first two numbers: `(6, 1)` of `6.1.0-56-cloud-amd64`.
@@ -250,6 +375,24 @@ impl Results {
             None if self.version < first_kernel => Cell::Needs(first_kernel),
             None => Cell::NotRun,
         }
+    }
+
+    /// Why something does not run, a line for each reason.
+    fn reasons(&self) -> Vec<String> {
+        let mut reasons = BTreeMap::<&str, BTreeSet<&str>>::new();
+        for line in &self.lines {
+            let reason = match self.judge(line) {
+                Cell::NotBuiltIn => &line.reason,
+                Cell::Refused => "the machine refuses to load such programs (EPERM)",
+                _ => continue,
+            };
+            reasons.entry(reason).or_default().insert(&line.row.0);
+        }
+        let line = |(reason, sections): (&str, BTreeSet<&str>)| {
+            let sections: Vec<String> = sections.iter().map(|name| format!("`{name}`")).collect();
+            format!("- {}: {}: {reason}.", self.label, sections.join(", "))
+        };
+        reasons.into_iter().map(line).collect()
     }
 
     fn judge(&self, line: &Line) -> Cell {
@@ -285,24 +428,37 @@ fn sections() -> Result<Vec<Section>> {
     .collect()
 }
 
-/// Makes the page of what is there.
+/// Makes the page of what is there; the columns of kernels that there is nothing of stay.
 fn write() -> Result {
     let results = results()?;
-    let page = page(&sections()?, &results)?;
+    let kept = kept(&fs::read_to_string(root().join(PAGE))?, &results);
+    let page = page(&sections()?, &results, &kept)?;
     fs::write(root().join(PAGE), page)?;
     println!("wrote {PAGE}");
     check()
 }
 
-fn page(sections: &[Section], results: &[Results]) -> Result<String> {
+fn page(sections: &[Section], results: &[Results], kept: &[Kept]) -> Result<String> {
     let lines = || results.iter().flat_map(|kernel| &kernel.lines);
     for line in lines() {
         if !sections.iter().any(|section| section.name == line.row.0) {
             return Err(format!("{}: there is no section {:?}", line.test, line.row.0).into());
         }
     }
+    let mut columns: Vec<Column<'_>> = results.iter().map(Column::Found).collect();
+    columns.extend(kept.iter().map(Column::Kept));
+    columns.sort_by_key(Column::place);
+    // What each row was exercised by.
+    let mut rows = BTreeMap::<&Row, BTreeSet<&str>>::new();
+    for line in lines() {
+        rows.entry(&line.row).or_default().insert(&line.test);
+    }
+    for (row, tests) in kept.iter().flat_map(|kept| &kept.tests) {
+        let tests = tests.iter().map(String::as_str);
+        rows.entry(row).or_default().extend(tests);
+    }
     let mut page = INTRODUCTION.to_owned();
-    let labels: Vec<&str> = results.iter().map(|kernel| kernel.label.as_str()).collect();
+    let labels: Vec<&str> = columns.iter().map(Column::label).collect();
     writeln!(
         page,
         "| Program type | Section | By | {} | Tests |",
@@ -310,21 +466,22 @@ fn page(sections: &[Section], results: &[Results]) -> Result<String> {
     )?;
     writeln!(page, "|---|---|---|{}---|", "---|".repeat(labels.len()))?;
     for section in sections {
-        let ours = || lines().filter(|line| line.row.0 == section.name);
-        let mut ways: BTreeSet<&str> = ours().map(|line| line.row.1.as_str()).collect();
+        let ours = rows.keys().filter(|row| row.0 == section.name);
+        // A section that nothing exercises has no way.
+        let mut ways: BTreeSet<&str> = ours.map(|row| row.1.as_str()).collect();
+        if ways.len() > 1 {
+            ways.remove("");
+        }
         if ways.is_empty() {
             ways.insert("");
         }
         for way in ways {
             let row = (section.name.clone(), way.to_owned());
-            let tests: BTreeSet<&str> = ours()
-                .filter(|line| line.row == row)
-                .map(|line| line.test.as_str())
-                .collect();
-            let tests: Vec<String> = tests.iter().map(|test| format!("`{test}`")).collect();
-            let cells = results
+            let tests = rows.get(&row).into_iter().flatten();
+            let tests: Vec<String> = tests.map(|test| format!("`{test}`")).collect();
+            let cells = columns
                 .iter()
-                .map(|kernel| kernel.cell(&row, section.first_kernel).to_string());
+                .map(|column| column.cell(&row, section.first_kernel));
             let cells = cells.collect::<Vec<_>>().join(" | ");
             let Section {
                 name, program_type, ..
@@ -337,25 +494,8 @@ fn page(sections: &[Section], results: &[Results]) -> Result<String> {
         }
     }
     page += "\n## Why not\n\n";
-    for kernel in results {
-        let mut reasons = BTreeMap::<&str, BTreeSet<&str>>::new();
-        for line in &kernel.lines {
-            let reason = match kernel.judge(line) {
-                Cell::NotBuiltIn => &line.reason,
-                Cell::Refused => "the machine refuses to load such programs (EPERM)",
-                _ => continue,
-            };
-            reasons.entry(reason).or_default().insert(&line.row.0);
-        }
-        for (reason, sections) in reasons {
-            let sections: Vec<String> = sections.iter().map(|name| format!("`{name}`")).collect();
-            writeln!(
-                page,
-                "- {}: {}: {reason}.",
-                kernel.label,
-                sections.join(", ")
-            )?;
-        }
+    for reason in columns.iter().flat_map(Column::reasons) {
+        writeln!(page, "{reason}")?;
     }
     Ok(page)
 }
@@ -471,7 +611,7 @@ mod tests {
             section("tcx", (6, 6)),
             section("new", (6, 1)),
         ];
-        let page = page(&sections, &sample()).unwrap();
+        let page = page(&sections, &sample(), &[]).unwrap();
         let rows = read_page(&page);
         assert_eq!(rows[0].row, ("xdp", "link"));
         assert_eq!(rows[0].cells, [("5.10", "passed"), ("6.12", "passed")]);
@@ -479,6 +619,46 @@ mod tests {
         assert_eq!(rows[1].cells, [("5.10", "≥ 6.6"), ("6.12", "refused")]);
         assert_eq!(rows[2].cells, [("5.10", "≥ 6.1"), ("6.12", "not run")]);
         assert!(page.contains("- 6.12: `tcx`: the machine refuses"));
+    }
+
+    #[test]
+    fn columns_without_results_stay() {
+        let sections = ["xdp", "tcx"].map(|name| Section {
+            name: name.to_owned(),
+            program_type: "XDP".to_owned(),
+            first_kernel: (4, 8),
+        });
+        let before = page(&sections, &sample(), &[]).unwrap();
+        let arm = "6.12.9-cloud-arm64\nxdp\tlink\tpassed\t\txdp::drops\n";
+        let results = [parse(arm, false).unwrap()];
+        let kept = kept(&before, &results);
+        let after = page(&sections, &results, &kept).unwrap();
+        let rows = read_page(&after);
+        let xdp = [
+            ("5.10", "passed"),
+            ("6.12", "passed"),
+            ("arm64 6.12", "passed"),
+        ];
+        assert_eq!(rows[0].cells, xdp);
+        let tcx = [
+            ("5.10", "≥ 6.6"),
+            ("6.12", "refused"),
+            ("arm64 6.12", "not run"),
+        ];
+        assert_eq!(rows[1].cells, tcx);
+        assert_eq!(rows[1].tests, ["tcx::order"]);
+        assert!(after.contains("- 6.12: `tcx`: the machine refuses"));
+        // With the same results it is the same page.
+        let results: Vec<Results> = sample().into_iter().chain(results).collect();
+        assert_eq!(page(&sections, &results, &[]).unwrap(), after);
+    }
+
+    #[test]
+    fn other_machines_have_columns_of_their_own() {
+        let label = |release: &str, here| parse(release, here).unwrap().label;
+        assert_eq!(label("6.12.117+deb12-cloud-arm64\n", false), "arm64 6.12");
+        assert_eq!(label("6.12.117+deb12-cloud-amd64\n", false), "6.12");
+        assert_eq!(label("6.1.0-57-s390x\n", true), "host s390x 6.1");
     }
 
     #[test]

@@ -4,8 +4,21 @@
 //! buffer on the stack or in a map, cut texts, loop, and call functions. Each has at least one
 //! offset or length that is known only at run time, one loop and one call. None can panic (indices
 //! are masked, checked or taken by `get`, sums wrap), and all loops have a bound.
+//!
+//! A verifier follows every way through a program, so what programs may cost is bounded by how
+//! they are made: texts and buffers are short, all loops together have `ROUNDS`, and few places
+//! leave a number behind that is different on each way (`FORKS`).
 
 use std::fmt::Write;
+
+/// The longest text or buffer.
+const LONGEST: usize = 24;
+
+/// How often all loops of a program go round together, besides the one that every program has.
+const ROUNDS: usize = 48;
+
+/// How many loops of a program may end early and be followed by what depends on where.
+const FORKS: usize = 2;
 
 /// Numbers that look like chance; xorshift.
 struct Chance(u64);
@@ -73,6 +86,10 @@ struct Program {
     /// The buffer on the stack, `buf`, has as many bytes.
     buffer: usize,
     names: usize,
+    /// Rounds that loops may still take,
+    rounds: usize,
+    /// and how many more may end early.
+    forks: usize,
 }
 
 /// What a statement is about.
@@ -90,7 +107,7 @@ impl Program {
         ];
         let mut program = Program {
             kind: kind[chance.below(kind.len())],
-            buffer: [16, 24, 32, 48, 64][chance.below(5)],
+            buffer: [8, 12, 16, 20, LONGEST][chance.below(5)],
             chance,
             name: format!("g{number:03}"),
             functions: String::new(),
@@ -99,6 +116,8 @@ impl Program {
             numbers: Vec::new(),
             texts: Vec::new(),
             names: 0,
+            rounds: ROUNDS,
+            forks: FORKS,
         };
         program.write();
         program
@@ -120,24 +139,27 @@ impl Program {
             Kind::Packet => &[Self::read, Self::read, Self::walk, Self::records],
             _ => &[Self::cut, Self::index, Self::fill, Self::copy],
         };
-        let loops: &[Statement] = &[
-            Self::for_range,
-            Self::for_each,
-            Self::adapters,
-            Self::while_,
-        ];
+        let loops: &[Statement] = &[Self::for_range, Self::for_each, Self::while_];
         let mut statements = vec![
-            variable[self.chance.below(variable.len())],
-            loops[self.chance.below(loops.len())],
-            Self::call as Statement,
+            (variable[self.chance.below(variable.len())], true),
+            (loops[self.chance.below(loops.len())], true),
+            (Self::call as Statement, true),
         ];
-        for _ in 0..3 + self.chance.below(4) {
+        for _ in 0..2 + self.chance.below(4) {
             let statement = self.any();
             let at = self.chance.below(statements.len() + 1);
-            statements.insert(at, statement);
+            statements.insert(at, (statement, false));
         }
-        for statement in statements {
+        for (statement, is_needed) in statements {
+            if is_needed {
+                self.rounds += LONGEST;
+                self.forks += 1;
+            }
             statement(self);
+            if is_needed {
+                self.rounds = self.rounds.min(ROUNDS);
+                self.forks = self.forks.min(FORKS);
+            }
         }
         let last = match self.chance.below(3) {
             0 => "acc ^ u64::from(buf[0])".to_owned(),
@@ -165,12 +187,13 @@ impl Program {
                 self.numbers.push("n0".to_owned());
                 if self.chance.below(2) == 0 {
                     self.line("let length = usize::from(p.read::<u8>(0)?);");
-                    self.line("let bytes = p.read::<[u8; 48]>(1)?;");
+                    self.line(&format!("let bytes = p.read::<[u8; {LONGEST}]>(1)?;"));
                     self.line("let t = bytes.get(..length).unwrap_or(&bytes);");
                     self.texts.push("t".to_owned());
                 }
             }
             Kind::Text => {
+                self.line(&format!("let t = t.get(..{LONGEST}).unwrap_or(t);"));
                 self.line("let n0 = t.first().map_or(t.len() as u64, |b| u64::from(*b));");
                 self.numbers.push("n0".to_owned());
                 self.texts.push("t".to_owned());
@@ -179,7 +202,7 @@ impl Program {
                 let at = self.chance.below(60);
                 self.line(&format!("let n0 = u64::from(b[{at}]);"));
                 self.numbers.push("n0".to_owned());
-                let length = self.chance.below(60) + 4;
+                let length = self.chance.below(LONGEST - 4) + 4;
                 self.line(&format!("let t = &b[..(n0 as usize).min({length})];"));
                 self.texts.push("t".to_owned());
             }
@@ -220,6 +243,16 @@ impl Program {
             ]);
         }
         all[self.chance.below(all.len())]
+    }
+
+    /// Is there room for a loop? Then it takes it.
+    fn spend(&mut self, rounds: usize, forks: usize) -> bool {
+        let is_room = self.rounds >= rounds && self.forks >= forks;
+        if is_room {
+            self.rounds -= rounds;
+            self.forks -= forks;
+        }
+        is_room
     }
 
     // Text.
@@ -407,8 +440,11 @@ impl Program {
 
     /// Bytes of the packet one after the other, from a variable offset on.
     fn walk(&mut self) {
+        let rounds = self.chance.below(10) + 3;
+        if !self.spend(rounds, 1) {
+            return self.read();
+        }
         let (at, offset) = (self.fresh("at"), self.bounded(40));
-        let rounds = self.chance.below(14) + 3;
         self.line(&format!("let mut {at} = {offset};"));
         self.open(&format!("for _ in 0..{rounds} {{"));
         self.line(&format!(
@@ -426,8 +462,12 @@ impl Program {
 
     /// Records whose lengths are in the packet.
     fn records(&mut self) {
-        let at = self.fresh("at");
-        let (start, rounds) = (self.chance.below(30), self.chance.below(5) + 2);
+        let rounds = self.chance.below(3) + 2;
+        // Each round goes on from several places.
+        if !self.spend(rounds * 4, 1) {
+            return self.read();
+        }
+        let (at, start) = (self.fresh("at"), self.chance.below(30));
         let mask = [3, 7, 15, 31][self.chance.below(4)];
         self.line(&format!("let mut {at} = {start}usize;"));
         self.open(&format!("for _ in 0..{rounds} {{"));
@@ -480,6 +520,9 @@ impl Program {
 
     /// A part of the buffer filled, as far as a number says.
     fn fill(&mut self) {
+        if !self.spend(self.buffer, 0) {
+            return self.arithmetic();
+        }
         let (n, number) = (self.fresh("i"), self.number());
         let end = self.bounded(self.buffer);
         self.line(&format!("let {n} = {end};"));
@@ -504,6 +547,9 @@ impl Program {
 
     /// A text copied into the buffer.
     fn copy(&mut self) {
+        if !self.spend(LONGEST, 0) {
+            return self.arithmetic();
+        }
         let slice = match self.texts.as_slice() {
             [] => return self.fill(),
             texts => texts[self.chance.below(texts.len())].clone(),
@@ -532,6 +578,9 @@ impl Program {
 
     /// A part of a text, from here on a text too.
     fn cut(&mut self) {
+        if !self.spend(self.buffer, 0) {
+            return self.arithmetic();
+        }
         let slice = self.slice();
         if slice.starts_with("&buf") {
             // The buffer is to be changed again: only what the part holds is kept.
@@ -552,7 +601,7 @@ impl Program {
             0 => format!("{slice}.get({n}..).unwrap_or({slice})"),
             1 => format!("&{slice}[..{slice}.len().min({n})]"),
             2 => format!("{slice}.get(..{unknown}).unwrap_or({slice})"),
-            3 => format!(
+            3 if self.spend(LONGEST, 1) => format!(
                 "match {slice}.iter().position(|b| *b == {mark}) {{ Some(at) => \
                  &{slice}[..at], None => {slice} }}"
             ),
@@ -565,6 +614,9 @@ impl Program {
     }
 
     fn for_range(&mut self) {
+        if !self.spend(LONGEST, 0) {
+            return self.arithmetic();
+        }
         let i = self.fresh("i");
         let end = match self.chance.below(3) {
             0 => format!("{}", self.chance.below(12) + 2),
@@ -595,6 +647,9 @@ impl Program {
     }
 
     fn for_each(&mut self) {
+        if !self.spend(LONGEST, 1) {
+            return self.arithmetic();
+        }
         let slice = self.slice();
         let head = match self.chance.below(5) {
             0 => format!("for v in {slice} {{"),
@@ -628,6 +683,9 @@ impl Program {
     }
 
     fn adapters(&mut self) {
+        if !self.spend(LONGEST, 0) {
+            return self.arithmetic();
+        }
         let (slice, n) = (self.slice(), self.chance.below(120));
         let value = match self.chance.below(11) {
             0 => format!("({slice}).iter().map(|b| u64::from(*b)).sum::<u64>()"),
@@ -652,8 +710,11 @@ impl Program {
     }
 
     fn while_(&mut self) {
+        let rounds = self.chance.below(7) + 3;
+        if !self.spend(rounds, 1) {
+            return self.arithmetic();
+        }
         let (name, number) = (self.fresh("w"), self.number());
-        let rounds = self.chance.below(12) + 4;
         self.line(&format!("let mut {name} = {number} & 0xffff;"));
         self.line(&format!("let mut rounds_{name} = 0;"));
         self.open(&format!("while {name} != 0 && rounds_{name} < {rounds} {{"));
@@ -777,7 +838,7 @@ impl Program {
             _ => {
                 writeln!(
                     self.functions,
-                    "#[map]\nstatic {name}: Array<[u8; 32]> = Array::with_max_entries(1, 0);"
+                    "#[map]\nstatic {name}: Array<[u8; 16]> = Array::with_max_entries(1, 0);"
                 )
                 .expect("text");
                 let (index, number) = (self.unknown(), self.number());
@@ -869,6 +930,15 @@ mod tests {
     fn a_number_is_always_the_same_program() {
         assert_eq!(file(40, 3), file(40, 3));
         assert_ne!(Program::new(1).text, Program::new(2).text);
+    }
+
+    #[test]
+    fn no_program_has_more_than_a_few_loops() {
+        for number in 0..1000 {
+            let Program { text, .. } = Program::new(number);
+            let loops = text.matches("for ").count() + text.matches("while ").count();
+            assert!(loops <= 9, "{text}");
+        }
     }
 
     #[test]

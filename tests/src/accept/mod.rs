@@ -26,16 +26,30 @@ pub const PER_FILE: usize = 25;
 /// The profiles that programs are built with.
 pub const PROFILES: [&str; 2] = ["release", "debug"];
 
-/// How much of the corpus is built.
+/// The part of the corpus that is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Share {
-    /// Everything.
-    All,
-    /// About a sixth of the idioms, always the same ones: groups that all kernels accept.
-    Some,
+pub struct Share {
+    /// Is it all groups of idioms, and their twins in C, or those that every submission runs?
+    pub all_idioms: bool,
+    /// How many of the generated programs, from the first on.
+    pub generated: usize,
 }
 
-/// The groups of which the tests of each submission take all.
+impl Share {
+    /// Everything.
+    pub const ALL: Share = Share {
+        all_idioms: true,
+        generated: GENERATED,
+    };
+
+    /// What every submission runs: three groups of idioms.
+    pub const SOME: Share = Share {
+        all_idioms: false,
+        generated: 0,
+    };
+}
+
+/// The groups of idioms that every submission runs.
 const SOME_GROUPS: [&str; 3] = ["arithmetic", "headers", "maps"];
 
 /// A file of programs.
@@ -155,7 +169,7 @@ pub fn build(directory: &Path, share: Share) -> Suite {
     let files = files(directory, share);
     let expected = run_on_host(directory, &files);
     write(&suite.path().join("expected.tsv"), &expected);
-    if share == Share::All {
+    if share.all_idioms {
         build_twins(&suite);
     }
     for profile in PROFILES {
@@ -177,7 +191,7 @@ pub fn carried() -> Suite {
         let lock = fs::File::create(directory.join("lock")).expect("a lock file");
         lock.lock().expect("the lock");
         // What is built is elsewhere, so that guests need not carry it.
-        let suite = build(&crate::target_dir().join("accept-some"), Share::Some);
+        let suite = build(&crate::target_dir().join("accept-some"), Share::SOME);
         copy(suite.path(), &directory.join("suite"));
         Suite::in_directory(&directory)
     };
@@ -200,20 +214,19 @@ fn copy(from: &Path, to: &Path) {
 /// The files that are wanted, generated ones written first.
 fn files(directory: &Path, share: Share) -> Vec<File> {
     let mut groups = groups();
-    let mut generated = GENERATED / PER_FILE;
-    if share == Share::Some {
+    if !share.all_idioms {
         groups.retain(|group| SOME_GROUPS.contains(&group.as_str()));
-        generated = 0;
     }
     let idioms = groups.into_iter().map(|name| File {
         source: sources().join("idioms").join(format!("{name}.rs")),
         name,
     });
     let mut files: Vec<File> = idioms.collect();
-    for number in 0..generated {
-        let name = format!("generated_{number:02}");
+    for first in (0..share.generated).step_by(PER_FILE) {
+        let name = format!("generated_{:02}", first / PER_FILE);
         let source = directory.join("generated").join(format!("{name}.rs"));
-        write(&source, &generate::file(number * PER_FILE, PER_FILE));
+        let count = PER_FILE.min(share.generated - first);
+        write(&source, &generate::file(first, count));
         files.push(File { name, source });
     }
     files

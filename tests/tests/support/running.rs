@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::process::Command;
 use std::time::Duration;
 
-/// A program that runs until it is told to end. It prints into a file, which can be looked at
+/// A program that runs until it is asked to end. It prints into a file, which can be looked at
 /// before.
 pub struct Running {
     process: Guarded,

@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_what_callers_can_rely_on() {
+    fn lists_the_public_api() {
         for line in [
             "pub fn a::B::new() -> Self",
             "impl core::clone::Clone for a::B",

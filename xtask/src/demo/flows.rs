@@ -2,7 +2,7 @@
 
 use super::firewall::Counters;
 use crate::install::Tool;
-use crate::shell::{Result, dim, green, is_terminal, red};
+use crate::shell::{Result, dim, green, is_terminal, own_program, red};
 use hachi_test::{
     Guarded, Netns, VethPair, find_program, interrupted, tcp_request_from, udp_request_from,
 };
@@ -66,7 +66,7 @@ impl Clients {
         to: SocketAddr,
     ) -> Result<Command> {
         let (from, address, port) = (from.to_string(), to.ip().to_string(), to.port().to_string());
-        let own = std::env::current_exe()?;
+        let own = own_program();
         let mut command = match (program, &self.nc) {
             (Program::Ping, _) => netns.command("ping"),
             (_, Some(nc)) => netns.command(nc),

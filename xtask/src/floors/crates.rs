@@ -69,7 +69,7 @@ text
     }
 
     #[test]
-    fn crates_use_what_is_further_down() {
+    fn crates_use_lower_floors_only() {
         let packages = [
             named("top", &["middle", "ground"]),
             named("middle", &["below"]),
@@ -80,7 +80,7 @@ text
     }
 
     #[test]
-    fn upward_and_unlisted_dependencies_are_told() {
+    fn upward_and_unlisted_dependencies_are_reported() {
         let mut tool = named("tool", &["top"]);
         tool.is_published = false;
         let packages = [

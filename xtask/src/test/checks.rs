@@ -1,23 +1,41 @@
 //! What each step of `cargo xtask test` does.
 
 use super::tally::{Tally, matrix_row};
-use crate::install::{self, BPFTOOL, CLANG, IP, LIBELF, NC, PING, QEMU};
+use crate::install::{
+    self, BPFTOOL, CLANG, CODESPELL, GO, IP, LIBELF, MUSL, NC, PING, QEMU, REGISTRY, SKOPEO,
+};
 use crate::shell::{
     Result, capture, cargo, examples_target_dir, other_workspaces, root, run as run_command,
     rustc_host, target_dir, watch,
 };
-use crate::{codegen, first_xdp, fuzz, matrix as guests, package, style, support};
+use crate::{
+    book, codegen, first_xdp, fuzz, matrix as guests, package, picture, spelling, style, support,
+};
 use std::path::PathBuf;
 use std::process::Command;
+
+/// What tests want of the machine.
+const TOOLS: [install::Tool; 12] = [
+    IP, PING, NC, BPFTOOL, CLANG, LIBELF, QEMU, REGISTRY, SKOPEO, GO, MUSL, CODESPELL,
+];
 
 pub fn tools(tally: &mut Tally) -> Result {
     install::ensure_component("rustfmt")?;
     install::ensure_component("clippy")?;
-    for (tool, reason) in install::ensure(&[IP, PING, NC, BPFTOOL, CLANG, LIBELF, QEMU]) {
+    for (tool, reason) in install::ensure(&TOOLS) {
         tally.skip(&format!("what needs `{}`", tool.program), reason);
     }
     if let Err(reason) = hachi_test::bpf_available() {
         println!("live tests will be skipped: {reason}");
+    }
+    Ok(())
+}
+
+/// The rules of style, and spelling.
+pub fn style(tally: &mut Tally) -> Result {
+    style::check()?;
+    if let Some(reason) = spelling::check()? {
+        tally.skip("spelling", reason);
     }
     Ok(())
 }
@@ -34,19 +52,49 @@ pub fn format(_: &mut Tally) -> Result {
     // Single files belong to no package.
     let mut rustfmt = Command::new("rustfmt");
     rustfmt.args(["--edition", "2024", "--check"]);
-    for entry in std::fs::read_dir(root().join("tests/fixtures"))? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "rs") {
-            rustfmt.arg(path);
+    for directory in single_files()? {
+        for entry in std::fs::read_dir(directory)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "rs") {
+                rustfmt.arg(path);
+            }
         }
     }
     run_command(&mut rustfmt)?;
     style::long_lines()
 }
 
+/// The directories of single files: fixtures, and what readers of the book type.
+fn single_files() -> Result<Vec<PathBuf>> {
+    let mut found = vec![root().join("tests/fixtures")];
+    let mut todo = vec![root().join("examples/book")];
+    while let Some(directory) = todo.pop() {
+        for entry in std::fs::read_dir(&directory)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                todo.push(path);
+            }
+        }
+        found.push(directory);
+    }
+    Ok(found)
+}
+
 pub fn codegen(_: &mut Tally) -> Result {
     Ok(codegen::run(true)?)
 }
+
+/// Crates with features: each is looked at with none of them, and with each alone.
+const ALONE: &[(&str, &[&str])] = &[
+    ("hachi", &["", "config-gz", "debuginfo", "tokio", "uprobe"]),
+    ("hachi-btf", &["", "edit", "print", "rust"]),
+    ("hachi-common", &["", "derive", "std", "network-types"]),
+    ("hachi-diag", &["", "render", "json", "pages"]),
+    ("hachi-ebpf", &["", "test", "network-types"]),
+    ("hachi-test", &[""]),
+    ("hachi-vm", &["", "jit"]),
+    ("hachi-cli", &[""]),
+];
 
 pub fn clippy(_: &mut Tally) -> Result {
     let mut clippy = cargo(root());
@@ -58,13 +106,18 @@ pub fn clippy(_: &mut Tally) -> Result {
         "--all-targets",
     ]);
     run_command(clippy.args(["--", "-D", "warnings"]))?;
-    // The loader with none of its features, and with each alone.
-    for feature in ["", "config-gz", "tokio", "uprobe"] {
-        let mut alone = cargo(root());
-        alone.args(["clippy", "--quiet", "--package", "hachi"]);
-        alone.args(["--no-default-features", "--features", feature]);
-        run_command(alone.args(["--", "-D", "warnings"]))?;
+    for (package, features) in ALONE {
+        for feature in *features {
+            let mut alone = cargo(root());
+            alone.args(["clippy", "--quiet", "--package", package]);
+            alone.args(["--no-default-features", "--features", feature]);
+            run_command(alone.args(["--", "-D", "warnings"]))?;
+        }
     }
+    // As most people run the loader's tests.
+    let mut tests = cargo(root());
+    tests.args(["clippy", "--quiet", "--package", "hachi", "--all-targets"]);
+    run_command(tests.args(["--", "-D", "warnings"]))?;
     // The kernel side a second time, as it is compiled for the kernel, but with the host's
     // instruction set, whose `core` is always there.
     let mut kernel_side = cargo(root());
@@ -108,11 +161,13 @@ pub fn build(_: &mut Tally) -> Result {
 
 /// The façades with each choice of features that changes their shape, and what is written for them.
 pub fn aya(tally: &mut Tally) -> Result {
+    println!("names: {}", crate::aya::check()?);
     for features in ["", "v0_13", "async_tokio"] {
         let mut check = cargo(root());
         check.args(["check", "--quiet", "--package", "hachi-aya"]);
         run_command(check.args(["--features", features]))?;
     }
+    // The step `tests` has the shapes of 0.13, since it enables all features.
     let mut test = cargo(root());
     test.args(["test", "--package", "hachi-tests", "--test", "aya"])
         .env("HACHI_BIN", hachi());
@@ -155,6 +210,44 @@ pub fn attack(tally: &mut Tally, is_long: bool) -> Result {
     }
 }
 
+/// Tests of the loader in guests of other kinds of machines: those of a few programs.
+pub fn architectures(tally: &mut Tally) -> Result {
+    let mut succeeded = true;
+    for (arch, few) in guests::MACHINES {
+        if let Some(reason) = guests::obstacle_of(arch) {
+            tally.skip("architectures", reason);
+            continue;
+        }
+        let mut tests = vec!["--package", "hachi"];
+        tests.extend(few.iter().flat_map(|name| ["--test", name]));
+        let report = Some(support::directory());
+        let hachi = hachi();
+        let kernel = guests::MACHINES_KERNEL;
+        let mut command =
+            guests::of_another_machine(&hachi, arch, kernel, &tests, report.as_deref())?;
+        succeeded &= watch(command.args(&tests), |line| read_guest(tally, line))?;
+    }
+    let mut outcomes = cargo(root());
+    outcomes.args(["test", "--package", "hachi-tests", "--test", "guests"]);
+    outcomes.args(["--", "--ignored"]);
+    tally.cargo_test(&mut outcomes)?;
+    match succeeded {
+        true => Ok(()),
+        false => Err("see above".into()),
+    }
+}
+
+/// Counts what a line of `hachi test` says.
+fn read_guest(tally: &mut Tally, line: &str) {
+    if let Some([passed, failed, skipped]) = matrix_row(line) {
+        tally.passed += passed;
+        tally.failed += failed;
+        tally.skipped += skipped;
+    } else if let Some((test, reason)) = line.split_once(" FAILED: ") {
+        tally.failures.push(format!("{test}: {reason}"));
+    }
+}
+
 /// Runs the kernel matrix. A test has to run somewhere: one that was skipped on this machine
 /// and then on every kernel has failed.
 pub fn matrix(tally: &mut Tally, kernels: &str) -> Result {
@@ -164,14 +257,9 @@ pub fn matrix(tally: &mut Tally, kernels: &str) -> Result {
     }
     let mut command = guests::command(&hachi(), kernels, Some(&support::directory()))?;
     let mut nowhere = Vec::new();
-    let succeeded = watch(guests::all(&mut command), |line| {
-        if let Some([passed, failed, skipped]) = matrix_row(line) {
-            tally.passed += passed;
-            tally.failed += failed;
-            tally.skipped += skipped;
-        } else if let Some((test, reason)) = line.split_once(" FAILED: ") {
-            tally.failures.push(format!("{test}: {reason}"));
-        } else if let Some(title) = line.strip_prefix("skipped on every kernel: ") {
+    let mut read = |line: &str| {
+        read_guest(tally, line);
+        if let Some(title) = line.strip_prefix("skipped on every kernel: ") {
             let test = title.rsplit(' ').next().unwrap_or(title);
             let here = format!("skipped {test}: ");
             let skipped_here = tally.skips.iter().any(|skip| skip.starts_with(&here));
@@ -179,7 +267,9 @@ pub fn matrix(tally: &mut Tally, kernels: &str) -> Result {
                 nowhere.push(title.to_owned());
             }
         }
-    })?;
+    };
+    let mut succeeded = watch(guests::all(&mut command), &mut read)?;
+    succeeded &= watch(&mut guests::of_the_command(&hachi(), kernels), &mut read)?;
     let lost = support::regressions()?;
     if !lost.is_empty() {
         return Err(format!("docs/support.md says otherwise: {}", lost.join("; ")).into());
@@ -191,6 +281,18 @@ pub fn matrix(tally: &mut Tally, kernels: &str) -> Result {
         true => Ok(()),
         false => Err("see above".into()),
     }
+}
+
+/// The table of the prober here and on the kernels of each submission.
+pub fn prober(tally: &mut Tally) -> Result {
+    if let Some(reason) = crate::prober::obstacle() {
+        tally.skip("prober", reason);
+        return Ok(());
+    }
+    for line in crate::prober::tables(&hachi(), guests::KERNELS)? {
+        println!("{line}");
+    }
+    Ok(())
 }
 
 pub fn examples(tally: &mut Tally) -> Result {
@@ -209,7 +311,8 @@ pub fn examples(tally: &mut Tally) -> Result {
     Ok(())
 }
 
-pub fn new_project(tally: &mut Tally) -> Result {
+/// What `hachi new` writes is `examples/first-xdp`, and its tests pass.
+fn new_project(tally: &mut Tally) -> Result {
     // Where it is makes no difference to the project, but a cargo workspace above it would.
     let directory = hachi_test::TempDir::new()?;
     let mut new = Command::new(hachi());
@@ -229,33 +332,42 @@ pub fn new_project(tally: &mut Tally) -> Result {
     }
 }
 
-/// What each template becomes, beyond what [`new_project`] checks of one of them.
-pub fn templates(tally: &mut Tally) -> Result {
+/// The README and the book, as their reader goes through them.
+pub fn book(guests: book::Guests) -> Result {
+    book::check()?;
+    println!("{}", book::replay(&[], guests)?);
+    picture::check()
+}
+
+/// Kinds of `hachi new` that each submission makes, one of each way to print what is seen. The kind
+/// xdp is in [`new_project`].
+const SOME_KINDS: [&str; 3] = ["file", "tracepoint", "uprobe_tool"];
+
+/// Makes projects of `hachi new`, builds them as their authors would, and has their programs see
+/// something.
+pub fn templates(tally: &mut Tally, are_all: bool) -> Result {
     new_project(tally)?;
-    let directory = hachi_test::TempDir::new()?;
-    for template in std::fs::read_dir(root().join("crates/hachi-cli/templates"))? {
-        let template = template?.file_name().to_string_lossy().into_owned();
-        let name = format!("from-{template}");
-        println!("template {template}");
-        let mut new = Command::new(hachi());
-        new.args(["new", &name, "--template", &template]);
-        capture(new.current_dir(directory.path()))?;
-        let in_project = |command: &str| {
-            let mut cargo = cargo(&directory.join(&name));
-            cargo
-                .arg(command)
-                .env("CARGO_TARGET_DIR", examples_target_dir());
-            cargo
-        };
-        run_command(in_project("fmt").args(["--all", "--check"]))?;
-        let mut clippy = in_project("clippy");
-        clippy.args(["--quiet", "--workspace", "--all-targets"]);
-        run_command(clippy.args(["--", "-D", "warnings"]))?;
-        if tally.cargo_test(in_project("test").arg("--workspace"))? == 0 {
-            return Err(format!("the project of template {template} has no test").into());
-        }
+    let arguments = ["test", "--package", "hachi-tests", "--test", "templates"];
+    let mut test = cargo(root());
+    test.args(arguments).args(["--", "--ignored"]);
+    if !are_all {
+        test.arg("--exact").args(SOME_KINDS);
     }
-    Ok(())
+    test.env("HACHI_BIN", hachi())
+        .env("HACHI_EXAMPLES_TARGET", examples_target_dir());
+    if tally.cargo_test(&mut test)? == 0 {
+        return Err("no test ran".into());
+    }
+    if !are_all {
+        return Ok(());
+    }
+    if let Some(reason) = guests::obstacle() {
+        tally.skip("templates in a guest", reason);
+        return Ok(());
+    }
+    let mut guest = guests::command_with_templates(&hachi(), "7")?;
+    guest.args(&arguments[1..]).args(["--", "--ignored"]);
+    run_command(&mut guest)
 }
 
 pub fn seeds(tally: &mut Tally) -> Result {

@@ -39,12 +39,6 @@ impl Meter {
     }
 }
 
-impl Cost {
-    pub fn over(&self, budget: Duration) -> bool {
-        self.time > budget
-    }
-}
-
 /// As `1 min 23 s (processors: 2 min 1 s)`.
 impl fmt::Display for Cost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -82,14 +76,35 @@ fn processor_time() -> Duration {
 }
 
 /// What all steps took; shown as a table.
+///
+/// The days of one machine differ by half, and a step that is slow on a slow day is no fault. So a
+/// step may use what the steps before it have left over, up to as much again as its own budget.
 #[derive(Default)]
 pub struct Bill {
-    rows: Vec<(&'static str, Cost, Duration)>,
+    rows: Vec<Row>,
+    left_over: Duration,
+}
+
+struct Row {
+    step: &'static str,
+    cost: Cost,
+    budget: Duration,
+    over: bool,
 }
 
 impl Bill {
-    pub fn add(&mut self, step: &'static str, cost: Cost, budget: Duration) {
-        self.rows.push((step, cost, budget));
+    /// Adds a step, and says whether it is within its budget and what it may use of the others'.
+    pub fn add(&mut self, step: &'static str, cost: Cost, budget: Duration) -> bool {
+        let allowed = budget + self.left_over.min(budget);
+        let over = cost.time > allowed;
+        self.left_over = (self.left_over + budget).saturating_sub(cost.time);
+        self.rows.push(Row {
+            step,
+            cost,
+            budget,
+            over,
+        });
+        !over
     }
 }
 
@@ -101,21 +116,17 @@ impl fmt::Display for Bill {
         };
         row("step", "took", "processors", "budget", "")?;
         let mut sum = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
-        for (step, cost, budget) in &self.rows {
-            let note = if cost.over(*budget) {
-                "over its budget"
-            } else {
-                ""
+        for step in &self.rows {
+            let (cost, budget) = (step.cost, step.budget);
+            let note = match (step.over, cost.time > budget) {
+                (true, _) => "over its budget",
+                (false, true) => "used what others left over",
+                (false, false) => "",
             };
             let minutes = format!("{} min", budget.as_secs() / 60);
-            row(
-                step,
-                &text(cost.time),
-                &text(cost.processor),
-                &minutes,
-                note,
-            )?;
-            sum = (sum.0 + cost.time, sum.1 + cost.processor, sum.2 + *budget);
+            let (time, processor) = (text(cost.time), text(cost.processor));
+            row(step.step, &time, &processor, &minutes, note)?;
+            sum = (sum.0 + cost.time, sum.1 + cost.processor, sum.2 + budget);
         }
         let minutes = format!("{} min", sum.2.as_secs() / 60);
         row("all", &text(sum.0), &text(sum.1), &minutes, "")
@@ -133,13 +144,21 @@ mod tests {
             time: Duration::from_secs(seconds),
             processor: Duration::from_secs(2 * seconds),
         };
-        bill.add("quick", cost(3), minutes(1));
-        bill.add("slow", cost(61), minutes(1));
+        assert!(!bill.add("early", cost(61), minutes(1)), "nothing is left");
+        assert!(bill.add("quick", cost(3), minutes(1)));
+        assert!(bill.add("slow", cost(116), minutes(1)), "57 s are left");
+        assert!(!bill.add("slower", cost(62), minutes(1)), "one is left");
+        assert!(bill.add("idle", cost(0), minutes(3)));
+        assert!(!bill.add("slowest", cost(121), minutes(1)), "as much again");
         let expected = "\
 step               took   processors   budget
+early       1 min 01 s  2 min 02 s    1 min  over its budget
 quick             3.0 s        6.0 s    1 min
-slow        1 min 01 s  2 min 02 s    1 min  over its budget
-all         1 min 04 s  2 min 08 s    2 min
+slow        1 min 56 s  3 min 52 s    1 min  used what others left over
+slower      1 min 02 s  2 min 04 s    1 min  over its budget
+idle              0.0 s        0.0 s    3 min
+slowest     2 min 01 s  4 min 02 s    1 min  over its budget
+all         6 min 03 s  12 min 06 s    8 min
 ";
         let shown = bill.to_string();
         let words = |text: &str| -> Vec<Vec<String>> {

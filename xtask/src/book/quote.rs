@@ -1,55 +1,16 @@
-//! The book's references: every chapter of the summary exists, every included piece of code too.
+//! Chapters that quote code of the repository: what they include exists.
 
-use crate::shell::{Result, capture, root};
-use hachi_test::find_program;
+use crate::shell::root;
 use std::path::Path;
-use std::process::Command;
 
-/// Checks all of it; builds the book as well where mdBook is installed.
-pub fn check() -> Result {
+/// What a chapter includes and is not there.
+pub fn problems(file: &str, text: &str) -> Vec<String> {
     let source = root().join("book/src");
-    let mut problems = Vec::new();
-    let summary = std::fs::read_to_string(source.join("SUMMARY.md"))
-        .map_err(|error| format!("book/src/SUMMARY.md: {error}"))?;
-    for link in links(&summary) {
-        if !source.join(link).is_file() {
-            problems.push(format!("SUMMARY.md: no chapter {link}"));
-        }
-    }
-    for entry in std::fs::read_dir(&source)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "md") {
-            let text = std::fs::read_to_string(&path)?;
-            let chapter = path.file_name().unwrap_or_default().to_string_lossy();
-            for include in includes(&text) {
-                if let Err(problem) = resolve(&source, include) {
-                    problems.push(format!("{chapter}: {include}: {problem}"));
-                }
-            }
-        }
-    }
-    if !problems.is_empty() {
-        return Err(problems.join("\n").into());
-    }
-    if find_program("mdbook").is_some() {
-        let mut mdbook = Command::new("mdbook");
-        mdbook.arg("build").arg(root().join("book"));
-        mdbook
-            .arg("--dest-dir")
-            .arg(crate::shell::target_dir().join("book"));
-        capture(&mut mdbook)?;
-    }
-    Ok(())
-}
-
-/// The targets of Markdown links to other chapters.
-fn links(markdown: &str) -> impl Iterator<Item = &str> {
-    markdown
-        .split("](")
-        .skip(1)
-        .filter_map(|rest| rest.split_once(')'))
-        .map(|(target, _)| target)
-        .filter(|target| !target.is_empty() && !target.contains("://"))
+    let all = includes(text).map(|include| (include, resolve(&source, include)));
+    let missing = all.filter_map(|(include, found)| Some((include, found.err()?)));
+    missing
+        .map(|(include, problem)| format!("{file}: {include}: {problem}"))
+        .collect()
 }
 
 /// What follows `{{#include` (or `#rustdoc_include`), such as `../../examples/a.rs:anchor`.
@@ -92,11 +53,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_links_and_includes() {
-        let text = "- [One](one.md)\n- [Web](https://x.y/z) [None]()\n```rust\n\
-                    {{#include ../a.rs:main}}\n\
-                    {{#rustdoc_include b.rs}}\n```";
-        assert_eq!(links(text).collect::<Vec<_>>(), ["one.md"]);
+    fn finds_includes() {
+        let text = "```rust\n{{#include ../a.rs:main}}\n{{#rustdoc_include b.rs}}\n```";
         assert_eq!(includes(text).collect::<Vec<_>>(), ["../a.rs:main", "b.rs"]);
     }
 

@@ -1,0 +1,2 @@
+#define LINKED
+#include "struct_ops.c"
