@@ -16,6 +16,17 @@ use support::{apart, load, one, xdp};
 
 const MEBIBYTE: u32 = 1 << 20;
 
+const LOW: libc::rlim_t = 4096;
+
+fn lower_the_limit_of_locked_memory() {
+    let low = libc::rlimit {
+        rlim_cur: LOW,
+        rlim_max: LOW,
+    };
+    // SAFETY: the struct is live for the call.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &low) }, 0);
+}
+
 /// Kernels before 5.11 charge the memory of maps to RLIMIT_MEMLOCK.
 #[test]
 fn maps_are_larger_than_the_limit_of_locked_memory() {
@@ -23,23 +34,55 @@ fn maps_are_larger_than_the_limit_of_locked_memory() {
     if !apart("maps_are_larger_than_the_limit_of_locked_memory") {
         return;
     }
-    let low = libc::rlimit {
-        rlim_cur: 4096,
-        rlim_max: 4096,
-    };
-    // SAFETY: the struct is live for the call.
-    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &low) }, 0);
+    lower_the_limit_of_locked_memory();
     let spec = MapSpec::new("large", MapType::Array, 4, 1024, MEBIBYTE / 1024);
     let map = MapData::from_spec(&spec).unwrap();
     assert_eq!(map.info().unwrap().max_entries(), MEBIBYTE / 1024);
 
-    let mut limit = low;
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
     // SAFETY: the struct is live for the call.
     let asked = unsafe { libc::getrlimit(libc::RLIMIT_MEMLOCK, &mut limit) };
     assert_eq!(asked, 0);
-    let raised = limit.rlim_cur != low.rlim_cur;
+    let raised = limit.rlim_cur != LOW;
     // Only where that matters.
     assert_eq!(raised, hachi_test::kernel_is_older_than("5.11"));
+}
+
+/// They say of a map of devices that is beyond the limit that its parameters are wrong.
+#[test]
+fn maps_of_devices_are_larger_than_the_limit_of_locked_memory() {
+    require_bpf!();
+    if !apart("maps_of_devices_are_larger_than_the_limit_of_locked_memory") {
+        return;
+    }
+    lower_the_limit_of_locked_memory();
+    assert!(hachi::features::map_type_is_supported(MapType::Devmap));
+    let spec = MapSpec::new("devices", MapType::Devmap, 4, 4, MEBIBYTE / 8);
+    let map = MapData::from_spec(&spec).unwrap();
+    assert_eq!(map.info().unwrap().max_entries(), MEBIBYTE / 8);
+}
+
+/// A thread that meets the limit while another raises it tries again as well.
+#[test]
+fn threads_meet_the_limit_of_locked_memory_together() {
+    require_bpf!();
+    if !apart("threads_meet_the_limit_of_locked_memory_together") {
+        return;
+    }
+    lower_the_limit_of_locked_memory();
+    let spec = MapSpec::new("large", MapType::Array, 4, 1024, MEBIBYTE / 1024);
+    let start = std::sync::Barrier::new(8);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                start.wait();
+                MapData::from_spec(&spec).unwrap();
+            });
+        }
+    });
 }
 
 /// The types of an object use every kind that came after BTF itself (the last, ENUM64, in 6.0);

@@ -1,12 +1,11 @@
 //! RLIMIT_MEMLOCK, which kernels before 5.11 charge maps and programs to.
 
-use std::{
-    io,
-    sync::atomic::{AtomicBool, Ordering},
-};
+use std::{io, sync::OnceLock};
 
 use hachi_asm::{Endian, Insn, build};
+use hachi_obj::MapType;
 
+use super::token::Wanted;
 use crate::{
     sys::{
         attr,
@@ -15,29 +14,42 @@ use crate::{
     version::KernelVersion,
 };
 
-/// Raises the limit, once for the process, if that can help; true when it was raised by this call.
+/// What a call that is over the limit fails with: `EPERM`, which kernels before 5.11 turn into
+/// `EINVAL` for maps of devices.
+pub(super) fn errno(wanted: Wanted) -> i32 {
+    const DEVICES: [u32; 2] = [MapType::Devmap as u32, MapType::DevmapHash as u32];
+    match wanted {
+        Wanted::Map { kind } if DEVICES.contains(&kind) => libc::EINVAL,
+        _ => libc::EPERM,
+    }
+}
+
+/// Raises the limit, once for the process, if that can help; whether it has been raised, now or
+/// before. Another thread that asks meanwhile waits for it.
 ///
-/// To be called only after `EPERM`, so that on kernels that charge the memory cgroup instead (5.11
+/// To be called only after a refusal, so that on kernels that charge the memory cgroup instead (5.11
 /// and later) neither the limit is touched nor the probe run.
 pub(super) fn raise() -> bool {
-    static TRIED: AtomicBool = AtomicBool::new(false);
-    if TRIED.swap(true, Ordering::Relaxed) || !is_charged() {
-        return false;
-    }
-    let limit = libc::rlimit {
-        rlim_cur: libc::RLIM_INFINITY,
-        rlim_max: libc::RLIM_INFINITY,
-    };
-    // SAFETY: the struct is live for the call.
-    let raised = unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &limit) } == 0;
-    if !raised {
-        log::warn!(
-            "cannot raise RLIMIT_MEMLOCK ({}); maps and programs may not fit, try \
-             `ulimit -l unlimited`",
-            io::Error::last_os_error()
-        );
-    }
-    raised
+    static RAISED: OnceLock<bool> = OnceLock::new();
+    *RAISED.get_or_init(|| {
+        if !is_charged() {
+            return false;
+        }
+        let limit = libc::rlimit {
+            rlim_cur: libc::RLIM_INFINITY,
+            rlim_max: libc::RLIM_INFINITY,
+        };
+        // SAFETY: the struct is live for the call.
+        let raised = unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &limit) } == 0;
+        if !raised {
+            log::warn!(
+                "cannot raise RLIMIT_MEMLOCK ({}); maps and programs may not fit, try \
+                 `ulimit -l unlimited`",
+                io::Error::last_os_error()
+            );
+        }
+        raised
+    })
 }
 
 /// Whether the kernel charges the limit. Without the right to find out, by its version.

@@ -77,10 +77,12 @@ impl Rights {
         wanted: Wanted,
         attempt: &mut dyn FnMut(Option<BorrowedFd<'_>>) -> io::Result<OwnedFd>,
     ) -> Result<OwnedFd, SyscallError> {
-        let is_refused = |result: &io::Result<OwnedFd>| match result {
+        let failed_with = |errno, result: &io::Result<OwnedFd>| match result {
             Ok(_) => false,
-            Err(error) => error.raw_os_error() == Some(libc::EPERM),
+            Err(error) => error.raw_os_error() == Some(errno),
         };
+        let is_refused = |result: &_| failed_with(libc::EPERM, result);
+        let is_over_limit = |result: &_| failed_with(memlock::errno(wanted), result);
         let mut token = self.token.clone();
         let mut result = attempt(token.as_ref().map(BpfToken::as_fd));
         if is_refused(&result) && token.is_none() {
@@ -90,7 +92,7 @@ impl Rights {
             }
         }
         // What is charged to that limit are maps and programs, on kernels that know no tokens.
-        if is_refused(&result) && token.is_none() && memlock::raise() {
+        if is_over_limit(&result) && token.is_none() && memlock::raise() {
             result = attempt(None);
         }
         let lacking = match &token {

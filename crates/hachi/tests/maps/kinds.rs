@@ -78,7 +78,7 @@ fn every_type_is_created_or_needs_a_newer_kernel() {
         match MapData::from_spec(&spec) {
             Ok(map) => {
                 created += 1;
-                assert!(features::map_type_is_supported(kind));
+                assert!(features::map_type_is_supported(kind), "{kind:?}");
                 assert_eq!(map.map_type(), Some(kind));
                 let info = map.info().unwrap();
                 assert_eq!(
