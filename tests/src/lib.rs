@@ -173,6 +173,7 @@ const VARIANTS: &[(&str, &[&str])] = &[
     ("nested", &["--debug"]),
     ("network", &["--debug"]),
     ("network_objects", &["--debug"]),
+    ("paths", &["--debug"]),
     ("objects", &["--debug"]),
     ("packets", &["--debug"]),
     ("packets", &["--cpu", "v2"]),

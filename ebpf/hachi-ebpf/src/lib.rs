@@ -66,6 +66,7 @@ pub mod objects;
 mod packet;
 #[cfg(all(feature = "panic-handler", hachi_bpf))]
 mod panic;
+pub mod path;
 pub mod programs;
 mod rcu;
 mod stream;
