@@ -64,6 +64,46 @@ fn packets_are_encrypted_and_decrypted() {
     encrypt(&fixture_with("network_objects", &["--debug"]));
 }
 
+/// The first block of the standard's own example (NIST SP 800-38A, F.2.1).
+fn encrypt_chained(object: &Path) {
+    let mut ebpf = load(
+        object,
+        &["make_chained", "encrypt_chained", "decrypt_chained"],
+    );
+    let key = 0x2b7e_1516_28ae_d2a6_abf7_1588_09cf_4f3c_u128.to_be_bytes();
+    let options = TestRunOptions::new().context(&key);
+    let made = ebpf.program("make_chained").unwrap();
+    let made = made.test_run(&options).unwrap();
+    if let error @ (ENOENT | EOPNOTSUPP) = i64::from(made.return_value as i32) {
+        skip!("the kernel has no cipher `cbc(aes)` for programs: error {error}");
+    }
+    assert_eq!(made.return_value as i32, 0);
+    let mut vector = Array::<_, [u8; 16]>::try_from(ebpf.take_map("VECTOR").unwrap()).unwrap();
+    let first = std::array::from_fn(|index| index as u8);
+    let secret = 0x7649_abac_8119_b246_cee9_8e9b_12e9_197d_u128.to_be_bytes();
+    let mut plain = [0; 64];
+    plain[16..32].copy_from_slice(&0x6bc1_bee2_2e40_9f96_e93d_7e11_7393_172a_u128.to_be_bytes());
+
+    vector.set(0, first, 0).unwrap();
+    let hidden = run(&ebpf, "encrypt_chained", &plain);
+    assert_eq!(hidden.return_value as i32, 0);
+    assert_eq!(hidden.data[16..32], secret);
+    // What the next block goes on with.
+    assert_eq!(vector.get(&0, 0).unwrap(), secret);
+
+    vector.set(0, first, 0).unwrap();
+    let shown = run(&ebpf, "decrypt_chained", &hidden.data);
+    assert_eq!((shown.return_value, shown.data), (0, plain.to_vec()));
+}
+
+#[test]
+fn packets_are_encrypted_with_an_initialisation_vector() {
+    require_bpf!();
+    require_kernel!("6.11", "ciphers for programs");
+    encrypt_chained(&fixture("network_objects"));
+    encrypt_chained(&fixture_with("network_objects", &["--debug"]));
+}
+
 /// Whether the kernel, or a module that is loaded, has the functions.
 fn has_connections() -> bool {
     let symbols = std::fs::read_to_string("/proc/kallsyms").unwrap();

@@ -125,8 +125,19 @@ impl Cipher {
 
 type Ptr = *mut c_void;
 
+/// Calls one of the two kernel functions; `iv` is null or a dynptr.
+macro_rules! call {
+    ($kfunc:literal, $cipher:expr, $from:expr, $to:expr, $iv:expr) => {{
+        let (cipher, from, to, iv): (_, Ptr, Ptr, Ptr) = ($cipher.as_ptr(), $from, $to, $iv);
+        // SAFETY: these are dynptrs, the last may be null; the ciphers of the kernel work in place.
+        helpers::check(crate::__call_kfunc!([unsafe] $kfunc,
+            (cipher: *const c_void, from: Ptr, to: Ptr, iv: Ptr) i32).into())
+    }};
+}
+
 macro_rules! crypt {
-    ($($(#[$doc:meta])* $name:ident $in_place:ident = $kfunc:literal;)*) => {
+    ($($(#[$doc:meta])* $name:ident $in_place:ident $with_iv:ident $in_place_with_iv:ident
+        = $kfunc:literal;)*) => {
         impl bpf_crypto_ctx { $(
             $(#[$doc])*
             #[inline(always)]
@@ -135,11 +146,8 @@ macro_rules! crypt {
                 from: &impl AnyDynptr,
                 to: &mut impl AnyDynptr,
             ) -> Result<(), c_long> {
-                let (cipher, from): (_, Ptr) = (self.as_ptr(), from.as_dynptr().cast());
-                let (to, iv): (Ptr, Ptr) = (to.as_dynptr().cast(), core::ptr::null_mut());
-                // SAFETY: both are dynptrs, and different ones.
-                helpers::check(crate::__call_kfunc!([unsafe] $kfunc,
-                    (cipher: *const c_void, from: Ptr, to: Ptr, iv: Ptr) i32).into())
+                let (from, to) = (from.as_dynptr().cast(), to.as_dynptr().cast());
+                call!($kfunc, self, from, to, core::ptr::null_mut())
             }
 
             /// The same, where the data lies.
@@ -148,37 +156,63 @@ macro_rules! crypt {
             #[doc = concat!("As of [`", stringify!($name), "`](Self::", stringify!($name), ").")]
             #[inline(always)]
             pub fn $in_place(self, data: &mut impl AnyDynptr) -> Result<(), c_long> {
-                let (cipher, from): (_, Ptr) = (self.as_ptr(), data.as_dynptr().cast());
-                let (to, iv): (Ptr, Ptr) = (from, core::ptr::null_mut());
-                // SAFETY: it is a dynptr; the ciphers of the kernel work in place.
-                helpers::check(crate::__call_kfunc!([unsafe] $kfunc,
-                    (cipher: *const c_void, from: Ptr, to: Ptr, iv: Ptr) i32).into())
+                let data = data.as_dynptr().cast();
+                call!($kfunc, self, data, data, core::ptr::null_mut())
+            }
+
+            #[doc = concat!("As [`", stringify!($name), "`](Self::", stringify!($name), "),")]
+            /// for ciphers with an initialisation vector, such as `cbc(aes)`: `iv` has its length,
+            /// and afterwards the vector to go on with.
+            ///
+            /// # Errors
+            #[doc = concat!("As of [`", stringify!($name), "`](Self::", stringify!($name), "),")]
+            /// and `-EINVAL` for a vector of another length.
+            #[inline(always)]
+            pub fn $with_iv(
+                self,
+                from: &impl AnyDynptr,
+                to: &mut impl AnyDynptr,
+                iv: &mut impl AnyDynptr,
+            ) -> Result<(), c_long> {
+                let (from, to) = (from.as_dynptr().cast(), to.as_dynptr().cast());
+                call!($kfunc, self, from, to, iv.as_dynptr().cast())
+            }
+
+            /// The same, where the data lies.
+            ///
+            /// # Errors
+            #[doc = concat!(
+                "As of [`", stringify!($with_iv), "`](Self::", stringify!($with_iv), ")."
+            )]
+            #[inline(always)]
+            pub fn $in_place_with_iv(
+                self,
+                data: &mut impl AnyDynptr,
+                iv: &mut impl AnyDynptr,
+            ) -> Result<(), c_long> {
+                let data = data.as_dynptr().cast();
+                call!($kfunc, self, data, data, iv.as_dynptr().cast())
             }
         )* }
     };
 }
 
-/// For ciphers without an initialisation vector, such as `ecb(aes)`.
-mod operations {
-    use super::*;
+crypt! {
+    /// Encrypts all of `from` into the beginning of `to` (`bpf_crypto_encrypt`, 6.11).
+    ///
+    /// # Errors
+    /// `-EINVAL` when `to` is shorter, may not be written, the length is no multiple of the
+    /// cipher's block size, or the cipher has an initialisation vector.
+    encrypt encrypt_in_place encrypt_with_iv encrypt_in_place_with_iv =
+        "kfunc:bpf_crypto_encrypt:\
+         fn(*bpf_crypto_ctx, *bpf_dynptr, *bpf_dynptr, *bpf_dynptr) -> i32";
 
-    crypt! {
-        /// Encrypts all of `from` into the beginning of `to` (`bpf_crypto_encrypt`, 6.11).
-        ///
-        /// # Errors
-        /// `-EINVAL` when `to` is shorter, may not be written, or the length is no multiple of the
-        /// cipher's block size.
-        encrypt encrypt_in_place =
-            "kfunc:bpf_crypto_encrypt:\
-             fn(*bpf_crypto_ctx, *bpf_dynptr, *bpf_dynptr, *bpf_dynptr) -> i32";
-
-        /// Decrypts all of `from` into the beginning of `to` (`bpf_crypto_decrypt`, 6.11).
-        ///
-        /// # Errors
-        /// `-EINVAL` when `to` is shorter, may not be written, or the length is no multiple of the
-        /// cipher's block size.
-        decrypt decrypt_in_place =
-            "kfunc:bpf_crypto_decrypt:\
-             fn(*bpf_crypto_ctx, *bpf_dynptr, *bpf_dynptr, *bpf_dynptr) -> i32";
-    }
+    /// Decrypts all of `from` into the beginning of `to` (`bpf_crypto_decrypt`, 6.11).
+    ///
+    /// # Errors
+    /// `-EINVAL` when `to` is shorter, may not be written, the length is no multiple of the
+    /// cipher's block size, or the cipher has an initialisation vector.
+    decrypt decrypt_in_place decrypt_with_iv decrypt_in_place_with_iv =
+        "kfunc:bpf_crypto_decrypt:\
+         fn(*bpf_crypto_ctx, *bpf_dynptr, *bpf_dynptr, *bpf_dynptr) -> i32";
 }
