@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 /// comments, strings, macros and what it cannot break.
 const WIDTH: usize = 100;
 
+/// The longest file of Rust code, in lines, unless it is generated.
+const LENGTH: usize = 800;
+
 /// Phrases that an engineer would not write, and what to write instead. They are looked for in
 /// comments, strings, identifiers and prose, across the ends of lines.
 const PHRASES: &[(&str, &str)] = &[
@@ -188,12 +191,13 @@ pub fn long_lines() -> Result {
     })
 }
 
-/// Checks phrases, places, missing code, names of tests and parameters without a name.
+/// Checks the length of files, phrases, places, missing code, names of tests and parameters without a name.
 pub fn check() -> Result {
     check_api()?;
     check_examples()?;
     report(|file| match file.path.as_str() {
-        "xtask/src/style.rs" => Vec::new(),
+        // It has all the phrases.
+        path @ "xtask/src/style.rs" => Vec::from_iter(too_many_lines(path, &file.text)),
         path => {
             let mut found = stilted(&file.text);
             found.extend(matches(&file.text, PLACES));
@@ -203,6 +207,7 @@ pub fn check() -> Result {
             }
             if path.ends_with(".rs") {
                 found.extend(test_names(&file.text));
+                found.extend(too_many_lines(path, &file.text));
             }
             found
         }
@@ -381,6 +386,17 @@ fn too_long(text: &str) -> Vec<Finding> {
     found
 }
 
+/// A file that holds more than one thing, to judge by its length.
+fn too_many_lines(path: &str, text: &str) -> Option<Finding> {
+    let mut parts = path.split('/');
+    let is_generated = parts.any(|part| part == "generated" || part == "generated.rs");
+    let lines = text.lines().count();
+    (lines > LENGTH && !is_generated).then(|| Finding {
+        line: lines,
+        problem: format!("the file has {lines} lines; at most {LENGTH} are allowed: split it"),
+    })
+}
+
 /// The words of a text in lower case, each with its line. Identifiers come apart at `_`; what
 /// begins a comment line is no word.
 fn words(text: &str) -> Vec<(usize, String)> {
@@ -512,6 +528,20 @@ mod tests {
         assert_eq!(too_long(&"≥".repeat(WIDTH)), []);
         let text = format!("a\n{}\n", "≥".repeat(WIDTH + 1));
         assert_eq!(lines(&too_long(&text)), [2]);
+    }
+
+    #[test]
+    fn finds_files_that_are_too_long() {
+        let text = "a\n".repeat(LENGTH);
+        assert_eq!(too_many_lines("src/a.rs", &text), None);
+        let text = text + "a\n";
+        let found = too_many_lines("src/a.rs", &text).unwrap();
+        assert_eq!(found.line, LENGTH + 1);
+        assert!(found.problem.contains("801 lines"), "{}", found.problem);
+        // What is generated has the length that its table has.
+        for path in ["src/generated/a.rs", "src/helpers/generated.rs"] {
+            assert_eq!(too_many_lines(path, &text), None, "{path}");
+        }
     }
 
     #[test]
