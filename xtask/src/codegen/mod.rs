@@ -10,6 +10,7 @@ mod enums;
 mod flags;
 mod helper_bindings;
 mod sections;
+mod system;
 mod uapi;
 
 use std::fmt::Write as _;
@@ -74,6 +75,11 @@ const TABLES: &[Table] = &[
         source: "codegen/capabilities.tsv",
         output: "crates/hachi/src/sys/generated/capabilities.rs",
         generate: |rows| enums::generate(rows, &enums::CAPABILITY),
+    },
+    Table {
+        source: "codegen/system.tsv",
+        output: "crates/hachi/src/sys/generated/system.rs",
+        generate: system::generate,
     },
     Table {
         source: "codegen/flags.tsv",

@@ -13,9 +13,6 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::description::Description;
 
-/// The multicast group of changes to interfaces (`RTNLGRP_LINK`).
-const LINK_GROUP: u32 = 1;
-
 /// Waits for changes that concern a description.
 pub struct Watch {
     interfaces: Socket,
@@ -37,7 +34,7 @@ impl Watch {
     pub fn new(description: &Description) -> io::Result<Watch> {
         let mut interfaces = Socket::new(NETLINK_ROUTE)?;
         interfaces.bind(&SocketAddr::new(0, 0))?;
-        interfaces.add_membership(LINK_GROUP)?;
+        interfaces.add_membership(libc::RTNLGRP_LINK)?;
         interfaces.set_non_blocking(true)?;
         let mut watch = Watch {
             interfaces,

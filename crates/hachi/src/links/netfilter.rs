@@ -6,7 +6,11 @@ use std::{fmt, os::fd::AsFd as _};
 use hachi_obj::AttachType;
 
 use super::{FdLink, LinkError, OwnedLink};
-use crate::{fd::ProgramFd, features, sys::attach};
+use crate::{
+    fd::ProgramFd,
+    features,
+    sys::{attach, generated::system},
+};
 
 /// Of which protocol a hook of netfilter is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,9 +18,9 @@ use crate::{fd::ProgramFd, features, sys::attach};
 #[non_exhaustive]
 pub enum NetfilterFamily {
     /// `NFPROTO_IPV4`
-    Ipv4 = 2,
+    Ipv4 = system::NFPROTO_IPV4,
     /// `NFPROTO_IPV6`
-    Ipv6 = 10,
+    Ipv6 = system::NFPROTO_IPV6,
 }
 
 /// Where on a packet's way (`enum nf_inet_hooks`).
@@ -25,15 +29,15 @@ pub enum NetfilterFamily {
 #[non_exhaustive]
 pub enum NetfilterPoint {
     /// Of those that come in, before it is known where they go.
-    PreRouting = 0,
+    PreRouting = system::NF_INET_PRE_ROUTING,
     /// Of those for this host.
-    LocalIn = 1,
+    LocalIn = system::NF_INET_LOCAL_IN,
     /// Of those that are passed on.
-    Forward = 2,
+    Forward = system::NF_INET_FORWARD,
     /// Of those that this host sends.
-    LocalOut = 3,
+    LocalOut = system::NF_INET_LOCAL_OUT,
     /// Of those that go out.
-    PostRouting = 4,
+    PostRouting = system::NF_INET_POST_ROUTING,
 }
 
 /// A hook of netfilter, and where among its users.

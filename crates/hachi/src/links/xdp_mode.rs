@@ -4,6 +4,8 @@ use std::fmt;
 
 use bitflags::bitflags;
 
+use crate::sys::generated::system;
+
 bitflags! {
     /// How to attach an XDP program. The default takes driver mode where the driver has it and skb
     /// mode otherwise.
@@ -11,16 +13,16 @@ bitflags! {
     pub struct XdpFlags: u32 {
         /// Refuse if another program is attached. Always so, unless [`REPLACE`](Self::REPLACE) is
         /// given.
-        const UPDATE_IF_NOEXIST = 1 << 0;
+        const UPDATE_IF_NOEXIST = system::XDP_FLAGS_UPDATE_IF_NOEXIST;
         /// In the generic receive path: slower, works with every driver.
-        const SKB_MODE = 1 << 1;
+        const SKB_MODE = system::XDP_FLAGS_SKB_MODE;
         /// In the driver ("native"); an error if the driver cannot.
-        const DRV_MODE = 1 << 2;
+        const DRV_MODE = system::XDP_FLAGS_DRV_MODE;
         /// On the network card; an error if it cannot.
-        const HW_MODE = 1 << 3;
+        const HW_MODE = system::XDP_FLAGS_HW_MODE;
         /// Take the place of a program that was attached by netlink (`ip link set … xdp`). The
         /// attachment is then made by netlink too, since that is what the kernel allows.
-        const REPLACE = 1 << 4;
+        const REPLACE = system::XDP_FLAGS_REPLACE;
     }
 }
 

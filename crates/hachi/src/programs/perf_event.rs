@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{AttachOptions, Attached, ProgramData, ProgramError, ProgramFd, program_methods};
 use crate::{
     links::{LinkError, LinkId, Needed, NoSuchTarget, NoTarget, OwnedLink, TargetKind, perf_event},
-    sys::perf,
+    sys::{generated::system, perf},
 };
 
 /// A program at a perf event (`BPF_PROG_TYPE_PERF_EVENT`): it runs each time a
@@ -79,16 +79,16 @@ pub enum PerfEventConfig {
 #[allow(missing_docs, reason = "the names say it all")]
 #[non_exhaustive]
 pub enum HardwareEvent {
-    CpuCycles = 0,
-    Instructions = 1,
-    CacheReferences = 2,
-    CacheMisses = 3,
-    BranchInstructions = 4,
-    BranchMisses = 5,
-    BusCycles = 6,
-    StalledCyclesFrontend = 7,
-    StalledCyclesBackend = 8,
-    RefCpuCycles = 9,
+    CpuCycles = system::PERF_COUNT_HW_CPU_CYCLES,
+    Instructions = system::PERF_COUNT_HW_INSTRUCTIONS,
+    CacheReferences = system::PERF_COUNT_HW_CACHE_REFERENCES,
+    CacheMisses = system::PERF_COUNT_HW_CACHE_MISSES,
+    BranchInstructions = system::PERF_COUNT_HW_BRANCH_INSTRUCTIONS,
+    BranchMisses = system::PERF_COUNT_HW_BRANCH_MISSES,
+    BusCycles = system::PERF_COUNT_HW_BUS_CYCLES,
+    StalledCyclesFrontend = system::PERF_COUNT_HW_STALLED_CYCLES_FRONTEND,
+    StalledCyclesBackend = system::PERF_COUNT_HW_STALLED_CYCLES_BACKEND,
+    RefCpuCycles = system::PERF_COUNT_HW_REF_CPU_CYCLES,
 }
 
 /// `enum perf_sw_ids`.
@@ -98,20 +98,20 @@ pub enum HardwareEvent {
 #[non_exhaustive]
 pub enum SoftwareEvent {
     /// Time in nanoseconds.
-    CpuClock = 0,
+    CpuClock = system::PERF_COUNT_SW_CPU_CLOCK,
     /// Time of the process in nanoseconds.
-    TaskClock = 1,
-    PageFaults = 2,
-    ContextSwitches = 3,
-    CpuMigrations = 4,
-    PageFaultsMin = 5,
-    PageFaultsMaj = 6,
-    AlignmentFaults = 7,
-    EmulationFaults = 8,
+    TaskClock = system::PERF_COUNT_SW_TASK_CLOCK,
+    PageFaults = system::PERF_COUNT_SW_PAGE_FAULTS,
+    ContextSwitches = system::PERF_COUNT_SW_CONTEXT_SWITCHES,
+    CpuMigrations = system::PERF_COUNT_SW_CPU_MIGRATIONS,
+    PageFaultsMin = system::PERF_COUNT_SW_PAGE_FAULTS_MIN,
+    PageFaultsMaj = system::PERF_COUNT_SW_PAGE_FAULTS_MAJ,
+    AlignmentFaults = system::PERF_COUNT_SW_ALIGNMENT_FAULTS,
+    EmulationFaults = system::PERF_COUNT_SW_EMULATION_FAULTS,
     /// Counts nothing.
-    Dummy = 9,
-    BpfOutput = 10,
-    CgroupSwitches = 11,
+    Dummy = system::PERF_COUNT_SW_DUMMY,
+    BpfOutput = system::PERF_COUNT_SW_BPF_OUTPUT,
+    CgroupSwitches = system::PERF_COUNT_SW_CGROUP_SWITCHES,
 }
 
 /// `enum perf_hw_cache_id`.
@@ -120,16 +120,16 @@ pub enum SoftwareEvent {
 #[allow(missing_docs, reason = "the names say it all")]
 #[non_exhaustive]
 pub enum HwCacheEvent {
-    L1d = 0,
-    L1i = 1,
+    L1d = system::PERF_COUNT_HW_CACHE_L1D,
+    L1i = system::PERF_COUNT_HW_CACHE_L1I,
     /// The last level.
-    Ll = 2,
-    Dtlb = 3,
-    Itlb = 4,
+    Ll = system::PERF_COUNT_HW_CACHE_LL,
+    Dtlb = system::PERF_COUNT_HW_CACHE_DTLB,
+    Itlb = system::PERF_COUNT_HW_CACHE_ITLB,
     /// Branch prediction.
-    Bpu = 5,
+    Bpu = system::PERF_COUNT_HW_CACHE_BPU,
     /// Local memory.
-    Node = 6,
+    Node = system::PERF_COUNT_HW_CACHE_NODE,
 }
 
 /// `enum perf_hw_cache_op_id`.
@@ -138,9 +138,9 @@ pub enum HwCacheEvent {
 #[allow(missing_docs, reason = "the names say it all")]
 #[non_exhaustive]
 pub enum HwCacheOp {
-    Read = 0,
-    Write = 1,
-    Prefetch = 2,
+    Read = system::PERF_COUNT_HW_CACHE_OP_READ,
+    Write = system::PERF_COUNT_HW_CACHE_OP_WRITE,
+    Prefetch = system::PERF_COUNT_HW_CACHE_OP_PREFETCH,
 }
 
 /// `enum perf_hw_cache_op_result_id`.
@@ -149,8 +149,8 @@ pub enum HwCacheOp {
 #[allow(missing_docs, reason = "the names say it all")]
 #[non_exhaustive]
 pub enum HwCacheResult {
-    Access = 0,
-    Miss = 1,
+    Access = system::PERF_COUNT_HW_CACHE_RESULT_ACCESS,
+    Miss = system::PERF_COUNT_HW_CACHE_RESULT_MISS,
 }
 
 /// An address that the CPU watches (`linux/hw_breakpoint.h`).
@@ -179,9 +179,9 @@ pub enum BreakpointConfig {
 #[allow(missing_docs, reason = "the names say it all")]
 #[non_exhaustive]
 pub enum PerfBreakpointType {
-    Read = 1,
-    Write = 2,
-    ReadWrite = 3,
+    Read = system::HW_BREAKPOINT_R,
+    Write = system::HW_BREAKPOINT_W,
+    ReadWrite = system::HW_BREAKPOINT_RW,
 }
 
 /// `HW_BREAKPOINT_LEN_1` and so on.
@@ -190,14 +190,11 @@ pub enum PerfBreakpointType {
 #[allow(missing_docs, reason = "the names say it all")]
 #[non_exhaustive]
 pub enum PerfBreakpointLength {
-    Len1 = 1,
-    Len2 = 2,
-    Len4 = 4,
-    Len8 = 8,
+    Len1 = system::HW_BREAKPOINT_LEN_1,
+    Len2 = system::HW_BREAKPOINT_LEN_2,
+    Len4 = system::HW_BREAKPOINT_LEN_4,
+    Len8 = system::HW_BREAKPOINT_LEN_8,
 }
-
-/// `HW_BREAKPOINT_X`.
-const EXECUTE: u32 = 4;
 
 /// When the program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -259,18 +256,20 @@ impl PerfEventConfig {
             ..Default::default()
         };
         match self {
-            PerfEventConfig::Hardware(event) => plain(0, event as u64),
-            PerfEventConfig::Software(event) => plain(1, event as u64),
-            PerfEventConfig::TracePoint { event_id } => plain(2, event_id),
+            PerfEventConfig::Hardware(event) => plain(system::PERF_TYPE_HARDWARE, event as u64),
+            PerfEventConfig::Software(event) => plain(system::PERF_TYPE_SOFTWARE, event as u64),
+            PerfEventConfig::TracePoint { event_id } => {
+                plain(system::PERF_TYPE_TRACEPOINT, event_id)
+            }
             PerfEventConfig::HwCache {
                 event,
                 operation,
                 result,
             } => plain(
-                3,
+                system::PERF_TYPE_HW_CACHE,
                 event as u64 | (operation as u64) << 8 | (result as u64) << 16,
             ),
-            PerfEventConfig::Raw { event_id } => plain(4, event_id),
+            PerfEventConfig::Raw { event_id } => plain(system::PERF_TYPE_RAW, event_id),
             PerfEventConfig::Breakpoint(breakpoint) => {
                 let (bp_type, address, length) = match breakpoint {
                     BreakpointConfig::Data {
@@ -278,15 +277,17 @@ impl PerfEventConfig {
                         address,
                         length,
                     } => (r#type as u32, address, length as u64),
-                    BreakpointConfig::Instruction { address } => {
-                        (EXECUTE, address, size_of::<libc::c_long>() as u64)
-                    }
+                    BreakpointConfig::Instruction { address } => (
+                        system::HW_BREAKPOINT_X,
+                        address,
+                        size_of::<libc::c_long>() as u64,
+                    ),
                 };
                 perf::Attr {
                     bp_type,
                     config1: address,
                     config2: length,
-                    ..plain(5, 0)
+                    ..plain(system::PERF_TYPE_BREAKPOINT, 0)
                 }
             }
             PerfEventConfig::Pmu { pmu_type, config } => plain(pmu_type, config),

@@ -11,11 +11,10 @@ use std::{
     path::Path,
 };
 
+use super::generated::system::BPF_FS_MAGIC;
+
 /// Where the BPF file system is mounted by convention.
 pub const BPFFS: &str = "/sys/fs/bpf";
-
-/// `BPF_FS_MAGIC`, `include/uapi/linux/magic.h`.
-const BPF_FS_MAGIC: u32 = 0xcafe_4a11;
 
 /// A path for the kernel.
 pub(crate) fn c_path(path: &Path) -> io::Result<CString> {

@@ -6,6 +6,7 @@ use super::{
     attr::{self, Cmd},
     bpf::{address, call, call_fd, call_number, name_text, obj_info, pointer_mut, prog_info},
     errno::SyscallError,
+    generated::system::{BPF_PERF_EVENT_TRACEPOINT, BPF_PERF_EVENT_UPROBE},
 };
 
 type Result<T> = std::result::Result<T, SyscallError>;
@@ -139,12 +140,11 @@ pub(crate) struct LinkPlace {
 pub(crate) fn link_place(fd: BorrowedFd<'_>, info: &attr::LinkInfo) -> Result<Option<LinkPlace>> {
     const RAW_TRACEPOINT: u32 = LinkType::RawTracepoint as u32;
     const PERF_EVENT: u32 = LinkType::PerfEvent as u32;
-    // `BPF_PERF_EVENT_TRACEPOINT`, the last of those that have a name.
-    const TRACEPOINT: u32 = 5;
     // Where in the union the name's address and length are (in words).
     let at = match (info.link_type, info.union[0]) {
         (RAW_TRACEPOINT, _) => 0,
-        (PERF_EVENT, 1..=TRACEPOINT) => 2,
+        // The events from uprobes to tracepoints have a name.
+        (PERF_EVENT, BPF_PERF_EVENT_UPROBE..=BPF_PERF_EVENT_TRACEPOINT) => 2,
         _ => return Ok(None),
     };
     let mut name = [0u8; 4096];
@@ -158,7 +158,7 @@ pub(crate) fn link_place(fd: BorrowedFd<'_>, info: &attr::LinkInfo) -> Result<Op
     // SAFETY: the kernel reads address and length there for links of these types, and the buffer is
     // live, writable and as long as said.
     unsafe { obj_info(fd, &mut asked) }?;
-    let probe = info.link_type == PERF_EVENT && info.union[0] != TRACEPOINT;
+    let probe = info.link_type == PERF_EVENT && info.union[0] != BPF_PERF_EVENT_TRACEPOINT;
     let long = |low: u32, high: u32| match cfg!(target_endian = "big") {
         true => u64::from(low) << 32 | u64::from(high),
         false => u64::from(high) << 32 | u64::from(low),

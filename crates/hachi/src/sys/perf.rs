@@ -6,7 +6,11 @@ use std::{
     os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
 };
 
-use super::{bitfield, errno::SyscallError};
+use super::{
+    bitfield,
+    errno::SyscallError,
+    generated::system::{PERF_FLAG_FD_CLOEXEC, PERF_TYPE_TRACEPOINT},
+};
 
 /// `struct perf_event_attr` up to `PERF_ATTR_SIZE_VER5` (Linux 4.4).
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,13 +44,9 @@ pub(crate) struct Attr {
 pub(crate) const INHERIT: u64 = bitfield::bit(1, 64);
 pub(crate) const FREQ: u64 = bitfield::bit(10, 64);
 
-/// `PERF_TYPE_TRACEPOINT`.
-const TYPE_TRACEPOINT: u32 = 2;
-
 /// Opens an event. `pid` -1 is every process (then `cpu` must be one), `cpu` -1 every CPU.
 fn open(attr: &mut Attr, pid: i32, cpu: i32) -> Result<OwnedFd, SyscallError> {
     attr.size = size_of::<Attr>() as u32;
-    const PERF_FLAG_FD_CLOEXEC: libc::c_ulong = 1 << 3;
     // SAFETY: the struct is live, as long as its size says, and what it points to is vouched for by
     // the callers below.
     let fd = unsafe {
@@ -74,7 +74,7 @@ pub(crate) fn open_plain(mut attr: Attr, pid: i32, cpu: i32) -> Result<OwnedFd, 
 /// A tracepoint, by its number in tracefs.
 pub(crate) fn open_tracepoint(id: u64, pid: i32, cpu: i32) -> Result<OwnedFd, SyscallError> {
     let attr = Attr {
-        kind: TYPE_TRACEPOINT,
+        kind: PERF_TYPE_TRACEPOINT,
         config: id,
         sample_period: 1,
         ..Default::default()

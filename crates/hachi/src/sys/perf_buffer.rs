@@ -14,21 +14,16 @@ use std::{
 
 use super::{
     errno::SyscallError,
+    generated::system::{
+        PERF_COUNT_SW_BPF_OUTPUT, PERF_FORMAT_LOST, PERF_RECORD_LOST, PERF_RECORD_SAMPLE,
+        PERF_SAMPLE_RAW, PERF_TYPE_SOFTWARE,
+    },
     mmap::{Mmap, page_size},
     perf,
 };
 
-const TYPE_SOFTWARE: u32 = 1;
-const COUNT_SW_BPF_OUTPUT: u64 = 10;
-const SAMPLE_RAW: u64 = 1 << 10;
-/// Reading the event gives its count, and how many records were lost.
-const FORMAT_LOST: u64 = 1 << 4;
-
 /// No record is longer: its length is 16 bits wide. (What a program sends is shorter by its own.)
 const LONGEST_RECORD: usize = 1 << 16;
-
-const RECORD_LOST: u32 = 2;
-const RECORD_SAMPLE: u32 = 9;
 
 /// Where in the metadata page the positions are.
 const DATA_HEAD: usize = 1024;
@@ -63,12 +58,12 @@ impl PerfBuffer {
     /// woken when `wakeup_events` records have come.
     pub(crate) fn open(cpu: u32, pages: usize, wakeup_events: u32) -> Result<Self, SyscallError> {
         let mut attr = perf::Attr {
-            kind: TYPE_SOFTWARE,
-            config: COUNT_SW_BPF_OUTPUT,
+            kind: PERF_TYPE_SOFTWARE,
+            config: PERF_COUNT_SW_BPF_OUTPUT.into(),
             sample_period: 1,
-            sample_type: SAMPLE_RAW,
+            sample_type: PERF_SAMPLE_RAW,
             wakeup_events,
-            read_format: FORMAT_LOST,
+            read_format: PERF_FORMAT_LOST,
             ..Default::default()
         };
         let (event, lost) = match perf::open_plain(attr, -1, cpu as i32) {
@@ -205,7 +200,7 @@ impl PerfBuffer {
 fn deliver(kind: u32, body: &[u8], f: &mut impl FnMut(Record<'_>)) {
     match kind {
         // The size of what follows, and that.
-        RECORD_SAMPLE => {
+        PERF_RECORD_SAMPLE => {
             if let Some((size, data)) = body.split_first_chunk()
                 && let Some(data) = data.get(..u32::from_ne_bytes(*size) as usize)
             {
@@ -213,7 +208,7 @@ fn deliver(kind: u32, body: &[u8], f: &mut impl FnMut(Record<'_>)) {
             }
         }
         // The event's id, and how many.
-        RECORD_LOST => {
+        PERF_RECORD_LOST => {
             if let Some(count) = body.get(8..16).and_then(<[u8]>::first_chunk) {
                 f(Record::Lost(u64::from_ne_bytes(*count)));
             }
@@ -277,12 +272,12 @@ mod tests {
     fn malformed_records_are_nothing() {
         let mut seen = 0;
         for body in [&[][..], &[1], &[200, 0, 0, 0, 1], &[0; 15]] {
-            deliver(RECORD_LOST, body, &mut |_| seen += 1);
+            deliver(PERF_RECORD_LOST, body, &mut |_| seen += 1);
         }
-        deliver(RECORD_SAMPLE, &[200, 0, 0, 0, 1], &mut |_| seen += 1);
+        deliver(PERF_RECORD_SAMPLE, &[200, 0, 0, 0, 1], &mut |_| seen += 1);
         deliver(77, &[0; 64], &mut |_| seen += 1);
         assert_eq!(seen, 0);
-        deliver(RECORD_SAMPLE, &[2, 0, 0, 0, 7, 8, 9], &mut |record| {
+        deliver(PERF_RECORD_SAMPLE, &[2, 0, 0, 0, 7, 8, 9], &mut |record| {
             assert!(matches!(record, Record::Sample([7, 8])));
             seen += 1;
         });
@@ -296,7 +291,7 @@ mod tests {
             let header = [&kind.to_ne_bytes()[..], &[0; 2], &size.to_ne_bytes()];
             [&header.concat(), body].concat()
         };
-        let sample = record(RECORD_SAMPLE, 16, &[4, 0, 0, 0, 1, 2, 3, 4]);
+        let sample = record(PERF_RECORD_SAMPLE, 16, &[4, 0, 0, 0, 1, 2, 3, 4]);
         let size = page_size() as u64;
         for (head, tail) in [
             (16, 0),

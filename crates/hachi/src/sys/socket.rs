@@ -6,16 +6,14 @@ use std::{
     ptr,
 };
 
-use super::errno::SyscallError;
-
-// `include/uapi/asm-generic/socket.h`; libc does not have all of them for all its targets.
-const SO_DETACH_FILTER: libc::c_int = 27;
-const SO_ATTACH_BPF: libc::c_int = 50;
-const SO_ATTACH_REUSEPORT_EBPF: libc::c_int = 52;
-const SO_COOKIE: libc::c_int = 57;
-/// `include/uapi/linux/sockios.h`.
-const SIOCGSKNS: libc::c_ulong = 0x894c;
-const SO_DETACH_REUSEPORT_BPF: libc::c_int = 68;
+// libc does not have all of them for all its targets.
+use super::{
+    errno::SyscallError,
+    generated::system::{
+        SIOCGSKNS, SO_ATTACH_BPF, SO_ATTACH_REUSEPORT_EBPF, SO_COOKIE, SO_DETACH_FILTER,
+        SO_DETACH_REUSEPORT_BPF,
+    },
+};
 
 /// Which program of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

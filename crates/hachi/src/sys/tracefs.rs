@@ -7,6 +7,8 @@ use std::{
     sync::OnceLock,
 };
 
+use super::generated::system::{FSCONFIG_CMD_CREATE, FSMOUNT_CLOEXEC, FSOPEN_CLOEXEC};
+
 /// Where it usually is; the second before Linux 4.1, and as a mount within a mount ever since.
 const USUAL: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
 
@@ -41,8 +43,6 @@ pub(crate) fn root() -> io::Result<&'static Path> {
 
 /// fsopen(2), fsconfig(2), fsmount(2): a mount that is attached nowhere.
 fn mount() -> io::Result<OwnedFd> {
-    const CLOEXEC: libc::c_ulong = 1;
-    const CREATE: libc::c_ulong = 6;
     fn checked(result: libc::c_long) -> io::Result<libc::c_long> {
         if result < 0 {
             Err(io::Error::last_os_error())
@@ -52,7 +52,7 @@ fn mount() -> io::Result<OwnedFd> {
     }
     // SAFETY: the name is NUL-terminated and outlives the call.
     let context =
-        checked(unsafe { libc::syscall(libc::SYS_fsopen, c"tracefs".as_ptr(), CLOEXEC) })?;
+        checked(unsafe { libc::syscall(libc::SYS_fsopen, c"tracefs".as_ptr(), FSOPEN_CLOEXEC) })?;
     // SAFETY: the kernel just made this descriptor for us.
     let context = unsafe { OwnedFd::from_raw_fd(context as libc::c_int) };
     // SAFETY: this command takes neither key nor value.
@@ -60,15 +60,16 @@ fn mount() -> io::Result<OwnedFd> {
         libc::syscall(
             libc::SYS_fsconfig,
             context.as_raw_fd(),
-            CREATE,
+            FSCONFIG_CMD_CREATE,
             std::ptr::null::<u8>(),
             std::ptr::null::<u8>(),
             0,
         )
     })?;
     // SAFETY: numbers only.
-    let mount =
-        checked(unsafe { libc::syscall(libc::SYS_fsmount, context.as_raw_fd(), CLOEXEC, 0) })?;
+    let mount = checked(unsafe {
+        libc::syscall(libc::SYS_fsmount, context.as_raw_fd(), FSMOUNT_CLOEXEC, 0)
+    })?;
     // SAFETY: the kernel just made this descriptor for us.
     Ok(unsafe { OwnedFd::from_raw_fd(mount as libc::c_int) })
 }

@@ -3,3 +3,4 @@
 pub(crate) mod capabilities;
 pub(crate) mod commands;
 pub(crate) mod link_types;
+pub(crate) mod system;

@@ -21,14 +21,13 @@ pub(crate) use self::{
     tc::{Filter, FilterPlace},
     xdp::XdpState,
 };
-use super::errno::SyscallError;
+use super::{
+    errno::SyscallError,
+    generated::system::{NLA_TYPE_MASK, NLM_F_ACK_TLVS, NLM_F_CAPPED, NLMSGERR_ATTR_MSG},
+};
 
+/// Length of `struct nlmsghdr`.
 const NLMSG_HEADER: usize = 16;
-const NLA_TYPE_MASK: u16 = 0x3fff;
-
-const NLMSGERR_ATTR_MSG: u16 = 1;
-const NLM_F_CAPPED: u16 = 0x100;
-const NLM_F_ACK_TLVS: u16 = 0x200;
 
 /// A rtnetlink socket. It belongs to the network namespace of the thread that opened it, forever:
 /// a link made through it can be undone from any thread.

@@ -5,6 +5,11 @@
 
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 
+use super::super::generated::system::{
+    ETH_P_ALL, TC_H_CLSACT, TC_H_MAJ_MASK, TC_H_MIN_EGRESS, TC_H_MIN_INGRESS, TCA_BPF_FD,
+    TCA_BPF_FLAG_ACT_DIRECT, TCA_BPF_FLAGS, TCA_BPF_ID, TCA_BPF_NAME, TCA_CHAIN, TCA_KIND,
+    TCA_OPTIONS,
+};
 use super::{Netlink, Request, SyscallError, attributes, u32_at};
 
 const NEW_QDISC: &str = "netlink RTM_NEWQDISC";
@@ -15,18 +20,6 @@ const GET_FILTER: &str = "netlink RTM_GETTFILTER";
 
 /// Length of `struct tcmsg`.
 const TCMSG: usize = 20;
-
-const TC_H_CLSACT: u32 = 0xffff_fff1;
-const ETH_P_ALL: u16 = 3;
-
-const TCA_KIND: u16 = 1;
-const TCA_OPTIONS: u16 = 2;
-const TCA_CHAIN: u16 = 11;
-const TCA_BPF_FD: u16 = 6;
-const TCA_BPF_NAME: u16 = 7;
-const TCA_BPF_FLAGS: u16 = 8;
-const TCA_BPF_ID: u16 = 11;
-const TCA_BPF_FLAG_ACT_DIRECT: u32 = 1;
 
 /// Where a filter is, or is to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,8 +187,8 @@ impl Netlink {
     /// Whether the qdisc `clsact` of an interface has no filter of any kind.
     pub(crate) fn clsact_is_empty(&self, if_index: u32) -> Result<bool, SyscallError> {
         let mut count = 0usize;
-        for side in [2, 3] {
-            let parent = (TC_H_CLSACT & 0xffff_0000) | 0xfff0 | side;
+        for side in [TC_H_MIN_INGRESS, TC_H_MIN_EGRESS] {
+            let parent = (TC_H_CLSACT & TC_H_MAJ_MASK) | side;
             self.dump(if_index, parent, &mut |_| count += 1)?;
         }
         Ok(count == 0)

@@ -5,6 +5,11 @@
 
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 
+use super::super::generated::system::{
+    IFLA_EXT_MASK, IFLA_IFNAME, IFLA_XDP, IFLA_XDP_ATTACHED, IFLA_XDP_DRV_PROG_ID,
+    IFLA_XDP_EXPECTED_FD, IFLA_XDP_FD, IFLA_XDP_FLAGS, IFLA_XDP_HW_PROG_ID, IFLA_XDP_PROG_ID,
+    IFLA_XDP_SKB_PROG_ID, RTEXT_FILTER_SKIP_STATS,
+};
 use super::{Netlink, Request, SyscallError, attributes, u32_at};
 
 const SET: &str = "netlink RTM_SETLINK";
@@ -12,20 +17,6 @@ const GET: &str = "netlink RTM_GETLINK";
 
 /// Length of `struct ifinfomsg`.
 const IFINFO: usize = 16;
-
-const IFLA_IFNAME: u16 = 3;
-const IFLA_EXT_MASK: u16 = 29;
-const IFLA_XDP: u16 = 43;
-const RTEXT_FILTER_SKIP_STATS: u32 = 1 << 3;
-
-const IFLA_XDP_FD: u16 = 1;
-const IFLA_XDP_ATTACHED: u16 = 2;
-const IFLA_XDP_FLAGS: u16 = 3;
-const IFLA_XDP_PROG_ID: u16 = 4;
-const IFLA_XDP_DRV_PROG_ID: u16 = 5;
-const IFLA_XDP_SKB_PROG_ID: u16 = 6;
-const IFLA_XDP_HW_PROG_ID: u16 = 7;
-const IFLA_XDP_EXPECTED_FD: u16 = 8;
 
 /// What of XDP is attached to one interface.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
