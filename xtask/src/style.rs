@@ -191,7 +191,8 @@ pub fn long_lines() -> Result {
     })
 }
 
-/// Checks the length of files, phrases, places, missing code, names of tests and parameters without a name.
+/// Checks the length of files, phrases, places, missing code, names of tests and parameters without
+/// a name.
 pub fn check() -> Result {
     check_api()?;
     check_examples()?;

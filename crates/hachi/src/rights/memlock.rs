@@ -27,8 +27,8 @@ pub(super) fn errno(wanted: Wanted) -> i32 {
 /// Raises the limit, once for the process, if that can help; whether it has been raised, now or
 /// before. Another thread that asks meanwhile waits for it.
 ///
-/// To be called only after a refusal, so that on kernels that charge the memory cgroup instead (5.11
-/// and later) neither the limit is touched nor the probe run.
+/// To be called only after a refusal, so that on kernels that charge the memory cgroup instead
+/// (5.11 and later) neither the limit is touched nor the probe run.
 pub(super) fn raise() -> bool {
     static RAISED: OnceLock<bool> = OnceLock::new();
     *RAISED.get_or_init(|| {
