@@ -486,6 +486,40 @@ fn file() {
     running.interrupt();
 }
 
+#[test]
+#[ignore = "it builds a project: the step `templates` runs it"]
+fn a_project_whose_log_lines_are_removed_runs_on() {
+    require_host!("a compiler");
+    require_bpf!();
+    let directory = TempDir::new().unwrap();
+    success(hachi(["new", "unlogged", "--template", "xdp"]).current_dir(directory.path()));
+    let project = directory.join("unlogged");
+    let program = project.join("unlogged-ebpf/src/main.rs");
+    let text = fs::read_to_string(&program).unwrap();
+    let kept = text.lines().filter(|line| {
+        let logs = line.contains("info!(") || line.contains("hachi_ebpf::info;");
+        !logs
+    });
+    let kept: Vec<&str> = kept.collect();
+    assert_eq!(kept.len() + 2, text.lines().count(), "{text}");
+    fs::write(&program, kept.join("\n")).unwrap();
+    success(template_cargo(&project).args(["build", "--quiet"]));
+    let wire = VethPair::new().unwrap();
+    let built = hachi_tests::examples_target_dir().join("debug/unlogged");
+    let mut command = wire.right.netns().command(built);
+    let blocked = wire.left.ipv4().to_string();
+    command.args(["--iface", wire.right.interface(), "--block", &blocked]);
+    let running = Running::start(&mut command, "attached; Ctrl-C detaches");
+    let client = wire.left.netns().run(|| UdpSocket::bind("0.0.0.0:0"));
+    client
+        .unwrap()
+        .send_to(b"hello", (wire.right.ipv4(), 7092))
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    let text = running.interrupt();
+    assert!(text.contains("dropped: 1 packets, 47 bytes"), "{text}");
+}
+
 /// A kind that is listed and not tested here would never run.
 #[test]
 fn every_kind_has_a_test() {

@@ -156,11 +156,31 @@ pub fn maps() -> Result<Vec<MapInfo>> {
         .map_err(|error| Failure::because("listing maps", &error))
 }
 
+/// What is going to be done with a map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Only looked at: a pin that may not be written will do.
+    Read,
+    Write,
+}
+
 /// The map that is meant.
-pub fn map(wanted: &str) -> Result<MapData> {
-    let by_id = |id| MapData::from_id(id).map_err(|error| MAP.opening(id, &error));
+pub fn map(wanted: &str, access: Access) -> Result<MapData> {
+    let by_id = |id| {
+        let opened = match access {
+            Access::Read => MapData::from_id_read_only(id),
+            Access::Write => MapData::from_id(id),
+        };
+        opened.map_err(|error| MAP.opening(id, &error))
+    };
     match Wanted::parse(wanted)? {
-        Wanted::Pin(path) => MapData::from_pin(path).map_err(|error| Failure::because("", &error)),
+        Wanted::Pin(path) => {
+            let opened = match access {
+                Access::Read => MapData::from_pin_read_only(path),
+                Access::Write => MapData::from_pin(path),
+            };
+            opened.map_err(|error| Failure::because("", &error))
+        }
         Wanted::Id(id) => by_id(id),
         Wanted::Tag(_) => Err(MAP.has_no_tag()),
         Wanted::Name(name) => {

@@ -4,21 +4,11 @@ mod support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use hachi_test::TempDir;
-use support::run;
-
-/// The command in a directory of its own, so that what is beside it is ours.
-fn alone(directory: &TempDir) -> PathBuf {
-    let path = directory.join("hachi");
-    let built = Path::new(env!("CARGO_BIN_EXE_hachi"));
-    if fs::hard_link(built, &path).is_err() {
-        fs::copy(built, &path).unwrap();
-    }
-    path
-}
+use support::{alone, run};
 
 fn write_script(path: &Path, text: &str) {
     fs::write(path, format!("#!/bin/sh\n{text}\n")).unwrap();
@@ -28,7 +18,7 @@ fn write_script(path: &Path, text: &str) {
 #[test]
 fn the_agent_beside_the_command_gets_the_arguments_and_decides_the_exit_code() {
     let directory = TempDir::new().unwrap();
-    let hachi = alone(&directory);
+    let hachi = alone(directory.path());
     write_script(&directory.join("hachi-agent"), "echo \"$@\"; exit 7");
     for (command, arguments) in [
         ("image", ["list", "--store", "a b"]),
@@ -49,7 +39,7 @@ fn the_agent_beside_the_command_gets_the_arguments_and_decides_the_exit_code() {
 #[test]
 fn without_the_agent_it_says_how_to_install_it() {
     let directory = TempDir::new().unwrap();
-    let hachi = alone(&directory);
+    let hachi = alone(directory.path());
     let mut command = Command::new(&hachi);
     command
         .args(["image", "list"])
@@ -57,4 +47,15 @@ fn without_the_agent_it_says_how_to_install_it() {
     run(&mut command)
         .code(3)
         .says(&["hachi-agent", "cargo install --path crates/hachi-agent"]);
+    for (command, known) in [("image", "sign, verify, push"), ("agent", "apply, diff")] {
+        let mut help = Command::new(&hachi);
+        help.args([command, "--help"]).env("PATH", directory.path());
+        let shown = run(&mut help).code(0).prints(&[
+            &format!("Usage: hachi {command}"),
+            known,
+            "Example",
+            "cargo install --path crates/hachi-agent",
+        ]);
+        assert_eq!(shown.stderr, "");
+    }
 }

@@ -13,7 +13,7 @@ use hachi::programs::{Xdp, XdpFlags};
 use hachi_obj::{MapSpec, MapType};
 use hachi_test::{Bpffs, Guarded, Netns, TempDir, VethPair, require_bpf, skip};
 use serde_json::Value;
-use support::{Run, command, hachi, keys, object, run};
+use support::{Run, alone, command, hachi, keys, object, run};
 
 /// The command in another network namespace.
 fn inside(netns: &Netns, arguments: &[&str]) -> Command {
@@ -233,10 +233,8 @@ fn check_prints_explanations_like_a_compiler() {
 /// directories.
 fn as_nobody(dir: &TempDir, arguments: &[&str]) -> Run {
     let everyone = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(dir.path(), everyone.clone()).unwrap();
-    let program = dir.join("hachi");
-    std::fs::copy(env!("CARGO_BIN_EXE_hachi"), &program).unwrap();
-    std::fs::set_permissions(&program, everyone).unwrap();
+    std::fs::set_permissions(dir.path(), everyone).unwrap();
+    let program = alone(dir.path());
     std::fs::copy(object("watcher"), dir.join("watcher.o")).unwrap();
     let mut command = Command::new(program);
     command

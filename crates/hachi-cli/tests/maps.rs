@@ -2,14 +2,21 @@
 
 mod support;
 
+use std::fs;
 use std::io::Write as _;
-use std::process::Stdio;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use hachi::maps::{Map, MapData};
 use hachi::{Ebpf, EbpfLoader};
-use hachi_test::require_bpf;
+use hachi_test::{Bpffs, TempDir, require_bpf};
 use serde_json::{Value, json};
-use support::{Run, command, hachi, keys, object};
+use support::{Run, alone, command, hachi, keys, object, run};
+
+/// `nobody`, on every system.
+const NOBODY: u32 = 65534;
 
 /// The maps of `programs/tables.rs`, loaded.
 struct Tables(Ebpf);
@@ -401,4 +408,53 @@ fn near_misses_are_suggested_and_lists_name_types() {
             "value_size"
         ]
     );
+}
+
+/// As another user, whose pins may be read and not written.
+#[test]
+fn pins_that_may_only_be_read_are_read_and_not_written() {
+    require_bpf!();
+    let tables = Tables::load();
+    let bpffs = Bpffs::new().unwrap();
+    let dir = TempDir::new().unwrap();
+    let readable = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let pin = bpffs.join("LIMITS");
+    let limit = r#"{"rate": 100, "burst": -2, "name": "eth0"}"#;
+    tables.run("set", "LIMITS", &["0", limit]).code(0);
+    tables.data("LIMITS").pin(&pin).unwrap();
+    std::os::unix::fs::chown(&pin, Some(NOBODY), Some(NOBODY)).unwrap();
+    readable(&pin, 0o400);
+    let above = bpffs.path().ancestors();
+    above
+        .take_while(|path| path.starts_with(std::env::temp_dir()))
+        .filter(|path| *path != std::env::temp_dir())
+        .for_each(|path| readable(path, 0o755));
+    let program = alone(dir.path());
+    readable(dir.path(), 0o755);
+    let as_nobody = |arguments: &[&str]| {
+        let mut command = Command::new(&program);
+        command
+            .args(arguments)
+            .current_dir("/")
+            .env("NO_COLOR", "1");
+        run(command.uid(NOBODY).gid(NOBODY))
+    };
+    let pin = pin.to_str().unwrap();
+    for verb in ["dump", "show"] {
+        as_nobody(&["map", verb, pin]).code(0);
+    }
+    let entry = as_nobody(&["map", "get", pin, "0", "--json"])
+        .code(0)
+        .json();
+    assert_eq!(entry["map"]["name"], "LIMITS");
+    as_nobody(&["map", "set", pin, "0", limit])
+        .code(3)
+        .says(&["EACCES"]);
+    // The same question to the kernel, which lets root open anything.
+    let map = MapData::from_pin_read_only(pin).unwrap();
+    let mut map = hachi::maps::Array::<_, [u8; 24]>::new(map).unwrap();
+    let refused = map.set(0, [0; 24], 0).unwrap_err().to_string();
+    assert!(refused.contains("EPERM"), "{refused}");
 }

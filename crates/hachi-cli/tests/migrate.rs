@@ -126,8 +126,13 @@ fn a_workspace_is_rewritten_once_and_then_left_alone() {
     assert_eq!(read(&dir, "target/debug/Cargo.toml"), "not ours");
 
     let after = all(dir.path());
-    migrate(&dir, &[]).code(0).prints(&["nothing to change"]);
+    let again = migrate(&dir, &[])
+        .code(0)
+        .prints(&["Left to do by hand:", "no file was changed: the rest"]);
+    assert!(!again.stdout.contains("nothing"), "{}", again.stdout);
     assert_eq!(all(dir.path()), after);
+    std::fs::remove_file(dir.join("README.md")).unwrap();
+    migrate(&dir, &[]).code(0).prints(&["nothing to change"]);
 }
 
 /// As in 2021: the programs are a workspace of their own, built by an xtask.

@@ -12,7 +12,11 @@ use std::{
 
 use crate::{
     fd::{MapFd, ProgramFd},
-    sys::{bpf, errno::SyscallError, fs as sys_fs},
+    sys::{
+        bpf::{self, Access},
+        errno::SyscallError,
+        fs as sys_fs,
+    },
 };
 
 pub use crate::sys::fs::{BPFFS, ObjectKind};
@@ -543,10 +547,19 @@ pub(crate) fn pin(fd: BorrowedFd<'_>, path: &Path, kind: ObjectKind) -> Result<(
 }
 
 /// Opens whatever is pinned at `path`.
-pub(crate) fn open_any(path: &Path) -> Result<(OwnedFd, ObjectKind), PinError> {
+///
+/// With [`Access::Read`] a pin that may only be read is opened, too.
+pub(crate) fn open_any(path: &Path, access: Access) -> Result<(OwnedFd, ObjectKind), PinError> {
     let c_path =
         sys_fs::c_path(path).map_err(|error| PinError::io(PinOperation::Open, path, error))?;
-    let fd = match bpf::obj_get(&c_path) {
+    let opened = match bpf::obj_get(&c_path, access) {
+        // Links cannot be opened for reading only.
+        Err(error) if access == Access::Read && error.errno() == libc::EINVAL => {
+            bpf::obj_get(&c_path, Access::ReadWrite)
+        }
+        opened => opened,
+    };
+    let fd = match opened {
         Ok(fd) => fd,
         Err(error) if error.errno() == libc::ENOENT => {
             check_bpffs(path)?;
@@ -586,7 +599,7 @@ pub(crate) fn open_any(path: &Path) -> Result<(OwnedFd, ObjectKind), PinError> {
 /// pin of another kind, and what the kernel refuses (EACCES, EPERM).
 pub fn look<P: AsRef<Path>>(path: P) -> Result<(ObjectKind, u32), PinError> {
     let path = path.as_ref();
-    let (fd, kind) = open_any(path)?;
+    let (fd, kind) = open_any(path, Access::Read)?;
     match id_of(fd.as_fd(), kind) {
         Ok(id) => Ok((kind, id)),
         Err(error) => Err(PinError::syscall(PinOperation::Describe, path, error)),
@@ -602,8 +615,8 @@ fn id_of(fd: BorrowedFd<'_>, kind: ObjectKind) -> Result<u32, SyscallError> {
 }
 
 /// Opens the object of the expected kind pinned at `path`.
-pub(crate) fn open(path: &Path, expected: ObjectKind) -> Result<OwnedFd, PinError> {
-    let (fd, found) = open_any(path)?;
+pub(crate) fn open(path: &Path, expected: ObjectKind, access: Access) -> Result<OwnedFd, PinError> {
+    let (fd, found) = open_any(path, access)?;
     if found != expected {
         return Err(PinError::WrongKind {
             path: path.to_owned(),
@@ -620,7 +633,7 @@ pub(crate) fn is_pin_of(
     fd: BorrowedFd<'_>,
     kind: ObjectKind,
 ) -> Result<bool, PinError> {
-    let (there, found) = match open_any(path) {
+    let (there, found) = match open_any(path, Access::Read) {
         Ok(there) => there,
         Err(
             PinError::NotFound { .. } | PinError::NotBpffs { .. } | PinError::Unsuitable { .. },
@@ -658,7 +671,7 @@ pub(crate) fn remove_own(
 /// [`PinError::NotFound`] if nothing is pinned there, [`PinError::WrongKind`] for a map or link;
 /// otherwise what `BPF_OBJ_GET` refuses (EACCES, EPERM).
 pub fn program<P: AsRef<Path>>(path: P) -> Result<ProgramFd, PinError> {
-    open(path.as_ref(), ObjectKind::Program).map(ProgramFd::new)
+    open(path.as_ref(), ObjectKind::Program, Access::ReadWrite).map(ProgramFd::new)
 }
 
 /// Removes the pin at `path`. What was pinned goes away unless something else holds it: a map or

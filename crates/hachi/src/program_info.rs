@@ -14,7 +14,12 @@ use crate::{
     btf::Btf,
     near,
     pin::{self, PinError, PinOperation},
-    sys::{attr, bpf, errno::SyscallError, fs::ObjectKind},
+    sys::{
+        attr,
+        bpf::{self, Access},
+        errno::SyscallError,
+        fs::ObjectKind,
+    },
 };
 
 /// What the kernel says about a loaded program.
@@ -46,7 +51,7 @@ impl ProgramInfo {
     /// link; otherwise what `BPF_OBJ_GET` refuses (EACCES, EPERM).
     pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, PinError> {
         let path = path.as_ref();
-        let fd = pin::open(path, ObjectKind::Program)?;
+        let fd = pin::open(path, ObjectKind::Program, Access::Read)?;
         Self::of(fd.as_fd()).map_err(|error| PinError::syscall(PinOperation::Describe, path, error))
     }
 

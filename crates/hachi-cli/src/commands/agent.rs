@@ -8,6 +8,9 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::failure::{Failure, Result};
+use crate::output::{Output, say};
+
+const INSTALL: &str = "cargo install --path crates/hachi-agent --locked";
 
 /// Build, ship, sign and verify images of eBPF objects
 ///
@@ -16,6 +19,8 @@ use crate::failure::{Failure, Result};
 #[command(
     disable_help_flag = true,
     after_help = "\
+Commands of hachi-agent: build, list, inspect, extract, sign, verify, push, pull, remove
+
 Example:
   hachi image build firewall.o -t registry.example/firewall:1.0"
 )]
@@ -36,6 +41,8 @@ pub struct ImageArgs {
 #[command(
     disable_help_flag = true,
     after_help = "\
+Commands of hachi-agent: run, apply, diff, status
+
 Example:
   hachi agent run --config /etc/hachi"
 )]
@@ -50,26 +57,40 @@ pub struct AgentArgs {
 }
 
 /// Becomes `hachi-agent image …`; returns only if there is none.
-pub fn image(args: ImageArgs) -> Result {
-    become_agent("image", args.arguments)
+pub fn image(args: ImageArgs, out: &mut Output) -> Result {
+    become_agent("image", args.arguments, out)
 }
 
 /// Becomes `hachi-agent agent …`; returns only if there is none.
-pub fn agent(args: AgentArgs) -> Result {
-    become_agent("agent", args.arguments)
+pub fn agent(args: AgentArgs, out: &mut Output) -> Result {
+    become_agent("agent", args.arguments, out)
 }
 
-fn become_agent(command: &str, arguments: Vec<OsString>) -> Result {
+fn become_agent(command: &str, arguments: Vec<OsString>, out: &mut Output) -> Result {
     let program = std::env::current_exe()
         .map(|own| own.with_file_name("hachi-agent"))
         .ok()
         .filter(|beside| beside.is_file())
         .unwrap_or_else(|| PathBuf::from("hachi-agent"));
+    let asks_for_help = arguments.iter().any(|a| a == "--help" || a == "-h");
     let error = Command::new(&program).arg(command).args(arguments).exec();
+    if asks_for_help && error.kind() == io::ErrorKind::NotFound {
+        return help(command, out);
+    }
     let failure = Failure::missing(format_args!("starting {}: {error}", program.display()));
     Err(match error.kind() {
-        io::ErrorKind::NotFound => failure
-            .help("install it beside hachi: cargo install --path crates/hachi-agent --locked"),
+        io::ErrorKind::NotFound => failure.help(format_args!("install it beside hachi: {INSTALL}")),
         _ => failure,
     })
+}
+
+/// What is known here of a command whose own help cannot be asked for.
+fn help(command: &str, out: &mut Output) -> Result {
+    let mut definition = crate::definition();
+    definition.build();
+    if let Some(found) = definition.find_subcommand_mut(command) {
+        out.rendered(&found.render_long_help().ansi().to_string())?;
+    }
+    say!(out)?;
+    say!(out, "hachi-agent is not installed yet: ", INSTALL)
 }

@@ -9,8 +9,9 @@ use hachi::programs::{CgroupIterOrder, Iter, IterOver};
 use hachi_obj::AttachType;
 
 use crate::failure::{Failure, Result};
+use crate::object;
 use crate::output::Output;
-use crate::{object, select};
+use crate::select::{self, Access};
 
 /// Run iterators: programs that visit all objects of a kind and print about them
 #[derive(Debug, clap::Args)]
@@ -85,7 +86,11 @@ pub fn run(args: Args, out: &mut Output) -> Result {
     let program = loaded.program_mut(&name).map_err(|error| failed(&error))?;
     let iterator: &mut Iter = program.try_into().map_err(|error| failed(&error))?;
     iterator.load_by_section().map_err(|error| failed(&error))?;
-    let map = args.map.as_deref().map(select::map).transpose()?;
+    let map = args
+        .map
+        .as_deref()
+        .map(|map| select::map(map, Access::Write))
+        .transpose()?;
     let directory = match &args.cgroup {
         Some(path) => Some(std::fs::File::open(path).map_err(|error| {
             Failure::because(format_args!("opening cgroup {}", path.display()), &error)

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use crate::failure::{Failure, Result};
 use crate::output::{Format, Output, bold, dim, path_text, say};
-use crate::{kernel, pins, select};
+use crate::select::{self, Access};
+use crate::{kernel, pins};
 
 /// Pin a program, map or link, so that it stays when the process that made it ends; list pins
 #[derive(Debug, clap::Args)]
@@ -121,7 +122,7 @@ pub fn pin(args: PinArgs, out: &mut Output) -> Result {
         PinCommand::Ls(args) => return list(args, out),
         PinCommand::Tree(args) => return tree(args, out),
         PinCommand::Map(args) => {
-            select::map(&args.map)?
+            select::map(&args.map, Access::Write)?
                 .pin(&args.path)
                 .map_err(|error| Failure::because("", &error))?;
             args.path

@@ -8,8 +8,9 @@ use hachi::maps::{MapData, MapType};
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, Result};
+use crate::object;
 use crate::output::{Format, Output, say};
-use crate::{object, select};
+use crate::select::{self, Access};
 
 /// List, register and unregister structs of functions: congestion controls, schedulers
 #[derive(Debug, clap::Args)]
@@ -174,7 +175,7 @@ fn register(args: RegisterArgs, out: &mut Output) -> Result {
 }
 
 fn unregister(args: UnregisterArgs, out: &mut Output) -> Result {
-    let mut map = select::map(&args.map)?;
+    let mut map = select::map(&args.map, Access::Write)?;
     if map.map_type() != Some(MapType::StructOps) {
         return Err(Failure::usage(format_args!(
             "map {} is a {}, and no struct of functions",

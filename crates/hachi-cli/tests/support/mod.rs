@@ -3,7 +3,8 @@
 #![allow(dead_code)]
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
@@ -111,4 +112,18 @@ pub fn keys(value: &Value) -> Vec<&str> {
         .keys()
         .map(String::as_str)
         .collect()
+}
+
+/// The command in a directory of its own: what is beside it is ours, and others may run it.
+///
+/// A link, since a file that was just written cannot be run while another test's child, started
+/// meanwhile, has it open.
+pub fn alone(directory: &Path) -> PathBuf {
+    let path = directory.join("hachi");
+    let built = Path::new(env!("CARGO_BIN_EXE_hachi"));
+    // Copied over its own link it would be emptied.
+    if !path.exists() && fs::hard_link(built, &path).is_err() {
+        fs::copy(built, &path).unwrap();
+    }
+    path
 }

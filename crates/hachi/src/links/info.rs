@@ -13,7 +13,8 @@ use crate::{
     Probe,
     pin::{self, PinError, PinOperation},
     sys::{
-        attr, bpf,
+        attr,
+        bpf::{self, Access},
         errno::SyscallError,
         fs::ObjectKind,
         inspect::{self, LinkType},
@@ -98,7 +99,7 @@ impl LinkInfo {
     /// link, and what the kernel refuses.
     pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, PinError> {
         let path = path.as_ref();
-        let link = pin::open(path, ObjectKind::Link)?;
+        let link = pin::open(path, ObjectKind::Link, Access::ReadWrite)?;
         Self::of(link.as_fd())
             .map_err(|error| PinError::syscall(PinOperation::Describe, path, error))
     }

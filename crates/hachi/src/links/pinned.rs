@@ -10,7 +10,7 @@ use super::{FdLink, LinkError, OwnedLink, tc, xdp};
 use crate::{
     fd::ProgramFd,
     pin::{self, BPFFS, PinError, PinOperation, PinProblem},
-    sys::fs::ObjectKind,
+    sys::{bpf::Access, fs::ObjectKind},
 };
 
 /// What makes an attachment go on after [`OwnedLink::keep`].
@@ -140,7 +140,7 @@ impl PinnedLink {
     /// `BPF_OBJ_GET` refuses (EACCES, EPERM).
     pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, PinError> {
         let path = path.as_ref();
-        let (fd, kind) = pin::open_any(path)?;
+        let (fd, kind) = pin::open_any(path, Access::ReadWrite)?;
         let link = match kind {
             ObjectKind::Link => OwnedLink::Fd(FdLink::new(fd)),
             ObjectKind::Program => {

@@ -12,7 +12,8 @@ use crate::{
     pin::{self, PinError, PinOperation},
     rights::Rights,
     sys::{
-        attr, bpf,
+        attr,
+        bpf::{self, Access},
         errno::SyscallError,
         fs::ObjectKind,
         mmap::{Mmap, page_size},
@@ -57,8 +58,20 @@ impl MapData {
     /// [`PinError::NotFound`] when nothing is pinned there, [`PinError::WrongKind`] when it is no
     /// map, and what the kernel refuses.
     pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, PinError> {
-        let path = path.as_ref();
-        let fd = pin::open(path, ObjectKind::Map)?;
+        Self::open_pin(path.as_ref(), Access::ReadWrite)
+    }
+
+    /// Opens the map pinned at `path` for reading only: the kernel refuses to change it through
+    /// this descriptor (`EPERM`). A pin with the permissions 0400 can be opened so.
+    ///
+    /// # Errors
+    /// Those of [`from_pin`](Self::from_pin).
+    pub fn from_pin_read_only<P: AsRef<Path>>(path: P) -> Result<Self, PinError> {
+        Self::open_pin(path.as_ref(), Access::Read)
+    }
+
+    fn open_pin(path: &Path, access: Access) -> Result<Self, PinError> {
+        let fd = pin::open(path, ObjectKind::Map, access)?;
         Self::from_fd(fd).map_err(|error| PinError::syscall(PinOperation::Open, path, error))
     }
 
@@ -68,7 +81,20 @@ impl MapData {
     /// # Errors
     /// What the kernel refuses: `ENOENT` when there is no such map (any more).
     pub fn from_id(id: u32) -> Result<Self, MapError> {
-        bpf::map_fd_by_id(id)
+        Self::open_id(id, Access::ReadWrite)
+    }
+
+    /// Opens the loaded map with the given id for reading only: the kernel refuses to change it
+    /// through this descriptor (`EPERM`). Needs CAP_SYS_ADMIN. Linux ≥ 4.15.
+    ///
+    /// # Errors
+    /// Those of [`from_id`](Self::from_id).
+    pub fn from_id_read_only(id: u32) -> Result<Self, MapError> {
+        Self::open_id(id, Access::Read)
+    }
+
+    fn open_id(id: u32, access: Access) -> Result<Self, MapError> {
+        bpf::map_fd_by_id(id, access)
             .and_then(Self::from_fd)
             .map_err(|error| MapError::SyscallError {
                 name: format!("id {id}"),

@@ -8,7 +8,12 @@ use std::{
 use super::{MapError, MapType};
 use crate::{
     pin::{self, PinError, PinOperation},
-    sys::{attr, bpf, errno::SyscallError, fs::ObjectKind},
+    sys::{
+        attr,
+        bpf::{self, Access},
+        errno::SyscallError,
+        fs::ObjectKind,
+    },
 };
 
 /// What the kernel says about a map.
@@ -27,7 +32,7 @@ impl MapInfo {
     /// map, and what the kernel refuses.
     pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, PinError> {
         let path = path.as_ref();
-        let map = pin::open(path, ObjectKind::Map)?;
+        let map = pin::open(path, ObjectKind::Map, Access::Read)?;
         Self::of(map.as_fd())
             .map_err(|error| PinError::syscall(PinOperation::Describe, path, error))
     }
@@ -102,7 +107,7 @@ impl std::fmt::Debug for MapInfo {
 /// A map that goes away between two steps is left out.
 pub fn loaded_maps() -> impl Iterator<Item = Result<MapInfo, MapError>> {
     crate::ids::each(bpf::map_next_id, |id| {
-        bpf::map_fd_by_id(id).and_then(|fd| MapInfo::of(fd.as_fd()))
+        bpf::map_fd_by_id(id, Access::Read).and_then(|fd| MapInfo::of(fd.as_fd()))
     })
     .map(|result| {
         result.map_err(|error| MapError::SyscallError {

@@ -10,7 +10,7 @@ use crate::{
     load::{self, Object, ProgramError, Target},
     pin::{self, PinError, PinOperation, PinProblem},
     program_info::ProgramInfo,
-    sys::fs::ObjectKind,
+    sys::{bpf::Access, fs::ObjectKind},
 };
 
 /// State of a program, of whatever type.
@@ -304,7 +304,7 @@ fn open_pinned(
     path: &Path,
     expected: ProgramType,
 ) -> Result<(ProgramFd, ProgramInfo), ProgramError> {
-    let fd = pin::open(path, ObjectKind::Program)?;
+    let fd = pin::open(path, ObjectKind::Program, Access::ReadWrite)?;
     let info = ProgramInfo::of(fd.as_fd())
         .map_err(|error| PinError::syscall(PinOperation::Describe, path, error))?;
     if info.program_type() != Some(expected) {

@@ -3,7 +3,7 @@
 //! Functions that hand the kernel a buffer whose needed length only the kernel knows (map keys and
 //! values) are `unsafe`: the caller promises the length. All others check what they pass.
 
-use hachi_obj::flags::{BPF_F_REPLACE, BPF_F_TOKEN_FD};
+use hachi_obj::flags::{BPF_F_RDONLY, BPF_F_REPLACE, BPF_F_TOKEN_FD};
 use std::{
     ffi::CStr,
     io,
@@ -455,9 +455,27 @@ pub(crate) fn obj_pin(fd: BorrowedFd<'_>, path: &CStr) -> Result<()> {
     unsafe { call(Cmd::ObjPin, &mut attr) }
 }
 
-pub(crate) fn obj_get(path: &CStr) -> Result<OwnedFd> {
+/// What a descriptor may be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    ReadWrite,
+}
+
+impl Access {
+    fn flags(self) -> u32 {
+        match self {
+            Access::Read => BPF_F_RDONLY,
+            Access::ReadWrite => 0,
+        }
+    }
+}
+
+/// A link that is pinned is opened for reading and writing, or not at all (EINVAL).
+pub(crate) fn obj_get(path: &CStr, access: Access) -> Result<OwnedFd> {
     let mut attr = attr::ObjPin {
         pathname: address(path.as_ptr()),
+        file_flags: access.flags(),
         ..Default::default()
     };
     // SAFETY: the path is NUL-terminated and outlives the call.
@@ -526,9 +544,10 @@ fn next_id(cmd: Cmd, id: u32) -> Result<Option<u32>> {
     Ok(absent(unsafe { call(cmd, &mut attr) })?.then_some(attr.next_id))
 }
 
-fn fd_by_id(cmd: Cmd, id: u32) -> Result<OwnedFd> {
+fn fd_by_id(cmd: Cmd, id: u32, open_flags: u32) -> Result<OwnedFd> {
     let mut attr = attr::GetId {
         id,
+        open_flags,
         ..Default::default()
     };
     // SAFETY: no address in the attribute.
@@ -553,19 +572,19 @@ pub(crate) fn btf_next_id(id: u32) -> Result<Option<u32>> {
 }
 
 pub(crate) fn prog_fd_by_id(id: u32) -> Result<OwnedFd> {
-    fd_by_id(Cmd::ProgGetFdById, id)
+    fd_by_id(Cmd::ProgGetFdById, id, 0)
 }
 
-pub(crate) fn map_fd_by_id(id: u32) -> Result<OwnedFd> {
-    fd_by_id(Cmd::MapGetFdById, id)
+pub(crate) fn map_fd_by_id(id: u32, access: Access) -> Result<OwnedFd> {
+    fd_by_id(Cmd::MapGetFdById, id, access.flags())
 }
 
 pub(crate) fn link_fd_by_id(id: u32) -> Result<OwnedFd> {
-    fd_by_id(Cmd::LinkGetFdById, id)
+    fd_by_id(Cmd::LinkGetFdById, id, 0)
 }
 
 pub(crate) fn btf_fd_by_id(id: u32) -> Result<OwnedFd> {
-    fd_by_id(Cmd::BtfGetFdById, id)
+    fd_by_id(Cmd::BtfGetFdById, id, 0)
 }
 
 /// `BPF_OBJ_GET_INFO_BY_FD` into one of the info structs of [`attr`].

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use hachi::{EbpfLogger, include_bytes_aligned};
+use hachi::{EbpfLogger, EbpfLoggerError, include_bytes_aligned};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use args::Args;
@@ -37,14 +37,24 @@ fn run(args: &Args) -> anyhow::Result<()> {
     }
     // What is attached is detached when this value goes away.
     let mut program = Program::start(OBJECT, args)?;
-    let mut logger = EbpfLogger::init(&mut program.ebpf)?;
+    let mut logger = match EbpfLogger::init(&mut program.ebpf) {
+        Ok(logger) => Some(logger),
+        Err(EbpfLoggerError::NothingToLog { .. }) => None,
+        Err(error) => return Err(error.into()),
+    };
     println!("attached; Ctrl-C detaches");
     while !stop.load(Ordering::Relaxed) {
-        if logger.wait(Some(Duration::from_millis(100)))? {
-            logger.read(|message| match message {
-                Ok(message) => println!("{message}"),
-                Err(error) => eprintln!("{error}"),
-            });
+        let turn = Duration::from_millis(100);
+        match &mut logger {
+            Some(logger) => {
+                if logger.wait(Some(turn))? {
+                    logger.read(|message| match message {
+                        Ok(message) => println!("{message}"),
+                        Err(error) => eprintln!("{error}"),
+                    });
+                }
+            }
+            None => std::thread::sleep(turn),
         }
     }
     program.report()

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 
 use crate::failure::{Failure, Result};
 use crate::output::{Output, bold, dim, say};
-use crate::{kernel, select, value};
+use crate::select::{self, Access};
+use crate::{kernel, value};
 
 /// How the keys and values of a map are read and written.
 pub struct Codec {
@@ -126,7 +127,9 @@ impl Codec {
                 let failed = |error| Failure::because("", &error);
                 Handle::Program(program.fd().map_err(failed)?)
             }
-            Some(MapType::ArrayOfMaps | MapType::HashOfMaps) => Handle::Map(select::map(text)?),
+            Some(MapType::ArrayOfMaps | MapType::HashOfMaps) => {
+                Handle::Map(select::map(text, Access::Write)?)
+            }
             Some(MapType::CgroupArray) => Handle::File(File::open(text).map_err(|error| {
                 Failure::because(format_args!("opening cgroup {text}"), &error)
             })?),

@@ -7,7 +7,7 @@ use super::codec::Codec;
 use super::{CpuArgs, describe};
 use crate::failure::{Failure, Result};
 use crate::output::{self, Format, Output, dim, say};
-use crate::select;
+use crate::select::{self, Access};
 
 /// Print the elements of a map, by the types of its keys and values
 #[derive(Debug, clap::Args)]
@@ -51,7 +51,7 @@ fn not_listable(kind: &str) -> Option<&'static str> {
 }
 
 pub fn run(args: Args, out: &mut Output) -> Result {
-    let map = select::map(&args.map)?;
+    let map = select::map(&args.map, Access::Read)?;
     let codec = Codec::of(&map)?;
     let info = codec.info();
     if let Some(why) = not_listable(&info.type_name()) {

@@ -11,7 +11,7 @@ use super::codec::Codec;
 use super::{CpuArgs, describe, failed, not_written};
 use crate::failure::{Failure, Result};
 use crate::output::{self, Format, Output, say};
-use crate::select;
+use crate::select::{self, Access};
 
 /// Print the value of a key
 #[derive(Debug, clap::Args)]
@@ -117,7 +117,7 @@ fn check_keys(codec: &Codec) -> Result {
 }
 
 pub fn get(args: GetArgs, out: &mut Output) -> Result {
-    let map = select::map(&args.map)?;
+    let map = select::map(&args.map, Access::Read)?;
     let codec = Codec::of(&map)?;
     check_keys(&codec)?;
     let cpus = args.cpus.cpus();
@@ -138,7 +138,7 @@ pub fn get(args: GetArgs, out: &mut Output) -> Result {
 }
 
 pub fn set(args: SetArgs, out: &mut Output) -> Result {
-    let mut map = select::map(&args.map)?;
+    let mut map = select::map(&args.map, Access::Write)?;
     let codec = Codec::of(&map)?;
     check_keys(&codec)?;
     let flags = match (args.new, args.existing) {
@@ -260,7 +260,7 @@ fn set_all(
 }
 
 pub fn delete(args: DeleteArgs, _: &mut Output) -> Result {
-    let mut map = select::map(&args.map)?;
+    let mut map = select::map(&args.map, Access::Write)?;
     let codec = Codec::of(&map)?;
     check_keys(&codec)?;
     let key = codec.key(&args.key)?;

@@ -3,7 +3,7 @@
 use super::not_written;
 use crate::failure::Result;
 use crate::output::{Output, say};
-use crate::select;
+use crate::select::{self, Access};
 
 /// Make a map read-only for user space, for good; programs still write it (Linux ≥ 5.2)
 #[derive(Debug, clap::Args)]
@@ -18,7 +18,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args, out: &mut Output) -> Result {
-    let map = select::map(&args.map)?;
+    let map = select::map(&args.map, Access::Write)?;
     map.freeze().map_err(|error| not_written(&map, &error))?;
     say!(out, "map ", map.name(), " is read-only for user space now")
 }

@@ -7,7 +7,7 @@ use super::codec::{Codec, Cpus};
 use super::{describe, failed, not_written};
 use crate::failure::{Failure, Kind, Result};
 use crate::output::{Format, Output, say};
-use crate::select;
+use crate::select::{self, Access};
 
 /// Add a value to a queue, a stack or a Bloom filter
 #[derive(Debug, clap::Args)]
@@ -62,8 +62,8 @@ pub struct PeekArgs {
 }
 
 /// The map, if it is of one of these types.
-fn open(wanted: &str, kinds: &[MapType]) -> Result<(MapData, Codec)> {
-    let map = select::map(wanted)?;
+fn open(wanted: &str, access: Access, kinds: &[MapType]) -> Result<(MapData, Codec)> {
+    let map = select::map(wanted, access)?;
     let codec = Codec::of(&map)?;
     if map.map_type().is_some_and(|kind| kinds.contains(&kind)) {
         return Ok((map, codec));
@@ -83,7 +83,7 @@ const ALL: [MapType; 3] = [MapType::Queue, MapType::Stack, MapType::BloomFilter]
 
 pub fn push(args: PushArgs, _: &mut Output) -> Result {
     let kinds: &[MapType] = if args.force { &LINES } else { &ALL };
-    let (mut map, codec) = open(&args.map, kinds)?;
+    let (mut map, codec) = open(&args.map, Access::Write, kinds)?;
     let value = codec.value(&args.value, None, None)?;
     let flags = match args.force {
         true => ElementFlags::EXIST,
@@ -115,14 +115,14 @@ fn print(codec: &Codec, value: Option<Vec<u8>>, format: Format, out: &mut Output
 }
 
 pub fn pop(args: PopArgs, out: &mut Output) -> Result {
-    let (mut map, codec) = open(&args.map, &LINES)?;
+    let (mut map, codec) = open(&args.map, Access::Write, &LINES)?;
     let taken = map.take_bytes(&[], 0);
     let value = taken.map_err(|error| not_written(&map, &error))?;
     print(&codec, value, args.format, out)
 }
 
 pub fn peek(args: PeekArgs, out: &mut Output) -> Result {
-    let (map, codec) = open(&args.map, &ALL)?;
+    let (map, codec) = open(&args.map, Access::Read, &ALL)?;
     let reading = |error: MapError| failed(&error);
     let is_filter = map.map_type() == Some(MapType::BloomFilter);
     match (&args.value, is_filter) {

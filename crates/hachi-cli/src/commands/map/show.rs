@@ -9,7 +9,8 @@ use super::describe;
 use crate::failure::Result;
 use crate::kernel::{self, Pids, fdinfo};
 use crate::output::{self, Format, Output, path_text};
-use crate::{pins, select, value};
+use crate::select::{self, Access};
+use crate::{pins, value};
 
 /// Show all about one map: types, memory, pins, programs that use it, processes that hold it
 ///
@@ -32,7 +33,7 @@ pub fn run(args: Args, out: &mut Output) -> Result {
     let Some(wanted) = &args.map else {
         return super::list::all(args.format, out);
     };
-    let map = select::map(wanted)?;
+    let map = select::map(wanted, Access::Read)?;
     let info = map.info().map_err(|error| super::failed(&error))?;
     let about = fdinfo(&map);
     let number = |name: &str| about.get(name).and_then(|value| value.parse::<u64>().ok());

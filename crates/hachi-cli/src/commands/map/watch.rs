@@ -9,8 +9,9 @@ use super::codec::{Codec, Cpus};
 use super::{CpuArgs, dump};
 use crate::failure::{Failure, Result};
 use crate::output::{BAD, Format, GOOD, Output, Styled, WARN, dim, say};
+use crate::select::{self, Access};
 use crate::sys::{self, Signals, Waited};
-use crate::{select, usage};
+use crate::usage;
 
 /// Print what changes in a map, until Ctrl-C
 ///
@@ -43,7 +44,7 @@ pub fn run(args: Args, out: &mut Output) -> Result {
     let failed = |error| Failure::because("waiting for signals", &error);
     let signals = std::sync::Arc::new(Signals::take(&sys::ENDING).map_err(failed)?);
     out.heed(std::sync::Arc::clone(&signals));
-    let map = select::map(&args.map)?;
+    let map = select::map(&args.map, Access::Read)?;
     let codec = Codec::of(&map)?;
     let cpus = args.cpus.cpus();
     codec.check_cpus(cpus)?;

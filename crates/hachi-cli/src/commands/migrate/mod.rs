@@ -127,14 +127,17 @@ fn show(plan: &Plan, args: &Args, out: &mut Output) -> Result {
             )?;
         }
     }
-    if plan.changes.is_empty() {
-        return say!(out, "nothing to change: the project uses Hachi already");
-    }
-    say!(out)?;
     let files = count(plan.changes.len(), "file");
-    match args.dry_run {
-        true => say!(out, files, " would change; nothing was written"),
-        false => say!(out, files, " changed; `cargo build` goes on from here"),
+    let is_left = !plan.left.is_empty();
+    if is_left || !plan.changes.is_empty() {
+        say!(out)?;
+    }
+    match (plan.changes.is_empty(), is_left, args.dry_run) {
+        (true, false, _) => say!(out, "nothing to change: the project uses Hachi already"),
+        (true, true, _) => say!(out, "no file was changed: the rest is to be done by hand"),
+        (_, _, true) => say!(out, files, " would change; nothing was written"),
+        (_, true, _) => say!(out, files, " changed; the rest is to be done by hand"),
+        (_, false, _) => say!(out, files, " changed; `cargo build` goes on from here"),
     }
 }
 
