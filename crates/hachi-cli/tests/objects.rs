@@ -27,6 +27,74 @@ fn inspect_lists_programs_maps_and_types() {
 }
 
 #[test]
+fn inspect_of_two_objects_says_what_differs() {
+    let (watcher, talker) = (object("watcher"), object("talker"));
+    let inspect = |options: &[&str]| {
+        let objects = [&watcher, &talker].map(|path| path.to_str().unwrap());
+        hachi(["inspect"].iter().chain(&objects).chain(options))
+    };
+    let text = inspect(&[]).code(0).prints(&[
+        "watcher.o → ",
+        "- 3.19 for map type hash",
+        "+ talker: xdp (section xdp), 40 instructions",
+        "- watcher: xdp (section xdp), 99 instructions",
+        "- SEEN: ringbuf, 4096 bytes",
+        "- TALKATIVE: u8 in .rodata",
+    ]);
+    assert!(!text.stdout.contains("HACHI_LOG_LOST"), "{}", text.stdout);
+    let document = inspect(&["--json"]).code(0).json();
+    assert_eq!(keys(&document), ["differences", "objects"]);
+    assert_eq!(
+        keys(&document["differences"]),
+        [
+            "externs",
+            "globals",
+            "maps",
+            "object",
+            "programs",
+            "same",
+            "struct_ops"
+        ]
+    );
+    assert_eq!(document["objects"][1]["programs"][0]["name"], "talker");
+    // Each in full, as of one or of three.
+    inspect(&["--each"])
+        .code(0)
+        .prints(&["watcher (section xdp)", "talker (section xdp)"]);
+    assert_eq!(keys(&inspect(&["--each", "--json"]).json()), ["objects"]);
+    hachi(["inspect", "--code", watcher.to_str().unwrap()])
+        .code(2)
+        .says(&["--code is for two objects"]);
+    let same = watcher.to_str().unwrap();
+    hachi(["inspect", same, same])
+        .code(0)
+        .prints(&["nothing differs"]);
+}
+
+#[test]
+fn inspect_shows_the_instructions_that_differ() {
+    let dir = TempDir::new().unwrap();
+    let watcher = object("watcher");
+    let mut bytes = fs::read(&watcher).unwrap();
+    // `r1 += 1` becomes `r1 += 2`.
+    let one = [0x07, 1, 0, 0, 1, 0, 0, 0];
+    let at = bytes.windows(8).position(|window| window == one).unwrap();
+    bytes[at + 4] = 2;
+    let counts_double = dir.join("double.o");
+    fs::write(&counts_double, bytes).unwrap();
+    let objects = [&watcher, &counts_double].map(|path| path.to_str().unwrap());
+    let shown = hachi(["inspect", "--code"].iter().chain(&objects))
+        .code(0)
+        .prints(&[
+            "~ watcher",
+            "instructions: 99 → 99 (+1 −1)",
+            "- r1 += 1",
+            "+ r1 += 2",
+        ]);
+    assert!(!shown.stdout.contains("helpers"), "{}", shown.stdout);
+}
+
+#[test]
 fn the_keys_of_inspect_are_stable() {
     let document = hachi([
         "inspect".as_ref(),

@@ -49,6 +49,15 @@ pub enum Outcome {
     Missing(Missing),
 }
 
+/// What a record asks about, as it would be written in C: `task_struct.comm[3]`,
+/// `struct sk_buff`, `enum bpf_map_type::BPF_MAP_TYPE_HASH`. Flavours are left out.
+///
+/// # Errors
+/// If the record makes no sense in the object's own types.
+pub fn subject(local: &Btf<'_>, relo: CoreRelo<&str>) -> Result<String, CoreError> {
+    Ok(Access::parse(local, relo)?.describe())
+}
+
 /// Resolves the records of one program, in order.
 pub struct Resolver<'l, 't> {
     local: &'l Btf<'l>,

@@ -9,26 +9,35 @@ use hachi_obj::{
 };
 use serde_json::{Value, json};
 
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::object::{self, Object};
 use crate::output::{self, Format, Output, bold, dim, path_text, say};
 use crate::value;
 
+mod compare;
 mod structs;
 
 /// Say what is in an object: programs, maps, globals, structs, types, and the oldest kernel it can
 /// run on
 ///
-/// Reads files only; no privileges, no kernel.
+/// With two objects it says what differs between them. Reads files only; no privileges, no kernel.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   hachi inspect firewall.o
-  hachi inspect *.o --json")]
+  hachi inspect old.o new.o           # what differs
+  hachi inspect old.o new.o --code    # and in which instructions
+  hachi inspect *.o --each --json")]
 pub struct Args {
     /// Object files
     #[arg(required = true, value_name = "OBJECT")]
     objects: Vec<PathBuf>,
+    /// Print the instructions that differ between two objects as well
+    #[arg(long, conflicts_with = "each")]
+    code: bool,
+    /// Of two objects, too, print what is in each instead of what differs
+    #[arg(long)]
+    each: bool,
     #[command(flatten)]
     format: Format,
 }
@@ -39,8 +48,26 @@ pub fn run(args: Args, out: &mut Output) -> Result {
         .iter()
         .map(|path| object::open(path).map(Report::new))
         .collect::<Result<Vec<Report>>>()?;
-    let document = || json!({ "objects": objects.iter().map(Report::json).collect::<Vec<_>>() });
+    let differences = match objects.as_slice() {
+        [old, new] if !args.each => Some(compare::Differences::between(old, new)),
+        _ if args.code => return Err(Failure::usage("--code is for two objects")),
+        _ => None,
+    };
+    let document = || {
+        let each: Vec<Value> = objects.iter().map(Report::json).collect();
+        match &differences {
+            Some(differences) => json!({ "objects": each, "differences": differences.json() }),
+            None => json!({ "objects": each }),
+        }
+    };
     args.format.print(out, document, |out| {
+        if let Some(differences) = &differences {
+            let detail = match args.code {
+                true => compare::Detail::Code,
+                false => compare::Detail::Counts,
+            };
+            return differences.show(detail, out);
+        }
         for (at, report) in objects.iter().enumerate() {
             if at > 0 {
                 say!(out)?;
