@@ -666,7 +666,7 @@ mod tests {
     }
 
     #[test]
-    fn maps_globals_and_the_licence_are_told_by_property() {
+    fn compares_maps_globals_and_the_licence() {
         let new = changed("tests/objects/watcher.o", |spec| {
             spec.license = "MIT".to_owned();
             let mut maps = spec.maps.iter_mut();
@@ -694,7 +694,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_are_told_by_instructions_helpers_and_questions() {
+    fn compares_instructions_helpers_and_questions() {
         let path = "../hachi-obj/tests/data/core.bpfel.o";
         let old = report(path);
         let name = old.spec().programs[0].name.clone();
