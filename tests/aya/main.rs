@@ -2,6 +2,7 @@
 
 mod btf;
 mod contexts;
+mod links;
 
 use std::{
     io::ErrorKind,
@@ -299,7 +300,7 @@ fn links_have_types_of_their_own() {
             Ok(link) => {
                 let info = link.info().unwrap();
                 assert_eq!(info.program_id(), program.info().unwrap().id());
-                let link = XdpLink::from(link);
+                let link = XdpLink::try_from(link).unwrap();
                 let id = program.attach_to_link(link).unwrap();
                 program.detach(id).unwrap();
             }

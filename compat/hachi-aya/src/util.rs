@@ -1,8 +1,43 @@
 //! Small facts about the machine.
 
-use std::{collections::BTreeMap, fs, io};
+use std::{collections::BTreeMap, error::Error, fs, io};
 
-pub use hachi::KernelVersion;
+/// A version of the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KernelVersion {
+    major: u8,
+    minor: u8,
+    patch: u16,
+}
+
+impl KernelVersion {
+    /// A version from its numbers.
+    pub const fn new(major: u8, minor: u8, patch: u16) -> Self {
+        KernelVersion {
+            major,
+            minor,
+            patch,
+        }
+    }
+
+    /// The running kernel.
+    ///
+    /// # Errors
+    /// When it calls itself something unreadable.
+    pub fn current() -> Result<Self, impl Error> {
+        let known = hachi::KernelVersion::current().and_then(|running| {
+            let (major, minor) = (running.major.try_into(), running.minor.try_into());
+            Some(KernelVersion::new(major.ok()?, minor.ok()?, running.patch))
+        });
+        known.ok_or_else(|| io::Error::other("the kernel's version cannot be understood"))
+    }
+
+    /// As the kernel has it: `LINUX_VERSION_CODE`.
+    pub fn code(self) -> u32 {
+        let number = |number: u8| u16::from(number);
+        hachi::KernelVersion::new(number(self.major), number(self.minor), self.patch).code()
+    }
+}
 
 const ONLINE: &str = "/sys/devices/system/cpu/online";
 const POSSIBLE: &str = "/sys/devices/system/cpu/possible";

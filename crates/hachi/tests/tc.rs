@@ -77,12 +77,16 @@ fn drops_real_packets() {
             .take_link(id)
             .unwrap();
         assert_eq!(link.if_index(), Some(host.index()));
-        let (priority, handle) = link.tc_filter().unwrap();
+        let place = link.tc_filter().unwrap();
+        assert_eq!((place.attach_type, place.class), (direction, 0));
         let found = host
             .netns()
             .run(|| tc_filters(host.interface(), direction))
             .unwrap();
-        assert_eq!((found[0].priority, found[0].handle), (priority, handle));
+        assert_eq!(
+            (found[0].priority, found[0].handle),
+            (place.priority, place.handle)
+        );
         assert_eq!(found[0].name, "drop_all");
         // Dropped in a thread of another network namespace.
         drop(link);

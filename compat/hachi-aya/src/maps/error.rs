@@ -38,6 +38,13 @@ pub enum MapError {
         /// The map's.
         expected: usize,
     },
+    /// The map's values are not made of as many entries as they should.
+    InvalidValueStride {
+        /// The size of its values.
+        size: usize,
+        /// The size of an entry.
+        stride: usize,
+    },
     /// The index is beyond the map's capacity.
     OutOfBounds {
         /// The index.
@@ -79,6 +86,8 @@ pub enum MapError {
         /// Its type.
         map_type: u32,
     },
+    /// Something went wrong with the system.
+    IoError(io::Error),
     /// A system call failed.
     SyscallError(SyscallError),
 }
@@ -106,6 +115,12 @@ impl fmt::Display for MapError {
                 write!(
                     f,
                     "the value has {size} bytes, the map's values have {expected}"
+                )
+            }
+            MapError::InvalidValueStride { size, stride } => {
+                write!(
+                    f,
+                    "the map's values have {size} bytes, which is no multiple of {stride}"
                 )
             }
             MapError::OutOfBounds { index, max_entries } => {
@@ -136,6 +151,7 @@ impl fmt::Display for MapError {
                     "map `{name}` has type {map_type}, which is not supported here"
                 )
             }
+            MapError::IoError(error) => write!(f, "{error}"),
             MapError::SyscallError(error) => write!(f, "{error}: {}", error.io_error),
         }
     }
@@ -144,11 +160,17 @@ impl fmt::Display for MapError {
 impl Error for MapError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            MapError::CreateError { io_error, .. } => Some(io_error),
+            MapError::CreateError { io_error, .. } | MapError::IoError(io_error) => Some(io_error),
             MapError::PinError { error, .. } => Some(error),
             MapError::SyscallError(error) => Some(error),
             _ => None,
         }
+    }
+}
+
+impl From<io::Error> for MapError {
+    fn from(error: io::Error) -> Self {
+        MapError::IoError(error)
     }
 }
 

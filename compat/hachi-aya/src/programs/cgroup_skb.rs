@@ -7,6 +7,7 @@ program! {
     CgroupSkb, ProgramType::CgroupSkb
 }
 attachments!(CgroupSkb, CgroupSkbLink, CgroupSkbLinkId, "CgroupSkb");
+links::conversions!(cgroup, CgroupSkbLink);
 load!(CgroupSkb);
 from_pin!(CgroupSkb, CgroupSkbAttachType);
 pub use hachi::programs::CgroupSkbAttachType;
@@ -14,6 +15,15 @@ pub use hachi::programs::CgroupSkbAttachType;
 test_run!(CgroupSkb);
 
 impl CgroupSkb {
+    /// The direction that the section names; `None` for `cgroup/skb`.
+    pub fn expected_attach_type(&self) -> &Option<CgroupSkbAttachType> {
+        match self.0.direction() {
+            Some(CgroupSkbAttachType::Ingress) => &Some(CgroupSkbAttachType::Ingress),
+            Some(CgroupSkbAttachType::Egress) => &Some(CgroupSkbAttachType::Egress),
+            _ => &None,
+        }
+    }
+
     /// Attaches the loaded program to a cgroup, for packets in this direction.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ program! {
     CgroupSock, ProgramType::CgroupSock
 }
 attachments!(CgroupSock, CgroupSockLink, CgroupSockLinkId, "CgroupSock");
+links::conversions!(cgroup, CgroupSockLink);
 load!(CgroupSock);
 from_pin!(CgroupSock, CgroupSockAttachType);
 pub use hachi::programs::CgroupSockAttachType;

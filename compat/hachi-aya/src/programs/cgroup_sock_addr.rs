@@ -12,6 +12,7 @@ attachments!(
     CgroupSockAddrLinkId,
     "CgroupSockAddr"
 );
+links::conversions!(cgroup, CgroupSockAddrLink);
 load!(CgroupSockAddr);
 from_pin!(CgroupSockAddr, CgroupSockAddrAttachType);
 pub use hachi::programs::CgroupSockAddrAttachType;

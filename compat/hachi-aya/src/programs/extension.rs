@@ -7,6 +7,7 @@ program! {
     Extension, ProgramType::Extension
 }
 attachments!(Extension, ExtensionLink, ExtensionLinkId, "Extension");
+links::conversions!(fd, ExtensionLink);
 /// An error of extensions.
 #[derive(Debug)]
 pub enum ExtensionError {

@@ -7,6 +7,7 @@ program! {
     FEntry, ProgramType::Tracing
 }
 attachments!(FEntry, FEntryLink, FEntryLinkId, "FEntry");
+links::conversions!(fd, FEntryLink);
 traced!(FEntry, "function of the kernel");
 of_itself!(FEntry, FEntryLinkId);
 from_pin!(FEntry);

@@ -12,6 +12,7 @@ attachments!(
     FlowDissectorLinkId,
     "FlowDissector"
 );
+links::conversions!(cgroup, FlowDissectorLink);
 load!(FlowDissector);
 of_fd!(FlowDissector, FlowDissectorLinkId, "a network namespace");
 from_pin!(FlowDissector);

@@ -7,6 +7,7 @@ program! {
     Iter, ProgramType::Tracing
 }
 attachments!(Iter, IterLink, IterLinkId, "Iter");
+links::conversions!(Iter of_type, IterLink);
 traced!(Iter, "kind of thing that the kernel lists");
 of_itself!(Iter, IterLinkId);
 from_pin!(Iter);

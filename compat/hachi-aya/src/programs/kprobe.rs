@@ -7,6 +7,7 @@ program! {
     KProbe, ProgramType::KProbe
 }
 attachments!(KProbe, KProbeLink, KProbeLinkId, "KProbe");
+links::conversions!(PerfEvent of_type, KProbeLink);
 load!(KProbe);
 from_pin!(KProbe, ProbeKind);
 

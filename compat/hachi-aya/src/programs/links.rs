@@ -3,7 +3,7 @@
 use std::{
     error::Error,
     fmt, fs, io,
-    os::fd::{AsFd, BorrowedFd},
+    os::fd::{AsFd, AsRawFd as _, BorrowedFd, RawFd},
     path::Path,
 };
 
@@ -11,10 +11,162 @@ pub use hachi::programs::CgroupAttachMode;
 
 use crate::{pin::PinError, programs::ProgramError, sys::SyscallError};
 
+/// Two are the same when their ids are.
+macro_rules! by_id {
+    ($link:ident) => {
+        impl PartialEq for $link {
+            fn eq(&self, other: &Self) -> bool {
+                use $crate::programs::links::Link;
+                Link::id(self) == Link::id(other)
+            }
+        }
+
+        impl Eq for $link {}
+
+        impl std::hash::Hash for $link {
+            fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+                $crate::programs::links::Link::id(self).hash(state);
+            }
+        }
+    };
+}
+pub(crate) use by_id;
+
+/// Defines the link of a type of program, and its id.
+macro_rules! link_type {
+    ($program:literal, $link:ident, $id:ident) => {
+        #[doc = concat!("Names an attachment of a program of type ", $program, ".")]
+        #[derive(Debug, PartialEq, Eq, Hash)]
+        pub struct $id(pub(crate) hachi::links::LinkId);
+
+        #[doc = concat!("An attachment of a program of type ", $program, ".")]
+        ///
+        /// Dropping it detaches.
+        #[derive(Debug)]
+        pub struct $link {
+            pub(crate) link: hachi::links::OwnedLink,
+            pub(crate) id: hachi::links::LinkId,
+        }
+
+        impl $crate::programs::links::Link for $link {
+            type Id = $id;
+
+            fn id(&self) -> $id {
+                $id(self.id)
+            }
+
+            fn detach(self) -> Result<(), $crate::programs::ProgramError> {
+                Ok(self.link.detach()?)
+            }
+        }
+        $crate::programs::links::by_id!($link);
+
+        impl $link {
+            #[allow(dead_code, reason = "not all are made from another link")]
+            pub(crate) fn from_owned(link: hachi::links::OwnedLink) -> Self {
+                $link {
+                    link,
+                    id: hachi::links::LinkId::unique(),
+                }
+            }
+
+            /// What names it within its program.
+            pub fn id(&self) -> $id {
+                $id(self.id)
+            }
+
+            /// Ends the attachment.
+            ///
+            /// # Errors
+            /// What the kernel refuses.
+            pub fn detach(self) -> Result<(), $crate::programs::ProgramError> {
+                Ok(self.link.detach()?)
+            }
+        }
+    };
+}
+pub(crate) use link_type;
+
+/// What a link can be made into and from: a row for each kind of base that it has in Aya.
+macro_rules! conversions {
+    // Always a `bpf_link`.
+    (fd, $link:ident) => {
+        impl From<$link> for $crate::programs::links::FdLink {
+            fn from(link: $link) -> Self {
+                match link.link {
+                    hachi::links::OwnedLink::Fd(link) => $crate::programs::links::FdLink(link),
+                    _ => unreachable!("attachments of this type are links on every kernel"),
+                }
+            }
+        }
+
+        impl From<$crate::programs::links::FdLink> for $link {
+            fn from(link: $crate::programs::links::FdLink) -> Self {
+                $link::from_owned(link.0.into())
+            }
+        }
+    };
+    // A `bpf_link` of this type, where the kernel has those.
+    ($kind:ident of_type, $link:ident) => {
+        $crate::programs::links::conversions!(cgroup, $link);
+
+        impl TryFrom<$crate::programs::links::FdLink> for $link {
+            type Error = $crate::programs::links::LinkError;
+
+            fn try_from(link: $crate::programs::links::FdLink) -> Result<Self, Self::Error> {
+                match link.info()?.link_type()? {
+                    $crate::programs::links::LinkType::$kind => {
+                        Ok($link::from_owned(link.0.into()))
+                    }
+                    _ => Err($crate::programs::links::LinkError::InvalidLink),
+                }
+            }
+        }
+    };
+    // A `bpf_link`, where the kernel has those.
+    (cgroup, $link:ident) => {
+        impl TryFrom<$link> for $crate::programs::links::FdLink {
+            type Error = $crate::programs::links::LinkError;
+
+            fn try_from(link: $link) -> Result<Self, Self::Error> {
+                let link = hachi::links::FdLink::try_from(link.link)?;
+                Ok($crate::programs::links::FdLink(link))
+            }
+        }
+    };
+    // By `BPF_PROG_ATTACH`.
+    (prog, $link:ident) => {
+        impl From<$link> for $crate::programs::links::ProgAttachLink {
+            fn from(link: $link) -> Self {
+                $crate::programs::links::ProgAttachLink {
+                    link: link.link,
+                    id: link.id,
+                }
+            }
+        }
+
+        impl From<$crate::programs::links::ProgAttachLink> for $link {
+            fn from(link: $crate::programs::links::ProgAttachLink) -> Self {
+                $link {
+                    link: link.link,
+                    id: link.id,
+                }
+            }
+        }
+    };
+}
+pub(crate) use conversions;
+
+link_type!(
+    "those attached by `BPF_PROG_ATTACH`",
+    ProgAttachLink,
+    ProgAttachLinkId
+);
+
 /// An attachment of a program.
-pub trait Link: fmt::Debug + 'static {
+pub trait Link: fmt::Debug + Eq + std::hash::Hash + 'static {
     /// What names it within its program.
-    type Id: fmt::Debug + std::hash::Hash + Eq;
+    type Id: fmt::Debug + Eq + std::hash::Hash;
 
     /// What names it within its program.
     fn id(&self) -> Self::Id;
@@ -80,7 +232,37 @@ impl From<hachi::links::LinkError> for LinkError {
 
 /// A `bpf_link`: detaches when it is dropped, unless it is pinned.
 #[derive(Debug)]
+#[repr(transparent)]
 pub struct FdLink(pub(crate) hachi::links::FdLink);
+
+/// Names a [`FdLink`] in this process.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct FdLinkId(RawFd);
+
+impl Link for FdLink {
+    type Id = FdLinkId;
+
+    fn id(&self) -> FdLinkId {
+        FdLinkId(self.as_fd().as_raw_fd())
+    }
+
+    /// Closes the descriptor: what is pinned stays.
+    fn detach(self) -> Result<(), ProgramError> {
+        drop(self);
+        Ok(())
+    }
+}
+by_id!(FdLink);
+
+/// The pin stays, and keeps the attachment.
+impl From<PinnedLink> for FdLink {
+    fn from(link: PinnedLink) -> Self {
+        match hachi::links::OwnedLink::from(link.0) {
+            hachi::links::OwnedLink::Fd(link) => FdLink(link),
+            _ => unreachable!("`from_pin` and `pin` give `bpf_link`s alone"),
+        }
+    }
+}
 
 impl FdLink {
     /// Pins the attachment, so that it outlives the process.
@@ -117,6 +299,9 @@ impl PinnedLink {
     /// [`LinkError::SyscallError`] when there is none.
     pub fn from_pin<P: AsRef<Path>>(path: P) -> Result<Self, LinkError> {
         match hachi::links::PinnedLink::from_pin(path) {
+            Ok(link) if !matches!(link.link(), hachi::links::OwnedLink::Fd(_)) => {
+                Err(LinkError::InvalidLink)
+            }
             Ok(link) => Ok(PinnedLink(link)),
             Err(error) => Err(LinkError::SyscallError(SyscallError {
                 call: "BPF_OBJ_GET",
@@ -307,70 +492,6 @@ impl LinkOrder {
         LinkOrder(hachi::links::LinkOrder::after_program_id(id.0))
     }
 }
-
-/// Defines the link of a type of program, and its id.
-macro_rules! link_type {
-    ($program:literal, $link:ident, $id:ident) => {
-        #[doc = concat!("Names an attachment of a program of type ", $program, ".")]
-        #[derive(Debug, PartialEq, Eq, Hash)]
-        pub struct $id(pub(crate) hachi::links::LinkId);
-
-        #[doc = concat!("An attachment of a program of type ", $program, ".")]
-        ///
-        /// Dropping it detaches.
-        #[derive(Debug)]
-        pub struct $link {
-            pub(crate) link: hachi::links::OwnedLink,
-            pub(crate) id: hachi::links::LinkId,
-        }
-
-        impl $crate::programs::links::Link for $link {
-            type Id = $id;
-
-            fn id(&self) -> $id {
-                $id(self.id)
-            }
-
-            fn detach(self) -> Result<(), $crate::programs::ProgramError> {
-                Ok(self.link.detach()?)
-            }
-        }
-
-        impl $link {
-            /// What names it within its program.
-            pub fn id(&self) -> $id {
-                $id(self.id)
-            }
-
-            /// Ends the attachment.
-            ///
-            /// # Errors
-            /// What the kernel refuses.
-            pub fn detach(self) -> Result<(), $crate::programs::ProgramError> {
-                Ok(self.link.detach()?)
-            }
-        }
-
-        impl TryFrom<$link> for $crate::programs::links::FdLink {
-            type Error = $crate::programs::links::LinkError;
-
-            fn try_from(link: $link) -> Result<Self, Self::Error> {
-                let link = hachi::links::FdLink::try_from(link.link)?;
-                Ok($crate::programs::links::FdLink(link))
-            }
-        }
-
-        impl From<$crate::programs::links::FdLink> for $link {
-            fn from(link: $crate::programs::links::FdLink) -> Self {
-                $link {
-                    link: link.0.into(),
-                    id: hachi::links::LinkId::unique(),
-                }
-            }
-        }
-    };
-}
-pub(crate) use link_type;
 
 /// Reads what an iterator writes.
 pub(crate) fn read_iter(link: &hachi::links::OwnedLink) -> Result<fs::File, LinkError> {

@@ -7,6 +7,7 @@ program! {
     LsmCgroup, ProgramType::Lsm(LsmAttachType::Cgroup)
 }
 attachments!(LsmCgroup, LsmLink, LsmLinkId, "LsmCgroup");
+links::conversions!(fd, LsmLink);
 traced!(LsmCgroup, "hook of the kernel's security modules");
 of_fd!(LsmCgroup, LsmLinkId, "a cgroup");
 from_pin!(LsmCgroup);

@@ -345,6 +345,7 @@ pub mod flow_dissector;
 pub mod iter;
 pub mod kprobe;
 pub mod lirc_mode2;
+mod loaded;
 pub mod lsm;
 pub mod lsm_cgroup;
 pub mod perf_event;

@@ -7,6 +7,7 @@ program! {
     PerfEvent, ProgramType::PerfEvent
 }
 attachments!(PerfEvent, PerfEventLink, PerfEventLinkId, "PerfEvent");
+links::conversions!(PerfEvent of_type, PerfEventLink);
 #[cfg(not(feature = "v0_13"))]
 pub use hachi::programs::PerfEventScope;
 pub use hachi::programs::{

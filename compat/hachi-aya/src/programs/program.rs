@@ -99,6 +99,8 @@ macro_rules! programs {
                 #[doc = concat!("See [`", stringify!($type), "`].")]
                 $type($type),
             )*
+            /// See [`ReusePortSocketFilter`]: an object says [`SocketFilter`](Self::SocketFilter).
+            ReusePortSocketFilter(ReusePortSocketFilter),
             /// Of a type that Aya has no name for.
             #[doc(hidden)]
             Other(hachi::programs::Program),
@@ -118,6 +120,7 @@ macro_rules! programs {
             pub fn prog_type(&self) -> ProgramType {
                 let kind = match self {
                     $(Program::$type(program) => program.0.prog_type(),)*
+                    Program::ReusePortSocketFilter(program) => program.0.0.prog_type(),
                     Program::Other(program) => program.prog_type(),
                 };
                 match self {
@@ -130,6 +133,7 @@ macro_rules! programs {
             pub(crate) fn section(&self) -> &str {
                 match self {
                     $(Program::$type(program) => program.0.section(),)*
+                    Program::ReusePortSocketFilter(program) => program.0.0.section(),
                     Program::Other(program) => program.section(),
                 }
             }
@@ -141,6 +145,7 @@ macro_rules! programs {
             pub fn unload(self) -> Result<(), ProgramError> {
                 match self {
                     $(Program::$type(mut program) => program.unload(),)*
+                    Program::ReusePortSocketFilter(mut program) => program.unload(),
                     Program::Other(mut program) => Ok(program.unload()?),
                 }
             }
@@ -152,6 +157,7 @@ macro_rules! programs {
             pub fn fd(&self) -> Result<&ProgramFd, ProgramError> {
                 match self {
                     $(Program::$type(program) => Ok(program.0.fd()?),)*
+                    Program::ReusePortSocketFilter(program) => program.fd(),
                     Program::Other(program) => Ok(program.fd()?),
                 }
             }
@@ -163,6 +169,7 @@ macro_rules! programs {
             pub fn info(&self) -> Result<ProgramInfo, ProgramError> {
                 Ok(ProgramInfo::new(match self {
                     $(Program::$type(program) => program.0.info()?,)*
+                    Program::ReusePortSocketFilter(program) => program.0.0.info()?,
                     Program::Other(program) => program.info()?,
                 }))
             }
@@ -174,6 +181,7 @@ macro_rules! programs {
             pub fn pin<P: AsRef<std::path::Path>>(&mut self, path: P) -> Result<(), PinError> {
                 Ok(match self {
                     $(Program::$type(program) => program.0.pin(path)?,)*
+                    Program::ReusePortSocketFilter(program) => program.pin(path)?,
                     Program::Other(program) => program.pin(path)?,
                 })
             }

@@ -12,6 +12,7 @@ attachments!(
     RawTracePointLinkId,
     "RawTracePoint"
 );
+links::conversions!(fd, RawTracePointLink);
 load!(RawTracePoint);
 from_pin!(RawTracePoint);
 

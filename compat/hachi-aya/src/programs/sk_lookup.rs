@@ -7,6 +7,7 @@ program! {
     SkLookup, ProgramType::SkLookup
 }
 attachments!(SkLookup, SkLookupLink, SkLookupLinkId, "SkLookup");
+links::conversions!(fd, SkLookupLink);
 load!(SkLookup);
 of_fd!(SkLookup, SkLookupLinkId, "a network namespace");
 from_pin!(SkLookup);

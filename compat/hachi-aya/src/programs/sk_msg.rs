@@ -7,6 +7,7 @@ program! {
     SkMsg, ProgramType::SkMsg
 }
 attachments!(SkMsg, SkMsgLink, SkMsgLinkId, "SkMsg");
+links::conversions!(prog, SkMsgLink);
 load!(SkMsg);
 from_pin!(SkMsg);
 

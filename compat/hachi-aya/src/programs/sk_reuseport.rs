@@ -13,6 +13,15 @@ pub enum SkReuseportAttachType {
     SelectOrMigrate,
 }
 
+impl SkReuseportAttachType {
+    pub(super) fn section(self) -> &'static str {
+        match self {
+            SkReuseportAttachType::Select => "sk_reuseport",
+            SkReuseportAttachType::SelectOrMigrate => "sk_reuseport/migrate",
+        }
+    }
+}
+
 program! {
     /// A program that chooses among the sockets which share a port.
     SkReuseport, ProgramType::SkReuseport

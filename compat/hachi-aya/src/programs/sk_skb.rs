@@ -7,6 +7,7 @@ program! {
     SkSkb, ProgramType::SkSkb
 }
 attachments!(SkSkb, SkSkbLink, SkSkbLinkId, "SkSkb");
+links::conversions!(prog, SkSkbLink);
 pub use hachi::programs::SkSkbKind;
 
 load!(SkSkb);

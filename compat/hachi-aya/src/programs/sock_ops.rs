@@ -7,6 +7,7 @@ program! {
     SockOps, ProgramType::SockOps
 }
 attachments!(SockOps, SockOpsLink, SockOpsLinkId, "SockOps");
+links::conversions!(cgroup, SockOpsLink);
 load!(SockOps);
 from_pin!(SockOps);
 of_cgroup!(SockOps, SockOpsLinkId);

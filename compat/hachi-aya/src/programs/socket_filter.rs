@@ -42,7 +42,7 @@ impl SocketFilter {
 /// A socket filter that chooses among the sockets of a group which share a port.
 #[derive(Debug)]
 #[repr(transparent)]
-pub struct ReusePortSocketFilter(SocketFilter);
+pub struct ReusePortSocketFilter(pub(super) SocketFilter);
 
 impl ReusePortSocketFilter {
     /// The type, as the kernel has it.
@@ -121,6 +121,15 @@ impl ReusePortSocketFilter {
     /// What the kernel refuses: `ENOENT` when it has none.
     pub fn detach<T: AsFd>(socket: T) -> Result<(), ProgramError> {
         SkReuseport::detach(socket)
+    }
+}
+
+impl TestRun for ReusePortSocketFilter {
+    type Opts<'a> = TestRunOptions<'a>;
+    type Result = TestRunResult;
+
+    fn test_run(&self, opts: TestRunOptions<'_>) -> Result<TestRunResult, ProgramError> {
+        self.0.test_run(opts)
     }
 }
 

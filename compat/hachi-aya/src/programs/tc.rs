@@ -12,6 +12,7 @@ attachments!(
     SchedClassifierLinkId,
     "SchedClassifier"
 );
+links::conversions!(Tcx of_type, SchedClassifierLink);
 load!(SchedClassifier);
 from_pin!(SchedClassifier);
 test_run!(SchedClassifier);
@@ -25,6 +26,8 @@ pub enum TcError {
     NulError(std::ffi::NulError),
     /// The qdisc is there already.
     AlreadyAttached,
+    /// Something went wrong with the system.
+    IoError(std::io::Error),
     /// TCX is for ingress and egress only.
     InvalidTcxAttach(u32),
     /// The attachment was not made by netlink.
@@ -36,6 +39,7 @@ impl std::fmt::Display for TcError {
         match self {
             TcError::NetlinkError(error) => write!(f, "{error}"),
             TcError::NulError(error) => write!(f, "{error}"),
+            TcError::IoError(error) => write!(f, "{error}"),
             TcError::AlreadyAttached => f.write_str("the interface has a clsact qdisc already"),
             TcError::InvalidTcxAttach(parent) => {
                 write!(
@@ -50,6 +54,24 @@ impl std::fmt::Display for TcError {
 
 impl std::error::Error for TcError {}
 
+impl From<crate::sys::NetlinkError> for TcError {
+    fn from(error: crate::sys::NetlinkError) -> Self {
+        TcError::NetlinkError(error)
+    }
+}
+
+impl From<std::ffi::NulError> for TcError {
+    fn from(error: std::ffi::NulError) -> Self {
+        TcError::NulError(error)
+    }
+}
+
+impl From<std::io::Error> for TcError {
+    fn from(error: std::io::Error) -> Self {
+        TcError::IoError(error)
+    }
+}
+
 /// Which packets of an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TcAttachType {
@@ -59,6 +81,16 @@ pub enum TcAttachType {
     Egress,
     /// Those of this parent of a qdisc.
     Custom(u32),
+}
+
+impl From<hachi::programs::TcAttachType> for TcAttachType {
+    fn from(kind: hachi::programs::TcAttachType) -> Self {
+        match kind {
+            hachi::programs::TcAttachType::Egress => Self::Egress,
+            hachi::programs::TcAttachType::Custom(parent) => Self::Custom(parent),
+            _ => Self::Ingress,
+        }
+    }
 }
 
 impl From<TcAttachType> for hachi::programs::TcAttachType {
@@ -135,8 +167,8 @@ impl SchedClassifier {
     /// As [`attach`](Self::attach), in this way and at this place.
     ///
     /// # Errors
-    /// [`ProgramError::TcError`] for TCX with another parent than ingress and egress, and for a
-    /// `classid`, which Hachi does not set; else as [`attach`](Self::attach).
+    /// [`ProgramError::TcError`] for TCX with another parent than ingress and egress; else as
+    /// [`attach`](Self::attach).
     pub fn attach_with_options(
         &mut self,
         interface: &str,
@@ -149,17 +181,13 @@ impl SchedClassifier {
                 return Err(TcError::InvalidTcxAttach(parent).into());
             }
             (TcAttachOptions::TcxOrder(order), _) => Hachi::TcxOrder(order.0),
-            (
-                TcAttachOptions::Netlink(NlOptions {
-                    classid: Some(_), ..
-                }),
-                _,
-            ) => {
-                return Err(TcError::InvalidLinkOperation.into());
+            (TcAttachOptions::Netlink(options), _) => {
+                let class = options.classid.map_or(0, u32::from);
+                Hachi::Netlink(
+                    hachi::programs::NlOptions::new(options.priority, options.handle.0)
+                        .in_class(class),
+                )
             }
-            (TcAttachOptions::Netlink(options), _) => Hachi::Netlink(
-                hachi::programs::NlOptions::new(options.priority, options.handle.0),
-            ),
         };
         let link = self
             .0
@@ -223,11 +251,62 @@ impl MultiProgLink for SchedClassifierLink {
     }
 }
 
+/// [`LinkError::InvalidLink`](links::LinkError::InvalidLink) for one made by netlink.
+impl<'a> TryFrom<&'a SchedClassifierLink> for &'a links::FdLink {
+    type Error = links::LinkError;
+
+    fn try_from(link: &'a SchedClassifierLink) -> Result<Self, links::LinkError> {
+        match &link.link {
+            hachi::links::OwnedLink::Fd(link) => {
+                // SAFETY: `repr(transparent)`: a reference to the one is one to the other.
+                Ok(unsafe { &*(link as *const hachi::links::FdLink).cast() })
+            }
+            _ => Err(links::LinkError::InvalidLink),
+        }
+    }
+}
+
 impl SchedClassifierLink {
-    fn filter(&self) -> Result<(u16, u32), ProgramError> {
+    fn filter(&self) -> Result<hachi::links::TcFilterPlace, ProgramError> {
         self.link
             .tc_filter()
             .ok_or(ProgramError::TcError(TcError::InvalidLinkOperation))
+    }
+
+    /// Takes over a filter that somebody made by netlink: it is removed when the link is dropped.
+    /// The class is the filter's own, whatever `classid` says.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotFound`] when there is no such filter, and what the kernel refuses.
+    pub fn attached(
+        if_name: &str,
+        attach_type: TcAttachType,
+        priority: u16,
+        handle: TcHandle,
+        classid: Option<TcHandle>,
+    ) -> Result<Self, io::Error> {
+        let _ = classid;
+        let filters =
+            hachi::links::tc_filters(if_name, attach_type.into()).map_err(io::Error::other)?;
+        let found = filters
+            .into_iter()
+            .find(|filter| (filter.priority, filter.handle) == (priority, handle.0));
+        let Some(filter) = found else {
+            return Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                format!("no filter of priority {priority} and this handle on `{if_name}`"),
+            ));
+        };
+        let link = filter.into_link().map_err(io::Error::other)?;
+        Ok(SchedClassifierLink::from_owned(link))
+    }
+
+    /// Which packets, of one made by netlink.
+    ///
+    /// # Errors
+    /// [`TcError::InvalidLinkOperation`] for another.
+    pub fn attach_type(&self) -> Result<TcAttachType, ProgramError> {
+        Ok(self.filter()?.attach_type.into())
     }
 
     /// The priority, of one made by netlink.
@@ -235,7 +314,7 @@ impl SchedClassifierLink {
     /// # Errors
     /// [`TcError::InvalidLinkOperation`] for another.
     pub fn priority(&self) -> Result<u16, ProgramError> {
-        Ok(self.filter()?.0)
+        Ok(self.filter()?.priority)
     }
 
     /// The handle, of one made by netlink.
@@ -243,7 +322,16 @@ impl SchedClassifierLink {
     /// # Errors
     /// [`TcError::InvalidLinkOperation`] for another.
     pub fn handle(&self) -> Result<TcHandle, ProgramError> {
-        Ok(TcHandle(self.filter()?.1))
+        Ok(TcHandle(self.filter()?.handle))
+    }
+
+    /// The class that packets are put into, of one made by netlink.
+    ///
+    /// # Errors
+    /// [`TcError::InvalidLinkOperation`] for another.
+    pub fn classid(&self) -> Result<Option<TcHandle>, ProgramError> {
+        let class = self.filter()?.class;
+        Ok((class != 0).then_some(TcHandle(class)))
     }
 }
 
@@ -256,4 +344,23 @@ pub fn qdisc_add_clsact(if_name: &str) -> Result<(), TcError> {
         std::io::ErrorKind::AlreadyExists => TcError::AlreadyAttached,
         _ => TcError::NetlinkError(crate::sys::NetlinkError(error)),
     })
+}
+
+/// Removes the filters called `name` from an interface, no matter who made them.
+///
+/// # Errors
+/// [`TcError::IoError`] of kind [`io::ErrorKind::NotFound`] when there is none, and what the
+/// kernel refuses.
+pub fn qdisc_detach_program(
+    if_name: &str,
+    attach_type: TcAttachType,
+    name: &str,
+) -> Result<(), TcError> {
+    // As the kernel has it, a name ends at the first NUL.
+    std::ffi::CString::new(name)?;
+    Ok(hachi::programs::qdisc_detach_program(
+        if_name,
+        attach_type.into(),
+        name,
+    )?)
 }

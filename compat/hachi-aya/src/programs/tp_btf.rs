@@ -12,6 +12,7 @@ attachments!(
     BtfTracePointLinkId,
     "BtfTracePoint"
 );
+links::conversions!(fd, BtfTracePointLink);
 traced!(BtfTracePoint, "tracepoint");
 of_itself!(BtfTracePoint, BtfTracePointLinkId);
 from_pin!(BtfTracePoint);

@@ -7,6 +7,7 @@ program! {
     TracePoint, ProgramType::TracePoint
 }
 attachments!(TracePoint, TracePointLink, TracePointLinkId, "TracePoint");
+links::conversions!(PerfEvent of_type, TracePointLink);
 load!(TracePoint);
 from_pin!(TracePoint);
 

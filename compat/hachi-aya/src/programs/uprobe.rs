@@ -7,6 +7,7 @@ program! {
     UProbe, ProgramType::KProbe
 }
 attachments!(UProbe, UProbeLink, UProbeLinkId, "UProbe");
+links::conversions!(PerfEvent of_type, UProbeLink);
 load!(UProbe);
 from_pin!(UProbe, ProbeKind);
 

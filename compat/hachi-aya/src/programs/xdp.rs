@@ -7,6 +7,7 @@ program! {
     Xdp, ProgramType::Xdp
 }
 attachments!(Xdp, XdpLink, XdpLinkId, "Xdp");
+links::conversions!(Xdp of_type, XdpLink);
 load!(Xdp);
 test_run!(Xdp);
 
@@ -26,6 +27,12 @@ impl std::fmt::Display for XdpError {
 
 impl std::error::Error for XdpError {}
 
+impl From<crate::sys::NetlinkError> for XdpError {
+    fn from(error: crate::sys::NetlinkError) -> Self {
+        XdpError::NetlinkError(error)
+    }
+}
+
 /// What an XDP program is attached to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum XdpAttachType {
@@ -35,6 +42,16 @@ pub enum XdpAttachType {
     CpuMap,
     /// An entry of a map of interfaces.
     DevMap,
+}
+
+impl XdpAttachType {
+    pub(super) fn section(self) -> &'static str {
+        match self {
+            XdpAttachType::Interface => "xdp",
+            XdpAttachType::CpuMap => "xdp/cpumap",
+            XdpAttachType::DevMap => "xdp/devmap",
+        }
+    }
 }
 
 /// Where in the stack.

@@ -2,7 +2,7 @@
 
 use std::{fmt, path::Path};
 
-use super::{LinkError, LinkOperation};
+use super::{LinkError, LinkOperation, tc_place::TcFilterPlace};
 use crate::{
     fd::ProgramFd,
     pin::{PinError, PinProblem},
@@ -36,8 +36,8 @@ pub(crate) trait Legacy: fmt::Debug + Send + Sync {
         None
     }
 
-    /// Priority and handle of the filter that it is.
-    fn tc_filter(&self) -> Option<(u16, u32)> {
+    /// Where the filter of a qdisc is that it is.
+    fn tc_filter(&self) -> Option<TcFilterPlace> {
         None
     }
 }
@@ -87,7 +87,7 @@ impl LegacyLink {
         self.inner.if_index()
     }
 
-    pub(crate) fn tc_filter(&self) -> Option<(u16, u32)> {
+    pub(crate) fn tc_filter(&self) -> Option<TcFilterPlace> {
         self.inner.tc_filter()
     }
 

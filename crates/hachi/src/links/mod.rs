@@ -35,6 +35,7 @@ mod set;
 pub(crate) mod sock_map;
 pub(crate) mod socket;
 pub(crate) mod tc;
+mod tc_place;
 pub(crate) mod tcx;
 pub(crate) mod tracing;
 #[cfg(feature = "uprobe")]
@@ -59,6 +60,7 @@ pub use query::{AttachedProgram, Attachments};
 pub use set::LinkId;
 pub(crate) use set::Links;
 pub use tc::{TcFilterInfo, tc_filters};
+pub use tc_place::TcFilterPlace;
 pub(crate) use xdp::{Request as XdpRequest, attach as attach_xdp};
 pub use xdp::{XdpAttachment, xdp_attachments};
 

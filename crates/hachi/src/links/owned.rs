@@ -1,6 +1,6 @@
 //! Attachments of any kind, as values that own them.
 
-use super::{BpfLinkUse, FdLink, LegacyLink, LinkError, LinkTarget};
+use super::{BpfLinkUse, FdLink, LegacyLink, LinkError, LinkTarget, tc_place::TcFilterPlace};
 use crate::fd::ProgramFd;
 
 /// An attachment of any kind, owned: given up when dropped, which detaches unless a child made by
@@ -56,8 +56,8 @@ impl OwnedLink {
         }
     }
 
-    /// Priority and handle, if it is a filter of a qdisc.
-    pub fn tc_filter(&self) -> Option<(u16, u32)> {
+    /// Where it is, if it is a filter of a qdisc.
+    pub fn tc_filter(&self) -> Option<TcFilterPlace> {
         match self {
             OwnedLink::Fd(_) => None,
             OwnedLink::Legacy(link) => link.tc_filter(),

@@ -238,3 +238,10 @@ impl PinnedLink {
         &self.link
     }
 }
+
+impl From<PinnedLink> for OwnedLink {
+    /// The pin stays, and keeps the attachment when the link is dropped.
+    fn from(link: PinnedLink) -> Self {
+        link.link
+    }
+}

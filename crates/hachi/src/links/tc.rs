@@ -1,9 +1,8 @@
 //! Classifiers as filters of an interface's qdisc, by netlink.
 
-use std::{fmt, os::fd::AsFd as _};
+use std::os::fd::AsFd as _;
 
-use hachi_obj::AttachType;
-
+pub use super::tc_place::{TcAttachType, TcFilterPlace};
 use super::{Legacy, LegacyLink, LinkError, LinkOperation, OwnedLink, interface_index};
 use crate::{
     fd::ProgramFd,
@@ -15,55 +14,6 @@ use crate::{
     },
 };
 
-/// Which packets of an interface.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum TcAttachType {
-    /// Received ones.
-    #[default]
-    Ingress,
-    /// Sent ones.
-    Egress,
-    /// Those of this parent (`TC_H_MAKE(major, minor)`) of another qdisc than `clsact`; by netlink
-    /// only.
-    Custom(u32),
-}
-
-impl TcAttachType {
-    /// `TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS or …_EGRESS)`.
-    pub(crate) fn parent(self) -> u32 {
-        match self {
-            TcAttachType::Ingress => 0xffff_fff2,
-            TcAttachType::Egress => 0xffff_fff3,
-            TcAttachType::Custom(parent) => parent,
-        }
-    }
-
-    pub(crate) fn is_clsact(self) -> bool {
-        !matches!(self, TcAttachType::Custom(_))
-    }
-
-    pub(crate) fn tcx(self) -> Option<AttachType> {
-        match self {
-            TcAttachType::Ingress => Some(AttachType::TcxIngress),
-            TcAttachType::Egress => Some(AttachType::TcxEgress),
-            TcAttachType::Custom(_) => None,
-        }
-    }
-}
-
-impl fmt::Display for TcAttachType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            TcAttachType::Ingress => f.write_str("ingress"),
-            TcAttachType::Egress => f.write_str("egress"),
-            TcAttachType::Custom(parent) => {
-                write!(f, "parent {:x}:{:x}", parent >> 16, parent & 0xffff)
-            }
-        }
-    }
-}
-
 /// Where among the filters of a qdisc.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -73,12 +23,25 @@ pub struct NlOptions {
     pub priority: u16,
     /// Distinguishes filters of one priority; 0 lets the kernel choose.
     pub handle: u32,
+    /// The class that packets are put into, `MAJOR << 16 | MINOR`, unless the program chooses
+    /// another; 0 for none.
+    pub class: u32,
 }
 
 impl NlOptions {
-    /// A priority and a handle; the kernel chooses each that is 0.
+    /// A priority and a handle; the kernel chooses each that is 0. No class.
     pub const fn new(priority: u16, handle: u32) -> Self {
-        NlOptions { priority, handle }
+        NlOptions {
+            priority,
+            handle,
+            class: 0,
+        }
+    }
+
+    /// Puts packets into this class of a classful qdisc.
+    pub const fn in_class(mut self, class: u32) -> Self {
+        self.class = class;
+        self
     }
 }
 
@@ -89,6 +52,7 @@ struct TcFilter {
     netlink: Netlink,
     place: FilterPlace,
     name: String,
+    class: u32,
     program: ProgramFd,
 }
 
@@ -131,14 +95,19 @@ impl Legacy for TcFilter {
             return Err(LinkError::Replaced);
         }
         self.netlink
-            .filter_set(&self.place, &self.name, program.as_fd(), true)
+            .filter_set(&self.place, &self.name, self.class, program.as_fd(), true)
             .map_err(LinkOperation::Update.failed())?;
         self.program = program.clone();
         Ok(())
     }
 
-    fn tc_filter(&self) -> Option<(u16, u32)> {
-        Some((self.place.priority, self.place.handle))
+    fn tc_filter(&self) -> Option<TcFilterPlace> {
+        Some(TcFilterPlace {
+            attach_type: TcAttachType::from_parent(self.place.parent),
+            priority: self.place.priority,
+            handle: self.place.handle,
+            class: self.class,
+        })
     }
 }
 
@@ -163,6 +132,7 @@ pub(crate) fn find(program: &ProgramFd) -> Result<Option<LegacyLink>, SyscallErr
                     netlink,
                     place: filter.place,
                     name: filter.name,
+                    class: filter.class,
                     program: program.clone(),
                 });
                 link.forget();
@@ -197,7 +167,7 @@ pub(crate) fn attach(
         handle: options.handle,
         ..FilterPlace::default()
     };
-    let set = || netlink.filter_set(&wanted, program_name, program.as_fd(), false);
+    let set = || netlink.filter_set(&wanted, program_name, options.class, program.as_fd(), false);
     let place = match set() {
         Err(error) if no_qdisc(&error) && attach_type.is_clsact() => {
             match netlink.clsact_add(if_index) {
@@ -221,6 +191,7 @@ pub(crate) fn attach(
         netlink,
         place,
         name: program_name.to_owned(),
+        class: options.class,
         program: program.clone(),
     })
     .into())
@@ -248,10 +219,32 @@ pub struct TcFilterInfo {
     pub handle: u32,
     /// Id of the program.
     pub program_id: u32,
+    /// The class that it puts packets into; 0 for none.
+    pub class: u32,
     place: FilterPlace,
 }
 
 impl TcFilterInfo {
+    /// Takes the filter over, no matter who made it: it is removed when what is returned is
+    /// dropped. Needs CAP_NET_ADMIN and CAP_SYS_ADMIN. In the network namespace in which it was
+    /// listed.
+    ///
+    /// # Errors
+    /// What the kernel refuses: `ENOENT` if the program is gone.
+    pub fn into_link(self) -> Result<OwnedLink, LinkError> {
+        let failed = || LinkOperation::Open.failed();
+        let netlink = Netlink::open().map_err(failed())?;
+        let program = bpf::prog_fd_by_id(self.program_id).map_err(failed())?;
+        Ok(LegacyLink::new(TcFilter {
+            netlink,
+            place: self.place,
+            name: self.name,
+            class: self.class,
+            program: ProgramFd::new(program),
+        })
+        .into())
+    }
+
     /// Removes the filter, no matter who made it. Needs CAP_NET_ADMIN. In the network namespace in
     /// which it was listed.
     ///
@@ -295,6 +288,7 @@ impl From<Filter> for TcFilterInfo {
             priority: filter.place.priority,
             handle: filter.place.handle,
             program_id: filter.program_id,
+            class: filter.class,
             place: filter.place,
         }
     }

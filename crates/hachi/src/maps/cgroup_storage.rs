@@ -93,3 +93,13 @@ impl<T: Borrow<MapData>, K: Pod, V: Pod> PerCpuCgroupStorage<T, K, V> {
         PerCpuIter::new(self.map())
     }
 }
+
+impl<T: BorrowMut<MapData>, K: Pod, V: Pod> PerCpuCgroupStorage<T, K, V> {
+    /// Changes the values of `key`, which must exist.
+    ///
+    /// # Errors
+    /// What the kernel refuses: `ENOENT` when no program is attached there.
+    pub fn set(&mut self, key: &K, values: &PerCpuValues<V>) -> Result<(), MapError> {
+        self.map().set_per_cpu(key, values, ElementFlags::EXIST)
+    }
+}

@@ -56,6 +56,15 @@ impl CgroupSkb {
         ProgramData::from_pin_for(path.as_ref(), attach_type.into()).map(|data| CgroupSkb { data })
     }
 
+    /// The direction that the section, or the pin, is for; `None` for `cgroup/skb`.
+    pub fn direction(&self) -> Option<CgroupSkbAttachType> {
+        match self.data.attach_type()? {
+            AttachType::CgroupInetIngress => Some(CgroupSkbAttachType::Ingress),
+            AttachType::CgroupInetEgress => Some(CgroupSkbAttachType::Egress),
+            _ => None,
+        }
+    }
+
     /// Attaches the loaded program to the cgroup whose directory (of the version 2 hierarchy) is
     /// open here: `File::open("/sys/fs/cgroup/user.slice")`. It runs for the processes there and
     /// below, also for those that come later. Needs CAP_NET_ADMIN.

@@ -73,16 +73,44 @@ impl ProgramData {
     ) -> Result<Self, ProgramError> {
         let expected = section_def.map_or(ProgramType::Unspec, |def| def.program_type);
         let (fd, info) = open_pinned(path, expected)?;
-        Ok(ProgramData {
+        Ok(Self::loaded(fd, info.name(), expected, section_def))
+    }
+
+    fn loaded(
+        fd: ProgramFd,
+        name: String,
+        kind: ProgramType,
+        section_def: Option<&'static SectionDef>,
+    ) -> Self {
+        ProgramData {
             links: Links::new(),
-            name: info.name(),
-            kind: expected,
+            name,
+            kind,
             section_def,
             fd: Some(fd),
             log: String::new(),
             missing: Vec::new(),
             source: None,
-        })
+        }
+    }
+
+    /// A program that is loaded, which must be of the type of programs in section `section`.
+    pub(crate) fn from_fd(fd: ProgramFd, name: &str, section: &str) -> Result<Self, ProgramError> {
+        let section_def = sections::lookup(section).map(|(def, _)| def);
+        let expected = section_def.map_or(ProgramType::Unspec, |def| def.program_type);
+        let info = ProgramInfo::of(fd.as_fd()).map_err(|error| ProgramError::SyscallError {
+            name: name.to_owned(),
+            error,
+        })?;
+        if info.program_type() != Some(expected) {
+            return Err(ProgramError::UnexpectedProgramType {
+                name: name.to_owned(),
+                expected: expected.name(),
+                actual: info.type_name(),
+                section: None,
+            });
+        }
+        Ok(Self::loaded(fd, name.to_owned(), expected, section_def))
     }
 
     /// In place of loading it, takes the program that was loaded before and pinned.

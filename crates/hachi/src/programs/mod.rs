@@ -170,7 +170,10 @@ macro_rules! programs {
                 object: std::sync::Arc<crate::load::Object>,
                 spec: hachi_obj::ProgramSpec,
             ) -> Self {
-                let data = ProgramData::new(object, spec);
+                Self::from_data(ProgramData::new(object, spec))
+            }
+
+            fn from_data(data: ProgramData) -> Self {
                 match (data.kind(), data.attach_type(), data.section_kind()) {
                     $(
                         $(#[$family])?
@@ -311,6 +314,18 @@ programs! {
 }
 
 impl Program {
+    /// A program that is loaded already, as [`ProgramInfo::fd`] gives it, under the name `name`. It
+    /// can be attached, and is of the type that a program in section `section` would have, which
+    /// says more than the kernel does: `kretprobe`, `uprobe`, `cgroup_skb/egress`.
+    ///
+    /// # Errors
+    /// [`ProgramError::UnexpectedProgramType`] if the kernel has it under another type, or there is
+    /// no such section; [`ProgramError::SyscallError`] if it does not describe the program
+    /// (`BPF_OBJ_GET_INFO_BY_FD`).
+    pub fn from_fd(fd: ProgramFd, name: &str, section: &str) -> Result<Self, ProgramError> {
+        ProgramData::from_fd(fd, name, section).map(Self::from_data)
+    }
+
     fn unexpected_type(&self, expected: &'static str) -> ProgramError {
         ProgramError::unexpected_type(self.name(), self.prog_type(), self.section(), expected)
     }

@@ -99,10 +99,8 @@ impl SchedClassifier {
         let filters =
             tc_filters(interface, attach_type).map_err(|error| self.data.attach_error(error))?;
         let last = filters.last().map_or(0, |filter| filter.priority);
-        Ok(NlOptions {
-            priority: if last == 0 { 0 } else { last.saturating_add(1) },
-            handle: 0,
-        })
+        let priority = if last == 0 { 0 } else { last.saturating_add(1) };
+        Ok(NlOptions::new(priority, 0))
     }
 
     /// As [`attach`](Self::attach), in this way and at this place.

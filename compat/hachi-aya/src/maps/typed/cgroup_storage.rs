@@ -61,3 +61,18 @@ impl<T: Borrow<MapData>, V: Pod> PerCpuCgroupStorage<T, V> {
         values.map(Into::into).ok_or(MapError::KeyNotFound)
     }
 }
+
+impl<T: BorrowMut<MapData>, V: Pod> PerCpuCgroupStorage<T, V> {
+    /// Changes the values of an attachment. The kernel takes no flags here.
+    ///
+    /// # Errors
+    /// [`MapError::KeyNotFound`] when there is none, and what the kernel refuses.
+    pub fn insert(
+        &mut self,
+        key: CgroupStorageKey,
+        values: PerCpuValues<V>,
+        _flags: u64,
+    ) -> Result<(), MapError> {
+        Ok(self.0.set(&Plain(key), &values.into_hachi()?)?)
+    }
+}

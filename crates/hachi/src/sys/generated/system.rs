@@ -48,6 +48,7 @@ pub(crate) const TCA_OPTIONS: u16 = 2;
 pub(crate) const TCA_CHAIN: u16 = 11;
 
 // `linux/pkt_cls.h`.
+pub(crate) const TCA_BPF_CLASSID: u16 = 3;
 pub(crate) const TCA_BPF_FD: u16 = 6;
 pub(crate) const TCA_BPF_NAME: u16 = 7;
 pub(crate) const TCA_BPF_FLAGS: u16 = 8;

@@ -6,9 +6,9 @@
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 
 use super::super::generated::system::{
-    ETH_P_ALL, TC_H_CLSACT, TC_H_MAJ_MASK, TC_H_MIN_EGRESS, TC_H_MIN_INGRESS, TCA_BPF_FD,
-    TCA_BPF_FLAG_ACT_DIRECT, TCA_BPF_FLAGS, TCA_BPF_ID, TCA_BPF_NAME, TCA_CHAIN, TCA_KIND,
-    TCA_OPTIONS,
+    ETH_P_ALL, TC_H_CLSACT, TC_H_MAJ_MASK, TC_H_MIN_EGRESS, TC_H_MIN_INGRESS, TCA_BPF_CLASSID,
+    TCA_BPF_FD, TCA_BPF_FLAG_ACT_DIRECT, TCA_BPF_FLAGS, TCA_BPF_ID, TCA_BPF_NAME, TCA_CHAIN,
+    TCA_KIND, TCA_OPTIONS,
 };
 use super::{Netlink, Request, SyscallError, attributes, u32_at};
 
@@ -57,6 +57,8 @@ pub(crate) struct Filter {
     pub(crate) place: FilterPlace,
     pub(crate) name: String,
     pub(crate) program_id: u32,
+    /// The class that it puts packets into; 0 for none.
+    pub(crate) class: u32,
 }
 
 impl FilterPlace {
@@ -123,6 +125,7 @@ impl Netlink {
         &self,
         place: &FilterPlace,
         name: &str,
+        class: u32,
         program: BorrowedFd<'_>,
         replace: bool,
     ) -> Result<FilterPlace, SyscallError> {
@@ -134,6 +137,9 @@ impl Netlink {
             request.attribute(TCA_CHAIN, &place.chain.to_ne_bytes());
         }
         request.nested(TCA_OPTIONS, &|request| {
+            if class != 0 {
+                request.attribute(TCA_BPF_CLASSID, &class.to_ne_bytes());
+            }
             request.attribute(TCA_BPF_FD, &program.as_raw_fd().to_ne_bytes());
             let mut text = name.as_bytes().to_vec();
             text.push(0);
@@ -237,6 +243,7 @@ impl Filter {
             },
             name: String::new(),
             program_id: 0,
+            class: 0,
         };
         let mut is_bpf = false;
         for (kind, value) in attributes(payload.get(TCMSG..)?) {
@@ -247,6 +254,7 @@ impl Filter {
                     for (kind, value) in attributes(value) {
                         match kind {
                             TCA_BPF_NAME => filter.name = crate::sys::bpf::name_text(value),
+                            TCA_BPF_CLASSID => filter.class = u32_at(value, 0)?,
                             TCA_BPF_ID => filter.program_id = u32_at(value, 0)?,
                             _ => {}
                         }
