@@ -4,6 +4,7 @@
 //! can be built. Relocating is compared by CPU time outside the kernel, because libbpf cannot
 //! relocate without trying out the kernel and handing it maps.
 
+use crate::figures::{Goal, Unit, figure};
 use crate::tools::{Result, aya, cargo, median, own_cargo, ratio, report, root, scratch, succeed};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -47,14 +48,8 @@ pub fn run() -> Result {
         None,
     );
     report("Hachi: relocate, own CPU time", micros(ours[2]), None);
-    let verdict = match ours[3] < MEMORY_GOAL {
-        true => "met",
-        false => "MISSED",
-    };
-    println!(
-        "  Hachi: private memory of the types {:>17} KiB  goal < {MEMORY_GOAL} KiB: {verdict}",
-        ours[3]
-    );
+    let what = "Hachi: private memory of the types";
+    figure(what, ours[3], Unit::Kibibytes, Goal::AtMost(MEMORY_GOAL));
     for (name, goal, program) in [("libbpf", 1.0 / 3.0, libbpf()), ("Aya", 0.1, aya())] {
         let theirs = match program {
             Ok(program) => measure(&program, &object)?,
@@ -78,10 +73,10 @@ pub fn run() -> Result {
             micros(theirs[2]),
             None,
         );
-        let compare =
-            |what: &str, at: usize| ratio(what, micros(ours[at]), micros(theirs[at]), None);
-        compare(&format!("Hachi / {name}, open"), 0);
-        compare(&format!("Hachi / {name}, relocate (goal ≤ {goal:.2})"), 2);
+        for (what, at, goal) in [("open", 0, None), ("relocate", 2, Some(goal))] {
+            let what = format!("Hachi / {name}, {what}");
+            ratio(&what, micros(ours[at]), micros(theirs[at]), goal);
+        }
     }
     Ok(())
 }

@@ -5,6 +5,7 @@
 //! the verifier looked at; time is the kernel's own (test_run), for the kinds of programs that it
 //! runs repeatedly.
 
+use crate::figures::{Goal, Unit, keep};
 use crate::tools::{Result, median, root, scratch, succeed};
 use hachi::Ebpf;
 use hachi::programs::{ProgramInfo, TestRunOptions};
@@ -60,6 +61,12 @@ pub fn run() -> Result {
             ("verified", 8, ours.verified, theirs.verified, SIZE_GOAL),
         ] {
             let ratio = f64::from(ours) / f64::from(theirs);
+            keep(
+                &format!("{name}, {what}"),
+                ratio,
+                Unit::Ratio,
+                Goal::AtMost(goal),
+            );
             line += &format!(" {ours:>width$} {theirs:>6} {ratio:>6.2}  ");
             if ratio > goal {
                 beyond.push(format!("{name}: {what} {ratio:.2}"));
@@ -67,6 +74,12 @@ pub fn run() -> Result {
         }
         if let (Some(ours), Some(theirs)) = (ours.nanos, theirs.nanos) {
             let ratio = ours / theirs;
+            keep(
+                &format!("{name}, time"),
+                ratio,
+                Unit::Ratio,
+                Goal::AtMost(TIME_GOAL),
+            );
             line += &format!(" {ours:>8.1} {theirs:>8.1} {ratio:>6.2}");
             if ratio > TIME_GOAL {
                 beyond.push(format!("{name}: time {ratio:.2}"));

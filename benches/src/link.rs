@@ -1,6 +1,7 @@
 //! What the linker adds to a build of the firewall: one link, as a process of its own, and the
 //! object.
 
+use crate::figures::{Goal, Unit, figure};
 use crate::tools::{Result, median, report, root, scratch, time};
 use hachi_build::{Builder, Toolchain};
 use hachi_linker::LINKER_ENV;
@@ -16,7 +17,7 @@ const CAPTURE: &str = "HACHI_BENCH_CAPTURE";
 /// How often the link is repeated.
 const RUNS: usize = 21;
 /// The largest the object may be.
-const SIZE_GOAL: u64 = 16 * 1024;
+const SIZE_GOAL: f64 = 16.0 * 1024.0;
 
 /// Where this program is run as rustc's linker: keeps what rustc hands it, which it deletes
 /// afterwards, then links.
@@ -88,11 +89,8 @@ pub fn run() -> Result {
     let goal = Some(Duration::from_millis(150));
     report("one link of the firewall", median(&times), goal);
 
-    let size = fs::metadata(object)?.len();
-    let verdict = if size < SIZE_GOAL { "met" } else { "MISSED" };
-    println!(
-        "  {:44} {size:>9}  goal < {SIZE_GOAL}: {verdict}",
-        "bytes of its object, with BTF"
-    );
+    let size = fs::metadata(object)?.len() as f64;
+    let what = "bytes of its object, with BTF";
+    figure(what, size, Unit::Bytes, Goal::AtMost(SIZE_GOAL));
     Ok(())
 }

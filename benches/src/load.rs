@@ -6,6 +6,7 @@
 //! in C (`libbpf/load.c`), with libbpf-rs (`libbpf-rs/`) and with Aya (`aya/`), where they can be
 //! built.
 
+use crate::figures::{self, Goal, Unit, figure};
 use crate::tools::{
     Result, build_static, built_peers, hachi, median, own_cargo, ratio, report, root, scratch,
     succeed,
@@ -20,7 +21,7 @@ const PROCESSES: usize = 9;
 /// and how often each of them loads the object.
 const LOADS: &str = "101";
 /// The most memory the process may take.
-const MEMORY_GOAL: u64 = 3 * 1024;
+const MEMORY_GOAL: f64 = 3.0 * 1024.0;
 
 pub fn run() -> Result {
     if let Err(reason) = bpf_available() {
@@ -38,7 +39,7 @@ pub fn run() -> Result {
             Some(1.0 / 3.0),
         ),
     ] {
-        println!("  {what}:");
+        figures::group(what);
         let ours = Figures::measure(Command::new(&ours), &object)?;
         ours.print("Hachi", Some(goal));
         for (name, program) in &peers {
@@ -154,13 +155,9 @@ impl Figures {
             self.first,
             None,
         );
-        let verdict = match self.memory <= MEMORY_GOAL {
-            _ if goal.is_none() => String::new(),
-            true => format!("goal ≤ {MEMORY_GOAL} KiB: met"),
-            false => format!("goal ≤ {MEMORY_GOAL} KiB: MISSED"),
-        };
+        let memory_goal = goal.map_or(Goal::None, |_| Goal::AtMost(MEMORY_GOAL));
         let what = format!("{whose}: peak memory of the process");
-        println!("  {what:44} {:>5} KiB  {verdict}", self.memory);
+        figure(&what, self.memory as f64, Unit::Kibibytes, memory_goal);
     }
 }
 

@@ -2,16 +2,20 @@
 //! installed.
 //!
 //! `cargo xtask bench [--as-new] [build] [link] [load] [maps] [ringbuf] [btf] [codegen] [unsafe]
-//! [scale] [scale-quick] [vm]`. All but the last three are run when none is named.
+//! [scale] [scale-quick] [vm] [page]`. All but the last four are run when none is named; `page`
+//! writes what was measured as a page.
 //! Figures are medians; where there is something to compare with, the ratio of the medians is
 //! printed too (below 1: Hachi takes less).
 
 mod btf;
 mod build;
 mod codegen;
+mod figures;
 mod link;
 mod load;
 mod maps;
+mod page;
+mod record;
 mod ringbuf;
 mod scale;
 mod timing;
@@ -36,10 +40,11 @@ const BENCHES: &[Bench] = &[
     ("scale", scale::run),
     ("scale-quick", scale::run_quick),
     ("vm", vm::run),
+    ("page", page::run),
 ];
 
-/// Those that run only when they are named: they take minutes.
-const ONLY_NAMED: [&str; 3] = ["scale", "scale-quick", "vm"];
+/// Those that run only when they are named: they take minutes, or measure nothing.
+const ONLY_NAMED: [&str; 4] = ["scale", "scale-quick", "vm", "page"];
 
 fn main() -> ExitCode {
     link::intercept();
@@ -59,7 +64,14 @@ fn main() -> ExitCode {
             continue;
         }
         println!("== {name}");
-        if let Err(error) = bench() {
+        // What was measured is kept also where a limit is exceeded.
+        let done = bench();
+        let figures = figures::take();
+        let kept = match figures.is_empty() {
+            true => Ok(()),
+            false => record::write(name, figures),
+        };
+        if let Err(error) = done.and(kept) {
             eprintln!("error: {error}");
             return ExitCode::FAILURE;
         }

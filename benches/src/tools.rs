@@ -1,5 +1,6 @@
 //! What the measurements share: running, timing, medians.
 
+use crate::figures::{Goal, Unit, figure};
 pub use crate::timing::{cpu_time, median};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -77,40 +78,28 @@ pub fn time(command: &mut Command) -> Result<Duration> {
     Ok(start.elapsed())
 }
 
-/// Prints one figure, and beside it the goal, if there is one.
+/// Prints a time, and beside it the goal, if there is one.
 pub fn report(what: &str, duration: Duration, goal: Option<Duration>) {
-    let verdict = match goal {
-        Some(goal) if duration < goal => format!("goal < {goal:?}: met"),
-        Some(goal) => format!("goal < {goal:?}: MISSED"),
-        None => String::new(),
-    };
-    println!("  {what:44} {:>9}  {verdict}", shown(duration));
+    let goal = goal.map_or(Goal::None, |goal| Goal::AtMost(goal.as_secs_f64()));
+    figure(what, duration.as_secs_f64(), Unit::Seconds, goal);
 }
 
-/// Prints how much of the other's figure ours is; as [`report`].
+/// Prints how much of the other's time ours is; as [`report`].
 pub fn ratio(what: &str, ours: Duration, theirs: Duration, goal: Option<f64>) {
+    let goal = goal.map_or(Goal::None, Goal::AtMost);
     let ratio = ours.as_secs_f64() / theirs.as_secs_f64();
-    let verdict = match goal {
-        Some(goal) if ratio <= goal => format!("goal ≤ {goal:.2}: met"),
-        Some(goal) => format!("goal ≤ {goal:.2}: MISSED"),
-        None => String::new(),
-    };
-    println!("  {what:44} {ratio:>8.2}x  {verdict}");
+    figure(what, ratio, Unit::Ratio, goal);
 }
 
-/// Prints a figure in nanoseconds; as [`report`].
+/// Prints a time in nanoseconds; as [`report`].
 pub fn nanos(what: &str, nanos: f64, goal: Option<f64>) {
-    let verdict = match goal {
-        Some(goal) if nanos <= goal => format!("goal ≤ {goal:.1} ns: met"),
-        Some(goal) => format!("goal ≤ {goal:.1} ns: MISSED"),
-        None => String::new(),
-    };
-    println!("  {what:44} {nanos:>6.1} ns  {verdict}");
+    let goal = goal.map_or(Goal::None, |goal| Goal::AtMost(goal / 1e9));
+    figure(what, nanos / 1e9, Unit::Seconds, goal);
 }
 
 /// As [`ratio`], of figures in nanoseconds.
 pub fn nanos_ratio(what: &str, ours: f64, theirs: f64) {
-    println!("  {what:44} {:>8.3}x", ours / theirs);
+    figure(what, ours / theirs, Unit::Ratio, Goal::None);
 }
 
 /// The C program `benches/libbpf/NAME.c`, built now.
@@ -184,13 +173,4 @@ pub fn aya() -> Result<PathBuf> {
     build.env("RUSTC_BOOTSTRAP", "1");
     let feature = "-Zcrate-attr=feature(result_option_map_or_default)";
     Ok(build_static(&mut build, &scratch("aya-peer")?, feature)?.join("aya-peer"))
-}
-
-fn shown(duration: Duration) -> String {
-    let seconds = duration.as_secs_f64();
-    match seconds {
-        s if s >= 1.0 => format!("{s:.2} s"),
-        s if s >= 0.001 => format!("{:.2} ms", s * 1e3),
-        s => format!("{:.1} µs", s * 1e6),
-    }
 }

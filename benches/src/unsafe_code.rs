@@ -6,6 +6,7 @@
 //! compiler. What user space has to say (`unsafe impl aya::Pod` for each type that is shared) is
 //! not counted, nor are types of the kernel, which both generate.
 
+use crate::figures::{Goal, Unit, keep};
 use crate::tools::{Result, cargo, root, scratch, succeed};
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use std::fs;
@@ -85,6 +86,14 @@ fn line(name: &str, own: usize, other: Count) {
         attributes,
     } = other;
     let all = other.all();
+    for (whose, count) in [("Hachi", own), ("Aya", all)] {
+        keep(
+            &format!("{whose}: {name}"),
+            count as f64,
+            Unit::Count,
+            Goal::None,
+        );
+    }
     println!("  {name:14} {own:>5} {all:>5}   {blocks:>6} {functions:>9} {attributes:>10}");
 }
 

@@ -2,18 +2,19 @@
 
 use crate::accept;
 use crate::shell::{Result, cargo, root, run as run_command, target_dir};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Runs the benchmarks named in `arguments`, or all, or [`accept`], or the quick form of `scale`;
-/// after `--as-new` with Hachi's crates built as a project of `hachi new` builds them, which does
+/// Runs the benchmarks named in `arguments`, or all, or [`accept`], or the quick form of `scale`, or
+/// writes the page of what was measured; after `--as-new` with Hachi's crates built as a project of `hachi new` builds them, which does
 /// not optimise all of them.
 pub fn run(arguments: &[&str]) -> Result<ExitCode> {
     if let ["accept", kernels @ ..] = arguments {
         return accept::run(kernels);
     }
-    let quick = ["scale-quick"];
     let (as_new, names) = match arguments {
-        ["scale", "--quick"] => (false, &quick[..]),
+        ["scale", "--quick"] => (false, &["scale-quick"][..]),
+        ["--page"] => (false, &["page"][..]),
         ["--as-new", names @ ..] => (true, names),
         names => (false, names),
     };
@@ -30,4 +31,10 @@ pub fn run(arguments: &[&str]) -> Result<ExitCode> {
         .env("CARGO_TARGET_DIR", target_dir().join("benches"));
     run_command(&mut bench)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The page that `bench --page` wrote last.
+pub fn page() -> Option<PathBuf> {
+    let page = target_dir().join("benches/scratch/page/index.html");
+    page.is_file().then_some(page)
 }

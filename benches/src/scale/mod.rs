@@ -12,6 +12,7 @@ mod plot;
 mod rings;
 mod sources;
 
+use crate::figures::{Goal, Unit, keep};
 use crate::tools::{Result, scratch};
 use curve::Curve;
 use serde_json::json;
@@ -32,6 +33,10 @@ fn finish(name: &str, curves: &[Curve]) -> Result {
     let directory = scratch(name)?;
     for curve in curves {
         curve.print();
+        if let Some(ratio) = curve.ratio() {
+            let goal = curve.limit.map_or(Goal::None, Goal::AtMost);
+            keep(&curve.name, ratio, Unit::Ratio, goal);
+        }
         plot::draw(curve, &directory.join(format!("{}.svg", curve.name)))?;
     }
     let record: Vec<_> = curves.iter().map(Curve::record).collect();

@@ -1,6 +1,7 @@
 //! The firewall of `examples/xdp-firewall` over packets: how long until the first one, and how many
 //! a second.
 
+use crate::figures::{self, Goal, Unit, figure};
 use crate::timing;
 use hachi::obj::Spec;
 use hachi_vm::{Config, Engine, Input, Vm};
@@ -17,22 +18,17 @@ pub fn measure() {
     };
     let object = std::fs::read(path).expect("the firewall's object");
     let packets = packets();
-    println!("  the firewall of examples/xdp-firewall");
+    figures::group("the firewall of examples/xdp-firewall");
     let mut first = Vec::new();
     for _ in 0..ROUNDS {
         let start = Instant::now();
         let (mut vm, program) = machine(&object, Engine::Interpreter);
         vm.run(&program, &Input::new(&packets[0])).expect("a run");
-        first.push(start.elapsed().as_secs_f64() * 1e3);
+        first.push(start.elapsed().as_secs_f64());
     }
     let first = timing::median(&first);
-    goal(
-        "object to the first packet",
-        first,
-        "ms",
-        first < 10.0,
-        "< 10",
-    );
+    let goal = Goal::AtMost(0.010);
+    figure("object to the first packet", first, Unit::Seconds, goal);
     for (name, engine) in [
         ("interpreted", Engine::Interpreter),
         ("compiled, checked", Engine::Jit),
@@ -40,7 +36,7 @@ pub fn measure() {
         let (mut vm, program) = machine(&object, engine);
         let mut firewall = vm.packets(&program).expect("a program of packets");
         let rate = rate(&packets, |packet| firewall.run(packet).expect("a run"));
-        println!("    {name:42} {rate:>9.2} M packets/s");
+        figure(name, rate, Unit::MegaPackets, Goal::None);
     }
     let (mut vm, program) = machine(&object, Engine::Jit);
     let mut firewall = vm.packets(&program).expect("a program of packets");
@@ -48,18 +44,8 @@ pub fn measure() {
         // SAFETY: the tests load this object into kernels, whose verifiers accept it.
         unsafe { firewall.run_unchecked(packet) }.expect("a run")
     });
-    goal(
-        "compiled, unchecked",
-        rate,
-        "M packets/s",
-        rate >= 10.0,
-        "≥ 10",
-    );
-}
-
-fn goal(what: &str, figure: f64, unit: &str, met: bool, goal: &str) {
-    let verdict = if met { "met" } else { "MISSED" };
-    println!("    {what:42} {figure:>9.2} {unit}  goal {goal}: {verdict}");
+    let goal = Goal::AtLeast(10.0);
+    figure("compiled, unchecked", rate, Unit::MegaPackets, goal);
 }
 
 /// Millions of packets a second.

@@ -5,6 +5,8 @@
 //! A checked engine refuses accesses outside of the program's memory while it runs; the kernel has
 //! proven them before, and an unchecked engine trusts that proof.
 
+#[path = "../../src/figures.rs"]
+mod figures;
 mod firewall;
 mod kernel;
 mod programs;
@@ -13,6 +15,7 @@ mod sbpf_peer;
 #[path = "../../src/timing.rs"]
 mod timing;
 
+use figures::{Goal, Unit, figure};
 use hachi_vm::{Bare, Engine};
 use programs::Program;
 
@@ -50,11 +53,16 @@ impl<'r> Runner<'r> {
     }
 }
 
+/// The arguments: the firewall's object, and the file to which the figures go, both optional.
 fn main() {
     for program in programs::all() {
         measure(&program);
     }
     firewall::measure();
+    if let Some(file) = std::env::args_os().nth(2) {
+        let figures = serde_json::Value::from(figures::take()).to_string();
+        std::fs::write(file, figures).expect("a place for the figures");
+    }
 }
 
 /// Runs what is given for one round, and gives the nanoseconds of one run.
@@ -67,7 +75,10 @@ fn round(runner: &mut Runner<'_>, runs: u32) -> f64 {
 }
 
 fn measure(program: &Program) {
-    println!("  {} ({} instructions)", program.name, program.executed);
+    figures::group(&format!(
+        "{} ({} instructions)",
+        program.name, program.executed
+    ));
     let bytes = program.bytes();
     let mut memory = program.memory.clone();
     let mut runners = hachi(program);
@@ -155,11 +166,10 @@ fn hachi(program: &Program) -> Vec<Runner<'static>> {
 }
 
 pub fn line(what: &str, nanos: f64) {
-    println!("    {what:42} {nanos:>9.1} ns");
+    figure(what, nanos / 1e9, Unit::Seconds, Goal::None);
 }
 
 /// Prints a ratio, and whether it is at most the goal.
 pub fn ratio(what: &str, ratio: f64, goal: f64) {
-    let verdict = if ratio <= goal { "met" } else { "MISSED" };
-    println!("    {what:42} {ratio:>9.2}x  goal ≤ {goal:.2}: {verdict}");
+    figure(what, ratio, Unit::Ratio, Goal::AtMost(goal));
 }

@@ -9,6 +9,7 @@ mod quote;
 mod reference;
 mod replay;
 
+use crate::bench;
 use crate::install::{self, PING};
 use crate::shell::{Result, capture, cargo, own_program, root, run as run_command, target_dir};
 use chapter::{Kind, blocks, words};
@@ -355,7 +356,8 @@ fn mdbook() -> Result<PathBuf> {
     Ok(program)
 }
 
-/// Builds the site: the book and, below `api`, what rustdoc makes. Gives its directory.
+/// Builds the site: the book, below `api` what rustdoc makes, and `measurements.html`, the page of
+/// `bench --page`, if there is one. Gives its directory.
 fn build() -> Result<PathBuf> {
     check()?;
     run_command(cargo(root()).args(["build", "--quiet", "--package", "hachi-cli"]))?;
@@ -377,6 +379,10 @@ fn build() -> Result<PathBuf> {
     let mut copy = Command::new("cp");
     copy.arg("-rT").arg(target_dir().join("doc")).arg(&api);
     run_command(&mut copy)?;
+    // Where something was measured.
+    if let Some(page) = bench::page() {
+        fs::copy(page, site.join("measurements.html"))?;
+    }
     Ok(site)
 }
 
