@@ -5,7 +5,7 @@
 
 use crate::helpers::{Outcome, objects};
 use crate::objects::{Dynptr, Iterator, Target};
-use crate::{Block, Errno, Gone, Held, Host, Kind, Protection, Trap, World};
+use crate::{Block, Errno, Expected, Gone, Held, Host, Kind, Misuse, Protection, Trap, World};
 
 type Function = fn(&mut dyn Host, [u64; 5]) -> Outcome;
 
@@ -38,11 +38,16 @@ pub fn is_here(name: &str) -> bool {
     function(name).is_some()
 }
 
-fn misuse(name: &str, what: &str) -> Trap {
+fn misuse(name: &str, misuse: Misuse) -> Trap {
     Trap::MisusedKfunc {
         name: name.to_owned(),
-        what: what.to_owned(),
+        misuse,
     }
+}
+
+/// An argument is not what it has to be.
+fn not(name: &str, value: u64, expected: Expected) -> Trap {
+    misuse(name, Misuse::Argument { value, expected })
 }
 
 fn error(errno: Errno) -> Outcome {
@@ -281,8 +286,7 @@ fn from_packet(host: &mut dyn Host, [ctx, flags, at, ..]: [u64; 5]) -> Outcome {
     let is_packet = ctx == world.running.context || world.running.packet_pointer == Some(ctx);
     let packet = world.packet.filter(|_| is_packet);
     let Some(packet) = packet else {
-        let what = "its first argument is not the packet's context";
-        return Err(misuse("bpf_dynptr_from_skb", what));
+        return Err(not("bpf_dynptr_from_skb", ctx, Expected::Context));
     };
     if flags != 0 {
         objects::put(host, at, None)?;
@@ -407,10 +411,7 @@ fn num_next(host: &mut dyn Host, [at, ..]: [u64; 5]) -> Outcome {
     let (world, memory) = host.parts();
     let endian = memory.endian();
     let Some(iterator) = world.objects.iterators.get_mut(&at) else {
-        return Err(misuse(
-            "bpf_iter_num_next",
-            "its argument is not an iterator",
-        ));
+        return Err(not("bpf_iter_num_next", at, Expected::Iterator));
     };
     if iterator.next >= iterator.end {
         return Ok(0);
@@ -431,10 +432,7 @@ fn num_destroy(host: &mut dyn Host, [at, ..]: [u64; 5]) -> Outcome {
             memory.release(block, Gone::Released);
             give_back(world, at, "bpf_iter_num_destroy")
         }
-        None => Err(misuse(
-            "bpf_iter_num_destroy",
-            "its argument is not an iterator",
-        )),
+        None => Err(not("bpf_iter_num_destroy", at, Expected::Iterator)),
     }
 }
 
@@ -451,7 +449,7 @@ fn leave(host: &mut dyn Host, what: &'static str, name: &str) -> Outcome {
             world.held.remove(at);
             Ok(0)
         }
-        None => Err(misuse(name, "the program is in no such section")),
+        None => Err(misuse(name, Misuse::NotInSection { what })),
     }
 }
 
@@ -484,10 +482,7 @@ fn res_unlock(host: &mut dyn Host, [address, ..]: [u64; 5]) -> Outcome {
             world.held.remove(at);
             Ok(0)
         }
-        None => Err(misuse(
-            "bpf_res_spin_unlock",
-            "the program does not hold this lock",
-        )),
+        None => Err(misuse("bpf_res_spin_unlock", Misuse::LockNotHeld)),
     }
 }
 
@@ -527,10 +522,7 @@ fn give_back(world: &mut World, address: u64, name: &str) -> Outcome {
             world.held.remove(at);
             Ok(0)
         }
-        None => Err(misuse(
-            name,
-            "the program holds no reference to its argument",
-        )),
+        None => Err(not(name, address, Expected::Reference)),
     }
 }
 
@@ -564,10 +556,7 @@ fn set_mask(host: &mut dyn Host, at: u64, value: u64) -> Outcome {
     if !world.objects.masks.contains_key(&at) {
         // Says what became of one that is gone.
         memory.bytes(at, 8)?;
-        return Err(misuse(
-            "bpf_cpumask_set_cpu",
-            "its mask is not one that the program made",
-        ));
+        return Err(not("bpf_cpumask_set_cpu", at, Expected::OwnMask));
     }
     let bytes = memory.endian().put_u64(value);
     memory.write_owned(at, &bytes)?;
@@ -653,10 +642,7 @@ fn arena_alloc(host: &mut dyn Host, [pointer, at, pages, _, flags]: [u64; 5]) ->
         is_arena.then(|| (number, block.address, u64::from(map.max_entries()) * PAGE))
     });
     let Some((number, base, size)) = arena else {
-        return Err(misuse(
-            "bpf_arena_alloc_pages",
-            "its first argument is not an arena",
-        ));
+        return Err(not("bpf_arena_alloc_pages", pointer, Expected::Arena));
     };
     let pages = u64::from(pages as u32);
     if flags != 0 || pages == 0 {

@@ -21,6 +21,7 @@ mod random;
 mod route;
 mod socket;
 mod supplied;
+mod trap;
 mod world;
 
 pub use errno::Errno;
@@ -29,7 +30,8 @@ pub use packet::{Packet, Redirect};
 pub use random::Random;
 pub use route::{Route, RouteKind};
 pub use socket::Socket;
-pub use world::{Held, Host, Image, Message, Running, Sent, Sysctl, Task, Trap, World};
+pub use trap::{Awake, Expected, Misuse, Trap, Wanted};
+pub use world::{Held, Host, Image, Message, Running, Sent, Sysctl, Task, World};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

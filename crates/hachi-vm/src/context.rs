@@ -334,7 +334,10 @@ impl Shape {
             && self.program_type != ProgramType::PerfEvent
             && let Some((name, _)) = input.fields.first()
         {
-            return Err(no_field(name, "the context has no fields"));
+            return Err(Trap::NoInputField {
+                name: name.to_string(),
+                context: None,
+            });
         }
         Ok(made)
     }
@@ -403,8 +406,7 @@ impl Shape {
         if !input.metadata.is_empty() {
             let len = input.metadata.len();
             if len > 252 || !packet.adjust_meta(space, -(len as i32)) {
-                let what = format!("metadata of {len} bytes: XDP allows a multiple of 4 up to 252");
-                return Err(Trap::Instruction { what });
+                return Err(Trap::Metadata { len });
             }
             space.write_owned(packet.data_meta(), &input.metadata)?;
         }
@@ -559,25 +561,23 @@ impl Shape {
         for (name, value) in &input.fields {
             let field = layout.field(name);
             let Some(field) = field.filter(|field| !field.pointer) else {
-                let of = format!("`struct {}` has no such field to set", layout.name);
-                return Err(no_field(name, &of));
+                return Err(Trap::NoInputField {
+                    name: name.to_string(),
+                    context: Some(layout.name),
+                });
             };
             let value = value.bytes(endian, field.size.into());
             let at = usize::from(field.offset);
             if value.len() > field.len() as usize {
-                let of = format!("it has {} bytes", field.len());
-                return Err(no_field(name, &of));
+                return Err(Trap::InputFieldTooLong {
+                    name: name.to_string(),
+                    len: field.len(),
+                });
             }
             bytes[at..at + value.len()].copy_from_slice(&value);
         }
         made.bytes = bytes;
         Ok(())
-    }
-}
-
-fn no_field(name: &str, why: &str) -> Trap {
-    Trap::Instruction {
-        what: format!("the input sets `{name}`: {why}"),
     }
 }
 

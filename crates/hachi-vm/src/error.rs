@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use hachi_machine::Errno;
 use hachi_machine::maps::CreateError;
+use hachi_machine::{Errno, Fault};
 use hachi_obj::ProgramType;
+use hachi_obj::kconfig::ValueError;
 
 use crate::decode::Invalid;
 
@@ -27,8 +28,8 @@ pub enum Error {
     Extern {
         /// Its name.
         name: String,
-        /// Why it is missing, as a sentence without a full stop.
-        reason: String,
+        /// Why it is missing.
+        reason: ExternError,
     },
     /// Programs of this type cannot be run here.
     ProgramType {
@@ -72,11 +73,36 @@ pub enum Error {
     },
     /// There is no such memory of the kernel's.
     Address {
-        /// Why not, as a sentence without a full stop.
-        reason: String,
+        /// What is wrong with the access.
+        fault: Fault,
     },
     /// There is no more memory.
     Memory,
+}
+
+/// Why something is missing that a program needs of the kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ExternError {
+    /// The kernel's configuration that was given does not set the option.
+    NoOption,
+    /// The option has a value that its type does not hold.
+    Option(ValueError),
+    /// The virtual machine has no such variable or function.
+    NotHere,
+}
+
+impl fmt::Display for ExternError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ExternError::NoOption => f.write_str("no configuration was given that sets it"),
+            ExternError::Option(error) => error.fmt(f),
+            ExternError::NotHere => f.write_str(
+                "the virtual machine has no such variable or function; if the program can do \
+                 without, declare it as weak",
+            ),
+        }
+    }
 }
 
 impl From<hachi_obj::Error> for Error {
@@ -119,10 +145,37 @@ impl fmt::Display for Error {
                 "program `{program}` is of type {}, which gets no packets",
                 program_type.name()
             ),
-            Error::Address { reason } => write!(f, "memory of the kernel: {reason}"),
+            Error::Address { fault } => write!(f, "memory of the kernel: {fault}"),
             Error::Memory => f.write_str("the machine has no more memory"),
         }
     }
 }
 
 impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hachi_machine::Reason;
+
+    #[test]
+    fn missing_externs_and_memory_are_named() {
+        let name = "CONFIG_HZ".to_owned();
+        let reason = ExternError::NoOption;
+        assert_eq!(
+            Error::Extern { name, reason }.to_string(),
+            "`CONFIG_HZ` of the kernel: no configuration was given that sets it"
+        );
+        let fault = Fault {
+            address: 0x1000,
+            size: 8,
+            write: false,
+            reason: Reason::Unmapped,
+        };
+        let text = fault.to_string();
+        assert_eq!(
+            Error::Address { fault }.to_string(),
+            format!("memory of the kernel: {text}")
+        );
+    }
+}

@@ -320,9 +320,7 @@ impl<W: Watch> Run<'_, W> {
                     0 => go!(step),
                     _ => turns -= 1,
                 },
-                Code::Jx | Code::Hole | Code::End => or_trap!(Err(Trap::Instruction {
-                    what: dead_end(step.code).to_owned(),
-                })),
+                Code::Jx | Code::Hole | Code::End => or_trap!(Err(dead_end(step.code))),
 
                 Code::LoadB => r[dst] = or_trap!(self.load::<1, BIG>(from!())),
                 Code::LoadH => r[dst] = or_trap!(self.load::<2, BIG>(from!())),
@@ -503,10 +501,10 @@ impl<W: Watch> Run<'_, W> {
 }
 
 /// Why a program cannot go on at an instruction that leads nowhere.
-pub(crate) fn dead_end(code: Code) -> &'static str {
+pub(crate) fn dead_end(code: Code) -> Trap {
     match code {
-        Code::Jx => "a jump to an address that is not in a jump table",
-        _ => "it ran past the end of the program",
+        Code::Jx => Trap::JumpTable,
+        _ => Trap::PastEnd,
     }
 }
 

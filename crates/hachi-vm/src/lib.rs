@@ -31,7 +31,7 @@ mod vm;
 pub use bare::Bare;
 pub use coverage::{Coverage, Profile};
 pub use decode::Invalid;
-pub use error::Error;
+pub use error::{Error, ExternError};
 pub use fault::Stopped;
 pub use hachi_machine as machine;
 pub use input::{Input, KernelInput, Output};

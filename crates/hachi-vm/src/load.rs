@@ -11,7 +11,7 @@ use hachi_obj::{DataKind, Extern, ExternKind, MapSpec, OwnedBtf, ProgramSpec, Sp
 
 use crate::context::Shape;
 use crate::decode::decode;
-use crate::error::Error;
+use crate::error::{Error, ExternError};
 use crate::program::Program;
 use crate::run::Engine;
 use crate::space::Space;
@@ -166,7 +166,7 @@ fn read_only(mut map: MapSpec) -> MapSpec {
 /// The contents of `.kconfig`.
 fn options(spec: &Spec, map: &MapSpec, config: &Config) -> Result<Vec<u8>, Error> {
     let mut value = vec![0; map.value_size as usize];
-    let refuse = |option: &Extern, reason: String| Error::Extern {
+    let refuse = |option: &Extern, reason| Error::Extern {
         name: option.name.clone(),
         reason,
     };
@@ -189,14 +189,11 @@ fn options(spec: &Spec, map: &MapSpec, config: &Config) -> Result<Vec<u8>, Error
                 match set.find(|(of, _)| *of == name) {
                     Some((_, text)) => ty.write(text, place, spec.endian),
                     None if option.weak => Ok(()),
-                    None => {
-                        let reason = "no configuration was given that sets it".to_owned();
-                        return Err(refuse(option, reason));
-                    }
+                    None => return Err(refuse(option, ExternError::NoOption)),
                 }
             }
         };
-        written.map_err(|error| refuse(option, error.to_string()))?;
+        written.map_err(|error| refuse(option, ExternError::Option(error)))?;
     }
     Ok(value)
 }
@@ -261,9 +258,7 @@ impl Resolve for Surroundings<'_> {
             true => Ok(Ksym::Address(0)),
             false => Err(Error::Extern {
                 name: name.to_owned(),
-                reason: "the virtual machine has no such variable or function; if the program \
-                         can do without, declare it as weak"
-                    .to_owned(),
+                reason: ExternError::NotHere,
             }),
         }
     }

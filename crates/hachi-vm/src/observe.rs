@@ -117,9 +117,7 @@ impl Watch for Watched<'_> {
         };
         match self.0.step(&mut moment) {
             ControlFlow::Continue(()) => Ok(()),
-            ControlFlow::Break(()) => Err(Trap::Instruction {
-                what: "the observer ended the run".to_owned(),
-            }),
+            ControlFlow::Break(()) => Err(Trap::Observer),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use hachi_asm::consts::MAX_TAIL_CALL_CNT;
 use hachi_asm::helpers::id;
-use hachi_machine::{Host, Memory, Trap, World, helpers, kfuncs};
+use hachi_machine::{Expected, Host, Memory, Misuse, Trap, Wanted, World, helpers, kfuncs};
 
 use crate::fault::Stopped;
 use crate::program::Program;
@@ -260,18 +260,23 @@ impl<'m, W: Watch> Run<'m, W> {
     }
 
     pub(crate) fn tail_call(&mut self, arguments: [u64; 5]) -> Result<Option<usize>, Trap> {
-        let misuse = |what: &str| Trap::Misuse {
+        let misuse = |misuse| Trap::Misuse {
             helper: id::TAIL_CALL,
-            what: what.to_owned(),
+            misuse,
         };
+        let not = |value, expected| misuse(Misuse::Argument { value, expected });
         if self.context != arguments[0] {
-            return Err(misuse("its first argument is not the context"));
+            return Err(not(arguments[0], Expected::Context));
         }
         let number = Space::map_number(arguments[1]);
         let map = number.and_then(|number| self.world.maps.get(number as usize));
-        let map = map.ok_or_else(|| misuse("its second argument is not a map"))?;
+        let map = map.ok_or_else(|| not(arguments[1], Expected::Map))?;
         if map.kind() != hachi_obj::MapType::ProgArray {
-            return Err(misuse("its map is not an array of programs"));
+            return Err(misuse(Misuse::Map {
+                map: map.name().to_owned(),
+                kind: map.kind(),
+                wanted: Wanted::Programs,
+            }));
         }
         let Some(program) = map.program(arguments[2] as u32) else {
             return Ok(None);
@@ -336,18 +341,15 @@ impl<W: Watch> Host for Run<'_, W> {
     }
 
     fn call_back(&mut self, function: u64, arguments: [u64; 5]) -> Result<u64, Trap> {
-        let (program, slot) = Space::function(function).ok_or(Trap::Instruction {
-            what: format!("a callback at {function:#x}, which is not a function"),
-        })?;
+        let (program, slot) =
+            Space::function(function).ok_or(Trap::NotAFunction { address: function })?;
         let steps = self
             .programs
             .get(program as usize)
             .map(|program| &program.steps);
         let there = steps.is_some_and(|steps| (slot as usize) < steps.len());
         if program as usize != self.current || !there {
-            return Err(Trap::Instruction {
-                what: format!("a callback at {function:#x}, which is not a function"),
-            });
+            return Err(Trap::NotAFunction { address: function });
         }
         if self.depth + 1 >= FRAMES {
             return Err(Trap::CallDepth);

@@ -71,9 +71,7 @@ impl Vm {
     /// If they are not in one object.
     pub fn write_kernel(&mut self, address: u64, bytes: &[u8]) -> Result<(), Error> {
         let written = self.space.write_owned(address, bytes);
-        written.map_err(|fault| Error::Address {
-            reason: fault.to_string(),
-        })
+        written.map_err(|fault| Error::Address { fault })
     }
 
     /// Bytes of the kernel's memory.
@@ -82,9 +80,7 @@ impl Vm {
     /// If they are not in one object.
     pub fn read_kernel(&self, address: u64, len: usize) -> Result<Vec<u8>, Error> {
         let read = self.space.bytes(address, len);
-        read.map_err(|fault| Error::Address {
-            reason: fault.to_string(),
-        })
+        read.map_err(|fault| Error::Address { fault })
     }
 
     /// Lets time pass, in nanoseconds: timers that expire meanwhile call their functions, each at
@@ -379,6 +375,8 @@ impl Vm {
 }
 
 fn no_program(name: &str) -> Box<Stopped> {
-    let what = format!("there is no program `{name}`");
-    Box::new(Stopped::before(name, Trap::Instruction { what }))
+    let trap = Trap::NoProgram {
+        name: name.to_owned(),
+    };
+    Box::new(Stopped::before(name, trap))
 }

@@ -3,8 +3,8 @@
 use hachi_asm::helpers::id;
 use hachi_obj::MapType;
 
-use super::{Outcome, answer, map, misuse};
-use crate::{Errno, Held, Host, Memory, Protection, Trap, World};
+use super::{Outcome, answer, map, misuse, unfit};
+use crate::{Errno, Held, Host, Memory, Misuse, Protection, Trap, Wanted, World};
 
 /// Bytes of the key at this address.
 fn key(host: &mut dyn Host, number: u32, address: u64) -> Result<Vec<u8>, Trap> {
@@ -58,11 +58,7 @@ pub fn look_up<M: Memory + ?Sized>(
             return Ok(inner.map_or(Found::Nothing, Found::Map));
         }
         MapType::PerfEventArray | MapType::ProgArray | MapType::Ringbuf => {
-            let kind = found.kind().name();
-            return Err(misuse(
-                id::MAP_LOOKUP_ELEM,
-                format!("maps of type {kind} have no values to look up"),
-            ));
+            return Err(unfit(id::MAP_LOOKUP_ELEM, found, Wanted::Values));
         }
         _ => {}
     }
@@ -184,10 +180,7 @@ pub fn for_each(host: &mut dyn Host, [pointer, function, context, flags, _]: [u6
         match result {
             0 => {}
             1 => break,
-            other => {
-                let what = format!("its callback returned {other}, neither 0 nor 1");
-                return Err(misuse(id::FOR_EACH_MAP_ELEM, what));
-            }
+            returned => return Err(misuse(id::FOR_EACH_MAP_ELEM, Misuse::Callback { returned })),
         }
     }
     host.parts().1.release(room, crate::Gone::RunOver);
@@ -203,8 +196,8 @@ pub fn spin_lock(host: &mut dyn Host, [address, ..]: [u64; 5]) -> Outcome {
         .find(|held| matches!(held, Held::Lock { .. }));
     if let Some(Held::Lock { address: other }) = held {
         let what = match *other == address {
-            true => "it holds this lock already",
-            false => "it holds another lock",
+            true => Misuse::LockHeld,
+            false => Misuse::OtherLockHeld,
         };
         return Err(misuse(id::SPIN_LOCK, what));
     }
@@ -220,6 +213,6 @@ pub fn spin_unlock(host: &mut dyn Host, [address, ..]: [u64; 5]) -> Outcome {
             world.held.remove(at);
             Ok(0)
         }
-        None => Err(misuse(id::SPIN_UNLOCK, "it does not hold this lock")),
+        None => Err(misuse(id::SPIN_UNLOCK, Misuse::LockNotHeld)),
     }
 }

@@ -4,7 +4,7 @@ use hachi_asm::helpers::id;
 
 use super::{Outcome, answer, misuse, size};
 use crate::context::Layout;
-use crate::{Errno, Host, Memory, Trap};
+use crate::{Errno, Host, Memory, Misuse, Trap};
 
 /// Reads memory of the kernel's or of the process: what programs have, and the images of the
 /// test. `false` if not all of it is there.
@@ -208,8 +208,12 @@ pub fn csum_diff(host: &mut dyn Host, [from, from_len, to, to_len, seed]: [u64; 
     if from_len % 4 != 0 || to_len % 4 != 0 {
         return answer(Err(Errno::EINVAL));
     }
-    if from_len + to_len > 512 * 4 {
-        return Err(misuse(id::CSUM_DIFF, "it is for at most 512 words"));
+    // As many words as the kernel copies them to.
+    const LONGEST: u64 = 512 * 4;
+    let bytes = (from_len + to_len) as u64;
+    if bytes > LONGEST {
+        let limit = LONGEST;
+        return Err(misuse(id::CSUM_DIFF, Misuse::TooLong { bytes, limit }));
     }
     let (_, memory) = host.parts();
     let words = (from_len / 4) as u64;

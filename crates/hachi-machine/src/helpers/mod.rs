@@ -17,7 +17,8 @@ mod trace;
 
 use hachi_asm::helpers::{self, id};
 
-use crate::{Errno, Held, Host, Memory, Trap, World};
+use crate::maps::Map;
+use crate::{Awake, Errno, Expected, Held, Host, Memory, Misuse, Trap, Wanted, World};
 
 /// The result of a helper: what it returns, or why the program cannot go on.
 pub type Outcome = Result<u64, Trap>;
@@ -51,7 +52,7 @@ pub fn call(host: &mut dyn Host, helper: u32, arguments: [u64; 5]) -> Outcome {
     if may_sleep(helper) && !world.running.sleepable {
         return Err(Trap::Sleeps {
             name: name(helper),
-            why: "programs of its kind may not, unless they are marked as sleepable".to_owned(),
+            why: Awake::Program,
         });
     }
     function(host, arguments)
@@ -88,13 +89,13 @@ fn check_held(world: &World, helper: u32) -> Result<(), Trap> {
         return Err(Trap::Locked { name: name(helper) });
     }
     let section = world.held.iter().find_map(|held| match held {
-        Held::Section { what } => Some(what),
+        Held::Section { what } => Some(*what),
         _ => None,
     });
     match section {
         Some(what) if may_sleep(helper) => Err(Trap::Sleeps {
             name: name(helper),
-            why: format!("the program is in a section ({what}) that must not"),
+            why: Awake::Section { what },
         }),
         _ => Ok(()),
     }
@@ -139,10 +140,7 @@ pub fn expose_socket(
 fn context(host: &mut dyn Host, helper: u32, pointer: u64) -> Result<(), Trap> {
     match host.parts().0.running.context == pointer {
         true => Ok(()),
-        false => Err(misuse(
-            helper,
-            format!("its argument {pointer:#x} is not the program's context"),
-        )),
+        false => Err(not(helper, pointer, Expected::Context)),
     }
 }
 
@@ -326,20 +324,34 @@ fn size(helper: u32, given: u64) -> Result<usize, Trap> {
         0..LARGEST => Ok(given as usize),
         _ => Err(misuse(
             helper,
-            format!("it cannot take {} bytes", given as i64),
+            Misuse::Size {
+                bytes: given as i64,
+            },
         )),
     }
 }
 
-fn misuse(helper: u32, what: impl Into<String>) -> Trap {
-    Trap::Misuse {
-        helper,
-        what: what.into(),
-    }
+fn misuse(helper: u32, misuse: Misuse) -> Trap {
+    Trap::Misuse { helper, misuse }
+}
+
+/// An argument is not what it has to be.
+fn not(helper: u32, value: u64, expected: Expected) -> Trap {
+    misuse(helper, Misuse::Argument { value, expected })
+}
+
+/// A map is not of a type that the helper is for.
+fn unfit(helper: u32, map: &Map, wanted: Wanted) -> Trap {
+    let misused = Misuse::Map {
+        map: map.name().to_owned(),
+        kind: map.kind(),
+        wanted,
+    };
+    misuse(helper, misused)
 }
 
 /// The number of the map that the first argument stands for.
 fn map(host: &dyn Host, helper: u32, pointer: u64) -> Result<u32, Trap> {
     let found = host.map_at(pointer);
-    found.ok_or_else(|| misuse(helper, format!("its argument {pointer:#x} is not a map")))
+    found.ok_or_else(|| not(helper, pointer, Expected::Map))
 }

@@ -7,10 +7,10 @@ use hachi_obj::uapi::{
     BPF_RB_NO_WAKEUP,
 };
 
-use super::{Outcome, answer, map, misuse, size};
+use super::{Outcome, answer, map, misuse, not, size, unfit};
 use crate::maps::BPF_NOEXIST;
 use crate::objects::{Dynptr, Target, Timer};
-use crate::{Errno, Held, Host, Protection, Trap, World};
+use crate::{Errno, Expected, Held, Host, Misuse, Protection, Trap, Wanted, World};
 
 /// The clocks of timers, of `include/uapi/linux/time.h`.
 const CLOCK_REALTIME: u64 = 0;
@@ -217,7 +217,7 @@ fn finish_dynptr(host: &mut dyn Host, helper: u32, [at, flags, ..]: [u64; 5]) ->
         ..
     }) = get(host, at)
     else {
-        return Err(misuse(helper, "its argument is not a dynptr to a record"));
+        return Err(not(helper, at, Expected::RecordDynptr));
     };
     let (world, _) = host.parts();
     world
@@ -387,7 +387,7 @@ storages! {
 pub fn local_storage(host: &mut dyn Host, [pointer, flags, ..]: [u64; 5]) -> Outcome {
     let number = map(host, id::GET_LOCAL_STORAGE, pointer)?;
     if flags != 0 {
-        return Err(misuse(id::GET_LOCAL_STORAGE, "its flags must be 0"));
+        return Err(misuse(id::GET_LOCAL_STORAGE, Misuse::Flags { flags }));
     }
     let (world, _) = host.parts();
     let cpu = world.cpu;
@@ -398,10 +398,7 @@ pub fn local_storage(host: &mut dyn Host, [pointer, flags, ..]: [u64; 5]) -> Out
     );
     match map.lookup(&[], cpu) {
         Some(address) if is_storage => Ok(address),
-        _ => Err(misuse(
-            id::GET_LOCAL_STORAGE,
-            "its map is not a storage of cgroups",
-        )),
+        _ => Err(unfit(id::GET_LOCAL_STORAGE, map, Wanted::CgroupStorage)),
     }
 }
 
@@ -418,8 +415,8 @@ pub fn drain(host: &mut dyn Host, [pointer, function, context, flags, _]: [u64; 
     loop {
         let (World { maps, .. }, memory) = host.parts();
         let Some(ring) = maps[number as usize].user_ring() else {
-            let what = "its map is not a ring buffer that user space writes";
-            return Err(misuse(id::USER_RINGBUF_DRAIN, what));
+            let map = &maps[number as usize];
+            return Err(unfit(id::USER_RINGBUF_DRAIN, map, Wanted::UserRingBuffer));
         };
         let Some(bytes) = ring.take_one() else {
             break;
@@ -447,9 +444,11 @@ pub fn drain(host: &mut dyn Host, [pointer, function, context, flags, _]: [u64; 
         match result {
             0 => {}
             1 => break,
-            other => {
-                let what = format!("its callback returned {other}, neither 0 nor 1");
-                return Err(misuse(id::USER_RINGBUF_DRAIN, what));
+            returned => {
+                return Err(misuse(
+                    id::USER_RINGBUF_DRAIN,
+                    Misuse::Callback { returned },
+                ));
             }
         }
     }

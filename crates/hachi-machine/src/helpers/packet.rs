@@ -4,8 +4,8 @@ use hachi_asm::helpers::id;
 use hachi_obj::uapi::xdp_action::{XDP_ABORTED, XDP_REDIRECT};
 use hachi_obj::{MapType, ProgramType};
 
-use super::{Outcome, answer, map, misuse};
-use crate::{Errno, Host, Memory, Packet, Redirect, Trap};
+use super::{Outcome, answer, map, misuse, unfit};
+use crate::{Errno, Host, Memory, Misuse, Packet, Redirect, Trap, Wanted};
 
 /// The bits of a redirection's flags that are what it returns if there is no entry.
 const OTHERWISE: u64 = 3;
@@ -15,7 +15,7 @@ fn packet(host: &mut dyn Host, helper: u32) -> Result<(&mut Packet, &mut dyn Mem
     let (world, memory) = host.parts();
     match &mut world.packet {
         Some(packet) => Ok((packet, memory)),
-        None => Err(misuse(helper, "the program has no packet")),
+        None => Err(misuse(helper, Misuse::NoPacket)),
     }
 }
 
@@ -97,8 +97,7 @@ pub fn redirect_map(host: &mut dyn Host, [pointer, key, flags, ..]: [u64; 5]) ->
         MapType::Devmap | MapType::DevmapHash | MapType::Cpumap | MapType::Xskmap
     );
     if !is_target {
-        let what = format!("maps of type {} are no targets", map.kind().name());
-        return Err(misuse(id::REDIRECT_MAP, what));
+        return Err(unfit(id::REDIRECT_MAP, map, Wanted::Targets));
     }
     if flags & !OTHERWISE != 0 {
         return Ok(XDP_ABORTED.into());

@@ -3,7 +3,7 @@
 use hachi_asm::helpers::id;
 
 use super::{Outcome, answer, misuse, size};
-use crate::{Errno, Host, Memory, Trap};
+use crate::{Errno, Host, Memory, Misuse, Trap};
 
 /// Most arguments of a format: `MAX_BPRINTF_VARARGS`.
 const MOST: usize = 12;
@@ -91,7 +91,8 @@ fn print(
     lenient: bool,
 ) -> Outcome {
     if len > LONGEST {
-        return Err(misuse(helper, "its format has more than 1024 bytes"));
+        let (bytes, limit) = (len as u64, LONGEST as u64);
+        return Err(misuse(helper, Misuse::TooLong { bytes, limit }));
     }
     let (world, memory) = host.parts();
     let mut text = memory.bytes(format, len)?;

@@ -5,9 +5,9 @@ use hachi_obj::uapi::{
     BPF_F_CTXLEN_MASK, BPF_F_CURRENT_CPU, BPF_F_INDEX_MASK, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP,
 };
 
-use super::{Outcome, answer, map, misuse, size};
+use super::{Outcome, answer, map, misuse, not, size, unfit};
 use crate::maps::{PerfEvent, Ring};
-use crate::{Errno, Held, Host, Memory, Trap, World};
+use crate::{Errno, Expected, Held, Host, Memory, Misuse, Trap, Wanted, World};
 
 /// The flags of what ends a record.
 const WAKEUPS: u64 = BPF_RB_NO_WAKEUP | BPF_RB_FORCE_WAKEUP;
@@ -20,13 +20,11 @@ fn ring(
     let number = map(host, helper, pointer)?;
     let (World { maps, held, .. }, memory) = host.parts();
     let map = &mut maps[number as usize];
-    let (name, kind) = (map.name().to_owned(), map.kind().name());
+    let wrong = unfit(helper, map, Wanted::RingBuffer);
+    let name = map.name().to_owned();
     match map.ring() {
         Some(ring) => Ok((ring, name, memory, held)),
-        None => Err(misuse(
-            helper,
-            format!("map `{name}` is of type {kind}, not a ring buffer"),
-        )),
+        None => Err(wrong),
     }
 }
 
@@ -48,11 +46,10 @@ fn finish(host: &mut dyn Host, helper: u32, [record, flags, ..]: [u64; 5]) -> Ou
     let Some(at) = world.held.iter().position(is_this) else {
         // Says what became of a record that is gone.
         memory.bytes(record, 1)?;
-        let what = format!("its argument {record:#x} is not a record that the program reserved");
-        return Err(misuse(helper, what));
+        return Err(not(helper, record, Expected::Record));
     };
     if flags & !WAKEUPS != 0 {
-        return Err(misuse(helper, format!("it has no flags {flags:#x}")));
+        return Err(misuse(helper, Misuse::Flags { flags }));
     }
     if let Held::Record { map, .. } = world.held.remove(at)
         && let Some(number) = world.map_number(&map)
@@ -122,6 +119,6 @@ pub fn perf_event_output(host: &mut dyn Host, [_, pointer, flags, from, len]: [u
             events.push(PerfEvent { cpu, bytes });
             Ok(0)
         }
-        None => Err(misuse(helper, "its map is not a perf event array")),
+        None => Err(unfit(helper, map, Wanted::PerfEvents)),
     }
 }

@@ -13,7 +13,7 @@ use hachi_obj::uapi::{
 
 use super::{Outcome, answer, context, misuse, size};
 use crate::context::Layout;
-use crate::{Errno, Fault, Host, Memory, Packet, Redirect, Sent, Trap, World};
+use crate::{Errno, Fault, Host, Memory, Misuse, Packet, Redirect, Sent, Trap, World};
 
 /// What redirecting returns, and what it returns where that fails.
 const REDIRECTED: u64 = TC_ACT_REDIRECT as u64;
@@ -58,7 +58,7 @@ fn packet(
     let (world, memory) = host.parts();
     match world.packet {
         Some(packet) => Ok((world, packet, memory)),
-        None => Err(misuse(helper, "the program has no packet")),
+        None => Err(misuse(helper, Misuse::NoPacket)),
     }
 }
 

@@ -9,9 +9,10 @@ use hachi_obj::uapi::{
     BPF_F_INGRESS, BPF_SK_LOOKUP_F_NO_REUSEPORT, BPF_SK_LOOKUP_F_REPLACE, BPF_SOCK_OPS_ALL_CB_FLAGS,
 };
 
-use super::{Outcome, answer, context, map, misuse, size};
+use super::{Outcome, answer, context, map, misuse, not, size, unfit};
 use crate::{
-    Block, Errno, Held, Host, Kind, Memory, Packet, Protection, Redirect, Socket, Trap, World,
+    Block, Errno, Expected, Held, Host, Kind, Memory, Misuse, Packet, Protection, Redirect, Socket,
+    Trap, Wanted, World,
 };
 
 /// The address under which the program finds a socket.
@@ -38,7 +39,7 @@ fn socket(host: &mut dyn Host, helper: u32, pointer: u64) -> Result<usize, Trap>
         None if pointer == world.running.context => world.running.socket,
         None => None,
     };
-    found.ok_or_else(|| misuse(helper, format!("its argument {pointer:#x} is not a socket")))
+    found.ok_or_else(|| not(helper, pointer, Expected::Socket))
 }
 
 fn lookup(host: &mut dyn Host, helper: u32, protocol: u8, arguments: [u64; 5]) -> Outcome {
@@ -109,8 +110,7 @@ pub fn release(host: &mut dyn Host, [pointer, ..]: [u64; 5]) -> Outcome {
     let Some(at) = world.held.iter().position(is_it) else {
         // Says what became of one that is gone.
         memory.bytes(pointer, 1)?;
-        let what = format!("its argument {pointer:#x} is not a socket that the program looked up");
-        return Err(misuse(id::SK_RELEASE, what));
+        return Err(not(id::SK_RELEASE, pointer, Expected::FoundSocket));
     };
     world.held.remove(at);
     world.objects.sockets.remove(&pointer);
@@ -305,8 +305,7 @@ fn of_map(
         MapType::Sockmap | MapType::Sockhash | MapType::ReuseportSockarray
     );
     if !is_of_sockets {
-        let what = format!("map `{}` holds no sockets", map.name());
-        return Err(misuse(helper, what));
+        return Err(unfit(helper, map, Wanted::Sockets));
     }
     let value = map.values(memory, key)?.pop();
     let cookie = match value.as_deref() {
@@ -452,7 +451,7 @@ pub fn cb_flags_set(host: &mut dyn Host, [ctx, flags, ..]: [u64; 5]) -> Outcome 
 fn message(host: &mut dyn Host, helper: u32, ctx: u64) -> Result<Packet, Trap> {
     context(host, helper, ctx)?;
     let packet = host.parts().0.packet;
-    packet.ok_or_else(|| misuse(helper, "the program has no message"))
+    packet.ok_or_else(|| misuse(helper, Misuse::NoMessage))
 }
 
 pub fn apply_bytes(host: &mut dyn Host, [ctx, bytes, ..]: [u64; 5]) -> Outcome {

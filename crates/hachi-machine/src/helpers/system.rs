@@ -3,7 +3,7 @@
 use hachi_asm::helpers::id;
 
 use super::{Outcome, answer, misuse, size};
-use crate::{Errno, Host};
+use crate::{Errno, Host, Misuse};
 
 /// Ticks of the kernel's own clock in a second (`CONFIG_HZ`).
 const HZ: u64 = 250;
@@ -74,10 +74,7 @@ pub fn repeat(host: &mut dyn Host, [times, function, context, flags, _]: [u64; 5
         match host.call_back(function, [turn, context, 0, 0, 0])? {
             0 => {}
             1 => return Ok(turn + 1),
-            other => {
-                let what = format!("its callback returned {other}, neither 0 nor 1");
-                return Err(misuse(id::LOOP, what));
-            }
+            returned => return Err(misuse(id::LOOP, Misuse::Callback { returned })),
         }
     }
     Ok(times)

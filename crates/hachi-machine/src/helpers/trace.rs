@@ -5,8 +5,8 @@ use hachi_obj::uapi::{
     BPF_F_FAST_STACK_CMP, BPF_F_REUSE_STACKID, BPF_F_SKIP_FIELD_MASK, BPF_F_USER_STACK,
 };
 
-use super::{Outcome, answer, map, misuse, print, size};
-use crate::{Errno, Host, Kind, Protection, Trap};
+use super::{Outcome, answer, map, print, size, unfit};
+use crate::{Errno, Host, Kind, Protection, Trap, Wanted};
 
 /// Bytes of the structure that stands for a task, unless the test gave one.
 const TASK: u32 = 16384;
@@ -164,10 +164,10 @@ pub fn stack_id(host: &mut dyn Host, [_, pointer, flags, ..]: [u64; 5]) -> Outco
     let reuse = flags & BPF_F_REUSE_STACKID != 0;
     match world.maps[number as usize].add_stack(chain, reuse) {
         Some(result) => answer(result.map(u64::from)),
-        None => Err(misuse(
-            id::GET_STACKID,
-            "its map is not one of stack traces",
-        )),
+        None => {
+            let map = &world.maps[number as usize];
+            Err(unfit(id::GET_STACKID, map, Wanted::Stacks))
+        }
     }
 }
 

@@ -3,19 +3,20 @@
 //! A map's values lie in [`Memory`], since programs get their addresses; its keys are here.
 
 mod bloom;
+mod error;
 mod hash;
 mod index;
 mod lpm;
 mod ring;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt;
 
 use hachi_asm::Endian;
 use hachi_obj::{MapSpec, MapType, flags};
 
 use crate::{Block, Errno, Fault, Kind, Memory, OutOfMemory, Protection};
 use bloom::Bloom;
+pub use error::{CreateError, Refusal};
 use hash::Hash;
 use lpm::Lpm;
 pub use ring::{Ring, RingRecord};
@@ -43,37 +44,6 @@ impl From<OutOfMemory> for MapError {
         MapError::OutOfMemory
     }
 }
-
-/// A map that cannot be made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CreateError {
-    /// The map's name.
-    pub map: String,
-    /// Its type.
-    pub kind: MapType,
-    /// What the kernel would answer.
-    pub errno: Errno,
-    /// Why, as a sentence without a full stop.
-    pub reason: String,
-}
-
-impl fmt::Display for CreateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let CreateError {
-            map,
-            kind,
-            errno,
-            reason,
-        } = self;
-        write!(
-            f,
-            "map `{map}` ({}) cannot be made ({errno}): {reason}",
-            kind.name()
-        )
-    }
-}
-
-impl std::error::Error for CreateError {}
 
 /// The result of a map operation: a number of Linux if it is refused.
 pub type MapResult<T> = Result<Result<T, Errno>, MapError>;
@@ -133,13 +103,13 @@ impl Map {
     /// # Errors
     /// What the kernel would refuse, and kinds of maps that mean nothing off-kernel.
     pub fn new(spec: &MapSpec, cpus: u32, memory: &mut dyn Memory) -> Result<Map, CreateError> {
-        let refuse = |errno, reason: String| CreateError {
+        let refuse = |errno, reason: Refusal| CreateError {
             map: spec.name.clone(),
             kind: spec.kind,
             errno,
             reason,
         };
-        let invalid = |reason: String| refuse(Errno::EINVAL, reason);
+        let invalid = |reason: Refusal| refuse(Errno::EINVAL, reason);
         let mut map = Map {
             name: spec.name.clone(),
             kind: spec.kind,
@@ -168,7 +138,7 @@ impl Map {
                     memory.allocate(kind.clone(), spec.value_size, map.max_entries, protection)
                 })
                 .collect::<Result<_, _>>()
-                .map_err(|_| refuse(Errno::ENOMEM, "the budget of memory is spent".to_owned()))
+                .map_err(|_| refuse(Errno::ENOMEM, Refusal::OutOfMemory))
         };
         let hash = |memory: &mut dyn Memory, count: u32, lru: bool| {
             Ok(Hash::new(blocks(memory, count)?, map.max_entries, lru))
@@ -213,16 +183,12 @@ impl Map {
             | MapType::CgrpStorage => {
                 map.max_entries = 1 << 16;
                 let block = memory.allocate(kind.clone(), spec.value_size, 1 << 16, protection);
-                let block = block.map_err(|_| {
-                    refuse(Errno::ENOMEM, "the budget of memory is spent".to_owned())
-                })?;
+                let block = block.map_err(|_| refuse(Errno::ENOMEM, Refusal::OutOfMemory))?;
                 Store::Storage(Hash::new(vec![block], 1 << 16, false))
             }
             MapType::CgroupStorage | MapType::PercpuCgroupStorage => {
                 let block = memory.allocate(kind.clone(), spec.value_size, 1, protection);
-                let block = block.map_err(|_| {
-                    refuse(Errno::ENOMEM, "the budget of memory is spent".to_owned())
-                })?;
+                let block = block.map_err(|_| refuse(Errno::ENOMEM, Refusal::OutOfMemory))?;
                 Store::Array(vec![block])
             }
             MapType::StackTrace => Store::Stacks(BTreeMap::new()),
@@ -231,23 +197,18 @@ impl Map {
                     map: spec.name.clone(),
                 };
                 let size = spec.max_entries.checked_mul(4096);
-                let size = size.ok_or_else(|| invalid("it has more than 4 GiB".to_owned()))?;
+                let size = size.ok_or_else(|| invalid(Refusal::ArenaSize))?;
                 let block = memory.allocate(kind, size, 1, Protection::ReadWrite);
-                Store::Arena(block.map_err(|_| {
-                    refuse(Errno::ENOMEM, "the budget of memory is spent".to_owned())
-                })?)
+                Store::Arena(block.map_err(|_| refuse(Errno::ENOMEM, Refusal::OutOfMemory))?)
             }
-            other => {
-                let reason = format!("maps of type {} mean nothing off-kernel", other.name());
-                return Err(refuse(Errno::EOPNOTSUPP, reason));
-            }
+            _ => return Err(refuse(Errno::EOPNOTSUPP, Refusal::OffKernel)),
         };
         if let (Store::Array(blocks), Some(contents)) = (&map.store, &spec.contents) {
             let block = blocks[0];
             let len = contents.len().min(spec.value_size as usize);
             memory
                 .write_owned(block.address, &contents[..len])
-                .map_err(|fault| refuse(Errno::EFAULT, fault.to_string()))?;
+                .map_err(|fault| refuse(Errno::EFAULT, Refusal::Contents(fault)))?;
         }
         Ok(map)
     }
@@ -256,9 +217,9 @@ impl Map {
     fn check(
         &self,
         spec: &MapSpec,
-        invalid: &dyn Fn(String) -> CreateError,
+        invalid: &dyn Fn(Refusal) -> CreateError,
     ) -> Result<(), CreateError> {
-        let wrong = |text: &str| Err(invalid(text.to_owned()));
+        let wrong = |reason| Err(invalid(reason));
         let is_array = matches!(
             self.kind,
             MapType::Array
@@ -274,7 +235,7 @@ impl Map {
                 | MapType::ReuseportSockarray
         );
         if is_array && self.key_size != 4 {
-            return wrong("its keys must have 4 bytes");
+            return wrong(Refusal::KeySize { least: 4, most: 4 });
         }
         let keyless = matches!(
             self.kind,
@@ -285,7 +246,7 @@ impl Map {
                 | MapType::UserRingbuf
         );
         if keyless && self.key_size != 0 {
-            return wrong("it has no keys, so their size must be 0");
+            return wrong(Refusal::HasNoKeys);
         }
         let storage = matches!(
             self.kind,
@@ -300,29 +261,28 @@ impl Map {
         match self.kind {
             MapType::Ringbuf | MapType::UserRingbuf => {
                 if self.value_size != 0 {
-                    return wrong("a ring buffer has no values, so their size must be 0");
+                    return wrong(Refusal::HasNoValues);
                 }
                 if !self.max_entries.is_power_of_two() || !self.max_entries.is_multiple_of(4096) {
-                    return wrong(
-                        "the size of a ring buffer must be a power of two and a multiple of a page",
-                    );
+                    return wrong(Refusal::RingSize);
                 }
             }
             MapType::LpmTrie => {
                 if self.flags & flags::BPF_F_NO_PREALLOC == 0 {
-                    return wrong("an LPM trie needs BPF_F_NO_PREALLOC");
+                    return wrong(Refusal::NeedsNoPrealloc);
                 }
-                if !(5..=4 + 256).contains(&self.key_size) {
-                    return wrong("its keys must have 4 bytes of length and 1 to 256 of data");
+                // The length of the prefix, and 1 to 256 bytes of data.
+                let (least, most) = (4 + 1, 4 + 256);
+                if !(least..=most).contains(&self.key_size) {
+                    return wrong(Refusal::KeySize { least, most });
                 }
             }
-            MapType::Arena if self.key_size != 0 || self.value_size != 0 => {
-                return wrong("an arena has neither keys nor values");
-            }
+            MapType::Arena if self.key_size != 0 => return wrong(Refusal::HasNoKeys),
+            MapType::Arena if self.value_size != 0 => return wrong(Refusal::HasNoValues),
             MapType::Hash | MapType::LruHash | MapType::PercpuHash | MapType::LruPercpuHash
                 if self.key_size == 0 =>
             {
-                return wrong("its keys must have at least 1 byte");
+                return wrong(Refusal::NoKeySize);
             }
             _ => {}
         }
@@ -331,11 +291,11 @@ impl Map {
             MapType::Ringbuf | MapType::UserRingbuf | MapType::Arena
         );
         if !valueless && self.value_size == 0 {
-            return wrong("its values must have at least 1 byte");
+            return wrong(Refusal::NoValueSize);
         }
         let per_cpu = matches!(self.kind, MapType::PerfEventArray);
         if !storage && !per_cpu && spec.max_entries == 0 {
-            return wrong("max_entries is 0");
+            return wrong(Refusal::NoEntries);
         }
         Ok(())
     }

@@ -325,9 +325,7 @@ impl<W: Watch> Of<W> {
                 Code::CallHelper => Trap::WrongType {
                     helper: step.off as u32,
                 },
-                code => Trap::Instruction {
-                    what: dead_end(code).to_owned(),
-                },
+                code => dead_end(code),
             };
             run.stopped(at, trap)
         },
@@ -469,9 +467,7 @@ impl<W: Watch> Run<'_, W> {
             self.refresh(state);
         } else if self.space.generation() != before {
             // Only one that was supplied in the place of the machine's does.
-            let what = "a helper that was supplied moved memory, as its original never does";
-            let what = what.to_owned();
-            return Err(self.stopped(slot, Trap::Instruction { what }));
+            return Err(self.stopped(slot, Trap::MovedMemory { helper }));
         }
         Ok(Outcome::Value(value))
     }
