@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::obstacle::{Obstacle, Remedy, sentence};
 use crate::{Arch, Target, Way};
 
 /// Why a toolchain was not found or a build failed.
@@ -50,37 +51,37 @@ pub enum Error {
     /// No Rust compiler was found at all, or the one named does not work.
     NoCompiler {
         /// Each compiler looked at, and what is wrong with it.
-        tried: Vec<String>,
-        /// The command that fixes it.
-        help: String,
+        tried: Vec<Obstacle>,
+        /// What opens it.
+        help: Remedy,
     },
     /// The way that was forced is not open.
     ForcedWay {
         /// The way.
         way: Way,
-        /// What is missing, a sentence each.
-        tried: Vec<String>,
-        /// The command that fixes it.
-        help: String,
+        /// What is in the way.
+        tried: Vec<Obstacle>,
+        /// What opens it.
+        help: Remedy,
     },
     /// There is no library for the target, and the fallback, this machine's own code, is of the
     /// other byte order.
     NoCore {
         /// The target.
         target: Target,
-        /// Why there is none, a sentence each.
-        tried: Vec<String>,
-        /// The command that fixes it.
-        help: String,
+        /// Why there is none.
+        tried: Vec<Obstacle>,
+        /// What opens it.
+        help: Remedy,
     },
     /// Programs for that kind of machine cannot be built here.
     NoCross {
         /// The machine.
         arch: Arch,
-        /// What is missing, a sentence each.
-        tried: Vec<String>,
-        /// The command that fixes it.
-        help: String,
+        /// What is in the way.
+        tried: Vec<Obstacle>,
+        /// What opens it.
+        help: Remedy,
     },
     /// The library source does not compile.
     CoreBuild {
@@ -228,13 +229,13 @@ impl fmt::Display for Error {
             Error::NoCompiler { tried, help } => write!(
                 f,
                 "no usable Rust compiler: {}\n  = help: {help}",
-                tried.join("; ")
+                sentence(tried)
             ),
             Error::ForcedWay { way, tried, help } => write!(
                 f,
                 "HACHI_TOOLCHAIN={} is not possible here: {}\n  = help: {help}",
                 way.name(),
-                tried.join("; ")
+                sentence(tried)
             ),
             Error::NoCore {
                 target,
@@ -245,12 +246,12 @@ impl fmt::Display for Error {
                 "no `core` library for {}, and this machine's code, whose bytes are in the other \
                  order, cannot be turned into it: {}\n  = help: {help}",
                 target.triple(),
-                tried.join("; ")
+                sentence(tried)
             ),
             Error::NoCross { arch, tried, help } => write!(
                 f,
                 "programs for {arch} cannot be built here: {}\n  = help: {help}",
-                tried.join("; ")
+                sentence(tried)
             ),
             Error::CoreBuild {
                 rustc,

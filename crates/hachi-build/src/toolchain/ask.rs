@@ -11,7 +11,7 @@ use super::{
     compiler::{Compiler, rustup},
 };
 use crate::{
-    Error,
+    Error, Obstacle,
     cache::{Cache, setting},
     process::{in_path, last_words, output, shown},
     sys::is_root,
@@ -19,7 +19,7 @@ use crate::{
 
 /// Something that can be done about a missing toolchain.
 #[derive(Debug)]
-pub(super) enum Remedy {
+pub(super) enum Step {
     /// Let rustup add the library source to the active toolchain.
     RustupSource {
         /// Name of the toolchain.
@@ -31,40 +31,40 @@ pub(super) enum Remedy {
     AptInstall(Apt, Vec<String>),
 }
 
-impl Remedy {
-    /// The remedy that rustup offers.
-    pub(super) fn by_rustup(active: Option<&Compiler>, force: Option<Way>) -> Option<Remedy> {
+impl Step {
+    /// The step that rustup offers.
+    pub(super) fn by_rustup(active: Option<&Compiler>, force: Option<Way>) -> Option<Step> {
         let toolchain = active?.rustup_toolchain()?;
         rustup().filter(|_| force != Some(Way::Prebuilt))?;
-        Some(Remedy::RustupSource { toolchain })
+        Some(Step::RustupSource { toolchain })
     }
 
     /// What the distribution offers, best first.
-    pub(super) fn by_apt(active: Option<&Compiler>, force: Option<Way>) -> Vec<Remedy> {
+    pub(super) fn by_apt(active: Option<&Compiler>, force: Option<Way>) -> Vec<Step> {
         let Some(apt) = Apt::detect() else {
             return Vec::new();
         };
-        let mut remedies = Vec::new();
+        let mut steps = Vec::new();
         // No distribution packages unreleased compilers (1.97.0-nightly).
         if active.is_some_and(|active| !active.version.release.contains('-'))
             && force != Some(Way::Prebuilt)
         {
-            remedies.push(Remedy::DownloadSource(apt.clone()));
+            steps.push(Step::DownloadSource(apt.clone()));
         }
         if force != Some(Way::Source) {
             let packages = apt.prebuilt_packages();
             if !packages.is_empty() {
-                remedies.push(Remedy::AptInstall(apt, packages));
+                steps.push(Step::AptInstall(apt, packages));
             }
         }
-        remedies
+        steps
     }
 
     /// The command that a person would type.
     pub(super) fn command(&self) -> Option<String> {
         match self {
-            Remedy::RustupSource { toolchain } => Some(shown(&rustup_command(toolchain))),
-            Remedy::AptInstall(_, packages) => {
+            Step::RustupSource { toolchain } => Some(shown(&rustup_command(toolchain))),
+            Step::AptInstall(_, packages) => {
                 let command = shown(&apt::install_command(packages));
                 Some(if is_root() {
                     command
@@ -72,12 +72,12 @@ impl Remedy {
                     format!("sudo {command}")
                 })
             }
-            Remedy::DownloadSource(_) => None,
+            Step::DownloadSource(_) => None,
         }
     }
 
     fn possible(&self) -> bool {
-        !matches!(self, Remedy::AptInstall(..)) || is_root()
+        !matches!(self, Step::AptInstall(..)) || is_root()
     }
 
     fn question(&self, active: Option<&Compiler>) -> String {
@@ -94,7 +94,7 @@ impl Remedy {
     /// Does it.
     fn apply(&self, active: Option<&Compiler>, cache: &Cache) -> Result<(), Error> {
         match self {
-            Remedy::RustupSource { toolchain } => {
+            Step::RustupSource { toolchain } => {
                 let mut command = rustup_command(toolchain);
                 eprintln!("hachi: running `{}`", shown(&command));
                 let answer = output(&mut command)?;
@@ -106,11 +106,11 @@ impl Remedy {
                     output: last_words(&answer),
                 })
             }
-            Remedy::DownloadSource(apt) => match active {
+            Step::DownloadSource(apt) => match active {
                 Some(active) => apt.fetch_source(active, cache).map(drop),
                 None => Ok(()),
             },
-            Remedy::AptInstall(apt, packages) => apt.install(packages),
+            Step::AptInstall(apt, packages) => apt.install(packages),
         }
     }
 }
@@ -129,20 +129,20 @@ pub(super) fn rustup_with(arguments: &[&str]) -> Command {
     command
 }
 
-/// Tries one remedy after the other until `found` finds a toolchain. What did not help, and why,
+/// Tries one step after the other until `found` finds a toolchain. What did not help, and why,
 /// goes to `why`.
 pub(super) fn ask<T>(
     search: &Search,
     active: Option<&Compiler>,
     force: Option<Way>,
     cache: &Cache,
-    why: &mut Vec<String>,
-    mut found: impl FnMut(&mut Vec<String>) -> Result<Option<T>, Error>,
+    why: &mut Vec<Obstacle>,
+    mut found: impl FnMut(&mut Vec<Obstacle>) -> Result<Option<T>, Error>,
 ) -> Result<Option<T>, Error> {
     let yes = match consent(search) {
         Ok(yes) => yes,
         Err(reason) => {
-            why.push(reason.into());
+            why.push(reason);
             return Ok(None);
         }
     };
@@ -151,24 +151,24 @@ pub(super) fn ask<T>(
         if yes && let Some(apt) = Apt::detect() {
             apt.refresh_if_empty();
         }
-        Remedy::by_apt(active, force)
+        Step::by_apt(active, force)
     });
-    for remedy in Remedy::by_rustup(active, force)
+    for step in Step::by_rustup(active, force)
         .into_iter()
         .chain(by_apt.flatten())
     {
-        let question = remedy.question(active);
-        if !remedy.possible() {
-            why.push(format!("did not {question}: only root can"));
+        let question = step.question(active);
+        if !step.possible() {
+            why.push(Obstacle::NeedsRoot { step: question });
             continue;
         }
         if !yes && !confirm("Building eBPF needs the Rust library for it", &question) {
-            why.push(format!("did not {question}: the answer was no"));
+            why.push(Obstacle::Declined { step: question });
             continue;
         }
-        if let Err(error) = remedy.apply(active, cache) {
+        if let Err(error) = step.apply(active, cache) {
             eprintln!("hachi: {error}");
-            why.push(error.to_string());
+            why.push(error.into());
             continue;
         }
         if let Some(found) = found(why)? {
@@ -179,16 +179,14 @@ pub(super) fn ask<T>(
 }
 
 /// Whether something may be installed: at once, or after a question (`false`). Else why not.
-pub(super) fn consent(search: &Search) -> Result<bool, &'static str> {
+pub(super) fn consent(search: &Search) -> Result<bool, Obstacle> {
     let set = |name, off: &str| setting(name).is_some_and(|value| value != off);
     if search.offline || set("CARGO_NET_OFFLINE", "false") {
-        return Err("nothing was installed, because the build is to be offline");
+        return Err(Obstacle::Offline);
     }
     let yes = search.assume_yes || set("HACHI_YES", "0");
     if !yes && !search.interactive {
-        return Err(
-            "nothing was installed, because nobody could be asked (HACHI_YES=1 answers yes)",
-        );
+        return Err(Obstacle::NobodyToAsk);
     }
     Ok(yes)
 }

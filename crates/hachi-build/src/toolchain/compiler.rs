@@ -8,8 +8,9 @@ use std::{
 
 use super::{Search, Version};
 use crate::{
-    Error, Target,
+    Error, Obstacle, Remedy, Target,
     cache::setting,
+    obstacle::GET_RUSTUP,
     process::{in_path, last_words, output},
 };
 
@@ -82,26 +83,22 @@ impl Version {
 
 impl Compiler {
     /// Asks the program `rustc`, started in `dir`, who it is.
-    fn ask(rustc: &Path, dir: &Path) -> Result<Compiler, String> {
+    fn ask(rustc: &Path, dir: &Path) -> Result<Compiler, Obstacle> {
         let run = |arguments: &[&str]| {
             let mut command = command(rustc);
             command.args(arguments).current_dir(dir);
-            let output = output(&mut command).map_err(|error| error.to_string())?;
+            let output = output(&mut command)?;
             if output.status.success() {
                 Ok(String::from_utf8_lossy(&output.stdout).into_owned())
             } else {
-                Err(format!(
-                    "`{}` fails: {}",
-                    rustc.display(),
-                    last_words(&output)
-                ))
+                Err(Obstacle::CompilerFails {
+                    rustc: rustc.into(),
+                    output: last_words(&output),
+                })
             }
         };
-        let version = Version::parse(&run(&["-vV"])?).ok_or_else(|| {
-            format!(
-                "`{} -vV` does not answer as a Rust compiler does",
-                rustc.display()
-            )
+        let version = Version::parse(&run(&["-vV"])?).ok_or_else(|| Obstacle::NotACompiler {
+            program: rustc.into(),
         })?;
         let sysroot = PathBuf::from(run(&["--print", "sysroot"])?.trim());
         let real = sysroot.join("bin/rustc");
@@ -142,27 +139,35 @@ impl Compiler {
                 .chain([PathBuf::from("/usr/bin/rustc")])
                 .collect(),
         };
-        let mut tried = Vec::new();
+        let mut tried: Vec<Obstacle> = Vec::new();
+        let mut is_old = false;
         for rustc in candidates {
-            let name = rustc.display().to_string();
-            match Compiler::ask(&rustc, &dir) {
+            let obstacle = match Compiler::ask(&rustc, &dir) {
                 Ok(found) if found.version.number >= OLDEST => return Ok(found),
-                Ok(found) => tried.push(format!(
-                    "`{name}` is Rust {}, older than {}.{}",
-                    found.version.release, OLDEST.0, OLDEST.1
-                )),
-                Err(reason) if tried.contains(&reason) => {}
-                Err(reason) => tried.push(reason),
+                Ok(found) => {
+                    is_old = true;
+                    Obstacle::OldCompiler {
+                        rustc,
+                        release: found.version.release,
+                        oldest: OLDEST,
+                    }
+                }
+                Err(obstacle) => obstacle,
+            };
+            // One compiler may be found by several names.
+            let text = obstacle.to_string();
+            if tried.iter().all(|known| known.to_string() != text) {
+                tried.push(obstacle);
             }
         }
         let help = if explicit {
-            "name a working compiler by HACHI_RUSTC, or unset it".to_string()
-        } else if tried.iter().any(|reason| reason.contains("older than")) && rustup().is_some() {
-            "rustup update stable".to_string()
+            Remedy::NameCompiler
+        } else if is_old && rustup().is_some() {
+            Remedy::Run("rustup update stable".to_owned())
         } else if rustup().is_some() {
-            "rustup toolchain install, in the directory of the package".to_string()
+            Remedy::RunInPackage("rustup toolchain install".to_owned())
         } else {
-            "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh".to_string()
+            Remedy::Run(GET_RUSTUP.to_owned())
         };
         Err(Error::NoCompiler { tried, help })
     }

@@ -18,7 +18,7 @@ use super::{
     compiler::{Compiler, rustup},
 };
 use crate::{
-    Arch, Error, Origin,
+    Arch, Error, Obstacle, Origin, Remedy,
     archive::{Archive, Offer, Suite, run},
     cache::{Cache, Hash, setting},
     error::IoContext,
@@ -50,7 +50,7 @@ impl Cross {
         let compiler = Compiler::active(search)?;
         let linker = match linker(arch, &compiler.version.host) {
             Ok(linker) => linker,
-            Err(reason) => return Err(missing(arch, vec![reason], linker_fix(arch))),
+            Err(obstacle) => return Err(missing(arch, vec![obstacle], linker_fix(arch))),
         };
         let sysroot = match has_library(&compiler.sysroot, arch) {
             true => None,
@@ -81,17 +81,17 @@ impl Cross {
             Ok(compiler) if has(compiler) => {
                 finding(subject, State::Ready, "of the compiler".into(), None)
             }
-            Ok(compiler) => match remedy(compiler) {
-                Remedy::Rustup(toolchain) => {
+            Ok(compiler) => match supply(compiler) {
+                Supply::Rustup(toolchain) => {
                     let fix = shown(&rustup_command(arch, &toolchain));
                     let detail = "rustup may have it".into();
                     finding(subject, State::Possible, detail, Some(fix))
                 }
-                Remedy::Debian(_) => {
+                Supply::Debian(_) => {
                     let detail = "Debian's package is unpacked into the cache when it is needed";
                     finding(subject, State::Possible, detail.into(), None)
                 }
-                Remedy::None => {
+                Supply::None => {
                     let detail = format!("{compiler} has none");
                     finding(subject, State::Missing, detail, None)
                 }
@@ -102,7 +102,10 @@ impl Cross {
         let linker = match linker(arch, &host) {
             Ok(Some(path)) => finding(subject, State::Ready, path.display().to_string(), None),
             Ok(None) => finding(subject, State::Ready, "as cargo is set up".into(), None),
-            Err(reason) => finding(subject, State::Missing, reason, Some(linker_fix(arch))),
+            Err(obstacle) => {
+                let fix = Some(linker_fix(arch).to_string());
+                finding(subject, State::Missing, obstacle.to_string(), fix)
+            }
         };
         vec![library, linker]
     }
@@ -217,7 +220,7 @@ fn has_library(sysroot: &Path, arch: Arch) -> bool {
 }
 
 /// The linker to name to cargo, if any; why there is none.
-fn linker(arch: Arch, host: &str) -> Result<Option<PathBuf>, String> {
+fn linker(arch: Arch, host: &str) -> Result<Option<PathBuf>, Obstacle> {
     let is_told = setting(&cargo_variable(arch.triple(), "LINKER")).is_some();
     if is_told || host == arch.triple() {
         return Ok(None);
@@ -225,25 +228,26 @@ fn linker(arch: Arch, host: &str) -> Result<Option<PathBuf>, String> {
     let name = format!("{}-gcc", arch.gnu());
     in_path(&name)
         .map(Some)
-        .ok_or_else(|| format!("`{name}`, which links them, is not installed"))
+        .ok_or(Obstacle::NoLinker { linker: name })
 }
 
-fn linker_fix(arch: Arch) -> String {
+fn linker_fix(arch: Arch) -> Remedy {
     let package = match arch {
         Arch::X86_64 => "gcc-x86-64-linux-gnu".to_owned(),
         _ => format!("gcc-{}", arch.gnu()),
     };
     // Its headers and libraries have a package of their own, which apt does not take as needed.
     let libraries = format!("libc6-dev-{}-cross", arch.debian());
-    format!("apt-get install --no-install-recommends {package} {libraries}")
+    let command = format!("apt-get install --no-install-recommends {package} {libraries}");
+    Remedy::Run(command)
 }
 
-fn missing(arch: Arch, tried: Vec<String>, help: String) -> Error {
+fn missing(arch: Arch, tried: Vec<Obstacle>, help: Remedy) -> Error {
     Error::NoCross { arch, tried, help }
 }
 
 /// Where a library that the compiler lacks may come from.
-enum Remedy {
+enum Supply {
     /// rustup, which manages the toolchain of this name.
     Rustup(String),
     /// The distribution that the compiler is from.
@@ -251,13 +255,13 @@ enum Remedy {
     None,
 }
 
-fn remedy(compiler: &Compiler) -> Remedy {
+fn supply(compiler: &Compiler) -> Supply {
     if let (Some(toolchain), Some(_)) = (compiler.rustup_toolchain(), rustup()) {
-        return Remedy::Rustup(toolchain);
+        return Supply::Rustup(toolchain);
     }
     match Archive::detect() {
-        Some(archive) if compiler.sysroot == Path::new("/usr") => Remedy::Debian(archive),
-        _ => Remedy::None,
+        Some(archive) if compiler.sysroot == Path::new("/usr") => Supply::Debian(archive),
+        _ => Supply::None,
     }
 }
 
@@ -267,24 +271,28 @@ fn rustup_command(arch: Arch, toolchain: &str) -> Command {
 
 /// Adds the library; gives the sysroot that it is in, if that is not the compiler's.
 fn add_library(arch: Arch, search: &Search, compiler: &Compiler) -> Result<Option<PathBuf>, Error> {
-    let lacks = format!("{compiler} has no standard library for {}", arch.triple());
-    let remedy = remedy(compiler);
-    let (question, help) = match &remedy {
-        Remedy::Rustup(toolchain) => {
+    let lacks = Obstacle::NoStandardLibrary {
+        compiler: compiler.to_string(),
+        triple: arch.triple(),
+    };
+    let supply = supply(compiler);
+    let (question, help) = match &supply {
+        Supply::Rustup(toolchain) => {
             let command = shown(&rustup_command(arch, toolchain));
-            (format!("run `{command}`"), command)
+            (format!("run `{command}`"), Remedy::Run(command))
         }
-        Remedy::Debian(_) => (
+        Supply::Debian(_) => (
             "unpack Debian's package of it into the cache".to_owned(),
-            "HACHI_YES=1 lets it be unpacked into the cache".to_owned(),
+            Remedy::AllowUnpacking,
         ),
-        Remedy::None => {
-            let help = "use a compiler that rustup manages: https://rustup.rs".to_owned();
-            return Err(missing(arch, vec![lacks], help));
+        Supply::None => {
+            return Err(missing(arch, vec![lacks], Remedy::Rustup));
         }
     };
-    let yes = consent(search)
-        .map_err(|reason| missing(arch, vec![lacks.clone(), reason.to_owned()], help.clone()))?;
+    let yes = match consent(search) {
+        Ok(yes) => yes,
+        Err(obstacle) => return Err(missing(arch, vec![lacks, obstacle], help)),
+    };
     if !yes
         && !confirm(
             &format!("Programs for {arch} need the standard library for it"),
@@ -293,25 +301,25 @@ fn add_library(arch: Arch, search: &Search, compiler: &Compiler) -> Result<Optio
     {
         return Err(missing(
             arch,
-            vec![lacks, "the answer was no".to_owned()],
+            vec![lacks, Obstacle::Declined { step: question }],
             help,
         ));
     }
-    match remedy {
-        Remedy::Rustup(toolchain) => {
+    match supply {
+        Supply::Rustup(toolchain) => {
             let mut command = rustup_command(arch, &toolchain);
             eprintln!("hachi: running `{}`", shown(&command));
             let added = run(&mut command);
             match added {
                 Ok(()) if has_library(&compiler.sysroot, arch) => Ok(None),
                 Ok(()) => Err(missing(arch, vec![lacks], help)),
-                Err(error) => Err(missing(arch, vec![lacks, error.to_string()], help)),
+                Err(error) => Err(missing(arch, vec![lacks, error.into()], help)),
             }
         }
-        Remedy::Debian(archive) => unpacked(arch, compiler, &archive)
+        Supply::Debian(archive) => unpacked(arch, compiler, &archive)
             .map(Some)
-            .map_err(|error| missing(arch, vec![lacks, error.to_string()], linker_fix(arch))),
-        Remedy::None => Err(missing(arch, vec![lacks], help)),
+            .map_err(|error| missing(arch, vec![lacks, error.into()], linker_fix(arch))),
+        Supply::None => Err(missing(arch, vec![lacks], help)),
     }
 }
 

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 pub use cross::Cross;
 
 use crate::{
-    Error, Target,
+    Error, Obstacle, Target,
     cache::{Cache, setting},
 };
 
@@ -315,7 +315,8 @@ struct Finder<'a> {
     search: &'a Search,
     force: Option<Way>,
     cache: Cache,
-    active: Result<Compiler, Error>,
+    /// The active compiler; why there is none.
+    active: Result<Compiler, Box<Error>>,
 }
 
 impl<'a> Finder<'a> {
@@ -328,7 +329,7 @@ impl<'a> Finder<'a> {
             search,
             force,
             cache: Cache::locate(search.cache.as_deref())?,
-            active: Compiler::active(search),
+            active: Compiler::active(search).map_err(Box::new),
         })
     }
 
@@ -338,17 +339,14 @@ impl<'a> Finder<'a> {
 
     fn find(self) -> Result<Toolchain, Error> {
         let mut why = Vec::new();
-        if let Err(error) = &self.active {
-            why.push(error.to_string());
-        }
         if let Some(found) = self.look(&mut why)? {
             return Ok(found);
         }
         if self.force != Some(Way::HostRetarget) {
             let active = self.active.as_ref().ok();
-            let look_again = |why: &mut Vec<String>| {
+            let look_again = |why: &mut Vec<Obstacle>| {
                 // rustc may be what was installed.
-                let active = Compiler::active(self.search);
+                let active = Compiler::active(self.search).map_err(Box::new);
                 Finder {
                     search: self.search,
                     force: self.force,
@@ -370,17 +368,21 @@ impl<'a> Finder<'a> {
             }
         }
         if !self.wants(Way::HostRetarget) {
+            let help = survey::fix(self.active.as_ref().ok(), self.force);
+            if let Err(error) = self.active {
+                why.insert(0, Obstacle::Failed(error));
+            }
             return Err(Error::ForcedWay {
                 way: self.force.unwrap_or(Way::HostRetarget),
                 tried: why,
-                help: survey::fix(self.active.as_ref().ok(), self.force),
+                help,
             });
         }
         self.host_retarget(why)
     }
 
     /// Ways 1 and 2. Reasons against each go to `why`.
-    fn look(&self, why: &mut Vec<String>) -> Result<Option<Toolchain>, Error> {
+    fn look(&self, why: &mut Vec<Obstacle>) -> Result<Option<Toolchain>, Error> {
         let active = self.active.as_ref().ok();
         if let Some(active) = active
             && let Some(found) = self.prebuilt(active, why)?
@@ -407,7 +409,7 @@ impl<'a> Finder<'a> {
     fn prebuilt(
         &self,
         compiler: &Compiler,
-        why: &mut Vec<String>,
+        why: &mut Vec<Obstacle>,
     ) -> Result<Option<Toolchain>, Error> {
         if !self.wants(Way::Prebuilt) {
             return Ok(None);
@@ -430,14 +432,13 @@ impl<'a> Finder<'a> {
     fn built_earlier(
         &self,
         active: &Compiler,
-        why: &mut Vec<String>,
+        why: &mut Vec<Obstacle>,
     ) -> Result<Option<Toolchain>, Error> {
         let Some(sysroot) = source::cached(active, self.search, &self.cache)? else {
-            why.push(format!(
-                "no `core` for {} and rustc {} in the cache",
-                self.search.wanted_target().triple(),
-                active.version.release
-            ));
+            why.push(Obstacle::NotInCache {
+                target: self.search.wanted_target(),
+                release: active.version.release.clone(),
+            });
             return Ok(None);
         };
         let how = format!("the `core` for eBPF built earlier in {}", sysroot.display());
@@ -447,13 +448,12 @@ impl<'a> Finder<'a> {
     fn built_now(
         &self,
         active: &Compiler,
-        why: &mut Vec<String>,
+        why: &mut Vec<Obstacle>,
     ) -> Result<Option<Toolchain>, Error> {
         let Some(source) = Source::find(active, self.search, &self.cache)? else {
-            why.push(format!(
-                "no library source of Rust {} on this machine",
-                active.version.release
-            ));
+            why.push(Obstacle::NoSource {
+                release: active.version.release.clone(),
+            });
             return Ok(None);
         };
         match source::build(active, &source, self.search.wanted_target(), &self.cache) {
@@ -465,7 +465,7 @@ impl<'a> Finder<'a> {
             Err(error) if self.force.is_some() => Err(error),
             Err(error) => {
                 eprintln!("hachi: {error}");
-                why.push(error.to_string());
+                why.push(error.into());
                 Ok(None)
             }
         }
@@ -477,16 +477,20 @@ impl<'a> Finder<'a> {
         way: Way,
         sysroot: Option<PathBuf>,
         how: &str,
-        why: &[String],
+        why: &[Obstacle],
     ) -> Result<Option<Toolchain>, Error> {
         let taken = format!("using {compiler} with {how}");
         let target = self.search.wanted_target();
-        Toolchain::new(compiler, target, way, sysroot, explain(why, taken)).map(Some)
+        let mut lines = explain(why, taken);
+        if let Err(error) = &self.active {
+            lines.insert(0, format!("not taken: {error}"));
+        }
+        Toolchain::new(compiler, target, way, sysroot, lines).map(Some)
     }
 
     /// Way 4.
-    fn host_retarget(self, why: Vec<String>) -> Result<Toolchain, Error> {
-        let active = self.active?;
+    fn host_retarget(self, why: Vec<Obstacle>) -> Result<Toolchain, Error> {
+        let active = self.active.map_err(|error| *error)?;
         let target = self.search.wanted_target();
         if target != Target::HOST {
             return Err(Error::NoCore {
@@ -518,7 +522,7 @@ impl<'a> Finder<'a> {
     }
 }
 
-fn explain(why: &[String], taken: String) -> Vec<String> {
+fn explain(why: &[Obstacle], taken: String) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for reason in why {
         let line = format!("not taken: {reason}");

@@ -4,7 +4,7 @@ use std::{fs, path::Path, time::UNIX_EPOCH};
 
 use super::compiler::{Compiler, command, prebuilt_core};
 use crate::{
-    Target,
+    Obstacle, Target,
     cache::{Cache, Hash},
     process::{last_words, output_with_input},
 };
@@ -16,16 +16,19 @@ const PROBED: &str = "probed";
 ///
 /// Distributions package that library apart from the compiler and without a strict dependency, so
 /// the two can be of different versions; only compiling something tells.
-pub(super) fn usable(compiler: &Compiler, target: Target, cache: &Cache) -> Result<(), String> {
+pub(super) fn usable(compiler: &Compiler, target: Target, cache: &Cache) -> Result<(), Obstacle> {
     let Some(library) = prebuilt_core(&compiler.sysroot, target) else {
-        return Err(format!("{compiler} has no library for {}", target.triple()));
+        return Err(Obstacle::NoLibrary {
+            compiler: compiler.to_string(),
+            target,
+        });
     };
     let dir = cache.path(PROBED);
     let proof = dir.join(identity(compiler, &library));
     if proof.is_file() {
         return Ok(());
     }
-    cache.directory(PROBED).map_err(|error| error.to_string())?;
+    cache.directory(PROBED)?;
     // A file of our own: given a device such as /dev/null, a compiler run by root would replace it.
     let out = dir.join(format!("probe-{}.rmeta", std::process::id()));
     let mut call = command(&compiler.rustc);
@@ -39,16 +42,15 @@ pub(super) fn usable(compiler: &Compiler, target: Target, cache: &Cache) -> Resu
     .args(["--emit=metadata", "-Cpanic=abort", "-o"])
     .arg(&out)
     .arg("-");
-    let output = output_with_input(&mut call, b"#![no_std]\n").map_err(|error| error.to_string());
+    let output = output_with_input(&mut call, b"#![no_std]\n");
     let _ = fs::remove_file(&out);
     let output = output?;
     if !output.status.success() {
-        return Err(format!(
-            "`{}` does not fit rustc {}: {}",
-            library.display(),
-            compiler.version.release,
-            last_words(&output)
-        ));
+        return Err(Obstacle::UnfitLibrary {
+            library,
+            release: compiler.version.release.clone(),
+            output: last_words(&output),
+        });
     }
     // Only to save the next run the time.
     let _ = fs::write(&proof, "");

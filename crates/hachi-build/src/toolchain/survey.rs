@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use super::{
-    Finding, Search, State, Way, ask::Remedy, compiler::Compiler, prebuilt, source, source::Source,
+    Finding, Search, State, Way, ask::Step, compiler::Compiler, prebuilt, source, source::Source,
 };
-use crate::{Error, cache::Cache, cache::setting};
+use crate::{Error, Remedy, cache::Cache, cache::setting, obstacle::sentence};
 
 /// Looks at every way without changing anything.
 pub(super) fn survey(search: &Search) -> Vec<Finding> {
@@ -43,7 +43,7 @@ pub(super) fn survey(search: &Search) -> Vec<Finding> {
         }
         Err(error) => {
             let (detail, fix) = match error {
-                Error::NoCompiler { tried, help } => (tried.join("; "), Some(help)),
+                Error::NoCompiler { tried, help } => (sentence(&tried), Some(help.to_string())),
                 other => (other.to_string(), None),
             };
             findings.push(Finding {
@@ -117,12 +117,10 @@ fn prebuilt_finding(active: Option<&Compiler>, search: &Search, cache: &Cache) -
                     fix: None,
                 };
             }
-            Err(reason) => reasons.push(reason),
+            Err(reason) => reasons.push(reason.to_string()),
         }
     }
-    let remedy = Remedy::by_apt(active, Some(Way::Prebuilt))
-        .into_iter()
-        .next();
+    let remedy = Step::by_apt(active, Some(Way::Prebuilt)).into_iter().next();
     Finding {
         way,
         subject: "prebuilt `core` for eBPF".into(),
@@ -190,7 +188,7 @@ fn source_finding(active: Option<&Compiler>, search: &Search, cache: &Cache) -> 
             format!("library source of Rust {release}"),
             State::Possible,
             "not on this machine".into(),
-            Some(fix(Some(active), Some(Way::Source))),
+            Some(fix(Some(active), Some(Way::Source)).to_string()),
         ),
         Err(error) => finding(
             format!("library source of Rust {release}"),
@@ -201,29 +199,25 @@ fn source_finding(active: Option<&Compiler>, search: &Search, cache: &Cache) -> 
     }
 }
 
-/// The command that opens the way (or, without one, the best way).
-pub(super) fn fix(active: Option<&Compiler>, force: Option<Way>) -> String {
-    if let Some(command) = Remedy::by_rustup(active, force).and_then(|remedy| remedy.command()) {
-        return command;
+/// What opens the way (or, without one, the best way).
+pub(super) fn fix(active: Option<&Compiler>, force: Option<Way>) -> Remedy {
+    if let Some(command) = Step::by_rustup(active, force).and_then(|step| step.command()) {
+        return Remedy::Run(command);
     }
-    if let Some(command) = Remedy::by_apt(active, force)
-        .iter()
-        .find_map(Remedy::command)
-    {
-        return command;
+    let steps = Step::by_apt(active, force);
+    if let Some(command) = steps.iter().find_map(Step::command) {
+        return Remedy::Run(command);
     }
     if force == Some(Way::Prebuilt) {
-        return "install a Rust compiler that is packaged with a `core` for eBPF (on Debian: \
-                libstd-rust-dev-bpf), or use another way"
-            .into();
+        return Remedy::PackagedCore;
     }
-    let release = active.map_or("the compiler's version", |active| &active.version.release);
+    let release = active.map(|active| active.version.release.clone());
     match distribution_package() {
-        Some(command) => format!("{command} (if it is of version {release})"),
-        None => format!(
-            "install the Rust library source of version {release}, or name it by HACHI_RUST_SRC, \
-             or use rustup: curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"
-        ),
+        Some(command) => Remedy::RunIfRelease {
+            command: command.to_owned(),
+            release,
+        },
+        None => Remedy::Source { release },
     }
 }
 
