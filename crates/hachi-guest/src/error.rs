@@ -72,15 +72,13 @@ pub enum Error {
         /// Its name.
         name: String,
     },
-    /// A program that every guest needs is not installed.
-    #[error("`{program}`, which {purpose}, is not installed")]
+    /// The program that runs guests of this kind is not installed.
+    #[error("`{program}`, which runs other kernels, is not installed")]
     Missing {
         /// The program.
         program: &'static str,
-        /// What it is for.
-        purpose: &'static str,
-        /// The command that installs it.
-        fix: String,
+        /// The package of Debian's that has it.
+        package: &'static str,
     },
     /// This machine is of a kind that guests cannot be of.
     #[error(
@@ -120,6 +118,18 @@ pub enum Error {
         /// The kernel.
         release: String,
     },
+}
+
+impl Error {
+    /// The command that helps, if one does.
+    pub fn fix(&self) -> Option<String> {
+        match self {
+            Error::Missing { package, .. } => {
+                Some(format!("apt-get install --no-install-recommends {package}"))
+            }
+            _ => None,
+        }
+    }
 }
 
 /// What is wrong with a file.

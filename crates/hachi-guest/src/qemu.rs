@@ -17,13 +17,9 @@ pub(crate) fn require(arch: Arch) -> Result<PathBuf> {
         Some(path) => Some(PathBuf::from(path)).filter(|path| path.is_file()),
         None => find_program(machine.qemu),
     };
-    found.ok_or_else(|| Error::Missing {
+    found.ok_or(Error::Missing {
         program: machine.qemu,
-        purpose: "runs other kernels",
-        fix: format!(
-            "apt-get install --no-install-recommends {}",
-            machine.package
-        ),
+        package: machine.package,
     })
 }
 

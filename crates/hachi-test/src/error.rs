@@ -26,9 +26,11 @@ pub enum Error {
     Missing {
         /// The program's name.
         program: String,
-        /// How to get it.
-        fix: String,
+        /// The package that has it.
+        package: String,
     },
+    /// No hierarchy of cgroups of version 2 is mounted.
+    NoCgroups,
 }
 
 /// `Result` with this crate's [`Error`].
@@ -47,7 +49,14 @@ impl fmt::Display for Error {
                 }
             }
             Self::Command { command, output } => write!(f, "`{command}` failed: {output}"),
-            Self::Missing { program, fix } => write!(f, "`{program}` is not installed: {fix}"),
+            Self::Missing { program, package } => write!(
+                f,
+                "`{program}` is not installed: install the package {package}"
+            ),
+            Self::NoCgroups => f.write_str(
+                "no hierarchy of cgroups of version 2 is mounted: mount -t cgroup2 none \
+                 /sys/fs/cgroup",
+            ),
         }
     }
 }
@@ -80,8 +89,8 @@ pub(crate) fn run(command: &mut Command) -> Result<Output> {
                 "ping" => "iputils-ping",
                 other => other,
             };
-            let fix = format!("install the package {package}");
-            Error::Missing { program, fix }
+            let package = package.to_owned();
+            Error::Missing { program, package }
         } else {
             Error::System {
                 action: format!("running `{line}`"),

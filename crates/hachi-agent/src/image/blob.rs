@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
 use super::build::{GADGET_BTF, GADGET_OBJECT};
-use super::{Error, Metadata, Platform, Result};
+use super::{Error, Metadata, Part, Platform, Result};
 
 /// No blob of an image of eBPF objects is as large, and no file in one.
 pub const LARGEST_BLOB: u64 = 256 << 20;
@@ -128,8 +128,12 @@ impl Image {
         Ok(bytes)
     }
 
-    fn document<T: DeserializeOwned>(&self, what: &str, digest: &Digest) -> Result<T> {
-        parse(&format!("{what} {digest}"), self.blob(digest)?)
+    fn document<T: DeserializeOwned>(
+        &self,
+        part: fn(String) -> Part,
+        digest: &Digest,
+    ) -> Result<T> {
+        parse(self.blob(digest)?, || part(digest.to_string()))
     }
 
     /// The parts of the image, one for each platform.
@@ -141,10 +145,10 @@ impl Image {
             return Ok(vec![Content {
                 digest: self.root.digest().clone(),
                 platform: None,
-                manifest: self.document("manifest", self.root.digest())?,
+                manifest: self.document(Part::Manifest, self.root.digest())?,
             }]);
         }
-        let index: ImageIndex = self.document("index", self.root.digest())?;
+        let index: ImageIndex = self.document(Part::Index, self.root.digest())?;
         index
             .manifests()
             .iter()
@@ -153,7 +157,7 @@ impl Image {
                 Ok(Content {
                     digest: descriptor.digest().clone(),
                     platform: platform.and_then(|p| p.architecture().to_string().parse().ok()),
-                    manifest: self.document("manifest", descriptor.digest())?,
+                    manifest: self.document(Part::Manifest, descriptor.digest())?,
                 })
             })
             .collect()
@@ -165,11 +169,8 @@ impl Image {
     /// If there is none, or a document is not valid.
     pub fn content_for(&self, platform: Platform) -> Result<Content> {
         let contents = self.contents()?;
-        let available: Vec<&str> = contents
-            .iter()
-            .filter_map(|content| content.platform.map(Platform::name))
-            .collect();
-        let available = available.join(", ");
+        let available = contents.iter().filter_map(|content| content.platform);
+        let available: Vec<Platform> = available.collect();
         contents
             .into_iter()
             .find(|content| content.platform.is_none_or(|of| of == platform))
@@ -189,13 +190,13 @@ impl Image {
             return Ok(None);
         }
         let digest = config.digest();
-        let config: oci_spec::image::ImageConfiguration = self.document("configuration", digest)?;
+        let config: oci_spec::image::ImageConfiguration =
+            self.document(Part::Configuration, digest)?;
         let labels = config.config().as_ref().and_then(|c| c.labels().as_ref());
         let Some(text) = labels.and_then(|labels| labels.get(Metadata::LABEL)) else {
             return Ok(None);
         };
-        let what = format!("label {} of configuration {digest}", Metadata::LABEL);
-        parse(&what, text.as_bytes()).map(Some)
+        parse(text.as_bytes(), || Part::Label(digest.to_string())).map(Some)
     }
 
     /// The files of a part's layers.
@@ -262,9 +263,9 @@ pub fn check(expected: &Digest, bytes: &[u8]) -> Result<()> {
 }
 
 /// A JSON document.
-pub fn parse<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T> {
+pub fn parse<T: DeserializeOwned>(bytes: &[u8], part: impl FnOnce() -> Part) -> Result<T> {
     serde_json::from_slice(bytes).map_err(|error| Error::Malformed {
-        what: what.to_owned(),
+        part: part(),
         error: error.into(),
     })
 }
@@ -272,7 +273,7 @@ pub fn parse<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T> {
 /// The first regular file of a gzipped tar archive, which is where bpfman looks for the object.
 fn only_file(digest: &str, bytes: &[u8]) -> Result<(String, Vec<u8>)> {
     let malformed = |error: std::io::Error| Error::Malformed {
-        what: format!("layer {digest}"),
+        part: Part::Layer(digest.to_owned()),
         error: error.into(),
     };
     // One byte more than may be there, so that too much is seen. Headers add a few blocks.
@@ -296,7 +297,10 @@ fn only_file(digest: &str, bytes: &[u8]) -> Result<(String, Vec<u8>)> {
             .map_err(malformed)?;
         if file.len() as u64 > LARGEST_BLOB {
             return Err(Error::TooLarge {
-                what: format!("{name} in layer {digest}"),
+                part: Part::FileOfLayer {
+                    name,
+                    layer: digest.to_owned(),
+                },
                 limit: LARGEST_BLOB,
             });
         }

@@ -12,7 +12,7 @@ use oci_spec::image::{
     PlatformBuilder, RootFsBuilder,
 };
 
-use super::blob::{Image, canonical, digest, order_name};
+use super::blob::{Image, canonical, digest};
 use super::metadata::{self, Metadata, Object};
 use super::{Error, Platform, Result};
 
@@ -79,7 +79,7 @@ impl Builder {
         if let Some(platform) = platforms.iter().find(|p| p.order() != spec.endian) {
             return Err(Error::ByteOrder {
                 path: path.to_owned(),
-                order: order_name(spec.endian),
+                order: spec.endian,
                 platform: *platform,
             });
         }

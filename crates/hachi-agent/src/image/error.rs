@@ -1,8 +1,9 @@
 //! What goes wrong with images.
 
-use std::io;
 use std::path::PathBuf;
+use std::{fmt, io};
 
+use hachi_btf::Endian;
 use oci_client::errors::OciDistributionError;
 use oci_client::{ParseError, Reference};
 
@@ -22,8 +23,8 @@ pub enum Error {
     /// A file could not be read or written.
     #[error("{doing} {}", path.display())]
     File {
-        /// "reading", "writing".
-        doing: &'static str,
+        /// What was to be done with it.
+        doing: FileOperation,
         /// The file.
         path: PathBuf,
         /// What the system says.
@@ -43,12 +44,16 @@ pub enum Error {
     #[error("an image holds at least one object")]
     NoObject,
     /// An object was asked to run where its byte order is another.
-    #[error("{}: the object is {order}, and {platform} is not", path.display())]
+    #[error(
+        "{}: the object is {}, and {platform} is not",
+        path.display(),
+        super::blob::order_name(*order)
+    )]
     ByteOrder {
         /// The object.
         path: PathBuf,
-        /// "little-endian" or "big-endian".
-        order: &'static str,
+        /// Its byte order.
+        order: Endian,
         /// The platform asked for.
         platform: super::Platform,
     },
@@ -77,10 +82,10 @@ pub enum Error {
         text: String,
     },
     /// Not as the specification of images wants it.
-    #[error("{what} is not valid")]
+    #[error("{part} is not valid")]
     Malformed {
-        /// The document: "the index", "manifest sha256:…".
-        what: String,
+        /// The part of the image.
+        part: Part,
         /// How it is not.
         #[source]
         error: Box<dyn std::error::Error + Send + Sync>,
@@ -100,10 +105,10 @@ pub enum Error {
         digest: String,
     },
     /// A blob, a file in it, or all files of a layer are larger than anything real.
-    #[error("{what} is larger than {limit} bytes")]
+    #[error("{part} is larger than {limit} bytes")]
     TooLarge {
-        /// What it is.
-        what: String,
+        /// The part of the image.
+        part: Part,
         /// The most that is read.
         limit: u64,
     },
@@ -114,12 +119,12 @@ pub enum Error {
         digest: String,
     },
     /// The image has nothing for this machine.
-    #[error("the image has nothing for {platform}, only for {available}")]
+    #[error("the image has nothing for {platform}, only for {}", names(available))]
     NoPlatform {
         /// What was asked for.
         platform: super::Platform,
-        /// What there is, with commas.
-        available: String,
+        /// What there is.
+        available: Vec<super::Platform>,
     },
     /// The store has no such image.
     #[error("there is no image {name} in {}", store.display())]
@@ -134,8 +139,8 @@ pub enum Error {
     /// The registry did not do it.
     #[error("{doing} {reference}")]
     Registry {
-        /// "pushing", "pulling".
-        doing: &'static str,
+        /// What was asked of it.
+        doing: Transfer,
         /// The image.
         reference: Box<Reference>,
         /// What went wrong.
@@ -176,6 +181,113 @@ pub enum Error {
         /// Its digest.
         digest: String,
     },
+}
+
+/// What is done with a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FileOperation {
+    /// It is read.
+    Read,
+    /// It is written.
+    Write,
+    /// It is removed.
+    Remove,
+    /// The directory is made.
+    Make,
+    /// It is locked.
+    Lock,
+}
+
+impl fmt::Display for FileOperation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            FileOperation::Read => "reading",
+            FileOperation::Write => "writing",
+            FileOperation::Remove => "removing",
+            FileOperation::Make => "making",
+            FileOperation::Lock => "locking",
+        })
+    }
+}
+
+/// What is asked of a registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Transfer {
+    /// It is sent an image.
+    Push,
+    /// An image is fetched from it.
+    Pull,
+}
+
+impl fmt::Display for Transfer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Transfer::Push => "pushing",
+            Transfer::Pull => "pulling",
+        })
+    }
+}
+
+/// A part of an image, or of a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Part {
+    /// The index with this digest.
+    Index(String),
+    /// The manifest with this digest.
+    Manifest(String),
+    /// The configuration with this digest.
+    Configuration(String),
+    /// The label that Hachi sets, of the configuration with this digest.
+    Label(String),
+    /// The layer with this digest.
+    Layer(String),
+    /// A file of a layer.
+    FileOfLayer {
+        /// Its name.
+        name: String,
+        /// The layer's digest.
+        layer: String,
+    },
+    /// A blob of any kind with this digest.
+    Blob(String),
+    /// A digest itself.
+    Digest(String),
+    /// A media type.
+    MediaType(String),
+    /// A file.
+    File(PathBuf),
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Part::Index(digest) => write!(f, "index {digest}"),
+            Part::Manifest(digest) => write!(f, "manifest {digest}"),
+            Part::Configuration(digest) => write!(f, "configuration {digest}"),
+            Part::Label(digest) => {
+                write!(
+                    f,
+                    "label {} of configuration {digest}",
+                    super::Metadata::LABEL
+                )
+            }
+            Part::Layer(digest) => write!(f, "layer {digest}"),
+            Part::FileOfLayer { name, layer } => write!(f, "{name} in layer {layer}"),
+            Part::Blob(digest) => write!(f, "blob {digest}"),
+            Part::Digest(text) => write!(f, "digest {text}"),
+            Part::MediaType(text) => write!(f, "media type {text:?}"),
+            Part::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// Platforms in a list.
+fn names(platforms: &[super::Platform]) -> String {
+    let names: Vec<&str> = platforms.iter().map(|platform| platform.name()).collect();
+    names.join(", ")
 }
 
 /// What is wrong with a key.
@@ -228,5 +340,58 @@ impl Error {
             }
             _ => return None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences_are_made_of_the_fields() {
+        let platform = |name: &str| name.parse::<super::super::Platform>().unwrap();
+        let errors = [
+            (
+                Error::NoPlatform {
+                    platform: platform("s390x"),
+                    available: vec![platform("amd64"), platform("arm64")],
+                },
+                "the image has nothing for s390x, only for amd64, arm64",
+            ),
+            (
+                Error::ByteOrder {
+                    path: "a.o".into(),
+                    order: Endian::Big,
+                    platform: platform("amd64"),
+                },
+                "a.o: the object is big-endian, and amd64 is not",
+            ),
+            (
+                Error::TooLarge {
+                    part: Part::FileOfLayer {
+                        name: "a.o".to_owned(),
+                        layer: "sha256:12".to_owned(),
+                    },
+                    limit: 5,
+                },
+                "a.o in layer sha256:12 is larger than 5 bytes",
+            ),
+            (
+                Error::File {
+                    doing: FileOperation::Lock,
+                    path: "store/lock".into(),
+                    error: io::Error::from_raw_os_error(libc::EACCES),
+                },
+                "locking store/lock",
+            ),
+        ];
+        for (error, text) in errors {
+            assert_eq!(error.to_string(), text);
+        }
+        assert_eq!(Transfer::Pull.to_string(), "pulling");
+        assert_eq!(
+            Part::Manifest("sha256:12".into()).to_string(),
+            "manifest sha256:12"
+        );
     }
 }

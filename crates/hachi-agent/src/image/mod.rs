@@ -19,7 +19,7 @@ mod store;
 
 pub use blob::{Content, Image, Layer, LayerKind};
 pub use build::{Builder, Layout};
-pub use error::Error;
+pub use error::{Error, FileOperation, Part, Transfer};
 pub use metadata::Metadata;
 pub use oci_client::Reference;
 pub use oci_spec::image::Digest;

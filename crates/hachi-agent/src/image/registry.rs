@@ -13,7 +13,7 @@ use oci_client::{Client, Reference, RegistryOperation};
 use oci_spec::image::{Descriptor, ImageIndex, ImageManifest};
 
 use super::blob::{self, Image, LARGEST_BLOB, is_index};
-use super::{Error, Result, credentials};
+use super::{Error, Part, Result, Transfer, credentials};
 
 /// The documents that may stand at the root of an image.
 const ROOTS: [&str; 4] = [
@@ -73,7 +73,7 @@ impl Registry {
     /// # Errors
     /// If the registry refuses, or the image is not whole.
     pub fn push(&self, reference: &Reference, image: &Image) -> Result<()> {
-        let failed = |error| failed("pushing", reference, error);
+        let failed = |error| failed(Transfer::Push, reference, error);
         self.runtime.block_on(async {
             self.client
                 .auth(reference, &self.auth, RegistryOperation::Push)
@@ -112,14 +112,14 @@ impl Registry {
 
     async fn push_document(&self, to: &Reference, bytes: Vec<u8>, media_type: &str) -> Result<()> {
         let media_type = HeaderValue::from_str(media_type).map_err(|error| Error::Malformed {
-            what: format!("media type {media_type:?}"),
+            part: Part::MediaType(media_type.to_owned()),
             error: error.into(),
         })?;
         self.client
             .push_manifest_raw(to, bytes, media_type)
             .await
             .map(drop)
-            .map_err(|error| failed("pushing", to, error))
+            .map_err(|error| failed(Transfer::Push, to, error))
     }
 
     /// Fetches an image, for all its platforms. Every blob is checked against its digest.
@@ -146,7 +146,7 @@ impl Registry {
             .client
             .pull_manifest_raw(reference, &self.auth, &ROOTS)
             .await
-            .map_err(|error| failed("pulling", reference, error))?;
+            .map_err(|error| failed(Transfer::Pull, reference, error))?;
         let digest = blob::digest(&bytes);
         if let Some(expected) = reference.digest()
             && expected != digest.as_ref()
@@ -161,8 +161,8 @@ impl Registry {
         image.add(bytes.to_vec());
         let mut manifests = vec![image.root.clone()];
         if is_index(image.root.media_type()) {
-            let what = format!("index {}", image.digest());
-            let index: ImageIndex = blob::parse(&what, &bytes)?;
+            let part = || Part::Index(image.digest().to_string());
+            let index: ImageIndex = blob::parse(&bytes, part)?;
             manifests = index.manifests().clone();
             for descriptor in &manifests {
                 let digest = descriptor.digest();
@@ -171,21 +171,17 @@ impl Registry {
                     .client
                     .pull_manifest_raw(&own, &self.auth, &ROOTS)
                     .await
-                    .map_err(|error| failed("pulling", &own, error))?;
-                limit(
-                    "manifest",
-                    digest.as_ref(),
-                    bytes.len() as u64,
-                    LARGEST_DOCUMENT,
-                )?;
+                    .map_err(|error| failed(Transfer::Pull, &own, error))?;
+                let size = bytes.len() as u64;
+                limit(Part::Manifest, digest.as_ref(), size, LARGEST_DOCUMENT)?;
                 blob::check(digest, &bytes)?;
                 image.add(bytes.to_vec());
             }
         }
         for descriptor in manifests {
-            let what = format!("manifest {}", descriptor.digest());
+            let part = || Part::Manifest(descriptor.digest().to_string());
             let bytes = image.blob(descriptor.digest())?;
-            let manifest: ImageManifest = blob::parse(&what, bytes)?;
+            let manifest: ImageManifest = blob::parse(bytes, part)?;
             let blobs = std::iter::once(manifest.config()).chain(manifest.layers());
             for descriptor in blobs {
                 if !image.blobs.contains_key(descriptor.digest().as_ref()) {
@@ -200,8 +196,8 @@ impl Registry {
     async fn pull_blob(&self, reference: &Reference, descriptor: &Descriptor) -> Result<Vec<u8>> {
         let digest = descriptor.digest();
         let announced = descriptor.size();
-        limit("blob", digest.as_ref(), announced, LARGEST_BLOB)?;
-        let failed = |error| failed("pulling", reference, error);
+        limit(Part::Blob, digest.as_ref(), announced, LARGEST_BLOB)?;
+        let failed = |error| failed(Transfer::Pull, reference, error);
         let asked = OciDescriptor {
             digest: digest.to_string(),
             size: announced as i64,
@@ -218,7 +214,7 @@ impl Registry {
         {
             bytes.extend_from_slice(&part);
             // More than was announced is not what was announced.
-            limit("blob", digest.as_ref(), bytes.len() as u64, announced)?;
+            limit(Part::Blob, digest.as_ref(), bytes.len() as u64, announced)?;
         }
         blob::check(digest, &bytes)?;
         Ok(bytes)
@@ -236,10 +232,10 @@ pub enum PlainHttp {
     Allowed,
 }
 
-fn limit(what: &str, digest: &str, size: u64, limit: u64) -> Result<()> {
+fn limit(part: fn(String) -> Part, digest: &str, size: u64, limit: u64) -> Result<()> {
     match size > limit {
         true => Err(Error::TooLarge {
-            what: format!("{what} {digest}"),
+            part: part(digest.to_owned()),
             limit,
         }),
         false => Ok(()),
@@ -256,7 +252,7 @@ fn is_loopback(registry: &str) -> bool {
 }
 
 fn media_type(bytes: &[u8], digest: &str) -> Result<oci_spec::image::MediaType> {
-    let document: serde_json::Value = blob::parse(&format!("manifest {digest}"), bytes)?;
+    let document: serde_json::Value = blob::parse(bytes, || Part::Manifest(digest.to_owned()))?;
     let named = document.get("mediaType").and_then(|value| value.as_str());
     // The field is optional; an index has manifests, a manifest has layers.
     let shape = match document.get("manifests") {
@@ -280,7 +276,7 @@ fn is_not_found(error: &OciDistributionError) -> bool {
     }
 }
 
-fn failed(doing: &'static str, reference: &Reference, error: OciDistributionError) -> Error {
+fn failed(doing: Transfer, reference: &Reference, error: OciDistributionError) -> Error {
     Error::Registry {
         doing,
         reference: Box::new(reference.clone()),

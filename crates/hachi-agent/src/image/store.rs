@@ -14,7 +14,7 @@ use oci_spec::image::{
 use rustix::fs::{FlockOperation, flock};
 
 use super::blob::{self, Image, LARGEST_BLOB, canonical, is_index};
-use super::{Error, Result};
+use super::{Error, FileOperation, Part, Result};
 
 /// The file that makes a directory an image layout.
 const LAYOUT: (&str, &[u8]) = ("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#);
@@ -72,7 +72,7 @@ impl Store {
     fn index(&self) -> Result<ImageIndex> {
         let path = self.path.join("index.json");
         match read_file(&path, LARGEST_BLOB) {
-            Ok(bytes) => blob::parse(&path.display().to_string(), &bytes),
+            Ok(bytes) => blob::parse(&bytes, || Part::File(path.clone())),
             Err(Error::File { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
                 Ok(ImageIndexBuilder::default()
                     .schema_version(2u32)
@@ -103,13 +103,14 @@ impl Store {
         let document = self.take(&mut image, root.digest())?;
         let mut manifests = vec![root.clone()];
         if is_index(root.media_type()) {
-            let index: ImageIndex = blob::parse(&format!("index {}", root.digest()), &document)?;
+            let index: ImageIndex =
+                blob::parse(&document, || Part::Index(root.digest().to_string()))?;
             manifests = index.manifests().clone();
         }
         for descriptor in manifests {
             let document = self.take(&mut image, descriptor.digest())?;
-            let what = format!("manifest {}", descriptor.digest());
-            let manifest: ImageManifest = blob::parse(&what, &document)?;
+            let part = || Part::Manifest(descriptor.digest().to_string());
+            let manifest: ImageManifest = blob::parse(&document, part)?;
             for blob in std::iter::once(manifest.config()).chain(manifest.layers()) {
                 self.take(&mut image, blob.digest())?;
             }
@@ -174,7 +175,7 @@ impl Store {
         }
         for text in image.blobs.keys().filter(|digest| !kept.contains(digest)) {
             let path = self.blob_path(&parse_digest(text)?);
-            fs::remove_file(&path).map_err(|error| file("removing", &path, error))?;
+            fs::remove_file(&path).map_err(|error| file(FileOperation::Remove, &path, error))?;
         }
         Ok(())
     }
@@ -198,9 +199,10 @@ impl Store {
 
     /// One writer at a time.
     fn lock(&self) -> Result<File> {
-        fs::create_dir_all(&self.path).map_err(|error| file("making", &self.path, error))?;
+        fs::create_dir_all(&self.path)
+            .map_err(|error| file(FileOperation::Make, &self.path, error))?;
         let path = self.path.join("lock");
-        let failed = |error| file("locking", &path, error);
+        let failed = |error| file(FileOperation::Lock, &path, error);
         let lock = File::options()
             .write(true)
             .create(true)
@@ -215,7 +217,7 @@ impl Store {
 fn parse_digest(text: &str) -> Result<Digest> {
     text.parse()
         .map_err(|error: oci_spec::OciSpecError| Error::Malformed {
-            what: format!("digest {text}"),
+            part: Part::Digest(text.to_owned()),
             error: Box::new(error),
         })
 }
@@ -238,7 +240,7 @@ fn near<'n>(name: &str, names: impl Iterator<Item = &'n String>) -> Option<Strin
 /// # Errors
 /// If it cannot be read, is larger, or is a device, a pipe or a directory.
 pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
-    let failed = |error| file("reading", path, error);
+    let failed = |error| file(FileOperation::Read, path, error);
     let source = File::options()
         .read(true)
         .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
@@ -254,7 +256,7 @@ pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
         .map_err(failed)?;
     match bytes.len() as u64 > limit {
         true => Err(Error::TooLarge {
-            what: path.display().to_string(),
+            part: Part::File(path.to_owned()),
             limit,
         }),
         false => Ok(bytes),
@@ -266,7 +268,7 @@ pub fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>> {
 /// # Errors
 /// If it cannot be written.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    let failed = |error| file("writing", path, error);
+    let failed = |error| file(FileOperation::Write, path, error);
     let directory = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(directory).map_err(failed)?;
     let mut temporary = tempfile::NamedTempFile::new_in(directory).map_err(failed)?;
@@ -280,7 +282,7 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
         .map_err(|error| failed(error.error))
 }
 
-fn file(doing: &'static str, path: &Path, error: io::Error) -> Error {
+fn file(doing: FileOperation, path: &Path, error: io::Error) -> Error {
     Error::File {
         doing,
         path: path.to_owned(),

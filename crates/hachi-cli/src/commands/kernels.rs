@@ -116,7 +116,13 @@ pub fn parse_version(text: &str) -> std::result::Result<String, String> {
 /// A failure of guests and their kernels.
 pub fn failure(error: hachi_guest::Error) -> Failure {
     match &error {
-        hachi_guest::Error::Missing { fix, .. } => Failure::missing(&error).help(fix),
+        hachi_guest::Error::Missing { .. } => {
+            let failure = Failure::missing(&error);
+            match error.fix() {
+                Some(fix) => failure.help(fix),
+                None => failure,
+            }
+        }
         hachi_guest::Error::NotDebian { .. } | hachi_guest::Error::Architecture => {
             Failure::missing(&error)
         }

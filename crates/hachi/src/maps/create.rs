@@ -191,7 +191,15 @@ fn create_empty(map: &MapSpec, within: Surroundings<'_>) -> Result<MapData, MapE
         attr.btf_value_type_id = map.btf_value_type_id;
         None
     } else if features::needs_types(map.kind) {
-        features::plain_types(map.value_size, rights).ok()
+        match features::plain_types(map.value_size, rights) {
+            Ok(types) => Some(types),
+            // The map would be refused for its lack of types, which is not the reason.
+            Err(error) if is_shortage(&error) => {
+                let error = SyscallError::new("BPF_BTF_LOAD", error);
+                return Err(failed(&attr, error));
+            }
+            Err(_) => None,
+        }
     } else {
         None
     };
@@ -239,6 +247,14 @@ fn create_empty(map: &MapSpec, within: Surroundings<'_>) -> Result<MapData, MapE
         }
     }
     Err(failed(&attr, full))
+}
+
+/// Whether a call failed for want of descriptors or memory, which says nothing of what it asked.
+fn is_shortage(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM)
+    )
 }
 
 /// Gives a map of global variables its contents, and makes constants constant.

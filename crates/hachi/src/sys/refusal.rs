@@ -5,7 +5,7 @@
 
 use std::{fs, io};
 
-use super::capability::Capability;
+use super::capability::{self, Capability};
 use crate::version::KernelVersion;
 
 /// What this thread and this system are like, as far as it has to do with refusals. `None` where
@@ -46,7 +46,7 @@ impl Facts {
         };
         let security = "/sys/kernel/security";
         Facts {
-            capabilities: field("CapEff").and_then(|set| u64::from_str_radix(set, 16).ok()),
+            capabilities: capability::effective().ok(),
             in_user_namespace: read("/proc/thread-self/uid_map").map(|map| !is_first(&map)),
             memlock: memlock().ok(),
             kernel: KernelVersion::current(),
@@ -70,8 +70,7 @@ impl Facts {
     /// Why `call` was refused, in words.
     pub(crate) fn explain(&self, call: &str) -> String {
         if self.capabilities.is_none() {
-            return "why is unknown: /proc/thread-self/status, which has the capabilities of this \
-                    process, cannot be read"
+            return "why is unknown: the kernel does not say which capabilities this process has"
                 .to_owned();
         }
         let (needed, depends) = needed(call);

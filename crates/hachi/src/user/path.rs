@@ -59,7 +59,10 @@ pub(crate) fn resolve(target: &Path, pid: Option<u32>) -> Result<PathBuf> {
     match (name, pid) {
         (Some(name), Some(pid)) => of_process(name, pid),
         (Some(name), None) => ld_cache::find(Path::new("/"), name)?
-            .or_else(|| in_directories(Path::new("/"), name))
+            .map_or_else(
+                || in_directories(Path::new("/"), name),
+                |path| Ok(Some(path)),
+            )?
             .or_else(|| in_path(Path::new("/"), name))
             .ok_or_else(|| no_binary(name, &[])),
         (None, Some(pid)) if target.is_absolute() && !target.starts_with("/proc") => {
@@ -93,7 +96,7 @@ fn of_process(name: &str, pid: u32) -> Result<PathBuf> {
     }
     let root = PathBuf::from(format!("/proc/{pid}/root"));
     let inside = ld_cache::find(&root, name)?
-        .or_else(|| in_directories(&root, name))
+        .map_or_else(|| in_directories(&root, name), |path| Ok(Some(path)))?
         .or_else(|| in_path(&root, name));
     match inside {
         Some(path) => in_root_of(pid, &path),
@@ -226,14 +229,15 @@ fn in_root_of(pid: u32, path: &Path) -> Result<PathBuf> {
 
 /// The address at which a process has mapped `offset` of a file.
 pub(crate) fn mapped_address(pid: u32, path: &Path, offset: u64) -> Result<u64> {
-    let file = identity(path);
+    let about = fs::metadata(path).map_err(|error| PlaceError::io(path, error))?;
+    let file = (about.dev(), about.ino());
     mappings_of(pid)?
         .iter()
         .find_map(|mapping| {
             let inside = offset.checked_sub(mapping.offset)?;
             let fits = inside < mapping.end.checked_sub(mapping.start)?;
             // By identity: the process may know the file under another path.
-            (fits && mapping.is(pid, file?)).then(|| mapping.start + inside)
+            (fits && mapping.is(pid, file)).then(|| mapping.start + inside)
         })
         .ok_or_else(|| PlaceError::unusable(path, BinaryProblem::NotMapped { pid, offset }))
 }
@@ -257,27 +261,42 @@ fn is_library(path: &Path, name: &str) -> bool {
 }
 
 /// A library in one of the usual directories below `root`, as a path from there.
-fn in_directories(root: &Path, name: &str) -> Option<PathBuf> {
+///
+/// # Errors
+/// If there is a directory that cannot be read.
+fn in_directories(root: &Path, name: &str) -> Result<Option<PathBuf>> {
     let outside = |path: &Path| root.join(path.strip_prefix("/").unwrap_or(path));
     for directory in LIBRARIES {
         let exact = Path::new(directory).join(name);
         if name.contains(".so") {
             if outside(&exact).is_file() {
-                return Some(exact);
+                return Ok(Some(exact));
             }
             continue;
         }
-        let entries = fs::read_dir(outside(Path::new(directory)));
-        let mut found: Vec<_> = (entries.into_iter().flatten().flatten())
+        let place = outside(Path::new(directory));
+        let entries = match fs::read_dir(&place).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
+            Ok(entries) => entries,
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                continue;
+            }
+            Err(error) => return Err(PlaceError::io(&place, error)),
+        };
+        let mut found: Vec<_> = (entries.into_iter())
             .map(|entry| Path::new(directory).join(entry.file_name()))
             .filter(|path| is_library(path, name) && path.file_name() != exact.file_name())
             .collect();
         found.sort();
         if let Some(path) = found.into_iter().next() {
-            return Some(path);
+            return Ok(Some(path));
         }
     }
-    None
+    Ok(None)
 }
 
 /// A program below `root` in a directory of `PATH`, as a path from there.
@@ -295,6 +314,18 @@ mod tests {
     use hachi_test::{TempDir, require_host};
 
     use super::*;
+
+    #[test]
+    fn directories_that_cannot_be_read_are_named() {
+        let root = TempDir::new().unwrap();
+        // Most of the usual directories are nowhere, which is fine.
+        assert!(matches!(in_directories(root.path(), "libc"), Ok(None)));
+        // A link to itself, which even root cannot follow.
+        let library = root.path().join("lib");
+        std::os::unix::fs::symlink("lib", &library).unwrap();
+        let error = in_directories(root.path(), "libc").unwrap_err().to_string();
+        assert!(error.contains(library.to_str().unwrap()), "{error}");
+    }
 
     #[test]
     fn names_of_libraries() {

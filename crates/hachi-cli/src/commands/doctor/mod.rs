@@ -646,9 +646,7 @@ fn guest_checks() -> Vec<Check> {
             let mut fixes = Vec::new();
             if let Err(error) = Guest::require(arch) {
                 lacks.push(error.to_string());
-                if let hachi_guest::Error::Missing { fix, .. } = error {
-                    fixes.push(fix);
-                }
+                fixes.extend(error.fix());
             }
             if Arch::here() != Some(arch) {
                 let findings = Cross::survey(arch, &search());

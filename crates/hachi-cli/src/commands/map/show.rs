@@ -44,8 +44,7 @@ pub fn run(args: Args, out: &mut Output) -> Result {
         Held::Map(id) => Some(*id),
         _ => None,
     })?;
-    let programs: Vec<(u32, String)> = kernel::programs()
-        .unwrap_or_default()
+    let programs: Vec<(u32, String)> = kernel::programs()?
         .iter()
         .filter(|program| program.map_ids().contains(&info.id()))
         .map(|program| (program.id(), program.name()))

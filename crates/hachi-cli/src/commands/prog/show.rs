@@ -44,13 +44,12 @@ pub fn run(args: Args, out: &mut Output) -> Result {
         .into_iter()
         .filter_map(|function| function.name)
         .collect();
-    let all_maps = select::maps().unwrap_or_default();
+    let all_maps = select::maps()?;
     let maps: Vec<&MapInfo> = all_maps
         .iter()
         .filter(|map| program.map_ids().contains(&map.id()))
         .collect();
-    let attached: Vec<seen::Attachment> = seen::all()
-        .unwrap_or_default()
+    let attached: Vec<seen::Attachment> = seen::all()?
         .into_iter()
         .filter(|attachment| attachment.program_id == program.id())
         .collect();

@@ -137,6 +137,9 @@ pub(crate) const PERF_FLAG_FD_CLOEXEC: c_ulong = 8;
 pub(crate) const BPF_PERF_EVENT_UPROBE: u32 = 1;
 pub(crate) const BPF_PERF_EVENT_TRACEPOINT: u32 = 5;
 
+// `linux/capability.h`.
+pub(crate) const _LINUX_CAPABILITY_VERSION_3: u32 = 0x20080522;
+
 // `linux/magic.h`.
 pub(crate) const BPF_FS_MAGIC: u32 = 0xcafe4a11;
 
