@@ -50,6 +50,34 @@ fn programs(object: &Path) -> Vec<String> {
     programs.iter().filter_map(name).collect()
 }
 
+/// Tests of the crates have objects without a toolchain: their sources must not fall behind.
+#[test]
+fn sources_of_checked_in_objects_build() {
+    require_host!("a compiler");
+    let out = TempDir::new().unwrap();
+    let mut seen = 0;
+    for directory in [
+        "crates/hachi-cli/tests/programs",
+        "crates/hachi-obj/tests/data",
+    ] {
+        for entry in root().join(directory).read_dir().unwrap() {
+            let source = entry.unwrap().path();
+            if source
+                .extension()
+                .is_some_and(|extension| extension == "rs")
+            {
+                let object = out
+                    .path()
+                    .join(source.with_extension("o").file_name().unwrap());
+                success(hachi(["build", "--out"]).arg(out.path()).arg(&source));
+                assert!(!programs(&object).is_empty(), "{}", source.display());
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen >= 6, "only {seen}");
+}
+
 /// One file, no package around it, no crate inside it.
 #[test]
 fn a_single_file_builds() {

@@ -2,7 +2,7 @@
 #![no_std]
 #![no_main]
 
-use hachi_ebpf::Global;
+use hachi_ebpf::{Global, Shareable};
 use hachi_ebpf::bindings::xdp_action;
 use hachi_ebpf::macros::xdp;
 use hachi_ebpf::programs::XdpContext;
@@ -10,7 +10,7 @@ use hachi_ebpf::programs::XdpContext;
 hachi_ebpf::license!("GPL");
 
 #[repr(u8)]
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Shareable)]
 enum Mode {
     Off = 1,
     On = 2,
@@ -25,7 +25,8 @@ static MODE: Global<Mode> = Global::new(Mode::Off);
 fn settings(_ctx: XdpContext) -> u32 {
     match (FLAG.load(), MODE.load()) {
         (false, _) => xdp_action::XDP_TX,
-        (true, Mode::Off) => xdp_action::XDP_PASS,
-        (true, Mode::On) => xdp_action::XDP_DROP,
+        (true, Some(Mode::Off)) => xdp_action::XDP_PASS,
+        (true, Some(Mode::On)) => xdp_action::XDP_DROP,
+        (true, None) => xdp_action::XDP_ABORTED,
     }
 }
