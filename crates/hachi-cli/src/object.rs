@@ -64,14 +64,14 @@ impl Object {
         if names.is_empty() {
             return Ok(self.spec.programs.iter().collect());
         }
-        names
-            .iter()
-            .map(|name| {
-                self.spec
-                    .program(name)
-                    .map_err(|error| Failure::because(self.path.display(), &error))
-            })
-            .collect()
+        names.iter().map(|name| self.program(name)).collect()
+    }
+
+    /// The program of this name (or section), which the user gave: another one is wrong usage.
+    pub fn program(&self, name: &str) -> Result<&ProgramSpec> {
+        self.spec
+            .program(name)
+            .map_err(|error| Failure::usage(format_args!("{}: {error}", self.path.display())))
     }
 }
 

@@ -75,6 +75,16 @@ fn replaced(mut bytes: Vec<u8>, old: &str, new: &str) -> Vec<u8> {
 }
 
 #[test]
+fn a_map_sized_by_its_loader_is_judged_with_room_for_one_element() {
+    require_bpf!();
+    let object = object("unsized");
+    hachi(["check".as_ref(), object.as_os_str()])
+        .code(0)
+        .prints(&["unsized (xdp): accepted"])
+        .says(&["judged with room for one element in LEFT_OPEN, whose size is left to the loader"]);
+}
+
+#[test]
 fn check_tells_of_targets_that_are_not_there() {
     require_bpf!();
     let dir = TempDir::new().unwrap();
@@ -285,7 +295,7 @@ fn run_says_what_it_needs() {
         .code(1)
         .says(&["\"lo\"", "--mode skb"]);
     with(&["--iface", "lo", "--program", "missing"])
-        .code(1)
+        .code(2)
         .says(&["missing", "watcher"]);
     with(&["--iface", "lo", "--set", "TALKATIVE"])
         .code(2)

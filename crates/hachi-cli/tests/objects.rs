@@ -348,7 +348,7 @@ fn one_program_can_be_chosen() {
         "--program".as_ref(),
         "missing".as_ref(),
     ])
-    .code(1)
+    .code(2)
     .says(&["missing", "endless", "kept_entry"]);
 }
 

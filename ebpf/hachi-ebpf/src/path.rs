@@ -34,8 +34,8 @@ use crate::kernel::{Direct, Handle};
 /// (`bpf_d_path`, 5.10), and gives it, without the NUL that ends it. `path` is a handle of the
 /// kernel's `struct path`, embedded in a `struct file` for instance.
 ///
-/// `lsm` programs (5.11) at hooks that may sleep can call it, `fentry` and `fexit` programs at a few
-/// functions (`vfs_open`, `filp_close` and others in the kernel's `btf_allowlist_d_path`), and
+/// `lsm` programs (5.11) at hooks that may sleep can call it, `fentry` and `fexit` programs at a
+/// few functions (`vfs_open`, `filp_close` and others in the kernel's `btf_allowlist_d_path`), and
 /// iterators. A file that was deleted has ` (deleted)` after its name.
 ///
 /// # Errors

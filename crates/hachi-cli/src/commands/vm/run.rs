@@ -396,8 +396,7 @@ fn is_tail(spec: &Spec, program: &str) -> bool {
 fn choose<'o>(object: &'o Object, named: Option<&str>) -> Result<&'o ProgramSpec> {
     let shown = object.path.display();
     if let Some(name) = named {
-        let program = object.spec.program(name);
-        let program = program.map_err(|error| Failure::because(shown, &error))?;
+        let program = object.program(name)?;
         return match takes_packets(program.program_type) {
             true => Ok(program),
             false => Err(Failure::new(format!(
