@@ -29,14 +29,17 @@ macro_rules! more {
 
 /// More mistakes of some codes.
 const MORE: &[(&str, &str)] = more! {
+    "atomic-operation"
     "bad-argument-to-function"
     "call-depth"
     "context-field"
     "context-modified"
+    "extern-conflict"
     "format-string"
     "gpl-only"
     "helper-argument-null"
     "indirect-call"
+    "jump-too-far"
     "map-for-program"
     "map-value-bounds"
     "missing-kfunc"
@@ -51,7 +54,10 @@ const MORE: &[(&str, &str)] = more! {
     "stack-too-large"
     "static-instead-of-map"
     "tail-call"
+    "too-many-arguments"
     "too-many-instructions"
+    "too-many-maps"
+    "undefined-symbol"
     "uninitialised-register"
     "unresolved-relocation"
 };

@@ -60,11 +60,9 @@ const WITHOUT_AN_EXAMPLE: &[(&str, &[&str])] = &[
         "no program for it is short, or kernels disagree about each",
         &[
             "context-pointer-misuse",
-            "jump-too-far",
             "program-too-long",
             "stack-uninitialised",
             "too-complex",
-            "too-many-maps",
             "untrusted-pointer",
             "wide-integer",
         ],
@@ -160,27 +158,21 @@ const NOT_ABOUT_A_PROGRAM: &[(&str, &[&str])] = &[
         &[
             "give LLVM bitcode",
             "its programs may read registers",
-            "link the object",
+            "link the object that",
             "members of a map's definition",
             "only the log macros may refer to one",
             "rename one of them",
-            "rename the program's own",
         ],
     ),
     (
         "no program for it is short, or one stands with the linker's own tests",
         &[
             "change the text of one of them",
-            "eBPF has fetch_add",
             "eBPF has no jump tables",
-            "eBPF programs have no heap",
             "hold the bytes themselves",
             "make the tail call in the program itself",
             "move large values into a per-CPU array map used as scratch space, or pass references \
              to the caller's",
-            "no helper or kernel function takes more",
-            "split the function, or build with cpu v4",
-            "use an `AtomicU32` or `AtomicU64`",
         ],
     ),
 ];

@@ -122,8 +122,17 @@ fn wait(pid: libc::pid_t) -> io::Result<libc::c_int> {
     }
 }
 
+/// A jump of more than 32,767 instructions.
+pub(crate) fn jump_too_far() -> Diagnostic {
+    Diagnostic::error(Code::JUMP_TOO_FAR, "a jump is too far for its instruction")
+        .help("split the function, or build with cpu v4, which has longer jumps")
+}
+
 /// Explains a death from what LLVM printed on its way down.
 fn post_mortem(status: libc::c_int, talk: &str) -> Diagnostic {
+    if talk.contains("Branch target out of insn range") {
+        return jump_too_far();
+    }
     let how = if libc::WIFSIGNALED(status) {
         match libc::WTERMSIG(status) {
             libc::SIGKILL => "was killed (out of memory?)".to_owned(),
@@ -207,6 +216,22 @@ mod tests {
         assert!(text.contains("LLVM gave up"), "{text}");
         assert!(text.contains("`a::foo`"), "{text}");
         assert!(text.contains("Cannot select: AtomicFence"), "{text}");
+    }
+
+    #[test]
+    fn a_jump_that_is_too_far_is_not_a_failure_of_llvm() {
+        let error = run(
+            || {
+                say("LLVM ERROR: Branch target out of insn range\n");
+                // SAFETY: ends this child process.
+                unsafe { libc::abort() }
+            },
+            Path::new(""),
+        )
+        .unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("a jump is too far"), "{text}");
+        assert!(!text.contains("LLVM"), "{text}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::edit::{EditError, Edits};
 use super::elf::{Binding, Object};
 use super::link::{Source, Unit};
 use super::names;
-use crate::{Code, Diagnostic, sources::Sources};
+use crate::{Diagnostic, sources::Sources};
 
 macro_rules! stages {
     ($($(#[$doc:meta])* $name:ident)*) => {$(
@@ -114,10 +114,7 @@ impl Named {
         let error = match self.edit(section, edits) {
             Ok(()) => return Ok(()),
             Err(EditError::TooFar { offset }) => {
-                let error =
-                    Diagnostic::error(Code::JUMP_TOO_FAR, "a jump is too far for its instruction")
-                        .help("split the function, or build with cpu v4, which has longer jumps");
-                self.locate(error, section, offset)
+                self.locate(crate::child::jump_too_far(), section, offset)
             }
             Err(EditError::Torn { symbol }) => check::defect(format_args!(
                 "part of `{}` in `{}` would be missing",

@@ -72,10 +72,8 @@ fn around(colour: bool) -> Around {
             Held::Program(id) | Held::Link { program_id: id, .. } => Some(*id),
             Held::Probe(probe) => Some(probe.program_id),
             _ => None,
-        })
-        // As much as can be seen: the next turn may see more.
-        .unwrap_or_default(),
-        attached: seen::all().unwrap_or_default(),
+        }),
+        attached: seen::all(),
         colour,
     }
 }

@@ -1,6 +1,6 @@
 //! What `hachi top` draws.
 
-use hachi::maps::{MapData, MapInfo, MapType};
+use hachi::maps::{MapData, MapError, MapInfo, MapType};
 use hachi::programs::ProgramInfo;
 use hachi_diag::printable;
 use ratatui::Frame;
@@ -11,14 +11,41 @@ use ratatui::widgets::{Cell, Paragraph, Row as TableRow, Sparkline, Table, Table
 
 use super::state::{Order, Row, State};
 use crate::commands::link::seen::Attachment;
+use crate::failure::Failure;
 use crate::kernel::Pids;
 use crate::output::grouped;
 
 /// What is known beside the counts; read less often, since it takes longer.
 pub struct Around {
-    pub pids: Pids,
-    pub attached: Vec<Attachment>,
+    /// Who holds programs; why that is unknown.
+    pub pids: Result<Pids, Failure>,
+    /// What is attached; why that is unknown.
+    pub attached: Result<Vec<Attachment>, Failure>,
     pub colour: bool,
+}
+
+impl Around {
+    /// Who holds a program.
+    fn holders(&self, program: u32) -> String {
+        match &self.pids {
+            Ok(pids) => pids.text(program),
+            Err(failure) => format!("? ({})", failure.message),
+        }
+    }
+
+    /// What a program is attached to.
+    fn places(&self, program: u32) -> String {
+        let attached = match &self.attached {
+            Ok(attached) => attached,
+            Err(failure) => return format!("? ({})", failure.message),
+        };
+        let own = attached.iter().filter(|link| link.program_id == program);
+        let shown: Vec<&str> = own.map(|link| &*link.shown).collect();
+        match shown.is_empty() {
+            true => "nothing".to_owned(),
+            false => shown.join(", "),
+        }
+    }
 }
 
 pub fn draw(frame: &mut Frame<'_>, state: &State, around: &Around) {
@@ -93,9 +120,7 @@ fn list(frame: &mut Frame<'_>, area: Rect, state: &State, shown: &[&Row], around
         ];
         if wide {
             cells.push(Cell::from(sparks(row, 12)));
-            cells.push(Cell::from(
-                printable(&around.pids.text(row.id)).into_owned(),
-            ));
+            cells.push(Cell::from(printable(&around.holders(row.id)).into_owned()));
         }
         TableRow::new(cells)
     });
@@ -149,16 +174,6 @@ fn detail(frame: &mut Frame<'_>, area: Rect, row: &Row, around: &Around) {
         Constraint::Min(0),
     ])
     .areas(area);
-    let attached: Vec<String> = around
-        .attached
-        .iter()
-        .filter(|link| link.program_id == row.id)
-        .map(|link| link.shown.clone())
-        .collect();
-    let attached = match attached.is_empty() {
-        true => "nothing".to_owned(),
-        false => attached.join(", "),
-    };
     let mut lines = vec![
         Line::from(printable(&format!("{} (id {}, {})", row.name, row.id, row.kind)).into_owned())
             .style(Modifier::BOLD),
@@ -168,8 +183,8 @@ fn detail(frame: &mut Frame<'_>, area: Rect, row: &Row, around: &Around) {
             grouped(row.nanos),
             row.percent
         )),
-        Line::from(printable(&format!("attached to {attached}")).into_owned()),
-        Line::from(printable(&format!("held by {}", around.pids.text(row.id))).into_owned()),
+        Line::from(printable(&format!("attached to {}", around.places(row.id))).into_owned()),
+        Line::from(printable(&format!("held by {}", around.holders(row.id))).into_owned()),
     ];
     lines.extend(
         row.map_ids
@@ -201,11 +216,13 @@ fn detail(frame: &mut Frame<'_>, area: Rect, row: &Row, around: &Around) {
 
 /// A map with its size, and its fill where that can be found quickly.
 fn map_line(id: u32) -> String {
-    let Ok(map) = MapData::from_id(id) else {
-        return format!("map {id}: gone");
-    };
-    let Ok(info) = map.info() else {
-        return format!("map {id}: gone");
+    let opened = MapData::from_id(id).and_then(|map| Ok((map.info()?, map)));
+    let (info, map) = match opened {
+        Ok(opened) => opened,
+        Err(MapError::SyscallError { error, .. }) if error.errno() == libc::ENOENT => {
+            return format!("map {id}: gone");
+        }
+        Err(error) => return format!("map {id}: {error}"),
     };
     let size = grouped(info.max_entries().into());
     let text = match fill(&map, &info) {
@@ -240,5 +257,23 @@ fn fill(map: &MapData, info: &MapInfo) -> Option<String> {
             })
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_that_cannot_be_found_out_is_not_called_nothing() {
+        let around = |attached| Around {
+            pids: Err(Failure::new("reading /proc: too many open files")),
+            attached,
+            colour: false,
+        };
+        assert_eq!(around(Ok(Vec::new())).places(7), "nothing");
+        let unknown = around(Err(Failure::new("listing links: too many open files")));
+        assert_eq!(unknown.places(7), "? (listing links: too many open files)");
+        assert_eq!(unknown.holders(7), "? (reading /proc: too many open files)");
     }
 }
