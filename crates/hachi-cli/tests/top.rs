@@ -111,6 +111,17 @@ impl Terminal {
         panic!("no {text:?} in {:?}", self.words(from));
     }
 
+    /// Waits until the screen as it was is back: what the process wrote last may be read after it
+    /// has ended.
+    #[track_caller]
+    fn wait_for_the_old_screen(&self) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !self.drawn().contains("\x1b[?1049l") {
+            assert!(Instant::now() < deadline, "{:?}", self.drawn());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Presses keys, and gives where what is drawn afterwards begins.
     fn press(&mut self, keys: &str) -> usize {
         let from = self.drawn().len();
@@ -166,8 +177,7 @@ fn programs_are_shown_sorted_filtered_and_in_detail() {
     top.press("q");
     let status = top.child.wait().unwrap();
     assert!(status.success(), "{}", top.drawn());
-    // The screen as it was is back.
-    assert!(top.drawn().contains("\x1b[?1049l"));
+    top.wait_for_the_old_screen();
 }
 
 #[test]
