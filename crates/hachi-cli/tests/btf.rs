@@ -87,6 +87,49 @@ fn types_are_printed_in_all_formats() {
         .says(&["no type line", "hachi btf find"]);
 }
 
+/// As many members as a struct can have, all of one name, and as many structs of one name: what
+/// takes a time that grows with the square of either takes minutes.
+#[test]
+fn equal_names_by_the_tens_of_thousands_take_seconds() {
+    const MANY: u32 = 65_535;
+    let dir = TempDir::new().unwrap();
+    let member = |type_id, at: u32| Member {
+        name: "member".into(),
+        type_id,
+        bit_offset: 32 * at,
+        bit_size: 0,
+    };
+    let mut wide = BtfBuilder::new();
+    let int = wide.add(Type::Int(Int::signed("int", 4)));
+    wide.add(Type::Struct(Composite {
+        name: "wide".into(),
+        size: 4 * MANY,
+        members: (0..MANY).map(|at| member(int, at)).collect(),
+    }));
+    let mut equal = BtfBuilder::new();
+    let int = equal.add(Type::Int(Int::signed("int", 4)));
+    for _ in 0..MANY / 2 {
+        equal.add(Type::Struct(Composite {
+            name: "equal".into(),
+            size: 4,
+            members: vec![member(int, 0)],
+        }));
+    }
+    for (file, btf, last) in [
+        ("wide.btf", &wide, "member_65534"),
+        ("equal.btf", &equal, "equal"),
+    ] {
+        let path = dir.join(file).display().to_string();
+        std::fs::write(&path, btf.encode(Endian::Little).unwrap()).unwrap();
+        let started = std::time::Instant::now();
+        hachi(["btf", "dump", &path, "--format", "rust"])
+            .code(0)
+            .prints(&["kernel_types!", last]);
+        let took = started.elapsed().as_secs();
+        assert!(took < 60, "{file}: {took} s");
+    }
+}
+
 #[test]
 fn types_that_are_only_deep_or_only_names_are_called_that() {
     let dir = TempDir::new().unwrap();

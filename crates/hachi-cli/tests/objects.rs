@@ -380,6 +380,52 @@ fn refuses_a_file_that_is_not_an_object() {
     }
 }
 
+/// What `inspect` says of an object of clang's after `ld`.
+fn relinked(name: &str) -> serde_json::Value {
+    let dir = TempDir::new().unwrap();
+    let output = dir.join("again.o");
+    let input = object(name);
+    hachi([
+        "ld".as_ref(),
+        input.as_os_str(),
+        "-o".as_ref(),
+        output.as_os_str(),
+    ])
+    .code(0);
+    let inspected = hachi(["inspect".as_ref(), "--json".as_ref(), output.as_os_str()]);
+    inspected.code(0).json()["objects"][0].take()
+}
+
+#[test]
+fn ld_keeps_every_variable_around_unused_data() {
+    let linked = relinked("unused");
+    let globals = linked["globals"].as_array().unwrap().iter();
+    let values: Vec<(&str, &serde_json::Value)> = globals
+        .map(|global| (global["name"].as_str().unwrap(), &global["value"]))
+        .filter(|(name, _)| *name != "words")
+        .collect();
+    assert_eq!(
+        values,
+        [
+            ("big", &serde_json::json!(1)),
+            ("small", &serde_json::json!(1)),
+            ("text", &serde_json::json!([97, 98, 0])),
+            ("number", &serde_json::json!(7)),
+        ]
+    );
+}
+
+#[test]
+fn ld_keeps_structs_of_functions_that_are_left_out_unless_asked_for() {
+    let linked = relinked("optional");
+    let structs = linked["struct_ops"].as_array().unwrap();
+    let said: Vec<&str> = structs
+        .iter()
+        .map(|ops| ops["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(said, ["may_be", "always"]);
+}
+
 #[test]
 fn ld_links_objects() {
     let dir = TempDir::new().unwrap();
