@@ -237,6 +237,24 @@ fn check_prints_explanations_like_a_compiler() {
     hachi(arguments.iter().chain(&["-v"]))
         .code(1)
         .says(&["verifier log of short_check", "processed "]);
+    // Twice: each instruction, of accepted programs, too; which is what heat is made of.
+    let watcher = object("watcher");
+    let whole = hachi(["check", text(&watcher), "-vv"])
+        .code(0)
+        .says(&["verifier log of watcher:", "0: (bf) r6 = r1"]);
+    let dir = TempDir::new().unwrap();
+    let log = dir.join("log");
+    std::fs::write(&log, whole.stderr).unwrap();
+    hachi([
+        "dis",
+        text(&watcher),
+        "--graph",
+        "calls",
+        "--heat",
+        text(&log),
+    ])
+    .code(0)
+    .prints(&["watcher (xdp)  (100 %)"]);
 }
 
 /// A copy of the command (and the object) that anyone may run, since others may not look into our

@@ -95,6 +95,63 @@ fn inspect_shows_the_instructions_that_differ() {
 }
 
 #[test]
+fn dis_draws_who_calls_whom() {
+    let object = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let object = object.join("../hachi-obj/tests/data/calls.bpfel.o");
+    let dis = |options: &[&str]| {
+        let arguments = ["dis", object.to_str().unwrap(), "--program", "walk"];
+        hachi(arguments.iter().chain(options)).code(0)
+    };
+    dis(&["--graph", "calls"]).prints(&[
+        "walk (tc)\n  29 instructions\n",
+        "calls.c:56",
+        "  -> add\n  -> again\n  -> weigh\n",
+        "add\n  8 instructions\n",
+    ]);
+    let document = dis(&["--graph", "calls", "--json"]).json();
+    let walk = &document["programs"][0];
+    assert_eq!(keys(walk), ["blocks", "edges", "name"]);
+    assert_eq!(walk["blocks"].as_array().unwrap().len(), 4);
+    let dir = TempDir::new().unwrap();
+    let file = dir.join("calls.svg");
+    let to_file = ["--form", "svg", "--out", file.to_str().unwrap()];
+    dis(&[&["--graph", "calls"], &to_file[..]].concat());
+    let svg = fs::read_to_string(&file).unwrap();
+    assert_eq!(svg.matches("class=\"title\"").count(), 4, "{svg}");
+    assert_eq!(svg.matches("<path").count(), 4, "{svg}");
+    // The control flow, with the lines of source.
+    let flow = dis(&["--graph", "cfg"]);
+    assert!(flow.stdout.contains("-> taken: from "), "{}", flow.stdout);
+    assert!(flow.stdout.contains("calls.c:"), "{}", flow.stdout);
+}
+
+#[test]
+fn dis_colours_by_the_log_of_the_program() {
+    let dir = TempDir::new().unwrap();
+    let (log, watcher) = (dir.join("log"), object("watcher"));
+    fs::write(
+        &log,
+        "0: (bf) r6 = r1\n21: (61) r1 = *(u32 *)(r6 +4)\n".repeat(2),
+    )
+    .unwrap();
+    let dis = |log: &Path| {
+        let (log, watcher) = (log.to_str().unwrap(), watcher.to_str().unwrap());
+        hachi([
+            "dis", watcher, "--graph", "cfg", "--heat", log, "--form", "svg",
+        ])
+    };
+    let svg = dis(&log).code(0).stdout;
+    assert_eq!(svg.matches("walked 2×").count(), 2, "{svg}");
+    // As hot as can be, and cold.
+    assert!(svg.contains("#ff5f5f") && svg.contains("#ffffff"), "{svg}");
+    fs::write(&log, "verifier log of other:\n0: (95) exit\n").unwrap();
+    dis(&log)
+        .code(1)
+        .says(&["has no instructions of watcher", "-vv"]);
+    dis(&dir.join("missing")).code(1).says(&["reading"]);
+}
+
+#[test]
 fn the_keys_of_inspect_are_stable() {
     let document = hachi([
         "inspect".as_ref(),

@@ -179,6 +179,11 @@ fn instructions_machine_code_source_and_flow_are_dumped() {
         .code(0);
     let svg = std::fs::read_to_string(file).unwrap();
     assert_eq!(svg.matches("class=\"title\"").count(), blocks);
+    let calls = watcher.json("dump", &["calls"]);
+    let functions = calls["blocks"].as_array().unwrap();
+    assert_eq!(functions.len(), 1);
+    assert_eq!(functions[0]["title"], "watcher");
+    assert_eq!(calls["edges"].as_array().unwrap().len(), 0);
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! `hachi dis`: instructions with the Rust lines they come from.
 
+mod graph;
+
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use hachi_asm::{Insn, disasm};
@@ -7,8 +10,10 @@ use hachi_obj::inspect::SpecNames;
 use hachi_obj::{Code, ProgramSpec, SourceLine, Spec};
 use serde_json::{Value, json};
 
-use crate::failure::Result;
-use crate::object;
+use self::graph::Visits;
+use crate::failure::{Failure, Result};
+use crate::graph::{Form, Graph};
+use crate::object::{self, Object};
 use crate::output::{DIM, Format, Output, Text, bold, dim, path_text, say};
 
 /// Show the instructions of an object, with the Rust source lines between them
@@ -18,7 +23,10 @@ use crate::output::{DIM, Format, Output, Text, bold, dim, path_text, say};
 #[command(after_help = "\
 Examples:
   hachi dis firewall.o
-  hachi dis firewall.o --program firewall --no-source")]
+  hachi dis firewall.o --program firewall --no-source
+  hachi dis firewall.o --graph calls
+  hachi dis firewall.o --graph cfg --form svg --out firewall.svg
+  hachi check firewall.o -vv 2> log && hachi dis firewall.o --graph cfg --heat log")]
 pub struct Args {
     /// The object file
     #[arg(value_name = "OBJECT")]
@@ -32,6 +40,20 @@ pub struct Args {
     /// Print the bytes of each instruction as well
     #[arg(long)]
     hex: bool,
+    /// Draw a graph instead
+    #[arg(long, value_enum, value_name = "WHAT")]
+    graph: Option<graph::What>,
+    /// How to print the graph
+    #[arg(long, value_enum, value_name = "FORM", default_value = "text")]
+    #[arg(requires = "graph")]
+    form: Form,
+    /// Colour the graph by how often the verifier walked each instruction, from a log that
+    /// `hachi check -vv` printed
+    #[arg(long, value_name = "LOG", requires = "graph")]
+    heat: Option<PathBuf>,
+    /// Write the graph to this file instead of stdout
+    #[arg(long, value_name = "FILE", requires = "graph")]
+    out: Option<PathBuf>,
     #[command(flatten)]
     format: Format,
 }
@@ -43,6 +65,9 @@ pub fn run(args: Args, out: &mut Output) -> Result {
         .into_iter()
         .map(|program| Ok((program, object.code(program)?)))
         .collect::<Result<Vec<_>>>()?;
+    if let Some(what) = args.graph {
+        return draw(what, &object, &programs, &args, out);
+    }
     let document = || {
         let programs: Vec<Value> = programs
             .iter()
@@ -62,6 +87,43 @@ pub fn run(args: Args, out: &mut Output) -> Result {
             false => Ok(()),
         }
     })
+}
+
+/// The programs' graphs, beside each other in one.
+fn draw(
+    what: graph::What,
+    object: &Object,
+    programs: &[(&ProgramSpec, Cow<'_, Code>)],
+    args: &Args,
+    out: &mut Output,
+) -> Result {
+    let mut graph = Graph::default();
+    let mut documents = Vec::new();
+    for (program, code) in programs {
+        let visits = match &args.heat {
+            Some(path) => Some(Visits::read(path, &program.name, code.insns.len())?),
+            None => None,
+        };
+        let own = graph::of(what, &object.spec, program, code, visits.as_ref());
+        let mut document = own.json();
+        document["name"] = program.name.as_str().into();
+        documents.push(document);
+        graph.append(own);
+    }
+    let text = match args.format.json {
+        true => {
+            return out.json(&json!({
+                "object": path_text(&object.path),
+                "programs": documents,
+            }));
+        }
+        false => graph.print(args.form),
+    };
+    match &args.out {
+        Some(path) => std::fs::write(path, text)
+            .map_err(|error| Failure::because(format_args!("writing {}", path.display()), &error)),
+        None => out.document(&text),
+    }
 }
 
 /// One instruction with all that is known about it.

@@ -6,6 +6,7 @@ mod svg;
 use std::fmt::Write as _;
 
 use hachi_diag::printable;
+use serde_json::{Value, json};
 
 /// Boxes of lines, and arrows between them.
 #[derive(Debug, Default)]
@@ -47,6 +48,33 @@ impl Graph {
             Form::Dot => self.dot(),
             Form::Svg => svg::draw(self),
         }
+    }
+
+    /// Another graph's boxes and arrows beside these.
+    pub fn append(&mut self, other: Graph) {
+        let before = self.nodes.len();
+        self.nodes.extend(other.nodes);
+        self.edges.extend(other.edges.into_iter().map(|edge| Edge {
+            from: edge.from + before,
+            to: edge.to + before,
+            ..edge
+        }));
+    }
+
+    /// The same for programs to read.
+    pub fn json(&self) -> Value {
+        let nodes = self
+            .nodes
+            .iter()
+            .map(|node| json!({ "title": node.title, "lines": node.lines, "heat": node.heat }));
+        let edges = self
+            .edges
+            .iter()
+            .map(|edge| json!({ "from": edge.from, "to": edge.to, "label": edge.label }));
+        json!({
+            "blocks": nodes.collect::<Vec<_>>(),
+            "edges": edges.collect::<Vec<_>>(),
+        })
     }
 
     fn text(&self) -> String {

@@ -44,9 +44,10 @@ pub struct Args {
     /// Only this program, by name or section; may be given several times
     #[arg(short, long, value_name = "NAME")]
     program: Vec<String>,
-    /// Print the verifier's log as well
-    #[arg(short, long)]
-    verbose: bool,
+    /// Print the verifier's log as well; twice: with each instruction that it walked, also of
+    /// programs that it accepts
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    verbose: u8,
     /// Ask these kernels instead: versions such as 6.1, `all` in the cache (see `hachi kernels`),
     /// or the path of an image
     #[arg(short, long, value_delimiter = ',', value_name = "VERSION|all|PATH")]
@@ -250,8 +251,9 @@ fn check(object: Object, args: &Args, out: &mut Output) -> Result<Vec<Verdict>> 
     loader.allow_unsupported_maps();
     // The closing lines have the figures.
     loader.verifier_log_level(match args.verbose {
-        true => VerifierLogLevel::DEBUG | VerifierLogLevel::STATS,
-        false => VerifierLogLevel::STATS,
+        0 => VerifierLogLevel::STATS,
+        1 => VerifierLogLevel::DEBUG | VerifierLogLevel::STATS,
+        _ => VerifierLogLevel::VERBOSE | VerifierLogLevel::STATS,
     });
     let mut ebpf = loader
         .load_spec(spec)
@@ -377,7 +379,7 @@ fn show(path: &Path, verdicts: &[Verdict], args: &Args, out: &mut Output) -> Res
             Outcome::Rejected(diagnostic) => {
                 note!(out)?;
                 out.diagnostic(&shortened(diagnostic))?;
-                if !args.verbose {
+                if args.verbose == 0 {
                     note!(out, dim("-v prints the verifier's whole log"))?;
                 }
             }
@@ -386,7 +388,7 @@ fn show(path: &Path, verdicts: &[Verdict], args: &Args, out: &mut Output) -> Res
         if let Some(problem) = &verdict.target_problem {
             out.warn(format_args!("it cannot be attached here: {problem}"))?;
         }
-        if args.verbose && !verdict.log.is_empty() {
+        if args.verbose > 0 && !verdict.log.is_empty() {
             note!(out, dim(format_args!("verifier log of {}:", verdict.name)))?;
             out.note_document(&format!("{}\n", verdict.log.trim_end()))?;
         }

@@ -1,6 +1,6 @@
 //! `hachi prog dump`: what the kernel made of a program.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use hachi::programs::{LoadedLine, ProgramCode, ProgramInfo};
@@ -9,12 +9,12 @@ use hachi_asm::{CallTarget, Endian, Imm64, Insn, Op};
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, Result};
-use crate::graph::{Form, flow};
+use crate::graph::{Edge, Form, Graph, Node, flow};
 use crate::kallsyms::Symbols;
 use crate::output::{DIM, Format, Output, Text, bold, dim, say};
 use crate::{machine_code, object, select, value};
 
-/// Print the instructions of a loaded program, its machine code, source or control flow
+/// Print the instructions of a loaded program, its machine code, source, control flow or calls
 ///
 /// The instructions are those after the kernel's rewriting, under the lines of source that they
 /// come from.
@@ -33,7 +33,7 @@ pub struct Args {
     /// What to print
     #[arg(value_enum, value_name = "WHAT", default_value = "xlated")]
     what: What,
-    /// How to print the control flow
+    /// How to print control flow and calls
     #[arg(long, value_enum, value_name = "FORM", default_value = "text")]
     form: Form,
     /// Write to this file instead of stdout
@@ -59,6 +59,8 @@ enum What {
     Source,
     /// The basic blocks and where they lead
     Cfg,
+    /// Which function calls which
+    Calls,
 }
 
 impl What {
@@ -68,6 +70,7 @@ impl What {
             What::Jited => "jited",
             What::Source => "source",
             What::Cfg => "cfg",
+            What::Calls => "calls",
         }
     }
 }
@@ -86,8 +89,12 @@ pub fn run(args: Args, out: &mut Output) -> Result {
         return out.json(&document);
     }
     match args.what {
-        What::Cfg => {
-            let text = listing.flow().print(args.form);
+        What::Cfg | What::Calls => {
+            let graph = match args.what {
+                What::Cfg => listing.flow(),
+                _ => listing.calls(),
+            };
+            let text = graph.print(args.form);
             match &args.out {
                 Some(path) => std::fs::write(path, text).map_err(|error| {
                     Failure::because(format_args!("writing {}", path.display()), &error)
@@ -95,7 +102,7 @@ pub fn run(args: Args, out: &mut Output) -> Result {
                 None => out.document(&text),
             }
         }
-        _ if args.out.is_some() => Err(Failure::usage("--out is for control flow (cfg)")),
+        _ if args.out.is_some() => Err(Failure::usage("--out is for graphs (cfg, calls)")),
         What::Xlated => listing.show_xlated(&args, out),
         What::Jited => listing.show_jited(&args, out),
         What::Source => listing.show_source(out),
@@ -132,7 +139,7 @@ impl<'p> Listing<'p> {
     fn check(&self, what: What) -> Result {
         let name = self.program.name();
         let (is_empty, why) = match what {
-            What::Xlated | What::Cfg => (
+            What::Xlated | What::Cfg | What::Calls => (
                 self.code.xlated.is_empty(),
                 "the kernel hides its instructions: CAP_SYS_ADMIN or CAP_PERFMON is needed, and \
                  net.core.bpf_jit_harden or kernel.kptr_restrict may hide them from all",
@@ -307,7 +314,7 @@ impl<'p> Listing<'p> {
         Ok(())
     }
 
-    fn flow(&self) -> crate::graph::Graph {
+    fn flow(&self) -> Graph {
         let starts: Vec<usize> = self.functions.keys().copied().collect();
         let blocks = flow::blocks(&self.code.xlated, &starts);
         flow::graph(
@@ -328,6 +335,47 @@ impl<'p> Listing<'p> {
             },
             |_| None,
         )
+    }
+
+    /// The functions, with an arrow for each that another calls or hands out.
+    fn calls(&self) -> Graph {
+        let starts: Vec<usize> = self.functions.keys().copied().collect();
+        let ends = starts.iter().skip(1).copied();
+        let ends = ends.chain([self.code.xlated.len()]);
+        let mut graph = Graph::default();
+        let mut arrows = BTreeSet::new();
+        for (from, (start, end)) in starts.iter().zip(ends).enumerate() {
+            let mut lines = vec![format!("{} instructions", end - start)];
+            if let Some(line) = self.line_of(*start) {
+                let file = object::short_file(&line.file);
+                lines.push(format!("{file}:{}", line.line));
+            }
+            graph.nodes.push(Node {
+                title: self.functions.get(start).cloned().unwrap_or_default(),
+                lines,
+                heat: None,
+            });
+            for at in *start..end {
+                let offset = match Op::decode(&self.code.xlated, at) {
+                    Ok(Op::Call(CallTarget::Local(offset))) => offset,
+                    Ok(Op::LdImm64 {
+                        imm: Imm64::Func(offset),
+                        ..
+                    }) => offset,
+                    _ => continue,
+                };
+                let callee = at as i64 + 1 + i64::from(offset);
+                let callee = starts.iter().position(|start| *start as i64 == callee);
+                arrows.extend(callee.map(|to| (from, to)));
+            }
+        }
+        let edges = arrows.into_iter().map(|(from, to)| Edge {
+            from,
+            to,
+            label: String::new(),
+        });
+        graph.edges = edges.collect();
+        graph
     }
 
     fn json(&self, what: What) -> Value {
@@ -382,18 +430,8 @@ impl<'p> Listing<'p> {
                 });
                 json!({ "lines": lines.collect::<Vec<_>>() })
             }
-            What::Cfg => {
-                let graph = self.flow();
-                let nodes = graph.nodes.iter();
-                let nodes = nodes.map(|node| json!({ "title": node.title, "lines": node.lines }));
-                let edges = graph.edges.iter();
-                let edges = edges
-                    .map(|edge| json!({ "from": edge.from, "to": edge.to, "label": edge.label }));
-                json!({
-                    "blocks": nodes.collect::<Vec<_>>(),
-                    "edges": edges.collect::<Vec<_>>(),
-                })
-            }
+            What::Cfg => self.flow().json(),
+            What::Calls => self.calls().json(),
         }
     }
 }
