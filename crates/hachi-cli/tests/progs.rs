@@ -273,6 +273,82 @@ fn runs_are_counted_only_while_asked_for() {
 }
 
 #[test]
+fn counts_what_happens_while_a_program_runs() {
+    require_bpf!();
+    let watcher = Watcher::load();
+    let id = watcher.id();
+    let arguments = ["prog", "profile", &id, "task-clock", "page-faults"];
+    let counting = support::command(arguments)
+        .args(["--duration", "4", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Loading takes a while in a guest; each of the runs is either counted whole or not at all.
+    let packet = "00 ".repeat(60);
+    for _ in 0..4 {
+        std::thread::sleep(std::time::Duration::from_millis(800));
+        watcher
+            .run("run", &["--data", packet.trim(), "--repeat", "500"])
+            .code(0);
+    }
+    let profile = Run::from(counting.wait_with_output().unwrap());
+    if profile.code == 3 && !hachi_test::in_guest() {
+        // As this project's machines do.
+        let refused = profile.says(&["profiling program watcher", "EPERM"]);
+        hachi_test::skip!("this kernel refuses fentry: {}", refused.stderr);
+    }
+    let document = profile.code(0).json();
+    assert_eq!(keys(&document), ["metrics", "program", "runs", "seconds"]);
+    let runs = document["runs"].as_u64().unwrap();
+    assert!((500..=2000).contains(&runs), "{document:#}");
+    let metrics = document["metrics"].as_array().unwrap();
+    assert_eq!(
+        keys(&metrics[0]),
+        ["count", "counted_share", "name", "per_run"]
+    );
+    assert_eq!(metrics[0]["name"], "task-clock");
+    let nanoseconds = metrics[0]["per_run"].as_f64().unwrap();
+    assert!((10.0..1e7).contains(&nanoseconds), "{document:#}");
+    assert_eq!(metrics[0]["counted_share"], 1.0);
+    // A program that touches kernel memory alone.
+    assert_eq!(metrics[1]["count"], 0, "{document:#}");
+    watcher
+        .run("profile", &["task-clock", "--duration", "0.1"])
+        .code(0)
+        .prints(&["watcher ran 0 times in"]);
+}
+
+#[test]
+fn says_that_a_machine_has_no_hardware_counters() {
+    require_bpf!();
+    let watcher = Watcher::load();
+    let profile = watcher.run("profile", &["--duration", "0.1"]);
+    if Path::new("/sys/bus/event_source/devices/cpu").exists() {
+        hachi_test::skip!("this machine has hardware counters");
+    }
+    profile
+        .code(3)
+        .says(&["no hardware counter for cycles", "task-clock"]);
+    let many = [
+        "cycles",
+        "instructions",
+        "cache-references",
+        "cache-misses",
+        "branch-misses",
+        "llc-misses",
+        "dtlb-misses",
+        "itlb-misses",
+        "task-clock",
+    ];
+    watcher.run("profile", &many).code(2).says(&["at most 8"]);
+    watcher
+        .run("profile", &["joules"])
+        .code(2)
+        .says(&["task-clock"]);
+}
+
+#[test]
 fn streams_are_read_or_the_kernel_is_too_old() {
     require_bpf!();
     let watcher = Watcher::load();

@@ -3,6 +3,7 @@
 mod dump;
 mod list;
 mod log;
+mod profile;
 mod run;
 mod show;
 mod stats;
@@ -36,6 +37,7 @@ enum Command {
     Dump(dump::Args),
     Run(run::Args),
     Stats(stats::Args),
+    Profile(profile::Args),
     Log(log::Args),
 }
 
@@ -46,6 +48,7 @@ pub fn run(args: Args, out: &mut Output) -> Result {
         Command::Dump(args) => dump::run(args, out),
         Command::Run(args) => run::run(args, out),
         Command::Stats(args) => stats::run(args, out),
+        Command::Profile(args) => profile::run(args, out),
         Command::Log(args) => log::run(args, out),
     }
 }
