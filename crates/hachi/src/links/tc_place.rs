@@ -4,6 +4,13 @@ use std::fmt;
 
 use hachi_obj::AttachType;
 
+use crate::sys::generated::system::{
+    TC_H_CLSACT, TC_H_MAJ_MASK, TC_H_MIN_EGRESS, TC_H_MIN_INGRESS,
+};
+
+const INGRESS: u32 = (TC_H_CLSACT & TC_H_MAJ_MASK) | TC_H_MIN_INGRESS;
+const EGRESS: u32 = (TC_H_CLSACT & TC_H_MAJ_MASK) | TC_H_MIN_EGRESS;
+
 /// Which packets of an interface.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -22,16 +29,16 @@ impl TcAttachType {
     /// `TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS or …_EGRESS)`.
     pub(crate) fn parent(self) -> u32 {
         match self {
-            TcAttachType::Ingress => 0xffff_fff2,
-            TcAttachType::Egress => 0xffff_fff3,
+            TcAttachType::Ingress => INGRESS,
+            TcAttachType::Egress => EGRESS,
             TcAttachType::Custom(parent) => parent,
         }
     }
 
     pub(super) fn from_parent(parent: u32) -> Self {
         match parent {
-            0xffff_fff2 => TcAttachType::Ingress,
-            0xffff_fff3 => TcAttachType::Egress,
+            INGRESS => TcAttachType::Ingress,
+            EGRESS => TcAttachType::Egress,
             other => TcAttachType::Custom(other),
         }
     }
