@@ -29,9 +29,10 @@ use aya::{
         xdp::XdpLink,
     },
     sys::{SyscallError, is_map_supported, is_program_supported},
-    util::online_cpus,
+    util::{KernelVersion, online_cpus},
 };
 use aya_log::EbpfLogger;
+use aya_obj::generated::bpf_prog_type;
 use bytes::BytesMut;
 use hachi_test::{Netns, VethPair, require_bpf};
 use hachi_tests::aya_object;
@@ -197,7 +198,9 @@ fn a_program_that_states_no_licence_is_under_the_gpl() {
     let mut ebpf = Ebpf::load(&object("unlicensed")).unwrap();
     let program: &mut TracePoint = ebpf.program_mut("named").unwrap().try_into().unwrap();
     program.load().unwrap();
-    assert_eq!(program.info().unwrap().gpl_compatible(), Some(true));
+    let info = program.info().unwrap();
+    assert_eq!(info.gpl_compatible(), Some(true));
+    assert_eq!(info.program_type(), bpf_prog_type::BPF_PROG_TYPE_TRACEPOINT);
     // What a program states counts.
     let bytes = object("maps");
     let stated = b"Dual MIT/GPL\0";
@@ -534,6 +537,8 @@ fn the_kernel_says_what_it_supports() {
     assert!(is_map_supported(MapType::Hash).unwrap());
     assert!(is_map_supported(MapType::Unspecified).is_err());
     assert!(is_program_supported(ProgramType::Xdp).unwrap());
+    assert!(KernelVersion::current().unwrap() > KernelVersion::new(4, 1, 0));
+    assert_eq!(KernelVersion::new(6, 12, 7).code(), 0x06_0c_07);
     assert!(!online_cpus().unwrap().is_empty());
     match Btf::from_sys_fs() {
         Ok(btf) => drop(btf),

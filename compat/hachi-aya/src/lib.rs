@@ -23,6 +23,7 @@ pub mod sys;
 pub mod util;
 
 pub use hachi::{Pod, include_bytes_aligned};
+pub use hachi_aya_obj::maps::{PinningType, bpf_map_def};
 
 #[doc(hidden)]
 pub use crate::{

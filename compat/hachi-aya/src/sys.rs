@@ -2,6 +2,8 @@
 
 use std::{error::Error, fmt, io, os::fd::OwnedFd};
 
+use hachi_aya_obj::generated::bpf_stats_type;
+
 use crate::{
     maps::MapType,
     programs::{ProgramError, ProgramType},
@@ -75,6 +77,13 @@ impl Error for NetlinkError {
 pub enum Stats {
     /// How often, and how long, programs run.
     RunTime,
+}
+
+impl From<Stats> for bpf_stats_type {
+    fn from(stats: Stats) -> Self {
+        let Stats::RunTime = stats;
+        bpf_stats_type::BPF_STATS_RUN_TIME
+    }
 }
 
 /// Makes the kernel keep statistics until the descriptor returned is closed. Linux ≥ 5.8.

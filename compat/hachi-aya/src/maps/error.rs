@@ -2,6 +2,8 @@
 
 use std::{error::Error, fmt, io};
 
+use hachi_aya_obj::{InvalidTypeBinding, generated::bpf_map_type};
+
 use crate::{pin::PinError, sys::SyscallError};
 
 /// An error of creating, reading or writing a map.
@@ -84,7 +86,7 @@ pub enum MapError {
         /// The map.
         name: String,
         /// Its type.
-        map_type: u32,
+        map_type: bpf_map_type,
     },
     /// Something went wrong with the system.
     IoError(io::Error),
@@ -148,7 +150,7 @@ impl fmt::Display for MapError {
             MapError::Unsupported { name, map_type } => {
                 write!(
                     f,
-                    "map `{name}` has type {map_type}, which is not supported here"
+                    "map `{name}` has type {map_type:?}, which is not supported here"
                 )
             }
             MapError::IoError(error) => write!(f, "{error}"),
@@ -164,6 +166,14 @@ impl Error for MapError {
             MapError::PinError { error, .. } => Some(error),
             MapError::SyscallError(error) => Some(error),
             _ => None,
+        }
+    }
+}
+
+impl From<InvalidTypeBinding<u32>> for MapError {
+    fn from(error: InvalidTypeBinding<u32>) -> Self {
+        MapError::InvalidMapType {
+            map_type: error.value,
         }
     }
 }

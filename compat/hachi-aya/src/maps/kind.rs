@@ -1,5 +1,7 @@
 //! Types of maps.
 
+use hachi_aya_obj::generated::bpf_map_type;
+
 use super::MapError;
 
 macro_rules! map_types {
@@ -72,6 +74,14 @@ impl MapType {
     /// Hachi's name of it; `None` for number 0.
     pub(crate) fn to_hachi(self) -> Option<hachi::maps::MapType> {
         hachi::maps::MapType::from_number(self as u32)
+    }
+}
+
+impl TryFrom<bpf_map_type> for MapType {
+    type Error = MapError;
+
+    fn try_from(map_type: bpf_map_type) -> Result<Self, MapError> {
+        MapType::try_from(map_type as u32)
     }
 }
 

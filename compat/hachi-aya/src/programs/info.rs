@@ -5,6 +5,8 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use hachi_aya_obj::generated::bpf_prog_type;
+
 use super::{ProgramError, ProgramFd};
 
 /// What the kernel says about a loaded program.
@@ -36,11 +38,10 @@ impl ProgramInfo {
         }
     }
 
-    /// The type, as the kernel numbers it.
-    pub fn program_type(&self) -> u32 {
-        self.info
-            .program_type()
-            .map_or(u32::MAX, |kind| kind as u32)
+    /// The type; `BPF_PROG_TYPE_UNSPEC` for one that is newer than this list.
+    pub fn program_type(&self) -> bpf_prog_type {
+        let number = self.info.program_type().map_or(0, |kind| kind as u32);
+        bpf_prog_type::try_from(number).unwrap_or(bpf_prog_type::BPF_PROG_TYPE_UNSPEC)
     }
 
     /// The id.

@@ -8,6 +8,7 @@ use std::{
 };
 
 pub use hachi::programs::CgroupAttachMode;
+use hachi_aya_obj::generated::bpf_link_type;
 
 use crate::{pin::PinError, programs::ProgramError, sys::SyscallError};
 
@@ -345,6 +346,14 @@ macro_rules! link_types {
             }
         }
     };
+}
+
+impl TryFrom<bpf_link_type> for LinkType {
+    type Error = LinkError;
+
+    fn try_from(kind: bpf_link_type) -> Result<Self, LinkError> {
+        LinkType::try_from(kind as u32)
+    }
 }
 
 link_types! {

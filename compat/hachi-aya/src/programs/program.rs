@@ -1,5 +1,7 @@
 //! Programs of whatever type.
 
+use hachi_aya_obj::generated::bpf_prog_type;
+
 use super::{ProgramError, ProgramFd, ProgramInfo};
 use crate::{pin::PinError, programs::*};
 
@@ -87,6 +89,12 @@ impl ProgramType {
             ProgramType::Unspecified => None,
             other => hachi::programs::ProgramType::from_number(other.number()),
         }
+    }
+}
+
+impl From<ProgramType> for bpf_prog_type {
+    fn from(kind: ProgramType) -> Self {
+        bpf_prog_type::try_from(kind.number()).unwrap_or(bpf_prog_type::BPF_PROG_TYPE_UNSPEC)
     }
 }
 
@@ -205,6 +213,7 @@ mod tests {
         for number in 1..=32 {
             let kind = ProgramType::from_number(number);
             assert_eq!(kind.number(), number, "{kind:?}");
+            assert_eq!(bpf_prog_type::from(kind) as u32, number);
             assert_eq!(kind.to_hachi().map(|kind| kind as u32), Some(number));
         }
     }

@@ -10,6 +10,8 @@ use aya_ebpf::{
     maps::HashMap,
     programs::{SkBuffContext, TcContext, XdpContext},
 };
+use aya_ebpf_bindings::{bindings::BPF_ANY, helpers::bpf_ktime_get_ns};
+use aya_ebpf_cty::c_long;
 use aya_log_ebpf::{debug, info};
 
 #[map]
@@ -56,9 +58,12 @@ pub fn mark(ctx: TcContext) -> i32 {
     TC_ACT_OK
 }
 
+/// With the types and helpers of the smaller crates.
 #[socket_filter]
-pub fn nothing(_ctx: SkBuffContext) -> i64 {
-    0
+pub fn nothing(_ctx: SkBuffContext) -> c_long {
+    // SAFETY: the helper takes nothing.
+    let now = unsafe { bpf_ktime_get_ns() };
+    c_long::from(now == 0 && BPF_ANY == 1)
 }
 
 #[unsafe(no_mangle)]

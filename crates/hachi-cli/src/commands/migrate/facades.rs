@@ -37,25 +37,37 @@ const FACADES: &[Facade] = &[
         package: "hachi-aya-build",
         features: &["v0_1"],
     },
+    Facade {
+        names: &["aya-obj"],
+        package: "hachi-aya-obj",
+        features: &[],
+    },
+    Facade {
+        names: &["aya-log-common"],
+        package: "hachi-aya-log-common",
+        features: &[],
+    },
+    Facade {
+        names: &["aya-ebpf-bindings", "aya-bpf-bindings"],
+        package: "hachi-aya-ebpf-bindings",
+        features: &[],
+    },
+    Facade {
+        names: &["aya-ebpf-cty", "aya-bpf-cty"],
+        package: "hachi-aya-ebpf-cty",
+        features: &[],
+    },
+    Facade {
+        names: &["aya-tool"],
+        package: "hachi-aya-tool",
+        features: &[],
+    },
 ];
 
 /// Crates of Aya's that none of Hachi's stands in for, and what to do instead.
 const WITHOUT: &[(&str, &str)] = &[
-    ("aya-obj", "Hachi's own reader of objects is hachi-obj"),
-    (
-        "aya-tool",
-        "`hachi bindgen` writes the types of the running kernel",
-    ),
-    (
-        "aya-log-common",
-        "what both sides share of the log is in hachi-common",
-    ),
     ("aya-ebpf-macros", "use `aya_ebpf::macros`"),
     ("aya-bpf-macros", "use `aya_bpf::macros`"),
-    ("aya-ebpf-bindings", "use `aya_ebpf::bindings`"),
-    ("aya-bpf-bindings", "use `aya_bpf::bindings`"),
-    ("aya-ebpf-cty", "use `aya_ebpf::cty`"),
-    ("aya-bpf-cty", "use `aya_bpf::cty`"),
 ];
 
 /// What to do about a dependency on this package.
@@ -102,7 +114,7 @@ mod tests {
             );
         }
         assert!(matches!(verdict("hachi-aya"), Verdict::Done));
-        assert!(matches!(verdict("aya-obj"), Verdict::Without(_)));
+        assert!(matches!(verdict("aya-ebpf-macros"), Verdict::Without(_)));
         assert!(matches!(verdict("network-types"), Verdict::Foreign));
     }
 

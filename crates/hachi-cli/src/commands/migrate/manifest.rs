@@ -546,10 +546,13 @@ user = ["aya"]
 
     #[test]
     fn crates_without_a_replacement_are_reported() {
-        let (text, left) = migrated("[dependencies]\naya-obj = \"0.2\"\n", Shape::Current);
-        assert_eq!(text, "[dependencies]\naya-obj = \"0.2\"\n");
+        let (text, left) = migrated(
+            "[dependencies]\naya-ebpf-macros = \"0.1\"\n",
+            Shape::Current,
+        );
+        assert_eq!(text, "[dependencies]\naya-ebpf-macros = \"0.1\"\n");
         assert!(
-            left[0].line == 2 && left[0].what.contains("hachi-obj"),
+            left[0].line == 2 && left[0].what.contains("aya_ebpf::macros"),
             "{left:?}"
         );
     }
