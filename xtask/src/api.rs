@@ -116,19 +116,25 @@ fn make(packages: &[Package]) -> Result<Vec<(String, String)>> {
         "-Zunstable-options --output-format=json --cap-lints=allow",
     );
     capture(&mut doc)?;
-    capture(cargo(root()).args(["build", "--quiet", "--package", "xtask-api", "--locked"]))?;
+    let tool = api_tool()?;
     let list = |package: &&Package| {
         let name = package.name.replace('-', "_");
         let json = target_dir().join("doc").join(format!("{name}.json"));
-        let list = capture(Command::new(target_dir().join("debug/xtask-api")).arg(json))?;
+        let list = capture(Command::new(&tool).arg(json))?;
         Ok((package.name.clone(), list))
     };
     libraries.iter().map(list).collect()
 }
 
+/// The reader of rustdoc's JSON, built.
+pub fn api_tool() -> Result<PathBuf> {
+    capture(cargo(root()).args(["build", "--quiet", "--package", "xtask-api", "--locked"]))?;
+    Ok(target_dir().join("debug/xtask-api"))
+}
+
 /// A rustdoc that takes unstable options. Were the variable set for cargo, every build script would
 /// see it, and all that depends on those would be built again.
-fn rustdoc() -> Result<PathBuf> {
+pub fn rustdoc() -> Result<PathBuf> {
     let real = std::env::var("RUSTDOC").unwrap_or("rustdoc".to_owned());
     let script = target_dir().join("package/rustdoc");
     fs::create_dir_all(target_dir().join("package"))?;

@@ -3,7 +3,8 @@
 //! `tests/aya/names` has the names of Aya 0.14 and aya-ebpf 0.2. Each is in the façade, or
 //! `docs/aya.md` says that it is missing; and it says so of no other.
 
-use crate::shell::{Result, root};
+use crate::shell::{Result, root, target_dir};
+use crate::signatures;
 use std::collections::BTreeSet;
 use std::fs;
 
@@ -13,6 +14,9 @@ const FACADES: [(&str, &str, &[&str]); 2] = [
     ("hachi-aya", "aya", &["hachi", "hachi-common"]),
     ("hachi-aya-ebpf", "aya-ebpf", &["hachi-ebpf"]),
 ];
+
+/// The functions that have another signature here, or none.
+const DIFFERENT: &str = "tests/aya/signatures/different.txt";
 
 /// Under this heading `docs/aya.md` lists what is missing, as code.
 const HEADING: &str = "## What is missing";
@@ -48,6 +52,28 @@ pub fn check() -> Result<String> {
                 None => unlisted.push(format!("{names}: {name}")),
             }
         }
+    }
+    let mut different = String::new();
+    for (facade, names, behind) in FACADES {
+        let crates: Vec<&str> = std::iter::once(facade)
+            .chain(behind.iter().copied())
+            .collect();
+        let compared = signatures::compare(names, &crates)?;
+        let same = compared.all - compared.other.len();
+        let sentence = format!("{same} of {} functions of `{names}`", compared.all);
+        if !page.contains(&sentence) {
+            return Err(format!("docs/aya.md does not say: {sentence}").into());
+        }
+        counts.push(sentence);
+        for signature in compared.other {
+            different.push_str(&format!("{names}: {signature}\n"));
+        }
+    }
+    let list = root().join(DIFFERENT);
+    if fs::read_to_string(&list).unwrap_or_default() != different {
+        let made = target_dir().join("aya-different.txt");
+        fs::write(&made, different)?;
+        return Err(format!("{DIFFERENT} is not what {} has", made.display()).into());
     }
     let stale: Vec<&String> = listed.difference(&needed).collect();
     if !unlisted.is_empty() || !stale.is_empty() {

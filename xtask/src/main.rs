@@ -22,6 +22,7 @@ mod picture;
 mod prober;
 mod release;
 mod shell;
+mod signatures;
 mod since;
 mod spelling;
 mod style;
@@ -67,6 +68,8 @@ cargo xtask COMMAND
                      them); with --check, go through the book as its reader does, and compare
                      (with --all also where it boots guests); with --write, put the files of
                      examples/book into its blocks
+  aya                fetch the versions of Aya that the façades stand in for, and write
+                     tests/aya/signatures again
   picture            draw docs/rejected.svg again, from what `hachi check` prints
   first-xdp          write examples/first-xdp again, from the template of `hachi new`
 ";
@@ -97,6 +100,7 @@ fn run(arguments: &[&str]) -> Result<ExitCode> {
             .map_err(Into::into),
         ["book", options @ ..] => book::run(options),
         ["prober", kernels @ ..] => prober::run(kernels),
+        ["aya"] => signatures::write().map(|()| ExitCode::SUCCESS),
         ["picture"] => picture::write().map(|()| ExitCode::SUCCESS),
         ["first-xdp"] => first_xdp::write().map(|()| ExitCode::SUCCESS),
         ["package", options @ ..] => package::run(options),

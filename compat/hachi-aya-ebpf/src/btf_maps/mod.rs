@@ -5,7 +5,11 @@
 
 use core::ops::Deref;
 
-use crate::maps;
+use crate::{
+    cty::c_long,
+    maps,
+    programs::{SkBuffContext, SkMsgContext},
+};
 
 pub mod cgroup_storage;
 pub mod of_maps;
@@ -91,4 +95,21 @@ sized! {
     stack: Stack<T: Copy>;
     stack_trace: StackTrace<>;
     xsk_map: XskMap<>;
+}
+
+/// What `maps::SockMap` has, without `unsafe`.
+impl<const MAX_ENTRIES: usize, const FLAGS: usize> SockMap<MAX_ENTRIES, FLAGS> {
+    /// Sends the message through the socket at `index`: what an sk_msg program returns.
+    #[inline(always)]
+    pub fn redirect_msg(&self, ctx: &SkMsgContext, index: u32, flags: u64) -> c_long {
+        // SAFETY: none is needed.
+        unsafe { self.0.redirect_msg(ctx, index, flags) }
+    }
+
+    /// Sends the packet through the socket at `index`: what an sk_skb program returns.
+    #[inline(always)]
+    pub fn redirect_skb(&self, ctx: &SkBuffContext, index: u32, flags: u64) -> c_long {
+        // SAFETY: none is needed.
+        unsafe { self.0.redirect_skb(ctx, index, flags) }
+    }
 }

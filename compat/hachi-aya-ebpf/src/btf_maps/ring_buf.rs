@@ -20,7 +20,10 @@ impl<T: 'static, const MAX_ENTRIES: usize, const FLAGS: usize> RingBuf<T, MAX_EN
 
     /// Room for a record; `None` when the buffer is full.
     #[inline(always)]
-    pub fn reserve(&self, flags: u64) -> Option<maps::ring_buf::RingBufEntry<T>> {
+    pub fn reserve(&self, flags: u64) -> Option<maps::ring_buf::RingBufEntry<T>>
+    where
+        T: 'static,
+    {
         self.0.reserve::<T>(flags)
     }
 

@@ -7,10 +7,11 @@ pub trait StackIdContext: EbpfContext {
     /// # Errors
     /// What the kernel returns, negative.
     #[inline(always)]
-    fn get_stackid<M: StackTraceMap>(&self, map: &M, flags: u64) -> Result<crate::cty::c_long, i32>
-    where
-        Self: Sized,
-    {
+    fn get_stackid<M: StackTraceMap>(
+        &self,
+        map: &M,
+        flags: u64,
+    ) -> Result<crate::cty::c_long, i32> {
         map.stack_trace()
             .get_stackid(hachi_ebpf_context(self), flags)
             .map_err(|error| error as i32)
@@ -18,7 +19,7 @@ pub trait StackIdContext: EbpfContext {
 }
 
 #[inline(always)]
-fn hachi_ebpf_context<C: EbpfContext>(ctx: &C) -> &C::Hachi {
+fn hachi_ebpf_context<C: EbpfContext + ?Sized>(ctx: &C) -> &C::Hachi {
     ctx.as_hachi()
 }
 
@@ -29,7 +30,7 @@ macro_rules! contexts {
 }
 
 contexts! {
-    BtfTracePointContext FEntryContext FExitContext PerfEventContext ProbeContext
+    BtfTracePointContext FEntryContext FExitContext LsmContext PerfEventContext ProbeContext
     RawTracePointContext RetProbeContext TracePointContext
 }
 

@@ -127,7 +127,7 @@ macro_rules! maps {
             ///
             /// # Errors
             /// None: types without a variant are [`Map::Unsupported`].
-            pub fn from_map_data(data: MapData) -> Result<Map, MapError> {
+            pub fn from_map_data(data: MapData) -> Result<Self, MapError> {
                 use hachi::maps::MapType as Kind;
                 Ok(match data.0.map_type() {
                     $(Some(Kind::$kind) => Map::$variant(data),)*

@@ -199,7 +199,10 @@ impl<T> PerfEventArrayBuffer<T> {
     }
 
     /// Calls `f` with all that is there. Does not wait.
-    pub fn for_each<F: FnMut(PerfEvent<'_>)>(&mut self, mut f: F) {
+    pub fn for_each<F>(&mut self, mut f: F)
+    where
+        F: FnMut(PerfEvent<'_>),
+    {
         for head in self.waiting.drain(..) {
             f(PerfEvent::Sample {
                 head: &head,
@@ -218,7 +221,10 @@ impl<T> PerfEventArrayBuffer<T> {
 
     /// Makes one value of all that is there. Does not wait.
     #[expect(clippy::missing_panics_doc, reason = "each step leaves a state")]
-    pub fn fold<C, F: FnMut(C, PerfEvent<'_>) -> C>(&mut self, init: C, mut f: F) -> C {
+    pub fn fold<C, F>(&mut self, init: C, mut f: F) -> C
+    where
+        F: FnMut(C, PerfEvent<'_>) -> C,
+    {
         let mut state = Some(init);
         self.for_each(|event| state = state.take().map(|state| f(state, event)));
         state.expect("each step leaves a state")

@@ -17,7 +17,7 @@ impl TestRun for FExit {
     type Opts<'a> = ();
     type Result = ();
 
-    fn test_run(&self, (): ()) -> Result<(), ProgramError> {
+    fn test_run(&self, (): Self::Opts<'_>) -> Result<Self::Result, ProgramError> {
         self.0
             .test_run(&hachi::programs::TestRunOptions::default())?;
         Ok(())

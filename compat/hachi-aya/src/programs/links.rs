@@ -52,7 +52,7 @@ macro_rules! link_type {
         impl $crate::programs::links::Link for $link {
             type Id = $id;
 
-            fn id(&self) -> $id {
+            fn id(&self) -> Self::Id {
                 $id(self.id)
             }
 
@@ -243,7 +243,7 @@ pub struct FdLinkId(RawFd);
 impl Link for FdLink {
     type Id = FdLinkId;
 
-    fn id(&self) -> FdLinkId {
+    fn id(&self) -> Self::Id {
         FdLinkId(self.as_fd().as_raw_fd())
     }
 

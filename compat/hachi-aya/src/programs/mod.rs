@@ -220,7 +220,7 @@ macro_rules! test_run {
             type Opts<'a> = TestRunOptions<'a>;
             type Result = TestRunResult;
 
-            fn test_run(&self, opts: TestRunOptions<'_>) -> Result<TestRunResult, ProgramError> {
+            fn test_run(&self, opts: Self::Opts<'_>) -> Result<Self::Result, ProgramError> {
                 opts.run(|options| self.0.test_run(options))
             }
         }

@@ -128,7 +128,7 @@ impl TestRun for ReusePortSocketFilter {
     type Opts<'a> = TestRunOptions<'a>;
     type Result = TestRunResult;
 
-    fn test_run(&self, opts: TestRunOptions<'_>) -> Result<TestRunResult, ProgramError> {
+    fn test_run(&self, opts: Self::Opts<'_>) -> Result<Self::Result, ProgramError> {
         self.0.test_run(opts)
     }
 }

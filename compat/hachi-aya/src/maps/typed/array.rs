@@ -63,3 +63,23 @@ impl<T: BorrowMut<MapData>, V: Pod> PerCpuArray<T, V> {
         Ok(self.0.set(index, values.into_hachi()?, flags)?)
     }
 }
+
+impl<T: Borrow<MapData>, V: Pod> IterableMap<u32, V> for Array<T, V> {
+    fn map(&self) -> &MapData {
+        MapData::of(self.0.map())
+    }
+
+    fn get(&self, index: &u32) -> Result<V, MapError> {
+        Array::get(self, index, 0)
+    }
+}
+
+impl<T: Borrow<MapData>, V: Pod> IterableMap<u32, PerCpuValues<V>> for PerCpuArray<T, V> {
+    fn map(&self) -> &MapData {
+        MapData::of(self.0.map())
+    }
+
+    fn get(&self, index: &u32) -> Result<PerCpuValues<V>, MapError> {
+        PerCpuArray::get(self, index, 0)
+    }
+}
