@@ -191,6 +191,27 @@ fn maps_are_read_and_written() {
     assert!(one.is_some() && none.is_none() && two.is_some());
 }
 
+/// Keys with padding are one entry if their fields are equal, and no byte of the stack gets out.
+#[test]
+fn padding_is_sent_as_zeros() {
+    require_bpf!();
+    let mut ebpf = Ebpf::load(&object("maps")).unwrap();
+    let program = xdp(&mut ebpf, "padded");
+    program.load().unwrap();
+    for _ in 0..2 {
+        assert_eq!(run(xdp(&mut ebpf, "padded")), 2);
+    }
+    let [a, b, c, d] = 0x0a00_0001u32.to_ne_bytes();
+    let expected = [a, b, c, d, 64, 0, 0, 0];
+    let flows: HashMap<_, [u8; 8], [u8; 8]> = ebpf.map("FLOWS").unwrap().try_into().unwrap();
+    let all: Result<Vec<_>, _> = flows.iter().collect();
+    assert_eq!(all.unwrap(), [(expected, expected)]);
+    let mut ring = RingBuf::try_from(ebpf.take_map("PADDED").unwrap()).unwrap();
+    for _ in 0..4 {
+        assert_eq!(*ring.next().expect("an event"), expected);
+    }
+}
+
 /// The helper that it calls is for programs under the GPL only.
 #[test]
 fn a_program_that_states_no_licence_is_under_the_gpl() {

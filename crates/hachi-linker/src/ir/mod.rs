@@ -49,6 +49,7 @@ mod lines;
 mod loops;
 mod lower;
 mod offsets;
+mod padding;
 mod parts;
 mod pins;
 mod prepare;
@@ -144,6 +145,7 @@ pub(crate) fn compile(job: Job) -> Outcome {
     } else {
         Vec::new()
     };
+    let padding = padding::zero(module);
     loops::count_by_index(module);
     differences::of_offsets(module);
     hints::add(module);
@@ -202,7 +204,7 @@ pub(crate) fn compile(job: Job) -> Outcome {
         renames,
         lines,
         abort_sites: aborts.lowered(),
-        warnings: aborts.warnings(),
+        warnings: aborts.warnings().into_iter().chain(padding).collect(),
     })
 }
 

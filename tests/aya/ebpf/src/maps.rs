@@ -46,6 +46,48 @@ static EVENTS: RingBuf = RingBuf::with_byte_size(4096, 0);
 #[map]
 static PERF: PerfEventArray<Count> = PerfEventArray::new(0);
 
+/// With three bytes behind its fields that nothing writes.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Flow {
+    address: u32,
+    protocol: u8,
+}
+
+#[map]
+static FLOWS: HashMap<Flow, Flow> = HashMap::with_max_entries(8, 0);
+#[map]
+static PADDED: RingBuf = RingBuf::with_byte_size(4096, 0);
+
+/// The same key by two ways through the program.
+#[xdp]
+pub fn padded(ctx: XdpContext) -> u32 {
+    let length = ctx.data_end() - ctx.data();
+    let flow = Flow {
+        address: 0x0a00_0001,
+        protocol: length as u8,
+    };
+    if FLOWS.insert(&flow, &flow, 0).is_err() {
+        return xdp_action::XDP_ABORTED;
+    }
+    if unsafe { FLOWS.get(&Flow { protocol: 64, ..flow }) }.is_none() {
+        return xdp_action::XDP_DROP;
+    }
+    let again = Flow {
+        address: 0x0a00_0001,
+        protocol: 64,
+    };
+    let _ = FLOWS.insert(again, again, 0);
+    if PADDED.output::<Flow>(&again, 0).is_err() {
+        return xdp_action::XDP_ABORTED;
+    }
+    if let Some(mut entry) = PADDED.reserve::<Flow>(0) {
+        entry.write(flow);
+        entry.submit(0);
+    }
+    xdp_action::XDP_PASS
+}
+
 #[xdp]
 pub fn count(ctx: XdpContext) -> u32 {
     match try_count(&ctx) {
