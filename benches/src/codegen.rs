@@ -65,7 +65,7 @@ pub fn run() -> Result {
                 &format!("{name}, {what}"),
                 ratio,
                 Unit::Ratio,
-                Goal::AtMost(goal),
+                Goal::Below(goal),
             );
             line += &format!(" {ours:>width$} {theirs:>6} {ratio:>6.2}  ");
             if ratio > goal {
@@ -78,7 +78,7 @@ pub fn run() -> Result {
                 &format!("{name}, time"),
                 ratio,
                 Unit::Ratio,
-                Goal::AtMost(TIME_GOAL),
+                Goal::Below(TIME_GOAL),
             );
             line += &format!(" {ours:>8.1} {theirs:>8.1} {ratio:>6.2}");
             if ratio > TIME_GOAL {

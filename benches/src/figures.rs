@@ -60,24 +60,26 @@ impl Unit {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Goal {
     None,
-    AtMost(f64),
-    AtLeast(f64),
+    /// At most this.
+    Below(f64),
+    /// At least this.
+    Above(f64),
 }
 
 impl Goal {
     pub fn is_met(self, value: f64) -> bool {
         match self {
             Goal::None => true,
-            Goal::AtMost(most) => value <= most,
-            Goal::AtLeast(least) => value >= least,
+            Goal::Below(most) => value <= most,
+            Goal::Above(least) => value >= least,
         }
     }
 
     fn shown(self, unit: Unit) -> Option<String> {
         match self {
             Goal::None => None,
-            Goal::AtMost(most) => Some(format!("≤ {}", unit.shown(most))),
-            Goal::AtLeast(least) => Some(format!("≥ {}", unit.shown(least))),
+            Goal::Below(most) => Some(format!("≤ {}", unit.shown(most))),
+            Goal::Above(least) => Some(format!("≥ {}", unit.shown(least))),
         }
     }
 }

@@ -91,6 +91,6 @@ pub fn run() -> Result {
 
     let size = fs::metadata(object)?.len() as f64;
     let what = "bytes of its object, with BTF";
-    figure(what, size, Unit::Bytes, Goal::AtMost(SIZE_GOAL));
+    figure(what, size, Unit::Bytes, Goal::Below(SIZE_GOAL));
     Ok(())
 }

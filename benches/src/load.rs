@@ -155,7 +155,7 @@ impl Figures {
             self.first,
             None,
         );
-        let memory_goal = goal.map_or(Goal::None, |_| Goal::AtMost(MEMORY_GOAL));
+        let memory_goal = goal.map_or(Goal::None, |_| Goal::Below(MEMORY_GOAL));
         let what = format!("{whose}: peak memory of the process");
         figure(&what, self.memory as f64, Unit::Kibibytes, memory_goal);
     }

@@ -80,20 +80,20 @@ pub fn time(command: &mut Command) -> Result<Duration> {
 
 /// Prints a time, and beside it the goal, if there is one.
 pub fn report(what: &str, duration: Duration, goal: Option<Duration>) {
-    let goal = goal.map_or(Goal::None, |goal| Goal::AtMost(goal.as_secs_f64()));
+    let goal = goal.map_or(Goal::None, |goal| Goal::Below(goal.as_secs_f64()));
     figure(what, duration.as_secs_f64(), Unit::Seconds, goal);
 }
 
 /// Prints how much of the other's time ours is; as [`report`].
 pub fn ratio(what: &str, ours: Duration, theirs: Duration, goal: Option<f64>) {
-    let goal = goal.map_or(Goal::None, Goal::AtMost);
+    let goal = goal.map_or(Goal::None, Goal::Below);
     let ratio = ours.as_secs_f64() / theirs.as_secs_f64();
     figure(what, ratio, Unit::Ratio, goal);
 }
 
 /// Prints a time in nanoseconds; as [`report`].
 pub fn nanos(what: &str, nanos: f64, goal: Option<f64>) {
-    let goal = goal.map_or(Goal::None, |goal| Goal::AtMost(goal / 1e9));
+    let goal = goal.map_or(Goal::None, |goal| Goal::Below(goal / 1e9));
     figure(what, nanos / 1e9, Unit::Seconds, goal);
 }
 

@@ -5,9 +5,9 @@ use crate::shell::{Result, cargo, root, run as run_command, target_dir};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Runs the benchmarks named in `arguments`, or all, or [`accept`], or the quick form of `scale`, or
-/// writes the page of what was measured; after `--as-new` with Hachi's crates built as a project of `hachi new` builds them, which does
-/// not optimise all of them.
+/// Runs the benchmarks named in `arguments`, or all, or [`accept`], or the quick form of `scale`;
+/// after `--as-new` with Hachi's crates built as a project of `hachi new` builds them, which does
+/// not optimise all of them. With `--page`, writes the page of what was measured.
 pub fn run(arguments: &[&str]) -> Result<ExitCode> {
     if let ["accept", kernels @ ..] = arguments {
         return accept::run(kernels);

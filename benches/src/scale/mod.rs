@@ -34,7 +34,7 @@ fn finish(name: &str, curves: &[Curve]) -> Result {
     for curve in curves {
         curve.print();
         if let Some(ratio) = curve.ratio() {
-            let goal = curve.limit.map_or(Goal::None, Goal::AtMost);
+            let goal = curve.limit.map_or(Goal::None, Goal::Below);
             keep(&curve.name, ratio, Unit::Ratio, goal);
         }
         plot::draw(curve, &directory.join(format!("{}.svg", curve.name)))?;

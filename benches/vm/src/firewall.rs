@@ -27,7 +27,7 @@ pub fn measure() {
         first.push(start.elapsed().as_secs_f64());
     }
     let first = timing::median(&first);
-    let goal = Goal::AtMost(0.010);
+    let goal = Goal::Below(0.010);
     figure("object to the first packet", first, Unit::Seconds, goal);
     for (name, engine) in [
         ("interpreted", Engine::Interpreter),
@@ -44,7 +44,7 @@ pub fn measure() {
         // SAFETY: the tests load this object into kernels, whose verifiers accept it.
         unsafe { firewall.run_unchecked(packet) }.expect("a run")
     });
-    let goal = Goal::AtLeast(10.0);
+    let goal = Goal::Above(10.0);
     figure("compiled, unchecked", rate, Unit::MegaPackets, goal);
 }
 

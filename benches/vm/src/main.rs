@@ -171,5 +171,5 @@ pub fn line(what: &str, nanos: f64) {
 
 /// Prints a ratio, and whether it is at most the goal.
 pub fn ratio(what: &str, ratio: f64, goal: f64) {
-    figure(what, ratio, Unit::Ratio, Goal::AtMost(goal));
+    figure(what, ratio, Unit::Ratio, Goal::Below(goal));
 }
