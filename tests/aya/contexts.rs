@@ -2,7 +2,7 @@
 
 use aya::{
     Btf, Ebpf, TestRun as _, TestRunOptions,
-    maps::{PerCpuArray, StackTraceMap},
+    maps::{Array, PerCpuArray, StackTraceMap},
     programs::{
         BtfTracePoint, PerfEvent, Program, ProgramError, RawTracePoint, SchedClassifier, UProbe,
         perf_event::{PerfEventScope, SamplePolicy},
@@ -162,4 +162,32 @@ fn programs_of_all_kinds_load() {
     program.attach().unwrap();
     std::thread::sleep(std::time::Duration::from_millis(5));
     assert_ne!(notes(&ebpf)[5], 0);
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn hachi_aya_copy(text: *const u8, length: u64) -> u64 {
+    std::hint::black_box(text);
+    std::hint::black_box(length)
+}
+
+/// A length of 32 bits is the lower half of a register, of which a helper gets all.
+#[test]
+fn lengths_of_32_bits_have_nothing_above_them() {
+    require_bpf!();
+    let mut ebpf = Ebpf::load(&object("tracing")).unwrap();
+    let program: &mut UProbe = ebpf.program_mut("copied").unwrap().try_into().unwrap();
+    program.load().unwrap();
+    match attach(program, "hachi_aya_copy") {
+        Ok(_) => {}
+        Err(ProgramError::SyscallError(error))
+            if error.io_error.kind() == std::io::ErrorKind::NotFound =>
+        {
+            hachi_test::skip!("the kernel has no uprobes");
+        }
+        Err(other) => panic!("{other}"),
+    }
+    hachi_aya_copy(c"hello, world".as_ptr().cast(), 0xdead_beef_0000_0005);
+    let text: Array<_, [u8; 16]> = ebpf.map("TEXT").unwrap().try_into().unwrap();
+    assert_eq!(&text.get(&0, 0).unwrap(), b"hello\0\0\0\0\0\0\0\0\0\0\0");
 }
