@@ -3,9 +3,11 @@
 
 use hachi_build::{Arch, Cross, Search, State};
 use hachi_test::{TempDir, find_program, require_host, skip};
-use hachi_tests::{examples_target_dir, failure, hachi, root};
+use hachi_tests::{examples_target_dir, failure, hachi, root, success};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 
 /// A package whose tests end in every way there is.
 const TESTS: &str = r#"
@@ -239,4 +241,93 @@ fn programs_are_judged_by_another_kernel() {
     );
     let saved = std::fs::read_to_string(dir.join("saved.json")).unwrap();
     assert!(saved.contains("rejected.o:short_check@5.10"), "{saved}");
+}
+
+/// The files below a directory, linked into another; of their own where they are to be, as a cache
+/// wants it.
+fn link_all(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let to = to.join(path.file_name().unwrap());
+        match path.is_dir() {
+            true => link_all(&path, &to),
+            false if fs::hard_link(&path, &to).is_ok() => {}
+            false => drop(fs::copy(&path, &to).unwrap()),
+        }
+    }
+}
+
+#[test]
+fn kernels_are_fetched_listed_asked_under_another_path_and_removed() {
+    require_host!("QEMU");
+    if find_program("qemu-system-x86_64").is_none() {
+        skip!("qemu-system-x86_64 is not installed (package qemu-system-x86)");
+    }
+    let release = success(&mut hachi(["kernels", "fetch", "5.10"]));
+    let release = release.trim();
+    let list: Value =
+        serde_json::from_str(&success(&mut hachi(["kernels", "list", "--json"]))).unwrap();
+    let all = list["kernels"].as_array().unwrap();
+    let fetched = all
+        .iter()
+        .find(|kernel| kernel["release"] == release)
+        .unwrap();
+    assert!(fetched["bytes"].as_u64().unwrap() > 10_000_000, "{fetched}");
+    let entry = Path::new(fetched["image"].as_str().unwrap())
+        .parent()
+        .unwrap();
+
+    // As somebody who built one has it.
+    let own = TempDir::new().unwrap();
+    link_all(&entry.join("modules"), &own.join("lib/modules/own/kernel"));
+    let image = own.join("bzImage");
+    fs::copy(entry.join("vmlinuz"), &image).unwrap();
+    let object = root().join("crates/hachi-cli/tests/objects/watcher.o");
+    let check = |options: &[(&str, &Path)]| {
+        let mut check = hachi(["check", "--json", "--kernel"]);
+        check.arg(&image).arg(&object);
+        for (option, path) in options {
+            check.arg(option).arg(path);
+        }
+        check
+    };
+    let (modules, types) = (own.join("lib"), entry.join("vmlinux.btf"));
+    let answer = success(&mut check(&[("--modules", &modules), ("--btf", &types)]));
+    let answer: Value = serde_json::from_str(answer.lines().last().unwrap()).unwrap();
+    let kernel = &answer["kernels"][0];
+    assert_eq!(kernel["release"], release, "{answer:#}");
+    let program = &kernel["objects"][0]["programs"][0];
+    assert_eq!(program["verdict"], "accepted", "{answer:#}");
+    // What is no BTF is refused before anything boots.
+    let text = failure(
+        &mut check(&[("--modules", &modules), ("--btf", &object)]),
+        1,
+    );
+    assert!(text.contains("watcher.o: not BTF"), "{text}");
+
+    // In a cache of its own.
+    let cache = TempDir::new().unwrap();
+    let kernels = entry.parent().unwrap();
+    let version = kernels.parent().unwrap().file_name().unwrap();
+    let in_cache = |arguments: &[&str]| {
+        let mut command = hachi(arguments);
+        command.env("HACHI_CACHE", cache.path());
+        command
+    };
+    let text = success(&mut in_cache(&["kernels", "list"]));
+    assert!(text.contains("hachi kernels fetch"), "{text}");
+    let copy = cache.join(version).join("kernels").join(release);
+    link_all(entry, &copy);
+    let text = success(&mut in_cache(&["kernels", "list"]));
+    assert!(text.contains(release) && text.contains(" MB"), "{text}");
+    let text = failure(&mut in_cache(&["kernels", "remove", "6.1"]), 1);
+    assert!(
+        text.contains("no kernel 6.1") && text.contains("kernels list"),
+        "{text}"
+    );
+    assert!(copy.exists());
+    let text = success(&mut in_cache(&["kernels", "remove", "5.10"]));
+    assert_eq!(text.trim(), format!("removed {release}"));
+    assert!(!copy.exists() && entry.join("vmlinuz").exists());
 }

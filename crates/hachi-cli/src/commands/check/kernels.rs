@@ -28,17 +28,28 @@ pub struct Answer {
     pub objects: Vec<Value>,
 }
 
+/// What kernels are asked, and what they need for it.
+pub struct Question<'q> {
+    pub objects: &'q [(PathBuf, Object)],
+    /// Only these programs, if any are named.
+    pub programs: &'q [String],
+    /// The directory with the modules of kernels given by their images.
+    pub modules: Option<&'q Path>,
+    /// The types of kernels that have none.
+    pub btf: Option<&'q Path>,
+}
+
 /// How long a kernel may take over all objects.
 const SECONDS: u64 = 600;
 
 /// Asks all kernels, some at a time.
-pub fn ask(
-    wanted: &[Wanted],
-    arch: Option<Arch>,
-    objects: &[(PathBuf, Object)],
-    programs: &[String],
-    modules: Option<&Path>,
-) -> Result<Vec<Answer>> {
+pub fn ask(wanted: &[Wanted], arch: Option<Arch>, question: &Question<'_>) -> Result<Vec<Answer>> {
+    let Question {
+        objects,
+        programs,
+        modules,
+        btf,
+    } = *question;
     let arch = match arch {
         Some(arch) => arch,
         None => kernels::here()?,
@@ -52,13 +63,19 @@ pub fn ask(
     for program in programs {
         arguments.extend(["--program".to_owned(), program.clone()]);
     }
-    // Guests get copies under numbers, since two objects may have one name.
-    for (number, (path, _)) in objects.iter().enumerate() {
-        let copy = directory.path().join(format!("{number}.o"));
+    let copy = |path: &Path, name: &str| {
+        let copy = directory.path().join(name);
         std::fs::copy(path, &copy).map_err(|error| {
             Failure::because(format_args!("copying {}", path.display()), &error)
         })?;
-        arguments.push(copy.display().to_string());
+        Ok::<_, Failure>(copy.display().to_string())
+    };
+    if let Some(btf) = btf {
+        arguments.extend(["--btf".to_owned(), copy(btf, "kernel.btf")?]);
+    }
+    // Guests get copies under numbers, since two objects may have one name.
+    for (number, (path, _)) in objects.iter().enumerate() {
+        arguments.push(copy(path, &format!("{number}.o"))?);
     }
     let (mut guest, program) = match cross {
         Some(cross) => foreign::guest(&cross, Program::Hachi)?,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hachi::programs::{AttachOptions, Program, ProgramError, Rejection};
-use hachi::{EbpfLoader, VerifierLogLevel};
+use hachi::{Btf, EbpfLoader, VerifierLogLevel};
 use hachi_build::Arch;
 use hachi_diag::json::CargoTarget;
 use hachi_diag::{Diagnostic, Log, Renderer};
@@ -35,6 +35,7 @@ Examples:
   hachi check firewall.o --program firewall -v    # with the verifier's whole log
   hachi check firewall.o --kernel 5.10,6.1,6.12
   hachi check probe.o --kernel 6.12 --arch arm64  # built with `hachi build --arch arm64`
+  hachi check firewall.o --kernel build/arch/x86/boot/bzImage --modules build
   hachi check firewall.o --kernel all --baseline verdicts.json --format github
   hachi check $(hachi build .)")]
 pub struct Args {
@@ -61,6 +62,9 @@ pub struct Args {
     /// The directory with the modules of an image that is given by its path
     #[arg(long, value_name = "DIR", requires = "kernel")]
     modules: Option<PathBuf>,
+    /// The kernel's types, as raw BTF, for a kernel that has none in it
+    #[arg(long, value_name = "FILE")]
+    btf: Option<PathBuf>,
     /// How to print the verdicts
     #[arg(
         long,
@@ -130,8 +134,17 @@ pub fn run(args: Args, out: &mut Output) -> Result {
             object.select(&args.program)?;
             objects.push((path.clone(), object));
         }
-        let (programs, modules) = (&args.program, args.modules.as_deref());
-        let answers = kernels::ask(&args.kernel, args.arch, &objects, programs, modules)?;
+        if let Some(path) = &args.btf {
+            // Better said before kernels boot.
+            types(path)?;
+        }
+        let question = kernels::Question {
+            objects: &objects,
+            programs: &args.program,
+            modules: args.modules.as_deref(),
+            btf: args.btf.as_deref(),
+        };
+        let answers = kernels::ask(&args.kernel, args.arch, &question)?;
         return conclude(&answers, &args, out);
     }
     let mut checked: Vec<(PathBuf, Vec<Verdict>)> = Vec::new();
@@ -187,6 +200,12 @@ pub fn run(args: Args, out: &mut Output) -> Result {
         true => Kind::Failed,
         false => Kind::Missing,
     }))
+}
+
+/// The kernel's types in a file.
+fn types(path: &Path) -> Result<Btf> {
+    Btf::parse_file(path)
+        .map_err(|error| Failure::because(format_args!("reading {}", path.display()), &error))
 }
 
 /// Saves the verdicts and compares them, as asked: what is worse.
@@ -249,6 +268,9 @@ fn check(object: Object, args: &Args, out: &mut Output) -> Result<Vec<Verdict>> 
     }
     let mut loader = EbpfLoader::new();
     loader.allow_unsupported_maps();
+    if let Some(path) = &args.btf {
+        loader.btf(Some(&types(path)?));
+    }
     // The closing lines have the figures.
     loader.verifier_log_level(match args.verbose {
         0 => VerifierLogLevel::STATS,
