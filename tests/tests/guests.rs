@@ -299,7 +299,7 @@ fn kernels_are_fetched_listed_asked_under_another_path_and_removed() {
     assert_eq!(kernel["release"], release, "{answer:#}");
     let program = &kernel["objects"][0]["programs"][0];
     assert_eq!(program["verdict"], "accepted", "{answer:#}");
-    // What is no BTF is refused before anything boots.
+    // A file without BTF is refused before anything boots.
     let text = failure(
         &mut check(&[("--modules", &modules), ("--btf", &object)]),
         1,

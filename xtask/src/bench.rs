@@ -1,16 +1,24 @@
 //! `cargo xtask bench`: the measurements of `benches/`, which are a workspace of their own.
 
+mod command;
+
 use crate::accept;
 use crate::shell::{Result, cargo, root, run as run_command, target_dir};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Runs the benchmarks named in `arguments`, or all, or [`accept`], or the quick form of `scale`;
-/// after `--as-new` with Hachi's crates built as a project of `hachi new` builds them, which does
-/// not optimise all of them. With `--page`, writes the page of what was measured.
+/// Runs the benchmarks named in `arguments`, or all, or [`accept`], or [`command`], or the quick
+/// form of `scale`; after `--as-new` with Hachi's crates built as a project of `hachi new` builds
+/// them, which does not optimise all of them. With `--page`, writes the page of what was measured.
 pub fn run(arguments: &[&str]) -> Result<ExitCode> {
     if let ["accept", kernels @ ..] = arguments {
         return accept::run(kernels);
+    }
+    if let ["command"] = arguments {
+        return Ok(match command::run()? {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::FAILURE,
+        });
     }
     let (as_new, names) = match arguments {
         ["scale", "--quick"] => (false, &["scale-quick"][..]),

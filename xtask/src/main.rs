@@ -48,6 +48,7 @@ cargo xtask COMMAND
                      measure builds and loads, beside other toolkits where they are installed;
                      with --as-new, with the settings of a project of `hachi new`
   bench --page       write a page with what was measured, tables and pictures
+  bench command      how fast `hachi` lists programs and dumps maps, beside bpftool; as root
   bench accept [--generated COUNT] [VERSION...]
                      load a corpus of ordinary Rust on other kernels and here, and count; with
                      `--page` alone, write the book's page about it
