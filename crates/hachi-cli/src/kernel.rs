@@ -9,7 +9,7 @@ use hachi::programs::{ProgramError, ProgramInfo, loaded_programs};
 use hachi::{Held, Holder, holders};
 use serde_json::{Value, json};
 
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Kind, Result};
 use crate::sys;
 
 /// The name of a loaded program; a question mark when it is gone or hidden, with the reason where
@@ -31,6 +31,17 @@ pub fn programs() -> Result<Vec<ProgramInfo>> {
     loaded_programs()
         .collect::<std::result::Result<_, _>>()
         .map_err(|error| Failure::because("listing programs", &error))
+}
+
+/// What stands for an answer that needs a right that we lack.
+pub const UNKNOWN: &str = "? (not permitted)";
+
+/// What completes a picture, and needs a right that we may lack: `None` without it.
+pub fn if_permitted<T>(asked: Result<T>) -> Result<Option<T>> {
+    match asked {
+        Err(failure) if failure.kind == Kind::Missing => Ok(None),
+        asked => asked.map(Some),
+    }
 }
 
 /// What the kernel keeps of a name: its first 15 bytes. (Names of programs and maps are ASCII.)

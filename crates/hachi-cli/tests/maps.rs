@@ -445,6 +445,9 @@ fn pins_that_may_only_be_read_are_read_and_not_written() {
     for verb in ["dump", "show"] {
         as_nobody(&["map", verb, pin]).code(0);
     }
+    // Which programs use it needs a right that this user does not have.
+    let shown = as_nobody(&["map", "show", pin, "--json"]).code(0).json();
+    assert_eq!(shown["programs"], Value::Null);
     let entry = as_nobody(&["map", "get", pin, "0", "--json"])
         .code(0)
         .json();

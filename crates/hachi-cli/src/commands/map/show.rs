@@ -3,7 +3,7 @@
 use hachi::Held;
 use hachi::maps::MapInfo;
 use hachi::pin::ObjectKind;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::describe;
 use crate::failure::Result;
@@ -44,11 +44,14 @@ pub fn run(args: Args, out: &mut Output) -> Result {
         Held::Map(id) => Some(*id),
         _ => None,
     })?;
-    let programs: Vec<(u32, String)> = kernel::programs()?
-        .iter()
-        .filter(|program| program.map_ids().contains(&info.id()))
-        .map(|program| (program.id(), program.name()))
-        .collect();
+    let programs = kernel::if_permitted(kernel::programs())?.map(|programs| {
+        let using = programs
+            .iter()
+            .filter(|program| program.map_ids().contains(&info.id()));
+        using
+            .map(|program| (program.id(), program.name()))
+            .collect::<Vec<_>>()
+    });
     let (key_type, value_type) = types(&info)?;
     let document = || {
         let mut document = describe(&info);
@@ -58,10 +61,12 @@ pub fn run(args: Args, out: &mut Output) -> Result {
         document["frozen"] = json!(is_frozen);
         document["map_extra"] = json!(about.get("map_extra"));
         document["pins"] = pins.iter().map(|path| path_text(path)).collect();
-        document["programs"] = programs
-            .iter()
-            .map(|(id, name)| json!({ "id": id, "name": name }))
-            .collect();
+        document["programs"] = programs.as_ref().map_or(Value::Null, |programs| {
+            let programs = programs.iter();
+            programs
+                .map(|(id, name)| json!({ "id": id, "name": name }))
+                .collect()
+        });
         document["pids"] = pids.json(info.id());
         document
     };
@@ -95,11 +100,16 @@ pub fn run(args: Args, out: &mut Output) -> Result {
             ),
             (
                 "programs",
-                list(
-                    programs
-                        .iter()
-                        .map(|(id, name)| format!("{name} (id {id})"))
-                        .collect(),
+                programs.as_ref().map_or_else(
+                    || kernel::UNKNOWN.to_owned(),
+                    |programs| {
+                        let programs = programs.iter();
+                        list(
+                            programs
+                                .map(|(id, name)| format!("{name} (id {id})"))
+                                .collect(),
+                        )
+                    },
                 ),
             ),
             (

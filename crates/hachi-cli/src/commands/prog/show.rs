@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{describe, holders, tag};
 use crate::commands::link::seen;
 use crate::failure::Result;
-use crate::kernel::fdinfo;
+use crate::kernel::{self, fdinfo};
 use crate::output::{self, Format, Output, path_text};
 use crate::{pins, select};
 
@@ -44,29 +44,33 @@ pub fn run(args: Args, out: &mut Output) -> Result {
         .into_iter()
         .filter_map(|function| function.name)
         .collect();
-    let all_maps = select::maps()?;
-    let maps: Vec<&MapInfo> = all_maps
-        .iter()
-        .filter(|map| program.map_ids().contains(&map.id()))
-        .collect();
-    let attached: Vec<seen::Attachment> = seen::all()?
-        .into_iter()
-        .filter(|attachment| attachment.program_id == program.id())
-        .collect();
+    let maps: Option<Vec<MapInfo>> = kernel::if_permitted(select::maps())?.map(|maps| {
+        let maps = maps.into_iter();
+        maps.filter(|map| program.map_ids().contains(&map.id()))
+            .collect()
+    });
+    let attached: Option<Vec<seen::Attachment>> = kernel::if_permitted(seen::all())?.map(|all| {
+        let all = all.into_iter();
+        all.filter(|attachment| attachment.program_id == program.id())
+            .collect()
+    });
     let pins = pins::of(ObjectKind::Program, program.id())?;
     let pids = holders()?;
     let document = || {
         let mut document = describe(&program);
         document["memory_bytes"] = json!(memory);
         document["functions"] = json!(functions);
-        document["maps"] = maps
-            .iter()
-            .map(|map| json!({ "id": map.id(), "name": map.name(), "type": map.type_name() }))
-            .collect();
-        document["attached"] = attached
-            .iter()
-            .map(|link| json!({ "id": link.id, "type": link.kind, "target": link.target }))
-            .collect::<Value>();
+        document["maps"] = maps.as_ref().map_or(Value::Null, |maps| {
+            let maps = maps.iter();
+            maps.map(|map| json!({ "id": map.id(), "name": map.name(), "type": map.type_name() }))
+                .collect()
+        });
+        document["attached"] = attached.as_ref().map_or(Value::Null, |links| {
+            let links = links.iter();
+            links
+                .map(|link| json!({ "id": link.id, "type": link.kind, "target": link.target }))
+                .collect()
+        });
         document["pins"] = pins.iter().map(|path| path_text(path)).collect();
         document["pids"] = pids.json(program.id());
         document
@@ -79,7 +83,8 @@ pub fn run(args: Args, out: &mut Output) -> Result {
         let (runs, time) = program.run_stats();
         let bytes = |size: u64| output::grouped(size) + " bytes";
         let insns = output::grouped(u64::from(program.xlated_size()) / 8);
-        let map = |map: &&MapInfo| format!("{} (id {}, {})", map.name(), map.id(), map.type_name());
+        let unknown = || kernel::UNKNOWN.to_owned();
+        let map = |map: &MapInfo| format!("{} (id {}, {})", map.name(), map.id(), map.type_name());
         out.fields([
             (
                 "program",
@@ -121,18 +126,20 @@ pub fn run(args: Args, out: &mut Output) -> Result {
             ),
             ("memory", memory.map_or_else(|| "-".to_owned(), bytes)),
             ("functions", list(functions.clone())),
-            ("maps", list(maps.iter().map(map).collect())),
+            (
+                "maps",
+                maps.as_ref()
+                    .map_or_else(unknown, |maps| list(maps.iter().map(map).collect())),
+            ),
             (
                 "attached",
-                list(
-                    attached
-                        .iter()
-                        .map(|link| match link.id {
-                            Some(id) => format!("{} (link {id})", link.shown),
-                            None => link.shown.clone(),
-                        })
-                        .collect(),
-                ),
+                attached.as_ref().map_or_else(unknown, |links| {
+                    let links = links.iter().map(|link| match link.id {
+                        Some(id) => format!("{} (link {id})", link.shown),
+                        None => link.shown.clone(),
+                    });
+                    list(links.collect())
+                }),
             ),
             (
                 "runs",
