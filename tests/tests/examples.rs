@@ -18,6 +18,14 @@ fn interrupt(process: Guarded) -> String {
     text
 }
 
+/// Whether Ctrl-C would not simply end the process.
+fn catches_interrupts(process: &Guarded) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = u64::from_str_radix(caught.unwrap().trim(), 16).unwrap();
+    caught & 1 << (libc::SIGINT - 1) != 0
+}
+
 /// The 2021 book's first program: `cargo xtask build-ebpf`, then path and interface.
 #[test]
 fn the_2021_books_hello_xdp_runs() {
@@ -42,6 +50,10 @@ fn the_2021_books_hello_xdp_runs() {
         wire.right.netns().ip(link).unwrap().contains("xdp")
     };
     wait_until("hello-xdp is attached", attached);
+    // It asks for signals only after that.
+    wait_until("hello-xdp waits for Ctrl-C", || {
+        catches_interrupts(&process)
+    });
     let text = interrupt(process);
     assert!(text.contains("Exiting"), "{text}");
     assert!(!attached());
