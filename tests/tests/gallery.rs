@@ -169,6 +169,8 @@ const NOT_ABOUT_A_PROGRAM: &[(&str, &[&str])] = &[
         &[
             "change the text of one of them",
             "eBPF has no jump tables",
+            // Of programs that use Aya's names: the step `aya` has one.
+            "give the type a field for them",
             "hold the bytes themselves",
             "make the tail call in the program itself",
             "move large values into a per-CPU array map used as scratch space, or pass references \

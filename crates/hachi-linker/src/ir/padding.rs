@@ -226,14 +226,14 @@ fn warning(call: Inst, map: &str, what: &str, gaps: &[(u64, u64)], total: u64) -
         .iter()
         .map(|(at, len)| format!("`[u8; {len}]` at byte {at}"))
         .collect();
+    let fields = fields.join(", ");
     let a = if what == "event" { "an" } else { "a" };
     let headline =
         format!("{total} {bytes} of {a} {what} of `{map}` are padding, which is sent as zeros");
     Diagnostic::new(crate::Severity::Warning, headline)
         .note(format!("`{}` sends it", call.function().name()))
         .help(format!(
-            "give the type a field for them, with zeros in it: {}",
-            fields.join(", ")
+            "give the type a field for them, with zeros in it: {fields}"
         ))
 }
 
