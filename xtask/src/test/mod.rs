@@ -136,14 +136,14 @@ const STEPS: &[Step] = &[
         "tests",
         "unit, documentation and live tests of the workspace",
         Runs::Always,
-        minutes(16),
+        minutes(19),
         checks::tests,
     ),
     step(
         "attack",
         "calls that fail, kills, signals, hostile files: a sample; nothing is left half-done",
         Runs::Short,
-        minutes(3),
+        minutes(2),
         |tally| checks::attack(tally, false),
     ),
     step(
@@ -161,24 +161,10 @@ const STEPS: &[Step] = &[
         checks::aya,
     ),
     step(
-        "matrix",
-        "the integration tests again, on the oldest and the newest kernel",
-        Runs::Short,
-        minutes(10),
-        |tally| checks::matrix(tally, matrix::KERNELS),
-    ),
-    step(
-        "kernels",
-        "the integration tests again, on all kernels",
-        Runs::Long,
-        minutes(25),
-        |tally| checks::matrix(tally, matrix::ALL_KERNELS),
-    ),
-    step(
         "prober",
         "what works by libbpf works by Hachi: programs, maps and links of every kind",
         Runs::Always,
-        minutes(3),
+        minutes(2),
         checks::prober,
     ),
     step(
@@ -234,7 +220,7 @@ const STEPS: &[Step] = &[
         "wasm",
         "the virtual machine as a WebAssembly module runs an object in Node.js, in 640 KB",
         Runs::Always,
-        minutes(2),
+        minutes(1),
         crate::wasm::test,
     ),
     step(
@@ -264,6 +250,21 @@ const STEPS: &[Step] = &[
         Runs::Always,
         minutes(1),
         checks::demo,
+    ),
+    // Last: they take longest, and may use what the others left over.
+    step(
+        "matrix",
+        "the integration tests again, on the oldest and the newest kernel",
+        Runs::Short,
+        minutes(10),
+        |tally| checks::matrix(tally, matrix::KERNELS),
+    ),
+    step(
+        "kernels",
+        "the integration tests again, on all kernels",
+        Runs::Long,
+        minutes(25),
+        |tally| checks::matrix(tally, matrix::ALL_KERNELS),
     ),
 ];
 
