@@ -154,55 +154,6 @@ pub fn enter_netns(path: &Path) -> io::Result<()> {
     }
 }
 
-/// An event to count: `type` and `config` of perf_event_open(2).
-#[derive(Debug, Clone, Copy)]
-pub struct Counter {
-    pub kind: u32,
-    pub config: u64,
-}
-
-/// perf_event_open(2): a counter of all that a CPU does.
-pub fn open_counter(counter: Counter, cpu: u32) -> io::Result<OwnedFd> {
-    /// `struct perf_event_attr` as it was first (`PERF_ATTR_SIZE_VER0`).
-    #[repr(C)]
-    #[derive(Default)]
-    struct Attr {
-        kind: u32,
-        size: u32,
-        config: u64,
-        sample_period: u64,
-        sample_type: u64,
-        read_format: u64,
-        flags: u64,
-        wakeup_events: u32,
-        bp_type: u32,
-        bp_addr: u64,
-    }
-    const PERF_FLAG_FD_CLOEXEC: libc::c_ulong = 1 << 3;
-    let mut attr = Attr {
-        kind: counter.kind,
-        size: size_of::<Attr>() as u32,
-        config: counter.config,
-        ..Attr::default()
-    };
-    let (process, group) = (-1, -1);
-    // SAFETY: a live struct of the size that it says; the descriptor returned is ours alone.
-    unsafe {
-        let fd = libc::syscall(
-            libc::SYS_perf_event_open,
-            std::ptr::from_mut(&mut attr),
-            process,
-            cpu,
-            group,
-            PERF_FLAG_FD_CLOEXEC,
-        );
-        match fd {
-            0.. => Ok(OwnedFd::from_raw_fd(fd as libc::c_int)),
-            _ => Err(io::Error::last_os_error()),
-        }
-    }
-}
-
 /// Whether a call failed for want of descriptors or memory, which says nothing of what it asked.
 pub fn is_shortage(errno: i32) -> bool {
     matches!(errno, libc::EMFILE | libc::ENFILE | libc::ENOMEM)

@@ -190,3 +190,26 @@ fn bad_input_is_named() {
     let words = all.left_out[0].1.to_string();
     assert!(words.contains("PerfEvent::attach"), "{words}");
 }
+
+/// What `read` gives of a counter: its count.
+fn count(mut counter: &std::fs::File) -> u64 {
+    let mut count = [0; 8];
+    std::io::Read::read_exact(&mut counter, &mut count).unwrap();
+    u64::from_ne_bytes(count)
+}
+
+#[test]
+fn a_counter_counts_until_it_is_closed() {
+    require_bpf!();
+    let clock = PerfEventConfig::Software(SoftwareEvent::CpuClock);
+    let counter = std::fs::File::from(clock.open_counter(0).unwrap());
+    let before = count(&counter);
+    spin(Duration::from_millis(20));
+    assert!(count(&counter) > before);
+    // No machine has that many.
+    let error = clock.open_counter(1 << 20).unwrap_err();
+    assert!(
+        matches!(error.errno(), libc::ENODEV | libc::EINVAL),
+        "{error}"
+    );
+}

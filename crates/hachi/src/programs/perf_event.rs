@@ -1,11 +1,11 @@
 //! Programs that run when a counter of the CPU or of the kernel has counted enough.
 
-use std::path::Path;
+use std::{os::fd::OwnedFd, path::Path};
 
 use super::{AttachOptions, Attached, ProgramData, ProgramError, ProgramFd, program_methods};
 use crate::{
     links::{LinkError, LinkId, Needed, NoSuchTarget, NoTarget, OwnedLink, TargetKind, perf_event},
-    sys::{generated::system, perf},
+    sys::{errno::SyscallError, generated::system, perf},
 };
 
 /// A program at a perf event (`BPF_PROG_TYPE_PERF_EVENT`): it runs each time a
@@ -249,6 +249,18 @@ pub enum PerfEventScope {
 }
 
 impl PerfEventConfig {
+    /// Opens a counter of these events on one CPU, whatever runs there: what programs read by an
+    /// element of a [`PerfEventArray`](crate::maps::PerfEventArray) (Linux ≥ 4.15). It counts until
+    /// it is closed.
+    ///
+    /// # Errors
+    /// Those of perf_event_open(2): ENODEV if the CPU is offline, ENOENT or EOPNOTSUPP if the
+    /// machine does not count such events, EACCES or EPERM without CAP_PERFMON.
+    pub fn open_counter(self, cpu: u32) -> Result<OwnedFd, SyscallError> {
+        const ALL_PROCESSES: i32 = -1;
+        perf::open_plain(self.attr(), ALL_PROCESSES, cpu as i32)
+    }
+
     fn attr(self) -> perf::Attr {
         let plain = |kind, config| perf::Attr {
             kind,

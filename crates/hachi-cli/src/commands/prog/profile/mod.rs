@@ -7,14 +7,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hachi::maps::{Map, MapData, PerfEventArray};
-use hachi::programs::{FEntry, FExit, ProgramInfo};
+use hachi::programs::{
+    FEntry, FExit, HardwareEvent, HwCacheEvent, HwCacheOp, HwCacheResult, PerfEventConfig,
+    ProgramInfo, SoftwareEvent,
+};
 use hachi::{Ebpf, EbpfLoader, util};
 use serde_json::{Value, json};
 
 use self::code::{ENTERED, EVENTS, LEFT, MOST, READING, RUNS, SUMS};
 use crate::failure::{Failure, Result};
 use crate::output::{self, Format, Output, say};
-use crate::sys::{self, Counter, Signals};
+use crate::sys::{self, Signals};
 use crate::{select, usage};
 
 /// Count cycles, instructions, cache misses and the like while a program runs
@@ -68,31 +71,30 @@ enum Metric {
     ContextSwitches,
 }
 
-/// `enum perf_type_id`.
-const HARDWARE: u32 = 0;
-const SOFTWARE: u32 = 1;
-const CACHE: u32 = 3;
-
-/// A read that missed, of a cache (`enum perf_hw_cache_id`).
-const fn read_miss(cache: u64) -> u64 {
-    cache | 1 << 16
+/// Reads that a cache did not answer.
+const fn read_misses(event: HwCacheEvent) -> PerfEventConfig {
+    PerfEventConfig::HwCache {
+        event,
+        operation: HwCacheOp::Read,
+        result: HwCacheResult::Miss,
+    }
 }
 
 impl Metric {
-    /// `type` and `config` of perf_event_open(2).
-    fn event(self) -> (u32, u64) {
+    fn event(self) -> PerfEventConfig {
+        use PerfEventConfig::{Hardware, Software};
         match self {
-            Metric::Cycles => (HARDWARE, 0),
-            Metric::Instructions => (HARDWARE, 1),
-            Metric::CacheReferences => (HARDWARE, 2),
-            Metric::CacheMisses => (HARDWARE, 3),
-            Metric::BranchMisses => (HARDWARE, 5),
-            Metric::LlcMisses => (CACHE, read_miss(2)),
-            Metric::DtlbMisses => (CACHE, read_miss(3)),
-            Metric::ItlbMisses => (CACHE, read_miss(4)),
-            Metric::TaskClock => (SOFTWARE, 1),
-            Metric::PageFaults => (SOFTWARE, 2),
-            Metric::ContextSwitches => (SOFTWARE, 3),
+            Metric::Cycles => Hardware(HardwareEvent::CpuCycles),
+            Metric::Instructions => Hardware(HardwareEvent::Instructions),
+            Metric::CacheReferences => Hardware(HardwareEvent::CacheReferences),
+            Metric::CacheMisses => Hardware(HardwareEvent::CacheMisses),
+            Metric::BranchMisses => Hardware(HardwareEvent::BranchMisses),
+            Metric::LlcMisses => read_misses(HwCacheEvent::Ll),
+            Metric::DtlbMisses => read_misses(HwCacheEvent::Dtlb),
+            Metric::ItlbMisses => read_misses(HwCacheEvent::Itlb),
+            Metric::TaskClock => Software(SoftwareEvent::TaskClock),
+            Metric::PageFaults => Software(SoftwareEvent::PageFaults),
+            Metric::ContextSwitches => Software(SoftwareEvent::ContextSwitches),
         }
     }
 
@@ -263,25 +265,24 @@ fn prepare(metrics: &[Metric]) -> Result<(Ebpf, Vec<OwnedFd>)> {
 
 /// The counter of a metric on a CPU; `None` if that CPU is offline.
 fn open(metric: Metric, cpu: u32) -> Result<Option<OwnedFd>> {
-    let (kind, config) = metric.event();
-    let error = match sys::open_counter(Counter { kind, config }, cpu) {
-        Ok(event) => return Ok(Some(event)),
+    let event = metric.event();
+    let error = match event.open_counter(cpu) {
+        Ok(counter) => return Ok(Some(counter)),
         Err(error) => error,
     };
+    let is_kernels = matches!(event, PerfEventConfig::Software(_));
     let name = metric.name();
-    match error.raw_os_error() {
-        Some(libc::ENODEV) => Ok(None),
-        Some(libc::ENOENT | libc::EOPNOTSUPP | libc::EINVAL) if kind != SOFTWARE => {
-            Err(Failure::missing(format_args!(
-                "this machine has no hardware counter for {name}"
-            ))
-            .help(
-                "virtual machines often have none; the kernel itself counts task-clock, \
+    match error.errno() {
+        libc::ENODEV => Ok(None),
+        libc::ENOENT | libc::EOPNOTSUPP | libc::EINVAL if !is_kernels => Err(Failure::missing(
+            format_args!("this machine has no hardware counter for {name}"),
+        )
+        .help(
+            "virtual machines often have none; the kernel itself counts task-clock, \
                  page-faults and context-switches",
-            ))
-        }
-        Some(libc::EACCES | libc::EPERM) => Err(Failure::missing(format_args!(
-            "counting {name} needs CAP_PERFMON (perf_event_open: {error})"
+        )),
+        libc::EACCES | libc::EPERM => Err(Failure::missing(format_args!(
+            "counting {name} needs CAP_PERFMON ({error})"
         ))
         .help("run it with sudo")),
         _ => Err(Failure::because(
