@@ -66,6 +66,12 @@ fn prepared(
     let mut test = Command::new(hachi);
     test.current_dir(root()).env("HACHI_BIN", hachi);
     test.args(["test", "--kernel", kernels, "--with", &fixtures]);
+    finish(&mut test, report);
+    Ok(test)
+}
+
+/// Adds what all guests are given, up to the arguments of `cargo test`.
+fn finish(test: &mut Command, report: Option<&Path>) {
     for file in FILES {
         test.arg("--with").arg(root().join(file));
     }
@@ -75,7 +81,6 @@ fn prepared(
         test.arg("--report").arg(directory);
     }
     test.arg("--");
-    Ok(test)
 }
 
 /// Builds the fixtures with this cargo, and gives the directory that they are in.
@@ -180,13 +185,6 @@ pub fn of_another_machine(
         let built = built_fixtures(hachi, &mut fixtures)?;
         test.arg("--with").arg(built);
     }
-    for file in FILES {
-        test.arg("--with").arg(root().join(file));
-    }
-    test.args(["--library", "libbpf.so.1"]);
-    if let Some(directory) = report {
-        test.arg("--report").arg(directory);
-    }
-    test.arg("--");
+    finish(&mut test, report);
     Ok(test)
 }

@@ -116,6 +116,13 @@ macro_rules! supported {
 /// With the error and its causes, if it is another, or the kernel is new enough.
 #[track_caller]
 pub fn report_unsupported(error: &dyn std::error::Error) {
+    let text = with_causes(error);
+    assert!(text.contains(NEEDS), "{text}");
+    report_skip(format_args!("{text}"));
+}
+
+/// An error with all its causes, on one line.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -126,8 +133,7 @@ pub fn report_unsupported(error: &dyn std::error::Error) {
         }
         cause = error.source();
     }
-    assert!(text.contains(NEEDS), "{text}");
-    report_skip(format_args!("{text}"));
+    text
 }
 
 /// Whether the running kernel is older than `version`, such as `6.1`.

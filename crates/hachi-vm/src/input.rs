@@ -8,6 +8,7 @@ use hachi_machine::{Message, Redirect, Sent, Socket};
 use hachi_obj::{ProgramSpec, ProgramType};
 
 use crate::context::Value;
+use crate::space::number;
 
 /// What a program is run with.
 ///
@@ -276,18 +277,7 @@ impl Output {
         if field.count != 1 || field.pointer {
             return None;
         }
-        let mut wide = [0; 8];
-        let bytes = self.array(name)?;
-        Some(match self.endian {
-            Endian::Little => {
-                wide[..bytes.len()].copy_from_slice(bytes);
-                u64::from_le_bytes(wide)
-            }
-            Endian::Big => {
-                wide[8 - bytes.len()..].copy_from_slice(bytes);
-                u64::from_be_bytes(wide)
-            }
-        })
+        Some(number(self.endian, self.array(name)?))
     }
 
     /// The bytes of a field of the context after the run.

@@ -7,6 +7,7 @@ use hachi_obj::{GlobalVar, ProgramSpec, Spec};
 use hachi_vm::Input;
 
 use super::{Backend, Ran, Refused, Run};
+use crate::skip::with_causes;
 
 /// Bytes of room for a packet as the program leaves it.
 const ROOM: usize = 1 << 16;
@@ -27,17 +28,7 @@ struct InKernel {
 }
 
 fn refused(error: impl std::error::Error) -> Refused {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        // Some errors print their source themselves.
-        if !text.contains(&next) {
-            text = format!("{text}: {next}");
-        }
-        cause = error.source();
-    }
-    Refused(text)
+    Refused(with_causes(&error))
 }
 
 /// Loads an object's maps; programs are loaded when they are run.

@@ -156,6 +156,22 @@ const fn region_of(address: u64) -> usize {
     (address >> WINDOW) as usize
 }
 
+/// Up to 8 bytes as a number.
+#[inline]
+pub(crate) fn number(endian: Endian, bytes: &[u8]) -> u64 {
+    let mut wide = [0; 8];
+    match endian {
+        Endian::Little => {
+            wide[..bytes.len()].copy_from_slice(bytes);
+            u64::from_le_bytes(wide)
+        }
+        Endian::Big => {
+            wide[8 - bytes.len()..].copy_from_slice(bytes);
+            u64::from_be_bytes(wide)
+        }
+    }
+}
+
 impl Space {
     pub(crate) fn new(endian: Endian, budget: u64) -> Space {
         let mut regions = vec![Region::nothing(); FIRST];
@@ -526,13 +542,13 @@ impl Space {
                     return Ok(*pointer);
                 }
                 let bytes = region.bytes.get(at as usize..at as usize + size as usize);
-                Ok(self.number(bytes.ok_or_else(fault)?))
+                Ok(number(self.endian, bytes.ok_or_else(fault)?))
             }
             Shape::Arena => {
                 let mut room = [0; 8];
                 let room = &mut room[..size as usize];
                 read_sparse(&region.bytes, offset & 0xffff_ffff, room);
-                Ok(self.number(room))
+                Ok(number(self.endian, room))
             }
             // An item that nobody wrote yet.
             Shape::Items { .. } => {
@@ -540,7 +556,7 @@ impl Space {
                 let mut room = [0; 8];
                 let room = &mut room[..size as usize];
                 read_sparse(&region.bytes, at as u64, room);
-                Ok(self.number(room))
+                Ok(number(self.endian, room))
             }
             _ => Err(fault()),
         }
@@ -588,21 +604,6 @@ impl Space {
                 Ok(())
             }
             _ => Err(fault),
-        }
-    }
-
-    /// Up to 8 bytes as a number.
-    fn number(&self, bytes: &[u8]) -> u64 {
-        let mut wide = [0; 8];
-        match self.endian {
-            Endian::Little => {
-                wide[..bytes.len()].copy_from_slice(bytes);
-                u64::from_le_bytes(wide)
-            }
-            Endian::Big => {
-                wide[8 - bytes.len()..].copy_from_slice(bytes);
-                u64::from_be_bytes(wide)
-            }
         }
     }
 
