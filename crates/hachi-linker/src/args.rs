@@ -142,6 +142,7 @@ impl Options {
             "--strict-panics" => self.panics = Panics::Deny,
             "--panics" => self.panics = args.text(name, inline)?.parse()?,
             "--min-kernel" => self.min_kernel = Some(args.text(name, inline)?.parse()?),
+            "-r" | "--relocatable" => self.relocatable = true,
             "--retarget" | "--hachi-retarget" => self.retarget = true,
             "--target" => {
                 let target = args.text(name, inline)?;

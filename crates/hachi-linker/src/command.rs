@@ -21,6 +21,7 @@ object.
       --export-symbols F   the same for each line of file F
       --llvm FILE          the libLLVM to use (also HACHI_LLVM); default: the compiler's own
       --rustc PATH         the compiler whose libLLVM is meant
+  -r, --relocatable        leave what is missing to a further link, and keep all functions
       --retarget           the bitcode was compiled for this machine; turn it into eBPF
       --panics HOW         code that can still panic: allow, warn (default) or deny
       --min-kernel VERSION refuse what kernels as old as this (5.15) do not have

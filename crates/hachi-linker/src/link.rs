@@ -18,7 +18,7 @@ use object::{
 
 use crate::{
     Code, Diagnostic, Error, FileAction, Options, Severity, Target, Unlinkable, check, child, find,
-    finish::{self, FinishInput, InputObject, Origin},
+    finish::{self, FinishInput, InputObject, Leave, Origin},
     ir, read_file,
     sources::Sources,
     write_file,
@@ -149,6 +149,10 @@ fn link_unquoted(options: &Options, sources: &mut Sources) -> Result<Output, Err
     let input = FinishInput {
         objects,
         entries: &compiled.entries,
+        leave: match options.relocatable {
+            true => Leave::Relocatable,
+            false => Leave::Loadable,
+        },
         renames: &compiled.renames,
         package_dir: package_dir.as_deref(),
         arch: options.arch.as_deref(),
@@ -343,6 +347,7 @@ pub(crate) fn fuzz(bytes: &[u8]) {
             origin: Origin::Given,
         }],
         entries: &[],
+        leave: Leave::Loadable,
         renames: &[],
         package_dir: None,
         arch: None,

@@ -171,6 +171,10 @@ pub struct Options {
     /// The input is bitcode for the host, to be turned into eBPF (the fallback for machines without
     /// a `core` for eBPF).
     pub retarget: bool,
+    /// The object is to be linked further: every function of the given objects that others can call
+    /// stays, and so do references to what is declared and defined in none of them. Code from
+    /// bitcode keeps what is exported.
+    pub relocatable: bool,
     /// What to do about panics that optimisation did not prove impossible.
     pub panics: Panics,
     /// Refuse what kernels as old as this do not have.

@@ -18,7 +18,8 @@ use crate::output::{Format, Output, diagnostics_json, path_text, say};
 #[command(after_help = "\
 Examples:
   hachi ld filter.bc -o filter.o --export filter
-  hachi ld rust.o c.o -o both.o")]
+  hachi ld rust.o c.o -o both.o
+  hachi ld --relocatable one.o two.o -o library.o")]
 pub struct Args {
     /// Bitcode files, archives and objects
     #[arg(required = true, value_name = "INPUT")]
@@ -44,6 +45,10 @@ pub struct Args {
     /// The bitcode was compiled for this machine: turn it into eBPF
     #[arg(long)]
     retarget: bool,
+    /// Leave what is defined nowhere to a further link, and keep every function of the given
+    /// objects that others can call
+    #[arg(short, long)]
+    relocatable: bool,
     /// Code that can still panic: allow, warn or deny
     #[arg(long, value_name = "HOW", default_value = "warn")]
     panics: Panics,
@@ -65,6 +70,7 @@ pub fn run(args: Args, out: &mut Output) -> Result {
     options.exports = args.export;
     options.llvm = args.llvm;
     options.retarget = args.retarget;
+    options.relocatable = args.relocatable;
     options.panics = args.panics;
     options.min_kernel = args.min_kernel;
     options.save_temps = args.save_temps;

@@ -6,6 +6,7 @@ use hachi_asm::{Imm64, Insn, build, consts};
 use hachi_btf::{Linkage, Type};
 use hachi_common::log;
 
+use super::Leave;
 use super::elf::{Binding, Place, RelocKind, Symbol, SymbolKind, bytes_at};
 use super::link::Unit;
 use super::names;
@@ -317,15 +318,18 @@ impl Unit {
 }
 
 impl Named {
-    /// References that lead nowhere.
-    pub(super) fn refuse_undefined(&self) -> Vec<Diagnostic> {
+    /// References that lead nowhere, or that only a further link can lead anywhere.
+    pub(super) fn refuse_undefined(&self, leave: Leave) -> Vec<Diagnostic> {
         let mut uses: Vec<(usize, Vec<(usize, u64)>)> = Vec::new();
         for (index, section) in self.0.sections.iter().enumerate() {
             for reloc in &section.relocs {
                 let symbol = &self.0.symbols[reloc.symbol];
                 let known = match symbol.place {
                     Place::In(_) => true,
-                    Place::Undefined => self.0.externs.iter().any(|e| e.name == symbol.name),
+                    Place::Undefined => self.0.externs.iter().any(|e| {
+                        let is_provided = e.provider.is_kernel() || leave == Leave::Relocatable;
+                        is_provided && e.name == symbol.name
+                    }),
                     Place::Absolute | Place::Gone => false,
                 };
                 if known {
@@ -348,22 +352,25 @@ impl Named {
                 })
             });
             let error = match symbol.place {
-                Place::Undefined if call => Diagnostic::error(
-                    Code::UNDEFINED_SYMBOL,
-                    format!("the function `{name}` is called but defined nowhere"),
-                )
-                .help(
-                    "link the object that defines it; a kernel function must be declared as a \
-                       kfunc",
-                ),
-                Place::Undefined => Diagnostic::error(
-                    Code::UNDEFINED_SYMBOL,
-                    format!("`{name}` is used but defined nowhere"),
-                )
-                .help(
-                    "link the object that defines it; a kernel variable must be \
-                               declared as a ksym",
-                ),
+                Place::Undefined => {
+                    let (what, kernels) = match call {
+                        true => (
+                            format!("the function `{name}` is called but defined nowhere"),
+                            "a kernel function must be declared as a kfunc",
+                        ),
+                        false => (
+                            format!("`{name}` is used but defined nowhere"),
+                            "a kernel variable must be declared as a ksym",
+                        ),
+                    };
+                    // What is declared with a type can be linked further.
+                    let later = match self.0.externs.iter().any(|e| e.name == symbol.name) {
+                        true => ", or say `--relocatable` to leave it to a further link",
+                        false => "",
+                    };
+                    Diagnostic::error(Code::UNDEFINED_SYMBOL, what)
+                        .help(format!("link the object that defines it{later}; {kernels}"))
+                }
                 _ => Diagnostic::error(
                     Code::UNDEFINED_SYMBOL,
                     format!("`{name}` is used but has no place in the object"),

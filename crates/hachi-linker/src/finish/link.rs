@@ -21,11 +21,10 @@ pub(super) struct Bound {
     pub symbol: usize,
 }
 
-/// Something the kernel provides by name.
+/// Something that is declared here and provided by others, by its name.
 #[derive(Debug, Clone)]
 pub(super) struct Extern {
-    /// `.ksyms` or `.kconfig`.
-    pub section: String,
+    pub provider: Provider,
     /// Its FUNC or VAR.
     pub type_id: u32,
     pub name: String,
@@ -33,6 +32,35 @@ pub(super) struct Extern {
     /// uses it, and loaders resolve it all the same; or it is an option in an object that was
     /// given, and so a variable that user space can read.
     pub stays: bool,
+}
+
+/// Who provides what is declared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Provider {
+    /// The kernel, by its symbols: `.ksyms`.
+    Kernel,
+    /// The kernel's configuration: `.kconfig`.
+    Config,
+    /// Another object; a map.
+    ObjectsMap,
+    /// Another object; a function or a variable.
+    Object,
+}
+
+impl Provider {
+    /// The section in which types list the declarations, if any does.
+    pub(super) fn section(self) -> Option<&'static str> {
+        match self {
+            Provider::Kernel => Some(".ksyms"),
+            Provider::Config => Some(".kconfig"),
+            Provider::ObjectsMap => Some(".maps"),
+            Provider::Object => None,
+        }
+    }
+
+    pub(super) fn is_kernel(self) -> bool {
+        matches!(self, Provider::Kernel | Provider::Config)
+    }
 }
 
 /// Everything that is being linked.
@@ -513,18 +541,26 @@ impl Unit {
             let Type::DataSec(datasec) = ty else {
                 continue;
             };
-            if matches!(datasec.name.as_str(), ".ksyms" | ".kconfig") {
-                for var in &datasec.vars {
-                    let name = types.get(var.type_id).and_then(Type::name);
-                    self.externs.push(Extern {
-                        section: datasec.name.clone(),
-                        type_id: moved(var.type_id),
-                        name: name.cloned().unwrap_or_default(),
-                        stays: given && datasec.name == ".kconfig",
-                    });
-                }
-                continue;
+            let provider = match datasec.name.as_str() {
+                ".ksyms" => Provider::Kernel,
+                ".kconfig" => Provider::Config,
+                _ => continue,
+            };
+            for var in &datasec.vars {
+                let name = types.get(var.type_id).and_then(Type::name);
+                self.externs.push(Extern {
+                    provider,
+                    type_id: moved(var.type_id),
+                    name: name.cloned().unwrap_or_default(),
+                    stays: given && provider == Provider::Config,
+                });
             }
+        }
+        self.note_declarations(&types, base);
+        for (_, ty) in types.iter() {
+            let Type::DataSec(datasec) = ty else {
+                continue;
+            };
             let Some(&section) = sections.get(&datasec.name) else {
                 continue;
             };
@@ -626,6 +662,44 @@ impl Unit {
                 .sort_by_cached_key(|relo| u64::from(relo.insn_off));
         }
         Ok(())
+    }
+}
+
+impl Unit {
+    /// The declarations of what a further link is to find.
+    pub(super) fn left(&self) -> HashSet<u32> {
+        let left = self.externs.iter().filter(|e| !e.provider.is_kernel());
+        left.map(|wanted| wanted.type_id).collect()
+    }
+
+    /// Notes what an object declares and others are to define, after what the kernel provides. The
+    /// types are those that begin after `base`.
+    fn note_declarations(&mut self, types: &BtfBuilder, base: u32) {
+        let mut known: HashSet<u32> = self.externs.iter().map(|e| e.type_id).collect();
+        let maps = types.iter().filter_map(|(_, ty)| match ty {
+            Type::DataSec(datasec) if datasec.name == ".maps" => Some(&datasec.vars),
+            _ => None,
+        });
+        let maps: HashSet<u32> = maps.flatten().map(|var| var.type_id).collect();
+        for (id, ty) in types.iter() {
+            let (name, linkage) = match ty {
+                Type::Func(func) => (&func.name, func.linkage),
+                Type::Var(var) => (&var.name, var.linkage),
+                _ => continue,
+            };
+            if linkage == Linkage::Extern && known.insert(base + id) {
+                let provider = match maps.contains(&id) {
+                    true => Provider::ObjectsMap,
+                    false => Provider::Object,
+                };
+                self.externs.push(Extern {
+                    provider,
+                    type_id: base + id,
+                    name: name.clone(),
+                    stays: false,
+                });
+            }
+        }
     }
 }
 

@@ -73,6 +73,16 @@ pub(crate) enum Origin {
     Given,
 }
 
+/// Whether others are to link what comes out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leave {
+    /// Loaders open it: it has all that it refers to, and nothing that nobody needs.
+    Loadable,
+    /// A further link takes it: it keeps every function that others can call, and may refer to what
+    /// they define.
+    Relocatable,
+}
+
 /// What code generation hands over.
 pub(crate) struct FinishInput<'a> {
     /// Relocatable eBPF ELF objects: LLVM's own first, then ELF inputs such as clang's.
@@ -80,6 +90,7 @@ pub(crate) struct FinishInput<'a> {
     /// Exported symbols: programs, global functions, `license`, exported maps and globals. By the
     /// wanted names.
     pub entries: &'a [String],
+    pub leave: Leave,
     /// Symbols LLVM had to be given another name for: (name in the object, name wanted).
     pub renames: &'a [(String, String)],
     /// The directory of the package being built (cargo's `CARGO_MANIFEST_DIR`): file names below it
@@ -132,7 +143,7 @@ pub(crate) fn finish(
     let mut warnings = Vec::new();
     let object = Linked::new(objects, sources.collect(), input, files)?
         .name()?
-        .cut(input.entries)?
+        .cut(input.entries, input.leave)?
         .show(&mut warnings)?
         .fit_types()
         .into_file(&mut warnings)?;

@@ -10,7 +10,7 @@ use hachi_btf::{BtfBuilder, Func, Linkage, Type, Var};
 use super::core_types::{LocalTypes, RootId};
 use super::edit::Edits;
 use super::elf::{Binding, Place, RelocKind, Symbol, SymbolKind, bytes_at};
-use super::link::Extern;
+use super::link::{Extern, Provider};
 use super::names;
 use super::states::{Named, Shown};
 use super::symbol::{EnumKind, ExternKind, FieldKind, Question, Step, TypeExpr, TypeKind};
@@ -305,9 +305,9 @@ impl Named {
         let base = self.0.symbols.len();
         for (name, wanted) in externs.in_order() {
             let type_id = types.make(&wanted.ty, &mut self.0.btf);
-            let section = match wanted.kind {
-                ExternKind::Kconfig => ".kconfig",
-                _ => ".ksyms",
+            let provider = match wanted.kind {
+                ExternKind::Kconfig => Provider::Config,
+                _ => Provider::Kernel,
             };
             let ty = match wanted.kind {
                 ExternKind::Kfunc | ExternKind::KfuncExists => Type::Func(Func {
@@ -369,7 +369,7 @@ impl Named {
             }
             let type_id = self.0.btf.add(ty);
             self.0.externs.push(Extern {
-                section: section.into(),
+                provider,
                 type_id,
                 name,
                 stays: false,

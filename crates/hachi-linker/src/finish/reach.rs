@@ -9,11 +9,11 @@ use std::collections::HashSet;
 use hachi_asm::Insn;
 use hachi_btf::Type;
 
-use super::Origin;
 use super::edit::Edits;
 use super::elf::{Binding, Place, Reloc, RelocKind, Symbol, SymbolKind, bytes_at};
 use super::link::Unit;
 use super::states::{Linked, Named, Typed};
+use super::{Leave, Origin};
 use crate::{Code, Diagnostic};
 
 /// A contiguous part of a section that is kept or thrown away as a whole.
@@ -198,9 +198,9 @@ impl Named {
     /// Finds what is needed, and gives the edits that remove the rest: one for each section.
     ///
     /// `entries` are the names of functions needed although nothing here refers to them.
-    pub(super) fn unneeded(&self, entries: &[String]) -> Vec<Edits> {
+    pub(super) fn unneeded(&self, entries: &[String], leave: Leave) -> Vec<Edits> {
         let mut pieces = self.pieces();
-        self.mark_roots(&mut pieces, entries);
+        self.mark_roots(&mut pieces, entries, leave);
         let mut todo: Vec<usize> = (0..pieces.len()).filter(|&i| pieces[i].needed).collect();
         while let Some(at) = todo.pop() {
             let Piece {
@@ -304,7 +304,7 @@ impl Named {
         pieces
     }
 
-    fn mark_roots(&self, pieces: &mut [Piece], entries: &[String]) {
+    fn mark_roots(&self, pieces: &mut [Piece], entries: &[String], leave: Leave) {
         for piece in pieces.iter_mut() {
             let section = &self.0.sections[piece.section];
             // Padding between functions is of no use to anybody, nor is a jump table to others than
@@ -328,7 +328,8 @@ impl Named {
                 _ if symbol.replaced => continue,
                 SymbolKind::Func if content.executable => {
                     content.name != ".text"
-                        || visible && entries.contains(&symbol.name)
+                        || visible
+                            && (leave == Leave::Relocatable || entries.contains(&symbol.name))
                         || callbacks.contains(&symbol.name.as_str())
                 }
                 _ => visible && !content.executable && !content.is_jump_table(),

@@ -220,6 +220,11 @@ fn repair(ty: &mut Type, char_id: u32, is_extern: bool) {
                 members: Vec::new(),
             });
         }
+        // An enum that is only declared; the kernel wants a size nevertheless.
+        Type::Enum(t) if t.size == 0 && t.variants.is_empty() => {
+            t.name = names::readable(&t.name);
+            t.size = 4;
+        }
         // The kernel knows integers of 128 bits, but no such enums.
         Type::Enum(t) if t.size == 16 => *ty = unsigned(&names::readable(&t.name), t.size),
         Type::Struct(t) | Type::Union(t) => {

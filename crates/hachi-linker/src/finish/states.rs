@@ -3,12 +3,12 @@
 
 use std::ops::{Deref, DerefMut};
 
-use super::FinishInput;
 use super::check;
 use super::edit::{EditError, Edits};
 use super::elf::{Binding, Object};
 use super::link::{Source, Unit};
 use super::names;
+use super::{FinishInput, Leave};
 use crate::{Diagnostic, sources::Sources};
 
 macro_rules! stages {
@@ -100,13 +100,13 @@ impl Named {
     ///
     /// # Errors
     /// Questions that have no answer, and references that lead nowhere.
-    pub(super) fn cut(mut self, entries: &[String]) -> Result<Needed, Errors> {
-        let mut edits = self.unneeded(entries);
+    pub(super) fn cut(mut self, entries: &[String], leave: Leave) -> Result<Needed, Errors> {
+        let mut edits = self.unneeded(entries, leave);
         self.answer(&mut edits)?;
         for (section, edits) in edits.into_iter().enumerate() {
             self.edit_section(section, edits)?;
         }
-        super::none(self.refuse_undefined())?;
+        super::none(self.refuse_undefined(leave))?;
         Ok(Needed(self.0))
     }
 
@@ -165,7 +165,7 @@ impl Typed {
         super::none(self.check_references(warnings))?;
         self.desymbolise();
         let info = self.info()?;
-        super::none(check::check_types(&info.types))?;
+        super::none(check::check_types(&info.types, &self.left()))?;
         let file = self.write(&info);
         super::none(self.check_file(&file))?;
         Ok(file)

@@ -13,6 +13,10 @@ const SECOND: &[u8] = include_bytes!("testdata/second.o");
 const BIG: &[u8] = include_bytes!("testdata/big.o");
 
 fn link(objects: &[(&str, &[u8])]) -> Result<Finished, Vec<Diagnostic>> {
+    link_for(Leave::Loadable, objects)
+}
+
+fn link_for(leave: Leave, objects: &[(&str, &[u8])]) -> Result<Finished, Vec<Diagnostic>> {
     let entries: Vec<String> = ["xdp", "from_rust", "LICENSE"].map(String::from).into();
     let input = FinishInput {
         objects: objects
@@ -27,6 +31,7 @@ fn link(objects: &[(&str, &[u8])]) -> Result<Finished, Vec<Diagnostic>> {
             })
             .collect(),
         entries: &entries,
+        leave,
         renames: &[("xdp.hachi".into(), "xdp".into())],
         package_dir: Some(Path::new("/build")),
         arch: None,
@@ -46,10 +51,14 @@ struct Linked {
 
 impl Linked {
     fn new(objects: &[(&str, &[u8])]) -> Self {
+        Self::leaving(Leave::Loadable, objects)
+    }
+
+    fn leaving(leave: Leave, objects: &[(&str, &[u8])]) -> Self {
         let Finished {
             object: file,
             warnings,
-        } = link(objects).unwrap_or_else(|errors| panic!("{errors:?}"));
+        } = link_for(leave, objects).unwrap_or_else(|errors| panic!("{errors:?}"));
         let object = elf::read(&file, 0).unwrap();
         let bytes = &object.btf.as_ref().unwrap().data;
         let reader = Btf::parse(bytes).unwrap();
@@ -424,6 +433,31 @@ fn missing_definitions_name_the_caller() {
     );
     assert_eq!(errors[0].function.as_deref(), Some("xdp"));
     assert_eq!(errors[0].primary.as_ref().unwrap().file, "rust.rs");
+}
+
+#[test]
+fn a_link_in_between_keeps_functions_and_leaves_what_is_missing() {
+    let half = Linked::leaving(Leave::Relocatable, &[("first.o", FIRST)]);
+    for kept in ["from_c", "never_called", "overridable", "classify"] {
+        assert_ne!(half.symbol(kept).unwrap().place, Place::Undefined, "{kept}");
+    }
+    assert_eq!(half.symbol("from_rust").unwrap().place, Place::Undefined);
+    let mut functions = half.btf.iter().filter_map(|(_, ty)| match ty {
+        Type::Func(function) if function.name == "from_rust" => Some(function.linkage),
+        _ => None,
+    });
+    assert_eq!(functions.next(), Some(Linkage::Extern), "with its type");
+    // Compiled code has no types of what it lacks, and nothing could tell what it calls.
+    for leave in [Leave::Loadable, Leave::Relocatable] {
+        let refused = link_for(leave, &[("rust", RUST)]).err().unwrap();
+        assert!(!refused[0].helps[0].text.contains("--relocatable"));
+    }
+
+    let whole = Linked::new(&[("rust", RUST), ("half.o", &half.file)]);
+    let direct = Linked::both();
+    assert_eq!(whole.section("xdp").data, direct.section("xdp").data);
+    assert_eq!(whole.references("xdp"), direct.references("xdp"));
+    assert!(whole.symbol("never_called").is_none(), "no loader needs it");
 }
 
 /// The object with one text in it replaced by another of the same length.

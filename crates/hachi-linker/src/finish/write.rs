@@ -4,7 +4,7 @@
 //! layouts come from the `object` crate; that crate's own writer would cost users of the library
 //! three more dependencies.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use hachi_asm::Endian;
 use hachi_btf::ext::{BtfExt, CoreRelo, FuncInfo, LineInfo, Section as ExtSection};
@@ -34,6 +34,22 @@ impl Typed {
     pub(super) fn info(&self) -> Result<Info, Vec<Diagnostic>> {
         let mut errors = Vec::new();
         let mut types = self.0.btf.clone();
+        let mut declared: BTreeMap<&str, Vec<VarSecInfo>> = BTreeMap::new();
+        for wanted in &self.0.externs {
+            let Some(section) = wanted.provider.section() else {
+                continue;
+            };
+            declared.entry(section).or_default().push(VarSecInfo {
+                type_id: wanted.type_id,
+                offset: 0,
+                size: match types.get(wanted.type_id) {
+                    Some(Type::Var(var)) => {
+                        hachi_btf::Types::size_of(&types, var.type_id).unwrap_or(0)
+                    }
+                    _ => 0,
+                },
+            });
+        }
         for (index, section) in self.0.sections.iter().enumerate() {
             let mut vars: Vec<VarSecInfo> = self
                 .0
@@ -63,6 +79,7 @@ impl Typed {
                     )));
                 }
             }
+            vars.extend(declared.remove(section.name.as_str()).into_iter().flatten());
             if !vars.is_empty() {
                 types.add(Type::DataSec(DataSec {
                     name: section.name.clone(),
@@ -71,30 +88,12 @@ impl Typed {
                 }));
             }
         }
-        for name in [".ksyms", ".kconfig"] {
-            let vars: Vec<VarSecInfo> = self
-                .0
-                .externs
-                .iter()
-                .filter(|wanted| wanted.section == name)
-                .map(|wanted| VarSecInfo {
-                    type_id: wanted.type_id,
-                    offset: 0,
-                    size: match types.get(wanted.type_id) {
-                        Some(Type::Var(var)) => {
-                            hachi_btf::Types::size_of(&types, var.type_id).unwrap_or(0)
-                        }
-                        _ => 0,
-                    },
-                })
-                .collect();
-            if !vars.is_empty() {
-                types.add(Type::DataSec(DataSec {
-                    name: name.into(),
-                    size: 0,
-                    vars,
-                }));
-            }
+        for (section, vars) in declared {
+            types.add(Type::DataSec(DataSec {
+                name: section.into(),
+                size: 0,
+                vars,
+            }));
         }
 
         let mut ext = BtfExt::default();
