@@ -81,7 +81,8 @@ pub fn tables(hachi: &Path, kernels: &str) -> Result<Vec<String>> {
         println!("  nothing is tried here: {reason}");
     } else {
         let mut here = cargo(&directory);
-        here.args(["test", "--quiet", "--test", "prober", "--target-dir"])
+        here.args(["test", "--quiet", "--test", "prober", "--test", "objects"])
+            .arg("--target-dir")
             .arg(&target)
             .args(["--", "--nocapture"]);
         tables.push(Table::parse("here", &capture(&mut here)?)?);
@@ -109,11 +110,21 @@ fn in_guests(hachi: &Path, kernels: &str, directory: &Path) -> Result<Vec<Table>
     let mut guests = Command::new(hachi);
     guests
         .current_dir(directory)
-        .args(["test", "--kernel", kernels, "--timeout", "600", "--with"])
+        .args(["test", "--kernel", kernels, "--timeout", "600"])
+        .arg("--with")
         .arg(directory.join("objects"))
+        .arg("--with")
+        .arg(root().join("crates/hachi-obj/tests/data"))
         .arg("--report")
         .arg(&reports)
-        .args(["--", "--test", "prober", "--target-dir"])
+        .args([
+            "--",
+            "--test",
+            "prober",
+            "--test",
+            "objects",
+            "--target-dir",
+        ])
         .arg(target_dir());
     run_command(&mut guests)?;
     kernels

@@ -300,8 +300,10 @@ fn calls() {
     Bad::xdp("helper-of-the-future").expect("helper-unknown", &[call_helper(99_999), exit()]);
     Bad::xdp("field-not-in-this-kernel")
         .expect("unresolved-relocation", &[call_helper(0x0bad_2310), exit()]);
-    Bad::xdp("function-not-in-this-kernel")
-        .expect("missing-kfunc", &[call_helper(2_002_000_000), exit()]);
+    for number in [2_002_000_000, 2_002_000_003] {
+        Bad::xdp("function-not-in-this-kernel")
+            .expect("missing-kfunc", &[call_helper(number), exit()]);
+    }
     Bad {
         license: "Proprietary",
         ..Bad::xdp("licence")

@@ -96,6 +96,10 @@ pub enum RelocationKind {
     Kfunc {
         /// Name of the [`crate::Extern`].
         name: Arc<str>,
+        /// Its place among the object's externs in the order of libbpf: options of the kernel's
+        /// configuration, then functions and variables by name. It is part of what takes the place
+        /// of the call on a kernel without the function, and so of the program's tag.
+        place: u32,
     },
     /// `ld_imm64` of the address of a kernel variable (or function): for a typed one `src` becomes
     /// `BPF_PSEUDO_BTF_ID` and `imm` its BTF id, for an untyped one the two slots become the

@@ -387,6 +387,7 @@ fn names_what_this_version_cannot_do() {
             0,
             RelocationKind::Kfunc {
                 name: "bpf_rcu_read_lock".into(),
+                place: 0,
             },
         ));
     assert!(

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io::Read as _,
-    os::fd::AsFd as _,
+    os::fd::{AsFd as _, AsRawFd as _, RawFd},
     path::Path,
 };
 
@@ -135,6 +135,11 @@ impl Object {
 }
 
 impl Loaded for Object {
+    fn kernel_program(&mut self) -> Result<RawFd> {
+        let fd = self.program()?.fd().map_err(words)?;
+        Ok(fd.as_fd().as_raw_fd())
+    }
+
     fn attach(&mut self, place: Place, around: &Surroundings) -> Result {
         let interface = around.wire.right.interface();
         let netns = || File::open("/proc/thread-self/ns/net").map_err(words);

@@ -299,7 +299,48 @@ fn clock() -> Result<OwnedFd> {
     }
 }
 
+/// The programs of an object that libbpf opens.
+///
+/// # Errors
+/// Why it does not.
+pub fn programs(file: &Path) -> Result<Vec<String>> {
+    // SAFETY: the callback is a function of this program.
+    unsafe { libbpf_set_print(Some(silent)) };
+    let object = Object::open(file)?;
+    let mut names = Vec::new();
+    let mut program = std::ptr::null_mut();
+    loop {
+        // SAFETY: the object is open, the program one of its, as its name is.
+        unsafe {
+            program = bpf_object__next_program(object.object, program);
+            if program.is_null() {
+                return Ok(names);
+            }
+            let name = CStr::from_ptr(bpf_program__name(program));
+            names.push(name.to_string_lossy().into_owned());
+        }
+    }
+}
+
+/// What a loaded program is to the kernel: its tag, and how many instructions it has.
+///
+/// # Errors
+/// What the kernel says.
+pub fn identity(program: RawFd) -> Result<([u8; 8], u32)> {
+    let mut info = bpf_prog_info::default();
+    let mut size = size_of_val(&info) as u32;
+    // SAFETY: `info` is of that size.
+    done("bpf_prog_get_info_by_fd", unsafe {
+        bpf_prog_get_info_by_fd(program, &mut info, &mut size)
+    })?;
+    Ok((info.tag, info.xlated_prog_len / 8))
+}
+
 impl Loaded for Object {
+    fn kernel_program(&mut self) -> Result<RawFd> {
+        Ok(Object::program_fd(self))
+    }
+
     fn attach(&mut self, place: Place, around: &Surroundings) -> Result {
         const GENERIC: u32 = 2;
         const NATIVE: u32 = 4;

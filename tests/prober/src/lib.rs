@@ -9,10 +9,10 @@ mod by_libbpf;
 pub mod rows;
 mod surroundings;
 
-use std::{io, path::Path};
+use std::{io, os::fd::RawFd, path::Path};
 
 pub use by_hachi::Hachi;
-pub use by_libbpf::Libbpf;
+pub use by_libbpf::{Libbpf, identity, programs};
 use rows::{Input, Place, Row, What};
 pub use surroundings::Surroundings;
 use surroundings::{Cause, connect_with};
@@ -91,6 +91,11 @@ pub trait Loaded {
     /// # Errors
     /// What the library says.
     fn register(&mut self) -> Result;
+    /// The descriptor of the loaded program, which stays the object's.
+    ///
+    /// # Errors
+    /// What the library says.
+    fn kernel_program(&mut self) -> Result<RawFd>;
     /// How often the program has run.
     ///
     /// # Errors

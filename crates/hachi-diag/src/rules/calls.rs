@@ -1,16 +1,18 @@
 //! Rejections about helpers, kernel functions, references and locks.
 
+use std::ops::Range;
+
 use super::Rule;
 use crate::Cause;
+
+/// Numbers of helpers that stand in for calls of kernel functions which the kernel does not have:
+/// one for each that an object declares.
+const MISSING_KFUNCS: Range<i64> = 2_002_000_000..2_003_000_000;
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
         patterns: &["invalid func unknown#195896080", "call unknown#195896080"],
         cause: |_| Cause::UnresolvedRelocation,
-    },
-    Rule {
-        patterns: &["invalid func unknown#2002000000", "call unknown#2002000000"],
-        cause: |_| Cause::MissingKfunc,
     },
     Rule {
         patterns: &["ldimm64 failed to find the address for kernel symbol '{name}'."],
@@ -36,8 +38,9 @@ pub(super) const RULES: &[Rule] = &[
             "unknown func {n}",
             "invalid func {n}",
         ],
-        cause: |c| Cause::HelperUnknown {
-            number: c.number("n"),
+        cause: |c| match c.number("n") {
+            Some(number) if MISSING_KFUNCS.contains(&number) => Cause::MissingKfunc,
+            number => Cause::HelperUnknown { number },
         },
     },
     Rule {

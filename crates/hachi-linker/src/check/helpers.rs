@@ -80,7 +80,7 @@ fn license(spec: &Spec, program: Program<'_>, found: &mut Vec<Diagnostic>) {
         }
     }
     let kfunc = program.code.relocations.iter().find_map(|r| match &r.kind {
-        RelocationKind::Kfunc { name } => Some((name, r.insn)),
+        RelocationKind::Kfunc { name, .. } => Some((name, r.insn)),
         _ => None,
     });
     if let Some((name, slot)) = kfunc.filter(|(_, slot)| is_call(program, *slot)) {

@@ -11,7 +11,7 @@ use hachi_asm::consts::{
 };
 use hachi_btf::ext::{CoreRecord, FuncInfo, LineRecord};
 
-use super::{Callback, CodeSection, Func, Holds, Image, Span};
+use super::{Callback, CodeSection, Func, Holds, Image, Outside, Span};
 use crate::elf;
 use crate::error::{ProgramFault, RelocationFault};
 use crate::{Code, Error, ExternKind, Function, Relocation, RelocationKind};
@@ -497,17 +497,16 @@ impl Image {
     fn external(&self, name: &str, is_call: bool) -> Result<Target, RelocationFault> {
         let found = self
             .externs
-            .binary_search_by_key(&name, |(name, _)| name.as_ref());
+            .binary_search_by_key(&name, |outside| outside.name.as_ref());
         let Ok(found) = found else {
             return Err(match is_call {
                 true => RelocationFault::UndefinedFunction,
                 false => RelocationFault::UndefinedVariable,
             });
         };
-        let (name, kind) = &self.externs[found];
-        let name = name.clone();
-        Ok(Target::Outside(match (*kind, is_call) {
-            (ExternKind::Kfunc { .. }, true) => RelocationKind::Kfunc { name },
+        let Outside { name, kind, place } = self.externs[found].clone();
+        Ok(Target::Outside(match (kind, is_call) {
+            (ExternKind::Kfunc { .. }, true) => RelocationKind::Kfunc { name, place },
             (_, true) => return Err(RelocationFault::VariableCalled),
             (ExternKind::Kconfig { offset, .. }, false) => RelocationKind::GlobalData {
                 map: ".kconfig".into(),

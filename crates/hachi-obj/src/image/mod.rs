@@ -12,8 +12,8 @@ use std::sync::Arc;
 use hachi_asm::Endian;
 use hachi_btf::OwnedBtf;
 
-use crate::ExternKind;
 use crate::elf::{Elf, Relocations, text};
+use crate::{Extern, ExternKind};
 
 pub(crate) use records::Records;
 
@@ -52,8 +52,37 @@ pub(crate) struct Image {
     /// The maps of sections of map definitions, by section and place.
     pub(crate) maps: Vec<MapPlace>,
     /// What the running system must supply, by name.
-    pub(crate) externs: Vec<(Arc<str>, ExternKind)>,
+    pub(crate) externs: Vec<Outside>,
     pub(crate) btf: Option<OwnedBtf>,
+}
+
+/// What the running system must supply.
+#[derive(Clone)]
+pub(crate) struct Outside {
+    name: Arc<str>,
+    kind: ExternKind,
+    /// Its place in the order of libbpf.
+    place: u32,
+}
+
+impl Outside {
+    /// All that is declared, by name.
+    pub(crate) fn all(externs: &[Extern]) -> Vec<Outside> {
+        let outside = externs.iter().map(|of| Outside {
+            name: Arc::from(of.name.as_str()),
+            kind: of.kind,
+            place: 0,
+        });
+        let mut all: Vec<Outside> = outside.collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        // Options of the configuration come first.
+        let symbols = |of: &&mut Outside| !matches!(of.kind, ExternKind::Kconfig { .. });
+        let options = all.len() - all.iter_mut().filter(symbols).count();
+        for (place, of) in (options as u32..).zip(all.iter_mut().filter(symbols)) {
+            of.place = place;
+        }
+        all
+    }
 }
 
 /// A symbol of the object.

@@ -348,7 +348,7 @@ pub fn kfuncs() -> &'static [(&'static str, Kernel)] {
 
 fn kfunc_needs(code: &Code, slot: usize, user: &Use, found: &mut Found) {
     let name = match code.relocation_at(slot).map(|r| &r.kind) {
-        Some(RelocationKind::Kfunc { name }) => &**name,
+        Some(RelocationKind::Kfunc { name, .. }) => &**name,
         // Linking decides what is called.
         Some(RelocationKind::Unresolved { .. }) => return,
         _ => "",

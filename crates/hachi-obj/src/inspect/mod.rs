@@ -111,7 +111,7 @@ impl Names for SpecNames<'_> {
                     format!("jumps[{}]", targets.join(" "))
                 }
                 RelocationKind::GlobalData { map, offset } => self.global(map, *offset),
-                RelocationKind::Ksym { name } | RelocationKind::Kfunc { name } => {
+                RelocationKind::Ksym { name } | RelocationKind::Kfunc { name, .. } => {
                     format!("&{name}")
                 }
                 RelocationKind::Unresolved { symbol, .. } => format!("&{symbol}"),
@@ -132,7 +132,7 @@ impl Names for SpecNames<'_> {
 
     fn call(&self, at: usize) -> Option<String> {
         match self.code.relocation_at(at).map(|r| &r.kind) {
-            Some(RelocationKind::Kfunc { name }) => return Some(name.to_string()),
+            Some(RelocationKind::Kfunc { name, .. }) => return Some(name.to_string()),
             Some(RelocationKind::Unresolved { symbol, .. }) => return Some(symbol.to_string()),
             _ => {}
         }

@@ -199,7 +199,7 @@ const TIMER_SET_CALLBACK: i32 = helpers::id::TIMER_SET_CALLBACK as i32;
 /// Whether the program hands a callback to something that calls it after the program has ended.
 fn runs_callbacks_later(code: &Code) -> bool {
     let kfunc = |slot| match code.relocation_at(slot).map(|r| &r.kind) {
-        Some(RelocationKind::Kfunc { name }) => {
+        Some(RelocationKind::Kfunc { name, .. }) => {
             name.starts_with("bpf_wq_") || name.starts_with("bpf_task_work_")
         }
         _ => false,

@@ -420,7 +420,7 @@ impl<R: Resolve + ?Sized> Linker<'_, R> {
                     let table = self.resolve.jump_table(targets)?;
                     insn.imm = table.ok_or_else(|| self.program.fault(ProgramFault::JumpTables))?;
                 }
-                RelocationKind::Kfunc { name } => match self.resolve.kfunc(name)? {
+                RelocationKind::Kfunc { name, place } => match self.resolve.kfunc(name)? {
                     Some(Kfunc { btf_id, module }) => {
                         insn.imm = btf_id as i32;
                         insn.off = match module {
@@ -430,7 +430,7 @@ impl<R: Resolve + ?Sized> Linker<'_, R> {
                         };
                     }
                     None => {
-                        patch::poison_kfunc(insn);
+                        patch::poison_kfunc(insn, *place);
                         self.poisoned.push(Poisoned {
                             insn: at,
                             missing: Absent::Kfunc(name.to_string()),

@@ -10,8 +10,8 @@ use crate::error::PatchFault;
 /// instruction whose question has no answer; libbpf uses the same.
 pub const POISON: i32 = 0x0bad_2310;
 
-/// Number of a helper that no kernel has. A call of it stands in for the call of a kernel function
-/// that this kernel does not have; the first of the numbers that libbpf uses.
+/// Number of a helper that no kernel has. A call of it or one of those that follow stands in for the
+/// call of a kernel function that this kernel does not have; libbpf uses the same numbers.
 pub const POISON_KFUNC: i32 = 2_002_000_000;
 
 /// Writes an answer into the instruction at `at`. Gives a reason to poison it instead if it
@@ -122,8 +122,9 @@ pub(super) fn poison(insns: &mut [Insn], at: usize) {
 }
 
 /// Replaces the call of a kernel function by that of a helper which does not exist.
-pub(super) fn poison_kfunc(insn: &mut Insn) {
-    *insn = helper_call(POISON_KFUNC);
+/// Each function has one of its own, by its place among the object's externs.
+pub(super) fn poison_kfunc(insn: &mut Insn, place: u32) {
+    *insn = helper_call(POISON_KFUNC.saturating_add_unsigned(place));
 }
 
 fn helper_call(imm: i32) -> Insn {

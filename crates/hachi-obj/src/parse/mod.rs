@@ -19,7 +19,7 @@ use hachi_btf::ext::ExtIndex;
 
 use crate::elf::{Elf, Section};
 use crate::error::ElfFault;
-use crate::image::{Holds, Image};
+use crate::image::{Holds, Image, Outside};
 use crate::order::{pair, sort_by_number};
 use crate::program::Body;
 use crate::{Error, ProgramSpec, ProgramType, Spec, Warning, sections};
@@ -74,10 +74,7 @@ fn parts(bytes: &[u8]) -> Result<(Spec, Image), Error> {
     let mut types = types;
     if let Some(types) = &mut types {
         externs::collect(&mut spec, &elf, types)?;
-        let externs = spec.externs.iter();
-        let externs = externs.map(|of| (Arc::from(of.name.as_str()), of.kind));
-        image.externs = externs.collect();
-        image.externs.sort_by(|(a, _), (b, _)| a.cmp(b));
+        image.externs = Outside::all(&spec.externs);
     }
     spec.undefined = undefined(&elf, &spec);
     image.functions = functions::all(&mut spec, &elf, &image)?;

@@ -135,7 +135,7 @@ fn externs_are_listed() {
 
         let of = |name: &str| {
             let matching = code.relocations.iter().filter(move |r| match &r.kind {
-                RelocationKind::Kfunc { name: n } | RelocationKind::Ksym { name: n } => {
+                RelocationKind::Kfunc { name: n, .. } | RelocationKind::Ksym { name: n } => {
                     &**n == name
                 }
                 _ => false,

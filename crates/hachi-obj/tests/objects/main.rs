@@ -59,7 +59,7 @@ fn check_relocations(spec: &Spec, code: &Code) {
                 };
                 assert!(*offset <= room);
             }
-            RelocationKind::Kfunc { name } => {
+            RelocationKind::Kfunc { name, .. } => {
                 assert!(insn.is_kfunc_call());
                 assert!(spec.externs.iter().any(|e| *e.name == **name));
             }
