@@ -46,6 +46,12 @@ pub const BPFTOOL: Tool = Tool {
     purpose: "opens our objects with libbpf, as an outside check",
 };
 
+pub const GDB: Tool = Tool {
+    program: "gdb",
+    package: "gdb",
+    purpose: "debugs programs in the virtual machine",
+};
+
 pub const NODE: Tool = Tool {
     program: "node",
     package: "nodejs",

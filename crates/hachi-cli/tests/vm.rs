@@ -376,5 +376,5 @@ fn conformance_runs_one_program_in_either_engine() {
 fn help_names_each_command() {
     hachi(["vm", "--help"])
         .code(0)
-        .prints(&["run", "trace", "conformance"]);
+        .prints(&["run", "trace", "debug", "conformance"]);
 }

@@ -125,6 +125,7 @@ impl<W: Watch> Run<'_, W> {
                     Ok(value) => value,
                     Err(trap) => {
                         self.executed += (pc - counted) as u64;
+                        self.show_fault(pc - 1, &mut r, &trap);
                         return Err(self.stopped(pc - 1, trap));
                     }
                 }
@@ -136,8 +137,9 @@ impl<W: Watch> Run<'_, W> {
                 pc = $step.off as usize;
                 counted = pc;
                 if self.executed > self.limit {
-                    let limit = self.limit;
-                    return Err(self.stopped(pc, Trap::Instructions { limit }));
+                    let trap = Trap::Instructions { limit: self.limit };
+                    self.show_fault(pc, &mut r, &trap);
+                    return Err(self.stopped(pc, trap));
                 }
             }};
         }

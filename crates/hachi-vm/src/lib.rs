@@ -36,7 +36,7 @@ pub use fault::Stopped;
 pub use hachi_machine as machine;
 pub use input::{Input, KernelInput, Output};
 pub use load::Config;
-pub use observe::{Counts, Moment, Observer};
+pub use observe::{Caller, Counts, Moment, Observer};
 pub use packets::Packets;
 pub use run::Engine;
 pub use vm::Vm;

@@ -8,13 +8,32 @@ use hachi_machine::{Fault, Memory as _, Trap};
 
 use crate::fault::span;
 use crate::program::Program;
-use crate::run::{Stop, Watch};
-use crate::space::Space;
+use crate::run::{Frame, Stop, Watch};
+use crate::space::{FRAMES, Space};
 
 /// What looks at a run before each instruction. Observed runs are interpreted.
 pub trait Observer {
     /// Before an instruction. `Break` ends the run there.
     fn step(&mut self, moment: &mut Moment<'_>) -> ControlFlow<()>;
+
+    /// At an instruction that could not be run, and why: the registers are what it found.
+    fn fault(&mut self, moment: &mut Moment<'_>, trap: &Trap) {
+        let _ = (moment, trap);
+    }
+}
+
+/// A function that waits for one that it called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Caller {
+    /// The number of its program.
+    pub number: usize,
+    /// The slot that it goes on at.
+    pub insn: usize,
+    /// r6 to r9 as it finds them again; `None` if a helper called back, which keeps them to itself.
+    pub saved: Option<[u64; 4]>,
+    /// Its frame pointer, r10.
+    pub frame: u64,
 }
 
 /// A run before an instruction.
@@ -45,6 +64,22 @@ impl Moment<'_> {
     /// How many calls deep it is.
     pub fn depth(&self) -> usize {
         self.depth
+    }
+
+    /// The functions that wait for this one, the innermost first.
+    pub fn callers(&self) -> Vec<Caller> {
+        let depth = self.depth.min(FRAMES);
+        let frames = self.space.frames[..depth].iter().enumerate();
+        let caller = |(depth, frame): (usize, &Frame)| Caller {
+            number: frame.program,
+            insn: frame.pc,
+            saved: match frame.saved {
+                [.., 0] => None,
+                [r6, r7, r8, r9, _] => Some([r6, r7, r8, r9]),
+            },
+            frame: Space::frame_pointer(depth),
+        };
+        frames.map(caller).rev().collect()
     }
 
     /// The instructions of the program.
@@ -119,6 +154,25 @@ impl Watch for Watched<'_> {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(Trap::Observer),
         }
+    }
+
+    fn fault(
+        &mut self,
+        programs: &[Program],
+        at: Stop,
+        depth: usize,
+        registers: &mut [u64; 16],
+        space: &mut Space,
+        trap: &Trap,
+    ) {
+        let mut moment = Moment {
+            programs,
+            at,
+            depth,
+            registers,
+            space,
+        };
+        self.0.fault(&mut moment, trap);
     }
 }
 

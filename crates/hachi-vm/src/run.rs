@@ -77,6 +77,17 @@ pub(crate) trait Watch {
         registers: &mut [u64; 16],
         space: &mut Space,
     ) -> Result<(), Trap>;
+
+    /// At a step that could not be made.
+    fn fault(
+        &mut self,
+        programs: &[Program],
+        at: Stop,
+        depth: usize,
+        registers: &mut [u64; 16],
+        space: &mut Space,
+        trap: &Trap,
+    );
 }
 
 /// Nobody watches.
@@ -94,6 +105,17 @@ impl Watch for Unwatched {
         _: &mut Space,
     ) -> Result<(), Trap> {
         Ok(())
+    }
+
+    fn fault(
+        &mut self,
+        _: &[Program],
+        _: Stop,
+        _: usize,
+        _: &mut [u64; 16],
+        _: &mut Space,
+        _: &Trap,
+    ) {
     }
 }
 
@@ -232,6 +254,19 @@ impl<'m, W: Watch> Run<'m, W> {
         }
     }
 
+    /// Shows who watches that the program stops here, unless it did deeper in.
+    #[cold]
+    pub(crate) fn show_fault(&mut self, pc: usize, r: &mut [u64; 16], trap: &Trap) {
+        if W::ON && !self.has_stopped {
+            let at = Stop {
+                program: self.current,
+                pc,
+            };
+            self.watch
+                .fault(self.programs, at, self.depth, r, self.space, trap);
+        }
+    }
+
     /// Notes where the program stopped, unless it was deeper in.
     #[cold]
     pub(crate) fn stopped(&mut self, pc: usize, trap: Trap) -> Trap {
@@ -354,13 +389,16 @@ impl<W: Watch> Host for Run<'_, W> {
         if self.depth + 1 >= FRAMES {
             return Err(Trap::CallDepth);
         }
+        let called = self.stop;
         self.space.frames[self.depth] = Frame {
             program: self.current,
-            pc: self.stop.pc + 1,
+            pc: called.pc + 1,
             ..Frame::default()
         };
         self.depth += 1;
         let result = self.enter(slot as usize, arguments)?;
+        // The helper may call back again, from where it was called.
+        self.stop = called;
         self.depth -= 1;
         self.space.leave_frame(self.depth);
         if self.executed > self.limit {

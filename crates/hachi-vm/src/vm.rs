@@ -4,6 +4,7 @@ use hachi_asm::Insn;
 use hachi_diag::Span;
 use hachi_machine::maps::BPF_ANY;
 use hachi_machine::{Errno, Kind, Memory as _, Running, Trap, World};
+use hachi_obj::Function;
 
 use crate::error::Error;
 use crate::fault::{Stopped, span};
@@ -160,6 +161,15 @@ impl Vm {
     pub fn instructions(&self, program: &str) -> Option<&[Insn]> {
         let program = self.programs.iter().find(|of| of.name == program)?;
         program.linked.as_deref().map(|linked| &linked.insns[..])
+    }
+
+    /// The functions of a program, in order: the first is the program itself.
+    pub fn functions(&self, program: &str) -> Option<&[Function]> {
+        let program = self.programs.iter().find(|of| of.name == program)?;
+        program
+            .linked
+            .as_deref()
+            .map(|linked| &linked.functions[..])
     }
 
     /// The place in the source of a slot of a program, with its function.

@@ -2,7 +2,7 @@
 
 use super::tally::{Tally, matrix_row};
 use crate::install::{
-    self, BPFTOOL, CLANG, CODESPELL, GO, IP, LIBELF, MUSL, NC, PING, QEMU, REGISTRY, SKOPEO,
+    self, BPFTOOL, CLANG, CODESPELL, GDB, GO, IP, LIBELF, MUSL, NC, PING, QEMU, REGISTRY, SKOPEO,
 };
 use crate::shell::{
     Result, capture, cargo, examples_target_dir, other_workspaces, root, run as run_command,
@@ -15,8 +15,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// What tests want of the machine.
-const TOOLS: [install::Tool; 12] = [
-    IP, PING, NC, BPFTOOL, CLANG, LIBELF, QEMU, REGISTRY, SKOPEO, GO, MUSL, CODESPELL,
+const TOOLS: [install::Tool; 13] = [
+    IP, PING, NC, BPFTOOL, CLANG, LIBELF, QEMU, REGISTRY, SKOPEO, GO, MUSL, CODESPELL, GDB,
 ];
 
 pub fn tools(tally: &mut Tally) -> Result {

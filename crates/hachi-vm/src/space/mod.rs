@@ -347,7 +347,12 @@ impl Space {
         let from = depth * MASK_WORDS;
         let fresh = if self.trusting { u64::MAX } else { 0 };
         self.written[from..from + MASK_WORDS].fill(fresh);
-        address(STACK, self.depth * FRAME_WINDOW + FRAME_TOP)
+        Space::frame_pointer(depth)
+    }
+
+    /// The frame pointer of the function at this depth of calls.
+    pub(crate) const fn frame_pointer(depth: usize) -> u64 {
+        address(STACK, depth as u64 * FRAME_WINDOW + FRAME_TOP)
     }
 
     /// Goes back to the frame of the caller.

@@ -64,7 +64,7 @@ pub struct Args {
 pub struct Setup {
     /// An object, a package or a .rs file
     #[arg(value_name = "OBJECT|PATH")]
-    target: PathBuf,
+    pub target: PathBuf,
     /// The packets: a capture in pcap or pcapng format, of Ethernet frames
     #[arg(long, value_name = "FILE")]
     pub pcap: PathBuf,
@@ -236,24 +236,24 @@ impl Watch {
         if let Some(path) = &args.coverage {
             let mut coverage = Coverage::default();
             coverage.add(vm, &self.counts);
-            write_text(path, &coverage.to_lcov())?;
+            write_file(path, coverage.to_lcov().as_bytes())?;
         }
         match &args.profile {
-            Some(path) => write_text(path, &self.profile.folded()),
+            Some(path) => write_file(path, self.profile.folded().as_bytes()),
             None => Ok(()),
         }
     }
 }
 
 /// Writes a file. It is there once it is whole.
-fn write_text(path: &Path, text: &str) -> Result {
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result {
     let write = || {
         let directory = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
         let mut file = tempfile::NamedTempFile::new_in(directory)?;
-        file.write_all(text.as_bytes())?;
+        file.write_all(bytes)?;
         file.persist(path).map_err(|error| error.error).map(|_| ())
     };
     write().map_err(|error: std::io::Error| {
