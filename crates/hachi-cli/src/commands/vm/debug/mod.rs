@@ -275,15 +275,48 @@ fn accept(args: &Args, out: &mut Output) -> Result<TcpStream> {
 fn listen_to(mut from: impl Read + Send + 'static, events: Sender<Event>) {
     std::thread::spawn(move || {
         let mut buffer = [0; 4096];
+        let mut is_first = true;
         loop {
             let event = match from.read(&mut buffer) {
                 Ok(0) | Err(_) => Event::Closed,
+                Ok(len) if is_first => Event::Bytes(once(&buffer[..len]).to_vec()),
                 Ok(len) => Event::Bytes(buffer[..len].to_vec()),
             };
+            is_first = false;
             let over = matches!(event, Event::Closed);
             if events.send(event).is_err() || over {
                 return;
             }
         }
     });
+}
+
+/// What was said first. gdb says it again when there is no answer at once, as while a package is
+/// built.
+fn once(bytes: &[u8]) -> &[u8] {
+    let mut starts = (0..bytes.len()).filter(|at| bytes[*at] == b'$');
+    let (Some(first), Some(second)) = (starts.next(), starts.next()) else {
+        return bytes;
+    };
+    let packet = &bytes[first..second];
+    match bytes[first..]
+        .chunks(packet.len())
+        .all(|again| again == packet)
+    {
+        true => &bytes[..second],
+        false => bytes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::once;
+
+    #[test]
+    fn what_was_said_again_is_heard_once() {
+        assert_eq!(once(b"+$q#71$q#71$q#71"), b"+$q#71");
+        for other in [&b"+$q#71"[..], b"+$q#71$g#67", b"+", b"+$q#71$q#71$q"] {
+            assert_eq!(once(other), other);
+        }
+    }
 }
