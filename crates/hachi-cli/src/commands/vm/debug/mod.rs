@@ -313,7 +313,7 @@ mod tests {
     use super::once;
 
     #[test]
-    fn what_was_said_again_is_heard_once() {
+    fn packets_said_again_are_heard_once() {
         assert_eq!(once(b"+$q#71$q#71$q#71"), b"+$q#71");
         for other in [&b"+$q#71"[..], b"+$q#71$g#67", b"+", b"+$q#71$q#71$q"] {
             assert_eq!(once(other), other);

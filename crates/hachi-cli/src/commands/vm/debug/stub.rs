@@ -154,7 +154,7 @@ pub fn serve(
         };
         state = match next {
             Ok(state) => state,
-            // Whoever is gone need not be told.
+            // A debugger that is gone need not be told.
             Err(error) if error.is_connection_error() => return Ok(()),
             Err(error) => return Err(failed(&error)),
         };
