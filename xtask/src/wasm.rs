@@ -52,7 +52,7 @@ pub fn test(tally: &mut Tally) -> Result {
     let module = build()?;
     let object: &Path = &root().join("crates/hachi-cli/tests/objects/talker.o");
     let mut node = Command::new("node");
-    node.arg(root().join("crates/hachi-vm/examples/wasm.test.mjs"))
+    node.arg(root().join("crates/hachi-vm/examples/wasm/test.mjs"))
         .env("HACHI_WASM", module)
         .env("HACHI_OBJECT", object);
     run(&mut node)

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import test from 'node:test';
 
-import { Machine } from './wasm.mjs';
+import { Machine } from './machine.js';
 
 const [module, file] = [process.env.HACHI_WASM, process.env.HACHI_OBJECT].map((path) =>
   readFileSync(path),
@@ -58,6 +58,15 @@ test('maps are filled and read', () => {
   for (const value of entry.values) assert.equal(value, '0700000000000000');
   assert.throws(() => object.update('HACHI_LOG_LOST', key, key), /values of 8/);
   assert.throws(() => object.entries('NONE'), /NONE/);
+});
+
+test('a scene sets what the program sees', () => {
+  const object = machine.open(file);
+  const run = object.play('talker', `packet ${'5a'.repeat(61)}\ntask 7 7 0 0 cat\n`);
+  assert.equal(run.meaning, 'XDP_PASS');
+  assert.match(run.log[0].text, /^a packet of 61 bytes/);
+  assert.throws(() => object.play('talker', 'pocket 00'), /`pocket 00` is not a line/);
+  assert.throws(() => object.play('talker', 'packet 0'), /`packet 0` is not a line/);
 });
 
 test('what is wrong is an error that says so', () => {

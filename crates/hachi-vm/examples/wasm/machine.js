@@ -1,4 +1,4 @@
-// The virtual machine in JavaScript: wraps the module that wasm.rs beside this file makes.
+// The virtual machine in JavaScript: wraps the module that main.rs beside this file makes.
 //
 //   const vm = await Machine.load(bytes of the module);
 //   const object = vm.open(bytes of an object file);
@@ -86,6 +86,16 @@ class Opened {
   /** Runs a program over a packet, or the bytes of a context. */
   run(program, bytes) {
     return this.#machine.ask('hachi_run', this.#handle, program, bytes);
+  }
+
+  /** Runs a program in a scene: lines of text, as session/scene.rs beside this file says. */
+  play(program, scene) {
+    return this.#machine.ask('hachi_play', this.#handle, program, scene);
+  }
+
+  /** What the maps hold, by their types. */
+  maps() {
+    return this.#machine.ask('hachi_maps', this.#handle);
   }
 
   close() {

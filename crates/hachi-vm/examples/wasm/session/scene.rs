@@ -1,0 +1,176 @@
+//! What a run begins with, as text: one thing a line.
+
+use hachi_vm::Input;
+use hachi_vm::machine::context::{Arch, Registers};
+use hachi_vm::machine::{Image, World};
+
+/// What a run begins with.
+///
+/// ```text
+/// packet 45000054…             the packet, or the bytes of a context, in hexadecimal
+/// field mark 7                 a field of the context
+/// bytes user_ip4 7f000001      the bytes of a field of the context
+/// argument 4096                the next argument of a function or tracepoint
+/// returned 0                   what the function returned
+/// task 1000 1000 0 0 cat       thread, process, user, group and name of the task that runs
+/// time 60000000000             nanoseconds since the machine was started
+/// user 4096 2f746d7000         memory of the process: address and bytes
+/// kernel 8192 00000000         memory of the kernel
+/// times 11                     how often the program runs, one run after the other
+/// set STRICT 01000000          a global; if it had another value, the machine starts again
+/// entry PORTS 581b 01          an entry that a map has
+/// absent PORTS 581b            an entry that it has not
+/// ```
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Scene {
+    bytes: Vec<u8>,
+    fields: Vec<(String, Field)>,
+    arguments: Vec<u64>,
+    returned: Option<u64>,
+    task: Option<(u32, u32, u32, u32, String)>,
+    time: Option<u64>,
+    images: Vec<Image>,
+    pub times: Option<u64>,
+    pub globals: Vec<(String, Vec<u8>)>,
+    pub entries: Vec<Entry>,
+}
+
+/// An entry of a map, as it is to be before the run.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub map: String,
+    pub key: Vec<u8>,
+    /// None: there is none.
+    pub value: Option<Vec<u8>>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Field {
+    Number(u64),
+    Bytes(Vec<u8>),
+}
+
+impl Scene {
+    /// Reads one.
+    pub fn parse(text: &str) -> Result<Scene, String> {
+        let mut scene = Scene::default();
+        for line in text.lines().filter(|line| !line.trim().is_empty()) {
+            let read = scene.read(line);
+            read.ok_or_else(|| format!("`{line}` is not a line of a scene"))?;
+        }
+        Ok(scene)
+    }
+
+    fn read(&mut self, line: &str) -> Option<()> {
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let two = || rest.split_once(' ').unwrap_or((rest, ""));
+        match word {
+            "packet" => self.bytes = bytes(rest)?,
+            "field" => {
+                let (name, value) = two();
+                let value = Field::Number(number(value)?);
+                self.fields.push((name.to_owned(), value));
+            }
+            "bytes" => {
+                let (name, value) = two();
+                let value = Field::Bytes(bytes(value)?);
+                self.fields.push((name.to_owned(), value));
+            }
+            "argument" => self.arguments.push(number(rest)?),
+            "returned" => self.returned = Some(number(rest)?),
+            "task" => {
+                let mut words = rest.splitn(5, ' ');
+                let mut id = || words.next()?.parse::<u32>().ok();
+                let (pid, tgid, uid, gid) = (id()?, id()?, id()?, id()?);
+                let comm = words.next()?.to_owned();
+                self.task = Some((pid, tgid, uid, gid, comm));
+            }
+            "time" => self.time = Some(number(rest)?),
+            "times" => self.times = Some(number(rest)?),
+            "set" => {
+                let (name, value) = two();
+                self.globals.push((name.to_owned(), bytes(value)?));
+            }
+            "entry" | "absent" => {
+                let mut words = rest.split(' ');
+                let (map, key) = (words.next()?.to_owned(), bytes(words.next()?)?);
+                let value = match word {
+                    "entry" => Some(bytes(words.next()?)?),
+                    _ => None,
+                };
+                self.entries.push(Entry { map, key, value });
+            }
+            "user" | "kernel" => {
+                let (address, value) = two();
+                self.images.push(Image {
+                    address: number(address)?,
+                    bytes: bytes(value)?,
+                    user: word == "user",
+                });
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// Puts what surrounds the run into the world.
+    pub fn surround(&self, world: &mut World) {
+        if let Some((pid, tgid, uid, gid, comm)) = &self.task {
+            let task = &mut world.task;
+            (task.pid, task.tgid, task.uid, task.gid) = (*pid, *tgid, *uid, *gid);
+            task.comm.clone_from(comm);
+        }
+        if let Some(time) = self.time {
+            world.now = time;
+        }
+        world.images.clone_from(&self.images);
+    }
+
+    /// What the program is run with.
+    pub fn input(&self) -> Input<'_> {
+        let mut input = Input::new(&self.bytes);
+        for (name, value) in &self.fields {
+            input = match value {
+                Field::Number(number) => input.field(name.clone(), *number),
+                Field::Bytes(bytes) => input.array(name.clone(), bytes),
+            };
+        }
+        let mut registers = Registers::new(Arch::X86_64);
+        for (number, value) in self.arguments.iter().enumerate() {
+            registers = registers.argument(number, *value);
+        }
+        input = input.arguments(self.arguments.iter().copied());
+        if let Some(value) = self.returned {
+            registers = registers.result(value);
+            input = input.returned(value);
+        }
+        match self.arguments.is_empty() && self.returned.is_none() {
+            true => input,
+            false => input.registers(registers),
+        }
+    }
+}
+
+/// A number, in decimal or (with `0x`) in hexadecimal; negative ones as the program sees them.
+fn number(text: &str) -> Option<u64> {
+    let text = text.trim();
+    match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16).ok(),
+        None if text.starts_with('-') => text.parse::<i64>().ok().map(i64::cast_unsigned),
+        None => text.parse().ok(),
+    }
+}
+
+/// Bytes of hexadecimal digits, with or without space between them.
+fn bytes(text: &str) -> Option<Vec<u8>> {
+    let digits: Vec<u8> = text
+        .bytes()
+        .filter(|byte| !byte.is_ascii_whitespace())
+        .collect();
+    let (pairs, []) = digits.as_chunks::<2>() else {
+        return None;
+    };
+    let digit = |digit: u8| char::from(digit).to_digit(16);
+    let byte = |[high, low]: &[u8; 2]| Some((digit(*high)? << 4 | digit(*low)?) as u8);
+    pairs.iter().map(byte).collect()
+}
