@@ -5,6 +5,7 @@
 //! goes through the chapters as a reader does.
 
 mod chapter;
+mod page;
 mod quote;
 mod reference;
 mod replay;
@@ -169,6 +170,7 @@ fn problems_of(chapter: &Chapter) -> Vec<String> {
     let mut problems: Vec<String> = missing
         .map(|link| format!("{file}: there is no {link}"))
         .collect();
+    problems.extend(page::problems(file, text));
     if !chapter.is_typed() {
         problems.extend(quote::problems(file, text));
         return problems;
@@ -366,6 +368,7 @@ fn build() -> Result<PathBuf> {
     let mut build = Command::new(mdbook()?);
     build.arg("build").arg(root().join("book"));
     capture(build.arg("--dest-dir").arg(&site))?;
+    println!("{}", page::fill(&site, &target_dir().join("debug/hachi"))?);
     let mut doc = cargo(root());
     doc.args([
         "doc",
