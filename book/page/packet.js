@@ -28,7 +28,7 @@ const KINDS = {
     show: (bytes) => digitsOf(bytes).match(/../g).join(':'),
     read: (text) => {
       const parts = text.trim().split(/[:-]/);
-      if (!parts.every((part) => /^[0-9a-f]{1,2}$/i.test(part))) throw new Error('like 02:00:00:00:00:01');
+      if (!parts.every((part) => /^[0-9a-f]{1,2}$/i.test(part))) throw new Error('six bytes, like 02:00:00:00:00:01');
       return parts.map((part) => parseInt(part, 16));
     },
   },
@@ -37,7 +37,7 @@ const KINDS = {
     read: (text) => {
       const parts = text.trim().split('.');
       if (!parts.every((part) => /^\d{1,3}$/.test(part) && Number(part) < 256)) {
-        throw new Error('like 192.0.2.7');
+        throw new Error('an address, like 192.0.2.7');
       }
       return parts.map(Number);
     },
@@ -50,7 +50,7 @@ const KINDS = {
       const zeros = sides.length === 2 ? Array(Math.max(8 - given, 0)).fill('0') : [];
       const parts = [...sides[0], ...zeros, ...(sides[1] ?? [])];
       if (sides.length > 2 || parts.length !== 8 || !parts.every((part) => /^[0-9a-f]{1,4}$/i.test(part))) {
-        throw new Error('like 2001:db8::7');
+        throw new Error('an address, like 2001:db8::7');
       }
       return parts.flatMap((part) => [parseInt(part, 16) >> 8, parseInt(part, 16) & 255]);
     },
@@ -178,7 +178,7 @@ export function fieldsOf(bytes) {
 /** The packet with another value for a field; the checksum of an IPv4 header follows. */
 export function withField(bytes, field, text) {
   const value = KINDS[field.kind].read(text, field.size);
-  if (value.length !== field.size) throw new Error(`it has ${field.size} bytes`);
+  if (value.length !== field.size) throw new Error(`a value of ${field.size} bytes`);
   const changed = Uint8Array.from(bytes);
   changed.set(value, field.at);
   if (field.header === 'IPv4' && field.name !== 'checksum') {

@@ -174,22 +174,37 @@ class Form {
       this.bytes.removeAttribute('aria-invalid');
     } catch (error) {
       this.bytes.setAttribute('aria-invalid', 'true');
+      this.shape = undefined;
       this.headers.replaceChildren(make('p', {}, `The bytes cannot be read: ${error.message}.`));
       return;
     }
+    const fields = fieldsOf(bytes);
+    const shape = JSON.stringify(fields.map(({ header, name, at }) => [header, name, at]));
+    if (shape !== this.shape) {
+      this.shape = shape;
+      this.makeHeaders(fields);
+    }
+    // In place: anyone who is at one of them stays there.
+    fields.forEach((field, number) => {
+      const input = this.headerInputs[number];
+      input.value = field.value;
+      input.removeAttribute('aria-invalid');
+    });
+  }
+
+  /** A place to edit each field. */
+  makeHeaders(fields) {
     const groups = new Map();
-    for (const field of fieldsOf(bytes)) {
+    this.headerInputs = fields.map((field) => {
       const id = `${this.id}-at-${field.at}`;
       const input = make('input', { id, autocomplete: 'off', spellcheck: 'false' });
-      input.value = field.value;
       input.addEventListener('change', () => {
         try {
           this.bytes.value = rowsOf(withField(bytesOf(this.bytes.value), field, input.value));
           this.showHeaders();
-          document.getElementById(id)?.focus();
         } catch (error) {
           input.setAttribute('aria-invalid', 'true');
-          this.fail(new Error(`${field.header} ${field.name}: ${error.message}`));
+          this.fail(new Error(`${field.header} ${field.name}: it takes ${error.message}`));
         }
       });
       if (!groups.has(field.header)) {
@@ -197,7 +212,8 @@ class Form {
         groups.set(field.header, make('fieldset', {}, legend));
       }
       groups.get(field.header).append(this.labelled(field.name, input));
-    }
+      return input;
+    });
     const none = make('p', {}, 'It is too short for an Ethernet header.');
     this.headers.replaceChildren(...(groups.size ? groups.values() : [none]));
   }

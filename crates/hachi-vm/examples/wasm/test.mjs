@@ -62,7 +62,7 @@ test('maps are filled and read', () => {
 
 test('a scene sets what the program sees', () => {
   const object = machine.open(file);
-  const run = object.play('talker', `packet ${'5a'.repeat(61)}\ntask 7 7 0 0 cat\n`);
+  const run = object.play('talker', `packet ${'5a'.repeat(61)}\nname cat\n`);
   assert.equal(run.meaning, 'XDP_PASS');
   assert.match(run.log[0].text, /^a packet of 61 bytes/);
   assert.throws(() => object.play('talker', 'pocket 00'), /`pocket 00` is not a line/);

@@ -48,7 +48,8 @@ pub fn entries(spec: &Spec, map: &MapSpec, key: &[u8], values: &[Vec<u8>]) -> Ve
             (is_per_cpu.then_some(cpu), value)
         })
         .collect();
-    if shown.is_empty() && is_array {
+    // Of an array, or of programs that are not there.
+    if shown.is_empty() && (is_array || values.is_empty()) {
         return Vec::new();
     }
     vec![Entry {

@@ -12,7 +12,9 @@ use hachi_vm::machine::{Image, World};
 /// bytes user_ip4 7f000001      the bytes of a field of the context
 /// argument 4096                the next argument of a function or tracepoint
 /// returned 0                   what the function returned
-/// task 1000 1000 0 0 cat       thread, process, user, group and name of the task that runs
+/// process 4711                 the process that runs, of one thread
+/// uid 0                        its user
+/// name cat                     its name
 /// time 60000000000             nanoseconds since the machine was started
 /// user 4096 2f746d7000         memory of the process: address and bytes
 /// kernel 8192 00000000         memory of the kernel
@@ -27,7 +29,9 @@ pub struct Scene {
     fields: Vec<(String, Field)>,
     arguments: Vec<u64>,
     returned: Option<u64>,
-    task: Option<(u32, u32, u32, u32, String)>,
+    process: Option<u32>,
+    uid: Option<u32>,
+    name: Option<String>,
     time: Option<u64>,
     images: Vec<Image>,
     pub times: Option<u64>,
@@ -78,13 +82,9 @@ impl Scene {
             }
             "argument" => self.arguments.push(number(rest)?),
             "returned" => self.returned = Some(number(rest)?),
-            "task" => {
-                let mut words = rest.splitn(5, ' ');
-                let mut id = || words.next()?.parse::<u32>().ok();
-                let (pid, tgid, uid, gid) = (id()?, id()?, id()?, id()?);
-                let comm = words.next()?.to_owned();
-                self.task = Some((pid, tgid, uid, gid, comm));
-            }
+            "process" => self.process = Some(rest.parse().ok()?),
+            "uid" => self.uid = Some(rest.parse().ok()?),
+            "name" => self.name = Some(rest.to_owned()),
             "time" => self.time = Some(number(rest)?),
             "times" => self.times = Some(number(rest)?),
             "set" => {
@@ -115,10 +115,15 @@ impl Scene {
 
     /// Puts what surrounds the run into the world.
     pub fn surround(&self, world: &mut World) {
-        if let Some((pid, tgid, uid, gid, comm)) = &self.task {
-            let task = &mut world.task;
-            (task.pid, task.tgid, task.uid, task.gid) = (*pid, *tgid, *uid, *gid);
-            task.comm.clone_from(comm);
+        let task = &mut world.task;
+        if let Some(process) = self.process {
+            (task.pid, task.tgid) = (process, process);
+        }
+        if let Some(uid) = self.uid {
+            task.uid = uid;
+        }
+        if let Some(name) = &self.name {
+            task.comm.clone_from(name);
         }
         if let Some(time) = self.time {
             world.now = time;
