@@ -58,6 +58,17 @@ pub const NODE: Tool = Tool {
     purpose: "runs the virtual machine as a WebAssembly module",
 };
 
+pub const NPM: Tool = Tool {
+    program: "npm",
+    package: "npm",
+    purpose: "fetches what looks at pages of the book",
+};
+pub const CHROMIUM: Tool = Tool {
+    program: "chromium-headless-shell",
+    package: "chromium-headless-shell",
+    purpose: "shows pages of the book to tests",
+};
+
 /// Runs other kernels. On Debian 12 its `qemu-utils`, if installed from backports, gives way.
 pub const QEMU: Tool = Tool {
     program: "qemu-system-x86_64",

@@ -64,9 +64,10 @@ cargo xtask COMMAND
                      check that all is ready, and say what to run; with --dry-run, walk the order
   fuzz [--seconds NUMBER] [TARGET...]
                      feed the fuzz targets, each for a minute if nothing else is said
-  book [--build | --serve | --check [--all] [CHAPTER.md...] | --write]
+  book [--build | --pages | --serve | --check [--all] [CHAPTER.md...] | --write]
                      build the book and the documentation of the API into target/site (or serve
-                     them); with --check, go through the book as its reader does, and compare
+                     them); with --pages, the book without that documentation, in a minute; with
+                     --check, go through the book as its reader does, and compare
                      (with --all also where it boots guests); with --write, put the files of
                      examples/book into its blocks
   aya                fetch the versions of Aya that the façades stand in for, and write

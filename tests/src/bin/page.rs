@@ -74,7 +74,7 @@ fn record() -> Result<Value, Box<dyn Error>> {
             if kernel != here {
                 return Err(format!(
                     "`{program}` differs between the virtual machine and the kernel:\n{here:#}\n\
-                     {kernel:#}\nin the scene\n{text}"
+                     {kernel:#}\nThe scene:\n{text}"
                 )
                 .into());
             }

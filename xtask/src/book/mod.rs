@@ -9,12 +9,14 @@ mod page;
 mod quote;
 mod reference;
 mod replay;
+mod site;
 
 use crate::bench;
 use crate::install::{self, PING};
 use crate::shell::{Result, capture, cargo, own_program, root, run as run_command, target_dir};
 use chapter::{Kind, blocks, words};
 use replay::Reader;
+pub use site::test as test_site;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -42,10 +44,11 @@ const FIRST_DROP: usize = 2000;
 /// Where that is.
 const FIRST_DROP_MARK: &str = "<!-- first drop -->";
 
-/// `cargo xtask book [--build | --serve | --check [--all] [FILE…] | --write]`.
+/// `cargo xtask book [--build | --pages | --serve | --check [--all] [FILE…] | --write]`.
 pub fn run(arguments: &[&str]) -> Result<ExitCode> {
     match arguments {
-        [] | ["--build"] => println!("{}", build()?.display()),
+        [] | ["--build"] => println!("{}", build_site(Api::Built)?.display()),
+        ["--pages"] => println!("{}", build_site(Api::LeftOut)?.display()),
         ["--serve"] => serve()?,
         ["--check", rest @ ..] => {
             check()?;
@@ -332,14 +335,18 @@ fn replay_here(files: &[&str], guests: Guests) -> Result<String> {
     ))
 }
 
+/// Where tools are installed.
+fn cache() -> Result<PathBuf> {
+    match (std::env::var_os("HACHI_CACHE"), std::env::var_os("HOME")) {
+        (Some(cache), _) => Ok(PathBuf::from(cache)),
+        (None, Some(home)) => Ok(Path::new(&home).join(".cache/hachi")),
+        (None, None) => Err("neither HACHI_CACHE nor HOME says where to install".into()),
+    }
+}
+
 /// The mdBook in the cache, installed there once.
 fn mdbook() -> Result<PathBuf> {
-    let cache = match (std::env::var_os("HACHI_CACHE"), std::env::var_os("HOME")) {
-        (Some(cache), _) => PathBuf::from(cache),
-        (None, Some(home)) => Path::new(&home).join(".cache/hachi"),
-        (None, None) => return Err("neither HACHI_CACHE nor HOME says where to install".into()),
-    };
-    let place = cache.join(format!("tools/mdbook-{MDBOOK}"));
+    let place = cache()?.join(format!("tools/mdbook-{MDBOOK}"));
     let program = place.join("bin/mdbook");
     if !program.is_file() {
         println!("installing mdBook {MDBOOK}, once; it takes some minutes");
@@ -358,30 +365,35 @@ fn mdbook() -> Result<PathBuf> {
     Ok(program)
 }
 
-/// Builds the site: the book, below `api` what rustdoc makes, and `measurements.html`, the page of
-/// `bench --page`, if there is one. Gives its directory.
-fn build() -> Result<PathBuf> {
+/// Whether the documentation of the API is part of the site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Api {
+    /// It is. That takes minutes.
+    Built,
+    /// It is not.
+    LeftOut,
+}
+
+/// Builds the site: the book with the programs that run in it, below `api` what rustdoc makes, and
+/// `measurements.html`, the page of `bench --page`, if there is one. Gives its directory.
+fn build_site(api: Api) -> Result<PathBuf> {
     check()?;
     run_command(cargo(root()).args(["build", "--quiet", "--package", "hachi-cli"]))?;
-    reference::write(&target_dir().join("debug/hachi"))?;
+    let hachi = target_dir().join("debug/hachi");
+    reference::write(&hachi)?;
     let site = target_dir().join("site");
     let mut build = Command::new(mdbook()?);
     build.arg("build").arg(root().join("book"));
     capture(build.arg("--dest-dir").arg(&site))?;
-    println!("{}", page::fill(&site, &target_dir().join("debug/hachi"))?);
-    let mut doc = cargo(root());
-    doc.args([
-        "doc",
-        "--quiet",
-        "--all-features",
-        "--workspace",
-        "--no-deps",
-    ]);
-    run_command(&mut doc)?;
-    let api = site.join("api");
-    let mut copy = Command::new("cp");
-    copy.arg("-rT").arg(target_dir().join("doc")).arg(&api);
-    run_command(&mut copy)?;
+    println!("{}", page::fill(&site, &hachi)?);
+    if api == Api::Built {
+        let mut doc = cargo(root());
+        doc.args(["doc", "--quiet", "--all-features"]);
+        run_command(doc.args(["--workspace", "--no-deps"]))?;
+        let mut copy = Command::new("cp");
+        copy.arg("-rT").arg(target_dir().join("doc"));
+        run_command(copy.arg(site.join("api")))?;
+    }
     // Where something was measured.
     if let Some(page) = bench::page() {
         fs::copy(page, site.join("measurements.html"))?;
@@ -391,7 +403,7 @@ fn build() -> Result<PathBuf> {
 
 /// Builds the site, and serves it on this machine until Ctrl-C.
 fn serve() -> Result {
-    let site = build()?;
+    let site = build_site(Api::Built)?;
     let mut server = Command::new("python3");
     server.args([
         "-m",

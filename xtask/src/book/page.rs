@@ -1,5 +1,5 @@
-//! Programs that run in the page: a line `<!-- run: NAME -->` of a chapter becomes a form with which
-//! the reader runs the program of `book/page/NAME.json`.
+//! Programs that run in the page: a line `<!-- run: NAME -->` of a chapter becomes a form with
+//! which the reader runs the program of `book/page/NAME.json`.
 //!
 //! The form's program is the object that the chapter's source is built to, run by the virtual
 //! machine as WebAssembly (`book/page/run.js`). What the examples of the form give is recorded when
@@ -58,6 +58,8 @@ struct Form {
     /// What the file is part of, unless it stands alone.
     project: Option<Project>,
     program: String,
+    /// What is above the form, unless that is the program's name.
+    title: Option<String>,
     /// What the kernel must give, too: `verdict`, `all` or `none`.
     compared: String,
     /// Lines of every scene.
@@ -118,7 +120,9 @@ fn parts<'j>(value: &'j JsonValue, name: &str) -> &'j [JsonValue] {
 
 /// Text, or a list of lines.
 fn lines(value: &JsonValue, name: &str) -> String {
-    let listed = parts(value, name).iter().filter_map(JsonValue::get::<String>);
+    let listed = parts(value, name)
+        .iter()
+        .filter_map(JsonValue::get::<String>);
     let mut lines: String = listed.flat_map(|line| [line, "\n"]).collect();
     if let Some(line) = part::<String>(value, name) {
         lines = format!("{line}\n");
@@ -190,11 +194,21 @@ impl Form {
             source: text(&document, "source")?,
             project,
             program: text(&document, "program")?,
+            title: text(&document, "title"),
             compared: text(&document, "compared")?,
             scene: lines(&document, "scene"),
-            fields: parts(&document, "fields").iter().map(field).collect::<Option<_>>()?,
-            switches: parts(&document, "switches").iter().map(switch).collect::<Option<_>>()?,
-            presets: parts(&document, "presets").iter().map(preset).collect::<Option<_>>()?,
+            fields: parts(&document, "fields")
+                .iter()
+                .map(field)
+                .collect::<Option<_>>()?,
+            switches: parts(&document, "switches")
+                .iter()
+                .map(switch)
+                .collect::<Option<_>>()?,
+            presets: parts(&document, "presets")
+                .iter()
+                .map(preset)
+                .collect::<Option<_>>()?,
             document,
         })
     }
@@ -328,7 +342,14 @@ pub fn fill(site: &Path, hachi: &Path) -> Result<String> {
     fs::copy(machine, place.join("machine.js"))?;
     fs::copy(wasm::build()?, place.join("hachi.wasm"))?;
     let mut build = cargo(root());
-    build.args(["build", "--quiet", "--package", "hachi-tests", "--bin", "page"]);
+    build.args([
+        "build",
+        "--quiet",
+        "--package",
+        "hachi-tests",
+        "--bin",
+        "page",
+    ]);
     capture(&mut build)?;
     let packets: JsonValue = read(&directory().join("packets.json"))?.parse()?;
     let (mut forms, mut runs, mut compared) = (BTreeMap::new(), 0, 0);
@@ -346,12 +367,15 @@ pub fn fill(site: &Path, hachi: &Path) -> Result<String> {
     }
     for entry in fs::read_dir(site)? {
         let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "html") {
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "html")
+        {
             put_in(&path, &forms)?;
         }
     }
     Ok(format!(
-        "{} programs run in the page; of {runs} recorded runs the kernel gave the same in {compared}",
+        "{} programs run in the page; the kernel gave the same in {compared} of {runs} runs",
         forms.len()
     ))
 }
@@ -376,6 +400,10 @@ fn put_in(path: &Path, forms: &BTreeMap<String, String>) -> Result {
 fn html(form: &Form, records: &[JsonValue], packets: &JsonValue) -> Result<String> {
     let name = &form.name;
     let source = read(&form.source_file())?;
+    let title = match &form.title {
+        Some(title) => escaped(title),
+        None => format!("Run <code>{}</code> here", escaped(&form.program)),
+    };
     let mut object = std::collections::HashMap::new();
     let mut put = |key: &str, value: JsonValue| object.insert(key.to_owned(), value);
     put("form", form.document.clone());
@@ -388,9 +416,8 @@ fn html(form: &Form, records: &[JsonValue], packets: &JsonValue) -> Result<Strin
     let mut to = format!(
         "<section class=\"hachi-run\" id=\"run-{name}\" aria-labelledby=\"run-{name}-title\">\n\
          <link rel=\"stylesheet\" href=\"{PLACE}/run.css\">\n\
-         <h3 class=\"run-title\" id=\"run-{name}-title\">Run <code>{}</code> here</h3>\n\
-         <div class=\"run-recorded\">\n",
-        escaped(&form.program)
+         <h3 class=\"run-title\" id=\"run-{name}-title\">{title}</h3>\n\
+         <div class=\"run-recorded\">\n"
     );
     for (preset, record) in form.presets.iter().zip(records) {
         let _ = write!(
@@ -440,7 +467,10 @@ fn printed(record: &JsonValue) -> String {
             let values: Vec<String> = values.filter_map(|of| text(of, "value")).collect();
             let _ = writeln!(to, "map      {name}: {key} = {}", values.join(", "));
         }
-        for bytes in parts(map, "records").iter().filter_map(JsonValue::get::<String>) {
+        for bytes in parts(map, "records")
+            .iter()
+            .filter_map(JsonValue::get::<String>)
+        {
             let _ = writeln!(to, "record   {name}: {bytes}");
         }
     }
@@ -448,7 +478,9 @@ fn printed(record: &JsonValue) -> String {
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }
 
 #[cfg(test)]
@@ -503,13 +535,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_recorded_is_printed() {
+    fn prints_what_is_recorded() {
         let record = r#"{"run": {"meaning": "XDP_DROP", "printed": [], "sequence": "",
             "log": [{"level": "info", "text": "<hello>"}]},
             "maps": [{"name": "M", "entries": [{"key": "1", "values": [{"value": "2"}]}]}]}"#;
         let record = record.parse().unwrap();
         let printed = printed(&record);
-        assert_eq!(printed, "verdict  XDP_DROP\nlog      INFO  <hello>\nmap      M: 1 = 2\n");
+        assert_eq!(
+            printed,
+            "verdict  XDP_DROP\nlog      INFO  <hello>\nmap      M: 1 = 2\n"
+        );
         assert_eq!(escaped("<hello> & co"), "&lt;hello&gt; &amp; co");
     }
 }

@@ -136,7 +136,7 @@ const STEPS: &[Step] = &[
         "tests",
         "unit, documentation and live tests of the workspace",
         Runs::Always,
-        minutes(19),
+        minutes(17),
         checks::tests,
     ),
     step(
@@ -224,6 +224,13 @@ const STEPS: &[Step] = &[
         crate::wasm::test,
     ),
     step(
+        "site",
+        "the book's programs run in a browser as they did when it was built, for every reader",
+        Runs::Always,
+        minutes(4),
+        crate::book::test_site,
+    ),
+    step(
         "seeds",
         "each fuzz target survives its seeds and mutations of them",
         Runs::Always,
@@ -256,7 +263,7 @@ const STEPS: &[Step] = &[
         "matrix",
         "the integration tests again, on the oldest and the newest kernel",
         Runs::Short,
-        minutes(10),
+        minutes(8),
         |tally| checks::matrix(tally, matrix::KERNELS),
     ),
     step(

@@ -187,8 +187,8 @@ pub unsafe extern "C" fn hachi_entries(handle: u32, map: *const u8, map_len: usi
 
 /// What the maps hold, by their types: `[{"name", "type", "entries": [{"key", "values": [{"cpu",
 /// "value"}]}], "left_out"}]`; `cpu` where each has a value of its own. Ring buffers and perf event
-/// arrays have `"records": [HEX]` instead, which are taken out. The maps of the library, and entries
-/// of arrays that are all zero, are left out.
+/// arrays have `"records": [HEX]` instead, which are taken out. The maps of the library, and
+/// entries of arrays that are all zero, are left out.
 #[unsafe(no_mangle)]
 pub extern "C" fn hachi_maps(handle: u32) -> u32 {
     with(handle, Session::maps)
@@ -218,8 +218,10 @@ pub unsafe extern "C" fn hachi_play(
 }
 
 /// Runs a program once, over a packet or the bytes of a context: `{"verdict", "meaning",
-/// "bytes": HEX, "metadata": HEX, "sequence", "instructions", "redirected", "printed": [TEXT], "log": [{"level", "file",
-/// "line", "text"}], "lines": [{"file", "line", "count", "text"}], "fault"}`. `fault` is null, or
+/// "bytes": HEX, "metadata": HEX, "sequence", "instructions", "redirected", "printed": [TEXT],
+/// "log": [{"level", "file", "line", "text"}], "lines": [{"file", "line", "count", "text"}],
+/// "fault"}`. `meaning` is the verdict's name, `sequence` what was written to the file of an
+/// iterator. `fault` is null, or
 /// `{"message", "text"}`: in one line, and as it is shown, with the place in the source; there is
 /// no verdict then. `lines` are those that ran.
 ///

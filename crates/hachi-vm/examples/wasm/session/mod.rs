@@ -86,10 +86,11 @@ impl Session {
     /// Removes an entry that may be there.
     fn remove(&mut self, map: &str, key: &[u8]) -> Result<(), String> {
         let vm = self.machine()?;
-        let there = vm.lookup(map, key).map_err(|error| error.to_string())?;
-        match there.is_empty() {
-            true => Ok(()),
-            false => vm.delete(map, key).map_err(|error| error.to_string()),
+        // A trie finds another entry for a key that it has not.
+        let keys = vm.keys(map).map_err(|error| error.to_string())?;
+        match keys.iter().any(|of| of == key) {
+            true => vm.delete(map, key).map_err(|error| error.to_string()),
+            false => Ok(()),
         }
     }
 
