@@ -7,7 +7,9 @@ use hachi_tests::{examples_target_dir, failure, hachi, root, success};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// A package whose tests end in every way there is.
 const TESTS: &str = r#"
@@ -109,6 +111,82 @@ fn every_outcome_of_a_test_is_reported() {
         assert!(text(test, "output").contains(output), "{test}");
     }
     assert_eq!(ends.len(), 7);
+}
+
+/// A cache of its own with the kernel 5.10 of the usual one.
+fn cache_with_a_kernel(directory: &TempDir) -> PathBuf {
+    let kernel = hachi_guest::Kernel::find("5.10").unwrap();
+    let usual = hachi_build::Cache::locate(None).unwrap();
+    let from = usual.path("kernels").join(kernel.release());
+    let cache = directory.join("cache");
+    let own = hachi_build::Cache::locate(Some(&cache)).unwrap();
+    let to = own.directory("kernels").unwrap();
+    success(Command::new("cp").arg("-a").arg(from).arg(to));
+    cache
+}
+
+#[test]
+fn saved_guests_go_on_and_damaged_ones_are_made_again() {
+    require_host!("QEMU");
+    let Some(qemu) = find_program("qemu-system-x86_64") else {
+        skip!("qemu-system-x86_64 is not installed (package qemu-system-x86)");
+    };
+    let directory = TempDir::new().unwrap();
+    let cache = cache_with_a_kernel(&directory);
+    // It notes how each guest comes to run.
+    let (noting, notes) = (directory.join("qemu"), directory.join("notes"));
+    let script = format!(
+        "#!/bin/sh\ncase \" $* \" in *' -incoming '*) w=resumed;; *share=on*) w=saved;; *) \
+         w=booted;; esac\necho $w >> {}\nexec {} \"$@\"\n",
+        notes.display(),
+        qemu.display()
+    );
+    fs::write(&noting, script).unwrap();
+    fs::set_permissions(&noting, fs::Permissions::from_mode(0o755)).unwrap();
+    let object = root().join("crates/hachi-obj/tests/data/basic.bpfel.o");
+    let check = || {
+        let mut check = hachi(["check", "--kernel", "5.10"]);
+        check
+            .arg(&object)
+            .env("HACHI_CACHE", &cache)
+            .env("HACHI_QEMU", &noting);
+        let text = success(&mut check);
+        let noted = fs::read_to_string(&notes).unwrap();
+        fs::remove_file(&notes).unwrap();
+        (
+            text,
+            noted
+                .split_whitespace()
+                .map(String::from)
+                .collect::<Vec<_>>(),
+        )
+    };
+    let saved = || -> Vec<PathBuf> {
+        let entries = fs::read_dir(cache.join("2/guests")).unwrap();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    };
+
+    let (text, noted) = check();
+    assert!(text.contains("accepted"), "{text}");
+    assert_eq!(noted, ["saved", "resumed"]);
+    let (again, noted) = check();
+    assert!(again.contains("accepted"), "{again}");
+    assert_eq!(noted, ["resumed"]);
+
+    let [guest] = &saved()[..] else {
+        panic!("{:?}", saved());
+    };
+    fs::write(guest.join("devices"), "no state of devices").unwrap();
+    let (text, noted) = check();
+    assert!(text.contains("accepted"), "{text}");
+    assert_eq!(noted, ["resumed", "booted"]);
+    assert_eq!(saved(), [""; 0].map(PathBuf::from), "what is damaged goes");
+
+    let mut remove = hachi(["kernels", "remove", "5.10"]);
+    check();
+    assert_eq!(saved().len(), 1);
+    success(remove.env("HACHI_CACHE", &cache));
+    assert_eq!(saved().len(), 0);
 }
 
 /// Tests of a machine that this one is not: what they run on, what they start, and what takes it

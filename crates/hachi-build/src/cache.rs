@@ -387,20 +387,28 @@ pub(crate) fn setting(name: &str) -> Option<std::ffi::OsString> {
 /// half mixed in, so that tens of megabytes take milliseconds. It does not withstand somebody who
 /// makes up a file for it; what does is that nobody else may write to the cache.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Hash(u64);
+pub struct Hash(u64);
+
+impl Default for Hash {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl Hash {
-    pub(crate) fn new() -> Self {
+    /// That of nothing.
+    pub fn new() -> Self {
         Hash(0xcbf2_9ce4_8422_2325)
     }
 
-    pub(crate) fn add(&mut self, bytes: &[u8]) {
-        let mut words = bytes.chunks_exact(8);
-        for word in &mut words {
-            self.mix(u64::from_le_bytes(word.try_into().expect("8 bytes")));
+    /// Takes these bytes in, as one thing: `ab` and `c` differ from `a` and `bc`.
+    pub fn add(&mut self, bytes: &[u8]) {
+        let (words, rest) = bytes.as_chunks();
+        for word in words {
+            self.mix(u64::from_le_bytes(*word));
         }
         let mut last = [0; 8];
-        last[..words.remainder().len()].copy_from_slice(words.remainder());
+        last[..rest.len()].copy_from_slice(rest);
         self.mix(u64::from_le_bytes(last));
         // So that ("ab", "c") differs from ("a", "bc").
         self.mix(bytes.len() as u64);
@@ -411,7 +419,8 @@ impl Hash {
         self.0 = product ^ (product >> 32);
     }
 
-    pub(crate) fn hex(self) -> String {
+    /// 16 hexadecimal digits.
+    pub fn hex(self) -> String {
         format!("{:016x}", self.0)
     }
 

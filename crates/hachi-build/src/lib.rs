@@ -39,7 +39,7 @@ mod toolchain;
 pub use arch::{Arch, UnknownArch};
 pub use archive::{Archive, Offer, Suite};
 pub use builder::{Artifact, Builder, Profile};
-pub use cache::Cache;
+pub use cache::{Cache, Hash};
 pub use error::Error;
 pub use hachi_linker::{Cpu, Kernel, Panics, Target, intercept};
 pub use obstacle::{Obstacle, Remedy};

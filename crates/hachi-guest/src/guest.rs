@@ -3,9 +3,10 @@
 use crate::error::{Crash, Error, IoContext, Result};
 use crate::initramfs::{Initramfs, libraries, stripped};
 use crate::protocol::{End, Event, PLAN, Plan, Run};
-use crate::sys::find_program;
+use crate::qemu::{Setup, Way};
+use crate::sys::{Child, find_program};
 use crate::userland::Userland;
-use crate::{Kernel, qemu};
+use crate::{Kernel, qemu, warm};
 use hachi_build::Arch;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -14,11 +15,14 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
 
 /// A guest that is silent for this long hangs: it reports a running test every few seconds.
 const STALLED: Duration = Duration::from_secs(90);
+
+/// How many bytes of files a saved guest is sent.
+const MOST_SENT: u64 = 256 << 20;
 
 /// How many bytes of a test's output are kept.
 const MOST_OUTPUT: usize = 1 << 20;
@@ -48,6 +52,8 @@ pub struct Guest {
     /// Where programs and libraries come from, if not from this machine.
     userland: Option<Userland>,
     files: Initramfs,
+    /// The files that every guest of this first process has.
+    base: Initramfs,
     runs: Vec<Run>,
     modules: Vec<String>,
     /// The first process.
@@ -175,6 +181,7 @@ impl Guest {
             userland,
             init: init.to_owned(),
             files: Initramfs::default(),
+            base: Initramfs::default(),
             runs: Vec::new(),
             modules: MODULES.iter().map(|&name| name.to_owned()).collect(),
             directory,
@@ -198,6 +205,7 @@ impl Guest {
                 guest.add_as(&path, &from)?;
             }
         }
+        guest.base = guest.files.clone();
         Ok(guest)
     }
 
@@ -429,22 +437,12 @@ impl Session<'_> {
     fn boot(&mut self, look: &mut dyn FnMut(&TestResult)) -> Result<Option<(Crash, Running)>> {
         let directory = self.guest.directory.path().join(self.kernel.release());
         std::fs::create_dir_all(&directory).during("create", &directory)?;
-        let (initramfs, console) = (directory.join("initramfs"), directory.join("console"));
-        let numbers = self.pack(&initramfs)?;
-        let size = std::fs::metadata(&initramfs)
-            .during("read", &initramfs)?
-            .len();
-        // The archive, and its contents with room to work: half of the memory, as the kernel limits
-        // its first file system.
-        let megabytes = 2 * (768 + 2 * (size >> 20));
-        let mut qemu = qemu::start(
-            self.kernel,
-            &initramfs,
-            &self.guest.init,
-            &console,
-            megabytes,
-        )?;
-        let lines = lines(qemu.take_stdout());
+        let console = directory.join("console");
+        let (numbers, runs) = self.left();
+        let Started { qemu, lines } = match self.resume(&directory, &console, &runs)? {
+            Some(started) => started,
+            None => self.start(&directory, &console, runs)?,
+        };
         let mut test: Option<(usize, Option<String>, String)> = None;
         let mut stalled = None;
         let mut last = Instant::now();
@@ -493,7 +491,7 @@ impl Session<'_> {
                 Event::Warning(warning) => {
                     eprintln!("hachi: kernel {}: {warning}", self.kernel.release())
                 }
-                Event::Booted(_) | Event::Alive => {}
+                Event::Ready | Event::Booted(_) | Event::Alive => {}
             }
         }
         drop(lines);
@@ -507,37 +505,121 @@ impl Session<'_> {
         Ok(Some((crash, test.map(|(run, test, _)| (run, test)))))
     }
 
-    /// Writes the initial file system for what is left, and gives the numbers of the runs in it.
-    fn pack(&self, path: &Path) -> Result<Vec<usize>> {
-        let mut files = self.guest.files.clone();
-        let mut plan = Plan::default();
+    /// The runs that are left, and their numbers.
+    fn left(&self) -> (Vec<usize>, Vec<Run>) {
+        let runs = self.guest.runs.iter().enumerate();
+        let left = runs.filter(|(number, _)| !self.finished.contains(number));
+        left.map(|(number, run)| {
+            let without = self.done[number].clone();
+            let run = Run {
+                without,
+                ..run.clone()
+            };
+            (number, run)
+        })
+        .unzip()
+    }
+
+    /// These files with the modules and the plan.
+    fn files(&self, files: &Initramfs, mut plan: Plan) -> Result<Initramfs> {
+        let mut files = files.clone();
         let modules: Vec<&str> = self.guest.modules.iter().map(String::as_str).collect();
         for (name, module) in self.kernel.modules(&modules)? {
             let path = format!("/hachi-modules/{name}.ko");
             files.bytes(&path, module, 0o644);
             plan.modules.push(path);
         }
-        let mut numbers = Vec::new();
-        for (number, run) in self.guest.runs.iter().enumerate() {
-            if !self.finished.contains(&number) {
-                numbers.push(number);
-                let without = self.done[number].clone();
-                plan.runs.push(Run {
-                    without,
-                    ..run.clone()
-                });
+        add_plan(&mut files, &plan)?;
+        Ok(files)
+    }
+
+    /// Boots a guest for these runs.
+    fn start(&self, directory: &Path, console: &Path, runs: Vec<Run>) -> Result<Started> {
+        let plan = Plan {
+            runs,
+            ..Plan::default()
+        };
+        let initramfs = directory.join("initramfs");
+        self.files(&self.guest.files, plan)?.write(&initramfs)?;
+        let size = std::fs::metadata(&initramfs)
+            .during("read", &initramfs)?
+            .len();
+        let mut qemu = qemu::start(&Setup {
+            kernel: self.kernel,
+            initramfs: &initramfs,
+            init: &self.guest.init,
+            console,
+            megabytes: memory_for(size),
+            way: Way::Boot,
+        })?;
+        let lines = lines(qemu.take_stdout());
+        Ok(Started { qemu, lines })
+    }
+
+    /// Lets a saved guest go on with these runs. There is none if too much would have to be sent to
+    /// it, or if a guest has crashed before.
+    fn resume(&self, directory: &Path, console: &Path, runs: &[Run]) -> Result<Option<Started>> {
+        let fresh = self.finished.is_empty() && self.done.iter().all(BTreeSet::is_empty);
+        let mut files = self.guest.files.without(&self.guest.base);
+        if !fresh || files.size() > MOST_SENT {
+            return Ok(None);
+        }
+        let plan = Plan {
+            waits: true,
+            ..Plan::default()
+        };
+        let base = self.files(&self.guest.base, plan)?;
+        let setup = Setup {
+            kernel: self.kernel,
+            initramfs: Path::new(""),
+            init: &self.guest.init,
+            console,
+            megabytes: memory_for(base.size()),
+            way: Way::Boot,
+        };
+        let plan = Plan {
+            runs: runs.to_vec(),
+            time: SystemTime::now().duration_since(UNIX_EPOCH).ok(),
+            ..Plan::default()
+        };
+        add_plan(&mut files, &plan)?;
+        match warm::resume(&setup, &base, &files, directory, self.stop) {
+            Ok(started) => Ok(Some(started)),
+            Err(_) if self.stop.load(Ordering::Relaxed) => Err(Error::Interrupted {
+                release: self.release(),
+            }),
+            Err(error) => {
+                let release = self.kernel.release();
+                eprintln!("hachi: kernel {release}: no saved guest: {error}; it boots");
+                Ok(None)
             }
         }
-        let plan = serde_json::to_vec(&plan)
-            .map_err(std::io::Error::other)
-            .during("write", path)?;
-        files.bytes(PLAN, plan, 0o644);
-        files.write(path)?;
-        Ok(numbers)
     }
 }
 
-fn lines(stream: Option<impl Read + Send + 'static>) -> mpsc::Receiver<String> {
+/// A guest that is running.
+pub(crate) struct Started {
+    pub(crate) qemu: Child,
+    /// What it reports.
+    pub(crate) lines: mpsc::Receiver<String>,
+}
+
+/// Adds the plan to files.
+fn add_plan(files: &mut Initramfs, plan: &Plan) -> Result<()> {
+    let plan = serde_json::to_vec(plan)
+        .map_err(std::io::Error::other)
+        .during("write", Path::new(PLAN))?;
+    files.bytes(PLAN, plan, 0o644);
+    Ok(())
+}
+
+/// The memory of a guest, in MiB: the archive, and its contents with room to work: half of the
+/// memory, as the kernel limits its first file system.
+fn memory_for(archive: u64) -> u64 {
+    2 * (768 + 2 * (archive >> 20))
+}
+
+pub(crate) fn lines(stream: Option<impl Read + Send + 'static>) -> mpsc::Receiver<String> {
     let (sender, lines) = mpsc::channel();
     if let Some(stream) = stream {
         thread::spawn(move || {

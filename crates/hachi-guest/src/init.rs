@@ -4,7 +4,7 @@
 //! It is the program that started the guest: see [`crate::intercept`].
 
 use crate::protocol::{End, Event, PLAN, PORT, Plan, Run};
-use crate::sys;
+use crate::{initramfs, sys};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -61,7 +61,7 @@ fn run() -> io::Result<()> {
             warnings.push(format!("mounting {target}: {error}"));
         }
     }
-    let plan: Plan = serde_json::from_slice(&fs::read(PLAN)?)?;
+    let mut plan: Plan = serde_json::from_slice(&fs::read(PLAN)?)?;
     for module in &plan.modules {
         if let Err(error) = File::open(module).and_then(|file| sys::insert_module(&file)) {
             warnings.push(format!("inserting {module}: {error}"));
@@ -73,6 +73,14 @@ fn run() -> io::Result<()> {
     let mut report = Report {
         port: open_port().map_err(|error| explained(error, &warnings))?,
     };
+    if plan.waits {
+        report.send(&Event::Ready)?;
+        initramfs::unpack(Patient(&report.port), Path::new("/"))?;
+        plan = serde_json::from_slice(&fs::read(PLAN)?)?;
+    }
+    if let Some(Err(error)) = plan.time.map(sys::set_clock) {
+        warnings.push(format!("setting the clock: {error}"));
+    }
     let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
     report.send(&Event::Booted(release.trim().to_owned()))?;
     for warning in warnings {
@@ -101,13 +109,28 @@ fn open_port() -> io::Result<File> {
             let name = fs::read_to_string(port.path().join("name")).unwrap_or_default();
             let device = Path::new("/dev").join(port.file_name());
             if name.trim() == PORT && device.exists() {
-                return File::options().write(true).open(device);
+                return File::options().read(true).write(true).open(device);
             }
         }
         if Instant::now() > deadline {
             return Err(io::ErrorKind::NotFound.into());
         }
         thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Reads the port, which is at its end whenever nobody is at the other side: before the host has
+/// connected, and in the moment in which a saved guest goes on.
+struct Patient<'a>(&'a File);
+
+impl Read for Patient<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.0.read(buffer)? {
+                0 if !buffer.is_empty() => thread::sleep(Duration::from_millis(2)),
+                read => return Ok(read),
+            }
+        }
     }
 }
 

@@ -5,8 +5,10 @@ use crate::error::{Error, IoContext, Result};
 use hachi_build::{Arch, Cross};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -23,7 +25,7 @@ pub(crate) struct Initramfs {
     entries: BTreeMap<PathBuf, Entry>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 enum Entry {
     Directory,
     /// A file of the host, read when the archive is written.
@@ -95,32 +97,104 @@ impl Initramfs {
         Ok(())
     }
 
-    /// Writes the archive.
+    /// What is here and not in the other, or not the same there.
+    pub(crate) fn without(&self, other: &Initramfs) -> Initramfs {
+        let missing = self.entries.iter();
+        let missing = missing.filter(|(path, entry)| other.entries.get(*path) != Some(entry));
+        Initramfs {
+            entries: missing
+                .map(|(path, entry)| (path.clone(), entry.clone()))
+                .collect(),
+        }
+    }
+
+    /// How many bytes its files have.
+    pub(crate) fn size(&self) -> u64 {
+        let sizes = self.entries.values().map(|entry| match entry {
+            Entry::Directory => 0,
+            Entry::File { from, .. } => fs::metadata(from).map_or(0, |data| data.len()),
+            Entry::Bytes { bytes, .. } => bytes.len() as u64,
+        });
+        sizes.sum()
+    }
+
+    /// Writes the archive into a file.
     pub(crate) fn write(&self, path: &Path) -> Result<()> {
         let file = fs::File::create(path).during("create", path)?;
+        self.write_to(file).during("write", path)
+    }
+
+    /// Writes the archive.
+    pub(crate) fn write_to(&self, out: impl Write) -> io::Result<()> {
         let mut out = Archive {
-            out: BufWriter::with_capacity(1 << 20, file),
+            out: BufWriter::with_capacity(1 << 20, out),
             number: 0,
             at: 0,
         };
-        let result = (|| {
-            for (path, entry) in &self.entries {
-                let name = path.strip_prefix("/").unwrap_or(path);
-                let name = name.as_os_str().as_encoded_bytes();
-                match entry {
-                    Entry::Directory => out.entry(name, DIRECTORY | 0o755, b"")?,
-                    Entry::File { from, mode } => out.entry(name, *mode, &fs::read(from)?)?,
-                    Entry::Bytes { bytes, mode } => {
-                        out.entry(name, FILE | mode, bytes)?;
-                    }
+        for (path, entry) in &self.entries {
+            let name = path.strip_prefix("/").unwrap_or(path);
+            let name = name.as_os_str().as_encoded_bytes();
+            match entry {
+                Entry::Directory => out.entry(name, DIRECTORY | 0o755, b"")?,
+                Entry::File { from, mode } => out.entry(name, *mode, &fs::read(from)?)?,
+                Entry::Bytes { bytes, mode } => {
+                    out.entry(name, FILE | mode, bytes)?;
                 }
             }
-            out.entry(b"TRAILER!!!", 0, b"")?;
-            out.out.flush()
-        })();
-        result.during("write", path)
+        }
+        out.entry(TRAILER, 0, b"")?;
+        out.out.flush()
     }
 }
+
+/// Unpacks an archive of [`Initramfs::write_to`] below a directory, as the kernel does when it
+/// boots. What is there already is replaced.
+pub(crate) fn unpack(mut archive: impl Read, root: &Path) -> io::Result<()> {
+    let malformed = || io::Error::from(io::ErrorKind::InvalidData);
+    loop {
+        let mut header = [0; HEADER];
+        archive.read_exact(&mut header)?;
+        let field = |number: usize| {
+            let digits = std::str::from_utf8(&header[6 + 8 * number..][..8]).ok()?;
+            u32::from_str_radix(digits, 16).ok()
+        };
+        let (Some(mode), Some(size), Some(length)) = (field(1), field(6), field(11)) else {
+            return Err(malformed());
+        };
+        let mut padded = |from: usize, length: u32| -> io::Result<Vec<u8>> {
+            let length = length as usize;
+            let missing = (from + length).next_multiple_of(4) - from - length;
+            let mut bytes = vec![0; length + missing];
+            archive.read_exact(&mut bytes)?;
+            bytes.truncate(length);
+            Ok(bytes)
+        };
+        let name = padded(HEADER, length)?;
+        let contents = padded(0, size)?;
+        let name = name.strip_suffix(b"\0").ok_or_else(malformed)?;
+        if name == TRAILER {
+            return Ok(());
+        }
+        let path = root.join(OsStr::from_bytes(name));
+        if mode & DIRECTORY == DIRECTORY {
+            fs::create_dir_all(&path)?;
+            continue;
+        }
+        // A program that runs cannot be written to.
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        fs::write(&path, contents)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode & 0o7777))?;
+    }
+}
+
+/// The name of the last entry.
+const TRAILER: &[u8] = b"TRAILER!!!";
+
+/// The bytes of an entry before its name.
+const HEADER: usize = 110;
 
 struct Archive<W> {
     out: W,
@@ -131,9 +205,9 @@ struct Archive<W> {
 }
 
 impl<W: Write> Archive<W> {
-    fn entry(&mut self, name: &[u8], mode: u32, contents: &[u8]) -> std::io::Result<()> {
+    fn entry(&mut self, name: &[u8], mode: u32, contents: &[u8]) -> io::Result<()> {
         self.number += 1;
-        let size = u32::try_from(contents.len()).map_err(std::io::Error::other)?;
+        let size = u32::try_from(contents.len()).map_err(io::Error::other)?;
         let fields = [
             self.number,
             mode,
@@ -160,7 +234,7 @@ impl<W: Write> Archive<W> {
     }
 
     /// The bytes, then zeroes up to a multiple of four.
-    fn padded(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+    fn padded(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.out.write_all(bytes)?;
         self.at += bytes.len();
         let missing = self.at.next_multiple_of(4) - self.at;
@@ -249,6 +323,35 @@ mod tests {
         let file = ("b/c".to_owned(), 0o100_644, b"hello".to_vec());
         let end = ("TRAILER!!!".to_owned(), 0, Vec::new());
         assert_eq!(found, [directory("a"), directory("b"), file, end]);
+    }
+
+    #[test]
+    fn is_unpacked_as_it_was_packed() {
+        let directory = TempDir::new().unwrap();
+        let program = directory.path().join("program");
+        fs::write(&program, b"an old one").unwrap();
+        let mut base = Initramfs::default();
+        base.bytes("/known", b"known".to_vec(), 0o644);
+        let mut files = base.clone();
+        files.bytes("/deep/below/text", b"hello".to_vec(), 0o600);
+        files.bytes("/program", b"a new one".to_vec(), 0o755);
+        files.directory("/empty");
+        let more = files.without(&base);
+        assert_eq!(more.size(), 14);
+        let mut archive = Vec::new();
+        more.write_to(&mut archive).unwrap();
+        unpack(archive.as_slice(), directory.path()).unwrap();
+
+        let at = |path: &str| directory.path().join(path);
+        assert_eq!(fs::read(at("deep/below/text")).unwrap(), b"hello");
+        assert_eq!(fs::read(&program).unwrap(), b"a new one");
+        let mode = fs::metadata(&program).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o755);
+        assert!(at("empty").is_dir());
+        assert!(!at("known").exists());
+        for end in [0, 50, archive.len() - 1] {
+            assert!(unpack(&archive[..end], directory.path()).is_err(), "{end}");
+        }
     }
 
     #[test]

@@ -28,6 +28,7 @@ mod protocol;
 mod qemu;
 mod sys;
 mod userland;
+mod warm;
 
 pub use error::{Crash, Error, Malformation, Result};
 pub use guest::{Guest, Outcome, TestFailure, TestResult};
@@ -155,14 +156,17 @@ impl Kernel {
         }
     }
 
-    /// Removes it from the cache; one that is not there stays as it is.
+    /// Removes it from the cache, with its saved guests; one that is not there stays as it is.
     ///
     /// # Errors
     /// When its files cannot be removed.
     pub fn remove(&self) -> Result<()> {
         match self.foreign {
             Some(_) => Ok(()),
-            None => std::fs::remove_dir_all(&self.directory).during("remove", &self.directory),
+            None => {
+                warm::forget(&Cache::locate(None)?, self)?;
+                std::fs::remove_dir_all(&self.directory).during("remove", &self.directory)
+            }
         }
     }
 

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// Where the plan is in the guest.
 pub const PLAN: &str = "/hachi-plan.json";
@@ -19,6 +20,13 @@ pub struct Plan {
     pub modules: Vec<String>,
     /// Programs to run, one after the other.
     pub runs: Vec<Run>,
+    /// The guest waits for an archive of files on its serial port, with another plan among them,
+    /// and goes on by that one.
+    #[serde(default)]
+    pub waits: bool,
+    /// The time since 1970, for a guest that was saved earlier.
+    #[serde(default)]
+    pub time: Option<Duration>,
 }
 
 /// A test program, with its arguments.
@@ -42,6 +50,8 @@ pub struct Run {
 /// What a guest reports.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub enum Event {
+    /// The guest waits for what to run.
+    Ready,
     /// The guest is up; its kernel's release.
     Booted(String),
     /// A step that failed and may not matter, such as a file system that the kernel lacks.

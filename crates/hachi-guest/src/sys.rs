@@ -5,10 +5,13 @@ use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{ChildStdout, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::mount::MountFlags;
 use rustix::process::{Pid, Signal, WaitOptions};
 use rustix::system::RebootCommand;
+use rustix::time::{ClockId, Timespec};
 
 /// A child process that is killed when this value is dropped, and by the kernel when the thread
 /// that started it ends.
@@ -42,11 +45,32 @@ impl Child {
     /// Kills it, and gives what it wrote to stderr.
     pub(crate) fn end(mut self) -> String {
         let _ = self.0.kill();
+        self.take_error()
+    }
+
+    /// Once it has ended, what it wrote to stderr.
+    pub(crate) fn take_error(&mut self) -> String {
         let mut text = String::new();
         if let Some(mut pipe) = self.0.stderr.take() {
             let _ = pipe.read_to_string(&mut text);
         }
         text
+    }
+
+    pub(crate) fn has_ended(&mut self) -> io::Result<bool> {
+        Ok(self.0.try_wait()?.is_some())
+    }
+
+    /// Waits until it has ended by itself.
+    pub(crate) fn wait_for(&mut self, limit: Duration) -> io::Result<()> {
+        let deadline = Instant::now() + limit;
+        while !self.has_ended()? {
+            if Instant::now() > deadline {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            thread::sleep(Duration::from_millis(3));
+        }
+        Ok(())
     }
 }
 
@@ -87,6 +111,12 @@ pub(crate) fn insert_module(module: &File) -> io::Result<()> {
         Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Sets the wall clock to the time since 1970.
+pub(crate) fn set_clock(time: Duration) -> io::Result<()> {
+    let time = Timespec::try_from(time).map_err(io::Error::other)?;
+    Ok(rustix::time::clock_settime(ClockId::Realtime, time)?)
 }
 
 /// Kills what is left of the process group `leader`, which was made for a child of ours.

@@ -10,8 +10,8 @@ use crate::error::PatchFault;
 /// instruction whose question has no answer; libbpf uses the same.
 pub const POISON: i32 = 0x0bad_2310;
 
-/// Number of a helper that no kernel has. A call of it or one of those that follow stands in for the
-/// call of a kernel function that this kernel does not have; libbpf uses the same numbers.
+/// Number of a helper that no kernel has. A call of it or one of those that follow stands in for
+/// the call of a kernel function that this kernel does not have; libbpf uses the same numbers.
 pub const POISON_KFUNC: i32 = 2_002_000_000;
 
 /// Writes an answer into the instruction at `at`. Gives a reason to poison it instead if it
