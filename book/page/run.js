@@ -56,8 +56,8 @@ const SHAPES = {
 };
 
 class Form {
-  constructor(section, { form, records, packets, object, source }) {
-    Object.assign(this, { section, form, records, packets, object, source });
+  constructor(section, { form, packets, object, source, kernel }) {
+    Object.assign(this, { section, form, packets, object, source, kernel });
     this.id = section.id;
     this.takesPacket = form.presets.some((preset) => preset.packet !== undefined);
     this.captured = [];
@@ -227,7 +227,7 @@ class Form {
   /** What the program runs in, as lines of text. */
   scene(bytes) {
     const { form } = this;
-    const lines = [form.scene ?? []].flat();
+    const lines = [...(this.kernel ? [`types ${this.kernel}`] : []), ...[form.scene ?? []].flat()];
     for (const { of, input } of this.switches) lines.push(input.checked ? of.on : of.off);
     for (const { field, input } of this.fields) {
       let value;

@@ -23,7 +23,7 @@ use hachi::{Ebpf, EbpfLoader};
 use hachi_common::log::{RING_MAP, Sites};
 use hachi_obj::{MapSpec, MapType, Spec};
 use serde_json::{Value, json};
-use session::{Scene, Session, json as write, maps};
+use session::{Places, Scene, Session, json as write, maps};
 
 /// What is compared with the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,7 +133,7 @@ fn in_kernel(
             map.update_bytes(&entry.key, value, ElementFlags::default())?;
         }
     }
-    let input = scene.input().for_kernel(&of)?;
+    let input = scene.input(&Places::new()).for_kernel(&of)?;
     let loaded = ebpf.program_mut(program)?;
     loaded.load()?;
     let mut options = TestRunOptions::new().context(&input.context);

@@ -62,6 +62,8 @@ struct Form {
     title: Option<String>,
     /// What the kernel must give, too: `verdict`, `all` or `none`.
     compared: String,
+    /// Whether it needs the kernel's types.
+    types: bool,
     /// Lines of every scene.
     scene: String,
     fields: Vec<Field>,
@@ -196,6 +198,7 @@ impl Form {
             program: text(&document, "program")?,
             title: text(&document, "title"),
             compared: text(&document, "compared")?,
+            types: part::<bool>(&document, "types") == Some(&true),
             scene: lines(&document, "scene"),
             fields: parts(&document, "fields")
                 .iter()
@@ -263,7 +266,11 @@ impl Form {
 
     /// What the program runs in when an example is chosen, as `run.js` makes it, too.
     fn scene_of(&self, preset: &Preset, packets: &JsonValue) -> Result<String> {
-        let mut scene = self.scene.clone();
+        let mut scene = match self.types {
+            true => format!("types {}\n", kernel()?),
+            false => String::new(),
+        };
+        scene += &self.scene;
         for (number, switch) in self.switches.iter().enumerate() {
             let is_on = preset.on.contains(&number);
             let line = if is_on { &switch.on } else { &switch.off };
@@ -310,6 +317,11 @@ impl Form {
         }
         Ok(String::from_utf8(output.stdout)?.parse()?)
     }
+}
+
+/// The types of a kernel, as digits.
+fn kernel() -> Result<String> {
+    Ok(read(&directory().join("kernel.hex"))?.trim().to_owned())
 }
 
 /// A value of a field, as the scene has it.
@@ -411,6 +423,9 @@ fn html(form: &Form, records: &[JsonValue], packets: &JsonValue) -> Result<Strin
     put("packets", packets.clone());
     put("object", JsonValue::from(form.object_name()));
     put("source", JsonValue::from(source));
+    if form.types {
+        put("kernel", JsonValue::from(kernel()?));
+    }
     // What ends a script is not in it.
     let data = JsonValue::from(object).stringify()?.replace("</", "<\\/");
     let mut to = format!(

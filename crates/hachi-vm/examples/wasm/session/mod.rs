@@ -3,6 +3,7 @@
 //! of the book show before anything runs.
 
 pub mod json;
+mod kernel;
 pub mod maps;
 mod scene;
 
@@ -10,12 +11,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use hachi_common::log::{RING_MAP, Sites};
-use hachi_obj::{ProgramType, Spec};
+use hachi_obj::{OwnedBtf, ProgramType, Spec};
 use hachi_vm::machine::maps::Map;
 use hachi_vm::{Config, Counts, Input, Output, Stopped, Vm};
 
 use json::{hex, list, text};
-pub use scene::Scene;
+pub use scene::{Places, Scene};
 
 /// How often a program runs at most when it is asked once.
 const MOST: u64 = 1000;
@@ -23,6 +24,8 @@ const MOST: u64 = 1000;
 /// An object, and the machine that runs it once something was asked of it.
 pub struct Session {
     pub spec: Spec,
+    /// The kernel's.
+    types: Option<OwnedBtf>,
     vm: Option<Vm>,
 }
 
@@ -30,7 +33,11 @@ impl Session {
     /// Opens an object file.
     pub fn open(file: &[u8]) -> Result<Session, String> {
         match Spec::parse(file) {
-            Ok(spec) => Ok(Session { spec, vm: None }),
+            Ok(spec) => Ok(Session {
+                spec,
+                types: None,
+                vm: None,
+            }),
             Err(error) => Err(error.to_string()),
         }
     }
@@ -67,6 +74,13 @@ impl Session {
     /// Runs a program in a scene. The verdict is that of the last run; log and lines are those of
     /// all.
     pub fn play(&mut self, program: &str, scene: &Scene) -> Result<String, String> {
+        if let Some(types) = &scene.types
+            && self.types.as_ref().map(OwnedBtf::bytes) != Some(types.as_slice())
+        {
+            let parsed = OwnedBtf::parse(types.clone());
+            self.types = Some(parsed.map_err(|error| error.to_string())?);
+            self.vm = None;
+        }
         for (name, value) in &scene.globals {
             let there = self.spec.global_bytes(name);
             if there.map_err(|error| error.to_string())? != Some(value.as_slice()) {
@@ -80,7 +94,24 @@ impl Session {
             }
         }
         scene.surround(self.machine()?.world_mut());
-        self.run(program, &scene.input(), scene.times.unwrap_or(1).min(MOST))
+        let places = self.objects(scene)?;
+        self.run(
+            program,
+            &scene.input(&places),
+            scene.times.unwrap_or(1).min(MOST),
+        )
+    }
+
+    /// Makes the structures of a scene.
+    fn objects(&mut self, scene: &Scene) -> Result<Places, String> {
+        self.machine()?;
+        let (Some(vm), Some(types)) = (&mut self.vm, &self.types) else {
+            return match scene.objects.first() {
+                Some(object) => Err(format!("there are no types for `{}`", object.name)),
+                None => Ok(Places::new()),
+            };
+        };
+        kernel::make(vm, &types.types(), &scene.objects)
     }
 
     /// Removes an entry that may be there.
@@ -114,7 +145,9 @@ impl Session {
     /// The machine, made once.
     pub fn machine(&mut self) -> Result<&mut Vm, String> {
         if self.vm.is_none() {
-            let vm = Vm::new(&self.spec, &Config::default());
+            let mut config = Config::default();
+            config.types.clone_from(&self.types);
+            let vm = Vm::new(&self.spec, &config);
             self.vm = Some(vm.map_err(|error| error.to_string())?);
         }
         Ok(self.vm.as_mut().expect("it was just made"))
@@ -147,6 +180,8 @@ pub fn verdict(kind: ProgramType, value: u32) -> String {
         ProgramType::CgroupSkb | ProgramType::CgroupSockAddr | ProgramType::CgroupSock => {
             &["0 (refused)", "1 (allowed)"]
         }
+        ProgramType::Lsm if value != 0 => return format!("{} (refused)", value.cast_signed()),
+        ProgramType::Lsm => &["0 (allowed)"],
         _ => &[],
     };
     match names.get(value as usize) {

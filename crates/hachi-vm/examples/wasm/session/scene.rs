@@ -1,6 +1,8 @@
 //! What a run begins with, as text: one thing a line.
 
 use hachi_vm::Input;
+use std::collections::BTreeMap;
+
 use hachi_vm::machine::context::{Arch, Registers};
 use hachi_vm::machine::{Image, World};
 
@@ -10,7 +12,7 @@ use hachi_vm::machine::{Image, World};
 /// packet 45000054…             the packet, or the bytes of a context, in hexadecimal
 /// field mark 7                 a field of the context
 /// bytes user_ip4 7f000001      the bytes of a field of the context
-/// argument 4096                the next argument of a function or tracepoint
+/// argument 4096                the next argument of a function or tracepoint; or `@LABEL`
 /// returned 0                   what the function returned
 /// process 4711                 the process that runs, of one thread
 /// uid 0                        its user
@@ -18,6 +20,9 @@ use hachi_vm::machine::{Image, World};
 /// time 60000000000             nanoseconds since the machine was started
 /// user 4096 2f746d7000         memory of the process: address and bytes
 /// kernel 8192 00000000         memory of the kernel
+/// types 9feb01…                the kernel's types; if there were others, the machine starts again
+/// object task task_struct      a structure of the kernel's, with a label
+/// member comm cat              a member of the last one: a number, text, or `@LABEL`
 /// times 11                     how often the program runs, one run after the other
 /// set STRICT 01000000          a global; if it had another value, the machine starts again
 /// entry PORTS 581b 01          an entry that a map has
@@ -27,16 +32,56 @@ use hachi_vm::machine::{Image, World};
 pub struct Scene {
     bytes: Vec<u8>,
     fields: Vec<(String, Field)>,
-    arguments: Vec<u64>,
+    arguments: Vec<Number>,
     returned: Option<u64>,
     process: Option<u32>,
     uid: Option<u32>,
     name: Option<String>,
     time: Option<u64>,
     images: Vec<Image>,
+    pub types: Option<Vec<u8>>,
+    pub objects: Vec<Object>,
     pub times: Option<u64>,
     pub globals: Vec<(String, Vec<u8>)>,
     pub entries: Vec<Entry>,
+}
+
+/// A structure of the kernel's.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Object {
+    pub label: String,
+    /// The name of its type.
+    pub name: String,
+    /// Names and values.
+    pub members: Vec<(String, String)>,
+}
+
+/// A number, or the address of an object.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Number {
+    Value(u64),
+    Of(String),
+}
+
+/// The addresses of objects, by their labels.
+pub type Places = BTreeMap<String, u64>;
+
+impl Number {
+    /// Reads one.
+    pub fn parse(text: &str) -> Option<Number> {
+        match text.strip_prefix('@') {
+            Some(label) => Some(Number::Of(label.to_owned())),
+            None => number(text).map(Number::Value),
+        }
+    }
+
+    /// What it is. Objects that are not there are at 0.
+    pub fn value(&self, places: &Places) -> u64 {
+        match self {
+            Number::Value(value) => *value,
+            Number::Of(label) => places.get(label).copied().unwrap_or(0),
+        }
+    }
 }
 
 /// An entry of a map, as it is to be before the run.
@@ -80,11 +125,25 @@ impl Scene {
                 let value = Field::Bytes(bytes(value)?);
                 self.fields.push((name.to_owned(), value));
             }
-            "argument" => self.arguments.push(number(rest)?),
+            "argument" => self.arguments.push(Number::parse(rest)?),
             "returned" => self.returned = Some(number(rest)?),
             "process" => self.process = Some(rest.parse().ok()?),
             "uid" => self.uid = Some(rest.parse().ok()?),
             "name" => self.name = Some(rest.to_owned()),
+            "types" => self.types = Some(bytes(rest)?),
+            "object" => {
+                let (label, name) = two();
+                self.objects.push(Object {
+                    label: label.to_owned(),
+                    name: name.to_owned(),
+                    members: Vec::new(),
+                });
+            }
+            "member" => {
+                let (name, value) = two();
+                let object = self.objects.last_mut()?;
+                object.members.push((name.to_owned(), value.to_owned()));
+            }
             "time" => self.time = Some(number(rest)?),
             "times" => self.times = Some(number(rest)?),
             "set" => {
@@ -132,7 +191,7 @@ impl Scene {
     }
 
     /// What the program is run with.
-    pub fn input(&self) -> Input<'_> {
+    pub fn input(&self, places: &Places) -> Input<'_> {
         let mut input = Input::new(&self.bytes);
         for (name, value) in &self.fields {
             input = match value {
@@ -141,10 +200,12 @@ impl Scene {
             };
         }
         let mut registers = Registers::new(Arch::X86_64);
-        for (number, value) in self.arguments.iter().enumerate() {
+        let arguments = self.arguments.iter();
+        let arguments: Vec<u64> = arguments.map(|of| of.value(places)).collect();
+        for (number, value) in arguments.iter().enumerate() {
             registers = registers.argument(number, *value);
         }
-        input = input.arguments(self.arguments.iter().copied());
+        input = input.arguments(arguments);
         if let Some(value) = self.returned {
             registers = registers.result(value);
             input = input.returned(value);
