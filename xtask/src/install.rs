@@ -58,6 +58,11 @@ pub const NODE: Tool = Tool {
     purpose: "runs the virtual machine as a WebAssembly module",
 };
 
+pub const WASM_OPT: Tool = Tool {
+    program: "wasm-opt",
+    package: "binaryen",
+    purpose: "makes the virtual machine as a WebAssembly module smaller",
+};
 pub const NPM: Tool = Tool {
     program: "npm",
     package: "npm",

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::install::{self, NODE};
+use crate::install::{self, NODE, WASM_OPT};
 use crate::shell::{Result, capture, cargo, root, run, target_dir};
 use crate::test::Tally;
 
@@ -16,8 +16,28 @@ const SETTINGS: &[&str] = &[
     "profile.release.codegen-units=1",
 ];
 
-/// Builds the module; where it is.
-pub fn build() -> Result<PathBuf> {
+/// What the compiler's modules use of WebAssembly.
+const FEATURES: &[&str] = &[
+    "--enable-bulk-memory",
+    "--enable-multivalue",
+    "--enable-mutable-globals",
+    "--enable-nontrapping-float-to-int",
+    "--enable-reference-types",
+    "--enable-sign-ext",
+];
+
+/// The most bytes of the module, made smaller or as the compiler leaves it.
+const MOST: [u64; 2] = [640 * 1024, 704 * 1024];
+
+/// The module.
+pub struct Module {
+    pub path: PathBuf,
+    /// How many bytes it may have.
+    most: u64,
+}
+
+/// Builds the module, and makes it smaller where the tool for that can be had.
+pub fn build() -> Result<Module> {
     let sysroot = capture(Command::new("rustc").args(["--print", "sysroot"]))?;
     let library = Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library/std");
     if !library.is_dir() {
@@ -40,7 +60,20 @@ pub fn build() -> Result<PathBuf> {
         .env("RUSTFLAGS", "-Zunstable-options -Cpanic=immediate-abort")
         .env("CARGO_TARGET_DIR", &to);
     run(&mut build)?;
-    Ok(to.join("wasm32-unknown-unknown/release/examples/wasm.wasm"))
+    let path = to.join("wasm32-unknown-unknown/release/examples/wasm.wasm");
+    if let Some((_, reason)) = install::ensure(&[WASM_OPT]).into_iter().next() {
+        println!("the module is as the compiler leaves it: {reason}");
+        let most = MOST[1];
+        return Ok(Module { path, most });
+    }
+    let smaller = to.join("hachi.wasm");
+    let mut optimize = Command::new(WASM_OPT.program);
+    optimize.arg("-Oz").args(FEATURES).arg(path);
+    run(optimize.arg("-o").arg(&smaller))?;
+    Ok(Module {
+        path: smaller,
+        most: MOST[0],
+    })
 }
 
 /// Runs the module's tests in Node.js.
@@ -53,7 +86,8 @@ pub fn test(tally: &mut Tally) -> Result {
     let object: &Path = &root().join("crates/hachi-cli/tests/objects/talker.o");
     let mut node = Command::new("node");
     node.arg(root().join("crates/hachi-vm/examples/wasm/test.mjs"))
-        .env("HACHI_WASM", module)
+        .env("HACHI_WASM", module.path)
+        .env("HACHI_WASM_MOST", module.most.to_string())
         .env("HACHI_OBJECT", object);
     run(&mut node)
 }

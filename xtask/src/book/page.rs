@@ -352,7 +352,7 @@ pub fn fill(site: &Path, hachi: &Path) -> Result<String> {
     }
     let machine = root().join("crates/hachi-vm/examples/wasm/machine.js");
     fs::copy(machine, place.join("machine.js"))?;
-    fs::copy(wasm::build()?, place.join("hachi.wasm"))?;
+    fs::copy(wasm::build()?.path, place.join("hachi.wasm"))?;
     let mut build = cargo(root());
     build.args([
         "build",

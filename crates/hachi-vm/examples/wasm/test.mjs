@@ -1,5 +1,5 @@
-// Runs the module HACHI_WASM in Node.js, with the object HACHI_OBJECT: that of
-// crates/hachi-cli/tests/programs/talker.rs.
+// Runs the module HACHI_WASM, of HACHI_WASM_MOST bytes at most, in Node.js, with the object
+// HACHI_OBJECT: that of crates/hachi-cli/tests/programs/talker.rs.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -14,7 +14,7 @@ const machine = await Machine.load(module);
 const packet = (length) => new Uint8Array(length).fill(0x5a);
 
 test('the module is small', () => {
-  assert.ok(module.length <= 640 * 1024, `${module.length} bytes`);
+  assert.ok(module.length <= Number(process.env.HACHI_WASM_MOST), `${module.length} bytes`);
 });
 
 test('an object says what it has', () => {
@@ -67,6 +67,20 @@ test('a scene sets what the program sees', () => {
   assert.match(run.log[0].text, /^a packet of 61 bytes/);
   assert.throws(() => object.play('talker', 'pocket 00'), /`pocket 00` is not a line/);
   assert.throws(() => object.play('talker', 'packet 0'), /`packet 0` is not a line/);
+});
+
+test('maps are shown by their types', () => {
+  const object = machine.open(file);
+  // Those of the library, and constants, are left out.
+  assert.deepEqual(object.maps(), []);
+});
+
+test('the kernel’s structures need its types', () => {
+  const object = machine.open(file);
+  const scene = `packet ${'00'.repeat(60)}\nobject task task_struct\n`;
+  assert.throws(() => object.play('talker', scene), /no types for `task_struct`/);
+  assert.throws(() => object.play('talker', 'types 00'), /BTF|type/i);
+  assert.throws(() => object.play('talker', 'member a 1'), /`member a 1` is not a line/);
 });
 
 test('what is wrong is an error that says so', () => {
