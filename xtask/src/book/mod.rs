@@ -349,18 +349,14 @@ fn mdbook() -> Result<PathBuf> {
     let place = cache()?.join(format!("tools/mdbook-{MDBOOK}"));
     let program = place.join("bin/mdbook");
     if !program.is_file() {
-        println!("installing mdBook {MDBOOK}, once; it takes some minutes");
+        println!("installing mdBook {MDBOOK}, once; it takes a minute");
         let mut install = cargo(root());
-        install.args([
-            "install",
-            "--quiet",
-            "--locked",
-            "mdbook",
-            "--version",
-            MDBOOK,
-        ]);
-        install.args(["--no-default-features", "--features", "search", "--root"]);
-        run_command(install.arg(&place))?;
+        install.args(["install", "--quiet", "--locked", "mdbook"]);
+        install.args(["--version", MDBOOK, "--no-default-features"]);
+        install.args(["--features", "search", "--root"]).arg(&place);
+        // It builds the book in a second all the same, and is there in half the time.
+        install.arg("--debug").env("CARGO_PROFILE_DEV_DEBUG", "0");
+        run_command(&mut install)?;
     }
     Ok(program)
 }

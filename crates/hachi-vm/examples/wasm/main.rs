@@ -187,8 +187,9 @@ pub unsafe extern "C" fn hachi_entries(handle: u32, map: *const u8, map_len: usi
 
 /// What the maps hold, by their types: `[{"name", "type", "entries": [{"key", "values": [{"cpu",
 /// "value"}]}], "left_out"}]`; `cpu` where each has a value of its own. Ring buffers and perf event
-/// arrays have `"records": [HEX]` instead, which are taken out. The maps of the library, and
-/// entries of arrays that are all zero, are left out.
+/// arrays have `"records": [TEXT]` instead, which are taken out: in words if the scene said what is
+/// in them, else in hexadecimal. The maps of the library, and entries of arrays that are all zero,
+/// are left out.
 #[unsafe(no_mangle)]
 pub extern "C" fn hachi_maps(handle: u32) -> u32 {
     with(handle, Session::maps)

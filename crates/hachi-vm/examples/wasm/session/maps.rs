@@ -8,6 +8,7 @@ use hachi_obj::{DataKind, MapSpec, MapType, Spec};
 use hachi_vm::Vm;
 
 use super::json::{hex, list, text};
+use super::scene::Record;
 
 /// Names of maps of the library's own begin so.
 const OWN: &str = "HACHI_";
@@ -83,7 +84,7 @@ pub fn typed(types: Option<&Btf<'_>>, type_id: u32, bytes: &[u8]) -> String {
 }
 
 /// All that are shown, as JSON; records are taken out of their buffers.
-pub fn all(spec: &Spec, vm: &mut Vm) -> String {
+pub fn all(spec: &Spec, vm: &mut Vm, layouts: &[Record]) -> String {
     let mut to = String::from("[");
     let maps = spec.maps.iter().filter(|map| is_shown(map));
     list(&mut to, maps, |to, map| {
@@ -96,7 +97,11 @@ pub fn all(spec: &Spec, vm: &mut Vm) -> String {
         match records(vm, map) {
             Some(records) => {
                 to.push_str(",\"records\":[");
-                list(to, &records, |to, record| to.push_str(&hex(record)));
+                let layout = layouts.iter().find(|layout| layout.map == map.name);
+                list(to, &records, |to, record| {
+                    let shown = layout.and_then(|layout| layout.show(record));
+                    to.push_str(&shown.map_or_else(|| hex(record), |shown| text(&shown)));
+                });
                 to.push_str("]}");
             }
             None => write_entries(to, spec, map, vm),

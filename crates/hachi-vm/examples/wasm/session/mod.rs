@@ -16,6 +16,7 @@ use hachi_vm::machine::maps::Map;
 use hachi_vm::{Config, Counts, Input, Output, Stopped, Vm};
 
 use json::{hex, list, text};
+use scene::Record;
 pub use scene::{Places, Scene};
 
 /// How often a program runs at most when it is asked once.
@@ -26,6 +27,8 @@ pub struct Session {
     pub spec: Spec,
     /// The kernel's.
     types: Option<OwnedBtf>,
+    /// What records of maps have in them.
+    records: Vec<Record>,
     vm: Option<Vm>,
 }
 
@@ -36,6 +39,7 @@ impl Session {
             Ok(spec) => Ok(Session {
                 spec,
                 types: None,
+                records: Vec::new(),
                 vm: None,
             }),
             Err(error) => Err(error.to_string()),
@@ -68,7 +72,7 @@ impl Session {
     pub fn maps(&mut self) -> Result<String, String> {
         self.machine()?;
         let vm = self.vm.as_mut().expect("it was just made");
-        Ok(maps::all(&self.spec, vm))
+        Ok(maps::all(&self.spec, vm, &self.records))
     }
 
     /// Runs a program in a scene. The verdict is that of the last run; log and lines are those of
@@ -93,6 +97,7 @@ impl Session {
                 None => self.remove(&entry.map, &entry.key)?,
             }
         }
+        self.records.clone_from(&scene.records);
         scene.surround(self.machine()?.world_mut());
         let places = self.objects(scene)?;
         self.run(

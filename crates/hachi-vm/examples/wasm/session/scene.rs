@@ -23,6 +23,8 @@ use hachi_vm::machine::{Image, World};
 /// types 9feb01…                the kernel's types; if there were others, the machine starts again
 /// object task task_struct      a structure of the kernel's, with a label
 /// member comm cat              a member of the last one: a number, text, or `@LABEL`
+/// record STARTS process:4 name:16
+///                              what records of a map have in them: names and bytes of parts
 /// times 11                     how often the program runs, one run after the other
 /// set STRICT 01000000          a global; if it had another value, the machine starts again
 /// entry PORTS 581b 01          an entry that a map has
@@ -40,6 +42,7 @@ pub struct Scene {
     time: Option<u64>,
     images: Vec<Image>,
     pub types: Option<Vec<u8>>,
+    pub records: Vec<Record>,
     pub objects: Vec<Object>,
     pub times: Option<u64>,
     pub globals: Vec<(String, Vec<u8>)>,
@@ -54,6 +57,52 @@ pub struct Object {
     pub name: String,
     /// Names and values.
     pub members: Vec<(String, String)>,
+}
+
+/// What the records of a map have in them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    pub map: String,
+    /// Names and bytes of the parts.
+    pub parts: Vec<(String, usize)>,
+}
+
+impl Record {
+    fn read(text: &str) -> Option<Record> {
+        let mut words = text.split(' ');
+        let map = words.next()?.to_owned();
+        let part = |word: &str| {
+            let (name, size) = word.split_once(':')?;
+            Some((name.to_owned(), size.parse().ok()?))
+        };
+        Some(Record {
+            map,
+            parts: words.map(part).collect::<Option<_>>()?,
+        })
+    }
+
+    /// A record in words: parts that are no numbers as text up to the first zero. None if it has
+    /// not as many bytes as its parts.
+    pub fn show(&self, mut bytes: &[u8]) -> Option<String> {
+        let mut shown = Vec::new();
+        for (name, size) in &self.parts {
+            let (part, rest) = bytes.split_at_checked(*size)?;
+            bytes = rest;
+            let mut number = [0; 8];
+            let value = match size {
+                1 | 2 | 4 | 8 => {
+                    number[..*size].copy_from_slice(part);
+                    u64::from_le_bytes(number).to_string()
+                }
+                _ => {
+                    let text = part.split(|byte| *byte == 0).next().unwrap_or_default();
+                    format!("{:?}", String::from_utf8_lossy(text))
+                }
+            };
+            shown.push(format!("{name} {value}"));
+        }
+        bytes.is_empty().then(|| shown.join(", "))
+    }
 }
 
 /// A number, or the address of an object.
@@ -144,6 +193,7 @@ impl Scene {
                 let object = self.objects.last_mut()?;
                 object.members.push((name.to_owned(), value.to_owned()));
             }
+            "record" => self.records.push(Record::read(rest)?),
             "time" => self.time = Some(number(rest)?),
             "times" => self.times = Some(number(rest)?),
             "set" => {
