@@ -268,6 +268,36 @@ test('packets of a capture are examples', async () => {
   await close();
 });
 
+test('each theme can be read', async () => {
+  for (const theme of ['light', 'rust', 'coal', 'navy', 'ayu']) {
+    const { page, close } = await open(`${origin}/03-packets.html`);
+    await page.evaluate((name) => localStorage.setItem('mdbook-theme', name), theme);
+    await page.reload();
+    assert.ok(await page.evaluate((name) => document.documentElement.classList.contains(name), theme));
+    await page.waitForSelector('#run-who[data-ready]');
+    for (const details of await page.locator('#run-who details').all()) {
+      await details.evaluate((element) => { element.open = true; });
+    }
+    await page.locator('#run-who .run-go').click();
+    await shown(page, 'run-who', 1);
+    await page.evaluate(axe);
+    const found = await page.evaluate(() => window.axe.run('#run-who', { runOnly: ['color-contrast'] }));
+    const told = found.violations.flatMap(({ nodes }) => nodes.map((node) => node.failureSummary));
+    assert.deepEqual(told, [], theme);
+    await close();
+  }
+});
+
+test('the page of all chapters has all forms', async () => {
+  const { page, complaints, close } = await open(`${origin}/print.html`, { javaScriptEnabled: true });
+  const all = await page.locator('.hachi-run').count();
+  await page.waitForFunction((count) => document.querySelectorAll('.hachi-run[data-ready]').length === count, all);
+  const expected = forms.map((file) => text(file).split('class="hachi-run"').length - 1);
+  assert.equal(all, expected.reduce((sum, count) => sum + count, 0));
+  assert.deepEqual(complaints, []);
+  await close();
+});
+
 test('links of the book lead somewhere', () => {
   const ids = new Map();
   const idsOf = (file) => {

@@ -175,6 +175,11 @@ pub const MUSL: Tool = Tool {
     purpose: "makes programs to attach probes to",
 };
 
+pub const PIP: Tool = Tool {
+    program: "pip3",
+    package: "python3-pip",
+    purpose: "fetches what reads prose",
+};
 pub const CODESPELL: Tool = Tool {
     program: "codespell",
     package: "codespell",

@@ -20,6 +20,7 @@ mod package;
 mod packages;
 mod picture;
 mod prober;
+mod prose;
 mod release;
 mod shell;
 mod signatures;

@@ -336,7 +336,7 @@ fn replay_here(files: &[&str], guests: Guests) -> Result<String> {
 }
 
 /// Where tools are installed.
-fn cache() -> Result<PathBuf> {
+pub fn cache() -> Result<PathBuf> {
     match (std::env::var_os("HACHI_CACHE"), std::env::var_os("HOME")) {
         (Some(cache), _) => Ok(PathBuf::from(cache)),
         (None, Some(home)) => Ok(Path::new(&home).join(".cache/hachi")),

@@ -9,7 +9,8 @@ use crate::shell::{
     rustc_host, target_dir, watch,
 };
 use crate::{
-    book, codegen, first_xdp, fuzz, matrix as guests, package, picture, spelling, style, support,
+    book, codegen, first_xdp, fuzz, matrix as guests, package, picture, prose, spelling, style,
+    support,
 };
 use std::path::PathBuf;
 use std::process::Command;
@@ -31,11 +32,14 @@ pub fn tools(tally: &mut Tally) -> Result {
     Ok(())
 }
 
-/// The rules of style, and spelling.
+/// The rules of style, spelling, and the style of prose.
 pub fn style(tally: &mut Tally) -> Result {
     style::check()?;
     if let Some(reason) = spelling::check()? {
         tally.skip("spelling", reason);
+    }
+    if let Some(reason) = prose::check()? {
+        tally.skip("the style of prose", reason);
     }
     Ok(())
 }
