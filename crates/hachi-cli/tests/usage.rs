@@ -196,6 +196,19 @@ fn testing_needs_cargo_or_qemu() {
         .code(0)
         .prints(&["1 passed"]);
     run(in_package(&plain).env("ANSWER", "41")).code(1);
+    let covered = ["test", "--coverage", "coverage", "--", "--lib", "answers"];
+    run(in_package(&covered).env("ANSWER", "42"))
+        .code(1)
+        .says(&["no test ran a program in the virtual machine"]);
+    assert!(!dir.join("coverage").exists());
+    run(&mut in_package(&[
+        "test",
+        "--kernel",
+        "6.1",
+        "--profile",
+        "stacks",
+    ]))
+    .code(2);
     run(in_package(&["test", "--kernel", "6.1"]).env("HACHI_QEMU", "/nowhere/qemu"))
         .code(3)
         .says(&["qemu-system-x86_64", "apt-get install"]);

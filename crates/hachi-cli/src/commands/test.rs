@@ -3,6 +3,8 @@
 //! For other kernels cargo builds the tests as usual, but runs this command in place of each test
 //! program; it only notes what to run and how. Then one guest for each kernel runs them all.
 
+mod record;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::Write;
@@ -32,9 +34,14 @@ const NOTE: &str = "HACHI_TEST_NOTE";
 /// on Debian's kernels of the versions named, which are fetched once. That needs no root and no
 /// /dev/kvm. Tests run as root there, and one after the other, each in a process of its own. With
 /// --arch they are machines of another kind, which the tests are built for.
+///
+/// With --coverage or --profile the tests of `#[hachi_test::test]` that run in the virtual machine
+/// count what they run. At the end each has its programs' runs, with the instructions of the
+/// longest and the average.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
+  hachi test --coverage target/coverage
   hachi test --kernel 6.1
   hachi test --kernel 5.10,6.1,6.12 -- -p firewall drops
   hachi test --kernel 6.12 --arch arm64
@@ -72,6 +79,8 @@ pub struct Args {
     /// DIR/KERNEL.tsv; of another kind of machine, to DIR/KERNEL-ARCH.json and .tsv
     #[arg(long, value_name = "DIR", requires = "kernel")]
     report: Option<PathBuf>,
+    #[command(flatten)]
+    record: record::Wanted,
     /// Print every test, not only those that fail
     #[arg(short, long)]
     verbose: bool,
@@ -120,8 +129,12 @@ fn note_run(note: &Path) -> std::io::Result<()> {
 pub fn run(args: Args, out: &mut Output) -> Result {
     if args.kernel.is_empty() {
         let mut cargo = cargo();
+        let records = args.record.set_up(&mut cargo)?;
         let status = cargo.arg("test").args(&args.cargo).status();
         let status = status.map_err(|error| Failure::because("cannot run cargo", &error))?;
+        if let Some(records) = &records {
+            args.record.write(records, out)?;
+        }
         return match status.success() {
             true => Ok(()),
             false => Err(Failure::silent(Kind::Failed)),

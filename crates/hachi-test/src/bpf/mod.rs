@@ -4,6 +4,7 @@ mod backend;
 #[cfg(target_os = "linux")]
 mod kernel;
 mod native;
+mod record;
 pub mod run_in;
 mod view;
 mod vm;

@@ -1,12 +1,23 @@
 use hachi_obj::{GlobalVar, Spec};
 use hachi_vm::{Config, Input, Vm};
 
+use super::record::Record;
 use super::{Backend, Ran, Refused, Run};
 
 /// The virtual machine.
 struct InVm {
     vm: Vm,
     globals: Vec<GlobalVar>,
+    /// What ran, if someone wants to know.
+    record: Option<Record>,
+}
+
+impl Drop for InVm {
+    fn drop(&mut self) {
+        if let Some(record) = &self.record {
+            record.write(&self.vm);
+        }
+    }
 }
 
 /// Loads an object into a machine. Its types are those of this kernel, where programs ask for
@@ -21,6 +32,7 @@ pub fn load(spec: Spec) -> Result<Box<dyn Backend>, Refused> {
     Ok(Box::new(InVm {
         vm,
         globals: spec.globals,
+        record: Record::wanted(),
     }))
 }
 
@@ -80,7 +92,11 @@ impl Backend for InVm {
     }
 
     fn run(&mut self, program: &str, input: &Input<'_>) -> Result<Ran, Refused> {
-        match self.vm.run(program, input) {
+        let result = match &mut self.record {
+            Some(record) => record.run(&mut self.vm, program, input),
+            None => self.vm.run(program, input),
+        };
+        match result {
             Ok(output) => Ok(Ran::Done(Box::new(Run {
                 verdict: output.result,
                 packet: output.bytes.clone(),
