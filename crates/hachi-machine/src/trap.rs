@@ -48,6 +48,11 @@ pub enum Trap {
         /// How many.
         limit: u64,
     },
+    /// It ran as long as it may.
+    Time {
+        /// How long.
+        limit: std::time::Duration,
+    },
     /// There is no more memory.
     Memory,
     /// More calls within calls than the kernel allows.
@@ -305,6 +310,7 @@ impl fmt::Display for Trap {
             Trap::Instructions { limit } => {
                 write!(f, "the program did not end within {limit} instructions")
             }
+            Trap::Time { limit } => write!(f, "the program did not end within {limit:?}"),
             Trap::Memory => f.write_str("the program needs more memory than it may have"),
             Trap::CallDepth => {
                 f.write_str("more than 8 functions call each other, which is the kernel's limit")

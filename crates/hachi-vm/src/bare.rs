@@ -7,7 +7,7 @@ use crate::decode::Invalid;
 use crate::fault::Stopped;
 use crate::load::Config;
 use crate::program::Program;
-use crate::run::{Engine, Mode, Run, Unwatched};
+use crate::run::{Budget, Engine, Mode, Run, Unwatched};
 use crate::space::Space;
 
 /// Instructions without an object: what conformance suites run.
@@ -94,7 +94,10 @@ impl Bare {
             &mut self.space,
             Unwatched,
             0,
-            self.limit,
+            Budget {
+                instructions: self.limit,
+                time: None,
+            },
             mode,
         );
         run.input = Some((self.memory, self.len));

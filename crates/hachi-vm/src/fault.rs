@@ -173,7 +173,7 @@ fn code(trap: &Trap) -> Code {
         Trap::Sleeps { .. } => Code::CALL_MAY_SLEEP,
         Trap::MisusedKfunc { .. } => Code::HELPER_ARGUMENT_TYPE,
         Trap::Leak(_) => Code::REFERENCE_LEAK,
-        Trap::Instructions { .. } => Code::INFINITE_LOOP,
+        Trap::Instructions { .. } | Trap::Time { .. } => Code::INFINITE_LOOP,
         Trap::Memory => Code::NO_MEMORY,
         Trap::CallDepth => Code::CALL_DEPTH,
         _ => Code::UNKNOWN_INSTRUCTION,
@@ -197,7 +197,7 @@ fn help(trap: &Trap) -> Option<&'static str> {
             Some("submit or discard the record on every path")
         }
         Trap::Leak(hachi_machine::Held::Lock { .. }) => Some("release the lock on every path"),
-        Trap::Instructions { .. } => Some("see that its loops end"),
+        Trap::Instructions { .. } | Trap::Time { .. } => Some("see that its loops end"),
         _ => None,
     }
 }

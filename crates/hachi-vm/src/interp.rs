@@ -136,8 +136,9 @@ impl<W: Watch> Run<'_, W> {
                 self.executed += (pc - counted) as u64;
                 pc = $step.off as usize;
                 counted = pc;
-                if self.executed > self.limit {
-                    let trap = Trap::Instructions { limit: self.limit };
+                if self.executed > self.limit
+                    && let Err(trap) = self.check_budget()
+                {
                     self.show_fault(pc, &mut r, &trap);
                     return Err(self.stopped(pc, trap));
                 }
@@ -432,9 +433,8 @@ impl<W: Watch> Run<'_, W> {
                             pc: pc - 1,
                         };
                         r[0] = or_trap!(self.helper(step.off as u32, &arguments));
-                        if self.executed > self.limit {
-                            let limit = self.limit;
-                            return Err(self.stopped(pc, Trap::Instructions { limit }));
+                        if let Err(trap) = self.check_budget() {
+                            return Err(self.stopped(pc, trap));
                         }
                     }
                     // What verified programs never read.
@@ -450,9 +450,8 @@ impl<W: Watch> Run<'_, W> {
                     };
                     let arguments = [r[1], r[2], r[3], r[4], r[5]];
                     r[0] = or_trap!(self.kfunc(&name, arguments));
-                    if self.executed > self.limit {
-                        let limit = self.limit;
-                        return Err(self.stopped(pc, Trap::Instructions { limit }));
+                    if let Err(trap) = self.check_budget() {
+                        return Err(self.stopped(pc, trap));
                     }
                     r[1..6].fill(0);
                 }

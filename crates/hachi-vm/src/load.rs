@@ -1,6 +1,7 @@
 //! From an object to a machine: its maps, and its programs linked and decoded.
 
 use std::cell::RefCell;
+use std::time::Duration;
 
 use hachi_asm::Endian;
 use hachi_btf::Btf;
@@ -13,7 +14,7 @@ use crate::context::Shape;
 use crate::decode::decode;
 use crate::error::{Error, ExternError};
 use crate::program::Program;
-use crate::run::Engine;
+use crate::run::{Budget, Engine};
 use crate::space::Space;
 use crate::vm::Vm;
 
@@ -25,6 +26,9 @@ pub struct Config {
     pub cpus: u32,
     /// Instructions that one run may take.
     pub instructions: u64,
+    /// How long one run may take, if that is limited: the clock is looked at now and then. Hosts
+    /// without a clock, as WebAssembly alone is, have no such limit.
+    pub time: Option<Duration>,
     /// Bytes of memory that maps, packets and records may take together.
     pub memory: u64,
     /// The kernel's types, for programs that ask about them (CO-RE).
@@ -42,6 +46,7 @@ impl Default for Config {
         Config {
             cpus: 4,
             instructions: 100_000_000,
+            time: None,
             memory: 1 << 30,
             types: None,
             kernel_version: 6 << 16 | 12 << 8,
@@ -61,7 +66,10 @@ impl Vm {
             world: World::new(config.cpus),
             space: Space::new(spec.endian, config.memory),
             programs: Vec::new(),
-            limit: config.instructions,
+            budget: Budget {
+                instructions: config.instructions,
+                time: config.time,
+            },
             engine: config.engine,
         };
         for map in &spec.maps {

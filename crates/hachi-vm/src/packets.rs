@@ -133,7 +133,7 @@ impl Packets<'_> {
             &mut vm.space,
             Unwatched,
             self.number,
-            vm.limit,
+            vm.budget,
             mode,
         );
         let result = run.run([context, 0, 0, 0, 0]);

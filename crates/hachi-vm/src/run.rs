@@ -1,5 +1,7 @@
 //! A run of a program: what both engines share.
 
+use std::time::{Duration, Instant};
+
 use hachi_asm::consts::MAX_TAIL_CALL_CNT;
 use hachi_asm::helpers::id;
 use hachi_machine::{Expected, Host, Memory, Misuse, Trap, Wanted, World, helpers, kfuncs};
@@ -18,6 +20,16 @@ pub(crate) struct Frame {
     pub(crate) turns: u32,
 }
 
+/// Instructions from one look at the clock to the next.
+const SLICE: u64 = 1 << 20;
+
+/// What a run may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Budget {
+    pub(crate) instructions: u64,
+    pub(crate) time: Option<Duration>,
+}
+
 /// What runs programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -29,6 +41,16 @@ pub enum Engine {
     /// of more than 65,536 instructions, hosts without a compiler) is interpreted.
     #[cfg(feature = "jit")]
     Jit,
+}
+
+impl Budget {
+    /// How far a run may go before it looks at the clock, or is over.
+    fn slice(&self, executed: u64) -> u64 {
+        match self.time {
+            Some(_) => executed.saturating_add(SLICE).min(self.instructions),
+            None => self.instructions,
+        }
+    }
 }
 
 /// How a run is made.
@@ -131,7 +153,11 @@ pub(crate) struct Run<'m, W> {
     #[cfg(feature = "jit")]
     pub(crate) first: usize,
     pub(crate) executed: u64,
+    /// Where `executed` stops the run, or has it look at the clock: see [`Run::check_budget`].
     pub(crate) limit: u64,
+    budget: Budget,
+    /// When it began, if that matters. There are hosts without a clock.
+    began: Option<Instant>,
     /// Where it is, once it has stopped.
     pub(crate) stop: Stop,
     pub(crate) depth: usize,
@@ -158,9 +184,14 @@ impl<'m, W: Watch> Run<'m, W> {
         space: &'m mut Space,
         watch: W,
         current: usize,
-        limit: u64,
+        budget: Budget,
         mode: Mode,
     ) -> Self {
+        let instructions = budget.instructions.min(i64::MAX as u64);
+        let budget = Budget {
+            instructions,
+            ..budget
+        };
         let big = space.endian() == hachi_asm::Endian::Big;
         Run {
             programs,
@@ -171,7 +202,9 @@ impl<'m, W: Watch> Run<'m, W> {
             #[cfg(feature = "jit")]
             first: current,
             executed: 0,
-            limit: limit.min(i64::MAX as u64),
+            limit: budget.slice(0),
+            budget,
+            began: budget.time.map(|_| Instant::now()),
             stop: Stop {
                 program: current,
                 pc: 0,
@@ -211,6 +244,7 @@ impl<'m, W: Watch> Run<'m, W> {
     pub(crate) fn start_again(&mut self) {
         self.before = self.before.saturating_add(self.executed);
         self.executed = 0;
+        self.limit = self.budget.slice(0);
         self.tail_calls = 0;
         self.depth = 0;
     }
@@ -252,6 +286,31 @@ impl<'m, W: Watch> Run<'m, W> {
             false => self.execute::<false>(pc, registers),
             true => self.execute::<true>(pc, registers),
         }
+    }
+
+    /// Whether the run may go on, after what it has executed.
+    #[inline]
+    pub(crate) fn check_budget(&mut self) -> Result<(), Trap> {
+        match self.executed > self.limit {
+            true => self.extend(),
+            false => Ok(()),
+        }
+    }
+
+    /// Goes on for another slice, if the budget has more.
+    #[cold]
+    fn extend(&mut self) -> Result<(), Trap> {
+        let limit = self.budget.instructions;
+        if self.executed > limit {
+            return Err(Trap::Instructions { limit });
+        }
+        if let (Some(limit), Some(began)) = (self.budget.time, self.began)
+            && began.elapsed() > limit
+        {
+            return Err(Trap::Time { limit });
+        }
+        self.limit = self.budget.slice(self.executed);
+        Ok(())
     }
 
     /// Shows who watches that the program stops here, unless it did deeper in.
@@ -401,9 +460,7 @@ impl<W: Watch> Host for Run<'_, W> {
         self.stop = called;
         self.depth -= 1;
         self.space.leave_frame(self.depth);
-        if self.executed > self.limit {
-            return Err(Trap::Instructions { limit: self.limit });
-        }
+        self.check_budget()?;
         Ok(result)
     }
 }

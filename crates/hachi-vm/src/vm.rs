@@ -11,7 +11,7 @@ use crate::fault::{Stopped, span};
 use crate::input::{Input, Output};
 use crate::observe::{Observer, Watched};
 use crate::program::Program;
-use crate::run::{Engine, Mode, Run, Stop, Unwatched, Watch};
+use crate::run::{Budget, Engine, Mode, Run, Stop, Unwatched, Watch};
 use crate::space::Space;
 
 /// A machine with an object's maps and programs.
@@ -36,7 +36,7 @@ pub struct Vm {
     pub(crate) world: World,
     pub(crate) space: Space,
     pub(crate) programs: Vec<Program>,
-    pub(crate) limit: u64,
+    pub(crate) budget: Budget,
     pub(crate) engine: Engine,
 }
 
@@ -114,7 +114,7 @@ impl Vm {
                 &mut self.space,
                 Unwatched,
                 number as usize,
-                self.limit,
+                self.budget,
                 self.engine.into(),
             );
             let arguments = [Space::map_pointer(map), key, value, 0, 0];
@@ -242,7 +242,7 @@ impl Vm {
             &mut self.space,
             watch,
             number,
-            self.limit,
+            self.budget,
             mode,
         );
         run.repeat = input.repeat.saturating_sub(1);

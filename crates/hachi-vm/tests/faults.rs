@@ -1,6 +1,8 @@
 //! A test for each fault: what the program did is said by kind, with the code of the diagnostic
 //! that the verifier's finding has.
 
+use std::time::{Duration, Instant};
+
 use hachi_asm::build::{
     add_imm, call_helper, call_local, exit, jump, ld_imm64, load, mov, mov_imm, store, store_imm,
 };
@@ -287,6 +289,67 @@ fn a_loop_does_not_end() {
         hachi_asm::build::ja(-2),
     ];
     says(&fault(&[], insns), "infinite-loop", "did not end");
+}
+
+/// Time runs out before the instructions do: in a loop, in functions that call each other, and in a
+/// helper that calls back.
+#[test]
+fn an_endless_program_stops_when_its_time_is_over() {
+    let endless = vec![
+        hachi_asm::build::alu(AluOp::Add, 0, Operand::Imm(1)),
+        hachi_asm::build::ja(-2),
+    ];
+    let called = vec![
+        call_local(1),
+        hachi_asm::build::ja(-2),
+        mov_imm(0, 0),
+        exit(),
+    ];
+    let mut engines = vec![hachi_vm::Engine::Interpreter];
+    #[cfg(feature = "jit")]
+    engines.push(hachi_vm::Engine::Jit);
+    for engine in engines {
+        for insns in [endless.clone(), called.clone()] {
+            let mut spec = Spec::new(Endian::Little);
+            let code = Code::new("main", insns);
+            spec.programs
+                .push(ProgramSpec::new("main", ProgramType::Xdp, code));
+            let mut config = Config::default();
+            config.instructions = u64::MAX;
+            config.time = Some(Duration::from_millis(50));
+            config.engine = engine;
+            let mut vm = Vm::new(&spec, &config).expect("a machine");
+            let start = Instant::now();
+            let stopped = vm.run("main", &Input::new(&[0; 64])).expect_err("it ends");
+            assert!(start.elapsed() >= Duration::from_millis(50));
+            assert!(start.elapsed() < Duration::from_secs(20), "{engine:?}");
+            says(&stopped, "infinite-loop", "did not end within 50ms");
+            // What ends in time is the same with the limit as without.
+            let mut short = Spec::new(Endian::Little);
+            let code = Code::new("main", counted_loop(3_000_000));
+            short
+                .programs
+                .push(ProgramSpec::new("main", ProgramType::Xdp, code));
+            config.time = Some(Duration::from_secs(60));
+            let mut vm = Vm::new(&short, &config).expect("a machine");
+            let output = vm.run("main", &Input::new(&[0; 64])).expect("it ends");
+            assert_eq!((output.result, output.instructions), (3_000_000, 6_000_002));
+            config.time = None;
+            let mut vm = Vm::new(&short, &config).expect("a machine");
+            let again = vm.run("main", &Input::new(&[0; 64])).expect("it ends");
+            assert_eq!(again.instructions, output.instructions);
+        }
+    }
+}
+
+/// Counts in r0, two instructions a turn.
+fn counted_loop(turns: i32) -> Vec<Insn> {
+    vec![
+        mov_imm(0, 0),
+        hachi_asm::build::alu(AluOp::Add, 0, Operand::Imm(1)),
+        jump(JumpOp::Ne, 0, Operand::Imm(turns), -2),
+        exit(),
+    ]
 }
 
 #[test]

@@ -100,6 +100,7 @@ struct Services {
     leave: fn(&mut State),
     packet: fn(&mut State, u64, u64) -> Option<u64>,
     dead_end: fn(&mut State, u64) -> Trap,
+    exhausted: fn(&mut State, u64) -> Result<u64, Trap>,
 }
 
 /// How a helper went.
@@ -247,14 +248,12 @@ pub(super) unsafe extern "C" fn packet(state: *mut State, offset: u64, what: u64
     }
 }
 
-/// More instructions than the budget has: the program is at this slot.
+/// More instructions than the program may run before it asks: it is at this slot. If it may go on,
+/// `left` has the instructions until it asks again.
 pub(super) unsafe extern "C" fn exhausted(state: *mut State, slot: u64) -> u64 {
     // SAFETY: as in `load`.
     let state = unsafe { &mut *state };
-    // The bits that no slot has say so.
-    let trap = (state.services.dead_end)(state, slot | EXHAUSTED);
-    state.trap = Some(trap);
-    TRAPPED
+    guard(state, |state| (state.services.exhausted)(state, slot))
 }
 
 /// An instruction at which no program goes on.
@@ -265,8 +264,6 @@ pub(super) unsafe extern "C" fn stuck(state: *mut State, slot: u64) -> u64 {
     state.trap = Some(trap);
     TRAPPED
 }
-
-const EXHAUSTED: u64 = 1 << 63;
 
 /// What compiled code calls in runs that `W` watches.
 struct Of<W>(PhantomData<W>);
@@ -315,11 +312,7 @@ impl<W: Watch> Of<W> {
         dead_end: |state, slot| {
             let run = run::<W>(state);
             run.count(state.left);
-            let at = (slot & !EXHAUSTED) as usize;
-            if slot & EXHAUSTED != 0 {
-                let limit = run.limit;
-                return run.stopped(at, Trap::Instructions { limit });
-            }
+            let at = slot as usize;
             let step = run.programs[run.current].steps[at];
             let trap = match step.code {
                 Code::CallHelper => Trap::WrongType {
@@ -328,6 +321,13 @@ impl<W: Watch> Of<W> {
                 code => dead_end(code),
             };
             run.stopped(at, trap)
+        },
+        exhausted: |state, slot| {
+            let run = run::<W>(state);
+            run.count(state.left);
+            run.check_budget_at(slot as usize)?;
+            state.left = run.left();
+            Ok(0)
         },
     };
 }
@@ -438,7 +438,7 @@ impl<W: Watch> Run<'_, W> {
             let name = program.kfunc_name(step.off as u32, step.imm as u16);
             let result = self.kfunc(&name, *arguments);
             let value = result.map_err(|trap| self.stopped(slot, trap))?;
-            self.check_budget(slot + 1)?;
+            self.check_budget_at(slot + 1)?;
             self.refresh(state);
             state.left = self.left();
             return Ok(Outcome::Value(value));
@@ -458,7 +458,7 @@ impl<W: Watch> Run<'_, W> {
         let before = self.space.generation();
         let result = self.helper(helper, arguments);
         let value = result.map_err(|trap| self.stopped(slot, trap))?;
-        self.check_budget(slot + 1)?;
+        self.check_budget_at(slot + 1)?;
         state.left = self.left();
         if helper == id::MAP_LOOKUP_ELEM {
             state.view = View::of(self.space.window(value));
@@ -472,14 +472,8 @@ impl<W: Watch> Run<'_, W> {
         Ok(Outcome::Value(value))
     }
 
-    fn check_budget(&mut self, next: usize) -> Result<(), Trap> {
-        match self.executed > self.limit {
-            true => {
-                let limit = self.limit;
-                Err(self.stopped(next, Trap::Instructions { limit }))
-            }
-            false => Ok(()),
-        }
+    fn check_budget_at(&mut self, next: usize) -> Result<(), Trap> {
+        self.check_budget().map_err(|trap| self.stopped(next, trap))
     }
 
     fn enter_local(&mut self, state: &mut State) -> Result<u64, Trap> {
@@ -496,9 +490,9 @@ impl<W: Watch> Run<'_, W> {
         self.depth += 1;
         let frame = self.space.enter_frame(self.depth);
         self.set_frame(state, frame);
-        if self.mode_is_checked() && self.executed > self.limit {
-            let limit = self.limit;
-            return Err(self.stopped(callee, Trap::Instructions { limit }));
+        if self.mode_is_checked() {
+            self.check_budget_at(callee)?;
+            state.left = self.left();
         }
         Ok(0)
     }

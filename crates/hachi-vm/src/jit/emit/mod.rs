@@ -474,6 +474,7 @@ impl Emitter<'_, '_> {
         self.exhausted(target);
     }
 
+    /// Asks whether there is more of the budget, and goes on to a slot then.
     fn exhausted(&mut self, target: usize) {
         let left = self.to.use_var(self.left);
         self.state_store(offset_of!(State, left), left);
@@ -483,7 +484,11 @@ impl Emitter<'_, '_> {
             runtime::exhausted as *const () as usize,
             &[slot],
         );
-        self.to.ins().return_(&[status]);
+        self.check(status);
+        let left = self.state_load(offset_of!(State, left));
+        self.to.def_var(self.left, left);
+        let block = self.blocks[&target];
+        self.to.ins().jump(block, &[]);
     }
 
     fn stuck(&mut self, at: usize, next: usize) {
