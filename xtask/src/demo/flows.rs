@@ -28,8 +28,8 @@ const AT_MOST: Duration = Duration::from_secs(20);
 const QUESTION: &[u8] = b"anybody there?\n";
 
 /// The programs that ask.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Program {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Program {
     Ping,
     Tcp,
     Udp,
@@ -123,13 +123,72 @@ impl Flow {
         lock(&self.counts).answered
     }
 
-    /// Whether it comes from the address that will be blocked.
-    pub fn is_stranger(&self) -> bool {
-        self.stranger
+    fn row(&self) -> Row {
+        let counts = lock(&self.counts);
+        Row {
+            program: self.program,
+            from: self.from,
+            stranger: self.stranger,
+            asked: counts.sent,
+            answered: counts.answered,
+        }
     }
 }
 
+/// A line of the table.
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub program: Program,
+    pub from: Ipv4Addr,
+    /// Whether it comes from the address that will be blocked.
+    pub stranger: bool,
+    pub asked: u64,
+    pub answered: u64,
+}
+
+/// What the last column of the table counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answers {
+    Received,
+    /// Where nobody answers: what came to the server.
+    LetThrough,
+}
+
+/// Who asked how often, and what became of it.
+pub fn table(rows: &[Row], answers: Answers, counters: Option<Counters>) -> String {
+    let last = match answers {
+        Answers::Received => "answered",
+        Answers::LetThrough => "let through",
+    };
+    let header = format!("client                   asked  {last}");
+    let mut table = format!("    {}\n", dim(header));
+    for row in rows {
+        let count = format!("{:8}", row.answered);
+        let count = if row.asked > 0 && row.answered == 0 {
+            red(count)
+        } else {
+            green(count)
+        };
+        let name = row.to_string();
+        table.push_str(&format!("    {name:22} {:7}  {count}\n", row.asked));
+    }
+    if let Some(Counters { passed, blocked }) = counters {
+        table.push_str(&format!(
+            "    firewall: {} packets passed, {} dropped\n",
+            green(passed),
+            red(blocked)
+        ));
+    }
+    table
+}
+
 impl fmt::Display for Flow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.row().fmt(f)
+    }
+}
+
+impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let program = match self.program {
             Program::Ping => "ping",
@@ -203,6 +262,11 @@ impl Flows {
         self.flows.iter()
     }
 
+    /// The same as lines of the table.
+    pub fn rows(&self) -> Vec<Row> {
+        self.flows.iter().map(Flow::row).collect()
+    }
+
     /// Shows the table for `duration`, with what the firewall counted, if there is one.
     pub fn watch(
         &self,
@@ -224,7 +288,7 @@ impl Flows {
                 if drawn > 0 {
                     print!("\x1b[{drawn}A\x1b[J");
                 }
-                let table = self.table(counters()?);
+                let table = table(&self.rows(), Answers::Received, counters()?);
                 drawn = table.lines().count();
                 print!("{table}");
                 std::io::stdout().flush()?;
@@ -233,29 +297,6 @@ impl Flows {
                 return Ok(());
             }
         }
-    }
-
-    fn table(&self, counters: Option<Counters>) -> String {
-        let mut table = format!("    {}\n", dim("client                   asked  answered"));
-        for flow in &self.flows {
-            let (sent, answered) = (flow.sent(), flow.answered());
-            let count = format!("{answered:8}");
-            let count = if sent > 0 && answered == 0 {
-                red(count)
-            } else {
-                green(count)
-            };
-            let name = flow.to_string();
-            table.push_str(&format!("    {name:22} {sent:7}  {count}\n"));
-        }
-        if let Some(Counters { passed, blocked }) = counters {
-            table.push_str(&format!(
-                "    firewall: {} packets passed, {} dropped\n",
-                green(passed),
-                red(blocked)
-            ));
-        }
-        table
     }
 }
 
