@@ -42,18 +42,20 @@ pub(super) fn defined(
                     .map_or(section.data.len() as u64, |s| s.value),
                 size => symbol.value.saturating_add(size),
             };
-            let words = usize::try_from(symbol.value)
+            let (words, rest) = usize::try_from(symbol.value)
                 .ok()
                 .zip(usize::try_from(end).ok())
                 .and_then(|(start, end)| section.data.get(start..end))
-                .map(|bytes| bytes.as_chunks::<4>().0)
-                .filter(|words| words.len() >= FIELDS)
+                .map(|bytes| bytes.as_chunks::<4>())
+                .filter(|(words, _)| words.len() >= FIELDS)
                 .ok_or_else(|| {
                     let section = section.name.to_owned();
                     Error::map(name, MapFault::CutShort { section })
                 })?;
             let word = |i: usize| words.get(i).map_or(0, |w| elf.endian.u32(*w));
-            let unknown = (KNOWN_FIELDS..words.len()).find(|&i| word(i) != 0);
+            let unknown = (KNOWN_FIELDS..words.len())
+                .find(|&i| word(i) != 0)
+                .or_else(|| rest.iter().any(|byte| *byte != 0).then_some(words.len()));
             if let Some(field) = unknown {
                 spec.warnings.push(Warning::MapField {
                     map: name.to_owned(),

@@ -58,11 +58,11 @@ pub(crate) fn parameters(map: &MapSpec) -> io::Result<attr::MapCreate> {
     match map.kind {
         // Numbers of CPUs and descriptors, whether or not the object says so.
         MapType::PerfEventArray => {
-            for size in [&mut attr.key_size, &mut attr.value_size] {
-                if *size == 0 {
-                    *size = 4;
-                }
+            if attr.key_size == 0 {
+                attr.key_size = 4;
             }
+            // An object may say what its events are.
+            attr.value_size = 4;
             if map.max_entries == 0 {
                 attr.max_entries = u32::try_from(cpu::possible()?).unwrap_or(u32::MAX);
             }
@@ -78,6 +78,8 @@ pub(crate) fn parameters(map: &MapSpec) -> io::Result<attr::MapCreate> {
                 .and_then(|pages| pages.checked_mul(page))
                 .unwrap_or(map.max_entries);
         }
+        // The same goes for its memory.
+        MapType::Arena => (attr.key_size, attr.value_size) = (0, 0),
         _ => {}
     }
     Ok(attr)
