@@ -150,6 +150,40 @@ fn says_the_same_to_root_and_others_where_it_can() {
     );
 }
 
+/// `sudo -E` leaves root with the home of somebody else.
+#[test]
+fn root_leaves_the_cache_of_another_user_alone() {
+    if !is_root() {
+        skip!("only root can give directories away");
+    }
+    let dir = TempDir::new().unwrap();
+    let theirs = dir.join("cache");
+    fs::create_dir(&theirs).unwrap();
+    std::os::unix::fs::chown(&theirs, Some(65534), Some(65534)).unwrap();
+    let cache = |variable: &str, value: &Path| {
+        let mut doctor = command(["doctor", "--build", "--json"]);
+        doctor
+            .env_remove("HACHI_CACHE")
+            .env_remove("XDG_CACHE_HOME")
+            .env(variable, value);
+        let document = run(&mut doctor).json();
+        let found = check(&document, "cache")["detail"].clone();
+        found.as_str().unwrap().to_owned()
+    };
+    // Whether it exists, or would only be made.
+    for variable in ["HACHI_CACHE", "XDG_CACHE_HOME"] {
+        for path in [theirs.clone(), theirs.join("not/yet")] {
+            let found = cache(variable, &path);
+            assert!(found.contains("/var/cache/hachi"), "{variable}: {found}");
+        }
+    }
+    assert_eq!(fs::read_dir(&theirs).unwrap().count(), 0);
+    // One of root's own is root's.
+    let own = dir.join("own");
+    let found = cache("HACHI_CACHE", &own);
+    assert!(found.contains(own.to_str().unwrap()), "{found}");
+}
+
 /// A directory whose files name a program that leaves a mark when it runs; gives the mark.
 fn hostile(dir: &Path) -> PathBuf {
     let mark = dir.join("it-ran");

@@ -9,7 +9,7 @@ use hachi::Ebpf;
 use hachi::links::LinkError;
 use hachi::programs::{
     AttachOptions, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, NlOptions, ProgramError,
-    SchedClassifier, TcAttachOptions, TcAttachType, UProbe,
+    SchedClassifier, TcAttachOptions, TcAttachType, UProbe, Xdp, XdpFlags,
 };
 use hachi_test::{Bpffs, Cgroup, Guarded, Netns, require_bpf, skip};
 use serde_json::Value;
@@ -300,6 +300,74 @@ fn run_list_and_doctor_name_what_a_killed_process_left() {
     let said = run(&mut inside(&netns, &arguments)).code(0).stderr;
     assert!(!said.contains("killed"), "{said}");
     drop(living);
+}
+
+/// The same of interfaces and cgroups, which hold a program without a link.
+#[test]
+fn programs_of_interfaces_and_cgroups_that_a_killed_process_left_are_named() {
+    require_bpf!();
+    let netns = Netns::new().unwrap();
+    let mut ebpf = Ebpf::load_file(object("watcher")).unwrap();
+    let program: &mut Xdp = ebpf.program_mut("watcher").unwrap().try_into().unwrap();
+    program.load().unwrap();
+    let by_netlink = XdpFlags::SKB_MODE | XdpFlags::REPLACE;
+    let id = netns.run(|| program.attach("lo", by_netlink)).unwrap();
+    let on_interface = program.take_link(id).unwrap();
+    let mut places = vec![("xdp:lo:skb".to_owned(), "watcher")];
+
+    let cgroup = Cgroup::new();
+    let mut sent = Ebpf::load_file(object("places")).unwrap();
+    let mut on_cgroup = None;
+    if let Ok(cgroup) = &cgroup {
+        let program: &mut CgroupSkb = sent.program_mut("sent").unwrap().try_into().unwrap();
+        program.load().unwrap();
+        let dir = std::fs::File::open(cgroup.path()).unwrap();
+        let kind = CgroupSkbAttachType::Egress;
+        let id = program.attach(dir, kind, CgroupAttachMode::Single).unwrap();
+        on_cgroup = Some(program.take_link(id).unwrap());
+        let listed = of_program(&netns, "sent")["target"].clone();
+        places.push((listed["place"].as_str().unwrap().to_owned(), "sent"));
+    }
+    // The next run is of the same program, and fails where one is in its way.
+    let (watcher, placed) = (object("watcher"), object("places"));
+    let path = cgroup
+        .as_ref()
+        .map_or("", |cgroup| cgroup.path().to_str().unwrap());
+    let told = |place: &str, program: &str| {
+        let next = match program {
+            "watcher" => ["run", watcher.to_str().unwrap(), "--iface", "lo"],
+            _ => ["run", placed.to_str().unwrap(), "--cgroup", path],
+        };
+        let next = [&next[..], &["--program", program, "--duration", "0"]].concat();
+        [&["doctor", "--run"][..], &next].map(|words| {
+            let run = run(&mut inside(&netns, words));
+            (run.stdout + &run.stderr).contains(&format!("hachi link detach {place}"))
+        })
+    };
+    // As long as a process has them, they are in order.
+    for (place, program) in &places {
+        assert_eq!(told(place, program), [false, false], "{place}");
+    }
+    on_interface.keep().unwrap();
+    if let Some(link) = on_cgroup {
+        link.keep().unwrap();
+    }
+    drop((ebpf, sent));
+    for (place, program) in &places {
+        assert_eq!(told(place, program), [true, true], "{place}");
+    }
+    for (place, program) in &places {
+        run(&mut inside(&netns, &["link", "list"]))
+            .code(0)
+            .prints(&[place, program]);
+        run(&mut inside(&netns, &["link", "detach", place]))
+            .code(0)
+            .prints(&[place, &format!("program {program} from ")]);
+        assert!(links(&netns).iter().all(|link| link["program"] != *program));
+    }
+    for (place, program) in &places {
+        assert_eq!(told(place, program), [false, false], "{place}");
+    }
 }
 
 /// Pins in the making.
