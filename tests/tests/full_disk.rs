@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use hachi_test::{TempDir, is_root, require_host, skip};
+use hachi_test::{TempDir, is_root, require_bpf, require_host, skip};
 use hachi_tests::{failure, fixture, fixture_source, hachi_bin};
 
 /// Runs the command with a disk of two pages at `disk`, on which there is `before`, and gives what
@@ -46,9 +46,23 @@ fn on_a_full_disk(directory: &Path, before: &str, arguments: &[&str]) -> String 
     told
 }
 
+/// In pcap format.
+fn capture_of_one_packet() -> Vec<u8> {
+    let [major, minor, snap, ethernet] = [2u16.to_le_bytes(), 4u16.to_le_bytes(), [0; 2], [1, 0]];
+    let mut capture = 0xa1b2_c3d4u32.to_le_bytes().to_vec();
+    capture.extend([major, minor].concat());
+    capture.extend([0; 8]);
+    capture.extend([snap, [1, 0], ethernet, [0; 2]].concat());
+    // Its time, its length in the file and on the wire, and its bytes.
+    capture.extend([[1, 0, 0, 0], [0; 4], [60, 0, 0, 0], [60, 0, 0, 0]].concat());
+    capture.extend([0; 60]);
+    capture
+}
+
 #[test]
 fn every_command_that_writes_a_file_leaves_the_old_one() {
     require_host!("mounts");
+    require_bpf!();
     if !is_root() {
         skip!("only root mounts a disk");
     }
@@ -58,12 +72,21 @@ fn every_command_that_writes_a_file_leaves_the_old_one() {
     let out = directory.path().join("disk");
     let (object, source) = (fixture("linked_one"), fixture_source("linked_one"));
     let (object, source) = (object.to_str().unwrap(), source.to_str().unwrap());
-    let commands: [&[&str]; 5] = [
+    let capture = directory.path().join("in.pcap");
+    std::fs::write(&capture, capture_of_one_packet()).unwrap();
+    let capture = capture.to_str().unwrap();
+    let run = |option| ["vm", "run", object, "--pcap", capture, option, there];
+    let commands: [&[&str]; 10] = [
         &["ld", object, "-o", there],
         &["bindgen", "task_struct", "-o", there],
         &["btf", "min", "/sys/kernel/btf/vmlinux", there, object],
         &["build", source, "--out", out.to_str().unwrap()],
         &["ld", object, "-o", &format!("{}/new", out.display())],
+        &["dis", object, "--graph", "cfg", "--out", there],
+        &["check", object, "--save", there],
+        &run("--write"),
+        &run("--coverage"),
+        &run("--profile"),
     ];
     for arguments in commands {
         // Not a byte is free.

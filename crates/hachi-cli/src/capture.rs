@@ -124,7 +124,7 @@ fn time_of(units: u128, interface: &InterfaceDescriptionBlock<'_>) -> Duration {
 /// A capture in pcap format that is written. It is there once it is whole.
 pub struct Writer {
     path: PathBuf,
-    writer: PcapWriter<std::io::BufWriter<tempfile::NamedTempFile>>,
+    writer: PcapWriter<std::io::BufWriter<hachi_linker::NewFile>>,
 }
 
 impl Writer {
@@ -132,11 +132,7 @@ impl Writer {
         let failed = |error: &(dyn std::error::Error + 'static)| {
             Failure::because(format!("writing capture {}", path.display()), error)
         };
-        let directory = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let file = tempfile::NamedTempFile::new_in(directory).map_err(|error| failed(&error))?;
+        let file = hachi_linker::NewFile::create(path).map_err(|error| failed(&error))?;
         let file = std::io::BufWriter::new(file);
         let header = PcapHeader {
             // More than any packet has.
@@ -169,8 +165,6 @@ impl Writer {
         let mut buffer = self.writer.into_writer();
         buffer.flush().map_err(|error| failed(&error))?;
         let file = buffer.into_inner().map_err(|error| failed(error.error()))?;
-        file.persist(&self.path)
-            .map_err(|error| failed(&error.error))?;
-        Ok(())
+        file.finish().map_err(|error| failed(&error))
     }
 }

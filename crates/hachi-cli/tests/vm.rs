@@ -118,6 +118,41 @@ fn verdicts_are_counted_and_packets_written_with_their_times() {
         .prints(&["3 packets", "pass", "HACHI_LOG"]);
 }
 
+/// What is written takes the place of files alone: links lead on, and a pipe stays a pipe, as the
+/// devices of /dev do.
+#[test]
+fn links_and_pipes_given_as_outputs_stay() {
+    use std::os::unix::fs::{FileTypeExt, symlink};
+    let dir = dir();
+    let capture = file(dir.path(), "in.pcap", &pcap(&[frame(60)]));
+    for option in ["--write", "--coverage", "--profile"] {
+        let (link, pipe) = (dir.path().join("link"), dir.path().join("pipe"));
+        let target = file(dir.path(), "target", b"old");
+        symlink(&target, &link).expect("a link");
+        let path = std::ffi::CString::new(pipe.to_str().expect("text")).expect("no NUL");
+        // SAFETY: a string that lives through the call.
+        assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0);
+        talker(&capture, &[option, link.to_str().expect("text")]).code(0);
+        assert!(link.is_symlink(), "{option}");
+        let through_link = std::fs::read(&target).expect("what it leads to");
+        assert_ne!(through_link, b"old", "{option}");
+        // Open at both ends here, so that neither waits to be opened; it holds 64 KiB.
+        let both = std::fs::File::options().read(true).write(true).open(&pipe);
+        let mut both = both.expect("the pipe");
+        talker(&capture, &[option, pipe.to_str().expect("text")]).code(0);
+        let kind = std::fs::metadata(&pipe).expect("the pipe").file_type();
+        assert!(kind.is_fifo(), "{option}");
+        let mut through_pipe = vec![0; through_link.len()];
+        assert!(through_pipe.len() < 64 << 10, "{option}");
+        std::io::Read::read_exact(&mut both, &mut through_pipe).expect("as much");
+        // The paths of sources are the same, and so are the times of packets.
+        assert_eq!(through_pipe, through_link, "{option}");
+        for path in [&link, &pipe, &target] {
+            std::fs::remove_file(path).expect("it is there");
+        }
+    }
+}
+
 #[test]
 fn captures_in_pcapng_format_are_the_same() {
     let dir = dir();

@@ -110,22 +110,84 @@ pub fn write_program(path: &Path, data: &[u8]) -> io::Result<()> {
 }
 
 fn write_with(path: &Path, data: &[u8], permissions: Option<Permissions>) -> io::Result<()> {
-    let (path, old) = match fs::metadata(path) {
-        Ok(old) if !old.is_file() => return fs::write(path, data),
-        Ok(old) => (fs::canonicalize(path)?, Some(old.permissions())),
-        // A link that leads nowhere yet is one too.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => (end_of_links(path)?, None),
-        Err(error) => return Err(error),
-    };
-    let temporary = Temporary::create(&path)?;
-    let mut file = &temporary.file;
+    let mut file = NewFile::create(path)?;
+    file.permissions = permissions.or(file.permissions);
     file.write_all(data)?;
-    if let Some(permissions) = permissions.or(old) {
-        file.set_permissions(permissions)?;
+    file.finish()
+}
+
+/// A file that is written piece by piece, and takes its place when it is whole: as [`write_file`],
+/// for what need not be in memory at once. Dropped unfinished, it leaves what was there.
+#[derive(Debug)]
+pub struct NewFile {
+    place: Place,
+    permissions: Option<Permissions>,
+}
+
+/// Where a [`NewFile`] goes.
+#[derive(Debug)]
+enum Place {
+    /// Beside the path, and then over it.
+    Beside(Temporary, PathBuf),
+    /// What is there is no regular file.
+    Into(File),
+}
+
+impl NewFile {
+    /// Begins the file that `path` is to name.
+    ///
+    /// # Errors
+    /// What the system says. Nothing has changed then.
+    pub fn create(path: &Path) -> io::Result<NewFile> {
+        let (path, permissions) = match fs::metadata(path) {
+            Ok(old) if !old.is_file() => {
+                return Ok(NewFile {
+                    place: Place::Into(File::create(path)?),
+                    permissions: None,
+                });
+            }
+            Ok(old) => (fs::canonicalize(path)?, Some(old.permissions())),
+            // A link that leads nowhere yet is one too.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => (end_of_links(path)?, None),
+            Err(error) => return Err(error),
+        };
+        Ok(NewFile {
+            place: Place::Beside(Temporary::create(&path)?, path),
+            permissions,
+        })
     }
-    // Else a crash of the machine could leave the name with nothing behind it.
-    file.sync_all()?;
-    temporary.rename(&path)
+
+    /// Puts the file in its place.
+    ///
+    /// # Errors
+    /// What the system says. What was there is still there then, and no temporary file is left.
+    pub fn finish(self) -> io::Result<()> {
+        let Place::Beside(temporary, path) = self.place else {
+            return Ok(());
+        };
+        if let Some(permissions) = self.permissions {
+            temporary.file.set_permissions(permissions)?;
+        }
+        // Else a crash of the machine could leave the name with nothing behind it.
+        temporary.file.sync_all()?;
+        temporary.rename(&path)
+    }
+}
+
+impl Write for NewFile {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        match &mut self.place {
+            Place::Beside(temporary, _) => temporary.file.write(data),
+            Place::Into(file) => file.write(data),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.place {
+            Place::Beside(temporary, _) => temporary.file.flush(),
+            Place::Into(file) => file.flush(),
+        }
+    }
 }
 
 /// What a path leads to through symbolic links, the last of which leads nowhere.
@@ -143,6 +205,7 @@ fn end_of_links(path: &Path) -> io::Result<PathBuf> {
 
 /// A file under a name that nobody else has; removed on drop. It is locked for as long as its
 /// process lives.
+#[derive(Debug)]
 struct Temporary {
     file: File,
     path: PathBuf,

@@ -56,7 +56,7 @@ mod wire;
 
 pub use command::{command, intercept};
 pub use error::{Error, FileAction, LlvmProblem, Unlinkable, UsageError};
-pub use file::{read_file, write_file, write_program};
+pub use file::{NewFile, read_file, write_file, write_program};
 pub use find::find_libllvm;
 pub use hachi_diag::{Code, Diagnostic, Renderer, Severity, Span};
 pub use link::{Output, link};

@@ -6,7 +6,7 @@ use hachi_btf::rust::{Bindings, Error};
 
 use super::btf::source::Source;
 use crate::failure::{Failure, Result};
-use crate::output::Output;
+use crate::output::{self, Output};
 
 /// Write the kernel's types as a Rust module for programs
 ///
@@ -50,8 +50,7 @@ pub fn run(args: Args, out: &mut Output) -> Result {
     if std::fs::read_to_string(path).is_ok_and(|old| old == text) {
         return Ok(());
     }
-    hachi_linker::write_file(path, text.as_bytes())
-        .map_err(|error| Failure::because(format!("writing {}", path.display()), &error))
+    output::write_file(path, text.as_bytes())
 }
 
 fn generate(args: &Args) -> Result<String> {

@@ -11,10 +11,10 @@ use hachi_obj::{Code, ProgramSpec, SourceLine, Spec};
 use serde_json::{Value, json};
 
 use self::graph::Visits;
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
 use crate::graph::{Form, Graph};
 use crate::object::{self, Object};
-use crate::output::{DIM, Format, Output, Text, bold, dim, path_text, say};
+use crate::output::{self, DIM, Format, Output, Text, bold, dim, path_text, say};
 
 /// Show the instructions of an object, with the Rust source lines between them
 ///
@@ -120,8 +120,7 @@ fn draw(
         false => graph.print(args.form),
     };
     match &args.out {
-        Some(path) => std::fs::write(path, text)
-            .map_err(|error| Failure::because(format_args!("writing {}", path.display()), &error)),
+        Some(path) => output::write_file(path, text.as_bytes()),
         None => out.document(&text),
     }
 }

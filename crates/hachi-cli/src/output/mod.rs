@@ -10,6 +10,7 @@ mod stream;
 mod text;
 
 use std::fmt::Display;
+use std::path::Path;
 use std::sync::Arc;
 
 use anstream::AutoStream;
@@ -381,6 +382,12 @@ pub fn grouped(number: u64) -> String {
 /// A path as it goes into a document: JSON has no way to write what is not UTF-8.
 pub fn path_text(path: &std::path::Path) -> String {
     path.to_string_lossy().into_owned()
+}
+
+/// Writes a file that the user named. What it names is there whole, or is as it was.
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result {
+    hachi_linker::write_file(path, bytes)
+        .map_err(|error| Failure::because(format_args!("writing {}", path.display()), &error))
 }
 
 #[cfg(test)]

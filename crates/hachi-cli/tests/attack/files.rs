@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use hachi_test::{Guarded, TempDir};
+use hachi_test::{Guarded, TempDir, require_bpf};
 
 use crate::state::tree;
 use crate::support::{command, object};
@@ -135,13 +135,16 @@ fn hostile_files_are_refused_at_once_and_by_name() {
 #[test]
 #[ignore = "the attack, which takes minutes"]
 fn only_files_are_replaced() {
+    require_bpf!();
     let files = Files::new();
     let watcher = object("watcher").display().to_string();
     let names = tree(files.dir.path());
     for name in ["directory", "circle", "socket", "directory/below/missing"] {
         let out = files.dir.join(name).display().to_string();
-        let commands: [&[&str]; 4] = [
+        let commands: [&[&str]; 6] = [
             &["ld", &watcher, "-o", &out],
+            &["dis", &watcher, "--graph", "cfg", "--out", &out],
+            &["check", &watcher, "--save", &out],
             &["bindgen", "Counter", "--btf", &watcher, "-o", &out],
             &["btf", "min", "/sys/kernel/btf/vmlinux", &out, &watcher],
             &["new", "wall", "--dir", &format!("{out}/wall")],

@@ -70,8 +70,7 @@ pub fn run(args: Args, out: &mut Output) -> Result {
     let failed = |error| Failure::because("cutting down the types", &error);
     let types = needed.finish().map_err(failed)?;
     let bytes = types.encode(kernel.endian()).map_err(failed)?;
-    hachi_linker::write_file(&args.out, &bytes)
-        .map_err(|error| Failure::because(format!("writing {}", args.out.display()), &error))?;
+    output::write_file(&args.out, &bytes)?;
     let document = || {
         json!({
             "out": output::path_text(&args.out),

@@ -372,8 +372,7 @@ fn kept(answers: &[Answer]) -> BTreeMap<String, Value> {
 /// Writes a file that `--baseline` reads.
 pub fn save(answers: &[Answer], path: &Path) -> Result {
     let document = json!({ "version": 1, "verdicts": kept(answers) });
-    std::fs::write(path, format!("{document:#}\n"))
-        .map_err(|error| Failure::because(format_args!("writing {}", path.display()), &error))
+    output::write_file(path, format!("{document:#}\n").as_bytes())
 }
 
 /// What is worse than in a file that `--save` wrote.

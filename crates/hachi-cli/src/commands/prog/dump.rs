@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::failure::{Failure, Result};
 use crate::graph::{Edge, Form, Graph, Node, flow};
 use crate::kallsyms::Symbols;
-use crate::output::{DIM, Format, Output, Text, bold, dim, say};
+use crate::output::{self, DIM, Format, Output, Text, bold, dim, say};
 use crate::{machine_code, object, select, value};
 
 /// Print the instructions of a loaded program, its machine code, source, control flow or calls
@@ -96,9 +96,7 @@ pub fn run(args: Args, out: &mut Output) -> Result {
             };
             let text = graph.print(args.form);
             match &args.out {
-                Some(path) => std::fs::write(path, text).map_err(|error| {
-                    Failure::because(format_args!("writing {}", path.display()), &error)
-                }),
+                Some(path) => output::write_file(path, text.as_bytes()),
                 None => out.document(&text),
             }
         }

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -236,29 +235,13 @@ impl Watch {
         if let Some(path) = &args.coverage {
             let mut coverage = Coverage::default();
             coverage.add(vm, &self.counts);
-            write_file(path, coverage.to_lcov().as_bytes())?;
+            output::write_file(path, coverage.to_lcov().as_bytes())?;
         }
         match &args.profile {
-            Some(path) => write_file(path, self.profile.folded().as_bytes()),
+            Some(path) => output::write_file(path, self.profile.folded().as_bytes()),
             None => Ok(()),
         }
     }
-}
-
-/// Writes a file. It is there once it is whole.
-pub fn write_file(path: &Path, bytes: &[u8]) -> Result {
-    let write = || {
-        let directory = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let mut file = tempfile::NamedTempFile::new_in(directory)?;
-        file.write_all(bytes)?;
-        file.persist(path).map_err(|error| error.error).map(|_| ())
-    };
-    write().map_err(|error: std::io::Error| {
-        Failure::because(format!("writing {}", path.display()), &error)
-    })
 }
 
 /// Packets from one step of the progress bar to the next.

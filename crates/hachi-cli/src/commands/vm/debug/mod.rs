@@ -24,7 +24,7 @@ use self::stub::{Debugged, Event, Go, Order, Pace, Stop};
 use self::symbols::{address_of, code};
 use super::run::{Ready, Setup};
 use crate::failure::{Failure, Result};
-use crate::output::{Output, bold, say};
+use crate::output::{self, Output, bold, say};
 
 /// Run a program under gdb
 ///
@@ -156,7 +156,7 @@ pub fn run(args: Args, out: &mut Output) -> Result {
     let directory = sources(&args.setup.target, &object.path);
     let symbols = symbols::file(&vm, &spec, args.view, &directory.to_string_lossy())?;
     if let Some(path) = &args.symbols {
-        super::run::write_file(path, &symbols)?;
+        output::write_file(path, &symbols)?;
     }
     let programs: Vec<String> = vm.programs().map(str::to_owned).collect();
     let (orders, ordered) = mpsc::channel();
