@@ -34,9 +34,9 @@ pub struct Args {
 /// Types whose elements cannot be looked up from user space, with how else to look inside.
 fn not_listable(kind: &str) -> Option<&'static str> {
     Some(match kind {
-        "ringbuf" | "user_ringbuf" | "perf_event_array" => {
-            "it carries events; `hachi run` counts them as they come"
-        }
+        "ringbuf" => "it carries events; `hachi run` counts them as they come",
+        "perf_event_array" => "it carries events, to the program that opened it",
+        "user_ringbuf" => "it carries messages to the eBPF program",
         "queue" | "stack" => "`hachi map peek` shows the next, `hachi map pop` takes it out",
         "bloom_filter" => {
             "it only answers whether a value was added; `hachi map peek` asks for one"
@@ -133,4 +133,22 @@ pub fn each(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `hachi run` reads ring buffers alone.
+    #[test]
+    fn run_is_named_for_ring_buffers_only() {
+        for (kind, is_read) in [
+            ("ringbuf", true),
+            ("perf_event_array", false),
+            ("user_ringbuf", false),
+        ] {
+            let why = not_listable(kind).expect("it has no elements");
+            assert_eq!(why.contains("hachi run"), is_read, "{kind}: {why}");
+        }
+    }
 }
