@@ -185,6 +185,10 @@ fn program(spec: &Spec, program: &ProgramSpec) -> String {
     // Global variables by their names, wherever they lie.
     let mut relocations = code.relocations.clone();
     for relocation in &mut relocations {
+        if let RelocationKind::Kfunc { place, .. } = &mut relocation.kind {
+            // Another object may have more of them.
+            *place = 0;
+        }
         if let RelocationKind::GlobalData { map, offset } = &mut relocation.kind {
             let holds = |global: &&GlobalVar| {
                 let end = global.offset + global.size;
