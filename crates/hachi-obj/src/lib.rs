@@ -41,6 +41,7 @@ pub mod sections;
 mod spec;
 mod struct_ops;
 pub mod uapi;
+mod verdict;
 mod warning;
 
 pub use code::{Code, Function, Relocation, RelocationKind, SourceLine};

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
 
-use crate::observe::{Counts, Moment, Observer};
+use crate::observe::{Counts, Observer};
+use crate::run::Moment;
 use crate::vm::Vm;
 
 /// How often source lines and functions ran, over any number of runs and machines.

@@ -5,7 +5,7 @@ use hachi_asm::helpers::id;
 use hachi_machine::{Fault, Reason, Trap};
 
 use crate::decode::{Code, Step};
-use crate::run::{Frame, Run, Stop, Watch};
+use crate::run::{Frame, Moment, Run, Stop, Watch};
 use crate::space::{FRAMES, Space};
 
 /// How often `may_goto` goes on in one call of a function (`BPF_MAX_LOOPS`).
@@ -147,14 +147,17 @@ impl<W: Watch> Run<'_, W> {
         loop {
             let step = &steps[pc];
             if W::ON {
-                let at = Stop {
-                    program: self.current,
-                    pc,
+                let mut moment = Moment {
+                    programs,
+                    at: Stop {
+                        program: self.current,
+                        pc,
+                    },
+                    depth: self.depth,
+                    registers: &mut r,
+                    space: self.space,
                 };
-                let seen = self
-                    .watch
-                    .step(programs, at, self.depth, &mut r, self.space);
-                if let Err(trap) = seen {
+                if let Err(trap) = self.watch.step(&mut moment) {
                     self.executed += (pc - counted) as u64;
                     return Err(self.stopped(pc, trap));
                 }

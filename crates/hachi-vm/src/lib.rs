@@ -36,9 +36,9 @@ pub use fault::Stopped;
 pub use hachi_machine as machine;
 pub use input::{Input, KernelInput, Output};
 pub use load::Config;
-pub use observe::{Caller, Counts, Moment, Observer};
+pub use observe::{Caller, Counts, Observer};
 pub use packets::Packets;
-pub use run::Engine;
+pub use run::{Engine, Moment};
 pub use vm::Vm;
 
 #[cfg(doctest)]

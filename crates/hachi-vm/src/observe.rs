@@ -7,8 +7,7 @@ use hachi_diag::Span;
 use hachi_machine::{Fault, Memory as _, Trap};
 
 use crate::fault::span;
-use crate::program::Program;
-use crate::run::{Frame, Stop, Watch};
+use crate::run::{Frame, Moment, Watch};
 use crate::space::{FRAMES, Space};
 
 /// What looks at a run before each instruction. Observed runs are interpreted.
@@ -34,15 +33,6 @@ pub struct Caller {
     pub saved: Option<[u64; 4]>,
     /// Its frame pointer, r10.
     pub frame: u64,
-}
-
-/// A run before an instruction.
-pub struct Moment<'m> {
-    programs: &'m [Program],
-    at: Stop,
-    depth: usize,
-    registers: &'m mut [u64; 16],
-    space: &'m mut Space,
 }
 
 impl Moment<'_> {
@@ -135,44 +125,15 @@ pub(crate) struct Watched<'o>(pub(crate) &'o mut dyn Observer);
 impl Watch for Watched<'_> {
     const ON: bool = true;
 
-    fn step(
-        &mut self,
-        programs: &[Program],
-        at: Stop,
-        depth: usize,
-        registers: &mut [u64; 16],
-        space: &mut Space,
-    ) -> Result<(), Trap> {
-        let mut moment = Moment {
-            programs,
-            at,
-            depth,
-            registers,
-            space,
-        };
-        match self.0.step(&mut moment) {
+    fn step(&mut self, moment: &mut Moment<'_>) -> Result<(), Trap> {
+        match self.0.step(moment) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(Trap::Observer),
         }
     }
 
-    fn fault(
-        &mut self,
-        programs: &[Program],
-        at: Stop,
-        depth: usize,
-        registers: &mut [u64; 16],
-        space: &mut Space,
-        trap: &Trap,
-    ) {
-        let mut moment = Moment {
-            programs,
-            at,
-            depth,
-            registers,
-            space,
-        };
-        self.0.fault(&mut moment, trap);
+    fn fault(&mut self, moment: &mut Moment<'_>, trap: &Trap) {
+        self.0.fault(moment, trap);
     }
 }
 

@@ -82,34 +82,28 @@ pub(crate) struct Stop {
     pub(crate) pc: usize,
 }
 
+/// A run before an instruction.
+pub struct Moment<'m> {
+    pub(crate) programs: &'m [Program],
+    pub(crate) at: Stop,
+    pub(crate) depth: usize,
+    pub(crate) registers: &'m mut [u64; 16],
+    pub(crate) space: &'m mut Space,
+}
+
 /// What is recorded of every step, while a run is recorded.
 pub(crate) trait Watch {
     /// Whether anything is recorded: constant, so that a run without costs nothing.
     const ON: bool;
 
-    /// Before a step, at this depth of calls.
+    /// Before a step.
     ///
     /// # Errors
     /// To end the run.
-    fn step(
-        &mut self,
-        programs: &[Program],
-        at: Stop,
-        depth: usize,
-        registers: &mut [u64; 16],
-        space: &mut Space,
-    ) -> Result<(), Trap>;
+    fn step(&mut self, moment: &mut Moment<'_>) -> Result<(), Trap>;
 
     /// At a step that could not be made.
-    fn fault(
-        &mut self,
-        programs: &[Program],
-        at: Stop,
-        depth: usize,
-        registers: &mut [u64; 16],
-        space: &mut Space,
-        trap: &Trap,
-    );
+    fn fault(&mut self, moment: &mut Moment<'_>, trap: &Trap);
 }
 
 /// Nobody watches.
@@ -118,27 +112,11 @@ pub(crate) struct Unwatched;
 impl Watch for Unwatched {
     const ON: bool = false;
 
-    fn step(
-        &mut self,
-        _: &[Program],
-        _: Stop,
-        _: usize,
-        _: &mut [u64; 16],
-        _: &mut Space,
-    ) -> Result<(), Trap> {
+    fn step(&mut self, _: &mut Moment<'_>) -> Result<(), Trap> {
         Ok(())
     }
 
-    fn fault(
-        &mut self,
-        _: &[Program],
-        _: Stop,
-        _: usize,
-        _: &mut [u64; 16],
-        _: &mut Space,
-        _: &Trap,
-    ) {
-    }
+    fn fault(&mut self, _: &mut Moment<'_>, _: &Trap) {}
 }
 
 /// A run of a program.
@@ -317,12 +295,17 @@ impl<'m, W: Watch> Run<'m, W> {
     #[cold]
     pub(crate) fn show_fault(&mut self, pc: usize, r: &mut [u64; 16], trap: &Trap) {
         if W::ON && !self.has_stopped {
-            let at = Stop {
-                program: self.current,
-                pc,
+            let mut moment = Moment {
+                programs: self.programs,
+                at: Stop {
+                    program: self.current,
+                    pc,
+                },
+                depth: self.depth,
+                registers: r,
+                space: self.space,
             };
-            self.watch
-                .fault(self.programs, at, self.depth, r, self.space, trap);
+            self.watch.fault(&mut moment, trap);
         }
     }
 

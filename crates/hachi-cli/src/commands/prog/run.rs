@@ -133,27 +133,7 @@ fn run_once(
 
 /// What a return value means to the kernel.
 fn verdict(program: &ProgramInfo, value: u32) -> Option<&'static str> {
-    let names: &[&str] = match program.program_type()? {
-        ProgramType::Xdp => &[
-            "XDP_ABORTED",
-            "XDP_DROP",
-            "XDP_PASS",
-            "XDP_TX",
-            "XDP_REDIRECT",
-        ],
-        ProgramType::SchedCls | ProgramType::SchedAct => &[
-            "TC_ACT_OK",
-            "TC_ACT_RECLASSIFY",
-            "TC_ACT_SHOT",
-            "TC_ACT_PIPE",
-            "TC_ACT_STOLEN",
-            "TC_ACT_QUEUED",
-            "TC_ACT_REPEAT",
-            "TC_ACT_REDIRECT",
-        ],
-        _ => return None,
-    };
-    names.get(value as usize).copied()
+    program.program_type()?.verdict(value)
 }
 
 /// Whether a packet goes on after that verdict.

@@ -161,37 +161,18 @@ impl Session {
 
 /// What a verdict means to the kernel; the number where it has no name.
 pub fn verdict(kind: ProgramType, value: u32) -> String {
-    let names: &[&str] = match kind {
-        ProgramType::Xdp => &[
-            "XDP_ABORTED",
-            "XDP_DROP",
-            "XDP_PASS",
-            "XDP_TX",
-            "XDP_REDIRECT",
-        ],
-        ProgramType::SchedCls | ProgramType::SchedAct if value == u32::MAX => {
-            return "TC_ACT_UNSPEC".to_owned();
+    if let Some(name) = kind.verdict(value) {
+        return name.to_owned();
+    }
+    match (kind, value) {
+        (ProgramType::SchedCls | ProgramType::SchedAct, u32::MAX) => "TC_ACT_UNSPEC".to_owned(),
+        (ProgramType::CgroupSkb | ProgramType::CgroupSockAddr | ProgramType::CgroupSock, 0 | 1) => {
+            let meaning = if value == 0 { "refused" } else { "allowed" };
+            format!("{value} ({meaning})")
         }
-        ProgramType::SchedCls | ProgramType::SchedAct => &[
-            "TC_ACT_OK",
-            "TC_ACT_RECLASSIFY",
-            "TC_ACT_SHOT",
-            "TC_ACT_PIPE",
-            "TC_ACT_STOLEN",
-            "TC_ACT_QUEUED",
-            "TC_ACT_REPEAT",
-            "TC_ACT_REDIRECT",
-        ],
-        ProgramType::CgroupSkb | ProgramType::CgroupSockAddr | ProgramType::CgroupSock => {
-            &["0 (refused)", "1 (allowed)"]
-        }
-        ProgramType::Lsm if value != 0 => return format!("{} (refused)", value.cast_signed()),
-        ProgramType::Lsm => &["0 (allowed)"],
-        _ => &[],
-    };
-    match names.get(value as usize) {
-        Some(name) => (*name).to_owned(),
-        None => value.cast_signed().to_string(),
+        (ProgramType::Lsm, 0) => "0 (allowed)".to_owned(),
+        (ProgramType::Lsm, _) => format!("{} (refused)", value.cast_signed()),
+        _ => value.cast_signed().to_string(),
     }
 }
 
